@@ -1,0 +1,122 @@
+"""The calls of the embedder."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from shared.clients.transport import Call, Client, model
+from shared.contracts.embedder import (
+    DIM_HEADER,
+    FINGERPRINT_HEADER,
+    RAW_MEDIA_TYPE,
+    EmbedTermsRequest,
+    ImageSpace,
+    Models,
+    TermSpace,
+    TrainingEvent,
+    TrainRequest,
+)
+from shared.errors import ISEError
+
+_EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
+_SLOW = httpx.Timeout(300.0, connect=5.0)
+_RAW = {"Accept": RAW_MEDIA_TYPE}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features: `vectors` float32 of shape (n, dim), and the model that they are of."""
+
+    vectors: NDArray[np.float32]
+    fingerprint: str
+
+
+def models() -> Call[Models]:
+    return Call("GET", "/v1/models", model(Models))
+
+
+def embed_images(
+    files: Sequence[bytes], space: ImageSpace = ImageSpace.VISUAL, network: str | None = None
+) -> Call[Rows]:
+    """Rows in the order of `files`. Raises BadImage whose `extra["items"]` names the bad ones."""
+    parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]
+    return Call(
+        "POST",
+        "/v1/embed/images",
+        _read_rows,
+        files=parts,
+        params={"space": space.value, "network": network},
+        headers=_RAW,
+        timeout=_SLOW,
+    )
+
+
+def embed_terms(
+    terms: Sequence[str],
+    space: TermSpace = TermSpace.JOINT,
+    network: str | None = None,
+    allow_unknown: bool = False,
+) -> Call[Rows]:
+    """Rows in the order of `terms`; with `allow_unknown`, NaN for one without a word vector."""
+    body = EmbedTermsRequest(
+        terms=list(terms), space=space, network=network, allow_unknown=allow_unknown
+    )
+    return Call(
+        "POST",
+        "/v1/embed/terms",
+        _read_rows,
+        json=body.model_dump(mode="json"),
+        headers=_RAW,
+        timeout=_SLOW,
+    )
+
+
+def project(features: NDArray[np.float32], network: str) -> Call[Rows]:
+    """Joint vectors of stored features of the matching backbone, shape (n, dim) float32."""
+    return Call(
+        "POST",
+        "/v1/matching/project",
+        _read_rows,
+        content=np.ascontiguousarray(features, dtype="<f4").tobytes(),
+        params={"network": network},
+        headers={**_RAW, "Content-Type": RAW_MEDIA_TYPE},
+        timeout=_SLOW,
+    )
+
+
+def train(client: Client, request: TrainRequest) -> Iterator[TrainingEvent]:
+    """Trains the matching network; yields progress, last TrainingDone or TrainingFailed.
+
+    Closing the iterator ends the training.
+    """
+    call: Call[Any] = Call(
+        "POST",
+        "/v1/matching/train",
+        _no_reading,
+        json=request.model_dump(mode="json"),
+        timeout=_SLOW,
+    )
+    with client.stream(call) as response:
+        for line in response.iter_lines():
+            if line:
+                yield _EVENTS.validate_json(line)
+
+
+def _no_reading(_: httpx.Response) -> None:
+    return None
+
+
+def _read_rows(response: httpx.Response) -> Rows:
+    try:
+        dim = int(response.headers[DIM_HEADER])
+        fingerprint = response.headers[FINGERPRINT_HEADER]
+        flat = np.frombuffer(response.content, dtype="<f4")
+        vectors = flat.reshape(-1, dim).astype(np.float32, copy=False)
+    except (KeyError, ValueError) as error:
+        raise ISEError(f"The embedder's answer can't be read: {error}") from error
+    return Rows(vectors, fingerprint)

@@ -1,0 +1,109 @@
+"""The calls of the indexer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from shared.clients.transport import Call, model
+from shared.contracts.indexer import (
+    Added,
+    BuildSettings,
+    CatalogStats,
+    Deleted,
+    Failures,
+    Image,
+    ImagePatch,
+    IngestRequest,
+    Job,
+    Jobs,
+    Snapshots,
+    TrainMatchingRequest,
+)
+
+_SLOW = httpx.Timeout(600.0, connect=5.0)
+
+
+def add_images(
+    files: Sequence[tuple[str, bytes]], tags: Sequence[str] = (), metadata: str = "{}"
+) -> Call[Added]:
+    """Uploads (name, bytes) pairs; answered when they can be searched."""
+    parts = [("files", (name, data, "application/octet-stream")) for name, data in files]
+    return Call(
+        "POST",
+        "/v1/images",
+        model(Added),
+        files=parts,
+        data={"tags": ",".join(tags), "metadata": metadata},
+        timeout=_SLOW,
+    )
+
+
+def get_image(image_id: str) -> Call[Image]:
+    return Call("GET", f"/v1/images/{image_id}", model(Image))
+
+
+def patch_image(image_id: str, patch: ImagePatch) -> Call[Image]:
+    return _post(f"/v1/images/{image_id}", patch.model_dump(exclude_none=True), Image, "PATCH")
+
+
+def delete_image(image_id: str) -> Call[Deleted]:
+    return Call("DELETE", f"/v1/images/{image_id}", model(Deleted))
+
+
+def image_file(image_id: str) -> Call[None]:
+    """To be streamed: the image's own bytes."""
+    return Call("GET", f"/v1/images/{image_id}/file", _unread)
+
+
+def thumbnail(image_id: str) -> Call[None]:
+    """To be streamed: a small JPEG."""
+    return Call("GET", f"/v1/images/{image_id}/thumbnail", _unread)
+
+
+def ingest(request: IngestRequest) -> Call[Job]:
+    return _post("/v1/ingest", request.model_dump(mode="json"), Job)
+
+
+def build(settings: BuildSettings) -> Call[Job]:
+    return _post("/v1/index/build", settings.model_dump(mode="json"), Job)
+
+
+def train_matching(request: TrainMatchingRequest) -> Call[Job]:
+    return _post("/v1/matching/train", request.model_dump(mode="json"), Job)
+
+
+def jobs() -> Call[Jobs]:
+    return Call("GET", "/v1/jobs", model(Jobs))
+
+
+def job(job_id: str) -> Call[Job]:
+    return Call("GET", f"/v1/jobs/{job_id}", model(Job))
+
+
+def cancel(job_id: str) -> Call[Job]:
+    return Call("DELETE", f"/v1/jobs/{job_id}", model(Job))
+
+
+def failures(job_id: str) -> Call[Failures]:
+    return Call("GET", f"/v1/jobs/{job_id}/failures", model(Failures))
+
+
+def snapshots() -> Call[Snapshots]:
+    return Call("GET", "/v1/snapshots", model(Snapshots))
+
+
+def activate(number: int) -> Call[Snapshots]:
+    return Call("POST", f"/v1/snapshots/{number}/activate", model(Snapshots), timeout=_SLOW)
+
+
+def stats() -> Call[CatalogStats]:
+    return Call("GET", "/v1/stats", model(CatalogStats))
+
+
+def _post(path: str, body: dict[str, Any], answer: Any, method: str = "POST") -> Call[Any]:
+    return Call(method, path, model(answer), json=body, timeout=_SLOW)
+
+
+def _unread(_: httpx.Response) -> None:
+    return None

@@ -1,0 +1,67 @@
+"""The calls of the query service."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from shared.clients.transport import Call, model
+from shared.contracts.query import ImageInfo, SearchResponse, Stats, Tags
+
+
+def search_image(data: bytes, name: str = "query", **options: Any) -> Call[SearchResponse]:
+    """Search by an image file; `options` are the fields of `SearchOptions`."""
+    return Call(
+        "POST",
+        "/v1/search/image",
+        model(SearchResponse),
+        files=[("file", (name, data, "application/octet-stream"))],
+        data={k: _text(v) for k, v in options.items() if v is not None},
+    )
+
+
+def search_term(term: str, **options: Any) -> Call[SearchResponse]:
+    """Search by a tag term; `options` are the fields of `SearchOptions`."""
+    given = {k: _text(v) for k, v in options.items() if v is not None}
+    return Call("GET", "/v1/search", model(SearchResponse), params={"term": term, **given})
+
+
+def search_id(image_id: str, **options: Any) -> Call[SearchResponse]:
+    """Search by an indexed image; it is its own first hit."""
+    return _search({"id": image_id, **options})
+
+
+def search_vector(vector: Sequence[float], **options: Any) -> Call[SearchResponse]:
+    """Search by a vector of the collection's own model."""
+    return _search({"vector": [float(v) for v in vector], **options})
+
+
+def search_bytes(data: bytes, **options: Any) -> Call[SearchResponse]:
+    """Search by an image file, sent as base64 in JSON."""
+    return _search({"image": base64.b64encode(data).decode(), **options})
+
+
+def similar(image_id: str, **options: Any) -> Call[SearchResponse]:
+    """Images like an indexed one, which is itself left out."""
+    given = {k: _text(v) for k, v in options.items() if v is not None}
+    return Call("GET", f"/v1/images/{image_id}/similar", model(SearchResponse), params=given)
+
+
+def image(image_id: str) -> Call[ImageInfo]:
+    return Call("GET", f"/v1/images/{image_id}", model(ImageInfo))
+
+
+def tags(prefix: str = "", limit: int = 20) -> Call[Tags]:
+    return Call("GET", "/v1/tags", model(Tags), params={"prefix": prefix, "limit": limit})
+
+
+def stats() -> Call[Stats]:
+    return Call("GET", "/v1/stats", model(Stats))
+
+
+def _search(body: dict[str, Any]) -> Call[SearchResponse]:
+    given = {k: v for k, v in body.items() if v is not None}
+    return Call("POST", "/v1/search", model(SearchResponse), json=given)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

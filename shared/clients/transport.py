@@ -1,0 +1,171 @@
+"""Sends calls over httpx, sync or async; a bad status becomes an error of `shared/errors.py`.
+
+A call is a value that knows its request and how to read its answer, and nothing of sockets; so
+each API is written once and used both ways:
+
+    Client("http://127.0.0.1:8000").send(query.search_term("dog"))
+    await AsyncClient("http://127.0.0.1:8000").send(query.search_term("dog"))
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from json import JSONDecodeError
+from typing import Any, Generic, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from shared import errors, problem
+from shared.web.request_id import HEADER, current_request_id
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+Params = Mapping[str, str | int | float | bool | list[str] | None]
+File = tuple[str, tuple[str, bytes, str]]
+
+DEFAULT_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request and the reading of its answer."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    params: Params = field(default_factory=dict)
+    json: Any = None
+    content: bytes | None = None
+    files: list[File] | None = None
+    data: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: httpx.Timeout = DEFAULT_TIMEOUT
+
+    def request(self, base_url: str) -> dict[str, Any]:
+        """The arguments of `httpx.Client.request`."""
+        given = {k: v for k, v in self.params.items() if v is not None}
+        headers = dict(self.headers)
+        if request_id := current_request_id():
+            headers[HEADER] = request_id
+        return {
+            "method": self.method,
+            "url": base_url + self.path,
+            "params": given,
+            "json": self.json,
+            "content": self.content,
+            "files": self.files,
+            "data": self.data,
+            "headers": headers,
+            "timeout": self.timeout,
+        }
+
+
+def model(cls: type[M]) -> Callable[[httpx.Response], M]:
+    """Reads an answer as a wire model."""
+    return lambda response: cls.model_validate_json(response.content)
+
+
+def _authorization(key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def raise_for_problem(response: httpx.Response) -> None:
+    """Raises the ISEError that a bad answer stands for. The body must have been read."""
+    if response.is_success:
+        return
+    try:
+        body = response.json()
+    except (JSONDecodeError, UnicodeDecodeError):
+        body = None
+    if not isinstance(body, dict):
+        body = {"detail": f"{response.request.url} answered {response.status_code}."}
+    raise problem.from_body(response.status_code, body)
+
+
+def _unreachable(base_url: str, error: httpx.TransportError) -> errors.Unavailable:
+    if isinstance(error, httpx.TimeoutException):
+        return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5)
+    return errors.Unavailable(
+        f"Nothing answers at {base_url} ({error}). Is the service up? `ise up` starts all three.",
+        retry_after=5,
+    )
+
+
+class Client:
+    """A connection to one service, for code that waits."""
+
+    def __init__(
+        self, base_url: str, key: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._http = httpx.Client(headers=_authorization(key), transport=transport, trust_env=False)
+
+    def send(self, call: Call[T]) -> T:
+        """Sends a call and reads its answer. Raises an ISEError."""
+        try:
+            response = self._http.request(**call.request(self.base_url))
+        except httpx.TransportError as error:
+            raise _unreachable(self.base_url, error) from error
+        raise_for_problem(response)
+        return call.read(response)
+
+    @contextmanager
+    def stream(self, call: Call[Any]) -> Iterator[httpx.Response]:
+        """The answer of a call while it still comes in. Leaving the block closes the connection."""
+        try:
+            with self._http.stream(**call.request(self.base_url)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise_for_problem(response)
+                yield response
+        except httpx.TransportError as error:
+            raise _unreachable(self.base_url, error) from error
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """A connection to one service, for code in an event loop."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            headers=_authorization(key), transport=transport, trust_env=False
+        )
+
+    async def send(self, call: Call[T]) -> T:
+        """Sends a call and reads its answer. Raises an ISEError."""
+        try:
+            response = await self._http.request(**call.request(self.base_url))
+        except httpx.TransportError as error:
+            raise _unreachable(self.base_url, error) from error
+        raise_for_problem(response)
+        return call.read(response)
+
+    @asynccontextmanager
+    async def stream(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:
+        """The answer of a call while it still comes in. Leaving the block closes the connection."""
+        try:
+            async with self._http.stream(**call.request(self.base_url)) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise_for_problem(response)
+                yield response
+        except httpx.TransportError as error:
+            raise _unreachable(self.base_url, error) from error
+
+    async def close(self) -> None:
+        await self._http.aclose()

@@ -1,0 +1,141 @@
+"""What goes over the wire to and from the embedder.
+
+Rows of features travel as raw little-endian float32, row-major; the headers below say what they
+are. JSON carries them only for people.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Base64Bytes, Field
+
+from shared.contracts.base import Wire
+
+FINGERPRINT_HEADER = "X-ISE-Fingerprint"
+DIM_HEADER = "X-ISE-Dim"
+RAW_MEDIA_TYPE = "application/octet-stream"
+EVENTS_MEDIA_TYPE = "application/x-ndjson"
+
+
+class ImageSpace(StrEnum):
+    """Which features of an image: of the search CNN, of the matching CNN, or its joint vector."""
+
+    VISUAL = "visual"
+    MATCHING = "matching"
+    JOINT = "joint"
+
+
+class TermSpace(StrEnum):
+    """Which features of a term: its word vector, or its joint vector."""
+
+    WORD = "word"
+    JOINT = "joint"
+
+
+class Model(Wire):
+    """A model that is hosted."""
+
+    fingerprint: str
+    architecture: str
+    dim: int
+
+
+class Models(Wire):
+    """`GET /v1/models`."""
+
+    visual: Model
+    matching: Model
+    words: Model
+    networks: list[str] = Field(description="Fingerprints of the matching networks on disk.")
+
+
+class EmbedTermsRequest(Wire):
+    terms: Annotated[list[str], Field(min_length=1, max_length=4096)]
+    space: TermSpace = TermSpace.JOINT
+    network: str | None = Field(
+        None, description="Matching network to use; the current one where none is given."
+    )
+    allow_unknown: bool = Field(
+        False,
+        description="Answer a term without a word vector by a row of NaN (raw) or null (JSON) "
+        "instead of refusing the call.",
+    )
+
+
+class Embeddings(Wire):
+    """The JSON form of rows of features."""
+
+    fingerprint: str
+    dim: int
+    vectors: list[list[float] | None]
+
+
+class ItemError(Wire):
+    """Why one file of a call can't be used. `index` counts from 0."""
+
+    index: int
+    error: str
+
+
+class TrainingSettings(Wire):
+    """How to train the matching network; the defaults are what measured best."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 40
+    batch_size: Annotated[int, Field(ge=8, le=8192)] = 256
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
+    hidden: Annotated[int, Field(ge=16, le=4096)] = 512
+    temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
+    holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    seed: int = 0
+
+
+class TrainRequest(Wire):
+    """Trains on a set that the indexer has published in `training/<training_set>/`."""
+
+    training_set: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+    settings: TrainingSettings = TrainingSettings()
+
+
+class TrainingReport(Wire):
+    """How a training went. Figures on the held-out images, or null where there are none."""
+
+    images: int
+    held_out: int
+    terms: int
+    terms_without_word: list[str]
+    epochs: int
+    seed: int
+    train_loss: float
+    held_out_loss: float | None
+    precision_at_1: float | None = Field(description="tag -> image, over held-out images")
+    precision_at_10: float | None = Field(description="tag -> image, over held-out images")
+    mean_average_precision: float | None = Field(description="tag -> image, held-out images")
+    losses: list[float] = Field(description="Mean training loss of each epoch.")
+    seconds: float
+
+
+class TrainingProgress(Wire):
+    event: Literal["progress"] = "progress"
+    epoch: int
+    epochs: int
+    loss: float
+
+
+class TrainingDone(Wire):
+    """`network`: the safetensors file, to be published as `networks/<fingerprint>/`."""
+
+    event: Literal["trained"] = "trained"
+    fingerprint: str
+    report: TrainingReport
+    network: Base64Bytes
+
+
+class TrainingFailed(Wire):
+    event: Literal["failed"] = "failed"
+    problem: dict[str, object]
+
+
+TrainingEvent = Annotated[
+    TrainingProgress | TrainingDone | TrainingFailed, Field(discriminator="event")
+]

@@ -1,0 +1,165 @@
+"""What goes over the wire to and from the indexer."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from shared.contracts.base import Wire
+from shared.contracts.embedder import TrainingSettings
+from shared.contracts.query import Metric
+
+Tag = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class TagsFrom(StrEnum):
+    """Where an ingest takes its tags from."""
+
+    FOLDER = "folder"
+    MANIFEST = "manifest"
+    NONE = "none"
+
+
+class AddState(StrEnum):
+    ADDED = "added"
+    EXISTS = "exists"
+    FAILED = "failed"
+
+
+class AddedItem(Wire):
+    """What became of one uploaded file. `exists`: its bytes were there; tags were joined."""
+
+    name: str
+    id: str | None
+    state: AddState
+    error: str | None = None
+
+
+class Added(Wire):
+    items: list[AddedItem]
+    snapshot: int
+
+
+class BuildSettings(Wire):
+    """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for."""
+
+    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
+    metric: Metric = Metric.COSINE
+    seed: int = 0
+
+
+class IngestRequest(Wire):
+    source: Annotated[str, Field(min_length=1)] = Field(
+        description="A folder, or a CSV or JSONL manifest."
+    )
+    tags_from: TagsFrom | None = Field(
+        None, description="Default: `manifest` for a manifest, else `folder`."
+    )
+    build: bool = True
+    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
+
+
+class JobKind(StrEnum):
+    INGEST = "ingest"
+    BUILD = "build"
+    TRAIN = "train"
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+
+
+class Progress(Wire):
+    """How far a job is. `eta_s` and `per_second` are null until they can be told."""
+
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    per_second: float | None = None
+    eta_s: float | None = None
+
+
+class Job(Wire):
+    id: str
+    kind: JobKind
+    state: JobState
+    progress: Progress
+    error: str | None = None
+    result: dict[str, Any] | None = None
+    created_at: str
+    finished_at: str | None = None
+
+
+class Jobs(Wire):
+    jobs: list[Job]
+
+
+class Failure(Wire):
+    """A picture that a job could not take, and why."""
+
+    path: str
+    reason: str
+
+
+class Failures(Wire):
+    failures: list[Failure]
+
+
+class TrainMatchingRequest(Wire):
+    settings: TrainingSettings = TrainingSettings()
+
+
+class ImagePatch(Wire):
+    """What is given replaces what was; what isn't stays."""
+
+    tags: list[Tag] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class Image(Wire):
+    """An image of the catalogue."""
+
+    id: str
+    tags: list[str]
+    uris: list[str]
+    metadata: dict[str, Any]
+    sha256: str
+    bytes: int
+    created_at: str
+
+
+class Deleted(Wire):
+    id: str
+    deleted: bool
+
+
+class SnapshotInfo(Wire):
+    number: int
+    created_at: str
+    reason: str
+    images: int
+    clusters: int
+    model: str | None
+    network: str | None
+    current: bool
+
+
+class Snapshots(Wire):
+    snapshots: list[SnapshotInfo]
+
+
+class CatalogStats(Wire):
+    """`GET /v1/stats` of the indexer."""
+
+    images: int
+    snapshot: int
+    segments: int

@@ -1,0 +1,169 @@
+"""What goes over the wire to and from the query service."""
+
+import math
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Base64Bytes, Field, model_validator
+
+from shared.contracts.base import Wire
+
+MAX_LIMIT = 1000
+
+
+class Metric(StrEnum):
+    """`cosine`: similarity of direction. `l2`: Euclidean distance, not squared."""
+
+    COSINE = "cosine"
+    L2 = "l2"
+
+
+class Mode(StrEnum):
+    """How an answer came about."""
+
+    IMAGE = "image"
+    TAG = "tag"
+    SEMANTIC = "semantic"
+    MIXED = "mixed"
+
+
+def _finite(vector: list[float]) -> list[float]:
+    if not all(math.isfinite(value) for value in vector):
+        raise ValueError("a vector's values must be finite numbers")
+    return vector
+
+
+class SearchOptions(Wire):
+    """The fields that every kind of search takes."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
+    offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+    metric: Metric | None = Field(None, description="Default: the metric the index was built for.")
+    nprobe: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Number of top clusters to scan."
+    )
+    recall_target: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Scan as many clusters as this recall was measured to need; 0.95."
+    )
+    exact: bool = Field(False, description="Scan everything.")
+    score_threshold: float | None = Field(None, description="Leave out hits that score less.")
+    explain: bool = Field(False, description="Say of each hit in which cluster it was found.")
+    with_vector: bool = Field(False, description="Give each hit's stored vector.")
+
+    @model_validator(mode="after")
+    def _one_way_to_probe(self) -> Self:
+        if sum([self.nprobe is not None, self.recall_target is not None, self.exact]) > 1:
+            raise ValueError("give one of nprobe, recall_target and exact, not several")
+        return self
+
+
+class SearchRequest(SearchOptions):
+    """`POST /v1/search`: one of `image`, `term`, `id` and `vector`."""
+
+    image: Base64Bytes | None = Field(None, description="An image file, base64-encoded.")
+    term: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    vector: Annotated[list[float], Field(min_length=1), AfterValidator(_finite)] | None = None
+
+    @model_validator(mode="after")
+    def _one_query(self) -> Self:
+        given = [n for n in ("image", "term", "id", "vector") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"give one of image, term, id and vector; got {', '.join(given) or 'none'}"
+            )
+        return self
+
+
+class Explanation(Wire):
+    """Where a hit was found. `cluster_rank` counts from 1, the cluster nearest to the query."""
+
+    cluster: int
+    cluster_rank: int
+    segment: str
+
+
+class Hit(Wire):
+    """One result. `score`: higher is better. `distance`: 1 - cosine, or L2 (not squared)."""
+
+    id: str
+    score: float
+    distance: float
+    probability: float | None = Field(
+        None, description="Calibrated chance that it matches; null where none could be fitted."
+    )
+    tags: list[str]
+    uri: str
+    uris: list[str]
+    metadata: dict[str, Any]
+    explain: Explanation | None = None
+    vector: list[float] | None = None
+
+
+class Recall(Wire):
+    """How much of the exact answer to expect. `expected` was measured when the index was built."""
+
+    target: float | None
+    expected: float | None
+    nprobe: int
+    scanned_fraction: float
+
+
+class SearchResponse(Wire):
+    hits: list[Hit]
+    limit: int
+    offset: int
+    complete: bool = Field(description="As many hits as asked for, or all there are.")
+    mode: Mode
+    metric: Metric
+    snapshot: int
+    model: str | None = Field(description="Fingerprint of the model whose vectors were compared.")
+    recall: Recall
+    timings_ms: dict[str, float]
+
+
+class ImageInfo(Wire):
+    """An indexed image."""
+
+    id: str
+    tags: list[str]
+    uri: str
+    uris: list[str]
+    metadata: dict[str, Any]
+
+
+class TagCount(Wire):
+    tag: str
+    count: int
+
+
+class Tags(Wire):
+    tags: list[TagCount]
+
+
+class RecallPoint(Wire):
+    """Measured: with `nprobe` clusters, `recall` of the exact top k, scanning a share of all."""
+
+    nprobe: int
+    recall: float
+    scanned_fraction: float
+
+
+class RecallCurve(Wire):
+    space: str
+    metric: Metric
+    k: int
+    queries: int
+    points: list[RecallPoint]
+
+
+class Stats(Wire):
+    images: int
+    clusters: int
+    tags: int
+    snapshot: int
+    model: str | None
+    network: str | None
+    metric: Metric
+    dim: int | None
+    recall_curve: list[RecallCurve]

@@ -1,0 +1,112 @@
+"""The error tree. It knows no HTTP; `shared/problem.py` is the one place that renders it.
+
+ISEError
+├── InvalidInput            what was sent can't be used
+│   ├── BadImage            a picture that can't be decoded, or may not be
+│   ├── BadVector           wrong length, NaN or infinite
+│   └── UnknownTerm         a term that neither an image nor word2vec knows
+├── NotFound                no such image, job or snapshot
+├── Conflict                right in itself, but not with the present state
+│   └── FingerprintMismatch two models that must not be compared
+├── Unauthorized            no key, or a wrong one
+├── Forbidden               not allowed, whatever the key
+├── TooLarge                over a size limit
+├── Overloaded              the queue is full; try again
+├── Unavailable             a service or model that's needed is not there
+├── StorageFull             the disk is full
+├── Corrupt                 a file is not what its manifest says
+└── Misconfigured           a setting that can't work; the sentence says which
+"""
+
+from typing import Any, ClassVar
+
+
+class ISEError(Exception):
+    """Base of all errors of this project.
+
+    `detail` is a sentence for a person: what is wrong and what to do. `extra` holds members that
+    go into the rendered problem beside it (JSON types only).
+    """
+
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class InvalidInput(ISEError):
+    slug, title = "invalid-input", "Invalid input"
+
+
+class BadImage(InvalidInput):
+    slug, title = "bad-image", "Image can't be used"
+
+
+class BadVector(InvalidInput):
+    slug, title = "bad-vector", "Vector can't be used"
+
+
+class UnknownTerm(InvalidInput):
+    slug, title = "unknown-term", "Unknown term"
+
+
+class NotFound(ISEError):
+    slug, title = "not-found", "Not found"
+
+
+class Conflict(ISEError):
+    slug, title = "conflict", "Conflict"
+
+
+class FingerprintMismatch(Conflict):
+    slug, title = "fingerprint-mismatch", "Model and index differ"
+
+
+class Unauthorized(ISEError):
+    slug, title = "unauthorized", "Key missing or wrong"
+
+
+class Forbidden(ISEError):
+    slug, title = "forbidden", "Not allowed"
+
+
+class TooLarge(ISEError):
+    slug, title = "too-large", "Too large"
+
+
+class Overloaded(ISEError):
+    """`extra["retry_after"]`: seconds after which a new try makes sense."""
+
+    slug, title = "overloaded", "Overloaded"
+
+
+class Unavailable(ISEError):
+    """`extra["retry_after"]`: seconds after which a new try makes sense, where known."""
+
+    slug, title = "unavailable", "Unavailable"
+
+
+class StorageFull(ISEError):
+    slug, title = "storage-full", "No space left"
+
+
+class Corrupt(ISEError):
+    slug, title = "corrupt", "Damaged file"
+
+
+class Misconfigured(ISEError):
+    slug, title = "misconfigured", "Setting can't work"
+
+
+def tree() -> dict[str, type[ISEError]]:
+    """Every class of the tree by its slug."""
+    found: dict[str, type[ISEError]] = {}
+    pending: list[type[ISEError]] = [ISEError]
+    while pending:
+        cls = pending.pop()
+        found[cls.slug] = cls
+        pending.extend(cls.__subclasses__())
+    return found

@@ -1,0 +1,136 @@
+"""The one place that renders errors as RFC 9457 `application/problem+json`, and reads them back."""
+
+import errno
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared import errors
+from shared.web.request_id import current_request_id
+
+MEDIA_TYPE = "application/problem+json"
+_TYPE_PREFIX = "urn:ise:problem:"
+
+_STATUS: dict[type[errors.ISEError], int] = {
+    errors.InvalidInput: 422,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.TooLarge: 413,
+    errors.Overloaded: 429,
+    errors.Unavailable: 503,
+    errors.StorageFull: 507,
+    errors.Corrupt: 500,
+    errors.Misconfigured: 500,
+    errors.ISEError: 500,
+}
+
+log = logging.getLogger(__name__)
+
+
+def status_of(error: errors.ISEError) -> int:
+    """The HTTP status of an error: that of its nearest ancestor in the table."""
+    return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
+
+
+def body_of(error: errors.ISEError, instance: str | None = None) -> dict[str, Any]:
+    """An error as the members of a problem document."""
+    return _body(
+        status_of(error), error.slug, error.title, error.detail, instance, extra=error.extra
+    )
+
+
+def from_body(status: int, body: Mapping[str, Any]) -> errors.ISEError:
+    """A problem document, as a service of ours sent it, as an error of the tree."""
+    slug = str(body.get("type", "")).removeprefix(_TYPE_PREFIX)
+    known = {"type", "title", "status", "detail", "instance", "request_id"}
+    cls = errors.tree().get(slug)
+    if cls is None:
+        by_status = {code: kind for kind, code in reversed(_STATUS.items())}
+        cls = by_status.get(status, errors.ISEError)
+    detail = str(body.get("detail") or body.get("title") or f"status {status}")
+    return cls(detail, **{k: v for k, v in body.items() if k not in known})
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error that leaves `app` a problem document."""
+    app.add_exception_handler(errors.ISEError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(OSError, _on_os_error)
+    app.add_exception_handler(Exception, _on_unexpected)
+
+
+def response(error: errors.ISEError, instance: str | None = None) -> JSONResponse:
+    """An error as the response that a client gets."""
+    headers = {}
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    body = body_of(error, instance)
+    return JSONResponse(body, body["status"], headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _on_error(request: Request, exc: Exception) -> JSONResponse:
+    if not isinstance(exc, errors.ISEError):
+        raise exc
+    if status_of(exc) >= 500:
+        log.error("%s: %s", exc.slug, exc.detail)
+    return response(exc, request.url.path)
+
+
+async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
+    if not isinstance(exc, RequestValidationError):
+        raise exc
+    found = [
+        {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
+        for item in exc.errors()
+    ]
+    detail = "; ".join(f"{item['field']}: {item['message']}" for item in found)
+    return response(errors.InvalidInput(detail, errors=found), request.url.path)
+
+
+async def _on_http(request: Request, exc: Exception) -> JSONResponse:
+    if not isinstance(exc, HTTPException):
+        raise exc
+    title = HTTPStatus(exc.status_code).phrase
+    slug = title.lower().replace(" ", "-")
+    body = _body(exc.status_code, slug, title, str(exc.detail), request.url.path, extra={})
+    return JSONResponse(body, exc.status_code, headers=exc.headers, media_type=MEDIA_TYPE)
+
+
+async def _on_os_error(request: Request, exc: Exception) -> JSONResponse:
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        full = errors.StorageFull("The disk is full; nothing was changed. Free space, then retry.")
+        return response(full, request.url.path)
+    return await _on_unexpected(request, exc)
+
+
+async def _on_unexpected(request: Request, exc: Exception) -> JSONResponse:
+    log.error("unexpected %s", type(exc).__name__, exc_info=exc)
+    hidden = errors.ISEError(
+        "Something went wrong on the server; its log has the cause under this request_id."
+    )
+    return response(hidden, request.url.path)
+
+
+def _body(
+    status: int, slug: str, title: str, detail: str, instance: str | None, extra: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        **extra,
+        "type": _TYPE_PREFIX + slug,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "request_id": current_request_id(),
+    }
