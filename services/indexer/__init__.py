@@ -1,0 +1,1 @@
+"""Ingest, catalogue, feature store, K-means, inverted index, snapshots, jobs."""

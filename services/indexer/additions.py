@@ -1,0 +1,91 @@
+"""Uploads: pictures that can be searched when the call is answered."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from services.indexer.catalog.images import Entry, FeaturePlace, Images
+from services.indexer.embedding import Embedded, Embedding, ModelPair
+from services.indexer.features import FeatureStore
+from services.indexer.files import ImageFiles
+from services.indexer.publisher import Publisher
+from shared.contracts.indexer import Added, AddedItem, AddState
+from shared.identity import id_of_sha256
+
+
+class Additions:
+    """Embeds, stores, records and publishes a few pictures at once."""
+
+    def __init__(
+        self,
+        images: Images,
+        features: FeatureStore,
+        files: ImageFiles,
+        embedding: Embedding,
+        publisher: Publisher,
+        batch: int,
+    ) -> None:
+        self._images = images
+        self._features = features
+        self._files = files
+        self._embedding = embedding
+        self._publisher = publisher
+        self._batch = batch
+
+    def add(
+        self,
+        uploads: Sequence[tuple[str, bytes]],
+        tags: Sequence[str],
+        metadata: Mapping[str, Any],
+    ) -> Added:
+        """Adds (name, bytes) pairs, with the same tags and metadata for all.
+
+        A picture that can't be used is answered with its reason and does not fail the others.
+        Raises FingerprintMismatch when the embedder's models are not the index's, Unavailable.
+        """
+        pair = self._embedding.pair()
+        self._publisher.check_model(pair)
+        digests = [sha256(data).hexdigest() for _, data in uploads]
+        ids = [id_of_sha256(digest) for digest in digests]
+        known = self._images.known(ids, pair.all)
+        # The same picture twice in one call is embedded once.
+        new = {i: data for i, (_, data) in zip(ids, uploads, strict=True) if i not in known}
+        embedded = self._embed(new, pair)
+        places = self._store(embedded, pair)
+        entries, items = [], []
+        for image_id, digest, (name, data) in zip(ids, digests, uploads, strict=True):
+            failed = embedded[image_id].error if image_id in embedded else None
+            if failed is not None:
+                items.append(AddedItem(name=name, id=None, state=AddState.FAILED, error=failed))
+                continue
+            place = self._files.keep(image_id, name, data)
+            entries.append(Entry(image_id, digest, place, tags, metadata))
+            state = AddState.ADDED if image_id in embedded else AddState.EXISTS
+            items.append(AddedItem(name=name, id=image_id, state=state))
+        if entries:
+            self._images.record(entries, places)
+        manifest = self._publisher.publish_first(pair.visual, "images added")
+        return Added(items=items, snapshot=manifest.number)
+
+    def _embed(self, new: Mapping[str, bytes], pair: ModelPair) -> dict[str, Embedded]:
+        ids = list(new)
+        found: dict[str, Embedded] = {}
+        for start in range(0, len(ids), self._batch):
+            some = ids[start : start + self._batch]
+            rows = self._embedding.images([new[i] for i in some], pair)
+            found |= dict(zip(some, rows, strict=True))
+        return found
+
+    def _store(
+        self, embedded: Mapping[str, Embedded], pair: ModelPair
+    ) -> dict[str, list[FeaturePlace]]:
+        good = [i for i, found in embedded.items() if found.error is None]
+        places: dict[str, list[FeaturePlace]] = {i: [] for i in good}
+        for fingerprint in sorted(pair.all) if good else ():
+            rows = np.stack([embedded[i].features[fingerprint] for i in good])
+            shard = self._features.append(fingerprint, rows)
+            for row, image_id in enumerate(good):
+                places[image_id].append(FeaturePlace(fingerprint, shard, row))
+        return places

@@ -1,0 +1,203 @@
+"""Builds the inverted indexes anew: sample, K-means, assignment, posting lists, measured recall."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer import recall
+from services.indexer.catalog.images import FeatureRows, Images
+from services.indexer.clustering import (
+    Blocks,
+    assign,
+    cluster_count,
+    sample_rows,
+    train_centroids,
+)
+from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.features import FeatureStore
+from services.indexer.job_context import JobContext
+from services.indexer.publisher import BUILD_REASON, TRAIN_REASON, Publisher
+from shared.contracts.indexer import BuildSettings
+from shared.contracts.query import Metric, RecallCurve
+from shared.ivf.reader import Postings
+from shared.snapshots.items import tag_key
+from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
+
+_JOINT_BLOCK = 8192
+
+
+class Builder:
+    """Makes first segments, which have centroids of their own, and publishes them."""
+
+    def __init__(
+        self, images: Images, features: FeatureStore, embedding: Embedding, publisher: Publisher
+    ) -> None:
+        self._images = images
+        self._features = features
+        self._embedding = embedding
+        self._publisher = publisher
+        self._segments = publisher.segments
+
+    def build(
+        self, pair: ModelPair, settings: BuildSettings, network: str | None, job: JobContext
+    ) -> Manifest:
+        """Clusters every image with features of `pair` and publishes the snapshot.
+
+        `network`: the matching network to make the joint space with, or None. Raises InvalidInput
+        when more clusters than images are asked for.
+        """
+        with self._images.view() as view:
+            where = view.features(pair.visual)
+            items = view.items(pair.visual)
+            revision = view.revision
+        if not len(where):
+            return self._publisher.publish(
+                lambda number: self._publisher.current().model_copy(
+                    update={"number": number, "reason": BUILD_REASON}
+                )
+            )
+        job.stage("clustering")
+        visual = self._space(
+            "visual",
+            pair.visual,
+            where,
+            lambda rows: self._features.blocks(pair.visual, rows),
+            settings,
+            job,
+        )
+        base = Manifest(
+            number=0,
+            created_at="",
+            reason=BUILD_REASON,
+            revision=revision,
+            images=len(where),
+            items=[self._segments.items(items)],
+            visual=visual,
+        )
+        if network is not None:
+            base = self._with_joint(base, pair.matching, network, settings, job)
+        job.stage("publishing")
+        return self._publisher.publish(
+            lambda number: base.model_copy(update={"number": number, "created_at": job.now()})
+        )
+
+    def rebuild_joint(
+        self, pair: ModelPair, network: str, settings: BuildSettings, job: JobContext
+    ) -> Manifest:
+        """Projects every image with a new network and publishes beside the present clusters."""
+        base = self._publisher.current()
+        with_joint = self._with_joint(base, pair.matching, network, settings, job)
+        job.stage("publishing")
+
+        def latest(number: int) -> Manifest:
+            # The visual side may have had additions meanwhile; only the joint side is ours.
+            current = self._publisher.current()
+            return current.model_copy(
+                update={
+                    "number": number,
+                    "created_at": job.now(),
+                    "reason": TRAIN_REASON,
+                    "revision": min(base.revision, current.revision),
+                    "joint": with_joint.joint,
+                    "matching_fingerprint": with_joint.matching_fingerprint,
+                    "tag_vectors": with_joint.tag_vectors,
+                }
+            )
+
+        return self._publisher.publish(latest)
+
+    def _with_joint(
+        self,
+        base: Manifest,
+        matching: str,
+        network: str,
+        settings: BuildSettings,
+        job: JobContext,
+    ) -> Manifest:
+        with self._images.view() as view:
+            where = view.features(matching)
+            tags = view.tags_by_ordinal()
+        if not len(where):
+            return base
+        job.stage("projecting to the joint space")
+        # A tag's vector is a cosine query, so the joint space is clustered for cosine.
+        cosine = settings.model_copy(update={"metric": Metric.COSINE, "clusters": "auto"})
+        joint = self._space(
+            "joint", network, where, lambda rows: self._projected(matching, network, rows),
+            cosine, job,
+        )  # fmt: skip
+        carriers: dict[str, list[int]] = {}
+        for ordinal, keys in tags.items():
+            for key in keys:
+                carriers.setdefault(tag_key(key), []).append(ordinal)
+        vectors = self._publisher.joint_tag_vectors(joint, carriers) if carriers else {}
+        if vectors:
+            asked = np.stack(list(vectors.values()))
+            curves = self._measured(joint.postings[0], "joint", cosine, asked)
+            joint = joint.model_copy(update={"recall": curves})
+        return base.model_copy(
+            update={
+                "joint": joint,
+                "matching_fingerprint": matching,
+                "tag_vectors": [self._segments.tag_vectors(vectors)] if vectors else [],
+            }
+        )
+
+    def _projected(self, matching: str, network: str, where: FeatureRows) -> Blocks:
+        for start, block in self._features.blocks(matching, where):
+            yield start, self._embedding.project(block, network, _JOINT_BLOCK)
+
+    def _space(
+        self,
+        name: str,
+        fingerprint: str,
+        where: FeatureRows,
+        blocks: Callable[[FeatureRows], Blocks],
+        settings: BuildSettings,
+        job: JobContext,
+    ) -> SpaceManifest:
+        rows = len(where)
+        clusters = cluster_count(settings.clusters, rows)
+        chosen = sample_rows(rows, clusters, settings.seed)
+        sampled = FeatureRows(where.ordinals[chosen], where.shards[chosen], where.rows[chosen])
+        sample = _gathered(blocks(sampled))
+        job.check_cancelled()
+        centroids = train_centroids(sample, clusters, settings.metric, settings.seed)
+        del sample
+        lists = assign(_checked(blocks(where), job), rows, centroids, settings.metric)
+        dim = centroids.shape[1]
+        file = self._segments.postings(
+            name, _checked(blocks(where), job), lists, where.ordinals, dim, clusters, centroids
+        )
+        curves = [] if name == "joint" else self._measured(file, name, settings, None)
+        return SpaceManifest(
+            fingerprint=fingerprint,
+            dim=dim,
+            metric=settings.metric,
+            clusters=clusters,
+            seed=settings.seed,
+            postings=[file],
+            recall=curves,
+        )
+
+    def _measured(
+        self,
+        file: SegmentFile,
+        name: str,
+        settings: BuildSettings,
+        queries: NDArray[np.float32] | None,
+    ) -> list[RecallCurve]:
+        path: Path = self._segments.path(file)
+        return recall.measure(Postings(path), name, settings.metric, settings.seed, queries)
+
+
+def _gathered(blocks: Blocks) -> NDArray[np.float32]:
+    return np.concatenate([block for _, block in blocks])
+
+
+def _checked(blocks: Blocks, job: JobContext) -> Blocks:
+    for start, block in blocks:
+        job.check_cancelled()
+        yield start, block

@@ -1,0 +1,1 @@
+"""What is known of every image, and of every job."""

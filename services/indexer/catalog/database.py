@@ -1,0 +1,82 @@
+"""The connection to the catalogue: many readers, one writer at a time."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, insert, select, update
+from sqlalchemy.engine import make_url
+
+from services.indexer.catalog import schema
+
+_REVISION = "revision"
+
+
+class Database:
+    """An SQLAlchemy engine with this project's tables.
+
+    SQLite runs in WAL mode, so that reading goes on while a job writes, and syncs at each commit,
+    so that what was acknowledged survives a power cut.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_engine(url)
+        self._writing = threading.Lock()
+        if make_url(url).get_backend_name() == "sqlite":
+            event.listen(self.engine, "connect", _configure_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        schema.metadata.create_all(self.engine)
+        with self.write() as connection:
+            if connection.execute(select(schema.counters.c.name)).first() is None:
+                connection.execute(insert(schema.counters).values(name=_REVISION, value=0))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A view of one moment: all that is read in the block belongs together."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction; durable when the block ends, undone when it raises."""
+        with self._writing, self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def revision(connection: Connection) -> int:
+    """The number of the last change."""
+    value: int = connection.execute(
+        select(schema.counters.c.value).where(schema.counters.c.name == _REVISION)
+    ).scalar_one()
+    return value
+
+
+def next_revision(connection: Connection) -> int:
+    """Takes the number of the next change, within a write."""
+    connection.execute(
+        update(schema.counters)
+        .where(schema.counters.c.name == _REVISION)
+        .values(value=schema.counters.c.value + 1)
+    )
+    return revision(connection)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # The driver's own transactions begin at the first write only; ours are a view of one moment.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")

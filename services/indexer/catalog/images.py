@@ -1,0 +1,321 @@
+"""The images of the catalogue: identity, places, tags, metadata, and where their features are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+
+from services.indexer.catalog.database import Database, next_revision, revision
+from services.indexer.catalog.schema import features, images, locations, tags
+from shared.errors import NotFound
+from shared.snapshots.items import Item, tag_key
+
+# SQLite takes at most 32,766 values in one statement.
+_MANY = 10_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image's bytes are: an absolute path, and the `uri` that a user sees."""
+
+    path: str
+    uri: str
+    mtime_ns: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image as it came in: its identity, one place, and what is said of it."""
+
+    id: str
+    sha256: str
+    place: Place
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FeatureRows:
+    """Where the features of images are: three int64 arrays of shape (n,)."""
+
+    ordinals: NDArray[np.int64]
+    shards: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+
+@dataclass(frozen=True)
+class FeaturePlace:
+    """Where the features of one image were stored."""
+
+    fingerprint: str
+    shard: int
+    row: int
+
+
+class Images:
+    """Reads and changes the images. Each change of an image gives it the next revision."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def record(
+        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
+    ) -> None:
+        """Adds images, or joins places, tags and metadata to those that are there.
+
+        `places` gives, by image id, where features were stored.
+        """
+        with self.database.write() as db:
+            change = next_revision(db)
+            for entry in entries:
+                ordinal = self._upsert(db, entry, change)
+                for found in places.get(entry.id, ()):
+                    values = {
+                        "fingerprint": found.fingerprint,
+                        "ordinal": ordinal,
+                        "shard": found.shard,
+                        "row": found.row,
+                        "revision": change,
+                    }
+                    key = (features.c.fingerprint == found.fingerprint) & (
+                        features.c.ordinal == ordinal
+                    )
+                    db.execute(delete(features).where(key))
+                    db.execute(insert(features).values(values))
+
+    def _upsert(self, db: Connection, entry: Entry, change: int) -> int:
+        row = db.execute(select(images).where(images.c.id == entry.id)).first()
+        if row is None:
+            done = db.execute(
+                insert(images).values(
+                    id=entry.id,
+                    sha256=entry.sha256,
+                    bytes=entry.place.bytes,
+                    metadata=dict(entry.metadata),
+                    revision=change,
+                    created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                )
+            )
+            key = done.inserted_primary_key
+            if key is None:
+                raise RuntimeError("the database gave no number to a new image")
+            ordinal = int(key[0])
+            changed = False
+        else:
+            ordinal = row.ordinal
+            joined = {**row.metadata, **entry.metadata}
+            changed = joined != row.metadata
+            if changed:
+                db.execute(
+                    update(images).where(images.c.ordinal == ordinal).values(metadata=joined)
+                )
+        changed |= self._place(db, ordinal, entry.place)
+        changed |= self._tag(db, ordinal, entry.tags)
+        if changed:
+            db.execute(update(images).where(images.c.ordinal == ordinal).values(revision=change))
+        return ordinal
+
+    @staticmethod
+    def _place(db: Connection, ordinal: int, place: Place) -> bool:
+        """Gives whether the image's uris changed."""
+        row = db.execute(select(locations).where(locations.c.path == place.path)).first()
+        values = {
+            "path": place.path,
+            "ordinal": ordinal,
+            "uri": place.uri,
+            "mtime_ns": place.mtime_ns,
+            "bytes": place.bytes,
+        }
+        if row is None:
+            db.execute(insert(locations).values(values))
+            return True
+        db.execute(update(locations).where(locations.c.path == place.path).values(values))
+        return bool(row.ordinal != ordinal or row.uri != place.uri)
+
+    @staticmethod
+    def _tag(db: Connection, ordinal: int, given: Iterable[str]) -> bool:
+        """Gives whether a tag was new to the image."""
+        wanted = {tag_key(tag): tag for tag in given}
+        if not wanted:
+            return False
+        there = set(db.execute(select(tags.c.key).where(tags.c.ordinal == ordinal)).scalars())
+        new = [
+            {"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items() if k not in there
+        ]
+        if new:
+            db.execute(insert(tags), new)
+        return bool(new)
+
+    def patch(
+        self, image_id: str, new_tags: list[str] | None, metadata: dict[str, Any] | None
+    ) -> None:
+        """Replaces tags or metadata. Raises NotFound."""
+        with self.database.write() as db:
+            ordinal = self._ordinal(db, image_id)
+            change = next_revision(db)
+            if new_tags is not None:
+                db.execute(delete(tags).where(tags.c.ordinal == ordinal))
+                self._tag(db, ordinal, new_tags)
+            values: dict[str, Any] = {"revision": change}
+            if metadata is not None:
+                values["metadata"] = metadata
+            db.execute(update(images).where(images.c.ordinal == ordinal).values(values))
+
+    def ordinal(self, image_id: str) -> int:
+        """The image's number. Raises NotFound."""
+        with self.database.read() as db:
+            return self._ordinal(db, image_id)
+
+    @staticmethod
+    def _ordinal(db: Connection, image_id: str) -> int:
+        found = db.execute(select(images.c.ordinal).where(images.c.id == image_id)).scalar()
+        if found is None:
+            raise NotFound(f"There is no image {image_id!r}.")
+        return int(found)
+
+    def remove(self, ordinals: Sequence[int]) -> None:
+        """Takes images out, with all that belongs to them."""
+        with self.database.write() as db:
+            for start in range(0, len(ordinals), _MANY):
+                some = ordinals[start : start + _MANY]
+                db.execute(delete(images).where(images.c.ordinal.in_(some)))
+
+    def get(self, image_id: str) -> tuple[Row[Any], Item]:
+        """The catalogue's row and what an answer says of an image. Raises NotFound."""
+        with self.database.read() as db:
+            row = db.execute(select(images).where(images.c.id == image_id)).first()
+            if row is None:
+                raise NotFound(f"There is no image {image_id!r}.")
+            return row, _items(db, select(images).where(images.c.id == image_id))[0]
+
+    def places(self, image_id: str) -> list[Place]:
+        """Where an image's bytes are. Raises NotFound."""
+        with self.database.read() as db:
+            ordinal = self._ordinal(db, image_id)
+            rows = db.execute(
+                select(locations).where(locations.c.ordinal == ordinal).order_by(locations.c.path)
+            )
+            return [Place(r.path, r.uri, r.mtime_ns, r.bytes) for r in rows]
+
+    def count(self) -> int:
+        with self.database.read() as db:
+            return int(db.execute(select(func.count()).select_from(images)).scalar_one())
+
+    def known(self, ids: Sequence[str], fingerprints: Iterable[str]) -> set[str]:
+        """Which of these ids are there with features of all these fingerprints."""
+        wanted = set(fingerprints)
+        with self.database.read() as db:
+            rows = db.execute(
+                select(images.c.id)
+                .join(features, features.c.ordinal == images.c.ordinal)
+                .where(images.c.id.in_(ids), features.c.fingerprint.in_(wanted))
+                .group_by(images.c.id)
+                .having(func.count() == len(wanted))
+            )
+            return set(rows.scalars())
+
+    def unchanged(self, path: str, mtime_ns: int, size: int) -> tuple[str, str, set[str]] | None:
+        """Id, uri and tag keys of the image that a file held when it was last read.
+
+        None when the file is new or was written since.
+        """
+        with self.database.read() as db:
+            row = db.execute(
+                select(images.c.id, images.c.ordinal, locations.c.uri)
+                .join(locations, locations.c.ordinal == images.c.ordinal)
+                .where(
+                    locations.c.path == path,
+                    locations.c.mtime_ns == mtime_ns,
+                    locations.c.bytes == size,
+                )
+            ).first()
+            if row is None:
+                return None
+            keys = db.execute(select(tags.c.key).where(tags.c.ordinal == row.ordinal)).scalars()
+            return row.id, row.uri, set(keys)
+
+    def without_features(self, fingerprint: str) -> list[str]:
+        """Ids of the images that have no features of this fingerprint."""
+        has = select(features.c.ordinal).where(features.c.fingerprint == fingerprint)
+        with self.database.read() as db:
+            rows = db.execute(select(images.c.id).where(images.c.ordinal.not_in(has)))
+            return list(rows.scalars())
+
+    def all_ordinals(self) -> list[int]:
+        with self.database.read() as db:
+            return list(db.execute(select(images.c.ordinal)).scalars())
+
+    def view(self) -> "View":
+        """The catalogue at one moment, to be read within a `with` block."""
+        return View(self.database)
+
+
+class View:
+    """The catalogue at one moment: `revision` and what is read belong together."""
+
+    def __init__(self, database: Database) -> None:
+        self._block = database.read()
+
+    def __enter__(self) -> "View":
+        self._db = self._block.__enter__()
+        self.revision = revision(self._db)
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        self._block.__exit__(*details)
+
+    def features(self, fingerprint: str, since: int = 0) -> FeatureRows:
+        """Where the features of a model are, of images whose features came after `since`."""
+        rows = self._db.execute(
+            select(features.c.ordinal, features.c.shard, features.c.row)
+            .where(features.c.fingerprint == fingerprint, features.c.revision > since)
+            .order_by(features.c.shard, features.c.row)
+        ).all()
+        table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 3)
+        return FeatureRows(table[:, 0], table[:, 1], table[:, 2])
+
+    def items(self, fingerprint: str, since: int = 0) -> list[Item]:
+        """Images with features of a model, changed after `since`."""
+        query = (
+            select(images)
+            .join(features, features.c.ordinal == images.c.ordinal)
+            .where(features.c.fingerprint == fingerprint)
+            .where((images.c.revision > since) | (features.c.revision > since))
+        )
+        return _items(self._db, query)
+
+    def tags_by_ordinal(self) -> dict[int, list[str]]:
+        """The tags of each tagged image, as tag keys."""
+        found: dict[int, list[str]] = {}
+        rows = self._db.execute(
+            select(tags.c.ordinal, tags.c.key).order_by(tags.c.ordinal, tags.c.key)
+        )
+        for ordinal, key in rows:
+            found.setdefault(ordinal, []).append(key)
+        return found
+
+
+def _items(db: Connection, query: Select[Any]) -> list[Item]:
+    rows = db.execute(query.order_by(images.c.ordinal)).all()
+    found: dict[int, Item] = {
+        row.ordinal: Item(row.ordinal, row.id, [], [], row.metadata) for row in rows
+    }
+    ordinals = list(found)
+    for start in range(0, len(ordinals), _MANY):
+        some = ordinals[start : start + _MANY]
+        tagged = select(tags.c.ordinal, tags.c.tag).where(tags.c.ordinal.in_(some))
+        for ordinal, tag in db.execute(tagged.order_by(tags.c.key)):
+            found[ordinal].tags.append(tag)
+        placed = select(locations.c.ordinal, locations.c.uri).where(locations.c.ordinal.in_(some))
+        for ordinal, uri in db.execute(placed.order_by(locations.c.uri)):
+            if uri not in found[ordinal].uris:
+                found[ordinal].uris.append(uri)
+    return list(found.values())

@@ -1,0 +1,97 @@
+"""Tables of the catalogue.
+
+Every change of an image takes the next number of one counter, its revision; so what changed since
+a snapshot is one indexed range.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only in a column of exactly its own INTEGER type.
+_Ordinal = BigInteger().with_variant(Integer, "sqlite")
+
+images = Table(
+    "images",
+    metadata,
+    Column("ordinal", _Ordinal, primary_key=True, autoincrement=True),
+    Column("id", String(200), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("created_at", String(40), nullable=False),
+    # An ordinal is never used again: tombstones hold for ever.
+    sqlite_autoincrement=True,
+)
+
+locations = Table(
+    "locations",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), index=True),
+    Column("uri", Text, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(800), primary_key=True),
+    Column("tag", String(200), nullable=False),
+    Index("tags_by_key", "key"),
+)
+
+features = Table(
+    "features",
+    metadata,
+    Column("fingerprint", String(200), primary_key=True),
+    Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), primary_key=True),
+    Column("shard", BigInteger, nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("features_by_revision", "fingerprint", "revision"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("request", JSON, nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Column("result", JSON),
+    Column("created_at", String(40), nullable=False, index=True),
+    Column("finished_at", String(40)),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

@@ -1,0 +1,84 @@
+"""Features as `.npy` shards: `features/<fingerprint>/00000001.npy`, float32 of shape (rows, dim).
+
+A shard is immutable once it's there. Which row belongs to which image stands in the catalogue; a
+shard that a killed process wrote and never recorded belongs to nobody and does no harm.
+"""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer.catalog.images import FeatureRows
+from shared import durable
+from shared.errors import Corrupt
+
+_BLOCK = 16_384
+
+
+class FeatureStore:
+    """Raw pooled features of every image, by model fingerprint."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / "features"
+        self._next: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def append(self, fingerprint: str, vectors: NDArray[np.float32]) -> int:
+        """Stores rows durably as a new shard, float32 of shape (n, dim); gives its number."""
+        with self._lock:
+            shard = self._next.get(fingerprint) or self._first_free(fingerprint)
+            self._next[fingerprint] = shard + 1
+        path = self._path(fingerprint, shard)
+        with durable.publishing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
+        return shard
+
+    def read(self, fingerprint: str, where: FeatureRows) -> NDArray[np.float32]:
+        """The features at these rows, in their order; float32 of shape (n, dim)."""
+        blocks = [block for _, block in self.blocks(fingerprint, where)]
+        return np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
+
+    def blocks(
+        self, fingerprint: str, where: FeatureRows
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Pairs of a start and the features at rows start : start + n, at most 16,384 each.
+
+        Reading is in order of shards where `where` is, so each shard is opened once.
+        """
+        opened: tuple[int, NDArray[np.float32]] | None = None
+        for start in range(0, len(where), _BLOCK):
+            shards = where.shards[start : start + _BLOCK]
+            rows = where.rows[start : start + _BLOCK]
+            edges = np.flatnonzero(np.diff(shards)) + 1
+            parts = []
+            for part in np.split(np.arange(len(shards)), edges):
+                shard = int(shards[part[0]])
+                if opened is None or opened[0] != shard:
+                    opened = (shard, self._open(fingerprint, shard))
+                try:
+                    parts.append(opened[1][rows[part]])
+                except IndexError:
+                    raise Corrupt(
+                        f"{self._path(fingerprint, shard)} has fewer rows than the catalogue says."
+                    ) from None
+            yield start, np.concatenate(parts)
+
+    def _open(self, fingerprint: str, shard: int) -> NDArray[np.float32]:
+        path = self._path(fingerprint, shard)
+        try:
+            array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise Corrupt(f"{path} can't be read: {error}") from error
+        if array.ndim != 2 or array.dtype != np.float32:
+            raise Corrupt(f"{path} is not a table of float32 features.")
+        return array
+
+    def _first_free(self, fingerprint: str) -> int:
+        found = [p.stem for p in (self.folder / fingerprint).glob("*.npy")]
+        return max((int(stem) for stem in found if stem.isdigit()), default=0) + 1
+
+    def _path(self, fingerprint: str, shard: int) -> Path:
+        return self.folder / fingerprint / f"{shard:08d}.npy"

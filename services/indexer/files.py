@@ -1,0 +1,110 @@
+"""The bytes of images: uploads are kept, files of a source stay where they are; thumbnails."""
+
+import hashlib
+import io
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from services.indexer.catalog.images import Place
+from shared import durable
+from shared.errors import BadImage, NotFound
+
+FORMATS = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "AVIF": "image/avif",
+}
+_MAX_PIXELS = 200_000_000
+
+
+class ImageFiles:
+    """`images/uploads/` and `images/thumbnails/`, both by id, never by a name from outside."""
+
+    def __init__(self, data_dir: Path, thumbnail_pixels: int) -> None:
+        self._uploads = data_dir / "images" / "uploads"
+        self._thumbnails = data_dir / "images" / "thumbnails"
+        self._pixels = thumbnail_pixels
+
+    def keep(self, image_id: str, name: str, data: bytes) -> Place:
+        """Stores an upload durably. `name` is only remembered, as its uri."""
+        path = self._by_id(self._uploads, image_id)
+        if not path.exists():
+            durable.write_bytes(path, data)
+        uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
+        return Place(str(path.absolute()), uri, path.stat().st_mtime_ns, len(data))
+
+    def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
+        """An image's own bytes and media type. Raises NotFound when they are gone or changed."""
+        for place in places:
+            path = Path(place.path)
+            try:
+                stat = path.stat()
+                if (stat.st_size, stat.st_mtime_ns) == (place.bytes, place.mtime_ns):
+                    data = path.read_bytes()
+                    return data, _media_type(data)
+            except OSError:
+                continue
+        raise NotFound(f"The file of image {image_id} is gone or has changed since it was indexed.")
+
+    def thumbnail(self, image_id: str, places: list[Place]) -> bytes:
+        """A JPEG whose longer side is at most the set number of pixels; made once."""
+        path = self._by_id(self._thumbnails, image_id).with_suffix(".jpg")
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            data = self._scaled(self.read(image_id, places)[0])
+        durable.write_bytes(path, data)
+        return data
+
+    def remove(self, image_id: str) -> None:
+        """Removes what is kept of an image here; a source's own file is never touched."""
+        self._by_id(self._uploads, image_id).unlink(missing_ok=True)
+        self._by_id(self._thumbnails, image_id).with_suffix(".jpg").unlink(missing_ok=True)
+
+    def _scaled(self, data: bytes) -> bytes:
+        image = _opened(data)
+        image.draft("RGB", (self._pixels, self._pixels))
+        upright = ImageOps.exif_transpose(image) or image
+        if upright.mode not in ("RGB", "L"):
+            upright = _on_white(upright)
+        upright.thumbnail((self._pixels, self._pixels))
+        out = io.BytesIO()
+        upright.convert("RGB").save(out, "JPEG", quality=85, progressive=True)
+        return out.getvalue()
+
+    @staticmethod
+    def _by_id(folder: Path, image_id: str) -> Path:
+        # An id may be a user's own text: its hash is a safe name, and spreads over sub-folders.
+        safe = hashlib.sha256(image_id.encode()).hexdigest()
+        return folder / safe[:2] / safe
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba)
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=list(FORMATS))
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise BadImage(f"Not an image that can be read: {error}") from None
+    if image.width * image.height > _MAX_PIXELS:
+        raise BadImage(f"{image.width} x {image.height} pixels are too many for a thumbnail.")
+    return image
+
+
+def _media_type(data: bytes) -> str:
+    try:
+        return FORMATS.get(_opened(data).format or "", "application/octet-stream")
+    except BadImage:
+        return "application/octet-stream"

@@ -1,0 +1,197 @@
+"""Takes in the pictures of a source: read, hash, embed, store features, record.
+
+The same bytes are embedded once, whatever their paths, so an ingest that broke off goes on where
+it was, and a second one embeds nothing.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from services.indexer.catalog.images import Entry, FeaturePlace, Images, Place
+from services.indexer.embedding import Embedded, Embedding, ModelPair
+from services.indexer.features import FeatureStore
+from services.indexer.job_context import JobContext
+from services.indexer.sources import SourceFile
+from shared.identity import id_of_sha256
+from shared.snapshots.items import tag_key
+
+# A shard is written when it's worth a file, or when progress should show.
+_FLUSH_IMAGES = 512
+_FLUSH_S = 3.0
+
+
+@dataclass(frozen=True)
+class IngestSettings:
+    """How much to read and embed at once."""
+
+    batch: int = 16
+    concurrency: int = 2
+    max_image_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass
+class IngestResult:
+    """What became of the files: `embedded` images were new to the model."""
+
+    files: int = 0
+    embedded: int = 0
+    already_there: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """Bytes to embed, and every entry that has them."""
+
+    data: bytes
+    entries: list[Entry]
+
+
+class Ingest:
+    """One run over the files of a source."""
+
+    def __init__(
+        self,
+        images: Images,
+        features: FeatureStore,
+        embedding: Embedding,
+        pair: ModelPair,
+        job: JobContext,
+        settings: IngestSettings,
+    ) -> None:
+        self._images = images
+        self._features = features
+        self._embedding = embedding
+        self._pair = pair
+        self._job = job
+        self._settings = settings
+        self._result = IngestResult()
+        self._in_flight: dict[str, _Picture] = {}
+        self._embedded: list[tuple[_Picture, Embedded]] = []
+        self._flushed = time.monotonic()
+
+    def run(self, files: Sequence[SourceFile]) -> IngestResult:
+        """Takes in the files. Raises Cancelled; what was recorded until then stays."""
+        self._job.stage("embedding")
+        self._job.count(len(files))
+        self._result = IngestResult(files=len(files))
+        waiting: deque[tuple[list[_Picture], Future[list[Embedded]]]] = deque()
+        with ThreadPoolExecutor(self._settings.concurrency, "embed") as pool:
+            try:
+                for batch in self._batches(files):
+                    self._job.check_cancelled()
+                    future = pool.submit(self._embed, [picture.data for picture in batch])
+                    waiting.append((batch, future))
+                    while len(waiting) > self._settings.concurrency:
+                        self._take(*waiting.popleft())
+                while waiting:
+                    self._take(*waiting.popleft())
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+                self._flush()
+        self._result.failed = self._job.failed
+        return self._result
+
+    def _embed(self, files: list[bytes]) -> list[Embedded]:
+        return self._embedding.images(files, self._pair)
+
+    def _batches(self, files: Sequence[SourceFile]) -> Iterator[list[_Picture]]:
+        batch: list[_Picture] = []
+        for file in files:
+            picture = self._read(file)
+            if picture is not None:
+                batch.append(picture)
+            if len(batch) == self._settings.batch:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def _read(self, file: SourceFile) -> _Picture | None:
+        """The picture of a file if it must be embedded; otherwise the file is dealt with."""
+        try:
+            stat = file.path.stat()
+            if self._is_unchanged(file, stat.st_mtime_ns, stat.st_size):
+                self._result.already_there += 1
+                self._job.advance(skipped=True)
+                return None
+            if stat.st_size > self._settings.max_image_bytes:
+                limit = self._settings.max_image_bytes / 2**20
+                self._job.fail(
+                    file.uri, f"The file is over the limit of {limit:g} MiB (ISE_MAX_IMAGE_BYTES)."
+                )
+                return None
+            data = file.path.read_bytes()
+        except OSError as error:
+            self._job.fail(file.uri, f"The file can't be read: {error.strerror or error}.")
+            return None
+        digest = sha256(data).hexdigest()
+        place = Place(_absolute(file.path), file.uri, stat.st_mtime_ns, stat.st_size)
+        entry = Entry(id_of_sha256(digest), digest, place, file.tags, file.metadata)
+        if (same := self._in_flight.get(entry.id)) is not None:
+            same.entries.append(entry)
+            return None
+        if self._images.known([entry.id], self._pair.all):
+            self._images.record([entry], {})
+            self._result.already_there += 1
+            self._job.advance(skipped=True)
+            return None
+        picture = _Picture(data, [entry])
+        self._in_flight[entry.id] = picture
+        return picture
+
+    def _is_unchanged(self, file: SourceFile, mtime_ns: int, size: int) -> bool:
+        found = self._images.unchanged(_absolute(file.path), mtime_ns, size)
+        if found is None:
+            return False
+        image_id, uri, keys = found
+        # Metadata of a manifest may have changed though the file hasn't: it's joined again below.
+        return (
+            not file.metadata
+            and uri == file.uri
+            and {tag_key(tag) for tag in file.tags} <= keys
+            and bool(self._images.known([image_id], self._pair.all))
+        )
+
+    def _take(self, batch: list[_Picture], future: Future[list[Embedded]]) -> None:
+        for picture, embedded in zip(batch, future.result(), strict=True):
+            self._embedded.append((picture, embedded))
+        if len(self._embedded) >= _FLUSH_IMAGES or time.monotonic() - self._flushed > _FLUSH_S:
+            self._flush()
+        self._job.check_cancelled()
+
+    def _flush(self) -> None:
+        """Stores and records what was embedded. Features first: a record never points nowhere."""
+        embedded, self._embedded = self._embedded, []
+        self._flushed = time.monotonic()
+        good = [(picture, found) for picture, found in embedded if found.error is None]
+        places: dict[str, list[FeaturePlace]] = {}
+        for fingerprint in sorted(self._pair.all) if good else ():
+            rows = np.stack([found.features[fingerprint] for _, found in good])
+            shard = self._features.append(fingerprint, rows)
+            for row, (picture, _) in enumerate(good):
+                place = FeaturePlace(fingerprint, shard, row)
+                places.setdefault(picture.entries[0].id, []).append(place)
+        entries = [entry for picture, _ in good for entry in picture.entries]
+        if entries:
+            self._images.record(entries, places)
+        self._result.embedded += len(good)
+        self._result.already_there += len(entries) - len(good)
+        self._job.advance(len(entries))
+        for picture, found in embedded:
+            self._in_flight.pop(picture.entries[0].id)
+            if found.error is not None:
+                for entry in picture.entries:
+                    self._job.fail(entry.place.uri, found.error)
+
+
+def _absolute(path: Path) -> str:
+    return str(path.absolute())

@@ -1,0 +1,94 @@
+"""What a running job tells the outside, and how it learns that it was cancelled."""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from shared.contracts.indexer import Progress
+
+_REPORT_EVERY_S = 0.5
+
+
+class Cancelled(Exception):
+    """The job was cancelled; what it did so far stays."""
+
+
+class JobContext:
+    """Progress, failures and cancel of one job. Used by the job's own thread."""
+
+    def __init__(
+        self,
+        save: Callable[[Progress], None],
+        save_failure: Callable[[str, str], None],
+        cancelled: threading.Event,
+    ) -> None:
+        self._save = save
+        self._save_failure = save_failure
+        self._cancelled = cancelled
+        self._stage = ""
+        self._done = self._total = self._failed = self._skipped = 0
+        self._started = time.monotonic()
+        self._ended: float | None = None
+        self._saved = 0.0
+
+    def check_cancelled(self) -> None:
+        """Raises Cancelled."""
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def stage(self, name: str) -> None:
+        """What the job does from now on, for a person to read."""
+        self.check_cancelled()
+        self._stage = name
+        self._report(now=True)
+
+    def count(self, total: int) -> None:
+        """So many pictures are to be done, counted from now."""
+        self._total = total
+        self._done = self._failed = self._skipped = 0
+        self._started, self._ended = time.monotonic(), None
+        self._report(now=True)
+
+    def advance(self, pictures: int = 1, skipped: bool = False) -> None:
+        """So many more are done; `skipped` ones cost nothing and don't count for the rate."""
+        self._done += pictures
+        if skipped:
+            self._skipped += pictures
+        if self._done >= self._total:
+            self._ended = time.monotonic()
+        self._report()
+
+    def fail(self, path: str, reason: str) -> None:
+        """A picture can't be taken. It counts as done."""
+        self._save_failure(path, reason)
+        self._failed += 1
+        self.advance()
+
+    @property
+    def failed(self) -> int:
+        return self._failed
+
+    def progress(self) -> Progress:
+        """How far the job is."""
+        worked = self._done - self._skipped
+        seconds = (self._ended or time.monotonic()) - self._started
+        rate = worked / seconds if worked and seconds > 0 else None
+        left = self._total - self._done
+        return Progress(
+            stage=self._stage,
+            done=self._done,
+            total=self._total,
+            failed=self._failed,
+            per_second=rate and round(rate, 2),
+            eta_s=round(left / rate, 1) if rate and left else None,
+        )
+
+    @staticmethod
+    def now() -> str:
+        return datetime.now(UTC).isoformat(timespec="seconds")
+
+    def _report(self, now: bool = False) -> None:
+        if now or time.monotonic() - self._saved >= _REPORT_EVERY_S:
+            self._saved = time.monotonic()
+            self._save(self.progress())

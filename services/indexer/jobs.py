@@ -1,0 +1,108 @@
+"""Runs jobs one after another in a thread; their state stands in the catalogue."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from services.indexer.catalog.jobs import JobTable
+from services.indexer.job_context import Cancelled, JobContext
+from shared.contracts.indexer import Job, JobKind, JobState
+from shared.errors import ISEError
+from shared.web.request_id import current_request_id, set_request_id
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]
+
+
+class JobRunner:
+    """One worker, one job at a time. A job that the process's end interrupted is run again."""
+
+    def __init__(self, table: JobTable, work: Mapping[JobKind, Work]) -> None:
+        self._table = table
+        self._work = work
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._cancelled: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._table.requeue_interrupted()
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Interrupts the running job, which goes on at the next start."""
+        self._stopping.set()
+        self._wake.set()
+        with self._lock:
+            for event in self._cancelled.values():
+                event.set()
+        self._thread.join(timeout_s)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
+        """Queues a job."""
+        job = self._table.add(kind, request)
+        self._wake.set()
+        log.info("job %s (%s) queued by request %s", job.id, kind.value, current_request_id())
+        return job
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancels a job, at once when queued, at its next step when running.
+
+        Raises NotFound, or Conflict where it has ended.
+        """
+        job = self._table.cancel_queued(job_id)
+        with self._lock:
+            event = self._cancelled.get(job_id)
+        if event is not None:
+            event.set()
+        return job
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            job = self._table.start_next()
+            if job is None:
+                self._wake.wait()
+                continue
+            set_request_id(f"job-{job.id[:12]}")
+            self._run_one(job)
+            set_request_id(None)
+
+    def _run_one(self, job: Job) -> None:
+        cancelled = threading.Event()
+        with self._lock:
+            self._cancelled[job.id] = cancelled
+        context = JobContext(
+            lambda progress: self._table.progress(job.id, progress),
+            lambda path, reason: self._table.fail_item(job.id, path, reason),
+            cancelled,
+        )
+        state, error, result = JobState.SUCCEEDED, None, None
+        try:
+            result = self._work[job.kind](self._table.request(job.id), context)
+        except Cancelled:
+            if self._stopping.is_set():
+                return
+            state = JobState.CANCELLED
+        except ISEError as failure:
+            state, error = JobState.FAILED, failure.detail
+        except OSError as failure:
+            log.exception("job %s failed", job.id)
+            state, error = JobState.FAILED, f"{failure.strerror or failure}: {failure.filename}"
+        except Exception as failure:
+            # Whatever a job does wrong must not end the thread that runs the next one.
+            log.exception("job %s failed", job.id)
+            state, error = JobState.FAILED, f"Unexpected {type(failure).__name__}; see the log."
+        finally:
+            with self._lock:
+                del self._cancelled[job.id]
+        self._table.progress(job.id, context.progress())
+        self._table.finish(job.id, state, error, result)
+        log.info("job %s %s%s", job.id, state.value, f": {error}" if error else "")

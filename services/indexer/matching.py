@@ -1,0 +1,140 @@
+"""The indexer's side of the matching network: publishes what to learn from, and what was learnt.
+
+Training sets and networks are folders on the data volume, immutable once they're there:
+
+    training/<name>/features.npy     float32 (images, dim), of the matching backbone
+    training/<name>/tags.json        {fingerprint, terms, image_terms}
+    networks/<fingerprint>/network.safetensors, report.json
+    networks/CURRENT                 the fingerprint of the network in use
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from services.indexer.catalog.images import FeatureRows, Images
+from services.indexer.features import FeatureStore
+from services.indexer.job_context import JobContext
+from shared import durable, problem
+from shared.clients import embedder
+from shared.clients.transport import Client
+from shared.contracts.embedder import (
+    TrainingDone,
+    TrainingEvent,
+    TrainingFailed,
+    TrainingProgress,
+    TrainingReport,
+    TrainingSettings,
+    TrainRequest,
+)
+from shared.errors import InvalidInput, ISEError
+
+_CURRENT = "CURRENT"
+
+
+class Matching:
+    """Trains the matching network on the tagged images, by way of the embedder."""
+
+    def __init__(
+        self, data_dir: Path, images: Images, features: FeatureStore, client: Client
+    ) -> None:
+        self._networks = data_dir / "networks"
+        self._training = data_dir / "training"
+        self._images = images
+        self._features = features
+        self._client = client
+
+    def current(self) -> str | None:
+        """The fingerprint of the network in use."""
+        try:
+            return (self._networks / _CURRENT).read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def forget(self) -> None:
+        """No network is in use from now on; the old ones stay on disk for older snapshots."""
+        (self._networks / _CURRENT).unlink(missing_ok=True)
+
+    def has_tags(self, fingerprint: str) -> bool:
+        """Whether there is anything to learn from."""
+        return len(self._tagged(fingerprint)[0]) > 0
+
+    def train(
+        self, fingerprint: str, settings: TrainingSettings, job: JobContext
+    ) -> tuple[str, TrainingReport]:
+        """Trains on all tagged images with features of the matching backbone; publishes.
+
+        Gives the network's fingerprint and the report. Raises InvalidInput when no image has a
+        tag, Cancelled, and what the embedder raises.
+        """
+        job.stage("training the matching network")
+        name = self._publish_training_set(fingerprint)
+        try:
+            request = TrainRequest(training_set=name, settings=settings)
+            done = self._follow(embedder.train(self._client, request), job)
+        finally:
+            shutil.rmtree(self._training / name)
+        self._publish_network(done)
+        return done.fingerprint, done.report
+
+    def _follow(self, events: Iterator[TrainingEvent], job: JobContext) -> TrainingDone:
+        # Closing the stream is what ends the training when the job is cancelled.
+        with closing(events):  # type: ignore[type-var]
+            for event in events:
+                match event:
+                    case TrainingProgress():
+                        job.stage(
+                            "training the matching network, "
+                            f"epoch {event.epoch} of {event.epochs}, loss {event.loss:.3f}"
+                        )
+                    case TrainingFailed():
+                        status = event.problem.get("status")
+                        raise problem.from_body(
+                            status if isinstance(status, int) else 500, event.problem
+                        )
+                    case TrainingDone():
+                        return event
+        raise ISEError("The embedder ended the training without a result.")
+
+    def _tagged(self, fingerprint: str) -> tuple[FeatureRows, list[list[str]]]:
+        with self._images.view() as view:
+            where = view.features(fingerprint)
+            tags = view.tags_by_ordinal()
+        keep = np.array([ordinal in tags for ordinal in where.ordinals.tolist()], bool)
+        rows = FeatureRows(where.ordinals[keep], where.shards[keep], where.rows[keep])
+        return rows, [tags[ordinal] for ordinal in rows.ordinals.tolist()]
+
+    def _publish_training_set(self, fingerprint: str) -> str:
+        where, tags = self._tagged(fingerprint)
+        if not len(where):
+            raise InvalidInput(
+                "No image has a tag, so there is nothing to train the matching network on. Ingest "
+                "a folder whose sub-folders are tags, or a manifest with a `tags` column."
+            )
+        terms = sorted({tag for some in tags for tag in some})
+        number = {term: i for i, term in enumerate(terms)}
+        body = {
+            "fingerprint": fingerprint,
+            "terms": terms,
+            "image_terms": [[number[tag] for tag in some] for some in tags],
+        }
+        name = f"set-{np.random.default_rng().integers(2**62):016x}"
+        folder = self._training / name
+        with (
+            durable.publishing(folder / "features.npy") as temporary,
+            temporary.open("wb") as file,
+        ):
+            np.save(file, self._features.read(fingerprint, where), allow_pickle=False)
+        # Written last: a training set is there when its tags are.
+        durable.write_text(folder / "tags.json", json.dumps(body))
+        return name
+
+    def _publish_network(self, done: TrainingDone) -> None:
+        folder = self._networks / done.fingerprint
+        durable.write_text(folder / "report.json", done.report.model_dump_json(indent=1))
+        durable.write_bytes(folder / "network.safetensors", done.network)
+        durable.write_text(self._networks / _CURRENT, done.fingerprint)

@@ -1,0 +1,99 @@
+"""The parts of the indexer, put together once; routes find them in the app's state."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from fastapi import Request
+
+from services.indexer.additions import Additions
+from services.indexer.builder import Builder
+from services.indexer.catalog.database import Database
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.jobs import JobTable
+from services.indexer.config import IndexerSettings
+from services.indexer.embedding import Embedding
+from services.indexer.features import FeatureStore
+from services.indexer.files import ImageFiles
+from services.indexer.ingest import IngestSettings
+from services.indexer.jobs import JobRunner
+from services.indexer.matching import Matching
+from services.indexer.publisher import Publisher
+from services.indexer.work import Workshop
+from shared import durable
+from shared.clients.transport import Client
+from shared.errors import Misconfigured
+
+
+class Parts:
+    """Everything that a running indexer is made of."""
+
+    def __init__(self, settings: IndexerSettings, embedder: Client) -> None:
+        data = settings.data_dir
+        durable.make_dir(data)
+        self._lock = _DirectoryLock(data)
+        self.settings = settings
+        self.database = Database(settings.catalog_url)
+        self.images = Images(self.database)
+        self.job_table = JobTable(self.database)
+        self.files = ImageFiles(data, settings.thumbnail_pixels)
+        self._embedder = embedder
+        embedding = Embedding(embedder)
+        features = FeatureStore(data)
+        self.publisher = Publisher(data, self.images, features, embedding)
+        self.additions = Additions(
+            self.images, features, self.files, embedding, self.publisher, settings.embed_batch
+        )
+        roots = None if settings.on_loopback else settings.ingest_roots
+        workshop = Workshop(
+            self.images,
+            features,
+            embedding,
+            self.publisher,
+            Builder(self.images, features, embedding, self.publisher),
+            Matching(data, self.images, features, embedder),
+            IngestSettings(
+                settings.embed_batch, settings.embed_concurrency, settings.max_image_bytes
+            ),
+            roots,
+        )
+        self.ingest_roots = roots
+        self.jobs = JobRunner(self.job_table, workshop.kinds())
+
+    def start(self) -> None:
+        self.publisher.start()
+        self.jobs.start()
+
+    def stop(self) -> None:
+        self.jobs.stop(self.settings.shutdown_seconds)
+        self.database.close()
+        self._embedder.close()
+        self._lock.release()
+
+    def not_ready(self) -> str | None:
+        """Why the indexer can't serve, or None."""
+        return None if self.jobs.alive else "The thread that runs jobs has ended; restart me."
+
+
+class _DirectoryLock:
+    """One indexer a data directory; the system drops the lock when the process ends."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._fd = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise Misconfigured(
+                f"Another indexer is using {data_dir}. Stop it, or set ISE_DATA_DIR to another "
+                "folder."
+            ) from None
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def parts(request: Request) -> Parts:
+    """The dependency that gives routes their parts."""
+    found: Parts = request.app.state.parts
+    return found

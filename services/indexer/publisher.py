@@ -1,0 +1,331 @@
+"""Keeps the current snapshot in step with the catalogue.
+
+The catalogue is the truth. A snapshot says up to which revision of it it goes; what came later is
+written as small segments on the same centroids, and a new snapshot names them beside the old ones.
+So an addition costs what it brings, and a process killed at any point catches up at its next start.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer.catalog.images import FeatureRows, Images, View
+from services.indexer.clustering import assign, train_centroids
+from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.features import FeatureStore
+from services.indexer.segments import SegmentStore
+from shared import durable
+from shared.contracts.query import Metric
+from shared.errors import FingerprintMismatch
+from shared.ivf.reader import Postings
+from shared.snapshots.items import Item, tag_key
+from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
+from shared.snapshots.tag_vectors import read_tag_vectors
+from shared.snapshots.tombstones import Tombstones
+
+log = logging.getLogger(__name__)
+
+BUILD_REASON = "build"
+TRAIN_REASON = "matching network trained"
+
+# So many additions are merged into one: each costs a query a little.
+_MAX_ADDITIONS = 8
+_KEPT_SNAPSHOTS = 10
+_KEPT_BUILDS = 5
+
+
+class Publisher:
+    """The one that publishes. One publication at a time; each is whole or not there."""
+
+    def __init__(
+        self, data_dir: Path, images: Images, features: FeatureStore, embedding: Embedding
+    ) -> None:
+        self.snapshots = SnapshotStore(data_dir)
+        self.segments = SegmentStore(data_dir)
+        self.tombstones = Tombstones(data_dir)
+        self._images = images
+        self._features = features
+        self._embedding = embedding
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Catches up with what was acknowledged before the process ended last."""
+        for folder in (self.snapshots.folder, self.segments.folder):
+            durable.make_dir(folder)
+            durable.remove_temporaries(folder)
+        dead = set(self.tombstones.read().tolist())
+        self._images.remove([o for o in self._images.all_ordinals() if o in dead])
+        if self.snapshots.current() is None:
+            self.publish(lambda number: _empty(number, revision=0))
+
+    def current(self) -> Manifest:
+        """The current snapshot's manifest."""
+        manifest = self.snapshots.current()
+        if manifest is None:
+            raise RuntimeError("the publisher was not started")
+        return manifest
+
+    def check_model(self, pair: ModelPair) -> None:
+        """Raises FingerprintMismatch when additions by these models would not fit the snapshot."""
+        current = self.current()
+        if current.visual is None or not self._live(current):
+            return
+        if current.visual.fingerprint != pair.visual:
+            raise FingerprintMismatch(
+                f"The collection is indexed with {current.visual.fingerprint}, but the embedder "
+                f"hosts {pair.visual}. Put the former model back, or build the index anew "
+                "(`ise build`), which embeds every image with the new one.",
+                index=current.visual.fingerprint,
+                embedder=pair.visual,
+            )
+        if current.joint is not None and current.matching_fingerprint != pair.matching:
+            raise FingerprintMismatch(
+                f"The matching network was trained on {current.matching_fingerprint}, but the "
+                f"embedder hosts {pair.matching} for matching. Put the former model back, or "
+                "train anew: `ise build`, then `ise train-matching`.",
+                index=current.matching_fingerprint,
+                embedder=pair.matching,
+            )
+
+    def publish(self, make: Callable[[int], Manifest]) -> Manifest:
+        """Publishes the snapshot that `make` gives for a number, and what came since with it."""
+        with self._lock:
+            number = (self.snapshots.current_number() or 0) + 1
+            number = max([number, *(n + 1 for n in self.snapshots.numbers())])
+            manifest = self._with_pending(make(number))
+            self.snapshots.publish(manifest)
+            self._remove_old(manifest)
+        log.info("published snapshot %d: %s", manifest.number, manifest.reason)
+        return manifest
+
+    def publish_pending(self, reason: str) -> Manifest:
+        """Publishes what changed since the current snapshot, if anything did."""
+        with self._lock:
+            current = self.current()
+            with self._images.view() as view:
+                behind = view.revision > current.revision
+            if not behind:
+                return current
+            return self.publish(
+                lambda number: current.model_copy(
+                    update={"number": number, "created_at": _now(), "reason": reason}
+                )
+            )
+
+    def publish_first(self, fingerprint: str, reason: str) -> Manifest:
+        """Publishes images of a collection that has no index yet: one list, scanned exactly."""
+        with self._lock:
+            current = self.current()
+            if self._live(current):
+                return self.publish_pending(reason)
+            with self._images.view() as view:
+                where = view.features(fingerprint)
+                revision, items = view.revision, view.items(fingerprint)
+            if not len(where):
+                return current
+            vectors = self._features.read(fingerprint, where)
+            centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
+            postings = self.segments.postings(
+                "visual",
+                [(0, vectors)],
+                np.zeros(len(where), np.int64),
+                where.ordinals,
+                vectors.shape[1],
+                1,
+                centroids,
+            )
+            space = SpaceManifest(
+                fingerprint=fingerprint,
+                dim=vectors.shape[1],
+                metric=Metric.COSINE,
+                clusters=1,
+                seed=0,
+                postings=[postings],
+            )
+            return self.publish(
+                lambda number: _empty(number, revision).model_copy(
+                    update={
+                        "reason": reason,
+                        "items": [self.segments.items(items)],
+                        "visual": space,
+                    }
+                )
+            )
+
+    def activate(self, number: int) -> Manifest:
+        """Rolls back to an older snapshot; what came since, of the same models, stays."""
+        with self._lock:
+            older = self.snapshots.read(number)
+            for file in older.files():
+                self.snapshots.verified(file)
+            return self.publish(
+                lambda new: older.model_copy(
+                    update={
+                        "number": new,
+                        "created_at": _now(),
+                        "reason": f"roll-back to snapshot {number}",
+                    }
+                )
+            )
+
+    def delete(self, image_id: str) -> None:
+        """Deletes an image from every snapshot, durably. Raises NotFound."""
+        with self._lock:
+            ordinal = self._images.ordinal(image_id)
+            self.tombstones.add([ordinal])
+            self._images.remove([ordinal])
+
+    def _with_pending(self, base: Manifest) -> Manifest:
+        if base.visual is None:
+            return base
+        dead = self.tombstones.read()
+        with self._images.view() as view:
+            visual = self._extended(base.visual, "visual", view, base, base.visual.fingerprint)
+            joint = base.joint
+            if joint is not None and base.matching_fingerprint is not None:
+                joint = self._extended(joint, "joint", view, base, base.matching_fingerprint)
+            changed = view.items(visual.fingerprint, since=base.revision)
+            items = [*base.items, self.segments.items(changed)] if changed else base.items
+            manifest = base.model_copy(
+                update={
+                    "revision": view.revision,
+                    "items": self._merged(items, lambda f: self.segments.merged_items(f, dead)),
+                    "visual": self._with_merged(visual, "visual", dead),
+                    "joint": joint and self._with_merged(joint, "joint", dead),
+                    "tag_vectors": self._with_new_tags(base, joint, changed),
+                }
+            )
+        return manifest.model_copy(update={"images": self._live(manifest)})
+
+    def _extended(
+        self, space: SpaceManifest, name: str, view: View, base: Manifest, fingerprint: str
+    ) -> SpaceManifest:
+        """A space with the images whose features came after the base."""
+        where = self._new_rows(space, view.features(fingerprint, since=base.revision))
+        if not len(where):
+            return space
+        vectors = self._features.read(fingerprint, where)
+        if name == "joint":
+            vectors = self._embedding.project(vectors, space.fingerprint)
+        centroids = Postings(self.segments.path(space.postings[0])).centroids
+        if centroids is None:
+            raise RuntimeError("the first segment of a space has no centroids")
+        blocks = [(0, vectors)]
+        lists = assign(blocks, len(where), centroids, space.metric)
+        file = self.segments.postings(
+            name, blocks, lists, where.ordinals, space.dim, space.clusters
+        )
+        return space.model_copy(update={"postings": [*space.postings, file]})
+
+    def _new_rows(self, space: SpaceManifest, where: FeatureRows) -> FeatureRows:
+        """Without the images that the space holds already: their features came anew, unchanged."""
+        new = np.ones(len(where), bool)
+        for file in space.postings:
+            new &= Postings(self.segments.path(file)).find(where.ordinals) < 0
+        return FeatureRows(where.ordinals[new], where.shards[new], where.rows[new])
+
+    def _with_new_tags(
+        self, base: Manifest, joint: SpaceManifest | None, changed: list[Item]
+    ) -> list[SegmentFile]:
+        """Files of tag vectors, with those of the tags that the changed images bring."""
+        if joint is None:
+            return []
+        known = {key for f in base.tag_vectors for key in read_tag_vectors(self.segments.path(f))}
+        carriers: dict[str, list[int]] = {}
+        for item in changed:
+            for tag in item.tags:
+                if (key := tag_key(tag)) not in known:
+                    carriers.setdefault(key, []).append(item.ordinal)
+        if not carriers:
+            return list(base.tag_vectors)
+        vectors = self.joint_tag_vectors(joint, carriers)
+        files = [*base.tag_vectors, self.segments.tag_vectors(vectors)]
+        return self._merged(files, self.segments.merged_tag_vectors)
+
+    def joint_tag_vectors(
+        self, joint: SpaceManifest, carriers: dict[str, list[int]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """The joint vector of each tag: of its words, else the mean of its images'.
+
+        A tag with neither word nor image in the joint space has none.
+        """
+        keys = sorted(carriers)
+        found = self._embedding.terms(keys, joint.fingerprint)
+        parts = [Postings(self.segments.path(file)) for file in joint.postings]
+        vectors: dict[str, NDArray[np.float32]] = {}
+        for key, vector in zip(keys, found, strict=True):
+            mean = vector if vector is not None else _mean_vector(parts, carriers[key])
+            if mean is not None:
+                vectors[key] = mean
+        return vectors
+
+    def _with_merged(
+        self, space: SpaceManifest, name: str, dead: NDArray[np.int64]
+    ) -> SpaceManifest:
+        files = self._merged(
+            space.postings, lambda files: self.segments.merged_postings(name, files, dead)
+        )
+        return space.model_copy(update={"postings": files})
+
+    @staticmethod
+    def _merged(
+        files: list[SegmentFile], merge: Callable[[list[SegmentFile]], SegmentFile]
+    ) -> list[SegmentFile]:
+        """The additions as one file when there are many; the first file stays as it is."""
+        if len(files) <= _MAX_ADDITIONS + 1:
+            return list(files)
+        return [files[0], merge(files[1:])]
+
+    def _live(self, manifest: Manifest) -> int:
+        """The number of images in a snapshot, less those deleted since."""
+        if manifest.visual is None:
+            return 0
+        dead = self.tombstones.read()
+        counts = [
+            int((~np.isin(Postings(self.segments.path(f)).ordinals, dead)).sum())
+            for f in manifest.visual.postings
+        ]
+        return sum(counts)
+
+    def _remove_old(self, current: Manifest) -> None:
+        """Removes snapshots past the kept ones, and the segments that only they had."""
+        numbers = self.snapshots.numbers()
+        kept = {n: self.snapshots.read(n) for n in numbers[-_KEPT_SNAPSHOTS:]}
+        older = numbers[:-_KEPT_SNAPSHOTS]
+        builds = [n for n in older if _is_build(self.snapshots.read(n))]
+        kept |= {n: self.snapshots.read(n) for n in builds[-_KEPT_BUILDS:]}
+        for number in older:
+            if number not in kept:
+                path = self.snapshots.path(number)
+                path.unlink()
+                path.parent.rmdir()
+        kept[current.number] = current
+        self.segments.remove_unless({f.name for m in kept.values() for f in m.files()})
+
+
+def _mean_vector(parts: list[Postings], ordinals: list[int]) -> NDArray[np.float32] | None:
+    wanted = np.array(ordinals, np.int64)
+    vectors = [part.vectors[rows[rows >= 0]] for part in parts for rows in [part.find(wanted)]]
+    together = np.concatenate(vectors)
+    if not len(together):
+        return None
+    mean: NDArray[np.float64] = together.mean(axis=0, dtype=np.float64)
+    norm = float(np.linalg.norm(mean))
+    return (mean / norm if norm > 0 else mean).astype(np.float32)
+
+
+def _is_build(manifest: Manifest) -> bool:
+    return manifest.reason in (BUILD_REASON, TRAIN_REASON)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _empty(number: int, revision: int) -> Manifest:
+    return Manifest(number=number, created_at=_now(), reason="empty", revision=revision, images=0)

@@ -1,0 +1,110 @@
+"""Adding, reading, retagging and deleting images."""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
+
+from services.indexer.parts import Parts, parts
+from services.indexer.sources import parse_tags
+from shared.contracts.indexer import Added, AddedItem, AddState, Deleted, Image, ImagePatch
+from shared.errors import InvalidInput, TooLarge
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+Here = Annotated[Parts, Depends(parts)]
+
+
+@router.post("", summary="Add pictures; answered when they can be searched")
+def add_images(
+    here: Here,
+    files: Annotated[list[UploadFile], File(description="Image files.")],
+    tags: Annotated[str, Form(description="Comma-separated, for all of the files.")] = "",
+    metadata: Annotated[str, Form(description="A JSON object, for all of the files.")] = "{}",
+) -> Added:
+    if len(files) > here.settings.max_upload_files:
+        raise TooLarge(f"At most {here.settings.max_upload_files} files a call.")
+    wanted = parse_tags(tags.split(","))
+    said = _object(metadata)
+    limit = here.settings.max_image_bytes
+    refused: dict[int, AddedItem] = {}
+    uploads: list[tuple[str, bytes]] = []
+    for index, file in enumerate(files):
+        name = file.filename or f"upload-{index}"
+        if (file.size or 0) > limit:
+            reason = f"The file is over the limit of {limit / 2**20:g} MiB (ISE_MAX_IMAGE_BYTES)."
+            refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
+        else:
+            uploads.append((name, file.file.read()))
+    added = here.additions.add(uploads, wanted, said)
+    answered = iter(added.items)
+    items = [refused.get(index) or next(answered) for index in range(len(files))]
+    return Added(items=items, snapshot=added.snapshot)
+
+
+@router.get("/{image_id}", summary="What the catalogue knows of an image")
+def get_image(here: Here, image_id: str) -> Image:
+    row, item = here.images.get(image_id)
+    return Image(
+        id=item.id,
+        tags=item.tags,
+        uris=item.uris,
+        metadata=item.metadata,
+        sha256=row.sha256,
+        bytes=row.bytes,
+        created_at=row.created_at,
+    )
+
+
+@router.patch("/{image_id}", summary="Replace an image's tags or metadata")
+def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
+    tags = None if patch.tags is None else list(parse_tags(patch.tags))
+    here.images.patch(image_id, tags, patch.metadata)
+    here.publisher.publish_pending("image retagged")
+    return get_image(here, image_id)
+
+
+@router.delete("/{image_id}", summary="Delete an image from every answer, at once")
+def delete_image(here: Here, image_id: str) -> Deleted:
+    here.publisher.delete(image_id)
+    here.files.remove(image_id)
+    return Deleted(id=image_id, deleted=True)
+
+
+@router.get(
+    "/{image_id}/file",
+    summary="The image's own bytes",
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}},
+)
+def image_file(here: Here, image_id: str) -> Response:
+    data, media_type = here.files.read(image_id, here.images.places(image_id))
+    return Response(data, media_type=media_type, headers=_SAFE)
+
+
+@router.get(
+    "/{image_id}/thumbnail",
+    summary="A small JPEG of the image",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def thumbnail(here: Here, image_id: str) -> Response:
+    data = here.files.thumbnail(image_id, here.images.places(image_id))
+    return Response(data, media_type="image/jpeg", headers=_SAFE)
+
+
+# A picture's bytes come from outside: a browser must show them as what we say, and run nothing.
+_SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, max-age=3600",
+}
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError as error:
+        raise InvalidInput(f"`metadata` is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("`metadata` must be a JSON object.")
+    return value

@@ -1,0 +1,47 @@
+"""Snapshots: history, roll-back, and figures."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from services.indexer.parts import Parts, parts
+from shared.contracts.indexer import CatalogStats, SnapshotInfo, Snapshots
+
+router = APIRouter(prefix="/v1", tags=["snapshots"])
+Here = Annotated[Parts, Depends(parts)]
+
+
+@router.get("/snapshots", summary="The snapshots that are kept, the newest first")
+def list_snapshots(here: Here) -> Snapshots:
+    store = here.publisher.snapshots
+    current = store.current_number()
+    found = [store.read(number) for number in reversed(store.numbers())]
+    return Snapshots(
+        snapshots=[
+            SnapshotInfo(
+                number=manifest.number,
+                created_at=manifest.created_at,
+                reason=manifest.reason,
+                images=manifest.images,
+                clusters=manifest.visual.clusters if manifest.visual else 0,
+                model=manifest.visual.fingerprint if manifest.visual else None,
+                network=manifest.joint.fingerprint if manifest.joint else None,
+                current=manifest.number == current,
+            )
+            for manifest in found
+        ]
+    )
+
+
+@router.post("/snapshots/{number}/activate", summary="Roll back to an older snapshot")
+def activate_snapshot(here: Here, number: int) -> Snapshots:
+    here.publisher.activate(number)
+    return list_snapshots(here)
+
+
+@router.get("/stats", summary="Figures of the catalogue")
+def stats(here: Here) -> CatalogStats:
+    manifest = here.publisher.current()
+    return CatalogStats(
+        images=here.images.count(), snapshot=manifest.number, segments=len(manifest.files())
+    )

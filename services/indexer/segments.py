@@ -1,0 +1,108 @@
+"""Writes the files that snapshots are made of. Each is durable and hashed before it's named."""
+
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer.clustering import Blocks
+from shared import durable
+from shared.ivf.reader import Postings
+from shared.ivf.writer import PostingsWriter
+from shared.snapshots.items import Item, ItemsFile, write_items
+from shared.snapshots.manifest import SegmentFile
+from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
+
+
+class SegmentStore:
+    """The folder `segments/`. A file in it never changes."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / "segments"
+        self._unpublished: set[str] = set()
+
+    def path(self, file: SegmentFile) -> Path:
+        return self.folder / file.name
+
+    def items(self, items: Iterable[Item]) -> SegmentFile:
+        return self._write("items", lambda path: write_items(path, items))
+
+    def tag_vectors(self, vectors: dict[str, NDArray[np.float32]]) -> SegmentFile:
+        return self._write("tags", lambda path: write_tag_vectors(path, vectors))
+
+    def postings(
+        self,
+        space: str,
+        blocks: Blocks,
+        assignments: NDArray[np.int64],
+        ordinals: NDArray[np.int64],
+        dim: int,
+        clusters: int,
+        centroids: NDArray[np.float32] | None = None,
+    ) -> SegmentFile:
+        """Posting lists; `blocks` are (start, vectors) in the order of `assignments`."""
+
+        def write(path: Path) -> int:
+            writer = PostingsWriter(path, dim, assignments, ordinals, clusters, centroids)
+            for start, block in blocks:
+                writer.put(start, block)
+            writer.close()
+            return len(ordinals)
+
+        return self._write(space, write)
+
+    def merged_postings(
+        self, space: str, files: list[SegmentFile], dead: NDArray[np.int64]
+    ) -> SegmentFile:
+        """Several additions on the same centroids as one, without the deleted images."""
+        parts = [Postings(self.path(file)) for file in files]
+        kept = [np.flatnonzero(~np.isin(part.ordinals, dead)) for part in parts]
+        pairs = list(zip(parts, kept, strict=True))
+        vectors = np.concatenate([part.vectors[rows] for part, rows in pairs])
+        return self.postings(
+            space,
+            [(0, vectors)],
+            np.concatenate([part.lists_of_rows(rows) for part, rows in pairs]),
+            np.concatenate([part.ordinals[rows] for part, rows in pairs]),
+            vectors.shape[1],
+            parts[0].clusters,
+        )
+
+    def merged_items(self, files: list[SegmentFile], dead: NDArray[np.int64]) -> SegmentFile:
+        """Several items files as one: the newest record of each image, none of the deleted."""
+        newest: dict[int, Item] = {}
+        for file in files:
+            opened = ItemsFile(self.path(file))
+            for row in range(len(opened.ordinals)):
+                item = opened.item(row)
+                newest[item.ordinal] = item
+        gone = set(dead.tolist())
+        return self.items(item for item in newest.values() if item.ordinal not in gone)
+
+    def merged_tag_vectors(self, files: list[SegmentFile]) -> SegmentFile:
+        """Several files of tag vectors as one; a later one's vector holds."""
+        merged: dict[str, NDArray[np.float32]] = {}
+        for file in files:
+            merged |= read_tag_vectors(self.path(file))
+        return self.tag_vectors(merged)
+
+    def remove_unless(self, kept: set[str]) -> None:
+        """Removes the files that no kept snapshot is made of. Readers that hold one keep it.
+
+        What was written but not published yet stays: a build may be at work beside.
+        """
+        self._unpublished -= kept
+        for path in self.folder.glob("*.hdf5"):
+            if path.name not in kept and path.name not in self._unpublished:
+                path.unlink()
+
+    def _write(self, kind: str, write: Callable[[Path], int]) -> SegmentFile:
+        path = self.folder / f"{kind}-{uuid.uuid4().hex[:16]}.hdf5"
+        self._unpublished.add(path.name)
+        with durable.publishing(path) as temporary:
+            rows = write(temporary)
+        return SegmentFile(
+            name=path.name, sha256=durable.sha256_of(path), bytes=path.stat().st_size, rows=rows
+        )

@@ -1,0 +1,156 @@
+"""Where pictures come from: a folder, or a CSV or JSONL manifest."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared.contracts.indexer import TagsFrom
+from shared.errors import Forbidden, InvalidInput
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"}
+    | {".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
+)
+_MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".ndjson"})
+_MAX_TAG = 200
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to take in. `uri`: its path within the source."""
+
+    path: Path
+    uri: str
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_allowed(source: Path, roots: Sequence[Path] | None) -> None:
+    """Raises Forbidden unless a path, links resolved, lies under a root. None: all are allowed."""
+    if roots is None:
+        return
+    resolved = source.resolve()
+    if not any(resolved.is_relative_to(root.resolve()) for root in roots):
+        raise Forbidden(
+            f"{source} is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
+        )
+
+
+def read_source(
+    source: Path, tags_from: TagsFrom | None, roots: Sequence[Path] | None = None
+) -> list[SourceFile]:
+    """The files of a source, in a stable order.
+
+    Raises InvalidInput when the source can't be read as what it is said to be, Forbidden when it
+    or a file that it names may not be read.
+    """
+    check_allowed(source, roots)
+    if not source.exists():
+        raise InvalidInput(
+            f"{source} doesn't exist on the indexer's machine (in its container, where it has one)."
+        )
+    if source.is_dir():
+        if tags_from is TagsFrom.MANIFEST:
+            raise InvalidInput(f"{source} is a folder; give the manifest's file instead.")
+        found = _folder(source, with_tags=tags_from is not TagsFrom.NONE)
+    else:
+        if tags_from is TagsFrom.FOLDER:
+            raise InvalidInput(f"{source} is a file; tags by folder need a folder.")
+        found = _manifest(source, with_tags=tags_from is not TagsFrom.NONE)
+    files = list(found)
+    if roots is not None:
+        for file in files:
+            check_allowed(file.path, roots)
+    return files
+
+
+def _folder(source: Path, with_tags: bool) -> Iterator[SourceFile]:
+    for folder, folders, names in _walk(source):
+        folders.sort()
+        for name in sorted(names):
+            path = folder / name
+            if name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            uri = path.relative_to(source).as_posix()
+            parent = path.parent.name if path.parent != source and with_tags else ""
+            yield SourceFile(path, uri, (parent[:_MAX_TAG],) if parent else ())
+
+
+def _walk(source: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    # os.walk semantics without following links to folders, so that a loop can't catch us.
+    pending = [source]
+    while pending:
+        folder = pending.pop(0)
+        children = sorted(folder.iterdir())
+        folders = [p.name for p in children if p.is_dir() and not p.is_symlink()]
+        yield folder, folders, [p.name for p in children if p.is_file()]
+        pending[:0] = [folder / name for name in folders if not name.startswith(".")]
+
+
+def _manifest(source: Path, with_tags: bool) -> Iterator[SourceFile]:
+    if source.suffix.lower() not in _MANIFEST_SUFFIXES:
+        raise InvalidInput(f"{source.name}: a manifest is a .csv or a .jsonl file.")
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{source.name} is not UTF-8 text: {error}") from None
+    rows = _csv_rows(text) if source.suffix.lower() == ".csv" else _jsonl_rows(text)
+    for number, row in rows:
+        fields = dict(row)
+        given = fields.pop("path", None)
+        if not isinstance(given, str) or not given.strip():
+            raise InvalidInput(f"{source.name}, line {number}: there is no `path`.")
+        tags = _tags(fields.pop("tags", None), f"{source.name}, line {number}")
+        path = source.parent / given.strip()
+        yield SourceFile(path, _uri(given.strip()), tags if with_tags else (), fields)
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    if "path" not in (reader.fieldnames or ()):
+        raise InvalidInput("The manifest's first line must name its columns, `path` among them.")
+    try:
+        for row in reader:
+            yield reader.line_num, {k: v for k, v in row.items() if k is not None and v}
+    except csv.Error as error:
+        raise InvalidInput(f"The manifest's line {reader.line_num}: {error}") from None
+
+
+def _jsonl_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise InvalidInput(f"The manifest's line {number} is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise InvalidInput(f"The manifest's line {number} is not a JSON object.")
+        yield number, row
+
+
+def _tags(given: Any, where: str) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    parts = re.split(r"[;,]", given) if isinstance(given, str) else given
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise InvalidInput(f"{where}: `tags` must be text or a list of texts.")
+    return parse_tags(parts)
+
+
+def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:
+    """Tags without blanks around them, each once. Raises InvalidInput for one that's too long."""
+    found = dict.fromkeys(part.strip() for part in parts if part.strip())
+    for tag in found:
+        if len(tag) > _MAX_TAG:
+            raise InvalidInput(f"A tag has at most {_MAX_TAG} characters; {tag[:30]!r}… has more.")
+    return tuple(found)
+
+
+def _uri(given: str) -> str:
+    return Path(given).as_posix().lstrip("/")

@@ -1,0 +1,125 @@
+"""What each kind of job does, from its request to its result."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from services.indexer.builder import Builder
+from services.indexer.catalog.images import Images
+from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.features import FeatureStore
+from services.indexer.ingest import Ingest, IngestResult, IngestSettings
+from services.indexer.job_context import JobContext
+from services.indexer.jobs import Work
+from services.indexer.matching import Matching
+from services.indexer.publisher import Publisher
+from services.indexer.sources import SourceFile, read_source
+from shared.contracts.embedder import TrainingReport
+from shared.contracts.indexer import BuildSettings, IngestRequest, JobKind, TrainMatchingRequest
+
+
+class Workshop:
+    """The parts that jobs are made of."""
+
+    def __init__(
+        self,
+        images: Images,
+        features: FeatureStore,
+        embedding: Embedding,
+        publisher: Publisher,
+        builder: Builder,
+        matching: Matching,
+        ingest: IngestSettings,
+        ingest_roots: list[Path] | None,
+    ) -> None:
+        self._images = images
+        self._features = features
+        self._embedding = embedding
+        self._publisher = publisher
+        self._builder = builder
+        self._matching = matching
+        self._ingest_settings = ingest
+        self._ingest_roots = ingest_roots
+
+    def kinds(self) -> dict[JobKind, Work]:
+        return {JobKind.INGEST: self.ingest, JobKind.BUILD: self.build, JobKind.TRAIN: self.train}
+
+    def ingest(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Takes in a source; then builds, or publishes what's new on the present clusters."""
+        asked = IngestRequest.model_validate(request)
+        job.stage("reading the source")
+        files = read_source(Path(asked.source), asked.tags_from, self._ingest_roots)
+        pair = self._embedding.pair()
+        if not asked.build:
+            self._publisher.check_model(pair)
+        taken = self._take_in(files, pair, job)
+        result: dict[str, Any] = asdict(taken)
+        if asked.build:
+            result |= self._build(pair, BuildSettings(clusters=asked.clusters), job)
+        else:
+            job.stage("publishing")
+            manifest = self._publisher.publish_first(pair.visual, "ingest")
+            result |= {"snapshot": manifest.number, "images": manifest.images}
+        return result
+
+    def build(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Embeds what the present model has no features of, then clusters everything."""
+        pair = self._embedding.pair()
+        return self._build(pair, BuildSettings.model_validate(request), job)
+
+    def train(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Trains the matching network, projects every image with it and publishes."""
+        asked = TrainMatchingRequest.model_validate(request)
+        pair = self._embedding.pair()
+        self._publisher.check_model(ModelPair(pair.visual, self._matching_in_use(pair)))
+        self._embed_missing(pair, job)
+        network, report = self._matching.train(pair.matching, asked.settings, job)
+        manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
+        return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
+
+    def _matching_in_use(self, pair: ModelPair) -> str:
+        # A training replaces the network, so a changed matching backbone is no mismatch for it.
+        return self._publisher.current().matching_fingerprint or pair.matching
+
+    def _build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
+        self._embed_missing(pair, job)
+        network, report = self._network(pair, job)
+        manifest = self._builder.build(pair, settings, network, job)
+        return {
+            "snapshot": manifest.number,
+            "images": manifest.images,
+            "clusters": manifest.visual.clusters if manifest.visual else 0,
+            "network": network,
+            "report": report and report.model_dump(),
+        }
+
+    def _network(
+        self, pair: ModelPair, job: JobContext
+    ) -> tuple[str | None, TrainingReport | None]:
+        """The network in use where it fits the models, else a new one where there are tags."""
+        current = self._matching.current()
+        hosted = self._embedding.models()
+        if current is not None and current in hosted.networks:
+            return current, None
+        if not self._matching.has_tags(pair.matching):
+            return None, None
+        network, report = self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
+        return network, report
+
+    def _embed_missing(self, pair: ModelPair, job: JobContext) -> None:
+        """Embeds the images that the present models have no features of, from their files."""
+        missing = {i for f in sorted(pair.all) for i in self._images.without_features(f)}
+        if not missing:
+            return
+        files = []
+        for image_id in sorted(missing):
+            for place in self._images.places(image_id)[:1]:
+                files.append(SourceFile(Path(place.path), place.uri))
+        self._take_in(files, pair, job)
+
+    def _take_in(self, files: list[SourceFile], pair: ModelPair, job: JobContext) -> IngestResult:
+        run = Ingest(
+            self._images, self._features, self._embedding, pair, job, self._ingest_settings
+        )
+        return run.run(files)

@@ -1,0 +1,81 @@
+"""A process that is started, listened to, and ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from shared.cli import leash
+
+Sink = Callable[[str, str], None]
+"""Takes the name of a process and a line that it wrote."""
+
+_LINES_KEPT = 12
+
+
+class Child:
+    """A running process.
+
+    It is the first of a process group of its own: Ctrl-C in a terminal reaches the parent alone,
+    which then ends its children in order, and `kill` takes what the process started along. On
+    Linux it also ends when the thread that started it does, however that comes about.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], sink: Sink
+    ) -> None:
+        self.name = name
+        self._sink = sink
+        self._last: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+        self._listener = threading.Thread(target=self._listen, name=f"{name} output", daemon=True)
+        self._listener.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the signal's number where one ended it."""
+        return self._process.poll()
+
+    def last_lines(self) -> list[str]:
+        """The end of what it wrote. Asked for after its end, nothing is missing."""
+        if self.exit_code is not None:
+            self._listener.join(1.0)
+        return list(self._last)
+
+    def terminate(self) -> None:
+        """Asks it to end."""
+        if self.exit_code is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """Ends it at once, and whatever it started and left behind."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._listener.join(1.0)
+
+    def _listen(self) -> None:
+        stream = self._process.stdout
+        if stream is None:
+            return
+        # The pipe is closed when the sink fails: a process that no one reads must not block.
+        with stream:
+            for raw in stream:
+                line = raw.decode(errors="replace").rstrip()
+                self._last.append(line)
+                self._sink(self.name, line)

@@ -1,0 +1,92 @@
+"""`ise ingest`, `ise build` and `ise train-matching`: jobs on the whole collection."""
+
+import os
+from typing import Annotated, Literal
+
+import typer
+
+from shared.cli.jobs import run_job
+from shared.cli.session import AsJson, session
+from shared.clients import indexer
+from shared.contracts.embedder import TrainingSettings
+from shared.contracts.indexer import BuildSettings, IngestRequest, TagsFrom, TrainMatchingRequest
+from shared.contracts.query import Metric
+from shared.errors import InvalidInput
+
+_MOST_CLUSTERS = 1_000_000
+
+Clusters = Annotated[
+    str, typer.Option("--clusters", metavar="N|auto", help="The number of K-means clusters.")
+]
+
+
+def ingest(
+    path: Annotated[
+        str, typer.Argument(help="A folder of pictures, or a CSV or JSONL manifest of them.")
+    ],
+    tags_from: Annotated[
+        TagsFrom | None,
+        typer.Option(
+            "--tags-from",
+            help="Where tags come from. Default: the manifest, else the folders' names.",
+        ),
+    ] = None,
+    no_build: Annotated[
+        bool, typer.Option("--no-build", help="Only take the pictures in; cluster nothing.")
+    ] = False,
+    clusters: Clusters = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Take in the pictures of a folder or a manifest, and build the index."""
+    with session(as_json) as opened:
+        request = IngestRequest(
+            source=source_of(path),
+            tags_from=tags_from,
+            build=not no_build,
+            clusters=cluster_count(clusters),
+        )
+        run_job(opened, indexer.ingest(request))
+
+
+def build(
+    clusters: Clusters = "auto",
+    metric: Annotated[
+        Metric, typer.Option("--metric", help="What the clusters are made for.")
+    ] = Metric.COSINE,
+    as_json: AsJson = False,
+) -> None:
+    """Cluster the collection anew and publish the index."""
+    with session(as_json) as opened:
+        settings = BuildSettings(clusters=cluster_count(clusters), metric=metric)
+        run_job(opened, indexer.build(settings))
+
+
+def train_matching(
+    epochs: Annotated[
+        int, typer.Option("--epochs", min=1, max=1000, help="Passes over the training set.")
+    ] = TrainingSettings().epochs,
+    seed: Annotated[
+        int, typer.Option("--seed", help="The same seed gives the same network.")
+    ] = TrainingSettings().seed,
+    as_json: AsJson = False,
+) -> None:
+    """Train the network that matches tag terms with pictures, and publish it."""
+    with session(as_json) as opened:
+        settings = TrainingSettings(epochs=epochs, seed=seed)
+        run_job(opened, indexer.train_matching(TrainMatchingRequest(settings=settings)))
+
+
+def source_of(path: str) -> str:
+    """A source as the indexer finds it, which may run in another folder."""
+    if not path:
+        raise InvalidInput("Say which folder or manifest to take in.")
+    return path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - keeps symbolic links.
+
+
+def cluster_count(text: str) -> Literal["auto"] | int:
+    """`auto`, or a number of clusters."""
+    if text == "auto":
+        return "auto"
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_CLUSTERS:
+        return int(text)
+    raise InvalidInput(f"--clusters takes auto or a number from 1 to {_MOST_CLUSTERS:,}: {text}.")

@@ -1,0 +1,187 @@
+"""Processes that start together and end together."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self, TextIO
+
+import httpx
+
+from shared.cli.child import Child, Sink
+from shared.cli.service import Service, environment, local_services, waiting_line
+from shared.errors import Unavailable
+from shared.settings import ServiceSettings
+
+_POLL_S = 0.1
+
+
+class ServiceEnded(Unavailable):
+    """A service ended by itself. `extra`: `service`, `exit_code`, `last_lines`."""
+
+    slug, title = "service-ended", "A service ended"
+
+
+class ServiceGroup:
+    """Processes that start together and end together.
+
+        with ServiceGroup.local(settings) as group:
+            group.wait_ready(timeout=120)
+            group.watch()
+
+    `sink` gets every line that they write; with `log_dir`, `<log_dir>/<name>.log` does too. Start
+    it from a thread that lives as long as the group: on Linux the processes end with that thread.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        env: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
+        log_dir: Path | None = None,
+        grace: float = 25.0,
+    ) -> None:
+        """`env` is added to this process's own. `grace`: seconds from SIGTERM to SIGKILL."""
+        self.services = tuple(services)
+        self._env = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+        self._sink = sink
+        self._log_dir = log_dir
+        self._grace = grace
+        self._logs: dict[str, TextIO] = {}
+        self._children: list[Child] = []
+        self._stops_asked = 0
+
+    @classmethod
+    def local(
+        cls,
+        settings: ServiceSettings,
+        env: Mapping[str, str] | None = None,
+        sink: Sink | None = None,
+        log_dir: Path | None = None,
+    ) -> Self:
+        """The three services as `settings` says, each told of the two others."""
+        return cls(
+            local_services(settings),
+            {**environment(settings), **(env or {})},
+            sink,
+            log_dir,
+            settings.shutdown_seconds + 5,
+        )
+
+    def url(self, name: str) -> str:
+        """Where a service of the group answers."""
+        return next(service.url for service in self.services if service.name == name)
+
+    def pids(self) -> dict[str, int]:
+        return {child.name: child.pid for child in self._children}
+
+    def start(self) -> None:
+        """Starts all of them, or none: raises Misconfigured when a port is in use."""
+        for service in self.services:
+            service.check_port()
+        if self._log_dir:
+            self._log_dir.mkdir(parents=True, exist_ok=True)
+            for service in self.services:
+                log = (self._log_dir / f"{service.name}.log").open("w", encoding="utf-8")
+                self._logs[service.name] = log
+        try:
+            for service in self.services:
+                self._children.append(Child(service.name, service.command, self._env, self._hear))
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_ready(
+        self,
+        timeout: float | None = None,
+        on_wait: Callable[[dict[str, str]], None] | None = None,
+    ) -> bool:
+        """Waits until each answers `/ready`; False when it was asked to stop before that.
+
+        `on_wait` gets, at each change, what is waited for: a reason for every service that isn't
+        ready. Raises ServiceEnded, or Unavailable after `timeout` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        seen: dict[str, str] | None = None
+        with httpx.Client(trust_env=False, timeout=2.0) as http:
+            while not self._stops_asked:
+                self.check()
+                waiting = {
+                    service.name: reason
+                    for service in self.services
+                    if (reason := service.not_ready(http)) is not None
+                }
+                if not waiting:
+                    return True
+                if waiting != seen and on_wait:
+                    on_wait(waiting)
+                seen = waiting
+                if deadline is not None and time.monotonic() > deadline:
+                    raise Unavailable(f"{waiting_line(waiting)} took over {timeout:g} seconds.")
+                time.sleep(_POLL_S)
+        return False
+
+    def watch(self) -> None:
+        """Returns when it is asked to stop; raises ServiceEnded when one ends by itself."""
+        while not self._stops_asked:
+            self.check()
+            time.sleep(_POLL_S)
+
+    def check(self) -> None:
+        """Raises ServiceEnded when one has ended."""
+        for child in self._children:
+            code = child.exit_code
+            if code is not None:
+                raise ServiceEnded(
+                    f"The {child.name} {_manner(code)}.",
+                    service=child.name,
+                    exit_code=code,
+                    last_lines=child.last_lines(),
+                )
+
+    def request_stop(self) -> None:
+        """Makes `wait_ready` and `watch` return; asked again, `stop` waits no longer.
+
+        It takes no lock, so that a signal handler may call it.
+        """
+        self._stops_asked += 1
+
+    def stop(self) -> None:
+        """SIGTERM to each; SIGKILL to what still runs after the grace period."""
+        for child in self._children:
+            child.terminate()
+        deadline = time.monotonic() + self._grace
+        while any(child.exit_code is None for child in self._children):
+            if time.monotonic() > deadline or self._stops_asked > 1:
+                break
+            time.sleep(_POLL_S / 2)
+        for child in self._children:
+            child.kill()
+        self._children.clear()
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+
+    def _hear(self, name: str, line: str) -> None:
+        if log := self._logs.get(name):
+            log.write(line + "\n")
+            log.flush()
+        if self._sink:
+            self._sink(name, line)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _manner(code: int) -> str:
+    if code >= 0:
+        return f"ended by itself with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"

@@ -1,0 +1,77 @@
+"""`ise jobs`, and what every command does that starts a job."""
+
+from contextlib import nullcontext
+from typing import Annotated
+
+import typer
+
+from shared.cli import tables
+from shared.cli.progress import ProgressView, raise_if_failed, wait
+from shared.cli.session import AsJson, Session, session
+from shared.clients import indexer
+from shared.clients.transport import Call
+from shared.contracts.indexer import Job, JobState
+from shared.errors import InvalidInput
+
+
+def jobs(
+    job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One job only.")] = None,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the job.")] = False,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="List the pictures that the job could not take.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the jobs, or show, follow up or cancel one."""
+    with session(as_json) as opened:
+        if job_id is None:
+            if cancel or failures:
+                raise InvalidInput(
+                    "Say which job: `ise jobs ID --cancel`, `ise jobs ID --failures`."
+                )
+            listed = opened.indexer.send(indexer.jobs())
+            opened.reply(listed, tables.jobs(listed.jobs))
+        elif cancel and failures:
+            raise InvalidInput("Give one of --cancel and --failures, not both.")
+        elif failures:
+            found = opened.indexer.send(indexer.failures(job_id))
+            opened.reply(found, tables.failures(found.failures))
+        else:
+            call = indexer.cancel(job_id) if cancel else indexer.job(job_id)
+            job = opened.indexer.send(call)
+            opened.reply(job, tables.jobs([job]), tables.job_result(job))
+
+
+def run_job(opened: Session, start: Call[Job]) -> None:
+    """Starts a job, shows how it goes, and tells how it went. Raises the error it ended with."""
+    job = opened.indexer.send(start)
+    try:
+        with nullcontext(_ignore) if opened.as_json else ProgressView(opened.err) as show:
+            job = wait(opened.indexer, job, show)
+    except KeyboardInterrupt:
+        opened.say(
+            f"Job {job.id} goes on. `ise jobs {job.id}` shows it; "
+            f"`ise jobs {job.id} --cancel` ends it."
+        )
+        raise
+    if job.progress.failed and not opened.as_json:
+        _show_failures(opened, job)
+    if opened.as_json:
+        opened.write_json(job.model_dump(mode="json"))
+        if job.state is not JobState.SUCCEEDED:
+            raise typer.Exit(1)
+    raise_if_failed(job)
+    opened.say(f"Job {job.id} is done.")
+    if not opened.as_json:
+        opened.out.print(tables.job_result(job))
+
+
+def _show_failures(opened: Session, job: Job) -> None:
+    found = opened.indexer.send(indexer.failures(job.id)).failures
+    opened.err.print(tables.failures(found, tables.FAILURES_SHOWN))
+    if (more := len(found) - tables.FAILURES_SHOWN) > 0:
+        opened.say(f"And {more:,} more: `ise jobs {job.id} --failures`.")
+
+
+def _ignore(_: Job) -> None:
+    """Shows nothing."""

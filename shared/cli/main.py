@@ -1,0 +1,49 @@
+"""`ise`: the search engine from the command line."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from rich.text import Text
+
+from shared.cli import collection, images, jobs, search, snapshots, up
+from shared.cli.session import console
+
+app = typer.Typer(
+    help="Image search by picture and by term. Settings come from ISE_* variables or `.env`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(up.up)
+app.command("ingest")(collection.ingest)
+app.command("build")(collection.build)
+app.command("train-matching")(collection.train_matching)
+app.command("search")(search.search)
+app.command("jobs")(jobs.jobs)
+app.command("snapshots")(snapshots.snapshots)
+app.command("stats")(snapshots.stats)
+app.command("add")(images.add)
+app.command("rm")(images.rm)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="ise")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except Exception as error:
+        if os.environ.get("ISE_DEBUG"):
+            raise
+        told = f"This is a mistake in ise itself: {type(error).__name__}: {error}"
+        console(stderr=True).print(Text(told, style="red"), soft_wrap=True)
+        console(stderr=True).print("Set ISE_DEBUG=1 to see where, and please report it.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Waiting for a job, and showing how far it is."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from shared.clients import indexer
+from shared.clients.transport import Client
+from shared.contracts.indexer import Job, JobState
+from shared.contracts.indexer import Progress as Figures
+from shared.errors import Conflict, ISEError, Unavailable
+
+Show = Callable[[Job], None]
+
+_POLL_S = 0.3
+_PATIENCE_S = 30.0
+_LINE_EVERY_S = 5.0
+
+
+def wait(
+    client: Client, job: Job, show: Show, poll: float = _POLL_S, patience: float = _PATIENCE_S
+) -> Job:
+    """Asks after a job until it has ended; returns it as it ended.
+
+    An indexer that doesn't answer for less than `patience` seconds is waited for: it may be busy,
+    or be started again.
+    """
+    heard = time.monotonic()
+    while True:
+        show(job)
+        if job.state.ended:
+            return job
+        time.sleep(poll)
+        try:
+            job = client.send(indexer.job(job.id))
+            heard = time.monotonic()
+        except Unavailable:
+            if time.monotonic() - heard > patience:
+                raise
+
+
+def raise_if_failed(job: Job) -> None:
+    """Raises the error that a job ended with, if it did."""
+    if job.state is JobState.FAILED:
+        raise ISEError(job.error or f"Job {job.id} failed and gave no reason.")
+    if job.state is JobState.CANCELLED:
+        raise Conflict(f"Job {job.id} was cancelled.")
+
+
+class ProgressView:
+    """Shows a job as it goes: bars on a terminal, one for each stage, else a line now and then."""
+
+    def __init__(self, console: Console, line_every: float = _LINE_EVERY_S) -> None:
+        self._view = _Bars(console) if console.is_terminal else _Lines(console, line_every)
+
+    def __enter__(self) -> Self:
+        self._view.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._view.stop()
+
+    def __call__(self, job: Job) -> None:
+        self._view.show(job)
+
+
+class _Bars:
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[figures]}", markup=False),
+            console=console,
+        )
+        self._stage: str | None = None
+        self._bar = TaskID(0)
+
+    def start(self) -> None:
+        self._progress.start()
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+    def show(self, job: Job) -> None:
+        stage = stage_of(job)
+        if stage != self._stage:
+            if self._stage is not None:
+                self._fill()
+            self._bar = self._progress.add_task(stage, total=None, figures="")
+            self._stage = stage
+        now = job.progress
+        self._progress.update(
+            self._bar, total=now.total or None, completed=now.done, figures=figures(now)
+        )
+        if job.state is JobState.SUCCEEDED:
+            self._fill()
+
+    def _fill(self) -> None:
+        """A stage that another follows is done, whether or not its last figures were seen."""
+        total = self._progress.tasks[self._bar].total or 1
+        self._progress.update(self._bar, total=total, completed=total)
+
+
+class _Lines:
+    def __init__(self, console: Console, every: float) -> None:
+        self._console = console
+        self._every = every
+        self._stage: str | None = None
+        self._last = ""
+        self._at = 0.0
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    def show(self, job: Job) -> None:
+        stage, now = stage_of(job), time.monotonic()
+        line = ": ".join(part for part in (stage, figures(job.progress)) if part)
+        due = stage != self._stage or job.state.ended or now - self._at >= self._every
+        if due and line != self._last:
+            self._console.print(line, soft_wrap=True)
+            self._stage, self._last, self._at = stage, line, now
+
+
+def stage_of(job: Job) -> str:
+    """What a job does at the moment, in a word."""
+    if job.state is JobState.RUNNING or job.state.ended:
+        return job.progress.stage or job.kind.value
+    return job.state.value
+
+
+def figures(progress: Figures) -> str:
+    """`120/400, 52.3/s, 5 s left, 2 failed`: as much of it as is known."""
+    parts = []
+    if progress.total:
+        parts.append(f"{progress.done:,}/{progress.total:,}")
+    elif progress.done:
+        parts.append(f"{progress.done:,}")
+    if progress.per_second:
+        parts.append(f"{progress.per_second:,.1f}/s")
+    if progress.eta_s and progress.done < progress.total:
+        parts.append(f"{duration(progress.eta_s)} left")
+    if progress.failed:
+        parts.append(f"{progress.failed:,} failed")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `2 min 5 s`, `3 h 20 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,99 @@
+"""A service as a thing to start: its command, and where it will answer."""
+
+import errno
+import socket
+import sys
+from dataclasses import dataclass
+
+import httpx
+
+from shared.errors import Misconfigured
+from shared.settings import ServiceSettings
+
+NAMES = ("embedder", "indexer", "query")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What to start, and where it will answer."""
+
+    name: str
+    command: tuple[str, ...]
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def check_port(self) -> None:
+        """Raises Misconfigured when the service could not listen where it is meant to."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            # As uvicorn does: a connection that has just been closed doesn't hold the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise Misconfigured(
+                        f"Port {self.port} of the {self.name} is in use already. "
+                        f"End what uses it, or set ISE_{self.name.upper()}_PORT to another."
+                    ) from error
+                raise Misconfigured(
+                    f"The {self.name} can't listen on {self.host}:{self.port}: {error.strerror}."
+                ) from error
+
+    def not_ready(self, http: httpx.Client) -> str | None:
+        """Why the service can't serve yet, or None when it can."""
+        try:
+            response = http.get(f"{self.url}/ready")
+        except httpx.ConnectError:
+            return "starting"
+        except httpx.TransportError:
+            return "busy"
+        if response.is_success:
+            return None
+        try:
+            return str(response.json()["detail"])
+        except (ValueError, KeyError, TypeError):
+            return f"answers {response.status_code}"
+
+
+def local_services(settings: ServiceSettings) -> tuple[Service, ...]:
+    """The three services, on the ports of `settings`."""
+    return tuple(
+        Service(
+            name,
+            (sys.executable, "-m", f"services.{name}"),
+            settings.host,
+            getattr(settings, f"{name}_port"),
+        )
+        for name in NAMES
+    )
+
+
+def environment(settings: ServiceSettings) -> dict[str, str]:
+    """What the services' processes are told, so that they see `settings` and find each other."""
+    told = {"ISE_HOST": settings.host, "ISE_DATA_DIR": str(settings.data_dir.absolute())}
+    if settings.api_key:
+        told["ISE_API_KEY"] = settings.api_key.get_secret_value()
+    for service in local_services(settings):
+        prefix = f"ISE_{service.name.upper()}"
+        told[f"{prefix}_PORT"] = str(service.port)
+        told[f"{prefix}_URL"] = getattr(settings, f"{service.name}_url") or service.url
+    return told
+
+
+def waiting_line(waiting: dict[str, str]) -> str:
+    """What a group waits for, in a line: a reason for every service that isn't ready."""
+    return "Waiting for " + "; ".join(f"{name} ({why})" for name, why in waiting.items())
+
+
+def free_port() -> int:
+    """A port of loopback that nothing uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,145 @@
+"""What every command has: the settings, the services, and where its words go."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated, Any, TypeVar
+
+import httpx
+import typer
+from pydantic import BaseModel, ValidationError
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from shared import problem
+from shared.clients.transport import Client
+from shared.errors import InvalidInput, ISEError, Misconfigured
+from shared.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+# Tables that go to a file or a pipe are as wide as what they hold, never cut to a screen.
+_PIPE_WIDTH = 10_000
+
+
+class Session:
+    """One run of a command. Results go to `out`; progress and errors to `err`."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.out = console()
+        self.err = console(stderr=True)
+        self._open = ExitStack()
+        self._clients: dict[str, Client] = {}
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        if self._settings is None:
+            self._settings = load_settings(Settings)
+        return self._settings
+
+    @property
+    def query(self) -> Client:
+        return self._client("query")
+
+    @property
+    def indexer(self) -> Client:
+        return self._client("indexer")
+
+    def reply(self, answer: BaseModel, *shown: RenderableType) -> None:
+        """Prints the result of a command: `answer` with `--json`, else what is to be shown."""
+        if self.as_json:
+            self.write_json(answer.model_dump(mode="json"))
+        else:
+            self.out.print(*shown, sep="\n")
+
+    def write_json(self, document: Any) -> None:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+    def say(self, sentence: str) -> None:
+        """A sentence for a person, beside the result."""
+        if not self.as_json:
+            self.err.print(sentence, soft_wrap=True)
+
+    def complain(self, error: ISEError) -> None:
+        """One red sentence; with `--json`, the problem document."""
+        if self.as_json:
+            typer.echo(json.dumps(problem.body_of(error)), err=True)
+        else:
+            print_error(self.err, error)
+
+    def close(self) -> None:
+        self._open.close()
+
+    def _client(self, service: str) -> Client:
+        if service not in self._clients:
+            key = self.settings.api_key
+            client = Client(self.settings.url_of(service), key.get_secret_value() if key else None)
+            self._clients[service] = self._open.enter_context(client)
+        return self._clients[service]
+
+
+@contextmanager
+def session(as_json: bool) -> Iterator[Session]:
+    """A session whose errors are told to the user, and end the command with exit code 1."""
+    opened = Session(as_json)
+    try:
+        with readable_errors():
+            yield opened
+    except ISEError as error:
+        opened.complain(error)
+        raise typer.Exit(1) from None
+    finally:
+        opened.close()
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turns what a user can bring about, by a path, a URL or a version, into an ISEError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise InvalidInput(f"{where}{error.strerror or error}.") from error
+    except httpx.InvalidURL as error:
+        raise Misconfigured(
+            f"The URL of a service can't be used: {error}. "
+            "Look at ISE_QUERY_URL, ISE_INDEXER_URL and ISE_EMBEDDER_URL."
+        ) from error
+    except ValidationError as error:
+        raise ISEError(
+            f"The {error.title} that a service sent can't be read. "
+            "Are the services and this command of one version?"
+        ) from error
+
+
+def load_settings(cls: type[S]) -> S:
+    """The settings from the environment and `.env`. Raises Misconfigured."""
+    try:
+        return cls()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"ISE_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise Misconfigured(f"A setting can't be used. {wrong}.") from error
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that prints text as it is: nothing in a path or a tag is taken for markup."""
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not made.is_terminal:
+        made.width = _PIPE_WIDTH
+    return made
+
+
+def print_error(to: Console, error: ISEError) -> None:
+    """One red sentence, and below it the last lines of a service, where one ended."""
+    to.print(Text(error.detail, style="red"), soft_wrap=True)
+    for line in error.extra.get("last_lines", []):
+        to.print(f"  {line}", soft_wrap=True)

@@ -1,0 +1,29 @@
+"""`ise snapshots` and `ise stats`: what is published, and what it holds."""
+
+from typing import Annotated
+
+import typer
+
+from shared.cli import tables
+from shared.cli.session import AsJson, session
+from shared.clients import indexer, query
+
+
+def snapshots(
+    activate: Annotated[
+        int | None, typer.Option("--activate", metavar="N", help="Go back to this snapshot.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the snapshots, or make one of them the current one."""
+    with session(as_json) as opened:
+        call = indexer.snapshots() if activate is None else indexer.activate(activate)
+        found = opened.indexer.send(call)
+        opened.reply(found, tables.snapshots(found.snapshots))
+
+
+def stats(as_json: AsJson = False) -> None:
+    """Show what the collection holds, and the recall measured on it."""
+    with session(as_json) as opened:
+        found = opened.query.send(query.stats())
+        opened.reply(found, tables.stats(found))

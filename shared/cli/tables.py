@@ -1,0 +1,136 @@
+"""Answers of the services as tables and lines for a person."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from shared.cli.progress import figures, stage_of
+from shared.contracts.indexer import Failure, Job, SnapshotInfo
+from shared.contracts.query import SearchResponse, Stats
+
+FAILURES_SHOWN = 20
+
+
+def hits(response: SearchResponse) -> Table:
+    """The results of a search, best first."""
+    judged = any(hit.probability is not None for hit in response.hits)
+    columns = ["rank", "score", *(["probability"] if judged else []), "tags", "uri", "id"]
+    table = _table(columns, numbers=("rank", "score", "probability"))
+    for rank, hit in enumerate(response.hits, response.offset + 1):
+        chance = "" if hit.probability is None else f"{hit.probability:.0%}"
+        _row(
+            table,
+            [rank, f"{hit.score:.4f}", *([chance] if judged else []), ", ".join(hit.tags)],
+            [hit.uri, hit.id],
+        )
+    return table
+
+
+def search_summary(response: SearchResponse) -> str:
+    """One line on how an answer came about and how right it is to be expected."""
+    recall = response.recall
+    parts = [
+        f"mode {response.mode}",
+        f"metric {response.metric}",
+        f"snapshot {response.snapshot}",
+        f"{recall.nprobe:,} {'cluster' if recall.nprobe == 1 else 'clusters'} probed",
+        f"{recall.scanned_fraction:.1%} scanned",
+        f"expected recall {'unknown' if recall.expected is None else f'{recall.expected:.3f}'}",
+    ]
+    stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in response.timings_ms.items())
+    return ", ".join(parts) + (f"; ms: {stages}" if stages else "")
+
+
+def jobs(found: Iterable[Job]) -> Table:
+    table = _table(["id", "kind", "state", "stage", "progress", "created", "error"])
+    for job in found:
+        stage = "" if job.state.ended else stage_of(job)
+        _row(
+            table,
+            [job.id, job.kind, job.state, stage, figures(job.progress)],
+            [job.created_at, job.error or ""],
+        )
+    return table
+
+
+def job_result(job: Job) -> Table:
+    """What a job that succeeded has to tell."""
+    return fields((job.result or {}).items())
+
+
+def failures(found: Sequence[Failure], shown: int | None = None) -> Table:
+    """The pictures that could not be taken; `shown` of them, or all."""
+    table = _table(["path", "reason"])
+    for failure in found[:shown]:
+        _row(table, [failure.path, failure.reason])
+    return table
+
+
+def snapshots(found: Iterable[SnapshotInfo]) -> Table:
+    columns = ["number", "current", "created", "reason", "images", "clusters", "model", "network"]
+    table = _table(columns, numbers=("number", "images", "clusters"))
+    for one in found:
+        _row(
+            table,
+            [one.number, "yes" if one.current else "", one.created_at, one.reason],
+            [f"{one.images:,}", f"{one.clusters:,}", one.model or "", one.network or ""],
+        )
+    return table
+
+
+def stats(found: Stats) -> Table:
+    """The collection, and the recall that was measured on it."""
+    known = found.model_dump(mode="json", exclude={"recall_curve"})
+    lines: list[tuple[str, Any]] = list(known.items())
+    for curve in found.recall_curve:
+        title = f"recall of {curve.k}, {curve.space}, {curve.metric}, {curve.queries} queries"
+        lines.append((title, ""))
+        for point in curve.points:
+            share = f"{point.scanned_fraction:.1%} scanned"
+            lines.append((f"  {point.nprobe} probed", f"{point.recall:.3f}, {share}"))
+    return fields(lines)
+
+
+def fields(pairs: Iterable[tuple[str, Any]]) -> Table:
+    """Names and values, one pair a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        _row(table, [name.replace("_", " "), _text(value)])
+    return table
+
+
+def plain(value: object) -> Text:
+    """Text that can't steer a terminal: a file's name may hold any character."""
+    return Text("".join(c if c.isprintable() else "�" for c in str(value)))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_text(inner) for inner in value)
+    return str(value)
+
+
+def _table(columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return table
+
+
+def _row(table: Table, *parts: Iterable[object]) -> None:
+    table.add_row(*(plain(value) for part in parts for value in part))

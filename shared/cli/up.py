@@ -1,0 +1,83 @@
+"""`ise up`: the three services as processes of one machine, without a container engine."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from shared.cli.child import Sink
+from shared.cli.group import ServiceEnded, ServiceGroup
+from shared.cli.service import NAMES, waiting_line
+from shared.cli.session import AsJson, load_settings, session
+from shared.settings import ServiceSettings
+
+__all__ = ["ServiceEnded", "ServiceGroup", "stop_on_signals", "up"]
+
+_COLOURS = dict(zip(NAMES, ("magenta", "green", "cyan"), strict=True))
+
+
+def up(
+    log_dir: Annotated[
+        Path | None,
+        typer.Option("--log-dir", help="Write the services' output to files here, not to screen."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the three services on this machine until Ctrl-C."""
+    with session(as_json) as opened:
+        settings = load_settings(ServiceSettings)
+        settings.check_bind()
+        told = opened.err if as_json else opened.out
+        group = ServiceGroup.local(
+            settings, sink=None if log_dir else prefixed(told), log_dir=log_dir
+        )
+        with stop_on_signals(group.request_stop), group:
+            if not group.wait_ready(on_wait=lambda waiting: told.print(waiting_line(waiting))):
+                return
+            urls = {service.name: service.url for service in reversed(group.services)}
+            if as_json:
+                opened.write_json(urls)
+            else:
+                _welcome(told, urls)
+            group.watch()
+            told.print("Ending all three.")
+
+
+def prefixed(console: Console) -> Sink:
+    """Prints each line behind the name of the service that wrote it."""
+
+    def sink(name: str, line: str) -> None:
+        label = (f"{name:<8} | ", _COLOURS.get(name, ""))
+        console.print(Text.assemble(label, line), soft_wrap=True)
+
+    return sink
+
+
+def _welcome(console: Console, urls: dict[str, str]) -> None:
+    console.print(Text(f"Ready. The page: {urls['query']}/", style="bold"), soft_wrap=True)
+    for name, url in urls.items():
+        console.print(f"  {name} API: {url}/docs", soft_wrap=True)
+    console.print("Ctrl-C ends all three.")
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls `stop` on SIGINT, SIGTERM, and when the terminal is closed."""
+
+    def on_signal(*_: Any) -> None:
+        stop()
+
+    caught = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it ignored.
+        caught.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

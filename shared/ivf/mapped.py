@@ -1,0 +1,97 @@
+"""HDF5 files read around h5py: it takes one lock for all files, so it only tells where things are.
+
+Each dataset is contiguous and uncompressed; its byte offset is resolved once, and from then on
+it's a read-only memory map that many threads read at once.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from shared.errors import Corrupt
+
+_PAGE = 4096
+
+
+class MappedFile:
+    """The datasets of one HDF5 file as read-only arrays that live on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._arrays: dict[str, NDArray[Any]] = {}
+        try:
+            with h5py.File(path, "r") as file:
+                places = {
+                    name: (data.dtype, data.shape, data.id.get_offset())
+                    for name, data in file.items()
+                }
+            for name, (dtype, shape, offset) in places.items():
+                self._arrays[name] = _mapped(path, dtype, shape, offset)
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise Corrupt(f"{path.name} can't be read as a segment: {error}") from error
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        try:
+            return self._arrays[name]
+        except KeyError:
+            raise Corrupt(f"{self.path.name} has no dataset {name!r}.") from None
+
+
+def _mapped(
+    path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int | None
+) -> NDArray[Any]:
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    if offset is None:
+        raise ValueError("a dataset is not contiguous")
+    return np.memmap(path, dtype, "r", offset, shape)
+
+
+class MappedWriter:
+    """Writes a file for `MappedFile`: datasets are laid out first, then filled in any order."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._specs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
+
+    def declare(self, name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
+        """Announces a dataset; all must be announced before `allocate`."""
+        self._specs[name] = (np.dtype(dtype), shape)
+
+    def allocate(self) -> dict[str, NDArray[Any]]:
+        """Makes the file and gives each dataset as a writable map; flush them when filled."""
+        with h5py.File(
+            self.path, "w", libver="latest", alignment_threshold=_PAGE, alignment_interval=_PAGE
+        ) as file:
+            for name, (dtype, shape) in self._specs.items():
+                plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+                plan.set_layout(h5py.h5d.CONTIGUOUS)
+                plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+                plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+                space = h5py.h5s.create_simple(shape)
+                h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=plan)
+            places = {name: file[name].id.get_offset() for name in self._specs}
+        return {
+            name: np.empty(shape, dtype)
+            if 0 in shape
+            else np.memmap(self.path, dtype, "r+", places[name], shape)
+            for name, (dtype, shape) in self._specs.items()
+        }
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Writes a file for `MappedFile` from arrays in memory."""
+    writer = MappedWriter(path)
+    for name, array in arrays.items():
+        writer.declare(name, array.dtype, array.shape)
+    for name, target in writer.allocate().items():
+        if target.size:
+            target[...] = arrays[name]
+        if isinstance(target, np.memmap):
+            target.flush()

@@ -1,0 +1,134 @@
+"""What an answer says of an image, and the tag -> images index, in one immutable file.
+
+    ordinals        (n,)      int64   image numbers, ascending
+    record_offsets  (n + 1,)  int64   record i is bytes record_offsets[i] : record_offsets[i + 1]
+    records         (bytes,)  uint8   JSON of each image: id, tags, uris, metadata
+    id_hashes       (n,)      uint64  hash of each id, ascending
+    id_rows         (n,)      int64   row of each of these
+    tag_names       (bytes,)  uint8   JSON list of the tags as written, ascending by tag_key
+    tag_offsets     (t + 1,)  int64   list i is tag_ordinals[tag_offsets[i] : tag_offsets[i + 1]]
+    tag_ordinals    (m,)      int64   images that carry a tag, ascending
+
+A newer file's record of an image stands before an older one's: a retag is a new small file.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import Corrupt
+from shared.ivf.mapped import MappedFile, write_arrays
+
+
+def tag_key(tag: str) -> str:
+    """Tags are matched whole, ignoring case."""
+    return tag.casefold()
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is known of one image beside its vectors."""
+
+    ordinal: int
+    id: str
+    tags: list[str] = field(default_factory=list)
+    uris: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def write_items(path: Path, items: Iterable[Item]) -> int:
+    """Writes an items file; gives the number of images in it."""
+    ordered = sorted(items, key=lambda item: item.ordinal)
+    records = [
+        json.dumps(
+            {"id": i.id, "tags": i.tags, "uris": i.uris, "metadata": i.metadata},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        ).encode()
+        for i in ordered
+    ]
+    hashes = np.array([_hash(item.id) for item in ordered], np.uint64)
+    by_hash = np.argsort(hashes, kind="stable").astype(np.int64)
+    names: dict[str, str] = {}
+    carriers: dict[str, list[int]] = {}
+    for item in ordered:
+        for key, tag in {tag_key(tag): tag for tag in item.tags}.items():
+            names.setdefault(key, tag)
+            carriers.setdefault(key, []).append(item.ordinal)
+    keys = sorted(names)
+    write_arrays(
+        path,
+        {
+            "ordinals": np.array([item.ordinal for item in ordered], np.int64),
+            "record_offsets": _offsets([len(record) for record in records]),
+            "records": np.frombuffer(b"".join(records), np.uint8),
+            "id_hashes": hashes[by_hash],
+            "id_rows": by_hash,
+            "tag_names": np.frombuffer(json.dumps([names[key] for key in keys]).encode(), np.uint8),
+            "tag_offsets": _offsets([len(carriers[key]) for key in keys]),
+            "tag_ordinals": np.array([o for key in keys for o in carriers[key]], np.int64),
+        },
+    )
+    return len(ordered)
+
+
+class ItemsFile:
+    """One items file, read through memory maps."""
+
+    def __init__(self, path: Path) -> None:
+        file = MappedFile(path)
+        self.path = path
+        self.ordinals: NDArray[np.int64] = file["ordinals"]
+        self._record_offsets: NDArray[np.int64] = file["record_offsets"]
+        self._records: NDArray[np.uint8] = file["records"]
+        self._id_hashes: NDArray[np.uint64] = file["id_hashes"]
+        self._id_rows: NDArray[np.int64] = file["id_rows"]
+        self._tag_offsets: NDArray[np.int64] = np.array(file["tag_offsets"])
+        self._tag_ordinals: NDArray[np.int64] = file["tag_ordinals"]
+        names: list[str] = json.loads(file["tag_names"].tobytes())
+        if len(names) != len(self._tag_offsets) - 1:
+            raise Corrupt(f"{path.name}: its tags and their lists don't agree.")
+        self.tags: dict[str, tuple[str, int]] = {
+            tag_key(name): (name, row) for row, name in enumerate(names)
+        }
+
+    def item(self, row: int) -> Item:
+        """The record in a row."""
+        start, end = self._record_offsets[row : row + 2]
+        record = json.loads(self._records[start:end].tobytes())
+        return Item(int(self.ordinals[row]), **record)
+
+    def row_of(self, ordinal: int) -> int | None:
+        """The row of an image, or None."""
+        row = int(np.searchsorted(self.ordinals, ordinal))
+        return row if row < len(self.ordinals) and self.ordinals[row] == ordinal else None
+
+    def rows_of_id(self, image_id: str) -> list[int]:
+        """The rows of an id; more than one only where it was deleted and added again."""
+        wanted = np.uint64(_hash(image_id))
+        first = int(np.searchsorted(self._id_hashes, wanted, side="left"))
+        last = int(np.searchsorted(self._id_hashes, wanted, side="right"))
+        rows = [int(row) for row in self._id_rows[first:last]]
+        return [row for row in rows if self.item(row).id == image_id]
+
+    def carriers(self, key: str) -> NDArray[np.int64]:
+        """Ordinals of the images that carry a tag (its `tag_key`), ascending."""
+        if key not in self.tags:
+            return np.empty(0, np.int64)
+        row = self.tags[key][1]
+        start, end = self._tag_offsets[row : row + 2]
+        return np.asarray(self._tag_ordinals[start:end])
+
+
+def _offsets(sizes: list[int]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)

@@ -1,0 +1,119 @@
+"""`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from shared import durable
+from shared.contracts.base import Wire
+from shared.contracts.query import Metric, RecallCurve
+from shared.errors import Corrupt, NotFound
+
+FORMAT = 1
+CURRENT = "CURRENT"
+
+
+class SegmentFile(Wire):
+    """A file of `segments/`."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+
+
+class SpaceManifest(Wire):
+    """One inverted index: its first postings file has the centroids, later ones are additions."""
+
+    fingerprint: str
+    dim: int
+    metric: Metric = Field(description="The metric that clusters were made for.")
+    clusters: int
+    seed: int
+    postings: list[SegmentFile]
+    recall: list[RecallCurve] = Field(default_factory=list)
+
+
+class Manifest(Wire):
+    """A snapshot. `revision`: up to which change of the catalogue it goes."""
+
+    format: int = FORMAT
+    number: int
+    created_at: str
+    reason: str
+    revision: int
+    images: int
+    items: list[SegmentFile] = Field(default_factory=list)
+    visual: SpaceManifest | None = None
+    joint: SpaceManifest | None = None
+    matching_fingerprint: str | None = Field(
+        None, description="Of the features that the joint vectors were made from."
+    )
+    tag_vectors: list[SegmentFile] = Field(default_factory=list)
+
+    def files(self) -> list[SegmentFile]:
+        """Every file of `segments/` that this snapshot is made of."""
+        spaces = [space.postings for space in (self.visual, self.joint) if space]
+        return [file for group in (self.items, *spaces, self.tag_vectors) for file in group]
+
+
+class SnapshotStore:
+    """The snapshots of a data directory. Only the indexer writes."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / "snapshots"
+        self.segments = data_dir / "segments"
+
+    def current_number(self) -> int | None:
+        """The number in `CURRENT`, or None before the first snapshot."""
+        try:
+            return int((self.folder / CURRENT).read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise Corrupt(f"{self.folder / CURRENT} doesn't hold a snapshot's number.") from error
+
+    def current(self) -> Manifest | None:
+        """The manifest that `CURRENT` points to."""
+        number = self.current_number()
+        return None if number is None else self.read(number)
+
+    def numbers(self) -> list[int]:
+        """The snapshots that are there, oldest first."""
+        if not self.folder.exists():
+            return []
+        found = [p.parent.name for p in self.folder.glob("*/manifest.json")]
+        return sorted(int(name) for name in found if name.isdigit())
+
+    def read(self, number: int) -> Manifest:
+        """Raises NotFound, or Corrupt where it can't be read."""
+        path = self.path(number)
+        try:
+            manifest = Manifest.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise NotFound(f"There is no snapshot {number}.") from None
+        except ValidationError as error:
+            raise Corrupt(f"{path} is damaged or of another version: {error}") from error
+        if manifest.format != FORMAT:
+            raise Corrupt(f"{path} has format {manifest.format}; this version reads {FORMAT}.")
+        return manifest
+
+    def publish(self, manifest: Manifest) -> None:
+        """Makes a snapshot the current one. Its segment files must be durable already."""
+        durable.write_text(self.path(manifest.number), manifest.model_dump_json(indent=1))
+        durable.write_text(self.folder / CURRENT, f"{manifest.number:06d}\n")
+
+    def path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}" / "manifest.json"
+
+    def verified(self, file: SegmentFile) -> Path:
+        """The path of a segment file, after its size and hash were checked. Raises Corrupt."""
+        path = self.segments / file.name
+        try:
+            size = path.stat().st_size
+            intact = size == file.bytes and durable.sha256_of(path) == file.sha256
+        except FileNotFoundError:
+            raise Corrupt(f"{path} is missing.") from None
+        if not intact:
+            raise Corrupt(f"{path} is damaged: it isn't what its snapshot's manifest says.")
+        return path
