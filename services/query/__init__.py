@@ -1,0 +1,1 @@
+"""Probes, re-ranks, answers; the JSON API and the web page."""

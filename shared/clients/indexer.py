@@ -51,14 +51,14 @@ def delete_image(image_id: str) -> Call[Deleted]:
     return Call("DELETE", f"/v1/images/{image_id}", model(Deleted))
 
 
-def image_file(image_id: str) -> Call[None]:
-    """To be streamed: the image's own bytes."""
-    return Call("GET", f"/v1/images/{image_id}/file", _unread)
+def image_file(image_id: str) -> Call[tuple[bytes, str]]:
+    """The image's own bytes and their media type."""
+    return Call("GET", f"/v1/images/{image_id}/file", _file)
 
 
-def thumbnail(image_id: str) -> Call[None]:
-    """To be streamed: a small JPEG."""
-    return Call("GET", f"/v1/images/{image_id}/thumbnail", _unread)
+def thumbnail(image_id: str) -> Call[tuple[bytes, str]]:
+    """The bytes of a small JPEG, and their media type."""
+    return Call("GET", f"/v1/images/{image_id}/thumbnail", _file)
 
 
 def ingest(request: IngestRequest) -> Call[Job]:
@@ -105,5 +105,5 @@ def _post(path: str, body: dict[str, Any], answer: Any, method: str = "POST") ->
     return Call(method, path, model(answer), json=body, timeout=_SLOW)
 
 
-def _unread(_: httpx.Response) -> None:
-    return None
+def _file(response: httpx.Response) -> tuple[bytes, str]:
+    return response.content, response.headers.get("Content-Type", "application/octet-stream")

@@ -1,0 +1,52 @@
+"""The query service as a web application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.query import page_files, routes_images, routes_search, routes_stats
+from services.query.asking import Asking
+from services.query.config import QuerySettings
+from services.query.search.shelf import Shelf
+from shared.clients.transport import AsyncClient
+from shared.errors import ISEError
+from shared.web.service import create_service
+
+DESCRIPTION = """Ranks clusters by L2, probes the top ones, re-ranks exactly by L2 or cosine, and
+says how right its answer is."""
+
+
+def create_app(
+    settings: QuerySettings,
+    embedder: AsyncClient | None = None,
+    indexer: AsyncClient | None = None,
+) -> FastAPI:
+    """The app; the clients are for tests that bring connections of their own."""
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    embedding = embedder or AsyncClient(settings.url_of("embedder"), key)
+    files = indexer or AsyncClient(settings.url_of("indexer"), key)
+    shelf = Shelf(settings.data_dir)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await embedding.close()
+        await files.close()
+
+    def not_ready() -> str | None:
+        try:
+            shelf.current()
+        except ISEError as error:
+            return error.detail
+        return None
+
+    app = create_service("query", DESCRIPTION, settings, lifespan, not_ready, page_files.OPEN_PATHS)
+    app.state.settings = settings
+    app.state.asking = Asking(shelf, embedding, settings.recall_target)
+    app.state.indexer = files
+    app.include_router(routes_search.router)
+    app.include_router(routes_images.router)
+    app.include_router(routes_stats.router)
+    page_files.install(app)
+    return app

@@ -1,0 +1,158 @@
+"""From a request to an answer: the query's features come from the embedder, the rest from here."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import anyio.to_thread
+import numpy as np
+
+from services.query.search.searcher import Found, Query, Searcher
+from services.query.search.shelf import Shelf
+from services.query.search.stopwatch import Stopwatch
+from shared.clients import embedder
+from shared.clients.transport import AsyncClient
+from shared.contracts.query import Mode, SearchOptions, SearchRequest, SearchResponse
+from shared.errors import BadImage, FingerprintMismatch, NotFound, UnknownTerm
+from shared.identity import content_id
+
+T = TypeVar("T")
+
+
+class Asking:
+    """Answers searches on whatever snapshot is current when they come in."""
+
+    def __init__(self, shelf: Shelf, client: AsyncClient, recall_target: float) -> None:
+        self.shelf = shelf
+        self._embedder = client
+        self._recall_target = recall_target
+
+    async def searcher(self) -> Searcher:
+        """The collection as of now. Opening a new snapshot waits in a thread, not in the loop."""
+        collection, dead = await _in_thread(self.shelf.current)
+        return Searcher(collection, dead, self._recall_target)
+
+    async def request(self, request: SearchRequest) -> SearchResponse:
+        """Answers `POST /v1/search`."""
+        if request.image is not None:
+            return await self.image(request.image, request)
+        if request.term is not None:
+            return await self.term(request.term, request)
+        if request.id is not None:
+            return await self.id(request.id, request)
+        return await self.vector(request.vector or [], request)
+
+    async def image(self, data: bytes, options: SearchOptions) -> SearchResponse:
+        """Images like an uploaded one. Raises BadImage, FingerprintMismatch, Unavailable."""
+        watch = Stopwatch()
+        with watch("embed"):
+            rows = await self._embed(data)
+        searcher = await self.searcher()
+        space = searcher.collection.visual
+        if space is None:
+            return _answer(searcher, searcher.nothing(Mode.IMAGE, options), options, watch)
+        if rows.fingerprint != space.fingerprint:
+            raise FingerprintMismatch(
+                f"The index holds features of {space.fingerprint}, but the embedder hosts "
+                f"{rows.fingerprint}: they can't be compared. Start the embedder with the former "
+                "model, or build the index anew with `ise build`.",
+                index=space.fingerprint,
+                embedder=rows.fingerprint,
+            )
+        query = Query(rows.vectors[0], Mode.IMAGE, itself=content_id(data))
+        found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
+        return _answer(searcher, found, options, watch)
+
+    async def term(self, term: str, options: SearchOptions) -> SearchResponse:
+        """Images that carry a tag; where none does, images that are near to what it means.
+
+        Raises UnknownTerm where neither images nor word2vec know the term.
+        """
+        watch = Stopwatch()
+        term = term.strip()
+        searcher = await self.searcher()
+        found = await _in_thread(lambda: searcher.tagged(term, options, watch))
+        if found is None:
+            found = await self._by_meaning(searcher, term, options, watch)
+        return _answer(searcher, found, options, watch)
+
+    async def _by_meaning(
+        self, searcher: Searcher, term: str, options: SearchOptions, watch: Stopwatch
+    ) -> Found:
+        space = searcher.collection.joint
+        if searcher.collection.visual is None:
+            return searcher.nothing(Mode.SEMANTIC, options)
+        if space is None:
+            raise UnknownTerm(
+                f"No image carries the tag {term!r}, and there is no matching network yet to "
+                "search by meaning. Tag some images, then run `ise train-matching`."
+            )
+        with watch("embed"):
+            call = embedder.embed_terms([term], network=space.fingerprint)
+            rows = await self._embedder.send(call)
+        if rows.fingerprint != space.fingerprint:
+            raise FingerprintMismatch(
+                f"The joint space was made with {space.fingerprint}, but the embedder answered "
+                f"with {rows.fingerprint}. Train anew with `ise train-matching`.",
+                index=space.fingerprint,
+                embedder=rows.fingerprint,
+            )
+        query = Query(rows.vectors[0], Mode.SEMANTIC)
+        return await _in_thread(lambda: searcher.nearest(space, query, options, watch))
+
+    async def id(
+        self, image_id: str, options: SearchOptions, without_itself: bool = False
+    ) -> SearchResponse:
+        """Images like an indexed one, by its stored vector. Raises NotFound."""
+        watch = Stopwatch()
+        searcher = await self.searcher()
+
+        def search() -> Found:
+            item = searcher.collection.find(image_id, searcher.dead)
+            space = searcher.collection.visual
+            vector = space.vector(item.ordinal) if space and item else None
+            if item is None or space is None or vector is None:
+                raise NotFound(f"There is no image {image_id!r}.")
+            leave_out = [item.ordinal] if without_itself else []
+            query = Query(vector, Mode.IMAGE, image_id, leave_out)
+            return searcher.nearest(space, query, options, watch)
+
+        return _answer(searcher, await _in_thread(search), options, watch)
+
+    async def vector(self, vector: list[float], options: SearchOptions) -> SearchResponse:
+        """Images near to a vector of the collection's own model. Raises BadVector."""
+        watch = Stopwatch()
+        searcher = await self.searcher()
+        space = searcher.collection.visual
+        if space is None:
+            return _answer(searcher, searcher.nothing(Mode.IMAGE, options), options, watch)
+        query = Query(np.asarray(vector, np.float64).astype(np.float32), Mode.IMAGE)
+        found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
+        return _answer(searcher, found, options, watch)
+
+    async def _embed(self, data: bytes) -> embedder.Rows:
+        try:
+            return await self._embedder.send(embedder.embed_images([data]))
+        except BadImage as error:
+            items = error.extra.get("items") or []
+            raise BadImage(items[0]["error"] if items else error.detail) from None
+
+
+def _answer(
+    searcher: Searcher, found: Found, options: SearchOptions, watch: Stopwatch
+) -> SearchResponse:
+    return SearchResponse(
+        hits=found.hits,
+        limit=options.limit,
+        offset=options.offset,
+        complete=found.complete,
+        mode=found.mode,
+        metric=found.metric,
+        snapshot=searcher.collection.manifest.number,
+        model=found.model,
+        recall=found.recall,
+        timings_ms=watch.timings_ms(),
+    )
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    return await anyio.to_thread.run_sync(work)

@@ -1,0 +1,9 @@
+"""Settings of the query service, read from `ISE_<NAME>`."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class QuerySettings(ServiceSettings):
+    recall_target: float = Field(0.95, gt=0, le=1, description="When a search names no other.")

@@ -1,0 +1,93 @@
+"""The web page: its files, read once from the package, and the headers that fence them in."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import PurePath
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' blob: data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+_INDEX = "index.html"
+
+# Not left to `mimetypes`, which reads the machine's settings: with `nosniff`, a script of the
+# wrong type is not run.
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """A file of the page as it is sent. `etag` follows its content, whatever the file's time."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+
+def _read() -> dict[str, PageFile]:
+    folder = resources.files("services.query") / "page"
+    files = {}
+    for entry in folder.iterdir():
+        media_type = _MEDIA_TYPES.get(PurePath(entry.name).suffix)
+        if media_type is not None:
+            body = entry.read_bytes()
+            etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            files[entry.name] = PageFile(body, media_type, etag)
+    return files
+
+
+_FILES = _read()
+
+OPEN_PATHS = frozenset({"/", *(f"/page/{name}" for name in _FILES)})
+"""What the key check lets through: the page must be there before it can ask for a key."""
+
+
+def install(app: FastAPI) -> None:
+    """Serves the page at `/` and its files under `/page/`."""
+
+    async def index(request: Request) -> Response:
+        return _respond(request, _FILES[_INDEX])
+
+    async def file(request: Request) -> Response:
+        found = _FILES.get(request.path_params["name"])
+        if found is None:
+            raise HTTPException(404, "The page has no such file.")
+        return _respond(request, found)
+
+    app.add_route("/", index, methods=["GET"], include_in_schema=False)
+    app.add_route("/page/{name}", file, methods=["GET"], include_in_schema=False)
+
+
+def _respond(request: Request, file: PageFile) -> Response:
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "ETag": file.etag,
+    }
+    if _matches(request.headers.get("if-none-match", ""), file.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(file.body, media_type=file.media_type, headers=headers)
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    """A proxy that compresses turns an entity tag into a weak one; it is the same file still."""
+    given = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return etag in given or "*" in given

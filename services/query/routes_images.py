@@ -1,0 +1,59 @@
+"""Indexed images by id; their bytes come from the indexer."""
+
+from fastapi import APIRouter, Request, Response
+
+from services.query.routes_search import Ask
+from shared.clients import indexer
+from shared.clients.transport import AsyncClient, Call
+from shared.contracts.query import ImageInfo
+from shared.errors import NotFound
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+
+# A picture's bytes come from outside: a browser must show them as what we say, and run nothing.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, max-age=3600",
+}
+
+
+@router.get("/{image_id}", summary="An indexed image")
+async def get_image(ask: Ask, image_id: str) -> ImageInfo:
+    searcher = await ask.searcher()
+    item = searcher.collection.find(image_id, searcher.dead)
+    if item is None:
+        raise NotFound(f"There is no image {image_id!r}.")
+    return ImageInfo(
+        id=item.id,
+        tags=item.tags,
+        uri=item.uris[0] if item.uris else "",
+        uris=item.uris,
+        metadata=item.metadata,
+    )
+
+
+@router.get(
+    "/{image_id}/file",
+    summary="The image's own bytes",
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}},
+)
+async def image_file(request: Request, image_id: str) -> Response:
+    return await _passed_on(request, indexer.image_file(image_id))
+
+
+@router.get(
+    "/{image_id}/thumbnail",
+    summary="A small JPEG of the image",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+async def image_thumbnail(request: Request, image_id: str) -> Response:
+    return await _passed_on(request, indexer.thumbnail(image_id))
+
+
+async def _passed_on(request: Request, call: Call[tuple[bytes, str]]) -> Response:
+    client: AsyncClient = request.app.state.indexer
+    data, media_type = await client.send(call)
+    return Response(data, media_type=media_type, headers=_HEADERS)

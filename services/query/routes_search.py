@@ -1,0 +1,63 @@
+"""Searching by picture, tag term, id and vector."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
+from pydantic import Field
+
+from services.query.asking import Asking
+from shared.contracts.query import SearchOptions, SearchRequest, SearchResponse
+from shared.errors import InvalidInput, TooLarge
+
+router = APIRouter(prefix="/v1", tags=["search"])
+
+
+def asking(request: Request) -> Asking:
+    found: Asking = request.app.state.asking
+    return found
+
+
+Ask = Annotated[Asking, Depends(asking)]
+
+
+class ImageForm(SearchOptions):
+    """A picture to search by, and how."""
+
+    file: UploadFile = Field(description="An image file.")
+
+
+class TermQuery(SearchOptions):
+    """A tag term to search by, and how."""
+
+    term: str = Field(min_length=1, max_length=200)
+
+
+@router.post("/search/image", summary="Search by an uploaded picture")
+async def search_by_image(
+    ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
+) -> SearchResponse:
+    limit: int = request.app.state.settings.max_image_bytes
+    if (form.file.size or 0) > limit:
+        raise TooLarge(f"The file is over the limit of {limit / 2**20:g} MiB.")
+    return await ask.image(await form.file.read(), form)
+
+
+@router.get("/search", summary="Search by a tag term")
+async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> SearchResponse:
+    if not query.term.strip():
+        raise InvalidInput("`term` is blank.")
+    return await ask.term(query.term, query)
+
+
+@router.post("/search", summary="Search by a picture, a term, an id or a vector")
+async def search(ask: Ask, request: SearchRequest) -> SearchResponse:
+    if request.term is not None and not request.term.strip():
+        raise InvalidInput("`term` is blank.")
+    return await ask.request(request)
+
+
+@router.get("/images/{image_id}/similar", summary="Images like an indexed one, itself left out")
+async def similar_images(
+    ask: Ask, image_id: str, options: Annotated[SearchOptions, Query()]
+) -> SearchResponse:
+    return await ask.id(image_id, options, without_itself=True)

@@ -1,0 +1,47 @@
+"""What the collection is: tags with counts, and figures."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from services.query.routes_search import Ask
+from shared.contracts.query import Metric, Stats, TagCount, Tags
+from shared.snapshots.items import tag_key
+
+router = APIRouter(prefix="/v1", tags=["collection"])
+
+
+@router.get("/tags", summary="Tags that begin with a text, the most frequent first")
+def tags(
+    ask: Ask,
+    prefix: Annotated[str, Query(max_length=200)] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 20,
+) -> Tags:
+    collection, dead = ask.shelf.current()
+    wanted = tag_key(prefix.strip())
+    counts = [
+        TagCount(tag=name, count=count)
+        for key, name in collection.tags().items()
+        if key.startswith(wanted) and (count := len(collection.carriers(key, dead)))
+    ]
+    counts.sort(key=lambda found: (-found.count, tag_key(found.tag)))
+    return Tags(tags=counts[:limit])
+
+
+@router.get("/stats", summary="Figures of the collection, its measured recall among them")
+def stats(ask: Ask) -> Stats:
+    collection, dead = ask.shelf.current()
+    manifest, visual = collection.manifest, collection.visual
+    return Stats(
+        images=collection.live(dead),
+        clusters=visual.clusters if visual else 0,
+        tags=sum(bool(len(collection.carriers(key, dead))) for key in collection.tags()),
+        snapshot=manifest.number,
+        model=visual.fingerprint if visual else None,
+        network=collection.joint.fingerprint if collection.joint else None,
+        metric=visual.metric if visual else Metric.COSINE,
+        dim=visual.dim if visual else None,
+        recall_curve=[
+            curve for space in (visual, collection.joint) if space for curve in space.curves
+        ],
+    )

@@ -1,0 +1,105 @@
+"""One snapshot, held open: its spaces, its images, its tags. Immutable but for deletions."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.search.space import Space
+from shared.ivf.reader import Postings
+from shared.snapshots.items import Item, ItemsFile, tag_key
+from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
+from shared.snapshots.tag_vectors import read_tag_vectors
+
+T = TypeVar("T")
+
+
+class SegmentCache:
+    """Opened segment files by name: they never change, so the next snapshot takes them over."""
+
+    def __init__(self, store: SnapshotStore) -> None:
+        self._store = store
+        self._opened: dict[str, object] = {}
+
+    def open(self, file: SegmentFile, opener: Callable[[Path], T]) -> T:
+        """Opens a file, after its hash was checked, or gives the one that's open."""
+        if file.name not in self._opened:
+            self._opened[file.name] = opener(self._store.verified(file))
+        return self._opened[file.name]  # type: ignore[return-value]
+
+    def keep_only(self, files: Iterable[SegmentFile]) -> None:
+        """Forgets the rest; it closes when the last request that uses it ends."""
+        kept = {file.name for file in files}
+        self._opened = {name: value for name, value in self._opened.items() if name in kept}
+
+
+class Collection:
+    """What a request searches. A request keeps the one it began with."""
+
+    def __init__(self, manifest: Manifest, cache: SegmentCache) -> None:
+        self.manifest = manifest
+        self.visual = _space(manifest.visual, cache)
+        self.joint = _space(manifest.joint, cache)
+        self._items = [cache.open(file, ItemsFile) for file in manifest.items]
+        self.tag_vectors: dict[str, NDArray[np.float32]] = {}
+        for file in manifest.tag_vectors:
+            self.tag_vectors |= cache.open(file, read_tag_vectors)
+        # A newer file's record of an image stands before an older one's.
+        self._superseded: list[NDArray[np.int64]] = [
+            np.unique(np.concatenate([later.ordinals for later in self._items[i + 1 :]]))
+            if self._items[i + 1 :]
+            else np.empty(0, np.int64)
+            for i in range(len(self._items))
+        ]
+
+    def item(self, ordinal: int) -> Item | None:
+        """The newest record of an image."""
+        for file in reversed(self._items):
+            row = file.row_of(ordinal)
+            if row is not None:
+                return file.item(row)
+        return None
+
+    def find(self, image_id: str, dead: NDArray[np.int64]) -> Item | None:
+        """The image with an id, unless it was deleted."""
+        for file in reversed(self._items):
+            for row in file.rows_of_id(image_id):
+                ordinal = int(file.ordinals[row])
+                if not _contains(dead, ordinal):
+                    return self.item(ordinal)
+        return None
+
+    def carriers(self, term: str, dead: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ordinals of the images that carry a tag, matched whole, ignoring case."""
+        key = tag_key(term)
+        parts = [
+            np.setdiff1d(file.carriers(key), superseded, assume_unique=True)
+            for file, superseded in zip(self._items, self._superseded, strict=True)
+        ]
+        found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+        return np.setdiff1d(found, dead, assume_unique=True)
+
+    def tags(self) -> dict[str, str]:
+        """Every tag that is or was carried: as written, by its key."""
+        return {key: name for file in reversed(self._items) for key, (name, _) in file.tags.items()}
+
+    def live(self, dead: NDArray[np.int64]) -> int:
+        """The number of images, less those deleted."""
+        if self.visual is None:
+            return 0
+        gone = sum(int((s.find(dead) >= 0).sum()) for s in self.visual.segments)
+        return self.visual.rows - gone
+
+
+def _space(manifest: SpaceManifest | None, cache: SegmentCache) -> Space | None:
+    if manifest is None:
+        return None
+    segments = [cache.open(file, Postings) for file in manifest.postings]
+    return Space(manifest.fingerprint, manifest.metric, segments, manifest.recall)
+
+
+def _contains(ascending: NDArray[np.int64], value: int) -> bool:
+    at = int(np.searchsorted(ascending, value))
+    return at < len(ascending) and int(ascending[at]) == value

@@ -1,0 +1,222 @@
+"""From a query vector or a tag to hits: rank clusters, probe, re-rank exactly, answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.search.collection import Collection
+from services.query.search.probing import curve_for, expected_recall, probes_for
+from services.query.search.space import Candidates, Space
+from services.query.search.stopwatch import Stopwatch
+from shared.contracts.query import Explanation, Hit, Metric, Mode, Recall, SearchOptions
+from shared.snapshots.items import Item, tag_key
+
+# An upload's features may differ in the last bits from those stored of the same bytes.
+_SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer without what the request itself knows."""
+
+    hits: list[Hit]
+    complete: bool
+    mode: Mode
+    metric: Metric
+    model: str | None
+    recall: Recall
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is asked of a space.
+
+    `itself`: id of the indexed image that the query is, to stand first among equals.
+    `leave_out`: ordinals that are no hits, beside the deleted ones.
+    """
+
+    vector: NDArray[np.float32]
+    mode: Mode
+    itself: str | None = None
+    leave_out: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """A candidate with its record."""
+
+    item: Item
+    distance: float
+    position: int
+
+
+class Searcher:
+    """Searches one collection as of one moment."""
+
+    def __init__(
+        self, collection: Collection, dead: NDArray[np.int64], recall_target: float
+    ) -> None:
+        self.collection = collection
+        self.dead = dead
+        self._recall_target = recall_target
+
+    def nothing(self, mode: Mode, options: SearchOptions) -> Found:
+        """The answer of an empty collection."""
+        recall = Recall(target=None, expected=1.0, nprobe=0, scanned_fraction=1.0)
+        return Found([], True, mode, options.metric or Metric.COSINE, None, recall)
+
+    def nearest(
+        self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
+    ) -> Found:
+        """The images nearest to a vector. Raises BadVector."""
+        vector = space.checked(query.vector)
+        metric = options.metric or space.metric
+        k = options.offset + options.limit
+        with watch("probe"):
+            ranked = space.ranked_clusters(vector)
+        curve = curve_for(space.curves, metric, k)
+        target = None
+        if options.exact:
+            nprobe = space.clusters
+        elif options.nprobe is not None:
+            nprobe = min(options.nprobe, space.clusters)
+        else:
+            target = options.recall_target or self._recall_target
+            nprobe = probes_for(curve, target, space.clusters)
+            nprobe = max(nprobe, space.probes_to_hold(ranked, k))
+        with watch("scan"):
+            dead = np.union1d(self.dead, np.array(query.leave_out, np.int64))
+            found = space.scan(vector, ranked, nprobe, k, metric, dead)
+            # Deletions may have thinned the lists out: as many hits as asked come where they exist.
+            while target is not None and len(found.ordinals) < k and nprobe < space.clusters:
+                nprobe = min(2 * nprobe, space.clusters)
+                found = space.scan(vector, ranked, nprobe, k, metric, dead)
+        with watch("rank"):
+            hits, cut = self._hits(space, found, query, options, metric)
+        recall = Recall(
+            target=target,
+            expected=expected_recall(curve, found.nprobe, space.clusters),
+            nprobe=found.nprobe,
+            scanned_fraction=found.scanned / found.live if found.live else 1.0,
+        )
+        complete = len(hits) == options.limit or cut or found.scanned == found.live
+        return Found(hits, complete, query.mode, metric, space.fingerprint, recall)
+
+    def tagged(self, term: str, options: SearchOptions, watch: Stopwatch) -> Found | None:
+        """The images that carry a tag, ranked by joint similarity; None where none does."""
+        with watch("probe"):
+            carriers = self.collection.carriers(term, self.dead)
+            if not len(carriers):
+                return None
+            space, vector = self._tag_vector(term, carriers)
+        metric = options.metric or Metric.COSINE
+        with watch("scan"):
+            ordinals, distances = space.among(vector, carriers, metric)
+            order = np.argsort(distances, kind="stable")
+            found = Candidates(
+                ordinals[order], distances[order], *_unknown(len(order)), len(order), len(order), 0
+            )
+        with watch("rank"):
+            query = Query(vector, Mode.TAG)
+            hits, _ = self._hits(space, found, query, options, metric)
+        live = self.collection.live(self.dead)
+        recall = Recall(
+            target=None,
+            expected=1.0,
+            nprobe=0,
+            scanned_fraction=len(carriers) / live if live else 1.0,
+        )
+        return Found(hits, True, Mode.TAG, metric, space.fingerprint, recall)
+
+    def _tag_vector(
+        self, term: str, carriers: NDArray[np.int64]
+    ) -> tuple[Space, NDArray[np.float32]]:
+        """The joint space and the tag's vector there.
+
+        Before a matching network was trained: the visual space, and the mean of its images.
+        """
+        joint, visual = self.collection.joint, self.collection.visual
+        vector = self.collection.tag_vectors.get(tag_key(term))
+        if joint is not None and vector is not None:
+            return joint, vector
+        space = joint or visual
+        if space is None:
+            raise RuntimeError("images carry a tag, but no space holds them")
+        stored = [space.vector(int(ordinal)) for ordinal in carriers]
+        rows = np.stack([v for v in stored if v is not None]).astype(np.float64)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
+
+    def _hits(
+        self,
+        space: Space,
+        found: Candidates,
+        query: Query,
+        options: SearchOptions,
+        metric: Metric,
+    ) -> tuple[list[Hit], bool]:
+        """A page of hits, and whether a threshold cut the rest off."""
+        k = options.offset + options.limit
+        if not len(found.ordinals):
+            return [], False
+        within = found.distances <= found.distances[min(k, len(found.distances)) - 1]
+        ranked = self._ranked(found, np.flatnonzero(within), query.itself)
+        page = ranked[options.offset : k]
+        scores = [_score(r.distance, metric) for r in page]
+        threshold = options.score_threshold
+        passing = [
+            (r, s) for r, s in zip(page, scores, strict=True) if threshold is None or s >= threshold
+        ]
+        hits = [self._hit(space, found, r, score, options) for r, score in passing]
+        return hits, len(passing) < len(page)
+
+    def _ranked(
+        self, found: Candidates, positions: Iterable[int], itself: str | None
+    ) -> list[_Ranked]:
+        ranked = []
+        for position in positions:
+            item = self.collection.item(int(found.ordinals[position]))
+            if item is not None:
+                ranked.append(_Ranked(item, float(found.distances[position]), int(position)))
+        ranked.sort(key=lambda r: (r.distance, r.item.id))
+        own = next((i for i, r in enumerate(ranked) if r.item.id == itself), None)
+        if own is not None and ranked[own].distance - ranked[0].distance <= _SAME:
+            ranked.insert(0, ranked.pop(own))
+        return ranked
+
+    def _hit(
+        self, space: Space, found: Candidates, r: _Ranked, score: float, options: SearchOptions
+    ) -> Hit:
+        vector = space.vector(r.item.ordinal) if options.with_vector else None
+        explain = None
+        if options.explain and found.ranks[r.position] > 0:
+            segment = space.segments[int(found.segments[r.position])]
+            explain = Explanation(
+                cluster=int(found.clusters[r.position]),
+                cluster_rank=int(found.ranks[r.position]),
+                segment=segment.path.name,
+            )
+        return Hit(
+            id=r.item.id,
+            score=score,
+            distance=r.distance,
+            tags=r.item.tags,
+            uri=r.item.uris[0] if r.item.uris else "",
+            uris=r.item.uris,
+            metadata=r.item.metadata,
+            explain=explain,
+            vector=None if vector is None else vector.tolist(),
+        )
+
+
+def _unknown(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Clusters, ranks and segments of candidates that no probing found."""
+    none = np.zeros(count, np.int64)
+    return none, none, none
+
+
+def _score(distance: float, metric: Metric) -> float:
+    """Higher is better: the cosine similarity, or 1 / (1 + d) for L2."""
+    return 1 - distance if metric is Metric.COSINE else 1 / (1 + distance)

@@ -1,0 +1,74 @@
+"""The current collection: looked up at each request, opened anew only when it changed."""
+
+import logging
+import threading
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.search.collection import Collection, SegmentCache
+from shared.errors import Corrupt, NotFound
+from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.snapshots.tombstones import Tombstones
+
+log = logging.getLogger(__name__)
+
+_EMPTY = Manifest(number=0, created_at="", reason="none yet", revision=0, images=0)
+
+
+class Shelf:
+    """Holds one collection. Requests that hold the one before go on with it undisturbed."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._store = SnapshotStore(data_dir)
+        self._cache = SegmentCache(self._store)
+        self._tombstones = Tombstones(data_dir)
+        self._collection = Collection(_EMPTY, self._cache)
+        self._lock = threading.Lock()
+
+    def current(self) -> tuple[Collection, NDArray[np.int64]]:
+        """The collection as of now, and the deleted ordinals (ascending).
+
+        Raises Corrupt when the newest snapshot can't be read and there's no earlier one.
+        """
+        # Deletions first: one that comes between the two reads is then of an older snapshot.
+        dead = self._tombstones.read()
+        number = self._store.current_number()
+        if number is None or number == self._collection.manifest.number:
+            return self._collection, dead
+        with self._lock:
+            if number != self._collection.manifest.number:
+                self._open_newest()
+        return self._collection, self._tombstones.read()
+
+    def _open_newest(self) -> None:
+        try:
+            manifest = self._read_newest()
+        except (Corrupt, NotFound) as error:
+            if self._collection.manifest.number == 0:
+                raise
+            log.error(
+                "Snapshot %s can't be served, %d goes on: %s",
+                self._store.current_number(),
+                self._collection.manifest.number,
+                error.detail,
+            )
+            return
+        log.info("serving snapshot %d (%s)", manifest.number, manifest.reason)
+
+    def _read_newest(self) -> Manifest:
+        while True:
+            number = self._store.current_number()
+            manifest = self._store.current()
+            if manifest is None:
+                raise NotFound("There is no snapshot.")
+            try:
+                self._collection = Collection(manifest, self._cache)
+            except (Corrupt, NotFound):
+                # Its files may have gone because a newer one came meanwhile.
+                if self._store.current_number() == number:
+                    raise
+                continue
+            self._cache.keep_only(manifest.files())
+            return manifest
