@@ -73,17 +73,44 @@ class ProgressView:
         self._view.show(job)
 
 
+class _Stage:
+    """The stage that a job is in; what follows a comma in its name is a detail of it."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.detail = ""
+        self.progress = Figures()
+        self._inherited: tuple[int, int] | None = None
+
+    def see(self, job: Job) -> bool:
+        """Takes in how far a job is; says whether a new stage began."""
+        name, _, self.detail = stage_of(job).partition(", ")
+        now = job.progress
+        began = name != self.name
+        if began:
+            self.name = name
+            # Pictures that are all done as a stage begins were counted by the one before it.
+            self._inherited = (now.done, now.total) if now.total and now.done >= now.total else None
+        own = (now.done, now.total) != self._inherited
+        self.progress = now if own else Figures(failed=now.failed)
+        return began
+
+    @property
+    def text(self) -> str:
+        return ", ".join(part for part in (self.detail, figures(self.progress)) if part)
+
+
 class _Bars:
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
-            TextColumn("{task.fields[figures]}", markup=False),
+            TextColumn("{task.fields[text]}", markup=False),
             console=console,
         )
-        self._stage: str | None = None
-        self._bar = TaskID(0)
+        self._stage = _Stage()
+        self._bar: TaskID | None = None
 
     def start(self) -> None:
         self._progress.start()
@@ -92,46 +119,44 @@ class _Bars:
         self._progress.stop()
 
     def show(self, job: Job) -> None:
-        stage = stage_of(job)
-        if stage != self._stage:
-            if self._stage is not None:
-                self._fill()
-            self._bar = self._progress.add_task(stage, total=None, figures="")
-            self._stage = stage
-        now = job.progress
+        if self._stage.see(job) or self._bar is None:
+            self._fill()
+            self._bar = self._progress.add_task(self._stage.name or "", total=None, text="")
+        now = self._stage.progress
         self._progress.update(
-            self._bar, total=now.total or None, completed=now.done, figures=figures(now)
+            self._bar, total=now.total or None, completed=now.done, text=self._stage.text
         )
         if job.state is JobState.SUCCEEDED:
             self._fill()
 
     def _fill(self) -> None:
         """A stage that another follows is done, whether or not its last figures were seen."""
-        total = self._progress.tasks[self._bar].total or 1
-        self._progress.update(self._bar, total=total, completed=total)
+        if self._bar is not None:
+            total = self._progress.tasks[self._bar].total or 1
+            self._progress.update(self._bar, total=total, completed=total)
 
 
 class _Lines:
     def __init__(self, console: Console, every: float) -> None:
         self._console = console
         self._every = every
-        self._stage: str | None = None
+        self._stage = _Stage()
         self._last = ""
         self._at = 0.0
 
     def start(self) -> None:
-        pass
+        """Nothing to set up."""
 
     def stop(self) -> None:
-        pass
+        """Nothing to take down."""
 
     def show(self, job: Job) -> None:
-        stage, now = stage_of(job), time.monotonic()
-        line = ": ".join(part for part in (stage, figures(job.progress)) if part)
-        due = stage != self._stage or job.state.ended or now - self._at >= self._every
+        began, now = self._stage.see(job), time.monotonic()
+        line = ": ".join(part for part in (self._stage.name, self._stage.text) if part)
+        due = began or job.state.ended or now - self._at >= self._every
         if due and line != self._last:
             self._console.print(line, soft_wrap=True)
-            self._stage, self._last, self._at = stage, line, now
+            self._last, self._at = line, now
 
 
 def stage_of(job: Job) -> str:
@@ -142,14 +167,14 @@ def stage_of(job: Job) -> str:
 
 
 def figures(progress: Figures) -> str:
-    """`120/400, 52.3/s, 5 s left, 2 failed`: as much of it as is known."""
+    """`120/400, 52.3 images/s, 5 s left, 2 failed`: as much of it as is known."""
     parts = []
     if progress.total:
         parts.append(f"{progress.done:,}/{progress.total:,}")
     elif progress.done:
         parts.append(f"{progress.done:,}")
     if progress.per_second:
-        parts.append(f"{progress.per_second:,.1f}/s")
+        parts.append(f"{progress.per_second:,.1f} images/s")
     if progress.eta_s and progress.done < progress.total:
         parts.append(f"{duration(progress.eta_s)} left")
     if progress.failed:

@@ -24,7 +24,7 @@ from shared.contracts.embedder import (
 from shared.errors import ISEError
 
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
-_SLOW = httpx.Timeout(300.0, connect=5.0)
+_SLOW_S = 300.0
 _RAW = {"Accept": RAW_MEDIA_TYPE}
 
 
@@ -52,7 +52,7 @@ def embed_images(
         files=parts,
         params={"space": space.value, "network": network},
         headers=_RAW,
-        timeout=_SLOW,
+        timeout_s=_SLOW_S,
     )
 
 
@@ -72,7 +72,7 @@ def embed_terms(
         _read_rows,
         json=body.model_dump(mode="json"),
         headers=_RAW,
-        timeout=_SLOW,
+        timeout_s=_SLOW_S,
     )
 
 
@@ -85,7 +85,7 @@ def project(features: NDArray[np.float32], network: str) -> Call[Rows]:
         content=np.ascontiguousarray(features, dtype="<f4").tobytes(),
         params={"network": network},
         headers={**_RAW, "Content-Type": RAW_MEDIA_TYPE},
-        timeout=_SLOW,
+        timeout_s=_SLOW_S,
     )
 
 
@@ -99,7 +99,7 @@ def train(client: Client, request: TrainRequest) -> Iterator[TrainingEvent]:
         "/v1/matching/train",
         _no_reading,
         json=request.model_dump(mode="json"),
-        timeout=_SLOW,
+        timeout_s=_SLOW_S,
     )
     with client.stream(call) as response:
         for line in response.iter_lines():

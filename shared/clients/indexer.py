@@ -21,7 +21,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 
-_SLOW = httpx.Timeout(600.0, connect=5.0)
+_SLOW_S = 600.0
 
 
 def add_images(
@@ -35,7 +35,7 @@ def add_images(
         model(Added),
         files=parts,
         data={"tags": ",".join(tags), "metadata": metadata},
-        timeout=_SLOW,
+        timeout_s=_SLOW_S,
     )
 
 
@@ -94,7 +94,7 @@ def snapshots() -> Call[Snapshots]:
 
 
 def activate(number: int) -> Call[Snapshots]:
-    return Call("POST", f"/v1/snapshots/{number}/activate", model(Snapshots), timeout=_SLOW)
+    return Call("POST", f"/v1/snapshots/{number}/activate", model(Snapshots), timeout_s=_SLOW_S)
 
 
 def stats() -> Call[CatalogStats]:
@@ -102,7 +102,7 @@ def stats() -> Call[CatalogStats]:
 
 
 def _post(path: str, body: dict[str, Any], answer: Any, method: str = "POST") -> Call[Any]:
-    return Call(method, path, model(answer), json=body, timeout=_SLOW)
+    return Call(method, path, model(answer), json=body, timeout_s=_SLOW_S)
 
 
 def _file(response: httpx.Response) -> tuple[bytes, str]:

@@ -24,7 +24,7 @@ M = TypeVar("M", bound=BaseModel)
 Params = Mapping[str, str | int | float | bool | list[str] | None]
 File = tuple[str, tuple[str, bytes, str]]
 
-DEFAULT_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_CONNECT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Call(Generic[T]):
     files: list[File] | None = None
     data: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: httpx.Timeout = DEFAULT_TIMEOUT
+    timeout_s: float = 60.0
 
     def request(self, base_url: str) -> dict[str, Any]:
         """The arguments of `httpx.Client.request`."""
@@ -57,7 +57,7 @@ class Call(Generic[T]):
             "files": self.files,
             "data": self.data,
             "headers": headers,
-            "timeout": self.timeout,
+            "timeout": httpx.Timeout(self.timeout_s, connect=_CONNECT_S),
         }
 
 
