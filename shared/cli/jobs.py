@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from shared.cli import tables
-from shared.cli.progress import ProgressView, raise_if_failed, wait
+from shared.cli.progress import ProgressView
 from shared.cli.session import AsJson, Session, session
+from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer
 from shared.clients.transport import Call
 from shared.contracts.indexer import Job, JobState
@@ -22,7 +23,7 @@ def jobs(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the jobs, or show, follow up or cancel one."""
+    """List the jobs; or show one, cancel it, or list its failures."""
     with session(as_json) as opened:
         if job_id is None:
             if cancel or failures:

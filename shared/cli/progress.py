@@ -1,54 +1,16 @@
-"""Waiting for a job, and showing how far it is."""
+"""Shows how far a job is: as bars on a terminal, else as lines."""
 
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from shared.clients import indexer
-from shared.clients.transport import Client
 from shared.contracts.indexer import Job, JobState
 from shared.contracts.indexer import Progress as Figures
-from shared.errors import Conflict, ISEError, Unavailable
 
-Show = Callable[[Job], None]
-
-_POLL_S = 0.3
-_PATIENCE_S = 30.0
 _LINE_EVERY_S = 5.0
-
-
-def wait(
-    client: Client, job: Job, show: Show, poll: float = _POLL_S, patience: float = _PATIENCE_S
-) -> Job:
-    """Asks after a job until it has ended; returns it as it ended.
-
-    An indexer that doesn't answer for less than `patience` seconds is waited for: it may be busy,
-    or be started again.
-    """
-    heard = time.monotonic()
-    while True:
-        show(job)
-        if job.state.ended:
-            return job
-        time.sleep(poll)
-        try:
-            job = client.send(indexer.job(job.id))
-            heard = time.monotonic()
-        except Unavailable:
-            if time.monotonic() - heard > patience:
-                raise
-
-
-def raise_if_failed(job: Job) -> None:
-    """Raises the error that a job ended with, if it did."""
-    if job.state is JobState.FAILED:
-        raise ISEError(job.error or f"Job {job.id} failed and gave no reason.")
-    if job.state is JobState.CANCELLED:
-        raise Conflict(f"Job {job.id} was cancelled.")
 
 
 class ProgressView:
@@ -77,22 +39,28 @@ class _Stage:
     """The stage that a job is in; what follows a comma in its name is a detail of it."""
 
     def __init__(self) -> None:
-        self.name: str | None = None
+        self.name = ""
         self.detail = ""
         self.progress = Figures()
+        self.closing = ""
         self._inherited: tuple[int, int] | None = None
 
     def see(self, job: Job) -> bool:
-        """Takes in how far a job is; says whether a new stage began."""
+        """Takes in how far a job is; says whether a new stage began.
+
+        `closing` are then the last figures of the stage before it, where they can be told.
+        """
         name, _, self.detail = stage_of(job).partition(", ")
         now = job.progress
+        counts = (now.done, now.total)
         began = name != self.name
         if began:
             self.name = name
-            # Pictures that are all done as a stage begins were counted by the one before it.
-            self._inherited = (now.done, now.total) if now.total and now.done >= now.total else None
-        own = (now.done, now.total) != self._inherited
-        self.progress = now if own else Figures(failed=now.failed)
+            # Pictures that are all done as a stage begins were counted by an earlier one.
+            self._inherited = counts if now.total and now.done >= now.total else None
+            from_last = self._inherited and self.progress.total == now.total
+            self.closing = figures(now) if from_last else ""
+        self.progress = now if counts != self._inherited else Figures()
         return began
 
     @property
@@ -120,8 +88,8 @@ class _Bars:
 
     def show(self, job: Job) -> None:
         if self._stage.see(job) or self._bar is None:
-            self._fill()
-            self._bar = self._progress.add_task(self._stage.name or "", total=None, text="")
+            self._fill(self._stage.closing)
+            self._bar = self._progress.add_task(self._stage.name, total=None, text="")
         now = self._stage.progress
         self._progress.update(
             self._bar, total=now.total or None, completed=now.done, text=self._stage.text
@@ -129,11 +97,13 @@ class _Bars:
         if job.state is JobState.SUCCEEDED:
             self._fill()
 
-    def _fill(self) -> None:
+    def _fill(self, text: str = "") -> None:
         """A stage that another follows is done, whether or not its last figures were seen."""
         if self._bar is not None:
-            total = self._progress.tasks[self._bar].total or 1
-            self._progress.update(self._bar, total=total, completed=total)
+            bar = self._progress.tasks[self._bar]
+            total = bar.total or 1
+            text = text or bar.fields["text"]
+            self._progress.update(self._bar, total=total, completed=total, text=text)
 
 
 class _Lines:
@@ -151,12 +121,19 @@ class _Lines:
         """Nothing to take down."""
 
     def show(self, job: Job) -> None:
-        began, now = self._stage.see(job), time.monotonic()
-        line = ": ".join(part for part in (self._stage.name, self._stage.text) if part)
-        due = began or job.state.ended or now - self._at >= self._every
-        if due and line != self._last:
+        before, now = self._stage.name, time.monotonic()
+        began = self._stage.see(job)
+        if began and self._stage.closing:
+            self._print(before, self._stage.closing)
+        if began or job.state.ended or now - self._at >= self._every:
+            self._print(self._stage.name, self._stage.text)
+            self._at = now
+
+    def _print(self, *parts: str) -> None:
+        line = ": ".join(part for part in parts if part)
+        if line != self._last:
             self._console.print(line, soft_wrap=True)
-            self._last, self._at = line, now
+            self._last = line
 
 
 def stage_of(job: Job) -> str:

@@ -1,6 +1,6 @@
 """Answers of the services as tables and lines for a person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -12,6 +12,7 @@ from shared.contracts.indexer import Failure, Job, SnapshotInfo
 from shared.contracts.query import SearchResponse, Stats
 
 FAILURES_SHOWN = 20
+_LIST_SHOWN = 8
 
 
 def hits(response: SearchResponse) -> Table:
@@ -56,7 +57,7 @@ def jobs(found: Iterable[Job]) -> Table:
     return table
 
 
-def job_result(job: Job) -> Table:
+def job_result(job: Job) -> Text:
     """What a job that succeeded has to tell."""
     return fields((job.result or {}).items())
 
@@ -81,27 +82,33 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
     return table
 
 
-def stats(found: Stats) -> Table:
+def stats(found: Stats) -> Text:
     """The collection, and the recall that was measured on it."""
     known = found.model_dump(mode="json", exclude={"recall_curve"})
     lines: list[tuple[str, Any]] = list(known.items())
     for curve in found.recall_curve:
         title = f"recall of {curve.k}, {curve.space}, {curve.metric}, {curve.queries} queries"
-        lines.append((title, ""))
-        for point in curve.points:
-            share = f"{point.scanned_fraction:.1%} scanned"
-            lines.append((f"  {point.nprobe} probed", f"{point.recall:.3f}, {share}"))
+        points = {
+            f"{point.nprobe} probed": f"{point.recall:.3f}, {point.scanned_fraction:.1%} scanned"
+            for point in curve.points
+        }
+        lines.append((title, points))
     return fields(lines)
 
 
-def fields(pairs: Iterable[tuple[str, Any]]) -> Table:
-    """Names and values, one pair a line."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+def fields(pairs: Iterable[tuple[str, Any]]) -> Text:
+    """Names and values, one pair a line; what is within a value is set in below it."""
+    lines = list(_lines(pairs))
+    width = max((len(name) for name, _ in lines), default=0)
+    return Text("\n").join(plain(f"{name:<{width}}  {value}".rstrip()) for name, value in lines)
+
+
+def _lines(pairs: Iterable[tuple[str, Any]], indent: str = "") -> Iterator[tuple[str, str]]:
     for name, value in pairs:
-        _row(table, [name.replace("_", " "), _text(value)])
-    return table
+        nested = isinstance(value, dict)
+        yield indent + name.replace("_", " "), "" if nested else _text(value)
+        if nested:
+            yield from _lines(value.items(), indent + "  ")
 
 
 def plain(value: object) -> Text:
@@ -118,15 +125,16 @@ def _text(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
     if isinstance(value, list):
-        return ", ".join(_text(inner) for inner in value)
+        shown = (
+            value if len(value) <= _LIST_SHOWN else [*value[: _LIST_SHOWN - 1], "...", value[-1]]
+        )
+        return ", ".join(_text(inner) for inner in shown) or "-"
     return str(value)
 
 
 def _table(columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return table

@@ -1,0 +1,55 @@
+# Image Search Engine. `make help` explains every target.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+IMAGES ?=
+DATA   ?= ./data
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test test-slow check format openapi clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## Everything the default settings use, and the `ise` command, into .venv
+
+demo: install ## Take IMAGES=folder (or draw a sample), index it, train, search both ways, print, end
+	$(BIN)/python -m demo.run --data $(DATA) $(if $(IMAGES),--images "$(IMAGES)")
+
+run: install ## Serve the data of ./data (made by `make demo`) until Ctrl-C
+	ISE_DATA_DIR=$(DATA) $(BIN)/ise up
+
+test: $(VENV)/.installed-dev ## Every test but the slow ones
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference data
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.installed-dev ## Format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+openapi: $(VENV)/.installed-dev ## Write docs/openapi/*.json anew from the code
+	$(BIN)/python -m scripts.openapi docs/openapi
+
+clean: ## Remove .venv and caches; your data stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

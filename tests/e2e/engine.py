@@ -1,0 +1,79 @@
+"""Three real services as processes, over HTTP."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shared.cli.group import ServiceGroup
+from shared.clients import indexer
+from shared.clients.transport import Call, Client, T
+from shared.contracts.indexer import IngestRequest, Job, JobState
+from shared.settings import ServiceSettings
+
+REPOSITORY = Path(__file__).parents[2]
+REFERENCE = Path(os.environ.get("ISE_REFERENCE_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Engine:
+    """Three running services and a client of each."""
+
+    def __init__(self, group: ServiceGroup, data_dir: Path) -> None:
+        self.group = group
+        self.data_dir = data_dir
+        self.query = Client(group.url("query"))
+        self.indexer = Client(group.url("indexer"))
+        self.embedder = Client(group.url("embedder"))
+
+    def ask(self, call: Call[T]) -> T:
+        return self.query.send(call)
+
+    def wait(self, job: Job, seconds: float = 600) -> Job:
+        """Waits until a job has ended."""
+        end = time.monotonic() + seconds
+        while not job.state.ended:
+            assert time.monotonic() < end, f"{job.kind} is still at {job.progress}"
+            time.sleep(0.1)
+            job = self.indexer.send(indexer.job(job.id))
+        return job
+
+    def done(self, job: Job, seconds: float = 600) -> Job:
+        """Waits until a job has succeeded."""
+        ended = self.wait(job, seconds)
+        assert ended.state is JobState.SUCCEEDED, ended.error
+        return ended
+
+    def ingest(self, source: Path, **fields: Any) -> Job:
+        request = IngestRequest(source=str(source), **fields)
+        return self.done(self.indexer.send(indexer.ingest(request)))
+
+    def close(self) -> None:
+        for client in (self.query, self.indexer, self.embedder):
+            client.close()
+
+
+@contextmanager
+def running(data_dir: Path, log_dir: Path, **env: str) -> Iterator[Engine]:
+    """The three services on free ports, until the block ends."""
+    settings = ServiceSettings(
+        data_dir=data_dir,
+        query_port=free_port(),
+        indexer_port=free_port(),
+        embedder_port=free_port(),
+    )
+    with ServiceGroup.local(settings, env=env, log_dir=log_dir) as group:
+        group.wait_ready(timeout=120)
+        engine = Engine(group, data_dir)
+        try:
+            yield engine
+        finally:
+            engine.close()

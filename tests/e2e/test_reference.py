@@ -1,0 +1,163 @@
+"""What was promised of 2,500 real photos. Minutes long."""
+
+import shutil
+import struct
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from shared.clients import indexer, query
+from shared.contracts.query import Mode
+from tests.e2e.conftest import Start
+from tests.e2e.engine import Engine, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def mobilenet(reference: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """MobileNetV2 with real weights over the photos."""
+    folder = tmp_path_factory.mktemp("mobilenet")
+    weights = reference / "weights" / "mobilenet_v2_features.safetensors"
+    env = {"ISE_BACKBONE": "torchvision/mobilenet_v2", "ISE_WEIGHTS": str(weights)}
+    with running(folder / "data", folder / "logs", **env) as engine:
+        engine.ingest(reference / "photos" / "caltech101")
+        yield engine
+
+
+def _uri(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def test_the_default_finds_200_uploads_first(
+    start: Start, reference: Path, shuffled: list[Path]
+) -> None:
+    with start() as engine:
+        job = engine.ingest(reference / "photos" / "caltech101")
+        assert job.result is not None
+        assert job.result["images"] == 2500
+        for path in shuffled[:200]:
+            first = engine.ask(query.search_image(path.read_bytes(), limit=1)).hits[0]
+            assert _uri(path) in first.uris
+            assert first.score >= 0.999
+
+
+def test_mobilenet_precision_at_10(mobilenet: Engine, photos: list[Path]) -> None:
+    """Each photo as a query, itself left out, exact cosine."""
+    ids = {}
+    for tag in mobilenet.ask(query.tags(limit=1000)).tags:
+        for hit in mobilenet.ask(query.search_term(tag.tag, limit=1000)).hits:
+            ids |= dict.fromkeys(hit.uris, hit.id)
+    assert len(ids) == len(photos)
+
+    def precision(path: Path) -> float:
+        call = query.similar(ids[_uri(path)], limit=10, exact=True, metric="cosine")
+        hits = mobilenet.ask(call).hits
+        assert ids[_uri(path)] not in {hit.id for hit in hits}
+        return sum(path.parent.name in hit.tags for hit in hits) / 10
+
+    with ThreadPoolExecutor(2) as pool:
+        measured = sum(pool.map(precision, photos)) / len(photos)
+    print(f"P@10 of MobileNetV2 over {len(photos)} photos: {measured:.4f}")  # noqa: T201
+    assert measured >= 0.71
+
+
+def test_each_tag_finds_its_photos_ranked_by_joint_similarity(mobilenet: Engine) -> None:
+    tags = mobilenet.ask(query.tags(limit=1000)).tags
+    assert len(tags) == 100
+    for found in tags:
+        answer = mobilenet.ask(query.search_term(found.tag, limit=100))
+        assert answer.mode is Mode.TAG
+        assert answer.model is not None
+        assert answer.model.startswith("match-")
+        assert len(answer.hits) == found.count == 25
+        assert all(found.tag in hit.tags for hit in answer.hits)
+        scores = [hit.score for hit in answer.hits]
+        assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("term", "meant"), [("guitar", "electric_guitar"), ("motorcycle", "motorbikes")]
+)
+def test_a_term_that_no_photo_carries_finds_what_it_means(
+    mobilenet: Engine, term: str, meant: str
+) -> None:
+    answer = mobilenet.ask(query.search_term(term, limit=10))
+    assert answer.mode is Mode.SEMANTIC
+    assert sum(meant in hit.tags for hit in answer.hits) >= 5
+
+
+def test_all_clusters_answer_as_exact(mobilenet: Engine, shuffled: list[Path]) -> None:
+    clusters = mobilenet.ask(query.stats()).clusters
+    for path in shuffled[:25]:
+        data = path.read_bytes()
+        probed = mobilenet.ask(query.search_image(data, limit=50, nprobe=clusters))
+        exact = mobilenet.ask(query.search_image(data, limit=50, exact=True))
+        assert probed.hits == exact.hits
+        assert probed.recall == exact.recall
+
+
+def test_measured_recall_is_what_searches_reach(mobilenet: Engine, shuffled: list[Path]) -> None:
+    found = expected = 0.0
+    some = shuffled[:200]
+    for path in some:
+        data = path.read_bytes()
+        exact = {h.id for h in mobilenet.ask(query.search_image(data, limit=11, exact=True)).hits}
+        probed = mobilenet.ask(query.search_image(data, limit=11, nprobe=4))
+        assert probed.recall.expected is not None
+        expected += probed.recall.expected / len(some)
+        # The photo itself is always found; recall is told of its neighbours.
+        found += (len(exact & {h.id for h in probed.hits}) - 1) / (len(exact) - 1) / len(some)
+    assert found == pytest.approx(expected, abs=0.08)
+
+
+def test_20_broken_pictures_are_listed_and_stop_nothing(
+    start: Start, photos: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    for path in photos[:2480]:
+        target = folder / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    whole = photos[0].read_bytes()
+    bomb = _png_bomb(30_000)
+    for number in range(5):
+        (folder / f"empty{number}.jpg").write_bytes(b"")
+        (folder / f"truncated{number}.jpg").write_bytes(whole[: 1000 + 500 * number])
+        (folder / f"text{number}.jpg").write_text(f"no picture {number}")
+        (folder / f"bomb{number}.png").write_bytes(bomb + bytes([number]))
+    with start() as engine:
+        job = engine.ingest(folder)
+        assert job.result is not None
+        assert (job.progress.done, job.progress.total, job.progress.failed) == (2500, 2500, 20)
+        assert job.result["images"] == 2480
+        failures = engine.indexer.send(indexer.failures(job.id)).failures
+        assert len(failures) == 20
+        reasons = {failure.path.rstrip("01234.jpng"): failure.reason for failure in failures}
+        assert set(reasons) == {"empty", "truncated", "text", "bomb"}
+        assert "empty" in reasons["empty"]
+        assert "truncated" in reasons["truncated"]
+        assert "Not an image" in reasons["text"]
+        assert "30000 x 30000" in reasons["bomb"]
+        first = engine.ask(query.search_image(whole, limit=1)).hits[0]
+        assert _uri(photos[0]) in first.uris
+
+
+def _png_bomb(side: int) -> bytes:
+    """A PNG of side x side black pixels, in few bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    packer = zlib.compressobj(9)
+    rows = b"\0" * (1 + 3 * side) * 100
+    body = b"".join(packer.compress(rows) for _ in range(side // 100)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )
