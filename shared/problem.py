@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import errors
 from shared.web.request_id import current_request_id
@@ -27,10 +28,12 @@ _STATUS: dict[type[errors.ISEError], int] = {
     errors.Overloaded: 429,
     errors.Unavailable: 503,
     errors.StorageFull: 507,
+    errors.ISEError: 500,
     errors.Corrupt: 500,
     errors.Misconfigured: 500,
-    errors.ISEError: 500,
 }
+# The first in the table stands for a status that comes without a type of ours.
+_BY_STATUS = {status: cls for cls, status in reversed(_STATUS.items())}
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +56,7 @@ def from_body(status: int, body: Mapping[str, Any]) -> errors.ISEError:
     known = {"type", "title", "status", "detail", "instance", "request_id"}
     cls = errors.tree().get(slug)
     if cls is None:
-        by_status = {code: kind for kind, code in reversed(_STATUS.items())}
-        cls = by_status.get(status, errors.ISEError)
+        cls = _BY_STATUS.get(status, errors.ISEError)
     detail = str(body.get("detail") or body.get("title") or f"status {status}")
     return cls(detail, **{k: v for k, v in body.items() if k not in known})
 
@@ -65,7 +67,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(OSError, _on_os_error)
-    app.add_exception_handler(Exception, _on_unexpected)
+    app.add_middleware(_LastResort)
 
 
 def response(error: errors.ISEError, instance: str | None = None) -> JSONResponse:
@@ -101,8 +103,9 @@ async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
 async def _on_http(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, HTTPException):
         raise exc
-    title = HTTPStatus(exc.status_code).phrase
-    slug = title.lower().replace(" ", "-")
+    cls = _BY_STATUS.get(exc.status_code)
+    title = cls.title if cls else HTTPStatus(exc.status_code).phrase
+    slug = cls.slug if cls else title.lower().replace(" ", "-")
     body = _body(exc.status_code, slug, title, str(exc.detail), request.url.path, extra={})
     return JSONResponse(body, exc.status_code, headers=exc.headers, media_type=MEDIA_TYPE)
 
@@ -120,6 +123,32 @@ async def _on_unexpected(request: Request, exc: Exception) -> JSONResponse:
         "Something went wrong on the server; its log has the cause under this request_id."
     )
     return response(hidden, request.url.path)
+
+
+class _LastResort:
+    """Answers what nothing else caught.
+
+    A handler of `Exception` would stand outside of all middleware, where the request id is gone.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_note)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            answer = await _on_unexpected(Request(scope), error)
+            await answer(scope, receive, send)
 
 
 def _body(

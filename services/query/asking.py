@@ -48,7 +48,7 @@ class Asking:
             rows = await self._embed(data)
         searcher = await self.searcher()
         space = searcher.collection.visual
-        if space is None:
+        if space is None or (rows.fingerprint != space.fingerprint and searcher.is_empty):
             return _answer(searcher, searcher.nothing(Mode.IMAGE, options), options, watch)
         if rows.fingerprint != space.fingerprint:
             raise FingerprintMismatch(
@@ -79,7 +79,7 @@ class Asking:
         self, searcher: Searcher, term: str, options: SearchOptions, watch: Stopwatch
     ) -> Found:
         space = searcher.collection.joint
-        if searcher.collection.visual is None:
+        if searcher.is_empty:
             return searcher.nothing(Mode.SEMANTIC, options)
         if space is None:
             raise UnknownTerm(
@@ -125,7 +125,7 @@ class Asking:
         space = searcher.collection.visual
         if space is None:
             return _answer(searcher, searcher.nothing(Mode.IMAGE, options), options, watch)
-        query = Query(np.asarray(vector, np.float64).astype(np.float32), Mode.IMAGE)
+        query = Query(np.array(vector), Mode.IMAGE)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
         return _answer(searcher, found, options, watch)
 

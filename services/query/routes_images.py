@@ -18,7 +18,28 @@ _HEADERS = {
 }
 
 
-@router.get("/{image_id}", summary="An indexed image")
+@router.get(
+    "/{image_id:path}/file",
+    summary="The image's own bytes",
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}},
+)
+async def image_file(request: Request, image_id: str) -> Response:
+    return await _passed_on(request, indexer.image_file(image_id))
+
+
+@router.get(
+    "/{image_id:path}/thumbnail",
+    summary="A small JPEG of the image",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+async def image_thumbnail(request: Request, image_id: str) -> Response:
+    return await _passed_on(request, indexer.thumbnail(image_id))
+
+
+# The last one: an id may have slashes in it.
+@router.get("/{image_id:path}", summary="An indexed image")
 async def get_image(ask: Ask, image_id: str) -> ImageInfo:
     searcher = await ask.searcher()
     item = searcher.collection.find(image_id, searcher.dead)
@@ -31,26 +52,6 @@ async def get_image(ask: Ask, image_id: str) -> ImageInfo:
         uris=item.uris,
         metadata=item.metadata,
     )
-
-
-@router.get(
-    "/{image_id}/file",
-    summary="The image's own bytes",
-    response_class=Response,
-    responses={200: {"content": {"image/*": {}}}},
-)
-async def image_file(request: Request, image_id: str) -> Response:
-    return await _passed_on(request, indexer.image_file(image_id))
-
-
-@router.get(
-    "/{image_id}/thumbnail",
-    summary="A small JPEG of the image",
-    response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
-)
-async def image_thumbnail(request: Request, image_id: str) -> Response:
-    return await _passed_on(request, indexer.thumbnail(image_id))
 
 
 async def _passed_on(request: Request, call: Call[tuple[bytes, str]]) -> Response:

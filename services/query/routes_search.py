@@ -36,9 +36,7 @@ class TermQuery(SearchOptions):
 async def search_by_image(
     ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
 ) -> SearchResponse:
-    limit: int = request.app.state.settings.max_image_bytes
-    if (form.file.size or 0) > limit:
-        raise TooLarge(f"The file is over the limit of {limit / 2**20:g} MiB.")
+    _check_size(request, form.file.size or 0)
     return await ask.image(await form.file.read(), form)
 
 
@@ -50,14 +48,22 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Sear
 
 
 @router.post("/search", summary="Search by a picture, a term, an id or a vector")
-async def search(ask: Ask, request: SearchRequest) -> SearchResponse:
-    if request.term is not None and not request.term.strip():
+async def search(ask: Ask, request: Request, body: SearchRequest) -> SearchResponse:
+    if body.term is not None and not body.term.strip():
         raise InvalidInput("`term` is blank.")
-    return await ask.request(request)
+    if body.image is not None:
+        _check_size(request, len(body.image))
+    return await ask.request(body)
 
 
-@router.get("/images/{image_id}/similar", summary="Images like an indexed one, itself left out")
+@router.get("/images/{image_id:path}/similar", summary="Images like an indexed one, without it")
 async def similar_images(
     ask: Ask, image_id: str, options: Annotated[SearchOptions, Query()]
 ) -> SearchResponse:
     return await ask.id(image_id, options, without_itself=True)
+
+
+def _check_size(request: Request, size: int) -> None:
+    limit: int = request.app.state.settings.max_image_bytes
+    if size > limit:
+        raise TooLarge(f"The file is over the limit of {limit / 2**20:g} MiB.")

@@ -3,29 +3,34 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from services.query.routes_search import Ask
+from shared.contracts.base import Wire
 from shared.contracts.query import Metric, Stats, TagCount, Tags
 from shared.snapshots.items import tag_key
 
 router = APIRouter(prefix="/v1", tags=["collection"])
 
 
+class TagQuery(Wire):
+    """Which tags to tell of."""
+
+    prefix: Annotated[str, Field(max_length=200)] = ""
+    limit: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
 @router.get("/tags", summary="Tags that begin with a text, the most frequent first")
-def tags(
-    ask: Ask,
-    prefix: Annotated[str, Query(max_length=200)] = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 20,
-) -> Tags:
+def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
     collection, dead = ask.shelf.current()
-    wanted = tag_key(prefix.strip())
+    wanted = tag_key(query.prefix)
     counts = [
         TagCount(tag=name, count=count)
         for key, name in collection.tags().items()
         if key.startswith(wanted) and (count := len(collection.carriers(key, dead)))
     ]
     counts.sort(key=lambda found: (-found.count, tag_key(found.tag)))
-    return Tags(tags=counts[:limit])
+    return Tags(tags=counts[: query.limit])
 
 
 @router.get("/stats", summary="Figures of the collection, its measured recall among them")

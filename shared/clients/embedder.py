@@ -1,6 +1,6 @@
 """The calls of the embedder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ def embed_images(
     return Call(
         "POST",
         "/v1/embed/images",
-        _read_rows,
+        _rows(len(files)),
         files=parts,
         params={"space": space.value, "network": network},
         headers=_RAW,
@@ -69,7 +69,7 @@ def embed_terms(
     return Call(
         "POST",
         "/v1/embed/terms",
-        _read_rows,
+        _rows(len(body.terms)),
         json=body.model_dump(mode="json"),
         headers=_RAW,
         timeout_s=_SLOW_S,
@@ -81,7 +81,7 @@ def project(features: NDArray[np.float32], network: str) -> Call[Rows]:
     return Call(
         "POST",
         "/v1/matching/project",
-        _read_rows,
+        _rows(len(features)),
         content=np.ascontiguousarray(features, dtype="<f4").tobytes(),
         params={"network": network},
         headers={**_RAW, "Content-Type": RAW_MEDIA_TYPE},
@@ -111,12 +111,17 @@ def _no_reading(_: httpx.Response) -> None:
     return None
 
 
-def _read_rows(response: httpx.Response) -> Rows:
-    try:
-        dim = int(response.headers[DIM_HEADER])
-        fingerprint = response.headers[FINGERPRINT_HEADER]
-        flat = np.frombuffer(response.content, dtype="<f4")
-        vectors = flat.reshape(-1, dim).astype(np.float32, copy=False)
-    except (KeyError, ValueError) as error:
-        raise ISEError(f"The embedder's answer can't be read: {error}") from error
-    return Rows(vectors, fingerprint)
+def _rows(count: int) -> Callable[[httpx.Response], Rows]:
+    """Reads as many rows as were asked for; fewer would give one image another's features."""
+
+    def read(response: httpx.Response) -> Rows:
+        try:
+            dim = int(response.headers[DIM_HEADER])
+            fingerprint = response.headers[FINGERPRINT_HEADER]
+            flat = np.frombuffer(response.content, dtype="<f4")
+            vectors = flat.reshape(count, dim).astype(np.float32, copy=False)
+        except (KeyError, ValueError) as error:
+            raise ISEError(f"The embedder's answer can't be read: {error}") from error
+        return Rows(vectors, fingerprint)
+
+    return read

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from shared.clients.transport import Call, model
+from shared.clients.transport import Call, model, segment
 from shared.contracts.indexer import (
     Added,
     BuildSettings,
@@ -40,25 +40,27 @@ def add_images(
 
 
 def get_image(image_id: str) -> Call[Image]:
-    return Call("GET", f"/v1/images/{image_id}", model(Image))
+    return Call("GET", f"/v1/images/{segment(image_id)}", model(Image))
 
 
 def patch_image(image_id: str, patch: ImagePatch) -> Call[Image]:
-    return _post(f"/v1/images/{image_id}", patch.model_dump(exclude_none=True), Image, "PATCH")
+    return _post(
+        f"/v1/images/{segment(image_id)}", patch.model_dump(exclude_none=True), Image, "PATCH"
+    )
 
 
 def delete_image(image_id: str) -> Call[Deleted]:
-    return Call("DELETE", f"/v1/images/{image_id}", model(Deleted))
+    return Call("DELETE", f"/v1/images/{segment(image_id)}", model(Deleted))
 
 
 def image_file(image_id: str) -> Call[tuple[bytes, str]]:
     """The image's own bytes and their media type."""
-    return Call("GET", f"/v1/images/{image_id}/file", _file)
+    return Call("GET", f"/v1/images/{segment(image_id)}/file", _file)
 
 
 def thumbnail(image_id: str) -> Call[tuple[bytes, str]]:
     """The bytes of a small JPEG, and their media type."""
-    return Call("GET", f"/v1/images/{image_id}/thumbnail", _file)
+    return Call("GET", f"/v1/images/{segment(image_id)}/thumbnail", _file)
 
 
 def ingest(request: IngestRequest) -> Call[Job]:
@@ -78,15 +80,15 @@ def jobs() -> Call[Jobs]:
 
 
 def job(job_id: str) -> Call[Job]:
-    return Call("GET", f"/v1/jobs/{job_id}", model(Job))
+    return Call("GET", f"/v1/jobs/{segment(job_id)}", model(Job))
 
 
 def cancel(job_id: str) -> Call[Job]:
-    return Call("DELETE", f"/v1/jobs/{job_id}", model(Job))
+    return Call("DELETE", f"/v1/jobs/{segment(job_id)}", model(Job))
 
 
 def failures(job_id: str) -> Call[Failures]:
-    return Call("GET", f"/v1/jobs/{job_id}/failures", model(Failures))
+    return Call("GET", f"/v1/jobs/{segment(job_id)}/failures", model(Failures))
 
 
 def snapshots() -> Call[Snapshots]:

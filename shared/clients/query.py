@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from shared.clients.transport import Call, model
+from shared.clients.transport import Call, model, segment
 from shared.contracts.query import ImageInfo, SearchResponse, Stats, Tags
 
 
@@ -43,11 +43,13 @@ def search_bytes(data: bytes, **options: Any) -> Call[SearchResponse]:
 def similar(image_id: str, **options: Any) -> Call[SearchResponse]:
     """Images like an indexed one, which is itself left out."""
     given = {k: _text(v) for k, v in options.items() if v is not None}
-    return Call("GET", f"/v1/images/{image_id}/similar", model(SearchResponse), params=given)
+    return Call(
+        "GET", f"/v1/images/{segment(image_id)}/similar", model(SearchResponse), params=given
+    )
 
 
 def image(image_id: str) -> Call[ImageInfo]:
-    return Call("GET", f"/v1/images/{image_id}", model(ImageInfo))
+    return Call("GET", f"/v1/images/{segment(image_id)}", model(ImageInfo))
 
 
 def tags(prefix: str = "", limit: int = 20) -> Call[Tags]:

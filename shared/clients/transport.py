@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from json import JSONDecodeError
 from typing import Any, Generic, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from shared import errors, problem
 from shared.web.request_id import HEADER, current_request_id
@@ -63,7 +64,22 @@ class Call(Generic[T]):
 
 def model(cls: type[M]) -> Callable[[httpx.Response], M]:
     """Reads an answer as a wire model."""
-    return lambda response: cls.model_validate_json(response.content)
+
+    def read(response: httpx.Response) -> M:
+        try:
+            return cls.model_validate_json(response.content)
+        except ValidationError as error:
+            raise errors.ISEError(
+                f"{response.request.url} answered what is not a {cls.__name__}. Is another version "
+                "running there, or another service?"
+            ) from error
+
+    return read
+
+
+def segment(text: str) -> str:
+    """An id as one part of a path, whatever its characters: also `a/b`, `a?b` and `..`."""
+    return quote(text, safe="").replace(".", "%2E")
 
 
 def _authorization(key: str | None) -> dict[str, str]:

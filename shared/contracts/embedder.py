@@ -46,7 +46,7 @@ class Models(Wire):
     visual: Model
     matching: Model
     words: Model
-    networks: list[str] = Field(description="Fingerprints of the matching networks on disk.")
+    networks: list[str] = Field(description="Fingerprints of the matching networks that fit these.")
 
 
 class EmbedTermsRequest(Wire):

@@ -46,7 +46,9 @@ class SearchOptions(Wire):
         None, description="Scan as many clusters as this recall was measured to need; 0.95."
     )
     exact: bool = Field(False, description="Scan everything.")
-    score_threshold: float | None = Field(None, description="Leave out hits that score less.")
+    score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        None, description="Leave out hits that score less."
+    )
     explain: bool = Field(False, description="Say of each hit in which cluster it was found.")
     with_vector: bool = Field(False, description="Give each hit's stored vector.")
 

@@ -62,7 +62,7 @@ class PostingsWriter:
             return
         where = self._position[start : start + len(vectors)]
         self._arrays[layout.VECTORS][where] = vectors
-        self._arrays[layout.NORMS][where] = np.linalg.norm(vectors, axis=1)
+        self._arrays[layout.NORMS][where] = np.linalg.norm(vectors.astype(np.float64), axis=1)
 
     def close(self) -> None:
         """Hands everything to the operating system; the caller makes it durable."""

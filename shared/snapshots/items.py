@@ -27,8 +27,8 @@ from shared.ivf.mapped import MappedFile, write_arrays
 
 
 def tag_key(tag: str) -> str:
-    """Tags are matched whole, ignoring case."""
-    return tag.casefold()
+    """Tags are matched whole, ignoring case and blanks around them."""
+    return tag.strip().casefold()
 
 
 def _hash(text: str) -> int:

@@ -17,8 +17,8 @@ class Tombstones:
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / NAME
-        self._size = -1
-        self._dead = np.empty(0, np.int64)
+        # One value, so that a reader in another thread never sees half of a change.
+        self._seen: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     def read(self) -> NDArray[np.int64]:
         """All deleted ordinals, ascending, int64 of shape (n,)."""
@@ -26,13 +26,14 @@ class Tombstones:
             size = self.path.stat().st_size
         except FileNotFoundError:
             size = 0
-        if size != self._size:
+        seen, dead = self._seen
+        if size != seen:
             data = self.path.read_bytes() if size else b""
             # A torn last record was never acknowledged.
             whole = len(data) - len(data) % _WIDTH
             dead = np.unique(np.frombuffer(data[:whole], "<i8")).astype(np.int64)
-            self._dead, self._size = dead, size
-        return self._dead
+            self._seen = (size, dead)
+        return dead
 
     def add(self, ordinals: list[int]) -> None:
         """Durable when it returns. Only the indexer calls it, one at a time."""

@@ -17,7 +17,7 @@ def install(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return get_swagger_ui_html(
-            openapi_url="../openapi.json",
+            openapi_url="openapi.json",
             title=app.title,
             swagger_js_url="docs/static/swagger-ui-bundle.js",
             swagger_css_url="docs/static/swagger-ui.css",

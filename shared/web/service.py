@@ -14,6 +14,7 @@ from shared.errors import Unavailable
 from shared.settings import ServiceSettings
 from shared.web import docs, logs
 from shared.web.auth import KeyMiddleware
+from shared.web.body_limit import BodyLimitMiddleware
 from shared.web.metrics import Metrics, MetricsMiddleware
 from shared.web.request_id import RequestIdMiddleware
 
@@ -39,7 +40,6 @@ def create_service(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        max_body_size=settings.max_body_bytes,
         # Routes are named by their functions, so that generated clients read well.
         generate_unique_id_function=lambda route: route.name,
     )
@@ -54,13 +54,14 @@ def create_service(
         return {"status": "alive"}
 
     @app.get("/ready", tags=["operations"], summary="Can it serve?", response_model=None)
-    async def ready() -> dict[str, str] | JSONResponse:
+    def ready() -> dict[str, str] | JSONResponse:
         reason = not_ready()
         if reason is None:
             return {"status": "ready"}
         return problem.response(Unavailable(reason, retry_after=2), "/ready")
 
     # Added last runs first: the id is there for all that follows, the key before any body is read.
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     if settings.api_key:
         app.add_middleware(
             KeyMiddleware, key=settings.api_key.get_secret_value(), open_paths=open_paths

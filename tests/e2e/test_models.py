@@ -25,9 +25,9 @@ def test_an_index_of_another_model_is_refused_until_it_is_built_anew(
         image_id = engine.ask(query.search_image(picture.read_bytes(), limit=1)).hits[0].id
     other = {"ISE_BACKBONE": "resnet18", "ISE_WEIGHTS": str(weights)}
     with running(tmp_path / "data", tmp_path / "logs", **other) as engine:
-        with pytest.raises(FingerprintMismatch, match=r"mini-.*resnet18-.*ise build"):
+        with pytest.raises(FingerprintMismatch, match=r"mini-.*resnet18.*ise build"):
             engine.ask(query.search_image(picture.read_bytes()))
-        with pytest.raises(FingerprintMismatch, match=r"mini-.*resnet18-"):
+        with pytest.raises(FingerprintMismatch, match=r"mini-.*resnet18"):
             engine.indexer.send(indexer.add_images([("x.jpg", b"anything")]))
         # What needs no embedder goes on.
         assert engine.ask(query.search_id(image_id, limit=1)).hits[0].id == image_id
@@ -35,7 +35,7 @@ def test_an_index_of_another_model_is_refused_until_it_is_built_anew(
         answer = engine.ask(query.search_image(picture.read_bytes(), limit=1))
         assert answer.hits[0].id == image_id
         assert answer.model is not None
-        assert answer.model.startswith("resnet18-")
+        assert "resnet18" in answer.model
         assert engine.ask(query.search_term("automobile")).mode is Mode.SEMANTIC
 
 
@@ -70,10 +70,8 @@ def test_the_classic_pair_goes_the_whole_way(start: Start, sample: Path, tmp_pat
             indexer.add_images([("new.jpg", sorted(sample.parent.rglob("*.jpg"))[20].read_bytes())])
         )
         assert engine.ask(query.search_id(added.items[0].id or "")).hits[0].uri == "new.jpg"
-        assert sorted(p.name.split("-")[0] for p in (engine.data_dir / "features").iterdir()) == [
-            "inception_resnet_v2",
-            "resnet50",
-        ]
+        stored = {path.name for path in (engine.data_dir / "features").iterdir()}
+        assert stored == {hosted.visual.fingerprint, hosted.matching.fingerprint}
 
 
 def test_without_network_or_file_one_sentence_says_what_would_help() -> None:

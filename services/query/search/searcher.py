@@ -37,7 +37,7 @@ class Query:
     `leave_out`: ordinals that are no hits, beside the deleted ones.
     """
 
-    vector: NDArray[np.float32]
+    vector: NDArray[np.floating]
     mode: Mode
     itself: str | None = None
     leave_out: list[int] = field(default_factory=list)
@@ -61,6 +61,11 @@ class Searcher:
         self.collection = collection
         self.dead = dead
         self._recall_target = recall_target
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no image, or none that was not deleted."""
+        return self.collection.live(self.dead) == 0
 
     def nothing(self, mode: Mode, options: SearchOptions) -> Found:
         """The answer of an empty collection."""
@@ -141,13 +146,13 @@ class Searcher:
         vector = self.collection.tag_vectors.get(tag_key(term))
         if joint is not None and vector is not None:
             return joint, vector
-        space = joint or visual
-        if space is None:
-            raise RuntimeError("images carry a tag, but no space holds them")
-        stored = [space.vector(int(ordinal)) for ordinal in carriers]
-        rows = np.stack([v for v in stored if v is not None]).astype(np.float64)
-        norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
+        for space in filter(None, (joint, visual)):
+            stored = [v for o in carriers if (v := space.vector(int(o))) is not None]
+            if stored:
+                rows = np.stack(stored).astype(np.float64)
+                norms = np.linalg.norm(rows, axis=1, keepdims=True)
+                return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
+        raise RuntimeError("images carry a tag, but no space holds them")
 
     def _hits(
         self,
@@ -161,7 +166,9 @@ class Searcher:
         k = options.offset + options.limit
         if not len(found.ordinals):
             return [], False
-        within = found.distances <= found.distances[min(k, len(found.distances)) - 1]
+        # Beside the first k: those that tie with the last, and what `itself` may be behind of.
+        reach = found.distances[min(k, len(found.distances)) - 1]
+        within = found.distances <= (reach if query.itself is None else reach + _SAME)
         ranked = self._ranked(found, np.flatnonzero(within), query.itself)
         page = ranked[options.offset : k]
         scores = [_score(r.distance, metric) for r in page]

@@ -25,6 +25,7 @@ class Shelf:
         self._cache = SegmentCache(self._store)
         self._tombstones = Tombstones(data_dir)
         self._collection = Collection(_EMPTY, self._cache)
+        self._refused: int | None = None
         self._lock = threading.Lock()
 
     def current(self) -> tuple[Collection, NDArray[np.int64]]:
@@ -35,24 +36,26 @@ class Shelf:
         # Deletions first: one that comes between the two reads is then of an older snapshot.
         dead = self._tombstones.read()
         number = self._store.current_number()
-        if number is None or number == self._collection.manifest.number:
+        if number in (None, self._refused, self._collection.manifest.number):
             return self._collection, dead
         with self._lock:
-            if number != self._collection.manifest.number:
+            if number not in (self._refused, self._collection.manifest.number):
                 self._open_newest()
         return self._collection, self._tombstones.read()
 
     def _open_newest(self) -> None:
         try:
             manifest = self._read_newest()
-        except (Corrupt, NotFound) as error:
+        except (Corrupt, NotFound, OSError) as error:
             if self._collection.manifest.number == 0:
                 raise
+            # Once is enough: to hash its files anew at each request would stop the service.
+            self._refused = self._store.current_number()
             log.error(
                 "Snapshot %s can't be served, %d goes on: %s",
-                self._store.current_number(),
+                self._refused,
                 self._collection.manifest.number,
-                error.detail,
+                error,
             )
             return
         log.info("serving snapshot %d (%s)", manifest.number, manifest.reason)

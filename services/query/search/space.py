@@ -17,8 +17,8 @@ from shared.ivf.reader import Postings
 _BLOCK = 32_768
 # Float32 sums over a few thousand products are off by far less than this, relative to their size.
 _ROUNDING = 2e-5
-# A square of it still fits float32.
-_MAX_NORM = 1e18
+# The square of a vector of such numbers, of any length met, still fits float32.
+_MAX_VALUE = 1e15
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,17 @@ class Space:
 
     def checked(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
         """A query as float32 of shape (dim,). Raises BadVector."""
-        query = np.asarray(vector, np.float32)
+        query = np.asarray(vector)
         if query.shape != (self.dim,):
             raise BadVector(
                 f"The vector has {query.size} numbers; vectors of {self.fingerprint} have "
                 f"{self.dim}."
             )
-        if not np.linalg.norm(query.astype(np.float64)) < _MAX_NORM:
-            raise BadVector("The vector has numbers that are not finite, or too large for float32.")
-        return query
+        if not np.abs(query).max() < _MAX_VALUE:
+            raise BadVector(
+                f"The vector has numbers that are not finite, or not below {_MAX_VALUE:g}."
+            )
+        return query.astype(np.float32)
 
     def vector(self, ordinal: int) -> NDArray[np.float32] | None:
         """The stored vector of an image, float32 of shape (dim,), or None."""
@@ -94,8 +96,7 @@ class Space:
 
     def ranked_clusters(self, query: NDArray[np.float32]) -> NDArray[np.int64]:
         """All clusters, the nearest to the query by L2 first."""
-        norm = float(np.linalg.norm(query))
-        point = query / norm if self.metric is Metric.COSINE and norm > 0 else query
+        point = _unit(query) if self.metric is Metric.COSINE else query
         distances = self._centroid_norms - 2 * (self.centroids @ point)
         return np.argsort(distances, kind="stable")
 
@@ -240,17 +241,21 @@ def _distances(
     """1 - cosine, or L2 squared, of some rows, float32 of shape (n,); and how far off it may be."""
     contiguous = len(rows) == rows[-1] - rows[0] + 1
     where = slice(int(rows[0]), int(rows[-1]) + 1) if contiguous else rows
-    products: NDArray[np.float32] = segment.vectors[where] @ query
     norms = segment.norms[where]
-    query_norm = np.float32(np.linalg.norm(query))
     if metric is Metric.COSINE:
-        lengths = norms * query_norm
-        cosine = products / np.where(lengths > 0, lengths, np.float32(1))
+        cosine = (segment.vectors[where] @ _unit(query)) / np.where(norms > 0, norms, np.float32(1))
         return (1 - cosine).astype(np.float32, copy=False), _ROUNDING
-    squares = norms**2 + query_norm**2
+    products: NDArray[np.float32] = segment.vectors[where] @ query
+    squares = norms**2 + np.float32(np.linalg.norm(query)) ** 2
     # Two near vectors' squares cancel out: what is left is as uncertain as the squares are.
     distances = (squares - 2 * products).astype(np.float32, copy=False)
     return distances, _ROUNDING * float(squares.max())
+
+
+def _unit(query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At length 1, or zero as it is. In float64: a small number's square is 0 in float32."""
+    norm = np.linalg.norm(query.astype(np.float64))
+    return (query / norm).astype(np.float32) if norm > 0 else query
 
 
 def _exact(
@@ -264,4 +269,4 @@ def _exact(
         return away
     lengths = np.sqrt((points**2).sum(axis=1)) * np.sqrt((point**2).sum())
     cosine: NDArray[np.float64] = (points * point).sum(axis=1) / np.where(lengths > 0, lengths, 1)
-    return 1 - cosine
+    return np.clip(1 - cosine, 0, 2)

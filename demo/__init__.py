@@ -1,0 +1,1 @@
+"""The sample collection: tagged pictures, drawn rather than downloaded."""

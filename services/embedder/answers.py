@@ -1,0 +1,66 @@
+"""Rows of features as an answer: raw float32, or JSON for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from fastapi import Request, Response
+from numpy.typing import NDArray
+
+from services.embedder.hosting import Host, Hosted
+from shared import problem
+from shared.contracts.embedder import DIM_HEADER, FINGERPRINT_HEADER, RAW_MEDIA_TYPE, Embeddings
+
+Floats = NDArray[np.float32]
+
+RAW_BODY = {"schema": {"type": "string", "format": "binary"}}
+ROWS_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": f"The rows in order: with `Accept: {RAW_MEDIA_TYPE}` little-endian float32, "
+        f"row-major, `{DIM_HEADER}` values a row; else JSON. `{FINGERPRINT_HEADER}` says of which "
+        "model they are; rows of different fingerprints must not be compared.",
+        "model": Embeddings,
+        "content": {RAW_MEDIA_TYPE: RAW_BODY},
+    },
+}
+
+
+def problems(**descriptions: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for problem documents: `problems(_422="What was sent can't be used.")`."""
+    content = {problem.MEDIA_TYPE: {"schema": {"type": "object"}}}
+    return {
+        status.removeprefix("_"): {"description": text, "content": content}
+        for status, text in descriptions.items()
+    }
+
+
+def hosted(request: Request) -> Hosted:
+    """The models, as a dependency. Raises Unavailable while they are being loaded."""
+    host: Host = request.app.state.host
+    return host.hosted()
+
+
+def rows(
+    request: Request,
+    vectors: Floats | Sequence[Floats | None],
+    dim: int,
+    fingerprint: str,
+    timings: Mapping[str, float] | None = None,
+) -> Response:
+    """`vectors` (n, dim), in the form that `Accept` asks for; a row that isn't there is NaN raw,
+    and null in JSON. `timings`: seconds by the stage's name, for headers in milliseconds."""
+    headers = {FINGERPRINT_HEADER: fingerprint, DIM_HEADER: str(dim)}
+    for stage, seconds in (timings or {}).items():
+        headers[f"X-ISE-{stage}-Ms"] = f"{seconds * 1000:.2f}"
+    if RAW_MEDIA_TYPE in request.headers.get("accept", ""):
+        missing = np.full(dim, np.nan, dtype="<f4")
+        body = b"".join(
+            (missing if row is None else row).astype("<f4", copy=False).tobytes() for row in vectors
+        )
+        return Response(body, media_type=RAW_MEDIA_TYPE, headers=headers)
+    described = Embeddings(
+        fingerprint=fingerprint,
+        dim=dim,
+        vectors=[None if row is None else row.tolist() for row in vectors],
+    )
+    return Response(described.model_dump_json(), media_type="application/json", headers=headers)

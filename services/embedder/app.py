@@ -1,0 +1,44 @@
+"""The embedder as a web application: the composition root."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.embedder import routes_embed, routes_matching
+from services.embedder.config import EmbedderSettings
+from services.embedder.hosting import Host
+from shared.web.service import create_service
+
+DESCRIPTION = """\
+Features of images and terms.
+
+It hosts the networks: one for image -> image, one for tag -> image (by default the same), word2vec
+for terms, and the matching networks that bring images and terms into one joint space. It keeps no
+state. Rows of features travel as raw little-endian float32; ask for JSON to read them yourself.
+"""
+
+
+def _do_nothing() -> None:
+    return None
+
+
+def create_app(settings: EmbedderSettings, on_failure: Callable[[], None] = _do_nothing) -> FastAPI:
+    """The app. `on_failure` is called where the models can't be loaded, and `/ready` says why."""
+    host = Host(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # In the background, so that `/health` answers and `/ready` explains meanwhile.
+        running = asyncio.create_task(host.run(on_failure))
+        yield
+        running.cancel()
+        await asyncio.wait([running])
+
+    app = create_service("embedder", DESCRIPTION, settings, lifespan, host.not_ready)
+    app.state.host = host
+    app.state.settings = settings
+    app.include_router(routes_embed.router)
+    app.include_router(routes_matching.router)
+    return app

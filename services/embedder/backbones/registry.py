@@ -1,0 +1,20 @@
+"""From the name of a backbone to the backbone."""
+
+from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.mini_backbone import NAME, load_mini
+from services.embedder.backbones.timm_backbone import load_timm
+from services.embedder.backbones.torchvision_backbone import PREFIX, load_torchvision
+
+
+def load_backbone(
+    name: str, weights: str = "", setting: str = "ISE_WEIGHTS", hub_seconds: float = 5.0
+) -> Backbone:
+    """`mini`, a timm name, or `torchvision/<name>`; `weights`: a local safetensors file.
+
+    Raises Misconfigured, with a sentence that names `setting` where a file would help.
+    """
+    if name == NAME:
+        return load_mini(weights, setting)
+    if name.startswith(PREFIX):
+        return load_torchvision(name.removeprefix(PREFIX), weights, setting, hub_seconds)
+    return load_timm(name, weights, setting, hub_seconds)

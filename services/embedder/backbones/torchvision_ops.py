@@ -1,0 +1,53 @@
+"""Makes `import torchvision` work where its compiled operators cannot be loaded."""
+
+import functools
+import importlib.util
+from pathlib import Path
+
+import torch
+
+_NAMESPACE = "torchvision"
+_SCHEMAS = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+}
+
+
+def ensure_torchvision_ops() -> None:
+    """Sees to it that `torchvision::nms` and `qnms` exist; to be called before torchvision or timm.
+
+    A torchvision wheel built for CUDA beside a CPU build of torch cannot load its `_C` library, and
+    then registers shape functions for operators that nobody defined, which fails the import. Their
+    schemas alone mend that: no network here runs either operator. Does nothing where the operators
+    exist already; may be called any number of times.
+    """
+    if not _missing() or _load_compiled():
+        return
+    _define_schemas()
+
+
+def _missing() -> list[str]:
+    namespace = getattr(torch.ops, _NAMESPACE)
+    return [name for name in _SCHEMAS if not hasattr(namespace, name)]
+
+
+def _load_compiled() -> bool:
+    """Whether torchvision's own library loads; it goes first, since it defines the same schemas."""
+    spec = importlib.util.find_spec("torchvision")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for library in sorted(Path(folder).glob("_C.*")):
+            try:
+                torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+            except OSError:
+                continue
+            return not _missing()
+    return False
+
+
+@functools.cache
+def _define_schemas() -> torch.library.Library:
+    """Defines what is missing; cached, as the end of the library would end the schemas."""
+    library = torch.library.Library(_NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]
+    for name in _missing():
+        library.define(_SCHEMAS[name])  # type: ignore[no-untyped-call]
+    return library

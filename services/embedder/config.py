@@ -1,0 +1,82 @@
+"""The embedder's settings, each read from `ISE_<NAME>`."""
+
+from enum import StrEnum
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings
+
+
+class Profile(StrEnum):
+    """A choice of models made in advance."""
+
+    MINI = "mini"
+    CLASSIC = "classic"
+
+
+_BACKBONE = {Profile.MINI: "mini", Profile.CLASSIC: "inception_resnet_v2"}
+_MATCHING_BACKBONE = {Profile.MINI: "", Profile.CLASSIC: "resnet50"}
+
+
+class EmbedderSettings(ServiceSettings):
+    """Which models are hosted, and how much is taken at a time."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ISE_", env_file=".env", extra="ignore", protected_namespaces=()
+    )
+
+    profile: Profile = Field(
+        Profile.MINI,
+        description="`mini`: the packaged network. `classic`: inception_resnet_v2, and resnet50 "
+        "for matching, from the hub.",
+    )
+    backbone: str = Field(
+        "", description="`mini`, any timm name, or `torchvision/<name>`; empty: the profile's."
+    )
+    weights: str = Field("", description="A local safetensors file for the backbone.")
+    matching_backbone: str = Field("", description="Backbone of tag -> image; empty: the same.")
+    matching_weights: str = Field("", description="A local safetensors file for it.")
+    words: str = Field(
+        "",
+        description="A word2vec or GloVe file, or a gensim-downloader name; empty: the packaged.",
+    )
+
+    max_batch: int = Field(8, ge=1, le=1024, description="Images in one pass of a network.")
+    queue_size: int = Field(
+        256, ge=1, description="Images in hand at which further calls are turned away."
+    )
+    max_files: int = Field(256, ge=1, description="Files in one call.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Width times height of one image.")
+    embed_seconds: float = Field(240.0, gt=0, description="Deadline of one embedding call.")
+    hub_seconds: float = Field(5.0, gt=0, description="How long the hub may take to be reached.")
+    torch_threads: int = Field(0, ge=0, description="Threads of one pass; 0: one a core.")
+    decode_threads: int = Field(0, ge=0, description="Threads that decode; 0: one a core.")
+    networks_in_memory: int = Field(4, ge=1, description="Matching networks kept loaded.")
+    max_training_images: int = Field(
+        100_000, ge=1, description="Images that a training draws from a larger set."
+    )
+
+    @property
+    def visual_backbone(self) -> str:
+        """The backbone of image -> image: as set, else the profile's."""
+        return self.backbone or _BACKBONE[self.profile]
+
+    @property
+    def tag_backbone(self) -> str:
+        """The backbone of tag -> image: as set, else the visual one where that is set, else the
+        profile's."""
+        if self.matching_backbone:
+            return self.matching_backbone
+        profile_default = "" if self.backbone else _MATCHING_BACKBONE[self.profile]
+        return profile_default or self.visual_backbone
+
+    @property
+    def tag_weights(self) -> str:
+        """The weights of the backbone of tag -> image.
+
+        Those of the visual backbone serve it too where both are the same network.
+        """
+        if self.matching_weights or self.tag_backbone != self.visual_backbone:
+            return self.matching_weights
+        return self.weights

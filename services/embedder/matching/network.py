@@ -1,0 +1,85 @@
+"""The matching network: images and words into one space, where a tag lies near its images.
+
+Two towers of two layers each, one for the features of an image and one for those of a word, give
+unit vectors, so that their product is the cosine similarity.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+JOINT_DIM = 128
+_CHUNK = 4096
+
+
+class Tower(nn.Module):
+    """(n, inputs) -> (n, outputs) of length 1. Its inputs are standardised by what it was given."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("std", torch.ones(inputs))
+        # Left as they are in memory until `initialise` or `load_state_dict`, since PyTorch's own
+        # initialisation draws from global state.
+        self.first = _bare_linear(inputs, hidden)
+        self.second = _bare_linear(hidden, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        standard = (features - self.mean) / self.std
+        return functional.normalize(self.second(torch.relu(self.first(standard))), dim=1)
+
+    def standardise_by(self, mean: Tensor, std: Tensor) -> None:
+        """Sets the mean and deviation of its inputs, each (inputs,)."""
+        self.mean.copy_(mean)
+        # A feature that never varied tells nothing; without the floor, its noise would be all.
+        self.std.copy_(torch.where(std > 1e-6 * (1 + mean.abs()), std, torch.ones_like(std)))
+
+    def initialise(self, generator: Generator) -> None:
+        """He et al. 2015 weights from `generator`, so that torch's global state is left alone."""
+        for layer in (self.first, self.second):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            nn.init.zeros_(layer.bias)
+
+
+class MatchingNetwork(nn.Module):
+    """The two towers."""
+
+    def __init__(
+        self, image_dim: int, word_dim: int, hidden: int, joint_dim: int = JOINT_DIM
+    ) -> None:
+        super().__init__()
+        self.image_dim, self.word_dim = image_dim, word_dim
+        self.hidden, self.joint_dim = hidden, joint_dim
+        self.image = Tower(image_dim, hidden, joint_dim)
+        self.word = Tower(word_dim, hidden, joint_dim)
+
+    def forward(self, images: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        return self.image(images), self.word(words)
+
+    def project_images(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, image_dim) -> (n, joint_dim) float32 of length 1."""
+        return _project(self.image, features, self.joint_dim)
+
+    def project_words(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, word_dim) -> (n, joint_dim) float32 of length 1."""
+        return _project(self.word, features, self.joint_dim)
+
+
+def _bare_linear(inputs: int, outputs: int) -> nn.Linear:
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
+    return layer
+
+
+def _project(tower: Tower, features: NDArray[np.float32], joint_dim: int) -> NDArray[np.float32]:
+    joint = np.empty((len(features), joint_dim), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(features), _CHUNK):
+            # A copy: a mapped or received array may be read-only, which torch warns of.
+            chunk = np.array(features[start : start + _CHUNK], dtype=np.float32)
+            joint[start : start + len(chunk)] = tower(torch.from_numpy(chunk)).numpy()
+    return joint

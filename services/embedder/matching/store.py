@@ -1,0 +1,143 @@
+"""Matching networks on the data volume: `<data>/networks/<fingerprint>/network.safetensors`.
+
+The indexer writes there; the embedder only reads. `<data>/networks/CURRENT` holds the fingerprint
+of the one to use where none is named.
+"""
+
+import re
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+
+from services.embedder.backbones.fingerprint import short_digest, tensors_digest
+from services.embedder.matching.network import MatchingNetwork
+from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, NotFound
+
+FILE = "network.safetensors"
+CURRENT = "CURRENT"
+_DIMS = ("image_dim", "word_dim", "hidden", "joint_dim")
+_WAY_OUT = "Train one for the present models: `ise train-matching`."
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """A network, and the fingerprints of the models whose features it was trained on."""
+
+    network: MatchingNetwork
+    image_fingerprint: str
+    words_fingerprint: str
+
+    @property
+    def fingerprint(self) -> str:
+        """`match-<16 hex digits>` over the weights and both inputs."""
+        described = {
+            "weights": tensors_digest(self.network.state_dict()),
+            "image": self.image_fingerprint,
+            "words": self.words_fingerprint,
+        }
+        return f"match-{short_digest(described)}"
+
+    def to_bytes(self) -> bytes:
+        """The safetensors file; what it is of goes into the header."""
+        described = {name: str(getattr(self.network, name)) for name in _DIMS}
+        described |= {"image": self.image_fingerprint, "words": self.words_fingerprint}
+        tensors = {k: v.detach().contiguous() for k, v in self.network.state_dict().items()}
+        return safetensors.torch.save(tensors, metadata=described)
+
+
+def read_matcher(path: Path) -> Matcher:
+    """Reads a network's file. Raises Corrupt."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            described = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network = MatchingNetwork(*(int(described[name]) for name in _DIMS))
+        network.load_state_dict(tensors)
+        network.eval().requires_grad_(False)
+        return Matcher(network, described["image"], described["words"])
+    except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise Corrupt(f"The matching network {path} can't be read ({error}).") from error
+
+
+def _trained_on(path: Path) -> tuple[str, str] | None:
+    """Fingerprints of the image features and words of a network; None where it can't be read."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            described = file.metadata() or {}
+    except (safetensors.SafetensorError, OSError):
+        return None
+    return described.get("image", ""), described.get("words", "")
+
+
+class NetworkStore:
+    """The networks in a folder, a few of them kept in memory. Safe to use from several threads."""
+
+    def __init__(
+        self, folder: Path, image_fingerprint: str, words_fingerprint: str, capacity: int = 4
+    ) -> None:
+        self._folder = folder
+        self._image_fingerprint = image_fingerprint
+        self._words_fingerprint = words_fingerprint
+        self._capacity = capacity
+        self._loaded: OrderedDict[str, Matcher] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def fingerprints(self) -> list[str]:
+        """Of the networks on disk that belong to the hosted models, in order of name."""
+        hosted = (self._image_fingerprint, self._words_fingerprint)
+        files = sorted(self._folder.glob(f"*/{FILE}"))
+        return [path.parent.name for path in files if _trained_on(path) == hosted]
+
+    def get(self, fingerprint: str | None = None) -> Matcher:
+        """The network of that fingerprint, or the current one.
+
+        Raises Conflict where there is no current one, NotFound, FingerprintMismatch where it
+        belongs to other models than those hosted, and Corrupt.
+        """
+        name = self._current() if fingerprint is None else safe_name(fingerprint)
+        with self._lock:
+            if name in self._loaded:
+                self._loaded.move_to_end(name)
+                return self._loaded[name]
+            matcher = self._read(name)
+            self._loaded[name] = matcher
+            if len(self._loaded) > self._capacity:
+                self._loaded.popitem(last=False)
+            return matcher
+
+    def _current(self) -> str:
+        try:
+            return safe_name((self._folder / CURRENT).read_text(encoding="utf-8").strip())
+        except FileNotFoundError as error:
+            raise Conflict(f"There is no matching network yet. {_WAY_OUT}") from error
+
+    def _read(self, name: str) -> Matcher:
+        path = self._folder / name / FILE
+        if not path.is_file():
+            raise NotFound(f"There is no matching network {name}. {_WAY_OUT}")
+        matcher = read_matcher(path)
+        self._check("image features", matcher.image_fingerprint, self._image_fingerprint, name)
+        self._check("word vectors", matcher.words_fingerprint, self._words_fingerprint, name)
+        if matcher.fingerprint != name:
+            raise Corrupt(f"The network in {path} is {matcher.fingerprint}; restore or retrain it.")
+        return matcher
+
+    def _check(self, what: str, trained_on: str, hosted: str, name: str) -> None:
+        if trained_on != hosted:
+            raise FingerprintMismatch(
+                f"The matching network {name} was trained on the {what} of {trained_on}; hosted is "
+                f"{hosted}. {_WAY_OUT}",
+                network=trained_on,
+                hosted=hosted,
+            )
+
+
+def safe_name(name: str) -> str:
+    """A name of a folder beside others, and no way out of there. Raises InvalidInput."""
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", name):
+        raise InvalidInput(f"{name[:80]!r} is no name of a network or training set.")
+    return name

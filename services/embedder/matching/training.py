@@ -1,0 +1,211 @@
+"""Trains the matching network on images and the terms that they carry."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from services.embedder.matching.evaluation import evaluate
+from services.embedder.matching.loss import contrastive_loss
+from services.embedder.matching.network import MatchingNetwork
+from services.embedder.matching.training_set import TrainingSet
+from services.embedder.words.vectors import Words
+from shared.contracts.embedder import TrainingReport, TrainingSettings
+from shared.errors import InvalidInput
+
+Floats = NDArray[np.float32]
+Progress = Callable[[int, float], None]
+"""Called with the epoch, from 1, and its mean loss so far."""
+
+
+class TrainingCancelled(Exception):
+    """The caller wants no result any more."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images with at least one term that has a word vector.
+
+    `rows` (n,): their rows in `features`; `image_terms`: for each the indexes, int64, of its terms
+    in `words`, which is (terms, word_dim).
+    """
+
+    features: Floats
+    rows: NDArray[np.int64]
+    image_terms: list[NDArray[np.int64]]
+    words: Floats
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, part: NDArray[np.int64]) -> "Examples":
+        """Those of the given positions."""
+        terms = [self.image_terms[i] for i in part]
+        return Examples(self.features, self.rows[part], terms, self.words)
+
+    def occurring(self) -> NDArray[np.int64]:
+        """The terms that any of the images carries, in order."""
+        return np.unique(np.concatenate(self.image_terms))
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Image features, features of the terms that occur, and (n, terms) bool: who carries which.
+
+        Reads the features from disk.
+        """
+        occurring = self.occurring()
+        carries = np.zeros((len(self), len(occurring)), dtype=np.bool_)
+        for position, terms in enumerate(self.image_terms):
+            carries[position, np.searchsorted(occurring, terms)] = True
+        return (
+            torch.from_numpy(np.array(self.features[self.rows], dtype=np.float32)),
+            torch.from_numpy(self.words[occurring]),
+            torch.from_numpy(carries),
+        )
+
+
+def train(
+    training_set: TrainingSet,
+    words: Words,
+    settings: TrainingSettings,
+    *,
+    max_images: int = 100_000,
+    on_progress: Progress = lambda epoch, loss: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[MatchingNetwork, TrainingReport]:
+    """A trained network, in evaluation mode, and how it does on images that it has not seen.
+
+    The same set, settings and thread count give the same network. Raises InvalidInput where
+    nothing can be learnt, and TrainingCancelled within a batch of `cancelled()` turning true.
+    """
+    started = time.perf_counter()
+    rng = np.random.default_rng(settings.seed)
+    examples, without_word = _examples(training_set, words, max_images, rng)
+    order = rng.permutation(len(examples))
+    held_out_count = int(len(examples) * settings.holdout)
+    held_out = examples.take(order[:held_out_count])
+    seen = examples.take(order[held_out_count:])
+
+    network = MatchingNetwork(training_set.features.shape[1], words.dim, settings.hidden)
+    _initialise(network, seen, settings.seed)
+    losses = _fit(network, seen, settings, rng, on_progress, cancelled)
+    network.eval().requires_grad_(False)
+    figures = evaluate(network, *held_out.tensors()) if held_out_count else None
+    return network, TrainingReport(
+        images=len(seen),
+        held_out=held_out_count,
+        terms=len(examples.occurring()),
+        terms_without_word=without_word,
+        epochs=settings.epochs,
+        seed=settings.seed,
+        train_loss=losses[-1],
+        held_out_loss=_loss_of(network, held_out, settings) if held_out_count else None,
+        precision_at_1=figures.precision_at_1 if figures else None,
+        precision_at_10=figures.precision_at_10 if figures else None,
+        mean_average_precision=figures.mean_average_precision if figures else None,
+        losses=losses,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _examples(
+    training_set: TrainingSet, words: Words, max_images: int, rng: np.random.Generator
+) -> tuple[Examples, list[str]]:
+    """What can be learnt from, and the terms that can't be for lack of a word vector."""
+    found = [words.find(term) for term in training_set.terms]
+    known = np.array([vector is not None for vector in found], dtype=np.bool_)
+    without_word = [t for t, has in zip(training_set.terms, known, strict=True) if not has]
+    index = np.cumsum(known) - 1
+    image_terms = [
+        index[[t for t in set(terms) if known[t]]] if terms else index[:0]
+        for terms in training_set.image_terms
+    ]
+    rows = np.array([i for i, terms in enumerate(image_terms) if len(terms)], dtype=np.int64)
+    if not len(rows):
+        raise InvalidInput(
+            "Matching can't be trained: no image carries a tag that has a word vector "
+            f"({len(without_word)} tags have none). Tag the images with words of the language "
+            "that the word vectors (ISE_WORDS) are of."
+        )
+    if len(rows) > max_images:
+        rows = np.sort(rng.choice(rows, max_images, replace=False))
+    vectors = np.stack([vector for vector in found if vector is not None])
+    return (
+        Examples(training_set.features, rows, [image_terms[i] for i in rows], vectors),
+        without_word,
+    )
+
+
+def _initialise(network: MatchingNetwork, seen: Examples, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        network.image.initialise(generator)
+        network.word.initialise(generator)
+        network.image.standardise_by(*_mean_and_std(seen))
+        occurring = torch.from_numpy(seen.words[seen.occurring()])
+        network.word.standardise_by(occurring.mean(dim=0), occurring.std(dim=0, correction=0))
+
+
+def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor]:
+    """Over the images, each (image_dim,), in one pass over what may not fit into memory."""
+    total = np.zeros(examples.features.shape[1])
+    squares = np.zeros_like(total)
+    for start in range(0, len(examples), chunk):
+        part = examples.features[examples.rows[start : start + chunk]].astype(np.float64)
+        if not np.isfinite(part).all():
+            raise InvalidInput("Matching can't be trained: some features are NaN or infinite.")
+        total += part.sum(axis=0)
+        squares += np.square(part).sum(axis=0)
+    mean = total / len(examples)
+    std = np.sqrt(np.maximum(squares / len(examples) - mean**2, 0.0))
+    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def _fit(
+    network: MatchingNetwork,
+    seen: Examples,
+    settings: TrainingSettings,
+    rng: np.random.Generator,
+    on_progress: Progress,
+    cancelled: Callable[[], bool],
+) -> list[float]:
+    """Runs the epochs; gives each one's mean loss."""
+    batches = max(1, round(len(seen) / settings.batch_size))
+    optimizer = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * batches)
+    losses = []
+    network.train()
+    for epoch in range(1, settings.epochs + 1):
+        total = 0.0
+        # Parts of nearly equal size: a last batch of one image would have nothing to contrast.
+        for done, part in enumerate(np.array_split(rng.permutation(len(seen)), batches), start=1):
+            if cancelled():
+                raise TrainingCancelled
+            images, terms, carries = seen.take(part).tensors()
+            joint_images, joint_terms = network(images, terms)
+            loss = contrastive_loss(joint_images, joint_terms, carries, settings.temperature)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+            on_progress(epoch, total / done)
+        losses.append(total / batches)
+    return losses
+
+
+def _loss_of(network: MatchingNetwork, examples: Examples, settings: TrainingSettings) -> float:
+    batches = max(1, round(len(examples) / settings.batch_size))
+    total = 0.0
+    with torch.no_grad():
+        for part in np.array_split(np.arange(len(examples)), batches):
+            images, terms, carries = examples.take(part).tensors()
+            joint_images, joint_terms = network(images, terms)
+            loss = contrastive_loss(joint_images, joint_terms, carries, settings.temperature)
+            total += loss.item()
+    return total / batches

@@ -1,0 +1,82 @@
+"""From a picture to the pixels that a network was trained to see.
+
+Gives what torchvision's `Resize`, `CenterCrop` give on a PIL image (and timm's evaluation
+transform, which is made of them), up to rounding. Pixels stay 8-bit here; `backbone.py` scales and
+normalises them a batch at a time.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_SUPPORT = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0, "nearest": 1.0}
+"""Radius of each filter in source pixels when it enlarges."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a network wants its pictures.
+
+    `resize`: (height, width) in pixels of the resized picture; of a picture whose shape is kept
+    only the short side is brought to it. `crop`: (height, width) cut from the middle, the
+    network's input. `squash`: resize both sides, whatever the shape. `mean`, `std`: of RGB in
+    [0, 1].
+    """
+
+    resize: tuple[int, int]
+    crop: tuple[int, int]
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    squash: bool = False
+
+    def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
+        """RGB image of any size -> (height, width, 3) uint8."""
+        width, height = self._resized(*image.size)
+        crop_height, crop_width = self.crop
+        left, right = _window(image.width, width, crop_width, self.interpolation)
+        top, bottom = _window(image.height, height, crop_height, self.interpolation)
+        # Only what the crop can see is resized: of a picture of 1 x 50,000 pixels, whose resized
+        # form would have billions, as of any other.
+        scale_x, scale_y = image.width / width, image.height / height
+        seen = image.resize(
+            (right - left, bottom - top),
+            Image.Resampling[self.interpolation.upper()],
+            box=(left * scale_x, top * scale_y, right * scale_x, bottom * scale_y),
+        )
+        x = _middle(width, crop_width) - left
+        y = _middle(height, crop_height) - top
+        cut = seen.crop((x, y, x + crop_width, y + crop_height))
+        return np.asarray(cut, dtype=np.uint8)
+
+    def blank(self) -> NDArray[np.uint8]:
+        """A grey picture, (height, width, 3) uint8, for warming up and for checks."""
+        return np.full((*self.crop, 3), 128, dtype=np.uint8)
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        target_height, target_width = self.resize
+        if self.squash:
+            return target_width, target_height
+        short = min(target_height, target_width)
+        if width <= height:
+            return short, max(short, int(short * height / width))
+        return max(short, int(short * width / height)), short
+
+
+def _middle(size: int, crop: int) -> int:
+    return round((size - crop) / 2.0)
+
+
+def _window(source: int, resized: int, crop: int, interpolation: str) -> tuple[int, int]:
+    """The part of the resized axis to make: the crop, and a margin as wide as the filter."""
+    margin = math.ceil(_SUPPORT[interpolation] * max(1.0, resized / source)) + 1
+    start = _middle(resized, crop)
+    return min(max(0, start - margin), start), max(
+        min(resized, start + crop + margin), start + crop
+    )

@@ -1,0 +1,122 @@
+"""Embedding of images and terms."""
+
+import asyncio
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.embedder.answers import ROWS_RESPONSES, Floats, hosted, problems, rows
+from services.embedder.backbones.backbone import Backbone
+from services.embedder.hosting import Hosted
+from services.embedder.uploads import FILES_BODY, uploads
+from services.embedder.words.vectors import Words
+from shared.contracts.embedder import (
+    EmbedTermsRequest,
+    ImageSpace,
+    Model,
+    Models,
+    TermSpace,
+)
+
+router = APIRouter(prefix="/v1", tags=["embedding"])
+
+HostedModels = Annotated[Hosted, Depends(hosted)]
+Network = Annotated[
+    str | None,
+    Query(description="Fingerprint of the matching network for `joint`; by default the current."),
+]
+
+
+@router.post(
+    "/embed/images",
+    summary="Features of images",
+    responses=ROWS_RESPONSES
+    | problems(
+        _409="`joint` without a matching network, or with one of other models.",
+        _422="A file can't be used; `items` has the index and the reason of each.",
+        _429="Too many images in hand; `Retry-After` says when to try again.",
+        _503="The models are being loaded, or the deadline passed.",
+    ),
+    openapi_extra=FILES_BODY,
+)
+async def embed_images(
+    request: Request,
+    models: HostedModels,
+    space: Annotated[
+        ImageSpace,
+        Query(
+            description="`visual`: for image -> image; `matching`: what the matching network "
+            "takes; `joint`: its output, comparable with joint vectors of terms."
+        ),
+    ] = ImageSpace.VISUAL,
+    network: Network = None,
+) -> Response:
+    """One row for each file, in their order."""
+    files = await uploads(request)
+    matcher = None
+    if space is ImageSpace.JOINT:
+        matcher = await asyncio.to_thread(models.networks.get, network)
+    embedder = models.visual if space is ImageSpace.VISUAL else models.matching
+    embedded = await embedder.embed(files)
+    timings = {
+        "Decode": embedded.decode_seconds,
+        "Queue": embedded.queue_seconds,
+        "Inference": embedded.inference_seconds,
+    }
+    if matcher is None:
+        backbone = embedder.backbone
+        return rows(request, embedded.vectors, backbone.dim, backbone.fingerprint, timings)
+    joint = matcher.network.project_images(embedded.vectors)
+    return rows(request, joint, matcher.network.joint_dim, matcher.fingerprint, timings)
+
+
+@router.post(
+    "/embed/terms",
+    summary="Features of terms",
+    responses=ROWS_RESPONSES
+    | problems(
+        _409="`joint` without a matching network, or with one of other models.",
+        _422="A term has no word vector; `suggestions` has close spellings.",
+        _503="The models are being loaded.",
+    ),
+)
+async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
+    """One row for each term, in their order."""
+    vectors = await asyncio.to_thread(_word_vectors, models.words, body.terms, body.allow_unknown)
+    if body.space is TermSpace.WORD:
+        return rows(request, vectors, models.words.dim, models.words.fingerprint)
+    matcher = await asyncio.to_thread(models.networks.get, body.network)
+    known = [vector for vector in vectors if vector is not None]
+    stacked = np.array(known, dtype=np.float32).reshape(-1, models.words.dim)
+    joint = iter(matcher.network.project_words(stacked))
+    return rows(
+        request,
+        [None if vector is None else next(joint) for vector in vectors],
+        matcher.network.joint_dim,
+        matcher.fingerprint,
+    )
+
+
+@router.get("/models", summary="The models that are hosted", tags=["models"])
+async def models(models: HostedModels) -> Models:
+    """Fingerprints, architectures and dimensions; and the matching networks on disk."""
+    return Models(
+        visual=_described(models.visual.backbone),
+        matching=_described(models.matching.backbone),
+        words=_described(models.words),
+        networks=await asyncio.to_thread(models.networks.fingerprints),
+    )
+
+
+def _described(model: Backbone | Words) -> Model:
+    return Model(fingerprint=model.fingerprint, architecture=model.architecture, dim=model.dim)
+
+
+def _word_vectors(words: Words, terms: list[str], allow_unknown: bool) -> list[Floats | None]:
+    found = [words.find(term) for term in terms]
+    unknown = [term for term, vector in zip(terms, found, strict=True) if vector is None]
+    if unknown and not allow_unknown:
+        # Only the first is looked up for close spellings: that takes its time.
+        raise words.unknown(unknown)
+    return found

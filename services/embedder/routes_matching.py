@@ -1,0 +1,132 @@
+"""Training of the matching network, and projection through it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from services.embedder.answers import RAW_BODY, ROWS_RESPONSES, hosted, problems, rows
+from services.embedder.hosting import Hosted
+from services.embedder.matching.store import Matcher
+from services.embedder.matching.trainer import Trainer
+from services.embedder.matching.training_set import TrainingSet
+from shared import problem
+from shared.contracts.embedder import (
+    EVENTS_MEDIA_TYPE,
+    FINGERPRINT_HEADER,
+    RAW_MEDIA_TYPE,
+    TrainingFailed,
+    TrainingSettings,
+    TrainRequest,
+)
+from shared.errors import BadVector, FingerprintMismatch, ISEError
+
+router = APIRouter(prefix="/v1/matching", tags=["matching"])
+log = logging.getLogger(__name__)
+
+HostedModels = Annotated[Hosted, Depends(hosted)]
+
+_EVENTS_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Lines of JSON, each a TrainingEvent: `progress` at least every few "
+        "seconds, then `trained` with the network, or `failed` with a problem.",
+        "content": {EVENTS_MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.post(
+    "/project",
+    summary="Joint vectors of stored features",
+    responses=ROWS_RESPONSES
+    | problems(
+        _404="No such matching network.",
+        _409="The network, or the features, are of other models than those hosted.",
+        _422="The body is no whole number of rows, or has NaN or infinite values.",
+        _503="The models are being loaded.",
+    ),
+    openapi_extra={"requestBody": {"required": True, "content": {RAW_MEDIA_TYPE: RAW_BODY}}},
+)
+async def project(
+    request: Request,
+    models: HostedModels,
+    network: Annotated[
+        str | None, Query(description="Fingerprint of the network; by default the current one.")
+    ] = None,
+    fingerprint: Annotated[
+        str | None,
+        Header(
+            alias=FINGERPRINT_HEADER,
+            description="Fingerprint of the model that the features are of, to have it checked.",
+        ),
+    ] = None,
+) -> Response:
+    """Takes rows of features of the matching backbone as raw little-endian float32."""
+    hosted_fingerprint = models.matching.backbone.fingerprint
+    if fingerprint is not None and fingerprint != hosted_fingerprint:
+        raise FingerprintMismatch(
+            f"The features are of {fingerprint}; hosted for matching is {hosted_fingerprint}. "
+            "Host that model again, or compute the features again: `ise ingest`.",
+            features=fingerprint,
+            hosted=hosted_fingerprint,
+        )
+    matcher = await asyncio.to_thread(models.networks.get, network)
+    joint = await asyncio.to_thread(_project, matcher, await request.body())
+    return rows(request, joint, matcher.network.joint_dim, matcher.fingerprint)
+
+
+@router.post(
+    "/train",
+    summary="Train the matching network",
+    response_class=StreamingResponse,
+    responses=_EVENTS_RESPONSES
+    | problems(
+        _404="No such training set.",
+        _409="The training set has features of another model than the one hosted.",
+        _429="A training is going on already.",
+        _503="The models are being loaded.",
+    ),
+)
+async def train(models: HostedModels, body: TrainRequest) -> StreamingResponse:
+    """Trains on `training/<training_set>/` of the data volume. Hanging up ends the training."""
+    training_set = await models.trainer.open(body.training_set)
+    return StreamingResponse(
+        _lines(models.trainer, training_set, body.settings), media_type=EVENTS_MEDIA_TYPE
+    )
+
+
+async def _lines(
+    trainer: Trainer, training_set: TrainingSet, settings: TrainingSettings
+) -> AsyncIterator[bytes]:
+    # Closed even where the client hangs up in the middle, which ends the training.
+    async with aclosing(trainer.events(training_set, settings)) as events:
+        try:
+            async for event in events:
+                yield event.model_dump_json().encode() + b"\n"
+        except ISEError as error:
+            yield _failed(error)
+        except Exception as error:
+            log.exception("a training failed")
+            yield _failed(ISEError(f"The training failed ({type(error).__name__}: {error})."))
+
+
+def _failed(error: ISEError) -> bytes:
+    return TrainingFailed(problem=problem.body_of(error)).model_dump_json().encode() + b"\n"
+
+
+def _project(matcher: Matcher, body: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    dim = matcher.network.image_dim
+    if len(body) % (4 * dim):
+        raise BadVector(
+            f"{len(body)} bytes are no whole number of rows of {dim} float32 values "
+            f"({4 * dim} bytes each)."
+        )
+    features = np.frombuffer(body, dtype="<f4").reshape(-1, dim).astype(np.float32, copy=False)
+    if not np.isfinite(features).all():
+        raise BadVector("Some of the features are NaN or infinite.")
+    return matcher.network.project_images(features)

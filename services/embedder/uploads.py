@@ -1,0 +1,69 @@
+"""The files of a multipart body."""
+
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from services.embedder.config import EmbedderSettings
+from shared.errors import InvalidInput
+
+FIELD = "files"
+
+FILES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {
+                        FIELD: {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "Pictures: JPEG, PNG, WebP, GIF (first frame), TIFF, "
+                            "BMP or AVIF, told by their content.",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+async def uploads(request: Request) -> list[bytes]:
+    """The contents of the `files` parts, in order, whatever their names and content types.
+
+    Raises InvalidInput for a body without any, with other parts, or with too many.
+    """
+    settings: EmbedderSettings = request.app.state.settings
+    limits = {"max_files": settings.max_files, "max_part_size": settings.max_image_bytes}
+    try:
+        async with request.form(**limits) as form:
+            parts = form.multi_items()
+            others = sorted({name for name, _ in parts if name != FIELD})
+            if others:
+                raise InvalidInput(f"Unknown form fields: {', '.join(others)}. Send `{FIELD}`.")
+            files = [await _content(part) for _, part in parts]
+    except HTTPException as error:
+        # Starlette's parser knows no better way to say that a body is malformed.
+        raise InvalidInput(f"The multipart body can't be read: {error.detail}") from error
+    if not files:
+        raise InvalidInput(f"No files: send pictures as multipart/form-data parts named `{FIELD}`.")
+    if len(files) > settings.max_files:
+        raise InvalidInput(f"{len(files)} files are over the limit of {settings.max_files}.")
+    return files
+
+
+async def _content(part: UploadFile | str) -> bytes:
+    if isinstance(part, UploadFile):
+        return await part.read()
+    # A part without a file name arrives as text: as UTF-8 where that is possible, which it is for
+    # no picture, else as Latin-1, which loses nothing.
+    try:
+        return part.encode("latin-1")
+    except UnicodeEncodeError:
+        return part.encode()

@@ -1,0 +1,112 @@
+"""Reads word2vec and GloVe files through gensim, whichever of their formats a file has.
+
+Pickles (`KeyedVectors.save`) are refused: loading one can run code.
+"""
+
+import gzip
+import os
+import re
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from gensim.models import KeyedVectors
+from numpy.typing import NDArray
+
+from services.embedder.hub import check_answers
+from shared.errors import Misconfigured
+
+_LINE_LIMIT = 1 << 20
+_PICKLES = (".kv", ".model", ".pkl", ".pickle", ".npy")
+
+
+def find_file(name: str, hub_seconds: float) -> Path:
+    """`name` as a file on this machine: a path, or a model of gensim's downloader.
+
+    Raises Misconfigured where it is neither, or can't be downloaded.
+    """
+    path = Path(os.path.expandvars(name)).expanduser()
+    if path.is_file():
+        return path
+    if "/" in name or path.suffix in (".bin", ".gz", ".txt", ".vec", *_PICKLES):
+        raise Misconfigured(f"ISE_WORDS={name}: there is no such file.")
+    return _downloaded(name, hub_seconds)
+
+
+def read_vectors(path: Path) -> KeyedVectors:
+    """The vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped."""
+    try:
+        with _open(path) as file:
+            first, second = file.readline(_LINE_LIMIT), file.readline(_LINE_LIMIT)
+        if path.suffix in _PICKLES or first.startswith(b"\x80"):
+            raise Misconfigured(
+                f"ISE_WORDS={path} is a pickle, which can run code, and isn't loaded. Save it with "
+                "gensim's save_word2vec_format instead."
+            )
+        header = re.fullmatch(rb"\s*(\d+)\s+(\d+)\s*", first)
+        if header is None:
+            return _read_glove(path, dim=_values(first))
+        binary = _values(second) != int(header[2])
+        return KeyedVectors.load_word2vec_format(str(path), binary=binary, unicode_errors="replace")
+    except (ValueError, EOFError, OSError, IndexError, AssertionError, MemoryError) as error:
+        raise Misconfigured(
+            f"ISE_WORDS={path} can't be read as word2vec or GloVe vectors ({error})."
+        ) from error
+
+
+def _read_glove(path: Path, dim: int) -> KeyedVectors:
+    """GloVe's text, which has no header: a word, which may have spaces in it, and `dim` values.
+
+    gensim's reader of it takes no spaces in a word, and leaves the file open.
+    """
+    if dim == 0:
+        raise ValueError("there's neither a header nor a word with its values at its start")
+    vectors: dict[str, NDArray[np.float32]] = {}
+    with _open(path) as file:
+        for line in file:
+            word, *values = line.decode(errors="replace").rstrip().rsplit(" ", dim)
+            vectors.setdefault(word, np.array(values, dtype=np.float32))
+    keyed = KeyedVectors(dim, dtype=np.float32)
+    keyed.add_vectors(list(vectors), np.stack(list(vectors.values())))
+    return keyed
+
+
+def _values(line: bytes) -> int:
+    """How many numbers follow the word in a line of text; 0 where it isn't such a line."""
+    try:
+        return len([float(value) for value in islice(line.decode().rstrip().split(" "), 1, None)])
+    except ValueError:
+        return 0
+
+
+def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    return path.open("rb")
+
+
+def _downloaded(name: str, hub_seconds: float) -> Path:
+    from gensim import downloader
+
+    # Asked for here, since the downloader asks its server even for what it has, without a timeout.
+    folder = Path(downloader.BASE_DIR, name)
+    present = sorted(folder.glob(f"{name}*.gz"))
+    if present:
+        return present[0]
+    ways_out = (
+        "Set ISE_WORDS to a word2vec or GloVe file, or leave it empty for the packaged words."
+    )
+    try:
+        check_answers(downloader.DATA_LIST_URL, hub_seconds)
+        # The path only: `load` without it imports the code that came with the download.
+        return Path(downloader.load(name, return_path=True))
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise Misconfigured(
+            f"ISE_WORDS={name} is no file here, and can't be downloaded ({reason}). {ways_out}"
+        ) from error
+    except (ValueError, KeyError) as error:
+        raise Misconfigured(
+            f"ISE_WORDS={name} is neither a file nor a model of gensim's downloader. {ways_out}"
+        ) from error

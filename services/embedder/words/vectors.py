@@ -1,0 +1,110 @@
+"""The features of a term: its word vector."""
+
+import difflib
+import hashlib
+import re
+from itertools import islice
+
+import numpy as np
+from gensim.models import KeyedVectors
+from numpy.typing import NDArray
+
+from services.embedder.words.files import find_file, read_vectors
+from services.embedder.words.packaged import load_packaged_words
+from shared.errors import Misconfigured, UnknownTerm
+
+_PARTS = re.compile(r"[\s_\-]+")
+_SUGGESTED_FROM = 100_000
+_CANDIDATES = 2_000
+_LONGEST = 40
+"""Bounds of the search for close spellings, which compares letter by letter."""
+
+
+class Words:
+    """Word vectors by term. Safe to use from several threads."""
+
+    architecture = "word2vec"
+
+    def __init__(self, keyed: KeyedVectors) -> None:
+        self._index: dict[str, int] = keyed.key_to_index
+        self._words: list[str] = keyed.index_to_key
+        self._vectors: NDArray[np.float32] = np.ascontiguousarray(keyed.vectors, dtype=np.float32)
+        if not self._words or not np.isfinite(self._vectors).all():
+            raise Misconfigured("The word vectors (ISE_WORDS) are none, or not all finite.")
+        self.dim = int(self._vectors.shape[1])
+        self.fingerprint = f"words-{self._digest()[:16]}"
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def find(self, term: str) -> NDArray[np.float32] | None:
+        """The features of a term, (dim,) float32, or None where no word of it is known.
+
+        Case is a fall-back: as written, then lower, title and upper case. A term of several words
+        (parted by space, `_` or `-`) that isn't an entry itself is the mean of its known words.
+        """
+        term = term.strip()
+        parts = [part for part in _PARTS.split(term) if part]
+        rows = self._rows([term, "_".join(parts), "-".join(parts)])
+        if rows:
+            exact: NDArray[np.float32] = self._vectors[rows[0]].copy()
+            return exact
+        rows = [found[0] for part in parts if (found := self._rows([part]))]
+        if not rows:
+            return None
+        mean: NDArray[np.float32] = self._vectors[rows].mean(axis=0, dtype=np.float32)
+        return mean
+
+    def features(self, term: str) -> NDArray[np.float32]:
+        """As `find`, but raises UnknownTerm."""
+        found = self.find(term)
+        if found is None:
+            raise self.unknown([term])
+        return found
+
+    def unknown(self, terms: list[str]) -> UnknownTerm:
+        """The error for terms without a vector; `suggestions`: close spellings of the first."""
+        shown = [term if len(term) <= _LONGEST else term[:_LONGEST] + "…" for term in terms[:10]]
+        suggestions = self.suggest(terms[0])
+        hint = f" Did you mean {', '.join(suggestions)}?" if suggestions else ""
+        more = f" and {len(terms) - 1} more" if len(terms) > 1 else ""
+        return UnknownTerm(
+            f"No word vector is known for {shown[0]!r}{more}.{hint}",
+            terms=shown,
+            suggestions=suggestions,
+        )
+
+    def suggest(self, term: str, count: int = 3) -> list[str]:
+        """Known words spelt most like `term`, among the frequent ones of about its length."""
+        wanted = term.strip().lower()
+        if not 2 <= len(wanted) <= _LONGEST:
+            return []
+        alike = (
+            word
+            for word in islice(self._words, _SUGGESTED_FROM)
+            if abs(len(word) - len(wanted)) <= 2 and word[0].lower() == wanted[0]
+        )
+        return difflib.get_close_matches(wanted, islice(alike, _CANDIDATES), count, cutoff=0.7)
+
+    def _rows(self, spellings: list[str]) -> list[int]:
+        cased = (
+            way
+            for spelling in spellings
+            for way in (spelling, spelling.lower(), spelling.title(), spelling.upper())
+        )
+        return [self._index[way] for way in cased if way in self._index]
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256(f"{self._vectors.shape}\n".encode())
+        digest.update("\n".join(self._words).encode(errors="surrogateescape"))
+        digest.update(self._vectors.data)
+        return digest.hexdigest()
+
+
+def load_words(name: str = "", hub_seconds: float = 5.0) -> Words:
+    """The packaged words, or those of `ISE_WORDS`: a file, or a gensim-downloader name.
+
+    Raises Misconfigured.
+    """
+    keyed = read_vectors(find_file(name, hub_seconds)) if name else load_packaged_words()
+    return Words(keyed)

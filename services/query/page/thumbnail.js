@@ -1,0 +1,48 @@
+/** Thumbnails, loaded when they come near the screen. */
+
+import { el } from "./dom.js";
+
+const waiting = new Map();
+const nearby = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      nearby.unobserve(target);
+      waiting.get(target)?.();
+      waiting.delete(target);
+    }
+  },
+  { rootMargin: "400px" },
+);
+
+/**
+ * The `<img>` of an indexed image. It gets the class `here` once loaded; one that can't be loaded
+ * gives its box the class `broken`.
+ */
+export function thumbnail(api, id, alt) {
+  const img = el("img", { alt, decoding: "async" });
+  img.addEventListener("load", () => img.classList.add("here"));
+  img.addEventListener("error", () => img.parentElement?.classList.add("broken"));
+  const url = api.thumbnailUrl(id);
+  if (api.key === null) {
+    img.loading = "lazy";
+    img.src = url;
+  } else {
+    // An `<img>` can't send the key.
+    waiting.set(img, () => fetched(api, url, img));
+    nearby.observe(img);
+  }
+  return img;
+}
+
+async function fetched(api, url, img) {
+  try {
+    const blobUrl = URL.createObjectURL(await api.blob(url));
+    const release = () => URL.revokeObjectURL(blobUrl);
+    img.addEventListener("load", release, { once: true });
+    img.addEventListener("error", release, { once: true });
+    img.src = blobUrl;
+  } catch {
+    img.dispatchEvent(new Event("error"));
+  }
+}

@@ -1,0 +1,103 @@
+/** Numbers and terms of the API in plain words. */
+
+const WHOLE = new Intl.NumberFormat("en");
+
+export function count(number, one, many = `${one}s`) {
+  return `${WHOLE.format(number)} ${number === 1 ? one : many}`;
+}
+
+/** A share of 1 in percent; what is not all never reads as 100 %, what is not nothing never as 0 %. */
+export function percent(share) {
+  if (share >= 1) return "100\u00a0%";
+  if (share <= 0) return "0\u00a0%";
+  const value = share * 100;
+  if (value < 0.1) return "under 0.1\u00a0%";
+  const digits = value < 10 || value > 99 ? 1 : 0;
+  return `${Math.min(value, 99.9).toFixed(digits).replace(/\.0$/, "")}\u00a0%`;
+}
+
+export function milliseconds(value) {
+  if (value >= 1000) return `${(value / 1000).toFixed(1)}\u00a0s`;
+  if (value >= 10) return `${Math.round(value)}\u00a0ms`;
+  return `${value.toFixed(1).replace(/\.0$/, "")}\u00a0ms`;
+}
+
+/** The file's name at the end of a path or address. */
+export function fileName(uri) {
+  return uri.split(/[\\/]/).filter(Boolean).pop() ?? uri;
+}
+
+/**
+ * How good a hit is. A calibrated probability decides where there is one; else the cosine, whose
+ * steps here are a rough guide. An L2 distance has no scale of its own, so it is given as it is.
+ */
+export function closeness(hit, metric, mode) {
+  const byWord = mode === "tag" || mode === "semantic";
+  if (!byWord && hit.score >= 0.999) return "The same picture";
+  if (hit.probability !== null && hit.probability !== undefined) {
+    return step(hit.probability, [
+      [0.9, "Almost certain"],
+      [0.7, "Likely"],
+      [0.4, "Possible"],
+      [-Infinity, "Unlikely"],
+    ]);
+  }
+  if (metric === "l2") return `Distance ${hit.distance.toPrecision(3)}`;
+  if (byWord) {
+    return step(hit.score, [
+      [0.7, "Strong match"],
+      [0.45, "Good match"],
+      [0.2, "Fair match"],
+      [-Infinity, "Weak match"],
+    ]);
+  }
+  return step(hit.score, [
+    [0.9, "Very similar"],
+    [0.75, "Similar"],
+    [0.5, "Somewhat similar"],
+    [-Infinity, "Loosely similar"],
+  ]);
+}
+
+/** How the answer came about, as a sentence. */
+export function modeSentence(mode, query) {
+  switch (mode) {
+    case "tag":
+      return "The images that carry this tag, the most typical first.";
+    case "semantic":
+      return `No image is tagged “${query.term}”. These come nearest to what the word means.`;
+    case "mixed":
+      return "Weighed from several examples and words.";
+    default:
+      return "Compared by what the pictures show, the most similar first.";
+  }
+}
+
+/** What was looked at to find the hits: a headline and a line beneath. */
+export function scanned(answer, clusters) {
+  const { nprobe, scanned_fraction: share } = answer.recall;
+  const images = share >= 1 ? "every image" : `${percent(share)} of the images`;
+  if (answer.mode === "tag" && nprobe === 0) return ["the tagged images", "all of them"];
+  if (!clusters) return [images, "no clusters yet"];
+  const probed = Math.min(nprobe, clusters);
+  return [images, `${WHOLE.format(probed)} of ${count(clusters, "cluster")}`];
+}
+
+export function recall({ expected, target }) {
+  if (expected === null || expected === undefined) return ["not measured", "build the index to know"];
+  if (expected >= 1) return ["100\u00a0%", "exact"];
+  return [percent(expected), target ? `asked for ${percent(target)}` : "measured on this index"];
+}
+
+/** The whole time, and its stages in the order that the server gives. */
+export function times(timings) {
+  const { total, ...stages } = timings;
+  const parts = Object.entries(stages);
+  const sum = total ?? parts.reduce((all, [, value]) => all + value, 0);
+  const named = parts.map(([name, value]) => `${name.replace(/_ms$/, "").replaceAll("_", " ")} ${milliseconds(value)}`);
+  return [milliseconds(sum), named.join(", ")];
+}
+
+function step(value, steps) {
+  return steps.find(([least]) => value >= least)[1];
+}

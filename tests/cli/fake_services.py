@@ -1,0 +1,231 @@
+"""The services' HTTP contract, answered by a small program that remembers what it was asked.
+
+One app answers for all services. `python fake_services.py PORT` runs it as a process.
+"""
+
+import asyncio
+import hashlib
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, UploadFile
+
+from shared import problem
+from shared.contracts.indexer import (
+    Added,
+    AddedItem,
+    Deleted,
+    Failure,
+    Failures,
+    Image,
+    Job,
+    Jobs,
+    Snapshots,
+)
+from shared.contracts.query import Hit, Recall, SearchResponse, Stats, TagCount, Tags
+from shared.errors import BadImage, NotFound
+
+SNAPSHOT = {
+    "number": 4,
+    "created_at": "2025-01-02T03:04:05Z",
+    "reason": "build",
+    "images": 1234,
+    "clusters": 16,
+    "model": "mini:1",
+    "network": "net:1",
+    "current": True,
+}
+
+
+def job(job_id: str = "7", **changes: Any) -> Job:
+    progress = {"stage": "reading", "done": 0, "total": 40, "failed": 0}
+    return Job.model_validate(
+        {
+            "id": job_id,
+            "kind": "ingest",
+            "state": "running",
+            "created_at": "2025-01-02T03:04:05Z",
+            **changes,
+            "progress": {**progress, **changes.get("progress", {})},
+        }
+    )
+
+
+@dataclass
+class Fake:
+    """What the services will say, and what they were asked."""
+
+    key: str | None = None
+    steps: list[Job] = field(default_factory=lambda: [job(), job(state="succeeded")])
+    failures: list[Failure] = field(default_factory=list)
+    probability: float | None = 0.75
+    hits: int = 2
+    own_first: bool = True
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+
+    def next_step(self) -> Job:
+        return self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+
+    def answer(self, own: str, mode: str, tags: list[str], limit: int = 10) -> SearchResponse:
+        names = [own, *(f"other-{n}" for n in range(1, self.hits))][: self.hits]
+        if not self.own_first:
+            names.reverse()
+        found = [
+            Hit(
+                id=name,
+                score=1 - n / 10,
+                distance=n / 10,
+                probability=self.probability,
+                tags=tags if n < 2 else ["elsewhere"],
+                uri=f"photos/[red]{n}.jpg",
+                uris=[],
+                metadata={},
+            )
+            for n, name in enumerate(names)
+        ]
+        return SearchResponse(
+            hits=found[:limit],
+            limit=limit,
+            offset=0,
+            complete=len(found) >= min(2, limit),
+            mode=mode,
+            metric="cosine",
+            snapshot=4,
+            model="mini:1",
+            recall=Recall(target=0.95, expected=0.97, nprobe=3, scanned_fraction=0.25),
+            timings_ms={"embed": 1.5, "total": 2.25},
+        )
+
+
+def create_app(fake: Fake) -> FastAPI:
+    app = FastAPI()
+    problem.install(app)
+
+    @app.get("/ready")
+    async def ready() -> None: ...
+
+    @app.post("/v1/search/image")
+    async def search_image(request: Request, file: UploadFile) -> SearchResponse:
+        data = await file.read()
+        form = {k: v for k, v in (await request.form()).items() if k != "file"}
+        fake.asked.append(("image", form))
+        if data == b"broken":
+            raise BadImage("The picture can't be decoded.")
+        own = hashlib.sha256(data).hexdigest()
+        return fake.answer(own, "image", ["cat"], int(form["limit"]))
+
+    @app.get("/v1/search")
+    async def search_term(request: Request, term: str, limit: int) -> SearchResponse:
+        fake.asked.append(("term", dict(request.query_params)))
+        fake.asked.append(("authorization", request.headers.get("authorization")))
+        known = term in ("cat", "dog")
+        return fake.answer("x", "tag" if known else "semantic", [term] if known else ["cat"], limit)
+
+    @app.post("/v1/search")
+    async def search(request: Request) -> SearchResponse:
+        body = await request.json()
+        fake.asked.append(("search", body))
+        return fake.answer(body["id"], "image", ["cat"])
+
+    @app.get("/v1/tags")
+    async def tags() -> Tags:
+        return Tags(tags=[TagCount(tag="cat", count=3), TagCount(tag="dog", count=9)])
+
+    @app.get("/v1/stats")
+    async def stats() -> Stats:
+        point = {"nprobe": 3, "recall": 0.971, "scanned_fraction": 0.25}
+        curve = {"space": "visual", "metric": "cosine", "k": 10, "queries": 50, "points": [point]}
+        return Stats.model_validate(
+            {
+                **{"images": 1234, "clusters": 16, "tags": 2, "snapshot": 4, "dim": 64},
+                **{"model": "mini:1", "network": "net:1", "metric": "cosine"},
+                "recall_curve": [curve],
+            }
+        )
+
+    def starts(name: str, path: str) -> None:
+        async def start(request: Request) -> Job:
+            fake.asked.append((name, await request.json()))
+            return fake.next_step()
+
+        app.post(path)(start)
+
+    starts("ingest", "/v1/ingest")
+    starts("build", "/v1/index/build")
+    starts("train", "/v1/matching/train")
+
+    @app.get("/v1/jobs")
+    async def jobs() -> Jobs:
+        return Jobs(jobs=[job("6", state="failed", error="The disk is full."), job("7")])
+
+    @app.get("/v1/jobs/{job_id}")
+    async def one_job(job_id: str) -> Job:
+        if job_id != "7":
+            raise NotFound(f"There is no job {job_id}.")
+        return fake.next_step()
+
+    @app.delete("/v1/jobs/{job_id}")
+    async def cancel(job_id: str) -> Job:
+        return job(job_id, state="cancelled")
+
+    @app.get("/v1/jobs/{job_id}/failures")
+    async def failures(job_id: str) -> Failures:
+        return Failures(failures=fake.failures)
+
+    @app.get("/v1/snapshots")
+    async def snapshots() -> Snapshots:
+        return Snapshots.model_validate({"snapshots": [SNAPSHOT]})
+
+    @app.post("/v1/snapshots/{number}/activate")
+    async def activate(number: int) -> Snapshots:
+        return Snapshots.model_validate({"snapshots": [{**SNAPSHOT, "number": number}]})
+
+    @app.post("/v1/images")
+    async def add(request: Request, files: list[UploadFile]) -> Added:
+        form = await request.form()
+        fake.asked.append(("add", (len(files), form["tags"])))
+        items = []
+        for file in files:
+            if await file.read() == b"broken":
+                why = "It can't be decoded."
+                items.append(AddedItem(name=file.filename, id=None, state="failed", error=why))
+            else:
+                items.append(AddedItem(name=file.filename, id="a1", state="added"))
+        return Added(items=items, snapshot=5)
+
+    @app.get("/v1/images/{image_id}")
+    async def image(image_id: str) -> Image:
+        return Image(
+            **{"id": image_id, "sha256": image_id, "tags": [], "uris": [], "metadata": {}},
+            **{"bytes": 1, "created_at": "2025-01-02T03:04:05Z"},
+        )
+
+    @app.delete("/v1/images/{image_id}")
+    async def delete(image_id: str) -> Deleted:
+        if image_id == "absent":
+            raise NotFound("There is no image absent.")
+        return Deleted(id=image_id, deleted=True)
+
+    return app
+
+
+class Server(uvicorn.Server):
+    """The app on a free port of loopback, in the thread that calls `run`."""
+
+    def __init__(self, fake: Fake, port: int = 0) -> None:
+        config = uvicorn.Config(
+            create_app(fake), port=port, log_level="warning", lifespan="off", ws="none"
+        )
+        super().__init__(config)
+
+    @property
+    def url(self) -> str:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        return f"http://{host}:{port}"
+
+
+if __name__ == "__main__":
+    asyncio.run(Server(Fake(own_first="FAKE_WRONG" not in os.environ), int(sys.argv[1])).serve())

@@ -1,0 +1,134 @@
+"""`ise up` as a process, over small stand-ins for the services."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.cli.service import NAMES, free_port
+
+ROOT = Path(__file__).parents[2]
+STAND_IN = """
+import http.server, os, sys
+name = "{name}"
+if os.environ.get("FAILS") == name:
+    sys.exit("no weights")
+print(name, "listens", flush=True)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        if self.path == "/end":
+            os._exit(9)
+    def log_message(self, *_): pass
+port = int(os.environ["ISE_" + name.upper() + "_PORT"])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def ports(tmp_path: Path) -> dict[str, int]:
+    """Free ports; `services` of the working folder come before the real ones."""
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "__init__.py").touch()
+    for name in NAMES:
+        (tmp_path / "services" / f"{name}.py").write_text(STAND_IN.format(name=name))
+    return {name: free_port() for name in NAMES}
+
+
+@contextmanager
+def started(folder: Path, ports: dict[str, int], *arguments: str, **env: str) -> Iterator:
+    told = {f"ISE_{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    with subprocess.Popen(
+        [sys.executable, "-m", "shared.cli.main", "up", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **told, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def closed(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def until(stream, text: str) -> str:
+    """What was written up to and with the line that holds `text`."""
+    seen = ""
+    for line in stream:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"{text!r} never came: {seen}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
+    with started(tmp_path, ports) as process:
+        told = until(process.stdout, "Ctrl-C")
+        assert "embedder | embedder listens" in told
+        assert "Waiting for " in told
+        assert f"The page: http://127.0.0.1:{ports['query']}/" in told
+        assert f"http://127.0.0.1:{ports['indexer']}/docs" in told
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    assert all(closed(port) for port in ports.values())
+
+
+def test_one_that_ends_is_named_and_the_others_end(tmp_path, ports):
+    with started(tmp_path, ports, "--log-dir", "logs") as process:
+        until(process.stdout, "Ctrl-C")
+        httpx.get(f"http://127.0.0.1:{ports['indexer']}/end", trust_env=False)
+        out, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert errors.splitlines() == [
+        "The indexer ended by itself with exit code 9.",
+        "  indexer listens",
+    ]
+    assert "listens" not in out
+    assert (tmp_path / "logs" / "query.log").read_text() == "query listens\n"
+    assert all(closed(port) for port in ports.values())
+
+
+def test_one_that_never_starts_is_named_with_its_last_lines(tmp_path, ports):
+    with started(tmp_path, ports, FAILS="embedder") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert errors == "The embedder ended by itself with exit code 1.\n  no weights\n"
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path, ports):
+    with (
+        socket.create_server(("127.0.0.1", ports["query"])),
+        started(tmp_path, ports) as process,
+    ):
+        out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out) == (1, "")
+    assert errors.startswith(f"Port {ports['query']} of the query is in use already.")
+    assert errors.count("\n") == 1
+
+
+def test_json_gives_the_addresses_and_leaves_the_rest_to_stderr(tmp_path, ports):
+    with started(tmp_path, ports, "--json") as process:
+        urls = json.loads(until(process.stdout, "}"))
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=20)
+    assert urls == {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    assert (process.returncode, out) == (0, "")
+    assert "query    | query listens" in errors

@@ -1,0 +1,172 @@
+import io
+import struct
+import time
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from services.embedder.decoding import decode
+from shared.errors import BadImage
+
+LOSSY = {"JPEG": 12, "WEBP": 16, "AVIF": 16, "GIF": 40}
+"""Format -> the mean deviation, of 255, that its compression or palette may cause."""
+KINDS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"]
+
+
+def png_header(width, height):
+    """A PNG of that size on paper, with next to no pixels."""
+
+    def chunk(kind, body):
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    ihdr = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", ihdr) + chunk(b"IDAT", zlib.compress(b"\0" * 99))
+
+
+def saved(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def deviation(one, other):
+    return np.abs(np.asarray(one, dtype=float) - np.asarray(other, dtype=float)).mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_format_gives_its_pixels(kind, picture, encoded):
+    image = decode(encoded(kind))
+    assert (image.mode, image.size) == ("RGB", (97, 64))
+    assert deviation(image, picture()) <= LOSSY.get(kind, 0)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(orientation, picture):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(picture(), "PNG", exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(decode(data), expected)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_does_not_cost_the_picture(picture):
+    data = saved(picture(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert decode(data).size == (97, 64)
+
+
+def test_animation_gives_its_first_frame(picture):
+    data = saved(picture(0), "GIF", save_all=True, append_images=[picture(1)])
+    assert deviation(decode(data), picture(0)) < deviation(decode(data), picture(1)) / 2
+
+
+def test_cmyk_jpeg(picture):
+    data = saved(picture().convert("CMYK"), "JPEG", quality=95)
+    assert deviation(decode(data), picture()) < 8
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bits_are_scaled_not_cut(kind):
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(8, axis=0)
+    pixels = np.asarray(decode(saved(Image.fromarray(ramp), kind)))
+    np.testing.assert_allclose(pixels[0, :, 1], np.arange(256), atol=1)
+
+
+def test_float_tiff_in_unit_range():
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)[None].repeat(4, axis=0)
+    pixels = np.asarray(decode(saved(Image.fromarray(ramp), "TIFF")))
+    np.testing.assert_allclose(pixels[0, :, 0], np.arange(256), atol=1)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_means_white(mode):
+    image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    image.paste((10, 20, 30, 255), (0, 0, 4, 8))
+    pixels = np.asarray(decode(saved(image.convert(mode), "PNG")))
+    assert pixels[0, 7].tolist() == [255, 255, 255]
+    assert pixels[0, 0].max() < 60
+
+
+def test_half_transparent_is_mixed_with_white():
+    pixels = np.asarray(decode(saved(Image.new("RGBA", (2, 2), (0, 0, 0, 128)), "PNG")))
+    np.testing.assert_allclose(pixels, 127, atol=1)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
+def test_odd_shapes(size):
+    assert decode(saved(Image.new("L", size, 7), "PNG")).size == size
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_header(30_000, 30_000),
+        b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0," + b"\0" * 40,
+        b"BM"
+        + struct.pack("<IHHI", 99, 0, 0, 54)
+        + struct.pack("<IiiHHIIiiII", 40, 30_000, 30_000, 1, 24, 0, 0, 0, 0, 0, 0),
+    ],
+    ids=["png", "gif", "bmp"],
+)
+def test_bomb_is_refused_from_its_header(data):
+    started = time.perf_counter()
+    with pytest.raises(BadImage, match=r"over the limit of 100 million \(ISE_MAX_PIXELS\)"):
+        decode(data)
+    assert time.perf_counter() - started < 0.1
+
+
+def test_the_limit_is_inclusive(encoded):
+    data = encoded("PNG")
+    assert decode(data, max_pixels=97 * 64).size == (97, 64)
+    with pytest.raises(BadImage, match="97 x 64 pixels are over the limit of 6,207"):
+        decode(data, max_pixels=97 * 64 - 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
+def test_truncated_is_refused(kind, part, encoded):
+    data = encoded(kind)
+    with pytest.raises(BadImage):
+        decode(data[: int(len(data) * part)])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_truncated_is_called_so(kind, encoded):
+    data = encoded(kind)
+    with pytest.raises(BadImage, match=r"The image is truncated\."):
+        decode(data[: len(data) * 2 // 3])
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "The file is empty."),
+        (b"just some text, called photo.jpg", "Not an image, or a format that isn't taken"),
+        (b"%PDF-1.7 and so on", "Not an image, or a format that isn't taken"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "Not an image, or a format"),
+        (b"\xff\xd8\xff", "image"),
+        (b"\x89PNG\r\n\x1a\n", "image"),
+    ],
+)
+def test_what_is_no_picture(data, sentence):
+    with pytest.raises(BadImage) as caught:
+        decode(data)
+    assert sentence in caught.value.detail
+
+
+@given(data=st.data(), kind=st.sampled_from(KINDS))
+@settings(max_examples=200, deadline=None)
+def test_damage_gives_a_picture_or_bad_image(data, kind):
+    image = Image.linear_gradient("L").resize((16, 12)).convert("RGB")
+    content = bytearray(saved(image, kind))
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(BadImage):
+        assert decode(bytes(content), max_pixels=1_000_000).mode == "RGB"

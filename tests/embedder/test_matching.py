@@ -1,0 +1,278 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from services.embedder.matching.evaluation import average_precision
+from services.embedder.matching.loss import contrastive_loss
+from services.embedder.matching.network import MatchingNetwork
+from services.embedder.matching.store import CURRENT, FILE, Matcher, NetworkStore, safe_name
+from services.embedder.matching.training import TrainingCancelled, train
+from services.embedder.matching.training_set import TrainingSet, read_training_set
+from shared.contracts.embedder import TrainingSettings
+from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, ISEError, NotFound
+
+QUICK = TrainingSettings(epochs=8, batch_size=64, hidden=64, holdout=0.25)
+
+
+def correlated(words, images=600, tags=20, dim=48, seed=0):
+    """Images whose features are a fixed map of their tags' word vectors, and noise."""
+    rng = np.random.default_rng(seed)
+    terms = [f"w{i}" for i in range(tags)]
+    mixing = rng.normal(size=(words.dim, dim))
+    image_terms = [
+        rng.choice(tags, rng.integers(1, 3), replace=False).tolist() for _ in range(images)
+    ]
+    means = np.stack(
+        [np.mean([words.features(terms[t]) for t in row], axis=0) for row in image_terms]
+    )
+    features = np.maximum(means @ mixing + rng.normal(size=(images, dim)), 0).astype(np.float32)
+    return TrainingSet(features, terms, image_terms, "cnn-1")
+
+
+def test_it_learns_what_there_is_to_learn(small_words):
+    network, report = train(correlated(small_words), small_words, QUICK)
+    assert report.losses[-1] < report.losses[0] * 0.7
+    assert report.train_loss == report.losses[-1]
+    assert (report.images, report.held_out, report.terms) == (450, 150, 20)
+    chance = 1.5 / 20
+    assert report.precision_at_10 > 6 * chance
+    assert report.precision_at_1 > 6 * chance
+    assert report.mean_average_precision > 6 * chance
+    joint = network.project_images(correlated(small_words).features[:5])
+    np.testing.assert_allclose(np.linalg.norm(joint, axis=1), 1, atol=1e-5)
+    assert joint.shape == (5, 128)
+
+
+def test_tags_that_mean_nothing_stay_at_chance(small_words):
+    shuffled = correlated(small_words)
+    rng = np.random.default_rng(3)
+    noise = TrainingSet(
+        rng.normal(size=shuffled.features.shape).astype("f4"),
+        shuffled.terms,
+        shuffled.image_terms,
+        "cnn-1",
+    )
+    _, report = train(noise, small_words, QUICK)
+    assert report.mean_average_precision < 0.2
+
+
+def test_the_same_seed_gives_the_same_network(small_words):
+    def fingerprint(seed):
+        settings = QUICK.model_copy(update={"epochs": 2, "seed": seed})
+        network, _ = train(correlated(small_words), small_words, settings)
+        return Matcher(network, "a", "b").fingerprint
+
+    assert fingerprint(0) == fingerprint(0) != fingerprint(1)
+
+
+def test_global_random_state_is_left_alone(small_words):
+    before = torch.get_rng_state()
+    train(correlated(small_words, images=32), small_words, QUICK)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_cancelling_ends_it(small_words):
+    asked = []
+
+    def cancelled():
+        asked.append(True)
+        return len(asked) > 3
+
+    with pytest.raises(TrainingCancelled):
+        train(correlated(small_words), small_words, QUICK, cancelled=cancelled)
+    assert len(asked) == 4
+
+
+def test_progress_is_told(small_words):
+    told = []
+    train(
+        correlated(small_words),
+        small_words,
+        QUICK,
+        on_progress=lambda epoch, loss: told.append((epoch, loss)),
+    )
+    assert [epoch for epoch, _ in told] == sorted(epoch for epoch, _ in told)
+    assert told[-1][0] == QUICK.epochs
+    assert all(np.isfinite(loss) for _, loss in told)
+
+
+@pytest.mark.parametrize("image_terms", [[[0], [0]], [[0], [1]], [[0, 1], []], [[1, 1]]])
+def test_tiny_sets(image_terms, small_words):
+    features = np.eye(len(image_terms), 8, dtype=np.float32)
+    tiny = TrainingSet(features, ["w0", "w1"], image_terms, "cnn-1")
+    network, report = train(tiny, small_words, TrainingSettings(epochs=2))
+    assert report.held_out == 0
+    assert report.precision_at_1 is None
+    assert np.isfinite(report.losses).all()
+    assert np.isfinite(network.project_images(features)).all()
+
+
+def test_terms_without_a_word_vector_are_left_out_and_listed(small_words):
+    whole = correlated(small_words, images=64)
+    odd = TrainingSet(
+        whole.features,
+        [*whole.terms, "qqxz", "xxyyzz"],
+        [[*row, 20 + i % 2] for i, row in enumerate(whole.image_terms)],
+        "cnn-1",
+    )
+    _, report = train(odd, small_words, QUICK)
+    assert report.terms_without_word == ["qqxz", "xxyyzz"]
+    assert report.terms == 20
+
+
+@pytest.mark.parametrize(
+    ("terms", "image_terms"), [(["qqxz"], [[0], [0]]), ([], [[], []]), (["w0"], [])]
+)
+def test_nothing_to_learn_is_said(terms, image_terms, small_words):
+    features = np.zeros((len(image_terms), 4), dtype=np.float32)
+    with pytest.raises(InvalidInput, match="no image carries a tag that has a word vector"):
+        train(TrainingSet(features, terms, image_terms, "x"), small_words, QUICK)
+
+
+def test_a_large_set_is_drawn_from(small_words):
+    _, report = train(correlated(small_words), small_words, QUICK, max_images=100)
+    assert report.images + report.held_out == 100
+
+
+class TestLoss:
+    def test_is_the_closed_form(self):
+        torch.manual_seed(0)
+        images, terms = (torch.nn.functional.normalize(torch.randn(n, 6), dim=1) for n in (4, 3))
+        carries = torch.tensor([[1, 0, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1]]).bool()
+        similar = (images @ terms.T / 0.2).exp()
+        by_image = [
+            -np.mean([(similar[i, t] / similar[i].sum()).log() for t in range(3) if carries[i, t]])
+            for i in range(4)
+        ]
+        by_term = [
+            -np.mean(
+                [(similar[i, t] / similar[:, t].sum()).log() for i in range(4) if carries[i, t]]
+            )
+            for t in range(3)
+        ]
+        expected = (np.mean(by_image) + np.mean(by_term)) / 2
+        assert contrastive_loss(images, terms, carries, 0.2).item() == pytest.approx(expected, 1e-5)
+
+    def test_is_least_where_pairs_match(self):
+        points = torch.eye(5)
+        matched = contrastive_loss(points, points, torch.eye(5).bool(), 0.1)
+        crossed = contrastive_loss(points, points.roll(1, 0), torch.eye(5).bool(), 0.1)
+        assert matched < 0.01 < crossed
+
+
+def test_average_precision():
+    assert average_precision(np.array([True, False, True, False])) == pytest.approx((1 + 2 / 3) / 2)
+    assert average_precision(np.array([False, False])) == 0
+
+
+GOOD_TAGS = {"fingerprint": "cnn-1", "terms": ["ä", "b"], "image_terms": [[0], [1, 0]]}
+
+
+class TestTrainingSet:
+    def write(self, folder, features, tags):
+        np.save(folder / "features.npy", features)
+        (folder / "tags.json").write_text(json.dumps(tags), encoding="utf-8")
+        return folder
+
+    def test_is_read(self, tmp_path):
+        read = read_training_set(self.write(tmp_path, np.ones((2, 3), "f4"), GOOD_TAGS))
+        assert (read.terms, read.image_terms) == (["ä", "b"], [[0], [1, 0]])
+        assert read.features.shape == (2, 3)
+
+    @pytest.mark.parametrize(
+        ("features", "change"),
+        [
+            (np.ones((3, 3), "f4"), {}),
+            (np.ones((2, 3), "f8"), {}),
+            (np.ones(2, "f4"), {}),
+            (np.ones((2, 3), "f4"), {"image_terms": [[0], [2]]}),
+            (np.ones((2, 3), "f4"), {"image_terms": [[0], [-1]]}),
+            (np.ones((2, 3), "f4"), {"terms": None}),
+        ],
+    )
+    def test_damage_is_told(self, features, change, tmp_path):
+        with pytest.raises(Corrupt):
+            read_training_set(self.write(tmp_path, features, GOOD_TAGS | change))
+
+    def test_absent(self, tmp_path):
+        with pytest.raises(NotFound):
+            read_training_set(tmp_path / "none")
+
+
+class TestStore:
+    @pytest.fixture
+    def publish(self, tmp_path):
+        def put(seed=0, image="cnn-1", words="words-1"):
+            network = MatchingNetwork(6, 4, 16)
+            generator = torch.Generator().manual_seed(seed)
+            with torch.no_grad():
+                network.image.initialise(generator)
+                network.word.initialise(generator)
+            matcher = Matcher(network.eval(), image, words)
+            folder = tmp_path / matcher.fingerprint
+            folder.mkdir()
+            (folder / FILE).write_bytes(matcher.to_bytes())
+            (tmp_path / CURRENT).write_text(matcher.fingerprint + "\n")
+            return matcher
+
+        return put
+
+    def store(self, tmp_path, capacity=2):
+        return NetworkStore(tmp_path, "cnn-1", "words-1", capacity)
+
+    def test_a_network_comes_back_as_it_was(self, publish, tmp_path):
+        written = publish()
+        read = self.store(tmp_path).get(written.fingerprint)
+        features = np.random.default_rng(0).normal(size=(3, 6)).astype("f4")
+        np.testing.assert_array_equal(
+            read.network.project_images(features), written.network.project_images(features)
+        )
+        assert read.fingerprint == written.fingerprint
+
+    def test_current_is_followed(self, publish, tmp_path):
+        store = self.store(tmp_path)
+        with pytest.raises(Conflict, match="ise train-matching"):
+            store.get()
+        first = publish(0)
+        assert store.get().fingerprint == first.fingerprint
+        second = publish(1)
+        assert store.get().fingerprint == second.fingerprint
+        assert store.fingerprints() == sorted([first.fingerprint, second.fingerprint])
+
+    def test_more_than_fit_into_memory(self, publish, tmp_path):
+        store = self.store(tmp_path, capacity=2)
+        prints = [publish(seed).fingerprint for seed in range(4)]
+        assert [store.get(name).fingerprint for name in prints * 2] == prints * 2
+
+    @pytest.mark.parametrize(("image", "words"), [("cnn-2", "words-1"), ("cnn-1", "words-2")])
+    def test_one_of_other_models_is_refused(self, image, words, publish, tmp_path):
+        name = publish(image=image, words=words).fingerprint
+        with pytest.raises(FingerprintMismatch) as caught:
+            self.store(tmp_path).get(name)
+        for part in ("-1", "-2", "ise train-matching"):
+            assert part in caught.value.detail
+
+    def test_damage_is_told(self, publish, tmp_path):
+        name = publish().fingerprint
+        path = tmp_path / name / FILE
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 0xFF
+        path.write_bytes(content)
+        with pytest.raises(Corrupt):
+            self.store(tmp_path).get(name)
+        path.write_bytes(content[:-100])
+        with pytest.raises(Corrupt):
+            self.store(tmp_path).get(name)
+
+    def test_fingerprint_covers_weights_and_inputs(self, publish):
+        matchers = [publish(0), publish(1), publish(0, image="cnn-2"), publish(0, words="words-2")]
+        assert len({matcher.fingerprint for matcher in matchers}) == 4
+
+    @pytest.mark.parametrize("name", ["", "..", ".", "../x", "a/b", "a\\b", "x" * 200, "a\0"])
+    def test_names_lead_nowhere_else(self, name, tmp_path):
+        with pytest.raises(InvalidInput):
+            safe_name(name)
+        with pytest.raises(ISEError):
+            self.store(tmp_path).get(name)

@@ -1,0 +1,419 @@
+"""The real app, with the packaged models, over ASGI."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import safetensors.torch
+
+from shared.clients import embedder
+from shared.contracts.embedder import (
+    DIM_HEADER,
+    FINGERPRINT_HEADER,
+    RAW_MEDIA_TYPE,
+    Embeddings,
+    ImageSpace,
+    TermSpace,
+    TrainingDone,
+    TrainingProgress,
+)
+from shared.errors import BadImage, Conflict, InvalidInput, NotFound, UnknownTerm
+
+IMAGES = "/v1/embed/images"
+RAW = {"Accept": RAW_MEDIA_TYPE}
+
+
+def parts(*contents, name="files"):
+    return [(name, (f"{i}.bin", data, RAW_MEDIA_TYPE)) for i, data in enumerate(contents)]
+
+
+class TestImages:
+    def test_rows_come_in_order_and_do_not_depend_on_neighbours(self, service, encoded):
+        files = [encoded("JPEG", seed=i) for i in range(10)]
+        together = service.send(embedder.embed_images(files))
+        alone = [service.send(embedder.embed_images([file])).vectors[0] for file in files]
+        assert together.vectors.shape == (10, 256)
+        np.testing.assert_allclose(together.vectors, alone, atol=1e-5 * np.abs(alone).max())
+        cosine = np.corrcoef(together.vectors)
+        assert (cosine[~np.eye(10, dtype=bool)] < 0.999).all()
+
+    def test_64_files_in_a_call(self, service, encoded):
+        files = [encoded("JPEG", seed=i % 5) for i in range(64)]
+        rows = service.send(embedder.embed_images(files))
+        assert rows.vectors.shape == (64, 256)
+        np.testing.assert_allclose(rows.vectors[0], rows.vectors[60], atol=1e-4)
+
+    def test_many_calls_at_once_each_get_their_own(self, service, encoded):
+        contents = [encoded("PNG", seed=i) for i in range(12)]
+        expected = service.send(embedder.embed_images(contents)).vectors
+        options = [{"files": parts(data), "headers": RAW} for data in contents]
+        answers = service.together(*(("POST", IMAGES, o) for o in options))
+        rows = [np.frombuffer(answer.content, dtype="<f4") for answer in answers]
+        np.testing.assert_allclose(rows, expected, atol=1e-4)
+
+    def test_headers_say_what_the_rows_are_and_how_long_they_took(self, service, encoded):
+        answer = service.request("POST", IMAGES, files=parts(encoded()), headers=RAW)
+        model = service.send(embedder.models()).visual
+        assert answer.headers[FINGERPRINT_HEADER] == model.fingerprint
+        assert answer.headers[DIM_HEADER] == str(model.dim)
+        assert len(answer.content) == 4 * model.dim
+        for stage in ("Decode", "Queue", "Inference"):
+            assert 0 <= float(answer.headers[f"X-ISE-{stage}-Ms"]) < 60_000
+
+    def test_json_has_the_same_values(self, service, encoded):
+        raw = service.send(embedder.embed_images([encoded()]))
+        answer = service.request("POST", IMAGES, files=parts(encoded()))
+        described = Embeddings.model_validate_json(answer.content)
+        assert (described.fingerprint, described.dim) == (raw.fingerprint, 256)
+        np.testing.assert_allclose(described.vectors, raw.vectors, rtol=1e-5)
+
+    @pytest.mark.parametrize(
+        "part",
+        [("photo.txt", "text/plain"), ("", "application/json"), ("x.svg", "image/svg+xml")],
+    )
+    def test_names_and_content_types_do_not_matter(self, part, service, encoded):
+        name, kind = part
+        answer = service.request("POST", IMAGES, files=[("files", (name, encoded(), kind))])
+        assert answer.status_code == 200, answer.text
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+    def test_a_part_without_a_name(self, kind, service, encoded):
+        named = service.send(embedder.embed_images([encoded(kind)])).vectors
+        answer = service.request(
+            "POST", IMAGES, files=[("files", (None, encoded(kind)))], headers=RAW
+        )
+        np.testing.assert_array_equal(np.frombuffer(answer.content, "<f4"), named[0])
+
+    def test_bad_files_are_named_by_index(self, service, encoded):
+        files = [encoded(), b"", encoded("PNG"), b"text", encoded()[:200]]
+        with pytest.raises(BadImage) as caught:
+            service.send(embedder.embed_images(files))
+        items = caught.value.extra["items"]
+        assert [item["index"] for item in items] == [1, 3, 4]
+        assert items[0]["error"] == "The file is empty."
+        assert "Not an image" in items[1]["error"]
+        assert items[2]["error"] == "The image is truncated."
+
+    def test_a_problem_document_is_answered(self, service):
+        answer = service.request("POST", IMAGES, files=parts(b"text"))
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == "urn:ise:problem:bad-image"
+
+    def test_limits_are_per_image(self, start, tmp_path, encoded):
+        small, large = encoded("PNG"), encoded("PNG", seed=1)
+        with start(tmp_path, max_pixels=97 * 64 - 1) as service, pytest.raises(BadImage) as caught:
+            service.send(embedder.embed_images([small]))
+        assert "ISE_MAX_PIXELS" in caught.value.extra["items"][0]["error"]
+        limit = len(small) - 1
+        with start(tmp_path, max_image_bytes=limit) as service, pytest.raises(BadImage) as caught:
+            service.send(embedder.embed_images([small, large]))
+        assert "ISE_MAX_IMAGE_BYTES" in caught.value.extra["items"][0]["error"]
+
+    def test_no_files(self, service):
+        for options in ({}, {"data": {"files": []}}, {"content": b"x"}, {"json": {}}):
+            answer = service.request("POST", IMAGES, **options)
+            assert answer.status_code == 422, options
+            assert answer.json()["detail"].startswith("No files")
+
+    def test_other_fields_are_refused(self, service, encoded):
+        answer = service.request("POST", IMAGES, files=parts(encoded()), data={"colour": "red"})
+        assert answer.status_code == 422
+        assert "colour" in answer.json()["detail"]
+
+    def test_a_malformed_body(self, service):
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = service.request("POST", IMAGES, content=b"--y\r\n\r\nabc", headers=headers)
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+
+    def test_too_many_files(self, start, tmp_path, encoded):
+        with start(tmp_path, max_files=3) as service:
+            assert service.request("POST", IMAGES, files=parts(*[encoded()] * 3)).is_success
+            answer = service.request("POST", IMAGES, files=parts(*[encoded()] * 4))
+        assert answer.status_code == 422
+        assert "3" in answer.json()["detail"]
+
+    def test_an_unknown_space(self, service, encoded):
+        answer = service.request("POST", IMAGES + "?space=outer", files=parts(encoded()))
+        assert answer.status_code == 422
+
+    def test_joint_without_a_network_says_the_way_out(self, service, encoded):
+        with pytest.raises(Conflict, match="ise train-matching"):
+            service.send(embedder.embed_images([encoded()], ImageSpace.JOINT))
+        with pytest.raises(NotFound, match="match-0123"):
+            service.send(embedder.embed_images([encoded()], ImageSpace.JOINT, "match-0123"))
+
+    def test_overload_is_told_and_passes(self, start, tmp_path, encoded):
+        options = {"files": parts(*[encoded(seed=i) for i in range(16)]), "headers": RAW}
+        with start(tmp_path, queue_size=1) as service:
+            answers = service.together(*[("POST", IMAGES, options)] * 6)
+            assert sorted({answer.status_code for answer in answers}) == [200, 429]
+            refused = next(answer for answer in answers if answer.status_code == 429)
+            assert refused.headers["Retry-After"] == "1"
+            assert service.request("POST", IMAGES, **options).status_code == 200
+
+    def test_a_deadline_is_kept(self, start, tmp_path, encoded):
+        with start(tmp_path, embed_seconds=0.001) as service:
+            answer = service.request("POST", IMAGES, files=parts(*[encoded()] * 20))
+        assert answer.status_code == 503
+        assert "ISE_EMBED_SECONDS" in answer.json()["detail"]
+
+
+class TestTerms:
+    def test_words(self, service):
+        terms = ["dog", "Dog", "wild_cat", "wild", "cat"]
+        rows = service.send(embedder.embed_terms(terms, TermSpace.WORD))
+        dog, upper, phrase, wild, cat = rows.vectors
+        assert rows.vectors.shape == (5, 200)
+        assert rows.fingerprint == service.send(embedder.models()).words.fingerprint
+        np.testing.assert_array_equal(dog, upper)
+        np.testing.assert_allclose(phrase, (wild + cat) / 2, rtol=1e-5, atol=1e-7)
+
+    def test_near_words_mean_alike(self, service):
+        rows = service.send(embedder.embed_terms(["dog", "puppy", "parliament"], TermSpace.WORD))
+        unit = rows.vectors / np.linalg.norm(rows.vectors, axis=1, keepdims=True)
+        assert unit[0] @ unit[1] > unit[0] @ unit[2] + 0.1
+
+    def test_unknown_terms_are_refused_with_suggestions(self, service):
+        with pytest.raises(UnknownTerm) as caught:
+            service.send(embedder.embed_terms(["dog", "elefant"], TermSpace.WORD))
+        assert "elephant" in caught.value.extra["suggestions"]
+        assert caught.value.extra["terms"] == ["elefant"]
+
+    def test_unknown_terms_may_be_left_empty(self, service):
+        call = embedder.embed_terms(["dog", "qqxzv"], TermSpace.WORD, allow_unknown=True)
+        rows = service.send(call).vectors
+        assert np.isfinite(rows[0]).all()
+        assert np.isnan(rows[1]).all()
+        body = {"terms": ["qqxzv", "dog"], "space": "word", "allow_unknown": True}
+        vectors = service.request("POST", "/v1/embed/terms", json=body).json()["vectors"]
+        assert vectors[0] is None
+        assert len(vectors[1]) == 200
+
+    @pytest.mark.parametrize(
+        "body", [{"terms": []}, {"terms": ["a"], "colour": 1}, {"terms": ["a"], "space": "x"}, {}]
+    )
+    def test_what_is_not_in_the_contract_is_refused(self, body, service):
+        assert service.request("POST", "/v1/embed/terms", json=body).status_code == 422
+
+    def test_joint_without_a_network(self, service):
+        with pytest.raises(Conflict, match="ise train-matching"):
+            service.send(embedder.embed_terms(["dog"]))
+
+
+class TestOperations:
+    def test_models(self, service):
+        models = service.send(embedder.models())
+        assert (models.visual.architecture, models.visual.dim) == ("mini", 256)
+        assert models.matching == models.visual
+        assert models.words.dim == 200
+        assert models.networks == []
+
+    def test_it_is_not_ready_while_it_loads(self, start, tmp_path, encoded):
+        with start(tmp_path, ready=False) as service:
+            answer = service.request("GET", "/ready")
+            assert answer.status_code == 503
+            assert answer.json()["detail"] == "The models are being loaded."
+            assert service.request("GET", "/health").status_code == 200
+            assert service.request("POST", IMAGES, files=parts(encoded())).status_code == 503
+            service.until_ready()
+
+    def test_what_cannot_be_loaded_is_told(self, start, tmp_path):
+        with start(tmp_path, ready=False, weights="/no/such.safetensors") as service:
+            assert service.failed.wait(30)
+            answer = service.request("GET", "/ready")
+        assert answer.status_code == 503
+        assert "ISE_WEIGHTS=/no/such.safetensors" in answer.json()["detail"]
+
+    def test_every_call_is_described(self, service):
+        document = service.request("GET", "/openapi.json").json()
+        calls = [
+            call
+            for path, methods in document["paths"].items()
+            if path.startswith("/v1")
+            for call in methods.values()
+        ]
+        assert len(calls) == 5
+        assert all(call["summary"] and call["description"] and call["tags"] for call in calls)
+        images = document["paths"][IMAGES]["post"]
+        assert "multipart/form-data" in images["requestBody"]["content"]
+        assert {"200", "422", "429", "503"} <= images["responses"].keys()
+
+    def test_two_networks(self, start, tmp_path, encoded, torchvision_models):
+        weights = tmp_path / "squeezenet.safetensors"
+        network = torchvision_models.squeezenet1_1()
+        safetensors.torch.save_file(network.state_dict(), weights)
+        changes = {
+            "matching_backbone": "torchvision/squeezenet1_1",
+            "matching_weights": str(weights),
+        }
+        with start(tmp_path, **changes) as service:
+            models = service.send(embedder.models())
+            visual = service.send(embedder.embed_images([encoded()]))
+            matching = service.send(embedder.embed_images([encoded()], ImageSpace.MATCHING))
+        assert (models.visual.dim, models.matching.dim) == (256, 512)
+        assert (visual.vectors.shape, matching.vectors.shape) == ((1, 256), (1, 512))
+        assert visual.fingerprint == models.visual.fingerprint != matching.fingerprint
+
+
+TAGS = ["dog", "butterfly", "airplane", "wild_cat"]
+
+
+@pytest.fixture(scope="module")
+def trained(start, tmp_path_factory, encoded):
+    """The app, and a network that it trained on pictures with tags by their seeds."""
+    data_dir = tmp_path_factory.mktemp("trained")
+    with start(data_dir) as service:
+        files = [encoded("JPEG", seed=i % 4, quality=40 + i) for i in range(48)]
+        rows = service.send(embedder.embed_images(files, ImageSpace.MATCHING))
+        folder = data_dir / "training" / "set-1"
+        folder.mkdir(parents=True)
+        np.save(folder / "features.npy", rows.vectors)
+        terms = {"terms": [*TAGS, "qqxzv"], "image_terms": [[i % 4] for i in range(48)]}
+        (folder / "tags.json").write_text(json.dumps({"fingerprint": rows.fingerprint} | terms))
+        events = _train(service, "set-1")
+        done = events[-1]
+        assert isinstance(done, TrainingDone), done
+        home = data_dir / "networks" / done.fingerprint
+        home.mkdir(parents=True)
+        (home / "network.safetensors").write_bytes(done.network)
+        (data_dir / "networks" / "CURRENT").write_text(done.fingerprint)
+        yield service, events, files, rows
+
+
+def _train(service, name, **settings):
+    body = {
+        "training_set": name,
+        "settings": {"epochs": 20, "hidden": 32, "holdout": 0.25} | settings,
+    }
+    answer = service.request("POST", "/v1/matching/train", json=body)
+    assert answer.status_code == 200, answer.text
+    return [embedder._EVENTS.validate_json(line) for line in answer.text.splitlines()]
+
+
+class TestMatching:
+    def test_training_tells_of_itself(self, trained):
+        _, events, _, _ = trained
+        assert all(isinstance(event, TrainingProgress) for event in events[:-1])
+        assert len(events) > 1
+        report = events[-1].report
+        assert (report.images, report.held_out, report.terms) == (36, 12, 4)
+        assert report.terms_without_word == ["qqxzv"]
+        assert report.mean_average_precision == 1.0
+
+    def test_a_term_finds_its_images(self, trained):
+        service, _, files, _ = trained
+        images = service.send(embedder.embed_images(files[:4], ImageSpace.JOINT))
+        terms = service.send(embedder.embed_terms(TAGS))
+        assert images.fingerprint == terms.fingerprint
+        np.testing.assert_array_equal((terms.vectors @ images.vectors.T).argmax(axis=1), range(4))
+
+    def test_stored_features_project_to_the_same_vectors(self, trained):
+        service, events, files, rows = trained
+        name = events[-1].fingerprint
+        stored = service.send(embedder.project(rows.vectors, name))
+        fresh = service.send(embedder.embed_images(files, ImageSpace.JOINT, name))
+        assert stored.fingerprint == fresh.fingerprint == name
+        np.testing.assert_allclose(stored.vectors, fresh.vectors, atol=1e-4)
+
+    def test_unknown_terms_keep_their_place(self, trained):
+        service, _, _, _ = trained
+        call = embedder.embed_terms(["qqxzv", "dog"], allow_unknown=True)
+        rows = service.send(call).vectors
+        assert np.isnan(rows[0]).all()
+        np.testing.assert_array_equal(
+            rows[1], service.send(embedder.embed_terms(["dog"])).vectors[0]
+        )
+        nothing = service.send(embedder.embed_terms(["qqxzv"], allow_unknown=True))
+        assert nothing.vectors.shape == (1, 128)
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            (b"\0" * 1023, "no whole number of rows"),
+            (np.full(256, np.nan, "<f4").tobytes(), "NaN or infinite"),
+            (np.full(512, np.inf, "<f4").tobytes(), "NaN or infinite"),
+        ],
+    )
+    def test_features_that_cannot_be(self, content, sentence, trained):
+        service, _, _, _ = trained
+        answer = service.request("POST", "/v1/matching/project", content=content)
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "urn:ise:problem:bad-vector"
+        assert sentence in answer.json()["detail"]
+
+    def test_no_features_give_no_rows(self, trained):
+        service, events, _, _ = trained
+        rows = service.send(embedder.project(np.empty((0, 256), "f4"), events[-1].fingerprint))
+        assert rows.vectors.shape == (0, 128)
+
+    def test_features_of_another_model_are_refused(self, trained):
+        service, _, _, rows = trained
+        answer = service.request(
+            "POST",
+            "/v1/matching/project",
+            content=rows.vectors.tobytes(),
+            headers={FINGERPRINT_HEADER: "other-0123456789abcdef"},
+        )
+        assert answer.status_code == 409
+        assert "other-0123456789abcdef" in answer.json()["detail"]
+        assert rows.fingerprint in answer.json()["detail"]
+
+    def test_a_set_of_another_model_is_refused(self, trained):
+        service, _, _, rows = trained
+        folder = service.settings.data_dir / "training" / "foreign"
+        folder.mkdir()
+        np.save(folder / "features.npy", rows.vectors[:1])
+        tags = {"fingerprint": "other-1", "terms": ["dog"], "image_terms": [[0]]}
+        (folder / "tags.json").write_text(json.dumps(tags))
+        answer = service.request("POST", "/v1/matching/train", json={"training_set": "foreign"})
+        assert answer.status_code == 409
+        assert "other-1" in answer.json()["detail"]
+
+    def test_an_absent_set(self, trained):
+        service, _, _, _ = trained
+        for name, status in (("none", 404), ("..", 422)):
+            answer = service.request("POST", "/v1/matching/train", json={"training_set": name})
+            assert answer.status_code == status
+
+    def test_nothing_to_learn_is_the_last_event(self, trained):
+        service, _, _, rows = trained
+        folder = service.settings.data_dir / "training" / "wordless"
+        folder.mkdir()
+        np.save(folder / "features.npy", rows.vectors[:2])
+        tags = {"fingerprint": rows.fingerprint, "terms": ["qqxzv"], "image_terms": [[0], [0]]}
+        (folder / "tags.json").write_text(json.dumps(tags))
+        problem = _train(service, "wordless")[-1].problem
+        assert problem["status"] == 422
+        assert "word vector" in problem["detail"]
+
+    def test_one_training_at_a_time(self, trained):
+        service, _, _, _ = trained
+        body = {"training_set": "set-1", "settings": {"epochs": 200}}
+        call = ("POST", "/v1/matching/train", {"json": body})
+        answers = service.together(call, call)
+        overloaded = [
+            answer.status_code == 429 or '"urn:ise:problem:overloaded"' in answer.text
+            for answer in answers
+        ]
+        assert sorted(overloaded) == [False, True]
+
+    def test_an_unforeseen_error_is_an_event_too(self, trained, monkeypatch, caplog):
+        service, _, _, _ = trained
+        broken = "services.embedder.matching.trainer.train"
+        monkeypatch.setattr(broken, lambda *_, **__: 1 / 0)
+        with caplog.at_level(logging.CRITICAL):
+            problem = _train(service, "set-1")[-1].problem
+        assert problem["status"] == 500
+        assert "ZeroDivisionError" in problem["detail"]
+
+    def test_networks_are_listed(self, trained):
+        service, events, _, _ = trained
+        assert service.send(embedder.models()).networks == [events[-1].fingerprint]
+
+    def test_names_lead_nowhere_else(self, trained):
+        service, _, _, _ = trained
+        with pytest.raises(InvalidInput):
+            service.send(embedder.project(np.zeros((1, 256), "f4"), "../training"))

@@ -1,0 +1,129 @@
+import gzip
+
+import numpy as np
+import pytest
+from gensim.models import KeyedVectors
+
+from services.embedder.words.vectors import Words, load_words
+from shared.errors import Misconfigured, UnknownTerm
+
+NAMES = ["the", "dog", "New_York", "naïve", "elephant"]
+
+
+@pytest.fixture(scope="module")
+def keyed():
+    vectors = KeyedVectors(5)
+    vectors.add_vectors(NAMES, np.random.default_rng(1).normal(size=(5, 5)).astype("f4"))
+    return vectors
+
+
+def glove(keyed, path):
+    lines = [f"{w} {' '.join(map(str, keyed[w].tolist()))}\n" for w in NAMES]
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+FORMATS = {
+    "words.bin": lambda keyed, path: keyed.save_word2vec_format(str(path), binary=True),
+    "words.txt": lambda keyed, path: keyed.save_word2vec_format(str(path)),
+    "words.vec": lambda keyed, path: keyed.save_word2vec_format(str(path)),
+    "glove.txt": glove,
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_gives_the_same_vectors(name, packed, keyed, tmp_path):
+    path = tmp_path / name
+    FORMATS[name](keyed, path)
+    if packed:
+        plain, path = path, tmp_path / f"{name}.gz"
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+    words = load_words(str(path))
+    assert (len(words), words.dim) == (5, 5)
+    for word in NAMES:
+        np.testing.assert_allclose(words.features(word), keyed[word], rtol=1e-6)
+
+
+def test_the_format_is_told_by_content(keyed, tmp_path):
+    path = tmp_path / "vectors.data.bin"
+    keyed.save_word2vec_format(str(path), binary=False)
+    np.testing.assert_allclose(load_words(str(path)).features("dog"), keyed["dog"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["words.kv", "words.bin"])
+def test_pickles_are_refused(name, keyed, tmp_path):
+    keyed.save(str(tmp_path / name))
+    with pytest.raises(Misconfigured, match="is a pickle, which can run code"):
+        load_words(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello\n", b"3 5\ndog 1 2\n", b"900 5\n", b"\xff\xfe\x00", b"2 2\na 1 2\nb 3 x\n"],
+)
+def test_other_files_are_refused_in_a_sentence(content, tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_bytes(content)
+    with pytest.raises(Misconfigured, match="ISE_WORDS"):
+        load_words(str(path))
+
+
+def test_an_absent_file_is_named():
+    with pytest.raises(Misconfigured, match=r"ISE_WORDS=/no/such\.bin: there is no such file"):
+        load_words("/no/such.bin")
+
+
+def test_vectors_that_are_not_finite_are_refused():
+    keyed = KeyedVectors(2)
+    keyed.add_vectors(["a"], np.array([[1, np.nan]], dtype="f4"))
+    with pytest.raises(Misconfigured, match="finite"):
+        Words(keyed)
+
+
+def test_case_is_a_fall_back(small_words):
+    def same(one, other):
+        return np.array_equal(small_words.features(one), small_words.features(other))
+
+    assert same("ELEPHANT", "elephant")
+    assert same("paris", "Paris")
+    assert same(" elephant ", "elephant")
+
+
+def test_a_phrase_that_is_an_entry_is_that_entry(small_words):
+    for spelling in ("New_York", "new york", "NEW-YORK"):
+        np.testing.assert_array_equal(
+            small_words.features(spelling), small_words.features("New_York")
+        )
+
+
+@pytest.mark.parametrize("term", ["wild cat", "wild_cat", "Wild-Cat", "_wild__cat_"])
+def test_other_phrases_are_the_mean_of_their_words(term, small_words):
+    expected = (small_words.features("wild") + small_words.features("cat")) / 2
+    np.testing.assert_allclose(small_words.features(term), expected, rtol=1e-6)
+
+
+def test_words_not_known_are_left_out_of_a_phrase(small_words):
+    np.testing.assert_array_equal(small_words.features("zq_cat"), small_words.features("cat"))
+
+
+@pytest.mark.parametrize("term", ["", "  ", "_", "zq", "zq xv", "日本", "a" * 100_000])
+def test_unknown_terms(term, small_words):
+    assert small_words.find(term) is None
+    with pytest.raises(UnknownTerm):
+        small_words.features(term)
+
+
+def test_close_spellings_are_suggested(small_words):
+    with pytest.raises(UnknownTerm, match="Did you mean elephant") as caught:
+        small_words.features("elefant")
+    assert caught.value.extra["suggestions"] == ["elephant"]
+
+
+def test_fingerprint_is_of_words_and_vectors(keyed):
+    other = KeyedVectors(5)
+    other.add_vectors(NAMES[::-1], keyed.vectors)
+    changed = KeyedVectors(5)
+    changed.add_vectors(NAMES, keyed.vectors + np.float32(1e-3))
+    prints = {Words(k).fingerprint for k in (keyed, other, changed)}
+    assert len(prints) == 3
+    assert Words(keyed).fingerprint in prints

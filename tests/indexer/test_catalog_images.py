@@ -1,0 +1,205 @@
+"""The catalogue of images."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.indexer.catalog.database import Database
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.schema import features, locations, tags
+from shared.errors import NotFound
+from shared.identity import content_id
+
+A = content_id(b"a")
+
+
+def revision(images: Images) -> int:
+    with images.view() as view:
+        return view.revision
+
+
+def test_the_same_bytes_at_two_paths_are_one_image(images, entry):
+    images.record([entry("a", "/x/1.jpg", tags=["dog"]), entry("a", "/y/2.jpg", tags=["cat"])], {})
+    _, item = images.get(A)
+    assert images.count() == 1
+    assert item.uris == ["1.jpg", "2.jpg"]
+    assert item.tags == ["cat", "dog"]
+
+
+def test_the_same_path_under_two_names_keeps_both(images, entry):
+    first, second = entry("a", "/kept"), entry("a", "/kept")
+    object.__setattr__(second, "place", type(second.place)("/kept", "other.jpg", 1, 1))
+    images.record([first], {})
+    images.record([second], {})
+    assert images.get(A)[1].uris == ["kept", "other.jpg"]
+
+
+def test_tags_are_one_whatever_their_case_and_stay_as_first_written(images, entry):
+    images.record([entry(tags=["Golden Retriever", "STRASSE"])], {})
+    images.record([entry(tags=["golden retriever", "straße", "dog"])], {})
+    assert images.get(A)[1].tags == ["dog", "Golden Retriever", "STRASSE"]
+
+
+def test_metadata_is_joined_and_the_later_value_holds(images, entry):
+    images.record([entry(metadata={"by": "Ann", "year": 1999})], {})
+    images.record([entry(metadata={"year": 2000, "place": "Bonn"})], {})
+    assert images.get(A)[1].metadata == {"by": "Ann", "year": 2000, "place": "Bonn"}
+
+
+def test_every_change_takes_a_higher_revision(images, entry):
+    seen = [revision(images)]
+    for change in (
+        lambda: images.record([entry()], {}),
+        lambda: images.record([entry(tags=["dog"])], {}),
+        lambda: images.patch(A, ["cat"], None),
+        lambda: images.patch(A, None, {"a": 1}),
+    ):
+        change()
+        seen.append(revision(images))
+    assert seen == sorted(set(seen))
+
+
+def test_what_changed_since_a_revision_is_listed_and_nothing_else(images, entry, feature_place):
+    images.record([entry("a"), entry("b")], {A: [feature_place(row=0)]})
+    images.record([], {})
+    before = revision(images)
+    images.record([entry("c")], {content_id(b"c"): [feature_place(row=1)]})
+    images.patch(A, ["dog"], None)
+    images.patch(content_id(b"b"), ["never embedded"], None)
+    with images.view() as view:
+        assert [i.id for i in view.items("m", since=before)] == [A, content_id(b"c")]
+        assert view.features("m", since=before).rows.tolist() == [1]
+        assert view.features("another").rows.tolist() == []
+
+
+def test_an_unchanged_record_changes_no_image(images, entry, feature_place):
+    same = entry(tags=["dog"], metadata={"a": 1})
+    images.record([same], {A: [feature_place()]})
+    before = revision(images)
+    images.record([same], {})
+    with images.view() as view:
+        assert view.items("m", since=before) == []
+
+
+def test_a_file_is_unchanged_while_its_time_and_size_are(images, entry):
+    images.record([entry(mtime_ns=5, tags=["Dog"])], {})
+    assert images.unchanged("/a.jpg", "a.jpg", 5, 1) == (A, {"dog"})
+    assert images.unchanged("/a.jpg", "a.jpg", 6, 1) is None
+    assert images.unchanged("/a.jpg", "a.jpg", 5, 2) is None
+    assert images.unchanged("/a.jpg", "other/a.jpg", 5, 1) is None
+    assert images.unchanged("/b.jpg", "a.jpg", 5, 1) is None
+
+
+def test_a_path_that_holds_another_picture_now_belongs_to_that_one(images, entry, feature_place):
+    images.record([entry("a", "/x.jpg")], {A: [feature_place()]})
+    before = revision(images)
+    images.record([entry("b", "/x.jpg")], {})
+    assert images.get(A)[1].uris == []
+    assert images.get(content_id(b"b"))[1].uris == ["x.jpg"]
+    with images.view() as view:
+        assert [i.id for i in view.items("m", since=before)] == [A]
+
+
+def test_known_means_features_of_every_model(images, entry, feature_place):
+    images.record([entry()], {A: [feature_place(fingerprint="m")]})
+    assert images.known([A, "nobody"], {"m"}) == {A}
+    assert images.known([A], {"m", "n"}) == set()
+    assert images.known([], {"m"}) == set()
+    assert images.without_features("n") == [A]
+    assert images.without_features("m") == []
+
+
+def test_features_that_come_again_replace_the_former(images, entry, feature_place):
+    images.record([entry()], {A: [feature_place(shard=1)]})
+    images.record([entry()], {A: [feature_place(shard=2)]})
+    with images.view() as view:
+        assert view.features("m").shards.tolist() == [2]
+
+
+def test_a_delete_takes_all_that_belongs_to_the_image(images, entry, feature_place):
+    images.record([entry("a", tags=["dog"]), entry("b", tags=["dog"])], {A: [feature_place()]})
+    images.remove([images.ordinal(A)])
+    left = images.ordinal(content_id(b"b"))
+    with images.database.read() as db:
+        for table in (locations, tags):
+            assert {row.ordinal for row in db.execute(table.select())} == {left}
+        assert db.execute(features.select()).all() == []
+    for ask in (images.get, images.places, images.ordinal):
+        with pytest.raises(NotFound, match="no image"):
+            ask(A)
+
+
+def test_an_ordinal_is_never_used_again(images, entry):
+    images.record([entry()], {})
+    first = images.ordinal(A)
+    images.remove([first])
+    images.record([entry()], {})
+    assert images.ordinal(A) > first
+
+
+def test_a_view_is_one_moment_while_others_write(images, entry, feature_place):
+    images.record([entry("0", tags=["dog"])], {content_id(b"0"): [feature_place(row=0)]})
+    with images.view() as view:
+        before = view.revision
+        writer = threading.Thread(
+            target=lambda: images.record(
+                [entry("1", tags=["dog"])], {content_id(b"1"): [feature_place(row=1)]}
+            )
+        )
+        writer.start()
+        writer.join()
+        assert images.count() == 2
+        assert len(view.features("m")) == len(view.items("m")) == len(view.tags_by_ordinal()) == 1
+    with images.view() as view:
+        assert view.revision > before
+        assert len(view.features("m")) == 2
+
+
+def test_a_write_that_fails_leaves_nothing(images, entry):
+    broken = entry("b")
+    object.__setattr__(broken, "metadata", {"a": object()})
+    before = revision(images)
+    with pytest.raises(Exception, match="not JSON serializable"):
+        images.record([entry("a"), broken], {})
+    assert images.count() == 0
+    assert revision(images) == before
+
+
+def test_a_patch_of_nobody_is_not_found(images):
+    with pytest.raises(NotFound):
+        images.patch("nobody", ["dog"], None)
+
+
+def test_writers_from_many_threads_lose_nothing(images, entry):
+    def add(first: int) -> None:
+        for i in range(first, first + 10):
+            images.record([entry(str(i), tags=[f"t{i}"])], {})
+
+    threads = [threading.Thread(target=add, args=(n * 10,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert images.count() == 40
+    assert revision(images) == 40
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(given_tags=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)))
+def test_any_tags_come_back_verbatim_once_each(
+    tmp_path_factory: pytest.TempPathFactory, entry: Callable, given_tags: list[str]
+):
+    database = Database(f"sqlite:///{tmp_path_factory.mktemp('db') / 'c.sqlite'}")
+    images = Images(database)
+    for tag in given_tags:
+        images.record([entry(tags=[tag])], {})
+    first_spelling = {t.casefold(): t for t in reversed(given_tags)}
+    expected = sorted(first_spelling.values(), key=str.casefold)
+    if given_tags:
+        assert images.get(A)[1].tags == expected
+    database.close()

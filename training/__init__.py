@@ -1,0 +1,1 @@
+"""Makes the models inside the package; no part of what runs."""
