@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.embedder.answers import ROWS_RESPONSES, Floats, hosted, problems, rows
 from services.embedder.backbones.backbone import Backbone
+from services.embedder.departures import CLIENT_CLOSED_REQUEST, unless_gone
 from services.embedder.hosting import Hosted
 from services.embedder.uploads import FILES_BODY, uploads
 from services.embedder.words.vectors import Words
@@ -58,7 +59,9 @@ async def embed_images(
     if space is ImageSpace.JOINT:
         matcher = await asyncio.to_thread(models.networks.get, network)
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
-    embedded = await embedder.embed(files)
+    embedded = await unless_gone(request, embedder.embed(files))
+    if embedded is None:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
     timings = {
         "Decode": embedded.decode_seconds,
         "Queue": embedded.queue_seconds,

@@ -76,15 +76,19 @@ def embed_terms(
     )
 
 
-def project(features: NDArray[np.float32], network: str) -> Call[Rows]:
-    """Joint vectors of stored features of the matching backbone, shape (n, dim) float32."""
+def project(features: NDArray[np.float32], fingerprint: str, network: str) -> Call[Rows]:
+    """Joint vectors of stored features, float32 of shape (n, dim), of the matching backbone.
+
+    `fingerprint`: of the model that the features are of. Raises FingerprintMismatch when the
+    embedder hosts another.
+    """
     return Call(
         "POST",
         "/v1/matching/project",
         _rows(len(features)),
         content=np.ascontiguousarray(features, dtype="<f4").tobytes(),
         params={"network": network},
-        headers={**_RAW, "Content-Type": RAW_MEDIA_TYPE},
+        headers={**_RAW, "Content-Type": RAW_MEDIA_TYPE, FINGERPRINT_HEADER: fingerprint},
         timeout_s=_SLOW_S,
     )
 

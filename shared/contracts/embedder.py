@@ -84,7 +84,7 @@ class TrainingSettings(Wire):
     batch_size: Annotated[int, Field(ge=8, le=8192)] = 256
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
-    hidden: Annotated[int, Field(ge=16, le=4096)] = 512
+    hidden: Annotated[int, Field(ge=16, le=4096)] = 1024
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
     holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     seed: int = 0

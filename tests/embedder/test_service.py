@@ -313,7 +313,7 @@ class TestMatching:
     def test_stored_features_project_to_the_same_vectors(self, trained):
         service, events, files, rows = trained
         name = events[-1].fingerprint
-        stored = service.send(embedder.project(rows.vectors, name))
+        stored = service.send(embedder.project(rows.vectors, rows.fingerprint, name))
         fresh = service.send(embedder.embed_images(files, ImageSpace.JOINT, name))
         assert stored.fingerprint == fresh.fingerprint == name
         np.testing.assert_allclose(stored.vectors, fresh.vectors, atol=1e-4)
@@ -345,8 +345,9 @@ class TestMatching:
         assert sentence in answer.json()["detail"]
 
     def test_no_features_give_no_rows(self, trained):
-        service, events, _, _ = trained
-        rows = service.send(embedder.project(np.empty((0, 256), "f4"), events[-1].fingerprint))
+        service, events, _, fresh = trained
+        none = np.empty((0, 256), "f4")
+        rows = service.send(embedder.project(none, fresh.fingerprint, events[-1].fingerprint))
         assert rows.vectors.shape == (0, 128)
 
     def test_features_of_another_model_are_refused(self, trained):
@@ -414,6 +415,6 @@ class TestMatching:
         assert service.send(embedder.models()).networks == [events[-1].fingerprint]
 
     def test_names_lead_nowhere_else(self, trained):
-        service, _, _, _ = trained
+        service, _, _, rows = trained
         with pytest.raises(InvalidInput):
-            service.send(embedder.project(np.zeros((1, 256), "f4"), "../training"))
+            service.send(embedder.project(rows.vectors[:1], rows.fingerprint, "../training"))

@@ -40,7 +40,7 @@ def load_timm(
     config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
     pool = getattr(module, "global_pool", "") or "pooled"
     pooling = pool if isinstance(pool, str) else type(pool).__name__
-    return Backbone(_full_name(name, module), module, preprocessing_of(config), pooling)
+    return Backbone(name, module, preprocessing_of(config), pooling)
 
 
 def preprocessing_of(config: dict[str, Any]) -> Preprocessing:
@@ -97,9 +97,3 @@ def _heads(module: nn.Module) -> tuple[str, ...]:
     """Where a classifier's keys are, which a file may have and a network of features lacks."""
     heads = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
     return (heads,) if isinstance(heads, str) else tuple(heads)
-
-
-def _full_name(name: str, module: nn.Module) -> str:
-    """With the tag of its pretrained configuration, which the preprocessing comes from."""
-    tag = getattr(module, "pretrained_cfg", {}).get("tag") or ""
-    return f"timm-{name}" if "." in name or not tag else f"timm-{name}.{tag}"
