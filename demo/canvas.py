@@ -17,7 +17,7 @@ OVERSAMPLE = 3
 
 Point = tuple[float, float]
 Paint = Colour | tuple[int, int, int, int]
-Stance = Literal["ground", "water", "air", "light", "span"]
+Stance = Literal["ground", "water", "air", "light", "range", "span"]
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,10 @@ Drawer = Callable[[Pen, Random, Palette], None]
 class Subject:
     """How one subject is drawn, and where it may stand.
 
-    `stance` is what carries it (ground, water, air; a light shines by itself, a span crosses
-    the picture), `size` the least and the largest half side as a share of half the picture's
-    short side, `tilt` the largest tilt in degrees.
+    `stance` is what carries it: ground, water or air; a light shines in the sky and a range rises
+    at its edge, both behind the ground; a span crosses the picture. `size` is the least and the
+    largest half side as a share of half the picture's short side, `tilt` the largest tilt in
+    degrees, `foot` the y it stands on; `lights` narrows the times of day its places offer.
     """
 
     draw: Drawer
@@ -112,6 +113,8 @@ class Subject:
     hues: tuple[str, ...]
     size: tuple[float, float] = (0.62, 0.86)
     tilt: float = 4.0
+    foot: float = 0.95
+    lights: tuple[str, ...] = ("day", "sunset", "night")
 
 
 def arc(
@@ -176,8 +179,19 @@ def soft_shadow(
     layer: Image.Image, shift: tuple[int, int], blur: float, share: float
 ) -> Image.Image:
     """The blurred shadow of a settled layer: `shift` and `blur` in pixels, `share` its depth."""
-    alpha = ImageChops.offset(layer.getchannel("A"), *shift)
-    alpha = alpha.filter(ImageFilter.BoxBlur(blur)).point(lambda value: int(value * share))
-    shadow = Image.new("RGB", layer.size, (18, 16, 44))
-    shadow.putalpha(alpha)
+    alpha = _spread(layer.getchannel("A"), blur, share)
+    shadow = Image.new("RGBA", layer.size, (18, 16, 44, 0))
+    shadow.putalpha(ImageChops.offset(alpha, *shift))
     return shadow
+
+
+def glow(layer: Image.Image, blur: float, share: float) -> Image.Image:
+    """The light that a settled layer sheds around it: `blur` in pixels, `share` its strength."""
+    halo = Image.new("RGBA", layer.size, (255, 240, 200, 0))
+    halo.putalpha(_spread(layer.getchannel("A"), blur, share))
+    return halo
+
+
+def _spread(alpha: Image.Image, blur: float, share: float) -> Image.Image:
+    """Blur an opacity and scale it by `share`."""
+    return alpha.filter(ImageFilter.GaussianBlur(blur)).point(lambda value: int(value * share))

@@ -49,14 +49,20 @@ def darken(colour: Colour, share: float) -> Colour:
     return mix(colour, (20, 16, 44), share)
 
 
+def deepen(colour: Colour) -> Colour:
+    """The shaded side of a colour: darker and fuller, so that orange does not turn to brown."""
+    hue, saturation, value = _to_hsv(colour)
+    return _from_hsv(hue if hue > 0.2 else max(0.0, hue - 0.025), saturation * 1.12, value * 0.84)
+
+
 def jitter(colour: Colour, rng: Random, amount: float = 1.0) -> Colour:
     """Vary hue, saturation and brightness a little, so that one name has many shades."""
-    hue, saturation, value = colorsys.rgb_to_hsv(*(part / 255 for part in colour))
-    hue = (hue + rng.uniform(-0.018, 0.018) * amount) % 1.0
-    saturation = min(1.0, saturation * (1 + rng.uniform(-0.14, 0.14) * amount))
-    value = min(1.0, value * (1 + rng.uniform(-0.08, 0.08) * amount))
-    red, green, blue = (round(part * 255) for part in colorsys.hsv_to_rgb(hue, saturation, value))
-    return red, green, blue
+    hue, saturation, value = _to_hsv(colour)
+    return _from_hsv(
+        (hue + rng.uniform(-0.018, 0.018) * amount) % 1.0,
+        saturation * (1 + rng.uniform(-0.14, 0.14) * amount),
+        value * (1 + rng.uniform(-0.08, 0.08) * amount),
+    )
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,21 @@ def palette_of(name: str, rng: Random) -> Palette:
     return Palette(
         main=main,
         light=lighten(main, 0.34),
-        dark=darken(main, 0.24),
+        dark=deepen(main),
         accent=jitter(rng.choice(accents), rng, 0.5),
     )
 
 
 def _distance(first: Colour, second: Colour) -> int:
     return sum(abs(a - b) for a, b in zip(first, second, strict=True))
+
+
+def _to_hsv(colour: Colour) -> tuple[float, float, float]:
+    red, green, blue = (part / 255 for part in colour)
+    return colorsys.rgb_to_hsv(red, green, blue)
+
+
+def _from_hsv(hue: float, saturation: float, value: float) -> Colour:
+    parts = colorsys.hsv_to_rgb(hue, min(1.0, saturation), min(1.0, value))
+    red, green, blue = (round(part * 255) for part in parts)
+    return red, green, blue

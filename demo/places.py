@@ -67,6 +67,7 @@ def _forest(pen: Pen, rng: Random, light: Light, reach: float, level: float) -> 
     green = jitter((56, 116, 84), rng)
     for row, (share, tall) in enumerate(((0.42, 0.95), (0.2, 0.7), (0.0, 0.45))):
         colour = light.on(lighten(green, share))
+        pen.rect(-reach - 0.1, level + 0.06 * row + 0.05, reach + 0.1, 1.1, colour)
         x = -reach - rng.uniform(0, 0.2)
         while x < reach + 0.2:
             _fir(pen, x, level + 0.06 * row + 0.08, tall * rng.uniform(0.8, 1.25), colour)

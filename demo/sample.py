@@ -12,13 +12,19 @@ from random import Random
 
 from PIL import Image, ImageChops
 
-from demo import nature, things
-from demo.canvas import Box, Pen, Subject, blank_layer, lit, settle, soft_shadow
+from demo import buildings, creatures, heavens, plants, things
+from demo.canvas import Box, Pen, Subject, blank_layer, glow, lit, settle, soft_shadow
 from demo.palette import palette_of
 from demo.places import PLACES
-from demo.scenes import Scene, paint_scene, snowfall
+from demo.scenes import Scene, hang_lamp, paint_ground, paint_sky, snowfall
 
-SUBJECTS: dict[str, Subject] = {**nature.SUBJECTS, **things.SUBJECTS}
+SUBJECTS: dict[str, Subject] = {
+    **plants.SUBJECTS,
+    **creatures.SUBJECTS,
+    **heavens.SUBJECTS,
+    **buildings.SUBJECTS,
+    **things.SUBJECTS,
+}
 """Everything the sample shows, by the word it is tagged with."""
 
 SIZES: tuple[tuple[int, int], ...] = ((320, 240), (320, 240), (320, 240), (256, 256), (240, 320))
@@ -67,65 +73,78 @@ def draw_picture(name: str, rng: Random) -> Picture:
     subject = SUBJECTS[name]
     size = rng.choice(SIZES)
     place = rng.choice(subject.places)
-    light = _light_for(name, place, rng)
+    lights = [light for light in PLACES[place].lights if light in subject.lights]
+    light = rng.choice(lights)
     hue = rng.choice(subject.hues)
-    scene = paint_scene(size, place, light, rng, lamp=subject.stance != "light")
+    scene = paint_sky(size, place, light, rng)
+    box = _box_for(subject, scene, rng)
+    if subject.stance != "light":
+        hang_lamp(scene, box, rng)
+    behind = subject.stance in ("light", "range")
+    if not behind:
+        paint_ground(scene, rng)
     layer = blank_layer(size)
-    subject.draw(Pen(layer, _box_for(subject, scene, rng)), rng, palette_of(hue, rng))
-    image = _lay(scene, subject, settle(layer))
+    subject.draw(Pen(layer, box), rng, palette_of(hue, rng))
+    _lay_subject(scene, subject, box, settle(layer))
+    if behind:
+        paint_ground(scene, rng)
     if place == "snow":
-        snowfall(image, rng)
-    return Picture(_grain(image, rng), tuple(dict.fromkeys((name, *scene.tags, hue))))
-
-
-def _light_for(name: str, place: str, rng: Random) -> str:
-    lights = PLACES[place].lights
-    if name in ("moon", "star"):
-        return "night"
-    if name == "sun":
-        lights = tuple(light for light in lights if light != "night")
-    return rng.choice(lights)
+        snowfall(scene, rng)
+    tags = dict.fromkeys((name, *scene.tags, hue))
+    return Picture(_grain(scene.image, rng), tuple(tags))
 
 
 def _box_for(subject: Subject, scene: Scene, rng: Random) -> Box:
     width, height = scene.image.size
     half = rng.uniform(*subject.size) * min(width, height) / 2
-    slack = max(0.0, width / 2 - half)
-    x = width / 2 + rng.uniform(-slack, slack)
-    if subject.stance == "ground":
-        # A foot below the horizon, or the subject would hover above its ground.
-        foot = rng.uniform(max(scene.horizon + 0.12 * height, 2 * half * 0.98), 0.97 * height)
-        y = foot - half
-    elif subject.stance == "water":
-        y = rng.uniform(scene.horizon + 0.1 * height, 0.95 * height) - half * 0.9
-        y = max(y, half)
-    elif subject.stance == "span":
-        x = width / 2 + rng.uniform(-0.12, 0.12) * width
-        y = scene.horizon - half * rng.uniform(0.5, 0.7)
-    else:
-        slack = max(0.0, height / 2 - half)
-        y = height / 2 + rng.uniform(-slack, slack)
+    x = _within(width, half, rng)
+    match subject.stance:
+        case "ground":
+            # A foot well below the horizon, or the subject would hover above its ground.
+            lowest = 0.97 * height
+            highest = max(scene.horizon + 0.15 * height, 2 * half)
+            y = rng.uniform(min(highest, lowest), lowest) - subject.foot * half
+        case "water":
+            y = max(rng.uniform(scene.horizon + 0.12 * height, 0.95 * height) - 0.9 * half, half)
+        case "light":
+            y = max(rng.uniform(0.35, 0.75) * scene.horizon, half * 0.9)
+        case "range":
+            y = scene.horizon - half * rng.uniform(0.5, 0.64)
+        case "span":
+            x = width * rng.uniform(0.38, 0.62)
+            y = scene.horizon - half * rng.uniform(0.4, 0.6)
+        case "air":
+            y = _within(height, half, rng)
     tilt = radians(rng.uniform(-subject.tilt, subject.tilt))
     return Box(x, y, half, tilt, mirrored=rng.random() < 0.5)
 
 
-def _lay(scene: Scene, subject: Subject, layer: Image.Image) -> Image.Image:
+def _within(length: int, half: float, rng: Random) -> float:
+    """A middle that keeps `half` to either side within `length`, all in pixels."""
+    return rng.uniform(half, length - half) if 2 * half < length else length / 2
+
+
+def _lay_subject(scene: Scene, subject: Subject, box: Box, layer: Image.Image) -> None:
     """Lay the subject's layer over its scene, lit and shadowed as its stance asks."""
-    image = scene.image
-    if subject.stance != "light":
-        layer = lit(layer, scene.light.above, scene.light.below)
-        shadow = soft_shadow(layer, (5, 7), 6, 0.34)
-        image.paste(shadow, (0, 0), shadow)
-    image.paste(layer, (0, 0), layer)
-    return image
+    if subject.stance == "light":
+        scene.lay(glow(layer, box.half * 0.22, 0.5))
+        scene.lay(layer)
+        return
+    if subject.stance == "ground":
+        foot = blank_layer(layer.size)
+        Pen(foot, Box(box.x, box.y, box.half)).disc(0.08, subject.foot, 0.66, 0.07, (0, 0, 0))
+        scene.lay(soft_shadow(settle(foot), (0, 0), 4, 0.3))
+    layer = lit(layer, scene.light.above, scene.light.below)
+    scene.lay(soft_shadow(layer, (4, 5), 4.5, 0.26))
+    scene.lay(layer)
 
 
 def _grain(image: Image.Image, rng: Random) -> Image.Image:
     """Add a fine paper grain: flat fills alone look sterile, and make even edges ring in JPEG."""
     width, height = image.size
     noise = Image.frombytes("L", image.size, rng.randbytes(width * height))
-    fine = noise.point([value * 10 // 256 for value in range(256)])
-    return ImageChops.subtract(image, Image.merge("RGB", (fine, fine, fine)), 1, 5)
+    fine = noise.point([value * 7 // 256 for value in range(256)])
+    return ImageChops.subtract(image, Image.merge("RGB", (fine, fine, fine)), 1, 3)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from services.embedder import routes_embed, routes_matching
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
+from shared.errors import ISEError
+from shared.web.running import give_up
 from shared.web.service import create_service
 
 DESCRIPTION = """\
@@ -20,18 +22,16 @@ state. Rows of features travel as raw little-endian float32; ask for JSON to rea
 """
 
 
-def _do_nothing() -> None:
-    return None
-
-
-def create_app(settings: EmbedderSettings, on_failure: Callable[[], None] = _do_nothing) -> FastAPI:
+def create_app(
+    settings: EmbedderSettings, on_failure: Callable[[FastAPI, ISEError], None] = give_up
+) -> FastAPI:
     """The app. `on_failure` is called where the models can't be loaded, and `/ready` says why."""
     host = Host(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # In the background, so that `/health` answers and `/ready` explains meanwhile.
-        running = asyncio.create_task(host.run(on_failure))
+        running = asyncio.create_task(host.run(lambda error: on_failure(app, error)))
         yield
         running.cancel()
         await asyncio.wait([running])

@@ -80,15 +80,15 @@ class Host:
             raise Unavailable(self.not_ready() or "The models are gone.", retry_after=2)
         return self._hosted
 
-    async def run(self, on_failure: Callable[[], None]) -> None:
-        """Loads, then serves until cancelled. Where loading fails: `failure`, `on_failure()`."""
+    async def run(self, on_failure: Callable[[ISEError], None]) -> None:
+        """Loads, then serves until cancelled; `on_failure` hears why where loading fails."""
         async with AsyncExitStack() as stack:
             try:
                 models = await asyncio.to_thread(load_models, self._settings)
                 self._hosted = await self._host(models, stack)
             except ISEError as error:
                 self.failure = error
-                on_failure()
+                on_failure(error)
                 return
             log.info(
                 "ready: visual %s, matching %s, words %s",

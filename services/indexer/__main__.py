@@ -1,9 +1,10 @@
-"""`python -m services.indexer`."""
+"""`python -m services.indexer`: runs the service on its port."""
+
+import sys
 
 from services.indexer.app import create_app
 from services.indexer.config import IndexerSettings
-from shared.web.service import serve
+from shared.web.running import run
 
 if __name__ == "__main__":
-    settings = IndexerSettings()
-    serve("indexer", create_app, settings, settings.indexer_port)
+    sys.exit(run("indexer", IndexerSettings, create_app))

@@ -66,6 +66,10 @@ class Additions:
             items.append(AddedItem(name=name, id=image_id, state=state))
         if entries:
             self._images.record(entries, places)
+            recorded = {entry.id for entry in entries}
+            if self._images.known(list(recorded), pair.all) != recorded:
+                # One was deleted since it was found to be there, and its features with it.
+                return self.add(uploads, tags, metadata)
         manifest = self._publisher.publish_first(pair.visual, "images added")
         return Added(items=items, snapshot=manifest.number)
 

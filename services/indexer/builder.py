@@ -147,7 +147,7 @@ class Builder:
 
     def _projected(self, matching: str, network: str, where: FeatureRows) -> Blocks:
         for start, block in self._features.blocks(matching, where):
-            yield start, self._embedding.project(block, network, _JOINT_BLOCK)
+            yield start, self._embedding.project(block, matching, network, _JOINT_BLOCK)
 
     def _space(
         self,

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from shared.clients import embedder
 from shared.clients.transport import Call, Client, T
 from shared.contracts.embedder import ImageSpace, Models
-from shared.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
+from shared.errors import (
+    BadImage,
+    Conflict,
+    Corrupt,
+    FingerprintMismatch,
+    ISEError,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +79,13 @@ class Embedding:
         ]
 
     def project(
-        self, features: NDArray[np.float32], network: str, block: int = 8192
+        self, features: NDArray[np.float32], fingerprint: str, network: str, block: int = 8192
     ) -> NDArray[np.float32]:
         """Joint vectors of matching features, (n, dim) float32 -> (n, 128) float32."""
         parts = [
-            self._patiently(embedder.project(features[start : start + block], network)).vectors
+            self._patiently(
+                embedder.project(features[start : start + block], fingerprint, network)
+            ).vectors
             for start in range(0, len(features), block)
         ]
         return np.concatenate(parts)
@@ -90,6 +102,14 @@ class Embedding:
             ).vectors
             found.extend(row if np.isfinite(row).all() else None for row in rows)
         return found
+
+    def has_network(self, network: str) -> bool:
+        """Whether a matching network is there, whole, and made for the models that are hosted."""
+        try:
+            self._patiently(embedder.embed_terms(["any"], network=network, allow_unknown=True))
+        except (NotFound, Conflict, Corrupt):
+            return False
+        return True
 
     def _space(
         self, files: Sequence[bytes], space: ImageSpace, fingerprint: str
@@ -110,6 +130,17 @@ class Embedding:
                 errors |= bad
                 left = [i for i in left if i not in bad]
                 continue
+            except TooLarge as refused:
+                if len(left) == 1:
+                    errors[left[0]] = refused.detail
+                    break
+                # Together they are more than one call may carry.
+                for part in (left[: len(left) // 2], left[len(left) // 2 :]):
+                    found, failed = self._space([files[i] for i in part], space, fingerprint)
+                    errors |= {part[at]: reason for at, reason in failed.items()}
+                    for i, row in zip(part, found, strict=True):
+                        rows[i] = row
+                break
             if answer.fingerprint != fingerprint:
                 raise FingerprintMismatch(
                     f"The embedder changed its model from {fingerprint} to {answer.fingerprint} "

@@ -70,7 +70,7 @@ class FeatureStore:
         path = self._path(fingerprint, shard)
         try:
             array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise Corrupt(f"{path} can't be read: {error}") from error
         if array.ndim != 2 or array.dtype != np.float32:
             raise Corrupt(f"{path} is not a table of float32 features.")

@@ -3,8 +3,10 @@
 import hashlib
 import io
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from services.indexer.catalog.images import Place
@@ -41,6 +43,10 @@ class ImageFiles:
 
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
         """An image's own bytes and media type. Raises NotFound when they are gone or changed."""
+        with suppress(FileNotFoundError):
+            # Ours, so only we could have changed it; its time and folder may, in a restored copy.
+            data = self._by_id(self._uploads, image_id).read_bytes()
+            return data, _media_type(data)
         for place in places:
             path = Path(place.path)
             try:
@@ -70,7 +76,7 @@ class ImageFiles:
     def _scaled(self, data: bytes) -> bytes:
         image = _opened(data)
         image.draft("RGB", (self._pixels, self._pixels))
-        upright = ImageOps.exif_transpose(image) or image
+        upright = _eight_bits(_upright(image))
         if upright.mode not in ("RGB", "L"):
             upright = _on_white(upright)
         upright.thumbnail((self._pixels, self._pixels))
@@ -83,6 +89,24 @@ class ImageFiles:
         # An id may be a user's own text: its hash is a safe name, and spreads over sub-folders.
         safe = hashlib.sha256(image_id.encode()).hexdigest()
         return folder / safe[:2] / safe
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - damaged metadata; the pixels are sound
+        return image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pixels of 16 bits and more as mode `L`: Pillow would cut them off at 255."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    low = min(low, 0.0)
+    top = next((top for top in (1.0, 255.0, 65535.0) if high <= top), high)
+    return Image.fromarray(((values - low) * (255 / (top - low))).astype(np.uint8))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 
@@ -118,7 +119,11 @@ class Ingest:
     def _read(self, file: SourceFile) -> _Picture | None:
         """The picture of a file if it must be embedded; otherwise the file is dealt with."""
         try:
+            file.uri.encode()
             stat = file.path.stat()
+            if not S_ISREG(stat.st_mode):
+                self._job.fail(file.uri, "It is not a file.")
+                return None
             if self._is_unchanged(file, stat.st_mtime_ns, stat.st_size):
                 self._result.already_there += 1
                 self._job.advance(skipped=True)
@@ -130,6 +135,10 @@ class Ingest:
                 )
                 return None
             data = file.path.read_bytes()
+        except UnicodeEncodeError:
+            shown = file.uri.encode(errors="backslashreplace").decode()
+            self._job.fail(shown, "The file's name is not UTF-8 text; rename the file.")
+            return None
         except OSError as error:
             self._job.fail(file.uri, f"The file can't be read: {error.strerror or error}.")
             return None
@@ -149,14 +158,13 @@ class Ingest:
         return picture
 
     def _is_unchanged(self, file: SourceFile, mtime_ns: int, size: int) -> bool:
-        found = self._images.unchanged(_absolute(file.path), mtime_ns, size)
+        found = self._images.unchanged(_absolute(file.path), file.uri, mtime_ns, size)
         if found is None:
             return False
-        image_id, uri, keys = found
+        image_id, keys = found
         # Metadata of a manifest may have changed though the file hasn't: it's joined again below.
         return (
             not file.metadata
-            and uri == file.uri
             and {tag_key(tag) for tag in file.tags} <= keys
             and bool(self._images.known([image_id], self._pair.all))
         )

@@ -19,7 +19,7 @@ class JobContext:
 
     def __init__(
         self,
-        save: Callable[[Progress], None],
+        save: Callable[[Progress, bool], None],
         save_failure: Callable[[str, str], None],
         cancelled: threading.Event,
     ) -> None:
@@ -28,6 +28,7 @@ class JobContext:
         self._cancelled = cancelled
         self._stage = ""
         self._done = self._total = self._failed = self._skipped = 0
+        self._gained = False
         self._started = time.monotonic()
         self._ended: float | None = None
         self._saved = 0.0
@@ -52,18 +53,23 @@ class JobContext:
 
     def advance(self, pictures: int = 1, skipped: bool = False) -> None:
         """So many more are done; `skipped` ones cost nothing and don't count for the rate."""
-        self._done += pictures
         if skipped:
             self._skipped += pictures
-        if self._done >= self._total:
-            self._ended = time.monotonic()
-        self._report()
+        elif pictures:
+            self._gained = True
+        self._advance(pictures)
 
     def fail(self, path: str, reason: str) -> None:
         """A picture can't be taken. It counts as done."""
         self._save_failure(path, reason)
         self._failed += 1
-        self.advance()
+        self._advance(1)
+
+    def _advance(self, pictures: int) -> None:
+        self._done += pictures
+        if self._done >= self._total:
+            self._ended = time.monotonic()
+        self._report()
 
     @property
     def failed(self) -> int:
@@ -91,4 +97,4 @@ class JobContext:
     def _report(self, now: bool = False) -> None:
         if now or time.monotonic() - self._saved >= _REPORT_EVERY_S:
             self._saved = time.monotonic()
-            self._save(self.progress())
+            self._save(self.progress(), self._gained)

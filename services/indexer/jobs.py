@@ -13,6 +13,8 @@ from shared.web.request_id import current_request_id, set_request_id
 
 log = logging.getLogger(__name__)
 
+_PAUSE_S = 5.0
+
 Work = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]
 
 
@@ -29,7 +31,6 @@ class JobRunner:
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
-        self._table.requeue_interrupted()
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -58,29 +59,39 @@ class JobRunner:
         Raises NotFound, or Conflict where it has ended.
         """
         job = self._table.cancel_queued(job_id)
-        with self._lock:
-            event = self._cancelled.get(job_id)
-        if event is not None:
-            event.set()
+        if job.state is JobState.RUNNING:
+            # It may be marked as running and not have begun: then it finds the event set.
+            with self._lock:
+                self._cancelled.setdefault(job_id, threading.Event()).set()
         return job
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.clear()
-            job = self._table.start_next()
-            if job is None:
-                self._wake.wait()
-                continue
-            set_request_id(f"job-{job.id[:12]}")
-            self._run_one(job)
-            set_request_id(None)
+            try:
+                self._run_next()
+            except Exception:
+                # The catalogue can't be written, as on a full disk; what ran is taken up again.
+                log.exception("the state of a job can't be kept")
+                self._stopping.wait(_PAUSE_S)
+
+    def _run_next(self) -> None:
+        self._wake.clear()
+        self._table.requeue_interrupted()
+        job = self._table.start_next()
+        if job is None:
+            self._wake.wait()
+            return
+        set_request_id(f"job-{job.id[:12]}")
+        self._run_one(job)
+        set_request_id(None)
 
     def _run_one(self, job: Job) -> None:
-        cancelled = threading.Event()
         with self._lock:
-            self._cancelled[job.id] = cancelled
+            cancelled = self._cancelled.setdefault(job.id, threading.Event())
+            if self._stopping.is_set():
+                cancelled.set()
         context = JobContext(
-            lambda progress: self._table.progress(job.id, progress),
+            lambda progress, gained: self._table.progress(job.id, progress, gained),
             lambda path, reason: self._table.fail_item(job.id, path, reason),
             cancelled,
         )
@@ -88,8 +99,6 @@ class JobRunner:
         try:
             result = self._work[job.kind](self._table.request(job.id), context)
         except Cancelled:
-            if self._stopping.is_set():
-                return
             state = JobState.CANCELLED
         except ISEError as failure:
             state, error = JobState.FAILED, failure.detail
@@ -103,6 +112,10 @@ class JobRunner:
         finally:
             with self._lock:
                 del self._cancelled[job.id]
+        if self._stopping.is_set() and state is not JobState.SUCCEEDED:
+            # Whatever ended it, such as a connection that was closed under it: it goes on later.
+            self._table.put_back(job.id)
+            return
         self._table.progress(job.id, context.progress())
         self._table.finish(job.id, state, error, result)
         log.info("job %s %s%s", job.id, state.value, f": {error}" if error else "")

@@ -48,6 +48,10 @@ class Matching:
         self._features = features
         self._client = client
 
+    def start(self) -> None:
+        """Removes the training sets of a process that was killed."""
+        shutil.rmtree(self._training, ignore_errors=True)
+
     def current(self) -> str | None:
         """The fingerprint of the network in use."""
         try:

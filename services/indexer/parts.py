@@ -44,6 +44,7 @@ class Parts:
         self.additions = Additions(
             self.images, features, self.files, embedding, self.publisher, settings.embed_batch
         )
+        self._matching = Matching(data, self.images, features, embedder)
         roots = None if settings.on_loopback else settings.ingest_roots
         workshop = Workshop(
             self.images,
@@ -51,7 +52,7 @@ class Parts:
             embedding,
             self.publisher,
             Builder(self.images, features, embedding, self.publisher),
-            Matching(data, self.images, features, embedder),
+            self._matching,
             IngestSettings(
                 settings.embed_batch, settings.embed_concurrency, settings.max_image_bytes
             ),
@@ -61,6 +62,10 @@ class Parts:
         self.jobs = JobRunner(self.job_table, workshop.kinds())
 
     def start(self) -> None:
+        # Nothing is being written yet: what's half-written is a killed process's.
+        for name in ("features", "images", "networks"):
+            durable.remove_temporaries(self.settings.data_dir / name)
+        self._matching.start()
         self.publisher.start()
         self.jobs.start()
 

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.images import FeatureRows, Images, View
-from services.indexer.clustering import assign, train_centroids
+from services.indexer.clustering import assign, sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.segments import SegmentStore
 from shared import durable
 from shared.contracts.query import Metric
-from shared.errors import FingerprintMismatch
+from shared.errors import FingerprintMismatch, Misconfigured
 from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
@@ -58,9 +58,18 @@ class Publisher:
         for folder in (self.snapshots.folder, self.segments.folder):
             durable.make_dir(folder)
             durable.remove_temporaries(folder)
+        current = self.snapshots.current()
+        with self._images.view() as view:
+            if current is not None and view.revision < current.revision:
+                # Its numbers would be used twice, and its next changes taken for published ones.
+                raise Misconfigured(
+                    f"The catalogue is older than snapshot {current.number} in "
+                    f"{self.snapshots.folder}. Restore both from one backup, or set ISE_DATA_DIR "
+                    "to an empty folder."
+                )
         dead = set(self.tombstones.read().tolist())
         self._images.remove([o for o in self._images.all_ordinals() if o in dead])
-        if self.snapshots.current() is None:
+        if current is None:
             self.publish(lambda number: _empty(number, revision=0))
 
     def current(self) -> Manifest:
@@ -128,20 +137,23 @@ class Publisher:
                 revision, items = view.revision, view.items(fingerprint)
             if not len(where):
                 return current
-            vectors = self._features.read(fingerprint, where)
+            chosen = sample_rows(len(where), 1, seed=0)
+            sample = FeatureRows(where.ordinals[chosen], where.shards[chosen], where.rows[chosen])
+            vectors = self._features.read(fingerprint, sample)
             centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
+            dim = centroids.shape[1]
             postings = self.segments.postings(
                 "visual",
-                [(0, vectors)],
+                self._features.blocks(fingerprint, where),
                 np.zeros(len(where), np.int64),
                 where.ordinals,
-                vectors.shape[1],
+                dim,
                 1,
                 centroids,
             )
             space = SpaceManifest(
                 fingerprint=fingerprint,
-                dim=vectors.shape[1],
+                dim=dim,
                 metric=Metric.COSINE,
                 clusters=1,
                 seed=0,
@@ -211,7 +223,7 @@ class Publisher:
             return space
         vectors = self._features.read(fingerprint, where)
         if name == "joint":
-            vectors = self._embedding.project(vectors, space.fingerprint)
+            vectors = self._embedding.project(vectors, fingerprint, space.fingerprint)
         centroids = Postings(self.segments.path(space.postings[0])).centroids
         if centroids is None:
             raise RuntimeError("the first segment of a space has no centroids")

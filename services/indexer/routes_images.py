@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 
 from services.indexer.parts import Parts, parts
-from services.indexer.sources import parse_tags
+from services.indexer.sources import checked_metadata, parse_tags
 from shared.contracts.indexer import Added, AddedItem, AddState, Deleted, Image, ImagePatch
 from shared.errors import InvalidInput, TooLarge
 
@@ -58,15 +58,17 @@ def get_image(here: Here, image_id: str) -> Image:
 @router.patch("/{image_id}", summary="Replace an image's tags or metadata")
 def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
-    here.images.patch(image_id, tags, patch.metadata)
+    metadata = None if patch.metadata is None else checked_metadata(patch.metadata)
+    here.images.patch(image_id, tags, metadata)
     here.publisher.publish_pending("image retagged")
     return get_image(here, image_id)
 
 
 @router.delete("/{image_id}", summary="Delete an image from every answer, at once")
 def delete_image(here: Here, image_id: str) -> Deleted:
-    here.publisher.delete(image_id)
+    # Files first: once it's deleted, the same picture may be uploaded again and kept anew.
     here.files.remove(image_id)
+    here.publisher.delete(image_id)
     return Deleted(id=image_id, deleted=True)
 
 
@@ -103,8 +105,8 @@ _SAFE = {
 def _object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"`metadata` is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise InvalidInput("`metadata` must be a JSON object.")
-    return value
+    return checked_metadata(value)

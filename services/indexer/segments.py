@@ -1,5 +1,6 @@
 """Writes the files that snapshots are made of. Each is durable and hashed before it's named."""
 
+import threading
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,7 +22,8 @@ class SegmentStore:
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "segments"
-        self._unpublished: set[str] = set()
+        # By the thread that wrote it.
+        self._unpublished: dict[str, int] = {}
 
     def path(self, file: SegmentFile) -> Path:
         return self.folder / file.name
@@ -91,16 +93,19 @@ class SegmentStore:
     def remove_unless(self, kept: set[str]) -> None:
         """Removes the files that no kept snapshot is made of. Readers that hold one keep it.
 
-        What was written but not published yet stays: a build may be at work beside.
+        What another thread wrote and did not publish yet stays: a build may be at work beside. What
+        this one wrote is published now, or came to nothing.
         """
-        self._unpublished -= kept
+        mine = threading.get_ident()
+        for name in [n for n, writer in list(self._unpublished.items()) if writer == mine]:
+            del self._unpublished[name]
         for path in self.folder.glob("*.hdf5"):
             if path.name not in kept and path.name not in self._unpublished:
                 path.unlink()
 
     def _write(self, kind: str, write: Callable[[Path], int]) -> SegmentFile:
         path = self.folder / f"{kind}-{uuid.uuid4().hex[:16]}.hdf5"
-        self._unpublished.add(path.name)
+        self._unpublished[path.name] = threading.get_ident()
         with durable.publishing(path) as temporary:
             rows = write(temporary)
         return SegmentFile(

@@ -106,28 +106,37 @@ def _manifest(source: Path, with_tags: bool) -> Iterator[SourceFile]:
         if not isinstance(given, str) or not given.strip():
             raise InvalidInput(f"{source.name}, line {number}: there is no `path`.")
         tags = _tags(fields.pop("tags", None), f"{source.name}, line {number}")
+        try:
+            _check_text(given)
+            checked_metadata(fields)
+        except InvalidInput as error:
+            raise InvalidInput(f"{source.name}, line {number}: {error.detail}") from None
         path = source.parent / given.strip()
         yield SourceFile(path, _uri(given.strip()), tags if with_tags else (), fields)
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text), strict=True)
-    if "path" not in (reader.fieldnames or ()):
-        raise InvalidInput("The manifest's first line must name its columns, `path` among them.")
     try:
+        if "path" not in (reader.fieldnames or ()):
+            raise InvalidInput(
+                "The manifest's first line must name its columns, `path` among them."
+            )
         for row in reader:
             yield reader.line_num, {k: v for k, v in row.items() if k is not None and v}
     except csv.Error as error:
-        raise InvalidInput(f"The manifest's line {reader.line_num}: {error}") from None
+        # `reader` itself counts only what it could read; the one inside knows where it broke off.
+        raise InvalidInput(f"The manifest's line {reader.reader.line_num}: {error}") from None
 
 
 def _jsonl_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not `splitlines`: it parts at characters that JSON text may hold.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput(f"The manifest's line {number} is not JSON: {error}") from None
         if not isinstance(row, dict):
             raise InvalidInput(f"The manifest's line {number} is not a JSON object.")
@@ -140,16 +149,39 @@ def _tags(given: Any, where: str) -> tuple[str, ...]:
     parts = re.split(r"[;,]", given) if isinstance(given, str) else given
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise InvalidInput(f"{where}: `tags` must be text or a list of texts.")
-    return parse_tags(parts)
+    try:
+        return parse_tags(parts)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error.detail}") from None
 
 
 def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:
     """Tags without blanks around them, each once. Raises InvalidInput for one that's too long."""
     found = dict.fromkeys(part.strip() for part in parts if part.strip())
     for tag in found:
+        _check_text(tag)
         if len(tag) > _MAX_TAG:
             raise InvalidInput(f"A tag has at most {_MAX_TAG} characters; {tag[:30]!r}… has more.")
     return tuple(found)
+
+
+def checked_metadata(given: dict[str, Any]) -> dict[str, Any]:
+    """Metadata that can be kept and answered. Raises InvalidInput for NaN, and for half characters.
+
+    Python's own JSON takes both; one such value would make every answer that has it fail.
+    """
+    try:
+        _check_text(json.dumps(given, ensure_ascii=False, allow_nan=False))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"`metadata` can't be written as JSON: {error}.") from None
+    return given
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{text[:60]!a} has half a character, a lone surrogate.") from None
 
 
 def _uri(given: str) -> str:

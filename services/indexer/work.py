@@ -17,6 +17,7 @@ from services.indexer.publisher import Publisher
 from services.indexer.sources import SourceFile, read_source
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, IngestRequest, JobKind, TrainMatchingRequest
+from shared.errors import InvalidInput
 
 
 class Workshop:
@@ -74,6 +75,7 @@ class Workshop:
         pair = self._embedding.pair()
         self._publisher.check_model(ModelPair(pair.visual, self._matching_in_use(pair)))
         self._embed_missing(pair, job)
+        self._publisher.publish_first(pair.visual, "images embedded")
         network, report = self._matching.train(pair.matching, asked.settings, job)
         manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
@@ -84,7 +86,7 @@ class Workshop:
 
     def _build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
         self._embed_missing(pair, job)
-        network, report = self._network(pair, job)
+        network, report, reason = self._network(pair, job)
         manifest = self._builder.build(pair, settings, network, job)
         return {
             "snapshot": manifest.number,
@@ -92,20 +94,27 @@ class Workshop:
             "clusters": manifest.visual.clusters if manifest.visual else 0,
             "network": network,
             "report": report and report.model_dump(),
+            "not_trained": reason,
         }
 
     def _network(
         self, pair: ModelPair, job: JobContext
-    ) -> tuple[str | None, TrainingReport | None]:
-        """The network in use where it fits the models, else a new one where there are tags."""
+    ) -> tuple[str | None, TrainingReport | None, str | None]:
+        """The network in use where it fits the models, else a new one where there are tags.
+
+        Tags that nothing can be learnt from are no reason to fail a build: then there is no
+        network, and the sentence that says why.
+        """
         current = self._matching.current()
-        hosted = self._embedding.models()
-        if current is not None and current in hosted.networks:
-            return current, None
+        if current is not None and self._embedding.has_network(current):
+            return current, None, None
         if not self._matching.has_tags(pair.matching):
-            return None, None
-        network, report = self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
-        return network, report
+            return None, None, None
+        try:
+            trained = self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
+        except InvalidInput as error:
+            return None, None, error.detail
+        return *trained, None
 
     def _embed_missing(self, pair: ModelPair, job: JobContext) -> None:
         """Embeds the images that the present models have no features of, from their files."""
@@ -114,8 +123,9 @@ class Workshop:
             return
         files = []
         for image_id in sorted(missing):
-            for place in self._images.places(image_id)[:1]:
-                files.append(SourceFile(Path(place.path), place.uri))
+            places = self._images.places(image_id)
+            there = [place for place in places if Path(place.path).exists()]
+            files += [SourceFile(Path(p.path), p.uri) for p in (there or places)[:1]]
         self._take_in(files, pair, job)
 
     def _take_in(self, files: list[SourceFile], pair: ModelPair, job: JobContext) -> IngestResult:

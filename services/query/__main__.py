@@ -1,9 +1,10 @@
-"""`python -m services.query`."""
+"""`python -m services.query`: runs the service on its port."""
+
+import sys
 
 from services.query.app import create_app
 from services.query.config import QuerySettings
-from shared.web.service import serve
+from shared.web.running import run
 
 if __name__ == "__main__":
-    settings = QuerySettings()
-    serve("query", create_app, settings, settings.query_port)
+    sys.exit(run("query", QuerySettings, create_app))

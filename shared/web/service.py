@@ -1,24 +1,20 @@
 """What the three services have in common as web applications."""
 
-import logging
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
-import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from shared import problem
-from shared.errors import Unavailable
+from shared.errors import ISEError, Unavailable
 from shared.settings import ServiceSettings
-from shared.web import docs, logs
+from shared.web import docs
 from shared.web.auth import KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
 from shared.web.metrics import Metrics, MetricsMiddleware
 from shared.web.request_id import RequestIdMiddleware
-
-S = TypeVar("S", bound=ServiceSettings)
+from shared.web.running import give_up
 
 
 def create_service(
@@ -37,7 +33,7 @@ def create_service(
         title=f"Image Search Engine: {name}",
         version="1",
         description=description,
-        lifespan=lifespan,
+        lifespan=_guarded(lifespan),
         docs_url=None,
         redoc_url=None,
         # Routes are named by their functions, so that generated clients read well.
@@ -71,16 +67,18 @@ def create_service(
     return app
 
 
-def serve(name: str, create_app: Callable[[S], FastAPI], settings: S, port: int) -> None:
-    """Runs an app under uvicorn until SIGINT or SIGTERM."""
-    logs.configure(name, settings.log_level)
-    settings.check_bind()
-    logging.getLogger(name).info("listening on http://%s:%d", settings.host, port)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-    )
+def _guarded(
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """A start-up that fails with an error of ours ends the process with its sentence."""
+
+    @asynccontextmanager
+    async def guarded(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(lifespan(app))
+            except ISEError as error:
+                give_up(app, error)
+            yield
+
+    return guarded

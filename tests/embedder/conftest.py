@@ -35,7 +35,7 @@ class Service:
     def __init__(self, settings: EmbedderSettings) -> None:
         self.settings = settings
         self.failed = threading.Event()
-        self.app = create_app(settings, on_failure=self.failed.set)
+        self.app = create_app(settings, on_failure=lambda *_: self.failed.set())
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._stack = AsyncExitStack()

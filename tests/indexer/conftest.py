@@ -2,7 +2,6 @@
 
 import io
 import os
-import random
 import socket
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import safetensors.numpy
 import uvicorn
 from fastapi import FastAPI
 from PIL import Image
@@ -31,6 +31,7 @@ from shared.clients import indexer, query
 from shared.clients.transport import Call, Client, T
 from shared.contracts.indexer import BuildSettings, IngestRequest, Job, JobState
 from shared.contracts.query import SearchResponse
+from shared.errors import UnknownTerm
 from shared.identity import content_id
 
 PATIENCE_S = 60
@@ -192,11 +193,15 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
         yield found
 
 
+@pytest.fixture
+def embedder_with(tmp_path: Path) -> Callable[..., Any]:
+    """An embedder with settings of its own: `with embedder_with(max_body_bytes=1) as embedder:`."""
+    return lambda **changes: running_embedder(tmp_path / "mounted", **changes)
+
+
 @pytest.fixture(scope="session")
 def other_embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
     """An embedder with another model: the packaged network, its weights a little different."""
-    import safetensors.numpy
-
     packaged = Path(embedder_app.__code__.co_filename).parent / "assets" / "mini.safetensors"
     weights = safetensors.numpy.load_file(packaged)
     folder = tmp_path_factory.mktemp("other")
@@ -286,7 +291,10 @@ class Service:
 
     def tagged(self, term: str, **options: Any) -> set[str]:
         """Ids of the images that carry a tag."""
-        answer = self.ask(query.search_term(term, limit=1000, **options))
+        try:
+            answer = self.ask(query.search_term(term, limit=1000, **options))
+        except UnknownTerm:
+            return set()
         return set(_ids(answer)) if answer.mode == "tag" else set()
 
     def finds_itself(self, data: bytes) -> bool:
@@ -314,8 +322,3 @@ def start(embedder: Embedder, tmp_path: Path) -> Callable[..., Service]:
         return Service(tmp_path / "data", of.url, **changes)
 
     return make
-
-
-@pytest.fixture
-def dice() -> random.Random:
-    return random.Random()

@@ -110,7 +110,7 @@ def test_a_line_of_jsonl_may_hold_any_text(tmp_path_factory, title):
         ("l.csv", "file,tags\na.jpg,dog\n", "`path` among them"),
         ("l.csv", "", "`path` among them"),
         ("l.csv", "path,tags\n,dog\n", "line 2: there is no `path`"),
-        ("l.csv", 'path\n"a.jpg\n', "line 2"),
+        ("l.csv", 'path\nb.jpg\n"a.jpg\n', "line 3"),
         ("l.csv", '"pa"th\na.jpg\n', "line 1"),
         ("l.jsonl", '{"path": "a.jpg"}\n\n{path: 1}\n', "line 3 is not JSON"),
         ("l.jsonl", "[1]\n", "line 1 is not a JSON object"),

@@ -117,33 +117,35 @@ class Images:
                 db.execute(
                     update(images).where(images.c.ordinal == ordinal).values(metadata=joined)
                 )
-        changed |= self._place(db, ordinal, entry.place)
+        changed |= self._place(db, ordinal, entry.place, change)
         changed |= self._tag(db, ordinal, entry.tags)
         if changed:
             db.execute(update(images).where(images.c.ordinal == ordinal).values(revision=change))
         return ordinal
 
     @staticmethod
-    def _place(db: Connection, ordinal: int, place: Place) -> bool:
-        """Gives whether the image's uris changed."""
-        row = db.execute(select(locations).where(locations.c.path == place.path)).first()
-        values = {
-            "path": place.path,
-            "ordinal": ordinal,
-            "uri": place.uri,
-            "mtime_ns": place.mtime_ns,
-            "bytes": place.bytes,
-        }
-        if row is None:
-            db.execute(insert(locations).values(values))
-            return True
-        db.execute(update(locations).where(locations.c.path == place.path).values(values))
-        return bool(row.ordinal != ordinal or row.uri != place.uri)
+    def _place(db: Connection, ordinal: int, place: Place, change: int) -> bool:
+        """Gives whether the image's uris changed. An image that was there before loses the path."""
+        here = locations.c.path == place.path
+        there = db.execute(select(locations.c.ordinal, locations.c.uri).where(here)).all()
+        former = {row.ordinal for row in there} - {ordinal}
+        if former:
+            db.execute(delete(locations).where(here, locations.c.ordinal.in_(former)))
+            db.execute(update(images).where(images.c.ordinal.in_(former)).values(revision=change))
+        file = {"mtime_ns": place.mtime_ns, "bytes": place.bytes}
+        db.execute(update(locations).where(here).values(file))
+        if (ordinal, place.uri) in {(row.ordinal, row.uri) for row in there}:
+            return False
+        values = {"path": place.path, "uri": place.uri, "ordinal": ordinal, **file}
+        db.execute(insert(locations).values(values))
+        return True
 
     @staticmethod
     def _tag(db: Connection, ordinal: int, given: Iterable[str]) -> bool:
         """Gives whether a tag was new to the image."""
-        wanted = {tag_key(tag): tag for tag in given}
+        wanted: dict[str, str] = {}
+        for tag in given:
+            wanted.setdefault(tag_key(tag), tag)
         if not wanted:
             return False
         there = set(db.execute(select(tags.c.key).where(tags.c.ordinal == ordinal)).scalars())
@@ -222,17 +224,20 @@ class Images:
             )
             return set(rows.scalars())
 
-    def unchanged(self, path: str, mtime_ns: int, size: int) -> tuple[str, str, set[str]] | None:
-        """Id, uri and tag keys of the image that a file held when it was last read.
+    def unchanged(
+        self, path: str, uri: str, mtime_ns: int, size: int
+    ) -> tuple[str, set[str]] | None:
+        """Id and tag keys of the image that a file held when it was last read.
 
-        None when the file is new or was written since.
+        None when the file is new, at least under this uri, or was written since.
         """
         with self.database.read() as db:
             row = db.execute(
-                select(images.c.id, images.c.ordinal, locations.c.uri)
+                select(images.c.id, images.c.ordinal)
                 .join(locations, locations.c.ordinal == images.c.ordinal)
                 .where(
                     locations.c.path == path,
+                    locations.c.uri == uri,
                     locations.c.mtime_ns == mtime_ns,
                     locations.c.bytes == size,
                 )
@@ -240,7 +245,7 @@ class Images:
             if row is None:
                 return None
             keys = db.execute(select(tags.c.key).where(tags.c.ordinal == row.ordinal)).scalars()
-            return row.id, row.uri, set(keys)
+            return row.id, set(keys)
 
     def without_features(self, fingerprint: str) -> list[str]:
         """Ids of the images that have no features of this fingerprint."""

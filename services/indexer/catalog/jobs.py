@@ -16,7 +16,8 @@ _MAX_ATTEMPTS = 3
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    # Jobs run in the order of these, so two of one second must differ.
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 class JobTable:
@@ -83,7 +84,8 @@ class JobTable:
     def requeue_interrupted(self) -> None:
         """Jobs that ran when the process ended run again; each continues where it was.
 
-        One that was interrupted three times is given up: it may be what ends the process.
+        One that was interrupted three times, without getting any further, is given up: it may be
+        what ends the process.
         """
         with self.database.write() as db:
             running = jobs.c.state == JobState.RUNNING.value
@@ -98,11 +100,22 @@ class JobTable:
             )
             db.execute(update(jobs).where(running).values(state=JobState.QUEUED.value))
 
-    def progress(self, job_id: str, progress: Progress) -> None:
+    def put_back(self, job_id: str) -> None:
+        """Queues a running job again: the indexer ends in good order, which isn't its fault."""
         with self.database.write() as db:
             db.execute(
-                update(jobs).where(jobs.c.id == job_id).values(progress=progress.model_dump())
+                update(jobs)
+                .where(jobs.c.id == job_id)
+                .values(state=JobState.QUEUED.value, attempts=jobs.c.attempts - 1)
             )
+
+    def progress(self, job_id: str, progress: Progress, gained: bool = False) -> None:
+        """`gained`: this attempt got further than the ones before, so they no longer count."""
+        values: dict[str, Any] = {"progress": progress.model_dump()}
+        if gained:
+            values["attempts"] = 1
+        with self.database.write() as db:
+            db.execute(update(jobs).where(jobs.c.id == job_id).values(values))
 
     def finish(
         self,

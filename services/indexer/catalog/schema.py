@@ -40,8 +40,9 @@ locations = Table(
     "locations",
     metadata,
     Column("path", Text, primary_key=True),
+    # One file may be known by several: as part of two sources, or uploaded under two names.
+    Column("uri", Text, primary_key=True),
     Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), index=True),
-    Column("uri", Text, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
 )

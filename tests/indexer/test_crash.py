@@ -1,0 +1,199 @@
+"""`kill -9` at random moments loses nothing that was acknowledged."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.query.search.searcher import Searcher
+from services.query.search.shelf import Shelf
+from shared.clients import indexer
+from shared.clients.transport import Client
+from shared.contracts.indexer import IngestRequest, JobState
+from shared.errors import ISEError
+from shared.identity import content_id
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Process:
+    """The real indexer, as a process that can be killed and started again."""
+
+    def __init__(self, data: Path, embedder_url: str, until: Any) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        self.data = data
+        self.client = Client(f"http://127.0.0.1:{port}")
+        self._until = until
+        self._environment = {
+            **os.environ,
+            "ISE_DATA_DIR": str(data),
+            "ISE_INDEXER_PORT": str(port),
+            "ISE_EMBEDDER_URL": embedder_url,
+            "ISE_EMBED_BATCH": "1",
+            "ISE_EMBED_CONCURRENCY": "1",
+            "ISE_LOG_LEVEL": "error",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "services.indexer"], cwd=REPOSITORY, env=self._environment
+        )
+        self._until(self._answers)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "the indexer did not start"
+        try:
+            self.send(indexer.stats())
+        except ISEError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def send(self, call: Any) -> Any:
+        return self.client.send(call)
+
+    def images(self) -> int:
+        return self.send(indexer.stats()).images
+
+
+@pytest.fixture
+def process(embedder, tmp_path, until):
+    embedder.mount(tmp_path / "data")
+    found = Process(tmp_path / "data", embedder.url, until)
+    found.start()
+    yield found
+    found.kill()
+    found.client.close()
+
+
+def searched(data: Path) -> tuple[set[str], Searcher]:
+    """Ids of all images that are published and not deleted."""
+    collection, dead = Shelf(data).current()
+    searcher = Searcher(collection, dead, 0.95)
+    segments = collection.visual.segments if collection.visual else []
+    ordinals = {o for segment in segments for o in segment.ordinals.tolist()} - set(dead.tolist())
+    return {collection.item(o).id for o in ordinals}, searcher
+
+
+def left_over(data: Path) -> list[Path]:
+    return [path for path in data.rglob("*") if path.name.endswith(".tmp")]
+
+
+def check_files(process: Process) -> None:
+    """No temporary file, no training set, and no segment that no snapshot has."""
+    assert left_over(process.data) == []
+    training = process.data / "training"
+    assert not training.exists() or not list(training.iterdir())
+
+
+def survives_kills_during_an_ingest(process, root, count, kills, dice, until) -> None:
+    job = process.send(indexer.ingest(IngestRequest(source=str(root))))
+    for _ in range(kills):
+        before = process.images()
+        until(lambda before=before: process.images() > before)
+        # Anywhere between two records, or in one.
+        threading.Event().wait(dice.uniform(0, 0.3))
+        process.kill()
+        process.start()
+    done = until(lambda: (j := process.send(indexer.job(job.id))).state.ended and j)
+    assert (done.state, done.error) == (JobState.SUCCEEDED, None)
+    assert (done.progress.done, done.progress.total, done.progress.failed) == (count, count, 0)
+    assert done.result["images"] == process.images() == count
+    assert done.result["already_there"] > 0
+    assert len(searched(process.data)[0]) == count
+    check_files(process)
+
+
+def survives_kills_during_changes(process, pictures, kills, dice) -> None:
+    """Adds and deletes until killed; afterwards each acknowledged change must hold."""
+    present: set[str] = set()
+    deleted: set[str] = set()
+    unsure: set[str] = set()
+    left = list(pictures)
+
+    def change_until_killed() -> None:
+        while True:
+            image_id = ""
+            try:
+                if dice.random() < 0.7 or not present:
+                    data = left.pop() if left else dice.choice(pictures)
+                    image_id = content_id(data)
+                    unsure.add(image_id)
+                    process.send(indexer.add_images([("x.png", data)], [f"t{len(present)}"]))
+                    present.add(image_id)
+                    deleted.discard(image_id)
+                else:
+                    image_id = dice.choice(sorted(present))
+                    unsure.add(image_id)
+                    process.send(indexer.delete_image(image_id))
+                    present.discard(image_id)
+                    deleted.add(image_id)
+            except ISEError:
+                return
+            unsure.discard(image_id)
+
+    for _ in range(kills):
+        changing = threading.Thread(target=change_until_killed)
+        changing.start()
+        threading.Event().wait(dice.uniform(0.1, 1.5))
+        process.kill()
+        changing.join()
+        process.start()
+        found, _ = searched(process.data)
+        assert present - unsure <= found
+        assert not (deleted - unsure) & found
+        for image_id in present - unsure:
+            assert process.send(indexer.image_file(image_id))[1] == "image/png"
+        assert left_over(process.data) == []
+        # What was under way was promised to nobody: it may show now, with the next change, or never.
+        present -= unsure
+        deleted -= unsure
+        unsure.clear()
+    data = pictures[0]
+    process.send(indexer.add_images([("again.png", data)]))
+    found, searcher = searched(process.data)
+    assert content_id(data) in found
+    item = searcher.collection.find(content_id(data), searcher.dead)
+    vector = searcher.collection.visual.vector(item.ordinal)
+    assert vector is not None
+    check_files(process)
+
+
+def folder(folder_of, count: int) -> Path:
+    return folder_of({f"{['dog', 'car'][n % 2]}/{n}.png": n for n in range(count)})
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    return random.Random()
+
+
+def test_an_ingest_that_is_killed_goes_on_by_itself(process, folder_of, dice, until):
+    survives_kills_during_an_ingest(process, folder(folder_of, 130), 130, 2, dice, until)
+
+
+def test_acknowledged_changes_survive_kills(process, picture, dice):
+    survives_kills_during_changes(process, [picture(seed) for seed in range(60)], 3, dice)
+
+
+@pytest.mark.slow
+def test_an_ingest_that_is_killed_many_times_goes_on_by_itself(process, folder_of, dice, until):
+    survives_kills_during_an_ingest(process, folder(folder_of, 900), 900, 8, dice, until)
+
+
+@pytest.mark.slow
+def test_acknowledged_changes_survive_many_kills(process, picture, dice):
+    survives_kills_during_changes(process, [picture(seed) for seed in range(400)], 15, dice)

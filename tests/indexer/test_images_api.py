@@ -1,0 +1,386 @@
+"""Pictures: adding, reading, retagging, deleting. The real services, over HTTP."""
+
+import io
+import json
+import threading
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.clients import indexer, query
+from shared.contracts.indexer import AddState, ImagePatch
+from shared.errors import InvalidInput, NotFound, TooLarge
+from shared.identity import content_id
+
+ADDED, EXISTS, FAILED = AddState
+
+
+def states(items) -> list[AddState]:
+    return [item.state for item in items]
+
+
+# --- adding -----------------------------------------------------------------------------------
+
+
+def test_a_hundred_files_in_one_call_are_found_at_once(service, picture):
+    pictures = [picture(seed) for seed in range(100)]
+    items = service.add(*pictures)
+    assert states(items) == [ADDED] * 100
+    assert [item.id for item in items] == [content_id(data) for data in pictures]
+    assert all(service.finds_itself(pictures[i]) for i in (0, 50, 99))
+    assert len(set(service.found(pictures[0], limit=200))) == 100
+
+
+def test_an_empty_collection_is_ready_and_answers_nothing(service, picture):
+    assert service.http.get("/ready").status_code == 200
+    assert service.found(picture(0)) == []
+
+
+def test_one_bad_file_fails_alone_and_says_why(service, picture, huge_picture):
+    good, cut = picture(1), picture(2)[:-200]
+    items = service.add(
+        ("a.png", good),
+        ("empty.jpg", b""),
+        ("text.jpg", b"hello"),
+        ("cut.png", cut),
+        ("huge.png", huge_picture),
+        ("b.jpg", picture(3, "JPEG")),
+    )
+    assert states(items) == [ADDED, FAILED, FAILED, FAILED, FAILED, ADDED]
+    assert [item.name for item in items][1:5] == ["empty.jpg", "text.jpg", "cut.png", "huge.png"]
+    for item, says in zip(items[1:5], ["empty", "Not an image", "truncated", "30000"], strict=True):
+        assert says in item.error
+        assert item.id is None
+    assert service.finds_itself(good)
+
+
+def test_only_bad_files_are_no_error_of_the_call(service):
+    assert states(service.add(b"", b"text")) == [FAILED, FAILED]
+    assert service.send(indexer.stats()).images == 0
+
+
+def test_the_same_picture_twice_is_one_image_under_both_names(service, picture):
+    data = picture(0)
+    first, second = service.add(("a.png", data), ("b.png", data), tags=["dog"])
+    assert first.id == second.id
+    assert states(service.add(("c.png", data), tags=["cat"])) == [EXISTS]
+    image = service.send(indexer.get_image(first.id))
+    assert image.uris == ["a.png", "b.png", "c.png"]
+    assert image.tags == ["cat", "dog"]
+    assert service.send(indexer.stats()).images == 1
+    assert service.found(data) == [first.id]
+
+
+def test_tags_and_metadata_are_for_all_files_and_searchable_at_once(service, picture):
+    items = service.add(
+        picture(0), picture(1), tags=["New York", " Dog ", "dog", ""], metadata='{"by": "Ann"}'
+    )
+    ids = {item.id for item in items}
+    assert service.tagged("new york") == service.tagged("DOG") == ids
+    [hit] = service.ask(query.search_term("dog", limit=1)).hits
+    assert hit.tags == ["Dog", "New York"]
+    assert hit.metadata == {"by": "Ann"}
+
+
+def test_tags_of_a_picture_that_exists_are_searchable_at_once(service, picture):
+    [item] = service.add(picture(0))
+    assert states(service.add(picture(0), tags=["dog"])) == [EXISTS]
+    assert service.tagged("dog") == {item.id}
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"metadata": "{"}, "not JSON"),
+        ({"metadata": "[1]"}, "must be a JSON object"),
+        ({"metadata": '{"a": NaN}'}, "can't be written as JSON"),
+        ({"metadata": '{"a": 1e999}'}, "can't be written as JSON"),
+        ({"metadata": '{"a": "\\ud800"}'}, "half a character"),
+        ({"metadata": '{"a":' * 9999 + "1" + "}" * 9999}, "JSON"),
+        ({"tags": ["x" * 201]}, "at most 200"),
+    ],
+)
+def test_what_cannot_be_said_of_pictures_is_refused_before_anything_is_kept(
+    service, picture, said, says
+):
+    with pytest.raises(InvalidInput, match=says):
+        service.add(picture(0), **said)
+    assert service.send(indexer.stats()).images == 0
+
+
+def test_a_file_over_the_limit_fails_alone(start, picture):
+    with start(max_image_bytes=10_000) as service:
+        items = service.add(picture(0), picture(1) + bytes(10_000))
+        assert states(items) == [ADDED, FAILED]
+        assert "ISE_MAX_IMAGE_BYTES" in items[1].error
+
+
+def test_too_many_files_are_refused(start, picture):
+    with start(max_upload_files=100) as service, pytest.raises(TooLarge, match="100 files"):
+        service.add(*[b"x"] * 101)
+
+
+def test_what_is_too_much_for_one_call_to_the_embedder_is_parted(start, picture, embedder_with):
+    with embedder_with(max_body_bytes=20_000) as embedder, start(embedder) as service:
+        noisy = [picture(seed, "BMP") for seed in range(8)]
+        assert states(service.add(*noisy, picture(9, "BMP", (200, 150)))) == [ADDED] * 8 + [FAILED]
+
+
+def test_unknown_forms_are_problems(service):
+    for answer in (
+        service.http.post("/v1/images"),
+        service.http.post("/v1/images", data={"files": "no file"}),
+        service.http.post("/v1/images", content=b"x", headers={"content-type": "text/plain"}),
+    ):
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [
+        ("../../x.jpg", "x.jpg"),
+        ("/etc/passwd", "passwd"),
+        ("..\\..\\win.jpg", "win.jpg"),
+        ("Größe 大.jpg", "Größe 大.jpg"),
+        ("..", ".."),
+    ],
+)
+def test_an_uploads_name_is_never_a_path(service, picture, tmp_path, name, uri):
+    data = picture(0)
+    before = {p for p in tmp_path.rglob("*") if service.data not in p.parents}
+    [item] = service.add((name, data))
+    assert service.send(indexer.get_image(item.id)).uris == [uri]
+    assert service.send(indexer.image_file(item.id)) == (data, "image/png")
+    assert {p for p in tmp_path.rglob("*") if service.data not in p.parents} == before
+    assert not list(service.data.rglob(f"*{uri}"))
+
+
+def test_uploads_at_once_are_all_kept(service, picture):
+    pictures = [picture(seed) for seed in range(12)]
+    found: list = []
+    threads = [
+        threading.Thread(target=lambda part=pictures[n::4]: found.extend(service.add(*part)))
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert states(found) == [ADDED] * 12
+    assert all(service.finds_itself(data) for data in pictures)
+
+
+def test_the_same_picture_uploaded_at_once_is_one_image(service, picture):
+    threads = [threading.Thread(target=service.add, args=(picture(0),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert service.found(picture(0)) == [content_id(picture(0))]
+    assert service.send(indexer.stats()).images == 1
+
+
+def test_a_picture_deleted_while_it_is_added_again_is_added_whole(service, picture, monkeypatch):
+    data = picture(0)
+    [item] = service.add(data)
+    keep = service.parts.files.keep
+
+    def delete_first(image_id, name, content):
+        monkeypatch.undo()
+        service.send(indexer.delete_image(item.id))
+        return keep(image_id, name, content)
+
+    monkeypatch.setattr(service.parts.files, "keep", delete_first)
+    service.add(data)
+    assert service.finds_itself(data)
+    assert service.send(indexer.image_file(item.id))[0] == data
+
+
+def test_many_additions_leave_few_files_behind(service, picture, monkeypatch):
+    monkeypatch.setattr("services.indexer.publisher._MAX_ADDITIONS", 2)
+    for seed in range(9):
+        service.add(picture(seed), tags=[f"t{seed}"])
+    assert all(service.finds_itself(picture(seed)) for seed in range(9))
+    kept = {
+        file.name
+        for number in service.parts.publisher.snapshots.numbers()
+        for file in service.parts.publisher.snapshots.read(number).files()
+    }
+    assert {path.name for path in (service.data / "segments").iterdir()} == kept
+    assert len(service.parts.publisher.current().visual.postings) < 5
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def test_a_thumbnail_is_a_small_jpeg(service, picture):
+    [item] = service.add(picture(0, size=(900, 300)))
+    data, media_type = service.send(indexer.thumbnail(item.id))
+    assert media_type == "image/jpeg"
+    with Image.open(io.BytesIO(data)) as small:
+        assert (small.format, small.size) == ("JPEG", (320, 107))
+    assert service.send(indexer.thumbnail(item.id))[0] == data
+
+
+def as_file(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["uint8", "uint16", "int32", "float32"])
+def test_a_thumbnail_of_many_bits_shows_the_whole_range(service, mode):
+    top = {"uint8": 255, "float32": 1}.get(mode, 65535)
+    grey = np.linspace(0, top, 4096).reshape(64, 64).astype(mode)
+    [item] = service.add(as_file(Image.fromarray(grey), "TIFF"))
+    with Image.open(io.BytesIO(service.send(indexer.thumbnail(item.id))[0])) as small:
+        low, high = small.convert("L").getextrema()
+        assert low < 20
+        assert high > 235
+        assert 100 < np.asarray(small.convert("L")).mean() < 155
+
+
+def test_a_thumbnail_is_upright_and_on_white(service):
+    turned = Image.new("RGB", (40, 20))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    first, second = service.add(as_file(turned, "JPEG", exif=exif), as_file(clear, "PNG"))
+    with Image.open(io.BytesIO(service.send(indexer.thumbnail(first.id))[0])) as small:
+        assert small.size == (20, 40)
+    with Image.open(io.BytesIO(service.send(indexer.thumbnail(second.id))[0])) as small:
+        assert small.convert("L").getextrema()[0] > 250
+
+
+def test_files_are_served_so_that_a_browser_runs_nothing(service, picture):
+    [item] = service.add(picture(0, "WEBP"))
+    for what, kind in (("file", "image/webp"), ("thumbnail", "image/jpeg")):
+        answer = service.http.get(f"/v1/images/{item.id}/{what}")
+        assert answer.headers["content-type"] == kind
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in answer.headers["content-security-policy"]
+
+
+def test_a_file_that_was_changed_since_is_not_passed_off_as_the_image(service, folder_of):
+    root = folder_of({"dog/a.png": 1})
+    service.ingest(root, build=False)
+    [image_id] = service.tagged("dog")
+    assert service.send(indexer.image_file(image_id))[1] == "image/png"
+    (root / "dog/a.png").write_bytes(b"something else")
+    for call in (indexer.image_file, indexer.thumbnail):
+        with pytest.raises(NotFound, match="gone or has changed"):
+            service.send(call(image_id))
+
+
+def test_uploads_are_served_from_a_data_directory_that_was_copied(service, start, picture):
+    [item] = service.add(picture(0))
+    [kept] = [p for p in (service.data / "images" / "uploads").rglob("*") if p.is_file()]
+    kept.write_bytes(picture(0))  # as a restored copy: the same bytes, another time
+    assert service.send(indexer.image_file(item.id))[0] == picture(0)
+
+
+def test_nobody_is_not_found(service):
+    for call in (
+        indexer.get_image("nobody"),
+        indexer.delete_image("nobody"),
+        indexer.patch_image("nobody", ImagePatch(tags=["x"])),
+        indexer.image_file("nobody"),
+        indexer.thumbnail("nobody"),
+    ):
+        with pytest.raises(NotFound, match="no image 'nobody'"):
+            service.send(call)
+
+
+# --- retagging and deleting -------------------------------------------------------------------
+
+
+def test_new_tags_are_seen_in_the_next_search(service, picture):
+    first, second = service.add(picture(0), picture(1), tags=["dog"])
+    service.send(indexer.patch_image(first.id, ImagePatch(tags=["Katze", "  dog_house "])))
+    assert service.tagged("dog") == {second.id}
+    assert service.tagged("katze") == service.tagged("dog_house") == {first.id}
+    service.send(indexer.patch_image(first.id, ImagePatch(tags=[])))
+    assert service.tagged("katze") == set()
+    assert service.finds_itself(picture(0))
+
+
+def test_what_a_patch_does_not_name_stays(service, picture):
+    [item] = service.add(picture(0), tags=["dog"], metadata='{"a": 1}')
+    service.send(indexer.patch_image(item.id, ImagePatch(metadata={"b": [2]})))
+    image = service.send(indexer.get_image(item.id))
+    assert (image.tags, image.metadata) == (["dog"], {"b": [2]})
+    service.send(indexer.patch_image(item.id, ImagePatch(tags=["cat"])))
+    [hit] = service.ask(query.search_term("cat")).hits
+    assert hit.metadata == {"b": [2]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"tag": ["x"]},
+        {"tags": "dog"},
+        {"tags": ["x" * 201]},
+        {"metadata": {"a": float("nan")}},
+        {"metadata": {"a": "\ud800"}},
+    ],
+)
+def test_a_patch_that_cannot_be_kept_is_refused(service, picture, body):
+    [item] = service.add(picture(0), tags=["dog"])
+    answer = service.http.patch(f"/v1/images/{item.id}", content=json.dumps(body))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert service.tagged("dog") == {item.id}
+
+
+def test_a_deleted_image_is_in_no_answer(service, picture):
+    first, second = service.add(picture(0), picture(1), tags=["dog"])
+    service.send(indexer.thumbnail(first.id))
+    assert service.send(indexer.delete_image(first.id)).deleted
+    assert service.found(picture(0)) == [second.id]
+    assert service.tagged("dog") == {second.id}
+    for call in (indexer.get_image, indexer.image_file, indexer.thumbnail, indexer.delete_image):
+        with pytest.raises(NotFound):
+            service.send(call(first.id))
+    with pytest.raises(NotFound):
+        service.ask(query.search_id(first.id))
+    assert len([p for p in (service.data / "images").rglob("*") if p.is_file()]) == 1
+
+
+def test_a_deleted_image_can_be_added_again(service, picture):
+    [item] = service.add(picture(0), tags=["dog"])
+    service.add(picture(1))
+    for _ in range(2):
+        service.send(indexer.delete_image(item.id))
+        assert states(service.add(picture(0), tags=["cat"])) == [ADDED]
+    assert service.finds_itself(picture(0))
+    assert service.tagged("dog") == set()
+    assert service.tagged("cat") == {item.id}
+    assert len(service.found(picture(0))) == 2
+
+
+def test_a_collection_that_was_emptied_takes_pictures_again(service, picture):
+    for _ in range(2):
+        ids = [item.id for item in service.add(picture(0), picture(1))]
+        for image_id in ids:
+            service.send(indexer.delete_image(image_id))
+        assert service.found(picture(0)) == []
+    service.add(picture(2))
+    assert service.found(picture(2)) == [content_id(picture(2))]
+
+
+def test_an_ingested_file_is_not_touched_by_a_delete(service, folder_of):
+    root = folder_of({"dog/a.png": 1})
+    service.ingest(root, build=False)
+    [image_id] = service.tagged("dog")
+    service.send(indexer.delete_image(image_id))
+    assert (root / "dog/a.png").exists()
+
+
+def test_errors_are_problem_documents_of_one_kind(service):
+    answer = service.http.get("/v1/images/nobody")
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert isinstance(answer, httpx.Response)

@@ -1,0 +1,324 @@
+"""Builds, the matching network, snapshots, models that change, and who may run."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.indexer.parts import Parts
+from shared.clients import indexer, query
+from shared.clients.transport import Client
+from shared.contracts.embedder import TrainingSettings
+from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
+from shared.errors import FingerprintMismatch, Misconfigured, NotFound, Unavailable
+from shared.identity import content_id
+from shared.ivf.reader import Postings
+
+QUICK = TrainMatchingRequest(settings=TrainingSettings(epochs=2, batch_size=8, hidden=16))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("services.indexer.embedding._ATTEMPTS", 1)
+
+
+def tagged_folder(folder_of, count: int = 24):
+    return folder_of({f"{['dog', 'car'][n % 2]}/{n}.png": n for n in range(count)})
+
+
+def train(service):
+    return service.succeeded(service.send(indexer.train_matching(QUICK)))
+
+
+# --- builds -----------------------------------------------------------------------------------
+
+
+def test_a_build_makes_as_many_clusters_as_asked(service, picture):
+    service.add(*[picture(seed) for seed in range(80)])
+    for wanted, made in ((80, 80), ("auto", 2), (1, 1)):
+        assert service.build(clusters=wanted).result["clusters"] == made
+        assert all(service.finds_itself(picture(seed)) for seed in (0, 79))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_all_clusters_probed_answer_as_exact_search_does(service, picture, metric):
+    service.add(*[picture(seed) for seed in range(40)])
+    service.build(clusters=6, metric=metric)
+    service.add(*[picture(seed) for seed in range(40, 60)])
+    for seed in (0, 50, 99):
+        exact = service.found(picture(seed), exact=True, limit=60)
+        assert service.found(picture(seed), nprobe=6, limit=60) == exact
+        assert len(set(exact)) == 60
+
+
+def test_more_clusters_than_images_fail_with_a_sentence_and_change_nothing(service, picture):
+    service.add(picture(0), picture(1))
+    job = service.send(indexer.build(BuildSettings(clusters=3)))
+    assert service.failed(job) == (
+        "3 clusters were asked for, but there are only 2 images to cluster."
+    )
+    assert service.finds_itself(picture(0))
+
+
+def test_an_empty_collection_can_be_built(service, picture):
+    assert service.build().result["images"] == 0
+    assert service.build(clusters=9).result["images"] == 0
+    service.add(picture(0))
+    assert service.finds_itself(picture(0))
+
+
+def test_the_same_build_gives_the_same_clusters(service, picture):
+    service.add(*[picture(seed) for seed in range(50)])
+    centroids = []
+    for _ in range(2):
+        service.build(clusters=4, seed=3)
+        manifest = service.parts.publisher.current()
+        centroids.append(Postings(service.data / "segments" / manifest.visual.postings[0].name))
+    assert np.array_equal(centroids[0].centroids, centroids[1].centroids)
+
+
+def test_equal_pictures_in_other_formats_break_no_build(service):
+    files = []
+    for n in range(60):
+        buffer = io.BytesIO()
+        Image.new("RGB", (20 + n, 20)).save(buffer, "PNG")
+        files.append(buffer.getvalue())
+    service.add(*files)
+    assert service.build(clusters=20).result["clusters"] == 20
+    assert len(service.found(files[0], limit=60)) == 60
+
+
+# --- the matching network ---------------------------------------------------------------------
+
+
+def test_training_brings_search_by_meaning_and_no_files_stay_behind(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    result = train(service).result
+    assert result["report"]["terms"] == 2
+    answer = service.ask(query.search_term("puppy"))
+    assert answer.mode == "semantic"
+    assert len(answer.hits) == 10
+    assert len(service.tagged("dog")) == 12
+    assert list((service.data / "training").iterdir()) == []
+    assert (service.data / "networks" / "CURRENT").read_text() == result["network"]
+
+
+def test_a_build_keeps_the_network_that_is_there(service, folder_of):
+    root = tagged_folder(folder_of)
+    service.ingest(root, build=False)
+    network = train(service).result["network"]
+    assert service.build().result["network"] == network
+    assert service.ingest(root).result["network"] == network
+    assert service.ask(query.search_term("puppy")).mode == "semantic"
+
+
+def test_images_and_tags_added_after_training_are_in_the_joint_space(service, folder_of, picture):
+    service.ingest(tagged_folder(folder_of), build=False)
+    train(service)
+    [item] = service.add(picture(500), tags=["cat", "xqzzt"])
+    assert service.tagged("cat") == service.tagged("xqzzt") == {item.id}
+    hits = service.ask(query.search_term("puppy", limit=100)).hits
+    assert len(hits) == 25
+
+
+def test_training_without_tags_fails_with_a_sentence(service, picture):
+    assert "No image has a tag" in service.failed(service.send(indexer.train_matching(QUICK)))
+    service.add(picture(0))
+    assert "No image has a tag" in service.failed(service.send(indexer.train_matching(QUICK)))
+    service.add(picture(0), tags=["xqzzt"])
+    assert "word vector" in service.failed(service.send(indexer.train_matching(QUICK)))
+    assert list((service.data / "training").iterdir()) == []
+
+
+def test_one_tagged_image_is_enough_to_train(service, picture):
+    service.add(picture(0), tags=["dog"])
+    train(service)
+    assert service.tagged("dog") == {content_id(picture(0))}
+
+
+def test_a_damaged_network_is_trained_anew_by_the_next_build(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    networks = service.data / "networks"
+    (networks / "match-0").mkdir(parents=True)
+    (networks / "match-0" / "network.safetensors").write_bytes(b"broken")
+    (networks / "CURRENT").write_text("match-0")
+    assert service.build().result["report"] is not None
+    assert len(service.tagged("dog")) == 12
+
+
+# --- snapshots --------------------------------------------------------------------------------
+
+
+def current(service) -> int:
+    return next(s.number for s in service.send(indexer.snapshots()).snapshots if s.current)
+
+
+def test_a_roll_back_keeps_deletes_and_later_adds(service, picture):
+    first, _ = service.add(picture(0), picture(1), tags=["old"])
+    service.build(clusters=2)
+    back = current(service)
+    service.add(picture(2), tags=["late"])
+    service.build(clusters=1)
+    service.send(indexer.delete_image(first.id))
+    newest, *_ = service.send(indexer.activate(back)).snapshots
+    assert newest.current
+    assert newest.number > back
+    assert (newest.clusters, newest.images) == (2, 2)
+    assert newest.reason == f"roll-back to snapshot {back}"
+    assert first.id not in service.found(picture(0))
+    assert service.finds_itself(picture(2))
+    assert service.tagged("late") == {content_id(picture(2))}
+    service.add(picture(3))
+    assert len(service.found(picture(3))) == 3
+
+
+def test_a_roll_back_keeps_new_tags(service, picture):
+    [item] = service.add(picture(0), tags=["old"])
+    service.build()
+    back = current(service)
+    service.add(picture(0), tags=["new"])
+    service.send(indexer.activate(back))
+    assert service.tagged("new") == {item.id}
+
+
+def test_there_is_no_way_back_to_what_never_was(service):
+    with pytest.raises(NotFound, match="no snapshot 99"):
+        service.send(indexer.activate(99))
+    assert service.http.post("/v1/snapshots/x/activate").status_code == 422
+
+
+def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monkeypatch):
+    monkeypatch.setattr("services.indexer.publisher._KEPT_SNAPSHOTS", 3)
+    service.add(picture(0))
+    service.build()
+    built = current(service)
+    for seed in range(1, 7):
+        service.add(picture(seed))
+    numbers = [s.number for s in service.send(indexer.snapshots()).snapshots]
+    assert built in numbers
+    assert len(numbers) == 4
+    service.send(indexer.activate(built))
+    assert all(service.finds_itself(picture(seed)) for seed in range(7))
+
+
+def test_a_snapshot_with_a_damaged_file_is_not_activated(service, picture):
+    service.add(picture(0))
+    service.build()
+    manifest = service.parts.publisher.current()
+    service.add(picture(1))
+    path = service.data / "segments" / manifest.items[0].name
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    answer = service.http.post(f"/v1/snapshots/{manifest.number}/activate")
+    assert answer.status_code == 500
+    assert "damaged" in answer.json()["detail"]
+
+
+# --- models that change -----------------------------------------------------------------------
+
+
+def test_another_model_is_never_mixed_in_and_a_build_brings_it(
+    start, other_embedder, folder_of, picture
+):
+    root = tagged_folder(folder_of)
+    with start() as service:
+        service.ingest(root, build=False)
+        former = service.parts.publisher.current().visual.fingerprint
+        network = train(service).result["network"]
+        before = current(service)
+    with start(other_embedder) as service:
+        with pytest.raises(FingerprintMismatch) as caught:
+            service.add(picture(1000))
+        hosted = caught.value.extra["embedder"]
+        assert caught.value.extra["index"] == former != hosted
+        assert former in caught.value.detail
+        assert hosted in caught.value.detail
+        assert "ise build" in caught.value.detail
+        assert former in service.failed(service.start_ingest(root, build=False))
+        assert "ise build" in service.failed(service.send(indexer.train_matching(QUICK)))
+        built = service.build().result
+        assert built["images"] == 24
+        assert built["network"] not in (None, network)
+        assert service.finds_itself(picture(0))
+        assert service.ask(query.search_term("puppy")).mode == "semantic"
+        service.add(picture(1000))
+        assert service.parts.publisher.current().visual.fingerprint == hosted
+    with start() as service:
+        service.send(indexer.activate(before))
+        assert service.finds_itself(picture(0))
+        assert service.parts.publisher.current().visual.fingerprint == former
+
+
+def test_an_emptied_collection_takes_pictures_of_another_model(start, other_embedder, picture):
+    with start() as service:
+        [item] = service.add(picture(0))
+        service.send(indexer.delete_image(item.id))
+    with start(other_embedder) as service:
+        service.add(picture(0), picture(1))
+        assert service.finds_itself(picture(0))
+        assert len(service.found(picture(0))) == 2
+
+
+# --- what may be missing ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def nowhere() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence(
+    service, start, nowhere, picture, folder_of, impatient, monkeypatch
+):
+    [item] = service.add(picture(0), tags=["dog"])
+    with monkeypatch.context() as changed:
+        changed.setattr(service.parts.additions._embedding, "_client", Client(nowhere))
+        with pytest.raises(Unavailable, match="Is the service up"):
+            service.add(picture(1))
+        error = service.failed(service.start_ingest(folder_of({"a.png": 1})))
+        assert nowhere in error
+        assert service.send(indexer.delete_image(item.id)).deleted
+    service.add(picture(1))
+    assert service.found(picture(1)) == [content_id(picture(1))]
+
+
+def test_two_indexers_on_one_folder_are_refused_with_a_sentence(service):
+    environment = {
+        **os.environ,
+        "ISE_DATA_DIR": str(service.data),
+        "ISE_INDEXER_PORT": "0",
+    }
+    second = subprocess.run(
+        [sys.executable, "-m", "services.indexer"],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert second.returncode != 0
+    assert f"Another indexer is using {service.data}." in second.stdout + second.stderr
+    assert service.http.get("/ready").status_code == 200
+
+
+def test_a_catalogue_older_than_the_index_is_refused_with_a_sentence(start, picture):
+    with start() as service:
+        service.add(picture(0))
+    for path in service.data.glob("catalog.sqlite*"):
+        path.unlink()
+    parts = Parts(service.settings, Client("http://127.0.0.1:1"))
+    with pytest.raises(Misconfigured, match="catalogue is older than snapshot 2"):
+        parts.start()
+    parts.database.close()
+    parts._lock.release()
+
+
+def test_all_is_there_after_a_restart(start, picture):
+    with start() as service:
+        service.add(picture(0), tags=["dog"])
+        [gone] = service.add(picture(1), tags=["dog"])
+        service.send(indexer.delete_image(gone.id))
+    with start() as service:
+        assert service.found(picture(1)) == [content_id(picture(0))]
+        assert service.tagged("dog") == {content_id(picture(0))}

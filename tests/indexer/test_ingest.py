@@ -1,0 +1,239 @@
+"""Ingest: a folder or a manifest, as a job of the real services."""
+
+import json
+import os
+
+import pytest
+
+from services.indexer import ingest as ingest_module
+from shared.clients import indexer
+from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest, JobState
+from shared.errors import Forbidden, InvalidInput
+from shared.identity import content_id
+
+
+def counts(job) -> dict[str, int]:
+    return {k: job.result[k] for k in ("files", "embedded", "already_there", "failed")}
+
+
+def many(count: int) -> dict[str, int]:
+    return {f"tag{n % 3}/{n:03}.png": n for n in range(count)}
+
+
+@pytest.fixture
+def flushing_often(monkeypatch):
+    monkeypatch.setattr(ingest_module, "_FLUSH_IMAGES", 1)
+
+
+def test_a_folder_is_taken_in_clustered_and_searchable(service, folder_of, picture):
+    job = service.ingest(folder_of(many(90)), clusters=7)
+    assert counts(job) == {"files": 90, "embedded": 90, "already_there": 0, "failed": 0}
+    assert (job.result["images"], job.result["clusters"]) == (90, 7)
+    assert (job.progress.done, job.progress.total, job.progress.failed) == (90, 90, 0)
+    assert all(service.finds_itself(picture(seed)) for seed in (0, 45, 89))
+    assert len(service.tagged("TAG1")) == 30
+    [newest, *_] = service.send(indexer.snapshots()).snapshots
+    assert (newest.images, newest.clusters, newest.current) == (90, 7, True)
+
+
+def test_broken_pictures_are_listed_with_their_reasons(service, folder_of, picture, huge_picture):
+    bad = {
+        "empty.png": b"",
+        "dog/cut.png": picture(1)[:-150],
+        "text.jpg": b"not a picture at all",
+        "huge.png": huge_picture,
+    }
+    job = service.ingest(folder_of({"good.png": 7, "dog/twin.png": picture(1)[:-150], **bad}))
+    reasons = service.reasons(job)
+    assert set(reasons) == {*bad, "dog/twin.png"}
+    assert "empty" in reasons["empty.png"]
+    assert "truncated" in reasons["dog/cut.png"]
+    assert "Not an image" in reasons["text.jpg"]
+    assert "30000 x 30000" in reasons["huge.png"]
+    assert counts(job) == {"files": 6, "embedded": 1, "already_there": 0, "failed": 5}
+    assert (job.progress.done, job.progress.total, job.progress.failed) == (6, 6, 5)
+    assert service.finds_itself(picture(7))
+
+
+def test_files_that_cannot_be_read_are_listed_too(start, folder_of, picture):
+    root = folder_of({"good.png": 1, "big.png": picture(2) + bytes(9999)})
+    (root / "pipe.png").write_bytes(b"")
+    lines = ["good.png", "big.png", "missing.png", "../source", "pipe"]
+    os.mkfifo(root / "pipe")
+    (root / "list.csv").write_text("\n".join(["path", *lines]))
+    with start(max_image_bytes=9000) as service:
+        job = service.ingest(root / "list.csv")
+        reasons = service.reasons(job)
+    assert set(reasons) == set(lines[1:])
+    assert "ISE_MAX_IMAGE_BYTES" in reasons["big.png"]
+    assert "No such file" in reasons["missing.png"]
+    assert reasons["../source"] == reasons["pipe"] == "It is not a file."
+    assert (job.progress.done, job.progress.failed) == (5, 4)
+
+
+def test_a_name_that_is_not_utf8_fails_alone(service, folder_of, picture):
+    root = folder_of({"good.png": 1})
+    name = os.fsencode(root) + b"/caf\xe9.png"
+    with open(name, "wb") as file:  # noqa: PTH123 - a Path can't say it
+        file.write(picture(2))
+    job = service.ingest(root, build=False)
+    [(path, reason)] = service.reasons(job).items()
+    assert path == "caf\\udce9.png"
+    assert "not UTF-8" in reason
+    assert counts(job)["embedded"] == 1
+
+
+def test_an_empty_folder_is_no_error(service, folder_of):
+    job = service.ingest(folder_of({}))
+    assert counts(job) == {"files": 0, "embedded": 0, "already_there": 0, "failed": 0}
+    assert service.ingest(folder_of({}), build=False).result["images"] == 0
+
+
+def test_a_second_ingest_embeds_nothing(service, folder_of):
+    root = folder_of(many(12))
+    service.ingest(root)
+    before = sorted((service.data / "features").rglob("*.npy"))
+    job = service.ingest(root)
+    assert counts(job) == {"files": 12, "embedded": 0, "already_there": 12, "failed": 0}
+    assert (job.progress.done, job.progress.total) == (12, 12)
+    assert sorted((service.data / "features").rglob("*.npy")) == before
+
+
+def test_the_same_picture_at_several_paths_is_one_image(service, folder_of, picture):
+    root = folder_of({"dog/a.png": 1, "pet/b.png": 1, "c.png": 2})
+    job = service.ingest(root, build=False)
+    assert (counts(job)["embedded"], counts(job)["already_there"]) == (2, 1)
+    image = service.send(indexer.get_image(content_id(picture(1))))
+    assert (image.tags, image.uris) == (["dog", "pet"], ["dog/a.png", "pet/b.png"])
+    assert service.tagged("dog") == service.tagged("pet") == {image.id}
+    assert len(service.found(picture(1))) == 2
+
+
+@pytest.mark.parametrize("build", [False, True])
+def test_tags_that_a_second_ingest_brings_are_searchable(service, folder_of, picture, build):
+    root = folder_of({"a.png": 1, "b.png": 2})
+    service.ingest(root, build=False)
+    (root / "list.csv").write_text("path,tags,by\na.png,dog,Ann\n")
+    job = service.ingest(root / "list.csv", build=build)
+    assert counts(job)["embedded"] == 0
+    assert service.tagged("dog") == {content_id(picture(1))}
+    assert service.send(indexer.get_image(content_id(picture(1)))).metadata == {"by": "Ann"}
+
+
+def test_a_manifest_brings_tags_metadata_and_uris(service, folder_of, picture):
+    root = folder_of({"pictures/a.png": 1, "pictures/b.png": 2})
+    lines = [
+        {"path": "pictures/a.png", "tags": "dog;New York", "title": "\u2028 Größe", "year": 1999},
+        {"path": str(root / "pictures/b.png"), "tags": ["cat"]},
+    ]
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (root / "list.jsonl").write_text(text)
+    service.ingest(root / "list.jsonl")
+    first = service.send(indexer.get_image(content_id(picture(1))))
+    assert first.metadata == {"title": "\u2028 Größe", "year": 1999}
+    assert first.uris == ["pictures/a.png"]
+    assert service.tagged("new york") == {first.id}
+    [second] = service.tagged("cat")
+    assert service.send(indexer.get_image(second)).uris[0].endswith("pictures/b.png")
+
+
+def test_a_manifest_that_cannot_be_read_fails_the_job_with_its_line(service, folder_of):
+    root = folder_of({})
+    (root / "list.jsonl").write_text('{"path": "a.png"}\n{oops\n')
+    assert "line 2" in service.failed(service.start_ingest(root / "list.jsonl"))
+    assert "doesn't exist" in service.failed(service.start_ingest(root / "nowhere"))
+
+
+def test_a_source_must_be_an_absolute_path(service):
+    with pytest.raises(InvalidInput, match="absolute"):
+        service.send(indexer.ingest(IngestRequest(source="pictures")))
+
+
+def test_a_file_that_was_changed_becomes_another_image(service, folder_of, picture):
+    root = folder_of({"a.png": 1, "b.png": 2})
+    service.ingest(root, build=False)
+    (root / "a.png").write_bytes(picture(3))
+    job = service.ingest(root, build=False)
+    assert (counts(job)["embedded"], counts(job)["already_there"]) == (1, 1)
+    assert service.send(indexer.get_image(content_id(picture(3)))).uris == ["a.png"]
+    assert service.send(indexer.get_image(content_id(picture(1)))).uris == []
+
+
+def test_a_folder_whose_tags_teach_nothing_is_taken_in_all_the_same(service, folder_of):
+    job = service.ingest(folder_of({"xqzzt/a.png": 1, "xqzzt/b.png": 2}))
+    assert job.result["network"] is None
+    assert "word vector" in job.result["not_trained"]
+    assert len(service.tagged("xqzzt")) == 2
+
+
+# --- cancel and resume ------------------------------------------------------------------------
+
+
+def test_a_cancelled_ingest_keeps_what_it_recorded_and_the_next_embeds_only_the_rest(
+    start, folder_of, flushing_often, until
+):
+    root = folder_of(many(70))
+    with start(embed_batch=2, embed_concurrency=1) as service:
+        job = service.start_ingest(root)
+        until(lambda: service.send(indexer.stats()).images >= 10)
+        service.send(indexer.cancel(job.id))
+        assert service.ended(job).state is JobState.CANCELLED
+        kept = service.send(indexer.stats()).images
+        assert 10 <= kept < 70
+        again = service.ingest(root)
+        assert counts(again)["embedded"] == 70 - kept
+        assert counts(again)["already_there"] == kept
+        assert again.result["images"] == 70
+
+
+def test_an_upload_during_an_ingest_is_searchable_at_once_and_stays(
+    start, folder_of, picture, flushing_often, until
+):
+    with start(embed_batch=2, embed_concurrency=1) as service:
+        job = service.start_ingest(folder_of(many(50)))
+        until(lambda: service.send(indexer.stats()).images >= 6)
+        service.add(picture(1000), tags=["mine"])
+        assert not service.send(indexer.job(job.id)).state.ended
+        assert service.finds_itself(picture(1000))
+        assert service.succeeded(job).result["images"] == 51
+        assert service.finds_itself(picture(1000))
+        assert service.tagged("mine") == {content_id(picture(1000))}
+
+
+def test_uploads_deletes_and_retags_while_builds_run_are_all_kept(service, folder_of, picture):
+    service.ingest(folder_of(many(60)))
+    for n in range(3):
+        job = service.send(indexer.build(BuildSettings(clusters=5)))
+        [item, gone] = service.add(picture(200 + n), picture(300 + n), tags=["fresh"])
+        service.send(indexer.patch_image(item.id, ImagePatch(tags=[f"new{n}"])))
+        service.send(indexer.delete_image(gone.id))
+        service.succeeded(job)
+        assert service.finds_itself(picture(200 + n))
+        assert service.tagged(f"new{n}") == {item.id}
+        assert gone.id not in service.found(picture(300 + n), limit=200)
+    assert service.tagged("fresh") == set()
+    assert len(service.found(picture(0), limit=200)) == 63
+    stats = service.send(indexer.stats())
+    assert stats.images == 63
+
+
+# --- where from -------------------------------------------------------------------------------
+
+
+def test_off_loopback_only_the_roots_are_read(start, folder_of):
+    inside, outside = folder_of({"a.png": 1}, "inside"), folder_of({"b.png": 2}, "outside")
+    with start(host="0.0.0.0", allow_open=True, ingest_roots=[inside]) as service:  # noqa: S104
+        with pytest.raises(Forbidden, match="ISE_INGEST_ROOTS"):
+            service.start_ingest(outside)
+        with pytest.raises(Forbidden):
+            service.start_ingest(inside / ".." / "outside")
+        answer = service.http.post("/v1/ingest", json={"source": str(outside)})
+        assert answer.status_code == 403
+        (inside / "list.csv").write_text("path\n../outside/b.png\n")
+        assert "ISE_INGEST_ROOTS" in service.failed(service.start_ingest(inside / "list.csv"))
+        (inside / "list.csv").unlink()
+        assert counts(service.ingest(inside, build=False))["embedded"] == 1
+
+
+def test_on_loopback_every_folder_is_read(service, folder_of):
+    assert counts(service.ingest(folder_of({"a.png": 1}), build=False))["embedded"] == 1

@@ -1,0 +1,279 @@
+"""Jobs: the table, the runner, and what a job tells of itself."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from services.indexer.catalog.database import Database
+from services.indexer.catalog.jobs import JobTable
+from services.indexer.job_context import JobContext
+from services.indexer.jobs import JobRunner
+from shared.contracts.indexer import JobKind, JobState, Progress
+from shared.errors import Conflict, InvalidInput, NotFound
+
+BUILD = JobKind.BUILD
+
+
+@pytest.fixture
+def table(database: Database) -> JobTable:
+    return JobTable(database)
+
+
+@pytest.fixture
+def runner(table) -> Iterator:
+    """Starts a runner whose jobs do `work`."""
+    made: list[JobRunner] = []
+
+    def start(work, begin: bool = True) -> JobRunner:
+        made.append(JobRunner(table, dict.fromkeys(JobKind, work)))
+        if begin:
+            made[-1].start()
+        return made[-1]
+
+    yield start
+    for one in made:
+        if one.alive:
+            one.stop(5)
+
+
+@pytest.fixture
+def ended(table, until):
+    return lambda job: until(lambda: (j := table.get(job.id)).state.ended and j)
+
+
+class Gate:
+    """Work that says when it began, and waits to be let on or cancelled."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+
+    def __call__(self, request, job: JobContext) -> dict:
+        self.began.set()
+        while not self.go_on.wait(0.01):
+            job.check_cancelled()
+        return dict(request)
+
+
+def test_a_job_is_queued_then_runs_then_succeeds_with_its_result(runner, table, ended):
+    gate = Gate()
+    one = runner(gate)
+    job = one.submit(BUILD, {"a": 1})
+    assert job.state is JobState.QUEUED
+    assert gate.began.wait(5)
+    assert table.get(job.id).state is JobState.RUNNING
+    gate.go_on.set()
+    done = ended(job)
+    assert (done.state, done.result, done.error) == (JobState.SUCCEEDED, {"a": 1}, None)
+    assert done.finished_at is not None
+    assert done.finished_at >= done.created_at
+
+
+def test_jobs_run_one_by_one_in_the_order_they_were_asked_for(runner, table, ended):
+    seen: list[int] = []
+    running: list[int] = []
+
+    def work(request, job):
+        running.append(request["n"])
+        assert len(running) == 1
+        seen.append(running.pop())
+        return {}
+
+    one = runner(work, begin=False)
+    jobs = [one.submit(BUILD, {"n": n}) for n in range(8)]
+    one.start()
+    assert [ended(job).state for job in jobs] == [JobState.SUCCEEDED] * 8
+    assert seen == list(range(8))
+    assert [job.id for job in table.all()] == [job.id for job in reversed(jobs)]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (InvalidInput("Too many clusters."), "Too many clusters."),
+        (PermissionError(13, "Permission denied", "/x"), "Permission denied: /x"),
+        (ZeroDivisionError("secret"), "Unexpected ZeroDivisionError; see the log."),
+        (RecursionError(), "Unexpected RecursionError; see the log."),
+    ],
+)
+def test_a_job_that_raises_has_failed_and_the_next_one_runs(runner, ended, error, says):
+    def work(request, job):
+        if request:
+            raise error
+        return {}
+
+    one = runner(work)
+    bad, good = one.submit(BUILD, {"bad": True}), one.submit(BUILD, {})
+    failed = ended(bad)
+    assert (failed.state, failed.error, failed.result) == (JobState.FAILED, says, None)
+    assert ended(good).state is JobState.SUCCEEDED
+    assert one.alive
+
+
+def test_a_result_that_cannot_be_kept_does_not_end_the_runner(runner, ended, monkeypatch):
+    monkeypatch.setattr("services.indexer.jobs._PAUSE_S", 0)
+    one = runner(lambda request, job: {"x": object()} if request else {})
+    bad = ended(one.submit(BUILD, {"bad": True}))
+    assert bad.state is JobState.FAILED
+    assert ended(one.submit(BUILD, {})).state is JobState.SUCCEEDED
+
+
+def test_a_queued_job_is_cancelled_at_once_and_never_runs(runner, table, ended):
+    gate = Gate()
+    one = runner(gate)
+    first, second = one.submit(BUILD, {}), one.submit(BUILD, {})
+    assert gate.began.wait(5)
+    assert one.cancel(second.id).state is JobState.CANCELLED
+    gate.go_on.set()
+    assert ended(first).state is JobState.SUCCEEDED
+    assert table.get(second.id).result is None
+
+
+def test_a_running_job_is_cancelled_at_its_next_step(runner, ended):
+    gate = Gate()
+    one = runner(gate)
+    job = one.submit(BUILD, {})
+    assert gate.began.wait(5)
+    one.cancel(job.id)
+    assert ended(job).state is JobState.CANCELLED
+    assert one.alive
+
+
+def test_a_cancel_between_taking_a_job_and_running_it_is_not_lost(runner, table):
+    one = runner(Gate(), begin=False)
+    one.submit(BUILD, {})
+    taken = table.start_next()
+    one.cancel(taken.id)
+    one._run_one(taken)
+    assert table.get(taken.id).state is JobState.CANCELLED
+
+
+def test_what_has_ended_cannot_be_cancelled(runner, ended):
+    one = runner(lambda request, job: {})
+    job = one.submit(BUILD, {})
+    ended(job)
+    with pytest.raises(Conflict, match="succeeded"):
+        one.cancel(job.id)
+    with pytest.raises(NotFound):
+        one.cancel("nobody")
+
+
+def test_a_stop_interrupts_the_job_and_the_next_start_goes_on_with_it(runner, table, ended):
+    gate = Gate()
+    one = runner(gate)
+    job = one.submit(BUILD, {"a": 1})
+    assert gate.began.wait(5)
+    one.stop(5)
+    assert not one.alive
+    assert table.get(job.id).state is JobState.QUEUED
+    runner(lambda request, job: dict(request))
+    assert ended(job).result == {"a": 1}
+
+
+def test_a_stop_that_breaks_the_job_does_not_fail_it(runner, table):
+    stopping = threading.Event()
+
+    def work(request, job):
+        began.set()
+        stopping.wait(5)
+        raise RuntimeError("the connection was closed")
+
+    began = threading.Event()
+    one = runner(work)
+    job = one.submit(BUILD, {})
+    assert began.wait(5)
+    threading.Timer(0.05, stopping.set).start()
+    one.stop(5)
+    assert table.get(job.id).state is JobState.QUEUED
+
+
+def test_a_job_whose_process_was_killed_runs_again_at_start(runner, table, ended):
+    job = table.add(BUILD, {"a": 1})
+    table.start_next()
+    runner(lambda request, job: dict(request))
+    assert ended(job).result == {"a": 1}
+
+
+def test_a_job_that_ends_the_process_each_time_is_given_up(table):
+    job = table.add(BUILD, {})
+    for _ in range(3):
+        assert table.start_next().id == job.id
+        table.progress(job.id, Progress(done=5, total=9))
+        table.requeue_interrupted()
+    given_up = table.get(job.id)
+    assert given_up.state is JobState.FAILED
+    assert "3 times" in given_up.error
+    assert table.start_next() is None
+
+
+def test_a_job_that_gets_further_each_time_is_not_given_up(table):
+    job = table.add(BUILD, {})
+    for done in range(10):
+        assert table.start_next().id == job.id
+        table.progress(job.id, Progress(done=done, total=10), gained=True)
+        table.requeue_interrupted()
+    assert table.get(job.id).state is JobState.QUEUED
+
+
+# --- what a job tells -------------------------------------------------------------------------
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.saved: list[tuple[Progress, bool]] = []
+        self.failures: dict[str, str] = {}
+        self.cancelled = threading.Event()
+        self.job = JobContext(
+            lambda p, gained: self.saved.append((p, gained)),
+            self.failures.__setitem__,
+            self.cancelled,
+        )
+
+
+def test_progress_counts_what_was_done_skipped_and_failed():
+    heard = Heard()
+    heard.job.stage("embedding")
+    heard.job.count(4)
+    heard.job.advance(2)
+    heard.job.advance(skipped=True)
+    heard.job.fail("x.jpg", "truncated")
+    progress = heard.job.progress()
+    assert (progress.done, progress.total, progress.failed) == (4, 4, 1)
+    assert progress.stage == "embedding"
+    assert progress.eta_s is None
+    assert heard.failures == {"x.jpg": "truncated"}
+
+
+def test_the_time_left_is_told_once_something_was_done():
+    job = Heard().job
+    job.count(10)
+    job.advance(5, skipped=True)
+    assert job.progress().eta_s is None
+    job.advance(1)
+    assert job.progress().eta_s is not None
+
+
+def test_only_what_is_new_is_a_gain():
+    heard = Heard()
+    heard.job.count(3)
+    heard.job.advance(skipped=True)
+    heard.job.fail("x", "bad")
+    heard.job.stage("building")
+    assert not heard.saved[-1][1]
+    heard.job.advance(1)
+    heard.job.stage("building")
+    assert heard.saved[-1][1]
+
+
+def test_failures_are_kept_with_their_reasons_one_a_path(table):
+    job = table.add(BUILD, {})
+    table.fail_item(job.id, "b.jpg", "empty")
+    table.fail_item(job.id, "a.jpg", "truncated")
+    table.fail_item(job.id, "b.jpg", "truncated")
+    assert [(f.path, f.reason) for f in table.failures(job.id)] == [
+        ("a.jpg", "truncated"),
+        ("b.jpg", "truncated"),
+    ]
+    with pytest.raises(NotFound):
+        table.failures("nobody")

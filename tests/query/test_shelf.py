@@ -1,0 +1,174 @@
+"""Collections on disk, and which of them is current."""
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from services.query.search.shelf import Shelf
+from shared import durable
+from shared.errors import Corrupt
+from shared.snapshots.items import Item
+
+NONE = np.empty(0, np.int64)
+
+
+@pytest.fixture
+def vectors():
+    return np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+
+
+def items(count, tags=("a",)):
+    return [Item(i, f"id-{i}", list(tags)) for i in range(count)]
+
+
+def damage(library, file):
+    path = library.segments.path(file)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def test_before_the_first_snapshot_the_collection_is_empty(library):
+    collection, dead = Shelf(library.folder).current()
+    assert (collection.manifest.number, collection.live(dead)) == (0, 0)
+    assert collection.carriers("a", dead).tolist() == []
+    assert collection.find("x", dead) is None
+
+
+def test_a_new_snapshot_is_taken_up_at_the_next_call_and_the_old_goes_on(library, vectors):
+    shelf = Shelf(library.folder)
+    library.publish(items(20), visual=library.space(vectors[:20], 2))
+    old, dead = shelf.current()
+    published = library.publish(items(30, "b"), visual=library.space(vectors, 3))
+    new, _ = shelf.current()
+    assert shelf.current()[0] is new
+    assert (new.manifest.number, new.live(dead), new.item(29).id) == (2, 30, "id-29")
+    library.segments.remove_unless({file.name for file in published.files()})
+    assert (old.manifest.number, old.live(dead), old.item(29)) == (1, 20, None)
+    assert old.carriers("a", dead).tolist() == list(range(20))
+    ranked = old.visual.ranked_clusters(vectors[4])
+    assert old.visual.scan(vectors[4], ranked, 2, 1, old.visual.metric, dead).ordinals[0] == 4
+
+
+def test_files_that_two_snapshots_share_are_opened_once(library, vectors):
+    shelf = Shelf(library.folder)
+    first = library.publish(items(30), visual=library.space(vectors, 2))
+    old, _ = shelf.current()
+    retagged = library.segments.items([Item(3, "id-3", ["new"])])
+    library.publish(items=[*first.items, retagged], visual=first.visual)
+    new, _ = shelf.current()
+    assert new is not old
+    assert new.visual.segments[0] is old.visual.segments[0]
+
+
+def test_a_newer_record_stands_before_an_older_one(library, vectors):
+    first = library.publish(items(5, ["Old", "both"]), visual=library.space(vectors[:5]))
+    newer = library.segments.items([Item(1, "id-1", ["New", "BOTH"]), Item(3, "id-3", [])])
+    newest = library.segments.items([Item(3, "id-3", ["old"], metadata={"n": 3})])
+    library.publish(items=[*first.items, newer, newest], visual=first.visual)
+    collection, dead = Shelf(library.folder).current()
+    assert collection.carriers("old", dead).tolist() == [0, 2, 3, 4]
+    assert collection.carriers("NEW", dead).tolist() == [1]
+    assert collection.carriers("both", dead).tolist() == [0, 1, 2, 4]
+    assert (
+        collection.find("id-3", dead)
+        == collection.item(3)
+        == Item(3, "id-3", ["old"], [], {"n": 3})
+    )
+    assert collection.tags() == {"old": "Old", "both": "both", "new": "New"}
+
+
+def test_a_deletion_hides_an_image_at_once_and_in_every_snapshot(library, vectors):
+    shelf = Shelf(library.folder)
+    library.publish(items(5), visual=library.space(vectors[:5]))
+    before, dead = shelf.current()
+    assert before.find("id-2", dead).ordinal == 2
+    library.tombstones.add([2])
+    collection, dead = shelf.current()
+    assert collection is before
+    assert (collection.find("id-2", dead), collection.live(dead)) == (None, 4)
+    assert collection.carriers("a", dead).tolist() == [0, 1, 3, 4]
+    library.publish(items(5), visual=library.space(vectors[:5]))
+    collection, dead = shelf.current()
+    assert collection.find("id-2", dead) is None
+
+
+def test_an_image_deleted_and_added_again_is_found_by_its_new_number(library, vectors):
+    first = library.publish(items(3), visual=library.space(vectors[:3]))
+    library.tombstones.add([1])
+    again = library.segments.items([Item(7, "id-1", ["b"])])
+    library.publish(items=[*first.items, again], visual=first.visual)
+    collection, dead = Shelf(library.folder).current()
+    assert collection.find("id-1", dead).ordinal == 7
+
+
+@pytest.mark.parametrize("part", ["visual", "items", "manifest", "missing", "format"])
+def test_a_damaged_snapshot_is_not_served_and_the_one_before_goes_on(
+    library, vectors, caplog, part
+):
+    shelf = Shelf(library.folder)
+    library.publish(items(5), visual=library.space(vectors[:5]))
+    good, _ = shelf.current()
+    fields = {"format": 99} if part == "format" else {}
+    bad = library.publish(items(9), visual=library.space(vectors[:9]), **fields)
+    if part == "manifest":
+        library.snapshots.path(2).write_text("{")
+    elif part == "missing":
+        library.segments.path(bad.visual.postings[0]).unlink()
+    elif part != "format":
+        damage(library, bad.items[0] if part == "items" else bad.visual.postings[0])
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            assert shelf.current()[0] is good
+    assert len([r for r in caplog.records if "can't be served" in r.getMessage()]) == 1
+    library.publish(items(7), visual=library.space(vectors[:7]))
+    assert shelf.current()[0].manifest.number == 3
+
+
+def test_a_damaged_snapshot_with_none_before_it_is_an_error_until_it_is_mended(library, vectors):
+    shelf = Shelf(library.folder)
+    published = library.publish(items(5), visual=library.space(vectors[:5]))
+    damage(library, published.items[0])
+    for _ in range(2):
+        with pytest.raises(Corrupt, match="damaged"):
+            shelf.current()
+    damage(library, published.items[0])
+    assert shelf.current()[0].manifest.number == 1
+
+
+def test_a_damaged_pointer_is_an_error_and_not_an_empty_collection(library, vectors):
+    library.publish(items(5), visual=library.space(vectors[:5]))
+    durable.write_text(library.snapshots.folder / "CURRENT", "x")
+    with pytest.raises(Corrupt, match="CURRENT"):
+        Shelf(library.folder).current()
+
+
+def test_threads_that_ask_while_snapshots_and_deletions_come_see_all_that_was_acknowledged(
+    library, vectors
+):
+    shelf, space = Shelf(library.folder), library.space(vectors)
+    library.publish(items(30), visual=space)
+    acknowledged, wrong, done = [1, 0], [], threading.Event()
+
+    def ask():
+        while not done.is_set():
+            number, deleted = acknowledged
+            collection, dead = shelf.current()
+            if collection.manifest.number < number or len(dead) < deleted:
+                wrong.append((collection.manifest.number, len(dead), number, deleted))
+            if collection.live(dead) != 30 - len(dead):
+                wrong.append("a snapshot with other files")
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for step in range(20):
+        acknowledged[0] = library.publish(items(30), visual=space).number
+        library.tombstones.add([step])
+        acknowledged[1] = step + 1
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

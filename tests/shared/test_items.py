@@ -1,0 +1,95 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import Corrupt
+from shared.ivf.mapped import MappedFile, write_arrays
+from shared.snapshots import items as module
+from shared.snapshots.items import Item, ItemsFile, tag_key, write_items
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+JSON = st.dictionaries(TEXT, st.none() | st.integers() | TEXT | st.lists(TEXT, max_size=2))
+TAGS = st.lists(st.sampled_from(["Dog", "dog", " dog ", "STRASSE", "straße", "a_b", "ﬁsh"]) | TEXT)
+
+
+@st.composite
+def collections(draw):
+    count = draw(st.integers(0, 8))
+    ordinals = draw(st.permutations(range(0, 3 * count, 3)))
+    ids = draw(st.lists(TEXT, min_size=count, max_size=count))
+    return [
+        Item(o, i, draw(TAGS), draw(st.lists(TEXT, max_size=2)), draw(JSON))
+        for o, i in zip(ordinals, ids, strict=True)
+    ]
+
+
+@given(collections())
+def test_items_come_back_as_they_were_by_ordinal_and_by_id(fresh, items):
+    path = fresh() / "items.hdf5"
+    assert write_items(path, items) == len(items)
+    file = ItemsFile(path)
+    assert file.ordinals.tolist() == sorted(item.ordinal for item in items)
+    for item in items:
+        assert file.item(file.row_of(item.ordinal)) == item
+        assert file.row_of(item.ordinal + 1) is None
+        same = {i.ordinal for i in items if i.id == item.id}
+        assert {int(file.ordinals[row]) for row in file.rows_of_id(item.id)} == same
+    assert file.row_of(-1) is None
+    assert file.rows_of_id("x" * 13) == []
+
+
+@given(collections())
+def test_a_tag_is_carried_by_whoever_has_it_in_any_case(fresh, items):
+    write_items(path := fresh() / "items.hdf5", items)
+    file = ItemsFile(path)
+    carriers = {}
+    for item in sorted(items, key=lambda item: item.ordinal):
+        for key in {tag_key(tag) for tag in item.tags}:
+            carriers.setdefault(key, []).append(item.ordinal)
+    assert {key: file.carriers(key).tolist() for key in file.tags} == carriers
+    assert all(tag_key(name) == key for key, (name, _) in file.tags.items())
+    assert file.carriers("no such tag, surely").tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Dog", "dOG"), ("STRASSE", "straße"), ("ÉTÉ", "été"), (" dog\t", "dog"), ("ΣΑΣ", "σας")],
+)
+def test_tags_that_differ_in_case_or_blanks_around_are_one(one, other):
+    assert tag_key(one) == tag_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a_b", "a b"), ("a-b", "a_b"), ("a", "as"), ("é", "e")]
+)
+def test_tags_are_matched_whole_with_all_their_characters(one, other):
+    assert tag_key(one) != tag_key(other)
+
+
+def test_an_id_is_found_among_many(tmp_path):
+    items = [Item(o, f"id/{o}?ü") for o in range(5000)]
+    write_items(tmp_path / "items", reversed(items))
+    file = ItemsFile(tmp_path / "items")
+    for ordinal in (0, 1, 2499, 4999):
+        assert file.rows_of_id(f"id/{ordinal}?ü") == [ordinal]
+
+
+def test_two_ids_of_one_hash_are_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_hash", lambda text: 7)
+    write_items(tmp_path / "items", [Item(0, "a"), Item(1, "b"), Item(2, "a")])
+    file = ItemsFile(tmp_path / "items")
+    assert (file.rows_of_id("a"), file.rows_of_id("b"), file.rows_of_id("c")) == ([0, 2], [1], [])
+
+
+def test_tags_and_lists_that_do_not_agree_are_corrupt(tmp_path):
+    write_items(tmp_path / "items", [Item(0, "a", ["x"])])
+    file = MappedFile(tmp_path / "items")
+    names = ["ordinals", "record_offsets", "records", "id_hashes", "id_rows", "tag_offsets"]
+    arrays = {name: np.array(file[name]) for name in [*names, "tag_ordinals"]}
+    arrays["tag_names"] = np.frombuffer(json.dumps(["x", "y"]).encode(), np.uint8)
+    write_arrays(tmp_path / "other", arrays)
+    with pytest.raises(Corrupt, match="don't agree"):
+        ItemsFile(tmp_path / "other")

@@ -1,0 +1,180 @@
+"""Tag vectors, tombstones, and the store of snapshots."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from shared import durable
+from shared.contracts.query import Metric, RecallCurve, RecallPoint
+from shared.errors import Corrupt, NotFound
+from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
+from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
+from shared.snapshots.tombstones import Tombstones
+
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+VECTOR = arrays.arrays(np.float32, 4, elements=st.floats(-1, 1, width=32))
+
+
+@given(st.dictionaries(KEYS, VECTOR, max_size=6))
+def test_tag_vectors_come_back_as_they_were(fresh, vectors):
+    path = fresh() / "tags.hdf5"
+    assert write_tag_vectors(path, vectors) == len(vectors)
+    back = read_tag_vectors(path)
+    assert set(back) == set(vectors)
+    for key, vector in vectors.items():
+        assert back[key].dtype == np.float32
+        assert np.array_equal(back[key], vector)
+
+
+@given(st.lists(st.lists(st.integers(0, 2**62), max_size=4), max_size=5))
+def test_every_deletion_is_seen_by_every_reader_at_once_ascending(fresh, batches):
+    folder = fresh()
+    writer, reader = Tombstones(folder), Tombstones(folder)
+    gone: set[int] = set()
+    for batch in batches:
+        writer.add(batch)
+        gone |= set(batch)
+        assert reader.read().tolist() == sorted(gone)
+    assert Tombstones(folder).read().tolist() == sorted(gone)
+
+
+def test_before_the_first_deletion_nothing_is_deleted(tmp_path):
+    dead = Tombstones(tmp_path).read()
+    assert (dead.tolist(), dead.dtype) == ([], np.int64)
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, unique=True), st.integers(1, 7))
+def test_a_torn_last_record_is_no_deletion_and_the_next_takes_its_place(fresh, ordinals, torn):
+    folder = fresh()
+    tombstones = Tombstones(folder)
+    tombstones.add(ordinals)
+    with tombstones.path.open("ab") as file:
+        file.write(b"\xff" * torn)
+    assert tombstones.read().tolist() == sorted(ordinals)
+    tombstones.add([100])
+    assert tombstones.read().tolist() == [*sorted(ordinals), 100]
+    assert tombstones.path.stat().st_size == 8 * (len(ordinals) + 1)
+
+
+def test_readers_in_many_threads_never_go_back_behind_an_acknowledged_deletion(tmp_path):
+    tombstones = Tombstones(tmp_path)
+    acknowledged = 0
+    wrong: list[tuple[int, int]] = []
+
+    def read() -> None:
+        while acknowledged < 300:
+            before = acknowledged
+            seen = len(tombstones.read())
+            if seen < before:
+                wrong.append((before, seen))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for ordinal in range(300):
+        Tombstones(tmp_path).add([ordinal])
+        acknowledged = ordinal + 1
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len(tombstones.read()) == 300
+
+
+@pytest.fixture
+def store(tmp_path) -> SnapshotStore:
+    store = SnapshotStore(tmp_path)
+    durable.write_bytes(store.segments / "a.hdf5", bytes(range(200)))
+    return store
+
+
+def segment(store: SnapshotStore) -> SegmentFile:
+    path = store.segments / "a.hdf5"
+    sha256, size = durable.sha256_of(path), path.stat().st_size
+    return SegmentFile(name="a.hdf5", sha256=sha256, bytes=size, rows=3)
+
+
+def manifest(number: int, **fields: object) -> Manifest:
+    given = {"number": number, "created_at": "now", "reason": "test", "revision": 1, "images": 0}
+    return Manifest(**(given | fields))
+
+
+def test_a_manifest_comes_back_as_it_was_with_all_its_files(store):
+    file = segment(store)
+    point = RecallPoint(nprobe=1, recall=0.1 + 0.2, scanned_fraction=1 / 3)
+    curve = RecallCurve(space="visual", metric=Metric.L2, k=10, queries=5, points=[point])
+    space = SpaceManifest(
+        fingerprint="f",
+        dim=3,
+        metric=Metric.COSINE,
+        clusters=2,
+        seed=1,
+        postings=[file, file],
+        recall=[curve],
+    )
+    published = manifest(7, items=[file], visual=space, joint=space, tag_vectors=[file])
+    store.publish(published)
+    assert store.current() == store.read(7) == published
+    assert len(published.files()) == 6
+
+
+def test_the_last_published_is_the_current_one_and_the_others_stay(store):
+    assert (store.current(), store.numbers()) == (None, [])
+    for number in (1, 2, 10):
+        store.publish(manifest(number))
+        assert (store.current_number(), store.current().number) == (number, number)
+    assert store.numbers() == [1, 2, 10]
+    with pytest.raises(NotFound, match="no snapshot 3"):
+        store.read(3)
+
+
+def test_what_a_crash_left_between_manifest_and_pointer_is_not_current(store):
+    store.publish(manifest(1))
+    durable.write_text(store.path(2), manifest(2).model_dump_json())
+    assert store.current().number == 1
+
+
+def test_a_manifest_of_another_format_is_refused_by_its_number(store):
+    store.publish(manifest(1, format=2))
+    with pytest.raises(Corrupt, match="format 2"):
+        store.current()
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"format": 1}'])
+def test_a_manifest_that_can_not_be_read_is_corrupt(store, text):
+    store.publish(manifest(1))
+    store.path(1).write_text(text)
+    with pytest.raises(Corrupt, match=r"manifest\.json"):
+        store.current()
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5"])
+def test_a_pointer_that_is_no_number_is_corrupt(store, text):
+    store.publish(manifest(1))
+    (store.folder / "CURRENT").write_text(text)
+    with pytest.raises(Corrupt, match="CURRENT"):
+        store.current()
+
+
+def test_an_intact_segment_is_given_by_its_path(store):
+    assert store.verified(segment(store)) == store.segments / "a.hdf5"
+
+
+def test_every_flipped_bit_and_every_truncation_of_a_segment_is_found(store):
+    file, path = segment(store), store.segments / "a.hdf5"
+    whole = path.read_bytes()
+    damaged = [whole[:n] for n in range(len(whole))] + [whole + b"\0"]
+    for position in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << position % 8
+        damaged.append(bytes(flipped))
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(Corrupt, match=r"a\.hdf5 is damaged"):
+            store.verified(file)
+    path.unlink()
+    with pytest.raises(Corrupt, match=r"a\.hdf5 is missing"):
+        store.verified(file)
