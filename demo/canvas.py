@@ -181,7 +181,9 @@ def soft_shadow(
     """The blurred shadow of a settled layer: `shift` and `blur` in pixels, `share` its depth."""
     alpha = _spread(layer.getchannel("A"), blur, share)
     shadow = Image.new("RGBA", layer.size, (18, 16, 44, 0))
-    shadow.putalpha(ImageChops.offset(alpha, *shift))
+    shifted = Image.new("L", layer.size)
+    shifted.paste(alpha, shift)
+    shadow.putalpha(shifted)
     return shadow
 
 

@@ -44,7 +44,7 @@ def _star(pen: Pen, rng: Random, palette: Palette) -> None:
         turn = -math.pi / 2 + step * math.pi / 5
         reach = 0.92 if step % 2 == 0 else 0.92 * notch
         points.append((reach * math.cos(turn), reach * math.sin(turn)))
-    pen.polygon(points, palette.main)
+    pen.polygon(points, mix(palette.main, palette.dark, 0.5))
     for step in range(0, 10, 2):
         pen.polygon([(0, 0), points[step], points[step - 1]], palette.light)
 

@@ -14,11 +14,15 @@ from demo.palette import CREAM, GOLD, HUES, WHITE, Colour, darken, jitter, light
 
 @dataclass(frozen=True)
 class Place:
-    """A place: how its ground is drawn, its tags, and the lights it is seen in."""
+    """A place: how its ground is drawn, its tags, and the lights it is seen in.
+
+    One that is `tall` hides what stands low in the sky.
+    """
 
     draw: Callable[[Pen, Random, Light, float, float], None]
     tags: tuple[str, ...]
     lights: tuple[str, ...] = ("day", "day", "sunset", "night")
+    tall: bool = False
 
 
 def _ridge(
@@ -189,11 +193,11 @@ INDOORS = frozenset({"table", "depths"})
 PLACES: dict[str, Place] = {
     "sea": Place(_sea, ("sea",)),
     "depths": Place(_depths, ("sea", "water"), ("day",)),
-    "forest": Place(_forest, ("forest",)),
+    "forest": Place(_forest, ("forest",), tall=True),
     "snow": Place(_snow, ("snow",)),
     "desert": Place(_desert, ("desert",)),
     "meadow": Place(_meadow, ("meadow",)),
-    "city": Place(_city, ("city",)),
+    "city": Place(_city, ("city",), tall=True),
     "sky": Place(_sky, ("sky",)),
     "table": Place(_table, ("table",), ("day",)),
 }

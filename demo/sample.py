@@ -84,7 +84,9 @@ def draw_picture(name: str, rng: Random) -> Picture:
     if not behind:
         paint_ground(scene, rng)
     layer = blank_layer(size)
-    subject.draw(Pen(layer, box), rng, palette_of(hue, rng))
+    # Its own generator: what a subject draws by chance must not change the scene around it.
+    chance = Random(rng.getrandbits(64))
+    subject.draw(Pen(layer, box), chance, palette_of(hue, chance))
     _lay_subject(scene, subject, box, settle(layer))
     if behind:
         paint_ground(scene, rng)

@@ -59,6 +59,8 @@ def hang_lamp(scene: Scene, beside: Box, rng: Random) -> None:
     if scene.light is LIGHTS["day"] or scene.place in INDOORS:
         return
     night = scene.light is LIGHTS["night"]
+    if PLACES[scene.place].tall and not night:
+        return
     width, height = scene.image.size
     radius = height * (rng.uniform(0.05, 0.065) if night else rng.uniform(0.07, 0.095))
     left = (1.2 * radius, beside.x - 0.8 * beside.half - radius)
