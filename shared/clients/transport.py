@@ -70,8 +70,8 @@ def model(cls: type[M]) -> Callable[[httpx.Response], M]:
             return cls.model_validate_json(response.content)
         except ValidationError as error:
             raise errors.ISEError(
-                f"{response.request.url} answered what is not a {cls.__name__}. Is another version "
-                "running there, or another service?"
+                f"{response.request.url} answered what is not a {cls.__name__}. Is it our "
+                "service, and are both sides of one version?"
             ) from error
 
     return read

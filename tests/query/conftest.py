@@ -31,7 +31,7 @@ from shared.snapshots.items import Item
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
-settings.register_profile("query", deadline=None, max_examples=40)
+settings.register_profile("query", deadline=None, max_examples=18)
 settings.load_profile("query")
 faiss.omp_set_num_threads(1)  # Threads cost more than they bring on sets this small.
 

@@ -164,7 +164,7 @@ def test_threads_that_ask_while_snapshots_and_deletions_come_see_all_that_was_ac
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for step in range(20):
+    for step in range(12):
         acknowledged[0] = library.publish(items(30), visual=space).number
         library.tombstones.add([step])
         acknowledged[1] = step + 1

@@ -14,6 +14,11 @@ export class ApiError extends Error {
   get offline() {
     return this.status === 0;
   }
+
+  /** Whether the same call may well succeed later, or with a key. */
+  get passing() {
+    return this.offline || this.status === 401 || this.status === 429 || this.status >= 500;
+  }
 }
 
 export class Api {

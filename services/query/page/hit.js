@@ -52,12 +52,16 @@ function caption(hit, name, search, api) {
     el(
       "p",
       { class: "score" },
-      el("span", { class: "words" }, closeness(hit, answer.metric, answer.mode)),
-      chance && el("span", { class: "chance", title: "Calibrated chance that it matches" }, chance),
+      el(
+        "span",
+        { class: "words" },
+        closeness(hit, answer.metric, answer.mode),
+        chance && el("span", { class: "chance", title: "Calibrated chance that it matches" }, chance),
+      ),
       el("span", { class: "number", title: `Score; distance ${hit.distance.toPrecision(4)}` }, hit.score.toFixed(3)),
     ),
-    hit.tags.length ? tagList(hit, search) : null,
     el("p", { class: "name" }, fileLink(hit, name, api)),
+    hit.tags.length ? tagList(hit, search) : null,
   );
 }
 

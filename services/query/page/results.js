@@ -76,10 +76,10 @@ export class Results {
   #error(error) {
     return el(
       "div",
-      { class: "state error" },
+      { class: error.passing ? "state error" : "state" },
       el("h2", {}, error.title),
       el("p", {}, error.message),
-      el("button", { class: "quiet", type: "button", click: this.onRetry }, "Try again"),
+      error.passing && el("button", { class: "quiet", type: "button", click: this.onRetry }, "Try again"),
       error.requestId && el("p", { class: "request-id" }, `Request ${error.requestId}`),
     );
   }

@@ -33,7 +33,7 @@ export function fileName(uri) {
  */
 export function closeness(hit, metric, mode) {
   const byWord = mode === "tag" || mode === "semantic";
-  if (!byWord && hit.score >= 0.999) return "The same picture";
+  if (!byWord && hit.score >= 0.999) return "Same picture";
   if (hit.probability !== null && hit.probability !== undefined) {
     return step(hit.probability, [
       [0.9, "Almost certain"],
