@@ -3,7 +3,7 @@
 import ipaddress
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Misconfigured
@@ -22,6 +22,14 @@ class Settings(BaseSettings):
     query_url: str = ""
     indexer_url: str = ""
     embedder_url: str = ""
+
+    @field_validator("api_key")
+    @classmethod
+    def _usable_key(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value() if key else ""
+        if not (text.isascii() and text.isprintable()) or text != text.strip():
+            raise ValueError("a key has printable ASCII characters only, and no blanks around it")
+        return key
 
     def url_of(self, service: str) -> str:
         """The base URL of a service: as set, else on loopback at its port."""

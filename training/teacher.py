@@ -24,8 +24,9 @@ READERS = 2
 def load_teacher(name: str, weights: Path) -> nn.Module:
     """A network of (B, 3, H, W) images -> (B, D) pooled features, in evaluation mode.
 
-    `name` is `torchvision/<name>` or any timm name. Classifier keys may be missing from the
-    safetensors file, or be in it without use; any other gap is an error.
+    `name` is any timm name, or `torchvision/<name>` of a network that pools before a layer named
+    `classifier` or `fc`. Classifier keys may be missing from the safetensors file, or be in it
+    without use; any other gap is an error.
     """
     ensure_torchvision_ops()
     heads = ("classifier.", "fc.", "head.")

@@ -12,7 +12,7 @@ from services.indexer.clustering import prepared
 from shared.contracts.query import Metric, RecallCurve, RecallPoint
 from shared.ivf.reader import Postings
 
-KS = (10, 100)
+KS = (10, 100, 1000)
 _QUERIES = 256
 _BLOCK = 16_384
 
@@ -24,7 +24,7 @@ def measure(
     seed: int,
     queries: NDArray[np.float32] | None = None,
 ) -> list[RecallCurve]:
-    """Curves for both metrics and each k of `KS` that the collection is large enough for.
+    """Curves for both metrics and each k of `KS`, or as many neighbours as there are.
 
     `queries`, float32 of shape (n, dim), are what will be asked; where none are given, a sample of
     the indexed vectors is asked, each without itself.
@@ -40,8 +40,9 @@ def measure(
         keep = np.random.default_rng(seed).choice(len(queries), _QUERIES, replace=False)
         queries = queries[np.sort(keep)]
     available = postings.rows - (1 if own is not None else 0)
-    ks = [k for k in KS if k <= available]
-    if not ks or not len(queries):
+    # In a small collection the last curve is of all there is.
+    ks = sorted({min(k, available) for k in KS})
+    if not available or not len(queries):
         return []
     ranks = _cluster_ranks(prepared(queries, built_for), postings.centroids)
     scanned = _scanned_fractions(ranks, postings)

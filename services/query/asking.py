@@ -58,7 +58,8 @@ class Asking:
                 index=space.fingerprint,
                 embedder=rows.fingerprint,
             )
-        query = Query(rows.vectors[0], Mode.IMAGE, itself=content_id(data))
+        known = searcher.collection.find(content_id(data), searcher.dead)
+        query = Query(rows.vectors[0], Mode.IMAGE, itself=known and known.ordinal)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
         return _answer(searcher, found, options, watch)
 
@@ -113,7 +114,7 @@ class Asking:
             if item is None or space is None or vector is None:
                 raise NotFound(f"There is no image {image_id!r}.")
             leave_out = [item.ordinal] if without_itself else []
-            query = Query(vector, Mode.IMAGE, image_id, leave_out)
+            query = Query(vector, Mode.IMAGE, item.ordinal, leave_out)
             return searcher.nearest(space, query, options, watch)
 
         return _answer(searcher, await _in_thread(search), options, watch)

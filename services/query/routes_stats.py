@@ -26,8 +26,8 @@ def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
     wanted = tag_key(query.prefix)
     counts = [
         TagCount(tag=name, count=count)
-        for key, name in collection.tags().items()
-        if key.startswith(wanted) and (count := len(collection.carriers(key, dead)))
+        for key, (name, count) in collection.tag_counts(dead).items()
+        if key.startswith(wanted)
     ]
     counts.sort(key=lambda found: (-found.count, tag_key(found.tag)))
     return Tags(tags=counts[: query.limit])
@@ -40,7 +40,7 @@ def stats(ask: Ask) -> Stats:
     return Stats(
         images=collection.live(dead),
         clusters=visual.clusters if visual else 0,
-        tags=sum(bool(len(collection.carriers(key, dead))) for key in collection.tags()),
+        tags=len(collection.tag_counts(dead)),
         snapshot=manifest.number,
         model=visual.fingerprint if visual else None,
         network=collection.joint.fingerprint if collection.joint else None,

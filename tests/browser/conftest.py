@@ -178,8 +178,7 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
             raise UnknownTerm("No image carries “gibberish”, and the model doesn't know the word.")
         mode = Mode.TAG if tagged else Mode.SEMANTIC
         centre = [
-            sum(column)
-            for column in zip(*(stand_in.vectors[p.id] for p in tagged), strict=True)
+            sum(column) for column in zip(*(stand_in.vectors[p.id] for p in tagged), strict=True)
         ] or [1.0] * 48
         among = tagged or ([] if term == "nothing" else stand_in.pictures)
         return stand_in.answer(f"term {term}", options, mode, centre, among)
@@ -242,7 +241,8 @@ def draw(tags: tuple[str, ...], number: int) -> Picture:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=88)
     name = f"{tags[0]}-{number:02d}"
-    return Picture(f"id/{name}", f"drawn/{name}.jpg", tags, file.getvalue())
+    # An id may hold what an address must quote.
+    return Picture(f"{tags[0]}&{number:02d}", f"drawn/{name}.jpg", tags, file.getvalue())
 
 
 def draw_all() -> list[Picture]:
@@ -266,7 +266,8 @@ class Visit:
             "request",
             lambda request: (
                 None
-                if request.url.startswith(("blob:", "data:")) or urlsplit(request.url).netloc == host
+                if request.url.startswith(("blob:", "data:"))
+                or urlsplit(request.url).netloc == host
                 else self.foreign.append(request.url)
             ),
         )
@@ -319,7 +320,9 @@ def stand_in(start: Start, pictures: list[Picture]) -> StandIn:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if path is None:
         pytest.skip("needs Chromium: `apt-get install chromium`")
     with sync_playwright() as playwright:

@@ -158,7 +158,7 @@ def survives_kills_during_changes(process, pictures, kills, dice) -> None:
         for image_id in present - unsure:
             assert process.send(indexer.image_file(image_id))[1] == "image/png"
         assert left_over(process.data) == []
-        # What was under way was promised to nobody: it may show now, with the next change, or never.
+        # What was under way was promised to nobody: it may show now, later, or never.
         present -= unsure
         deleted -= unsure
         unsure.clear()

@@ -46,6 +46,7 @@ class Collection:
         self.tag_vectors: dict[str, NDArray[np.float32]] = {}
         for file in manifest.tag_vectors:
             self.tag_vectors |= cache.open(file, read_tag_vectors)
+        self._counted: tuple[int, dict[str, tuple[str, int]]] | None = None
         # A newer file's record of an image stands before an older one's.
         self._superseded: list[NDArray[np.int64]] = [
             np.unique(np.concatenate([later.ordinals for later in self._items[i + 1 :]]))
@@ -81,9 +82,18 @@ class Collection:
         found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return np.setdiff1d(found, dead, assume_unique=True)
 
-    def tags(self) -> dict[str, str]:
-        """Every tag that is or was carried: as written, by its key."""
-        return {key: name for file in reversed(self._items) for key, (name, _) in file.tags.items()}
+    def tag_counts(self, dead: NDArray[np.int64]) -> dict[str, tuple[str, int]]:
+        """Every tag that a live image carries: as written and how many do, by its key."""
+        counted = self._counted
+        # Deletions only ever grow in number, so their number says whether there are new ones.
+        if counted is None or counted[0] != len(dead):
+            names = {
+                k: name for file in reversed(self._items) for k, (name, _) in file.tags.items()
+            }
+            counts = {k: (name, len(self.carriers(k, dead))) for k, name in names.items()}
+            counted = (len(dead), {k: found for k, found in counts.items() if found[1]})
+            self._counted = counted
+        return counted[1]
 
     def live(self, dead: NDArray[np.int64]) -> int:
         """The number of images, less those deleted."""

@@ -6,10 +6,12 @@ from shared.contracts.query import Metric, RecallCurve, RecallPoint
 
 
 def curve_for(curves: Sequence[RecallCurve], metric: Metric, limit: int) -> RecallCurve | None:
-    """The measured curve for a metric and the least k that covers `limit`, else the greatest k."""
+    """The measured curve for a metric and the least k that covers `limit`, or None.
+
+    A curve of fewer neighbours would promise too much: the farther ones lie in more clusters.
+    """
     fitting = sorted((c for c in curves if c.metric is metric), key=lambda curve: curve.k)
-    covering = [curve for curve in fitting if curve.k >= limit] or fitting[-1:]
-    return covering[0] if covering else None
+    return next((curve for curve in fitting if curve.k >= limit), None)
 
 
 def probes_for(curve: RecallCurve | None, target: float, clusters: int) -> int:

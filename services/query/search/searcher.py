@@ -1,19 +1,19 @@
 """From a query vector or a tag to hits: rank clusters, probe, re-rank exactly, answer."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.collection import Collection
+from services.query.search.paging import page_of
 from services.query.search.probing import curve_for, expected_recall, probes_for
 from services.query.search.space import Candidates, Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Explanation, Hit, Metric, Mode, Recall, SearchOptions
+from shared.errors import Corrupt
 from shared.snapshots.items import Item, tag_key
 
-# An upload's features may differ in the last bits from those stored of the same bytes.
 _SAME = 1e-5
 
 
@@ -33,23 +33,14 @@ class Found:
 class Query:
     """What is asked of a space.
 
-    `itself`: id of the indexed image that the query is, to stand first among equals.
+    `itself`: ordinal of the indexed image that the query is, to stand first among equals.
     `leave_out`: ordinals that are no hits, beside the deleted ones.
     """
 
     vector: NDArray[np.floating]
     mode: Mode
-    itself: str | None = None
+    itself: int | None = None
     leave_out: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """A candidate with its record."""
-
-    item: Item
-    distance: float
-    position: int
 
 
 class Searcher:
@@ -163,56 +154,55 @@ class Searcher:
         metric: Metric,
     ) -> tuple[list[Hit], bool]:
         """A page of hits, and whether a threshold cut the rest off."""
-        k = options.offset + options.limit
-        if not len(found.ordinals):
-            return [], False
-        # Beside the first k: those that tie with the last, and what `itself` may be behind of.
-        reach = found.distances[min(k, len(found.distances)) - 1]
-        within = found.distances <= (reach if query.itself is None else reach + _SAME)
-        ranked = self._ranked(found, np.flatnonzero(within), query.itself)
-        page = ranked[options.offset : k]
-        scores = [_score(r.distance, metric) for r in page]
-        threshold = options.score_threshold
-        passing = [
-            (r, s) for r, s in zip(page, scores, strict=True) if threshold is None or s >= threshold
-        ]
-        hits = [self._hit(space, found, r, score, options) for r, score in passing]
-        return hits, len(passing) < len(page)
+        # An upload's features may differ in the last bits from those stored of the same bytes.
+        scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
+        positions = page_of(
+            found,
+            options.offset,
+            options.limit,
+            lambda ordinal: self._item(ordinal).id,
+            query.itself,
+            _SAME * scale,
+        )
+        scores = [_score(float(found.distances[p]), metric) for p in positions]
+        threshold = -np.inf if options.score_threshold is None else options.score_threshold
+        passing = [(p, s) for p, s in zip(positions, scores, strict=True) if s >= threshold]
+        hits = [self._hit(space, found, p, score, options) for p, score in passing]
+        return hits, len(passing) < len(positions)
 
-    def _ranked(
-        self, found: Candidates, positions: Iterable[int], itself: str | None
-    ) -> list[_Ranked]:
-        ranked = []
-        for position in positions:
-            item = self.collection.item(int(found.ordinals[position]))
-            if item is not None:
-                ranked.append(_Ranked(item, float(found.distances[position]), int(position)))
-        ranked.sort(key=lambda r: (r.distance, r.item.id))
-        own = next((i for i, r in enumerate(ranked) if r.item.id == itself), None)
-        if own is not None and ranked[own].distance - ranked[0].distance <= _SAME:
-            ranked.insert(0, ranked.pop(own))
-        return ranked
+    def _item(self, ordinal: int) -> Item:
+        item = self.collection.item(ordinal)
+        if item is None:
+            number = self.collection.manifest.number
+            raise Corrupt(f"Snapshot {number} has a vector of image {ordinal}, but no record.")
+        return item
 
     def _hit(
-        self, space: Space, found: Candidates, r: _Ranked, score: float, options: SearchOptions
+        self,
+        space: Space,
+        found: Candidates,
+        position: int,
+        score: float,
+        options: SearchOptions,
     ) -> Hit:
-        vector = space.vector(r.item.ordinal) if options.with_vector else None
+        item = self._item(int(found.ordinals[position]))
+        vector = space.vector(item.ordinal) if options.with_vector else None
         explain = None
-        if options.explain and found.ranks[r.position] > 0:
-            segment = space.segments[int(found.segments[r.position])]
+        if options.explain and found.ranks[position] > 0:
+            segment = space.segments[int(found.segments[position])]
             explain = Explanation(
-                cluster=int(found.clusters[r.position]),
-                cluster_rank=int(found.ranks[r.position]),
+                cluster=int(found.clusters[position]),
+                cluster_rank=int(found.ranks[position]),
                 segment=segment.path.name,
             )
         return Hit(
-            id=r.item.id,
+            id=item.id,
             score=score,
-            distance=r.distance,
-            tags=r.item.tags,
-            uri=r.item.uris[0] if r.item.uris else "",
-            uris=r.item.uris,
-            metadata=r.item.metadata,
+            distance=float(found.distances[position]),
+            tags=item.tags,
+            uri=item.uris[0] if item.uris else "",
+            uris=item.uris,
+            metadata=item.metadata,
             explain=explain,
             vector=None if vector is None else vector.tolist(),
         )

@@ -1,0 +1,77 @@
+"""The page's files as they are sent: no browser needed."""
+
+import re
+from importlib import resources
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from services.query import page_files
+from shared.web.auth import KeyMiddleware
+
+PAGE = resources.files("services.query") / "page"
+NAMES = sorted(entry.name for entry in PAGE.iterdir())
+
+
+@pytest.fixture
+def client() -> TestClient:
+    app = FastAPI()
+    page_files.install(app)
+    return TestClient(app)
+
+
+@pytest.mark.parametrize("path", ["/", *(f"/page/{name}" for name in NAMES)])
+def test_every_file_is_fenced_in(client: TestClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'; img-src 'self' blob: data:; ")
+    assert "unsafe" not in policy
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "no-referrer"
+
+
+def test_types_do_not_depend_on_the_machine(client: TestClient) -> None:
+    assert client.get("/page/main.js").headers["content-type"] == "text/javascript; charset=utf-8"
+    assert client.get("/page/base.css").headers["content-type"] == "text/css; charset=utf-8"
+    assert client.get("/page/favicon.svg").headers["content-type"] == "image/svg+xml"
+
+
+def test_an_unchanged_file_is_not_sent_again(client: TestClient) -> None:
+    first = client.get("/page/main.js")
+    assert first.headers["cache-control"] == "no-cache"
+    for known in (first.headers["etag"], f'"other", W/{first.headers["etag"]}'):
+        again = client.get("/page/main.js", headers={"If-None-Match": known})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["content-security-policy"] == page_files.CONTENT_SECURITY_POLICY
+    assert client.get("/page/main.js", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/page/none.js", "/page/", "/page/..%2fpage_files.py"])
+def test_nothing_else_is_served(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_the_page_is_no_part_of_the_api(client: TestClient) -> None:
+    assert client.get("/openapi.json").json()["paths"] == {}
+
+
+def test_the_page_needs_no_key() -> None:
+    app = FastAPI()
+    page_files.install(app)
+    app.add_middleware(KeyMiddleware, key="open sesame", open_paths=page_files.OPEN_PATHS)
+    client = TestClient(app)
+    for path in ("/", *(f"/page/{name}" for name in NAMES)):
+        assert client.get(path).status_code == 200
+    assert client.get("/v1/stats").status_code == 401
+
+
+def test_the_page_names_no_other_host_and_writes_no_markup() -> None:
+    for name in NAMES:
+        text = (PAGE / name).read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|//[a-z]+\.", text), name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", text), name
+        assert not re.search(
+            r"<style|\sstyle=|\son[a-z]+=\"|<script(?! type=\"module\" src=)", text
+        ), name
