@@ -132,7 +132,9 @@ class Builder:
         for ordinal, keys in tags.items():
             for key in keys:
                 carriers.setdefault(tag_key(key), []).append(ordinal)
-        vectors = self._publisher.joint_tag_vectors(joint, carriers) if carriers else {}
+        vectors = (
+            self._publisher.joint_tag_vectors(joint, carriers, self._embedding) if carriers else {}
+        )
         if vectors:
             asked = np.stack(list(vectors.values()))
             curves = self._measured(joint.postings[0], "joint", cosine, asked)

@@ -25,7 +25,10 @@ from shared.errors import (
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 8
+# A job waits about half a minute for an embedder that's busy or restarting.
+PATIENT = 8
+# Somebody waits for the answer: it should come soon, or say that it doesn't.
+HASTY = 2
 _MAX_WAIT_S = 15.0
 
 
@@ -50,10 +53,16 @@ class Embedded:
 
 
 class Embedding:
-    """Asks the embedder, patiently: one that is busy or restarting is asked again."""
+    """Asks the embedder; one that is busy or restarting is asked again, up to `attempts` times."""
 
-    def __init__(self, client: Client, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        client: Client,
+        attempts: int = PATIENT,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
+        self._attempts = attempts
         self._wait = wait
 
     def models(self) -> Models:
@@ -157,11 +166,11 @@ class Embedding:
 
     def _patiently(self, call: Call[T]) -> T:
         pause = 0.25
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             try:
                 return self._client.send(call)
             except (Overloaded, Unavailable) as error:
-                if attempt == _ATTEMPTS:
+                if attempt == self._attempts:
                     raise
                 log.warning("embedder: %s Trying again in %.2g s.", error.detail, pause)
                 self._wait(pause)

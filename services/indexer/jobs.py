@@ -21,9 +21,13 @@ Work = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]
 class JobRunner:
     """One worker, one job at a time. A job that the process's end interrupted is run again."""
 
-    def __init__(self, table: JobTable, work: Mapping[JobKind, Work]) -> None:
+    def __init__(
+        self, table: JobTable, work: Mapping[JobKind, Work], settle: Callable[[], None]
+    ) -> None:
+        """`settle` is called at the start, and after a job that did not come to its end."""
         self._table = table
         self._work = work
+        self._settle = settle
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._cancelled: dict[str, threading.Event] = {}
@@ -66,6 +70,7 @@ class JobRunner:
         return job
 
     def _run(self) -> None:
+        self._settle()
         while not self._stopping.is_set():
             try:
                 self._run_next()
@@ -116,6 +121,8 @@ class JobRunner:
             # Whatever ended it, such as a connection that was closed under it: it goes on later.
             self._table.put_back(job.id)
             return
+        if state is not JobState.SUCCEEDED:
+            self._settle()
         self._table.progress(job.id, context.progress())
         self._table.finish(job.id, state, error, result)
         log.info("job %s %s%s", job.id, state.value, f": {error}" if error else "")

@@ -12,7 +12,7 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.config import IndexerSettings
-from services.indexer.embedding import Embedding
+from services.indexer.embedding import HASTY, Embedding
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.ingest import IngestSettings
@@ -38,11 +38,11 @@ class Parts:
         self.job_table = JobTable(self.database)
         self.files = ImageFiles(data, settings.thumbnail_pixels)
         self._embedder = embedder
-        embedding = Embedding(embedder)
+        embedding, hasty = Embedding(embedder), Embedding(embedder, HASTY)
         features = FeatureStore(data)
-        self.publisher = Publisher(data, self.images, features, embedding)
+        self.publisher = Publisher(data, self.images, features, hasty)
         self.additions = Additions(
-            self.images, features, self.files, embedding, self.publisher, settings.embed_batch
+            self.images, features, self.files, hasty, self.publisher, settings.embed_batch
         )
         self._matching = Matching(data, self.images, features, embedder)
         roots = None if settings.on_loopback else settings.ingest_roots
@@ -59,7 +59,7 @@ class Parts:
             roots,
         )
         self.ingest_roots = roots
-        self.jobs = JobRunner(self.job_table, workshop.kinds())
+        self.jobs = JobRunner(self.job_table, workshop.kinds(), workshop.settle)
 
     def start(self) -> None:
         # Nothing is being written yet: what's half-written is a killed process's.

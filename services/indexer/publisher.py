@@ -21,7 +21,13 @@ from services.indexer.features import FeatureStore
 from services.indexer.segments import SegmentStore
 from shared import durable
 from shared.contracts.query import Metric
-from shared.errors import FingerprintMismatch, Misconfigured
+from shared.errors import (
+    Conflict,
+    FingerprintMismatch,
+    Misconfigured,
+    Overloaded,
+    Unavailable,
+)
 from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
@@ -173,6 +179,8 @@ class Publisher:
         """Rolls back to an older snapshot; what came since, of the same models, stays."""
         with self._lock:
             older = self.snapshots.read(number)
+            if older.visual is None:
+                raise Conflict(f"Snapshot {number} is empty; there is nothing to go back to.")
             for file in older.files():
                 self.snapshots.verified(file)
             return self.publish(
@@ -255,19 +263,25 @@ class Publisher:
                     carriers.setdefault(key, []).append(item.ordinal)
         if not carriers:
             return list(base.tag_vectors)
-        vectors = self.joint_tag_vectors(joint, carriers)
+        try:
+            vectors = self.joint_tag_vectors(joint, carriers, self._embedding)
+        except (Unavailable, Overloaded) as error:
+            # A retag needs no embedder: until the next publication such a tag is searched by the
+            # mean of its images.
+            log.warning("new tags have no vectors yet: %s", error.detail)
+            return list(base.tag_vectors)
         files = [*base.tag_vectors, self.segments.tag_vectors(vectors)]
         return self._merged(files, self.segments.merged_tag_vectors)
 
     def joint_tag_vectors(
-        self, joint: SpaceManifest, carriers: dict[str, list[int]]
+        self, joint: SpaceManifest, carriers: dict[str, list[int]], embedding: Embedding
     ) -> dict[str, NDArray[np.float32]]:
         """The joint vector of each tag: of its words, else the mean of its images'.
 
         A tag with neither word nor image in the joint space has none.
         """
         keys = sorted(carriers)
-        found = self._embedding.terms(keys, joint.fingerprint)
+        found = embedding.terms(keys, joint.fingerprint)
         parts = [Postings(self.segments.path(file)) for file in joint.postings]
         vectors: dict[str, NDArray[np.float32]] = {}
         for key, vector in zip(keys, found, strict=True):
@@ -306,18 +320,17 @@ class Publisher:
 
     def _remove_old(self, current: Manifest) -> None:
         """Removes snapshots past the kept ones, and the segments that only they had."""
-        numbers = self.snapshots.numbers()
-        kept = {n: self.snapshots.read(n) for n in numbers[-_KEPT_SNAPSHOTS:]}
-        older = numbers[:-_KEPT_SNAPSHOTS]
-        builds = [n for n in older if _is_build(self.snapshots.read(n))]
-        kept |= {n: self.snapshots.read(n) for n in builds[-_KEPT_BUILDS:]}
-        for number in older:
-            if number not in kept:
-                path = self.snapshots.path(number)
+        found = self.snapshots.readable()
+        older = found[:-_KEPT_SNAPSHOTS]
+        builds = [m for m in older if m.reason in (BUILD_REASON, TRAIN_REASON)]
+        kept = [*builds[-_KEPT_BUILDS:], *found[-_KEPT_SNAPSHOTS:], current]
+        numbers = {manifest.number for manifest in kept}
+        for manifest in older:
+            if manifest.number not in numbers:
+                path = self.snapshots.path(manifest.number)
                 path.unlink()
                 path.parent.rmdir()
-        kept[current.number] = current
-        self.segments.remove_unless({f.name for m in kept.values() for f in m.files()})
+        self.segments.remove_unless({f.name for m in kept for f in m.files()})
 
 
 def _mean_vector(parts: list[Postings], ordinals: list[int]) -> NDArray[np.float32] | None:
@@ -329,10 +342,6 @@ def _mean_vector(parts: list[Postings], ordinals: list[int]) -> NDArray[np.float
     mean: NDArray[np.float64] = together.mean(axis=0, dtype=np.float64)
     norm = float(np.linalg.norm(mean))
     return (mean / norm if norm > 0 else mean).astype(np.float32)
-
-
-def _is_build(manifest: Manifest) -> bool:
-    return manifest.reason in (BUILD_REASON, TRAIN_REASON)
 
 
 def _now() -> str:

@@ -15,7 +15,7 @@ Here = Annotated[Parts, Depends(parts)]
 def list_snapshots(here: Here) -> Snapshots:
     store = here.publisher.snapshots
     current = store.current_number()
-    found = [store.read(number) for number in reversed(store.numbers())]
+    found = reversed(store.readable())
     return Snapshots(
         snapshots=[
             SnapshotInfo(

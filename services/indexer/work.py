@@ -1,5 +1,6 @@
 """What each kind of job does, from its request to its result."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from services.indexer.builder import Builder
 from services.indexer.catalog.images import Images
+from services.indexer.clustering import cluster_count
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.ingest import Ingest, IngestResult, IngestSettings
@@ -17,7 +19,9 @@ from services.indexer.publisher import Publisher
 from services.indexer.sources import SourceFile, read_source
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, IngestRequest, JobKind, TrainMatchingRequest
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, ISEError
+
+log = logging.getLogger(__name__)
 
 
 class Workshop:
@@ -52,7 +56,10 @@ class Workshop:
         job.stage("reading the source")
         files = read_source(Path(asked.source), asked.tags_from, self._ingest_roots)
         pair = self._embedding.pair()
-        if not asked.build:
+        if asked.build:
+            # Told before the work rather than after it.
+            cluster_count(asked.clusters, len(files) + self._images.count())
+        else:
             self._publisher.check_model(pair)
         taken = self._take_in(files, pair, job)
         result: dict[str, Any] = asdict(taken)
@@ -63,6 +70,16 @@ class Workshop:
             manifest = self._publisher.publish_first(pair.visual, "ingest")
             result |= {"snapshot": manifest.number, "images": manifest.images}
         return result
+
+    def settle(self) -> None:
+        """Publishes what the catalogue has and the snapshot lacks, after a broken-off job or end.
+
+        Where that can't be, the next publication brings it.
+        """
+        try:
+            self._publisher.publish_pending("caught up")
+        except (ISEError, OSError) as error:
+            log.warning("what's recorded can't be published yet: %s", error)
 
     def build(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Embeds what the present model has no features of, then clusters everything."""

@@ -59,7 +59,7 @@ class Asking:
                 embedder=rows.fingerprint,
             )
         known = searcher.collection.find(content_id(data), searcher.dead)
-        query = Query(rows.vectors[0], Mode.IMAGE, itself=known and known.ordinal)
+        query = Query(rows.vectors[0], Mode.IMAGE, known.ordinal if known else None)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
         return _answer(searcher, found, options, watch)
 

@@ -1,5 +1,6 @@
 """`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -97,6 +98,14 @@ class SnapshotStore:
         if manifest.format != FORMAT:
             raise Corrupt(f"{path} has format {manifest.format}; this version reads {FORMAT}.")
         return manifest
+
+    def readable(self) -> list[Manifest]:
+        """The manifests that can be read, oldest first; a damaged one is left alone."""
+        found = []
+        for number in self.numbers():
+            with suppress(NotFound, Corrupt):
+                found.append(self.read(number))
+        return found
 
     def publish(self, manifest: Manifest) -> None:
         """Makes a snapshot the current one. Its segment files must be durable already."""

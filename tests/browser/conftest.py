@@ -332,8 +332,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    """A fresh visit. A test that provokes no failure must leave no complaint behind."""
+def visit(browser: Browser, start: Start) -> Iterator[Visit]:
+    """A fresh visit. A test that provokes no failure must leave no complaint behind.
+
+    It ends before the servers do, hence `start`.
+    """
     context = browser.new_context(viewport={"width": 1200, "height": 800})
     context.set_default_timeout(10_000)
     visit = Visit(context.new_page())

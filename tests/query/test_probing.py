@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.indexer.recall import measure
 from services.query.search.collection import Collection, SegmentCache
-from services.query.search.probing import curve_for, expected_recall, probes_for
+from services.query.search.probing import curve_for, expected_recall, probes_for, widest_curve
 from shared.contracts.query import Metric, RecallCurve, RecallPoint
 
 NONE = np.empty(0, np.int64)
@@ -63,10 +63,12 @@ def test_the_curve_is_of_the_metric_and_of_the_least_k_that_covers_the_limit():
         ten,
         hundred,
         hundred,
-        hundred,
+        None,
     ]
     assert curve_for(given_curves, Metric.L2, 50) == other
     assert curve_for([hundred], Metric.L2, 5) is None
+    assert widest_curve(given_curves, Metric.COSINE) == hundred
+    assert widest_curve([ten], Metric.L2) is None
 
 
 @pytest.mark.parametrize("built_for", Metric)
@@ -79,7 +81,8 @@ def test_the_recall_that_was_measured_is_what_scanning_finds(library, built_for,
     space = Collection(manifest, SegmentCache(library.snapshots)).visual
     queries = rng.normal(size=(40, 5)).astype(np.float32) if given_queries else None
     measured = measure(space.segments[0], "visual", built_for, seed=0, queries=queries)
-    assert {(c.metric, c.k) for c in measured} == {(m, k) for m in Metric for k in (10, 100)}
+    most = len(vectors) - (not given_queries)
+    assert {(c.metric, c.k) for c in measured} == {(m, k) for m in Metric for k in (10, 100, most)}
     asked = (
         [(q, NONE) for q in queries]
         if given_queries

@@ -79,13 +79,13 @@ def test_an_indexed_image_is_its_own_first_hit_on_a_page_of_any_length(
     limit = data.draw(st.integers(1, len(ids)))
     noise = data.draw(st.sampled_from([0, 1e-7]))
     given_vector = (vectors[number] * np.float32(1 + noise)).astype(np.float32)
-    longest = nearest(searcher, given_vector, ids[number], limit=len(ids), exact=True).hits
-    hits = nearest(searcher, given_vector, ids[number], limit=limit, exact=True).hits
+    longest = nearest(searcher, given_vector, number, limit=len(ids), exact=True).hits
+    hits = nearest(searcher, given_vector, number, limit=limit, exact=True).hits
     if metric is Metric.L2 or np.any(vectors[number]):
         assert hits[0].id == ids[number]
         assert hits[0].distance < 1e-5
     assert hits == longest[:limit]
-    second = nearest(searcher, given_vector, ids[number], limit=limit, offset=1, exact=True).hits
+    second = nearest(searcher, given_vector, number, limit=limit, offset=1, exact=True).hits
     assert second == longest[1 : limit + 1]
 
 

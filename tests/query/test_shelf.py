@@ -77,7 +77,11 @@ def test_a_newer_record_stands_before_an_older_one(library, vectors):
         == collection.item(3)
         == Item(3, "id-3", ["old"], [], {"n": 3})
     )
-    assert collection.tags() == {"old": "Old", "both": "both", "new": "New"}
+    assert collection.tag_counts(dead) == {
+        "old": ("Old", 4),
+        "both": ("both", 4),
+        "new": ("New", 1),
+    }
 
 
 def test_a_deletion_hides_an_image_at_once_and_in_every_snapshot(library, vectors):

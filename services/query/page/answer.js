@@ -43,7 +43,12 @@ export class AnswerView {
             el("h1", { id: "answer-title" }, headingOf(search)),
             el(
               "a",
-              { class: "clear", href: hrefOf({ kind: "none" }, search.exact), "data-search": true, "aria-label": "Clear the search" },
+              {
+                class: "clear",
+                href: hrefOf({ kind: "none" }, search.exact),
+                "data-search": true,
+                "aria-label": "Clear the search",
+              },
               icon("close"),
             ),
           ),
@@ -57,11 +62,19 @@ export class AnswerView {
   /** The picture that is asked with; made once a search, so that it doesn't flicker. */
   #pictureOf(query) {
     if (query.kind === "similar") {
-      return el("div", { class: "example" }, thumbnail(this.api, query.id, "The image you started from"));
+      return el(
+        "div",
+        { class: "example" },
+        thumbnail(this.api, query.id, "The image you started from"),
+      );
     }
     if (query.kind !== "upload") return null;
     const url = URL.createObjectURL(query.file);
-    const box = el("div", { class: "example" }, el("img", { src: url, alt: "Your picture", class: "here" }));
+    const box = el(
+      "div",
+      { class: "example" },
+      el("img", { src: url, alt: "Your picture", class: "here" }),
+    );
     const img = box.firstChild;
     img.addEventListener("load", () => URL.revokeObjectURL(url));
     // A browser can't show every format that can be searched by.
@@ -74,7 +87,11 @@ export class AnswerView {
       ["Looked at", ...scanned(answer, this.stats()?.clusters)],
       ["Expected recall", ...recall(answer.recall)],
       ["Time", ...times(answer.timings_ms)],
-      ["Snapshot", `${answer.snapshot}`, answer.metric === "l2" ? "L2 distance" : "cosine similarity"],
+      [
+        "Snapshot",
+        `${answer.snapshot}`,
+        answer.metric === "l2" ? "L2 distance" : "cosine similarity",
+      ],
     ];
     return el(
       "dl",

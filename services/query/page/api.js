@@ -52,7 +52,8 @@ export class Api {
       fields.set("term", query.term);
       return this.#json(`v1/search?${fields}`, { signal });
     }
-    if (query.kind === "similar") return this.#json(`${pathOf(query.id)}/similar?${fields}`, { signal });
+    if (query.kind === "similar")
+      return this.#json(`${pathOf(query.id)}/similar?${fields}`, { signal });
     const body = new FormData();
     for (const [name, value] of fields) body.append(name, value);
     body.append("file", query.file, query.file.name || "picture");
@@ -93,7 +94,11 @@ export class Api {
       return await fetch(url, { ...init, headers });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ApiError(0, "Can't reach the search service", "It may be down, or this device is offline.");
+      throw new ApiError(
+        0,
+        "Can't reach the search service",
+        "It may be down, or this device is offline.",
+      );
     }
   }
 
@@ -110,7 +115,7 @@ function pathOf(id) {
   return `v1/images/${encodeURIComponent(id)}`;
 }
 
-/** The error that a response tells of; a proxy in between may not answer with a problem document. */
+/** The error that a response tells of; a proxy in between may answer with no problem document. */
 async function problemOf(response) {
   const type = response.headers.get("Content-Type") ?? "";
   const problem = type.includes("json") ? await response.json().catch(() => ({})) : {};

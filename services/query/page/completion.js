@@ -89,7 +89,12 @@ export class Completion {
       const typed = starts ? prefix.length : 0;
       return el(
         "li",
-        { role: "option", id: `completion-${index}`, "data-index": index, "aria-label": `${tag}, ${count(images, "image")}` },
+        {
+          role: "option",
+          id: `completion-${index}`,
+          "data-index": index,
+          "aria-label": `${tag}, ${count(images, "image")}`,
+        },
         el("span", {}, el("b", {}, tag.slice(0, typed)), tag.slice(typed)),
         el("span", { class: "count" }, images.toLocaleString("en")),
       );
@@ -105,7 +110,8 @@ export class Completion {
       option.setAttribute("aria-selected", String(index === this.#active));
       if (index === this.#active) option.scrollIntoView({ block: "nearest" });
     }
-    if (this.#active >= 0) this.input.setAttribute("aria-activedescendant", `completion-${this.#active}`);
+    if (this.#active >= 0)
+      this.input.setAttribute("aria-activedescendant", `completion-${this.#active}`);
     else this.input.removeAttribute("aria-activedescendant");
   }
 }

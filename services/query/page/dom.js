@@ -1,4 +1,4 @@
-/** Making elements. Text always goes in as text nodes: what comes from the server is never markup. */
+/** Making elements. Text goes in as text nodes: what comes from the server is never markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -12,7 +12,9 @@ export function el(name, attributes = {}, ...children) {
       element.setAttribute(key, value);
     }
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 

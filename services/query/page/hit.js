@@ -9,7 +9,12 @@ const TAGS_SHOWN = 4;
 
 export function hitCard(hit, search, api) {
   const name = fileName(hit.uri);
-  const card = el("li", { class: "hit" }, picture(hit, name, search, api), caption(hit, name, search, api));
+  const card = el(
+    "li",
+    { class: "hit" },
+    picture(hit, name, search, api),
+    caption(hit, name, search, api),
+  );
   shape(card, hit);
   const img = card.querySelector("img");
   img.addEventListener("load", () => {
@@ -45,7 +50,8 @@ function picture(hit, name, search, api) {
 
 function caption(hit, name, search, api) {
   const { answer } = search;
-  const chance = hit.probability === null || hit.probability === undefined ? null : percent(hit.probability);
+  const chance =
+    hit.probability === null || hit.probability === undefined ? null : percent(hit.probability);
   return el(
     "div",
     { class: "caption" },
@@ -56,9 +62,14 @@ function caption(hit, name, search, api) {
         "span",
         { class: "words" },
         closeness(hit, answer.metric, answer.mode),
-        chance && el("span", { class: "chance", title: "Calibrated chance that it matches" }, chance),
+        chance &&
+          el("span", { class: "chance", title: "Calibrated chance that it matches" }, chance),
       ),
-      el("span", { class: "number", title: `Score; distance ${hit.distance.toPrecision(4)}` }, hit.score.toFixed(3)),
+      el(
+        "span",
+        { class: "number", title: `Score; distance ${hit.distance.toPrecision(4)}` },
+        hit.score.toFixed(3),
+      ),
     ),
     el("p", { class: "name" }, fileLink(hit, name, api)),
     hit.tags.length ? tagList(hit, search) : null,
@@ -68,7 +79,11 @@ function caption(hit, name, search, api) {
 function tagList(hit, search) {
   const asked = search.query.kind === "term" ? search.query.term.toLowerCase() : null;
   const chips = hit.tags.map((tag) =>
-    el("li", {}, tagChip(tag, search.exact, { "aria-current": tag.toLowerCase() === asked ? "true" : null })),
+    el(
+      "li",
+      {},
+      tagChip(tag, search.exact, { "aria-current": tag.toLowerCase() === asked ? "true" : null }),
+    ),
   );
   const list = el("ul", { class: "tags", "aria-label": "Tags" }, ...chips.slice(0, TAGS_SHOWN));
   const rest = chips.slice(TAGS_SHOWN);
@@ -77,7 +92,15 @@ function tagList(hit, search) {
       more.replaceWith(...rest);
       rest[0].firstChild.focus();
     };
-    const more = el("li", {}, el("button", { class: "chip", click: open, "aria-label": `${rest.length} more tags` }, `+${rest.length}`));
+    const more = el(
+      "li",
+      {},
+      el(
+        "button",
+        { class: "chip", click: open, "aria-label": `${rest.length} more tags` },
+        `+${rest.length}`,
+      ),
+    );
     list.append(more);
   }
   return list;
@@ -85,14 +108,25 @@ function tagList(hit, search) {
 
 /** A tag that leads to its images. */
 export function tagChip(tag, exact, attributes = {}, ...more) {
-  return el("a", { class: "chip", href: hrefOf({ kind: "term", term: tag }, exact), "data-search": true, ...attributes }, tag, ...more);
+  return el(
+    "a",
+    {
+      class: "chip",
+      href: hrefOf({ kind: "term", term: tag }, exact),
+      "data-search": true,
+      ...attributes,
+    },
+    tag,
+    ...more,
+  );
 }
 
 /** The name opens the file; where a key is needed, which a link can't send, it saves it. */
 function fileLink(hit, name, api) {
   const url = api.fileUrl(hit.id);
   const title = hit.uris.join("\n");
-  if (api.key === null) return el("a", { href: url, target: "_blank", rel: "noopener", title }, name);
+  if (api.key === null)
+    return el("a", { href: url, target: "_blank", rel: "noopener", title }, name);
   const save = async (event) => {
     event.preventDefault();
     const blobUrl = URL.createObjectURL(await api.blob(url));

@@ -19,14 +19,26 @@ export class KeyForm {
     const form = el(
       "form",
       { method: "dialog" },
-      el("h2", { id: "key-title" }, wrong ? "That key was not accepted" : "This collection is locked"),
-      el("p", { id: "key-words" }, "Enter its key. It stays in this tab and is forgotten when the tab is closed."),
+      el(
+        "h2",
+        { id: "key-title" },
+        wrong ? "That key was not accepted" : "This collection is locked",
+      ),
+      el(
+        "p",
+        { id: "key-words" },
+        "Enter its key. It stays in this tab and is forgotten when the tab is closed.",
+      ),
       el("label", { for: "key-input" }, "Key"),
       input,
       el(
         "div",
         { class: "buttons" },
-        el("button", { type: "button", class: "quiet", click: () => this.dialog.close("") }, "Not now"),
+        el(
+          "button",
+          { type: "button", class: "quiet", click: () => this.dialog.close("") },
+          "Not now",
+        ),
         el("button", { type: "submit", class: "submit" }, "Unlock"),
       ),
     );
@@ -38,7 +50,9 @@ export class KeyForm {
     });
     this.dialog.showModal();
     return new Promise((resolve) => {
-      this.dialog.addEventListener("close", () => resolve(this.dialog.returnValue || null), { once: true });
+      this.dialog.addEventListener("close", () => resolve(this.dialog.returnValue || null), {
+        once: true,
+      });
     });
   }
 }

@@ -32,7 +32,11 @@ const views = [
   form,
   new AnswerView(byId("answer"), api, () => stats),
   new Results(byId("results"), api, { onMore: loadMore, onRetry: retry }),
-  new Welcome({ words: byId("welcome-words"), collection: byId("collection"), board: byId("results") }, api, () => stats),
+  new Welcome(
+    { words: byId("welcome-words"), collection: byId("collection"), board: byId("results") },
+    api,
+    () => stats,
+  ),
 ];
 
 store.subscribe((search) => {
@@ -130,7 +134,15 @@ function retry() {
 // Links to searches are real links, so they open in new tabs too; a plain click stays on the page.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-search]");
-  if (!link || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (
+    !link ||
+    event.button !== 0 ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return;
   event.preventDefault();
   const { query, exact } = address.read(link.href);
   go(query, exact);

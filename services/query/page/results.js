@@ -21,7 +21,8 @@ export class Results {
 
   render(search) {
     this.board.setAttribute("aria-busy", String(search.status.startsWith("loading")));
-    if (search.error && search.hits.length === 0) return this.#replace(search, this.#error(search.error));
+    if (search.error && search.hits.length === 0)
+      return this.#replace(search, this.#error(search.error));
     if (search.status === "idle") return this.#forget();
     if (search.status === "loading") return this.#replace(search, skeleton());
     if (search.hits.length === 0) return this.#replace(search, nothing(search));
@@ -41,7 +42,8 @@ export class Results {
     this.#grid.append(...fresh);
     if (this.#drawn > 0) fresh[0]?.querySelector("a").focus({ preventScroll: true });
     this.#drawn = search.hits.length;
-    if (search.status !== this.#status || fresh.length) this.#foot.replaceChildren(...this.#footOf(search));
+    if (search.status !== this.#status || fresh.length)
+      this.#foot.replaceChildren(...this.#footOf(search));
     this.#status = search.status;
   }
 
@@ -54,10 +56,22 @@ export class Results {
       ];
     }
     if (search.more || loading) {
-      return [el("button", { class: "more quiet", type: "button", disabled: loading, click: this.onMore }, loading ? "Loading" : "Load more")];
+      return [
+        el(
+          "button",
+          { class: "more quiet", type: "button", disabled: loading, click: this.onMore },
+          loading ? "Loading" : "Load more",
+        ),
+      ];
     }
     if (!search.answer.complete) {
-      return [el("p", {}, "There may be more: the search stopped before it had looked everywhere. Exact looks everywhere.")];
+      return [
+        el(
+          "p",
+          {},
+          "There may be more: the search stopped before it had looked everywhere. Exact looks everywhere.",
+        ),
+      ];
     }
     return [el("p", {}, "That is all.")];
   }
@@ -79,7 +93,8 @@ export class Results {
       { class: error.passing ? "state error" : "state" },
       el("h2", {}, error.title),
       el("p", {}, error.message),
-      error.passing && el("button", { class: "quiet", type: "button", click: this.onRetry }, "Try again"),
+      error.passing &&
+        el("button", { class: "quiet", type: "button", click: this.onRetry }, "Try again"),
       error.requestId && el("p", { class: "request-id" }, `Request ${error.requestId}`),
     );
   }
@@ -87,7 +102,12 @@ export class Results {
 
 function skeleton() {
   const tiles = SKELETON.map((ratio) => {
-    const tile = el("li", { class: "hit" }, el("div", { class: "picture" }), el("div", { class: "caption" }));
+    const tile = el(
+      "li",
+      { class: "hit" },
+      el("div", { class: "picture" }),
+      el("div", { class: "caption" }),
+    );
     tile.style.setProperty("--ratio", ratio);
     return tile;
   });

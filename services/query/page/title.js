@@ -8,7 +8,8 @@ const NAME = "Image Search";
 export function headingOf(search) {
   const { query, source } = search;
   if (query.kind === "term") return `“${query.term}”`;
-  if (query.kind === "similar") return source ? `Like ${fileName(source.uri)}` : "Images like this one";
+  if (query.kind === "similar")
+    return source ? `Like ${fileName(source.uri)}` : "Images like this one";
   return "Images like your picture";
 }
 

@@ -84,7 +84,8 @@ export function scanned(answer, clusters) {
 }
 
 export function recall({ expected, target }) {
-  if (expected === null || expected === undefined) return ["not measured", "build the index to know"];
+  if (expected === null || expected === undefined)
+    return ["not measured", "build the index to know"];
   if (expected >= 1) return ["100\u00a0%", "exact"];
   return [percent(expected), target ? `asked for ${percent(target)}` : "measured on this index"];
 }
@@ -94,7 +95,9 @@ export function times(timings) {
   const { total, ...stages } = timings;
   const parts = Object.entries(stages);
   const sum = total ?? parts.reduce((all, [, value]) => all + value, 0);
-  const named = parts.map(([name, value]) => `${name.replace(/_ms$/, "").replaceAll("_", " ")} ${milliseconds(value)}`);
+  const named = parts.map(
+    ([name, value]) => `${name.replace(/_ms$/, "").replaceAll("_", " ")} ${milliseconds(value)}`,
+  );
   return [milliseconds(sum), named.join(", ")];
 }
 

@@ -14,6 +14,11 @@ def curve_for(curves: Sequence[RecallCurve], metric: Metric, limit: int) -> Reca
     return next((curve for curve in fitting if curve.k >= limit), None)
 
 
+def widest_curve(curves: Sequence[RecallCurve], metric: Metric) -> RecallCurve | None:
+    """The measured curve for a metric of the most neighbours: the best guess beyond them."""
+    return max((c for c in curves if c.metric is metric), key=lambda curve: curve.k, default=None)
+
+
 def probes_for(curve: RecallCurve | None, target: float, clusters: int) -> int:
     """The least measured number of probes whose recall reaches the target; all where unknown."""
     points = curve.points if curve else []

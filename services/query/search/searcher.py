@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.query.search.collection import Collection
 from services.query.search.paging import page_of
-from services.query.search.probing import curve_for, expected_recall, probes_for
+from services.query.search.probing import curve_for, expected_recall, probes_for, widest_curve
 from services.query.search.space import Candidates, Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Explanation, Hit, Metric, Mode, Recall, SearchOptions
@@ -72,7 +72,8 @@ class Searcher:
         k = options.offset + options.limit
         with watch("probe"):
             ranked = space.ranked_clusters(vector)
-        curve = curve_for(space.curves, metric, k)
+        # The image that was asked for is found anyway; recall is told of the others.
+        curve = curve_for(space.curves, metric, min(k, space.rows - 1))
         target = None
         if options.exact:
             nprobe = space.clusters
@@ -80,7 +81,8 @@ class Searcher:
             nprobe = min(options.nprobe, space.clusters)
         else:
             target = options.recall_target or self._recall_target
-            nprobe = probes_for(curve, target, space.clusters)
+            guide = curve or widest_curve(space.curves, metric)
+            nprobe = probes_for(guide, target, space.clusters)
             nprobe = max(nprobe, space.probes_to_hold(ranked, k))
         with watch("scan"):
             dead = np.union1d(self.dead, np.array(query.leave_out, np.int64))
