@@ -65,7 +65,8 @@ def test_the_curve_is_of_the_metric_and_of_the_least_k_that_covers_the_limit():
         hundred,
         None,
     ]
-    assert curve_for(given_curves, Metric.L2, 50) == other
+    assert curve_for(given_curves, Metric.L2, 10) == other
+    assert curve_for(given_curves, Metric.L2, 50) is None
     assert curve_for([hundred], Metric.L2, 5) is None
     assert widest_curve(given_curves, Metric.COSINE) == hundred
     assert widest_curve([ten], Metric.L2) is None
