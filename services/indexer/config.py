@@ -15,6 +15,9 @@ class IndexerSettings(ServiceSettings):
     )
     embed_batch: int = Field(16, ge=1, le=64, description="Images in one call to the embedder.")
     embed_concurrency: int = Field(2, ge=1, le=64, description="Calls to the embedder at once.")
+    embed_attempts: int = Field(
+        8, ge=1, le=100, description="How often a job asks an embedder that is busy or away."
+    )
     thumbnail_pixels: int = Field(320, ge=16, le=2048, description="Longer side, in pixels.")
     max_upload_files: int = Field(1000, ge=100)
 

@@ -25,10 +25,6 @@ from shared.errors import (
 
 log = logging.getLogger(__name__)
 
-# A job waits about half a minute for an embedder that's busy or restarting.
-PATIENT = 8
-# Somebody waits for the answer: it should come soon, or say that it doesn't.
-HASTY = 2
 _MAX_WAIT_S = 15.0
 
 
@@ -58,7 +54,7 @@ class Embedding:
     def __init__(
         self,
         client: Client,
-        attempts: int = PATIENT,
+        attempts: int,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client

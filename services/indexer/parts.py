@@ -12,7 +12,7 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.config import IndexerSettings
-from services.indexer.embedding import HASTY, Embedding
+from services.indexer.embedding import Embedding
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.ingest import IngestSettings
@@ -38,7 +38,9 @@ class Parts:
         self.job_table = JobTable(self.database)
         self.files = ImageFiles(data, settings.thumbnail_pixels)
         self._embedder = embedder
-        embedding, hasty = Embedding(embedder), Embedding(embedder, HASTY)
+        embedding = Embedding(embedder, settings.embed_attempts)
+        # Where somebody waits for the answer: it should come soon, or say that it doesn't.
+        hasty = Embedding(embedder, min(2, settings.embed_attempts))
         features = FeatureStore(data)
         self.publisher = Publisher(data, self.images, features, hasty)
         self.additions = Additions(

@@ -109,14 +109,17 @@ class StandIn:
             metric=Metric.COSINE,
             snapshot=7,
             model="stand-in",
-            recall=Recall(
-                target=None if options.exact else 0.95,
-                expected=1.0 if options.exact else 0.972,
-                nprobe=CLUSTERS if options.exact else 3,
-                scanned_fraction=1.0 if options.exact else 0.384,
-            ),
+            recall=_recall(mode, options, len(among) / len(self.pictures)),
             timings_ms={"embed": 8.41, "probe": 0.2, "scan": 2.9},
         )
+
+
+def _recall(mode: Mode, options: Options, share: float) -> Recall:
+    if mode is Mode.TAG:
+        return Recall(target=None, expected=1.0, nprobe=0, scanned_fraction=share)
+    if options.exact:
+        return Recall(target=None, expected=1.0, nprobe=CLUSTERS, scanned_fraction=1.0)
+    return Recall(target=0.95, expected=0.972, nprobe=3, scanned_fraction=0.384)
 
 
 def look(data: bytes) -> list[float]:

@@ -22,11 +22,6 @@ from shared.ivf.reader import Postings
 QUICK = TrainMatchingRequest(settings=TrainingSettings(epochs=2, batch_size=8, hidden=16))
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr("services.indexer.embedding._ATTEMPTS", 1)
-
-
 def tagged_folder(folder_of, count: int = 24):
     return folder_of({f"{['dog', 'car'][n % 2]}/{n}.png": n for n in range(count)})
 
@@ -273,18 +268,19 @@ def nowhere() -> str:
 
 
 def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence(
-    service, start, nowhere, picture, folder_of, impatient, monkeypatch
+    start, nowhere, picture, folder_of, monkeypatch
 ):
-    [item] = service.add(picture(0), tags=["dog"])
-    with monkeypatch.context() as changed:
-        changed.setattr(service.parts.additions._embedding, "_client", Client(nowhere))
-        with pytest.raises(Unavailable, match="Is the service up"):
-            service.add(picture(1))
-        error = service.failed(service.start_ingest(folder_of({"a.png": 1})))
-        assert nowhere in error
-        assert service.send(indexer.delete_image(item.id)).deleted
-    service.add(picture(1))
-    assert service.found(picture(1)) == [content_id(picture(1))]
+    with start(embed_attempts=1) as service:
+        [item] = service.add(picture(0), tags=["dog"])
+        with monkeypatch.context() as changed:
+            changed.setattr(service.parts.additions._embedding, "_client", Client(nowhere))
+            with pytest.raises(Unavailable, match="Is the service up"):
+                service.add(picture(1))
+            error = service.failed(service.start_ingest(folder_of({"a.png": 1})))
+            assert nowhere in error
+            assert service.send(indexer.delete_image(item.id)).deleted
+        service.add(picture(1))
+        assert service.found(picture(1)) == [content_id(picture(1))]
 
 
 def test_two_indexers_on_one_folder_are_refused_with_a_sentence(service):

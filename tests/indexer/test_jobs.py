@@ -26,7 +26,7 @@ def runner(table) -> Iterator:
     made: list[JobRunner] = []
 
     def start(work, begin: bool = True) -> JobRunner:
-        made.append(JobRunner(table, dict.fromkeys(JobKind, work)))
+        made.append(JobRunner(table, dict.fromkeys(JobKind, work), lambda: None))
         if begin:
             made[-1].start()
         return made[-1]

@@ -33,7 +33,7 @@ export function fileName(uri) {
  */
 export function closeness(hit, metric, mode) {
   const byWord = mode === "tag" || mode === "semantic";
-  if (!byWord && hit.score >= 0.999) return "Same picture";
+  if (!byWord && hit.score >= 0.999) return "Nearly identical";
   if (hit.probability !== null && hit.probability !== undefined) {
     return step(hit.probability, [
       [0.9, "Almost certain"],
@@ -85,7 +85,7 @@ export function scanned(answer, clusters) {
 
 export function recall({ expected, target }) {
   if (expected === null || expected === undefined)
-    return ["not measured", "build the index to know"];
+    return ["not measured", "for this many images"];
   if (expected >= 1) return ["100\u00a0%", "exact"];
   return [percent(expected), target ? `asked for ${percent(target)}` : "measured on this index"];
 }
