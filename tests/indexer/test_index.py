@@ -273,7 +273,7 @@ def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence
     with start(embed_attempts=1) as service:
         [item] = service.add(picture(0), tags=["dog"])
         with monkeypatch.context() as changed:
-            changed.setattr(service.parts.additions._embedding, "_client", Client(nowhere))
+            changed.setattr(service.parts._embedder, "base_url", nowhere)
             with pytest.raises(Unavailable, match="Is the service up"):
                 service.add(picture(1))
             error = service.failed(service.start_ingest(folder_of({"a.png": 1})))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from scripts.openapi import schemas, text
 
 FOLDER = Path(__file__).parents[2] / "docs" / "openapi"
