@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 IMAGES ?=
-DATA   ?= ./data
+DATA   ?= $(or $(ISE_DATA_DIR),./data)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test test-slow check format openapi clean

@@ -232,8 +232,8 @@ def demo(images: Path | None, data: Path | None, out: Console) -> None:
     except ISEError:
         out.print(f"The services' logs are in {beside / 'logs'}.", soft_wrap=True)
         raise
-    where = "" if data is None else f"ISE_DATA_DIR={data} "
-    out.print(f"To go on: `{where}make run` serves this collection.", soft_wrap=True)
+    where = "" if data is None else f" DATA={data}"
+    out.print(f"To go on: `make run{where}` serves this collection.", soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -311,7 +311,7 @@ def start() -> Iterator[Start]:
         listener.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pictures() -> list[Picture]:
     return draw_all()
 
@@ -321,7 +321,7 @@ def stand_in(start: Start, pictures: list[Picture]) -> StandIn:
     return start(pictures)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

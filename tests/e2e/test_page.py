@@ -1,0 +1,58 @@
+"""The page over the real services, in a real browser."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.e2e.engine import Engine
+
+
+@pytest.fixture(scope="module")
+def page(engine: Engine) -> Iterator[Page]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs Chromium: `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        # Loopback is all that the page may ask.
+        page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
+        yield page
+        browser.close()
+
+
+def test_a_term_typed_in_shows_pictures_that_carry_it(page: Page, engine: Engine) -> None:
+    page.goto(engine.group.url("query"))
+    box = page.get_by_role("combobox")
+    box.fill("umbrella")
+    box.press("Enter")
+    page.wait_for_url("**/?term=umbrella*")
+    expect(page.locator("main img").first).to_be_visible()
+    page.wait_for_function(
+        "document.images.length > 0 && [...document.images].some((i) => i.naturalWidth > 0)"
+    )
+    expect(page.locator("main")).to_contain_text("umbrella")
+
+
+def test_an_uploaded_picture_finds_itself(page: Page, engine: Engine, sample: Path) -> None:
+    picture = next(sample.parent.glob("castle-*.jpg"))
+    page.goto(engine.group.url("query"))
+    page.locator("input[type=file]").first.set_input_files(picture)
+    expect(page.locator("main")).to_contain_text(picture.name)
+    page.wait_for_function(
+        "document.images.length > 0 && [...document.images].some((i) => i.naturalWidth > 0)"
+    )
+
+
+@pytest.mark.parametrize("name", ["query", "indexer", "embedder"])
+def test_the_docs_page_renders_without_network(page: Page, engine: Engine, name: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{engine.group.url(name)}/docs")
+    expect(page.locator(".opblock").first).to_be_visible()
+    base = engine.group.url(name)
+    assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
