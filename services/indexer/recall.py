@@ -12,7 +12,7 @@ from services.indexer.clustering import prepared
 from shared.contracts.query import Metric, RecallCurve, RecallPoint
 from shared.ivf.reader import Postings
 
-KS = (10, 100, 1000)
+KS = (10, 30, 100, 300, 1000)
 _QUERIES = 256
 _BLOCK = 16_384
 

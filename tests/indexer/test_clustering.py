@@ -196,7 +196,9 @@ def test_recall_is_that_of_brute_force(index, metric, given_queries):
     queries = points(40, seed=7) if given_queries else np.array(postings.vectors)
     curves = recall.measure(postings, "visual", metric, 0, queries if given_queries else None)
     most = 230 if given_queries else 229
-    assert {(c.metric, c.k) for c in curves} == {(m, k) for m in Metric for k in (10, 100, most)}
+    assert {(c.metric, c.k) for c in curves} == {
+        (m, k) for m in Metric for k in (10, 30, 100, most)
+    }
     for curve in curves:
         assert curve.queries == len(queries)
         for point in curve.points:
@@ -216,7 +218,8 @@ def test_recall_and_cost_grow_with_the_probes_up_to_everything(index):
 
 
 @pytest.mark.parametrize(
-    ("rows", "ks"), [(1, set()), (10, {9}), (11, {10}), (101, {10, 100}), (120, {10, 100, 119})]
+    ("rows", "ks"),
+    [(1, set()), (10, {9}), (11, {10}), (101, {10, 30, 100}), (120, {10, 30, 100, 119})],
 )
 def test_recall_is_told_of_as_many_neighbours_as_there_are(index, rows, ks):
     curves = recall.measure(index(points(rows), 1, Metric.COSINE), "visual", Metric.COSINE, 0)

@@ -83,7 +83,9 @@ def test_the_recall_that_was_measured_is_what_scanning_finds(library, built_for,
     queries = rng.normal(size=(40, 5)).astype(np.float32) if given_queries else None
     measured = measure(space.segments[0], "visual", built_for, seed=0, queries=queries)
     most = len(vectors) - (not given_queries)
-    assert {(c.metric, c.k) for c in measured} == {(m, k) for m in Metric for k in (10, 100, most)}
+    assert {(c.metric, c.k) for c in measured} == {
+        (m, k) for m in Metric for k in (10, 30, 100, most)
+    }
     asked = (
         [(q, NONE) for q in queries]
         if given_queries

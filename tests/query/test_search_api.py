@@ -472,7 +472,7 @@ def test_the_figures_of_a_collection(filled):
         (space, metric, k)
         for space in ("visual", "joint")
         for metric in ("cosine", "l2")
-        for k in (10, 100, 199 if space == "joint" else 119)
+        for k in (10, 30, 100, 199 if space == "joint" else 119)
     }
 
 
