@@ -19,6 +19,7 @@ from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import BUILD_REASON, TRAIN_REASON, Publisher
+from services.indexer.tag_vectors import joint_tag_vectors
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric, RecallCurve
 from shared.ivf.reader import Postings
@@ -133,7 +134,7 @@ class Builder:
             for key in keys:
                 carriers.setdefault(tag_key(key), []).append(ordinal)
         vectors = (
-            self._publisher.joint_tag_vectors(joint, carriers, self._embedding) if carriers else {}
+            joint_tag_vectors(self._segments, joint, carriers, self._embedding) if carriers else {}
         )
         if vectors:
             asked = np.stack(list(vectors.values()))

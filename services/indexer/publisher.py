@@ -19,6 +19,7 @@ from services.indexer.clustering import assign, sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.segments import SegmentStore
+from services.indexer.tag_vectors import joint_tag_vectors
 from shared import durable
 from shared.contracts.query import Metric
 from shared.errors import (
@@ -264,31 +265,14 @@ class Publisher:
         if not carriers:
             return list(base.tag_vectors)
         try:
-            vectors = self.joint_tag_vectors(joint, carriers, self._embedding)
+            vectors = joint_tag_vectors(self.segments, joint, carriers, self._embedding)
         except (Unavailable, Overloaded) as error:
-            # A retag needs no embedder: until the next publication such a tag is searched by the
-            # mean of its images.
+            # A retag needs no embedder: until the next build such a tag is searched by the mean of
+            # its images.
             log.warning("new tags have no vectors yet: %s", error.detail)
             return list(base.tag_vectors)
         files = [*base.tag_vectors, self.segments.tag_vectors(vectors)]
         return self._merged(files, self.segments.merged_tag_vectors)
-
-    def joint_tag_vectors(
-        self, joint: SpaceManifest, carriers: dict[str, list[int]], embedding: Embedding
-    ) -> dict[str, NDArray[np.float32]]:
-        """The joint vector of each tag: of its words, else the mean of its images'.
-
-        A tag with neither word nor image in the joint space has none.
-        """
-        keys = sorted(carriers)
-        found = embedding.terms(keys, joint.fingerprint)
-        parts = [Postings(self.segments.path(file)) for file in joint.postings]
-        vectors: dict[str, NDArray[np.float32]] = {}
-        for key, vector in zip(keys, found, strict=True):
-            mean = vector if vector is not None else _mean_vector(parts, carriers[key])
-            if mean is not None:
-                vectors[key] = mean
-        return vectors
 
     def _with_merged(
         self, space: SpaceManifest, name: str, dead: NDArray[np.int64]
@@ -331,17 +315,6 @@ class Publisher:
                 path.unlink()
                 path.parent.rmdir()
         self.segments.remove_unless({f.name for m in kept for f in m.files()})
-
-
-def _mean_vector(parts: list[Postings], ordinals: list[int]) -> NDArray[np.float32] | None:
-    wanted = np.array(ordinals, np.int64)
-    vectors = [part.vectors[rows[rows >= 0]] for part in parts for rows in [part.find(wanted)]]
-    together = np.concatenate(vectors)
-    if not len(together):
-        return None
-    mean: NDArray[np.float64] = together.mean(axis=0, dtype=np.float64)
-    norm = float(np.linalg.norm(mean))
-    return (mean / norm if norm > 0 else mean).astype(np.float32)
 
 
 def _now() -> str:

@@ -41,7 +41,9 @@ def create_app(
             return error.detail
         return None
 
-    app = create_service("query", DESCRIPTION, settings, lifespan, not_ready, page_files.OPEN_PATHS)
+    app = create_service(
+        "query", DESCRIPTION, settings, lifespan, not_ready, page_files.open_paths()
+    )
     app.state.settings = settings
     app.state.asking = Asking(shelf, embedding, settings.recall_target)
     app.state.indexer = files

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import PurePath
 
@@ -40,7 +41,9 @@ class PageFile:
     etag: str
 
 
-def _read() -> dict[str, PageFile]:
+@cache
+def _files() -> dict[str, PageFile]:
+    """The page's files by name, read once."""
     folder = resources.files("services.query") / "page"
     files = {}
     for entry in folder.iterdir():
@@ -52,20 +55,19 @@ def _read() -> dict[str, PageFile]:
     return files
 
 
-_FILES = _read()
-
-OPEN_PATHS = frozenset({"/", *(f"/page/{name}" for name in _FILES)})
-"""What the key check lets through: the page must be there before it can ask for a key."""
+def open_paths() -> frozenset[str]:
+    """What the key check lets through: the page must be there before it can ask for a key."""
+    return frozenset({"/", *(f"/page/{name}" for name in _files())})
 
 
 def install(app: FastAPI) -> None:
     """Serves the page at `/` and its files under `/page/`."""
 
     async def index(request: Request) -> Response:
-        return _respond(request, _FILES[_INDEX])
+        return _respond(request, _files()[_INDEX])
 
     async def file(request: Request) -> Response:
-        found = _FILES.get(request.path_params["name"])
+        found = _files().get(request.path_params["name"])
         if found is None:
             raise HTTPException(404, "The page has no such file.")
         return _respond(request, found)

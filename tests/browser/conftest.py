@@ -220,7 +220,7 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
         return Response(stand_in.by_id(image_id).data, media_type="image/jpeg")
 
     if key is not None:
-        app.add_middleware(KeyMiddleware, key=key, open_paths=page_files.OPEN_PATHS)
+        app.add_middleware(KeyMiddleware, key=key, open_paths=page_files.open_paths())
     return app
 
 
