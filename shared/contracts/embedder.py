@@ -7,7 +7,7 @@ are. JSON carries them only for people.
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Base64Bytes, Field
+from pydantic import Base64Bytes, ConfigDict, Field
 
 from shared.contracts.base import Wire
 
@@ -50,6 +50,10 @@ class Models(Wire):
 
 
 class EmbedTermsRequest(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"terms": ["castle", "red car"], "space": "word"}]}
+    )
+
     terms: Annotated[list[str], Field(min_length=1, max_length=4096)]
     space: TermSpace = TermSpace.JOINT
     network: str | None = Field(

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from shared.contracts.base import Wire
 from shared.contracts.embedder import TrainingSettings
@@ -43,12 +43,20 @@ class Added(Wire):
 class BuildSettings(Wire):
     """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"clusters": "auto", "metric": "cosine"}]}
+    )
+
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
     metric: Metric = Metric.COSINE
     seed: int = 0
 
 
 class IngestRequest(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"source": "/home/me/Pictures", "clusters": "auto"}]}
+    )
+
     source: Annotated[str, Field(min_length=1)] = Field(
         description="A folder, or a CSV or JSONL manifest."
     )
@@ -115,11 +123,17 @@ class Failures(Wire):
 
 
 class TrainMatchingRequest(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"settings": {"epochs": 40, "seed": 0}}]}
+    )
+
     settings: TrainingSettings = TrainingSettings()
 
 
 class ImagePatch(Wire):
     """What is given replaces what was; what isn't stays."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["castle", "favourite"]}]})
 
     tags: list[Tag] | None = None
     metadata: dict[str, Any] | None = None

@@ -4,7 +4,7 @@ import math
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Base64Bytes, Field, model_validator
+from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_validator
 
 from shared.contracts.base import Wire
 
@@ -62,6 +62,15 @@ class SearchOptions(Wire):
 class SearchRequest(SearchOptions):
     """`POST /v1/search`: one of `image`, `term`, `id` and `vector`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"term": "castle", "limit": 5},
+                {"id": "d0ed203b490efa13b89928e082c3728f", "exact": True},
+            ]
+        }
+    )
+
     image: Base64Bytes | None = Field(None, description="An image file, base64-encoded.")
     term: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -83,6 +92,31 @@ class Explanation(Wire):
     cluster: int
     cluster_rank: int
     segment: str
+
+
+_ANSWER: dict[str, Any] = {
+    "hits": [
+        {
+            "id": "d0ed203b490efa13b89928e082c3728f",
+            "score": 0.87,
+            "distance": 0.13,
+            "probability": None,
+            "tags": ["castle", "night"],
+            "uri": "castle/07.jpg",
+            "uris": ["castle/07.jpg"],
+            "metadata": {},
+        }
+    ],
+    "limit": 1,
+    "offset": 0,
+    "complete": True,
+    "mode": "image",
+    "metric": "cosine",
+    "snapshot": 3,
+    "model": "mini-bd7a04c10886955e",
+    "recall": {"target": 0.95, "expected": 0.953, "nprobe": 6, "scanned_fraction": 0.092},
+    "timings_ms": {"embed": 10.8, "probe": 0.1, "scan": 0.3, "rank": 0.2, "total": 11.9},
+}
 
 
 class Hit(Wire):
@@ -112,6 +146,10 @@ class Recall(Wire):
 
 
 class SearchResponse(Wire):
+    """Hits, and how right they are to be expected to be."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ANSWER]})
+
     hits: list[Hit]
     limit: int
     offset: int

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from shared import problem
 from shared.errors import ISEError, Unavailable
 from shared.settings import ServiceSettings
-from shared.web import docs
+from shared.web import docs, openapi
 from shared.web.auth import KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
 from shared.web.metrics import Metrics, MetricsMiddleware
@@ -43,6 +43,7 @@ def create_service(
     app.state.metrics = metrics
     problem.install(app)
     docs.install(app)
+    openapi.install(app)
     app.add_api_route("/metrics", metrics.endpoint, include_in_schema=False)
 
     @app.get("/health", tags=["operations"], summary="Is the process alive?")

@@ -46,13 +46,3 @@ def test_an_uploaded_picture_finds_itself(page: Page, engine: Engine, sample: Pa
     page.wait_for_function(
         "document.images.length > 0 && [...document.images].some((i) => i.naturalWidth > 0)"
     )
-
-
-@pytest.mark.parametrize("name", ["query", "indexer", "embedder"])
-def test_the_docs_page_renders_without_network(page: Page, engine: Engine, name: str) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{engine.group.url(name)}/docs")
-    expect(page.locator(".opblock").first).to_be_visible()
-    base = engine.group.url(name)
-    assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
