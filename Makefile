@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 IMAGES ?=
-DATA   ?= $(or $(ISE_DATA_DIR),./data)
+DATA   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-slow check format openapi clean
+.PHONY: help install demo run up down test test-slow check format openapi clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -14,10 +14,19 @@ help: ## Show this list
 install: $(VENV)/.installed ## Everything the default settings use, and the `ise` command, into .venv
 
 demo: install ## Take IMAGES=folder (or draw a sample), index it, train, search both ways, print, end
-	$(BIN)/python -m demo.run --data $(DATA) $(if $(IMAGES),--images "$(IMAGES)")
+	$(BIN)/python -m demo.run $(if $(DATA),--data "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)")
 
-run: install ## Serve the data of ./data (made by `make demo`) until Ctrl-C
-	ISE_DATA_DIR=$(DATA) $(BIN)/ise up
+run: install ## Serve DATA=folder (or ISE_DATA_DIR, or the ./data of `make demo`) until Ctrl-C
+	$(if $(DATA),ISE_DATA_DIR="$(DATA)") $(BIN)/ise up
+
+# The plugin where there is one, else the command of its own.
+COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+up: ## Build the containers and run them until Ctrl-C
+	$(COMPOSE) up --build
+
+down: ## End the containers; their data stays
+	$(COMPOSE) down
 
 test: $(VENV)/.installed-dev ## Every test but the slow ones
 	$(BIN)/python -m pytest

@@ -112,7 +112,7 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
 
 async def _on_os_error(request: Request, exc: Exception) -> JSONResponse:
     if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
-        full = errors.StorageFull("The disk is full; nothing was changed. Free space, then retry.")
+        full = errors.StorageFull("The disk is full. Nothing was lost; free space, then try again.")
         return response(full, request.url.path)
     return await _on_unexpected(request, exc)
 

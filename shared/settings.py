@@ -1,12 +1,22 @@
 """Settings that all services share: the environment, then a `.env` file, then the default."""
 
+import difflib
 import ipaddress
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Misconfigured
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+_ALIKE = 0.85
+"""How alike a name must be to one of ours to be taken for a slip; 1 is the same."""
 
 
 class Settings(BaseSettings):
@@ -16,12 +26,21 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path("data")
     api_key: SecretStr | None = None
-    query_port: int = 8000
-    indexer_port: int = 8001
-    embedder_port: int = 8002
+    query_port: Port = 8000
+    indexer_port: Port = 8001
+    embedder_port: Port = 8002
     query_url: str = ""
     indexer_url: str = ""
     embedder_url: str = ""
+
+    @field_validator("data_dir")
+    @classmethod
+    def _at_home(cls, folder: Path) -> Path:
+        # A `.env` file has no shell that would do it.
+        try:
+            return folder.expanduser()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
 
     @field_validator("api_key")
     @classmethod
@@ -67,3 +86,17 @@ class ServiceSettings(Settings):
                 f"ISE_HOST={self.host} lets other machines in without a key. Set ISE_API_KEY, or "
                 "ISE_ALLOW_OPEN=true where something else keeps them out."
             )
+
+
+def slips(settings_type: type[Settings]) -> Iterator[str]:
+    """A sentence for every `ISE_` name in the environment or `.env` that looks like a typing slip.
+
+    A process knows its own settings only, so a name that is like none of them is passed over.
+    """
+    names = [name.upper() for name in settings_type.model_fields]
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    for full in sorted(name for name in given if name.startswith("ISE_")):
+        name = full.removeprefix("ISE_")
+        close = difflib.get_close_matches(name, names, n=1, cutoff=_ALIKE)
+        if close and name not in names:
+            yield f"{full} is not a setting; did you mean ISE_{close[0]}?"

@@ -17,7 +17,7 @@ from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
 from services.embedder.words.vectors import Words, load_words
-from shared.errors import ISEError, Unavailable
+from shared.errors import ISEError, Misconfigured, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +86,11 @@ class Host:
             try:
                 models = await asyncio.to_thread(load_models, self._settings)
                 self._hosted = await self._host(models, stack)
-            except ISEError as error:
-                self.failure = error
-                on_failure(error)
+            except Exception as error:
+                if not isinstance(error, ISEError):
+                    log.exception("the models can't be loaded")
+                self.failure = _readable(error)
+                on_failure(self.failure)
                 return
             log.info(
                 "ready: visual %s, matching %s, words %s",
@@ -130,3 +132,12 @@ class Host:
             settings.data_dir / "networks", *fingerprints, settings.networks_in_memory
         )
         return Hosted(visual, matching, models.words, networks, trainer)
+
+
+def _readable(error: Exception) -> ISEError:
+    if isinstance(error, ISEError):
+        return error
+    return Misconfigured(
+        f"The models can't be loaded ({type(error).__name__}: {error}). "
+        "Look at ISE_BACKBONE, ISE_WEIGHTS and ISE_WORDS."
+    )

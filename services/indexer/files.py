@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import threading
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +34,8 @@ class ImageFiles:
         self._uploads = data_dir / "images" / "uploads"
         self._thumbnails = data_dir / "images" / "thumbnails"
         self._pixels = thumbnail_pixels
+        # A page of results asks for all its thumbnails at once; large pictures take much memory.
+        self._scaling = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def keep(self, image_id: str, name: str, data: bytes) -> Place:
         """Stores an upload durably. `name` is only remembered, as its uri."""
@@ -64,7 +68,8 @@ class ImageFiles:
         try:
             return path.read_bytes()
         except FileNotFoundError:
-            data = self._scaled(self.read(image_id, places)[0])
+            with self._scaling:
+                data = self._scaled(self.read(image_id, places)[0])
         durable.write_bytes(path, data)
         return data
 

@@ -3,28 +3,38 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Response, UploadFile
+from pydantic import Field
 
 from services.indexer.parts import Parts, parts
 from services.indexer.sources import checked_metadata, parse_tags
+from shared.contracts.base import Wire
 from shared.contracts.indexer import Added, AddedItem, AddState, Deleted, Image, ImagePatch
 from shared.errors import InvalidInput, TooLarge
+from shared.web.media import FENCED
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 Here = Annotated[Parts, Depends(parts)]
 
 
+class AddForm(Wire):
+    """Pictures, and what is said of all of them."""
+
+    files: list[UploadFile] = Field(min_length=1, description="Image files.")
+    tags: str = Field("", description="Comma-separated.")
+    metadata: str = Field("{}", description="A JSON object.")
+
+
 @router.post("", summary="Add pictures; answered when they can be searched")
 def add_images(
     here: Here,
-    files: Annotated[list[UploadFile], File(description="Image files.")],
-    tags: Annotated[str, Form(description="Comma-separated, for all of the files.")] = "",
-    metadata: Annotated[str, Form(description="A JSON object, for all of the files.")] = "{}",
+    form: Annotated[AddForm, Form(media_type="multipart/form-data")],
 ) -> Added:
+    files = form.files
     if len(files) > here.settings.max_upload_files:
         raise TooLarge(f"At most {here.settings.max_upload_files} files a call.")
-    wanted = parse_tags(tags.split(","))
-    said = _object(metadata)
+    wanted = parse_tags(form.tags.split(","))
+    said = _object(form.metadata)
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
     uploads: list[tuple[str, bytes]] = []
@@ -41,7 +51,47 @@ def add_images(
     return Added(items=items, snapshot=added.snapshot)
 
 
-@router.get("/{image_id}", summary="What the catalogue knows of an image")
+@router.patch("/{image_id:path}", summary="Replace an image's tags or metadata")
+def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
+    tags = None if patch.tags is None else list(parse_tags(patch.tags))
+    metadata = None if patch.metadata is None else checked_metadata(patch.metadata)
+    here.images.patch(image_id, tags, metadata)
+    here.publisher.publish_pending("image retagged")
+    return get_image(here, image_id)
+
+
+@router.delete("/{image_id:path}", summary="Delete an image from every answer, at once")
+def delete_image(here: Here, image_id: str) -> Deleted:
+    # Files first: once it's deleted, the same picture may be uploaded again and kept anew.
+    here.files.remove(image_id)
+    here.publisher.delete(image_id)
+    return Deleted(id=image_id, deleted=True)
+
+
+@router.get(
+    "/{image_id:path}/file",
+    summary="The image's own bytes",
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}},
+)
+def image_file(here: Here, image_id: str) -> Response:
+    data, media_type = here.files.read(image_id, here.images.places(image_id))
+    return Response(data, media_type=media_type, headers=FENCED)
+
+
+@router.get(
+    "/{image_id:path}/thumbnail",
+    summary="A small JPEG of the image",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def thumbnail(here: Here, image_id: str) -> Response:
+    data = here.files.thumbnail(image_id, here.images.places(image_id))
+    return Response(data, media_type="image/jpeg", headers=FENCED)
+
+
+# The last one: an id may have slashes in it.
+@router.get("/{image_id:path}", summary="What the catalogue knows of an image")
 def get_image(here: Here, image_id: str) -> Image:
     row, item = here.images.get(image_id)
     return Image(
@@ -53,53 +103,6 @@ def get_image(here: Here, image_id: str) -> Image:
         bytes=row.bytes,
         created_at=row.created_at,
     )
-
-
-@router.patch("/{image_id}", summary="Replace an image's tags or metadata")
-def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
-    tags = None if patch.tags is None else list(parse_tags(patch.tags))
-    metadata = None if patch.metadata is None else checked_metadata(patch.metadata)
-    here.images.patch(image_id, tags, metadata)
-    here.publisher.publish_pending("image retagged")
-    return get_image(here, image_id)
-
-
-@router.delete("/{image_id}", summary="Delete an image from every answer, at once")
-def delete_image(here: Here, image_id: str) -> Deleted:
-    # Files first: once it's deleted, the same picture may be uploaded again and kept anew.
-    here.files.remove(image_id)
-    here.publisher.delete(image_id)
-    return Deleted(id=image_id, deleted=True)
-
-
-@router.get(
-    "/{image_id}/file",
-    summary="The image's own bytes",
-    response_class=Response,
-    responses={200: {"content": {"image/*": {}}}},
-)
-def image_file(here: Here, image_id: str) -> Response:
-    data, media_type = here.files.read(image_id, here.images.places(image_id))
-    return Response(data, media_type=media_type, headers=_SAFE)
-
-
-@router.get(
-    "/{image_id}/thumbnail",
-    summary="A small JPEG of the image",
-    response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
-)
-def thumbnail(here: Here, image_id: str) -> Response:
-    data = here.files.thumbnail(image_id, here.images.places(image_id))
-    return Response(data, media_type="image/jpeg", headers=_SAFE)
-
-
-# A picture's bytes come from outside: a browser must show them as what we say, and run nothing.
-_SAFE = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, max-age=3600",
-}
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -7,15 +7,9 @@ from shared.clients import indexer
 from shared.clients.transport import AsyncClient, Call
 from shared.contracts.query import ImageInfo
 from shared.errors import NotFound
+from shared.web.media import FENCED
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
-
-# A picture's bytes come from outside: a browser must show them as what we say, and run nothing.
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, max-age=3600",
-}
 
 
 @router.get(
@@ -57,4 +51,4 @@ async def get_image(ask: Ask, image_id: str) -> ImageInfo:
 async def _passed_on(request: Request, call: Call[tuple[bytes, str]]) -> Response:
     client: AsyncClient = request.app.state.indexer
     data, media_type = await client.send(call)
-    return Response(data, media_type=media_type, headers=_HEADERS)
+    return Response(data, media_type=media_type, headers=FENCED)

@@ -43,7 +43,7 @@ def up(
             if as_json:
                 opened.write_json(urls)
             else:
-                _welcome(told, urls)
+                _welcome(told, urls, settings.data_dir.absolute())
             group.watch()
             told.print("Ending all three.")
 
@@ -58,10 +58,11 @@ def prefixed(console: Console) -> Sink:
     return sink
 
 
-def _welcome(console: Console, urls: dict[str, str]) -> None:
+def _welcome(console: Console, urls: dict[str, str], data_dir: Path) -> None:
     console.print(Text(f"Ready. The page: {urls['query']}/", style="bold"), soft_wrap=True)
     for name, url in urls.items():
         console.print(f"  {name} API: {url}/docs", soft_wrap=True)
+    console.print(f"Data: {data_dir}", soft_wrap=True)
     console.print("Ctrl-C ends all three.")
 
 

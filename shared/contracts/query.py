@@ -126,7 +126,7 @@ class Hit(Wire):
     score: float
     distance: float
     probability: float | None = Field(
-        None, description="Calibrated chance that it matches; null where none could be fitted."
+        None, description="Calibrated chance that it matches; null: none was fitted."
     )
     tags: list[str]
     uri: str

@@ -14,6 +14,7 @@ A newer file's record of an image stands before an older one's: a retag is a new
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ from shared.ivf.mapped import MappedFile, write_arrays
 
 def tag_key(tag: str) -> str:
     """Tags are matched whole, ignoring case and blanks around them."""
-    return tag.strip().casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", tag.strip()).casefold())
 
 
 def _hash(text: str) -> int:

@@ -1,5 +1,6 @@
-"""Requests and their times as Prometheus metrics, one registry an app."""
+"""Requests and their times: as Prometheus metrics, one registry an app, and as log lines."""
 
+import logging
 import time
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -8,6 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+log = logging.getLogger(__name__)
+
+# Every few seconds, by whoever watches over the service.
+_ASKED_BY_MACHINES = frozenset({"/health", "/ready", "/metrics"})
 # A caller may name any method; a label for each would never end.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -37,7 +42,7 @@ class Metrics:
 
 
 class MetricsMiddleware:
-    """Counts each request under its route's template, so that ids don't become labels."""
+    """Counts each request under its route's template, so that ids don't become labels; logs it."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -62,5 +67,8 @@ class MetricsMiddleware:
             route = getattr(scope.get("route"), "path", "unmatched")
             m = self.metrics
             method = scope["method"] if scope["method"] in _METHODS else "other"
+            seconds = time.perf_counter() - started
             m.requests.labels(m.service, method, route, str(status)).inc()
-            m.seconds.labels(m.service, route).observe(time.perf_counter() - started)
+            m.seconds.labels(m.service, route).observe(seconds)
+            level = logging.DEBUG if scope["path"] in _ASKED_BY_MACHINES else logging.INFO
+            log.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, 1000 * seconds)

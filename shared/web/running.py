@@ -2,16 +2,19 @@
 
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import TypeVar, get_args
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from shared.errors import ISEError
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, slips
 from shared.web import logs
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -28,7 +31,11 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     except ValidationError as error:
         for item in error.errors():
             field = "_".join(str(part) for part in item["loc"]).upper()
-            _say(f"ISE_{field}={item['input']}: {item['msg']}.")
+            shown = "" if _is_secret(settings_type, item["loc"][0]) else f"={item['input']}"
+            _say(f"ISE_{field}{shown}: {item['msg']}.")
+        return 2
+    except SettingsError as error:
+        _say(f'A setting can\'t be read: {error}. A list is written as JSON: ["/pictures"].')
         return 2
     except ISEError as error:
         _say(error.detail)
@@ -37,20 +44,45 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     app = create_app(settings)
     app.state.runs_alone = True
     port: int = getattr(settings, f"{name}_port")
-    logging.getLogger(name).info("listening on http://%s:%d", settings.host, port)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
+    log = logging.getLogger(name)
+    for slip in slips(settings_type):
+        log.warning(slip)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=settings.shutdown_seconds,
+        ),
+        lambda: log.info("listening on http://%s:%d", settings.host, port),
     )
+    with suppress(KeyboardInterrupt):
+        server.run()
     failure: ISEError | None = getattr(app.state, "failure", None)
     if failure is None:
-        return 0
+        return 0 if server.started else 1
     _say(failure.detail)
     return 1
+
+
+class _Server(uvicorn.Server):
+    """Calls `on_listening` once it has bound its port."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._on_listening()
+
+
+def _is_secret(settings_type: type[ServiceSettings], field: int | str) -> bool:
+    info = settings_type.model_fields.get(str(field))
+    return info is not None and SecretStr in (info.annotation, *get_args(info.annotation))
 
 
 def give_up(app: FastAPI, error: ISEError) -> None:

@@ -7,12 +7,13 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from shared import problem
-from shared.errors import ISEError, Unavailable
+from shared.errors import ISEError, Misconfigured, Unavailable
 from shared.settings import ServiceSettings
 from shared.web import docs, openapi
 from shared.web.auth import KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
 from shared.web.metrics import Metrics, MetricsMiddleware
+from shared.web.origin import OriginMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.running import give_up
 
@@ -63,6 +64,7 @@ def create_service(
         app.add_middleware(
             KeyMiddleware, key=settings.api_key.get_secret_value(), open_paths=open_paths
         )
+    app.add_middleware(OriginMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(RequestIdMiddleware)
     return app
@@ -80,6 +82,10 @@ def _guarded(
                 await stack.enter_async_context(lifespan(app))
             except ISEError as error:
                 give_up(app, error)
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                why = error.strerror or error
+                give_up(app, Misconfigured(f"{where}{why}. Look at ISE_DATA_DIR."))
             yield
 
     return guarded

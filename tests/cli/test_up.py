@@ -81,6 +81,7 @@ def until(stream, text: str) -> str:
 def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
     with started(tmp_path, ports) as process:
         told = until(process.stdout, "Ctrl-C")
+        assert f"Data: {tmp_path / 'data'}\n" in told
         assert "embedder | embedder listens" in told
         assert "Waiting for " in told
         assert f"The page: http://127.0.0.1:{ports['query']}/" in told

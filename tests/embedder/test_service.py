@@ -227,6 +227,13 @@ class TestOperations:
         assert answer.status_code == 503
         assert "ISE_WEIGHTS=/no/such.safetensors" in answer.json()["detail"]
 
+    def test_an_unforeseen_failure_to_load_is_told_too(self, start, tmp_path):
+        with start(tmp_path, ready=False, weights="~nosuchuser/x.safetensors") as service:
+            assert service.failed.wait(30)
+            told = service.request("GET", "/ready").json()["detail"]
+        assert told.startswith("The models can't be loaded (RuntimeError: ")
+        assert told.endswith("Look at ISE_BACKBONE, ISE_WEIGHTS and ISE_WORDS.")
+
     def test_every_call_is_described(self, service):
         document = service.request("GET", "/openapi.json").json()
         calls = [

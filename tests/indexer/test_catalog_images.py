@@ -7,10 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.indexer.catalog import schema
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.schema import features, locations, tags
-from shared.errors import NotFound
+from shared.errors import Misconfigured, NotFound
 from shared.identity import content_id
 from shared.snapshots.items import tag_key
 
@@ -206,3 +207,22 @@ def test_any_tags_come_back_verbatim_once_each(
     if given_tags:
         assert images.get(A)[1].tags == expected
     database.close()
+
+
+def test_a_catalogue_of_another_version_is_refused_with_a_sentence(tmp_path):
+    url = f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    database = Database(url)
+    with database.write() as db:
+        db.execute(
+            schema.counters.update().where(schema.counters.c.name == "version").values(value=99)
+        )
+    database.close()
+    with pytest.raises(Misconfigured, match="has version 99, this program has 1"):
+        Database(url)
+
+
+def test_a_damaged_catalogue_is_refused_with_a_sentence(tmp_path):
+    path = tmp_path / "catalog.sqlite"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(Misconfigured, match=r"can't be opened.*ISE_DATA_DIR"):
+        Database(f"sqlite:///{path}")

@@ -33,6 +33,15 @@ def test_a_hundred_files_in_one_call_are_found_at_once(service, picture):
     assert len(set(service.found(pictures[0], limit=200))) == 100
 
 
+def test_a_form_field_that_is_not_known_is_refused(service, picture):
+    answer = service.http.post(
+        "/v1/images", files={"files": ("a.png", picture(0))}, data={"tag": "cat"}
+    )
+    assert answer.status_code == 422
+    assert "tag" in answer.json()["detail"]
+    assert service.found(picture(0)) == []
+
+
 def test_an_empty_collection_is_ready_and_answers_nothing(service, picture):
     assert service.http.get("/ready").status_code == 200
     assert service.found(picture(0)) == []

@@ -93,3 +93,9 @@ def test_tags_and_lists_that_do_not_agree_are_corrupt(tmp_path):
     write_arrays(tmp_path / "other", arrays)
     with pytest.raises(Corrupt, match="don't agree"):
         ItemsFile(tmp_path / "other")
+
+
+def test_a_tag_is_the_same_composed_or_not():
+    composed, decomposed = "cr\u00e8me", "cre\u0300me"
+    assert composed != decomposed
+    assert tag_key(composed) == tag_key(decomposed) == tag_key(decomposed.upper())

@@ -1,7 +1,13 @@
-import pytest
+from pathlib import Path
 
+import pytest
+from pydantic import ValidationError
+
+from services.embedder.config import EmbedderSettings
+from services.indexer.config import IndexerSettings
+from services.query.config import QuerySettings
 from shared.errors import Misconfigured
-from shared.settings import ServiceSettings, Settings
+from shared.settings import ServiceSettings, Settings, slips
 
 
 def test_the_environment_stands_before_the_file_and_that_before_the_default(tmp_path, monkeypatch):
@@ -40,3 +46,38 @@ def test_others_are_let_in_with_a_key_or_on_purpose_only(host):
     for key in (None, ""):
         with pytest.raises(Misconfigured, match="ISE_API_KEY"):
             ServiceSettings(_env_file=None, host=host, api_key=key).check_bind()
+
+
+def test_a_home_is_found_where_no_shell_does_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / ".env").write_text("ISE_DATA_DIR=~/pictures\n")
+    assert Settings().data_dir == Path("/home/me/pictures")
+    with pytest.raises(ValidationError, match="home directory"):
+        Settings(data_dir="~nosuchuser/x")
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_a_port_is_one(port):
+    with pytest.raises(ValidationError):
+        Settings(_env_file=None, query_port=port)
+
+
+def test_a_typing_slip_is_told_of_wherever_it_was_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("ISE_DATADIR=x\nISE_PICTURES=x\nWEIGHT=x\n")
+    monkeypatch.setenv("ISE_WEIGHT", "x")
+    monkeypatch.setenv("ise_query_port", "1")
+    assert list(slips(EmbedderSettings)) == [
+        "ISE_DATADIR is not a setting; did you mean ISE_DATA_DIR?",
+        "ISE_WEIGHT is not a setting; did you mean ISE_WEIGHTS?",
+    ]
+
+
+def test_no_setting_of_one_service_is_a_slip_to_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kinds = (EmbedderSettings, IndexerSettings, QuerySettings)
+    others = {"debug", "reference_data", "require_all", "query_memory", "embedder_memory"}
+    for name in others.union(*(kind.model_fields for kind in kinds)):
+        monkeypatch.setenv(f"ISE_{name.upper()}", "1")
+    assert [slip for kind in kinds for slip in slips(kind)] == []

@@ -8,10 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, insert, select, update
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
 
 from services.indexer.catalog import schema
+from shared.errors import Misconfigured
 
 _REVISION = "revision"
+_VERSION = "version"
 
 
 class Database:
@@ -27,10 +30,15 @@ class Database:
         if make_url(url).get_backend_name() == "sqlite":
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        schema.metadata.create_all(self.engine)
-        with self.write() as connection:
-            if connection.execute(select(schema.counters.c.name)).first() is None:
-                connection.execute(insert(schema.counters).values(name=_REVISION, value=0))
+        try:
+            schema.metadata.create_all(self.engine)
+            with self.write() as connection:
+                _check_version(connection)
+        except DatabaseError as error:
+            raise Misconfigured(
+                f"The catalogue {self.engine.url} can't be opened: {error.orig}. Look at "
+                "ISE_DATA_DIR and ISE_DATABASE_URL."
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -46,6 +54,23 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def _check_version(connection: Connection) -> None:
+    """Notes the tables' version in a new catalogue. Raises Misconfigured for another one's."""
+    counters = schema.counters
+    rows = connection.execute(select(counters.c.name, counters.c.value))
+    found = {row.name: row.value for row in rows}
+    if not found:
+        fresh = {_REVISION: 0, _VERSION: schema.VERSION}
+        connection.execute(
+            insert(counters), [{"name": name, "value": value} for name, value in fresh.items()]
+        )
+    elif found.get(_VERSION) != schema.VERSION:
+        raise Misconfigured(
+            f"The catalogue {connection.engine.url} has version {found.get(_VERSION)}, this program "
+            f"has {schema.VERSION}. Use the program it was made with, or an empty ISE_DATA_DIR."
+        )
 
 
 def revision(connection: Connection) -> int:

@@ -17,6 +17,8 @@ from sqlalchemy import (
     Text,
 )
 
+VERSION = 1
+
 metadata = MetaData()
 
 # SQLite numbers rows by itself only in a column of exactly its own INTEGER type.

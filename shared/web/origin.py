@@ -1,0 +1,40 @@
+"""Keeps other web sites' pages from changing anything by way of a user's browser.
+
+A service on loopback is open to every page that the same browser shows. Browsers tell where a
+request comes from; programs don't, and are let through.
+"""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared import problem
+from shared.errors import Forbidden
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class OriginMiddleware:
+    """Refuses a request that could change something and comes from a page of another site."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS or not _is_foreign(scope):
+            await self.app(scope, receive, send)
+            return
+        error = Forbidden("A page of another site may not ask for this.")
+        await problem.response(error, scope["path"])(scope, receive, send)
+
+
+def _is_foreign(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "cross-site"
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    return urlsplit(origin).netloc != headers.get("host")

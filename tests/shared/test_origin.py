@@ -1,0 +1,47 @@
+import pytest
+from fastapi import FastAPI
+
+
+@pytest.fixture
+def changeable(service) -> FastAPI:
+    app = service()
+
+    @app.post("/v1/thing")
+    def change() -> str:
+        return "changed"
+
+    @app.get("/v1/thing")
+    def read() -> str:
+        return "read"
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://elsewhere.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": "http://test.elsewhere.example"},
+    ],
+)
+def test_a_page_of_another_site_changes_nothing(ask, changeable, headers):
+    answer = ask(changeable, "POST", "/v1/thing", headers=headers)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert ask(changeable, "GET", "/v1/thing", headers=headers).json() == "read"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://test"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://test"},
+    ],
+)
+def test_programs_and_its_own_page_may(ask, changeable, headers):
+    assert ask(changeable, "POST", "/v1/thing", headers=headers).json() == "changed"

@@ -1,0 +1,17 @@
+import logging
+
+from shared.web import logs
+from shared.web.request_id import HEADER
+
+
+def test_each_request_is_a_line_with_its_id(ask, service, capsys):
+    logs.configure("nothing", "info")
+    try:
+        ask(service(), "GET", "/v1/none", headers={HEADER: "abc-1"})
+        ask(service(), "GET", "/health", headers={HEADER: "abc-2"})
+    finally:
+        logging.basicConfig(level=logging.WARNING, force=True)
+    lines = capsys.readouterr().err.splitlines()
+    [line] = [line for line in lines if "abc-" in line]
+    assert " nothing abc-1 " in line
+    assert "GET /v1/none 404 in " in line
