@@ -45,16 +45,22 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
             if path.startswith("/v1/"):
                 # Either none or a key: it depends on the settings.
                 operation["security"] = [{}, {_SCHEME: []}]
-            _leave_optional_fields_blank(operation, schemas)
+            _complete_form(operation, schemas)
     return schema
 
 
-def _leave_optional_fields_blank(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """A form that is tried out sends what the page filled in; an optional field is left blank."""
+def _complete_form(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Says of a form's files that they're files, in the words that generators of clients know.
+
+    When a form is tried out on the page, optional fields are left blank rather than filled in.
+    """
     content = operation.get("requestBody", {}).get("content", {})
     reference = content.get("multipart/form-data", {}).get("schema", {}).get("$ref", "")
     form = schemas.get(reference.rpartition("/")[2], {})
     for name, field in form.get("properties", {}).items():
+        one = field.get("items", field)
+        if "contentMediaType" in one:
+            one["format"] = "binary"
         if name not in form.get("required", ()) and field.get("default") is None:
             field["example"] = ""
 
