@@ -43,6 +43,31 @@ class Model(Wire):
 class Models(Wire):
     """`GET /v1/models`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "visual": {
+                        "fingerprint": "mini-bd7a04c10886955e",
+                        "architecture": "mini",
+                        "dim": 256,
+                    },
+                    "matching": {
+                        "fingerprint": "mini-bd7a04c10886955e",
+                        "architecture": "mini",
+                        "dim": 256,
+                    },
+                    "words": {
+                        "fingerprint": "words-4a1efda12995a5db",
+                        "architecture": "word2vec",
+                        "dim": 200,
+                    },
+                    "networks": ["match-8dc9c57327bb6d9f"],
+                }
+            ]
+        }
+    )
+
     visual: Model
     matching: Model
     words: Model
@@ -68,6 +93,14 @@ class EmbedTermsRequest(Wire):
 
 class Embeddings(Wire):
     """The JSON form of rows of features."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"fingerprint": "words-4a1efda12995a5db", "dim": 3, "vectors": [[0.12, -0.4, 0.05]]}
+            ]
+        }
+    )
 
     fingerprint: str
     dim: int

@@ -36,6 +36,30 @@ class AddedItem(Wire):
 
 
 class Added(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "name": "castle.jpg",
+                            "id": "d0ed203b490efa13b89928e082c3728f",
+                            "state": "added",
+                            "error": None,
+                        },
+                        {
+                            "name": "notes.jpg",
+                            "id": None,
+                            "state": "failed",
+                            "error": "The file is empty.",
+                        },
+                    ],
+                    "snapshot": 4,
+                }
+            ]
+        }
+    )
+
     items: list[AddedItem]
     snapshot: int
 
@@ -97,6 +121,30 @@ class Progress(Wire):
 
 
 class Job(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "32ecbc1412174aec91d90d77d2665e5b",
+                    "kind": "ingest",
+                    "state": "running",
+                    "progress": {
+                        "stage": "embedding",
+                        "done": 1472,
+                        "total": 2500,
+                        "failed": 1,
+                        "per_second": 212.4,
+                        "eta_s": 4.8,
+                    },
+                    "error": None,
+                    "result": None,
+                    "created_at": "2026-11-22T05:43:50+00:00",
+                    "finished_at": None,
+                }
+            ]
+        }
+    )
+
     id: str
     kind: JobKind
     state: JobState
@@ -119,6 +167,14 @@ class Failure(Wire):
 
 
 class Failures(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"failures": [{"path": "castle/broken.jpg", "reason": "The image is truncated."}]}
+            ]
+        }
+    )
+
     failures: list[Failure]
 
 
@@ -141,6 +197,22 @@ class ImagePatch(Wire):
 
 class Image(Wire):
     """An image of the catalogue."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "d0ed203b490efa13b89928e082c3728f",
+                    "tags": ["castle", "night"],
+                    "uris": ["castle/07.jpg"],
+                    "metadata": {"album": "trip"},
+                    "sha256": "d0ed203b490efa13b89928e082c3728f5a7bb4d5a0b4cf0f1c2b8a5a6f2a9d11",
+                    "bytes": 18342,
+                    "created_at": "2026-11-22T05:43:50+00:00",
+                }
+            ]
+        }
+    )
 
     id: str
     tags: list[str]
@@ -168,6 +240,27 @@ class SnapshotInfo(Wire):
 
 
 class Snapshots(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "snapshots": [
+                        {
+                            "number": 3,
+                            "created_at": "2026-11-22T05:44:10+00:00",
+                            "reason": "build",
+                            "images": 2500,
+                            "clusters": 64,
+                            "model": "mini-bd7a04c10886955e",
+                            "network": "match-8dc9c57327bb6d9f",
+                            "current": True,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
     snapshots: list[SnapshotInfo]
 
 

@@ -165,6 +165,20 @@ class SearchResponse(Wire):
 class ImageInfo(Wire):
     """An indexed image."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "d0ed203b490efa13b89928e082c3728f",
+                    "tags": ["castle", "night"],
+                    "uri": "castle/07.jpg",
+                    "uris": ["castle/07.jpg"],
+                    "metadata": {},
+                }
+            ]
+        }
+    )
+
     id: str
     tags: list[str]
     uri: str
@@ -178,6 +192,12 @@ class TagCount(Wire):
 
 
 class Tags(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"tags": [{"tag": "castle", "count": 19}, {"tag": "cat", "count": 12}]}]
+        }
+    )
+
     tags: list[TagCount]
 
 
@@ -198,6 +218,32 @@ class RecallCurve(Wire):
 
 
 class Stats(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "images": 2500,
+                    "clusters": 64,
+                    "tags": 100,
+                    "snapshot": 3,
+                    "model": "mini-bd7a04c10886955e",
+                    "network": "match-8dc9c57327bb6d9f",
+                    "metric": "cosine",
+                    "dim": 256,
+                    "recall_curve": [
+                        {
+                            "space": "visual",
+                            "metric": "cosine",
+                            "k": 10,
+                            "queries": 256,
+                            "points": [{"nprobe": 6, "recall": 0.953, "scanned_fraction": 0.092}],
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     images: int
     clusters: int
     tags: int
