@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,7 @@ from shared.snapshots.items import tag_key
 # A shard is written when it's worth a file, or when progress should show.
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
+_MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class IngestSettings:
 
     batch: int = 16
     concurrency: int = 2
-    max_image_bytes: int = 64 * 1024 * 1024
+    max_image_bytes: int = 64 * _MIB
+    batch_bytes: int = 64 * _MIB
 
 
 @dataclass
@@ -74,21 +77,24 @@ class Ingest:
         self._job = job
         self._settings = settings
         self._result = IngestResult()
-        self._in_flight: dict[str, _Picture] = {}
-        self._embedded: list[tuple[_Picture, Embedded]] = []
+        self._in_flight: dict[str, list[Entry]] = {}
+        self._embedded: list[tuple[list[Entry], Embedded]] = []
         self._flushed = time.monotonic()
 
     def run(self, files: Sequence[SourceFile]) -> IngestResult:
         """Takes in the files. Raises Cancelled; what was recorded until then stays."""
         self._job.stage("embedding")
         self._job.count(len(files))
+        failed_before = self._job.failed
         self._result = IngestResult(files=len(files))
         waiting: deque[tuple[list[_Picture], Future[list[Embedded]]]] = deque()
         with ThreadPoolExecutor(self._settings.concurrency, "embed") as pool:
             try:
                 for batch in self._batches(files):
                     self._job.check_cancelled()
-                    future = pool.submit(self._embed, [picture.data for picture in batch])
+                    future = pool.submit(
+                        copy_context().run, self._embed, [picture.data for picture in batch]
+                    )
                     waiting.append((batch, future))
                     while len(waiting) > self._settings.concurrency:
                         self._take(*waiting.popleft())
@@ -98,7 +104,7 @@ class Ingest:
                 for _, future in waiting:
                     future.cancel()
                 self._flush()
-        self._result.failed = self._job.failed
+        self._result.failed = self._job.failed - failed_before
         return self._result
 
     def _embed(self, files: list[bytes]) -> list[Embedded]:
@@ -106,13 +112,16 @@ class Ingest:
 
     def _batches(self, files: Sequence[SourceFile]) -> Iterator[list[_Picture]]:
         batch: list[_Picture] = []
+        size = 0
         for file in files:
             picture = self._read(file)
-            if picture is not None:
-                batch.append(picture)
-            if len(batch) == self._settings.batch:
+            if picture is None:
+                continue
+            size += len(picture.data)
+            if batch and (len(batch) == self._settings.batch or size > self._settings.batch_bytes):
                 yield batch
-                batch = []
+                batch, size = [], len(picture.data)
+            batch.append(picture)
         if batch:
             yield batch
 
@@ -120,6 +129,9 @@ class Ingest:
         """The picture of a file if it must be embedded; otherwise the file is dealt with."""
         try:
             file.uri.encode()
+            if file.error is not None:
+                self._job.fail(file.uri, file.error)
+                return None
             stat = file.path.stat()
             if not S_ISREG(stat.st_mode):
                 self._job.fail(file.uri, "It is not a file.")
@@ -129,7 +141,7 @@ class Ingest:
                 self._job.advance(skipped=True)
                 return None
             if stat.st_size > self._settings.max_image_bytes:
-                limit = self._settings.max_image_bytes / 2**20
+                limit = self._settings.max_image_bytes / _MIB
                 self._job.fail(
                     file.uri, f"The file is over the limit of {limit:g} MiB (ISE_MAX_IMAGE_BYTES)."
                 )
@@ -146,7 +158,7 @@ class Ingest:
         place = Place(_absolute(file.path), file.uri, stat.st_mtime_ns, stat.st_size)
         entry = Entry(id_of_sha256(digest), digest, place, file.tags, file.metadata)
         if (same := self._in_flight.get(entry.id)) is not None:
-            same.entries.append(entry)
+            same.append(entry)
             return None
         if self._images.known([entry.id], self._pair.all):
             self._images.record([entry], {})
@@ -154,7 +166,7 @@ class Ingest:
             self._job.advance(skipped=True)
             return None
         picture = _Picture(data, [entry])
-        self._in_flight[entry.id] = picture
+        self._in_flight[entry.id] = picture.entries
         return picture
 
     def _is_unchanged(self, file: SourceFile, mtime_ns: int, size: int) -> bool:
@@ -171,7 +183,7 @@ class Ingest:
 
     def _take(self, batch: list[_Picture], future: Future[list[Embedded]]) -> None:
         for picture, embedded in zip(batch, future.result(), strict=True):
-            self._embedded.append((picture, embedded))
+            self._embedded.append((picture.entries, embedded))
         if len(self._embedded) >= _FLUSH_IMAGES or time.monotonic() - self._flushed > _FLUSH_S:
             self._flush()
         self._job.check_cancelled()
@@ -180,24 +192,24 @@ class Ingest:
         """Stores and records what was embedded. Features first: a record never points nowhere."""
         embedded, self._embedded = self._embedded, []
         self._flushed = time.monotonic()
-        good = [(picture, found) for picture, found in embedded if found.error is None]
+        good = [(same, found) for same, found in embedded if found.error is None]
         places: dict[str, list[FeaturePlace]] = {}
         for fingerprint in sorted(self._pair.all) if good else ():
             rows = np.stack([found.features[fingerprint] for _, found in good])
             shard = self._features.append(fingerprint, rows)
-            for row, (picture, _) in enumerate(good):
+            for row, (same, _) in enumerate(good):
                 place = FeaturePlace(fingerprint, shard, row)
-                places.setdefault(picture.entries[0].id, []).append(place)
-        entries = [entry for picture, _ in good for entry in picture.entries]
+                places.setdefault(same[0].id, []).append(place)
+        entries = [entry for same, _ in good for entry in same]
         if entries:
             self._images.record(entries, places)
         self._result.embedded += len(good)
         self._result.already_there += len(entries) - len(good)
         self._job.advance(len(entries))
-        for picture, found in embedded:
-            self._in_flight.pop(picture.entries[0].id)
+        for same, found in embedded:
+            self._in_flight.pop(same[0].id)
             if found.error is not None:
-                for entry in picture.entries:
+                for entry in same:
                     self._job.fail(entry.place.uri, found.error)
 
 
