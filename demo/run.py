@@ -1,18 +1,23 @@
 """`make demo`: from some pictures to two tables of results, over the three real services."""
 
 import argparse
+import fcntl
 import hashlib
+import shlex
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from demo.sample import draw_sample
+from services.indexer.sources import read_source
 from shared.cli.group import ServiceGroup
 from shared.cli.progress import ProgressView
 from shared.cli.service import free_port, local_services, waiting_line
@@ -32,11 +37,84 @@ HITS = 5
 STRANGERS = ("ship", "kitten", "automobile", "ocean", "puppy", "building", "music", "winter")
 """Words to search by meaning: the first that no image carries is taken."""
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _START_S = 600.0
 _SAME = 1e-6
+_DEEPEST = 100_000
+_MARK = ".demo"
+_PASSING = (_MARK, ".lock", "catalog.sqlite", "images/thumbnails/")
+"""What a folder may gain or lose by being served."""
 
 Answers = list[tuple[str, SearchResponse]]
+
+
+class Place:
+    """A data folder that is new, or as a demo left it; a `with` block empties it, to be filled.
+
+    At the block's end a mark says what is in it. A folder without a mark is the user's own, and so
+    is one that has had anything added or built since.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mark = folder / _MARK
+
+    @classmethod
+    def beside(cls, folder: Path) -> Self:
+        """`folder` where a demo may have it, else one beside it. Raises Misconfigured."""
+        whole = folder.absolute()
+        for tried in (folder, whole.with_name(f"{whole.name}-demo")):
+            place = cls(tried)
+            if place.is_free():
+                return place
+        raise Misconfigured(
+            f"{folder} and {tried} both have collections that aren't the demo's. "
+            "Name another folder: make demo DATA=folder"
+        )
+
+    @property
+    def sample(self) -> Path:
+        """Where drawn pictures go: with the collection, which is served from them later."""
+        return self.folder / "sample"
+
+    def is_free(self) -> bool:
+        """Whether nothing of a user's would be lost."""
+        if not self.folder.exists() or not any(self.folder.iterdir()):
+            return True
+        return self._mark.is_file() and self._mark.read_text() == self._contents()
+
+    def _contents(self) -> str:
+        """Another text after anything was taken in, retagged or built; not after mere searches."""
+        found = (path for path in self.folder.rglob("*") if path.is_symlink() or path.is_file())
+        names = sorted(path.relative_to(self.folder).as_posix() for path in found)
+        told = [name for name in names if not name.startswith(_PASSING)]
+        return hashlib.sha256("\0".join(told).encode()).hexdigest()
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._check_unused()
+        for path in self.folder.iterdir():
+            if path.is_symlink() or not path.is_dir():
+                path.unlink()
+            else:
+                shutil.rmtree(path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._mark.write_text(self._contents())
+
+    def _check_unused(self) -> None:
+        """Raises Misconfigured where an indexer, such as that of `make run`, holds the folder."""
+        lock = self.folder / ".lock"
+        if not lock.exists():
+            return
+        with lock.open() as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Misconfigured(
+                    f"{self.folder} is being served. End `make run` first, or name another "
+                    "folder: make demo DATA=folder"
+                ) from None
 
 
 class Tour:
@@ -47,27 +125,42 @@ class Tour:
         self._query = query_client
         self._out = out
 
-    def ingest(self, source: Path) -> set[str]:
-        """Takes in, builds, trains. Returns the names of the pictures that could not be taken."""
+    def ingest(self, source: Path) -> None:
+        """Takes in, builds, trains."""
         request = IngestRequest(source=str(source.absolute()))
         job = self._indexer.send(indexer.ingest(request))
         with ProgressView(self._out) as show:
             job = wait(self._indexer, job, show)
         raise_if_failed(job)
-        if not job.progress.failed:
-            return set()
-        failures = self._indexer.send(indexer.failures(job.id)).failures
-        self._out.print(f"{len(failures):,} pictures could not be taken in.")
-        return {Path(failure.path).name for failure in failures}
+        if job.progress.failed:
+            self._out.print(f"{job.progress.failed:,} pictures could not be taken in.")
 
-    def by_image(self, pictures: Sequence[Path]) -> Answers:
+    def pictures(self) -> list[Hit]:
+        """A few of the collection, from all over it: by their likeness to one and the same vector.
+
+        Raises InvalidInput when it is empty.
+        """
+        held = self.stats()
+        if not held.images or not held.dim:
+            raise InvalidInput("None of the pictures could be taken in.")
+        count = min(PICTURES, held.images)
+        found: list[Hit] = []
+        for n in range(count):
+            offset = min(n * held.images // count, _DEEPEST)
+            call = query.search_vector([1.0] * held.dim, exact=True, limit=1, offset=offset)
+            found += self._query.send(call).hits
+        return found
+
+    def by_image(self) -> Answers:
         """Searches by uploads of indexed pictures. Raises when one isn't its own first hit."""
         answers: Answers = []
-        for picture in pictures:
-            data = picture.read_bytes()
-            answer = self._query.send(query.search_image(data, picture.name, limit=HITS + 1))
-            self._check_first(picture.name, data, answer.hits)
-            answers.append((picture.name, answer))
+        for picture in self.pictures():
+            data, _ = self._indexer.send(indexer.image_file(picture.id))
+            name = Path(picture.uri).name or picture.id
+            answer = self._query.send(query.search_image(data, name, limit=HITS + 1))
+            if not is_first(picture.id, answer.hits):
+                raise ISEError(f"{name} is in the collection, but it isn't its own first hit.")
+            answers.append((name, answer))
         return answers
 
     def by_term(self) -> Answers:
@@ -85,7 +178,7 @@ class Tour:
         return self._query.send(query.stats())
 
     def by_meaning(self) -> Answers:
-        """Searches by a word that no image carries."""
+        """Searches by a word that no image carries; empty where none of ours is known."""
         for word in STRANGERS:
             try:
                 answer = self._query.send(query.search_term(word, limit=HITS))
@@ -93,17 +186,13 @@ class Tour:
                 continue
             if answer.mode is Mode.SEMANTIC and answer.hits:
                 return [(word, answer)]
-        raise ISEError(f"None of these words finds anything by meaning: {', '.join(STRANGERS)}.")
+        self._out.print(f"None of these words finds anything by meaning: {', '.join(STRANGERS)}.")
+        return []
 
-    def _check_first(self, name: str, data: bytes, hits: Sequence[Hit]) -> None:
-        """By content, not by name; among hits that score alike, any place is the first."""
-        wanted = hashlib.sha256(data).hexdigest()
-        for hit in hits:
-            if hit.score < hits[0].score - _SAME:
-                break
-            if self._indexer.send(indexer.get_image(hit.id)).sha256 == wanted:
-                return
-        raise ISEError(f"{name} is in the collection, but it isn't its own first hit.")
+
+def is_first(image_id: str, hits: Sequence[Hit]) -> bool:
+    """Whether an image comes first; among hits that score alike, any place is the first."""
+    return any(hit.id == image_id and hit.score >= hits[0].score - _SAME for hit in hits)
 
 
 def run(group: ServiceGroup, source: Path, drawn: bool, key: str | None, out: Console) -> None:
@@ -117,9 +206,9 @@ def run(group: ServiceGroup, source: Path, drawn: bool, key: str | None, out: Co
         try:
             group.wait_ready(_START_S, lambda waiting: out.print(waiting_line(waiting)))
             tour = Tour(indexer_client, query_client, out)
-            refused = tour.ingest(source)
+            tour.ingest(source)
             held = tour.stats()
-            by_image = tour.by_image(spread(pictures_of(source), refused))
+            by_image = tour.by_image()
             by_term = tour.by_term()
             # A folder may have too few tags to learn from; the sample must learn.
             by_meaning = tour.by_meaning() if drawn or held.network else []
@@ -182,22 +271,14 @@ def share(flags: Sequence[bool]) -> str:
     return f"{sum(flags) / len(flags):.0%}"
 
 
-def pictures_of(source: Path) -> list[Path]:
-    """The pictures of a folder, or those that lie beside a manifest, in order of their paths."""
-    folder = source if source.is_dir() else source.parent
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise InvalidInput(f"There are no pictures in {folder}.")
-    return found
-
-
-def spread(pictures: Sequence[Path], refused: set[str]) -> list[Path]:
-    """A few of the pictures, from all over the collection."""
-    usable = [path for path in pictures if path.name not in refused]
-    if not usable:
-        raise InvalidInput("None of the pictures could be taken in.")
-    count = min(PICTURES, len(usable))
-    return [usable[i * len(usable) // count] for i in range(count)]
+def source_of(images: Path) -> Path:
+    """A folder or a manifest that names pictures, as the indexer will see it."""
+    source = images.expanduser().absolute()
+    if not source.exists():
+        raise InvalidInput(f"{images} doesn't exist.")
+    if not read_source(source, None):
+        raise InvalidInput(f"There are no pictures in {images}.")
+    return source
 
 
 def local_settings(data: Path | None) -> ServiceSettings:
@@ -205,7 +286,7 @@ def local_settings(data: Path | None) -> ServiceSettings:
     settings = load_settings(ServiceSettings).model_copy(
         update={"host": "127.0.0.1", "query_url": "", "indexer_url": "", "embedder_url": ""}
     )
-    changed: dict[str, object] = {"data_dir": data} if data else {}
+    changed: dict[str, object] = {"data_dir": data.expanduser()} if data else {}
     for service in local_services(settings):
         try:
             service.check_port()
@@ -216,23 +297,33 @@ def local_settings(data: Path | None) -> ServiceSettings:
 
 def demo(images: Path | None, data: Path | None, out: Console) -> None:
     """Prepares pictures and settings, runs the demo, and says how to go on."""
+    source = source_of(images) if images else None
     settings = local_settings(data)
-    # Beside the data folder, not in it: there the indexer alone writes.
-    beside = settings.data_dir.absolute().parent / ".demo"
-    if images is None:
-        out.print("Drawing the sample pictures.")
-        source = draw_sample(beside / "sample")
-    else:
-        source = images
-        pictures_of(source)
-    group = ServiceGroup.local(settings, log_dir=beside / "logs")
+    place = Place.beside(settings.data_dir)
+    diverted = place.folder != settings.data_dir
+    if diverted:
+        out.print(
+            f"{settings.data_dir} has a collection that isn't the demo's; it stays as it is. "
+            f"The demo's goes to {place.folder}.",
+            soft_wrap=True,
+        )
+    settings = settings.model_copy(update={"data_dir": place.folder})
+    if source and source.resolve().is_relative_to(place.folder.resolve()):
+        raise InvalidInput(f"{images} lies in {place.folder}, which the demo empties.")
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    try:
-        run(group, source, images is None, key, out)
-    except ISEError:
-        out.print(f"The services' logs are in {beside / 'logs'}.", soft_wrap=True)
-        raise
-    where = "" if data is None else f" DATA={data}"
+    with place:
+        logs = Path(tempfile.mkdtemp(prefix="ise-demo-"))
+        # A catalogue elsewhere would be the user's own.
+        group = ServiceGroup.local(settings, env={"ISE_DATABASE_URL": ""}, log_dir=logs)
+        if source is None:
+            out.print("Drawing the sample pictures.")
+        try:
+            run(group, source or draw_sample(place.sample), source is None, key, out)
+        except ISEError:
+            out.print(f"The services' logs are in {logs}.", soft_wrap=True)
+            raise
+    shutil.rmtree(logs)
+    where = f" DATA={shlex.quote(str(place.folder))}" if diverted or data else ""
     out.print(f"To go on: `make run{where}` serves this collection.", soft_wrap=True)
 
 

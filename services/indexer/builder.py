@@ -56,12 +56,12 @@ class Builder:
         if not len(where):
             return self._publisher.publish(
                 lambda number: self._publisher.current().model_copy(
-                    update={"number": number, "reason": BUILD_REASON}
+                    update={"number": number, "created_at": job.now(), "reason": BUILD_REASON}
                 )
             )
-        job.stage("clustering")
         visual = self._space(
             "visual",
+            "clustering",
             pair.visual,
             where,
             lambda rows: self._features.blocks(pair.visual, rows),
@@ -78,7 +78,7 @@ class Builder:
             visual=visual,
         )
         if network is not None:
-            base = self._with_joint(base, pair.matching, network, settings, job)
+            base = self._with_joint(base, visual, pair.matching, network, settings, job)
         job.stage("publishing")
         return self._publisher.publish(
             lambda number: base.model_copy(update={"number": number, "created_at": job.now()})
@@ -89,7 +89,9 @@ class Builder:
     ) -> Manifest:
         """Projects every image with a new network and publishes beside the present clusters."""
         base = self._publisher.current()
-        with_joint = self._with_joint(base, pair.matching, network, settings, job)
+        if base.visual is None:
+            raise RuntimeError("there is no index to put a joint space beside")
+        with_joint = self._with_joint(base, base.visual, pair.matching, network, settings, job)
         job.stage("publishing")
 
         def latest(number: int) -> Manifest:
@@ -112,22 +114,23 @@ class Builder:
     def _with_joint(
         self,
         base: Manifest,
+        visual: SpaceManifest,
         matching: str,
         network: str,
         settings: BuildSettings,
         job: JobContext,
     ) -> Manifest:
         with self._images.view() as view:
-            where = view.features(matching)
+            # An image that isn't in the visual space has no record, so no answer may have it.
+            where = view.features(matching, beside=visual.fingerprint)
             tags = view.tags_by_ordinal()
         if not len(where):
             return base
-        job.stage("projecting to the joint space")
         # A tag's vector is a cosine query, so the joint space is clustered for cosine.
         cosine = settings.model_copy(update={"metric": Metric.COSINE, "clusters": "auto"})
         joint = self._space(
-            "joint", network, where, lambda rows: self._projected(matching, network, rows),
-            cosine, job,
+            "joint", "projecting to the joint space", network, where,
+            lambda rows: self._projected(matching, network, rows), cosine, job,
         )  # fmt: skip
         carriers: dict[str, list[int]] = {}
         for ordinal, keys in tags.items():
@@ -155,12 +158,14 @@ class Builder:
     def _space(
         self,
         name: str,
+        stage: str,
         fingerprint: str,
         where: FeatureRows,
         blocks: Callable[[FeatureRows], Blocks],
         settings: BuildSettings,
         job: JobContext,
     ) -> SpaceManifest:
+        job.stage(stage)
         rows = len(where)
         clusters = cluster_count(settings.clusters, rows)
         chosen = sample_rows(rows, clusters, settings.seed)
@@ -169,10 +174,12 @@ class Builder:
         job.check_cancelled()
         centroids = train_centroids(sample, clusters, settings.metric, settings.seed)
         del sample
-        lists = assign(_checked(blocks(where), job), rows, centroids, settings.metric)
+        assigning = _told(blocks(where), f"{stage}, assigning", rows, job)
+        lists = assign(assigning, rows, centroids, settings.metric)
         dim = centroids.shape[1]
+        writing = _told(blocks(where), f"{stage}, writing", rows, job)
         file = self._segments.postings(
-            name, _checked(blocks(where), job), lists, where.ordinals, dim, clusters, centroids
+            name, writing, lists, where.ordinals, dim, clusters, centroids
         )
         curves = [] if name == "joint" else self._measured(file, name, settings, None)
         return SpaceManifest(
@@ -200,7 +207,12 @@ def _gathered(blocks: Blocks) -> NDArray[np.float32]:
     return np.concatenate([block for _, block in blocks])
 
 
-def _checked(blocks: Blocks, job: JobContext) -> Blocks:
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def _told(blocks: Blocks, stage: str, rows: int, job: JobContext) -> Blocks:
+    """The blocks; the job says at each how far it is, and is cancelled there."""
     for start, block in blocks:
-        job.check_cancelled()
+        job.stage(f"{stage} {_spaced(start)} of {_spaced(rows)}")
         yield start, block

@@ -5,7 +5,7 @@ vectors are normalised first, so that L2 between them orders as the angle does.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import faiss
 import numpy as np
@@ -73,18 +73,13 @@ def train_centroids(
 
 
 def assign(
-    blocks: Blocks,
-    rows: int,
-    centroids: NDArray[np.float32],
-    metric: Metric,
-    on_block: Callable[[int], None] = lambda done: None,
+    blocks: Blocks, rows: int, centroids: NDArray[np.float32], metric: Metric
 ) -> NDArray[np.int64]:
-    """The nearest centroid of each row by L2, int64 (rows,). `on_block` hears of rows done."""
+    """The nearest centroid of each row by L2, int64 (rows,)."""
     nearest = np.empty(rows, np.int64)
     quantizer = faiss.IndexFlatL2(centroids.shape[1])
     quantizer.add(np.ascontiguousarray(centroids))
     for start, block in blocks:
         _, found = quantizer.search(np.ascontiguousarray(prepared(block, metric)), 1)
         nearest[start : start + len(block)] = found[:, 0]
-        on_block(start + len(block))
     return nearest

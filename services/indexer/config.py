@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from shared.settings import ServiceSettings
 
@@ -13,6 +13,12 @@ class IndexerSettings(ServiceSettings):
         default_factory=list,
         description="JSON list of the folders that may be ingested when not bound to loopback.",
     )
+
+    @field_validator("ingest_roots")
+    @classmethod
+    def _expanded(cls, roots: list[Path]) -> list[Path]:
+        return [root.expanduser() for root in roots]
+
     embed_batch: int = Field(16, ge=1, le=64, description="Images in one call to the embedder.")
     embed_concurrency: int = Field(2, ge=1, le=64, description="Calls to the embedder at once.")
     embed_attempts: int = Field(

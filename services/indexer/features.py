@@ -41,6 +41,18 @@ class FeatureStore:
         blocks = [block for _, block in self.blocks(fingerprint, where)]
         return np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
 
+    def copy(self, fingerprint: str, where: FeatureRows, path: Path) -> None:
+        """Writes the features at these rows, of which there are some, as one `.npy` file.
+
+        Memory holds a block of them at a time.
+        """
+        table: NDArray[np.float32] | None = None
+        for start, block in self.blocks(fingerprint, where):
+            if table is None:
+                shape = (len(where), block.shape[1])
+                table = np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
+            table[start : start + len(block)] = block
+
     def blocks(
         self, fingerprint: str, where: FeatureRows
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:

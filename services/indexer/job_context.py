@@ -27,7 +27,7 @@ class JobContext:
         self._save_failure = save_failure
         self._cancelled = cancelled
         self._stage = ""
-        self._done = self._total = self._failed = self._skipped = 0
+        self._done = self._total = self._failed = self._skipped = self._before = 0
         self._gained = False
         self._started = time.monotonic()
         self._ended: float | None = None
@@ -44,10 +44,10 @@ class JobContext:
         self._stage = name
         self._report(now=True)
 
-    def count(self, total: int) -> None:
-        """So many pictures are to be done, counted from now."""
-        self._total = total
-        self._done = self._failed = self._skipped = 0
+    def count(self, pictures: int) -> None:
+        """So many more pictures are to be done; the rate is that of these alone."""
+        self._total += pictures
+        self._before, self._skipped = self._done, 0
         self._started, self._ended = time.monotonic(), None
         self._report(now=True)
 
@@ -77,7 +77,7 @@ class JobContext:
 
     def progress(self) -> Progress:
         """How far the job is."""
-        worked = self._done - self._skipped
+        worked = self._done - self._before - self._skipped
         seconds = (self._ended or time.monotonic()) - self._started
         rate = worked / seconds if worked and seconds > 0 else None
         left = self._total - self._done

@@ -4,8 +4,7 @@ Training sets and networks are folders on the data volume, immutable once they'r
 
     training/<name>/features.npy     float32 (images, dim), of the matching backbone
     training/<name>/tags.json        {fingerprint, terms, image_terms}
-    networks/<fingerprint>/network.safetensors, report.json
-    networks/CURRENT                 the fingerprint of the network in use
+    networks/<fingerprint>/          see networks.py
 """
 
 import json
@@ -19,6 +18,7 @@ import numpy as np
 from services.indexer.catalog.images import FeatureRows, Images
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
+from services.indexer.networks import Networks
 from shared import durable, problem
 from shared.clients import embedder
 from shared.clients.transport import Client
@@ -33,8 +33,6 @@ from shared.contracts.embedder import (
 )
 from shared.errors import InvalidInput, ISEError
 
-_CURRENT = "CURRENT"
-
 
 class Matching:
     """Trains the matching network on the tagged images, by way of the embedder."""
@@ -42,7 +40,7 @@ class Matching:
     def __init__(
         self, data_dir: Path, images: Images, features: FeatureStore, client: Client
     ) -> None:
-        self._networks = data_dir / "networks"
+        self._networks = Networks(data_dir)
         self._training = data_dir / "training"
         self._images = images
         self._features = features
@@ -52,17 +50,6 @@ class Matching:
         """Removes the training sets of a process that was killed."""
         shutil.rmtree(self._training, ignore_errors=True)
 
-    def current(self) -> str | None:
-        """The fingerprint of the network in use."""
-        try:
-            return (self._networks / _CURRENT).read_text().strip()
-        except FileNotFoundError:
-            return None
-
-    def forget(self) -> None:
-        """No network is in use from now on; the old ones stay on disk for older snapshots."""
-        (self._networks / _CURRENT).unlink(missing_ok=True)
-
     def has_tags(self, fingerprint: str) -> bool:
         """Whether there is anything to learn from."""
         return len(self._tagged(fingerprint)[0]) > 0
@@ -70,7 +57,7 @@ class Matching:
     def train(
         self, fingerprint: str, settings: TrainingSettings, job: JobContext
     ) -> tuple[str, TrainingReport]:
-        """Trains on all tagged images with features of the matching backbone; publishes.
+        """Trains on all tagged images with features of the matching backbone; keeps the network.
 
         Gives the network's fingerprint and the report. Raises InvalidInput when no image has a
         tag, Cancelled, and what the embedder raises.
@@ -82,7 +69,7 @@ class Matching:
             done = self._follow(embedder.train(self._client, request), job)
         finally:
             shutil.rmtree(self._training / name)
-        self._publish_network(done)
+        self._networks.keep(done)
         return done.fingerprint, done.report
 
     def _follow(self, events: Iterator[TrainingEvent], job: JobContext) -> TrainingDone:
@@ -128,17 +115,8 @@ class Matching:
         }
         name = f"set-{np.random.default_rng().integers(2**62):016x}"
         folder = self._training / name
-        with (
-            durable.publishing(folder / "features.npy") as temporary,
-            temporary.open("wb") as file,
-        ):
-            np.save(file, self._features.read(fingerprint, where), allow_pickle=False)
+        with durable.publishing(folder / "features.npy") as temporary:
+            self._features.copy(fingerprint, where, temporary)
         # Written last: a training set is there when its tags are.
         durable.write_text(folder / "tags.json", json.dumps(body))
         return name
-
-    def _publish_network(self, done: TrainingDone) -> None:
-        folder = self._networks / done.fingerprint
-        durable.write_text(folder / "report.json", done.report.model_dump_json(indent=1))
-        durable.write_bytes(folder / "network.safetensors", done.network)
-        durable.write_text(self._networks / _CURRENT, done.fingerprint)

@@ -56,7 +56,10 @@ class Parts:
             Builder(self.images, features, embedding, self.publisher),
             self._matching,
             IngestSettings(
-                settings.embed_batch, settings.embed_concurrency, settings.max_image_bytes
+                settings.embed_batch,
+                settings.embed_concurrency,
+                settings.max_image_bytes,
+                min(IngestSettings.batch_bytes, settings.max_body_bytes),
             ),
             roots,
         )

@@ -6,6 +6,7 @@ So an addition costs what it brings, and a process killed at any point catches u
 """
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,14 +19,17 @@ from services.indexer.catalog.images import FeatureRows, Images, View
 from services.indexer.clustering import assign, sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
+from services.indexer.networks import Networks
 from services.indexer.segments import SegmentStore
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared import durable
 from shared.contracts.query import Metric
 from shared.errors import (
     Conflict,
+    Corrupt,
     FingerprintMismatch,
     Misconfigured,
+    NotFound,
     Overloaded,
     Unavailable,
 )
@@ -55,6 +59,7 @@ class Publisher:
         self.snapshots = SnapshotStore(data_dir)
         self.segments = SegmentStore(data_dir)
         self.tombstones = Tombstones(data_dir)
+        self._networks = Networks(data_dir)
         self._images = images
         self._features = features
         self._embedding = embedding
@@ -78,6 +83,8 @@ class Publisher:
         self._images.remove([o for o in self._images.all_ordinals() if o in dead])
         if current is None:
             self.publish(lambda number: _empty(number, revision=0))
+        else:
+            self._use_network(current)
 
     def current(self) -> Manifest:
         """The current snapshot's manifest."""
@@ -86,8 +93,17 @@ class Publisher:
             raise RuntimeError("the publisher was not started")
         return manifest
 
-    def check_model(self, pair: ModelPair) -> None:
-        """Raises FingerprintMismatch when additions by these models would not fit the snapshot."""
+    def is_empty(self) -> bool:
+        """Whether the current snapshot has no image that isn't deleted."""
+        return not self._live(self.current())
+
+    def network(self) -> str | None:
+        """The matching network in use: the snapshot's, else the one that was in use last."""
+        joint = self.current().joint
+        return joint.fingerprint if joint is not None else self._networks.current()
+
+    def check_visual(self, pair: ModelPair) -> None:
+        """Raises FingerprintMismatch when images of this model would not fit the snapshot."""
         current = self.current()
         if current.visual is None or not self._live(current):
             return
@@ -99,13 +115,33 @@ class Publisher:
                 index=current.visual.fingerprint,
                 embedder=pair.visual,
             )
-        if current.joint is not None and current.matching_fingerprint != pair.matching:
+
+    def check_model(self, pair: ModelPair) -> None:
+        """Raises FingerprintMismatch when additions by these models would not fit the snapshot.
+
+        Asked before anything is recorded, so that a refused addition leaves nothing behind.
+        """
+        self.check_visual(pair)
+        current = self.current()
+        if current.joint is None or not self._live(current):
+            return
+        if current.matching_fingerprint != pair.matching:
             raise FingerprintMismatch(
                 f"The matching network was trained on {current.matching_fingerprint}, but the "
                 f"embedder hosts {pair.matching} for matching. Put the former model back, or "
                 "train anew: `ise build`, then `ise train-matching`.",
                 index=current.matching_fingerprint,
                 embedder=pair.matching,
+            )
+        network = current.joint.fingerprint
+        if not self._embedding.has_network(network):
+            words = self._embedding.models().words.fingerprint
+            raise FingerprintMismatch(
+                f"The index is made with the matching network {network}, which is damaged or was "
+                f"trained on other word vectors than {words}, which the embedder hosts. Put the "
+                "former ones back (ISE_WORDS), or train anew: `ise train-matching`.",
+                index=network,
+                embedder=words,
             )
 
     def publish(self, make: Callable[[int], Manifest]) -> Manifest:
@@ -115,6 +151,7 @@ class Publisher:
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
             manifest = self._with_pending(make(number))
             self.snapshots.publish(manifest)
+            self._use_network(manifest)
             self._remove_old(manifest)
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
@@ -227,7 +264,10 @@ class Publisher:
         self, space: SpaceManifest, name: str, view: View, base: Manifest, fingerprint: str
     ) -> SpaceManifest:
         """A space with the images whose features came after the base."""
-        where = self._new_rows(space, view.features(fingerprint, since=base.revision))
+        # Beside the visual features: an image without them has no record, so no answer may have it.
+        beside = base.visual.fingerprint if base.visual is not None else None
+        rows = view.features(fingerprint, since=base.revision, beside=beside)
+        where = self._new_rows(space, rows)
         if not len(where):
             return space
         vectors = self._features.read(fingerprint, where)
@@ -250,6 +290,10 @@ class Publisher:
             new &= Postings(self.segments.path(file)).find(where.ordinals) < 0
         return FeatureRows(where.ordinals[new], where.shards[new], where.rows[new])
 
+    def _use_network(self, manifest: Manifest) -> None:
+        if manifest.joint is not None:
+            self._networks.use(manifest.joint.fingerprint)
+
     def _with_new_tags(
         self, base: Manifest, joint: SpaceManifest | None, changed: list[Item]
     ) -> list[SegmentFile]:
@@ -266,9 +310,9 @@ class Publisher:
             return list(base.tag_vectors)
         try:
             vectors = joint_tag_vectors(self.segments, joint, carriers, self._embedding)
-        except (Unavailable, Overloaded) as error:
-            # A retag needs no embedder: until the next build such a tag is searched by the mean of
-            # its images.
+        except (Unavailable, Overloaded, Conflict, NotFound, Corrupt) as error:
+            # A retag needs no embedder, nor one that fits: until the next build such a tag is
+            # searched by the mean of its images.
             log.warning("new tags have no vectors yet: %s", error.detail)
             return list(base.tag_vectors)
         files = [*base.tag_vectors, self.segments.tag_vectors(vectors)]
@@ -313,7 +357,7 @@ class Publisher:
             if manifest.number not in numbers:
                 path = self.snapshots.path(manifest.number)
                 path.unlink()
-                path.parent.rmdir()
+                shutil.rmtree(path.parent, ignore_errors=True)
         self.segments.remove_unless({f.name for m in kept for f in m.files()})
 
 

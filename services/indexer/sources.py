@@ -22,12 +22,19 @@ _MAX_TAG = 200
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file to take in. `uri`: its path within the source."""
+    """A file to take in. `uri`: its path within the source; `error`: why it can't be taken."""
 
     path: Path
     uri: str
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+class Source(list[SourceFile]):
+    """The files of a source. `skipped`: how many there are beside them, not pictures by name."""
+
+    skipped = 0
 
 
 def check_allowed(source: Path, roots: Sequence[Path] | None) -> None:
@@ -43,7 +50,7 @@ def check_allowed(source: Path, roots: Sequence[Path] | None) -> None:
 
 def read_source(
     source: Path, tags_from: TagsFrom | None, roots: Sequence[Path] | None = None
-) -> list[SourceFile]:
+) -> Source:
     """The files of a source, in a stable order.
 
     Raises InvalidInput when the source can't be read as what it is said to be, Forbidden when it
@@ -61,35 +68,68 @@ def read_source(
     else:
         if tags_from is TagsFrom.FOLDER:
             raise InvalidInput(f"{source} is a file; tags by folder need a folder.")
-        found = _manifest(source, with_tags=tags_from is not TagsFrom.NONE)
-    files = list(found)
+        found = Source(_manifest(source, with_tags=tags_from is not TagsFrom.NONE))
     if roots is not None:
-        for file in files:
+        for file in found:
             check_allowed(file.path, roots)
-    return files
+    return found
 
 
-def _folder(source: Path, with_tags: bool) -> Iterator[SourceFile]:
-    for folder, folders, names in _walk(source):
-        folders.sort()
-        for name in sorted(names):
-            path = folder / name
-            if name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
-                continue
-            uri = path.relative_to(source).as_posix()
-            parent = path.parent.name if path.parent != source and with_tags else ""
-            yield SourceFile(path, uri, (parent[:_MAX_TAG],) if parent else ())
+def nothing_in(source: Path) -> InvalidInput:
+    """What to raise where a source has no pictures."""
+    wanted = ", ".join(sorted(IMAGE_SUFFIXES))
+    looked = f"looked for {wanted}" if source.is_dir() else "the manifest names none"
+    return InvalidInput(f"There are no pictures in {source} ({looked}).")
 
 
-def _walk(source: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    # os.walk semantics without following links to folders, so that a loop can't catch us.
+def _folder(source: Path, with_tags: bool) -> Source:
+    found = Source()
+    # Links to folders are not followed, so that a loop can't catch us.
     pending = [source]
     while pending:
         folder = pending.pop(0)
-        children = sorted(folder.iterdir())
-        folders = [p.name for p in children if p.is_dir() and not p.is_symlink()]
-        yield folder, folders, [p.name for p in children if p.is_file()]
-        pending[:0] = [folder / name for name in folders if not name.startswith(".")]
+        folders: list[Path] = []
+        try:
+            children = sorted(folder.iterdir())
+        except OSError as error:
+            if folder == source:
+                raise InvalidInput(f"{source} can't be read: {_reason(error)}.") from None
+            found.append(_unreadable(source, folder, "folder", error))
+            continue
+        for path in children:
+            if path.name.startswith("."):
+                continue
+            try:
+                if path.is_dir():
+                    folders += [] if path.is_symlink() else [path]
+                elif path.is_file():
+                    _add(found, source, path, with_tags)
+            except OSError as error:
+                found.append(_unreadable(source, path, "file", error))
+        pending[:0] = folders
+    return found
+
+
+def _add(found: Source, source: Path, path: Path, with_tags: bool) -> None:
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        found.skipped += 1
+        return
+    uri = path.relative_to(source).as_posix()
+    try:
+        tags = parse_tags([path.parent.name] if path.parent != source and with_tags else [])
+    except InvalidInput as error:
+        found.append(SourceFile(path, uri, error=error.detail))
+    else:
+        found.append(SourceFile(path, uri, tags))
+
+
+def _unreadable(source: Path, path: Path, kind: str, error: OSError) -> SourceFile:
+    uri = path.relative_to(source).as_posix()
+    return SourceFile(path, uri, error=f"The {kind} can't be read: {_reason(error)}.")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _manifest(source: Path, with_tags: bool) -> Iterator[SourceFile]:

@@ -16,7 +16,7 @@ from services.indexer.job_context import JobContext
 from services.indexer.jobs import Work
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
-from services.indexer.sources import SourceFile, read_source
+from services.indexer.sources import SourceFile, nothing_in, read_source
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, IngestRequest, JobKind, TrainMatchingRequest
 from shared.errors import InvalidInput, ISEError
@@ -54,7 +54,10 @@ class Workshop:
         """Takes in a source; then builds, or publishes what's new on the present clusters."""
         asked = IngestRequest.model_validate(request)
         job.stage("reading the source")
-        files = read_source(Path(asked.source), asked.tags_from, self._ingest_roots)
+        source = Path(asked.source)
+        files = read_source(source, asked.tags_from, self._ingest_roots)
+        if not files:
+            raise nothing_in(source)
         pair = self._embedding.pair()
         if asked.build:
             # Told before the work rather than after it.
@@ -62,9 +65,12 @@ class Workshop:
         else:
             self._publisher.check_model(pair)
         taken = self._take_in(files, pair, job)
-        result: dict[str, Any] = asdict(taken)
+        result: dict[str, Any] = asdict(taken) | {"skipped": files.skipped}
         if asked.build:
             result |= self._build(pair, BuildSettings(clusters=asked.clusters), job)
+            kept = result["network"] is not None and result["report"] is None
+            # It may never have seen what these pictures and tags would teach it.
+            result["network_kept"] = kept and any(file.tags for file in files)
         else:
             job.stage("publishing")
             manifest = self._publisher.publish_first(pair.visual, "ingest")
@@ -90,16 +96,14 @@ class Workshop:
         """Trains the matching network, projects every image with it and publishes."""
         asked = TrainMatchingRequest.model_validate(request)
         pair = self._embedding.pair()
-        self._publisher.check_model(ModelPair(pair.visual, self._matching_in_use(pair)))
+        self._publisher.check_visual(pair)
         self._embed_missing(pair, job)
-        self._publisher.publish_first(pair.visual, "images embedded")
+        if self._publisher.is_empty():
+            self._publisher.publish_first(pair.visual, "images embedded")
+        # Otherwise what's pending comes with the new network: the old one may no longer fit.
         network, report = self._matching.train(pair.matching, asked.settings, job)
         manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
-
-    def _matching_in_use(self, pair: ModelPair) -> str:
-        # A training replaces the network, so a changed matching backbone is no mismatch for it.
-        return self._publisher.current().matching_fingerprint or pair.matching
 
     def _build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
         self._embed_missing(pair, job)
@@ -122,7 +126,7 @@ class Workshop:
         Tags that nothing can be learnt from are no reason to fail a build: then there is no
         network, and the sentence that says why.
         """
-        current = self._matching.current()
+        current = self._publisher.network()
         if current is not None and self._embedding.has_network(current):
             return current, None, None
         if not self._matching.has_tags(pair.matching):

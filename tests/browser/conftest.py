@@ -6,7 +6,6 @@ colour: pictures whose small versions look alike are alike.
 
 import io
 import math
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +35,10 @@ from shared.contracts.query import (
 )
 from shared.errors import BadImage, ISEError, NotFound, UnknownTerm
 from shared.web.auth import KeyMiddleware
+from tests.e2e.conftest import pytest_runtest_makereport
+from tests.e2e.engine import find_chromium
+
+__all__ = ["pytest_runtest_makereport"]
 
 CLUSTERS = 8
 
@@ -323,9 +326,7 @@ def stand_in(start: Start, pictures: list[Picture]) -> StandIn:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
+    path = find_chromium()
     if path is None:
         pytest.skip("needs Chromium: `apt-get install chromium`")
     with sync_playwright() as playwright:

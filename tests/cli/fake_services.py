@@ -7,11 +7,11 @@ import asyncio
 import hashlib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, UploadFile
+from fastapi import FastAPI, Request, Response, UploadFile
 
 from shared import problem
 from shared.contracts.indexer import (
@@ -26,7 +26,7 @@ from shared.contracts.indexer import (
     Snapshots,
 )
 from shared.contracts.query import Hit, Recall, SearchResponse, Stats, TagCount, Tags
-from shared.errors import BadImage, NotFound
+from shared.errors import BadImage, NotFound, UnknownTerm
 
 SNAPSHOT = {
     "number": 4,
@@ -38,6 +38,9 @@ SNAPSHOT = {
     "network": "net:1",
     "current": True,
 }
+
+PICTURES = {hashlib.sha256(data).hexdigest(): data for data in (b"%d" % n for n in range(1234))}
+"""The pictures' bytes by id, which is their hash."""
 
 
 def job(job_id: str = "7", **changes: Any) -> Job:
@@ -64,6 +67,7 @@ class Fake:
     probability: float | None = 0.75
     hits: int = 2
     own_first: bool = True
+    knows_words: bool = True
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def next_step(self) -> Job:
@@ -122,13 +126,19 @@ def create_app(fake: Fake) -> FastAPI:
         fake.asked.append(("term", dict(request.query_params)))
         fake.asked.append(("authorization", request.headers.get("authorization")))
         known = term in ("cat", "dog")
+        if not known and not fake.knows_words:
+            raise UnknownTerm(f"Nothing knows {term}.")
         return fake.answer("x", "tag" if known else "semantic", [term] if known else ["cat"], limit)
 
     @app.post("/v1/search")
     async def search(request: Request) -> SearchResponse:
         body = await request.json()
         fake.asked.append(("search", body))
-        return fake.answer(body["id"], "image", ["cat"])
+        if "id" in body:
+            return fake.answer(body["id"], "image", ["cat"])
+        # The nth by likeness to a vector is the nth picture, even of services that are wrong.
+        own = list(PICTURES)[body["offset"]]
+        return replace(fake, own_first=True).answer(own, "image", ["cat"], body["limit"])
 
     @app.get("/v1/tags")
     async def tags() -> Tags:
@@ -203,6 +213,10 @@ def create_app(fake: Fake) -> FastAPI:
             **{"bytes": 1, "created_at": "2025-01-02T03:04:05Z"},
         )
 
+    @app.get("/v1/images/{image_id}/file")
+    async def image_file(image_id: str) -> Response:
+        return Response(PICTURES[image_id], media_type="image/jpeg")
+
     @app.delete("/v1/images/{image_id}")
     async def delete(image_id: str) -> Deleted:
         if image_id == "absent":
@@ -228,4 +242,8 @@ class Server(uvicorn.Server):
 
 
 if __name__ == "__main__":
-    asyncio.run(Server(Fake(own_first="FAKE_WRONG" not in os.environ), int(sys.argv[1])).serve())
+    made = Fake(
+        own_first="FAKE_WRONG" not in os.environ,
+        knows_words="FAKE_WORDLESS" not in os.environ,
+    )
+    asyncio.run(Server(made, int(sys.argv[1])).serve())

@@ -1,7 +1,9 @@
 """The demo over processes that answer by the contract; the real services are tests/e2e's."""
 
+import fcntl
 import io
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,11 +12,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from demo.run import local_settings, main, pictures_of, run, spread, verdict
+from demo.run import Place, is_first, local_settings, main, run, source_of, verdict
 from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, Service, free_port
 from shared.contracts.query import Hit, Recall, SearchResponse
-from shared.errors import InvalidInput, ISEError
+from shared.errors import ISEError, Misconfigured
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "cli" / "fake_services.py"
@@ -48,7 +50,7 @@ def test_shows_both_tables_and_how_right_they_are(folder):
     told = toured(group_of(), folder)
     lines = [line.split() for line in told.splitlines()]
     by_image, by_term = told.index("Search by image"), told.index("Search by term")
-    assert by_image < told.index("4.jpg (image)") < by_term
+    assert by_image < told.index("[red]0.jpg (image)") < by_term
     # The most frequent tag comes first; the last search is by a word that no image carries.
     assert by_term < told.index("dog (tag)") < told.index("cat (tag)") < told.index("(semantic)")
     assert ["ship", "(semantic)", "1", "1.000", "75%", "cat", "photos/[red]0.jpg"] in lines
@@ -59,8 +61,23 @@ def test_shows_both_tables_and_how_right_they_are(folder):
 
 
 def test_a_picture_that_is_not_its_own_first_hit_fails_the_demo(folder):
-    with pytest.raises(ISEError, match=r"0\.jpg is in the collection, but it isn't its own"):
+    with pytest.raises(ISEError, match=r"\[red\]0\.jpg is in the collection, but it isn't its own"):
         toured(group_of(FAKE_WRONG="1"), folder)
+
+
+def test_words_that_nothing_knows_do_not_end_the_demo(folder):
+    told = toured(group_of(FAKE_WORDLESS="1"), folder)
+    assert "None of these words finds anything by meaning: ship, kitten" in told
+    assert "dog (tag)" in told
+    assert "(semantic)" not in told
+
+
+def test_among_hits_that_score_alike_any_place_is_the_first():
+    hits = [
+        hit().model_copy(update={"id": i, "score": s})
+        for i, s in zip("abc", (1, 1, 0.9), strict=True)
+    ]
+    assert [is_first(name, hits) for name in "abcd"] == [True, True, False, False]
 
 
 def test_a_service_that_ends_is_what_is_told(folder):
@@ -100,15 +117,6 @@ def test_the_verdict_says_nothing_of_what_is_not_known():
     assert verdict(by_image, []) == "Each of 1 pictures is its own first hit."
 
 
-def test_pictures_come_from_all_over_and_never_one_that_was_refused(folder):
-    found = pictures_of(folder)
-    assert [path.name for path in spread(found, set())] == ["0.jpg", "2.jpg", "4.jpg"]
-    assert [path.name for path in spread(found, {"0.jpg", "2.jpg"})] == ["1.jpg", "3.jpg", "5.jpg"]
-    assert spread(found[:2], set()) == found[:2]
-    with pytest.raises(InvalidInput):
-        spread(found[:1], {"0.jpg"})
-
-
 def test_takes_free_ports_where_the_usual_ones_are_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ISE_INDEXER_URL", "http://elsewhere:1")
@@ -123,24 +131,98 @@ def test_takes_free_ports_where_the_usual_ones_are_taken(tmp_path, monkeypatch):
     assert (settings.host, settings.data_dir) == ("127.0.0.1", tmp_path / "data")
 
 
-def test_a_folder_without_pictures_is_one_sentence(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("empty", "There are no pictures in empty."),
+        ("~/hidden", "There are no pictures in ~/hidden."),
+        ("mistyped", "mistyped doesn't exist."),
+        ("data/sample", "data/sample lies in data, which the demo empties."),
+    ],
+)
+def test_what_cannot_be_taken_in_is_one_sentence(given, sentence, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "empty").mkdir()
-    assert main(["--images", "empty"]) == 1
-    assert capsys.readouterr().err == "There are no pictures in empty.\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+    (tmp_path / "beside.jpg").touch()
+    (tmp_path / "hidden" / ".thumbnails").mkdir(parents=True)
+    (tmp_path / "hidden" / "._x.jpg").touch()
+    (tmp_path / "hidden" / ".thumbnails" / "x.jpg").touch()
+    with Place(tmp_path / "data") as place:
+        place.sample.mkdir()
+        (place.sample / "x.jpg").touch()
+    assert main(["--images", given]) == 1
+    assert capsys.readouterr().err == f"{sentence}\n"
+    assert (tmp_path / "data" / "sample" / "x.jpg").exists()
 
 
-def test_a_failure_names_the_logs(folder, tmp_path, monkeypatch):
+def test_a_home_and_every_kind_that_is_taken_in_are_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "1.TIFF").touch()
+    assert source_of(Path("~/scans")) == tmp_path / "scans"
+
+
+def fill(folder: Path) -> None:
+    for name in ("features/m/0.npy", "snapshots/CURRENT", "catalog.sqlite", ".lock"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_the_next_demo_replaces_what_one_left(tmp_path):
+    with Place.beside(tmp_path / "data") as first:
+        fill(first.folder)
+    (first.folder / "catalog.sqlite-wal").touch()  # It was served, and looked at.
+    (first.folder / "images" / "thumbnails").mkdir(parents=True)
+    (first.folder / "images" / "thumbnails" / "x").touch()
+    with Place.beside(tmp_path / "data") as second:
+        assert second.folder == first.folder
+        assert list(second.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("own", ["features/m/1.npy", "images/uploads/x", "notes.txt", "a/b.jpg"])
+def test_what_a_user_added_is_never_replaced(tmp_path, own):
+    with Place.beside(tmp_path / "data") as place:
+        fill(place.folder)
+    (place.folder / own).parent.mkdir(parents=True, exist_ok=True)
+    (place.folder / own).touch()
+    with Place.beside(tmp_path / "data") as other:
+        assert other.folder == tmp_path / "data-demo"
+    assert (place.folder / own).exists()
+    (other.folder / "mine").touch()
+    with pytest.raises(Misconfigured, match="make demo DATA=folder"):
+        Place.beside(tmp_path / "data")
+
+
+def test_a_folder_that_no_demo_made_is_never_replaced(tmp_path):
+    fill(tmp_path / "data")
+    assert Place.beside(tmp_path / "data").folder == tmp_path / "data-demo"
+
+
+def test_a_folder_that_is_being_served_is_not_emptied(tmp_path):
+    with Place.beside(tmp_path / "data") as place:
+        fill(place.folder)
+    with (place.folder / ".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Misconfigured, match="End `make run` first"), place:
+            pass
+    assert (place.folder / "features" / "m" / "0.npy").exists()
+
+
+def test_a_failure_names_the_logs(folder, tmp_path):
     """Stand-ins for the services that end at once, by way of the real command lines."""
     (tmp_path / "services").mkdir()
-    (tmp_path / "services" / "__init__.py").touch()
+    for name in ("__init__", "indexer/__init__"):
+        (tmp_path / "services" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "services" / f"{name}.py").touch()
+    shutil.copy(ROOT / "services" / "indexer" / "sources.py", tmp_path / "services" / "indexer")
     for name in NAMES:
-        (tmp_path / "services" / f"{name}.py").write_text("raise SystemExit('no weights')")
+        module = "indexer/__main__" if name == "indexer" else name
+        (tmp_path / "services" / f"{module}.py").write_text("raise SystemExit('no weights')")
     done = subprocess.run(
         [sys.executable, "-m", "demo.run", "--images", str(folder), "--data", "here/data"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -148,5 +230,7 @@ def test_a_failure_names_the_logs(folder, tmp_path, monkeypatch):
     )
     assert done.returncode == 1
     assert "ended by itself with exit code 1.\n  no weights\n" in done.stderr
-    assert f"The services' logs are in {tmp_path / 'here' / '.demo' / 'logs'}." in done.stdout
-    assert not (tmp_path / "here" / "data").exists()
+    (logs,) = tmp_path.glob("ise-demo-*")
+    assert f"The services' logs are in {logs}." in done.stdout
+    assert {path.name for path in logs.iterdir()} == {f"{name}.log" for name in NAMES}
+    assert [path.name for path in (tmp_path / "here" / "data").iterdir()] == [".demo"]

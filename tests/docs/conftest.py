@@ -1,5 +1,5 @@
 """The end-to-end tests' services and pictures."""
 
-from tests.e2e.conftest import sample, start
+from tests.e2e.conftest import pytest_runtest_makereport, sample, start
 
-__all__ = ["sample", "start"]
+__all__ = ["pytest_runtest_makereport", "sample", "start"]

@@ -9,16 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from services.embedder.config import EmbedderSettings
+from services.indexer.config import IndexerSettings
+from services.query.config import QuerySettings
 from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY, Engine
 
 _BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+# What sets up anew, and what serves until it is ended.
+_OTHERS = re.compile(r"^make |ise up$", re.MULTILINE)
+
+
 def script_of(document: Path) -> str:
     """All blocks as one shell script: what one sets, the next has."""
     parts = ["set -euo pipefail"]
     for language, block in _BLOCK.findall(document.read_text(encoding="utf-8")):
+        if _OTHERS.search(block):
+            continue
         parts.append(f"python - <<'BLOCK'\n{block}BLOCK" if language == "python" else block)
     return "\n".join(parts)
 
@@ -52,7 +61,40 @@ def home(tmp_path: Path, sample: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="the blocks need jq (apt-get install jq)")
+needs_programs = pytest.mark.skipif(
+    not (shutil.which("jq") and shutil.which("curl")),
+    reason="the blocks need curl and jq (apt-get install curl jq)",
+)
+
+
+@needs_programs
+def test_readme(start: Start, home: Path) -> None:
+    # `curl` fails as it does not by itself, where a call is refused.
+    script = script_of(REPOSITORY / "README.md").replace("curl ", "curl -sSf ")
+    with start() as engine:
+        output = run(script, engine, HOME=str(home))
+    assert "1.000" in output
+    assert '"mode":"semantic"' in output
+    assert '"state":"queued"' in output
+
+
+def test_every_setting_of_the_example_is_one() -> None:
+    text = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    named = re.findall(r"^#ISE_([A-Z_]+)=", text, re.MULTILINE)
+    kinds = (EmbedderSettings, IndexerSettings, QuerySettings)
+    known = {name.upper() for kind in kinds for name in kind.model_fields}
+    assert set(named) <= known
+    assert len(named) == len(set(named))
+
+
+def test_what_errors_name_is_in_the_example() -> None:
+    example = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
+    sources = [p for top in ("services", "shared") for p in (REPOSITORY / top).rglob("*.py")]
+    named = {name for p in sources for name in re.findall(r"ISE_[A-Z_]+[A-Z]", p.read_text())}
+    assert {name for name in named if name not in example} == {"ISE_DEBUG"}
+
+
+@needs_programs
 def test_api_document(start: Start, home: Path) -> None:
     pictures = home / "Pictures"
     picture = next(pictures.glob("tree/*.jpg"))

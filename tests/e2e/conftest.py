@@ -1,16 +1,34 @@
 """Real services as processes, over HTTP, on real files."""
 
+import os
 import random
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from demo.sample import draw_sample
-from tests.e2e.engine import REFERENCE, Engine, running
+from tests.e2e.engine import REFERENCE, Engine, find_chromium, running
 
 Start = Callable[..., AbstractContextManager[Engine]]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With ISE_REQUIRE_ALL, a test that is skipped for want of a program has failed.
+
+    The reference data is not asked for: it can't be installed.
+    """
+    report = yield
+    if os.environ.get("ISE_REQUIRE_ALL") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr)
+        if "ISE_REFERENCE_DATA" not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"ISE_REQUIRE_ALL is set, but this was skipped: {reason}"
+    return report
 
 
 @pytest.fixture
@@ -50,3 +68,17 @@ def photos(reference: Path) -> list[Path]:
 @pytest.fixture
 def shuffled(photos: list[Path]) -> list[Path]:
     return random.Random(1).sample(photos, len(photos))
+
+
+@pytest.fixture(scope="module")
+def page(engine: Engine) -> Iterator[Page]:
+    """A real browser that may ask loopback only."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("needs Chromium: `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 2000})
+        page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
+        yield page
+        browser.close()

@@ -1,6 +1,7 @@
 """Three real services as processes, over HTTP."""
 
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def find_chromium() -> str | None:
+    """Where Chromium is, under whichever name this system gives it."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 class Engine:

@@ -1,27 +1,11 @@
 """`/docs` in a real browser that reaches nothing but the service: it renders, and it works."""
 
-import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.e2e.engine import Engine
-
-
-@pytest.fixture(scope="module")
-def page(engine: Engine) -> Iterator[Page]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Chromium: `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 2000})
-        page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
-        yield page
-        browser.close()
 
 
 @pytest.mark.parametrize("name", ["query", "indexer", "embedder"])

@@ -1,28 +1,10 @@
 """The page over the real services, in a real browser."""
 
-import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.e2e.engine import Engine
-
-
-@pytest.fixture(scope="module")
-def page(engine: Engine) -> Iterator[Page]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Chromium: `apt-get install chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page()
-        # Loopback is all that the page may ask.
-        page.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda route: route.abort())
-        yield page
-        browser.close()
 
 
 def test_a_term_typed_in_shows_pictures_that_carry_it(page: Page, engine: Engine) -> None:

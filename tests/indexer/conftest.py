@@ -85,6 +85,26 @@ def folder_of(tmp_path: Path, picture: Callable[..., bytes]) -> Callable[..., Pa
     return make
 
 
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes a folder or file one that may not be read, also for root."""
+    denied: set[Path] = set()
+
+    def guarded(name: str) -> None:
+        former = getattr(Path, name)
+
+        def checked(path: Path) -> Any:
+            if path in denied:
+                raise PermissionError(13, "Permission denied", str(path))
+            return former(path)
+
+        monkeypatch.setattr(Path, name, checked)
+
+    for name in ("iterdir", "is_file"):
+        guarded(name)
+    return denied.add
+
+
 # --- the catalogue ----------------------------------------------------------------------------
 
 
@@ -199,15 +219,41 @@ def embedder_with(tmp_path: Path) -> Callable[..., Any]:
     return lambda **changes: running_embedder(tmp_path / "mounted", **changes)
 
 
+PACKAGED_WEIGHTS = Path(embedder_app.__code__.co_filename).parent / "assets" / "mini.safetensors"
+
+
 @pytest.fixture(scope="session")
-def other_embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
-    """An embedder with another model: the packaged network, its weights a little different."""
-    packaged = Path(embedder_app.__code__.co_filename).parent / "assets" / "mini.safetensors"
-    weights = safetensors.numpy.load_file(packaged)
-    folder = tmp_path_factory.mktemp("other")
+def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model: the packaged network, its weights a little different."""
+    weights = safetensors.numpy.load_file(PACKAGED_WEIGHTS)
+    path = tmp_path_factory.mktemp("other") / "other.safetensors"
     changed = {name: np.ascontiguousarray(w * w.dtype.type(1.01)) for name, w in weights.items()}
-    safetensors.numpy.save_file(changed, folder / "other.safetensors")
-    with running_embedder(folder / "mounted", weights=str(folder / "other.safetensors")) as found:
+    safetensors.numpy.save_file(changed, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def other_embedder(other_weights: Path) -> Iterator[Embedder]:
+    """An embedder with the other model."""
+    with running_embedder(other_weights.with_name("mounted"), weights=str(other_weights)) as found:
+        yield found
+
+
+@pytest.fixture
+def embedder_of_two(embedder_with: Callable[..., Any], other_weights: Path) -> Iterator[Embedder]:
+    """An embedder with the other model for image -> image, and the usual one for matching."""
+    models = {"weights": str(other_weights), "matching_weights": str(PACKAGED_WEIGHTS)}
+    with embedder_with(**models) as found:
+        yield found
+
+
+@pytest.fixture
+def embedder_of_other_words(
+    embedder_with: Callable[..., Any], tmp_path: Path
+) -> Iterator[Embedder]:
+    lines = ["3 4", "dog 1 0 0 0", "puppy 0.9 0.1 0 0", "car 0 0 1 0"]
+    (tmp_path / "words.txt").write_text("\n".join(lines))
+    with embedder_with(words=str(tmp_path / "words.txt")) as found:
         yield found
 
 

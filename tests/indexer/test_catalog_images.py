@@ -226,3 +226,28 @@ def test_a_damaged_catalogue_is_refused_with_a_sentence(tmp_path):
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(Misconfigured, match=r"can't be opened.*ISE_DATA_DIR"):
         Database(f"sqlite:///{path}")
+
+
+def test_features_beside_those_of_another_model(images, entry, feature_place):
+    def record(content: str, *fingerprints: str) -> int:
+        images.record(
+            [entry(content)],
+            {entry(content).id: [feature_place(fingerprint=f) for f in fingerprints]},
+        )
+        return images.ordinal(entry(content).id)
+
+    both, first = record("a", "m", "v"), record("b", "m")
+    record("c", "v")
+    since = revision(images)
+    new = record("d", "m", "v")
+    record("e", "m")
+
+    def found(**said) -> set[int]:
+        with images.view() as view:
+            return set(view.features("m", **said).ordinals.tolist())
+
+    assert found(beside="v") == {both, new}
+    assert found(beside="v", since=since) == {new}
+    record("b", "v")
+    assert found(beside="v", since=since) == {first, new}
+    assert found(beside="m", since=since) == found(since=since)

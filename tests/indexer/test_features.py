@@ -100,3 +100,14 @@ def test_a_shard_is_there_whole_or_not_at_all(store, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         store.append("m", numbered(1))
     assert list((store.folder / "m").iterdir()) == []
+
+
+def test_a_copy_is_as_the_whole(store, monkeypatch, tmp_path):
+    monkeypatch.setattr("services.indexer.features._BLOCK", 4)
+    monkeypatch.setattr(FeatureStore, "read", None)
+    store.append("m", numbered(6))
+    store.append("m", numbered(6, start=6))
+    store.copy("m", rows([1] * 6 + [2] * 5, [*range(6), *range(5)]), tmp_path / "copy.npy")
+    copied = np.load(tmp_path / "copy.npy", allow_pickle=False)
+    assert (copied.dtype, copied.shape) == (np.float32, (11, 3))
+    assert copied[:, 0].tolist() == list(range(11))

@@ -10,20 +10,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.indexer.builder import Builder, _spaced
+from services.indexer.job_context import JobContext
 from services.indexer.parts import Parts
+from shared import durable
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
-from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
-from shared.errors import FingerprintMismatch, Misconfigured, NotFound, Unavailable
+from shared.contracts.indexer import BuildSettings, ImagePatch, TrainMatchingRequest
+from shared.errors import (
+    FingerprintMismatch,
+    InvalidInput,
+    Misconfigured,
+    NotFound,
+    Unavailable,
+)
 from shared.identity import content_id
 from shared.ivf.reader import Postings
 
+OTHER = TrainMatchingRequest(settings=TrainingSettings(epochs=2, batch_size=8, hidden=24))
 QUICK = TrainMatchingRequest(settings=TrainingSettings(epochs=2, batch_size=8, hidden=16))
 
 
 def tagged_folder(folder_of, count: int = 24):
     return folder_of({f"{['dog', 'car'][n % 2]}/{n}.png": n for n in range(count)})
+
+
+def broken_off(*_, **__):
+    raise InvalidInput("broken off")
 
 
 def train(service):
@@ -62,7 +76,13 @@ def test_more_clusters_than_images_fail_with_a_sentence_and_change_nothing(servi
 
 def test_an_empty_collection_can_be_built(service, picture):
     assert service.build().result["images"] == 0
+    first = service.parts.publisher.current()
+    durable.write_text(
+        service.parts.publisher.snapshots.path(first.number),
+        first.model_copy(update={"created_at": "2001-01-01T00:00:00+00:00"}).model_dump_json(),
+    )
     assert service.build(clusters=9).result["images"] == 0
+    assert service.parts.publisher.current().created_at > "2020"
     service.add(picture(0))
     assert service.finds_itself(picture(0))
 
@@ -146,6 +166,74 @@ def test_a_damaged_network_is_trained_anew_by_the_next_build(service, folder_of)
     assert len(service.tagged("dog")) == 12
 
 
+def test_a_build_tells_how_far_it_is(service, folder_of, monkeypatch):
+    told = []
+    stage = JobContext.stage
+
+    def noted(job, name):
+        told.append(name)
+        stage(job, name)
+
+    monkeypatch.setattr(JobContext, "stage", noted)
+    monkeypatch.setattr("services.indexer.features._BLOCK", 16)
+    service.ingest(tagged_folder(folder_of))
+    for name in ("clustering", "projecting to the joint space"):
+        at = told.index(name)
+        assert told[at + 1 : at + 5] == [
+            f"{name}, {doing} {done} of 24"
+            for doing in ("assigning", "writing")
+            for done in (0, 16)
+        ]
+    assert _spaced(1_700_000) == "1 700 000"
+
+
+def test_a_network_is_in_use_once_its_snapshot_is_published(service, folder_of, monkeypatch):
+    def in_use() -> str:
+        return (service.data / "networks" / "CURRENT").read_text()
+
+    service.ingest(tagged_folder(folder_of), build=False)
+    first = train(service).result["network"]
+    before = current(service)
+    with monkeypatch.context() as broken:
+        broken.setattr(Builder, "rebuild_joint", broken_off)
+        service.failed(service.send(indexer.train_matching(OTHER)))
+        assert in_use() == first
+    second = service.succeeded(service.send(indexer.train_matching(OTHER))).result["network"]
+    assert in_use() == second != first
+    service.send(indexer.activate(before))
+    assert in_use() == first
+    assert service.build().result["network"] == first
+    (service.data / "networks" / "CURRENT").write_text(second)
+    assert service.build().result["network"] == in_use() == first
+
+
+def test_other_words_refuse_pictures_before_anything_is_kept_and_a_training_is_the_way_out(
+    start, embedder_of_other_words, folder_of, picture, monkeypatch
+):
+    more = folder_of({"x.png": 1000}, "more")
+    with start(embedder_of_other_words) as service:
+        service.ingest(tagged_folder(folder_of), build=False)
+        network = train(service).result["network"]
+    with start() as service:
+        with pytest.raises(FingerprintMismatch, match="ise train-matching") as caught:
+            service.add(picture(1000), tags=["new"])
+        assert caught.value.extra["index"] == network
+        assert caught.value.extra["embedder"].startswith("words-")
+        assert network in service.failed(service.start_ingest(more, build=False))
+        assert service.send(indexer.stats()).images == 24
+        service.send(indexer.patch_image(content_id(picture(0)), ImagePatch(tags=["kitten"])))
+        assert service.tagged("kitten") == {content_id(picture(0))}
+        with monkeypatch.context() as broken:
+            # It records a picture that can't be published with the network there is.
+            broken.setattr(Builder, "build", broken_off)
+            service.failed(service.start_ingest(more))
+        assert train(service).result["network"] != network
+        assert service.finds_itself(picture(1000))
+        service.add(picture(1001), tags=["cat"])
+        hits = service.ask(query.search_term("puppy", limit=100))
+        assert (hits.mode, len(hits.hits)) == ("semantic", 26)
+
+
 # --- snapshots --------------------------------------------------------------------------------
 
 
@@ -194,6 +282,7 @@ def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monk
     built = current(service)
     for seed in range(1, 7):
         service.add(picture(seed))
+        (service.data / "snapshots" / f"{current(service):06d}" / "stray").write_text("x")
     numbers = [s.number for s in service.send(indexer.snapshots()).snapshots]
     assert built in numbers
     assert len(numbers) == 4
@@ -248,6 +337,35 @@ def test_another_model_is_never_mixed_in_and_a_build_brings_it(
         assert service.parts.publisher.current().visual.fingerprint == former
 
 
+def test_an_image_without_visual_features_is_in_no_joint_space(
+    start, embedder_of_two, folder_of, picture
+):
+    def all_of(service) -> int:
+        return len(service.ask(query.search_term("puppy", limit=100)).hits)
+
+    root = tagged_folder(folder_of)
+    with start() as service:
+        service.ingest(root, build=False)
+        train(service)
+        former = current(service)
+    (root / "dog" / "0.png").unlink()
+    with start(embedder_of_two) as service:
+        assert service.build().result["images"] == 23
+        assert all_of(service) == 23
+        train(service)
+        assert all_of(service) == 23
+        later = current(service)
+    with start() as service:
+        service.send(indexer.activate(former))
+        service.add(picture(1000))
+        assert all_of(service) == 25
+    with start(embedder_of_two) as service:
+        service.send(indexer.activate(later))
+        assert all_of(service) == 23
+        service.add(picture(0), picture(1000))
+        assert all_of(service) == 25
+
+
 def test_an_emptied_collection_takes_pictures_of_another_model(start, other_embedder, picture):
     with start() as service:
         [item] = service.add(picture(0))
@@ -261,10 +379,14 @@ def test_an_emptied_collection_takes_pictures_of_another_model(start, other_embe
 # --- what may be missing ----------------------------------------------------------------------
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 @pytest.fixture
 def nowhere() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence(
@@ -287,7 +409,7 @@ def test_two_indexers_on_one_folder_are_refused_with_a_sentence(service):
     environment = {
         **os.environ,
         "ISE_DATA_DIR": str(service.data),
-        "ISE_INDEXER_PORT": "0",
+        "ISE_INDEXER_PORT": str(free_port()),
     }
     second = subprocess.run(
         [sys.executable, "-m", "services.indexer"],

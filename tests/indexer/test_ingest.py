@@ -6,6 +6,8 @@ import os
 import pytest
 
 from services.indexer import ingest as ingest_module
+from services.indexer.embedding import Embedding
+from services.indexer.ingest import IngestSettings
 from shared.clients import indexer
 from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest, JobState
 from shared.errors import Forbidden, InvalidInput
@@ -83,10 +85,70 @@ def test_a_name_that_is_not_utf8_fails_alone(service, folder_of, picture):
     assert counts(job)["embedded"] == 1
 
 
-def test_an_empty_folder_is_no_error(service, folder_of):
-    job = service.ingest(folder_of({}))
-    assert counts(job) == {"files": 0, "embedded": 0, "already_there": 0, "failed": 0}
-    assert service.ingest(folder_of({}), build=False).result["images"] == 0
+def test_a_source_without_pictures_fails_with_a_sentence_and_publishes_nothing(service, folder_of):
+    root = folder_of({"notes.txt": b"x", ".hidden.png": 1})
+    for build in (True, False):
+        error = service.failed(service.start_ingest(root, build=build))
+        assert error.startswith(f"There are no pictures in {root} (looked for .avif, ")
+    (root / "list.csv").write_text("path\n")
+    error = service.failed(service.start_ingest(root / "list.csv"))
+    assert error == f"There are no pictures in {root / 'list.csv'} (the manifest names none)."
+    assert len(service.send(indexer.snapshots()).snapshots) == 1
+
+
+def test_a_folder_that_cannot_be_read_fails_alone(service, folder_of, picture, unreadable):
+    root = folder_of({"cat/a.png": 1, "dog/b.png": 2, "x.txt": b"", f"{'x' * 201}/c.png": 3})
+    unreadable(root / "cat")
+    job = service.ingest(root)
+    reasons = service.reasons(job)
+    assert reasons.pop("cat") == "The folder can't be read: Permission denied."
+    [long] = reasons.values()
+    assert "at most 200 characters" in long
+    assert counts(job) == {"files": 3, "embedded": 1, "already_there": 0, "failed": 2}
+    assert job.result["skipped"] == 1
+    assert service.finds_itself(picture(2))
+
+
+@pytest.mark.parametrize(("batch", "made"), [(0, [1] * 7), (2**26, [1, 3, 3])])
+def test_a_batch_is_bounded_by_its_bytes(start, folder_of, picture, monkeypatch, batch, made):
+    sizes = []
+    embed = Embedding.images
+
+    def noted(self, files, pair):
+        sizes.append([len(data) for data in files])
+        return embed(self, files, pair)
+
+    monkeypatch.setattr(Embedding, "images", noted)
+    monkeypatch.setattr(IngestSettings, "batch_bytes", batch)
+    files = {f"{n}.bmp": picture(n, "BMP") for n in range(6)}
+    files["large.bmp"] = picture(9, "BMP", (200, 150))
+    limit = 3 * len(files["0.bmp"])
+    with start(max_body_bytes=limit) as service:
+        assert counts(service.ingest(folder_of(files), build=False))["failed"] == 0
+    assert sorted(len(batch) for batch in sizes) == made
+
+
+def test_a_network_that_is_kept_is_told_where_there_are_tags(service, folder_of):
+    assert service.ingest(folder_of({"dog/a.png": 1, "car/b.png": 2})).result["report"]
+    kept = {
+        tags: service.ingest(folder_of({"cat/c.png": 3}), tags_from=tags).result["network_kept"]
+        for tags in ("folder", "none")
+    }
+    assert kept == {"folder": True, "none": False}
+
+
+def test_pictures_embedded_anew_count_beside_those_of_the_source(
+    start, other_embedder, folder_of, picture
+):
+    former = folder_of({"a.png": 1, "b.png": 2}, "former")
+    with start() as service:
+        service.ingest(former)
+    with start(other_embedder) as service:
+        (former / "b.png").unlink()
+        job = service.ingest(folder_of({"c.png": 3, "bad.png": b"bad"}))
+        assert (job.progress.done, job.progress.total, job.progress.failed) == (4, 4, 2)
+        assert counts(job) == {"files": 2, "embedded": 1, "already_there": 0, "failed": 1}
+        assert set(service.reasons(job)) == {"bad.png", "b.png"}
 
 
 def test_a_second_ingest_embeds_nothing(service, folder_of):

@@ -254,6 +254,24 @@ def test_the_time_left_is_told_once_something_was_done():
     assert job.progress().eta_s is not None
 
 
+def test_pictures_counted_later_come_on_top_and_the_rate_is_theirs():
+    heard = Heard()
+    heard.job.count(2)
+    heard.job.advance(1)
+    heard.job.fail("x", "bad")
+    heard.job.count(3)
+    progress = heard.job.progress()
+    assert (progress.done, progress.total, progress.failed) == (2, 5, 1)
+    assert progress.per_second is progress.eta_s is None
+    heard.job.advance(1, skipped=True)
+    assert heard.job.progress().per_second is None
+    heard.job.advance(1)
+    assert heard.job.progress().per_second is not None
+    heard.job.fail("y", "bad")
+    progress = heard.job.progress()
+    assert (progress.done, progress.total, progress.failed) == (5, 5, 2)
+
+
 def test_only_what_is_new_is_a_gain():
     heard = Heard()
     heard.job.count(3)

@@ -57,6 +57,35 @@ def test_a_source_may_itself_be_a_link(folder_of, tmp_path):
     assert uris(tmp_path / "link") == ["dog/a.png"]
 
 
+def test_what_cannot_be_looked_at_is_told_and_the_others_are_taken(folder_of, unreadable):
+    root = folder_of({"a.png": b"", "b.png": b"", "cat/c.png": b"", "dog/d.png": b""})
+    unreadable(root / "a.png")
+    unreadable(root / "cat")
+    assert [(file.uri, file.error) for file in read_source(root, None)] == [
+        ("a.png", "The file can't be read: Permission denied."),
+        ("b.png", None),
+        ("cat", "The folder can't be read: Permission denied."),
+        ("dog/d.png", None),
+    ]
+    unreadable(root)
+    with pytest.raises(InvalidInput, match="source can't be read: Permission denied"):
+        read_source(root, None)
+
+
+def test_a_folder_of_blanks_is_no_tag_and_one_too_long_is_told(folder_of):
+    root = folder_of({"  /a.png": b"", f"{'x' * 201}/b.png": b"", f"{'y' * 200}/c.png": b""})
+    blank, long, fits = read_source(root, None)
+    assert (blank.tags, blank.error) == ((), None)
+    assert "at most 200 characters" in long.error
+    assert (fits.tags, fits.error) == (("y" * 200,), None)
+    assert all(file.error is None for file in read_source(root, TagsFrom.NONE))
+
+
+def test_files_that_are_no_pictures_by_name_are_counted(folder_of):
+    root = folder_of({"a.png": b"", "b.txt": b"", "x/c": b"", ".d.txt": b"", ".e/f.txt": b""})
+    assert read_source(root, None).skipped == 2
+
+
 # --- manifests --------------------------------------------------------------------------------
 
 

@@ -68,8 +68,9 @@ def _check_version(connection: Connection) -> None:
         )
     elif found.get(_VERSION) != schema.VERSION:
         raise Misconfigured(
-            f"The catalogue {connection.engine.url} has version {found.get(_VERSION)}, this program "
-            f"has {schema.VERSION}. Use the program it was made with, or an empty ISE_DATA_DIR."
+            f"The catalogue {connection.engine.url} has version {found.get(_VERSION)}, this "
+            f"program has {schema.VERSION}. Use the program it was made with, or an empty folder as "
+            "ISE_DATA_DIR."
         )
 
 

@@ -277,12 +277,22 @@ class View:
     def __exit__(self, *details: Any) -> None:
         self._block.__exit__(*details)
 
-    def features(self, fingerprint: str, since: int = 0) -> FeatureRows:
-        """Where the features of a model are, of images whose features came after `since`."""
+    def features(self, fingerprint: str, since: int = 0, beside: str | None = None) -> FeatureRows:
+        """Where the features of a model are, of images whose features came after `since`.
+
+        `beside`: only of images that have features of this model too, and either came after.
+        """
+        query = select(features.c.ordinal, features.c.shard, features.c.row)
+        new = features.c.revision > since
+        if beside is not None and beside != fingerprint:
+            other = features.alias()
+            has = select(other.c.ordinal).where(other.c.fingerprint == beside)
+            query = query.where(has.where(other.c.ordinal == features.c.ordinal).exists())
+            new |= features.c.ordinal.in_(has.where(other.c.revision > since))
         rows = self._db.execute(
-            select(features.c.ordinal, features.c.shard, features.c.row)
-            .where(features.c.fingerprint == fingerprint, features.c.revision > since)
-            .order_by(features.c.shard, features.c.row)
+            query.where(features.c.fingerprint == fingerprint, new).order_by(
+                features.c.shard, features.c.row
+            )
         ).all()
         table = np.array([tuple(row) for row in rows], np.int64).reshape(-1, 3)
         return FeatureRows(table[:, 0], table[:, 1], table[:, 2])

@@ -1,0 +1,39 @@
+"""The matching networks on the data volume; the embedder reads them by their fingerprints.
+
+    networks/<fingerprint>/network.safetensors, report.json
+    networks/CURRENT    the one that the embedder takes where none is named
+
+Which network an index is made with stands in its snapshot; CURRENT only follows it.
+"""
+
+from pathlib import Path
+
+from shared import durable
+from shared.contracts.embedder import TrainingDone
+
+_CURRENT = "CURRENT"
+
+
+class Networks:
+    """The folder `networks/`. A network in it never changes."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = data_dir / "networks"
+
+    def keep(self, trained: TrainingDone) -> None:
+        """Stores a network. It is in use once a snapshot that is made with it is published."""
+        folder = self._folder / trained.fingerprint
+        durable.write_text(folder / "report.json", trained.report.model_dump_json(indent=1))
+        durable.write_bytes(folder / "network.safetensors", trained.network)
+
+    def current(self) -> str | None:
+        """The fingerprint of the network that was in use last."""
+        try:
+            return (self._folder / _CURRENT).read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def use(self, fingerprint: str) -> None:
+        """Makes a network the one that is taken where none is named."""
+        if fingerprint != self.current():
+            durable.write_text(self._folder / _CURRENT, fingerprint)

@@ -1,0 +1,40 @@
+"""What `make` would run."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.e2e.engine import REPOSITORY
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+
+
+def told(*arguments: str, **env: str) -> str:
+    return subprocess.run(
+        ["make", "--dry-run", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("target", ["demo", "run"])
+def test_a_data_folder_of_the_environment_or_the_env_file_is_left_to_the_settings(target: str):
+    assert "DATA_DIR" not in told(target, ISE_DATA_DIR="elsewhere")
+    assert "--data" not in told(target, ISE_DATA_DIR="elsewhere")
+
+
+def test_folders_may_have_blanks():
+    assert '--data "my data" --images "my pictures"' in told(
+        "demo", "DATA=my data", "IMAGES=my pictures"
+    )
+    assert 'ISE_DATA_DIR="my data"' in told("run", "DATA=my data")
+
+
+def test_containers_are_built_run_and_ended():
+    assert told("up").rstrip().endswith("up --build")
+    assert told("down").rstrip().endswith("down")
