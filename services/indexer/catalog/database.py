@@ -69,8 +69,8 @@ def _check_version(connection: Connection) -> None:
     elif found.get(_VERSION) != schema.VERSION:
         raise Misconfigured(
             f"The catalogue {connection.engine.url} has version {found.get(_VERSION)}, this "
-            f"program has {schema.VERSION}. Use the program it was made with, or an empty folder as "
-            "ISE_DATA_DIR."
+            f"program has {schema.VERSION}. Use the program it was made with, or name an empty "
+            "folder in ISE_DATA_DIR."
         )
 
 
