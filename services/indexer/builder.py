@@ -1,7 +1,6 @@
 """Builds the inverted indexes anew: sample, K-means, assignment, posting lists, measured recall."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,14 @@ from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import BUILD_REASON, TRAIN_REASON, Publisher
+from services.indexer.segments import CODED_ROWS
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric, RecallCurve
+from shared.ivf.codec import Codec
+from shared.ivf.distances import prepared
+from shared.ivf.index import InvertedIndex
+from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.snapshots.items import tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
@@ -173,18 +177,20 @@ class Builder:
         sample = _gathered(blocks(sampled))
         job.check_cancelled()
         centroids = train_centroids(sample, clusters, settings.metric, settings.seed)
+        codec = None
+        if rows >= CODED_ROWS:
+            job.stage(f"{stage}, learning codes")
+            codec = Codec.train(prepared(sample, settings.metric), settings.seed)
         del sample
+        partition = Partition(centroids, settings.metric, codec, settings.rows)
         assigning = _told(blocks(where), f"{stage}, assigning", rows, job)
         lists = assign(assigning, rows, centroids, settings.metric)
-        dim = centroids.shape[1]
         writing = _told(blocks(where), f"{stage}, writing", rows, job)
-        file = self._segments.postings(
-            name, writing, lists, where.ordinals, dim, clusters, centroids
-        )
+        file = self._segments.postings(name, partition, writing, lists, where.ordinals)
         curves = [] if name == "joint" else self._measured(file, name, settings, None)
         return SpaceManifest(
             fingerprint=fingerprint,
-            dim=dim,
+            dim=partition.dim,
             metric=settings.metric,
             clusters=clusters,
             seed=settings.seed,
@@ -199,8 +205,8 @@ class Builder:
         settings: BuildSettings,
         queries: NDArray[np.float32] | None,
     ) -> list[RecallCurve]:
-        path: Path = self._segments.path(file)
-        return recall.measure(Postings(path), name, settings.metric, settings.seed, queries)
+        index = InvertedIndex([Postings(self._segments.path(file))], settings.metric)
+        return recall.measure(index, name, settings.seed, queries)
 
 
 def _gathered(blocks: Blocks) -> NDArray[np.float32]:

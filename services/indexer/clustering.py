@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput
+from shared.ivf.distances import prepared
 
 _ITERATIONS = 20
 # faiss's own advice: fewer points than this for each centroid, and centroids mean little.
@@ -42,14 +43,6 @@ def sample_rows(rows: int, clusters: int, seed: int) -> NDArray[np.int64]:
     if rows <= wanted:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
-
-
-def prepared(vectors: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:
-    """Vectors as they are clustered and compared with centroids: of unit norm for cosine."""
-    if metric is Metric.L2:
-        return vectors
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32, copy=False)
 
 
 def train_centroids(

@@ -33,6 +33,7 @@ from shared.errors import (
     Overloaded,
     Unavailable,
 )
+from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
@@ -185,19 +186,16 @@ class Publisher:
             sample = FeatureRows(where.ordinals[chosen], where.shards[chosen], where.rows[chosen])
             vectors = self._features.read(fingerprint, sample)
             centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
-            dim = centroids.shape[1]
             postings = self.segments.postings(
                 "visual",
+                Partition(centroids, Metric.COSINE),
                 self._features.blocks(fingerprint, where),
                 np.zeros(len(where), np.int64),
                 where.ordinals,
-                dim,
-                1,
-                centroids,
             )
             space = SpaceManifest(
                 fingerprint=fingerprint,
-                dim=dim,
+                dim=centroids.shape[1],
                 metric=Metric.COSINE,
                 clusters=1,
                 seed=0,
@@ -273,13 +271,11 @@ class Publisher:
         vectors = self._features.read(fingerprint, where)
         if name == "joint":
             vectors = self._embedding.project(vectors, fingerprint, space.fingerprint)
-        centroids = Postings(self.segments.path(space.postings[0])).centroids
-        if centroids is None:
-            raise RuntimeError("the first segment of a space has no centroids")
+        partition = self.segments.partition(space)
         blocks = [(0, vectors)]
-        lists = assign(blocks, len(where), centroids, space.metric)
+        lists = assign(blocks, len(where), partition.centroids, space.metric)
         file = self.segments.postings(
-            name, blocks, lists, where.ordinals, space.dim, space.clusters
+            name, partition, blocks, lists, where.ordinals, is_first=False
         )
         return space.model_copy(update={"postings": [*space.postings, file]})
 
@@ -322,7 +318,7 @@ class Publisher:
         self, space: SpaceManifest, name: str, dead: NDArray[np.int64]
     ) -> SpaceManifest:
         files = self._merged(
-            space.postings, lambda files: self.segments.merged_postings(name, files, dead)
+            space.postings, lambda files: self.segments.merged_postings(name, space, files, dead)
         )
         return space.model_copy(update={"postings": files})
 

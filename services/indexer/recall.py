@@ -1,41 +1,45 @@
-"""Measured recall: how much of the exact answer the top clusters hold.
+"""Measured recall: how much of the exact answer a search of some work finds.
 
-Probed lists are scanned exactly, so an exact neighbour is found if and only if its list is among
-those probed. One pass over the vectors finds the exact neighbours of a sample of queries; the rank
-of each neighbour's cluster then gives the whole curve at once.
+One pass over the vectors finds the exact neighbours of a sample of queries. Where probed lists are
+scanned exactly, a neighbour is found if and only if its list is among those probed: the rank of
+each neighbour's cluster gives the whole curve at once. Where codes choose what is looked at, the
+place of each neighbour in their order says how deep one has to look.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering import prepared
 from shared.contracts.query import Metric, RecallCurve, RecallPoint
+from shared.ivf.distances import prepared
+from shared.ivf.index import Asked, InvertedIndex
 from shared.ivf.reader import Postings
 
 KS = (10, 30, 100, 300, 1000)
 _QUERIES = 256
-_BLOCK = 16_384
+# How much of what the probed clusters hold the codes may lose: at least, at most.
+_LOSS = (0.001, 0.01)
+# Codes are ranked so deep, in neighbours, and over clusters that hold this share of those.
+_DEEPEST = 16
+_NEARLY_ALL = 0.9995
 
 
 def measure(
-    postings: Postings,
-    space: str,
-    built_for: Metric,
-    seed: int,
-    queries: NDArray[np.float32] | None = None,
+    index: InvertedIndex, space: str, seed: int, queries: NDArray[np.float32] | None = None
 ) -> list[RecallCurve]:
     """Curves for both metrics and each k of `KS`, or as many neighbours as there are.
 
     `queries`, float32 of shape (n, dim), are what will be asked; where none are given, a sample of
-    the indexed vectors is asked, each without itself.
+    the indexed vectors is asked, each without itself. Of an index with additions, it's the first
+    segment that is measured.
     """
-    if postings.centroids is None:
-        raise ValueError("recall is measured on the segment that has the centroids")
+    postings = index.segments[0]
     own: NDArray[np.int64] | None = None
     if queries is None:
         rng = np.random.default_rng(seed)
         own = np.sort(rng.choice(postings.rows, min(_QUERIES, postings.rows), replace=False))
-        queries = np.array(postings.vectors[own])
+        queries = np.asarray(postings.vectors[own], np.float32)
     elif len(queries) > _QUERIES:
         keep = np.random.default_rng(seed).choice(len(queries), _QUERIES, replace=False)
         queries = queries[np.sort(keep)]
@@ -44,26 +48,100 @@ def measure(
     ks = sorted({min(k, available) for k in KS})
     if not available or not len(queries):
         return []
-    ranks = _cluster_ranks(prepared(queries, built_for), postings.centroids)
+    asked = [index.ask(query) for query in queries]
+    ranks = np.stack([_ranks(index.rank(query, index.clusters)) for query in asked])
     scanned = _scanned_fractions(ranks, postings)
     curves = []
     for metric in Metric:
         rows = _exact_neighbours(postings, queries, own, metric, max(ks))
-        lists = postings.lists_of_rows(rows)
-        rank_of_neighbour = np.take_along_axis(ranks, lists, axis=1)
+        rank_of_neighbour = np.take_along_axis(ranks, postings.lists_of_rows(rows), axis=1)
+        depths = None
+        if index.is_coded(metric):
+            depths = _Depths(index, asked, ranks, rows, own)
         for k in ks:
-            points = [
-                RecallPoint(
-                    nprobe=nprobe,
-                    recall=float(np.mean(rank_of_neighbour[:, :k] < nprobe)),
-                    scanned_fraction=float(scanned[nprobe - 1]),
+            points: list[RecallPoint] = []
+            for nprobe in _probes(index.clusters):
+                recall = float(np.mean(rank_of_neighbour[:, :k] < nprobe))
+                depth = None
+                if depths is not None and nprobe < index.clusters:
+                    least = points[-1].recall if points else 0.0
+                    depth, recall = depths.least(nprobe, k, recall, least)
+                points.append(
+                    RecallPoint(
+                        nprobe=nprobe,
+                        depth=depth,
+                        recall=recall,
+                        scanned_fraction=float(scanned[nprobe - 1]),
+                    )
                 )
-                for nprobe in _probes(postings.clusters)
-            ]
             curves.append(
                 RecallCurve(space=space, metric=metric, k=k, queries=len(queries), points=points)
             )
     return curves
+
+
+class _Depths:
+    """Where each exact neighbour stands in the order of the codes.
+
+    One search of the codes a query, over so many clusters that they hold nearly all neighbours;
+    what fewer clusters would give is the same order without the rows of the others.
+    """
+
+    def __init__(
+        self,
+        index: InvertedIndex,
+        asked: list[Asked],
+        ranks: NDArray[np.int64],
+        neighbours: NDArray[np.int64],
+        own: NDArray[np.int64] | None,
+    ) -> None:
+        postings = index.segments[0]
+        of_neighbours = np.take_along_axis(ranks, postings.lists_of_rows(neighbours), axis=1)
+        widest = int(np.quantile(of_neighbours, _NEARLY_ALL)) + 1
+        self._deepest = min(_DEEPEST * neighbours.shape[1], postings.rows)
+        # Of each row the codes chose: the rank of its cluster, and which neighbour it is.
+        self._clusters = np.full((len(asked), self._deepest), index.clusters, np.int32)
+        self._places = np.full(neighbours.shape, -1, np.int64)
+        for number, query in enumerate(asked):
+            lists = np.argsort(ranks[number], kind="stable")[:widest]
+            rows = index.chosen_by_codes(query, lists, self._deepest)
+            if own is not None:
+                rows = rows[rows != own[number]]
+            self._clusters[number, : len(rows)] = ranks[number][postings.lists_of_rows(rows)]
+            by_row = np.argsort(rows)
+            at = np.searchsorted(rows, neighbours[number], sorter=by_row)
+            place = by_row[np.minimum(at, len(rows) - 1)]
+            there = rows[place] == neighbours[number]
+            self._places[number, there] = place[there]
+        self._cached: tuple[int, NDArray[np.float64]] | None = None
+
+    def least(self, nprobe: int, k: int, held: float, least: float) -> tuple[int, float]:
+        """The least depth that loses little of what the probed clusters hold, and its recall.
+
+        Little is half of what the probes themselves lose. `held`: share of the top k that the
+        clusters hold. `least`: the recall of fewer probes, which must not be fallen below.
+        """
+        order = self._order(nprobe)[:, :k]
+        aim = max(held - float(np.clip((1 - held) / 2, *_LOSS)), least)
+        # One more than a neighbour's place in the order is the depth that takes it in.
+        depths = np.sort(order[np.isfinite(order)]) + 1
+        wanted = math.ceil(aim * order.size - 1e-9)
+        if wanted <= 0 or wanted > len(depths):
+            depth = self._deepest
+        else:
+            depth = max(int(depths[wanted - 1]), k)
+        return depth, float(np.mean(order < depth))
+
+    def _order(self, nprobe: int) -> NDArray[np.float64]:
+        """The place of each neighbour among the rows of the probed clusters, or infinity."""
+        if self._cached is None or self._cached[0] != nprobe:
+            within = self._clusters < nprobe
+            before: NDArray[np.int64] = np.cumsum(within, axis=1) - within
+            place = np.maximum(self._places, 0)
+            found = (self._places >= 0) & np.take_along_axis(within, place, axis=1)
+            order = np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
+            self._cached = (nprobe, order)
+        return self._cached[1]
 
 
 def _probes(clusters: int) -> list[int]:
@@ -74,14 +152,10 @@ def _probes(clusters: int) -> list[int]:
     return steps
 
 
-def _cluster_ranks(
-    queries: NDArray[np.float32], centroids: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """For each query the rank, from 0, of every cluster by L2; int64 of shape (n, clusters)."""
-    distances = (centroids**2).sum(axis=1) - 2 * queries @ centroids.T
-    order = np.argsort(distances, axis=1, kind="stable")
+def _ranks(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rank, from 0, of every cluster, from their order."""
     ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(order.shape[1])[None, :], axis=1)
+    ranks[order] = np.arange(len(order))
     return ranks
 
 
@@ -105,8 +179,8 @@ def _exact_neighbours(
     points = prepared(queries, metric)
     best = np.full((len(queries), 0), np.inf, np.float32)
     rows = np.empty((len(queries), 0), np.int64)
-    for start in range(0, postings.rows, _BLOCK):
-        block = prepared(np.asarray(postings.vectors[start : start + _BLOCK]), metric)
+    for start, block in postings.blocks():
+        block = prepared(block, metric)
         # The query's own norm shifts a whole row alike, so it's left out.
         distances = (block**2).sum(axis=1) - 2 * points @ block.T
         if own is not None:

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from services.indexer.clustering import Blocks
 from shared import durable
+from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
 from shared.snapshots.items import Item, ItemsFile, write_items
-from shared.snapshots.manifest import SegmentFile
+from shared.snapshots.manifest import SegmentFile, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
+
+# Below it, to compare every vector of the probed lists costs no more than codes would.
+CODED_ROWS = 10_000
 
 
 class SegmentStore:
@@ -37,17 +41,17 @@ class SegmentStore:
     def postings(
         self,
         space: str,
+        partition: Partition,
         blocks: Blocks,
         assignments: NDArray[np.int64],
         ordinals: NDArray[np.int64],
-        dim: int,
-        clusters: int,
-        centroids: NDArray[np.float32] | None = None,
+        is_first: bool = True,
     ) -> SegmentFile:
         """Posting lists; `blocks` are (start, vectors) in the order of `assignments`."""
 
         def write(path: Path) -> int:
-            writer = PostingsWriter(path, dim, assignments, ordinals, clusters, centroids)
+            coded = len(ordinals) >= CODED_ROWS
+            writer = PostingsWriter(path, partition, assignments, ordinals, is_first, coded)
             for start, block in blocks:
                 writer.put(start, block)
             writer.close()
@@ -55,21 +59,27 @@ class SegmentStore:
 
         return self._write(space, write)
 
+    def partition(self, space: SpaceManifest) -> Partition:
+        """How a space is divided, to add to it. Raises Corrupt."""
+        return Partition.of(Postings(self.path(space.postings[0])), space.metric)
+
     def merged_postings(
-        self, space: str, files: list[SegmentFile], dead: NDArray[np.int64]
+        self, name: str, space: SpaceManifest, files: list[SegmentFile], dead: NDArray[np.int64]
     ) -> SegmentFile:
         """Several additions on the same centroids as one, without the deleted images."""
         parts = [Postings(self.path(file)) for file in files]
         kept = [np.flatnonzero(~np.isin(part.ordinals, dead)) for part in parts]
         pairs = list(zip(parts, kept, strict=True))
-        vectors = np.concatenate([part.vectors[rows] for part, rows in pairs])
+        vectors = np.concatenate(
+            [np.asarray(part.vectors[rows], np.float32) for part, rows in pairs]
+        )
         return self.postings(
-            space,
+            name,
+            self.partition(space),
             [(0, vectors)],
             np.concatenate([part.lists_of_rows(rows) for part, rows in pairs]),
             np.concatenate([part.ordinals[rows] for part, rows in pairs]),
-            vectors.shape[1],
-            parts[0].clusters,
+            is_first=False,
         )
 
     def merged_items(self, files: list[SegmentFile], dead: NDArray[np.int64]) -> SegmentFile:

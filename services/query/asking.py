@@ -110,7 +110,7 @@ class Asking:
         def search() -> Found:
             item = searcher.collection.find(image_id, searcher.dead)
             space = searcher.collection.visual
-            vector = space.vector(item.ordinal) if space and item else None
+            vector = space.index.vector(item.ordinal) if space and item else None
             if item is None or space is None or vector is None:
                 raise NotFound(f"There is no image {image_id!r}.")
             leave_out = [item.ordinal] if without_itself else []

@@ -39,13 +39,13 @@ def stats(ask: Ask) -> Stats:
     manifest, visual = collection.manifest, collection.visual
     return Stats(
         images=collection.live(dead),
-        clusters=visual.clusters if visual else 0,
+        clusters=visual.index.clusters if visual else 0,
         tags=len(collection.tag_counts(dead)),
         snapshot=manifest.number,
         model=visual.fingerprint if visual else None,
         network=collection.joint.fingerprint if collection.joint else None,
-        metric=visual.metric if visual else Metric.COSINE,
-        dim=visual.dim if visual else None,
+        metric=visual.index.metric if visual else Metric.COSINE,
+        dim=visual.index.dim if visual else None,
         recall_curve=[
             curve for space in (visual, collection.joint) if space for curve in space.curves
         ],

@@ -114,7 +114,14 @@ _ANSWER: dict[str, Any] = {
     "metric": "cosine",
     "snapshot": 3,
     "model": "mini-bd7a04c10886955e",
-    "recall": {"target": 0.95, "expected": 0.953, "nprobe": 6, "scanned_fraction": 0.092},
+    "recall": {
+        "target": 0.95,
+        "expected": 0.953,
+        "nprobe": 6,
+        "clusters": 64,
+        "scanned_fraction": 0.092,
+        "reranked": 230,
+    },
     "timings_ms": {"embed": 10.8, "probe": 0.1, "scan": 0.3, "rank": 0.2, "total": 11.9},
 }
 
@@ -142,7 +149,9 @@ class Recall(Wire):
     target: float | None
     expected: float | None
     nprobe: int
-    scanned_fraction: float
+    clusters: int = Field(description="How many clusters there are to probe.")
+    scanned_fraction: float = Field(description="Share of all images in the probed clusters.")
+    reranked: int = Field(description="Images whose stored vector was compared, not only its code.")
 
 
 class SearchResponse(Wire):
@@ -202,9 +211,13 @@ class Tags(Wire):
 
 
 class RecallPoint(Wire):
-    """Measured: with `nprobe` clusters, `recall` of the exact top k, scanning a share of all."""
+    """Measured: with `nprobe` clusters, `recall` of the exact top k, scanning a share of all.
+
+    `depth`: how many rows the codes chose of them; null: every row was compared.
+    """
 
     nprobe: int
+    depth: int | None = None
     recall: float
     scanned_fraction: float
 

@@ -4,6 +4,7 @@ Each dataset is contiguous and uncompressed; its byte offset is resolved once, a
 it's a read-only memory map that many threads read at once.
 """
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,16 @@ def _mapped(
     if offset is None:
         raise ValueError("a dataset is not contiguous")
     return np.memmap(path, dtype, "r", offset, shape)
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Takes a map's pages out of this process's memory; what was written is written all the same.
+
+    Without it, one pass over a large file makes the process as large as the file.
+    """
+    memory = getattr(array, "_mmap", None)
+    if memory is not None:
+        memory.madvise(mmap.MADV_DONTNEED)
 
 
 class MappedWriter:

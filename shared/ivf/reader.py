@@ -1,5 +1,8 @@
 """One postings file, read through memory maps."""
 
+import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,12 @@ from numpy.typing import NDArray
 
 from shared.errors import Corrupt
 from shared.ivf import layout
-from shared.ivf.mapped import MappedFile
+from shared.ivf.codec import Codec
+from shared.ivf.mapped import MappedFile, let_go
+
+_BLOCK = 16_384
+# A row that takes longer than this to fetch, in seconds, came from disk.
+_SLOW_ROW = 3e-6
 
 
 class Postings:
@@ -16,7 +24,7 @@ class Postings:
     def __init__(self, path: Path) -> None:
         file = MappedFile(path)
         self.path = path
-        self.vectors: NDArray[np.float32] = file[layout.VECTORS]
+        self.vectors: NDArray[np.floating] = file[layout.VECTORS]
         self.norms: NDArray[np.float32] = file[layout.NORMS]
         self.ordinals: NDArray[np.int64] = file[layout.ORDINALS]
         self.by_ordinal: NDArray[np.int64] = file[layout.BY_ORDINAL]
@@ -25,17 +33,66 @@ class Postings:
         self.centroids: NDArray[np.float32] | None = None
         if layout.CENTROIDS in file:
             self.centroids = np.array(file[layout.CENTROIDS])
+        self.codec: Codec | None = None
+        if layout.PROJECTION in file:
+            self.codec = Codec(
+                np.array(file[layout.MEAN]),
+                np.array(file[layout.PROJECTION]),
+                np.array(file[layout.CODEBOOKS]),
+            )
+        self.codes: NDArray[np.uint8] | None = None
+        if layout.CODES in file:
+            self.codes = file[layout.CODES]
         rows = len(self.ordinals)
-        if len(self.vectors) != rows or self.list_offsets[-1] != rows:
+        per_row = [self.vectors, self.norms, self.by_ordinal]
+        if self.codes is not None:
+            per_row.append(self.codes)
+        if any(len(array) != rows for array in per_row) or self.list_offsets[-1] != rows:
             raise Corrupt(f"{path.name}: its lists and its rows don't agree.")
+        self._file: int | None = None
+        self._comes_from_disk = False
+
+    def __del__(self) -> None:
+        file = getattr(self, "_file", None)
+        if file is not None:
+            os.close(file)
 
     @property
     def rows(self) -> int:
         return len(self.ordinals)
 
     @property
+    def dim(self) -> int:
+        return int(self.vectors.shape[1])
+
+    @property
     def clusters(self) -> int:
         return len(self.list_offsets) - 1
+
+    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of some rows, ascending, at least one; float32 of shape (n, dim).
+
+        Where the last rows came from disk, these are asked for all at once before the first is
+        waited for: a disk does many reads in little more than the time of one.
+        """
+        started = time.perf_counter()
+        if self._comes_from_disk:
+            self._read_ahead(rows)
+        # A run of rows is a view of the map, not a copy.
+        is_run = rows[-1] - rows[0] + 1 == len(rows)
+        found = self.vectors[int(rows[0]) : int(rows[-1]) + 1] if is_run else self.vectors[rows]
+        found = np.asarray(found, np.float32)
+        self._comes_from_disk = time.perf_counter() - started > _SLOW_ROW * len(rows)
+        return found
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Every vector: pairs of a first row and float32 of shape (n, dim).
+
+        Memory holds one block at a time, of the file's pages too.
+        """
+        for start in range(0, self.rows, _BLOCK):
+            yield start, np.asarray(self.vectors[start : start + _BLOCK], np.float32)
+            let_go(self.vectors)
 
     def rows_of_lists(self, lists: NDArray[np.int64]) -> NDArray[np.int64]:
         """Row numbers of the given posting lists, one list after another."""
@@ -58,3 +115,18 @@ class Postings:
         at = np.searchsorted(self.ordinals, ordinals, sorter=self.by_ordinal)
         rows = np.asarray(self.by_ordinal[np.minimum(at, self.rows - 1)])
         return np.where(self.ordinals[rows] == ordinals, rows, -1)
+
+    def _read_ahead(self, rows: NDArray[np.int64]) -> None:
+        if not isinstance(self.vectors, np.memmap):
+            return
+        if self._file is None:
+            self._file = os.open(self.path, os.O_RDONLY)
+        size = self.vectors.strides[0]
+        # Neighbours are one read.
+        edges = np.flatnonzero(np.diff(rows) > 1) + 1
+        firsts = rows[np.concatenate([[0], edges])]
+        lasts = rows[np.concatenate([edges - 1, [len(rows) - 1]])]
+        begin = firsts * size + self.vectors.offset
+        length = (lasts - firsts + 1) * size
+        for offset, count in zip(begin.tolist(), length.tolist(), strict=True):
+            os.posix_fadvise(self._file, offset, count, os.POSIX_FADV_WILLNEED)

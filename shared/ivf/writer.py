@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.ivf import layout
-from shared.ivf.mapped import MappedWriter
+from shared.ivf.distances import prepared
+from shared.ivf.mapped import MappedWriter, let_go
+from shared.ivf.partition import Partition
 
 
 class PostingsWriter:
@@ -15,34 +17,47 @@ class PostingsWriter:
     Parameters
     ----------
     path: the file to write; it must not be read before `close`.
-    dim: length of a vector.
+    partition: whose lists they are.
     assignments: cluster of each row to come, int64 of shape (rows,), 0 <= value < clusters.
     ordinals: image number of each row to come, int64 of shape (rows,), each at most once.
-    clusters: number of posting lists.
-    centroids: float32 of shape (clusters, dim), or None where an earlier segment has them.
+    is_first: whether it is the segment that keeps the partition itself.
+    is_coded: whether to write codes beside the vectors, where the partition has a codec.
     """
 
     def __init__(
         self,
         path: Path,
-        dim: int,
+        partition: Partition,
         assignments: NDArray[np.int64],
         ordinals: NDArray[np.int64],
-        clusters: int,
-        centroids: NDArray[np.float32] | None,
+        is_first: bool = True,
+        is_coded: bool = True,
     ) -> None:
         rows = len(assignments)
+        clusters, codec = partition.clusters, partition.codec
+        self._metric = partition.metric
+        self._codec = codec if is_coded else None
+        learned: dict[str, NDArray[np.float32]] = {}
+        if is_first:
+            learned[layout.CENTROIDS] = partition.centroids
+            if codec is not None:
+                learned[layout.MEAN] = codec.mean
+                learned[layout.PROJECTION] = codec.projection
+                learned[layout.CODEBOOKS] = codec.codebooks
         writer = MappedWriter(path)
-        if centroids is not None:
-            writer.declare(layout.CENTROIDS, "<f4", (clusters, dim))
+        for name, values in learned.items():
+            writer.declare(name, "<f4", values.shape)
         writer.declare(layout.LIST_OFFSETS, "<i8", (clusters + 1,))
         writer.declare(layout.ORDINALS, "<i8", (rows,))
         writer.declare(layout.BY_ORDINAL, "<i8", (rows,))
         writer.declare(layout.NORMS, "<f4", (rows,))
-        writer.declare(layout.VECTORS, "<f4", (rows, dim))
+        if self._codec is not None:
+            writer.declare(layout.CODES, "u1", (rows, self._codec.code_size))
+        stored = np.dtype(partition.dtype).newbyteorder("<")
+        writer.declare(layout.VECTORS, stored, (rows, partition.dim))
         self._arrays = writer.allocate()
-        if centroids is not None:
-            self._arrays[layout.CENTROIDS][...] = centroids
+        for name, values in learned.items():
+            self._arrays[name][...] = values
 
         sizes = np.bincount(assignments, minlength=clusters)
         self._arrays[layout.LIST_OFFSETS][0] = 0
@@ -61,8 +76,13 @@ class PostingsWriter:
         if not len(vectors):
             return
         where = self._position[start : start + len(vectors)]
-        self._arrays[layout.VECTORS][where] = vectors
-        self._arrays[layout.NORMS][where] = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        stored = self._arrays[layout.VECTORS]
+        rounded = vectors.astype(stored.dtype)
+        stored[where] = rounded
+        self._arrays[layout.NORMS][where] = np.linalg.norm(rounded.astype(np.float64), axis=1)
+        if self._codec is not None:
+            self._arrays[layout.CODES][where] = self._codec.encode(prepared(vectors, self._metric))
+        let_go(stored)
 
     def close(self) -> None:
         """Hands everything to the operating system; the caller makes it durable."""

@@ -18,6 +18,8 @@ from services.indexer.clustering import (
 )
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput
+from shared.ivf.index import InvertedIndex
+from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
 
@@ -159,15 +161,18 @@ def index(tmp_path):
         centroids = train_centroids(vectors, clusters, metric, seed=0)
         lists = assign(in_blocks(vectors), len(vectors), centroids, metric)
         ordinals = np.arange(len(vectors)) + 1000
-        writer = PostingsWriter(
-            tmp_path / "x.hdf5", vectors.shape[1], lists, ordinals, clusters, centroids
-        )
+        partition = Partition(centroids, metric)
+        writer = PostingsWriter(tmp_path / "x.hdf5", partition, lists, ordinals)
         for start, block in in_blocks(vectors):
             writer.put(start, block)
         writer.close()
         return Postings(tmp_path / "x.hdf5")
 
     return make
+
+
+def measured(postings: Postings, metric: Metric, queries: NDArray | None = None):
+    return recall.measure(InvertedIndex([postings], metric), "visual", 0, queries)
 
 
 def brute_recall(
@@ -192,7 +197,7 @@ def brute_recall(
 def test_recall_is_that_of_brute_force(index, metric, given_queries):
     postings = index(points(230), 9, metric)
     queries = points(40, seed=7) if given_queries else np.array(postings.vectors)
-    curves = recall.measure(postings, "visual", metric, 0, queries if given_queries else None)
+    curves = measured(postings, metric, queries if given_queries else None)
     most = 230 if given_queries else 229
     assert {(c.metric, c.k) for c in curves} == {
         (m, k) for m in Metric for k in (10, 30, 100, most)
@@ -207,7 +212,7 @@ def test_recall_is_that_of_brute_force(index, metric, given_queries):
 
 
 def test_recall_and_cost_grow_with_the_probes_up_to_everything(index):
-    for curve in recall.measure(index(points(230), 30, Metric.L2), "visual", Metric.L2, 0):
+    for curve in measured(index(points(230), 30, Metric.L2), Metric.L2):
         probes = [p.nprobe for p in curve.points]
         assert probes[:16] == list(range(1, 17))
         assert probes[-1] == 30
@@ -220,5 +225,5 @@ def test_recall_and_cost_grow_with_the_probes_up_to_everything(index):
     [(1, set()), (10, {9}), (11, {10}), (101, {10, 30, 100}), (120, {10, 30, 100, 119})],
 )
 def test_recall_is_told_of_as_many_neighbours_as_there_are(index, rows, ks):
-    curves = recall.measure(index(points(rows), 1, Metric.COSINE), "visual", Metric.COSINE, 0)
+    curves = measured(index(points(rows), 1, Metric.COSINE), Metric.COSINE)
     assert {curve.k for curve in curves} == ks

@@ -83,7 +83,7 @@ def searched(data: Path) -> tuple[set[str], Searcher]:
     """Ids of all images that are published and not deleted."""
     collection, dead = Shelf(data).current()
     searcher = Searcher(collection, dead, 0.95)
-    segments = collection.visual.segments if collection.visual else []
+    segments = collection.visual.index.segments if collection.visual else []
     ordinals = {o for segment in segments for o in segment.ordinals.tolist()} - set(dead.tolist())
     return {collection.item(o).id for o in ordinals}, searcher
 
@@ -168,7 +168,7 @@ def survives_kills_during_changes(process, pictures, kills, dice) -> None:
     found, searcher = searched(process.data)
     assert content_id(data) in found
     item = searcher.collection.find(content_id(data), searcher.dead)
-    vector = searcher.collection.visual.vector(item.ordinal)
+    vector = searcher.collection.visual.index.vector(item.ordinal)
     assert vector is not None
     check_files(process)
 

@@ -26,6 +26,8 @@ from shared.clients.transport import AsyncClient
 from shared.contracts.embedder import DIM_HEADER, FINGERPRINT_HEADER, EmbedTermsRequest
 from shared.contracts.query import Metric
 from shared.errors import BadImage, NotFound, Unavailable, UnknownTerm
+from shared.ivf.index import InvertedIndex
+from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.snapshots.items import Item
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
@@ -63,14 +65,12 @@ class Library:
         for start, end in itertools.pairwise(cuts):
             block = [(0, vectors[start:end])]
             lists = assign(block, end - start, centroids, metric)
-            own = centroids if start == 0 else None
+            partition = Partition(centroids, metric)
             ordinals = np.arange(start, end)
             files.append(
-                self.segments.postings(
-                    name, block, lists, ordinals, vectors.shape[1], clusters, own
-                )
+                self.segments.postings(name, partition, block, lists, ordinals, is_first=start == 0)
             )
-        first = Postings(self.segments.path(files[0]))
+        index = InvertedIndex([Postings(self.segments.path(files[0]))], metric)
         return SpaceManifest(
             fingerprint=fingerprint,
             dim=vectors.shape[1],
@@ -78,7 +78,7 @@ class Library:
             clusters=clusters,
             seed=0,
             postings=files,
-            recall=measure(first, name, metric, seed=0),
+            recall=measure(index, name, seed=0),
         )
 
     def publish(self, told: Sequence[Item] = (), /, **fields: Any) -> Manifest:

@@ -4,9 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.indexer.recall import measure
-from services.query.search.collection import Collection, SegmentCache
-from services.query.search.probing import curve_for, expected_recall, probes_for, widest_curve
-from shared.contracts.query import Metric, RecallCurve, RecallPoint
+from services.query.search.probing import (
+    curve_for,
+    expected_recall,
+    plan,
+    probes_for,
+    widest_curve,
+)
+from shared.contracts.query import Metric, RecallCurve, RecallPoint, SearchOptions
+from tests.shared.indexes import clustered, index_of
 
 NONE = np.empty(0, np.int64)
 
@@ -74,14 +80,13 @@ def test_the_curve_is_of_the_metric_and_of_the_least_k_that_covers_the_limit():
 
 @pytest.mark.parametrize("built_for", Metric)
 @pytest.mark.parametrize("given_queries", [False, True])
-def test_the_recall_that_was_measured_is_what_scanning_finds(library, built_for, given_queries):
+def test_the_recall_that_was_measured_is_what_scanning_finds(tmp_path, built_for, given_queries):
     rng = np.random.default_rng(3)
     vectors = rng.normal(size=(180, 5)).astype(np.float32) * rng.uniform(1, 9, (180, 1))
     vectors = vectors.astype(np.float32)
-    manifest = library.publish(visual=library.space(vectors, 7, built_for))
-    space = Collection(manifest, SegmentCache(library.snapshots)).visual
+    index = index_of(tmp_path, vectors, 7, built_for)
     queries = rng.normal(size=(40, 5)).astype(np.float32) if given_queries else None
-    measured = measure(space.segments[0], "visual", built_for, seed=0, queries=queries)
+    measured = measure(index, "visual", seed=0, queries=queries)
     most = len(vectors) - (not given_queries)
     assert {(c.metric, c.k) for c in measured} == {
         (m, k) for m in Metric for k in (10, 30, 100, most)
@@ -94,15 +99,71 @@ def test_the_recall_that_was_measured_is_what_scanning_finds(library, built_for,
     for one in measured:
         recalls, scanned = np.zeros(7), np.zeros(7)
         for query, dead in asked:
-            ranked = space.ranked_clusters(query)
-            found = [space.scan(query, ranked, n, one.k, one.metric, dead) for n in range(1, 8)]
+            found = found_at(index, query, one, dead, [(n, None) for n in range(1, 8)])
             exact = set(found[-1].ordinals[: one.k].tolist())
             for n, part in enumerate(found):
                 recalls[n] += len(exact & set(part.ordinals[: one.k].tolist())) / one.k
                 scanned[n] += (part.scanned + len(dead)) / len(vectors)
-        assert [p.nprobe for p in one.points] == list(range(1, 8))
+        assert [(p.nprobe, p.depth) for p in one.points] == [(n, None) for n in range(1, 8)]
         wanted = recalls / len(asked)
         np.testing.assert_allclose([p.recall for p in one.points], wanted, atol=1e-9)
         if given_queries:
             wanted = scanned / len(asked)
             np.testing.assert_allclose([p.scanned_fraction for p in one.points], wanted)
+
+
+@pytest.mark.parametrize("built_for", Metric)
+def test_with_codes_too_and_it_never_falls_as_probes_rise(tmp_path, built_for):
+    index = index_of(tmp_path, clustered(4000, 24), 40, built_for, coded=True)
+    queries = clustered(120, 24, seed=1)
+    for one in measure(index, "visual", seed=0, queries=queries):
+        coded = one.metric is built_for
+        assert all((p.depth is not None) == coded for p in one.points[:-1])
+        work = [(p.nprobe, p.depth) for p in one.points]
+        recalls = np.zeros(len(work))
+        for query in queries:
+            found = found_at(index, query, one, NONE, work)
+            exact = found[-1].ordinals[: one.k]
+            recalls += [np.isin(exact, part.ordinals[: one.k]).mean() for part in found]
+        told = [p.recall for p in one.points]
+        assert told == sorted(told)
+        assert told[-1] == 1
+        # Equal distances between codes may come in another order when fewer lists are looked at.
+        np.testing.assert_allclose(told, recalls / len(queries), atol=0.005 if coded else 1e-9)
+
+
+def found_at(index, query, curve, dead, work):
+    asked, mask = index.ask(query), index.mask(dead)
+    return [
+        index.scan(asked, index.rank(asked, n), curve.k, curve.metric, depth, mask)
+        for n, depth in work
+    ]
+
+
+def test_work_is_planned_by_what_was_measured_for_as_many_hits():
+    def planned(k, **options):
+        measured = [coded_curve(10, (50, 90)), coded_curve(100, (400, 700))]
+        return plan(measured, Metric.COSINE, k, 9, SearchOptions(**options), 0.8)
+
+    def work(planned):
+        return planned.nprobe, planned.depth, planned.target
+
+    assert work(planned(10)) == (2, 50, 0.8)
+    assert work(planned(11)) == (2, 400, 0.8)
+    assert work(planned(10, recall_target=0.9)) == (4, 90, 0.9)
+    assert work(planned(10, recall_target=0.99)) == (9, None, 0.99)
+    assert work(planned(10, nprobe=3)) == (3, 90, None)
+    assert work(planned(10, nprobe=99)) == (9, None, None)
+    assert work(planned(10, exact=True)) == (9, None, None)
+    beyond = planned(250)
+    assert work(beyond) == (2, 1000, 0.8)
+    assert beyond.curve is None
+
+
+def coded_curve(k, depths):
+    points = [
+        RecallPoint(nprobe=2, depth=depths[0], recall=0.8, scanned_fraction=0.2),
+        RecallPoint(nprobe=4, depth=depths[1], recall=0.9, scanned_fraction=0.4),
+        RecallPoint(nprobe=9, recall=1, scanned_fraction=1),
+    ]
+    return RecallCurve(space="visual", metric=Metric.COSINE, k=k, queries=1, points=points)

@@ -92,7 +92,7 @@ def test_an_indexed_image_is_its_own_first_hit_on_a_page_of_any_length(
 @given(cases(), st.sampled_from(Metric), st.integers(1, 5))
 def test_scanning_every_cluster_answers_as_exact_does(fresh_library, case, metric, limit):
     searcher = searcher_of(fresh_library(), case, metric)
-    clusters = searcher.collection.visual.clusters
+    clusters = searcher.collection.visual.index.clusters
     query, options = case[0][0], {"limit": limit, "explain": True, "with_vector": True}
     exact = nearest(searcher, query, exact=True, **options)
     assert exact.recall.expected == exact.recall.scanned_fraction == 1

@@ -48,8 +48,9 @@ def test_a_new_snapshot_is_taken_up_at_the_next_call_and_the_old_goes_on(library
     library.segments.remove_unless({file.name for file in published.files()})
     assert (old.manifest.number, old.live(dead), old.item(29)) == (1, 20, None)
     assert old.carriers("a", dead).tolist() == list(range(20))
-    ranked = old.visual.ranked_clusters(vectors[4])
-    assert old.visual.scan(vectors[4], ranked, 2, 1, old.visual.metric, dead).ordinals[0] == 4
+    index = old.visual.index
+    asked = index.ask(vectors[4])
+    assert index.scan(asked, index.rank(asked, 2), 1, index.metric).ordinals[0] == 4
 
 
 def test_files_that_two_snapshots_share_are_opened_once(library, vectors):
@@ -60,7 +61,7 @@ def test_files_that_two_snapshots_share_are_opened_once(library, vectors):
     library.publish(items=[*first.items, retagged], visual=first.visual)
     new, _ = shelf.current()
     assert new is not old
-    assert new.visual.segments[0] is old.visual.segments[0]
+    assert new.visual.index.segments[0] is old.visual.index.segments[0]
 
 
 def test_a_newer_record_stands_before_an_older_one(library, vectors):

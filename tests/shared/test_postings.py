@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contracts.query import Metric
 from shared.errors import Corrupt
 from shared.ivf import layout
 from shared.ivf.mapped import write_arrays
+from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
 
@@ -35,8 +37,9 @@ def cases(draw):
 
 def write(path, case):
     assignments, ordinals, vectors, blocks, clusters, centroids = case
-    dim = vectors.shape[1]
-    writer = PostingsWriter(path, dim, assignments, ordinals, clusters, centroids)
+    lists = np.zeros((clusters, vectors.shape[1]), np.float32) if centroids is None else centroids
+    partition = Partition(lists, Metric.L2)
+    writer = PostingsWriter(path, partition, assignments, ordinals, centroids is not None)
     for start, end in reversed(blocks):
         writer.put(start, vectors[start:end])
     writer.close()

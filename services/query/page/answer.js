@@ -84,7 +84,7 @@ export class AnswerView {
 
   #facts(answer) {
     const facts = [
-      ["Looked at", ...scanned(answer, this.stats()?.clusters)],
+      ["Looked at", ...scanned(answer)],
       ["Expected recall", ...recall(answer.recall)],
       ["Time", ...times(answer.timings_ms)],
       [

@@ -74,13 +74,12 @@ export function modeSentence(mode, query) {
 }
 
 /** What was looked at to find the hits: a headline and a line beneath. */
-export function scanned(answer, clusters) {
-  const { nprobe, scanned_fraction: share } = answer.recall;
+export function scanned(answer) {
+  const { nprobe, clusters, scanned_fraction: share } = answer.recall;
   const images = share >= 1 ? "every image" : `${percent(share)} of the images`;
   if (answer.mode === "tag" && nprobe === 0) return ["the tagged images", "all of them"];
   if (!clusters) return [images, "no clusters yet"];
-  const probed = Math.min(nprobe, clusters);
-  return [images, `${WHOLE.format(probed)} of ${count(clusters, "cluster")}`];
+  return [images, `${WHOLE.format(nprobe)} of ${count(clusters, "cluster")}`];
 }
 
 export function recall({ expected, target }) {

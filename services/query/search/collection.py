@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.space import Space
+from shared.ivf.mask import Mask
 from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
@@ -47,6 +48,7 @@ class Collection:
         for file in manifest.tag_vectors:
             self.tag_vectors |= cache.open(file, read_tag_vectors)
         self._counted: tuple[int, dict[str, tuple[str, int]]] | None = None
+        self._masks: dict[int, tuple[int, Mask]] = {}
         # A newer file's record of an image stands before an older one's.
         self._superseded: list[NDArray[np.int64]] = [
             np.unique(np.concatenate([later.ordinals for later in self._items[i + 1 :]]))
@@ -95,12 +97,18 @@ class Collection:
             self._counted = counted
         return counted[1]
 
+    def mask(self, space: Space, dead: NDArray[np.int64]) -> Mask:
+        """The rows of a space that may be hits: those of images that were not deleted."""
+        made = self._masks.get(id(space))
+        # As above: the number of deletions tells whether there are new ones.
+        if made is None or made[0] != len(dead):
+            made = (len(dead), space.index.mask(dead))
+            self._masks[id(space)] = made
+        return made[1]
+
     def live(self, dead: NDArray[np.int64]) -> int:
         """The number of images, less those deleted."""
-        if self.visual is None:
-            return 0
-        gone = sum(int((s.find(dead) >= 0).sum()) for s in self.visual.segments)
-        return self.visual.rows - gone
+        return 0 if self.visual is None else self.mask(self.visual, dead).live
 
 
 def _space(manifest: SpaceManifest | None, cache: SegmentCache) -> Space | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from services.query.search.space import Candidates
+from shared.ivf.index import Candidates
 
 
 def page_of(

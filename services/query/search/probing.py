@@ -1,8 +1,48 @@
-"""How many clusters to probe, and what recall to expect of it."""
+"""How much to look at, and what recall to expect of it."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from shared.contracts.query import Metric, RecallCurve, RecallPoint
+from shared.contracts.query import Metric, RecallCurve, RecallPoint, SearchOptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search looks at.
+
+    nprobe: top clusters. depth: rows of them that the codes choose; None: every one. target: the
+    recall that was to be reached, None where the work itself was given. curve: the recall that was
+    measured for such a search, None where it was not.
+    """
+
+    nprobe: int
+    depth: int | None
+    target: float | None
+    curve: RecallCurve | None
+
+
+def plan(
+    curves: Sequence[RecallCurve],
+    metric: Metric,
+    k: int,
+    clusters: int,
+    options: SearchOptions,
+    default_target: float,
+) -> Plan:
+    """The least that was measured to reach the target for the top k; or what the request says."""
+    curve = curve_for(curves, metric, k)
+    guide = curve or widest_curve(curves, metric)
+    if options.exact:
+        return Plan(clusters, None, None, curve)
+    target = None
+    if options.nprobe is not None:
+        nprobe = min(options.nprobe, clusters)
+    else:
+        target = options.recall_target or default_target
+        nprobe = probes_for(guide, target, clusters)
+    depth = None if nprobe >= clusters else depth_for(guide, nprobe, k)
+    return Plan(nprobe, depth, target, curve)
 
 
 def curve_for(curves: Sequence[RecallCurve], metric: Metric, limit: int) -> RecallCurve | None:
@@ -23,6 +63,17 @@ def probes_for(curve: RecallCurve | None, target: float, clusters: int) -> int:
     """The least measured number of probes whose recall reaches the target; all where unknown."""
     points = curve.points if curve else []
     return next((p.nprobe for p in points if p.recall >= target), clusters)
+
+
+def depth_for(curve: RecallCurve | None, nprobe: int, k: int) -> int | None:
+    """How deep to re-rank at a number of probes: as at the next number that was measured."""
+    if curve is None:
+        return None
+    point = next((p for p in curve.points if p.nprobe >= nprobe), None)
+    if point is None or point.depth is None:
+        return None
+    # Beyond what was measured, in proportion.
+    return math.ceil(point.depth * max(1.0, k / curve.k))
 
 
 def expected_recall(curve: RecallCurve | None, nprobe: int, clusters: int) -> float | None:

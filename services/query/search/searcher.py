@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from services.query.search.collection import Collection
 from services.query.search.paging import page_of
-from services.query.search.probing import curve_for, expected_recall, probes_for, widest_curve
-from services.query.search.space import Candidates, Space
+from services.query.search.probing import expected_recall, plan
+from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Explanation, Hit, Metric, Mode, Recall, SearchOptions
 from shared.errors import Corrupt
+from shared.ivf.index import Candidates
 from shared.snapshots.items import Item, tag_key
 
 _SAME = 1e-5
@@ -60,46 +61,53 @@ class Searcher:
 
     def nothing(self, mode: Mode, options: SearchOptions) -> Found:
         """The answer of an empty collection."""
-        recall = Recall(target=None, expected=1.0, nprobe=0, scanned_fraction=1.0)
+        recall = Recall(
+            target=None, expected=1.0, nprobe=0, clusters=0, scanned_fraction=1.0, reranked=0
+        )
         return Found([], True, mode, options.metric or Metric.COSINE, None, recall)
 
     def nearest(
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
     ) -> Found:
         """The images nearest to a vector. Raises BadVector."""
-        vector = space.checked(query.vector)
-        metric = options.metric or space.metric
+        index = space.index
+        metric = options.metric or index.metric
         k = options.offset + options.limit
         with watch("probe"):
-            ranked = space.ranked_clusters(vector)
-        # The image that was asked for is found anyway; recall is told of the others.
-        curve = curve_for(space.curves, metric, min(k, space.rows - 1))
-        target = None
-        if options.exact:
-            nprobe = space.clusters
-        elif options.nprobe is not None:
-            nprobe = min(options.nprobe, space.clusters)
-        else:
-            target = options.recall_target or self._recall_target
-            guide = curve or widest_curve(space.curves, metric)
-            nprobe = probes_for(guide, target, space.clusters)
-            nprobe = max(nprobe, space.probes_to_hold(ranked, k))
-        with watch("scan"):
-            dead = np.union1d(self.dead, np.array(query.leave_out, np.int64))
-            found = space.scan(vector, ranked, nprobe, k, metric, dead)
-            # Deletions may have thinned the lists out: as many hits as asked come where they exist.
-            while target is not None and len(found.ordinals) < k and nprobe < space.clusters:
-                nprobe = min(2 * nprobe, space.clusters)
-                found = space.scan(vector, ranked, nprobe, k, metric, dead)
+            asked = index.ask(space.checked(query.vector))
+            # The image that was asked for is found anyway; recall is told of the others.
+            wanted = min(k, index.rows - 1)
+            chosen = plan(
+                space.curves, metric, wanted, index.clusters, options, self._recall_target
+            )
+            mask = self.collection.mask(space, self.dead)
+        # One more for each that is dropped.
+        reach = k + len(query.leave_out)
+        include = None if query.itself is None else np.array([query.itself])
+        nprobe = chosen.nprobe
+        depth = None if chosen.depth is None else max(chosen.depth, reach)
+        while True:
+            with watch("probe"):
+                lists = index.rank(asked, nprobe)
+            with watch("scan"):
+                found = index.scan(asked, lists, reach, metric, depth, mask, include)
+            # The lists may be thin, or thinned by deletions: as many hits as asked come where they
+            # exist.
+            if chosen.target is None or len(found.ordinals) >= reach or nprobe >= index.clusters:
+                break
+            nprobe = min(2 * nprobe, index.clusters)
         with watch("rank"):
+            found = found.without(query.leave_out)
             hits, cut = self._hits(space, found, query, options, metric)
         recall = Recall(
-            target=target,
-            expected=expected_recall(curve, found.nprobe, space.clusters),
+            target=chosen.target,
+            expected=expected_recall(chosen.curve, nprobe, index.clusters),
             nprobe=found.nprobe,
+            clusters=index.clusters,
             scanned_fraction=found.scanned / found.live if found.live else 1.0,
+            reranked=found.reranked,
         )
-        complete = len(hits) == options.limit or cut or found.scanned == found.live
+        complete = len(hits) == options.limit or cut or found.reranked >= found.live
         return Found(hits, complete, query.mode, metric, space.fingerprint, recall)
 
     def tagged(self, term: str, options: SearchOptions, watch: Stopwatch) -> Found | None:
@@ -111,10 +119,16 @@ class Searcher:
             space, vector = self._tag_vector(term, carriers)
         metric = options.metric or Metric.COSINE
         with watch("scan"):
-            ordinals, distances = space.among(vector, carriers, metric)
+            ordinals, distances = space.index.among(vector, carriers, metric)
             order = np.argsort(distances, kind="stable")
             found = Candidates(
-                ordinals[order], distances[order], *_unknown(len(order)), len(order), len(order), 0
+                ordinals[order],
+                distances[order],
+                *_unknown(len(order)),
+                scanned=len(order),
+                live=len(order),
+                nprobe=0,
+                reranked=len(order),
             )
         with watch("rank"):
             query = Query(vector, Mode.TAG)
@@ -124,7 +138,9 @@ class Searcher:
             target=None,
             expected=1.0,
             nprobe=0,
+            clusters=space.index.clusters,
             scanned_fraction=len(carriers) / live if live else 1.0,
+            reranked=len(found.ordinals),
         )
         return Found(hits, True, Mode.TAG, metric, space.fingerprint, recall)
 
@@ -140,7 +156,7 @@ class Searcher:
         if joint is not None and vector is not None:
             return joint, vector
         for space in filter(None, (joint, visual)):
-            stored = [v for o in carriers if (v := space.vector(int(o))) is not None]
+            stored = [v for o in carriers if (v := space.index.vector(int(o))) is not None]
             if stored:
                 rows = np.stack(stored).astype(np.float64)
                 norms = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -188,10 +204,10 @@ class Searcher:
         options: SearchOptions,
     ) -> Hit:
         item = self._item(int(found.ordinals[position]))
-        vector = space.vector(item.ordinal) if options.with_vector else None
+        vector = space.index.vector(item.ordinal) if options.with_vector else None
         explain = None
         if options.explain and found.ranks[position] > 0:
-            segment = space.segments[int(found.segments[position])]
+            segment = space.index.segments[int(found.segments[position])]
             explain = Explanation(
                 cluster=int(found.clusters[position]),
                 cluster_rank=int(found.ranks[position]),

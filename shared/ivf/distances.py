@@ -1,0 +1,60 @@
+"""The two metrics: fast in float32 to choose by, exact in float64 to answer with."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.query import Metric
+
+# Float32 sums over a few thousand products are off by far less than this, relative to their size.
+_ROUNDING = 2e-5
+
+
+def prepared(vectors: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:
+    """Vectors as they are clustered and compared with centroids: of unit norm for cosine.
+
+    float32 of shape (n, dim). L2 between unit vectors orders as the angle does; zero stays zero.
+    """
+    if metric is Metric.L2:
+        return vectors
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32, copy=False)
+
+
+def unit(query: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One vector at length 1, or zero as it is, float32 of shape (dim,)."""
+    # In float64: a small number's square is 0 in float32.
+    norm = np.linalg.norm(query.astype(np.float64))
+    return (query / norm).astype(np.float32) if norm > 0 else query
+
+
+def approximate(
+    vectors: NDArray[np.float32],
+    norms: NDArray[np.float32],
+    query: NDArray[np.float32],
+    metric: Metric,
+) -> tuple[NDArray[np.float32], float]:
+    """1 - cosine, or L2 squared, of vectors (n, dim) to a query (dim,); and how far off it may be.
+
+    The distances are float32 of shape (n,), n > 0.
+    """
+    if metric is Metric.COSINE:
+        cosine = (vectors @ unit(query)) / np.where(norms > 0, norms, np.float32(1))
+        return (1 - cosine).astype(np.float32, copy=False), _ROUNDING
+    squares = norms**2 + np.float32(np.linalg.norm(query)) ** 2
+    # Two near vectors' squares cancel out: what is left is as uncertain as the squares are.
+    distances = (squares - 2 * (vectors @ query)).astype(np.float32, copy=False)
+    return distances, _ROUNDING * float(squares.max())
+
+
+def exact(
+    vectors: NDArray[np.float32], query: NDArray[np.float32], metric: Metric
+) -> NDArray[np.float64]:
+    """1 - cosine, or L2 (not squared), in float64: shape (n, dim) -> (n,). Zero has cosine 0."""
+    points = vectors.astype(np.float64)
+    point = query.astype(np.float64)
+    if metric is Metric.L2:
+        away: NDArray[np.float64] = np.sqrt(((points - point) ** 2).sum(axis=1))
+        return away
+    lengths = np.sqrt((points**2).sum(axis=1)) * np.sqrt((point**2).sum())
+    cosine: NDArray[np.float64] = (points * point).sum(axis=1) / np.where(lengths > 0, lengths, 1)
+    return np.clip(1 - cosine, 0, 2)

@@ -1,0 +1,307 @@
+"""An inverted index over its segments: rank the clusters, probe the top ones, re-rank exactly.
+
+Two ways choose what is looked at exactly. Large segments have short codes in memory: those of the
+probed lists are compared, and only the nearest `depth` rows are read. Without codes, or where they
+don't fit what is asked, every row of the probed lists is read. Either way what comes out was
+measured on the stored vectors, first in float32 and, what survives that with a margin for rounding,
+in float64: so that order and ties don't depend on where a row lies.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.query import Metric
+from shared.ivf import distances
+from shared.ivf.codes import CodedLists
+from shared.ivf.mask import Mask
+from shared.ivf.partition import Partition
+from shared.ivf.reader import Postings
+
+_BLOCK = 32_768
+# Lengths that differ by less than this are one: L2 and cosine then order alike.
+_SAME_LENGTH = 1e-4
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query made ready: as it came, as it's compared with centroids, and with codes.
+
+    vector, point: float32 (dim,). reduced: float32 (width,), or None where there are no codes.
+    """
+
+    vector: NDArray[np.float32]
+    point: NDArray[np.float32]
+    reduced: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a scan found, nearest first, ties in no order.
+
+    ordinals, distances, clusters, ranks (of the cluster, from 1; 0 where it wasn't probed),
+    segments (index): shape (n,). `scanned`: rows in the probed lists. `live`: rows there are. Both
+    less those that the mask leaves out. `reranked`: rows whose stored vector was read.
+    """
+
+    ordinals: NDArray[np.int64]
+    distances: NDArray[np.float64]
+    clusters: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    segments: NDArray[np.int64]
+    scanned: int
+    live: int
+    nprobe: int
+    reranked: int
+
+    def without(self, ordinals: Sequence[int]) -> Self:
+        """The same, less some images."""
+        if not ordinals:
+            return self
+        kept = ~np.isin(self.ordinals, ordinals)
+        each = ("ordinals", "distances", "clusters", "ranks", "segments")
+        return replace(self, **{name: getattr(self, name)[kept] for name in each})
+
+
+class InvertedIndex:
+    """Posting lists over one set of centroids. Immutable; search parameters are arguments.
+
+    segments: the first has the centroids, later ones are additions on them.
+    metric: what the clusters and codes were made for; either can be asked for.
+    """
+
+    def __init__(self, segments: Sequence[Postings], metric: Metric) -> None:
+        partition = Partition.of(segments[0], metric)
+        self.segments = list(segments)
+        self.metric = metric
+        self.centroids = partition.centroids
+        self.codec = partition.codec
+        self._coded = [
+            CodedLists(self.codec, segment.codes, segment.list_offsets)
+            if self.codec is not None and segment.codes is not None
+            else None
+            for segment in segments
+        ]
+        # What centroids are compared in: where there are codes, the dimensions that codes have.
+        self._points = self.centroids
+        centred = self.centroids
+        if self.codec is not None and self.codec.width < self.dim:
+            self._points = self.codec.project(self.centroids)
+            centred = self.centroids - self.codec.mean
+        self._squares = np.einsum("ij,ij->i", centred, centred)
+        self._one_length = _one_length(segments)
+        self._whole = Mask(segments, np.empty(0, np.int64))
+
+    @property
+    def dim(self) -> int:
+        return int(self.centroids.shape[1])
+
+    @property
+    def clusters(self) -> int:
+        return len(self.centroids)
+
+    @property
+    def rows(self) -> int:
+        return sum(segment.rows for segment in self.segments)
+
+    def is_coded(self, metric: Metric) -> bool:
+        """Whether codes choose the candidates for a metric."""
+        fits = metric is self.metric or self._one_length
+        return fits and any(coded is not None for coded in self._coded)
+
+    def mask(self, left_out: NDArray[np.int64]) -> Mask:
+        """The rows that are left without some images, by ordinal."""
+        return Mask(self.segments, left_out) if len(left_out) else self._whole
+
+    def vector(self, ordinal: int) -> NDArray[np.float32] | None:
+        """The stored vector of an image, float32 of shape (dim,), or None."""
+        for segment in reversed(self.segments):
+            row = int(segment.find(np.array([ordinal]))[0])
+            if row >= 0:
+                return np.array(segment.vectors[row], np.float32)
+        return None
+
+    def ask(self, vector: NDArray[np.float32]) -> Asked:
+        """Makes a query ready; float32 of shape (dim,)."""
+        point = distances.unit(vector) if self.metric is Metric.COSINE else vector
+        return Asked(vector, point, None if self.codec is None else self.codec.project(point))
+
+    def rank(self, asked: Asked, count: int) -> NDArray[np.int64]:
+        """The `count` clusters nearest to the query by L2, the nearest first.
+
+        Where codes have fewer dimensions than vectors, what the centroids have in the other ones
+        counts in full, and what the query has there, which moves all alike, not at all.
+        """
+        point = asked.point
+        if self._points is not self.centroids and asked.reduced is not None:
+            point = asked.reduced
+        away = self._squares - 2 * (self._points @ point)
+        if count >= len(away):
+            return np.argsort(away, kind="stable")
+        top = np.argpartition(away, count - 1)[:count]
+        # By number where they are equally far, as a stable sort of all would have it.
+        top.sort()
+        return top[np.argsort(away[top], kind="stable")]
+
+    def scan(
+        self,
+        asked: Asked,
+        lists: NDArray[np.int64],
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: NDArray[np.int64] | None = None,
+    ) -> Candidates:
+        """The k nearest within some lists, the nearest first, and all ties with the last.
+
+        depth: how many rows the codes choose of each segment; None, or all lists: every row is
+        looked at. include: ordinals to look at wherever they are, unless the mask leaves them out.
+        """
+        mask = mask or self._whole
+        best = _Best(k)
+        scanned = reranked = 0
+        if not self.is_coded(metric) or len(lists) >= self.clusters:
+            depth = None
+        for number, segment in enumerate(self.segments):
+            scanned += mask.held(number, lists)
+            for rows in self._chosen(number, asked, lists, depth, mask, include):
+                reranked += len(rows)
+                away, margin = distances.approximate(
+                    segment.gather(rows), segment.norms[rows], asked.vector, metric
+                )
+                best.offer(number, rows, away, margin)
+        return self._measured(asked.vector, lists, metric, best, scanned, mask.live, reranked)
+
+    def chosen_by_codes(
+        self, asked: Asked, lists: NDArray[np.int64], depth: int
+    ) -> NDArray[np.int64]:
+        """Rows of the first segment whose codes are nearest, nearest first; at most `depth`."""
+        coded = self._coded[0]
+        if coded is None or asked.reduced is None:
+            return np.empty(0, np.int64)
+        return coded.nearest(asked.reduced, lists, depth)
+
+    def among(
+        self, query: NDArray[np.float32], ordinals: NDArray[np.int64], metric: Metric
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ordinals and exact distances of those of the given images that are in the index."""
+        found, away = [], []
+        for segment in self.segments:
+            rows = segment.find(ordinals)
+            there = rows >= 0
+            for start in range(0, int(there.sum()), _BLOCK):
+                some = rows[there][start : start + _BLOCK]
+                found.append(ordinals[there][start : start + _BLOCK])
+                vectors = np.asarray(segment.vectors[some], np.float32)
+                away.append(distances.exact(vectors, query, metric))
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.float64)
+        return np.concatenate(found), np.concatenate(away)
+
+    def _chosen(
+        self,
+        number: int,
+        asked: Asked,
+        lists: NDArray[np.int64],
+        depth: int | None,
+        mask: Mask,
+        include: NDArray[np.int64] | None,
+    ) -> Iterator[NDArray[np.int64]]:
+        """Rows of one segment to look at exactly: ascending, at least one, a block at a time."""
+        segment, coded, allowed = self.segments[number], self._coded[number], mask.rows(number)
+        extra = np.empty(0, np.int64)
+        if include is not None:
+            extra = np.sort(segment.find(include))
+            extra = extra[extra >= 0]
+            extra = extra if allowed is None else extra[allowed[extra]]
+        if depth is not None and coded is not None and asked.reduced is not None:
+            rows = coded.nearest(asked.reduced, lists, depth, mask.bits(number))
+            rows = np.union1d(rows, extra)
+            if len(rows):
+                yield rows
+            return
+        # Ascending, so that the disk is read in one direction.
+        rows = segment.rows_of_lists(np.sort(lists))
+        extra = extra[~np.isin(segment.lists_of_rows(extra), lists)]
+        rows = np.union1d(rows, extra) if len(extra) else rows
+        rows = rows if allowed is None else rows[allowed[rows]]
+        for start in range(0, len(rows), _BLOCK):
+            yield rows[start : start + _BLOCK]
+
+    def _measured(
+        self,
+        query: NDArray[np.float32],
+        lists: NDArray[np.int64],
+        metric: Metric,
+        best: "_Best",
+        scanned: int,
+        live: int,
+        reranked: int,
+    ) -> Candidates:
+        segments, rows = best.survivors()
+        ordinals = np.empty(len(rows), np.int64)
+        clusters = np.empty(len(rows), np.int64)
+        away = np.empty(len(rows), np.float64)
+        for number, segment in enumerate(self.segments):
+            here = segments == number
+            ordinals[here] = segment.ordinals[rows[here]]
+            clusters[here] = segment.lists_of_rows(rows[here])
+            vectors = np.asarray(segment.vectors[rows[here]], np.float32)
+            away[here] = distances.exact(vectors, query, metric)
+        rank_of = np.zeros(self.clusters, np.int64)
+        rank_of[lists] = np.arange(1, len(lists) + 1)
+        order = np.argsort(away, kind="stable")
+        return Candidates(
+            ordinals[order],
+            away[order],
+            clusters[order],
+            rank_of[clusters[order]],
+            segments[order],
+            scanned,
+            live,
+            len(lists),
+            reranked,
+        )
+
+
+class _Best:
+    """The k least distances so far, and those too near to the k-th to be told apart."""
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._margin = 0.0
+        self._segments = np.empty(0, np.int64)
+        self._rows = np.empty(0, np.int64)
+        self._distances = np.empty(0, np.float32)
+
+    def offer(
+        self,
+        segment: int,
+        rows: NDArray[np.int64],
+        away: NDArray[np.float32],
+        margin: float,
+    ) -> None:
+        self._margin = max(self._margin, margin)
+        self._segments = np.concatenate([self._segments, np.full(len(rows), segment)])
+        self._rows = np.concatenate([self._rows, rows])
+        self._distances = np.concatenate([self._distances, away])
+        if len(self._distances) > self._k:
+            kth = float(np.partition(self._distances, self._k - 1)[self._k - 1])
+            keep = self._distances <= kth + self._margin
+            self._segments = self._segments[keep]
+            self._rows = self._rows[keep]
+            self._distances = self._distances[keep]
+
+    def survivors(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return self._segments, self._rows
+
+
+def _one_length(segments: Sequence[Postings]) -> bool:
+    norms = [segment.norms for segment in segments if segment.rows]
+    least = min((float(n.min()) for n in norms), default=1.0)
+    most = max((float(n.max()) for n in norms), default=1.0)
+    return least > 0 and most - least <= _SAME_LENGTH * most

@@ -1,0 +1,49 @@
+"""Which rows of an index may be hits."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.ivf.reader import Postings
+
+
+class Mask:
+    """The rows that are left when some images are taken out. Made once, used by many queries.
+
+    `left_out`: ordinals, int64 of shape (n,).
+    """
+
+    def __init__(self, segments: Sequence[Postings], left_out: NDArray[np.int64]) -> None:
+        self._parts = [_Part(segment, left_out) for segment in segments]
+        self.live = sum(part.live for part in self._parts)
+
+    def rows(self, segment: int) -> NDArray[np.bool_] | None:
+        """Whether each row may be a hit, bool of shape (rows,); None where all may."""
+        return self._parts[segment].rows
+
+    def bits(self, segment: int) -> NDArray[np.uint8] | None:
+        """The same, a bit a row, the lowest first; None where all may."""
+        return self._parts[segment].bits
+
+    def held(self, segment: int, lists: NDArray[np.int64]) -> int:
+        """How many rows of some lists may be hits."""
+        offsets = self._parts[segment].offsets
+        return int((offsets[lists + 1] - offsets[lists]).sum())
+
+
+class _Part:
+    def __init__(self, segment: Postings, left_out: NDArray[np.int64]) -> None:
+        found = segment.find(left_out)
+        found = found[found >= 0]
+        self.rows: NDArray[np.bool_] | None = None
+        self.bits: NDArray[np.uint8] | None = None
+        self.offsets = segment.list_offsets
+        self.live = segment.rows
+        if len(found):
+            self.rows = np.ones(segment.rows, bool)
+            self.rows[found] = False
+            self.bits = np.packbits(self.rows, bitorder="little")
+            counted = np.concatenate([[0], np.cumsum(self.rows)])
+            self.offsets = counted[segment.list_offsets]
+            self.live = int(counted[-1])
