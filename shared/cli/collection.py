@@ -53,11 +53,20 @@ def build(
     metric: Annotated[
         Metric, typer.Option("--metric", help="What the clusters are made for.")
     ] = Metric.COSINE,
+    drop_missing: Annotated[
+        bool,
+        typer.Option(
+            "--drop-missing",
+            help="After a change of the model, leave images out whose files can't be read.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Cluster the collection anew and publish the index."""
     with session(as_json) as opened:
-        settings = BuildSettings(clusters=cluster_count(clusters), metric=metric)
+        settings = BuildSettings(
+            clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
+        )
         run_job(opened, indexer.build(settings))
 
 

@@ -74,6 +74,11 @@ class BuildSettings(Wire):
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
     metric: Metric = Metric.COSINE
     seed: int = 0
+    drop_missing: bool = Field(
+        False,
+        description="Leave images out whose files can't be read, where the model is new to them; "
+        "otherwise such a build fails.",
+    )
 
 
 class IngestRequest(Wire):

@@ -190,10 +190,10 @@ def test_a_job_that_someone_cancels(fake, ise, services):
 
 def test_build_and_train_send_their_options(fake, ise):
     fake.steps = fake.steps[-1:]
-    assert ise("build", "--clusters", "auto", "--metric", "l2").code == 0
+    assert ise("build", "--clusters", "auto", "--metric", "l2", "--drop-missing").code == 0
     assert ise("train-matching", "--epochs", "3", "--seed", "5").code == 0
     (_, built), (_, trained) = fake.asked
-    assert (built["clusters"], built["metric"]) == ("auto", "l2")
+    assert (built["clusters"], built["metric"], built["drop_missing"]) == ("auto", "l2", True)
     assert (trained["settings"]["epochs"], trained["settings"]["seed"]) == (3, 5)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -337,6 +338,46 @@ def test_another_model_is_never_mixed_in_and_a_build_brings_it(
         assert service.parts.publisher.current().visual.fingerprint == former
 
 
+def test_no_image_drops_out_of_search_without_being_asked_to(
+    start, other_embedder, folder_of, picture
+):
+    root = tagged_folder(folder_of)
+    with start() as service:
+        service.ingest(root)
+        before = current(service)
+    (root / "dog" / "0.png").unlink()
+    (root / "car" / "1.png").unlink()
+    with start(other_embedder) as service:
+        error = service.failed(service.send(indexer.build(BuildSettings())))
+        assert re.match(r"2 images would drop out of search, such as (dog/0|car/1)\.png: ", error)
+        assert error.endswith("`ise build --drop-missing`.")
+        assert current(service) == before
+        assert "2 images would drop out" in service.failed(service.start_ingest(root))
+        (root / "dog" / "0.png").write_bytes(b"no picture any more")
+        (root / "car" / "1.png").write_bytes(picture(1))
+        assert "1 image would" in service.failed(service.send(indexer.build(BuildSettings())))
+        built = service.build(drop_missing=True)
+        assert (built.result["dropped"], built.result["images"]) == (1, 23)
+        assert list(service.reasons(built)) == ["dog/0.png"]
+        # It is out already, so a further build loses nothing.
+        assert service.build().result["dropped"] == 0
+
+
+def test_no_image_drops_out_of_the_joint_space_without_being_asked_to(
+    start, embedder_of_two, folder_of, other_embedder
+):
+    root = tagged_folder(folder_of)
+    with start(other_embedder) as service:
+        service.ingest(root)
+    (root / "dog" / "0.png").unlink()
+    # The visual model is the same; the matching one is another.
+    with start(embedder_of_two) as service:
+        for call in (indexer.build(BuildSettings()), indexer.train_matching(QUICK)):
+            assert "1 image would drop out" in service.failed(service.send(call))
+        assert service.build(drop_missing=True).result["images"] == 24
+        train(service)
+
+
 def test_an_image_without_visual_features_is_in_no_joint_space(
     start, embedder_of_two, folder_of, picture
 ):
@@ -350,7 +391,7 @@ def test_an_image_without_visual_features_is_in_no_joint_space(
         former = current(service)
     (root / "dog" / "0.png").unlink()
     with start(embedder_of_two) as service:
-        assert service.build().result["images"] == 23
+        assert service.build(drop_missing=True).result["images"] == 23
         assert all_of(service) == 23
         train(service)
         assert all_of(service) == 23
