@@ -70,13 +70,16 @@ class Workshop:
         result: dict[str, Any] = asdict(taken) | {"skipped": files.skipped}
         if asked.build:
             result |= self._build(pair, BuildSettings(clusters=asked.clusters), job)
-            kept = result["network"] is not None and result["report"] is None
-            # It may never have seen what these pictures and tags would teach it.
-            result["network_kept"] = kept and any(file.tags for file in files)
         else:
             job.stage("publishing")
             manifest = self._publisher.publish_first(pair.visual, "ingest")
-            result |= {"snapshot": manifest.number, "images": manifest.images}
+            result |= {
+                "snapshot": manifest.number,
+                "images": manifest.images,
+                "untrained_tags": self._untrained_tags(
+                    manifest.joint.fingerprint if manifest.joint else None
+                ),
+            }
         return result
 
     def settle(self) -> None:
@@ -119,7 +122,11 @@ class Workshop:
             "network": network,
             "report": report and report.model_dump(),
             "not_trained": reason,
+            "untrained_tags": self._untrained_tags(network),
         }
+
+    def _untrained_tags(self, network: str | None) -> int | None:
+        return None if network is None else self._matching.untrained_tags(network)
 
     def _network(
         self, pair: ModelPair, job: JobContext

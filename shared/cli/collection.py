@@ -6,10 +6,16 @@ from typing import Annotated, Literal
 import typer
 
 from shared.cli.jobs import run_job
-from shared.cli.session import AsJson, session
+from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.embedder import TrainingSettings
-from shared.contracts.indexer import BuildSettings, IngestRequest, TagsFrom, TrainMatchingRequest
+from shared.contracts.indexer import (
+    BuildSettings,
+    IngestRequest,
+    Job,
+    TagsFrom,
+    TrainMatchingRequest,
+)
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput
 
@@ -45,7 +51,7 @@ def ingest(
             build=not no_build,
             clusters=cluster_count(clusters),
         )
-        run_job(opened, indexer.ingest(request))
+        _tell_untrained(opened, run_job(opened, indexer.ingest(request)))
 
 
 def build(
@@ -67,7 +73,7 @@ def build(
         settings = BuildSettings(
             clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
         )
-        run_job(opened, indexer.build(settings))
+        _tell_untrained(opened, run_job(opened, indexer.build(settings)))
 
 
 def train_matching(
@@ -83,6 +89,14 @@ def train_matching(
     with session(as_json) as opened:
         settings = TrainingSettings(epochs=epochs, seed=seed)
         run_job(opened, indexer.train_matching(TrainMatchingRequest(settings=settings)))
+
+
+def _tell_untrained(opened: Session, job: Job) -> None:
+    if tags := (job.result or {}).get("untrained_tags"):
+        opened.say(
+            f"The matching network was trained without {tags:,} of the tags: "
+            "`ise train-matching` learns them."
+        )
 
 
 def source_of(path: str) -> str:

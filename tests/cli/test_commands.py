@@ -150,6 +150,18 @@ def test_ingest_sends_an_absolute_path_and_waits(fake, ise, services, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("command", [("ingest", "photos"), ("build",)])
+def test_tags_that_the_network_lacks_are_told_with_the_way_out(fake, ise, services, command):
+    told = (
+        "The matching network was trained without 12 of the tags: `ise train-matching` learns them."
+    )
+    fake.steps = [services.job(state="succeeded", result={"untrained_tags": 12})]
+    assert told in ise(*command).err.splitlines()
+    for number in (0, None):
+        fake.steps = [services.job(state="succeeded", result={"untrained_tags": number})]
+        assert "trained without" not in ise(*command).err
+
+
 def test_a_url_is_sent_as_it_is(fake, ise):
     ise("ingest", "s3://bucket/photos")
     assert fake.asked[0][1]["source"] == "s3://bucket/photos"
