@@ -85,7 +85,7 @@ class Asking:
         if space is None:
             raise UnknownTerm(
                 f"No image carries the tag {term!r}, and there is no matching network yet to "
-                "search by meaning. Tag some images, then run `ise train-matching`."
+                "search by meaning. Tag some images, then run `ise build`, which trains one."
             )
         with watch("embed"):
             call = embedder.embed_terms([term], network=space.fingerprint)
@@ -93,7 +93,7 @@ class Asking:
         if rows.fingerprint != space.fingerprint:
             raise FingerprintMismatch(
                 f"The joint space was made with {space.fingerprint}, but the embedder answered "
-                f"with {rows.fingerprint}. Train anew with `ise train-matching`.",
+                f"with {rows.fingerprint}. Make both anew with `ise build`.",
                 index=space.fingerprint,
                 embedder=rows.fingerprint,
             )

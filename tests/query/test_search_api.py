@@ -274,7 +274,7 @@ def test_before_any_training_a_tag_is_ranked_in_the_visual_space(library, serve)
     assert set(ids(answer)) == {"i1", "i3", "i5"}
     response = service.send("GET", "/v1/search", params={"term": "dog"})
     assert (response.status_code, response.json()["type"]) == (422, "urn:ise:problem:unknown-term")
-    assert "train-matching" in response.json()["detail"]
+    assert "`ise build`" in response.json()["detail"]
 
 
 def test_a_tag_whose_images_are_not_in_the_joint_space_still_answers(library, serve):
@@ -419,7 +419,7 @@ def test_a_model_other_than_the_index_is_409_that_names_both_and_the_way_out(fil
         assert (body["index"], body["embedder"]) == (index, embedder)
         assert index in body["detail"]
         assert embedder in body["detail"]
-        assert "`ise " in body["detail"]
+        assert "`ise build`" in body["detail"]
 
 
 @pytest.mark.parametrize("how", ["down", "loading"])
