@@ -15,6 +15,7 @@ from shared import problem
 from shared.clients.transport import Client
 from shared.errors import InvalidInput, ISEError, Misconfigured
 from shared.settings import Settings
+from shared.validation import verdict
 
 S = TypeVar("S", bound=Settings)
 
@@ -124,7 +125,7 @@ def load_settings(cls: type[S]) -> S:
         return cls()
     except ValidationError as error:
         wrong = "; ".join(
-            f"ISE_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+            f"ISE_{'_'.join(map(str, item['loc'])).upper()}: {verdict(item)}"
             for item in error.errors()
         )
         raise Misconfigured(f"A setting can't be used. {wrong}.") from error

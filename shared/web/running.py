@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError
 
 from shared.errors import ISEError
 from shared.settings import ServiceSettings, slips
+from shared.validation import verdict
 from shared.web import logs
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -32,7 +33,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         for item in error.errors():
             field = "_".join(str(part) for part in item["loc"]).upper()
             shown = "" if _is_secret(settings_type, item["loc"][0]) else f"={item['input']}"
-            _say(f"ISE_{field}{shown}: {item['msg']}.")
+            _say(f"ISE_{field}{shown}: {verdict(item)}.")
         return 2
     except SettingsError as error:
         _say(f'A setting can\'t be read: {error}. A list is written as JSON: ["/pictures"].')

@@ -104,7 +104,7 @@ def test_a_setting_that_cant_be_used_is_named(ise, monkeypatch):
     monkeypatch.setenv("ISE_QUERY_PORT", "many")
     done = ise("stats")
     assert done.code == 1
-    assert "ISE_QUERY_PORT" in done.err
+    assert "ISE_QUERY_PORT: must be a whole number." in done.err
 
 
 def test_an_answer_of_another_version_is_no_traceback(fake, ise, monkeypatch):

@@ -114,8 +114,7 @@ def test_a_malformed_key_is_not_shown(tmp_path, key):
 def test_a_bad_port_is_shown(tmp_path):
     done = ended(tmp_path, ISE_QUERY_PORT="99999")
     assert done.returncode == 2
-    assert done.stderr.startswith("ISE_QUERY_PORT=99999: ")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == "ISE_QUERY_PORT=99999: must be at most 65535.\n"
 
 
 def test_a_list_that_is_no_json_is_one_sentence(tmp_path):
