@@ -1,7 +1,7 @@
 """Answers of the services as tables and lines for a person."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.table import Table
@@ -136,7 +136,9 @@ def _text(value: Any) -> str:
 def _table(columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if column in numbers else "left"
+        # An id is there to be copied, so it stays in one piece, however narrow the screen.
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column == "id")
     return table
 
 

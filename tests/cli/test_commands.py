@@ -1,15 +1,19 @@
 """The commands against services that answer by the contract."""
 
 import hashlib
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from shared.cli import tables
 from shared.contracts.indexer import Failure
 from shared.contracts.query import SearchResponse
 
@@ -46,6 +50,17 @@ def test_search_by_image_uploads_it(fake, ise, tmp_path):
 def test_search_by_id(fake, ise):
     assert ise("search", "--id", "a1", "--recall-target", "0.9").code == 0
     assert fake.asked == [("search", {"id": "a1", "limit": 10, "offset": 0, "recall_target": 0.9})]
+
+
+def test_ids_stay_in_one_piece_on_a_narrow_screen(fake, services):
+    answer = fake.answer("d0ed203b490efa13b89928e082c3728f", "tag", ["a tag of some length"])
+    for table in (
+        tables.hits(answer),
+        tables.jobs([services.job("32ecbc1412174aec91d90d77d2665e5b")]),
+    ):
+        screen = Console(width=70, file=io.StringIO())
+        screen.print(table)
+        assert re.search(r"\b[0-9a-f]{32}\b", screen.file.getvalue())
 
 
 def test_search_as_json_is_the_answer_of_the_service(fake, ise):
