@@ -20,7 +20,7 @@ STAND_IN = """
 import http.server, json, os, sys
 name = "{name}"
 if os.environ.get("FAILS") == name:
-    sys.exit("no weights")
+    sys.exit(os.environ.get("SAYS", "no weights"))
 print(name, "listens", flush=True)
 model = lambda name: dict(fingerprint=name, architecture=name, dim=8)
 answers = {{
@@ -146,6 +146,20 @@ def test_one_that_never_starts_is_named_with_its_last_lines(tmp_path, ports):
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert errors == "The embedder ended by itself with exit code 1.\n  no weights\n"
+
+
+def test_why_one_can_not_start_is_said_once_and_last(tmp_path, ports):
+    with started(tmp_path, ports, FAILS="indexer", SAYS="error: The folder is locked.") as process:
+        out, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (1, "The indexer can't start: The folder is locked.\n")
+    assert "locked" not in out
+
+
+def test_why_one_can_not_start_is_in_its_log_too(tmp_path, ports):
+    said = "error: The folder is locked."
+    with started(tmp_path, ports, "--log-dir", "logs", FAILS="indexer", SAYS=said) as process:
+        process.communicate(timeout=20)
+    assert (tmp_path / "logs" / "indexer.log").read_text() == f"{said}\n"
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path, ports):

@@ -107,14 +107,14 @@ def ended(folder: Path, name: str = "query", **env: str) -> subprocess.Completed
 def test_a_malformed_key_is_not_shown(tmp_path, key):
     done = ended(tmp_path, ISE_API_KEY=key)
     assert done.returncode == 2
-    assert done.stderr.startswith("ISE_API_KEY: ")
+    assert done.stderr.startswith("error: ISE_API_KEY: ")
     assert "s3cret" not in done.stdout + done.stderr
 
 
 def test_a_bad_port_is_shown(tmp_path):
     done = ended(tmp_path, ISE_QUERY_PORT="99999")
     assert done.returncode == 2
-    assert done.stderr == "ISE_QUERY_PORT=99999: must be at most 65535.\n"
+    assert done.stderr == "error: ISE_QUERY_PORT=99999: must be at most 65535.\n"
 
 
 def test_a_list_that_is_no_json_is_one_sentence(tmp_path):
@@ -133,7 +133,7 @@ def test_an_unusable_data_folder_is_one_sentence(tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last == f"{tmp_path / 'file' / 'x'}: Not a directory. Look at ISE_DATA_DIR."
+    assert last == f"error: {tmp_path / 'file' / 'x'}: Not a directory. Look at ISE_DATA_DIR."
 
 
 def test_it_does_not_listen_where_it_can_not_and_tells_of_slips(tmp_path):
