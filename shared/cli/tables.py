@@ -9,10 +9,11 @@ from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
 from shared.contracts.indexer import Failure, Job, SnapshotInfo
-from shared.contracts.query import SearchResponse, Stats
+from shared.contracts.query import Metric, SearchResponse, Stats
 
 FAILURES_SHOWN = 20
 _LIST_SHOWN = 8
+_RECALLS = (0.9, 0.95, 0.99)
 
 
 def hits(response: SearchResponse) -> Table:
@@ -83,17 +84,25 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 
 
 def stats(found: Stats) -> Text:
-    """The collection, and the recall that was measured on it."""
-    known = found.model_dump(mode="json", exclude={"recall_curve"})
-    lines: list[tuple[str, Any]] = list(known.items())
-    for curve in found.recall_curve:
-        title = f"recall of {curve.k}, {curve.space}, {curve.metric}, {curve.queries} queries"
-        points = {
-            f"{point.nprobe} probed": f"{point.recall:.3f}, {point.scanned_fraction:.1%} scanned"
-            for point in curve.points
-        }
-        lines.append((title, points))
-    return fields(lines)
+    """The collection in a few lines; the whole curves are for programs."""
+    return fields(found.model_dump(mode="json", exclude={"recall_curve"}).items())
+
+
+def recall(found: Stats) -> Table:
+    """How many clusters were measured to reach which recall, in each space by its own metric."""
+    table = _table(["space", "recall", "of the nearest", "clusters probed", "scanned"])
+    shown = [("visual", found.metric), ("joint", Metric.COSINE)]
+    for space, metric in shown:
+        curves = [c for c in found.recall_curve if (c.space, c.metric) == (space, metric)]
+        if not curves:
+            continue
+        curve = min(curves, key=lambda one: one.k)
+        for target in _RECALLS:
+            point = next((p for p in curve.points if p.recall >= target), None)
+            if point is not None:
+                how = [f"{point.nprobe:,}", f"{point.scanned_fraction:.1%}"]
+                _row(table, [space, f"{target:g}", curve.k], how)
+    return table
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> Text:

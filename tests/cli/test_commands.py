@@ -249,9 +249,13 @@ def test_snapshots(fake, ise):
 
 
 def test_stats(fake, ise):
-    shown = ise("stats").out
-    assert "1,234" in shown
-    assert "0.971, 25.0% scanned" in shown
+    shown = [line.split() for line in ise("stats").out.splitlines()]
+    assert ["images", "1,234"] in shown
+    # A line for each recall that was reached, whatever the number of points measured.
+    assert [line for line in shown if line[:1] == ["visual"]] == [
+        ["visual", recall, "10", "3", "25.0%"] for recall in ("0.9", "0.95")
+    ]
+    assert len(shown) < 15
     assert ise("stats", "--json").json["images"] == 1234
 
 
