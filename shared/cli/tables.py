@@ -9,7 +9,7 @@ from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
 from shared.contracts.indexer import Failure, Job, SnapshotInfo
-from shared.contracts.query import Metric, SearchResponse, Stats
+from shared.contracts.query import Metric, Mode, SearchResponse, Stats
 
 FAILURES_SHOWN = 20
 _LIST_SHOWN = 8
@@ -34,12 +34,16 @@ def hits(response: SearchResponse) -> Table:
 def search_summary(response: SearchResponse) -> str:
     """One line on how an answer came about and how right it is to be expected."""
     recall = response.recall
+    if response.mode is Mode.TAG:
+        looked = "every image with this tag was ranked"
+    else:
+        clusters = "1 cluster" if recall.nprobe == 1 else f"{recall.nprobe:,} clusters"
+        looked = f"{clusters} probed, {recall.scanned_fraction:.1%} scanned"
     parts = [
         f"mode {response.mode}",
         f"metric {response.metric}",
         f"snapshot {response.snapshot}",
-        f"{recall.nprobe:,} {'cluster' if recall.nprobe == 1 else 'clusters'} probed",
-        f"{recall.scanned_fraction:.1%} scanned",
+        looked,
         f"expected recall {'unknown' if recall.expected is None else f'{recall.expected:.3f}'}",
     ]
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in response.timings_ms.items())

@@ -88,7 +88,10 @@ def test_a_hit_shows_its_picture_score_tags_and_name(visit, stand_in):
                 "Expected recall 97 % asked for 95 %",
             ],
         ),
-        ("?term=sea", ["Looked at the tagged images all of them", "Expected recall 100 % exact"]),
+        (
+            "?term=sea",
+            ["Looked at every image with this tag all were ranked", "Expected recall 100 % exact"],
+        ),
     ],
 )
 def test_how_the_answer_came_about_is_told(visit, stand_in, path, told):

@@ -27,8 +27,11 @@ def test_search_by_term_shows_hits_and_how_right_they_are(fake, ise):
     assert header == ["rank", "score", "probability", "tags", "uri", "id"]
     assert ["1", "1.0000", "75%", "cat", "photos/[red]0.jpg", "x"] in rows
     assert (
-        "mode tag, metric cosine, snapshot 4, 3 clusters probed, 25.0% scanned, "
+        "mode tag, metric cosine, snapshot 4, every image with this tag was ranked, "
         "expected recall 0.970; ms: embed 1.5, total 2.2" in done.out
+    )
+    assert "semantic, metric cosine, snapshot 4, 3 clusters probed, 25.0% scanned, expected" in (
+        ise("search", "--term", "zebra").out
     )
     assert fake.asked[0] == ("term", {"term": "cat", "limit": "5", "offset": "0", "nprobe": "3"})
 

@@ -86,7 +86,7 @@ export function modeSentence(mode, query) {
 export function scanned(answer, clusters) {
   const { nprobe, scanned_fraction: share } = answer.recall;
   const images = share >= 1 ? "every image" : `${percent(share)} of the images`;
-  if (answer.mode === "tag" && nprobe === 0) return ["the tagged images", "all of them"];
+  if (answer.mode === "tag") return ["every image with this tag", "all were ranked"];
   if (!clusters) return [images, "no clusters yet"];
   const probed = Math.min(nprobe, clusters);
   return [images, `${WHOLE.format(probed)} of ${count(clusters, "cluster")}`];
