@@ -282,7 +282,7 @@ def source_of(images: Path) -> Path:
     """A folder or a manifest that names pictures, as the indexer will see it."""
     source = images.expanduser().absolute()
     if not source.exists():
-        raise InvalidInput(f"{images} doesn't exist.")
+        raise InvalidInput(f"{source} doesn't exist.")
     if not read_source(source, None):
         raise InvalidInput(f"There are no pictures in {images}.")
     return source

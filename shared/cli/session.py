@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import httpx
@@ -105,7 +106,7 @@ def readable_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{Path(error.filename).absolute()}: " if error.filename else ""
         raise InvalidInput(f"{where}{error.strerror or error}.") from error
     except httpx.InvalidURL as error:
         raise Misconfigured(

@@ -25,7 +25,7 @@ def hits(response: SearchResponse) -> Table:
         chance = "" if hit.probability is None else f"{hit.probability:.0%}"
         _row(
             table,
-            [rank, f"{hit.score:.4f}", *([chance] if judged else []), ", ".join(hit.tags)],
+            [rank, f"{hit.score:.3f}", *([chance] if judged else []), ", ".join(hit.tags)],
             [hit.uri, hit.id],
         )
     return table

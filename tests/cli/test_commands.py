@@ -25,7 +25,7 @@ def test_search_by_term_shows_hits_and_how_right_they_are(fake, ise):
     assert done.code == 0
     header, *rows = [line.split() for line in done.out.splitlines() if line.strip()]
     assert header == ["rank", "score", "probability", "tags", "uri", "id"]
-    assert ["1", "1.0000", "75%", "cat", "photos/[red]0.jpg", "x"] in rows
+    assert ["1", "1.000", "75%", "cat", "photos/[red]0.jpg", "x"] in rows
     assert (
         "mode tag, metric cosine, snapshot 4, every image with this tag was ranked, "
         "expected recall 0.970; ms: embed 1.5, total 2.2" in done.out
@@ -85,13 +85,13 @@ def test_search_that_finds_nothing_says_so(fake, ise):
         ([], "Give one of --image, --term and --id."),
         (["--term", "cat", "--id", "a"], "Give one of --image, --term and --id."),
         (["--term", "cat", "--nprobe", "1", "--exact"], "Give one of --nprobe,"),
-        (["--image", "missing.jpg"], "missing.jpg: No such file or directory."),
+        (["--image", "missing.jpg"], "{here}/missing.jpg: No such file or directory."),
     ],
 )
-def test_a_search_that_makes_no_sense_is_not_sent(fake, ise, arguments, sentence):
+def test_a_search_that_makes_no_sense_is_not_sent(fake, ise, tmp_path, arguments, sentence):
     done = ise("search", *arguments)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(sentence)
+    assert done.err.startswith(sentence.format(here=tmp_path))
     assert done.err.count("\n") == 1
     assert fake.asked == []
 
@@ -269,7 +269,8 @@ def test_add_sends_in_batches_and_tells_of_each(fake, ise, tmp_path):
     assert done.code == 1
     assert fake.asked == [("add", (100, "a,b")), ("add", (50, "a,b"))]
     assert "failed  -  007.jpg: It can't be decoded." in done.out
-    assert "failed  -  gone.jpg: No such file or directory" in done.out
+    gone = f"failed  -  gone.jpg: No such file or directory: {tmp_path / 'gone.jpg'}"
+    assert gone in done.out.splitlines()
     assert done.err == "149 added, 0 were there already, 2 failed.\n"
 
 

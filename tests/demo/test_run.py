@@ -146,7 +146,7 @@ def test_takes_free_ports_where_the_usual_ones_are_taken(tmp_path, monkeypatch):
     [
         ("empty", "There are no pictures in empty."),
         ("~/hidden", "There are no pictures in ~/hidden."),
-        ("mistyped", "mistyped doesn't exist."),
+        ("mistyped", "{here}/mistyped doesn't exist."),
         ("data/sample", "data/sample lies in data, which the demo empties."),
     ],
 )
@@ -162,7 +162,7 @@ def test_what_cannot_be_taken_in_is_one_sentence(given, sentence, tmp_path, caps
         place.sample.mkdir()
         (place.sample / "x.jpg").touch()
     assert main(["--images", given]) == 1
-    assert capsys.readouterr().err == f"{sentence}\n"
+    assert capsys.readouterr().err == f"{sentence.format(here=tmp_path)}\n"
     assert (tmp_path / "data" / "sample" / "x.jpg").exists()
 
 

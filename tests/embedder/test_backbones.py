@@ -191,9 +191,15 @@ class TestWeights:
         with pytest.raises(Misconfigured, match="no safetensors file"):
             read_weights(str(tmp_path / "weights.pth"))
 
-    def test_an_absent_file_names_its_setting(self):
-        with pytest.raises(Misconfigured, match="ISE_MATCHING_WEIGHTS=/no/where: there is no"):
-            read_weights("/no/where", "ISE_MATCHING_WEIGHTS")
+    def test_an_absent_file_names_its_setting_and_where_it_was_looked_for(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(Misconfigured) as caught:
+            read_weights("no/where", "ISE_MATCHING_WEIGHTS")
+        assert caught.value.detail == (
+            f"ISE_MATCHING_WEIGHTS=no/where: there is no file {tmp_path}/no/where."
+        )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def read_weights(path: str, setting: str = "ISE_WEIGHTS") -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises Misconfigured, naming `setting`."""
     file = Path(os.path.expandvars(path)).expanduser()
     if not file.is_file():
-        raise Misconfigured(f"{setting}={path}: there is no such file.")
+        raise Misconfigured(f"{setting}={path}: there is no file {file.absolute()}.")
     try:
         return safetensors.torch.load_file(file)
     except safetensors.SafetensorError as error:
