@@ -15,7 +15,7 @@ from rich.text import Text
 from shared import problem
 from shared.clients.transport import Client
 from shared.errors import InvalidInput, ISEError, Misconfigured
-from shared.settings import Settings
+from shared.settings import Settings, slips
 from shared.validation import verdict
 
 S = TypeVar("S", bound=Settings)
@@ -41,6 +41,8 @@ class Session:
     def settings(self) -> Settings:
         if self._settings is None:
             self._settings = load_settings(Settings)
+            for slip in slips(Settings):
+                self.say(slip)
         return self._settings
 
     @property

@@ -16,7 +16,7 @@ from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, environment, waiting_line
 from shared.cli.session import AsJson, load_settings, session
 from shared.clients.transport import Client
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, slips
 
 __all__ = ["ServiceEnded", "ServiceGroup", "stop_on_signals", "up"]
 
@@ -35,6 +35,8 @@ def up(
         settings = load_settings(ServiceSettings)
         settings.check_bind()
         told = opened.err if as_json else opened.out
+        for slip in slips(ServiceSettings):
+            told.print(slip, soft_wrap=True)
         group = ServiceGroup.local(
             settings, sink=None if log_dir else prefixed(told), log_dir=log_dir
         )

@@ -125,6 +125,14 @@ def test_a_setting_that_cant_be_used_is_named(ise, monkeypatch):
     assert "ISE_QUERY_PORT: must be a whole number." in done.err
 
 
+def test_a_typing_slip_in_a_setting_is_told_of(fake, ise, monkeypatch):
+    monkeypatch.setenv("ISE_API_KEYS", "x")
+    monkeypatch.setenv("ISE_BACKBONE", "x")  # Another process's, of which this one knows nothing.
+    slip = "ISE_API_KEYS is not a setting; did you mean ISE_API_KEY?"
+    assert ise("stats").err == f"{slip}\n"
+    assert ise("stats", "--json").err == ""
+
+
 def test_an_answer_of_another_version_is_no_traceback(fake, ise, monkeypatch):
     monkeypatch.setenv("ISE_QUERY_URL", os.environ["ISE_QUERY_URL"] + "/v1/jobs/7/failures?")
     done = ise("stats")

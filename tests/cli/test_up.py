@@ -162,6 +162,12 @@ def test_why_one_can_not_start_is_in_its_log_too(tmp_path, ports):
     assert (tmp_path / "logs" / "indexer.log").read_text() == f"{said}\n"
 
 
+def test_a_typing_slip_is_told_of_first(tmp_path, ports):
+    with started(tmp_path, ports, FAILS="query", ISE_DATADIR="x") as process:
+        out, _ = process.communicate(timeout=20)
+    assert out.startswith("ISE_DATADIR is not a setting; did you mean ISE_DATA_DIR?\n")
+
+
 def test_a_port_in_use_is_one_sentence(tmp_path, ports):
     with (
         socket.create_server(("127.0.0.1", ports["query"])),

@@ -81,6 +81,22 @@ def test_a_typing_slip_is_told_of_wherever_it_was_made(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "slip", "meant"),
+    [
+        (EmbedderSettings, "BACKBON", "BACKBONE"),
+        (IndexerSettings, "INGEST_ROOT", "INGEST_ROOTS"),
+        (QuerySettings, "RECAL_TARGET", "RECALL_TARGET"),
+        (ServiceSettings, "DATA_DRI", "DATA_DIR"),
+        (Settings, "QUERY_PROT", "QUERY_PORT"),
+    ],
+)
+def test_each_process_knows_slips_of_its_own_settings(tmp_path, monkeypatch, kind, slip, meant):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"ISE_{slip}", "x")
+    assert list(slips(kind)) == [f"ISE_{slip} is not a setting; did you mean ISE_{meant}?"]
+
+
 def test_no_setting_of_one_service_is_a_slip_to_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     kinds = (EmbedderSettings, IndexerSettings, QuerySettings)
