@@ -81,7 +81,7 @@ def train_matching(
         int, typer.Option("--epochs", min=1, max=1000, help="Passes over the training set.")
     ] = TrainingSettings().epochs,
     seed: Annotated[
-        int, typer.Option("--seed", help="The same seed gives the same network.")
+        int, typer.Option("--seed", min=0, max=2**31 - 1, help="The same gives the same network.")
     ] = TrainingSettings().seed,
     as_json: AsJson = False,
 ) -> None:

@@ -98,6 +98,25 @@ def test_the_same_build_gives_the_same_clusters(service, picture):
     assert np.array_equal(centroids[0].centroids, centroids[1].centroids)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_a_library_would_not_take_is_refused_at_once(service, seed):
+    for path, body in (
+        ("/v1/index/build", {"seed": seed}),
+        ("/v1/matching/train", {"settings": {"seed": seed}}),
+    ):
+        answer = service.http.post(path, json=body)
+        assert answer.status_code == 422
+        assert "seed` must be " in answer.json()["detail"]
+
+
+def test_the_largest_seed_is_taken(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    largest = 2**31 - 1
+    assert service.build(seed=largest, clusters=2).result["clusters"] == 2
+    asked = QUICK.model_copy(update={"settings": TrainingSettings(epochs=1, seed=largest)})
+    service.succeeded(service.send(indexer.train_matching(asked)))
+
+
 def test_equal_pictures_in_other_formats_break_no_build(service):
     files = []
     for n in range(60):
