@@ -465,6 +465,18 @@ def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence
         assert service.found(picture(1)) == [content_id(picture(1))]
 
 
+def test_a_key_that_differs_between_services_is_named_and_not_asked_for(
+    start, embedder_with, picture, tmp_path
+):
+    with embedder_with(api_key="another") as guarded, start(guarded) as service:
+        for ask in (
+            lambda: service.add(picture(0)),
+            lambda: service.ask(query.search_image(picture(0))),
+        ):
+            with pytest.raises(Unavailable, match="ISE_API_KEY differs"):
+                ask()
+
+
 def test_two_indexers_on_one_folder_are_refused_with_a_sentence(service):
     environment = {
         **os.environ,
