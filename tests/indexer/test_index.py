@@ -254,6 +254,31 @@ def test_other_words_refuse_pictures_before_anything_is_kept_and_a_training_is_t
         assert (hits.mode, len(hits.hits)) == ("semantic", 26)
 
 
+@pytest.mark.parametrize("cause", ["other words", "no embedder"])
+def test_a_retag_holds_at_once_while_a_job_has_pictures_that_can_not_be_published(
+    start, embedder_of_other_words, folder_of, picture, nowhere, monkeypatch, cause
+):
+    with start() as service:
+        service.ingest(tagged_folder(folder_of), build=False)
+        train(service)
+    retagged, pending = content_id(picture(0)), content_id(picture(1000))
+    with start(embedder_of_other_words, embed_attempts=1) as service:
+        with monkeypatch.context() as broken:
+            # As while a job is at work: a picture is recorded, and not yet in the index.
+            broken.setattr(Builder, "build", broken_off)
+            service.failed(service.start_ingest(folder_of({"new/x.png": 1000}, "more")))
+            if cause == "no embedder":
+                broken.setattr(service.parts._embedder, "base_url", nowhere)
+            for image_id in (retagged, pending):
+                patch = indexer.patch_image(image_id, ImagePatch(tags=["kitten"]))
+                assert service.send(patch).tags == ["kitten"]
+        assert service.tagged("kitten") == {retagged}
+        assert len(service.tagged("dog")) == 11
+        train(service)
+        assert service.tagged("kitten") == {retagged, pending}
+        assert len(service.ask(query.search_term("puppy", limit=100)).hits) == 25
+
+
 # --- snapshots --------------------------------------------------------------------------------
 
 
