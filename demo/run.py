@@ -22,11 +22,11 @@ from shared.cli.group import ServiceGroup
 from shared.cli.progress import ProgressView
 from shared.cli.service import free_port, local_services, waiting_line
 from shared.cli.session import console, load_settings, print_error, readable_errors
-from shared.cli.tables import plain
+from shared.cli.tables import FAILURES_SHOWN, failures, plain
 from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer, query
 from shared.clients.transport import Client
-from shared.contracts.indexer import IngestRequest
+from shared.contracts.indexer import IngestRequest, Job
 from shared.contracts.query import Hit, Mode, SearchResponse, Stats
 from shared.errors import InvalidInput, ISEError, Misconfigured, UnknownTerm
 from shared.settings import ServiceSettings
@@ -131,9 +131,16 @@ class Tour:
         job = self._indexer.send(indexer.ingest(request))
         with ProgressView(self._out) as show:
             job = wait(self._indexer, job, show)
-        raise_if_failed(job)
         if job.progress.failed:
-            self._out.print(f"{job.progress.failed:,} pictures could not be taken in.")
+            self._show_failures(job)
+        raise_if_failed(job)
+
+    def _show_failures(self, job: Job) -> None:
+        self._out.print(f"{job.progress.failed:,} pictures could not be taken in.")
+        found = self._indexer.send(indexer.failures(job.id)).failures
+        self._out.print(failures(found, FAILURES_SHOWN))
+        if (more := len(found) - FAILURES_SHOWN) > 0:
+            self._out.print(f"And {more:,} more.")
 
     def pictures(self) -> list[Hit]:
         """A few of the collection, from all over it: by their likeness to one and the same vector.
@@ -275,7 +282,7 @@ def source_of(images: Path) -> Path:
     """A folder or a manifest that names pictures, as the indexer will see it."""
     source = images.expanduser().absolute()
     if not source.exists():
-        raise InvalidInput(f"{images} doesn't exist.")
+        raise InvalidInput(f"{source} doesn't exist.")
     if not read_source(source, None):
         raise InvalidInput(f"There are no pictures in {images}.")
     return source

@@ -9,14 +9,17 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import errors
+from shared import errors, validation
 from shared.web.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:ise:problem:"
+_TOLD = 5
 
 _STATUS: dict[type[errors.ISEError], int] = {
     errors.InvalidInput: 422,
@@ -92,12 +95,22 @@ async def _on_error(request: Request, exc: Exception) -> JSONResponse:
 async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, RequestValidationError):
         raise exc
-    found = [
-        {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
-        for item in exc.errors()
-    ]
-    detail = "; ".join(f"{item['field']}: {item['message']}" for item in found)
+    found = validation.sentences(exc.errors(), _model_of(request, exc))
+    told = [item["message"] for item in found[:_TOLD]]
+    if (more := len(found) - _TOLD) > 0:
+        told.append(f"And {more:,} more like these; see `errors`.")
+    detail = " ".join(told)
     return response(errors.InvalidInput(detail, errors=found), request.url.path)
+
+
+def _model_of(request: Request, exc: RequestValidationError) -> type[BaseModel] | None:
+    """The model that a request was read as, where its route takes one."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return None
+    in_query = exc.errors()[0]["loc"][0] == "query"
+    taken = route.dependant.query_params if in_query else route.dependant.body_params
+    return validation.model_in(taken[0].field_info.annotation) if taken else None
 
 
 async def _on_http(request: Request, exc: Exception) -> JSONResponse:

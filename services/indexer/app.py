@@ -19,7 +19,7 @@ disk, keeps the tag index, and publishes snapshots that the query service answer
 def create_app(settings: IndexerSettings, embedder: Client | None = None) -> FastAPI:
     """The app; `embedder` is for tests that bring a connection of their own."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    client = embedder or Client(settings.url_of("embedder"), key)
+    client = embedder or Client(settings.url_of("embedder"), key, within=True)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -63,14 +63,19 @@ class Matching:
         tag, Cancelled, and what the embedder raises.
         """
         job.stage("training the matching network")
-        name = self._publish_training_set(fingerprint)
+        name, terms = self._publish_training_set(fingerprint)
         try:
             request = TrainRequest(training_set=name, settings=settings)
             done = self._follow(embedder.train(self._client, request), job)
         finally:
             shutil.rmtree(self._training / name)
-        self._networks.keep(done)
+        self._networks.keep(done, terms)
         return done.fingerprint, done.report
+
+    def untrained_tags(self, network: str) -> int | None:
+        """How many of the tags that images carry a network was not trained on, where known."""
+        trained = self._networks.trained_on(network)
+        return None if trained is None else len(self._images.tag_keys() - trained)
 
     def _follow(self, events: Iterator[TrainingEvent], job: JobContext) -> TrainingDone:
         # Closing the stream is what ends the training when the job is cancelled.
@@ -99,7 +104,8 @@ class Matching:
         rows = FeatureRows(where.ordinals[keep], where.shards[keep], where.rows[keep])
         return rows, [tags[ordinal] for ordinal in rows.ordinals.tolist()]
 
-    def _publish_training_set(self, fingerprint: str) -> str:
+    def _publish_training_set(self, fingerprint: str) -> tuple[str, list[str]]:
+        """Gives its name, and the keys of the tags in it."""
         where, tags = self._tagged(fingerprint)
         if not len(where):
             raise InvalidInput(
@@ -119,4 +125,4 @@ class Matching:
             self._features.copy(fingerprint, where, temporary)
         # Written last: a training set is there when its tags are.
         durable.write_text(folder / "tags.json", json.dumps(body))
-        return name
+        return name, terms

@@ -1,17 +1,20 @@
 """The matching networks on the data volume; the embedder reads them by their fingerprints.
 
-    networks/<fingerprint>/network.safetensors, report.json
+    networks/<fingerprint>/network.safetensors, report.json, terms.json
     networks/CURRENT    the one that the embedder takes where none is named
 
 Which network an index is made with stands in its snapshot; CURRENT only follows it.
 """
 
+import json
+from collections.abc import Collection
 from pathlib import Path
 
 from shared import durable
 from shared.contracts.embedder import TrainingDone
 
 _CURRENT = "CURRENT"
+_TERMS = "terms.json"
 
 
 class Networks:
@@ -20,11 +23,22 @@ class Networks:
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "networks"
 
-    def keep(self, trained: TrainingDone) -> None:
-        """Stores a network. It is in use once a snapshot that is made with it is published."""
+    def keep(self, trained: TrainingDone, terms: Collection[str]) -> None:
+        """Stores a network and the keys of the tags that it was trained on.
+
+        It is in use once a snapshot that is made with it is published.
+        """
         folder = self._folder / trained.fingerprint
+        durable.write_text(folder / _TERMS, json.dumps(sorted(terms)))
         durable.write_text(folder / "report.json", trained.report.model_dump_json(indent=1))
         durable.write_bytes(folder / "network.safetensors", trained.network)
+
+    def trained_on(self, fingerprint: str) -> set[str] | None:
+        """The keys of the tags that a network was trained on, or None where that isn't known."""
+        try:
+            return set(json.loads((self._folder / fingerprint / _TERMS).read_text()))
+        except FileNotFoundError:
+            return None
 
     def current(self) -> str | None:
         """The fingerprint of the network that was in use last."""

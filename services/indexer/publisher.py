@@ -44,11 +44,14 @@ log = logging.getLogger(__name__)
 
 BUILD_REASON = "build"
 TRAIN_REASON = "matching network trained"
+_RETAG_REASON = "image retagged"
 
 # So many additions are merged into one: each costs a query a little.
 _MAX_ADDITIONS = 8
 _KEPT_SNAPSHOTS = 10
 _KEPT_BUILDS = 5
+# What asking the embedder may end with where it is away or its models don't fit.
+_NOT_EMBEDDED = (Unavailable, Overloaded, Conflict, NotFound, Corrupt)
 
 
 class Publisher:
@@ -145,12 +148,19 @@ class Publisher:
                 embedder=words,
             )
 
-    def publish(self, make: Callable[[int], Manifest]) -> Manifest:
-        """Publishes the snapshot that `make` gives for a number, and what came since with it."""
+    def publish(
+        self,
+        make: Callable[[int], Manifest],
+        complete: Callable[[Manifest], Manifest] | None = None,
+    ) -> Manifest:
+        """Publishes the snapshot that `make` gives for a number, and what came since with it.
+
+        `complete` adds what came since; by default all of it.
+        """
         with self._lock:
             number = (self.snapshots.current_number() or 0) + 1
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
-            manifest = self._with_pending(make(number))
+            manifest = (complete or self._with_pending)(make(number))
             self.snapshots.publish(manifest)
             self._use_network(manifest)
             self._remove_old(manifest)
@@ -170,6 +180,24 @@ class Publisher:
                     update={"number": number, "created_at": _now(), "reason": reason}
                 )
             )
+
+    def publish_retag(self) -> None:
+        """Publishes new tags and metadata; what is pending beside them too, where that can be.
+
+        A job at work may have recorded pictures that need an embedder which is away or doesn't fit.
+        """
+        try:
+            self.publish_pending(_RETAG_REASON)
+        except _NOT_EMBEDDED as error:
+            log.warning("only retags can be published yet: %s", error.detail)
+            with self._lock:
+                current = self.current()
+                self.publish(
+                    lambda number: current.model_copy(
+                        update={"number": number, "created_at": _now(), "reason": _RETAG_REASON}
+                    ),
+                    self._with_own_records,
+                )
 
     def publish_first(self, fingerprint: str, reason: str) -> Manifest:
         """Publishes images of a collection that has no index yet: one list, scanned exactly."""
@@ -258,6 +286,26 @@ class Publisher:
             )
         return manifest.model_copy(update={"images": self._live(manifest)})
 
+    def _with_own_records(self, base: Manifest) -> Manifest:
+        """With new records of the base's own images; as the rest is pending, its revision stays."""
+        if base.visual is None:
+            return base
+        parts = [Postings(self.segments.path(file)).ordinals for file in base.visual.postings]
+        own = set(np.concatenate(parts).tolist())
+        with self._images.view() as view:
+            pending = view.items(base.visual.fingerprint, since=base.revision)
+        changed = [item for item in pending if item.ordinal in own]
+        if not changed:
+            return base
+        dead = self.tombstones.read()
+        items = [*base.items, self.segments.items(changed)]
+        return base.model_copy(
+            update={
+                "items": self._merged(items, lambda f: self.segments.merged_items(f, dead)),
+                "tag_vectors": self._with_new_tags(base, base.joint, changed),
+            }
+        )
+
     def _extended(
         self, space: SpaceManifest, name: str, view: View, base: Manifest, fingerprint: str
     ) -> SpaceManifest:
@@ -306,7 +354,7 @@ class Publisher:
             return list(base.tag_vectors)
         try:
             vectors = joint_tag_vectors(self.segments, joint, carriers, self._embedding)
-        except (Unavailable, Overloaded, Conflict, NotFound, Corrupt) as error:
+        except _NOT_EMBEDDED as error:
             # A retag needs no embedder, nor one that fits: until the next build such a tag is
             # searched by the mean of its images.
             log.warning("new tags have no vectors yet: %s", error.detail)

@@ -56,7 +56,7 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
     metadata = None if patch.metadata is None else checked_metadata(patch.metadata)
     here.images.patch(image_id, tags, metadata)
-    here.publisher.publish_pending("image retagged")
+    here.publisher.publish_retag()
     return get_image(here, image_id)
 
 

@@ -136,9 +136,10 @@ def _manifest(source: Path, with_tags: bool) -> Iterator[SourceFile]:
     if source.suffix.lower() not in _MANIFEST_SUFFIXES:
         raise InvalidInput(f"{source.name}: a manifest is a .csv or a .jsonl file.")
     try:
-        text = source.read_text(encoding="utf-8-sig")
+        text = source.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{source.name} is not UTF-8 text: {error}") from None
+        number = error.object.count(b"\n", 0, error.start) + 1
+        raise InvalidInput(f"{source.name}, line {number}: this is not UTF-8 text.") from None
     rows = _csv_rows(text) if source.suffix.lower() == ".csv" else _jsonl_rows(text)
     for number, row in rows:
         fields = dict(row)
@@ -176,8 +177,12 @@ def _jsonl_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             row = json.loads(line)
+        except json.JSONDecodeError as error:
+            # Its own text counts lines within this one.
+            why = f"{error.msg}, at character {error.colno}"
+            raise InvalidInput(f"The manifest's line {number} is not JSON: {why}.") from None
         except (ValueError, RecursionError) as error:
-            raise InvalidInput(f"The manifest's line {number} is not JSON: {error}") from None
+            raise InvalidInput(f"The manifest's line {number} is not JSON: {error}.") from None
         if not isinstance(row, dict):
             raise InvalidInput(f"The manifest's line {number} is not a JSON object.")
         yield number, row

@@ -9,6 +9,7 @@ from typing import Any
 from services.indexer.builder import Builder
 from services.indexer.catalog.images import Images
 from services.indexer.clustering import cluster_count
+from services.indexer.dropouts import Dropouts
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.ingest import Ingest, IngestResult, IngestSettings
@@ -42,6 +43,7 @@ class Workshop:
         self._features = features
         self._embedding = embedding
         self._publisher = publisher
+        self._dropouts = Dropouts(images, publisher)
         self._builder = builder
         self._matching = matching
         self._ingest_settings = ingest
@@ -68,13 +70,16 @@ class Workshop:
         result: dict[str, Any] = asdict(taken) | {"skipped": files.skipped}
         if asked.build:
             result |= self._build(pair, BuildSettings(clusters=asked.clusters), job)
-            kept = result["network"] is not None and result["report"] is None
-            # It may never have seen what these pictures and tags would teach it.
-            result["network_kept"] = kept and any(file.tags for file in files)
         else:
             job.stage("publishing")
             manifest = self._publisher.publish_first(pair.visual, "ingest")
-            result |= {"snapshot": manifest.number, "images": manifest.images}
+            result |= {
+                "snapshot": manifest.number,
+                "images": manifest.images,
+                "untrained_tags": self._untrained_tags(
+                    manifest.joint.fingerprint if manifest.joint else None
+                ),
+            }
         return result
 
     def settle(self) -> None:
@@ -106,17 +111,22 @@ class Workshop:
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
 
     def _build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
-        self._embed_missing(pair, job)
+        dropped = self._embed_missing(pair, job, settings.drop_missing)
         network, report, reason = self._network(pair, job)
         manifest = self._builder.build(pair, settings, network, job)
         return {
             "snapshot": manifest.number,
             "images": manifest.images,
+            "dropped": dropped,
             "clusters": manifest.visual.clusters if manifest.visual else 0,
             "network": network,
             "report": report and report.model_dump(),
             "not_trained": reason,
+            "untrained_tags": self._untrained_tags(network),
         }
+
+    def _untrained_tags(self, network: str | None) -> int | None:
+        return None if network is None else self._matching.untrained_tags(network)
 
     def _network(
         self, pair: ModelPair, job: JobContext
@@ -137,17 +147,30 @@ class Workshop:
             return None, None, error.detail
         return *trained, None
 
-    def _embed_missing(self, pair: ModelPair, job: JobContext) -> None:
-        """Embeds the images that the present models have no features of, from their files."""
+    def _embed_missing(self, pair: ModelPair, job: JobContext, drop_missing: bool = False) -> int:
+        """Embeds the images that the present models have no features of, from their files.
+
+        Gives how many drop out of search, whose files can't be used. Raises Conflict where some
+        would and `drop_missing` isn't set.
+        """
         missing = {i for f in sorted(pair.all) for i in self._images.without_features(f)}
         if not missing:
-            return
-        files = []
+            return 0
+        files, gone = [], set()
         for image_id in sorted(missing):
             places = self._images.places(image_id)
             there = [place for place in places if Path(place.path).exists()]
             files += [SourceFile(Path(p.path), p.uri) for p in (there or places)[:1]]
+            if not there:
+                gone.add(image_id)
+        if not drop_missing:
+            # What is sure by now is told before the work rather than after it.
+            self._dropouts.refuse(self._dropouts.ids(pair) & gone)
         self._take_in(files, pair, job)
+        dropped = self._dropouts.ids(pair)
+        if not drop_missing:
+            self._dropouts.refuse(dropped)
+        return len(dropped)
 
     def _take_in(self, files: list[SourceFile], pair: ModelPair, job: JobContext) -> IngestResult:
         run = Ingest(

@@ -24,8 +24,8 @@ def create_app(
 ) -> FastAPI:
     """The app; the clients are for tests that bring connections of their own."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    embedding = embedder or AsyncClient(settings.url_of("embedder"), key)
-    files = indexer or AsyncClient(settings.url_of("indexer"), key)
+    embedding = embedder or AsyncClient(settings.url_of("embedder"), key, within=True)
+    files = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
     shelf = Shelf(settings.data_dir)
 
     @asynccontextmanager

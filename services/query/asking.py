@@ -1,6 +1,6 @@
 """From a request to an answer: the query's features come from the embedder, the rest from here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import anyio.to_thread
@@ -8,12 +8,16 @@ import numpy as np
 
 from services.query.search.searcher import Found, Query, Searcher
 from services.query.search.shelf import Shelf
+from services.query.search.spelling import close_tags
 from services.query.search.stopwatch import Stopwatch
 from shared.clients import embedder
 from shared.clients.transport import AsyncClient
 from shared.contracts.query import Mode, SearchOptions, SearchRequest, SearchResponse
 from shared.errors import BadImage, FingerprintMismatch, NotFound, UnknownTerm
 from shared.identity import content_id
+from shared.snapshots.items import tag_key
+
+_LONGEST = 60
 
 T = TypeVar("T")
 
@@ -83,17 +87,23 @@ class Asking:
         if searcher.is_empty:
             return searcher.nothing(Mode.SEMANTIC, options)
         if space is None:
-            raise UnknownTerm(
-                f"No image carries the tag {term!r}, and there is no matching network yet to "
-                "search by meaning. Tag some images, then run `ise train-matching`."
+            raise await _unknown(
+                searcher,
+                term,
+                "there is no matching network yet to search by meaning: tag some images, then run "
+                "`ise build`, which trains one",
             )
         with watch("embed"):
             call = embedder.embed_terms([term], network=space.fingerprint)
-            rows = await self._embedder.send(call)
+            try:
+                rows = await self._embedder.send(call)
+            except UnknownTerm as error:
+                words = error.extra.get("suggestions", [])
+                raise await _unknown(searcher, term, "word2vec doesn't know it", words) from None
         if rows.fingerprint != space.fingerprint:
             raise FingerprintMismatch(
                 f"The joint space was made with {space.fingerprint}, but the embedder answered "
-                f"with {rows.fingerprint}. Train anew with `ise train-matching`.",
+                f"with {rows.fingerprint}. Make both anew with `ise build`.",
                 index=space.fingerprint,
                 embedder=rows.fingerprint,
             )
@@ -136,6 +146,23 @@ class Asking:
         except BadImage as error:
             items = error.extra.get("items") or []
             raise BadImage(items[0]["error"] if items else error.detail) from None
+
+
+async def _unknown(
+    searcher: Searcher, term: str, reason: str, words: Sequence[str] = ()
+) -> UnknownTerm:
+    """The error for a term that finds nothing, with the tags and `words` that are spelt like it."""
+    counts = searcher.collection.tag_counts(searcher.dead)
+    tags = await _in_thread(lambda: close_tags(term, counts))
+    keys = {tag_key(tag) for tag in tags}
+    close = [*tags, *(word for word in words if tag_key(word) not in keys)]
+    hint = f" Did you mean {', '.join(close)}?" if close else ""
+    shown = term if len(term) <= _LONGEST else term[:_LONGEST] + "…"
+    return UnknownTerm(
+        f"No image carries the tag {shown!r}, and {reason}.{hint} `GET /v1/tags` lists the tags "
+        "that images carry.",
+        suggestions=close,
+    )
 
 
 def _answer(

@@ -6,10 +6,16 @@ from typing import Annotated, Literal
 import typer
 
 from shared.cli.jobs import run_job
-from shared.cli.session import AsJson, session
+from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.embedder import TrainingSettings
-from shared.contracts.indexer import BuildSettings, IngestRequest, TagsFrom, TrainMatchingRequest
+from shared.contracts.indexer import (
+    BuildSettings,
+    IngestRequest,
+    Job,
+    TagsFrom,
+    TrainMatchingRequest,
+)
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput
 
@@ -45,7 +51,7 @@ def ingest(
             build=not no_build,
             clusters=cluster_count(clusters),
         )
-        run_job(opened, indexer.ingest(request))
+        _tell_untrained(opened, run_job(opened, indexer.ingest(request)))
 
 
 def build(
@@ -53,12 +59,21 @@ def build(
     metric: Annotated[
         Metric, typer.Option("--metric", help="What the clusters are made for.")
     ] = Metric.COSINE,
+    drop_missing: Annotated[
+        bool,
+        typer.Option(
+            "--drop-missing",
+            help="After a change of the model, leave images out whose files can't be read.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Cluster the collection anew and publish the index."""
     with session(as_json) as opened:
-        settings = BuildSettings(clusters=cluster_count(clusters), metric=metric)
-        run_job(opened, indexer.build(settings))
+        settings = BuildSettings(
+            clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
+        )
+        _tell_untrained(opened, run_job(opened, indexer.build(settings)))
 
 
 def train_matching(
@@ -66,7 +81,7 @@ def train_matching(
         int, typer.Option("--epochs", min=1, max=1000, help="Passes over the training set.")
     ] = TrainingSettings().epochs,
     seed: Annotated[
-        int, typer.Option("--seed", help="The same seed gives the same network.")
+        int, typer.Option("--seed", min=0, max=2**31 - 1, help="The same gives the same network.")
     ] = TrainingSettings().seed,
     as_json: AsJson = False,
 ) -> None:
@@ -74,6 +89,14 @@ def train_matching(
     with session(as_json) as opened:
         settings = TrainingSettings(epochs=epochs, seed=seed)
         run_job(opened, indexer.train_matching(TrainMatchingRequest(settings=settings)))
+
+
+def _tell_untrained(opened: Session, job: Job) -> None:
+    if tags := (job.result or {}).get("untrained_tags"):
+        opened.say(
+            f"The matching network was trained without {tags:,} of the tags: "
+            "`ise train-matching` learns them."
+        )
 
 
 def source_of(path: str) -> str:

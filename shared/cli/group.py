@@ -9,6 +9,7 @@ from typing import Self, TextIO
 
 import httpx
 
+from shared import last_words
 from shared.cli.child import Child, Sink
 from shared.cli.service import Service, environment, local_services, waiting_line
 from shared.errors import Unavailable
@@ -18,7 +19,7 @@ _POLL_S = 0.1
 
 
 class ServiceEnded(Unavailable):
-    """A service ended by itself. `extra`: `service`, `exit_code`, `last_lines`."""
+    """A service ended. `extra`: `service`, `exit_code`, and `last_lines` unless it said why."""
 
     slug, title = "service-ended", "A service ended"
 
@@ -133,11 +134,15 @@ class ServiceGroup:
         for child in self._children:
             code = child.exit_code
             if code is not None:
+                lines = child.last_lines()
+                said = " ".join(last_words.heard(lines))
                 raise ServiceEnded(
-                    f"The {child.name} {_manner(code)}.",
+                    f"The {child.name} can't start: {said}"
+                    if said
+                    else f"The {child.name} {_manner(code)}.",
                     service=child.name,
                     exit_code=code,
-                    last_lines=child.last_lines(),
+                    last_lines=[] if said else lines,
                 )
 
     def request_stop(self) -> None:
@@ -167,7 +172,8 @@ class ServiceGroup:
         if log := self._logs.get(name):
             log.write(line + "\n")
             log.flush()
-        if self._sink:
+        # Why a service can't start is told once, by the error that it becomes.
+        if self._sink and not last_words.heard([line]):
             self._sink(name, line)
 
     def __enter__(self) -> Self:

@@ -94,7 +94,7 @@ def _batches(
         try:
             data = file.read_bytes()
         except OSError as error:
-            why = error.strerror or str(error)
+            why = f"{error.strerror or error}: {file.absolute()}"
             tell([AddedItem(name=str(file), id=None, state=AddState.FAILED, error=why)])
             continue
         if batch and (len(batch) == _FILES_A_CALL or size + len(data) > _BYTES_A_CALL):

@@ -43,8 +43,11 @@ def jobs(
             opened.reply(job, tables.jobs([job]), tables.job_result(job))
 
 
-def run_job(opened: Session, start: Call[Job]) -> None:
-    """Starts a job, shows how it goes, and tells how it went. Raises the error it ended with."""
+def run_job(opened: Session, start: Call[Job]) -> Job:
+    """Starts a job, shows how it goes, and tells how it went; gives the job as it ended.
+
+    Raises the error it ended with.
+    """
     job = opened.indexer.send(start)
     try:
         with nullcontext(_ignore) if opened.as_json else ProgressView(opened.err) as show:
@@ -65,6 +68,7 @@ def run_job(opened: Session, start: Call[Job]) -> None:
     opened.say(f"Job {job.id} is done.")
     if not opened.as_json:
         opened.out.print(tables.job_result(job))
+    return job
 
 
 def _show_failures(opened: Session, job: Job) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import httpx
@@ -14,7 +15,8 @@ from rich.text import Text
 from shared import problem
 from shared.clients.transport import Client
 from shared.errors import InvalidInput, ISEError, Misconfigured
-from shared.settings import Settings
+from shared.settings import Settings, slips
+from shared.validation import verdict
 
 S = TypeVar("S", bound=Settings)
 
@@ -39,6 +41,8 @@ class Session:
     def settings(self) -> Settings:
         if self._settings is None:
             self._settings = load_settings(Settings)
+            for slip in slips(Settings):
+                self.say(slip)
         return self._settings
 
     @property
@@ -104,7 +108,7 @@ def readable_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{Path(error.filename).absolute()}: " if error.filename else ""
         raise InvalidInput(f"{where}{error.strerror or error}.") from error
     except httpx.InvalidURL as error:
         raise Misconfigured(
@@ -124,7 +128,7 @@ def load_settings(cls: type[S]) -> S:
         return cls()
     except ValidationError as error:
         wrong = "; ".join(
-            f"ISE_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+            f"ISE_{'_'.join(map(str, item['loc'])).upper()}: {verdict(item)}"
             for item in error.errors()
         )
         raise Misconfigured(f"A setting can't be used. {wrong}.") from error

@@ -23,7 +23,10 @@ def snapshots(
 
 
 def stats(as_json: AsJson = False) -> None:
-    """Show what the collection holds, and the recall measured on it."""
+    """Show what the collection holds, and the recall measured on it; --json has all of it."""
     with session(as_json) as opened:
         found = opened.query.send(query.stats())
-        opened.reply(found, tables.stats(found))
+        if found.recall_curve:
+            opened.reply(found, tables.stats(found), "", tables.recall(found))
+        else:
+            opened.reply(found, tables.stats(found))

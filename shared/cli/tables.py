@@ -1,7 +1,7 @@
 """Answers of the services as tables and lines for a person."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.table import Table
@@ -9,10 +9,11 @@ from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
 from shared.contracts.indexer import Failure, Job, SnapshotInfo
-from shared.contracts.query import SearchResponse, Stats
+from shared.contracts.query import Metric, Mode, SearchResponse, Stats
 
 FAILURES_SHOWN = 20
 _LIST_SHOWN = 8
+_RECALLS = (0.9, 0.95, 0.99)
 
 
 def hits(response: SearchResponse) -> Table:
@@ -24,7 +25,7 @@ def hits(response: SearchResponse) -> Table:
         chance = "" if hit.probability is None else f"{hit.probability:.0%}"
         _row(
             table,
-            [rank, f"{hit.score:.4f}", *([chance] if judged else []), ", ".join(hit.tags)],
+            [rank, f"{hit.score:.3f}", *([chance] if judged else []), ", ".join(hit.tags)],
             [hit.uri, hit.id],
         )
     return table
@@ -33,12 +34,16 @@ def hits(response: SearchResponse) -> Table:
 def search_summary(response: SearchResponse) -> str:
     """One line on how an answer came about and how right it is to be expected."""
     recall = response.recall
+    if response.mode is Mode.TAG:
+        looked = "every image with this tag was ranked"
+    else:
+        clusters = "1 cluster" if recall.nprobe == 1 else f"{recall.nprobe:,} clusters"
+        looked = f"{clusters} probed, {recall.scanned_fraction:.1%} scanned"
     parts = [
         f"mode {response.mode}",
         f"metric {response.metric}",
         f"snapshot {response.snapshot}",
-        f"{recall.nprobe:,} {'cluster' if recall.nprobe == 1 else 'clusters'} probed",
-        f"{recall.scanned_fraction:.1%} scanned",
+        looked,
         f"expected recall {'unknown' if recall.expected is None else f'{recall.expected:.3f}'}",
     ]
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in response.timings_ms.items())
@@ -83,17 +88,25 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 
 
 def stats(found: Stats) -> Text:
-    """The collection, and the recall that was measured on it."""
-    known = found.model_dump(mode="json", exclude={"recall_curve"})
-    lines: list[tuple[str, Any]] = list(known.items())
-    for curve in found.recall_curve:
-        title = f"recall of {curve.k}, {curve.space}, {curve.metric}, {curve.queries} queries"
-        points = {
-            f"{point.nprobe} probed": f"{point.recall:.3f}, {point.scanned_fraction:.1%} scanned"
-            for point in curve.points
-        }
-        lines.append((title, points))
-    return fields(lines)
+    """The collection in a few lines; the whole curves are for programs."""
+    return fields(found.model_dump(mode="json", exclude={"recall_curve"}).items())
+
+
+def recall(found: Stats) -> Table:
+    """How many clusters were measured to reach which recall, in each space by its own metric."""
+    table = _table(["space", "recall", "of the nearest", "clusters probed", "scanned"])
+    shown = [("visual", found.metric), ("joint", Metric.COSINE)]
+    for space, metric in shown:
+        curves = [c for c in found.recall_curve if (c.space, c.metric) == (space, metric)]
+        if not curves:
+            continue
+        curve = min(curves, key=lambda one: one.k)
+        for target in _RECALLS:
+            point = next((p for p in curve.points if p.recall >= target), None)
+            if point is not None:
+                how = [f"{point.nprobe:,}", f"{point.scanned_fraction:.1%}"]
+                _row(table, [space, f"{target:g}", curve.k], how)
+    return table
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> Text:
@@ -136,7 +149,9 @@ def _text(value: Any) -> str:
 def _table(columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if column in numbers else "left"
+        # An id is there to be copied, so it stays in one piece, however narrow the screen.
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column == "id")
     return table
 
 

@@ -10,11 +10,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from shared.cli import fit
 from shared.cli.child import Sink
 from shared.cli.group import ServiceEnded, ServiceGroup
-from shared.cli.service import NAMES, waiting_line
+from shared.cli.service import NAMES, environment, waiting_line
 from shared.cli.session import AsJson, load_settings, session
-from shared.settings import ServiceSettings
+from shared.clients.transport import Client
+from shared.settings import ServiceSettings, slips
 
 __all__ = ["ServiceEnded", "ServiceGroup", "stop_on_signals", "up"]
 
@@ -33,6 +35,8 @@ def up(
         settings = load_settings(ServiceSettings)
         settings.check_bind()
         told = opened.err if as_json else opened.out
+        for slip in slips(ServiceSettings):
+            told.print(slip, soft_wrap=True)
         group = ServiceGroup.local(
             settings, sink=None if log_dir else prefixed(told), log_dir=log_dir
         )
@@ -44,6 +48,7 @@ def up(
                 opened.write_json(urls)
             else:
                 _welcome(told, urls, settings.data_dir.absolute())
+            _warn(told, settings)
             group.watch()
             told.print("Ending all three.")
 
@@ -64,6 +69,19 @@ def _welcome(console: Console, urls: dict[str, str], data_dir: Path) -> None:
         console.print(f"  {name} API: {url}/docs", soft_wrap=True)
     console.print(f"Data: {data_dir}", soft_wrap=True)
     console.print("Ctrl-C ends all three.")
+
+
+def _warn(console: Console, settings: ServiceSettings) -> None:
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    # As the services find each other, which is elsewhere where a setting says so.
+    told = environment(settings)
+    with (
+        Client(told["ISE_EMBEDDER_URL"], key) as embedder,
+        Client(told["ISE_QUERY_URL"], key) as query,
+    ):
+        sentence = fit.warning(embedder, query)
+    if sentence is not None:
+        console.print(Text(sentence, style="yellow"), soft_wrap=True)
 
 
 @contextmanager

@@ -86,8 +86,12 @@ def _authorization(key: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
-def raise_for_problem(response: httpx.Response) -> None:
-    """Raises the ISEError that a bad answer stands for. The body must have been read."""
+def raise_for_problem(response: httpx.Response, within: bool = False) -> None:
+    """Raises the ISEError that a bad answer stands for. The body must have been read.
+
+    `within`: a service of ours asks another, so that a key that is refused is no fault of the
+    user's, who must not be asked for another.
+    """
     if response.is_success:
         return
     try:
@@ -96,7 +100,14 @@ def raise_for_problem(response: httpx.Response) -> None:
         body = None
     if not isinstance(body, dict):
         body = {"detail": f"{response.request.url} answered {response.status_code}."}
-    raise problem.from_body(response.status_code, body)
+    error = problem.from_body(response.status_code, body)
+    if within and isinstance(error, errors.Unauthorized):
+        where = f"{response.request.url.scheme}://{response.request.url.netloc.decode()}"
+        raise errors.Unavailable(
+            f"The service at {where} refuses the key of the one that asks it: ISE_API_KEY differs "
+            "between them. Set the same for all services, and start them again."
+        )
+    raise error
 
 
 def _unreachable(base_url: str, error: httpx.TransportError) -> errors.Unavailable:
@@ -112,9 +123,15 @@ class Client:
     """A connection to one service, for code that waits."""
 
     def __init__(
-        self, base_url: str, key: str | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        base_url: str,
+        key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+        within: bool = False,
     ) -> None:
+        """`within`: one of our services asks another."""
         self.base_url = base_url.rstrip("/")
+        self._within = within
         self._http = httpx.Client(headers=_authorization(key), transport=transport, trust_env=False)
 
     def send(self, call: Call[T]) -> T:
@@ -123,7 +140,7 @@ class Client:
             response = self._http.request(**call.request(self.base_url))
         except httpx.TransportError as error:
             raise _unreachable(self.base_url, error) from error
-        raise_for_problem(response)
+        raise_for_problem(response, self._within)
         return call.read(response)
 
     @contextmanager
@@ -133,7 +150,7 @@ class Client:
             with self._http.stream(**call.request(self.base_url)) as response:
                 if not response.is_success:
                     response.read()
-                    raise_for_problem(response)
+                    raise_for_problem(response, self._within)
                 yield response
         except httpx.TransportError as error:
             raise _unreachable(self.base_url, error) from error
@@ -156,8 +173,11 @@ class AsyncClient:
         base_url: str,
         key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        within: bool = False,
     ) -> None:
+        """`within`: one of our services asks another."""
         self.base_url = base_url.rstrip("/")
+        self._within = within
         self._http = httpx.AsyncClient(
             headers=_authorization(key), transport=transport, trust_env=False
         )
@@ -168,7 +188,7 @@ class AsyncClient:
             response = await self._http.request(**call.request(self.base_url))
         except httpx.TransportError as error:
             raise _unreachable(self.base_url, error) from error
-        raise_for_problem(response)
+        raise_for_problem(response, self._within)
         return call.read(response)
 
     @asynccontextmanager
@@ -178,7 +198,7 @@ class AsyncClient:
             async with self._http.stream(**call.request(self.base_url)) as response:
                 if not response.is_success:
                     await response.aread()
-                    raise_for_problem(response)
+                    raise_for_problem(response, self._within)
                 yield response
         except httpx.TransportError as error:
             raise _unreachable(self.base_url, error) from error

@@ -1,6 +1,11 @@
 """What all wire models have in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# What the random generators of numpy, torch and faiss take alike.
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Wire(BaseModel):

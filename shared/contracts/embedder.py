@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Base64Bytes, ConfigDict, Field
 
-from shared.contracts.base import Wire
+from shared.contracts.base import Seed, Wire
 
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
@@ -124,7 +124,7 @@ class TrainingSettings(Wire):
     hidden: Annotated[int, Field(ge=16, le=4096)] = 1024
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
     holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    seed: int = 0
+    seed: Seed = 0
 
 
 class TrainRequest(Wire):

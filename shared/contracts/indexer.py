@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from shared.contracts.base import Wire
+from shared.contracts.base import Seed, Wire
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.query import Metric
 
@@ -78,7 +78,12 @@ class BuildSettings(Wire):
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
     metric: Metric = Metric.COSINE
     rows: Literal["float32", "float16"] = "float32"
-    seed: int = 0
+    seed: Seed = 0
+    drop_missing: bool = Field(
+        False,
+        description="Leave images out whose files can't be read, where the model is new to them; "
+        "otherwise such a build fails.",
+    )
 
 
 class IngestRequest(Wire):

@@ -3,7 +3,6 @@
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar, get_args
@@ -13,8 +12,10 @@ from fastapi import FastAPI
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
+from shared import last_words
 from shared.errors import ISEError
 from shared.settings import ServiceSettings, slips
+from shared.validation import verdict
 from shared.web import logs
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -32,13 +33,15 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         for item in error.errors():
             field = "_".join(str(part) for part in item["loc"]).upper()
             shown = "" if _is_secret(settings_type, item["loc"][0]) else f"={item['input']}"
-            _say(f"ISE_{field}{shown}: {item['msg']}.")
+            last_words.say(f"ISE_{field}{shown}: {verdict(item)}.")
         return 2
     except SettingsError as error:
-        _say(f'A setting can\'t be read: {error}. A list is written as JSON: ["/pictures"].')
+        last_words.say(
+            f'A setting can\'t be read: {error}. A list is written as JSON: ["/pictures"].'
+        )
         return 2
     except ISEError as error:
-        _say(error.detail)
+        last_words.say(error.detail)
         return 2
     logs.configure(name, settings.log_level)
     app = create_app(settings)
@@ -63,7 +66,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     failure: ISEError | None = getattr(app.state, "failure", None)
     if failure is None:
         return 0 if server.started else 1
-    _say(failure.detail)
+    last_words.say(failure.detail)
     return 1
 
 
@@ -95,7 +98,3 @@ def give_up(app: FastAPI, error: ISEError) -> None:
         raise error
     # As a person's Ctrl-C would.
     signal.raise_signal(signal.SIGINT)
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(sentence + "\n")

@@ -53,7 +53,9 @@ def create_service(
 
     @app.get("/ready", tags=["operations"], summary="Can it serve?", response_model=None)
     def ready() -> dict[str, str] | JSONResponse:
-        reason = not_ready()
+        # Why a process gives up is told once, as its last words.
+        gives_up = getattr(app.state, "failure", None) is not None
+        reason = "It can't start, and is ending." if gives_up else not_ready()
         if reason is None:
             return {"status": "ready"}
         return problem.response(Unavailable(reason, retry_after=2), "/ready")

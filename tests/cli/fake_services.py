@@ -246,4 +246,7 @@ if __name__ == "__main__":
         own_first="FAKE_WRONG" not in os.environ,
         knows_words="FAKE_WORDLESS" not in os.environ,
     )
+    broken = int(os.environ.get("FAKE_BROKEN", "0"))
+    made.failures = [Failure(path=f"cats/{n}.jpg", reason="It is empty.") for n in range(broken)]
+    made.steps = [job(state="succeeded", progress={"failed": broken})]
     asyncio.run(Server(made, int(sys.argv[1])).serve())

@@ -1,15 +1,19 @@
 """The commands against services that answer by the contract."""
 
 import hashlib
+import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from shared.cli import tables
 from shared.contracts.indexer import Failure
 from shared.contracts.query import SearchResponse
 
@@ -21,10 +25,13 @@ def test_search_by_term_shows_hits_and_how_right_they_are(fake, ise):
     assert done.code == 0
     header, *rows = [line.split() for line in done.out.splitlines() if line.strip()]
     assert header == ["rank", "score", "probability", "tags", "uri", "id"]
-    assert ["1", "1.0000", "75%", "cat", "photos/[red]0.jpg", "x"] in rows
+    assert ["1", "1.000", "75%", "cat", "photos/[red]0.jpg", "x"] in rows
     assert (
-        "mode tag, metric cosine, snapshot 4, 3 clusters probed, 25.0% scanned, "
+        "mode tag, metric cosine, snapshot 4, every image with this tag was ranked, "
         "expected recall 0.970; ms: embed 1.5, total 2.2" in done.out
+    )
+    assert "semantic, metric cosine, snapshot 4, 3 clusters probed, 25.0% scanned, expected" in (
+        ise("search", "--term", "zebra").out
     )
     assert fake.asked[0] == ("term", {"term": "cat", "limit": "5", "offset": "0", "nprobe": "3"})
 
@@ -48,6 +55,17 @@ def test_search_by_id(fake, ise):
     assert fake.asked == [("search", {"id": "a1", "limit": 10, "offset": 0, "recall_target": 0.9})]
 
 
+def test_ids_stay_in_one_piece_on_a_narrow_screen(fake, services):
+    answer = fake.answer("d0ed203b490efa13b89928e082c3728f", "tag", ["a tag of some length"])
+    for table in (
+        tables.hits(answer),
+        tables.jobs([services.job("32ecbc1412174aec91d90d77d2665e5b")]),
+    ):
+        screen = Console(width=70, file=io.StringIO())
+        screen.print(table)
+        assert re.search(r"\b[0-9a-f]{32}\b", screen.file.getvalue())
+
+
 def test_search_as_json_is_the_answer_of_the_service(fake, ise):
     done = ise("search", "--term", "cat", "--json")
     assert SearchResponse.model_validate(done.json) == fake.answer("x", "tag", ["cat"])
@@ -67,13 +85,13 @@ def test_search_that_finds_nothing_says_so(fake, ise):
         ([], "Give one of --image, --term and --id."),
         (["--term", "cat", "--id", "a"], "Give one of --image, --term and --id."),
         (["--term", "cat", "--nprobe", "1", "--exact"], "Give one of --nprobe,"),
-        (["--image", "missing.jpg"], "missing.jpg: No such file or directory."),
+        (["--image", "missing.jpg"], "{here}/missing.jpg: No such file or directory."),
     ],
 )
-def test_a_search_that_makes_no_sense_is_not_sent(fake, ise, arguments, sentence):
+def test_a_search_that_makes_no_sense_is_not_sent(fake, ise, tmp_path, arguments, sentence):
     done = ise("search", *arguments)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(sentence)
+    assert done.err.startswith(sentence.format(here=tmp_path))
     assert done.err.count("\n") == 1
     assert fake.asked == []
 
@@ -104,7 +122,15 @@ def test_a_setting_that_cant_be_used_is_named(ise, monkeypatch):
     monkeypatch.setenv("ISE_QUERY_PORT", "many")
     done = ise("stats")
     assert done.code == 1
-    assert "ISE_QUERY_PORT" in done.err
+    assert "ISE_QUERY_PORT: must be a whole number." in done.err
+
+
+def test_a_typing_slip_in_a_setting_is_told_of(fake, ise, monkeypatch):
+    monkeypatch.setenv("ISE_API_KEYS", "x")
+    monkeypatch.setenv("ISE_BACKBONE", "x")  # Another process's, of which this one knows nothing.
+    slip = "ISE_API_KEYS is not a setting; did you mean ISE_API_KEY?"
+    assert ise("stats").err == f"{slip}\n"
+    assert ise("stats", "--json").err == ""
 
 
 def test_an_answer_of_another_version_is_no_traceback(fake, ise, monkeypatch):
@@ -150,6 +176,18 @@ def test_ingest_sends_an_absolute_path_and_waits(fake, ise, services, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("command", [("ingest", "photos"), ("build",)])
+def test_tags_that_the_network_lacks_are_told_with_the_way_out(fake, ise, services, command):
+    told = (
+        "The matching network was trained without 12 of the tags: `ise train-matching` learns them."
+    )
+    fake.steps = [services.job(state="succeeded", result={"untrained_tags": 12})]
+    assert told in ise(*command).err.splitlines()
+    for number in (0, None):
+        fake.steps = [services.job(state="succeeded", result={"untrained_tags": number})]
+        assert "trained without" not in ise(*command).err
+
+
 def test_a_url_is_sent_as_it_is(fake, ise):
     ise("ingest", "s3://bucket/photos")
     assert fake.asked[0][1]["source"] == "s3://bucket/photos"
@@ -190,10 +228,10 @@ def test_a_job_that_someone_cancels(fake, ise, services):
 
 def test_build_and_train_send_their_options(fake, ise):
     fake.steps = fake.steps[-1:]
-    assert ise("build", "--clusters", "auto", "--metric", "l2").code == 0
+    assert ise("build", "--clusters", "auto", "--metric", "l2", "--drop-missing").code == 0
     assert ise("train-matching", "--epochs", "3", "--seed", "5").code == 0
     (_, built), (_, trained) = fake.asked
-    assert (built["clusters"], built["metric"]) == ("auto", "l2")
+    assert (built["clusters"], built["metric"], built["drop_missing"]) == ("auto", "l2", True)
     assert (trained["settings"]["epochs"], trained["settings"]["seed"]) == (3, 5)
 
 
@@ -222,9 +260,13 @@ def test_snapshots(fake, ise):
 
 
 def test_stats(fake, ise):
-    shown = ise("stats").out
-    assert "1,234" in shown
-    assert "0.971, 25.0% scanned" in shown
+    shown = [line.split() for line in ise("stats").out.splitlines()]
+    assert ["images", "1,234"] in shown
+    # A line for each recall that was reached, whatever the number of points measured.
+    assert [line for line in shown if line[:1] == ["visual"]] == [
+        ["visual", recall, "10", "3", "25.0%"] for recall in ("0.9", "0.95")
+    ]
+    assert len(shown) < 15
     assert ise("stats", "--json").json["images"] == 1234
 
 
@@ -235,7 +277,8 @@ def test_add_sends_in_batches_and_tells_of_each(fake, ise, tmp_path):
     assert done.code == 1
     assert fake.asked == [("add", (100, "a,b")), ("add", (50, "a,b"))]
     assert "failed  -  007.jpg: It can't be decoded." in done.out
-    assert "failed  -  gone.jpg: No such file or directory" in done.out
+    gone = f"failed  -  gone.jpg: No such file or directory: {tmp_path / 'gone.jpg'}"
+    assert gone in done.out.splitlines()
     assert done.err == "149 added, 0 were there already, 2 failed.\n"
 
 

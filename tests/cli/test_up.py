@@ -17,16 +17,29 @@ from shared.cli.service import NAMES, free_port
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = """
-import http.server, os, sys
+import http.server, json, os, sys
 name = "{name}"
 if os.environ.get("FAILS") == name:
-    sys.exit("no weights")
+    sys.exit(os.environ.get("SAYS", "no weights"))
 print(name, "listens", flush=True)
+model = lambda name: dict(fingerprint=name, architecture=name, dim=8)
+answers = {{
+    "/v1/models": dict(
+        visual=model("mini-1"), matching=model("mini-1"), words=model("words-1"), networks=["net-1"]
+    ),
+    "/v1/stats": dict(
+        clusters=1, tags=2, snapshot=3, metric="cosine", dim=8, recall_curve=[],
+        images=int(os.environ.get("IMAGES", "5")),
+        model=os.environ.get("MODEL", "mini-1"), network=os.environ.get("NETWORK", "net-1"),
+    ),
+}}
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        body = json.dumps(answers.get(self.path)).encode()
         self.send_response(200)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
         if self.path == "/end":
             os._exit(9)
     def log_message(self, *_): pass
@@ -92,6 +105,27 @@ def test_serves_until_a_signal_then_ends_all_three(tmp_path, ports, number):
     assert all(closed(port) for port in ports.values())
 
 
+@pytest.mark.parametrize(
+    ("env", "way_out"),
+    [
+        ({"MODEL": "mini-0"}, "`ise build`"),
+        ({"MODEL": "mini-0", "NETWORK": "net-0"}, "`ise build`"),
+        ({"NETWORK": "net-0"}, "`ise train-matching`"),
+        ({}, None),
+        ({"MODEL": "mini-0", "IMAGES": "0"}, None),
+    ],
+)
+def test_models_that_do_not_fit_the_index_are_told_of_in_a_line(tmp_path, ports, env, way_out):
+    with started(tmp_path, ports, "--log-dir", "logs", **env) as process:
+        until(process.stdout, "Ctrl-C")
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=20)
+    *warning, last = out.splitlines()
+    assert (errors, last) == ("", "Ending all three.")
+    assert len(warning) == (1 if way_out else 0)
+    assert all(way_out in line and "-0" in line for line in warning)
+
+
 def test_one_that_ends_is_named_and_the_others_end(tmp_path, ports):
     with started(tmp_path, ports, "--log-dir", "logs") as process:
         until(process.stdout, "Ctrl-C")
@@ -112,6 +146,26 @@ def test_one_that_never_starts_is_named_with_its_last_lines(tmp_path, ports):
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert errors == "The embedder ended by itself with exit code 1.\n  no weights\n"
+
+
+def test_why_one_can_not_start_is_said_once_and_last(tmp_path, ports):
+    with started(tmp_path, ports, FAILS="indexer", SAYS="error: The folder is locked.") as process:
+        out, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (1, "The indexer can't start: The folder is locked.\n")
+    assert "locked" not in out
+
+
+def test_why_one_can_not_start_is_in_its_log_too(tmp_path, ports):
+    said = "error: The folder is locked."
+    with started(tmp_path, ports, "--log-dir", "logs", FAILS="indexer", SAYS=said) as process:
+        process.communicate(timeout=20)
+    assert (tmp_path / "logs" / "indexer.log").read_text() == f"{said}\n"
+
+
+def test_a_typing_slip_is_told_of_first(tmp_path, ports):
+    with started(tmp_path, ports, FAILS="query", ISE_DATADIR="x") as process:
+        out, _ = process.communicate(timeout=20)
+    assert out.startswith("ISE_DATADIR is not a setting; did you mean ISE_DATA_DIR?\n")
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path, ports):

@@ -65,6 +65,16 @@ def test_a_picture_that_is_not_its_own_first_hit_fails_the_demo(folder):
         toured(group_of(FAKE_WRONG="1"), folder)
 
 
+def test_pictures_that_could_not_be_taken_in_are_listed_with_the_reason(folder):
+    assert "could not be taken in" not in toured(group_of(), folder)
+    told = toured(group_of(FAKE_BROKEN="23"), folder)
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert "23 pictures could not be taken in." in lines
+    assert lines.count("And 3 more.") == 1
+    assert "cats/19.jpg It is empty." in lines
+    assert "cats/20.jpg" not in told
+
+
 def test_words_that_nothing_knows_do_not_end_the_demo(folder):
     told = toured(group_of(FAKE_WORDLESS="1"), folder)
     assert "None of these words finds anything by meaning: ship, kitten" in told
@@ -136,7 +146,7 @@ def test_takes_free_ports_where_the_usual_ones_are_taken(tmp_path, monkeypatch):
     [
         ("empty", "There are no pictures in empty."),
         ("~/hidden", "There are no pictures in ~/hidden."),
-        ("mistyped", "mistyped doesn't exist."),
+        ("mistyped", "{here}/mistyped doesn't exist."),
         ("data/sample", "data/sample lies in data, which the demo empties."),
     ],
 )
@@ -152,7 +162,7 @@ def test_what_cannot_be_taken_in_is_one_sentence(given, sentence, tmp_path, caps
         place.sample.mkdir()
         (place.sample / "x.jpg").touch()
     assert main(["--images", given]) == 1
-    assert capsys.readouterr().err == f"{sentence}\n"
+    assert capsys.readouterr().err == f"{sentence.format(here=tmp_path)}\n"
     assert (tmp_path / "data" / "sample" / "x.jpg").exists()
 
 

@@ -153,9 +153,9 @@ class TestWeights:
 
     def test_all_but_the_classifier_and_counters_must_be_there(self):
         load_weights(Tiny(), self.without("fc", "norm.num_batches"), "file", classifier=["fc"])
-        with pytest.raises(Misconfigured, match=r"missing: conv\.weight, conv\.bias\."):
+        with pytest.raises(Misconfigured, match=r"missing: conv\.weight, conv\.bias\)"):
             load_weights(Tiny(), self.without("conv"), "file", classifier=["fc"])
-        with pytest.raises(Misconfigured, match=r"missing: fc\.weight, fc\.bias\."):
+        with pytest.raises(Misconfigured, match=r"missing: fc\.weight, fc\.bias\)"):
             load_weights(Tiny(), self.without("fc"), "file")
 
     def test_they_are_loaded(self):
@@ -172,6 +172,15 @@ class TestWeights:
         with pytest.raises(Misconfigured, match=r"unexpected: layer0\.weight, .* and 3 more"):
             load_weights(Tiny(), extra, "ISE_WEIGHTS=x")
 
+    def test_weights_of_another_network_are_refused_with_the_ways_out(self):
+        with pytest.raises(Misconfigured) as caught:
+            load_weights(Tiny(), {"stem.weight": torch.zeros(1)}, "ISE_WEIGHTS=x")
+        assert caught.value.detail.startswith("ISE_WEIGHTS=x doesn't fit the network (missing: ")
+        assert caught.value.detail.endswith(
+            "Give the weights of this network, or name the one that they are of "
+            "(ISE_BACKBONE, ISE_MATCHING_BACKBONE)."
+        )
+
     def test_another_shape_is_refused(self):
         wrong = self.without() | {"conv.weight": torch.zeros(4, 3, 5, 5)}
         with pytest.raises(Misconfigured, match=r"conv\.weight \(4x3x5x5 for 4x3x3x3\)"):
@@ -182,15 +191,31 @@ class TestWeights:
         with pytest.raises(Misconfigured, match="no safetensors file"):
             read_weights(str(tmp_path / "weights.pth"))
 
-    def test_an_absent_file_names_its_setting(self):
-        with pytest.raises(Misconfigured, match="ISE_MATCHING_WEIGHTS=/no/where: there is no"):
-            read_weights("/no/where", "ISE_MATCHING_WEIGHTS")
+    def test_an_absent_file_names_its_setting_and_where_it_was_looked_for(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(Misconfigured) as caught:
+            read_weights("no/where", "ISE_MATCHING_WEIGHTS")
+        assert caught.value.detail == (
+            f"ISE_MATCHING_WEIGHTS=no/where: there is no file {tmp_path}/no/where."
+        )
 
 
-@pytest.mark.parametrize("name", ["resnet5000", "torchvision/no_such_net"])
-def test_unknown_networks_are_refused(name):
-    with pytest.raises(Misconfigured, match=name.removeprefix("torchvision/")):
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("resnet5O", "Did you mean .*resnet50"),
+        ("inception_resnet", "Did you mean inception_resnet_v2"),
+        ("torchvision/mobilnet_v2", "Did you mean mobilenet_v2"),
+        ("torchvision/squeezenet", "Did you mean squeezenet1_0, squeezenet1_1"),
+        ("torchvision/0000", r"network 0000\.$"),
+    ],
+)
+def test_unknown_networks_are_refused_and_those_spelt_like_them_named(name, hint):
+    with pytest.raises(Misconfigured, match=hint) as caught:
         load_backbone(name)
+    assert name.removeprefix("torchvision/") in caught.value.detail
 
 
 def test_without_a_network_the_sentence_names_the_ways_out():

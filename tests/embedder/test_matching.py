@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -233,7 +234,7 @@ class TestStore:
 
     def test_current_is_followed(self, publish, tmp_path):
         store = self.store(tmp_path)
-        with pytest.raises(Conflict, match="ise train-matching"):
+        with pytest.raises(Conflict, match="ise build"):
             store.get()
         first = publish(0)
         assert store.get().fingerprint == first.fingerprint
@@ -246,13 +247,21 @@ class TestStore:
         prints = [publish(seed).fingerprint for seed in range(4)]
         assert [store.get(name).fingerprint for name in prints * 2] == prints * 2
 
-    @pytest.mark.parametrize(("image", "words"), [("cnn-2", "words-1"), ("cnn-1", "words-2")])
-    def test_one_of_other_models_is_refused(self, image, words, publish, tmp_path):
+    @pytest.mark.parametrize(
+        ("image", "words", "way_out"),
+        [
+            ("cnn-2", "words-1", "`ise build`"),
+            ("cnn-2", "words-2", "`ise build`"),
+            ("cnn-1", "words-2", "`ise train-matching`"),
+        ],
+    )
+    def test_one_of_other_models_is_refused(self, image, words, way_out, publish, tmp_path):
         name = publish(image=image, words=words).fingerprint
         with pytest.raises(FingerprintMismatch) as caught:
             self.store(tmp_path).get(name)
-        for part in ("-1", "-2", "ise train-matching"):
+        for part in ("-1", "-2"):
             assert part in caught.value.detail
+        assert re.findall("`ise [^`]*`", caught.value.detail) == [way_out]
 
     def test_damage_is_told(self, publish, tmp_path):
         name = publish().fingerprint

@@ -140,7 +140,7 @@ class TestImages:
         assert answer.status_code == 422
 
     def test_joint_without_a_network_says_the_way_out(self, service, encoded):
-        with pytest.raises(Conflict, match="ise train-matching"):
+        with pytest.raises(Conflict, match="ise build"):
             service.send(embedder.embed_images([encoded()], ImageSpace.JOINT))
         with pytest.raises(NotFound, match="match-0123"):
             service.send(embedder.embed_images([encoded()], ImageSpace.JOINT, "match-0123"))
@@ -199,7 +199,7 @@ class TestTerms:
         assert service.request("POST", "/v1/embed/terms", json=body).status_code == 422
 
     def test_joint_without_a_network(self, service):
-        with pytest.raises(Conflict, match="ise train-matching"):
+        with pytest.raises(Conflict, match="ise build"):
             service.send(embedder.embed_terms(["dog"]))
 
 

@@ -69,7 +69,7 @@ def test_other_files_are_refused_in_a_sentence(content, tmp_path):
 
 
 def test_an_absent_file_is_named():
-    with pytest.raises(Misconfigured, match=r"ISE_WORDS=/no/such\.bin: there is no such file"):
+    with pytest.raises(Misconfigured, match=r"ISE_WORDS=/no/such\.bin: there is no file /no/such"):
         load_words("/no/such.bin")
 
 

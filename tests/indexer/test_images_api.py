@@ -380,12 +380,17 @@ def test_a_collection_that_was_emptied_takes_pictures_again(service, picture):
     assert service.found(picture(2)) == [content_id(picture(2))]
 
 
-def test_an_ingested_file_is_not_touched_by_a_delete(service, folder_of):
+def test_an_ingested_file_is_not_touched_by_a_delete_and_another_ingest_brings_it_back(
+    service, folder_of
+):
     root = folder_of({"dog/a.png": 1})
     service.ingest(root, build=False)
     [image_id] = service.tagged("dog")
     service.send(indexer.delete_image(image_id))
     assert (root / "dog/a.png").exists()
+    assert service.tagged("dog") == set()
+    service.ingest(root, build=False)
+    assert service.tagged("dog") == {image_id}
 
 
 def test_errors_are_problem_documents_of_one_kind(service):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -95,6 +96,25 @@ def test_the_same_build_gives_the_same_clusters(service, picture):
         manifest = service.parts.publisher.current()
         centroids.append(Postings(service.data / "segments" / manifest.visual.postings[0].name))
     assert np.array_equal(centroids[0].centroids, centroids[1].centroids)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_a_library_would_not_take_is_refused_at_once(service, seed):
+    for path, body in (
+        ("/v1/index/build", {"seed": seed}),
+        ("/v1/matching/train", {"settings": {"seed": seed}}),
+    ):
+        answer = service.http.post(path, json=body)
+        assert answer.status_code == 422
+        assert "seed` must be " in answer.json()["detail"]
+
+
+def test_the_largest_seed_is_taken(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    largest = 2**31 - 1
+    assert service.build(seed=largest, clusters=2).result["clusters"] == 2
+    asked = QUICK.model_copy(update={"settings": TrainingSettings(epochs=1, seed=largest)})
+    service.succeeded(service.send(indexer.train_matching(asked)))
 
 
 def test_equal_pictures_in_other_formats_break_no_build(service):
@@ -234,6 +254,31 @@ def test_other_words_refuse_pictures_before_anything_is_kept_and_a_training_is_t
         assert (hits.mode, len(hits.hits)) == ("semantic", 26)
 
 
+@pytest.mark.parametrize("cause", ["other words", "no embedder"])
+def test_a_retag_holds_at_once_while_a_job_has_pictures_that_can_not_be_published(
+    start, embedder_of_other_words, folder_of, picture, nowhere, monkeypatch, cause
+):
+    with start() as service:
+        service.ingest(tagged_folder(folder_of), build=False)
+        train(service)
+    retagged, pending = content_id(picture(0)), content_id(picture(1000))
+    with start(embedder_of_other_words, embed_attempts=1) as service:
+        with monkeypatch.context() as broken:
+            # As while a job is at work: a picture is recorded, and not yet in the index.
+            broken.setattr(Builder, "build", broken_off)
+            service.failed(service.start_ingest(folder_of({"new/x.png": 1000}, "more")))
+            if cause == "no embedder":
+                broken.setattr(service.parts._embedder, "base_url", nowhere)
+            for image_id in (retagged, pending):
+                patch = indexer.patch_image(image_id, ImagePatch(tags=["kitten"]))
+                assert service.send(patch).tags == ["kitten"]
+        assert service.tagged("kitten") == {retagged}
+        assert len(service.tagged("dog")) == 11
+        train(service)
+        assert service.tagged("kitten") == {retagged, pending}
+        assert len(service.ask(query.search_term("puppy", limit=100)).hits) == 25
+
+
 # --- snapshots --------------------------------------------------------------------------------
 
 
@@ -337,6 +382,46 @@ def test_another_model_is_never_mixed_in_and_a_build_brings_it(
         assert service.parts.publisher.current().visual.fingerprint == former
 
 
+def test_no_image_drops_out_of_search_without_being_asked_to(
+    start, other_embedder, folder_of, picture
+):
+    root = tagged_folder(folder_of)
+    with start() as service:
+        service.ingest(root)
+        before = current(service)
+    (root / "dog" / "0.png").unlink()
+    (root / "car" / "1.png").unlink()
+    with start(other_embedder) as service:
+        error = service.failed(service.send(indexer.build(BuildSettings())))
+        assert re.match(r"2 images would drop out of search, such as (dog/0|car/1)\.png: ", error)
+        assert error.endswith("`ise build --drop-missing`.")
+        assert current(service) == before
+        assert "2 images would drop out" in service.failed(service.start_ingest(root))
+        (root / "dog" / "0.png").write_bytes(b"no picture any more")
+        (root / "car" / "1.png").write_bytes(picture(1))
+        assert "1 image would" in service.failed(service.send(indexer.build(BuildSettings())))
+        built = service.build(drop_missing=True)
+        assert (built.result["dropped"], built.result["images"]) == (1, 23)
+        assert list(service.reasons(built)) == ["dog/0.png"]
+        # It is out already, so a further build loses nothing.
+        assert service.build().result["dropped"] == 0
+
+
+def test_no_image_drops_out_of_the_joint_space_without_being_asked_to(
+    start, embedder_of_two, folder_of, other_embedder
+):
+    root = tagged_folder(folder_of)
+    with start(other_embedder) as service:
+        service.ingest(root)
+    (root / "dog" / "0.png").unlink()
+    # The visual model is the same; the matching one is another.
+    with start(embedder_of_two) as service:
+        for call in (indexer.build(BuildSettings()), indexer.train_matching(QUICK)):
+            assert "1 image would drop out" in service.failed(service.send(call))
+        assert service.build(drop_missing=True).result["images"] == 24
+        train(service)
+
+
 def test_an_image_without_visual_features_is_in_no_joint_space(
     start, embedder_of_two, folder_of, picture
 ):
@@ -350,7 +435,7 @@ def test_an_image_without_visual_features_is_in_no_joint_space(
         former = current(service)
     (root / "dog" / "0.png").unlink()
     with start(embedder_of_two) as service:
-        assert service.build().result["images"] == 23
+        assert service.build(drop_missing=True).result["images"] == 23
         assert all_of(service) == 23
         train(service)
         assert all_of(service) == 23
@@ -403,6 +488,18 @@ def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence
             assert service.send(indexer.delete_image(item.id)).deleted
         service.add(picture(1))
         assert service.found(picture(1)) == [content_id(picture(1))]
+
+
+def test_a_key_that_differs_between_services_is_named_and_not_asked_for(
+    start, embedder_with, picture, tmp_path
+):
+    with embedder_with(api_key="another") as guarded, start(guarded) as service:
+        for ask in (
+            lambda: service.add(picture(0)),
+            lambda: service.ask(query.search_image(picture(0))),
+        ):
+            with pytest.raises(Unavailable, match="ISE_API_KEY differs"):
+                ask()
 
 
 def test_two_indexers_on_one_folder_are_refused_with_a_sentence(service):

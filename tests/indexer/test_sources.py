@@ -141,7 +141,11 @@ def test_a_line_of_jsonl_may_hold_any_text(tmp_path_factory, title):
         ("l.csv", "path,tags\n,dog\n", "line 2: there is no `path`"),
         ("l.csv", 'path\nb.jpg\n"a.jpg\n', "line 3"),
         ("l.csv", '"pa"th\na.jpg\n', "line 1"),
-        ("l.jsonl", '{"path": "a.jpg"}\n\n{path: 1}\n', "line 3 is not JSON"),
+        (
+            "l.jsonl",
+            '{"path": "a.jpg"}\n\n{path: 1}\n',
+            r"line 3 is not JSON: Expecting property name .*, at character 2\.$",
+        ),
         ("l.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("l.jsonl", '{"tags": "dog"}\n', "line 1: there is no `path`"),
         ("l.jsonl", '{"path": 7}\n', "line 1: there is no `path`"),
@@ -153,7 +157,8 @@ def test_a_line_of_jsonl_may_hold_any_text(tmp_path_factory, title):
         ("l.jsonl", '{"path": "a.jpg", "x": "\\ud800"}\n', "line 1"),
         ("l.jsonl", '{"path": "a.jpg", "x": 1e999}\n', "line 1"),
         ("l.csv", f"path,tags\na.jpg,{'x' * 201}\n", "at most 200"),
-        ("l.csv", b"path\ncaf\xe9.jpg\n", "not UTF-8"),
+        ("l.csv", b"path\ncaf\xe9.jpg\n", "l.csv, line 2: this is not UTF-8"),
+        ("l.jsonl", b'\xef\xbb\xbf{"path": "a.jpg"}\n\n\xe9', "l.jsonl, line 3: this is not"),
         ("l.txt", "a.jpg\n", "is a .csv or a .jsonl file"),
     ],
 )

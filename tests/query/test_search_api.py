@@ -268,6 +268,31 @@ def test_an_unknown_term_is_422_with_what_the_embedder_suggests(filled):
     assert response.status_code == 422
     assert response.json()["type"] == "urn:ise:problem:unknown-term"
     assert response.json()["suggestions"] == ["dog"]
+    assert "`GET /v1/tags`" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("term", "close"),
+    [("strase", ["straße", "dog"]), ("DOOG", ["Dog"]), ("emojii 🐶", ["emoji 🐶", "dog"])],
+)
+def test_an_unknown_term_is_422_that_names_tags_spelt_like_it(filled, term, close):
+    body = filled.send("GET", "/v1/search", params={"term": term}).json()
+    assert body["type"] == "urn:ise:problem:unknown-term"
+    assert body["detail"] == (
+        f"No image carries the tag {term!r}, and word2vec doesn't know it. "
+        f"Did you mean {', '.join(close)}? `GET /v1/tags` lists the tags that images carry."
+    )
+    assert body["suggestions"] == close
+
+
+def test_a_deleted_images_tag_is_not_suggested(library, serve):
+    vectors = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
+    items = [Item(0, "a", ["castle"]), Item(1, "b", ["house"])]
+    library.publish(items, visual=library.space(vectors))
+    service = serve(library)
+    assert service.send("GET", "/v1/search?term=castel").json()["suggestions"] == ["castle"]
+    library.tombstones.add([0])
+    assert service.send("GET", "/v1/search?term=castel").json()["suggestions"] == []
 
 
 def test_before_any_training_a_tag_is_ranked_in_the_visual_space(library, serve):
@@ -280,7 +305,7 @@ def test_before_any_training_a_tag_is_ranked_in_the_visual_space(library, serve)
     assert set(ids(answer)) == {"i1", "i3", "i5"}
     response = service.send("GET", "/v1/search", params={"term": "dog"})
     assert (response.status_code, response.json()["type"]) == (422, "urn:ise:problem:unknown-term")
-    assert "train-matching" in response.json()["detail"]
+    assert "`ise build`" in response.json()["detail"]
 
 
 def test_a_tag_whose_images_are_not_in_the_joint_space_still_answers(library, serve):
@@ -425,7 +450,7 @@ def test_a_model_other_than_the_index_is_409_that_names_both_and_the_way_out(fil
         assert (body["index"], body["embedder"]) == (index, embedder)
         assert index in body["detail"]
         assert embedder in body["detail"]
-        assert "`ise " in body["detail"]
+        assert "`ise build`" in body["detail"]
 
 
 @pytest.mark.parametrize("how", ["down", "loading"])

@@ -22,6 +22,37 @@ def behind(answer: Callable[[httpx.Request], httpx.Response], key: str | None = 
     return Client("http://service/", key, httpx.MockTransport(answer))
 
 
+@pytest.mark.parametrize("asynchronously", [False, True])
+@pytest.mark.parametrize("way", ["send", "stream"])
+def test_a_key_that_is_refused_between_services_is_no_fault_of_the_users(asynchronously, way):
+    def refuse(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(401, json=problem.body_of(errors.Unauthorized("Send the key.")))
+
+    def ask(within: bool) -> None:
+        if asynchronously:
+            client = AsyncClient("http://e:1/x", "k", httpx.MockTransport(refuse), within=within)
+            asyncio.run(ask_async(client))
+            return
+        client = Client("http://e:1/x", "k", httpx.MockTransport(refuse), within=within)
+        if way == "send":
+            client.send(ANY)
+        else:
+            with client.stream(ANY):
+                pass
+
+    async def ask_async(client: AsyncClient) -> None:
+        if way == "send":
+            await client.send(ANY)
+        else:
+            async with client.stream(ANY):
+                pass
+
+    with pytest.raises(errors.Unauthorized, match="Send the key"):
+        ask(within=False)
+    with pytest.raises(errors.Unavailable, match=r"http://e:1 refuses .* ISE_API_KEY differs"):
+        ask(within=True)
+
+
 @pytest.fixture
 def silent() -> Iterator[str]:
     """The address of a server that takes connections and never answers."""

@@ -15,3 +15,17 @@ def test_each_request_is_a_line_with_its_id(ask, service, capsys):
     [line] = [line for line in lines if "abc-" in line]
     assert " nothing abc-1 " in line
     assert "GET /v1/none 404 in " in line
+
+
+def test_the_servers_own_lines_are_the_services(capsys):
+    logs.configure("nothing", "info")
+    try:
+        # To the root's handler as it is: other tests' servers keep what `uvicorn` logs from it.
+        for name in ("uvicorn.error", "shared.part"):
+            record = {"name": name, "msg": "Started.", "levelname": "INFO", "levelno": 20}
+            logging.getLogger().handle(logging.makeLogRecord(record))
+    finally:
+        logging.basicConfig(level=logging.WARNING, force=True)
+    server, other = capsys.readouterr().err.splitlines()
+    assert server.endswith(" nothing - nothing: Started.")
+    assert other.endswith(" nothing - shared.part: Started.")

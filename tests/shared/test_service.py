@@ -3,6 +3,8 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.errors import Misconfigured
+
 
 def samples(text):
     return {
@@ -25,6 +27,14 @@ def test_ready_says_why_not_until_it_is(service, ask):
     assert red.headers["Content-Type"] == "application/problem+json"
     assert red.json()["detail"] == "The models are being loaded."
     assert (green.status_code, green.json()) == (200, {"status": "ready"})
+
+
+def test_a_process_that_gives_up_says_why_as_its_last_words_alone(service, ask):
+    app = service(not_ready=lambda: "There is no such file.")
+    app.state.failure = Misconfigured("There is no such file.")
+    answer = ask(app, "GET", "/ready")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == "It can't start, and is ending."
 
 
 def test_metrics_count_by_the_template_of_a_route_and_never_by_what_was_asked(service, ask):

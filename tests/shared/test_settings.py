@@ -81,6 +81,22 @@ def test_a_typing_slip_is_told_of_wherever_it_was_made(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "slip", "meant"),
+    [
+        (EmbedderSettings, "BACKBON", "BACKBONE"),
+        (IndexerSettings, "INGEST_ROOT", "INGEST_ROOTS"),
+        (QuerySettings, "RECAL_TARGET", "RECALL_TARGET"),
+        (ServiceSettings, "DATA_DRI", "DATA_DIR"),
+        (Settings, "QUERY_PROT", "QUERY_PORT"),
+    ],
+)
+def test_each_process_knows_slips_of_its_own_settings(tmp_path, monkeypatch, kind, slip, meant):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"ISE_{slip}", "x")
+    assert list(slips(kind)) == [f"ISE_{slip} is not a setting; did you mean ISE_{meant}?"]
+
+
 def test_no_setting_of_one_service_is_a_slip_to_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     kinds = (EmbedderSettings, IndexerSettings, QuerySettings)
@@ -107,15 +123,14 @@ def ended(folder: Path, name: str = "query", **env: str) -> subprocess.Completed
 def test_a_malformed_key_is_not_shown(tmp_path, key):
     done = ended(tmp_path, ISE_API_KEY=key)
     assert done.returncode == 2
-    assert done.stderr.startswith("ISE_API_KEY: ")
+    assert done.stderr.startswith("error: ISE_API_KEY: ")
     assert "s3cret" not in done.stdout + done.stderr
 
 
 def test_a_bad_port_is_shown(tmp_path):
     done = ended(tmp_path, ISE_QUERY_PORT="99999")
     assert done.returncode == 2
-    assert done.stderr.startswith("ISE_QUERY_PORT=99999: ")
-    assert done.stderr.count("\n") == 1
+    assert done.stderr == "error: ISE_QUERY_PORT=99999: must be at most 65535.\n"
 
 
 def test_a_list_that_is_no_json_is_one_sentence(tmp_path):
@@ -134,7 +149,7 @@ def test_an_unusable_data_folder_is_one_sentence(tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last == f"{tmp_path / 'file' / 'x'}: Not a directory. Look at ISE_DATA_DIR."
+    assert last == f"error: {tmp_path / 'file' / 'x'}: Not a directory. Look at ISE_DATA_DIR."
 
 
 def test_it_does_not_listen_where_it_can_not_and_tells_of_slips(tmp_path):

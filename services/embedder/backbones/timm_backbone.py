@@ -7,6 +7,7 @@ from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.hub import check_reachable, unavailable
+from services.embedder.backbones.spelling import did_you_mean
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.preprocess import Preprocessing
@@ -27,8 +28,7 @@ def load_timm(
     from timm.data.config import resolve_model_data_config
 
     if not timm.is_model(name.partition(".")[0]) and ":" not in name:
-        close = timm.list_models(f"*{name}*")[:3]
-        hint = f" Did you mean {', '.join(close)}?" if close else ""
+        hint = did_you_mean(name, timm.list_models())
         raise Misconfigured(
             f"{name} is no timm network.{hint} torchvision's are torchvision/<name>."
         )

@@ -9,6 +9,7 @@ from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.hub import check_reachable, unavailable
+from services.embedder.backbones.spelling import did_you_mean
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.preprocess import Preprocessing
@@ -35,8 +36,10 @@ def load_torchvision(
     ensure_torchvision_ops()
     from torchvision import models
 
-    if name not in models.list_models(module=models):
-        raise Misconfigured(f"torchvision has no classification network {name}.")
+    known = models.list_models(module=models)
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise Misconfigured(f"torchvision has no classification network {name}.{hint}")
     recipe = next(iter(models.get_model_weights(name)))
     if weights:
         module = models.get_model(name, weights=None, **_options(name, recipe))

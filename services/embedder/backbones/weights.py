@@ -17,7 +17,7 @@ def read_weights(path: str, setting: str = "ISE_WEIGHTS") -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises Misconfigured, naming `setting`."""
     file = Path(os.path.expandvars(path)).expanduser()
     if not file.is_file():
-        raise Misconfigured(f"{setting}={path}: there is no such file.")
+        raise Misconfigured(f"{setting}={path}: there is no file {file.absolute()}.")
     try:
         return safetensors.torch.load_file(file)
     except safetensors.SafetensorError as error:
@@ -59,7 +59,10 @@ def load_weights(
         if names
     ]
     if wrong:
-        raise Misconfigured(f"{source} doesn't fit the network. " + "; ".join(wrong) + ".")
+        raise Misconfigured(
+            f"{source} doesn't fit the network ({'; '.join(wrong)}). Give the weights of this "
+            "network, or name the one that they are of (ISE_BACKBONE, ISE_MATCHING_BACKBONE)."
+        )
     # Into the network's own dictionary, which carries the version that some networks ask for.
     own.update({name: tensor.to(own[name].dtype) for name, tensor in taken.items()})
     module.load_state_dict(own)

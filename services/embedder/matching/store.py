@@ -20,7 +20,7 @@ from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, 
 FILE = "network.safetensors"
 CURRENT = "CURRENT"
 _DIMS = ("image_dim", "word_dim", "hidden", "joint_dim")
-_WAY_OUT = "Train one for the present models: `ise train-matching`."
+_WAY_OUT = "`ise build` trains one for the present models where images have tags."
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,30 @@ class NetworkStore:
         if not path.is_file():
             raise NotFound(f"There is no matching network {name}. {_WAY_OUT}")
         matcher = read_matcher(path)
-        self._check("image features", matcher.image_fingerprint, self._image_fingerprint, name)
-        self._check("word vectors", matcher.words_fingerprint, self._words_fingerprint, name)
+        self._check(
+            name,
+            "image features",
+            matcher.image_fingerprint,
+            self._image_fingerprint,
+            "or run `ise build`, which embeds every image anew and trains another network",
+        )
+        self._check(
+            name,
+            "word vectors",
+            matcher.words_fingerprint,
+            self._words_fingerprint,
+            "or train another network: `ise train-matching`",
+        )
         if matcher.fingerprint != name:
             raise Corrupt(f"The network in {path} is {matcher.fingerprint}; restore or retrain it.")
         return matcher
 
-    def _check(self, what: str, trained_on: str, hosted: str, name: str) -> None:
+    @staticmethod
+    def _check(name: str, what: str, trained_on: str, hosted: str, way_out: str) -> None:
         if trained_on != hosted:
             raise FingerprintMismatch(
-                f"The matching network {name} was trained on the {what} of {trained_on}; hosted is "
-                f"{hosted}. {_WAY_OUT}",
+                f"The matching network {name} was trained on the {what} of {trained_on}, but the "
+                f"embedder hosts {hosted}. Put the former model back, {way_out}.",
                 network=trained_on,
                 hosted=hosted,
             )

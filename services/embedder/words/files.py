@@ -30,7 +30,7 @@ def find_file(name: str, hub_seconds: float) -> Path:
     if path.is_file():
         return path
     if "/" in name or path.suffix in (".bin", ".gz", ".txt", ".vec", *_PICKLES):
-        raise Misconfigured(f"ISE_WORDS={name}: there is no such file.")
+        raise Misconfigured(f"ISE_WORDS={name}: there is no file {path.absolute()}.")
     return _downloaded(name, hub_seconds)
 
 

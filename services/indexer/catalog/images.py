@@ -254,6 +254,21 @@ class Images:
             rows = db.execute(select(images.c.id).where(images.c.ordinal.not_in(has)))
             return list(rows.scalars())
 
+    def tag_keys(self) -> set[str]:
+        """The key of every tag that an image carries."""
+        with self.database.read() as db:
+            return set(db.execute(select(tags.c.key).distinct()).scalars())
+
+    def ids(self, ordinals: Sequence[int]) -> set[str]:
+        """The ids of the images with these numbers; those that were deleted have none."""
+        found: set[str] = set()
+        with self.database.read() as db:
+            for start in range(0, len(ordinals), _MANY):
+                some = ordinals[start : start + _MANY]
+                query = select(images.c.id).where(images.c.ordinal.in_(some))
+                found.update(db.execute(query).scalars())
+        return found
+
     def all_ordinals(self) -> list[int]:
         with self.database.read() as db:
             return list(db.execute(select(images.c.ordinal)).scalars())

@@ -29,7 +29,8 @@ export function fileName(uri) {
 
 /**
  * How good a hit is. A calibrated probability decides where there is one; else the cosine, whose
- * steps here are a rough guide. An L2 distance has no scale of its own, so it is given as it is.
+ * steps here are a rough guide, so what a word means is said to be near, never to match. An L2
+ * distance has no scale of its own, so it is given as it is.
  */
 export function closeness(hit, metric, mode) {
   const byWord = mode === "tag" || mode === "semantic";
@@ -43,7 +44,15 @@ export function closeness(hit, metric, mode) {
     ]);
   }
   if (metric === "l2") return `Distance ${hit.distance.toPrecision(3)}`;
-  if (byWord) {
+  if (mode === "semantic") {
+    return step(hit.score, [
+      [0.7, "Near in meaning"],
+      [0.45, "Rather near in meaning"],
+      [0.2, "Perhaps related"],
+      [-Infinity, "Hardly related"],
+    ]);
+  }
+  if (mode === "tag") {
     return step(hit.score, [
       [0.7, "Strong match"],
       [0.45, "Good match"],
@@ -77,7 +86,7 @@ export function modeSentence(mode, query) {
 export function scanned(answer) {
   const { nprobe, clusters, scanned_fraction: share } = answer.recall;
   const images = share >= 1 ? "every image" : `${percent(share)} of the images`;
-  if (answer.mode === "tag" && nprobe === 0) return ["the tagged images", "all of them"];
+  if (answer.mode === "tag") return ["every image with this tag", "all were ranked"];
   if (!clusters) return [images, "no clusters yet"];
   return [images, `${WHOLE.format(nprobe)} of ${count(clusters, "cluster")}`];
 }

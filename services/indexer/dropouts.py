@@ -1,0 +1,48 @@
+"""Images that can be found now and could not be after a build with the embedder's models."""
+
+import numpy as np
+
+from services.indexer.catalog.images import Images
+from services.indexer.embedding import ModelPair
+from services.indexer.publisher import Publisher
+from shared.errors import Conflict
+from shared.ivf.reader import Postings
+
+
+class Dropouts:
+    """Compares what the current snapshot holds with the features that the catalogue knows of."""
+
+    def __init__(self, images: Images, publisher: Publisher) -> None:
+        self._images = images
+        self._publisher = publisher
+
+    def ids(self, pair: ModelPair) -> set[str]:
+        """Ids of the images in the snapshot that lack the features of these models."""
+        current = self._publisher.current()
+        lacking: set[int] = set()
+        with self._images.view() as view:
+            for space, fingerprint in (
+                (current.visual, pair.visual),
+                (current.joint, pair.matching),
+            ):
+                having = view.features(fingerprint).ordinals
+                for file in space.postings if space else ():
+                    held = Postings(self._publisher.segments.path(file)).ordinals
+                    lacking.update(np.setdiff1d(held, having).tolist())
+        return self._images.ids(sorted(lacking))
+
+    def refuse(self, ids: set[str]) -> None:
+        """Raises Conflict where there are any; it says how many, names one, and the ways out."""
+        if not ids:
+            return
+        example = min(ids)
+        uri = next((place.uri for place in self._images.places(example)), example)
+        raise Conflict(
+            f"{_images(len(ids))} would drop out of search, such as {uri}: the embedder's model is "
+            "new to them, and their files are gone, changed or can't be read. Put the files or the "
+            "former model back, or go on without these images: `ise build --drop-missing`."
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"

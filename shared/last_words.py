@@ -1,0 +1,19 @@
+"""How a service says why it can't start: its last lines, each of them a sentence behind a mark.
+
+By the mark `ise up` tells them from all else that a service writes, and says them when all ended.
+"""
+
+import sys
+from collections.abc import Iterable
+
+MARK = "error: "
+
+
+def say(sentence: str) -> None:
+    """Writes a sentence to standard error, in one line."""
+    sys.stderr.write(f"{MARK}{' '.join(sentence.splitlines())}\n")
+
+
+def heard(lines: Iterable[str]) -> list[str]:
+    """The sentences among the lines that a service wrote."""
+    return [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
