@@ -2,14 +2,21 @@
 # Tries the containers for real: builds them, waits until they're healthy, ingests a folder of
 # drawn pictures, searches by picture and by tag, restarts, and searches again.
 #
-#   scripts/try_containers.sh          needs a container engine, docker-compose (or the plugin) and
-#                                      what `make install` installs; removes all that it made
+#   scripts/try_containers.sh                          compose 2 where there is one, else 1.29
+#   COMPOSE=docker-compose scripts/try_containers.sh   the one that is named
+#
+# Needs a container engine, curl and what `make install` installs. Removes all that it made but the
+# images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-compose() {
-  if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi
-}
+if [ -z "${COMPOSE-}" ]; then
+  if docker compose version >/dev/null 2>&1; then COMPOSE="docker compose"; else COMPOSE=docker-compose; fi
+fi
+read -ra compose_command <<<"$COMPOSE"
+compose() { "${compose_command[@]}" "$@"; }
+compose version
+
 pictures=$(mktemp -d)
 chmod 755 "$pictures"
 .venv/bin/python -m demo.sample "$pictures" --count 120 >/dev/null

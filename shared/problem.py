@@ -75,13 +75,18 @@ def install(app: FastAPI) -> None:
 
 def response(error: errors.ISEError, instance: str | None = None) -> JSONResponse:
     """An error as the response that a client gets."""
+    body = body_of(error, instance)
+    return JSONResponse(body, body["status"], headers=headers_of(error), media_type=MEDIA_TYPE)
+
+
+def headers_of(error: errors.ISEError) -> dict[str, str]:
+    """The headers that go with an error's document."""
     headers = {}
     if "retry_after" in error.extra:
         headers["Retry-After"] = str(error.extra["retry_after"])
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    body = body_of(error, instance)
-    return JSONResponse(body, body["status"], headers=headers, media_type=MEDIA_TYPE)
+    return headers
 
 
 async def _on_error(request: Request, exc: Exception) -> JSONResponse:
@@ -116,6 +121,10 @@ def _model_of(request: Request, exc: RequestValidationError) -> type[BaseModel] 
 async def _on_http(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, HTTPException):
         raise exc
+    if exc.status_code == 400:
+        # FastAPI's word for a body that it can't parse.
+        unread = errors.InvalidInput(f"The body can't be read: {exc.detail}")
+        return response(unread, request.url.path)
     cls = _BY_STATUS.get(exc.status_code)
     title = cls.title if cls else HTTPStatus(exc.status_code).phrase
     slug = cls.slug if cls else title.lower().replace(" ", "-")

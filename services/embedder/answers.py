@@ -8,7 +8,6 @@ from fastapi import Request, Response
 from numpy.typing import NDArray
 
 from services.embedder.hosting import Host, Hosted
-from shared import problem
 from shared.contracts.embedder import DIM_HEADER, FINGERPRINT_HEADER, RAW_MEDIA_TYPE, Embeddings
 
 Floats = NDArray[np.float32]
@@ -23,15 +22,6 @@ ROWS_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {RAW_MEDIA_TYPE: RAW_BODY},
     },
 }
-
-
-def problems(**descriptions: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for problem documents: `problems(_422="What was sent can't be used.")`."""
-    content = {problem.MEDIA_TYPE: {"schema": {"type": "object"}}}
-    return {
-        status.removeprefix("_"): {"description": text, "content": content}
-        for status, text in descriptions.items()
-    }
 
 
 def hosted(request: Request) -> Hosted:

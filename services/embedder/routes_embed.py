@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.embedder.answers import ROWS_RESPONSES, Floats, hosted, problems, rows
+from services.embedder.answers import ROWS_RESPONSES, Floats, hosted, rows
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.departures import CLIENT_CLOSED_REQUEST, unless_gone
 from services.embedder.hosting import Hosted
@@ -18,6 +18,18 @@ from shared.contracts.embedder import (
     Model,
     Models,
     TermSpace,
+)
+from shared.web.problems import (
+    BAD_IMAGES,
+    BUSY,
+    DAMAGED,
+    LOADING,
+    NO_NETWORK,
+    OTHER_NETWORK,
+    TOO_SLOW,
+    UNKNOWN_TERM,
+    UNTRAINED,
+    problems,
 )
 
 router = APIRouter(prefix="/v1", tags=["embedding"])
@@ -34,10 +46,14 @@ Network = Annotated[
     summary="Features of images",
     responses=ROWS_RESPONSES
     | problems(
-        _409="`joint` without a matching network, or with one of other models.",
-        _422="A file can't be used; `items` has the index and the reason of each.",
-        _429="Too many images in hand; `Retry-After` says when to try again.",
-        _503="The models are being loaded, or the deadline passed.",
+        NO_NETWORK,
+        UNTRAINED,
+        OTHER_NETWORK,
+        BAD_IMAGES,
+        BUSY,
+        LOADING,
+        TOO_SLOW,
+        DAMAGED,
     ),
     openapi_extra=FILES_BODY,
 )
@@ -78,11 +94,7 @@ async def embed_images(
     "/embed/terms",
     summary="Features of terms",
     responses=ROWS_RESPONSES
-    | problems(
-        _409="`joint` without a matching network, or with one of other models.",
-        _422="A term has no word vector; `suggestions` has close spellings.",
-        _503="The models are being loaded.",
-    ),
+    | problems(NO_NETWORK, UNTRAINED, OTHER_NETWORK, UNKNOWN_TERM, LOADING, DAMAGED),
 )
 async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
     """One row for each term, in their order."""
@@ -101,7 +113,12 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
     )
 
 
-@router.get("/models", summary="The models that are hosted", tags=["models"])
+@router.get(
+    "/models",
+    summary="The models that are hosted",
+    tags=["models"],
+    responses=problems(LOADING),
+)
 async def models(models: HostedModels) -> Models:
     """Fingerprints, architectures and dimensions; and the matching networks on disk."""
     return Models(

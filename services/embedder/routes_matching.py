@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.embedder.answers import RAW_BODY, ROWS_RESPONSES, hosted, problems, rows
+from services.embedder.answers import RAW_BODY, ROWS_RESPONSES, hosted, rows
 from services.embedder.hosting import Hosted
 from services.embedder.matching.store import Matcher
 from services.embedder.matching.trainer import Trainer
@@ -21,10 +21,23 @@ from shared.contracts.embedder import (
     FINGERPRINT_HEADER,
     RAW_MEDIA_TYPE,
     TrainingFailed,
+    TrainingProgress,
     TrainingSettings,
     TrainRequest,
 )
 from shared.errors import BadVector, FingerprintMismatch, ISEError
+from shared.web.problems import (
+    BAD_ROWS,
+    DAMAGED,
+    LOADING,
+    NO_NETWORK,
+    NO_TRAINING_SET,
+    OTHER_FEATURES,
+    OTHER_NETWORK,
+    TRAINING,
+    UNTRAINED,
+    problems,
+)
 
 router = APIRouter(prefix="/v1/matching", tags=["matching"])
 log = logging.getLogger(__name__)
@@ -35,7 +48,13 @@ _EVENTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Lines of JSON, each a TrainingEvent: `progress` at least every few "
         "seconds, then `trained` with the network, or `failed` with a problem.",
-        "content": {EVENTS_MEDIA_TYPE: {"schema": {"type": "string"}}},
+        "content": {
+            EVENTS_MEDIA_TYPE: {
+                "schema": {"type": "string"},
+                "example": TrainingProgress(epoch=12, epochs=40, loss=2.31).model_dump_json()
+                + "\n",
+            }
+        },
     }
 }
 
@@ -45,10 +64,13 @@ _EVENTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     summary="Joint vectors of stored features",
     responses=ROWS_RESPONSES
     | problems(
-        _404="No such matching network.",
-        _409="The network, or the features, are of other models than those hosted.",
-        _422="The body is no whole number of rows, or has NaN or infinite values.",
-        _503="The models are being loaded.",
+        NO_NETWORK,
+        UNTRAINED,
+        OTHER_NETWORK,
+        OTHER_FEATURES,
+        BAD_ROWS,
+        LOADING,
+        DAMAGED,
     ),
     openapi_extra={"requestBody": {"required": True, "content": {RAW_MEDIA_TYPE: RAW_BODY}}},
 )
@@ -85,12 +107,7 @@ async def project(
     summary="Train the matching network",
     response_class=StreamingResponse,
     responses=_EVENTS_RESPONSES
-    | problems(
-        _404="No such training set.",
-        _409="The training set has features of another model than the one hosted.",
-        _429="A training is going on already.",
-        _503="The models are being loaded.",
-    ),
+    | problems(NO_TRAINING_SET, OTHER_FEATURES, TRAINING, LOADING, DAMAGED),
 )
 async def train(models: HostedModels, body: TrainRequest) -> StreamingResponse:
     """Trains on `training/<training_set>/` of the data volume. Hanging up ends the training."""

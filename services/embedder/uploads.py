@@ -19,6 +19,7 @@ FILES_BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": [FIELD],
+                    "examples": [{FIELD: ["castle.jpg", "garden.png"]}],
                     "properties": {
                         FIELD: {
                             "type": "array",

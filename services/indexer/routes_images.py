@@ -4,14 +4,24 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Response, UploadFile
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from services.indexer.parts import Parts, parts
 from services.indexer.sources import checked_metadata, parse_tags
 from shared.contracts.base import Wire
 from shared.contracts.indexer import Added, AddedItem, AddState, Deleted, Image, ImagePatch
 from shared.errors import InvalidInput, TooLarge
-from shared.web.media import FENCED
+from shared.web.media import FENCED, IMAGE, JPEG
+from shared.web.problems import (
+    BAD_IMAGE,
+    BUSY,
+    DISK_FULL,
+    NO_EMBEDDER,
+    NO_IMAGE,
+    OTHER_MODEL,
+    TOO_MANY_FILES,
+    problems,
+)
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 Here = Annotated[Parts, Depends(parts)]
@@ -20,12 +30,28 @@ Here = Annotated[Parts, Depends(parts)]
 class AddForm(Wire):
     """Pictures, and what is said of all of them."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "files": ["castle.jpg", "garden.png"],
+                    "tags": "trip,favourite",
+                    "metadata": '{"album": "summer"}',
+                }
+            ]
+        }
+    )
+
     files: list[UploadFile] = Field(min_length=1, description="Image files.")
     tags: str = Field("", description="Comma-separated.")
     metadata: str = Field("{}", description="A JSON object.")
 
 
-@router.post("", summary="Add pictures; answered when they can be searched")
+@router.post(
+    "",
+    summary="Add pictures; answered when they can be searched",
+    responses=problems(OTHER_MODEL, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL),
+)
 def add_images(
     here: Here,
     form: Annotated[AddForm, Form(media_type="multipart/form-data")],
@@ -51,7 +77,11 @@ def add_images(
     return Added(items=items, snapshot=added.snapshot)
 
 
-@router.patch("/{image_id:path}", summary="Replace an image's tags or metadata")
+@router.patch(
+    "/{image_id:path}",
+    summary="Replace an image's tags or metadata",
+    responses=problems(NO_IMAGE, DISK_FULL),
+)
 def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
     metadata = None if patch.metadata is None else checked_metadata(patch.metadata)
@@ -60,7 +90,11 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     return get_image(here, image_id)
 
 
-@router.delete("/{image_id:path}", summary="Delete an image from every answer, at once")
+@router.delete(
+    "/{image_id:path}",
+    summary="Delete an image from every answer, at once",
+    responses=problems(NO_IMAGE, DISK_FULL),
+)
 def delete_image(here: Here, image_id: str) -> Deleted:
     # Files first: once it's deleted, the same picture may be uploaded again and kept anew.
     here.files.remove(image_id)
@@ -72,7 +106,7 @@ def delete_image(here: Here, image_id: str) -> Deleted:
     "/{image_id:path}/file",
     summary="The image's own bytes",
     response_class=Response,
-    responses={200: {"content": {"image/*": {}}}},
+    responses=IMAGE | problems(NO_IMAGE),
 )
 def image_file(here: Here, image_id: str) -> Response:
     data, media_type = here.files.read(image_id, here.images.places(image_id))
@@ -83,7 +117,7 @@ def image_file(here: Here, image_id: str) -> Response:
     "/{image_id:path}/thumbnail",
     summary="A small JPEG of the image",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
+    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, DISK_FULL),
 )
 def thumbnail(here: Here, image_id: str) -> Response:
     data = here.files.thumbnail(image_id, here.images.places(image_id))
@@ -91,7 +125,11 @@ def thumbnail(here: Here, image_id: str) -> Response:
 
 
 # The last one: an id may have slashes in it.
-@router.get("/{image_id:path}", summary="What the catalogue knows of an image")
+@router.get(
+    "/{image_id:path}",
+    summary="What the catalogue knows of an image",
+    responses=problems(NO_IMAGE),
+)
 def get_image(here: Here, image_id: str) -> Image:
     row, item = here.images.get(image_id)
     return Image(

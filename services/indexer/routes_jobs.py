@@ -17,12 +17,18 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.errors import InvalidInput
+from shared.web.problems import DISK_FULL, JOB_ENDED, NO_JOB, OUTSIDE_ROOTS, problems
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 Here = Annotated[Parts, Depends(parts)]
 
 
-@router.post("/ingest", status_code=202, summary="Take in a folder or a manifest")
+@router.post(
+    "/ingest",
+    status_code=202,
+    summary="Take in a folder or a manifest",
+    responses=problems(OUTSIDE_ROOTS, DISK_FULL),
+)
 def ingest(here: Here, request: IngestRequest) -> Job:
     source = Path(request.source)
     if not source.is_absolute():
@@ -32,13 +38,21 @@ def ingest(here: Here, request: IngestRequest) -> Job:
     return here.jobs.submit(JobKind.INGEST, request.model_dump(mode="json"))
 
 
-@router.post("/index/build", status_code=202, summary="Cluster all images anew and publish")
+@router.post(
+    "/index/build",
+    status_code=202,
+    summary="Cluster all images anew and publish",
+    responses=problems(DISK_FULL),
+)
 def build_index(here: Here, settings: BuildSettings) -> Job:
     return here.jobs.submit(JobKind.BUILD, settings.model_dump(mode="json"))
 
 
 @router.post(
-    "/matching/train", status_code=202, summary="Train the matching network, re-project, publish"
+    "/matching/train",
+    status_code=202,
+    summary="Train the matching network, re-project, publish",
+    responses=problems(DISK_FULL),
 )
 def train_matching(here: Here, request: TrainMatchingRequest) -> Job:
     return here.jobs.submit(JobKind.TRAIN, request.model_dump(mode="json"))
@@ -49,16 +63,22 @@ def list_jobs(here: Here) -> Jobs:
     return Jobs(jobs=here.job_table.all())
 
 
-@router.get("/jobs/{job_id}", summary="How far a job is")
+@router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NO_JOB))
 def get_job(here: Here, job_id: str) -> Job:
     return here.job_table.get(job_id)
 
 
-@router.delete("/jobs/{job_id}", summary="Cancel a job")
+@router.delete(
+    "/jobs/{job_id}", summary="Cancel a job", responses=problems(NO_JOB, JOB_ENDED, DISK_FULL)
+)
 def cancel_job(here: Here, job_id: str) -> Job:
     return here.jobs.cancel(job_id)
 
 
-@router.get("/jobs/{job_id}/failures", summary="The pictures that a job could not take, and why")
+@router.get(
+    "/jobs/{job_id}/failures",
+    summary="The pictures that a job could not take, and why",
+    responses=problems(NO_JOB),
+)
 def job_failures(here: Here, job_id: str) -> Failures:
     return Failures(failures=here.job_table.failures(job_id))

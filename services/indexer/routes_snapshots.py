@@ -6,6 +6,16 @@ from fastapi import APIRouter, Depends
 
 from services.indexer.parts import Parts, parts
 from shared.contracts.indexer import CatalogStats, SnapshotInfo, Snapshots
+from shared.web.problems import (
+    BAD_NUMBER,
+    BUSY,
+    DAMAGED,
+    DISK_FULL,
+    EMPTY_SNAPSHOT,
+    NO_EMBEDDER,
+    NO_SNAPSHOT,
+    problems,
+)
 
 router = APIRouter(prefix="/v1", tags=["snapshots"])
 Here = Annotated[Parts, Depends(parts)]
@@ -33,7 +43,19 @@ def list_snapshots(here: Here) -> Snapshots:
     )
 
 
-@router.post("/snapshots/{number}/activate", summary="Roll back to an older snapshot")
+@router.post(
+    "/snapshots/{number}/activate",
+    summary="Roll back to an older snapshot",
+    responses=problems(
+        NO_SNAPSHOT,
+        EMPTY_SNAPSHOT,
+        BAD_NUMBER,
+        BUSY,
+        NO_EMBEDDER,
+        DAMAGED,
+        DISK_FULL,
+    ),
+)
 def activate_snapshot(here: Here, number: int) -> Snapshots:
     here.publisher.activate(number)
     return list_snapshots(here)

@@ -7,7 +7,8 @@ from shared.clients import indexer
 from shared.clients.transport import AsyncClient, Call
 from shared.contracts.query import ImageInfo
 from shared.errors import NotFound
-from shared.web.media import FENCED
+from shared.web.media import FENCED, IMAGE, JPEG
+from shared.web.problems import BAD_IMAGE, DAMAGED, DISK_FULL, NO_IMAGE, NO_INDEXER, problems
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
@@ -16,7 +17,7 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
     "/{image_id:path}/file",
     summary="The image's own bytes",
     response_class=Response,
-    responses={200: {"content": {"image/*": {}}}},
+    responses=IMAGE | problems(NO_IMAGE, NO_INDEXER),
 )
 async def image_file(request: Request, image_id: str) -> Response:
     return await _passed_on(request, indexer.image_file(image_id))
@@ -26,14 +27,18 @@ async def image_file(request: Request, image_id: str) -> Response:
     "/{image_id:path}/thumbnail",
     summary="A small JPEG of the image",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}},
+    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, NO_INDEXER, DISK_FULL),
 )
 async def image_thumbnail(request: Request, image_id: str) -> Response:
     return await _passed_on(request, indexer.thumbnail(image_id))
 
 
 # The last one: an id may have slashes in it.
-@router.get("/{image_id:path}", summary="An indexed image")
+@router.get(
+    "/{image_id:path}",
+    summary="An indexed image",
+    responses=problems(NO_IMAGE, DAMAGED),
+)
 async def get_image(ask: Ask, image_id: str) -> ImageInfo:
     searcher = await ask.searcher()
     item = searcher.collection.find(image_id, searcher.dead)

@@ -3,11 +3,23 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from services.query.asking import Asking
 from shared.contracts.query import SearchOptions, SearchRequest, SearchResponse
 from shared.errors import InvalidInput, TooLarge
+from shared.web.problems import (
+    BAD_IMAGE,
+    BAD_VECTOR,
+    BUSY,
+    DAMAGED,
+    FILE_TOO_LARGE,
+    NO_EMBEDDER,
+    NO_IMAGE,
+    OTHER_MODEL,
+    UNKNOWN_TERM,
+    problems,
+)
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
@@ -23,6 +35,8 @@ Ask = Annotated[Asking, Depends(asking)]
 class ImageForm(SearchOptions):
     """A picture to search by, and how."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"file": "castle.jpg", "limit": 5}]})
+
     file: UploadFile = Field(description="An image file.")
 
 
@@ -32,7 +46,11 @@ class TermQuery(SearchOptions):
     term: str = Field(min_length=1, max_length=200)
 
 
-@router.post("/search/image", summary="Search by an uploaded picture")
+@router.post(
+    "/search/image",
+    summary="Search by an uploaded picture",
+    responses=problems(BAD_IMAGE, OTHER_MODEL, FILE_TOO_LARGE, BUSY, NO_EMBEDDER, DAMAGED),
+)
 async def search_by_image(
     ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
 ) -> SearchResponse:
@@ -40,14 +58,32 @@ async def search_by_image(
     return await ask.image(await form.file.read(), form)
 
 
-@router.get("/search", summary="Search by a tag term")
+@router.get(
+    "/search",
+    summary="Search by a tag term",
+    responses=problems(UNKNOWN_TERM, OTHER_MODEL, NO_EMBEDDER, DAMAGED),
+)
 async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> SearchResponse:
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
     return await ask.term(query.term, query)
 
 
-@router.post("/search", summary="Search by a picture, a term, an id or a vector")
+@router.post(
+    "/search",
+    summary="Search by a picture, a term, an id or a vector",
+    responses=problems(
+        NO_IMAGE,
+        BAD_IMAGE,
+        UNKNOWN_TERM,
+        BAD_VECTOR,
+        OTHER_MODEL,
+        FILE_TOO_LARGE,
+        BUSY,
+        NO_EMBEDDER,
+        DAMAGED,
+    ),
+)
 async def search(ask: Ask, request: Request, body: SearchRequest) -> SearchResponse:
     if body.term is not None and not body.term.strip():
         raise InvalidInput("`term` is blank.")
@@ -56,7 +92,11 @@ async def search(ask: Ask, request: Request, body: SearchRequest) -> SearchRespo
     return await ask.request(body)
 
 
-@router.get("/images/{image_id:path}/similar", summary="Images like an indexed one, without it")
+@router.get(
+    "/images/{image_id:path}/similar",
+    summary="Images like an indexed one, without it",
+    responses=problems(NO_IMAGE, DAMAGED),
+)
 async def similar_images(
     ask: Ask, image_id: str, options: Annotated[SearchOptions, Query()]
 ) -> SearchResponse:

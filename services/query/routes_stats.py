@@ -9,8 +9,9 @@ from services.query.routes_search import Ask
 from shared.contracts.base import Wire
 from shared.contracts.query import Metric, Stats, TagCount, Tags
 from shared.snapshots.items import tag_key
+from shared.web.problems import DAMAGED, problems
 
-router = APIRouter(prefix="/v1", tags=["collection"])
+router = APIRouter(prefix="/v1", tags=["collection"], responses=problems(DAMAGED))
 
 
 class TagQuery(Wire):

@@ -130,6 +130,12 @@ class TrainingSettings(Wire):
 class TrainRequest(Wire):
     """Trains on a set that the indexer has published in `training/<training_set>/`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"training_set": "32ecbc141217", "settings": {"epochs": 40, "seed": 0}}]
+        }
+    )
+
     training_set: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
     settings: TrainingSettings = TrainingSettings()
 

@@ -130,30 +130,27 @@ class Progress(Wire):
     eta_s: float | None = None
 
 
+_JOB: dict[str, Any] = {
+    "id": "32ecbc1412174aec91d90d77d2665e5b",
+    "kind": "ingest",
+    "state": "running",
+    "progress": {
+        "stage": "embedding",
+        "done": 1472,
+        "total": 2500,
+        "failed": 1,
+        "per_second": 212.4,
+        "eta_s": 4.8,
+    },
+    "error": None,
+    "result": None,
+    "created_at": "2026-11-22T05:43:50+00:00",
+    "finished_at": None,
+}
+
+
 class Job(Wire):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "32ecbc1412174aec91d90d77d2665e5b",
-                    "kind": "ingest",
-                    "state": "running",
-                    "progress": {
-                        "stage": "embedding",
-                        "done": 1472,
-                        "total": 2500,
-                        "failed": 1,
-                        "per_second": 212.4,
-                        "eta_s": 4.8,
-                    },
-                    "error": None,
-                    "result": None,
-                    "created_at": "2026-11-22T05:43:50+00:00",
-                    "finished_at": None,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
 
     id: str
     kind: JobKind
@@ -166,6 +163,8 @@ class Job(Wire):
 
 
 class Jobs(Wire):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [_JOB]}]})
+
     jobs: list[Job]
 
 
@@ -234,6 +233,12 @@ class Image(Wire):
 
 
 class Deleted(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "d0ed203b490efa13b89928e082c3728f", "deleted": True}]
+        }
+    )
+
     id: str
     deleted: bool
 
@@ -276,6 +281,10 @@ class Snapshots(Wire):
 
 class CatalogStats(Wire):
     """`GET /v1/stats` of the indexer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"images": 2500, "snapshot": 3, "segments": 4}]}
+    )
 
     images: int
     snapshot: int

@@ -1,7 +1,14 @@
-"""How a picture's bytes are sent: they come from outside, so a browser must run nothing of them."""
+"""How a picture's bytes are sent, and how the OpenAPI tells of them."""
 
+from typing import Any
+
+# They come from outside, so a browser must run nothing of them.
 FENCED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, max-age=3600",
 }
+
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}}
+JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": _BYTES}}}

@@ -1,14 +1,25 @@
 """What FastAPI's own OpenAPI document doesn't say of our services: problems, and the key."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 
+from shared import problem
+from shared.contracts.base import Wire
 from shared.contracts.problem import Problem
+from shared.errors import ISEError
+from shared.web import problems
 
-MEDIA_TYPE = "application/problem+json"
 _VALIDATION = ("HTTPValidationError", "ValidationError")
 _SCHEME = "key"
+# Where an example says which path was asked for, these stand for the path's parameters.
+_PATH_VALUES = {
+    "image_id": problems.IMAGE,
+    "job_id": problems.JOB,
+    "number": problems.SNAPSHOT,
+}
+_REQUEST_ID = "5d3f0c6d5c0b4c3e9a51b7f1a4d0a2f7"
 
 
 def install(app: FastAPI) -> None:
@@ -36,19 +47,52 @@ def _completed(schema: dict[str, Any]) -> dict[str, Any]:
             "description": "The key of `ISE_API_KEY`, where one is set.",
         }
     }
+    _restore_examples(schemas, Wire)
     for path, item in schema.get("paths", {}).items():
-        for operation in item.values():
-            responses = operation["responses"]
-            if _VALIDATION[0] in str(responses.get("422")):
-                # FastAPI's own form of it, which is never sent.
-                del responses["422"]
-            responses["4XX"] = _problem("What was sent can't be answered; `detail` says why.")
-            responses["5XX"] = _problem("The service can't answer now; `detail` says why.")
+        for method, operation in item.items():
+            _complete_problems(path, method, operation)
+            _complete_form(operation, schemas)
             if path.startswith("/v1/"):
                 # Either none or a key: it depends on the settings.
                 operation["security"] = [{}, {_SCHEME: []}]
-            _complete_form(operation, schemas)
     return schema
+
+
+def _restore_examples(schemas: dict[str, Any], models: type[Wire]) -> None:
+    """FastAPI leaves out what is null, even in examples; what is sent and answered has it."""
+    for model in models.__subclasses__():
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and model.__name__ in schemas:
+            schemas[model.__name__] |= extra
+        _restore_examples(schemas, model)
+
+
+def _complete_problems(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Adds to a route's own problems those of every route of its kind."""
+    responses = operation["responses"]
+    if _VALIDATION[0] in str(responses.get("422")):
+        # FastAPI's own form of it, which is never sent.
+        del responses["422"]
+    if path.startswith("/v1/"):
+        for error in _general(method, operation):
+            problems.add(responses, error)
+    for response in responses.values():
+        shown = response.get("content", {}).get(problem.MEDIA_TYPE, {})
+        for example in shown.get("examples", {}).values():
+            example["value"]["instance"] = path.format_map(_PATH_VALUES)
+            example["value"]["request_id"] = _REQUEST_ID
+
+
+def _general(method: str, operation: dict[str, Any]) -> Iterator[ISEError]:
+    yield problems.NO_KEY
+    yield problems.UNEXPECTED
+    if method != "get":
+        yield problems.OTHER_SITE
+    if "requestBody" in operation:
+        yield problems.BODY_TOO_LARGE
+        yield problems.UNKNOWN_FIELD
+    elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+        yield problems.BAD_PARAMETER
 
 
 def _complete_form(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
@@ -65,8 +109,3 @@ def _complete_form(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
             one["format"] = "binary"
         if name not in form.get("required", ()) and field.get("default") is None:
             field["example"] = ""
-
-
-def _problem(description: str) -> dict[str, Any]:
-    reference = {"$ref": "#/components/schemas/Problem"}
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": reference}}}

@@ -14,6 +14,7 @@ from shared.web.auth import KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
 from shared.web.metrics import Metrics, MetricsMiddleware
 from shared.web.origin import OriginMiddleware
+from shared.web.problems import STARTING, Responses, problems
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.running import give_up
 
@@ -47,11 +48,22 @@ def create_service(
     openapi.install(app)
     app.add_api_route("/metrics", metrics.endpoint, include_in_schema=False)
 
-    @app.get("/health", tags=["operations"], summary="Is the process alive?")
+    @app.get(
+        "/health",
+        tags=["operations"],
+        summary="Is the process alive?",
+        responses=_answer({"status": "alive"}),
+    )
     async def health() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get("/ready", tags=["operations"], summary="Can it serve?", response_model=None)
+    @app.get(
+        "/ready",
+        tags=["operations"],
+        summary="Can it serve?",
+        response_model=None,
+        responses=_answer({"status": "ready"}) | problems(STARTING),
+    )
     def ready() -> dict[str, str] | JSONResponse:
         # Why a process gives up is told once, as its last words.
         gives_up = getattr(app.state, "failure", None) is not None
@@ -70,6 +82,10 @@ def create_service(
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(RequestIdMiddleware)
     return app
+
+
+def _answer(example: dict[str, str]) -> Responses:
+    return {200: {"content": {"application/json": {"example": example}}}}
 
 
 def _guarded(

@@ -3,9 +3,23 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine
+
+
+def tried_out(page: Page, operation: str) -> Locator:
+    """An operation, opened to be tried out."""
+    block = page.locator(f"#operations-{operation}")
+    block.locator(".opblock-summary-control").click()
+    block.get_by_role("button", name="Try it out").click()
+    return block
+
+
+def expect_status(block: Locator, status: int) -> None:
+    answered = block.locator(".live-responses-table .response-col_status")
+    expect(answered.last).to_contain_text(str(status))
 
 
 @pytest.mark.parametrize("name", ["query", "indexer", "embedder"])
@@ -22,23 +36,46 @@ def test_it_renders_and_asks_nobody_else(page: Page, engine: Engine, name: str) 
 def test_a_search_by_upload_is_tried_out(page: Page, engine: Engine, sample: Path) -> None:
     picture = next(sample.parent.glob("castle-*.jpg"))
     page.goto(f"{engine.group.url('query')}/docs")
-    block = page.locator(".opblock", has_text="/v1/search/image")
-    block.locator(".opblock-summary-control").click()
-    block.get_by_role("button", name="Try it out").click()
+    block = tried_out(page, "search-search_by_image")
     block.locator("input[type=file]").set_input_files(picture)
     block.get_by_role("button", name="Execute").click()
-    answer = block.locator(".live-responses-table")
-    expect(answer.locator(".response-col_status").last).to_contain_text("200")
-    expect(answer).to_contain_text(picture.name)
+    expect_status(block, 200)
+    expect(block.locator(".live-responses-table")).to_contain_text(picture.name)
 
 
 def test_a_search_by_term_is_tried_out(page: Page, engine: Engine) -> None:
     page.goto(f"{engine.group.url('query')}/docs")
-    block = page.locator("#operations-search-search_by_term")
-    block.locator(".opblock-summary-control").click()
-    block.get_by_role("button", name="Try it out").click()
+    block = tried_out(page, "search-search_by_term")
     block.locator("tr[data-param-name=term] input").fill("castle")
     block.get_by_role("button", name="Execute").click()
-    answer = block.locator(".live-responses-table")
-    expect(answer.locator(".response-col_status").last).to_contain_text("200")
-    expect(answer).to_contain_text('"mode": "tag"')
+    expect_status(block, 200)
+    expect(block.locator(".live-responses-table")).to_contain_text('"mode": "tag"')
+
+
+def test_a_key_is_given_by_authorize(context: BrowserContext, start: Start) -> None:
+    with start(ISE_API_KEY="the-key") as engine:
+        page = context.new_page()
+        page.goto(f"{engine.group.url('query')}/docs")
+        block = tried_out(page, "collection-stats")
+        block.get_by_role("button", name="Execute").click()
+        expect_status(block, 401)
+        expect(block.locator(".live-responses-table")).to_contain_text("ISE_API_KEY")
+
+        page.get_by_role("button", name="Authorize").first.click()
+        dialog = page.locator(".modal-ux")
+        dialog.get_by_role("textbox").fill("the-key")
+        dialog.get_by_role("button", name="Apply credentials").click()
+        dialog.get_by_role("button", name="Close").last.click()
+
+        block.get_by_role("button", name="Execute").click()
+        expect_status(block, 200)
+        expect(block.locator(".live-responses-table")).to_contain_text('"images": 0')
+        page.close()
+
+
+def test_an_error_is_shown_by_its_own_example(page: Page, engine: Engine) -> None:
+    page.goto(f"{engine.group.url('query')}/docs")
+    block = page.locator("#operations-images-get_image")
+    block.locator(".opblock-summary-control").click()
+    example = block.locator("tr.response[data-code='404'] pre.example")
+    expect(example).to_contain_text("There is no image")

@@ -23,6 +23,7 @@ from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.config import EmbedderSettings
 from services.embedder.words.vectors import Words
 from shared.clients.transport import AsyncClient, Call
+from tests import declared
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[2]
@@ -118,6 +119,7 @@ def start() -> Callable[..., Any]:
     def started(data_dir: Path, ready: bool = True, **changes: Any) -> Iterator[Service]:
         with Service(settings_for(data_dir, **changes)) as service:
             yield service.until_ready() if ready else service
+            declared.check(service.app)
 
     return started
 

@@ -33,6 +33,7 @@ from shared.contracts.indexer import BuildSettings, IngestRequest, Job, JobState
 from shared.contracts.query import SearchResponse
 from shared.errors import UnknownTerm
 from shared.identity import content_id
+from tests import declared
 
 PATIENCE_S = 60
 
@@ -160,6 +161,7 @@ def serving(app: FastAPI) -> Iterator[str]:
         until(lambda: server.started or not thread.is_alive())
         assert server.started, "the app did not start; the log says why"
         yield url
+        declared.check(app)
     finally:
         server.should_exit = True
         thread.join()

@@ -11,7 +11,7 @@ from services.indexer.catalog import schema
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.schema import features, locations, tags
-from shared.errors import Misconfigured, NotFound
+from shared.errors import Misconfigured, NotFound, StorageFull
 from shared.identity import content_id
 from shared.snapshots.items import tag_key
 
@@ -226,6 +226,15 @@ def test_a_damaged_catalogue_is_refused_with_a_sentence(tmp_path):
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(Misconfigured, match=r"can't be opened.*ISE_DATA_DIR"):
         Database(f"sqlite:///{path}")
+
+
+def test_a_full_disk_is_told_as_such_and_loses_nothing(images, database, entry):
+    images.record([entry("a")], {})
+    with database.write() as db:
+        db.exec_driver_sql("PRAGMA max_page_count = 1")  # as many as there are
+    with pytest.raises(StorageFull, match="free space"):
+        images.record([entry("b", metadata={"text": "x" * 100_000})], {})
+    assert images.count() == 1
 
 
 def test_features_beside_those_of_another_model(images, entry, feature_place):

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from shared.ivf.reader import Postings
 from shared.snapshots.items import Item
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
+from tests import declared
 
 settings.register_profile("query", deadline=None, max_examples=18)
 settings.load_profile("query")
@@ -210,8 +211,9 @@ def library(fresh_library: Callable[[], Library]) -> Library:
 
 
 @pytest.fixture(scope="session")
-def serve() -> Callable[..., Service]:
+def serve() -> Iterator[Callable[..., Service]]:
     """Builds the query service over a library."""
+    apps = []
 
     def build(
         library: Library,
@@ -230,9 +232,12 @@ def serve() -> Callable[..., Service]:
             embedder or AsyncClient("http://embedder", transport=embedder_app),
             indexer or AsyncClient("http://indexer", transport=indexer_app),
         )
+        apps.append(app)
         return Service(library, models, app)
 
-    return build
+    yield build
+    for app in apps:
+        declared.check(app)
 
 
 TAGGED = ["Dog", "straße", "a_b", "x/y?z&", "emoji 🐶"]

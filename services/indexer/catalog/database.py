@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, insert, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from services.indexer.catalog import schema
-from shared.errors import Misconfigured
+from shared.errors import Misconfigured, StorageFull
 
 _REVISION = "revision"
 _VERSION = "version"
@@ -48,9 +48,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction; durable when the block ends, undone when it raises."""
-        with self._writing, self.engine.begin() as connection:
-            yield connection
+        """One transaction; durable when the block ends, undone when it raises.
+
+        Raises StorageFull where the disk is.
+        """
+        try:
+            with self._writing, self.engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
+                raise
+            raise StorageFull(
+                "The disk that has the catalogue is full. Nothing was lost; free space, then try "
+                "again."
+            ) from error
 
     def close(self) -> None:
         self.engine.dispose()

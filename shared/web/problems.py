@@ -1,0 +1,149 @@
+"""The problems that routes tell of in their OpenAPI, by example.
+
+An example is an error of the tree and rendered as one, so its status, type, title and headers are
+those that a caller gets.
+"""
+
+from typing import Any
+
+from shared import problem
+from shared.errors import (
+    BadImage,
+    BadVector,
+    Conflict,
+    Corrupt,
+    FingerprintMismatch,
+    Forbidden,
+    InvalidInput,
+    ISEError,
+    NotFound,
+    Overloaded,
+    StorageFull,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnknownTerm,
+)
+
+Responses = dict[int | str, dict[str, Any]]
+SCHEMA = "#/components/schemas/Problem"
+
+IMAGE = "d0ed203b490efa13b89928e082c3728f"
+JOB = "32ecbc1412174aec91d90d77d2665e5b"
+SNAPSHOT = 7
+_MODEL, _OTHER_MODEL = "mini-bd7a04c10886955e", "resnet50-1c0e6a9be1d5fa26"
+_NETWORK = "match-8dc9c57327bb6d9f"
+_TRAIN = "Train one for the present models: `ise train-matching`."
+
+NO_KEY = Unauthorized("Send the key of ISE_API_KEY as `Authorization: Bearer <key>`.")
+
+OTHER_SITE = Forbidden("A page of another site may not ask for this.")
+OUTSIDE_ROOTS = Forbidden(
+    "/home/me/Pictures is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
+)
+
+NO_IMAGE = NotFound(f"There is no image {IMAGE!r}.")
+NO_JOB = NotFound(f"There is no job {JOB!r}.")
+NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
+NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")
+NO_TRAINING_SET = NotFound("There is no training set 32ecbc141217.")
+
+OTHER_MODEL = FingerprintMismatch(
+    f"The index holds features of {_MODEL}, but the embedder hosts {_OTHER_MODEL}: they can't be "
+    "compared. Start the embedder with the former model, or build the index anew with `ise build`.",
+    index=_MODEL,
+    embedder=_OTHER_MODEL,
+)
+OTHER_FEATURES = FingerprintMismatch(
+    f"The features are of {_MODEL}; hosted for matching is {_OTHER_MODEL}. Host that model again, "
+    "or compute the features again: `ise ingest`.",
+    features=_MODEL,
+    hosted=_OTHER_MODEL,
+)
+OTHER_NETWORK = FingerprintMismatch(
+    f"The matching network {_NETWORK} was trained on the image features of {_MODEL}; hosted is "
+    f"{_OTHER_MODEL}. {_TRAIN}",
+    network=_MODEL,
+    hosted=_OTHER_MODEL,
+)
+UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
+
+JOB_ENDED = Conflict(f"Job {JOB} has ended already: succeeded.")
+EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; there is nothing to go back to.")
+
+BODY_TOO_LARGE = TooLarge("The body is over the limit of 536870912 bytes (ISE_MAX_BODY_BYTES).")
+FILE_TOO_LARGE = TooLarge("The file is over the limit of 64 MiB.")
+TOO_MANY_FILES = TooLarge("At most 1000 files a call.")
+
+
+def _invalid(field: str, message: str) -> InvalidInput:
+    return InvalidInput(f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
+UNKNOWN_FIELD = _invalid("body.colour", "Extra inputs are not permitted")
+BAD_PARAMETER = _invalid("query.limit", "Input should be greater than or equal to 1")
+BAD_NUMBER = _invalid("path.number", "Input should be a valid integer")
+BAD_IMAGE = BadImage("The file is no picture of a format that can be read.")
+BAD_IMAGES = BadImage(
+    "1 of 2 files can't be used; file 1: The file is empty.",
+    items=[{"index": 1, "error": "The file is empty."}],
+)
+BAD_VECTOR = BadVector(f"The vector has 3 numbers; vectors of {_MODEL} have 256.")
+BAD_ROWS = BadVector(
+    "10 bytes are no whole number of rows of 256 float32 values (1024 bytes each)."
+)
+UNKNOWN_TERM = UnknownTerm(
+    "No word vector is known for 'casstle'. Did you mean castle?",
+    terms=["casstle"],
+    suggestions=["castle"],
+)
+
+BUSY = Overloaded("256 images are in hand already; try again in a second.", retry_after=1)
+TRAINING = Overloaded("A training is going on already; there is one at a time.", retry_after=10)
+
+UNEXPECTED = ISEError(
+    "Something went wrong on the server; its log has the cause under this request_id."
+)
+DAMAGED = Corrupt("visual-0f3a.hdf5 is damaged: it isn't what its snapshot's manifest says.")
+
+STARTING = Unavailable("The service is starting.", retry_after=2)
+LOADING = Unavailable("The models are being loaded.", retry_after=2)
+TOO_SLOW = Unavailable(
+    "64 images took over 240 seconds (ISE_EMBED_SECONDS); send fewer at a time.", retry_after=5
+)
+NO_EMBEDDER = Unavailable(
+    "Nothing answers at http://127.0.0.1:8002 (Connection refused). Is the service up? `ise up` "
+    "starts all three.",
+    retry_after=5,
+)
+NO_INDEXER = Unavailable(
+    "Nothing answers at http://127.0.0.1:8001 (Connection refused). Is the service up? `ise up` "
+    "starts all three.",
+    retry_after=5,
+)
+DISK_FULL = StorageFull("The disk is full. Nothing was lost; free space, then try again.")
+
+
+def problems(*examples: ISEError) -> Responses:
+    """The `responses` of a route that may answer with errors such as these."""
+    found: Responses = {}
+    for error in examples:
+        add(found, error)
+    return found
+
+
+def add(responses: Responses, error: ISEError) -> None:
+    """Adds an error to the responses, under its status; a status may have several examples."""
+    body = problem.body_of(error)
+    response = responses.setdefault(
+        str(body["status"]),
+        {"content": {problem.MEDIA_TYPE: {"schema": {"$ref": SCHEMA}, "examples": {}}}},
+    )
+    examples = response["content"][problem.MEDIA_TYPE]["examples"]
+    same = sum(example["value"]["type"] == body["type"] for example in examples.values())
+    examples[f"{error.slug}-{same + 1}" if same else error.slug] = {"value": body}
+    titles = (example["value"]["title"] for example in examples.values())
+    response["description"] = "; ".join(dict.fromkeys(titles))
+    for name, value in problem.headers_of(error).items():
+        header = {"schema": {"type": "string"}, "example": value}
+        response.setdefault("headers", {})[name] = header
