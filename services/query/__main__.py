@@ -1,10 +1,15 @@
 """`python -m services.query`: runs the service on its port."""
 
+import os
 import sys
 
-from services.query.app import create_app
-from services.query.config import QuerySettings
-from shared.web.running import run
-
 if __name__ == "__main__":
+    # One thread a query, many queries at once. numpy and faiss read this when they're imported.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+    from services.query.app import create_app
+    from services.query.config import QuerySettings
+    from shared.web.running import run
+
     sys.exit(run("query", QuerySettings, create_app))

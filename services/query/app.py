@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import anyio.to_thread
 from fastapi import FastAPI
+from prometheus_client import Summary
 
 from services.query import page_files, routes_images, routes_search, routes_stats
 from services.query.asking import Asking
 from services.query.config import QuerySettings
+from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
 from shared.clients.transport import AsyncClient
 from shared.errors import ISEError
@@ -30,7 +33,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        audit.start()
         yield
+        await anyio.to_thread.run_sync(audit.stop)
         await embedding.close()
         await files.close()
 
@@ -45,7 +50,13 @@ def create_app(
         "query", DESCRIPTION, settings, lifespan, not_ready, page_files.open_paths()
     )
     app.state.settings = settings
-    app.state.asking = Asking(shelf, embedding, settings.recall_target)
+    live = Summary(
+        "ise_live_recall",
+        "Share of the exact answer that a sampled live answer held.",
+        registry=app.state.metrics.registry,
+    )
+    audit = Audit(settings.audit_share, live.observe)
+    app.state.asking = Asking(shelf, embedding, settings.recall_target, audit)
     app.state.indexer = files
     app.include_router(routes_search.router)
     app.include_router(routes_images.router)

@@ -6,6 +6,7 @@ from typing import TypeVar
 import anyio.to_thread
 import numpy as np
 
+from services.query.search.audit import Audit
 from services.query.search.searcher import Found, Query, Searcher
 from services.query.search.shelf import Shelf
 from services.query.search.spelling import close_tags
@@ -25,15 +26,18 @@ T = TypeVar("T")
 class Asking:
     """Answers searches on whatever snapshot is current when they come in."""
 
-    def __init__(self, shelf: Shelf, client: AsyncClient, recall_target: float) -> None:
+    def __init__(
+        self, shelf: Shelf, client: AsyncClient, recall_target: float, audit: Audit
+    ) -> None:
         self.shelf = shelf
+        self.audit = audit
         self._embedder = client
         self._recall_target = recall_target
 
     async def searcher(self) -> Searcher:
         """The collection as of now. Opening a new snapshot waits in a thread, not in the loop."""
         collection, dead = await _in_thread(self.shelf.current)
-        return Searcher(collection, dead, self._recall_target)
+        return Searcher(collection, dead, self._recall_target, self.audit)
 
     async def request(self, request: SearchRequest) -> SearchResponse:
         """Answers `POST /v1/search`."""

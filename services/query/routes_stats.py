@@ -50,4 +50,5 @@ def stats(ask: Ask) -> Stats:
         recall_curve=[
             curve for space in (visual, collection.joint) if space for curve in space.curves
         ],
+        live_recall=ask.audit.live_recall(manifest.number),
     )

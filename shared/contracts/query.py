@@ -230,6 +230,14 @@ class RecallCurve(Wire):
     points: list[RecallPoint]
 
 
+class LiveRecall(Wire):
+    """What a sample of the answers given held of the exact ones, beside what was expected."""
+
+    queries: int
+    measured: float
+    expected: float
+
+
 class Stats(Wire):
     model_config = ConfigDict(
         json_schema_extra={
@@ -266,3 +274,6 @@ class Stats(Wire):
     metric: Metric
     dim: int | None
     recall_curve: list[RecallCurve]
+    live_recall: LiveRecall | None = Field(
+        None, description="Null until an answer from this snapshot was checked."
+    )

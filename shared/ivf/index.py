@@ -220,7 +220,7 @@ class InvertedIndex:
             extra = extra if allowed is None else extra[allowed[extra]]
         if depth is not None and coded is not None and asked.reduced is not None:
             rows = coded.nearest(asked.reduced, lists, depth, mask.bits(number))
-            rows = np.union1d(rows, extra)
+            rows = np.union1d(rows, extra) if len(extra) else np.sort(rows)
             if len(rows):
                 yield rows
             return

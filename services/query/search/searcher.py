@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
 from services.query.search.paging import page_of
 from services.query.search.probing import expected_recall, plan
@@ -48,11 +49,16 @@ class Searcher:
     """Searches one collection as of one moment."""
 
     def __init__(
-        self, collection: Collection, dead: NDArray[np.int64], recall_target: float
+        self,
+        collection: Collection,
+        dead: NDArray[np.int64],
+        recall_target: float,
+        audit: Audit | None = None,
     ) -> None:
         self.collection = collection
         self.dead = dead
         self._recall_target = recall_target
+        self._audit = audit
 
     @property
     def is_empty(self) -> bool:
@@ -96,12 +102,16 @@ class Searcher:
             if chosen.target is None or len(found.ordinals) >= reach or nprobe >= index.clusters:
                 break
             nprobe = min(2 * nprobe, index.clusters)
+        expected = expected_recall(chosen.curve, nprobe, index.clusters)
+        if self._audit is not None and nprobe < index.clusters:
+            number = self.collection.manifest.number
+            self._audit.offer(Answer(number, index, asked, reach, metric, mask, found, expected))
         with watch("rank"):
             found = found.without(query.leave_out)
             hits, cut = self._hits(space, found, query, options, metric)
         recall = Recall(
             target=chosen.target,
-            expected=expected_recall(chosen.curve, nprobe, index.clusters),
+            expected=expected,
             nprobe=found.nprobe,
             clusters=index.clusters,
             scanned_fraction=found.scanned / found.live if found.live else 1.0,

@@ -1,0 +1,129 @@
+"""Checks a sample of live answers against the exact one, in the background.
+
+Recall is measured at build time on the collection's own images. What users ask may differ from
+those, and additions come later: so it's measured again on what is really asked.
+"""
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.query import LiveRecall, Metric
+from shared.ivf.index import Asked, Candidates, InvertedIndex
+from shared.ivf.mask import Mask
+
+log = logging.getLogger(__name__)
+
+_WAITING = 16
+# An exact search reads everything. So much of the time, at least, nothing is checked.
+_REST = 100
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it was given, with what is needed to ask again."""
+
+    snapshot: int
+    index: InvertedIndex
+    asked: Asked
+    k: int
+    metric: Metric
+    mask: Mask
+    found: Candidates
+    expected: float | None
+
+
+class Audit:
+    """Checks the share of answers that `share` says, one at a time, while the service has time.
+
+    `told`: called with the recall of each answer that was checked.
+    """
+
+    def __init__(self, share: float, told: Callable[[float], None] = lambda _: None) -> None:
+        self._share = share
+        self._told = told
+        self._answers: queue.Queue[Answer] = queue.Queue(_WAITING)
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._snapshot = 0
+        self._checked = 0
+        self._measured = 0.0
+        self._expected = 0.0
+
+    def start(self) -> None:
+        if self._share > 0:
+            self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the check under way."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def offer(self, answer: Answer) -> None:
+        """Takes an answer to check, by chance; never waits."""
+        if self._thread is None or random.random() >= self._share:  # noqa: S311
+            return
+        try:
+            self._answers.put_nowait(answer)
+        except queue.Full:
+            return
+
+    def live_recall(self, snapshot: int) -> LiveRecall | None:
+        """What was measured on a snapshot's answers, or None before the first."""
+        if self._snapshot != snapshot or not self._checked:
+            return None
+        return LiveRecall(
+            queries=self._checked,
+            measured=self._measured / self._checked,
+            expected=self._expected / self._checked,
+        )
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                answer = self._answers.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            started = time.monotonic()
+            try:
+                self._check(answer)
+            except OSError as error:
+                log.warning("a live answer could not be checked: %s", error)
+            self._stopping.wait(_REST * (time.monotonic() - started))
+
+    def _check(self, answer: Answer) -> None:
+        found = recall_of(answer)
+        if found is None or answer.expected is None:
+            return
+        if answer.snapshot != self._snapshot:
+            self._snapshot, self._checked = answer.snapshot, 0
+            self._measured = self._expected = 0.0
+        self._checked += 1
+        self._measured += found
+        self._expected += answer.expected
+        self._told(found)
+
+
+def recall_of(answer: Answer) -> float | None:
+    """The share of the exact top k that was found; ties with the last count. None where k is 0."""
+    index, k = answer.index, answer.k
+    lists = index.rank(answer.asked, index.clusters)
+    exact = index.scan(answer.asked, lists, k, answer.metric, mask=answer.mask).distances[:k]
+    if not len(exact):
+        return None
+    return float(np.mean(_within(answer.found.distances[: len(exact)], exact)))
+
+
+def _within(found: NDArray[np.float64], exact: NDArray[np.float64]) -> NDArray[np.bool_]:
+    hits = np.zeros(len(exact), bool)
+    hits[: len(found)] = found <= exact[-1]
+    return hits
