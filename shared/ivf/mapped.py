@@ -54,6 +54,13 @@ def _mapped(
     return np.memmap(path, dtype, "r", offset, shape)
 
 
+def expect_scattered_reads(array: NDArray[Any]) -> None:
+    """Has a page that is missing read alone, not with the 31 beside it, which nobody asked for."""
+    memory = getattr(array, "_mmap", None)
+    if memory is not None:
+        memory.madvise(mmap.MADV_RANDOM)
+
+
 def let_go(array: NDArray[Any]) -> None:
     """Takes a map's pages out of this process's memory; what was written is written all the same.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared.errors import Corrupt
 from shared.ivf import layout
 from shared.ivf.codec import Codec
-from shared.ivf.mapped import MappedFile, let_go
+from shared.ivf.mapped import MappedFile, expect_scattered_reads, let_go
 
 _BLOCK = 16_384
 # A row that takes longer than this to fetch, in seconds, came from disk.
@@ -25,10 +25,10 @@ class Postings:
         file = MappedFile(path)
         self.path = path
         self.vectors: NDArray[np.floating] = file[layout.VECTORS]
-        self.norms: NDArray[np.float32] = file[layout.NORMS]
-        self.ordinals: NDArray[np.int64] = file[layout.ORDINALS]
         self.by_ordinal: NDArray[np.int64] = file[layout.BY_ORDINAL]
         # Asked for by every query, and small: kept in memory.
+        self.norms: NDArray[np.float32] = np.array(file[layout.NORMS])
+        self.ordinals: NDArray[np.int64] = np.array(file[layout.ORDINALS])
         self.list_offsets: NDArray[np.int64] = np.array(file[layout.LIST_OFFSETS])
         self.centroids: NDArray[np.float32] | None = None
         if layout.CENTROIDS in file:
@@ -49,6 +49,7 @@ class Postings:
             per_row.append(self.codes)
         if any(len(array) != rows for array in per_row) or self.list_offsets[-1] != rows:
             raise Corrupt(f"{path.name}: its lists and its rows don't agree.")
+        expect_scattered_reads(self.vectors)
         self._file: int | None = None
         self._comes_from_disk = False
 
@@ -72,17 +73,18 @@ class Postings:
     def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of some rows, ascending, at least one; float32 of shape (n, dim).
 
-        Where the last rows came from disk, these are asked for all at once before the first is
-        waited for: a disk does many reads in little more than the time of one.
+        Where the last scattered rows came from disk, these are asked for all at once before the
+        first is waited for: a disk does many reads in little more than the time of one.
         """
         started = time.perf_counter()
-        if self._comes_from_disk:
-            self._read_ahead(rows)
         # A run of rows is a view of the map, not a copy.
         is_run = rows[-1] - rows[0] + 1 == len(rows)
+        if is_run or self._comes_from_disk:
+            self._read_ahead(rows)
         found = self.vectors[int(rows[0]) : int(rows[-1]) + 1] if is_run else self.vectors[rows]
         found = np.asarray(found, np.float32)
-        self._comes_from_disk = time.perf_counter() - started > _SLOW_ROW * len(rows)
+        if not is_run:
+            self._comes_from_disk = time.perf_counter() - started > _SLOW_ROW * len(rows)
         return found
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -91,7 +93,7 @@ class Postings:
         Memory holds one block at a time, of the file's pages too.
         """
         for start in range(0, self.rows, _BLOCK):
-            yield start, np.asarray(self.vectors[start : start + _BLOCK], np.float32)
+            yield start, self.gather(np.arange(start, min(start + _BLOCK, self.rows)))
             let_go(self.vectors)
 
     def rows_of_lists(self, lists: NDArray[np.int64]) -> NDArray[np.int64]:
