@@ -31,6 +31,11 @@ class ImageFiles:
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
         return Place(str(path.absolute()), uri, path.stat().st_mtime_ns, len(data))
 
+    def upload(self, image_id: str) -> Path | None:
+        """Where an upload is kept, whatever the data folder was called then; None for others."""
+        path = self._by_id(self._uploads, image_id)
+        return path if path.exists() else None
+
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
         """An image's own bytes and media type. Raises NotFound when they are gone or changed."""
         with suppress(FileNotFoundError):

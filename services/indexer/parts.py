@@ -51,6 +51,7 @@ class Parts:
         workshop = Workshop(
             self.images,
             features,
+            self.files,
             embedding,
             self.publisher,
             Builder(self.images, features, embedding, self.publisher),
