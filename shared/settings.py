@@ -67,6 +67,7 @@ class ServiceSettings(Settings):
     log_level: str = "info"
     max_body_bytes: int = 512 * 1024 * 1024
     max_image_bytes: int = 64 * 1024 * 1024
+    max_pixels: int = Field(100_000_000, ge=1, description="Width times height of one image.")
     shutdown_seconds: int = 20
 
     @property

@@ -47,7 +47,6 @@ class EmbedderSettings(ServiceSettings):
         256, ge=1, description="Images in hand at which further calls are turned away."
     )
     max_files: int = Field(256, ge=1, description="Files in one call.")
-    max_pixels: int = Field(100_000_000, ge=1, description="Width times height of one image.")
     embed_seconds: float = Field(240.0, gt=0, description="Deadline of one embedding call.")
     hub_seconds: float = Field(5.0, gt=0, description="How long the hub may take to be reached.")
     torch_threads: int = Field(0, ge=0, description="Threads of one pass; 0: one a core.")

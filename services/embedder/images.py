@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching import Batcher, Lane, Timed
-from services.embedder.decoding import decode
 from shared.errors import BadImage, ISEError, Overloaded, Unavailable
+from shared.images import decode
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

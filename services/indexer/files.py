@@ -4,36 +4,22 @@ import hashlib
 import io
 import os
 import threading
-import warnings
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-
 from services.indexer.catalog.images import Place
-from shared import durable
-from shared.errors import BadImage, NotFound
-
-FORMATS = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-    "AVIF": "image/avif",
-}
-_MAX_PIXELS = 200_000_000
+from shared import durable, images
+from shared.errors import NotFound
 
 
 class ImageFiles:
     """`images/uploads/` and `images/thumbnails/`, both by id, never by a name from outside."""
 
-    def __init__(self, data_dir: Path, thumbnail_pixels: int) -> None:
+    def __init__(self, data_dir: Path, thumbnail_pixels: int, max_pixels: int) -> None:
         self._uploads = data_dir / "images" / "uploads"
         self._thumbnails = data_dir / "images" / "thumbnails"
         self._pixels = thumbnail_pixels
+        self._max_pixels = max_pixels
         # A page of results asks for all its thumbnails at once; large pictures take much memory.
         self._scaling = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -45,19 +31,24 @@ class ImageFiles:
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
         return Place(str(path.absolute()), uri, path.stat().st_mtime_ns, len(data))
 
+    def upload(self, image_id: str) -> Path | None:
+        """Where an upload is kept, whatever the data folder was called then; None for others."""
+        path = self._by_id(self._uploads, image_id)
+        return path if path.exists() else None
+
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
         """An image's own bytes and media type. Raises NotFound when they are gone or changed."""
         with suppress(FileNotFoundError):
             # Ours, so only we could have changed it; its time and folder may, in a restored copy.
             data = self._by_id(self._uploads, image_id).read_bytes()
-            return data, _media_type(data)
+            return data, images.media_type(data)
         for place in places:
             path = Path(place.path)
             try:
                 stat = path.stat()
                 if (stat.st_size, stat.st_mtime_ns) == (place.bytes, place.mtime_ns):
                     data = path.read_bytes()
-                    return data, _media_type(data)
+                    return data, images.media_type(data)
             except OSError:
                 continue
         raise NotFound(f"The file of image {image_id} is gone or has changed since it was indexed.")
@@ -79,14 +70,10 @@ class ImageFiles:
         self._by_id(self._thumbnails, image_id).with_suffix(".jpg").unlink(missing_ok=True)
 
     def _scaled(self, data: bytes) -> bytes:
-        image = _opened(data)
-        image.draft("RGB", (self._pixels, self._pixels))
-        upright = _eight_bits(_upright(image))
-        if upright.mode not in ("RGB", "L"):
-            upright = _on_white(upright)
-        upright.thumbnail((self._pixels, self._pixels))
+        image = images.decode(data, self._max_pixels, least=self._pixels)
+        image.thumbnail((self._pixels, self._pixels))
         out = io.BytesIO()
-        upright.convert("RGB").save(out, "JPEG", quality=85, progressive=True)
+        image.save(out, "JPEG", quality=85, progressive=True)
         return out.getvalue()
 
     @staticmethod
@@ -94,46 +81,3 @@ class ImageFiles:
         # An id may be a user's own text: its hash is a safe name, and spreads over sub-folders.
         safe = hashlib.sha256(image_id.encode()).hexdigest()
         return folder / safe[:2] / safe
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - damaged metadata; the pixels are sound
-        return image
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Pixels of 16 bits and more as mode `L`: Pillow would cut them off at 255."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    low = min(low, 0.0)
-    top = next((top for top in (1.0, 255.0, 65535.0) if high <= top), high)
-    return Image.fromarray(((values - low) * (255 / (top - low))).astype(np.uint8))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba)
-
-
-def _opened(data: bytes) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=list(FORMATS))
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise BadImage(f"Not an image that can be read: {error}") from None
-    if image.width * image.height > _MAX_PIXELS:
-        raise BadImage(f"{image.width} x {image.height} pixels are too many for a thumbnail.")
-    return image
-
-
-def _media_type(data: bytes) -> str:
-    try:
-        return FORMATS.get(_opened(data).format or "", "application/octet-stream")
-    except BadImage:
-        return "application/octet-stream"

@@ -36,7 +36,7 @@ class Parts:
         self.database = Database(settings.catalog_url)
         self.images = Images(self.database)
         self.job_table = JobTable(self.database)
-        self.files = ImageFiles(data, settings.thumbnail_pixels)
+        self.files = ImageFiles(data, settings.thumbnail_pixels, settings.max_pixels)
         self._embedder = embedder
         embedding = Embedding(embedder, settings.embed_attempts)
         # Where somebody waits for the answer: it should come soon, or say that it doesn't.
@@ -51,6 +51,7 @@ class Parts:
         workshop = Workshop(
             self.images,
             features,
+            self.files,
             embedding,
             self.publisher,
             Builder(self.images, features, embedding, self.publisher),

@@ -12,6 +12,7 @@ from services.indexer.clustering import cluster_count
 from services.indexer.dropouts import Dropouts
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
+from services.indexer.files import ImageFiles
 from services.indexer.ingest import Ingest, IngestResult, IngestSettings
 from services.indexer.job_context import JobContext
 from services.indexer.jobs import Work
@@ -32,6 +33,7 @@ class Workshop:
         self,
         images: Images,
         features: FeatureStore,
+        files: ImageFiles,
         embedding: Embedding,
         publisher: Publisher,
         builder: Builder,
@@ -41,6 +43,7 @@ class Workshop:
     ) -> None:
         self._images = images
         self._features = features
+        self._files = files
         self._embedding = embedding
         self._publisher = publisher
         self._dropouts = Dropouts(images, publisher)
@@ -159,8 +162,10 @@ class Workshop:
         files, gone = [], set()
         for image_id in sorted(missing):
             places = self._images.places(image_id)
-            there = [place for place in places if Path(place.path).exists()]
-            files += [SourceFile(Path(p.path), p.uri) for p in (there or places)[:1]]
+            upload = self._files.upload(image_id)
+            paths = [(upload or Path(place.path), place.uri) for place in places]
+            there = [(path, uri) for path, uri in paths if path.exists()]
+            files += [SourceFile(path, uri) for path, uri in (there or paths)[:1]]
             if not there:
                 gone.add(image_id)
         if not drop_missing:

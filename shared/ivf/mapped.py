@@ -4,7 +4,9 @@ Each dataset is contiguous and uncompressed; its byte offset is resolved once, a
 it's a read-only memory map that many threads read at once.
 """
 
+import errno
 import mmap
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,17 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Unavailable
 
 _PAGE = 4096
+_NO_DAMAGE = (errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENOMEM)
 
 
 class MappedFile:
-    """The datasets of one HDF5 file as read-only arrays that live on disk."""
+    """The datasets of one HDF5 file as read-only arrays that live on disk.
+
+    Raises Corrupt where the file is damaged or gone, Unavailable where it may not be opened now.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,6 +38,12 @@ class MappedFile:
             for name, (dtype, shape, offset) in places.items():
                 self._arrays[name] = _mapped(path, dtype, shape, offset)
         except (OSError, ValueError, KeyError, AttributeError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_DAMAGE:
+                raise Unavailable(
+                    f"{path} can't be opened: {os.strerror(error.errno)}. Look at its permissions, "
+                    "and at how many open files the process may have (`ulimit -n`).",
+                    retry_after=5,
+                ) from error
             raise Corrupt(f"{path.name} can't be read as a segment: {error}") from error
 
     def __contains__(self, name: str) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.embedder.backbones.registry import load_backbone
-from services.embedder.decoding import decode
+from shared.images import decode
 
 MOBILENET = "weights/mobilenet_v2_features.safetensors"
 PHOTOS = "photos/caltech101"

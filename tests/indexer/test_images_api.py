@@ -11,7 +11,7 @@ from PIL import Image
 
 from shared.clients import indexer, query
 from shared.contracts.indexer import AddState, ImagePatch
-from shared.errors import InvalidInput, NotFound, TooLarge
+from shared.errors import BadImage, InvalidInput, NotFound, TooLarge
 from shared.identity import content_id
 
 ADDED, EXISTS, FAILED = AddState
@@ -232,6 +232,14 @@ def test_a_thumbnail_is_a_small_jpeg(service, picture):
     with Image.open(io.BytesIO(data)) as small:
         assert (small.format, small.size) == ("JPEG", (320, 107))
     assert service.send(indexer.thumbnail(item.id))[0] == data
+
+
+def test_the_limit_of_pixels_is_that_of_thumbnails_too(start, picture):
+    with start(max_pixels=50 * 40) as service:
+        fits, over = service.add(picture(0, size=(50, 40)), picture(1, size=(50, 41)))
+        assert service.send(indexer.thumbnail(fits.id))
+        with pytest.raises(BadImage, match=r"50 x 41 .* \(ISE_MAX_PIXELS\)"):
+            service.send(indexer.thumbnail(over.id))
 
 
 def as_file(image: Image.Image, kind: str, **options) -> bytes:

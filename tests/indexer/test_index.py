@@ -407,6 +407,18 @@ def test_no_image_drops_out_of_search_without_being_asked_to(
         assert service.build().result["dropped"] == 0
 
 
+def test_uploads_are_embedded_anew_from_a_data_folder_that_was_moved(
+    start, other_embedder, picture, tmp_path
+):
+    with start() as service:
+        service.add(picture(0), picture(1))
+    service.data.rename(tmp_path / "moved")
+    other_embedder.mount(tmp_path / "moved")
+    with type(service)(tmp_path / "moved", other_embedder.url) as service:
+        assert service.build().result["images"] == 2
+        assert service.finds_itself(picture(0))
+
+
 def test_no_image_drops_out_of_the_joint_space_without_being_asked_to(
     start, embedder_of_two, folder_of, other_embedder
 ):

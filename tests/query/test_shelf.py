@@ -8,8 +8,9 @@ import pytest
 
 from services.query.search.shelf import Shelf
 from shared import durable
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Unavailable
 from shared.snapshots.items import Item
+from shared.snapshots.manifest import SnapshotStore
 
 NONE = np.empty(0, np.int64)
 
@@ -51,6 +52,23 @@ def test_a_new_snapshot_is_taken_up_at_the_next_call_and_the_old_goes_on(library
     index = old.visual.index
     asked = index.ask(vectors[4])
     assert index.scan(asked, index.rank(asked, 2), 1, index.metric).ordinals[0] == 4
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), Unavailable("Not now.")])
+def test_a_snapshot_that_can_not_be_opened_for_a_moment_is_taken_up_after_it(
+    library, vectors, monkeypatch, error
+):
+    def denied(*_: object) -> None:
+        raise error
+
+    shelf = Shelf(library.folder)
+    library.publish(items(20), visual=library.space(vectors[:20], 2))
+    old, _ = shelf.current()
+    library.publish(items(30), visual=library.space(vectors, 3))
+    with monkeypatch.context() as closed:
+        closed.setattr(SnapshotStore, "verified", denied)
+        assert shelf.current()[0] is old
+    assert shelf.current()[0].manifest.number == 2
 
 
 def test_files_that_two_snapshots_share_are_opened_once(library, vectors):

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shared.errors import Corrupt
+from shared.errors import Corrupt, Unavailable
 from shared.ivf.mapped import MappedFile, MappedWriter, write_arrays
+from tests import open_files
 
 DTYPES = st.sampled_from(["<f4", "<f8", "<i8", "|u1", "<u8", "<i4"])
 SHAPES = st.one_of(st.tuples(st.integers(0, 40)), st.tuples(st.integers(0, 40), st.integers(0, 9)))
@@ -66,6 +67,14 @@ def test_what_is_no_such_file_is_corrupt(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(Corrupt, match=r"file\.hdf5"):
         MappedFile(path)
+
+
+def test_a_file_that_can_not_be_opened_now_is_not_called_damaged(tmp_path):
+    path = tmp_path / "file.hdf5"
+    write_arrays(path, {"a": np.arange(5)})
+    with open_files.no_more(), pytest.raises(Unavailable, match="Too many open files"):
+        MappedFile(path)
+    assert MappedFile(path)["a"].tolist() == list(range(5))
 
 
 @pytest.mark.parametrize("layout", ["chunks", "group", "compact"])

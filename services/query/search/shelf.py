@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.collection import Collection, SegmentCache
-from shared.errors import Corrupt, NotFound
+from shared.errors import Corrupt, NotFound, Unavailable
 from shared.snapshots.manifest import Manifest, SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
@@ -46,14 +46,16 @@ class Shelf:
     def _open_newest(self) -> None:
         try:
             manifest = self._read_newest()
-        except (Corrupt, NotFound, OSError) as error:
+        except (Corrupt, NotFound, Unavailable, OSError) as error:
             if self._collection.manifest.number == 0:
                 raise
-            # Once is enough: to hash its files anew at each request would stop the service.
-            self._refused = self._store.current_number()
+            number = self._store.current_number()
+            if isinstance(error, Corrupt | NotFound):
+                # Once is enough: to hash its files anew at each request would stop the service.
+                self._refused = number
             log.error(
                 "Snapshot %s can't be served, %d goes on: %s",
-                self._refused,
+                number,
                 self._collection.manifest.number,
                 error,
             )

@@ -1,5 +1,8 @@
 """Bytes to pixels: every picture that can be decoded becomes 8-bit RGB, every other a BadImage.
 
+One rule for what is embedded and for what is shown of it. It needs Pillow, which the services that
+decode pictures install.
+
 Limits are checked on the header, before a pixel is decoded. Nothing of Pillow's global state is
 read or set (`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`), so images with different
 limits may be decoded in different threads; hence also the plugins are called by name here instead
@@ -35,7 +38,7 @@ _OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
-FORMATS = tuple(_OPENERS)
+_MEDIA_TYPES = {name: f"image/{name.lower()}" for name in _OPENERS}
 
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -61,17 +64,21 @@ _TRANSPOSE = {
 """EXIF orientation -> what makes it upright (Exif 2.32, tag 0x0112)."""
 
 
-def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
+def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -> Image.Image:
     """The picture in `data`, upright, as an RGB image with 8 bits a channel.
 
     Of an animation the first frame; transparency is laid over white; 16-bit and float channels are
     scaled down. Raises BadImage for anything that is not a whole picture of at most `max_pixels`.
+    `least`: as many pixels a side will do, so a larger JPEG may come out at a part of its size,
+    which takes less time and memory.
     """
     if not data:
         raise BadImage("The file is empty.")
-    opener = _OPENERS[_format_of(data)]
+    name = _format_of(data)
+    if name is None:
+        raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
     try:
-        image: Image.Image = opener(BytesIO(data))
+        image = _OPENERS[name](BytesIO(data))
     except Exception as error:  # whatever a plugin makes of a hostile header
         raise _bad(error) from error
     width, height = image.size
@@ -83,6 +90,8 @@ def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
             "(ISE_MAX_PIXELS)."
         )
     try:
+        if least is not None:
+            image.draft("RGB", (least, least))
         image.load()
         return _rgb(_upright(image))
     except MemoryError as error:
@@ -94,7 +103,13 @@ def decode(data: bytes, max_pixels: int = 100_000_000) -> Image.Image:
         raise _bad(error) from error
 
 
-def _format_of(data: bytes) -> str:
+def media_type(data: bytes) -> str:
+    """The media type of a picture by its first bytes."""
+    name = _format_of(data)
+    return "application/octet-stream" if name is None else _MEDIA_TYPES[name]
+
+
+def _format_of(data: bytes) -> str | None:
     """The format by the file's first bytes; names and content types aren't trusted."""
     for signature, name in _SIGNATURES:
         if data.startswith(signature):
@@ -103,7 +118,7 @@ def _format_of(data: bytes) -> str:
         return "WebP"
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
         return "AVIF"
-    raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(FORMATS)} are.")
+    return None
 
 
 def _bad(error: Exception) -> BadImage:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from services.embedder.decoding import decode
 from shared.errors import BadImage
+from shared.images import decode, media_type
 
 LOSSY = {"JPEG": 12, "WEBP": 16, "AVIF": 16, "GIF": 40}
 """Format -> the mean deviation, of 255, that its compression or palette may cause."""
@@ -36,19 +36,39 @@ def saved(image, kind, **options):
     return buffer.getvalue()
 
 
+def picture(seed=0, size=(97, 64)):
+    """An RGB picture with structure, another one for each seed."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    return Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC)
+
+
 def deviation(one, other):
     return np.abs(np.asarray(one, dtype=float) - np.asarray(other, dtype=float)).mean()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_format_gives_its_pixels(kind, picture, encoded):
-    image = decode(encoded(kind))
+def test_each_format_gives_its_pixels(kind):
+    image = decode(saved(picture(), kind))
     assert (image.mode, image.size) == ("RGB", (97, 64))
     assert deviation(image, picture()) <= LOSSY.get(kind, 0)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_media_type_is_that_of_the_content(kind):
+    assert media_type(saved(picture(), kind)) == f"image/{kind.lower()}"
+    assert media_type(b"<svg/>") == media_type(b"") == "application/octet-stream"
+
+
+def test_a_jpeg_may_come_out_smaller_where_few_pixels_will_do():
+    data = saved(picture(size=(800, 400)), "JPEG", quality=95)
+    small = decode(data, least=100)
+    assert small.size == (200, 100)
+    assert deviation(small, decode(data).resize((200, 100))) < 12
+    assert decode(saved(picture(), "PNG"), least=10).size == (97, 64)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_honoured(orientation, picture):
+def test_exif_orientation_is_honoured(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = saved(picture(), "PNG", exif=exif)
@@ -57,17 +77,17 @@ def test_exif_orientation_is_honoured(orientation, picture):
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_does_not_cost_the_picture(picture):
+def test_damaged_exif_does_not_cost_the_picture():
     data = saved(picture(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decode(data).size == (97, 64)
 
 
-def test_animation_gives_its_first_frame(picture):
+def test_animation_gives_its_first_frame():
     data = saved(picture(0), "GIF", save_all=True, append_images=[picture(1)])
     assert deviation(decode(data), picture(0)) < deviation(decode(data), picture(1)) / 2
 
 
-def test_cmyk_jpeg(picture):
+def test_cmyk_jpeg():
     data = saved(picture().convert("CMYK"), "JPEG", quality=95)
     assert deviation(decode(data), picture()) < 8
 
@@ -122,8 +142,8 @@ def test_bomb_is_refused_from_its_header(data):
     assert time.perf_counter() - started < 0.1
 
 
-def test_the_limit_is_inclusive(encoded):
-    data = encoded("PNG")
+def test_the_limit_is_inclusive():
+    data = saved(picture(), "PNG")
     assert decode(data, max_pixels=97 * 64).size == (97, 64)
     with pytest.raises(BadImage, match="97 x 64 pixels are over the limit of 6,207"):
         decode(data, max_pixels=97 * 64 - 1)
@@ -131,15 +151,15 @@ def test_the_limit_is_inclusive(encoded):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
-def test_truncated_is_refused(kind, part, encoded):
-    data = encoded(kind)
+def test_truncated_is_refused(kind, part):
+    data = saved(picture(), kind)
     with pytest.raises(BadImage):
         decode(data[: int(len(data) * part)])
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
-def test_truncated_is_called_so(kind, encoded):
-    data = encoded(kind)
+def test_truncated_is_called_so(kind):
+    data = saved(picture(), kind)
     with pytest.raises(BadImage, match=r"The image is truncated\."):
         decode(data[: len(data) * 2 // 3])
 
