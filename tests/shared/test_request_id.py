@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from shared.clients.transport import AsyncClient, Call
-from shared.web.logs import _RequestIdFilter
+from shared.web.logs import _Told
 from shared.web.request_id import current_request_id, set_request_id
 
 
@@ -61,7 +61,7 @@ def test_an_id_set_outside_of_a_request_is_sent_and_logged():
         set_request_id("job-7")
         client = AsyncClient("http://x", transport=httpx.MockTransport(echo))
         record = logging.makeLogRecord({})
-        _RequestIdFilter().filter(record)
+        _Told("query").filter(record)
         return await client.send(Call("GET", "/", lambda r: r.json())), record.request_id
 
     assert asyncio.run(work()) == ("job-7", "job-7")
