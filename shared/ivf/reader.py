@@ -50,13 +50,13 @@ class Postings:
         if any(len(array) != rows for array in per_row) or self.list_offsets[-1] != rows:
             raise Corrupt(f"{path.name}: its lists and its rows don't agree.")
         expect_scattered_reads(self.vectors)
-        self._file: int | None = None
+        # Opened now: by the time it's read, a newer snapshot may have taken its name away.
+        self._file = os.open(path, os.O_RDONLY)
         self._comes_from_disk = False
 
     def __del__(self) -> None:
-        file = getattr(self, "_file", None)
-        if file is not None:
-            os.close(file)
+        if hasattr(self, "_file"):
+            os.close(self._file)
 
     @property
     def rows(self) -> int:
@@ -121,8 +121,6 @@ class Postings:
     def _read_ahead(self, rows: NDArray[np.int64]) -> None:
         if not isinstance(self.vectors, np.memmap):
             return
-        if self._file is None:
-            self._file = os.open(self.path, os.O_RDONLY)
         size = self.vectors.strides[0]
         # Neighbours are one read.
         edges = np.flatnonzero(np.diff(rows) > 1) + 1

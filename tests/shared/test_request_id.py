@@ -60,7 +60,7 @@ def test_an_id_set_outside_of_a_request_is_sent_and_logged():
     async def work() -> tuple[str, str]:
         set_request_id("job-7")
         client = AsyncClient("http://x", transport=httpx.MockTransport(echo))
-        record = logging.makeLogRecord({})
+        record = logging.makeLogRecord({"name": "x"})
         _Told("query").filter(record)
         return await client.send(Call("GET", "/", lambda r: r.json())), record.request_id
 
