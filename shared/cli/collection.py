@@ -13,6 +13,7 @@ from shared.contracts.indexer import (
     BuildSettings,
     IngestRequest,
     Job,
+    Rows,
     TagsFrom,
     TrainMatchingRequest,
 )
@@ -59,6 +60,9 @@ def build(
     metric: Annotated[
         Metric, typer.Option("--metric", help="What the clusters are made for.")
     ] = Metric.COSINE,
+    rows: Annotated[
+        Rows, typer.Option("--rows", help="How vectors are stored; float16 takes half the disk.")
+    ] = Rows.FLOAT32,
     drop_missing: Annotated[
         bool,
         typer.Option(
@@ -71,7 +75,7 @@ def build(
     """Cluster the collection anew and publish the index."""
     with session(as_json) as opened:
         settings = BuildSettings(
-            clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
+            clusters=cluster_count(clusters), metric=metric, rows=rows, drop_missing=drop_missing
         )
         _tell_untrained(opened, run_job(opened, indexer.build(settings)))
 

@@ -64,6 +64,13 @@ class Added(Wire):
     snapshot: int
 
 
+class Rows(StrEnum):
+    """How an index stores its vectors."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+
+
 class BuildSettings(Wire):
     """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for.
 
@@ -77,7 +84,7 @@ class BuildSettings(Wire):
 
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
     metric: Metric = Metric.COSINE
-    rows: Literal["float32", "float16"] = "float32"
+    rows: Rows = Rows.FLOAT32
     seed: Seed = 0
     drop_missing: bool = Field(
         False,

@@ -228,10 +228,12 @@ def test_a_job_that_someone_cancels(fake, ise, services):
 
 def test_build_and_train_send_their_options(fake, ise):
     fake.steps = fake.steps[-1:]
-    assert ise("build", "--clusters", "auto", "--metric", "l2", "--drop-missing").code == 0
+    options = ("--clusters", "auto", "--metric", "l2", "--rows", "float16", "--drop-missing")
+    assert ise("build", *options).code == 0
     assert ise("train-matching", "--epochs", "3", "--seed", "5").code == 0
     (_, built), (_, trained) = fake.asked
-    assert (built["clusters"], built["metric"], built["drop_missing"]) == ("auto", "l2", True)
+    assert (built["clusters"], built["metric"], built["rows"]) == ("auto", "l2", "float16")
+    assert built["drop_missing"] is True
     assert (trained["settings"]["epochs"], trained["settings"]["seed"]) == (3, 5)
 
 

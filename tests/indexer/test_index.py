@@ -55,15 +55,18 @@ def test_a_build_makes_as_many_clusters_as_asked(service, picture):
         assert all(service.finds_itself(picture(seed)) for seed in (0, 79))
 
 
+@pytest.mark.parametrize("rows", ["float32", "float16"])
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
-def test_all_clusters_probed_answer_as_exact_search_does(service, picture, metric):
+def test_all_clusters_probed_answer_as_exact_search_does(service, picture, metric, rows):
     service.add(*[picture(seed) for seed in range(40)])
-    service.build(clusters=6, metric=metric)
+    service.build(clusters=6, metric=metric, rows=rows)
     service.add(*[picture(seed) for seed in range(40, 60)])
     for seed in (0, 50, 99):
         exact = service.found(picture(seed), exact=True, limit=60)
         assert service.found(picture(seed), nprobe=6, limit=60) == exact
         assert len(set(exact)) == 60
+    segments = service.data.glob("segments/visual-*.hdf5")
+    assert rows in {Postings(path).vectors.dtype.name for path in segments}
 
 
 def test_more_clusters_than_images_fail_with_a_sentence_and_change_nothing(service, picture):
