@@ -141,10 +141,9 @@ class InvertedIndex:
         away = self._squares - 2 * (self._points @ point)
         if count >= len(away):
             return np.argsort(away, kind="stable")
-        top = np.argpartition(away, count - 1)[:count]
-        # By number where they are equally far, as a stable sort of all would have it.
-        top.sort()
-        return top[np.argsort(away[top], kind="stable")]
+        # With all that are as far as the last, so that ties go by number, as in a sort of all.
+        top = np.flatnonzero(away <= np.partition(away, count - 1)[count - 1])
+        return top[np.argsort(away[top], kind="stable")[:count]]
 
     def scan(
         self,
