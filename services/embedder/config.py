@@ -42,6 +42,7 @@ class EmbedderSettings(ServiceSettings):
         description="A word2vec or GloVe file, or a gensim-downloader name; empty: the packaged.",
     )
 
+    device: str = Field("auto", description="auto, cpu, cuda, or cuda:<number>.")
     max_batch: int = Field(8, ge=1, le=1024, description="Images in one pass of a network.")
     queue_size: int = Field(
         256, ge=1, description="Images in hand at which further calls are turned away."

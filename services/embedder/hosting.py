@@ -13,6 +13,7 @@ import torch
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
+from services.embedder.device import device_of
 from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
@@ -55,6 +56,10 @@ def load_models(settings: EmbedderSettings) -> Models:
         matching = load_backbone(*matching_source, "ISE_MATCHING_WEIGHTS", seconds)
     if matching.fingerprint == visual.fingerprint:
         matching = visual
+    device = device_of(settings.device)
+    for backbone in (visual, matching):
+        backbone.move_to(device)
+    log.info("networks run on %s", device)
     return Models(visual, matching, load_words(settings.words, seconds))
 
 

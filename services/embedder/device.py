@@ -1,0 +1,27 @@
+"""Where networks run."""
+
+import torch
+
+from shared.errors import Misconfigured
+
+
+def device_of(setting: str) -> torch.device:
+    """`auto`: a GPU where there is one, else the CPU; or as torch names it.
+
+    Raises Misconfigured.
+    """
+    if setting == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(setting)
+    except RuntimeError:
+        raise Misconfigured(
+            f"ISE_DEVICE={setting} is no device; give auto, cpu, cuda or cuda:<number>."
+        ) from None
+    available = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(device.type, 0)
+    if (device.index or 0) >= available:
+        raise Misconfigured(
+            f"ISE_DEVICE={setting}, but torch finds {available} such devices here. Take auto or "
+            "cpu, or install a torch that is built for your GPU."
+        )
+    return device
