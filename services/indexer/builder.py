@@ -18,6 +18,7 @@ from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import BUILD_REASON, TRAIN_REASON, Publisher
+from services.indexer.scratch import kept_on_disk
 from services.indexer.segments import CODED_ROWS
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared.contracts.indexer import BuildSettings
@@ -132,10 +133,12 @@ class Builder:
             return base
         # A tag's vector is a cosine query, so the joint space is clustered for cosine.
         cosine = settings.model_copy(update={"metric": Metric.COSINE, "clusters": "auto"})
-        joint = self._space(
-            "joint", "projecting to the joint space", network, where,
-            lambda rows: self._projected(matching, network, rows), cosine, job,
-        )  # fmt: skip
+        stage = "projecting to the joint space"
+        projected = _told(self._projected(matching, network, where), stage, len(where), job)
+        with kept_on_disk(self._segments.folder, where, projected) as blocks:
+            joint = self._space(
+                "joint", "clustering the joint space", network, where, blocks, cosine, job
+            )
         carriers: dict[str, list[int]] = {}
         for ordinal, keys in tags.items():
             for key in keys:

@@ -199,8 +199,11 @@ def test_a_build_tells_how_far_it_is(service, folder_of, monkeypatch):
 
     monkeypatch.setattr(JobContext, "stage", noted)
     monkeypatch.setattr("services.indexer.features._BLOCK", 16)
+    monkeypatch.setattr("services.indexer.scratch._BLOCK", 16)
     service.ingest(tagged_folder(folder_of))
-    for name in ("clustering", "projecting to the joint space"):
+    at = told.index("projecting to the joint space 0 of 24")
+    assert told[at + 1] == "projecting to the joint space 16 of 24"
+    for name in ("clustering", "clustering the joint space"):
         at = told.index(name)
         assert told[at + 1 : at + 5] == [
             f"{name}, {doing} {done} of 24"
