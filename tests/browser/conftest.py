@@ -119,10 +119,26 @@ class StandIn:
 
 def _recall(mode: Mode, options: Options, share: float) -> Recall:
     if mode is Mode.TAG:
-        return Recall(target=None, expected=1.0, nprobe=0, scanned_fraction=share)
+        return Recall(
+            target=None,
+            expected=1.0,
+            nprobe=0,
+            scanned_fraction=share,
+            clusters=CLUSTERS,
+            reranked=0,
+        )
     if options.exact:
-        return Recall(target=None, expected=1.0, nprobe=CLUSTERS, scanned_fraction=1.0)
-    return Recall(target=0.95, expected=0.972, nprobe=3, scanned_fraction=0.384)
+        return Recall(
+            target=None,
+            expected=1.0,
+            nprobe=CLUSTERS,
+            scanned_fraction=1.0,
+            clusters=CLUSTERS,
+            reranked=0,
+        )
+    return Recall(
+        target=0.95, expected=0.972, nprobe=3, scanned_fraction=0.384, clusters=CLUSTERS, reranked=0
+    )
 
 
 def look(data: bytes) -> list[float]:

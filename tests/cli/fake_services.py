@@ -99,7 +99,9 @@ class Fake:
             metric="cosine",
             snapshot=4,
             model="mini:1",
-            recall=Recall(target=0.95, expected=0.97, nprobe=3, scanned_fraction=0.25),
+            recall=Recall(
+                target=0.95, expected=0.97, nprobe=3, clusters=16, scanned_fraction=0.25, reranked=9
+            ),
             timings_ms={"embed": 1.5, "total": 2.25},
         )
 

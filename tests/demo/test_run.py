@@ -107,7 +107,9 @@ def answer(expected: float | None, *hits: Hit) -> SearchResponse:
     return SearchResponse(
         **{"limit": 9, "offset": 0, "complete": True, "mode": "tag", "metric": "cosine"},
         **{"snapshot": 1, "model": None, "timings_ms": {}, "hits": list(hits)},
-        recall=Recall(target=0.95, expected=expected, nprobe=1, scanned_fraction=1),
+        recall=Recall(
+            target=0.95, expected=expected, nprobe=1, clusters=1, scanned_fraction=1, reranked=9
+        ),
     )
 
 
