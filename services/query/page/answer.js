@@ -10,10 +10,9 @@ export class AnswerView {
   #shown = null;
   #picture = null;
 
-  constructor(section, api, stats) {
+  constructor(section, api) {
     this.section = section;
     this.api = api;
-    this.stats = stats;
   }
 
   render(search) {

@@ -30,7 +30,7 @@ const pictures = new PictureInput(byId("file"), byId("drop"), {
 });
 const views = [
   form,
-  new AnswerView(byId("answer"), api, () => stats),
+  new AnswerView(byId("answer"), api),
   new Results(byId("results"), api, { onMore: loadMore, onRetry: retry }),
   new Welcome(
     { words: byId("welcome-words"), collection: byId("collection"), board: byId("results") },
