@@ -17,7 +17,8 @@ from services.indexer.clustering import (
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
-from services.indexer.publisher import BUILD_REASON, TRAIN_REASON, Publisher
+from services.indexer.publisher import Publisher
+from services.indexer.retention import BUILD_REASON, TRAIN_REASON
 from services.indexer.scratch import kept_on_disk
 from services.indexer.segments import CODED_ROWS
 from services.indexer.tag_vectors import joint_tag_vectors

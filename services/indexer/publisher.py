@@ -6,52 +6,35 @@ So an addition costs what it brings, and a process killed at any point catches u
 """
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.indexer.catalog.images import FeatureRows, Images, View
-from services.indexer.clustering import assign, sample_rows, train_centroids
+from services.indexer.catalog.images import FeatureRows, Images
+from services.indexer.clustering import sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
+from services.indexer.growth import NOT_EMBEDDED, Growth
 from services.indexer.networks import Networks
+from services.indexer.retention import remove_old
 from services.indexer.segments import SegmentStore
-from services.indexer.tag_vectors import joint_tag_vectors
 from shared import durable
 from shared.contracts.query import Metric
 from shared.errors import (
     Conflict,
-    Corrupt,
     FingerprintMismatch,
     Misconfigured,
-    NotFound,
-    Overloaded,
-    Unavailable,
 )
 from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
-from shared.snapshots.items import Item, tag_key
-from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
-from shared.snapshots.tag_vectors import read_tag_vectors
+from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
-BUILD_REASON = "build"
-TRAIN_REASON = "matching network trained"
 _RETAG_REASON = "image retagged"
-
-# So many additions are merged into one: each costs a query a little.
-_MAX_ADDITIONS = 8
-_KEPT_SNAPSHOTS = 10
-_KEPT_BUILDS = 5
-# What asking the embedder may end with where it is away or its models don't fit.
-_NOT_EMBEDDED = (Unavailable, Overloaded, Conflict, NotFound, Corrupt)
 
 
 class Publisher:
@@ -67,6 +50,7 @@ class Publisher:
         self._images = images
         self._features = features
         self._embedding = embedding
+        self._growth = Growth(self.segments, self.tombstones, images, features, embedding)
         self._lock = threading.RLock()
 
     def start(self) -> None:
@@ -160,10 +144,10 @@ class Publisher:
         with self._lock:
             number = (self.snapshots.current_number() or 0) + 1
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
-            manifest = (complete or self._with_pending)(make(number))
+            manifest = (complete or self._growth.with_pending)(make(number))
             self.snapshots.publish(manifest)
             self._use_network(manifest)
-            self._remove_old(manifest)
+            remove_old(self.snapshots, self.segments, manifest)
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
 
@@ -188,7 +172,7 @@ class Publisher:
         """
         try:
             self.publish_pending(_RETAG_REASON)
-        except _NOT_EMBEDDED as error:
+        except NOT_EMBEDDED as error:
             log.warning("only retags can be published yet: %s", error.detail)
             with self._lock:
                 current = self.current()
@@ -196,7 +180,7 @@ class Publisher:
                     lambda number: current.model_copy(
                         update={"number": number, "created_at": _now(), "reason": _RETAG_REASON}
                     ),
-                    self._with_own_records,
+                    self._growth.with_own_records,
                 )
 
     def publish_first(self, fingerprint: str, reason: str) -> Manifest:
@@ -264,145 +248,12 @@ class Publisher:
             self.tombstones.add([ordinal])
             self._images.remove([ordinal])
 
-    def _with_pending(self, base: Manifest) -> Manifest:
-        if base.visual is None:
-            return base
-        dead = self.tombstones.read()
-        with self._images.view() as view:
-            visual = self._extended(base.visual, "visual", view, base, base.visual.fingerprint)
-            joint = base.joint
-            if joint is not None and base.matching_fingerprint is not None:
-                joint = self._extended(joint, "joint", view, base, base.matching_fingerprint)
-            changed = view.items(visual.fingerprint, since=base.revision)
-            items = [*base.items, self.segments.items(changed)] if changed else base.items
-            manifest = base.model_copy(
-                update={
-                    "revision": view.revision,
-                    "items": self._merged(items, lambda f: self.segments.merged_items(f, dead)),
-                    "visual": self._with_merged(visual, "visual", dead),
-                    "joint": joint and self._with_merged(joint, "joint", dead),
-                    "tag_vectors": self._with_new_tags(base, joint, changed),
-                }
-            )
-        return manifest.model_copy(update={"images": self._live(manifest)})
-
-    def _with_own_records(self, base: Manifest) -> Manifest:
-        """With new records of the base's own images; as the rest is pending, its revision stays."""
-        if base.visual is None:
-            return base
-        parts = [Postings(self.segments.path(file)).ordinals for file in base.visual.postings]
-        own = set(np.concatenate(parts).tolist())
-        with self._images.view() as view:
-            pending = view.items(base.visual.fingerprint, since=base.revision)
-        changed = [item for item in pending if item.ordinal in own]
-        if not changed:
-            return base
-        dead = self.tombstones.read()
-        items = [*base.items, self.segments.items(changed)]
-        return base.model_copy(
-            update={
-                "items": self._merged(items, lambda f: self.segments.merged_items(f, dead)),
-                "tag_vectors": self._with_new_tags(base, base.joint, changed),
-            }
-        )
-
-    def _extended(
-        self, space: SpaceManifest, name: str, view: View, base: Manifest, fingerprint: str
-    ) -> SpaceManifest:
-        """A space with the images whose features came after the base."""
-        # Beside the visual features: an image without them has no record, so no answer may have it.
-        beside = base.visual.fingerprint if base.visual is not None else None
-        rows = view.features(fingerprint, since=base.revision, beside=beside)
-        where = self._new_rows(space, rows)
-        if not len(where):
-            return space
-        vectors = self._features.read(fingerprint, where)
-        if name == "joint":
-            vectors = self._embedding.project(vectors, fingerprint, space.fingerprint)
-        partition = self.segments.partition(space)
-        blocks = [(0, vectors)]
-        lists = assign(blocks, len(where), partition.centroids, space.metric)
-        file = self.segments.postings(
-            name, partition, blocks, lists, where.ordinals, is_first=False
-        )
-        return space.model_copy(update={"postings": [*space.postings, file]})
-
-    def _new_rows(self, space: SpaceManifest, where: FeatureRows) -> FeatureRows:
-        """Without the images that the space holds already: their features came anew, unchanged."""
-        new = np.ones(len(where), bool)
-        for file in space.postings:
-            new &= Postings(self.segments.path(file)).find(where.ordinals) < 0
-        return FeatureRows(where.ordinals[new], where.shards[new], where.rows[new])
+    def _live(self, manifest: Manifest) -> int:
+        return self.segments.live(manifest, self.tombstones.read())
 
     def _use_network(self, manifest: Manifest) -> None:
         if manifest.joint is not None:
             self._networks.use(manifest.joint.fingerprint)
-
-    def _with_new_tags(
-        self, base: Manifest, joint: SpaceManifest | None, changed: list[Item]
-    ) -> list[SegmentFile]:
-        """Files of tag vectors, with those of the tags that the changed images bring."""
-        if joint is None:
-            return []
-        known = {key for f in base.tag_vectors for key in read_tag_vectors(self.segments.path(f))}
-        carriers: dict[str, list[int]] = {}
-        for item in changed:
-            for tag in item.tags:
-                if (key := tag_key(tag)) not in known:
-                    carriers.setdefault(key, []).append(item.ordinal)
-        if not carriers:
-            return list(base.tag_vectors)
-        try:
-            vectors = joint_tag_vectors(self.segments, joint, carriers, self._embedding)
-        except _NOT_EMBEDDED as error:
-            # A retag needs no embedder, nor one that fits: until the next build such a tag is
-            # searched by the mean of its images.
-            log.warning("new tags have no vectors yet: %s", error.detail)
-            return list(base.tag_vectors)
-        files = [*base.tag_vectors, self.segments.tag_vectors(vectors)]
-        return self._merged(files, self.segments.merged_tag_vectors)
-
-    def _with_merged(
-        self, space: SpaceManifest, name: str, dead: NDArray[np.int64]
-    ) -> SpaceManifest:
-        files = self._merged(
-            space.postings, lambda files: self.segments.merged_postings(name, space, files, dead)
-        )
-        return space.model_copy(update={"postings": files})
-
-    @staticmethod
-    def _merged(
-        files: list[SegmentFile], merge: Callable[[list[SegmentFile]], SegmentFile]
-    ) -> list[SegmentFile]:
-        """The additions as one file when there are many; the first file stays as it is."""
-        if len(files) <= _MAX_ADDITIONS + 1:
-            return list(files)
-        return [files[0], merge(files[1:])]
-
-    def _live(self, manifest: Manifest) -> int:
-        """The number of images in a snapshot, less those deleted since."""
-        if manifest.visual is None:
-            return 0
-        dead = self.tombstones.read()
-        counts = [
-            int((~np.isin(Postings(self.segments.path(f)).ordinals, dead)).sum())
-            for f in manifest.visual.postings
-        ]
-        return sum(counts)
-
-    def _remove_old(self, current: Manifest) -> None:
-        """Removes snapshots past the kept ones, and the segments that only they had."""
-        found = self.snapshots.readable()
-        older = found[:-_KEPT_SNAPSHOTS]
-        builds = [m for m in older if m.reason in (BUILD_REASON, TRAIN_REASON)]
-        kept = [*builds[-_KEPT_BUILDS:], *found[-_KEPT_SNAPSHOTS:], current]
-        numbers = {manifest.number for manifest in kept}
-        for manifest in older:
-            if manifest.number not in numbers:
-                path = self.snapshots.path(manifest.number)
-                path.unlink()
-                shutil.rmtree(path.parent, ignore_errors=True)
-        self.segments.remove_unless({f.name for m in kept for f in m.files()})
 
 
 def _now() -> str:

@@ -14,7 +14,7 @@ from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
 from shared.snapshots.items import Item, ItemsFile, write_items
-from shared.snapshots.manifest import SegmentFile, SpaceManifest
+from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
 
 # Below it, to compare every vector of the probed lists costs no more than codes would.
@@ -62,6 +62,13 @@ class SegmentStore:
     def partition(self, space: SpaceManifest) -> Partition:
         """How a space is divided, to add to it. Raises Corrupt."""
         return Partition.of(Postings(self.path(space.postings[0])), space.metric)
+
+    def live(self, manifest: Manifest, dead: NDArray[np.int64]) -> int:
+        """The number of images in a snapshot, less those deleted."""
+        files = manifest.visual.postings if manifest.visual is not None else []
+        return sum(
+            int((~np.isin(Postings(self.path(file)).ordinals, dead)).sum()) for file in files
+        )
 
     def merged_postings(
         self, name: str, space: SpaceManifest, files: list[SegmentFile], dead: NDArray[np.int64]

@@ -209,7 +209,7 @@ def test_a_picture_deleted_while_it_is_added_again_is_added_whole(service, pictu
 
 
 def test_many_additions_leave_few_files_behind(service, picture, monkeypatch):
-    monkeypatch.setattr("services.indexer.publisher._MAX_ADDITIONS", 2)
+    monkeypatch.setattr("services.indexer.growth._MAX_ADDITIONS", 2)
     for seed in range(9):
         service.add(picture(seed), tags=[f"t{seed}"])
     assert all(service.finds_itself(picture(seed)) for seed in range(9))

@@ -327,7 +327,7 @@ def test_there_is_no_way_back_to_what_never_was(service):
 
 
 def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monkeypatch):
-    monkeypatch.setattr("services.indexer.publisher._KEPT_SNAPSHOTS", 3)
+    monkeypatch.setattr("services.indexer.retention._KEPT_SNAPSHOTS", 3)
     service.add(picture(0))
     service.build()
     built = current(service)

@@ -1,0 +1,157 @@
+"""What changed in the catalogue since a snapshot, as segments beside those it has."""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer.catalog.images import FeatureRows, Images, View
+from services.indexer.clustering import assign
+from services.indexer.embedding import Embedding
+from services.indexer.features import FeatureStore
+from services.indexer.segments import SegmentStore
+from services.indexer.tag_vectors import joint_tag_vectors
+from shared.errors import Conflict, Corrupt, NotFound, Overloaded, Unavailable
+from shared.ivf.reader import Postings
+from shared.snapshots.items import Item, tag_key
+from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
+from shared.snapshots.tag_vectors import read_tag_vectors
+from shared.snapshots.tombstones import Tombstones
+
+log = logging.getLogger(__name__)
+
+# What asking the embedder may end with where it is away or its models don't fit.
+NOT_EMBEDDED = (Unavailable, Overloaded, Conflict, NotFound, Corrupt)
+# So many additions are merged into one: each costs a query a little.
+_MAX_ADDITIONS = 8
+
+
+class Growth:
+    """Writes additions on a snapshot's own centroids, and merges them when there are many."""
+
+    def __init__(
+        self,
+        segments: SegmentStore,
+        tombstones: Tombstones,
+        images: Images,
+        features: FeatureStore,
+        embedding: Embedding,
+    ) -> None:
+        self._segments = segments
+        self._tombstones = tombstones
+        self._images = images
+        self._features = features
+        self._embedding = embedding
+
+    def with_pending(self, base: Manifest) -> Manifest:
+        """With all that came since."""
+        if base.visual is None:
+            return base
+        dead = self._tombstones.read()
+        with self._images.view() as view:
+            visual = self._extended(base.visual, "visual", view, base, base.visual.fingerprint)
+            joint = base.joint
+            if joint is not None and base.matching_fingerprint is not None:
+                joint = self._extended(joint, "joint", view, base, base.matching_fingerprint)
+            changed = view.items(visual.fingerprint, since=base.revision)
+            items = [*base.items, self._segments.items(changed)] if changed else base.items
+            manifest = base.model_copy(
+                update={
+                    "revision": view.revision,
+                    "items": self._merged(items, lambda f: self._segments.merged_items(f, dead)),
+                    "visual": self._with_merged(visual, "visual", dead),
+                    "joint": joint and self._with_merged(joint, "joint", dead),
+                    "tag_vectors": self._with_new_tags(base, joint, changed),
+                }
+            )
+        return manifest.model_copy(update={"images": self._segments.live(manifest, dead)})
+
+    def with_own_records(self, base: Manifest) -> Manifest:
+        """With new records of the base's own images; as the rest is pending, its revision stays."""
+        if base.visual is None:
+            return base
+        parts = [Postings(self._segments.path(file)).ordinals for file in base.visual.postings]
+        own = set(np.concatenate(parts).tolist())
+        with self._images.view() as view:
+            pending = view.items(base.visual.fingerprint, since=base.revision)
+        changed = [item for item in pending if item.ordinal in own]
+        if not changed:
+            return base
+        dead = self._tombstones.read()
+        items = [*base.items, self._segments.items(changed)]
+        return base.model_copy(
+            update={
+                "items": self._merged(items, lambda f: self._segments.merged_items(f, dead)),
+                "tag_vectors": self._with_new_tags(base, base.joint, changed),
+            }
+        )
+
+    def _extended(
+        self, space: SpaceManifest, name: str, view: View, base: Manifest, fingerprint: str
+    ) -> SpaceManifest:
+        """A space with the images whose features came after the base."""
+        # Beside the visual features: an image without them has no record, so no answer may have it.
+        beside = base.visual.fingerprint if base.visual is not None else None
+        rows = view.features(fingerprint, since=base.revision, beside=beside)
+        where = self._new_rows(space, rows)
+        if not len(where):
+            return space
+        vectors = self._features.read(fingerprint, where)
+        if name == "joint":
+            vectors = self._embedding.project(vectors, fingerprint, space.fingerprint)
+        partition = self._segments.partition(space)
+        blocks = [(0, vectors)]
+        lists = assign(blocks, len(where), partition.centroids, space.metric)
+        file = self._segments.postings(
+            name, partition, blocks, lists, where.ordinals, is_first=False
+        )
+        return space.model_copy(update={"postings": [*space.postings, file]})
+
+    def _new_rows(self, space: SpaceManifest, where: FeatureRows) -> FeatureRows:
+        """Without the images that the space holds already: their features came anew, unchanged."""
+        new = np.ones(len(where), bool)
+        for file in space.postings:
+            new &= Postings(self._segments.path(file)).find(where.ordinals) < 0
+        return FeatureRows(where.ordinals[new], where.shards[new], where.rows[new])
+
+    def _with_new_tags(
+        self, base: Manifest, joint: SpaceManifest | None, changed: list[Item]
+    ) -> list[SegmentFile]:
+        """Files of tag vectors, with those of the tags that the changed images bring."""
+        if joint is None:
+            return []
+        known = {key for f in base.tag_vectors for key in read_tag_vectors(self._segments.path(f))}
+        carriers: dict[str, list[int]] = {}
+        for item in changed:
+            for tag in item.tags:
+                if (key := tag_key(tag)) not in known:
+                    carriers.setdefault(key, []).append(item.ordinal)
+        if not carriers:
+            return list(base.tag_vectors)
+        try:
+            vectors = joint_tag_vectors(self._segments, joint, carriers, self._embedding)
+        except NOT_EMBEDDED as error:
+            # A retag needs no embedder, nor one that fits: until the next build such a tag is
+            # searched by the mean of its images.
+            log.warning("new tags have no vectors yet: %s", error.detail)
+            return list(base.tag_vectors)
+        files = [*base.tag_vectors, self._segments.tag_vectors(vectors)]
+        return self._merged(files, self._segments.merged_tag_vectors)
+
+    def _with_merged(
+        self, space: SpaceManifest, name: str, dead: NDArray[np.int64]
+    ) -> SpaceManifest:
+        files = self._merged(
+            space.postings, lambda files: self._segments.merged_postings(name, space, files, dead)
+        )
+        return space.model_copy(update={"postings": files})
+
+    @staticmethod
+    def _merged(
+        files: list[SegmentFile], merge: Callable[[list[SegmentFile]], SegmentFile]
+    ) -> list[SegmentFile]:
+        """The additions as one file when there are many; the first file stays as it is."""
+        if len(files) <= _MAX_ADDITIONS + 1:
+            return list(files)
+        return [files[0], merge(files[1:])]
