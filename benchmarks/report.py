@@ -1,5 +1,6 @@
 """Writes docs/BENCHMARKS.md and its plots from the summary of results."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,15 @@ times are without K-means, ours is with everything: clusters, codes, files, meas
 
 def write(summary: dict[str, Any], docs: Path) -> Path:
     """Writes the page; gives its path."""
+    kinds: dict[str, Callable[[dict[str, Any]], str]] = {
+        "search": lambda found: _search(found, docs),
+        "memory-bound": _memory_bound,
+        "kmeans": _kmeans,
+        "scale": _scale,
+    }
     parts = [_HEAD]
-    for name, found in summary.items():
-        kind = name.partition("-")[0]
-        if kind == "search":
-            parts.append(_search(found, docs))
-        elif kind == "memory":
-            parts.append(_memory_bound(found))
-        elif kind == "kmeans":
-            parts.append(_kmeans(found))
-        elif kind == "scale":
-            parts.append(_scale(found))
+    for kind, section in kinds.items():
+        parts += [section(found) for name, found in summary.items() if name.startswith(kind)]
     path = docs / "BENCHMARKS.md"
     path.write_text("\n".join(parts))
     return path

@@ -12,7 +12,7 @@ from benchmarks.worker import Worker
 
 # A slow contender is asked fewer queries, but at least so many, in about so many seconds.
 _LEAST_QUERIES = 100
-_SECONDS = 10.0
+_SECONDS = 4.0
 _COARSE = 4
 
 
