@@ -4,9 +4,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 IMAGES ?=
 DATA   ?=
+# What the benchmarks measure; VECTORS is left out where it isn't there.
+SIZE    ?= 100000x512
+VECTORS ?= ../shared/data/vectors
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow check format openapi clean
+.PHONY: help install demo run up down test test-slow check format openapi bench bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +50,19 @@ format: $(VENV)/.installed-dev ## Format and fix what can be fixed
 openapi: $(VENV)/.installed-dev ## Write docs/openapi/*.json anew from the code
 	$(BIN)/python -m scripts.openapi docs/openapi
 
+BENCH         = $(BIN)/python -m benchmarks
+BENCH_SOURCES = --size $(SIZE) $(if $(wildcard $(VECTORS)/base_f16_*.npy),--vectors $(VECTORS))
+
+bench: $(VENV)/.installed-bench ## Side by side with peers, some minutes: speed at equal recall, memory, K-means
+	$(BENCH) search $(BENCH_SOURCES)
+	$(BENCH) memory-bound --size $(SIZE)
+	$(BENCH) kmeans --size $(SIZE)
+	$(BENCH) report
+
+bench-scale: $(VENV)/.installed-bench ## 1.7 million x 1536 in little memory, hours; ROWS= and DIM= make it smaller
+	$(BENCH) scale $(if $(ROWS),--rows $(ROWS)) $(if $(DIM),--dim $(DIM))
+	$(BENCH) report
+
 clean: ## Remove .venv and caches; your data stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -61,4 +77,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# hnswlib is compiled here; a peer that can't be installed is left out, and the harness says so.
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]' || \
+		for peer in hnswlib lancedb matplotlib milvus-lite pyarrow pymilvus scikit-learn; do \
+			$(BIN)/python -m pip install --quiet --constraint constraints.txt $$peer \
+				|| echo "$$peer can't be installed here; it is left out."; \
+		done
 	@touch $@

@@ -57,7 +57,8 @@ class Builder:
         """
         with self._images.view() as view:
             where = view.features(pair.visual)
-            items = view.items(pair.visual)
+            # Written at once: a large collection's records are gone before its vectors come.
+            items = [self._segments.items(view.items(pair.visual))] if len(where) else []
             revision = view.revision
         if not len(where):
             return self._publisher.publish(
@@ -80,7 +81,7 @@ class Builder:
             reason=BUILD_REASON,
             revision=revision,
             images=len(where),
-            items=[self._segments.items(items)],
+            items=items,
             visual=visual,
         )
         if network is not None:
@@ -178,7 +179,7 @@ class Builder:
         clusters = cluster_count(settings.clusters, rows)
         chosen = sample_rows(rows, clusters, settings.seed)
         sampled = FeatureRows(where.ordinals[chosen], where.shards[chosen], where.rows[chosen])
-        sample = _gathered(blocks(sampled))
+        sample = _gathered(blocks(sampled), len(sampled))
         job.check_cancelled()
         centroids = train_centroids(sample, clusters, settings.metric, settings.seed)
         codec = None
@@ -191,7 +192,10 @@ class Builder:
         lists = assign(assigning, rows, centroids, settings.metric)
         writing = _told(blocks(where), f"{stage}, writing", rows, job)
         file = self._segments.postings(name, partition, writing, lists, where.ordinals)
-        curves = [] if name == "joint" else self._measured(file, name, settings, None)
+        curves = []
+        if name != "joint":
+            job.stage(f"{stage}, measuring recall")
+            curves = self._measured(file, name, settings, None)
         return SpaceManifest(
             fingerprint=fingerprint,
             dim=partition.dim,
@@ -213,8 +217,14 @@ class Builder:
         return recall.measure(index, name, settings.seed, queries)
 
 
-def _gathered(blocks: Blocks) -> NDArray[np.float32]:
-    return np.concatenate([block for _, block in blocks])
+def _gathered(blocks: Blocks, rows: int) -> NDArray[np.float32]:
+    """All of them as one array, of which there are some; it's never in memory twice."""
+    gathered = np.empty((rows, 0), np.float32)
+    for start, block in blocks:
+        if not start:
+            gathered = np.empty((rows, block.shape[1]), np.float32)
+        gathered[start : start + len(block)] = block
+    return gathered
 
 
 def _spaced(number: int) -> str:

@@ -51,22 +51,23 @@ def measure(
     asked = [index.ask(query) for query in queries]
     ranks = np.stack([_ranks(index.rank(query, index.clusters)) for query in asked])
     scanned = _scanned_fractions(ranks, postings)
-    curves = []
+    curves: list[RecallCurve] = []
     for metric in Metric:
         rows = _exact_neighbours(postings, queries, own, metric, max(ks))
         rank_of_neighbour = np.take_along_axis(ranks, postings.lists_of_rows(rows), axis=1)
         depths = None
         if index.is_coded(metric):
             depths = _Depths(index, asked, ranks, rows, own)
-        for k in ks:
-            points: list[RecallPoint] = []
-            for nprobe in _probes(index.clusters):
+        points: dict[int, list[RecallPoint]] = {k: [] for k in ks}
+        # The order of the codes is that of a number of probes, whatever k.
+        for nprobe in _probes(index.clusters):
+            for k in ks:
                 recall = float(np.mean(rank_of_neighbour[:, :k] < nprobe))
                 depth = None
                 if depths is not None and nprobe < index.clusters:
-                    least = points[-1].recall if points else 0.0
+                    least = points[k][-1].recall if points[k] else 0.0
                     depth, recall = depths.least(nprobe, k, recall, least)
-                points.append(
+                points[k].append(
                     RecallPoint(
                         nprobe=nprobe,
                         depth=depth,
@@ -74,9 +75,10 @@ def measure(
                         scanned_fraction=float(scanned[nprobe - 1]),
                     )
                 )
-            curves.append(
-                RecallCurve(space=space, metric=metric, k=k, queries=len(queries), points=points)
-            )
+        curves += [
+            RecallCurve(space=space, metric=metric, k=k, queries=len(queries), points=points[k])
+            for k in ks
+        ]
     return curves
 
 

@@ -1,0 +1,94 @@
+"""`python -m benchmarks`: what `make bench` and `make bench-scale` call."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import collection, harness, memory_bound, results, scale
+from benchmarks.contenders import NAMES
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("bench-data"), help="may be deleted")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    search = commands.add_parser("search", help="speed at equal recall, memory, build time")
+    _sized(search)
+    search.add_argument("--contenders", nargs="+", choices=NAMES, default=list(NAMES))
+    search.add_argument("--rounds", type=int, default=harness.Rules.rounds)
+
+    bound = commands.add_parser("memory-bound", help="with an eighth of the vectors' memory")
+    _sized(bound)
+    bound.add_argument("--rounds", type=int, default=3)
+    bound.add_argument("--block", type=int, default=100, help="queries a round")
+
+    clusters = commands.add_parser("kmeans", help="K-means against faiss and scikit-learn")
+    _sized(clusters)
+    clusters.add_argument("--rounds", type=int, default=3)
+
+    large = commands.add_parser("scale", help="built and searched in little memory")
+    large.add_argument("--rows", type=int, default=1_700_000)
+    large.add_argument("--dim", type=int, default=1536)
+    large.add_argument("--search-mib", type=int, default=2048)
+    large.add_argument("--keep", action="store_true", help="keep the data")
+
+    writing = commands.add_parser("report", help="put results into the summary and the docs")
+    writing.add_argument("--docs", type=Path, default=Path("docs"))
+
+    args = parser.parse_args(argv)
+    # Some need a library that may be missing where others run.
+    if args.command == "report":
+        from benchmarks import report
+
+        print(report.write(results.summarize(args.results), args.docs))
+    elif args.command == "scale":
+        print(f"scale: {args.rows} x {args.dim}")
+        found = scale.measure(args.data, args.rows, args.dim, args.search_mib, args.keep)
+        print(f"  {results.write(args.results, 'scale', found)}")
+    elif args.command == "kmeans":
+        from benchmarks import kmeans
+
+        for each in _collections(args):
+            print(f"{each.name}: K-means")
+            found = kmeans.compare(each, args.rounds)
+            print(f"  {results.write(args.results, f'kmeans-{each.name}', found)}")
+    elif args.command == "memory-bound":
+        for each in _collections(args):
+            print(f"{each.name}: memory-bound")
+            found = memory_bound.compare(each, args.data / "built", args.rounds, args.block)
+            print(f"  {results.write(args.results, f'memory-bound-{each.name}', found)}")
+    else:
+        rules = harness.Rules(rounds=args.rounds)
+        for each in _collections(args):
+            print(f"{each.name}: exact answers are there")
+            found = harness.compare(each, args.data / "built", args.contenders, rules)
+            print(f"  {results.write(args.results, f'search-{each.name}', found)}")
+
+
+def _sized(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--size",
+        metavar="ROWSxDIM",
+        action="append",
+        default=[],
+        help="generated features, may be given several times",
+    )
+    parser.add_argument(
+        "--vectors", type=Path, help="a folder of base_f16_*.npy and query_f16_*.npy"
+    )
+
+
+def _collections(args: argparse.Namespace) -> list[collection.Collection]:
+    found = []
+    if args.vectors is not None:
+        found.append(collection.real(args.data, args.vectors))
+    for size in args.size:
+        rows, dim = (int(number) for number in size.split("x"))
+        found.append(collection.generated(args.data, rows, dim))
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""A data folder of the product's own, with vectors in place of pictures, built by its own code."""
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import insert
+
+from services.indexer.builder import Builder
+from services.indexer.catalog import schema
+from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.images import Images
+from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.features import FeatureStore
+from services.indexer.job_context import JobContext
+from services.indexer.publisher import Publisher
+from shared import durable
+from shared.clients.transport import Client
+from shared.contracts.indexer import BuildSettings, Progress
+from shared.contracts.query import Metric
+from shared.snapshots.manifest import SnapshotStore, SpaceManifest
+
+FINGERPRINT = "external:benchmark"
+_NEVER_ASKED = "http://127.0.0.1:9"
+
+
+def fill(data_dir: Path, blocks: Iterable[NDArray[np.float32]]) -> int:
+    """Stores vectors as features and records an image for each; gives their number.
+
+    Image `row_id(n)` is row n, counted from 0.
+    """
+    durable.make_dir(data_dir)
+    features = FeatureStore(data_dir)
+    database = _database(data_dir)
+    rows = 0
+    for block in blocks:
+        shard = features.append(FINGERPRINT, block)
+        numbers = range(rows, rows + len(block))
+        with database.write() as db:
+            change = next_revision(db)
+            db.execute(insert(schema.images), [_image(n, change) for n in numbers])
+            db.execute(insert(schema.locations), [_location(n) for n in numbers])
+            db.execute(
+                insert(schema.features),
+                [_feature(n, shard, n - rows, change) for n in numbers],
+            )
+        rows += len(block)
+    database.close()
+    return rows
+
+
+def build(data_dir: Path) -> dict[str, float]:
+    """Clusters and publishes as a build job does; the seconds of each stage."""
+    stages = _Stages()
+    database, embedding = _database(data_dir), Embedding(Client(_NEVER_ASKED), attempts=1)
+    images, features = Images(database), FeatureStore(data_dir)
+    publisher = Publisher(data_dir, images, features, embedding)
+    publisher.start()
+    job = JobContext(stages.hear, lambda path, reason: None, threading.Event())
+    pair = ModelPair(FINGERPRINT, FINGERPRINT)
+    Builder(images, features, embedding, publisher).build(
+        pair, BuildSettings(metric=Metric.L2), None, job
+    )
+    database.close()
+    return stages.seconds()
+
+
+def space(data_dir: Path) -> tuple[SpaceManifest, list[Path]]:
+    """What was built, and the files of its posting lists."""
+    store = SnapshotStore(data_dir)
+    manifest = store.current()
+    if manifest is None or manifest.visual is None:
+        raise FileNotFoundError(f"nothing was built in {data_dir}")
+    return manifest.visual, [store.segments / file.name for file in manifest.visual.postings]
+
+
+def row_id(row: int) -> str:
+    """The id of the image that stands for a row."""
+    return f"{row:08d}"
+
+
+class _Stages:
+    """When each stage of a build began, by its name without the figures in it."""
+
+    def __init__(self) -> None:
+        self._began: list[tuple[str, float]] = []
+
+    def hear(self, progress: Progress, gained: bool) -> None:
+        name = "".join(c for c in progress.stage.replace(" of ", " ") if not c.isdigit()).strip()
+        if not self._began or self._began[-1][0] != name:
+            self._began.append((name, time.perf_counter()))
+
+    def seconds(self) -> dict[str, float]:
+        ends = [began for _, began in self._began[1:]] + [time.perf_counter()]
+        return {name: end - began for (name, began), end in zip(self._began, ends, strict=True)}
+
+
+def _database(data_dir: Path) -> Database:
+    return Database(f"sqlite:///{(data_dir / 'catalog.sqlite').resolve()}")
+
+
+def _image(row: int, change: int) -> dict[str, Any]:
+    return {
+        "ordinal": row + 1,
+        "id": row_id(row),
+        "sha256": f"{row:064x}",
+        "bytes": 0,
+        "metadata": {},
+        "revision": change,
+        "created_at": "2026-01-01T00:00:00+00:00",
+    }
+
+
+def _location(row: int) -> dict[str, Any]:
+    name = f"{row_id(row)}.jpg"
+    return {"path": f"/pictures/{name}", "uri": name, "ordinal": row + 1, "mtime_ns": 0, "bytes": 0}
+
+
+def _feature(row: int, shard: int, at: int, change: int) -> dict[str, Any]:
+    return {
+        "fingerprint": FINGERPRINT,
+        "ordinal": row + 1,
+        "shard": shard,
+        "row": at,
+        "revision": change,
+    }

@@ -1,0 +1,174 @@
+"""Writes docs/BENCHMARKS.md and its plots from the summary of results."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plots
+
+_HEAD = """# Benchmarks
+
+Written by `python -m benchmarks report` from
+[`benchmarks/results/summary.json`](../benchmarks/results/summary.json).
+`make bench` measures anew what takes minutes, `make bench-scale` the rest.
+
+**How.** Each contender is built and searched in a process of its own, one query at a time, kept to
+one processor. Each takes the least setting that reaches a recall; then all are asked the same
+queries in turn, a block each, round after round. A time is the median of the rounds' means; a ratio
+is the median of the rounds' ratios. Recall is that of the exact top 10, by distance, so that ties
+count. Memory is anonymous resident memory above that of the process before it opened its index;
+mapped is what it reads through memory maps, which the system may drop. The queries are held out of
+the same draw as what is indexed.
+
+`features-*` are made by [`benchmarks/features.py`](../benchmarks/features.py): low intrinsic
+dimension, clustered, non-negative, unit norm. `real-*` are MobileNetV2 features of photographs.
+Milvus Lite 3.2 takes no notice of a search's `nprobe`; the harness sets it within its engine.
+`faiss-ivfflat`, `faiss-ondisk` and `faiss-rabitq` have the same centroids as ours; their building
+times are without K-means, ours is with everything: clusters, codes, files, measured recall.
+"""
+
+
+def write(summary: dict[str, Any], docs: Path) -> Path:
+    """Writes the page; gives its path."""
+    kinds: dict[str, Callable[[dict[str, Any]], str]] = {
+        "search": lambda found: _search(found, docs),
+        "memory-bound": _memory_bound,
+        "kmeans": _kmeans,
+        "scale": _scale,
+    }
+    parts = [_HEAD]
+    for kind, section in kinds.items():
+        parts += [section(found) for name, found in summary.items() if name.startswith(kind)]
+    path = docs / "BENCHMARKS.md"
+    path.write_text("\n".join(parts))
+    return path
+
+
+def _search(found: dict[str, Any], docs: Path) -> str:
+    name = found["collection"]
+    plots.speed(found, docs / "benchmarks" / f"{name}-speed.svg")
+    plots.memory(found, docs / "benchmarks" / f"{name}-memory.svg")
+    lines = [
+        f"## {name}: {found['rows']:,} x {found['dim']}, {found['clusters']:,} clusters",
+        "",
+        _measured_on(found),
+        "",
+    ]
+    targets = sorted({t for entry in found["contenders"].values() for t in entry.get("at", {})})
+    for target in targets:
+        rows = [_speed_row(name, e, target) for name, e in found["contenders"].items()]
+        heads = ["contender", "setting", "recall", "ms", "queries/s", "x IVF-Flat", "ours is"]
+        lines += [f"Recall {target}:", "", *_table(heads, rows), ""]
+    asked = found["contenders"].get("ours", {}).get("asked", {})
+    told = [f"asked for {target}, {p['recall']:.3f} was measured" for target, p in asked.items()]
+    lines += [f"Ours chooses its own setting: {'; '.join(told)}.", ""]
+    heads = ["contender", "memory MiB", "mapped MiB", "disk MiB", "build s", "build peak MiB"]
+    rows = [_cost_row(name, e) for name, e in found["contenders"].items() if "build" in e]
+    lines += [*_table(heads, rows), ""]
+    lines += [f"![recall against speed](benchmarks/{name}-speed.svg)", ""]
+    lines += [f"![memory](benchmarks/{name}-memory.svg)", ""]
+    return "\n".join(lines)
+
+
+def _speed_row(name: str, entry: dict[str, Any], target: str) -> list[str]:
+    if "left_out" in entry:
+        return [name, f"left out: {entry['left_out']}", *[""] * 5]
+    needed, at = entry["needed"].get(target), entry["at"].get(target)
+    if needed is None or at is None:
+        return [name, "not reached", *[""] * 5]
+    setting = ", ".join(f"{key} {value}" for key, value in needed["setting"].items()) or "exact"
+    recall = f"{needed['recall']:.3f}"
+    times, ours = at["times_reference"], at["times_ours"]
+    return [
+        name, setting, recall, f"{at['ms']:.3f}", f"{at['per_second']:,.0f}",
+        "" if times is None else f"{times:.2f}",
+        "" if ours is None or name == "ours" else f"{1 / ours:.1f} x as fast",
+    ]  # fmt: skip
+
+
+def _cost_row(name: str, entry: dict[str, Any]) -> list[str]:
+    held, built = entry["held"], entry["build"]
+    numbers = [held["anonymous_mib"], held["mapped_mib"], built["disk_mib"], built["seconds"]]
+    if not built["disk_mib"]:
+        # It needs no files of its own, or shares those of ours.
+        return [name, *(f"{number:,.0f}" for number in numbers[:2]), "", "", ""]
+    return [name, *(f"{number:,.0f}" for number in [*numbers, built["peak_mib"]])]
+
+
+def _memory_bound(found: dict[str, Any]) -> str:
+    lines = [f"## Memory-bound: {found['collection']}", "", _measured_on(found), ""]
+    if "left_out" in found:
+        return "\n".join([*lines, f"Left out: {found['left_out']}.", ""])
+    lines += [
+        f"In a cgroup of {found['limit_mib']:.0f} MiB, an eighth of the raw vectors plus 150 MiB, "
+        f"from a cold page cache, recall {found['target']}: ours is "
+        f"{found['times_faiss_ondisk']:.1f} times as fast.",
+        "",
+    ]
+    heads = ["contender", "recall", "ms", "p50 ms", "p99 ms", "MiB read a query"]
+    rows = [
+        [name, f"{e['recall']:.3f}", f"{e['ms']:.2f}", f"{e['p50_ms']:.2f}", f"{e['p99_ms']:.2f}",
+         f"{e['read_mib_per_query']:.2f}"]
+        for name, e in found["contenders"].items()
+    ]  # fmt: skip
+    return "\n".join([*lines, *_table(heads, rows), ""])
+
+
+def _kmeans(found: dict[str, Any]) -> str:
+    lines = [
+        f"## K-means: {found['collection']}",
+        "",
+        _measured_on(found),
+        "",
+        f"{found['clusters']:,} clusters of a sample of {found['sample']:,}, "
+        f"{found['iterations']} iterations; recall and share scanned at {found['nprobe']} probes.",
+        "",
+    ]
+    heads = ["K-means", "seconds", "x faiss", "recall", "scanned"]
+    rows = [
+        [name, f"{e['seconds']:.1f}", f"{e['times_faiss']:.2f}", f"{e['recall']:.4f}",
+         f"{e['scanned']:.2%}"]
+        for name, e in found["trainers"].items()
+    ]  # fmt: skip
+    return "\n".join([*lines, *_table(heads, rows), ""])
+
+
+def _scale(found: dict[str, Any]) -> str:
+    built, search = found["build"], found["search"]
+    limit = search.get("limit_mib")
+    rows = [
+        ["raw vectors", f"{found['raw_mib']:,.0f} MiB"],
+        ["built in", f"{built['seconds'] / 60:.1f} minutes, {built['processors']} processors"],
+        ["peak resident memory of the build", f"{built['peak_mib']:,.0f} MiB"],
+        ["posting lists on disk", f"{built['disk_mib']:,.0f} MiB"],
+        ["search is limited to", f"{limit} MiB" if limit else search["left_out_limit"]],
+        ["anonymous memory of the search", f"{search['anonymous_mib']:,.0f} MiB"],
+        *(
+            [
+                f"{name} cache",
+                f"recall {e['recall']:.3f}, p50 {e['p50_ms']:.2f} ms, p99 {e['p99_ms']:.2f} ms, "
+                f"{e['read_mib_per_query']:.2f} MiB read a query",
+            ]
+            for name, e in search.items()
+            if name in ("cold", "warm")
+        ),
+        *([f"of the build: {name}", f"{s:.0f} s"] for name, s in built["stages"].items()),
+    ]
+    title = f"## At scale: {found['rows']:,} x {found['dim']}"
+    return "\n".join([title, "", _measured_on(found), "", *_table(["what", ""], rows), ""])
+
+
+def _measured_on(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    changed = " with changes" if machine["changed"] else ""
+    return (
+        f"{found['measured_at'][:10]}, commit {machine['commit']}{changed}, "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"Python {machine['python']}, {packages}."
+    )
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return [f"| {' | '.join(row)} |" for row in [heads, rule, *rows]]
