@@ -211,8 +211,7 @@ class Publisher:
             if not len(where):
                 return current
             chosen = sample_rows(len(where), 1, seed=0)
-            sample = FeatureRows(where.ordinals[chosen], where.shards[chosen], where.rows[chosen])
-            vectors = self._features.read(fingerprint, sample)
+            vectors = self._features.read(fingerprint, where[chosen])
             centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
             postings = self.segments.postings(
                 "visual",
@@ -332,7 +331,7 @@ class Publisher:
         new = np.ones(len(where), bool)
         for file in space.postings:
             new &= Postings(self.segments.path(file)).find(where.ordinals) < 0
-        return FeatureRows(where.ordinals[new], where.shards[new], where.rows[new])
+        return where[new]
 
     def _use_network(self, manifest: Manifest) -> None:
         if manifest.joint is not None:
