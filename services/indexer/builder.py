@@ -1,5 +1,6 @@
 """Builds the inverted indexes anew: sample, K-means, assignment, posting lists, measured recall."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -33,6 +34,8 @@ from shared.snapshots.items import tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 
 _JOINT_BLOCK = 8192
+# Codes are learned from so many vectors at most.
+_CODEC_ROWS = 30_000
 
 
 class Builder:
@@ -177,16 +180,19 @@ class Builder:
         job.stage(stage)
         rows = len(where)
         clusters = cluster_count(settings.clusters, rows)
-        chosen = sample_rows(rows, clusters, settings.seed)
-        sampled = FeatureRows(where.ordinals[chosen], where.shards[chosen], where.rows[chosen])
-        sample = _gathered(blocks(sampled), len(sampled))
-        job.check_cancelled()
-        centroids = train_centroids(sample, clusters, settings.metric, settings.seed)
+        vectors = _Stored(where, blocks, job)
+
+        def progress(number: int, rounds: int) -> None:
+            job.stage(f"{stage}, round {number} of {rounds}")
+
+        centroids = train_centroids(vectors, clusters, settings.metric, settings.seed, progress)
         codec = None
         if rows >= CODED_ROWS:
             job.stage(f"{stage}, learning codes")
+            chosen = sample_rows(rows, clusters, settings.seed)
+            sample = vectors[chosen[:: math.ceil(len(chosen) / _CODEC_ROWS)]]
             codec = Codec.train(prepared(sample, settings.metric), settings.seed)
-        del sample
+            del sample
         partition = Partition(centroids, settings.metric, codec, settings.rows)
         assigning = _told(blocks(where), f"{stage}, assigning", rows, job)
         lists = assign(assigning, rows, centroids, settings.metric)
@@ -217,14 +223,22 @@ class Builder:
         return recall.measure(index, name, settings.seed, queries)
 
 
-def _gathered(blocks: Blocks, rows: int) -> NDArray[np.float32]:
-    """All of them as one array, of which there are some; it's never in memory twice."""
-    gathered = np.empty((rows, 0), np.float32)
-    for start, block in blocks:
-        if not start:
-            gathered = np.empty((rows, block.shape[1]), np.float32)
-        gathered[start : start + len(block)] = block
-    return gathered
+class _Stored:
+    """The vectors of images, read by their place in `where`; a cancelled job reads no more."""
+
+    def __init__(
+        self, where: FeatureRows, blocks: Callable[[FeatureRows], Blocks], job: JobContext
+    ) -> None:
+        self._where = where
+        self._blocks = blocks
+        self._job = job
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __getitem__(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        self._job.check_cancelled()
+        return np.concatenate([block for _, block in self._blocks(self._where[chosen])])
 
 
 def _spaced(number: int) -> str:

@@ -1,26 +1,39 @@
-"""K-means over features that stream from disk; memory holds the sample, never the collection.
+"""K-means over features that stream from disk; memory holds a sample, never the collection.
 
-Lloyd's algorithm (1957/1982) as faiss implements it, over a seeded sample. For the cosine metric
-vectors are normalised first, so that L2 between them orders as the angle does.
+The sample is held by its coordinates in the directions in which it varies most, and the centroids
+lie in that subspace, so that training and assignment cost the same for features of any length.
+For the cosine metric vectors are normalised first: then L2 between them orders as the angle does.
 """
 
 import math
 from collections.abc import Iterable
+from typing import Protocol
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indexer.kmeans import Progress, kmeans, nearest
+from services.indexer.subspace import Subspace
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput
 from shared.ivf.distances import prepared
 
-_ITERATIONS = 20
 # faiss's own advice: fewer points than this for each centroid, and centroids mean little.
 _MIN_POINTS = 39
-_MAX_POINTS = 256
+_POINTS = 128
+_DIRECTIONS = 128
+_SAMPLE_BYTES = 2**30
+_BLOCK = 8192
 
 Blocks = Iterable[tuple[int, NDArray[np.float32]]]
+
+
+class Rows(Protocol):
+    """Vectors that are read by their numbers; an array is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, numbers: NDArray[np.int64], /) -> NDArray[np.float32]: ...
 
 
 def cluster_count(wanted: int | str, rows: int) -> int:
@@ -38,41 +51,53 @@ def cluster_count(wanted: int | str, rows: int) -> int:
 
 
 def sample_rows(rows: int, clusters: int, seed: int) -> NDArray[np.int64]:
-    """Which rows to train on, ascending: all, or 256 for each centroid, drawn by seed."""
-    wanted = clusters * _MAX_POINTS
+    """Which rows to train on, ascending: all, or 128 for each centroid, drawn by seed.
+
+    At least 8192 for few centroids; at most 2 million, which is 1 GiB, unless there are more
+    centroids than that.
+    """
+    affordable = max(clusters, _SAMPLE_BYTES // (4 * _DIRECTIONS))
+    wanted = min(max(clusters * _POINTS, _BLOCK), affordable)
     if rows <= wanted:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
 
 
 def train_centroids(
-    sample: NDArray[np.float32], clusters: int, metric: Metric, seed: int
+    vectors: Rows,
+    clusters: int,
+    metric: Metric,
+    seed: int,
+    progress: Progress = lambda done, total: None,
 ) -> NDArray[np.float32]:
-    """Centroids, float32 (clusters, dim), from a sample of shape (n, dim), n >= clusters."""
-    points = np.ascontiguousarray(prepared(sample, metric))
-    if clusters == 1:
-        mean: NDArray[np.float64] = points.mean(axis=0, keepdims=True, dtype=np.float64)
-        return mean.astype(np.float32)
-    kmeans = faiss.Kmeans(
-        points.shape[1],
-        clusters,
-        niter=_ITERATIONS,
-        seed=seed,
-        min_points_per_centroid=1,
-        max_points_per_centroid=_MAX_POINTS,
-    )
-    kmeans.train(points)
-    return np.asarray(kmeans.centroids, np.float32)
+    """Centroids, float32 (clusters, dim), for a collection of n >= clusters vectors.
+
+    `progress(round, rounds)` is called before each round of K-means; what it raises ends the work.
+    """
+    chosen = sample_rows(len(vectors), clusters, seed)
+    few = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _BLOCK)).astype(np.int64)]
+    subspace = Subspace.leading(prepared(vectors[few], metric), _DIRECTIONS)
+    # K-means takes ever larger parts from the front, so the order must be random.
+    places = np.random.default_rng(seed).permutation(len(chosen))
+    points = np.empty((len(chosen), subspace.directions), np.float32)
+    for start in range(0, len(chosen), _BLOCK):
+        block = prepared(vectors[chosen[start : start + _BLOCK]], metric)
+        points[places[start : start + _BLOCK]] = subspace.coordinates(block)
+    return subspace.vectors(kmeans(points, clusters, seed, progress))
 
 
 def assign(
     blocks: Blocks, rows: int, centroids: NDArray[np.float32], metric: Metric
 ) -> NDArray[np.int64]:
     """The nearest centroid of each row by L2, int64 (rows,)."""
-    nearest = np.empty(rows, np.int64)
-    quantizer = faiss.IndexFlatL2(centroids.shape[1])
-    quantizer.add(np.ascontiguousarray(centroids))
+    lists = np.empty(rows, np.int64)
+    # To look for a subspace costs as much as to assign some thousand rows without.
+    count = min(_DIRECTIONS, len(centroids))
+    subspace = Subspace.holding(centroids, count) if rows > _BLOCK else None
+    within = centroids if subspace is None else subspace.coordinates(centroids)
     for start, block in blocks:
-        _, found = quantizer.search(np.ascontiguousarray(prepared(block, metric)), 1)
-        nearest[start : start + len(block)] = found[:, 0]
-    return nearest
+        vectors = prepared(block, metric)
+        if subspace is not None:
+            vectors = subspace.coordinates(vectors)
+        lists[start : start + len(block)] = nearest(vectors, within)
+    return lists

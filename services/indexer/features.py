@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from services.indexer.catalog.images import FeatureRows
 from shared import durable
 from shared.errors import Corrupt
+from shared.ivf.mapped import let_go
 
 _BLOCK = 16_384
 
@@ -76,6 +77,8 @@ class FeatureStore:
                     raise Corrupt(
                         f"{self._path(fingerprint, shard)} has fewer rows than the catalogue says."
                     ) from None
+            if opened is not None:
+                let_go(opened[1])
             yield start, np.concatenate(parts)
 
     def _open(self, fingerprint: str, shard: int) -> NDArray[np.float32]:

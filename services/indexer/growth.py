@@ -113,7 +113,7 @@ class Growth:
         new = np.ones(len(where), bool)
         for file in space.postings:
             new &= Postings(self._segments.path(file)).find(where.ordinals) < 0
-        return FeatureRows(where.ordinals[new], where.shards[new], where.rows[new])
+        return where[new]
 
     def _with_new_tags(
         self, base: Manifest, joint: SpaceManifest | None, changed: list[Item]

@@ -101,7 +101,7 @@ class Matching:
             where = view.features(fingerprint)
             tags = view.tags_by_ordinal()
         keep = np.array([ordinal in tags for ordinal in where.ordinals.tolist()], bool)
-        rows = FeatureRows(where.ordinals[keep], where.shards[keep], where.rows[keep])
+        rows = where[keep]
         return rows, [tags[ordinal] for ordinal in rows.ordinals.tolist()]
 
     def _publish_training_set(self, fingerprint: str) -> tuple[str, list[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from services.indexer.catalog.images import FeatureRows, Images
+from services.indexer.catalog.images import Images
 from services.indexer.clustering import sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
@@ -195,8 +195,7 @@ class Publisher:
             if not len(where):
                 return current
             chosen = sample_rows(len(where), 1, seed=0)
-            sample = FeatureRows(where.ordinals[chosen], where.shards[chosen], where.rows[chosen])
-            vectors = self._features.read(fingerprint, sample)
+            vectors = self._features.read(fingerprint, where[chosen])
             centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
             postings = self.segments.postings(
                 "visual",

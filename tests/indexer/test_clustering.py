@@ -1,14 +1,16 @@
 """K-means, assignment, and measured recall, each against brute force."""
 
+import tracemalloc
 from collections.abc import Iterator
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.indexer import recall
+from services.indexer import clustering, recall
 from services.indexer.clustering import (
     assign,
     cluster_count,
@@ -62,13 +64,51 @@ def test_as_many_clusters_as_asked_up_to_one_an_image():
         cluster_count(101, 100)
 
 
-@given(rows=st.integers(1, 3000), clusters=st.integers(1, 8), seed=st.integers(0, 5))
+@given(rows=st.integers(1, 30_000), clusters=st.integers(1, 200), seed=st.integers(0, 5))
 def test_a_sample_is_drawn_without_repeats_and_the_same_by_seed(rows, clusters, seed):
     sample = sample_rows(rows, clusters, seed)
-    assert len(sample) == min(rows, 256 * clusters)
+    assert len(sample) == min(rows, max(128 * clusters, 8192))
     assert (np.diff(sample) > 0).all()
     assert 0 <= sample[0] <= sample[-1] < rows
     assert (sample == sample_rows(rows, clusters, seed)).all()
+
+
+def test_a_sample_fits_in_a_gibibyte():
+    assert len(sample_rows(3_000_000, 20_000, 0)) * 128 * 4 == 2**30
+
+
+class Counted:
+    """So many vectors that memory never holds: made when they're asked for."""
+
+    def __init__(self, rows: int, dim: int) -> None:
+        self._rows, self._dim = rows, dim
+        self.most = 0
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.most = max(self.most, len(numbers))
+        rng = np.random.default_rng(int(numbers[0]))
+        return rng.standard_normal((len(numbers), self._dim), np.float32)
+
+    def blocks(self, size: int) -> Iterator:
+        return ((i, self[np.arange(i, i + size)]) for i in range(0, self._rows, size))
+
+
+def test_memory_stays_small_whatever_the_collection(monkeypatch):
+    monkeypatch.setattr(clustering, "_BLOCK", 1024)
+    vectors = Counted(32_768, 1024)
+    tracemalloc.start()
+    try:
+        centroids = train_centroids(vectors, 256, Metric.COSINE, seed=0)
+        assign(vectors.blocks(1024), len(vectors), centroids, Metric.COSINE)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert vectors.most == 1024
+    # All of them are trained on: 128 MiB, but 16 by their coordinates.
+    assert peak < 2**26
 
 
 # --- centroids --------------------------------------------------------------------------------
@@ -150,6 +190,35 @@ def test_assignment_is_that_of_brute_force(rows, clusters, seed, metric):
     lists = assign(in_blocks(vectors), rows, centroids, metric)
     exact = ((np.float64(prepared(vectors, metric))[:, None] - centroids[None]) ** 2).sum(axis=2)
     assert np.allclose(exact[np.arange(rows), lists], exact.min(axis=1), rtol=1e-4, atol=1e-4)
+
+
+@METRICS
+@pytest.mark.parametrize("trained", [True, False])
+def test_assignment_of_many_long_vectors_is_that_of_brute_force(metric, trained):
+    """Trained centroids lie in a subspace, in which they're compared; others don't."""
+    vectors = points(20_000, 150)
+    made = train_centroids(vectors[:4000], 140, metric, 0) if trained else points(140, 150, seed=1)
+    lists = assign(in_blocks(vectors, 3000), len(vectors), made, metric)
+    some = np.arange(0, len(vectors), 41)
+    to_all = ((np.float64(prepared(vectors[some], metric))[:, None] - made[None]) ** 2).sum(axis=2)
+    assert to_all[np.arange(len(some)), lists[some]] == pytest.approx(to_all.min(axis=1), rel=1e-5)
+
+
+def test_long_vectors_are_clustered_as_well_as_by_faiss():
+    """More directions than are kept, and noise in all of them."""
+    rng = np.random.default_rng(0)
+    spread = np.arange(1, 301) ** -0.8
+    vectors = rng.normal(size=(9000, 300)) * spread + rng.normal(size=(9000, 300)) * 0.02
+    vectors = vectors.astype(np.float32)
+    theirs = faiss.Kmeans(300, 60, niter=20, seed=0, max_points_per_centroid=10**6)
+    theirs.train(vectors[:8000])
+    ours = train_centroids(vectors[:8000], 60, Metric.L2, 0)
+    held_out = np.float64(vectors[8000:])
+    to_ours, to_theirs = (
+        ((held_out[:, None] - np.float64(c)[None]) ** 2).sum(axis=2).min(axis=1).mean()
+        for c in (ours, theirs.centroids)
+    )
+    assert to_ours < 1.02 * to_theirs
 
 
 # --- recall -----------------------------------------------------------------------------------

@@ -18,7 +18,12 @@ from shared import durable
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
-from shared.contracts.indexer import BuildSettings, ImagePatch, TrainMatchingRequest
+from shared.contracts.indexer import (
+    BuildSettings,
+    ImagePatch,
+    JobState,
+    TrainMatchingRequest,
+)
 from shared.errors import (
     FingerprintMismatch,
     InvalidInput,
@@ -205,12 +210,33 @@ def test_a_build_tells_how_far_it_is(service, folder_of, monkeypatch):
     assert told[at + 1] == "projecting to the joint space 16 of 24"
     for name in ("clustering", "clustering the joint space"):
         at = told.index(name)
-        assert told[at + 1 : at + 5] == [
+        assert told[at + 1] == f"{name}, round 1 of 20"
+        rounds = sum(f"{name}, round" in stage for stage in told)
+        assert told[at + 1 + rounds : at + 5 + rounds] == [
             f"{name}, {doing} {done} of 24"
             for doing in ("assigning", "writing")
             for done in (0, 16)
         ]
     assert _spaced(1_700_000) == "1 700 000"
+
+
+def test_a_build_that_is_cancelled_ends_before_the_next_round(service, picture, monkeypatch):
+    service.add(*[picture(seed) for seed in range(40)])
+    before = service.send(indexer.snapshots())
+    told = []
+    stage = JobContext.stage
+
+    def cancelled_at_once(job, name):
+        if "round" in name:
+            told.append(name)
+            service.send(indexer.cancel(service.send(indexer.jobs()).jobs[0].id))
+        stage(job, name)
+
+    monkeypatch.setattr(JobContext, "stage", cancelled_at_once)
+    job = service.ended(service.send(indexer.build(BuildSettings(clusters=5))))
+    assert job.state is JobState.CANCELLED
+    assert told == ["clustering, round 1 of 20"]
+    assert service.send(indexer.snapshots()) == before
 
 
 def test_a_network_is_in_use_once_its_snapshot_is_published(service, folder_of, monkeypatch):

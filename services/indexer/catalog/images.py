@@ -53,6 +53,9 @@ class FeatureRows:
     def __len__(self) -> int:
         return len(self.ordinals)
 
+    def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "FeatureRows":
+        return FeatureRows(self.ordinals[chosen], self.shards[chosen], self.rows[chosen])
+
 
 @dataclass(frozen=True)
 class FeaturePlace:
