@@ -51,7 +51,7 @@ openapi: $(VENV)/.installed-dev ## Write docs/openapi/*.json anew from the code
 	$(BIN)/python -m scripts.openapi docs/openapi
 
 BENCH         = $(BIN)/python -m benchmarks
-BENCH_SOURCES = --size $(SIZE) $(if $(wildcard $(VECTORS)/base_f16_*.npy),--vectors $(VECTORS))
+BENCH_SOURCES = --size $(SIZE) $(if $(wildcard $(VECTORS)/base_f16_*.npy),--vectors "$(VECTORS)")
 
 bench: $(VENV)/.installed-bench ## Side by side with peers, some minutes: speed at equal recall, memory, K-means
 	$(BENCH) search $(BENCH_SOURCES)

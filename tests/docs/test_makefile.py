@@ -40,3 +40,12 @@ def test_folders_may_have_blanks():
 def test_containers_are_built_run_and_ended():
     assert told("up").rstrip().endswith("up --build")
     assert told("down").rstrip().endswith("down")
+
+
+def test_benchmarks_take_sizes_and_leave_out_vectors_that_are_not_there(tmp_path):
+    bare = told("bench", "SIZE=2000x16", f"VECTORS={tmp_path}")
+    assert "search --size 2000x16 \n" in bare
+    assert "--vectors" not in bare
+    (tmp_path / "base_f16_1k_8.npy").touch()
+    assert f'--vectors "{tmp_path}"' in told("bench", f"VECTORS={tmp_path}")
+    assert "scale --rows 9 --dim 8" in told("bench-scale", "ROWS=9", "DIM=8")
