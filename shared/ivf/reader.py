@@ -76,11 +76,11 @@ class Postings:
         Where the last scattered rows came from disk, these are asked for all at once before the
         first is waited for: a disk does many reads in little more than the time of one.
         """
-        started = time.perf_counter()
         # A run of rows is a view of the map, not a copy.
         is_run = rows[-1] - rows[0] + 1 == len(rows)
         if is_run or self._comes_from_disk:
             self._read_ahead(rows)
+        started = time.perf_counter()
         found = self.vectors[int(rows[0]) : int(rows[-1]) + 1] if is_run else self.vectors[rows]
         found = np.asarray(found, np.float32)
         if not is_run:
