@@ -1,8 +1,8 @@
 """Lloyd's K-means (1957/1982) on points in memory, over a growing share of them, with even lists.
 
-Most of the way is done on few points (the nested batches of Newling & Fleuret, NeurIPS 2016), and
-only the last rounds see all. A list that grows too long is cut in two, with the centroid of the
-shortest list: every probe of a long list costs.
+The first rounds, which go the farthest, see few points (the nested batches of Newling & Fleuret,
+NeurIPS 2016), and the last ones all. A list that grows too long is cut in two, with the centroid of
+the shortest list: every probe of a long list costs.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # The share of the points that each round sees, and for each centroid at least so many of them.
-_SHARES = (0.25,) * 10 + (0.5,) * 5 + (1.0,) * 5
+_SHARES = (0.25,) * 4 + (0.5,) * 4 + (1.0,) * 12
 _MIN_POINTS = 39
 # Lists over so many times the mean are cut, but not in the last rounds, which settle the rest.
 _LONGEST = 3
