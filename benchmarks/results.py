@@ -22,6 +22,7 @@ def write(folder: Path, name: str, found: dict[str, Any]) -> Path:
 
 def summarize(folder: Path) -> dict[str, Any]:
     """Puts the newest results into the summary, which keeps what they don't have; gives it."""
+    folder.mkdir(parents=True, exist_ok=True)
     summary = folder / SUMMARY
     known: dict[str, Any] = json.loads(summary.read_text()) if summary.exists() else {}
     for path in sorted(folder.glob("*.json")):
