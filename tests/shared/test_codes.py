@@ -1,0 +1,69 @@
+import faiss
+import numpy as np
+import pytest
+
+from shared.ivf.codec import Codec
+from shared.ivf.codes import CodedLists
+from tests.shared.indexes import clustered
+
+
+@pytest.fixture(params=[6, 40, 300])
+def made(request):
+    vectors = clustered(900, request.param)
+    codec = Codec.train(vectors, seed=0)
+    lists = np.sort(np.random.default_rng(0).integers(0, 9, len(vectors)))
+    lists[lists == 4] = 5  # One list is empty.
+    offsets = np.searchsorted(lists, np.arange(10))
+    return codec, vectors, lists, CodedLists(codec, codec.encode(vectors), offsets)
+
+
+def code_distances(codec, vectors, query):
+    """Between a query and what the codes stand for, in float64."""
+    codes = codec.encode(vectors)
+    numbers = np.stack([codes & 15, codes >> 4], axis=2).reshape(len(codes), -1)
+    points = codec.codebooks[np.arange(numbers.shape[1]), numbers].reshape(len(codes), -1)
+    return ((np.float64(points) - codec.project(query)) ** 2).sum(axis=1)
+
+
+def test_the_rows_whose_codes_are_nearest_come_first(made):
+    codec, vectors, lists, coded = made
+    probed = np.array([7, 0, 4, 2])
+    inside = np.flatnonzero(np.isin(lists, probed))
+    for query in clustered(20, vectors.shape[1], seed=1):
+        found = coded.nearest(codec.project(query), probed, 50)
+        assert len(set(found.tolist())) == 50
+        assert np.isin(found, inside).all()
+        away = code_distances(codec, vectors, query)
+        # Tables are rounded to 8 bits, so codes that are about as far may change places.
+        fiftieth = np.sort(away[inside])[49]
+        assert away[found].max() <= fiftieth + 0.05 * (away[inside].max() - away[inside].min())
+        everything = coded.nearest(codec.project(query), probed, len(vectors))
+        assert sorted(everything.tolist()) == inside.tolist()
+
+
+def test_rows_that_are_not_allowed_are_left_out(made):
+    codec, vectors, _, coded = made
+    allowed = np.random.default_rng(1).random(len(vectors)) < 0.3
+    bits = np.packbits(allowed, bitorder="little")
+    query = codec.project(vectors[17])
+    found = coded.nearest(query, np.arange(9), len(vectors), bits)
+    assert sorted(found.tolist()) == np.flatnonzero(allowed).tolist()
+
+
+def test_codes_lie_as_faiss_itself_would_lay_them(made):
+    codec, vectors, lists, coded = made
+    points = np.ascontiguousarray(codec.project(vectors))
+    width = codec.width
+    quantizer = faiss.IndexFlatL2(width)
+    quantizer.add(points[np.searchsorted(lists, np.arange(9))])
+    own = faiss.IndexIVFPQFastScan(quantizer, width, 9, width // 2, 4, faiss.METRIC_L2, 32)
+    own.by_residual = False
+    faiss.copy_array_to_vector(codec.codebooks.ravel(), own.pq.centroids)
+    own.is_trained = True
+    own.add(points)
+    own.nprobe = 9
+    _, wanted = own.search(points[:5], 30)
+    for row in range(5):
+        found = coded.nearest(points[row], np.arange(9), 30)
+        # Equal codes may come in any order.
+        assert len(np.setdiff1d(found, wanted[row])) <= 3
