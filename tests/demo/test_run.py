@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from demo.run import Place, is_first, local_settings, main, run, source_of, verdict
+from demo.data_folder import Place
+from demo.run import is_first, local_settings, main, run, source_of, verdict
 from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, Service, free_port
 from shared.contracts.query import Hit, Recall, SearchResponse

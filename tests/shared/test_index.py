@@ -120,10 +120,8 @@ def test_codes_choose_the_rows_that_are_nearest(tmp_path, metric, dim):
         found = index.scan(asked, lists, 10, metric, depth=100)
         recalls.append(np.isin(every.ordinals[:10], found.ordinals).mean())
         looked_at += found.reranked / every.reranked
-        best = set(found.ordinals[:5].tolist())
         deeper = index.scan(asked, lists, 10, metric, depth=100_000)
         assert deeper.ordinals.tolist() == every.ordinals.tolist()
-        assert best <= set(deeper.ordinals.tolist()) or np.mean(recalls) > 0.9
     assert np.mean(recalls) > 0.97
     assert looked_at / 40 < 0.5
 

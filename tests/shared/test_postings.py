@@ -1,3 +1,5 @@
+import os
+
 import h5py
 import numpy as np
 import pytest
@@ -134,3 +136,37 @@ def _arrays():
         layout.BY_ORDINAL: np.arange(2),
         layout.LIST_OFFSETS: np.array([0, 2]),
     }
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_rows_that_come_from_disk_are_asked_for_at_once_each_run_as_one(
+    tmp_path, monkeypatch, dtype
+):
+    vectors = np.random.default_rng(0).normal(size=(500, 7)).astype(dtype)
+    partition = Partition(np.zeros((1, 7), np.float32), Metric.L2, dtype=dtype)
+    lists = np.zeros(500, np.int64)
+    writer = PostingsWriter(tmp_path / "p", partition, lists, np.arange(500))
+    writer.put(0, vectors.astype(np.float32))
+    writer.close()
+    postings = Postings(tmp_path / "p")
+    data, asked = (tmp_path / "p").read_bytes(), []
+
+    def noted(_, offset, length, advice):
+        assert advice == os.POSIX_FADV_WILLNEED
+        asked.append(np.frombuffer(data[offset : offset + length], dtype).reshape(-1, 7))
+
+    monkeypatch.setattr("os.posix_fadvise", noted)
+    monkeypatch.setattr("shared.ivf.reader._SLOW_ROW", -1.0)  # Whatever takes time is slow.
+    rows = np.array([3, 7, 8, 9, 400, 499])
+    for runs in ([], [[3], [7, 8, 9], [400], [499]]):
+        asked.clear()
+        found = postings.gather(rows)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, vectors[rows])
+        assert len(asked) == len(runs)
+        assert all(np.array_equal(a, vectors[run]) for a, run in zip(asked, runs, strict=True))
+    monkeypatch.setattr("shared.ivf.reader._SLOW_ROW", 1.0)
+    postings.gather(rows)
+    asked.clear()
+    postings.gather(rows)
+    assert asked == []
