@@ -13,7 +13,6 @@ from services.indexer.features import FeatureStore
 from services.indexer.segments import SegmentStore
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared.errors import Conflict, Corrupt, NotFound, Overloaded, Unavailable
-from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
@@ -23,8 +22,12 @@ log = logging.getLogger(__name__)
 
 # What asking the embedder may end with where it is away or its models don't fit.
 NOT_EMBEDDED = (Unavailable, Overloaded, Conflict, NotFound, Corrupt)
-# So many additions are merged into one: each costs a query a little.
-_MAX_ADDITIONS = 8
+# Additions are kept in files of falling size, each at least so many times the next: so they are
+# few, for each costs a query a little, and a row is written anew few times. As in the
+# log-structured merge-tree (O'Neil et al., 1996).
+_FALL = 4
+# What whoever adds a picture may have to wait for; larger files wait for the compaction.
+_MERGED_ROWS = 8192
 
 
 class Growth:
@@ -71,7 +74,7 @@ class Growth:
         """With new records of the base's own images; as the rest is pending, its revision stays."""
         if base.visual is None:
             return base
-        parts = [Postings(self._segments.path(file)).ordinals for file in base.visual.postings]
+        parts = [self._segments.open(file).ordinals for file in base.visual.postings]
         own = set(np.concatenate(parts).tolist())
         with self._images.view() as view:
             pending = view.items(base.visual.fingerprint, since=base.revision)
@@ -112,7 +115,7 @@ class Growth:
         """Without the images that the space holds already: their features came anew, unchanged."""
         new = np.ones(len(where), bool)
         for file in space.postings:
-            new &= Postings(self._segments.path(file)).find(where.ordinals) < 0
+            new &= self._segments.open(file).find(where.ordinals) < 0
         return where[new]
 
     def _with_new_tags(
@@ -151,7 +154,13 @@ class Growth:
     def _merged(
         files: list[SegmentFile], merge: Callable[[list[SegmentFile]], SegmentFile]
     ) -> list[SegmentFile]:
-        """The additions as one file when there are many; the first file stays as it is."""
-        if len(files) <= _MAX_ADDITIONS + 1:
-            return list(files)
-        return [files[0], merge(files[1:])]
+        """The newest additions as one file where they are many; the first file stays as it is."""
+        first = len(files)
+        rows = 0
+        while first > 1 and (rows == 0 or files[first - 1].rows < _FALL * rows):
+            if first < len(files) and rows + files[first - 1].rows > _MERGED_ROWS:
+                break
+            first -= 1
+            rows += files[first].rows
+        newest = files[first:]
+        return [*files[:first], merge(newest)] if len(newest) > 1 else list(files)

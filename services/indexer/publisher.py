@@ -19,7 +19,7 @@ from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.growth import NOT_EMBEDDED, Growth
 from services.indexer.networks import Networks
-from services.indexer.retention import remove_old
+from services.indexer.retention import Retention
 from services.indexer.segments import SegmentStore
 from shared import durable
 from shared.contracts.query import Metric
@@ -51,6 +51,8 @@ class Publisher:
         self._features = features
         self._embedding = embedding
         self._growth = Growth(self.segments, self.tombstones, images, features, embedding)
+        self._retention = Retention(self.snapshots, self.segments)
+        self._current: Manifest | None = None
         self._lock = threading.RLock()
 
     def start(self) -> None:
@@ -72,14 +74,14 @@ class Publisher:
         if current is None:
             self.publish(lambda number: _empty(number, revision=0))
         else:
+            self._current = current
             self._use_network(current)
 
     def current(self) -> Manifest:
         """The current snapshot's manifest."""
-        manifest = self.snapshots.current()
-        if manifest is None:
+        if self._current is None:
             raise RuntimeError("the publisher was not started")
-        return manifest
+        return self._current
 
     def is_empty(self) -> bool:
         """Whether the current snapshot has no image that isn't deleted."""
@@ -146,8 +148,9 @@ class Publisher:
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
             manifest = (complete or self._growth.with_pending)(make(number))
             self.snapshots.publish(manifest)
+            self._current = manifest
             self._use_network(manifest)
-            remove_old(self.snapshots, self.segments, manifest)
+            self._retention.remove_old(manifest)
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
 

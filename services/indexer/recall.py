@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric, RecallCurve, RecallPoint
+from shared.ivf.coarse import Asked
 from shared.ivf.distances import prepared
-from shared.ivf.index import Asked, InvertedIndex
+from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings
 
 KS = (10, 30, 100, 300, 1000)

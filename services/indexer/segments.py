@@ -28,9 +28,22 @@ class SegmentStore:
         self.folder = data_dir / "segments"
         # By the thread that wrote it.
         self._unpublished: dict[str, int] = {}
+        self._opened: dict[str, Postings] = {}
 
     def path(self, file: SegmentFile) -> Path:
         return self.folder / file.name
+
+    def open(self, file: SegmentFile) -> Postings:
+        """A file of posting lists; it stays open while `keep_open` names it. Raises Corrupt."""
+        name = file.name
+        if name not in self._opened:
+            self._opened[name] = Postings(self.folder / name)
+        return self._opened[name]
+
+    def keep_open(self, files: Iterable[SegmentFile]) -> None:
+        """Closes all other files."""
+        kept = {file.name for file in files}
+        self._opened = {name: opened for name, opened in self._opened.items() if name in kept}
 
     def items(self, items: Iterable[Item]) -> SegmentFile:
         return self._write("items", lambda path: write_items(path, items))
@@ -61,20 +74,18 @@ class SegmentStore:
 
     def partition(self, space: SpaceManifest) -> Partition:
         """How a space is divided, to add to it. Raises Corrupt."""
-        return Partition.of(Postings(self.path(space.postings[0])), space.metric)
+        return Partition.of(self.open(space.postings[0]), space.metric)
 
     def live(self, manifest: Manifest, dead: NDArray[np.int64]) -> int:
         """The number of images in a snapshot, less those deleted."""
         files = manifest.visual.postings if manifest.visual is not None else []
-        return sum(
-            int((~np.isin(Postings(self.path(file)).ordinals, dead)).sum()) for file in files
-        )
+        return sum(file.rows - int((self.open(file).find(dead) >= 0).sum()) for file in files)
 
     def merged_postings(
         self, name: str, space: SpaceManifest, files: list[SegmentFile], dead: NDArray[np.int64]
     ) -> SegmentFile:
         """Several additions on the same centroids as one, without the deleted images."""
-        parts = [Postings(self.path(file)) for file in files]
+        parts = [self.open(file) for file in files]
         kept = [np.flatnonzero(~np.isin(part.ordinals, dead)) for part in parts]
         pairs = list(zip(parts, kept, strict=True))
         vectors = np.concatenate(

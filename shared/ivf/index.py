@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.ivf import distances
+from shared.ivf.coarse import Asked, Coarse
 from shared.ivf.codes import CodedLists
 from shared.ivf.mask import Mask
 from shared.ivf.partition import Partition
@@ -24,18 +25,6 @@ from shared.ivf.reader import Postings
 _BLOCK = 32_768
 # Lengths that differ by less than this are one: L2 and cosine then order alike.
 _SAME_LENGTH = 1e-4
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A query made ready: as it came, as it's compared with centroids, and with codes.
-
-    vector, point: float32 (dim,). reduced: float32 (width,), or None where there are no codes.
-    """
-
-    vector: NDArray[np.float32]
-    point: NDArray[np.float32]
-    reduced: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -71,37 +60,40 @@ class InvertedIndex:
 
     segments: the first has the centroids, later ones are additions on them.
     metric: what the clusters and codes were made for; either can be asked for.
+    former: an index that may have some of the segments; what is made ready of them is taken over.
     """
 
-    def __init__(self, segments: Sequence[Postings], metric: Metric) -> None:
-        partition = Partition.of(segments[0], metric)
+    def __init__(
+        self, segments: Sequence[Postings], metric: Metric, former: Self | None = None
+    ) -> None:
         self.segments = list(segments)
         self.metric = metric
-        self.centroids = partition.centroids
-        self.codec = partition.codec
-        self._coded = [
-            CodedLists(self.codec, segment.codes, segment.list_offsets)
-            if self.codec is not None and segment.codes is not None
-            else None
+        ready: dict[Postings, CodedLists | None] = {}
+        if former is not None and former.segments[0] is segments[0] and former.metric is metric:
+            self._coarse: Coarse = former._coarse
+            ready = dict(zip(former.segments, former._coded, strict=True))
+        else:
+            self._coarse = Coarse(Partition.of(segments[0], metric))
+        self._coded: list[CodedLists | None] = [
+            ready[segment] if segment in ready else self._with_codes(segment)
             for segment in segments
         ]
-        # What centroids are compared in: where there are codes, the dimensions that codes have.
-        self._points = self.centroids
-        centred = self.centroids
-        if self.codec is not None and self.codec.width < self.dim:
-            self._points = self.codec.project(self.centroids)
-            centred = self.centroids - self.codec.mean
-        self._squares = np.einsum("ij,ij->i", centred, centred)
         self._one_length = _one_length(segments)
         self._whole = Mask(segments, np.empty(0, np.int64))
 
+    def _with_codes(self, segment: Postings) -> CodedLists | None:
+        codec = self._coarse.codec
+        if codec is None or segment.codes is None:
+            return None
+        return CodedLists(codec, segment.codes, segment.list_offsets)
+
     @property
     def dim(self) -> int:
-        return int(self.centroids.shape[1])
+        return self.segments[0].dim
 
     @property
     def clusters(self) -> int:
-        return len(self.centroids)
+        return self.segments[0].clusters
 
     @property
     def rows(self) -> int:
@@ -126,24 +118,11 @@ class InvertedIndex:
 
     def ask(self, vector: NDArray[np.float32]) -> Asked:
         """Makes a query ready; float32 of shape (dim,)."""
-        point = distances.unit(vector) if self.metric is Metric.COSINE else vector
-        return Asked(vector, point, None if self.codec is None else self.codec.project(point))
+        return self._coarse.ask(vector)
 
     def rank(self, asked: Asked, count: int) -> NDArray[np.int64]:
-        """The `count` clusters nearest to the query by L2, the nearest first.
-
-        Where codes have fewer dimensions than vectors, what the centroids have in the other ones
-        counts in full, and what the query has there, which moves all alike, not at all.
-        """
-        point = asked.point
-        if self._points is not self.centroids and asked.reduced is not None:
-            point = asked.reduced
-        away = self._squares - 2 * (self._points @ point)
-        if count >= len(away):
-            return np.argsort(away, kind="stable")
-        # With all that are as far as the last, so that ties go by number, as in a sort of all.
-        top = np.flatnonzero(away <= np.partition(away, count - 1)[count - 1])
-        return top[np.argsort(away[top], kind="stable")[:count]]
+        """The `count` clusters nearest to the query by L2, the nearest first."""
+        return self._coarse.rank(asked, count)
 
     def scan(
         self,
@@ -300,7 +279,7 @@ class _Best:
 
 
 def _one_length(segments: Sequence[Postings]) -> bool:
-    norms = [segment.norms for segment in segments if segment.rows]
-    least = min((float(n.min()) for n in norms), default=1.0)
-    most = max((float(n.max()) for n in norms), default=1.0)
+    ranges = [segment.lengths for segment in segments if segment.rows]
+    least = min((shortest for shortest, _ in ranges), default=1.0)
+    most = max((longest for _, longest in ranges), default=1.0)
     return least > 0 and most - least <= _SAME_LENGTH * most

@@ -49,6 +49,10 @@ class Postings:
             per_row.append(self.codes)
         if any(len(array) != rows for array in per_row) or self.list_offsets[-1] != rows:
             raise Corrupt(f"{path.name}: its lists and its rows don't agree.")
+        self.lengths = (0.0, 0.0)
+        """The shortest and the longest length of a vector."""
+        if rows:
+            self.lengths = float(self.norms.min()), float(self.norms.max())
         expect_scattered_reads(self.vectors)
         # Opened now: by the time it's read, a newer snapshot may have taken its name away.
         self._file = os.open(path, os.O_RDONLY)

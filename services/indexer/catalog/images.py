@@ -304,14 +304,16 @@ class View:
         `beside`: only of images that have features of this model too, and either came after.
         """
         query = select(features.c.ordinal, features.c.shard, features.c.row)
-        new = features.c.revision > since
         if beside is not None and beside != fingerprint:
             other = features.alias()
             has = select(other.c.ordinal).where(other.c.fingerprint == beside)
             query = query.where(has.where(other.c.ordinal == features.c.ordinal).exists())
-            new |= features.c.ordinal.in_(has.where(other.c.revision > since))
+        if since:
+            query = query.where(
+                features.c.ordinal.in_(_embedded_since(since, fingerprint, beside or fingerprint))
+            )
         rows = self._db.execute(
-            query.where(features.c.fingerprint == fingerprint, new).order_by(
+            query.where(features.c.fingerprint == fingerprint).order_by(
                 features.c.shard, features.c.row
             )
         )
@@ -322,12 +324,14 @@ class View:
 
     def items(self, fingerprint: str, since: int = 0) -> list[Item]:
         """Images with features of a model, changed after `since`."""
-        query = (
-            select(images)
-            .join(features, features.c.ordinal == images.c.ordinal)
-            .where(features.c.fingerprint == fingerprint)
-            .where((images.c.revision > since) | (features.c.revision > since))
-        )
+        has = select(features.c.ordinal).where(features.c.fingerprint == fingerprint)
+        query = select(images).where(has.where(features.c.ordinal == images.c.ordinal).exists())
+        if since:
+            # Two ranges of two indexes: as one condition of a join, all images would be looked at.
+            changed = select(images.c.ordinal).where(images.c.revision > since)
+            query = query.where(
+                images.c.ordinal.in_(changed.union(_embedded_since(since, fingerprint)))
+            )
         return _items(self._db, query)
 
     def tags_by_ordinal(self) -> dict[int, list[str]]:
@@ -339,6 +343,13 @@ class View:
         for ordinal, key in rows:
             found.setdefault(ordinal, []).append(key)
         return found
+
+
+def _embedded_since(since: int, *fingerprints: str) -> Select[tuple[int]]:
+    """Ordinals of the images whose features of one of these models came after a revision."""
+    return select(features.c.ordinal).where(
+        features.c.fingerprint.in_(fingerprints), features.c.revision > since
+    )
 
 
 def _items(db: Connection, query: Select[Any]) -> list[Item]:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import LiveRecall, Metric
-from shared.ivf.index import Asked, Candidates, InvertedIndex
+from shared.ivf.coarse import Asked
+from shared.ivf.index import Candidates, InvertedIndex
 from shared.ivf.mask import Mask
 
 log = logging.getLogger(__name__)

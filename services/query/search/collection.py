@@ -37,12 +37,18 @@ class SegmentCache:
 
 
 class Collection:
-    """What a request searches. A request keeps the one it began with."""
+    """What a request searches. A request keeps the one it began with.
 
-    def __init__(self, manifest: Manifest, cache: SegmentCache) -> None:
+    former: the one before, most of whose files are still in use.
+    """
+
+    def __init__(
+        self, manifest: Manifest, cache: SegmentCache, former: "Collection | None" = None
+    ) -> None:
         self.manifest = manifest
-        self.visual = _space(manifest.visual, cache)
-        self.joint = _space(manifest.joint, cache)
+        spaces = (None, None) if former is None else (former.visual, former.joint)
+        self.visual: Space | None = _space(manifest.visual, cache, spaces[0])
+        self.joint: Space | None = _space(manifest.joint, cache, spaces[1])
         self._items = [cache.open(file, ItemsFile) for file in manifest.items]
         self.tag_vectors: dict[str, NDArray[np.float32]] = {}
         for file in manifest.tag_vectors:
@@ -111,11 +117,13 @@ class Collection:
         return 0 if self.visual is None else self.mask(self.visual, dead).live
 
 
-def _space(manifest: SpaceManifest | None, cache: SegmentCache) -> Space | None:
+def _space(
+    manifest: SpaceManifest | None, cache: SegmentCache, former: Space | None
+) -> Space | None:
     if manifest is None:
         return None
     segments = [cache.open(file, Postings) for file in manifest.postings]
-    return Space(manifest.fingerprint, manifest.metric, segments, manifest.recall)
+    return Space(manifest.fingerprint, manifest.metric, segments, manifest.recall, former)
 
 
 def _contains(ascending: NDArray[np.int64], value: int) -> bool:

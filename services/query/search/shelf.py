@@ -69,7 +69,7 @@ class Shelf:
             if manifest is None:
                 raise NotFound("There is no snapshot.")
             try:
-                self._collection = Collection(manifest, self._cache)
+                self._collection = Collection(manifest, self._cache, self._collection)
             except (Corrupt, NotFound):
                 # Its files may have gone because a newer one came meanwhile.
                 if self._store.current_number() == number:

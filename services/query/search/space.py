@@ -1,6 +1,7 @@
 """One vector space of a snapshot: an inverted index, whose model made it, what recall it has."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,11 @@ class Space:
         metric: Metric,
         segments: Sequence[Postings],
         curves: Sequence[RecallCurve] = (),
+        former: Self | None = None,
     ) -> None:
         self.fingerprint = fingerprint
-        self.index = InvertedIndex(segments, metric)
+        before = None if former is None else former.index
+        self.index: InvertedIndex = InvertedIndex(segments, metric, before)
         self.curves = list(curves)
 
     def checked(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,0 +1,59 @@
+"""The coarse quantizer: centroids, and how a query is compared with them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.query import Metric
+from shared.ivf import distances
+from shared.ivf.partition import Partition
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query made ready: as it came, as it's compared with centroids, and with codes.
+
+    vector, point: float32 (dim,). reduced: float32 (width,), or None where there are no codes.
+    """
+
+    vector: NDArray[np.float32]
+    point: NDArray[np.float32]
+    reduced: NDArray[np.float32] | None
+
+
+class Coarse:
+    """Ranks the clusters of a partition by L2. Immutable."""
+
+    def __init__(self, partition: Partition) -> None:
+        self.metric = partition.metric
+        self.centroids = partition.centroids
+        self.codec = partition.codec
+        # What centroids are compared in: where there are codes, the dimensions that codes have.
+        self._points = self.centroids
+        centred = self.centroids
+        if self.codec is not None and self.codec.width < partition.dim:
+            self._points = self.codec.project(self.centroids)
+            centred = self.centroids - self.codec.mean
+        self._squares = np.einsum("ij,ij->i", centred, centred)
+
+    def ask(self, vector: NDArray[np.float32]) -> Asked:
+        """Makes a query ready; float32 of shape (dim,)."""
+        point = distances.unit(vector) if self.metric is Metric.COSINE else vector
+        return Asked(vector, point, None if self.codec is None else self.codec.project(point))
+
+    def rank(self, asked: Asked, count: int) -> NDArray[np.int64]:
+        """The `count` clusters nearest to the query by L2, the nearest first.
+
+        Where codes have fewer dimensions than vectors, what the centroids have in the other ones
+        counts in full, and what the query has there, which moves all alike, not at all.
+        """
+        point = asked.point
+        if self._points is not self.centroids and asked.reduced is not None:
+            point = asked.reduced
+        away = self._squares - 2 * (self._points @ point)
+        if count >= len(away):
+            return np.argsort(away, kind="stable")
+        # With all that are as far as the last, so that ties go by number, as in a sort of all.
+        top = np.flatnonzero(away <= np.partition(away, count - 1)[count - 1])
+        return top[np.argsort(away[top], kind="stable")[:count]]
