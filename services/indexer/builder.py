@@ -210,6 +210,7 @@ class Builder:
             seed=settings.seed,
             postings=[file],
             recall=curves,
+            built=self._segments.built(file),
         )
 
     def _measured(

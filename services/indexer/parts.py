@@ -11,6 +11,7 @@ from services.indexer.builder import Builder
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
+from services.indexer.compaction import Compaction
 from services.indexer.config import IndexerSettings
 from services.indexer.embedding import Embedding
 from services.indexer.features import FeatureStore
@@ -19,9 +20,11 @@ from services.indexer.ingest import IngestSettings
 from services.indexer.jobs import JobRunner
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
+from services.indexer.upkeep import Upkeep
 from services.indexer.work import Workshop
 from shared import durable
 from shared.clients.transport import Client
+from shared.contracts.indexer import JobKind
 from shared.errors import Misconfigured
 
 
@@ -65,7 +68,10 @@ class Parts:
             roots,
         )
         self.ingest_roots = roots
-        self.jobs = JobRunner(self.job_table, workshop.kinds(), workshop.settle)
+        compaction = Compaction(self.publisher)
+        kinds = workshop.kinds() | {JobKind.COMPACT: compaction.run}
+        self.jobs = JobRunner(self.job_table, kinds, workshop.settle)
+        self._upkeep = Upkeep(compaction, self.jobs, self.job_table)
 
     def start(self) -> None:
         # Nothing is being written yet: what's half-written is a killed process's.
@@ -73,6 +79,7 @@ class Parts:
             durable.remove_temporaries(self.settings.data_dir / name)
         self._matching.start()
         self.publisher.start()
+        self.publisher.tell(self._upkeep.consider)
         self.jobs.start()
 
     def stop(self) -> None:

@@ -53,6 +53,7 @@ class Publisher:
         self._growth = Growth(self.segments, self.tombstones, images, features, embedding)
         self._retention = Retention(self.snapshots, self.segments)
         self._current: Manifest | None = None
+        self._changed: Callable[[], None] = lambda: None
         self._lock = threading.RLock()
 
     def start(self) -> None:
@@ -76,6 +77,10 @@ class Publisher:
         else:
             self._current = current
             self._use_network(current)
+
+    def tell(self, changed: Callable[[], None]) -> None:
+        """Has a function called after each publication and each deletion."""
+        self._changed = changed
 
     def current(self) -> Manifest:
         """The current snapshot's manifest."""
@@ -151,6 +156,7 @@ class Publisher:
             self._current = manifest
             self._use_network(manifest)
             self._retention.remove_old(manifest)
+            self._changed()
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
 
@@ -214,6 +220,7 @@ class Publisher:
                 clusters=1,
                 seed=0,
                 postings=[postings],
+                built=self.segments.built(postings),
             )
             return self.publish(
                 lambda number: _empty(number, revision).model_copy(
@@ -243,12 +250,18 @@ class Publisher:
                 )
             )
 
+    def tidy(self) -> None:
+        """Removes what this thread wrote for a snapshot that was never published."""
+        with self._lock:
+            self._retention.remove_old(self.current())
+
     def delete(self, image_id: str) -> None:
         """Deletes an image from every snapshot, durably. Raises NotFound."""
         with self._lock:
             ordinal = self._images.ordinal(image_id)
             self.tombstones.add([ordinal])
             self._images.remove([ordinal])
+            self._changed()
 
     def _live(self, manifest: Manifest) -> int:
         return self.segments.live(manifest, self.tombstones.read())

@@ -10,7 +10,7 @@ from shared.snapshots.manifest import Manifest, SnapshotStore
 BUILD_REASON = "build"
 TRAIN_REASON = "matching network trained"
 COMPACTION_REASON = "compaction"
-_MILESTONES = (BUILD_REASON, TRAIN_REASON, COMPACTION_REASON)
+_MILESTONES = (BUILD_REASON, TRAIN_REASON)
 _KEPT_SNAPSHOTS = 10
 _KEPT_MILESTONES = 5
 

@@ -49,6 +49,16 @@ def build_index(here: Here, settings: BuildSettings) -> Job:
 
 
 @router.post(
+    "/index/compact",
+    status_code=202,
+    summary="Merge additions and drop what was deleted; it happens by itself when it's due",
+    responses=problems(DISK_FULL),
+)
+def compact_index(here: Here) -> Job:
+    return here.jobs.submit(JobKind.COMPACT, {})
+
+
+@router.post(
     "/matching/train",
     status_code=202,
     summary="Train the matching network, re-project, publish",

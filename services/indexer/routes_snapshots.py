@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from services.indexer.health import health
 from services.indexer.parts import Parts, parts
-from shared.contracts.indexer import CatalogStats, SnapshotInfo, Snapshots
+from shared.contracts.indexer import CatalogStats, IndexHealth, SnapshotInfo, Snapshots
 from shared.web.problems import (
     BAD_NUMBER,
     BUSY,
@@ -59,6 +60,14 @@ def list_snapshots(here: Here) -> Snapshots:
 def activate_snapshot(here: Here, number: int) -> Snapshots:
     here.publisher.activate(number)
     return list_snapshots(here)
+
+
+@router.get(
+    "/index", summary="How the index changed since it was built", responses=problems(DAMAGED)
+)
+def index_health(here: Here) -> IndexHealth:
+    publisher = here.publisher
+    return health(publisher.segments, publisher.current(), publisher.tombstones.read())
 
 
 @router.get("/stats", summary="Figures of the catalogue")

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.clustering import Blocks
+from services.indexer.drift import imbalance, spread
 from shared import durable
 from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
 from shared.snapshots.items import Item, ItemsFile, write_items
-from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
+from shared.snapshots.manifest import Built, Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
 
 # Below it, to compare every vector of the probed lists costs no more than codes would.
@@ -70,7 +71,9 @@ class SegmentStore:
             writer.close()
             return len(ordinals)
 
-        return self._write(space, write)
+        file = self._write(space, write)
+        away = spread(self.open(file), partition.centroids, partition.metric)
+        return file.model_copy(update={"spread": away})
 
     def partition(self, space: SpaceManifest) -> Partition:
         """How a space is divided, to add to it. Raises Corrupt."""
@@ -80,6 +83,11 @@ class SegmentStore:
         """The number of images in a snapshot, less those deleted."""
         files = manifest.visual.postings if manifest.visual is not None else []
         return sum(file.rows - int((self.open(file).find(dead) >= 0).sum()) for file in files)
+
+    def built(self, file: SegmentFile) -> Built:
+        """What a space is like whose centroids were made for this one file."""
+        sizes = np.diff(self.open(file).list_offsets)
+        return Built(rows=file.rows, spread=file.spread, imbalance=imbalance(sizes))
 
     def merged_postings(
         self, name: str, space: SpaceManifest, files: list[SegmentFile], dead: NDArray[np.int64]

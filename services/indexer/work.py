@@ -91,6 +91,7 @@ class Workshop:
         Where that can't be, the next publication brings it.
         """
         try:
+            self._publisher.tidy()
             self._publisher.publish_pending("caught up")
         except (ISEError, OSError) as error:
             log.warning("what's recorded can't be published yet: %s", error)

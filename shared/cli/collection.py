@@ -80,6 +80,12 @@ def build(
         _tell_untrained(opened, run_job(opened, indexer.build(settings)))
 
 
+def compact(as_json: AsJson = False) -> None:
+    """Merge what was added and drop what was deleted; the indexer does it by itself when due."""
+    with session(as_json) as opened:
+        run_job(opened, indexer.compact())
+
+
 def train_matching(
     epochs: Annotated[
         int, typer.Option("--epochs", min=1, max=1000, help="Passes over the training set.")

@@ -1,4 +1,4 @@
-"""`ise snapshots` and `ise stats`: what is published, and what it holds."""
+"""`ise snapshots`, `ise stats` and `ise index`: what is published, and what it holds."""
 
 from typing import Annotated
 
@@ -30,3 +30,10 @@ def stats(as_json: AsJson = False) -> None:
             opened.reply(found, tables.stats(found), "", tables.recall(found))
         else:
             opened.reply(found, tables.stats(found))
+
+
+def index(as_json: AsJson = False) -> None:
+    """Show how the index changed since it was built, and whether a rebuild is due."""
+    with session(as_json) as opened:
+        found = opened.indexer.send(indexer.index_health())
+        opened.reply(found, tables.health(found), found.advice or "Nothing needs to be done.")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
-from shared.contracts.indexer import Failure, Job, SnapshotInfo
+from shared.contracts.indexer import Failure, IndexHealth, Job, SnapshotInfo
 from shared.contracts.query import Metric, Mode, SearchResponse, Stats
 
 FAILURES_SHOWN = 20
@@ -90,6 +90,11 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 def stats(found: Stats) -> Text:
     """The collection in a few lines; the whole curves are for programs."""
     return fields(found.model_dump(mode="json", exclude={"recall_curve"}).items())
+
+
+def health(found: IndexHealth) -> Text:
+    """The figures of the index; the advice stands apart."""
+    return fields(found.model_dump(mode="json", exclude={"advice"}).items())
 
 
 def recall(found: Stats) -> Table:

@@ -14,6 +14,7 @@ from shared.contracts.indexer import (
     Failures,
     Image,
     ImagePatch,
+    IndexHealth,
     IngestRequest,
     Job,
     Jobs,
@@ -69,6 +70,14 @@ def ingest(request: IngestRequest) -> Call[Job]:
 
 def build(settings: BuildSettings) -> Call[Job]:
     return _post("/v1/index/build", settings.model_dump(mode="json"), Job)
+
+
+def compact() -> Call[Job]:
+    return Call("POST", "/v1/index/compact", model(Job))
+
+
+def index_health() -> Call[IndexHealth]:
+    return Call("GET", "/v1/index", model(IndexHealth))
 
 
 def train_matching(request: TrainMatchingRequest) -> Call[Job]:

@@ -112,6 +112,7 @@ class JobKind(StrEnum):
     INGEST = "ingest"
     BUILD = "build"
     TRAIN = "train"
+    COMPACT = "compact"
 
 
 class JobState(StrEnum):
@@ -284,6 +285,47 @@ class Snapshots(Wire):
     )
 
     snapshots: list[SnapshotInfo]
+
+
+class IndexHealth(Wire):
+    """How the index changed since its centroids were made.
+
+    `additions`, `deleted`: shares of what is stored, until a compaction merges it. `imbalance`: how
+    much more is scanned than with clusters of one size. `drift`: how far images lie from their
+    cluster's centre, and `growth`: how many there are, relative to when the clusters were made.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "snapshot": 12,
+                    "images": 2620,
+                    "clusters": 64,
+                    "segments": 3,
+                    "additions": 0.05,
+                    "deleted": 0.01,
+                    "imbalance": 1.31,
+                    "imbalance_at_build": 1.28,
+                    "drift": 1.02,
+                    "growth": 1.05,
+                    "advice": None,
+                }
+            ]
+        }
+    )
+
+    snapshot: int
+    images: int = 0
+    clusters: int = 0
+    segments: int = 0
+    additions: float = 0.0
+    deleted: float = 0.0
+    imbalance: float = 1.0
+    imbalance_at_build: float | None = None
+    drift: float | None = None
+    growth: float | None = None
+    advice: str | None = Field(None, description="What should be done, if anything.")
 
 
 class CatalogStats(Wire):

@@ -21,6 +21,17 @@ class SegmentFile(Wire):
     sha256: str
     bytes: int
     rows: int
+    spread: float | None = Field(
+        None, description="Mean L2 distance of the vectors to the centroid of their list."
+    )
+
+
+class Built(Wire):
+    """What a space was like when its centroids were made: what it is later is told beside it."""
+
+    rows: int
+    spread: float | None
+    imbalance: float
 
 
 class SpaceManifest(Wire):
@@ -33,6 +44,7 @@ class SpaceManifest(Wire):
     seed: int
     postings: list[SegmentFile]
     recall: list[RecallCurve] = Field(default_factory=list)
+    built: Built | None = None
 
 
 class Manifest(Wire):

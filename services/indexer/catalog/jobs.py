@@ -64,6 +64,13 @@ class JobTable:
             rows = db.execute(select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id))
             return [_job(row) for row in rows]
 
+    def is_open(self, kind: JobKind) -> bool:
+        """Whether a job of a kind is queued or running."""
+        open_states = [state.value for state in JobState if not state.ended]
+        query = select(jobs.c.id).where(jobs.c.kind == kind.value, jobs.c.state.in_(open_states))
+        with self.database.read() as db:
+            return db.execute(query.limit(1)).first() is not None
+
     def start_next(self) -> Job | None:
         """Takes the oldest queued job and marks it as running."""
         with self.database.write() as db:

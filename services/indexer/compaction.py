@@ -1,0 +1,125 @@
+"""Compaction: one segment on the same centroids, of all that is there and not deleted.
+
+It runs as a job beside searches and additions. The snapshot in use serves until the new one is
+published, and what came meanwhile is published with it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer import recall
+from services.indexer.health import grown
+from services.indexer.job_context import JobContext
+from services.indexer.publisher import Publisher
+from services.indexer.retention import COMPACTION_REASON
+from shared.errors import Conflict
+from shared.ivf.index import InvertedIndex
+from shared.ivf.reader import Postings
+from shared.snapshots.manifest import Manifest, SpaceManifest
+from shared.snapshots.tag_vectors import read_tag_vectors
+
+# Additions or deletions are merged when they are this share of all, and no fewer than this.
+_SHARE = 0.1
+_LEAST = 1000
+
+
+class Compaction:
+    """Merges the segments of the current snapshot."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._segments = publisher.segments
+
+    def is_due(self) -> bool:
+        """Whether so much was added or deleted that searches pay for it. Raises Corrupt."""
+        current = self._publisher.current()
+        if current.visual is None:
+            return False
+        files = current.visual.postings
+        dead = self._publisher.tombstones.read()
+        gone = 0
+        if len(dead) > _LEAST:
+            gone = sum(file.rows for file in files) - self._segments.live(current, dead)
+        return grown(files, gone, _SHARE, _LEAST) or grown(current.items, 0, _SHARE, _LEAST)
+
+    def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """The job. Raises Conflict where the index was built anew meanwhile."""
+        base = self._publisher.current()
+        if base.visual is None:
+            return {"snapshot": base.number, "images": 0}
+        dead = self._publisher.tombstones.read()
+        vectors = [read_tag_vectors(self._segments.path(file)) for file in base.tag_vectors]
+        asked = [vector for found in vectors for vector in found.values()]
+        update: dict[str, Any] = {
+            "visual": self._compacted("visual", base.visual, None, dead, job),
+            "joint": base.joint
+            and self._compacted("joint", base.joint, np.stack(asked) if asked else None, dead, job),
+        }
+        if grown(base.items, 0, _SHARE, 0):
+            job.stage("merging records")
+            update["items"] = [self._segments.merged_items(base.items, dead)]
+        compacted = base.model_copy(update=update)
+        job.stage("publishing")
+
+        def latest(number: int) -> Manifest:
+            if _first_files(self._publisher.current()) != _first_files(base):
+                raise Conflict(
+                    "The index was built anew, or rolled back, while it was compacted. Nothing "
+                    "was lost; there is no need to compact again."
+                )
+            return compacted.model_copy(
+                update={"number": number, "created_at": job.now(), "reason": COMPACTION_REASON}
+            )
+
+        manifest = self._publisher.publish(latest)
+        return {"snapshot": manifest.number, "images": manifest.images}
+
+    def _compacted(
+        self,
+        name: str,
+        space: SpaceManifest,
+        queries: NDArray[np.float32] | None,
+        dead: NDArray[np.int64],
+        job: JobContext,
+    ) -> SpaceManifest:
+        """A space of one segment; recall is measured anew, as a build does."""
+        parts = [self._segments.open(file) for file in space.postings]
+        kept = [~np.isin(part.ordinals, dead) for part in parts]
+        if not any(some.any() for some in kept):
+            return space
+
+        def blocks() -> Iterator[tuple[int, NDArray[np.float32]]]:
+            at = 0
+            for part, some in zip(parts, kept, strict=True):
+                for start, block in part.blocks():
+                    job.stage(f"merging the {name} segments")
+                    chosen = block[some[start : start + len(block)]]
+                    yield at, chosen
+                    at += len(chosen)
+
+        file = self._segments.postings(
+            name,
+            self._segments.partition(space),
+            blocks(),
+            np.concatenate([_lists(part)[some] for part, some in zip(parts, kept, strict=True)]),
+            np.concatenate([part.ordinals[some] for part, some in zip(parts, kept, strict=True)]),
+        )
+        curves = []
+        if name == "visual" or queries is not None:
+            job.stage(f"measuring the recall of the {name} space")
+            index = InvertedIndex([self._segments.open(file)], space.metric)
+            curves = recall.measure(index, name, space.seed, queries)
+        return space.model_copy(update={"postings": [file], "recall": curves})
+
+
+def _lists(part: Postings) -> NDArray[np.int64]:
+    """The list of each row, int64 (rows,)."""
+    return np.repeat(np.arange(part.clusters), np.diff(part.list_offsets))
+
+
+def _first_files(manifest: Manifest) -> list[str]:
+    spaces = [space for space in (manifest.visual, manifest.joint) if space is not None]
+    return [space.postings[0].name for space in spaces]

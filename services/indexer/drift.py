@@ -1,0 +1,34 @@
+"""How well an index still fits what is in it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.query import Metric
+from shared.ivf.distances import prepared
+from shared.ivf.reader import Postings
+
+_SAMPLE = 2048
+
+
+def spread(
+    postings: Postings, centroids: NDArray[np.float32], metric: Metric, sample: int = _SAMPLE
+) -> float | None:
+    """Mean L2 distance of vectors to the centroid of their list, of an even sample; None: empty."""
+    if not postings.rows:
+        return None
+    count = min(sample, postings.rows)
+    rows = np.linspace(0, postings.rows - 1, count).astype(np.int64)
+    vectors = prepared(np.asarray(postings.vectors[rows], np.float32), metric)
+    away = vectors - centroids[postings.lists_of_rows(rows)]
+    return float(np.linalg.norm(away.astype(np.float64), axis=1).mean())
+
+
+def imbalance(sizes: NDArray[np.int64]) -> float:
+    """How much more a query scans than with lists of one size, at equal probes: 1 or more.
+
+    clusters * sum(size^2) / sum(size)^2, as faiss's `imbalance_factor` (Jégou et al., 2011).
+    """
+    total = float(sizes.sum())
+    if not total:
+        return 1.0
+    return float(len(sizes) * (sizes.astype(np.float64) ** 2).sum() / total**2)

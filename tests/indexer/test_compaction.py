@@ -1,0 +1,255 @@
+"""Additions in few files, and their merging: the same answers from one segment."""
+
+import io
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.indexer import compaction, health
+from services.indexer.drift import imbalance
+from shared.clients import indexer, query
+from shared.contracts.indexer import ImagePatch, JobKind, JobState
+from shared.identity import content_id
+
+SEEDS = range(24)
+TAGS = ("dog", "cat", "car")
+
+
+@pytest.fixture
+def built(service, picture):
+    """A service over 24 pictures without tags, built."""
+    service.add(*(picture(seed) for seed in SEEDS))
+    service.build(clusters=4)
+    return service
+
+
+@pytest.fixture
+def trained(service, folder_of):
+    """A service over 24 pictures in three folders, with a joint space."""
+    folder = folder_of({f"{TAGS[n % 3]}/{n}.png": n for n in SEEDS})
+    service.ingest(folder, clusters=4)
+    return service
+
+
+def manifest(service):
+    return service.parts.publisher.current()
+
+
+def rows(files):
+    return [file.rows for file in files]
+
+
+def add_one_by_one(service, picture, seeds):
+    for seed in seeds:
+        service.add(picture(seed), tags=["bird"])
+
+
+def answers(service, picture, seeds):
+    """Every hit of every picture and tag, with its distance."""
+    found = {}
+    for seed in seeds:
+        answer = service.ask(query.search_image(picture(seed), limit=1000, exact=True))
+        found[seed] = [(hit.id, round(hit.distance, 9), hit.tags) for hit in answer.hits]
+    for tag in (*TAGS, "bird"):
+        found[tag] = service.tagged(tag)
+    return found
+
+
+def compacted(service):
+    return service.succeeded(service.send(indexer.compact()))
+
+
+def test_additions_stay_in_few_files_of_falling_size(trained, picture):
+    add_one_by_one(trained, picture, range(100, 121))
+    for files in (manifest(trained).visual.postings, manifest(trained).joint.postings):
+        base, *added = rows(files)
+        assert (base, sum(added)) == (24, 21)
+        assert all(larger >= 4 * smaller for larger, smaller in itertools.pairwise(added))
+        assert len(added) <= 3
+    assert sum(rows(manifest(trained).items)) == 45
+    assert all(trained.finds_itself(picture(seed)) for seed in range(100, 121))
+
+
+def test_a_compaction_leaves_one_segment_and_the_same_answers(trained, picture):
+    add_one_by_one(trained, picture, range(100, 109))
+    for seed in (3, 104):
+        trained.send(indexer.delete_image(content_id(picture(seed))))
+    seeds = [*SEEDS, *range(100, 109)]
+    before = answers(trained, picture, seeds)
+    assert len(before["bird"]) == 8
+
+    job = compacted(trained)
+    now = manifest(trained)
+    assert job.result == {"snapshot": now.number, "images": 31}
+    assert rows(now.visual.postings) == rows(now.joint.postings) == [31]
+    assert rows(now.items) == [31]
+    assert {curve.space for curve in now.visual.recall} == {"visual"}
+    assert {curve.space for curve in now.joint.recall} == {"joint"}
+    assert answers(trained, picture, seeds) == before
+    trained.add(picture(200))
+    assert trained.finds_itself(picture(200))
+
+
+def test_what_comes_and_goes_during_a_compaction_is_published_with_it(built, picture, monkeypatch):
+    built.add(picture(100))
+    measure = compaction.recall.measure
+
+    def while_busy(*arguments):
+        built.add(picture(len(seen) + 300))
+        built.send(indexer.delete_image(content_id(picture(len(seen)))))
+        assert built.finds_itself(picture(len(seen) + 300))
+        seen.append(1)
+        return measure(*arguments)
+
+    seen: list[int] = []
+    monkeypatch.setattr(compaction.recall, "measure", while_busy)
+    compacted(built)
+    assert len(seen) == 1
+    assert all(built.finds_itself(picture(seed)) for seed in (100, 300))
+    assert content_id(picture(0)) not in built.found(picture(0), limit=1000)
+    assert rows(manifest(built).visual.postings) == [25, 1]
+
+
+def test_a_roll_back_during_a_compaction_holds(built, picture, monkeypatch):
+    first = manifest(built).number
+    built.build(clusters=2)
+    measure = compaction.recall.measure
+
+    def while_busy(*arguments):
+        if manifest(built).visual.clusters == 2:
+            built.send(indexer.activate(first))
+        return measure(*arguments)
+
+    monkeypatch.setattr(compaction.recall, "measure", while_busy)
+    error = built.failed(built.send(indexer.compact()))
+    assert error.startswith("The index was built anew, or rolled back, while it was compacted.")
+    assert manifest(built).visual.clusters == 4
+    assert all(built.finds_itself(picture(seed)) for seed in SEEDS)
+
+
+def test_a_cancelled_compaction_changes_nothing(built, picture, monkeypatch):
+    built.add(picture(100))
+    number = manifest(built).number
+    measure = compaction.recall.measure
+
+    def cancelled(*arguments):
+        (running,) = [j for j in built.send(indexer.jobs()).jobs if j.state is JobState.RUNNING]
+        built.send(indexer.cancel(running.id))
+        return measure(*arguments)
+
+    monkeypatch.setattr(compaction.recall, "measure", cancelled)
+    job = built.ended(built.send(indexer.compact()))
+    assert job.state is JobState.CANCELLED
+    assert manifest(built).number == number
+    built.add(picture(101))
+    there = {path.name for path in (built.data / "segments").iterdir()}
+    snapshots = built.parts.publisher.snapshots
+    assert there == {file.name for found in snapshots.readable() for file in found.files()}
+
+
+@pytest.mark.parametrize("change", ["additions", "deletions", "retags"])
+def test_a_compaction_comes_by_itself_when_it_is_due(built, picture, until, monkeypatch, change):
+    monkeypatch.setattr(compaction, "_LEAST", 4)
+    ids = [content_id(picture(seed)) for seed in range(5)]
+    if change == "additions":
+        add_one_by_one(built, picture, range(100, 105))
+    elif change == "deletions":
+        for image_id in ids:
+            built.send(indexer.delete_image(image_id))
+    else:
+        for image_id in ids:
+            built.send(indexer.patch_image(image_id, ImagePatch(tags=["new"])))
+    jobs = until(lambda: [j for j in built.send(indexer.jobs()).jobs if j.kind is JobKind.COMPACT])
+    built.succeeded(jobs[0])
+    assert len(jobs) == 1
+    assert len(manifest(built).visual.postings) == 1
+    assert not built.parts._upkeep._compaction.is_due()
+
+
+def test_a_compaction_that_fails_is_not_tried_again_at_each_addition(
+    built, picture, until, monkeypatch
+):
+    monkeypatch.setattr(compaction, "_LEAST", 1)
+    monkeypatch.setattr(compaction.recall, "measure", lambda *_: 1 / 0)
+    add_one_by_one(built, picture, range(100, 106))
+
+    def compactions():
+        return [j for j in built.send(indexer.jobs()).jobs if j.kind is JobKind.COMPACT]
+
+    until(lambda: compactions() and compactions()[0].state is JobState.FAILED)
+    add_one_by_one(built, picture, range(106, 109))
+    assert len(compactions()) == 1
+
+
+def test_an_empty_collection_is_compacted_to_nothing(service):
+    assert compacted(service).result == {"snapshot": 1, "images": 0}
+    found = service.send(indexer.index_health())
+    assert (found.snapshot, found.images, found.advice) == (1, 0, None)
+
+
+def test_health_tells_what_was_added_and_deleted(built, picture):
+    add_one_by_one(built, picture, range(100, 106))
+    for seed in range(3):
+        built.send(indexer.delete_image(content_id(picture(seed))))
+    found = built.send(indexer.index_health())
+    assert (found.images, found.clusters, found.advice) == (27, 4, None)
+    assert found.additions == pytest.approx(6 / 30)
+    assert found.deleted == pytest.approx(3 / 30)
+    assert found.growth == pytest.approx(27 / 24)
+    assert found.segments == len(manifest(built).visual.postings)
+    compacted(built)
+    found = built.send(indexer.index_health())
+    assert (found.additions, found.deleted, found.segments) == (0, 0, 1)
+    assert found.growth == pytest.approx(27 / 24)
+
+
+def test_a_rebuild_is_advised_where_images_lie_far_from_every_centre(built, picture):
+    before = built.send(indexer.index_health())
+    assert before.drift == pytest.approx(1, abs=0.05)
+    # Without colour, unlike all that the centres were made from.
+    add_one_by_one(built, grey_of(picture), range(100, 112))
+    found = built.send(indexer.index_health())
+    assert found.drift > before.drift
+    assert "A rebuild is due: `ise build`." in found.advice
+    built.build(clusters=4)
+    assert built.send(indexer.index_health()).drift == pytest.approx(1, abs=0.05)
+
+
+def grey_of(picture):
+    def draw(seed):
+        grey = Image.open(io.BytesIO(picture(seed))).convert("L").point(lambda v: 255 * (v > 128))
+        buffer = io.BytesIO()
+        grey.save(buffer, "PNG")
+        return buffer.getvalue()
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"clusters": 1, "images": 3000}, "3,000 images are one cluster, scanned whole."),
+        ({"drift": 1.5}, "1.50 times as far"),
+        ({"growth": 3.0, "images": 6000}, "3.0 times the images"),
+        ({"growth": 3.0, "images": 60}, None),
+        ({"imbalance": 4.0, "imbalance_at_build": 1.5}, "uneven (4.00, 1.50 when"),
+        ({}, None),
+    ],
+)
+def test_the_advice_says_why_and_what_to_do(changes, said):
+    whole = {"snapshot": 1, "clusters": 64, "images": 2500, "imbalance": 1.2, "drift": 1.01}
+    found = health._advice(health.IndexHealth(**(whole | changes)))
+    if said is None:
+        assert found is None
+    else:
+        assert said in found
+        assert "`ise build`" in found
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [([5, 5, 5], 1), ([9, 0, 0], 3), ([], 1), ([0, 0], 1), ([1, 3], 1.25)]
+)
+def test_imbalance_is_the_work_relative_to_even_lists(sizes, expected):
+    assert imbalance(np.array(sizes, np.int64)) == pytest.approx(expected)
