@@ -361,6 +361,12 @@ def service(embedder: Embedder, tmp_path: Path) -> Iterator[Service]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def service_at() -> type[Service]:
+    """An indexer on a data directory: `with service_at(folder, embedder.url) as service:`."""
+    return Service
+
+
 @pytest.fixture
 def start(embedder: Embedder, tmp_path: Path) -> Callable[..., Service]:
     """An indexer to be started with changed settings: `with start(embed_batch=1) as service:`."""
