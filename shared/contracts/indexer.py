@@ -112,6 +112,7 @@ class JobKind(StrEnum):
     INGEST = "ingest"
     BUILD = "build"
     TRAIN = "train"
+    IMPORT = "import"
 
 
 class JobState(StrEnum):
