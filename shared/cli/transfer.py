@@ -1,10 +1,11 @@
 """`ise import-features`, `ise export` and `ise import`: vectors and whole collections, as files."""
 
+import io
 import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
@@ -17,6 +18,9 @@ from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.features import ExportInfo, ExportSpace, ImportRequest
 from shared.errors import InvalidInput, ISEError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _FILES = frozenset(
     {
@@ -107,7 +111,7 @@ def _download(opened: Session, folder: Path, space: ExportSpace, parquet: bool) 
         with _bar(opened, total) as progress:
             chunks = _counted(response.iter_bytes(2**20), progress)
             try:
-                with tarfile.open(fileobj=_Stream(chunks), mode="r|") as archive:
+                with tarfile.open(fileobj=io.BufferedReader(_Stream(chunks)), mode="r|") as archive:
                     for member in archive:
                         file = archive.extractfile(member)
                         # Names are ours or none: nothing is written beside the folder.
@@ -144,19 +148,19 @@ def _counted(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
         progress.advance(progress.task_ids[0], len(chunk))
 
 
-class _Stream:
-    """What `tarfile` reads a stream by."""
+class _Stream(io.RawIOBase):
+    """Chunks as a file that can only be read on."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._left = b""
+        self._left = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
-        parts = [self._left]
-        have = len(self._left)
-        while have < size and (chunk := next(self._chunks, b"")):
-            parts.append(chunk)
-            have += len(chunk)
-        data = b"".join(parts)
-        self._left = data[size:]
-        return data[:size]
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        self._left = self._left or memoryview(next(self._chunks, b""))
+        room = memoryview(buffer)
+        count = min(len(room), len(self._left))
+        room[:count], self._left = self._left[:count], self._left[count:]
+        return count
