@@ -6,8 +6,8 @@
 import re
 
 _PREFIX = "external:"
-# What may be the name of a model, and with it of a folder.
-MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+# Both name a folder, so they are no paths.
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FINGERPRINT = re.compile(r"(external:)?[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 
 
@@ -19,6 +19,11 @@ def is_external(fingerprint: str) -> bool:
     return fingerprint.startswith(_PREFIX)
 
 
+def is_model(text: str) -> bool:
+    """Whether it may be the name of a model."""
+    return _MODEL.fullmatch(text) is not None
+
+
 def is_fingerprint(text: str) -> bool:
-    """Whether it may be one: a fingerprint names a folder, so it is no path."""
+    """Whether it may be one, of any model."""
     return _FINGERPRINT.fullmatch(text) is not None

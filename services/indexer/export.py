@@ -13,7 +13,8 @@ vectors, which never change, follow from their shards while they are sent.
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -64,11 +65,19 @@ class Exporter:
         self._features = features
         self._publisher = publisher
 
-    def members(self, space: ExportSpace, with_parquet: bool) -> list[Member]:
-        """Every file, each with its length. Raises Conflict where there is nothing to export."""
-        tables: dict[str, Table] = {"catalog.csv": CsvTable(self._scratch())}
+    def members(self, space: ExportSpace, with_parquet: bool, held: ExitStack) -> list[Member]:
+        """Every file, each with its length; what they are read from closes with `held`.
+
+        Raises Conflict where there is nothing to export.
+        """
+
+        def scratch() -> IO[bytes]:
+            # It has no name, so it is gone with the process, however that ends.
+            return held.enter_context(tempfile.TemporaryFile(dir=self._folder))
+
+        tables: dict[str, Table] = {"catalog.csv": CsvTable(scratch())}
         if with_parquet:
-            tables["catalog.parquet"] = ParquetTable(self._scratch())
+            tables["catalog.parquet"] = ParquetTable(scratch())
         with self._images.view() as view:
             source = self._source(space, self._publisher.current(), view)
             info = ExportInfo(
@@ -82,7 +91,7 @@ class Exporter:
                 clusters=source.space.clusters,
                 seed=source.space.seed,
             )
-            files = self._written(view.connection, source.ordinals, tables)
+            files = _written(view.connection, source.ordinals, tables, scratch)
         about = info.model_dump_json(indent=1).encode() + b"\n"
         size = len(npy_header(info.images, info.dim)) + 4 * info.images * info.dim
         return [
@@ -118,23 +127,23 @@ class Exporter:
     def _read(self, fingerprint: str, where: FeatureRows) -> Iterator[NDArray[np.float32]]:
         return (block for _, block in self._features.blocks(fingerprint, where))
 
-    def _written(
-        self, db: Connection, ordinals: NDArray[np.int64], tables: Mapping[str, Table]
-    ) -> dict[str, IO[bytes]]:
-        """What the catalogue says of these images, by the name of the file."""
-        ids, records, tags = (self._scratch() for _ in range(3))
-        for record in list_records(db, ordinals):
-            ids.write(record.id.encode() + b"\n")
-            records.write(record.model_dump_json().encode() + b"\n")
-            for table in tables.values():
-                table.add(record)
-        _write_tags(tags, list_carriers(db, ordinals))
-        files = {"ids.txt": ids, "records.jsonl": records, "tags.json": tags}
-        return files | {name: table.close() for name, table in tables.items()}
 
-    def _scratch(self) -> IO[bytes]:
-        # It has no name, so it is gone with the process, however that ends.
-        return tempfile.TemporaryFile(dir=self._folder)
+def _written(
+    db: Connection,
+    ordinals: NDArray[np.int64],
+    tables: Mapping[str, Table],
+    scratch: Callable[[], IO[bytes]],
+) -> dict[str, IO[bytes]]:
+    """What the catalogue says of these images, by the name of the file."""
+    ids, records, tags = scratch(), scratch(), scratch()
+    for record in list_records(db, ordinals):
+        ids.write(record.id.encode() + b"\n")
+        records.write(record.model_dump_json().encode() + b"\n")
+        for table in tables.values():
+            table.add(record)
+    _write_tags(tags, list_carriers(db, ordinals))
+    files = {"ids.txt": ids, "records.jsonl": records, "tags.json": tags}
+    return files | {name: table.close() for name, table in tables.items()}
 
 
 def _write_tags(file: IO[bytes], carriers: Iterator[tuple[str, str, str]]) -> None:

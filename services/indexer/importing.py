@@ -59,6 +59,7 @@ def open_source(
 ) -> VectorSource:
     """Opens the files; they close with `held`. Raises InvalidInput, Forbidden."""
     source = Path(request.source)
+    check_allowed(source, roots)
 
     def opened(path: Path) -> BinaryIO:
         check_allowed(path, roots)
@@ -86,6 +87,10 @@ def open_source(
             npy,
             (_within(r, roots) for r in read_records(listed, "records.jsonl", ExportedRecord)),
             info,
+        )
+    if not source.exists():
+        raise InvalidInput(
+            f"{source} doesn't exist on the indexer's machine (in its container, where it has one)."
         )
     if request.model is None:
         raise InvalidInput(

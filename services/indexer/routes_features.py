@@ -1,6 +1,6 @@
 """Vectors of one's own in; the collection out, and in again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Form, Query, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
 from services.indexer.importing import Batch, batches, open_source
 from services.indexer.npy import NpyFile
@@ -125,12 +126,28 @@ def import_vectors(here: Here, request: ImportRequest) -> Job:
     responses=TAR | problems(NOTHING_TO_EXPORT, DAMAGED, DISK_FULL),
 )
 def export(here: Here, query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
-    size, chunks = archive(here.exporter.members(query.space, query.parquet))
+    with ExitStack() as held:
+        size, chunks = archive(here.exporter.members(query.space, query.parquet, held))
+        kept = held.pop_all()
     headers = {
         "Content-Length": str(size),
         "Content-Disposition": "attachment; filename=export.tar",
     }
-    return StreamingResponse(chunks, media_type="application/x-tar", headers=headers)
+    return _Download(chunks, kept, headers)
+
+
+class _Download(StreamingResponse):
+    """A tar archive; what it is read from is closed at its end, also where the caller left."""
+
+    def __init__(
+        self, chunks: Iterator[bytes | memoryview], held: ExitStack, headers: dict[str, str]
+    ) -> None:
+        super().__init__(chunks, media_type="application/x-tar", headers=headers)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._held:
+            await super().__call__(scope, receive, send)
 
 
 def _taken(here: Parts, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:

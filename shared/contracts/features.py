@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from shared.contracts.base import Seed, Wire
 from shared.contracts.query import Metric
-from shared.external import MODEL_PATTERN
+from shared.external import is_model
 
 MAX_DIM = 65_536
 MAX_ITEMS = 1000
@@ -23,8 +23,14 @@ def _checked_id(text: str) -> str:
     return text
 
 
+def _checked_model(text: str) -> str:
+    if not is_model(text):
+        raise ValueError("a name has letters, digits, dots, dashes and underscores, at most 100")
+    return text
+
+
 ImageId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_checked_id)]
-ModelName = Annotated[str, Field(pattern=MODEL_PATTERN)]
+ModelName = Annotated[str, AfterValidator(_checked_model)]
 
 
 class Record(Wire):
