@@ -8,6 +8,7 @@ import numpy as np
 
 from services.indexer.catalog.images import Entry, FeaturePlace, Images
 from services.indexer.embedding import Embedded, Embedding, ModelPair
+from services.indexer.external import External
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.publisher import Publisher
@@ -25,6 +26,7 @@ class Additions:
         files: ImageFiles,
         embedding: Embedding,
         publisher: Publisher,
+        external: External,
         batch: int,
     ) -> None:
         self._images = images
@@ -32,6 +34,7 @@ class Additions:
         self._files = files
         self._embedding = embedding
         self._publisher = publisher
+        self._external = external
         self._batch = batch
 
     def add(
@@ -45,6 +48,7 @@ class Additions:
         A picture that can't be used is answered with its reason and does not fail the others.
         Raises FingerprintMismatch when the embedder's models are not the index's, Unavailable.
         """
+        self._external.refuse_pictures()
         pair = self._embedding.pair()
         self._publisher.check_model(pair)
         digests = [sha256(data).hexdigest() for _, data in uploads]

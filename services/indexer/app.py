@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from fastapi import FastAPI
 
-from services.indexer import routes_images, routes_jobs, routes_snapshots
+from services.indexer import routes_features, routes_images, routes_jobs, routes_snapshots
 from services.indexer.config import IndexerSettings
 from services.indexer.parts import Parts
 from shared.clients.transport import Client
@@ -37,6 +37,7 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
 
     app = create_service("indexer", DESCRIPTION, settings, lifespan, not_ready)
     app.include_router(routes_images.router)
+    app.include_router(routes_features.router)
     app.include_router(routes_jobs.router)
     app.include_router(routes_snapshots.router)
     return app

@@ -42,7 +42,11 @@ class ImageFiles:
             # Ours, so only we could have changed it; its time and folder may, in a restored copy.
             data = self._by_id(self._uploads, image_id).read_bytes()
             return data, images.media_type(data)
-        for place in places:
+        # A uri that came beside a vector is no path.
+        files = [place for place in places if Path(place.path).is_absolute()]
+        if not files:
+            raise NotFound(f"Image {image_id!r} has no file: it came as a vector.")
+        for place in files:
             path = Path(place.path)
             try:
                 stat = path.stat()

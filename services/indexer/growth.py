@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.images import FeatureRows, Images, View
-from services.indexer.clustering import assign
+from services.indexer.clustering import Blocks, assign
 from services.indexer.embedding import Embedding
 from services.indexer.features import FeatureStore
 from services.indexer.segments import SegmentStore
@@ -100,14 +100,19 @@ class Growth:
         where = self._new_rows(space, rows)
         if not len(where):
             return space
-        vectors = self._features.read(fingerprint, where)
+        projected: list[tuple[int, NDArray[np.float32]]] = []
         if name == "joint":
-            vectors = self._embedding.project(vectors, fingerprint, space.fingerprint)
+            vectors = self._features.read(fingerprint, where)
+            projected = [(0, self._embedding.project(vectors, fingerprint, space.fingerprint))]
+
+        def blocks() -> Blocks:
+            # Read twice rather than held: an import that broke off may have left very many.
+            return projected or self._features.blocks(fingerprint, where)
+
         partition = self._segments.partition(space)
-        blocks = [(0, vectors)]
-        lists = assign(blocks, len(where), partition.centroids, space.metric)
+        lists = assign(blocks(), len(where), partition.centroids, space.metric)
         file = self._segments.postings(
-            name, partition, blocks, lists, where.ordinals, is_first=False
+            name, partition, blocks(), lists, where.ordinals, is_first=False
         )
         return space.model_copy(update={"postings": [*space.postings, file]})
 

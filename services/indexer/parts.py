@@ -11,9 +11,12 @@ from services.indexer.builder import Builder
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
+from services.indexer.catalog.vectors import VectorTable
 from services.indexer.compaction import Compaction
 from services.indexer.config import IndexerSettings
 from services.indexer.embedding import Embedding
+from services.indexer.export import Exporter
+from services.indexer.external import External
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.ingest import IngestSettings
@@ -21,6 +24,7 @@ from services.indexer.jobs import JobRunner
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
 from services.indexer.upkeep import Upkeep
+from services.indexer.vectors import Vectors
 from services.indexer.work import Workshop
 from shared import durable
 from shared.clients.transport import Client
@@ -46,9 +50,19 @@ class Parts:
         hasty = Embedding(embedder, min(2, settings.embed_attempts))
         features = FeatureStore(data)
         self.publisher = Publisher(data, self.images, features, hasty)
+        table = VectorTable(self.database)
+        self.vectors = Vectors(table, features)
+        self.external = External(table, hasty)
         self.additions = Additions(
-            self.images, features, self.files, hasty, self.publisher, settings.embed_batch
+            self.images,
+            features,
+            self.files,
+            hasty,
+            self.publisher,
+            self.external,
+            settings.embed_batch,
         )
+        self.exporter = Exporter(data, self.images, features, self.publisher)
         self._matching = Matching(data, self.images, features, embedder)
         roots = None if settings.on_loopback else settings.ingest_roots
         workshop = Workshop(
@@ -59,6 +73,8 @@ class Parts:
             self.publisher,
             Builder(self.images, features, embedding, self.publisher),
             self._matching,
+            self.vectors,
+            self.external,
             IngestSettings(
                 settings.embed_batch,
                 settings.embed_concurrency,

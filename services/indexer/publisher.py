@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from services.indexer.catalog.fingerprints import mismatch
 from services.indexer.catalog.images import Images
 from services.indexer.clustering import sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
@@ -24,6 +25,7 @@ from services.indexer.segments import SegmentStore
 from shared import durable
 from shared.contracts.query import Metric
 from shared.errors import (
+    BadVector,
     Conflict,
     FingerprintMismatch,
     Misconfigured,
@@ -109,6 +111,18 @@ class Publisher:
                 "(`ise build`), which embeds every image with the new one.",
                 index=current.visual.fingerprint,
                 embedder=pair.visual,
+            )
+
+    def check_vectors(self, fingerprint: str, dim: int) -> None:
+        """Raises FingerprintMismatch or BadVector when such vectors would not fit the snapshot."""
+        current = self.current()
+        if current.visual is None or not self._live(current):
+            return
+        if current.visual.fingerprint != fingerprint:
+            raise mismatch(current.visual.fingerprint, fingerprint)
+        if current.visual.dim != dim:
+            raise BadVector(
+                f"The vectors have {dim} numbers; those of {fingerprint} have {current.visual.dim}."
             )
 
     def check_model(self, pair: ModelPair) -> None:

@@ -16,6 +16,7 @@ from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
     DISK_FULL,
+    EXTERNAL_VECTORS,
     NO_EMBEDDER,
     NO_IMAGE,
     OTHER_MODEL,
@@ -50,7 +51,7 @@ class AddForm(Wire):
 @router.post(
     "",
     summary="Add pictures; answered when they can be searched",
-    responses=problems(OTHER_MODEL, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL),
+    responses=problems(OTHER_MODEL, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL),
 )
 def add_images(
     here: Here,

@@ -17,7 +17,14 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.errors import InvalidInput
-from shared.web.problems import DISK_FULL, JOB_ENDED, NO_JOB, OUTSIDE_ROOTS, problems
+from shared.web.problems import (
+    DISK_FULL,
+    EXTERNAL_VECTORS,
+    JOB_ENDED,
+    NO_JOB,
+    OUTSIDE_ROOTS,
+    problems,
+)
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 Here = Annotated[Parts, Depends(parts)]
@@ -27,7 +34,7 @@ Here = Annotated[Parts, Depends(parts)]
     "/ingest",
     status_code=202,
     summary="Take in a folder or a manifest",
-    responses=problems(OUTSIDE_ROOTS, DISK_FULL),
+    responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
 def ingest(here: Here, request: IngestRequest) -> Job:
     source = Path(request.source)
@@ -35,6 +42,7 @@ def ingest(here: Here, request: IngestRequest) -> Job:
         raise InvalidInput("`source` must be an absolute path on the indexer's machine.")
     # Told at once rather than by a job that fails; the job checks every file again.
     check_allowed(source, here.ingest_roots)
+    here.external.refuse_pictures()
     return here.jobs.submit(JobKind.INGEST, request.model_dump(mode="json"))
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,23 @@ from services.indexer.catalog.images import Images
 from services.indexer.clustering import cluster_count
 from services.indexer.dropouts import Dropouts
 from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.external import External
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
+from services.indexer.importing import Import, VectorSource, open_source
 from services.indexer.ingest import Ingest, IngestResult, IngestSettings
 from services.indexer.job_context import JobContext
 from services.indexer.jobs import Work
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
 from services.indexer.sources import SourceFile, nothing_in, read_source
+from services.indexer.vectors import Vectors
 from shared.contracts.embedder import TrainingReport
+from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import BuildSettings, IngestRequest, JobKind, TrainMatchingRequest
-from shared.errors import InvalidInput, ISEError
+from shared.errors import InvalidInput, ISEError, Overloaded, Unavailable
+from shared.external import is_external
+from shared.snapshots.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +45,8 @@ class Workshop:
         publisher: Publisher,
         builder: Builder,
         matching: Matching,
+        vectors: Vectors,
+        external: External,
         ingest: IngestSettings,
         ingest_roots: list[Path] | None,
     ) -> None:
@@ -49,15 +58,23 @@ class Workshop:
         self._dropouts = Dropouts(images, publisher)
         self._builder = builder
         self._matching = matching
+        self._vectors = vectors
+        self._external = external
         self._ingest_settings = ingest
         self._ingest_roots = ingest_roots
 
     def kinds(self) -> dict[JobKind, Work]:
-        return {JobKind.INGEST: self.ingest, JobKind.BUILD: self.build, JobKind.TRAIN: self.train}
+        return {
+            JobKind.INGEST: self.ingest,
+            JobKind.BUILD: self.build,
+            JobKind.TRAIN: self.train,
+            JobKind.IMPORT: self.import_,
+        }
 
     def ingest(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Takes in a source; then builds, or publishes what's new on the present clusters."""
         asked = IngestRequest.model_validate(request)
+        self._external.refuse_pictures()
         job.stage("reading the source")
         source = Path(asked.source)
         files = read_source(source, asked.tags_from, self._ingest_roots)
@@ -98,12 +115,46 @@ class Workshop:
 
     def build(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Embeds what the present model has no features of, then clusters everything."""
-        pair = self._embedding.pair()
-        return self._build(pair, BuildSettings.model_validate(request), job)
+        settings = BuildSettings.model_validate(request)
+        if external := self._external.fingerprint:
+            return self._build_alone(external, settings, job)
+        return self._build(self._embedding.pair(), settings, job)
+
+    def import_(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Takes in vectors from files; then builds, or publishes them on the present clusters."""
+        asked = ImportRequest.model_validate(request)
+        with ExitStack() as held:
+            source = open_source(asked, self._ingest_roots, held)
+            self._publisher.check_vectors(source.fingerprint, source.npy.dim)
+            was_empty = self._publisher.is_empty()
+            if asked.build and asked.clusters is not None:
+                # Told before the work rather than after it.
+                cluster_count(asked.clusters, source.npy.rows + self._images.count())
+            result = asdict(Import(self._vectors, job).run(source))
+        if asked.build:
+            settings = _settings_of(asked, source, was_empty)
+            pair = self._pair_of(source.fingerprint)
+            if pair is None:
+                return result | self._build_alone(source.fingerprint, settings, job)
+            return result | self._build(pair, settings, job)
+        job.stage("publishing")
+        manifest = self._publisher.publish_first(source.fingerprint, "vectors imported")
+        return result | {"snapshot": manifest.number, "images": manifest.images}
+
+    def _pair_of(self, fingerprint: str) -> ModelPair | None:
+        """The embedder's models, where these vectors are of one."""
+        if is_external(fingerprint):
+            return None
+        try:
+            hosted = self._embedding.pair()
+        except (Overloaded, Unavailable):
+            return None
+        return hosted if hosted.visual == fingerprint else None
 
     def train(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Trains the matching network, projects every image with it and publishes."""
         asked = TrainMatchingRequest.model_validate(request)
+        self._external.refuse_pictures()
         pair = self._embedding.pair()
         self._publisher.check_visual(pair)
         self._embed_missing(pair, job)
@@ -118,15 +169,22 @@ class Workshop:
         dropped = self._embed_missing(pair, job, settings.drop_missing)
         network, report, reason = self._network(pair, job)
         manifest = self._builder.build(pair, settings, network, job)
-        return {
-            "snapshot": manifest.number,
-            "images": manifest.images,
+        return _built(manifest) | {
             "dropped": dropped,
-            "clusters": manifest.visual.clusters if manifest.visual else 0,
             "network": network,
             "report": report and report.model_dump(),
             "not_trained": reason,
             "untrained_tags": self._untrained_tags(network),
+        }
+
+    def _build_alone(
+        self, fingerprint: str, settings: BuildSettings, job: JobContext
+    ) -> dict[str, Any]:
+        """Clusters vectors that the embedder knows nothing of."""
+        pair = ModelPair(fingerprint, fingerprint)
+        return _built(self._builder.build(pair, settings, None, job)) | {
+            "network": None,
+            "not_trained": f"The embedder doesn't host {fingerprint}, so no words are matched.",
         }
 
     def _untrained_tags(self, network: str | None) -> int | None:
@@ -183,3 +241,19 @@ class Workshop:
             self._images, self._features, self._embedding, pair, job, self._ingest_settings
         )
         return run.run(files)
+
+
+def _settings_of(asked: ImportRequest, source: VectorSource, was_empty: bool) -> BuildSettings:
+    """How to build after an import: as it was exported, where nothing else was there."""
+    clusters, info = asked.clusters, source.exported
+    if info is None or not was_empty:
+        return BuildSettings(clusters=clusters or "auto")
+    return BuildSettings(clusters=clusters or info.clusters, metric=info.metric, seed=info.seed)
+
+
+def _built(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "snapshot": manifest.number,
+        "images": manifest.images,
+        "clusters": manifest.visual.clusters if manifest.visual else 0,
+    }

@@ -14,7 +14,8 @@ from services.query.search.stopwatch import Stopwatch
 from shared.clients import embedder
 from shared.clients.transport import AsyncClient
 from shared.contracts.query import Mode, SearchOptions, SearchRequest, SearchResponse
-from shared.errors import BadImage, FingerprintMismatch, NotFound, UnknownTerm
+from shared.errors import BadImage, Conflict, FingerprintMismatch, NotFound, UnknownTerm
+from shared.external import is_external
 from shared.identity import content_id
 from shared.snapshots.items import tag_key
 
@@ -52,6 +53,13 @@ class Asking:
     async def image(self, data: bytes, options: SearchOptions) -> SearchResponse:
         """Images like an uploaded one. Raises BadImage, FingerprintMismatch, Unavailable."""
         watch = Stopwatch()
+        searcher = await self.searcher()
+        space = searcher.collection.visual
+        if space is not None and is_external(space.fingerprint) and not searcher.is_empty:
+            raise Conflict(
+                f"This collection's vectors are {space.fingerprint}, which no embedder here makes, "
+                "so a picture can't be compared with them. Search by `vector` or by `id`."
+            )
         with watch("embed"):
             rows = await self._embed(data)
         searcher = await self.searcher()
@@ -90,6 +98,13 @@ class Asking:
         space = searcher.collection.joint
         if searcher.is_empty:
             return searcher.nothing(Mode.SEMANTIC, options)
+        visual = searcher.collection.visual
+        if visual is not None and is_external(visual.fingerprint):
+            raise await _unknown(
+                searcher,
+                term,
+                f"the collection's vectors are {visual.fingerprint}, which no word is matched with",
+            )
         if space is None:
             raise await _unknown(
                 searcher,

@@ -18,6 +18,7 @@ from shared.web.problems import (
     NO_IMAGE,
     OTHER_MODEL,
     UNKNOWN_TERM,
+    VECTORS_ONLY,
     problems,
 )
 
@@ -49,7 +50,9 @@ class TermQuery(SearchOptions):
 @router.post(
     "/search/image",
     summary="Search by an uploaded picture",
-    responses=problems(BAD_IMAGE, OTHER_MODEL, FILE_TOO_LARGE, BUSY, NO_EMBEDDER, DAMAGED),
+    responses=problems(
+        BAD_IMAGE, OTHER_MODEL, VECTORS_ONLY, FILE_TOO_LARGE, BUSY, NO_EMBEDDER, DAMAGED
+    ),
 )
 async def search_by_image(
     ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
@@ -78,6 +81,7 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Sear
         UNKNOWN_TERM,
         BAD_VECTOR,
         OTHER_MODEL,
+        VECTORS_ONLY,
         FILE_TOO_LARGE,
         BUSY,
         NO_EMBEDDER,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from rich.text import Text
 
-from shared.cli import collection, images, jobs, search, snapshots, up
+from shared.cli import collection, images, jobs, search, snapshots, transfer, up
 from shared.cli.session import console
 
 app = typer.Typer(
@@ -29,6 +29,9 @@ app.command("stats")(snapshots.stats)
 app.command("index")(snapshots.index)
 app.command("add")(images.add)
 app.command("rm")(images.rm)
+app.command("import-features")(transfer.import_features)
+app.command("export")(transfer.export)
+app.command("import")(transfer.import_)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

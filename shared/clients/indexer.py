@@ -6,6 +6,12 @@ from typing import Any
 import httpx
 
 from shared.clients.transport import Call, model, segment
+from shared.contracts.features import (
+    ExportSpace,
+    FeaturesAdded,
+    FeaturesRequest,
+    ImportRequest,
+)
 from shared.contracts.indexer import (
     Added,
     BuildSettings,
@@ -62,6 +68,45 @@ def image_file(image_id: str) -> Call[tuple[bytes, str]]:
 def thumbnail(image_id: str) -> Call[tuple[bytes, str]]:
     """The bytes of a small JPEG, and their media type."""
     return Call("GET", f"/v1/images/{segment(image_id)}/thumbnail", _file)
+
+
+def add_features(request: FeaturesRequest) -> Call[FeaturesAdded]:
+    """Adds vectors of one's own; answered when they can be searched."""
+    return _post("/v1/features", request.model_dump(mode="json"), FeaturesAdded)
+
+
+def add_features_npy(
+    features: bytes, ids: bytes, model_name: str, ids_name: str = "ids.txt"
+) -> Call[FeaturesAdded]:
+    """The same with the bytes of a .npy file; ids are lines, or JSONL by their file's name."""
+    parts = [
+        ("features", ("features.npy", features, "application/octet-stream")),
+        ("ids", (ids_name, ids, "application/octet-stream")),
+    ]
+    return Call(
+        "POST",
+        "/v1/features/npy",
+        model(FeaturesAdded),
+        files=parts,
+        data={"model": model_name},
+        timeout_s=_SLOW_S,
+    )
+
+
+def import_(request: ImportRequest) -> Call[Job]:
+    """Takes in an export, or a .npy file, by its path on the indexer's machine."""
+    return _post("/v1/import", request.model_dump(mode="json"), Job)
+
+
+def export(space: ExportSpace = ExportSpace.VISUAL, parquet: bool = False) -> Call[httpx.Response]:
+    """The collection as a tar archive, to be streamed."""
+    return Call(
+        "GET",
+        "/v1/export",
+        lambda response: response,
+        params={"space": space.value, "parquet": parquet},
+        timeout_s=_SLOW_S,
+    )
 
 
 def ingest(request: IngestRequest) -> Call[Job]:

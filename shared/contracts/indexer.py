@@ -113,6 +113,7 @@ class JobKind(StrEnum):
     BUILD = "build"
     TRAIN = "train"
     COMPACT = "compact"
+    IMPORT = "import"
 
 
 class JobState(StrEnum):
@@ -213,7 +214,7 @@ class ImagePatch(Wire):
 
 
 class Image(Wire):
-    """An image of the catalogue."""
+    """An image of the catalogue. One that came as a vector has no `sha256` and 0 `bytes`."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -32,6 +32,7 @@ IMAGE = "d0ed203b490efa13b89928e082c3728f"
 JOB = "32ecbc1412174aec91d90d77d2665e5b"
 SNAPSHOT = 7
 _MODEL, _OTHER_MODEL = "mini-bd7a04c10886955e", "resnet50-1c0e6a9be1d5fa26"
+_EXTERNAL = "external:clip-vit-b32-512"
 _NETWORK = "match-8dc9c57327bb6d9f"
 _TRAIN = "Train one for the present models: `ise train-matching`."
 
@@ -66,6 +67,27 @@ OTHER_NETWORK = FingerprintMismatch(
     network=_MODEL,
     hosted=_OTHER_MODEL,
 )
+EXTERNAL_VECTORS = FingerprintMismatch(
+    f"The collection holds vectors of {_EXTERNAL}, which can't be compared with those of {_MODEL}. "
+    "Keep pictures in a collection of their own (another ISE_DATA_DIR), or import their vectors "
+    "too.",
+    index=_EXTERNAL,
+    embedder=_MODEL,
+)
+OTHER_VECTORS = FingerprintMismatch(
+    f"The collection holds vectors of {_MODEL}, and those of {_EXTERNAL} can't be compared with "
+    "them. Keep them in a collection of their own (another ISE_DATA_DIR), or delete what is there.",
+    index=_MODEL,
+    new=_EXTERNAL,
+)
+OTHER_VECTOR = Conflict(
+    "The vector of 'photos/7' is another one than before. Delete the image to replace it."
+)
+VECTORS_ONLY = Conflict(
+    f"This collection's vectors are {_EXTERNAL}, which no embedder here makes, so a picture can't "
+    "be compared with them. Search by `vector` or by `id`."
+)
+NOTHING_TO_EXPORT = Conflict("There are no images of the visual space to export.")
 UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
 
 JOB_ENDED = Conflict(f"Job {JOB} has ended already: succeeded.")
@@ -89,6 +111,8 @@ BAD_IMAGES = BadImage(
     items=[{"index": 1, "error": "The file is empty."}],
 )
 BAD_VECTOR = BadVector(f"The vector has 3 numbers; vectors of {_MODEL} have 256.")
+ZERO_VECTOR = BadVector("The vector of 'photos/7' is zero, so it has no direction to compare.")
+BAD_NPY = InvalidInput("clip.npy can't be used: it is not a .npy file.")
 BAD_ROWS = BadVector(
     "10 bytes are no whole number of rows of 256 float32 values (1024 bytes each)."
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.clients import embedder as embedder_api
@@ -77,6 +78,12 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "ingest": {"body": ("IngestRequest", {"source": "/nowhere", "build": False})},
             "build_index": {"body": ("BuildSettings", {"metric": "cosine"})},
             "train_matching": {"body": ("TrainMatchingRequest", {"settings": {"epochs": 1}})},
+            "add_features": {"body": ("FeaturesRequest", {"model": "m", "items": [_VECTOR]})},
+            "add_features_npy": {
+                "body": ("NpyForm", {"model": "m", "features": _npy(), "ids": b"v"})
+            },
+            "import_vectors": {"body": ("ImportRequest", {"source": "/nowhere"})},
+            "export": {},
             "list_jobs": {},
             "get_job": {"job_id": job},
             "job_failures": {"job_id": job},
@@ -96,8 +103,16 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
     }
 
 
-# What is asked for here can't be: the job has ended, and there is no such training set.
-REFUSED = {"cancel_job": 409, "train": 404}
+# What is asked for here can't be: the job has ended, there is no such training set and no such
+# export, and vectors from outside can't stand beside those of pictures.
+REFUSED = {
+    "cancel_job": 409,
+    "train": 404,
+    "import_vectors": 422,
+    "add_features": 409,
+    "add_features_npy": 409,
+}
+_VECTOR = {"id": "v", "vector": [1.0, 2.0]}
 
 
 def test_every_route_is_called(
@@ -142,11 +157,18 @@ def _body(package: str, body: Any) -> Any:
         return file(body)
     model_name, fields = body
     model: Callable[..., Any] = getattr(importlib.import_module(f"{package}.models"), model_name)
-    if "file" in fields:
-        return model(**{**fields, "file": file(fields["file"])})
+    files = {name: file(data) for name, data in fields.items() if isinstance(data, bytes)}
+    if files:
+        return model(**fields | files)
     if "files" in fields:
         return model(**{**fields, "files": [file(data) for data in fields["files"]]})
     return model.from_dict(fields)  # type: ignore[attr-defined]
+
+
+def _npy() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.ones((1, 2), np.float32))
+    return out.getvalue()
 
 
 def _gif() -> bytes:

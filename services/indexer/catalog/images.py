@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from services.indexer.catalog.database import Database, next_revision, revision
+from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.schema import features, images, locations, tags
 from shared.errors import NotFound
 from shared.snapshots.items import Item, tag_key
@@ -80,6 +81,8 @@ class Images:
         `places` gives, by image id, where features were stored.
         """
         with self.database.write() as db:
+            for fingerprint in {place.fingerprint for some in places.values() for place in some}:
+                check_together(db, fingerprint)
             change = next_revision(db)
             for entry in entries:
                 ordinal = self._upsert(db, entry, change)
@@ -294,6 +297,11 @@ class View:
         self._db = self._block.__enter__()
         self.revision = revision(self._db)
         return self
+
+    @property
+    def connection(self) -> Connection:
+        """For other readers of the same moment."""
+        return self._db
 
     def __exit__(self, *details: Any) -> None:
         self._block.__exit__(*details)

@@ -8,7 +8,8 @@ import { closeness, fileName, percent } from "./words.js";
 const TAGS_SHOWN = 4;
 
 export function hitCard(hit, search, api) {
-  const name = fileName(hit.uri);
+  // What came as a vector may have no file.
+  const name = fileName(hit.uri) || hit.id;
   const card = el(
     "li",
     { class: "hit" },
@@ -123,6 +124,7 @@ export function tagChip(tag, exact, attributes = {}, ...more) {
 
 /** The name opens the file; where a key is needed, which a link can't send, it saves it. */
 function fileLink(hit, name, api) {
+  if (!hit.uris.length) return el("span", { title: name }, name);
   const url = api.fileUrl(hit.id);
   const title = hit.uris.join("\n");
   if (api.key === null)

@@ -1,0 +1,56 @@
+"""All that the catalogue says of images, listed some at a time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from services.indexer.catalog.schema import images, locations, tags
+from shared.contracts.features import ExportedPlace, ExportedRecord
+
+_MANY = 10_000
+
+
+def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[ExportedRecord]:
+    """The record of each of these images, in their order."""
+    for start in range(0, len(ordinals), _MANY):
+        some = ordinals[start : start + _MANY].tolist()
+        found = {
+            row.ordinal: ExportedRecord(
+                id=row.id,
+                metadata=row.metadata,
+                sha256=row.sha256,
+                bytes=row.bytes,
+                created_at=row.created_at,
+            )
+            for row in db.execute(select(images).where(images.c.ordinal.in_(some)))
+        }
+        tagged = select(tags.c.ordinal, tags.c.tag).where(tags.c.ordinal.in_(some))
+        for ordinal, tag in db.execute(tagged.order_by(tags.c.key)):
+            found[ordinal].tags.append(tag)
+        placed = select(locations).where(locations.c.ordinal.in_(some))
+        for row in db.execute(placed.order_by(locations.c.uri, locations.c.path)):
+            record = found[row.ordinal]
+            if row.uri not in record.uris:
+                record.uris.append(row.uri)
+            if row.path.startswith("/"):
+                record.files.append(
+                    ExportedPlace(
+                        path=row.path, uri=row.uri, mtime_ns=row.mtime_ns, bytes=row.bytes
+                    )
+                )
+        yield from (found[ordinal] for ordinal in some)
+
+
+def list_carriers(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[tuple[str, str, str]]:
+    """(key, tag, id) of every tag of these images, by key."""
+    wanted = np.sort(ordinals)
+    query = select(tags.c.key, tags.c.tag, tags.c.ordinal, images.c.id).join(
+        images, images.c.ordinal == tags.c.ordinal
+    )
+    for rows in db.execute(query.order_by(tags.c.key, tags.c.ordinal)).partitions(_MANY):
+        numbers = np.array([row.ordinal for row in rows], np.int64)
+        for row, kept in zip(rows, np.isin(numbers, wanted), strict=True):
+            if kept:
+                yield row.key, row.tag, row.id

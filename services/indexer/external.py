@@ -1,0 +1,35 @@
+"""Keeps pictures out of collections of vectors from outside."""
+
+from services.indexer.catalog.vectors import VectorTable
+from services.indexer.embedding import Embedding
+from shared.errors import FingerprintMismatch, Overloaded, Unavailable
+
+
+class External:
+    """Looks whether the collection holds vectors that no embedder here makes."""
+
+    def __init__(self, table: VectorTable, embedding: Embedding) -> None:
+        self._table = table
+        self._embedding = embedding
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Theirs, or None where the collection has none."""
+        return self._table.external()
+
+    def refuse_pictures(self) -> None:
+        """Raises FingerprintMismatch where pictures could not be compared with what is there."""
+        fingerprint = self.fingerprint
+        if fingerprint is None:
+            return
+        try:
+            hosted = self._embedding.pair().visual
+        except (Overloaded, Unavailable):
+            hosted = "the embedder's model"
+        raise FingerprintMismatch(
+            f"The collection holds vectors of {fingerprint}, which can't be compared with those of "
+            f"{hosted}. Keep pictures in a collection of their own (another ISE_DATA_DIR), or "
+            "import their vectors too.",
+            index=fingerprint,
+            embedder=hosted,
+        )

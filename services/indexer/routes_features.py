@@ -1,0 +1,171 @@
+"""Vectors of one's own in; the collection out, and in again."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Depends, Form, Query, UploadFile
+from fastapi.responses import StreamingResponse
+from pydantic import ConfigDict, Field
+from starlette.types import Receive, Scope, Send
+
+from services.indexer.importing import Batch, batches, open_source
+from services.indexer.npy import NpyFile
+from services.indexer.parts import Parts, parts
+from services.indexer.records import check_distinct, checked, read_ids
+from services.indexer.tar import archive
+from shared.contracts.base import Wire
+from shared.contracts.features import (
+    ExportedRecord,
+    ExportSpace,
+    FeaturesAdded,
+    FeaturesRequest,
+    ImportRequest,
+    ModelName,
+)
+from shared.contracts.indexer import Job, JobKind
+from shared.errors import BadVector, InvalidInput
+from shared.external import fingerprint_of
+from shared.web.media import TAR
+from shared.web.problems import (
+    BAD_NPY,
+    DAMAGED,
+    DISK_FULL,
+    NOTHING_TO_EXPORT,
+    OTHER_VECTOR,
+    OTHER_VECTORS,
+    OUTSIDE_ROOTS,
+    ZERO_VECTOR,
+    problems,
+)
+
+router = APIRouter(prefix="/v1", tags=["features"])
+Here = Annotated[Parts, Depends(parts)]
+
+
+class NpyForm(Wire):
+    """A table of vectors, and what made them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"features": "clip.npy", "ids": "ids.txt", "model": "clip-vit-b32"}]
+        }
+    )
+
+    features: UploadFile = Field(description="A .npy file: float32, float16 or float64, (n, dim).")
+    ids: UploadFile = Field(
+        description="An id a line; or, named .jsonl, a JSON object a line: id, tags, uris, metadata"
+    )
+    model: ModelName
+
+
+class ExportQuery(Wire):
+    """What to export."""
+
+    space: ExportSpace = ExportSpace.VISUAL
+    parquet: bool = Field(False, description="The catalogue as Parquet too; needs pyarrow.")
+
+
+@router.post(
+    "/features",
+    summary="Add vectors of your own; answered when they can be searched",
+    responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, DISK_FULL),
+)
+def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
+    lengths = {len(item.vector) for item in request.items}
+    if len(lengths) > 1:
+        raise BadVector(
+            f"The vectors have {min(lengths)} to {max(lengths)} numbers; all need the same."
+        )
+    with np.errstate(over="ignore"):
+        vectors = np.array([item.vector for item in request.items]).astype(np.float32)
+    records = [
+        ExportedRecord(**checked(item).model_dump(exclude={"vector"})) for item in request.items
+    ]
+    return _taken(here, request.model, [(records, vectors)])
+
+
+@router.post(
+    "/features/npy",
+    summary="Add many vectors of your own, as a .npy file",
+    responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, BAD_NPY, DISK_FULL),
+)
+def add_features_npy(
+    here: Here, form: Annotated[NpyForm, Form(media_type="multipart/form-data")]
+) -> FeaturesAdded:
+    file = form.features.file
+    npy = NpyFile(file, form.features.size or 0, form.features.filename or "features")
+    records = read_ids(form.ids.file, form.ids.filename or "ids")
+    return _taken(here, form.model, list(batches(npy, records)))
+
+
+@router.post(
+    "/import",
+    status_code=202,
+    summary="Take in an export, or a .npy file of vectors of your own, by its path",
+    responses=problems(OUTSIDE_ROOTS, OTHER_VECTORS, BAD_NPY, DISK_FULL),
+)
+def import_vectors(here: Here, request: ImportRequest) -> Job:
+    for name, path in (("source", request.source), ("ids", request.ids)):
+        if path is not None and not Path(path).is_absolute():
+            raise InvalidInput(f"`{name}` must be an absolute path on the indexer's machine.")
+    # Told at once rather than by a job that fails; the job looks again.
+    with ExitStack() as held:
+        source = open_source(request, here.ingest_roots, held)
+    here.publisher.check_vectors(source.fingerprint, source.npy.dim)
+    here.vectors.table.check(source.fingerprint)
+    return here.jobs.submit(JobKind.IMPORT, request.model_dump(mode="json"))
+
+
+@router.get(
+    "/export",
+    summary="The collection as a tar archive: vectors, ids, tags, catalogue",
+    response_class=StreamingResponse,
+    responses=TAR | problems(NOTHING_TO_EXPORT, DAMAGED, DISK_FULL),
+)
+def export(here: Here, query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+    with ExitStack() as held:
+        size, chunks = archive(here.exporter.members(query.space, query.parquet, held))
+        kept = held.pop_all()
+    headers = {
+        "Content-Length": str(size),
+        "Content-Disposition": "attachment; filename=export.tar",
+    }
+    return _Download(chunks, kept, headers)
+
+
+class _Download(StreamingResponse):
+    """A tar archive; what it is read from is closed at its end, also where the caller left."""
+
+    def __init__(
+        self, chunks: Iterator[bytes | memoryview], held: ExitStack, headers: dict[str, str]
+    ) -> None:
+        super().__init__(chunks, media_type="application/x-tar", headers=headers)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._held:
+            await super().__call__(scope, receive, send)
+
+
+def _taken(here: Parts, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
+    """Takes all of it in, or raises and takes none."""
+    check_distinct(record for records, _ in blocks for record in records)
+    dim = blocks[0][1].shape[1]
+    fingerprint = fingerprint_of(model, dim)
+    here.publisher.check_vectors(fingerprint, dim)
+    here.vectors.table.check(fingerprint)
+    with here.vectors.lock:
+        for records, vectors in blocks:
+            for _, error in here.vectors.problems(fingerprint, records, vectors):
+                raise error
+        taken = [here.vectors.take(fingerprint, *block) for block in blocks]
+    manifest = here.publisher.publish_first(fingerprint, "vectors added")
+    return FeaturesAdded(
+        added=sum(one.added for one in taken),
+        exists=sum(one.exists for one in taken),
+        model=fingerprint,
+        snapshot=manifest.number,
+    )

@@ -1,0 +1,89 @@
+"""Takes vectors in that come with ids of their own: checked, stored, recorded."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer.catalog.images import FeatureRows
+from services.indexer.catalog.vectors import VectorTable
+from services.indexer.features import FeatureStore
+from shared.contracts.features import ExportedRecord
+from shared.errors import BadVector, Conflict, ISEError
+
+# The square of a vector of such numbers still fits float32.
+_MAX_VALUE = 1e15
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How many images were new, and how many were there with the same vector."""
+
+    added: int
+    exists: int
+
+
+class Vectors:
+    """Adds images by their vectors. An id keeps its vector: another one is refused."""
+
+    def __init__(self, table: VectorTable, features: FeatureStore) -> None:
+        self.table = table
+        # Held from the look whether an id is new to its record.
+        self.lock = threading.RLock()
+        self._features = features
+
+    def problems(
+        self, fingerprint: str, records: Sequence[ExportedRecord], vectors: NDArray[np.float32]
+    ) -> Iterator[tuple[int, ISEError]]:
+        """The rows that can't be taken, ascending, and why."""
+        with np.errstate(invalid="ignore"):
+            usable: NDArray[np.bool_] = np.all(np.abs(vectors) < _MAX_VALUE, axis=1)
+        any_direction: NDArray[np.bool_] = np.any(vectors, axis=1)
+        other = self._other(fingerprint, records, vectors)
+        for row in np.flatnonzero(~usable | ~any_direction | other).tolist():
+            name = f"The vector of {records[row].id!r}"
+            if not usable[row]:
+                why = f"{name} has numbers that are not finite, or not below {_MAX_VALUE:g}."
+                yield row, BadVector(why)
+            elif not any_direction[row]:
+                yield row, BadVector(f"{name} is zero, so it has no direction to compare.")
+            else:
+                yield (
+                    row,
+                    Conflict(f"{name} is another one than before. Delete the image to replace it."),
+                )
+
+    def take(
+        self, fingerprint: str, records: Sequence[ExportedRecord], vectors: NDArray[np.float32]
+    ) -> Taken:
+        """Stores and records what has no problems; ids differ. Raises FingerprintMismatch."""
+        ids = [record.id for record in records]
+        there = self.table.stored(fingerprint, ids)
+        new = [row for row, image_id in enumerate(ids) if image_id not in there]
+        stored = {}
+        if new:
+            # Features first: a record never points nowhere.
+            shard = self._features.append(fingerprint, vectors[new])
+            stored = {ids[row]: (shard, at) for at, row in enumerate(new)}
+        self.table.record(fingerprint, records, stored)
+        if len(self.table.stored(fingerprint, ids)) < len(ids):
+            # One was deleted since it was found to be there.
+            return self.take(fingerprint, records, vectors)
+        return Taken(len(new), len(ids) - len(new))
+
+    def _other(
+        self, fingerprint: str, records: Sequence[ExportedRecord], vectors: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        """Which rows have an id that is there with another vector."""
+        other = np.zeros(len(records), bool)
+        places = self.table.stored(fingerprint, [record.id for record in records])
+        rows = np.array([r for r, record in enumerate(records) if record.id in places], np.int64)
+        if len(rows):
+            where = np.array([places[records[row].id] for row in rows], np.int64)
+            order = np.lexsort((where[:, 1], where[:, 0]))
+            rows, where = rows[order], where[order]
+            stored = self._features.read(fingerprint, FeatureRows(rows, where[:, 0], where[:, 1]))
+            other[rows] = (stored != vectors[rows]).any(axis=1)
+        return other

@@ -1,0 +1,168 @@
+"""What goes over the wire to bring vectors of one's own, and to take a collection out and in."""
+
+import unicodedata
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from shared.contracts.base import Seed, Wire
+from shared.contracts.query import Metric
+from shared.external import is_model
+
+MAX_DIM = 65_536
+MAX_ITEMS = 1000
+_ENDINGS = ("/file", "/thumbnail", "/similar")
+
+
+def _checked_id(text: str) -> str:
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        raise ValueError("an id has no control characters, line ends among them")
+    if text.endswith(_ENDINGS):
+        raise ValueError(f"an id doesn't end in {', '.join(_ENDINGS)}: calls of an image do")
+    return text
+
+
+def _checked_model(text: str) -> str:
+    if not is_model(text):
+        raise ValueError("a name has letters, digits, dots, dashes and underscores, at most 100")
+    return text
+
+
+ImageId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_checked_id)]
+ModelName = Annotated[str, AfterValidator(_checked_model)]
+
+
+class Record(Wire):
+    """What is said of a vector. `uris`: where the image can be found, for those who ask."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "photos/7", "tags": ["castle"], "uris": ["photos/7.jpg"]}]
+        }
+    )
+
+    id: ImageId
+    tags: list[str] = Field(default_factory=list)
+    uris: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(default_factory=list)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class VectorItem(Record):
+    """A vector, and what is said of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "photos/7", "vector": [0.1, -0.4, 0.2], "tags": ["castle"]}]
+        }
+    )
+
+    vector: list[float] = Field(min_length=1, max_length=MAX_DIM)
+
+
+class FeaturesRequest(Wire):
+    """Vectors of one's own. `model` names what made them: those of two are never mixed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "clip-vit-b32",
+                    "items": [{"id": "photos/7", "vector": [0.1, -0.4, 0.2], "tags": ["castle"]}],
+                }
+            ]
+        }
+    )
+
+    model: ModelName
+    items: list[VectorItem] = Field(min_length=1, max_length=MAX_ITEMS)
+
+
+class FeaturesAdded(Wire):
+    """`exists`: the id was there with this vector; tags, uris and metadata were joined."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"added": 1, "exists": 0, "model": "external:clip-vit-b32-3", "snapshot": 2}
+            ]
+        }
+    )
+
+    added: int
+    exists: int
+    model: str
+    snapshot: int
+
+
+class ImportRequest(Wire):
+    """A folder that an export wrote, or a `.npy` file of vectors of one's own."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"source": "/home/me/exported"},
+                {
+                    "source": "/home/me/clip.npy",
+                    "ids": "/home/me/ids.txt",
+                    "model": "clip-vit-b32",
+                    "clusters": "auto",
+                },
+            ]
+        }
+    )
+
+    source: Annotated[str, Field(min_length=1)]
+    ids: str | None = Field(
+        None,
+        description="With a .npy: the rows' ids, one a line, or JSONL with `id`, `tags`, `uris` "
+        "and `metadata`. Default: the rows' numbers, from 0.",
+    )
+    model: ModelName | None = Field(None, description="With a .npy: what made the vectors.")
+    build: bool = True
+    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="Default: as many as were exported where the collection was empty."
+    )
+
+
+class ExportSpace(StrEnum):
+    """Which vectors: of image to image, those that the matching network takes, what it makes."""
+
+    VISUAL = "visual"
+    MATCHING = "matching"
+    JOINT = "joint"
+
+
+class ExportInfo(Wire):
+    """`export.json`: what the files beside it are. `revision`: as of which catalogue change."""
+
+    format: Literal[1] = 1
+    space: ExportSpace
+    fingerprint: str
+    dim: int
+    images: int
+    revision: int
+    created_at: str
+    metric: Metric
+    clusters: int
+    seed: Seed
+
+
+class ExportedPlace(Wire):
+    """A file of an image, on the machine that it was exported from."""
+
+    path: str
+    uri: str
+    mtime_ns: int
+    bytes: int
+
+
+class ExportedRecord(Record):
+    """A line of `records.jsonl`."""
+
+    # What was once taken in comes back, whatever its id is.
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+    sha256: str = ""
+    bytes: int = 0
+    created_at: str = ""
+    files: list[ExportedPlace] = Field(default_factory=list)
