@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import collection, harness, memory_bound, results, scale
+from benchmarks import collection, harness, live, memory_bound, results, scale
 from benchmarks.contenders import NAMES
 
 
@@ -34,6 +34,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     large.add_argument("--search-mib", type=int, default=2048)
     large.add_argument("--keep", action="store_true", help="keep the data")
 
+    living = commands.add_parser("live", help="searched while images come and go")
+    living.add_argument("--rows", type=int, default=100_000)
+    living.add_argument("--dim", type=int, default=512)
+    living.add_argument("--adds", type=int, default=10_000)
+    living.add_argument("--deletes", type=int, default=1000)
+    living.add_argument("--batch", type=int, default=10, help="additions a call")
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -47,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"scale: {args.rows} x {args.dim}")
         found = scale.measure(args.data, args.rows, args.dim, args.search_mib, args.keep)
         print(f"  {results.write(args.results, 'scale', found)}")
+    elif args.command == "live":
+        print(f"live: {args.rows} x {args.dim}")
+        found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
+        print(f"  {results.write(args.results, 'live', found)}")
     elif args.command == "kmeans":
         from benchmarks import kmeans
 
