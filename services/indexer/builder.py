@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer import recall
+from services.indexer.calibrating import calibrate
 from services.indexer.catalog.images import FeatureRows, Images
 from services.indexer.clustering import (
     Blocks,
@@ -23,6 +24,7 @@ from services.indexer.retention import BUILD_REASON, TRAIN_REASON
 from services.indexer.scratch import kept_on_disk
 from services.indexer.segments import CODED_ROWS
 from services.indexer.tag_vectors import joint_tag_vectors
+from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric, RecallCurve
 from shared.ivf.codec import Codec
@@ -198,10 +200,11 @@ class Builder:
         lists = assign(assigning, rows, centroids, settings.metric)
         writing = _told(blocks(where), f"{stage}, writing", rows, job)
         file = self._segments.postings(name, partition, writing, lists, where.ordinals)
-        curves = []
+        curves, calibration = [], []
         if name != "joint":
             job.stage(f"{stage}, measuring recall")
             curves = self._measured(file, name, settings, None)
+            calibration = self._calibrated(file, curves, settings, f"{stage}, calibrating", job)
         return SpaceManifest(
             fingerprint=fingerprint,
             dim=partition.dim,
@@ -211,6 +214,7 @@ class Builder:
             postings=[file],
             recall=curves,
             built=self._segments.built(file),
+            calibration=calibration,
         )
 
     def _measured(
@@ -222,6 +226,23 @@ class Builder:
     ) -> list[RecallCurve]:
         index = InvertedIndex([Postings(self._segments.path(file))], settings.metric)
         return recall.measure(index, name, settings.seed, queries)
+
+    def _calibrated(
+        self,
+        file: SegmentFile,
+        curves: list[RecallCurve],
+        settings: BuildSettings,
+        stage: str,
+        job: JobContext,
+    ) -> list[Calibration]:
+        """How likely hits share a tag with the query, by score; empty without tags."""
+        with self._images.view() as view:
+            tags = view.tags_by_ordinal()
+        if not tags:
+            return []
+        job.stage(stage)
+        index = InvertedIndex([self._segments.open(file)], settings.metric)
+        return calibrate(index, tags, curves, settings.seed)
 
 
 class _Stored:

@@ -27,6 +27,11 @@ def unit(query: NDArray[np.float32]) -> NDArray[np.float32]:
     return (query / norm).astype(np.float32) if norm > 0 else query
 
 
+def score(distance: float, metric: Metric) -> float:
+    """Higher is better: the cosine similarity, or 1 / (1 + d) for L2."""
+    return 1 - distance if metric is Metric.COSINE else 1 / (1 + distance)
+
+
 def approximate(
     vectors: NDArray[np.float32],
     norms: NDArray[np.float32],

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from shared import durable
 from shared.contracts.base import Wire
+from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
 from shared.errors import Corrupt, NotFound
 
@@ -45,6 +46,7 @@ class SpaceManifest(Wire):
     postings: list[SegmentFile]
     recall: list[RecallCurve] = Field(default_factory=list)
     built: Built | None = None
+    calibration: list[Calibration] = Field(default_factory=list)
 
 
 class Manifest(Wire):
