@@ -7,13 +7,15 @@ So an addition costs what it brings, and a process killed at any point catches u
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.places import Bury
 from services.indexer.clustering import sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
@@ -239,6 +241,12 @@ class Publisher:
                     }
                 )
             )
+
+    @contextmanager
+    def burying(self) -> Iterator[Bury]:
+        """Gives what deletes many images at once; nothing is published meanwhile."""
+        with self._lock:
+            yield self.tombstones.add
 
     def delete(self, image_id: str) -> None:
         """Deletes an image from every snapshot, durably. Raises NotFound."""
