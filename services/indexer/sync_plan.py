@@ -83,6 +83,7 @@ class Planner:
             plan.steps += [step] if step else []
         for claims in self._lost.values():
             plan.steps += [Step(SyncAction.DELETE, one.place.uri, None, one.tags) for one in claims]
+        plan.steps.sort(key=lambda step: step.uri)
         return plan
 
     def _find_lost(self, plan: SyncPlan, named: set[tuple[str, str]]) -> None:

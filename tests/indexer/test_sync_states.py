@@ -1,105 +1,18 @@
-"""Whatever happens to a folder between two syncs: the collection is what a fresh ingest gives.
-
-Everything is real but the embedder, which makes three numbers of a file's bytes; so a file need not
-be a picture, and many sequences can be tried.
-"""
+"""Whatever happens to a folder between two syncs: the collection is what a fresh ingest gives."""
 
 import os
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.indexer.builder import Builder
-from services.indexer.catalog.database import Database
-from services.indexer.catalog.images import Images
-from services.indexer.catalog.origins import Origins
-from services.indexer.embedding import Embedded, Embedding, ModelPair
-from services.indexer.features import FeatureStore
-from services.indexer.files import ImageFiles
-from services.indexer.ingest import IngestSettings
-from services.indexer.job_context import JobContext
-from services.indexer.matching import Matching
-from services.indexer.publisher import Publisher
-from services.indexer.work import Workshop
-from shared.clients.transport import Client
 from shared.identity import content_id
-
-
-class Numbers(Embedding):
-    """Makes features of any bytes."""
-
-    def pair(self) -> ModelPair:
-        return ModelPair("m", "m")
-
-    def images(self, files, pair) -> list[Embedded]:
-        digests = [np.frombuffer(sha256(data).digest()[:3], np.uint8) for data in files]
-        return [Embedded({"m": digest.astype(np.float32) + 1}) for digest in digests]
-
-
-class Collection:
-    """A collection of its own, that follows folders."""
-
-    def __init__(self, data: Path) -> None:
-        self.database = Database(f"sqlite:///{data / 'catalog.sqlite'}")
-        self.images, self.origins = Images(self.database), Origins(self.database)
-        features, self.files = FeatureStore(data), ImageFiles(data, 32, 1000)
-        embedder = Client("http://127.0.0.1:9")
-        embedding = Numbers(embedder, 1)
-        self.publisher = Publisher(data, self.images, features, embedding)
-        self.publisher.start()
-        self.workshop = Workshop(
-            self.images,
-            self.origins,
-            features,
-            self.files,
-            embedding,
-            self.publisher,
-            Builder(self.images, features, embedding, self.publisher),
-            Matching(data, self.images, features, embedder),
-            IngestSettings(),
-            None,
-        )
-
-    def ingest(self, source: Path, **options: Any) -> dict[str, Any]:
-        reasons: dict[str, str] = {}
-        job = JobContext(lambda *_: None, reasons.__setitem__, threading.Event())
-        request = {"source": str(source), "build": False, **options}
-        return self.workshop.ingest(request, job) | {"reasons": reasons}
-
-    def sync(self, source: Path, **options: Any) -> dict[str, Any]:
-        return self.ingest(source, sync=True, force=True, **options)
-
-    def all(self) -> dict[str, tuple[list[str], list[str]]]:
-        """Uris and tags of every image that can be searched."""
-        with self.images.view() as view:
-            return {item.id: (item.uris, item.tags) for item in view.items("m")}
-
-    def check(self) -> None:
-        """The snapshot has what the catalogue has, and the deleted are gone from both."""
-        dead = set(self.publisher.tombstones.read().tolist())
-        assert dead.isdisjoint(self.images.all_ordinals())
-        current = self.publisher.current()
-        live = self.publisher.segments.live(current, self.publisher.tombstones.read())
-        assert live == self.images.count() == len(self.all())
-
-
-@contextmanager
-def collection(at: Path) -> Iterator[Collection]:
-    at.mkdir()
-    found = Collection(at)
-    yield found
-    found.database.close()
-
+from tests.indexer.following import collection
 
 PATHS = st.sampled_from([f"{d}{n}.png" for d in ("", "dog/", "Cat/", "dog/cat/") for n in "abc"])
 CONTENTS = st.sampled_from([b"one", b"two", b"three", b"seven", b"eleven"])
@@ -132,23 +45,23 @@ def change(root: Path, kind: str, first: str, second: Any = None) -> None:
     else:
         other = root / second
         other.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "copy" and other != path:
+        if other == path:
+            return
+        if kind == "copy":
             shutil.copy2(path, other)
         elif kind == "move" or not other.exists():
-            path.rename(other)
+            path.replace(other)
         else:
-            (held := root / ".held").hardlink_to(path)
-            other.replace(path)
-            held.replace(other)
+            path.rename(held := root / ".held")
+            other.rename(path)
+            held.rename(other)
 
 
 def contents(root: Path) -> Counter[str]:
     return Counter(content_id(path.read_bytes()) for path in root.rglob("*.png"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(rounds=st.lists(st.lists(CHANGES, min_size=1, max_size=12), min_size=2, max_size=4))
-def test_after_any_changes_the_collection_is_what_a_fresh_ingest_gives(rounds):
+def survives(rounds: list[list[tuple[Any, ...]]]) -> None:
     with TemporaryDirectory() as made, collection(Path(made, "followed")) as followed:
         root = Path(made, "source")
         (root / "always").mkdir(parents=True)
@@ -165,3 +78,20 @@ def test_after_any_changes_the_collection_is_what_a_fresh_ingest_gives(rounds):
             with collection(Path(made, f"fresh{number}")) as fresh:
                 fresh.ingest(root)
                 assert followed.all() == fresh.all()
+
+
+ROUNDS = st.lists(st.lists(CHANGES, min_size=1, max_size=12), min_size=2, max_size=3)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rounds=ROUNDS)
+def test_after_any_changes_the_collection_is_what_a_fresh_ingest_gives(rounds):
+    survives(rounds)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rounds=ROUNDS)
+def test_after_very_many_changes_too(rounds):
+    survives(rounds)

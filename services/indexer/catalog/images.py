@@ -14,6 +14,7 @@ from services.indexer.catalog.places import (
     MANY,
     Bury,
     Place,
+    Said,
     claim,
     follow,
     left_without_place,
@@ -92,6 +93,9 @@ class Images:
             for entry in entries:
                 ordinal, former = self._upsert(db, entry, change)
                 lost |= former
+                if bury:
+                    # Other sources may say something of the file that a new image has taken over.
+                    before.setdefault(ordinal, Said())
                 for found in places.get(entry.id, ()):
                     values = {
                         "fingerprint": found.fingerprint,
