@@ -36,10 +36,25 @@ def follow(
     """
     if poll_s is None and is_remote(folder):
         poll_s = POLL_S
-    due: float | None = 0.0
-    for changed in _changes(folder, poll_s, beside):
-        if changed or (due is not None and time.monotonic() >= due):
-            due = None if act() else time.monotonic() + retry_s
+    while True:
+        watched = _identity(folder)
+        due: float | None = 0.0
+        for changed in _changes(folder, poll_s, beside):
+            if changed or (due is not None and time.monotonic() >= due):
+                due = None if act() else time.monotonic() + retry_s
+            if _identity(folder) != watched:
+                # Its disk was mounted or taken away: the system tells of the former folder only.
+                break
+        while _identity(folder) is None:
+            time.sleep(_TICK_MS / 1000)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        stat = folder.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def _changes(folder: Path, poll_s: int | None, beside: Path | None) -> Iterator[bool]:
