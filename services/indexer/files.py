@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from services.indexer.catalog.images import Place
+from services.indexer.catalog.places import Place
 from shared import durable, images
 from shared.errors import NotFound
 

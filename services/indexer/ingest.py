@@ -4,23 +4,24 @@ The same bytes are embedded once, whatever their paths, so an ingest that broke 
 it was, and a second one embeds nothing.
 """
 
+import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from stat import S_ISREG
 
 import numpy as np
 
-from services.indexer.catalog.images import Entry, FeaturePlace, Images, Place
+from services.indexer.catalog.images import Entry, FeaturePlace, Images
+from services.indexer.catalog.places import Place
 from services.indexer.embedding import Embedded, Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
-from services.indexer.sources import SourceFile
+from services.indexer.sources import SourceFile, Unusable, stat_of
 from shared.identity import id_of_sha256
 from shared.snapshots.items import tag_key
 
@@ -42,12 +43,20 @@ class IngestSettings:
 
 @dataclass
 class IngestResult:
-    """What became of the files: `embedded` images were new to the model."""
+    """What became of the files: `embedded` images were new to the model.
+
+    `replaced`: images whose file holds another picture now.
+    """
 
     files: int = 0
     embedded: int = 0
     already_there: int = 0
     failed: int = 0
+    replaced: int = 0
+
+
+Record = Callable[[Sequence[Entry], Mapping[str, Sequence[FeaturePlace]]], list[str]]
+"""Writes entries to the catalogue; gives the images that another took the last path of."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class _Picture:
 
 
 class Ingest:
-    """One run over the files of a source."""
+    """One run over the files of a source; `record` writes what came of them."""
 
     def __init__(
         self,
@@ -69,6 +78,8 @@ class Ingest:
         pair: ModelPair,
         job: JobContext,
         settings: IngestSettings,
+        source: str = "",
+        record: Record | None = None,
     ) -> None:
         self._images = images
         self._features = features
@@ -76,7 +87,10 @@ class Ingest:
         self._pair = pair
         self._job = job
         self._settings = settings
+        self._source = source
+        self._record = record or images.record
         self._result = IngestResult()
+        self._known: list[Entry] = []
         self._in_flight: dict[str, list[Entry]] = {}
         self._embedded: list[tuple[list[Entry], Embedded]] = []
         self._flushed = time.monotonic()
@@ -128,14 +142,7 @@ class Ingest:
     def _read(self, file: SourceFile) -> _Picture | None:
         """The picture of a file if it must be embedded; otherwise the file is dealt with."""
         try:
-            file.uri.encode()
-            if file.error is not None:
-                self._job.fail(file.uri, file.error)
-                return None
-            stat = file.path.stat()
-            if not S_ISREG(stat.st_mode):
-                self._job.fail(file.uri, "It is not a file.")
-                return None
+            stat = stat_of(file)
             if self._is_unchanged(file, stat.st_mtime_ns, stat.st_size):
                 self._result.already_there += 1
                 self._job.advance(skipped=True)
@@ -147,23 +154,31 @@ class Ingest:
                 )
                 return None
             data = file.path.read_bytes()
-        except UnicodeEncodeError:
-            shown = file.uri.encode(errors="backslashreplace").decode()
-            self._job.fail(shown, "The file's name is not UTF-8 text; rename the file.")
+            if not _same(stat, file.path.stat()):
+                self._job.fail(file.uri, "The file was written to while it was read; try again.")
+                return None
+        except Unusable as unusable:
+            self._job.fail(unusable.shown, unusable.reason)
             return None
         except OSError as error:
             self._job.fail(file.uri, f"The file can't be read: {error.strerror or error}.")
             return None
         digest = sha256(data).hexdigest()
-        place = Place(_absolute(file.path), file.uri, stat.st_mtime_ns, stat.st_size)
-        entry = Entry(id_of_sha256(digest), digest, place, file.tags, file.metadata)
+        entry = Entry(
+            id_of_sha256(digest),
+            digest,
+            place_of(file, stat),
+            file.tags,
+            file.metadata,
+            self._source,
+        )
         if (same := self._in_flight.get(entry.id)) is not None:
             same.append(entry)
             return None
         if self._images.known([entry.id], self._pair.all):
-            self._images.record([entry], {})
-            self._result.already_there += 1
-            self._job.advance(skipped=True)
+            self._known.append(entry)
+            if len(self._known) >= _FLUSH_IMAGES:
+                self._flush_known()
             return None
         picture = _Picture(data, [entry])
         self._in_flight[entry.id] = picture.entries
@@ -202,7 +217,7 @@ class Ingest:
                 places.setdefault(same[0].id, []).append(place)
         entries = [entry for same, _ in good for entry in same]
         if entries:
-            self._images.record(entries, places)
+            self._result.replaced += len(self._record(entries, places))
         self._result.embedded += len(good)
         self._result.already_there += len(entries) - len(good)
         self._job.advance(len(entries))
@@ -211,6 +226,30 @@ class Ingest:
             if found.error is not None:
                 for entry in same:
                     self._job.fail(entry.place.uri, found.error)
+        self._flush_known()
+
+    def _flush_known(self) -> None:
+        known, self._known = self._known, []
+        if known:
+            self._result.replaced += len(self._record(known, {}))
+            self._result.already_there += len(known)
+            self._job.advance(len(known), skipped=True)
+
+
+def place_of(file: SourceFile, stat: os.stat_result) -> Place:
+    """A file's place, as the file is now."""
+    return Place(
+        _absolute(file.path), file.uri, stat.st_mtime_ns, stat.st_size, signed(stat.st_ino)
+    )
+
+
+def signed(inode: int) -> int:
+    """As a database's integers are: some network file systems use all 64 bits."""
+    return inode - 2**64 if inode >= 2**63 else inode
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
 
 
 def _absolute(path: Path) -> str:

@@ -11,6 +11,7 @@ from services.indexer.builder import Builder
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
+from services.indexer.catalog.origins import Origins
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.compaction import Compaction
 from services.indexer.config import IndexerSettings
@@ -42,6 +43,7 @@ class Parts:
         self.settings = settings
         self.database = Database(settings.catalog_url)
         self.images = Images(self.database)
+        self.origins = Origins(self.database)
         self.job_table = JobTable(self.database)
         self.files = ImageFiles(data, settings.thumbnail_pixels, settings.max_pixels)
         self._embedder = embedder
@@ -67,6 +69,7 @@ class Parts:
         roots = None if settings.on_loopback else settings.ingest_roots
         workshop = Workshop(
             self.images,
+            self.origins,
             features,
             self.files,
             embedding,

@@ -7,7 +7,8 @@ So an addition costs what it brings, and a process killed at any point catches u
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from services.indexer.catalog.fingerprints import mismatch
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.places import Bury
 from services.indexer.clustering import sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
@@ -268,6 +270,13 @@ class Publisher:
         """Removes what this thread wrote for a snapshot that was never published."""
         with self._lock:
             self._retention.remove_old(self.current())
+
+    @contextmanager
+    def burying(self) -> Iterator[Bury]:
+        """Gives what deletes many images at once; nothing is published meanwhile."""
+        with self._lock:
+            yield self.tombstones.add
+            self._changed()
 
     def delete(self, image_id: str) -> None:
         """Deletes an image from every snapshot, durably. Raises NotFound."""

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from shared.contracts.indexer import TagsFrom
@@ -29,6 +31,33 @@ class SourceFile:
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+
+
+class Unusable(Exception):
+    """Why a file can't be taken in, in a sentence; `shown`: its uri as text that can be shown."""
+
+    def __init__(self, file: SourceFile, reason: str, is_gone: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.shown = file.uri.encode(errors="backslashreplace").decode()
+        self.is_gone = is_gone
+
+
+def stat_of(file: SourceFile) -> os.stat_result:
+    """What the system says of a file. Raises Unusable."""
+    if file.error is not None:
+        raise Unusable(file, file.error)
+    try:
+        file.uri.encode()
+        stat = file.path.stat()
+    except UnicodeEncodeError:
+        raise Unusable(file, "The file's name is not UTF-8 text; rename the file.") from None
+    except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise Unusable(file, f"The file can't be read: {_reason(error)}.", is_gone) from None
+    if not S_ISREG(stat.st_mode):
+        raise Unusable(file, "It is not a file.")
+    return stat
 
 
 class Source(list[SourceFile]):

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.indexer.builder import Builder
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.origins import Origins
 from services.indexer.clustering import cluster_count
 from services.indexer.dropouts import Dropouts
 from services.indexer.embedding import Embedding, ModelPair
@@ -16,12 +17,13 @@ from services.indexer.external import External
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.importing import Import, VectorSource, open_source
-from services.indexer.ingest import Ingest, IngestResult, IngestSettings
+from services.indexer.ingest import Ingest, IngestResult, IngestSettings, Record
 from services.indexer.job_context import JobContext
 from services.indexer.jobs import Work
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
-from services.indexer.sources import SourceFile, nothing_in, read_source
+from services.indexer.sources import Source, SourceFile, nothing_in, read_source
+from services.indexer.sync import Sync
 from services.indexer.vectors import Vectors
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.features import ImportRequest
@@ -39,6 +41,7 @@ class Workshop:
     def __init__(
         self,
         images: Images,
+        origins: Origins,
         features: FeatureStore,
         files: ImageFiles,
         embedding: Embedding,
@@ -51,6 +54,7 @@ class Workshop:
         ingest_roots: list[Path] | None,
     ) -> None:
         self._images = images
+        self._origins = origins
         self._features = features
         self._files = files
         self._embedding = embedding
@@ -78,6 +82,8 @@ class Workshop:
         job.stage("reading the source")
         source = Path(asked.source)
         files = read_source(source, asked.tags_from, self._ingest_roots)
+        if asked.sync:
+            return self._sync(source, files, asked, job)
         if not files:
             raise nothing_in(source)
         pair = self._embedding.pair()
@@ -86,21 +92,75 @@ class Workshop:
             cluster_count(asked.clusters, len(files) + self._images.count())
         else:
             self._publisher.check_model(pair)
-        taken = self._take_in(files, pair, job)
+        taken = self._take_in(files, pair, job, str(source))
         result: dict[str, Any] = asdict(taken) | {"skipped": files.skipped}
         if asked.build:
-            result |= self._build(pair, BuildSettings(clusters=asked.clusters), job)
-        else:
-            job.stage("publishing")
-            manifest = self._publisher.publish_first(pair.visual, "ingest")
-            result |= {
-                "snapshot": manifest.number,
-                "images": manifest.images,
-                "untrained_tags": self._untrained_tags(
-                    manifest.joint.fingerprint if manifest.joint else None
-                ),
-            }
-        return result
+            return result | self._build(pair, BuildSettings(clusters=asked.clusters), job)
+        job.stage("publishing")
+        return result | self._published(self._publisher.publish_first(pair.visual, "ingest"))
+
+    def _sync(
+        self, source: Path, files: Source, asked: IngestRequest, job: JobContext
+    ) -> dict[str, Any]:
+        """Follows a source; clusters only where there was nothing, else adds to what there is."""
+        job.stage("comparing")
+        sync = Sync(
+            source,
+            self._images,
+            self._origins,
+            self._files,
+            self._publisher,
+            job,
+            self._ingest_settings.max_image_bytes,
+        )
+        plan = sync.look(files)
+        if not files and not plan.before:
+            raise nothing_in(source)
+        if asked.dry_run:
+            return {"plan": sync.shown(plan).model_dump(mode="json")}
+        if not asked.force:
+            sync.check(plan)
+        is_first = self._publisher.is_empty()
+        # What only moved or went needs no embedder.
+        pair = self._embedding.pair() if plan.embed or is_first else None
+        if pair is not None:
+            self._publisher.check_model(pair)
+        job.stage("following the source")
+        failed = job.failed
+        settled = len(files) - len(plan.embed) - failed
+        job.count(settled + failed)
+        sync.follow(plan)
+        job.advance(settled, skipped=True)
+        result: dict[str, Any] = {action.value: n for action, n in plan.counts().items()}
+        taken = IngestResult()
+        if pair is not None:
+            taken = self._take_in(plan.embed, pair, job, str(source), sync.record)
+        result |= {
+            "files": len(files),
+            "embedded": taken.embedded,
+            "unchanged": sync.unchanged,
+            "dismissed": sync.dismissed,
+            "failed": failed + taken.failed,
+            "skipped": files.skipped,
+        }
+        if pair is not None and is_first and asked.build and self._images.count():
+            return result | self._build(pair, BuildSettings(clusters=asked.clusters), job)
+        job.stage("publishing")
+        publisher = self._publisher
+        return result | self._published(
+            publisher.publish_pending("sync")
+            if pair is None
+            else publisher.publish_first(pair.visual, "sync")
+        )
+
+    def _published(self, manifest: Manifest) -> dict[str, Any]:
+        return {
+            "snapshot": manifest.number,
+            "images": manifest.images,
+            "untrained_tags": self._untrained_tags(
+                manifest.joint.fingerprint if manifest.joint else None
+            ),
+        }
 
     def settle(self) -> None:
         """Publishes what the catalogue has and the snapshot lacks, after a broken-off job or end.
@@ -236,9 +296,23 @@ class Workshop:
             self._dropouts.refuse(dropped)
         return len(dropped)
 
-    def _take_in(self, files: list[SourceFile], pair: ModelPair, job: JobContext) -> IngestResult:
+    def _take_in(
+        self,
+        files: list[SourceFile],
+        pair: ModelPair,
+        job: JobContext,
+        source: str = "",
+        record: Record | None = None,
+    ) -> IngestResult:
         run = Ingest(
-            self._images, self._features, self._embedding, pair, job, self._ingest_settings
+            self._images,
+            self._features,
+            self._embedding,
+            pair,
+            job,
+            self._ingest_settings,
+            source,
+            record,
         )
         return run.run(files)
 

@@ -1,12 +1,16 @@
 """`ise ingest`, `ise build` and `ise train-matching`: jobs on the whole collection."""
 
 import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from shared.cli import tables
 from shared.cli.jobs import run_job
 from shared.cli.session import AsJson, Session, session
+from shared.cli.watch import follow
 from shared.clients import indexer
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import (
@@ -18,7 +22,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.query import Metric
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, ISEError
 
 _MOST_CLUSTERS = 1_000_000
 
@@ -42,17 +46,54 @@ def ingest(
         bool, typer.Option("--no-build", help="Only take the pictures in; cluster nothing.")
     ] = False,
     clusters: Clusters = "auto",
+    sync: Annotated[
+        bool,
+        typer.Option("--sync", help="Follow the source: what moved, changed or is gone, too."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --sync: print the plan and change nothing.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="With --sync: delete also where over half the files are gone."
+        ),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="With --sync: do so at each change, until Ctrl-C.")
+    ] = False,
+    poll: Annotated[
+        int | None,
+        typer.Option(
+            "--poll",
+            min=1,
+            metavar="SECONDS",
+            help="With --watch: look so often. Default: the system tells, but on network mounts.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Take in the pictures of a folder or a manifest, and build the index."""
     with session(as_json) as opened:
+        if not sync and (dry_run or force or watch):
+            raise InvalidInput("--dry-run, --force and --watch belong to a sync: add --sync.")
+        if poll is not None and not watch:
+            raise InvalidInput("--poll belongs to --watch.")
+        if dry_run and watch:
+            raise InvalidInput("Give one of --dry-run and --watch, not both.")
         request = IngestRequest(
             source=source_of(path),
             tags_from=tags_from,
             build=not no_build,
             clusters=cluster_count(clusters),
+            sync=sync,
+            dry_run=dry_run,
+            force=force,
         )
-        _tell_untrained(opened, run_job(opened, indexer.ingest(request)))
+        if watch:
+            _watch(opened, request, poll)
+        else:
+            _take_in(opened, request)
 
 
 def build(
@@ -99,6 +140,39 @@ def train_matching(
     with session(as_json) as opened:
         settings = TrainingSettings(epochs=epochs, seed=seed)
         run_job(opened, indexer.train_matching(TrainMatchingRequest(settings=settings)))
+
+
+def _take_in(opened: Session, request: IngestRequest) -> None:
+    shown = tables.sync_plan if request.dry_run else tables.job_result
+    job = run_job(opened, indexer.ingest(request), shown)
+    _tell_untrained(opened, job)
+    if replaced := (job.result or {}).get("replaced"):
+        opened.say(
+            f"{replaced:,} pictures have no file any more, as another is at its path now. They are "
+            "still found; `ise ingest --sync` would have deleted them."
+        )
+
+
+def _watch(opened: Session, request: IngestRequest, poll: int | None) -> None:
+    folder = Path(request.source)
+    if not folder.is_dir():
+        raise InvalidInput(f"--watch needs a folder of this machine; {folder} is none.")
+
+    def sync() -> bool:
+        try:
+            _take_in(opened, request)
+        except ISEError as error:
+            opened.complain(error)
+            return False
+        except typer.Exit:
+            # Its JSON has been printed, and says why.
+            return False
+        opened.say(f"Watching {folder}. Ctrl-C ends it.")
+        return True
+
+    with suppress(KeyboardInterrupt):
+        follow(folder, sync, poll, beside=opened.settings.data_dir.absolute())
+    opened.say(f"{folder} is no longer watched.")
 
 
 def _tell_untrained(opened: Session, job: Job) -> None:

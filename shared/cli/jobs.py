@@ -1,9 +1,11 @@
 """`ise jobs`, and what every command does that starts a job."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from shared.cli import tables
 from shared.cli.progress import ProgressView
@@ -43,7 +45,11 @@ def jobs(
             opened.reply(job, tables.jobs([job]), tables.job_result(job))
 
 
-def run_job(opened: Session, start: Call[Job]) -> Job:
+def run_job(
+    opened: Session,
+    start: Call[Job],
+    shown: Callable[[Job], RenderableType] = tables.job_result,
+) -> Job:
     """Starts a job, shows how it goes, and tells how it went; gives the job as it ended.
 
     Raises the error it ended with.
@@ -67,7 +73,7 @@ def run_job(opened: Session, start: Call[Job]) -> Job:
     raise_if_failed(job)
     opened.say(f"Job {job.id} is done.")
     if not opened.as_json:
-        opened.out.print(tables.job_result(job))
+        opened.out.print(shown(job))
     return job
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
-from shared.contracts.indexer import Failure, IndexHealth, Job, SnapshotInfo
+from shared.contracts.indexer import Failure, IndexHealth, Job, SnapshotInfo, SyncPlan
 from shared.contracts.query import Metric, Mode, SearchResponse, Stats
 
 FAILURES_SHOWN = 20
@@ -65,6 +66,23 @@ def jobs(found: Iterable[Job]) -> Table:
 def job_result(job: Job) -> Text:
     """What a job that succeeded has to tell."""
     return fields((job.result or {}).items())
+
+
+def sync_plan(job: Job) -> RenderableType:
+    """What a sync would do, one line a file, and how often it would do what."""
+    plan = SyncPlan.model_validate((job.result or {})["plan"])
+    table = _table(["action", "uri", "was", "tags"])
+    for step in plan.steps:
+        _row(table, [step.action, step.uri, step.was or "", ", ".join(step.tags)])
+    told: dict[str, Any] = {action.value: count for action, count in plan.counts.items() if count}
+    told |= {"unchanged": plan.unchanged, "to embed, at most": plan.embed}
+    if plan.dismissed:
+        told["left out, as their pictures were deleted"] = plan.dismissed
+    if plan.left_out:
+        told["not listed here"] = plan.left_out
+    if plan.needs_force:
+        told["needs --force, as over half the files are gone"] = True
+    return Group(table, "", fields(told.items())) if plan.steps else fields(told.items())
 
 
 def failures(found: Sequence[Failure], shown: int | None = None) -> Table:

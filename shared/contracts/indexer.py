@@ -1,9 +1,9 @@
 """What goes over the wire to and from the indexer."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from shared.contracts.base import Seed, Wire
 from shared.contracts.embedder import TrainingSettings
@@ -104,8 +104,61 @@ class IngestRequest(Wire):
     tags_from: TagsFrom | None = Field(
         None, description="Default: `manifest` for a manifest, else `folder`."
     )
-    build: bool = True
+    build: bool = Field(
+        True, description="Cluster everything anew; a sync does so only where there was no image."
+    )
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
+    sync: bool = Field(
+        False, description="Follow the source: what moved, changed or is gone there, too."
+    )
+    dry_run: bool = Field(
+        False, description="With `sync`: only plan. The job's result has the plan."
+    )
+    force: bool = Field(
+        False, description="With `sync`: delete also where more than half of the files are gone."
+    )
+
+    @model_validator(mode="after")
+    def _options_of_sync(self) -> Self:
+        if (self.dry_run or self.force) and not self.sync:
+            raise ValueError("`dry_run` and `force` belong to a sync: add `sync`")
+        return self
+
+
+class SyncAction(StrEnum):
+    """What a sync does about a file. `change`: its path holds another picture now. `copy`: a
+    picture that is there already, at one more path."""
+
+    ADD = "add"
+    CHANGE = "change"
+    MOVE = "move"
+    COPY = "copy"
+    RETAG = "retag"
+    DELETE = "delete"
+
+
+class SyncStep(Wire):
+    """`was`: the file's uri before it moved. `tags`: what the source says of it now."""
+
+    action: SyncAction
+    uri: str
+    was: str | None = None
+    tags: list[str]
+
+
+class SyncPlan(Wire):
+    """`plan` in the result of a sync's dry run. `left_out`: steps that are counted but not listed.
+
+    `embed`: how many files must be embedded, at most.
+    """
+
+    counts: dict[SyncAction, int]
+    embed: int
+    unchanged: int
+    dismissed: int
+    needs_force: bool
+    steps: list[SyncStep]
+    left_out: int = 0
 
 
 class JobKind(StrEnum):

@@ -165,7 +165,8 @@ def test_ingest_sends_an_absolute_path_and_waits(fake, ise, services, tmp_path):
     done = ise("ingest", "photos", "--tags-from", "none", "--clusters", "8", "--no-build")
     assert done.code == 0
     wanted = {"source": str(tmp_path / "photos"), "tags_from": "none", "build": False}
-    assert fake.asked == [("ingest", {**wanted, "clusters": 8})]
+    plain = {"sync": False, "dry_run": False, "force": False}
+    assert fake.asked == [("ingest", {**wanted, **plain, "clusters": 8})]
     assert done.out.split() == ["added", "40"]
     # A line for each stage, and the last figures; those between come every few seconds.
     assert done.err.splitlines() == [

@@ -11,36 +11,38 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 
 from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.fingerprints import check_together
-from services.indexer.catalog.schema import features, images, locations, tags
+from services.indexer.catalog.places import (
+    MANY,
+    Bury,
+    Place,
+    Said,
+    claim,
+    follow,
+    left_without_place,
+    put_place,
+    remove_images,
+    said_of,
+)
+from services.indexer.catalog.schema import dismissed, features, images, locations, tags
 from shared.errors import NotFound
 from shared.snapshots.items import Item, tag_key
-
-# SQLite takes at most 32,766 values in one statement.
-_MANY = 10_000
-
 
 _ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an image's bytes are: an absolute path, and the `uri` that a user sees."""
-
-    path: str
-    uri: str
-    mtime_ns: int
-    bytes: int
-
-
-@dataclass(frozen=True)
 class Entry:
-    """An image as it came in: its identity, one place, and what is said of it."""
+    """An image as it came in: its identity, one place, and what is said of it.
+
+    `source`: the folder or manifest that it came from, if it did.
+    """
 
     id: str
     sha256: str
     place: Place
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,29 @@ class Images:
         self.database = database
 
     def record(
-        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
-    ) -> None:
+        self,
+        entries: Sequence[Entry],
+        places: Mapping[str, Sequence[FeaturePlace]],
+        bury: Bury | None = None,
+    ) -> list[str]:
         """Adds images, or joins places, tags and metadata to those that are there.
 
-        `places` gives, by image id, where features were stored.
+        `places` gives, by image id, where features were stored. An image whose path another one
+        has now loses the path. Gives the ids of those that so lost their last one: they stay, and
+        so do the tags of those that lost another, unless `bury` is given, which deletes.
         """
         with self.database.write() as db:
             for fingerprint in {place.fingerprint for some in places.values() for place in some}:
                 check_together(db, fingerprint)
             change = next_revision(db)
+            before = said_of(db, _touched(db, entries)) if bury else {}
+            lost: set[int] = set()
             for entry in entries:
-                ordinal = self._upsert(db, entry, change)
+                ordinal, former = self._upsert(db, entry, change)
+                lost |= former
+                if bury:
+                    # Other sources may say something of the file that a new image has taken over.
+                    before.setdefault(ordinal, Said())
                 for found in places.get(entry.id, ()):
                     values = {
                         "fingerprint": found.fingerprint,
@@ -99,8 +112,11 @@ class Images:
                     )
                     db.execute(delete(features).where(key))
                     db.execute(insert(features).values(values))
+            follow(db, before, change)
+            return left_without_place(db, lost, bury)
 
-    def _upsert(self, db: Connection, entry: Entry, change: int) -> int:
+    def _upsert(self, db: Connection, entry: Entry, change: int) -> tuple[int, set[int]]:
+        """The image's number, and the images that lose their path to it."""
         row = db.execute(select(images).where(images.c.id == entry.id)).first()
         if row is None:
             done = db.execute(
@@ -126,28 +142,16 @@ class Images:
                 db.execute(
                     update(images).where(images.c.ordinal == ordinal).values(metadata=joined)
                 )
-        changed |= self._place(db, ordinal, entry.place, change)
+        moved, former = put_place(db, ordinal, entry.place, change)
+        changed |= moved
         changed |= self._tag(db, ordinal, entry.tags)
         if changed:
             db.execute(update(images).where(images.c.ordinal == ordinal).values(revision=change))
-        return ordinal
-
-    @staticmethod
-    def _place(db: Connection, ordinal: int, place: Place, change: int) -> bool:
-        """Gives whether the image's uris changed. An image that was there before loses the path."""
-        here = locations.c.path == place.path
-        there = db.execute(select(locations.c.ordinal, locations.c.uri).where(here)).all()
-        former = {row.ordinal for row in there} - {ordinal}
-        if former:
-            db.execute(delete(locations).where(here, locations.c.ordinal.in_(former)))
-            db.execute(update(images).where(images.c.ordinal.in_(former)).values(revision=change))
-        file = {"mtime_ns": place.mtime_ns, "bytes": place.bytes}
-        db.execute(update(locations).where(here).values(file))
-        if (ordinal, place.uri) in {(row.ordinal, row.uri) for row in there}:
-            return False
-        values = {"path": place.path, "uri": place.uri, "ordinal": ordinal, **file}
-        db.execute(insert(locations).values(values))
-        return True
+        if entry.source:
+            claim(db, entry.source, entry.place, entry.tags, entry.metadata)
+        # Whoever brings a picture that was deleted wants it back.
+        db.execute(delete(dismissed).where(dismissed.c.id == entry.id))
+        return ordinal, former
 
     @staticmethod
     def _tag(db: Connection, ordinal: int, given: Iterable[str]) -> bool:
@@ -195,9 +199,7 @@ class Images:
     def remove(self, ordinals: Sequence[int]) -> None:
         """Takes images out, with all that belongs to them."""
         with self.database.write() as db:
-            for start in range(0, len(ordinals), _MANY):
-                some = ordinals[start : start + _MANY]
-                db.execute(delete(images).where(images.c.ordinal.in_(some)))
+            remove_images(db, ordinals)
 
     def get(self, image_id: str) -> tuple[Row[Any], Item]:
         """The catalogue's row and what an answer says of an image. Raises NotFound."""
@@ -272,8 +274,8 @@ class Images:
         """The ids of the images with these numbers; those that were deleted have none."""
         found: set[str] = set()
         with self.database.read() as db:
-            for start in range(0, len(ordinals), _MANY):
-                some = ordinals[start : start + _MANY]
+            for start in range(0, len(ordinals), MANY):
+                some = ordinals[start : start + MANY]
                 query = select(images.c.id).where(images.c.ordinal.in_(some))
                 found.update(db.execute(query).scalars())
         return found
@@ -360,14 +362,26 @@ def _embedded_since(since: int, *fingerprints: str) -> Select[tuple[int]]:
     )
 
 
+def _touched(db: Connection, entries: Sequence[Entry]) -> set[int]:
+    """The images that these entries name, and those that are at their paths."""
+    found: set[int] = set()
+    for start in range(0, len(entries), MANY):
+        some = entries[start : start + MANY]
+        named = select(images.c.ordinal).where(images.c.id.in_([entry.id for entry in some]))
+        paths = [entry.place.path for entry in some]
+        placed = select(locations.c.ordinal).where(locations.c.path.in_(paths))
+        found.update(db.execute(named.union(placed)).scalars())
+    return found
+
+
 def _items(db: Connection, query: Select[Any]) -> list[Item]:
     rows = db.execute(query.order_by(images.c.ordinal)).all()
     found: dict[int, Item] = {
         row.ordinal: Item(row.ordinal, row.id, [], [], row.metadata) for row in rows
     }
     ordinals = list(found)
-    for start in range(0, len(ordinals), _MANY):
-        some = ordinals[start : start + _MANY]
+    for start in range(0, len(ordinals), MANY):
+        some = ordinals[start : start + MANY]
         tagged = select(tags.c.ordinal, tags.c.tag).where(tags.c.ordinal.in_(some))
         for ordinal, tag in db.execute(tagged.order_by(tags.c.key)):
             found[ordinal].tags.append(tag)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -45,6 +46,30 @@ locations = Table(
     # One file may be known by several: as part of two sources, or uploaded under two names.
     Column("uri", Text, primary_key=True),
     Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), index=True),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+origins = Table(
+    "origins",
+    metadata,
+    # The folder or manifest; what it said of the file when it was last read, and which file it was.
+    Column("source", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("uri", Text, primary_key=True),
+    Column("inode", BigInteger, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    ForeignKeyConstraint(["path", "uri"], ["locations.path", "locations.uri"], ondelete="CASCADE"),
+    Index("origins_by_place", "path", "uri"),
+)
+
+dismissed = Table(
+    "dismissed",
+    metadata,
+    # A file whose image a user deleted: a sync leaves it out.
+    Column("path", Text, primary_key=True),
+    Column("id", String(200), nullable=False, index=True),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
 )

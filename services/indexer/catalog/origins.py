@@ -1,0 +1,211 @@
+"""What was taken from which source, and what follows when the source says otherwise."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
+
+from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.places import (
+    MANY,
+    Bury,
+    Place,
+    claim,
+    follow,
+    left_without_place,
+    put_place,
+    said_of,
+)
+from services.indexer.catalog.schema import dismissed, images, locations, origins
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A file that a source names, what it says of it, and the image that the file holds."""
+
+    source: str
+    image_id: str
+    place: Place
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.place.path, self.place.uri
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """A file whose image a user deleted, as the file was then."""
+
+    image_id: str
+    path: str
+    mtime_ns: int
+    bytes: int
+
+
+class Origins:
+    """Reads and changes what sources name."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def claims(self, source: str, folder: str | None) -> list[Claim]:
+        """What a source names, and what others name within its folder."""
+        wanted = origins.c.source == source
+        if folder is not None:
+            wanted |= origins.c.path.startswith(folder, autoescape=True)
+        with self.database.read() as db:
+            rows = db.execute(
+                select(origins, locations.c.mtime_ns, locations.c.bytes, images.c.id)
+                .join(
+                    locations,
+                    (locations.c.path == origins.c.path) & (locations.c.uri == origins.c.uri),
+                )
+                .join(images, images.c.ordinal == locations.c.ordinal)
+                .where(wanted)
+                .order_by(origins.c.path, origins.c.uri, origins.c.source)
+            )
+            return [
+                Claim(
+                    row.source,
+                    row.id,
+                    Place(row.path, row.uri, row.mtime_ns, row.bytes, row.inode),
+                    tuple(row.tags),
+                    row.metadata,
+                )
+                for row in rows
+                # Where a database compares text without regard to case, the folder may be another.
+                if row.source == source or row.path.startswith(folder)
+            ]
+
+    def sizes(self) -> set[int]:
+        """The size of every image that is there or was deleted by a user."""
+        with self.database.read() as db:
+            both = select(images.c.bytes).union(select(dismissed.c.bytes))
+            return set(db.execute(both).scalars())
+
+    def present(self, ids: Sequence[str]) -> set[str]:
+        """Which of these images are there."""
+        found: set[str] = set()
+        with self.database.read() as db:
+            for some in _parts(ids):
+                found.update(db.execute(select(images.c.id).where(images.c.id.in_(some))).scalars())
+        return found
+
+    def put(self, claims: Sequence[Claim], bury: Bury) -> list[str]:
+        """Notes that files hold images that are there, in one transaction.
+
+        Gives the ids of the images that so lost their last place, and are deleted. An image that
+        is gone by now is left out: the next sync takes its file in.
+        """
+        with self.database.write() as db:
+            change = next_revision(db)
+            paths = [one.place.path for one in claims]
+            ordinals = _ordinals(db, [one.image_id for one in claims])
+            before = said_of(db, {*ordinals.values(), *_at(db, paths)})
+            lost: set[int] = set()
+            changed: list[int] = []
+            for one in claims:
+                if (ordinal := ordinals.get(one.image_id)) is None:
+                    continue
+                moved, former = put_place(db, ordinal, one.place, change)
+                changed += [ordinal] if moved else []
+                lost |= former
+                claim(db, one.source, one.place, one.tags, one.metadata)
+            _touch(db, changed, change)
+            follow(db, before, change)
+            return left_without_place(db, lost, bury)
+
+    def drop(
+        self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]], source: str, bury: Bury
+    ) -> list[str]:
+        """Takes out the files at paths that are gone, and those that a source names no more.
+
+        `unnamed`: paths with uris. Gives the ids of the images that so lost their last place, and
+        are deleted.
+        """
+        with self.database.write() as db:
+            change = next_revision(db)
+            touched = _at(db, [*gone, *(path for path, _ in unnamed)])
+            before = said_of(db, touched)
+            for some in _parts(gone):
+                db.execute(delete(locations).where(locations.c.path.in_(some)))
+            for pairs in _parts(unnamed):
+                named = tuple_(origins.c.path, origins.c.uri).in_(pairs)
+                db.execute(delete(origins).where(origins.c.source == source, named))
+                still = select(origins.c.path, origins.c.uri).where(named)
+                here = tuple_(locations.c.path, locations.c.uri)
+                db.execute(delete(locations).where(here.in_(pairs), here.not_in(still)))
+            _touch(db, touched, change)
+            follow(db, before, change)
+            return left_without_place(db, touched, bury)
+
+    def dismiss(self, image_id: str) -> None:
+        """Remembers the files of an image that a user deletes, so that a sync leaves them out."""
+        with self.database.write() as db:
+            rows = db.execute(
+                select(locations.c.path, locations.c.mtime_ns, locations.c.bytes)
+                .join(images, images.c.ordinal == locations.c.ordinal)
+                .join(
+                    origins,
+                    (origins.c.path == locations.c.path) & (origins.c.uri == locations.c.uri),
+                )
+                .where(images.c.id == image_id)
+                .distinct()
+            ).all()
+            for row in rows:
+                _dismiss(db, Dismissed(image_id, row.path, row.mtime_ns, row.bytes))
+
+    def dismissed(self) -> list[Dismissed]:
+        """Every file whose image a user deleted."""
+        with self.database.read() as db:
+            rows = db.execute(select(dismissed)).all()
+            return [Dismissed(row.id, row.path, row.mtime_ns, row.bytes) for row in rows]
+
+    def dismissed_are_now(self, there: Sequence[Dismissed], gone: Sequence[str]) -> None:
+        """Notes where the files of deleted images are by now, and the paths where none is."""
+        if not there and not gone:
+            return
+        with self.database.write() as db:
+            for some in _parts(gone):
+                db.execute(delete(dismissed).where(dismissed.c.path.in_(some)))
+            for one in there:
+                _dismiss(db, one)
+
+
+def _dismiss(db: Connection, one: Dismissed) -> None:
+    db.execute(delete(dismissed).where(dismissed.c.path == one.path))
+    values = {"path": one.path, "mtime_ns": one.mtime_ns, "bytes": one.bytes}
+    db.execute(insert(dismissed).values(id=one.image_id, **values))
+
+
+def _ordinals(db: Connection, ids: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in _parts(ids):
+        rows = db.execute(select(images.c.id, images.c.ordinal).where(images.c.id.in_(some)))
+        found.update((row.id, row.ordinal) for row in rows)
+    return found
+
+
+def _at(db: Connection, paths: Sequence[str]) -> set[int]:
+    """The images at these paths."""
+    found: set[int] = set()
+    for some in _parts(paths):
+        found.update(
+            db.execute(select(locations.c.ordinal).where(locations.c.path.in_(some))).scalars()
+        )
+    return found
+
+
+def _touch(db: Connection, ordinals: Sequence[int] | set[int], change: int) -> None:
+    for some in _parts(sorted(set(ordinals))):
+        db.execute(update(images).where(images.c.ordinal.in_(some)).values(revision=change))
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), MANY):
+        yield values[start : start + MANY]

@@ -1,0 +1,163 @@
+"""Where images are, and what their sources say of them, within a transaction of the caller's."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
+from shared.snapshots.items import tag_key
+
+# SQLite takes at most 32,766 values in one statement.
+MANY = 10_000
+
+Bury = Callable[[list[int]], None]
+"""Deletes images from every snapshot, durably, by their ordinals."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image's bytes are: an absolute path, and the `uri` that a user sees."""
+
+    path: str
+    uri: str
+    mtime_ns: int
+    bytes: int
+    inode: int = 0
+
+
+@dataclass(frozen=True)
+class Said:
+    """What sources say of an image: tags by their key, and metadata."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def put_place(db: Connection, ordinal: int, place: Place, change: int) -> tuple[bool, set[int]]:
+    """Whether the image's uris changed; and the images that had the path and lose it to this one.
+
+    The path goes over under every uri that it's known by: they all name the same file.
+    """
+    db.execute(delete(dismissed).where(dismissed.c.path == place.path))
+    here = locations.c.path == place.path
+    there = db.execute(select(locations.c.ordinal, locations.c.uri).where(here)).all()
+    former = {row.ordinal for row in there} - {ordinal}
+    values = {"ordinal": ordinal, "mtime_ns": place.mtime_ns, "bytes": place.bytes}
+    if there:
+        db.execute(update(locations).where(here).values(values))
+        is_it = origins.c.path == place.path
+        db.execute(update(origins).where(is_it).values(inode=place.inode))
+    if former:
+        db.execute(update(images).where(images.c.ordinal.in_(former)).values(revision=change))
+    if place.uri in {row.uri for row in there}:
+        return bool(former), former
+    db.execute(insert(locations).values(path=place.path, uri=place.uri, **values))
+    return True, former
+
+
+def claim(
+    db: Connection, source: str, place: Place, said: Iterable[str], metadata: Mapping[str, Any]
+) -> None:
+    """Notes what a source says of a file, in the stead of what it said before."""
+    key = {"source": source, "path": place.path, "uri": place.uri}
+    same = (origins.c.source == source) & (origins.c.path == place.path)
+    db.execute(delete(origins).where(same, origins.c.uri == place.uri))
+    values = {"inode": place.inode, "tags": list(said), "metadata": dict(metadata)}
+    db.execute(insert(origins).values(**key, **values))
+
+
+def said_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Said]:
+    """What all sources together say of each of these images."""
+    wanted = sorted(set(ordinals))
+    found = {ordinal: Said() for ordinal in wanted}
+    for start in range(0, len(wanted), MANY):
+        rows = db.execute(
+            select(locations.c.ordinal, origins.c.tags, origins.c.metadata)
+            .join(
+                origins,
+                (origins.c.path == locations.c.path) & (origins.c.uri == locations.c.uri),
+            )
+            .where(locations.c.ordinal.in_(wanted[start : start + MANY]))
+            .order_by(locations.c.path, locations.c.uri, origins.c.source)
+        )
+        for ordinal, its_tags, its_metadata in rows:
+            for tag in its_tags:
+                found[ordinal].tags.setdefault(tag_key(tag), tag)
+            found[ordinal].metadata.update(its_metadata)
+    return found
+
+
+def merged(
+    present: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`present`, with what the sources changed from `before` to `after`.
+
+    What a user changed since stays the user's.
+    """
+    nothing = object()
+    found = dict(present)
+    for key in before.keys() | after.keys():
+        was, now = before.get(key, nothing), after.get(key, nothing)
+        if was == now or present.get(key, nothing) != was:
+            continue
+        if now is nothing:
+            del found[key]
+        else:
+            found[key] = now
+    return found
+
+
+def follow(db: Connection, before: Mapping[int, Said], change: int) -> None:
+    """Brings images' tags and metadata in line with what their sources say since `before`."""
+    for ordinal, after in said_of(db, before).items():
+        was = before[ordinal]
+        if was == after:
+            continue
+        row = db.execute(select(images.c.metadata).where(images.c.ordinal == ordinal)).first()
+        if row is None:
+            continue
+        rows = db.execute(select(tags).where(tags.c.ordinal == ordinal))
+        carried = {row.key: row.tag for row in rows}
+        wanted = merged(carried, was.tags, after.tags)
+        if wanted != carried:
+            db.execute(delete(tags).where(tags.c.ordinal == ordinal))
+            if wanted:
+                fresh = [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]
+                db.execute(insert(tags), fresh)
+        metadata = merged(row.metadata, was.metadata, after.metadata)
+        if (wanted, metadata) != (carried, row.metadata):
+            values = {"metadata": metadata, "revision": change}
+            db.execute(update(images).where(images.c.ordinal == ordinal).values(values))
+
+
+def left_without_place(
+    db: Connection, ordinals: Iterable[int], bury: Bury | None = None
+) -> list[str]:
+    """The ids of those images that have no place any more; `bury` deletes them.
+
+    They're buried before the transaction ends: an upload of the same picture comes either before,
+    and gives it a place, or after, and makes it anew.
+    """
+    wanted = sorted(set(ordinals))
+    placeless: dict[int, str] = {}
+    for start in range(0, len(wanted), MANY):
+        some = wanted[start : start + MANY]
+        placed = select(locations.c.ordinal).where(locations.c.ordinal.in_(some))
+        rows = db.execute(
+            select(images.c.ordinal, images.c.id).where(
+                images.c.ordinal.in_(some), images.c.ordinal.not_in(placed)
+            )
+        )
+        placeless.update((row.ordinal, row.id) for row in rows)
+    if bury is not None and placeless:
+        bury(list(placeless))
+        remove_images(db, list(placeless))
+    return list(placeless.values())
+
+
+def remove_images(db: Connection, ordinals: Sequence[int]) -> None:
+    """Takes images out, with all that belongs to them."""
+    for start in range(0, len(ordinals), MANY):
+        db.execute(delete(images).where(images.c.ordinal.in_(ordinals[start : start + MANY])))

@@ -1,0 +1,136 @@
+"""What must be done for the collection to be as a source is now. Changes nothing itself."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from services.indexer.catalog.origins import Claim
+from services.indexer.catalog.places import Place
+from services.indexer.sources import SourceFile
+from shared.contracts.indexer import SyncAction
+
+
+@dataclass(frozen=True, slots=True)
+class FileNow:
+    """A file of the source as it is now; `image_id`: the known image that it holds, if any."""
+
+    file: SourceFile
+    place: Place
+    image_id: str | None
+
+    def claim(self, source: str, image_id: str) -> Claim:
+        return Claim(source, image_id, self.place, tuple(self.file.tags), self.file.metadata)
+
+
+class Step(NamedTuple):
+    """What is done about one file. `was`: its uri before, where it moved."""
+
+    action: SyncAction
+    uri: str
+    was: str | None
+    tags: Sequence[str]
+
+
+@dataclass
+class SyncPlan:
+    """Steps for a person to read, and what they come to.
+
+    `embed`: files with bytes that the catalogue lacks. `put`: files that hold known images; they
+    are `swapped` where their paths held other ones. `gone`: paths without a file. `unnamed`: paths
+    and uris that a manifest names no more. `before`: how many files the source had.
+    """
+
+    before: int = 0
+    steps: list[Step] = field(default_factory=list)
+    embed: list[SourceFile] = field(default_factory=list)
+    put: list[Claim] = field(default_factory=list)
+    swapped: list[Claim] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    unnamed: list[tuple[str, str]] = field(default_factory=list)
+
+    def counts(self) -> dict[SyncAction, int]:
+        found = Counter(step.action for step in self.steps)
+        return {action: found[action] for action in SyncAction}
+
+
+class Planner:
+    """Compares what the catalogue says of a source with what is there now."""
+
+    def __init__(
+        self,
+        source: str,
+        claims: Sequence[Claim],
+        is_gone: Callable[[str], bool],
+        is_manifest: bool,
+    ) -> None:
+        """`claims`: the source's own, and those of others within its folder."""
+        self._source = source
+        self._claims = claims
+        self._is_gone = is_gone
+        self._is_manifest = is_manifest
+        self._own = {one.key: one for one in claims if one.source == source}
+        self._at = {one.place.path: one for one in claims}
+        self._lost: dict[str, list[Claim]] = defaultdict(list)
+
+    def plan(self, files: Sequence[FileNow], unsure: Collection[tuple[str, str]]) -> SyncPlan:
+        """`unsure`: paths and uris of files that can't be read now; what is known of them stays."""
+        plan = SyncPlan(before=len(self._at))
+        named = {(now.place.path, now.place.uri) for now in files} | set(unsure)
+        self._find_lost(plan, named)
+        for now in files:
+            step = self._step(plan, now)
+            plan.steps += [step] if step else []
+        for claims in self._lost.values():
+            plan.steps += [Step(SyncAction.DELETE, one.place.uri, None, one.tags) for one in claims]
+        plan.steps.sort(key=lambda step: step.uri)
+        return plan
+
+    def _find_lost(self, plan: SyncPlan, named: set[tuple[str, str]]) -> None:
+        """A manifest's file is lost when it's no longer named, a folder's only when it's gone."""
+        paths = {path for path, _ in named}
+        gone: set[str] = set()
+        # Its own first: a path that's gone is told of once, by the source's own uri.
+        for one in sorted(self._claims, key=lambda claim: claim.source != self._source):
+            path, own = one.place.path, one.source == self._source
+            if (own and one.key in named) or path in gone:
+                continue
+            if path not in paths and self._is_gone(path):
+                gone.add(path)
+                plan.gone.append(path)
+            elif own and (path in paths or self._is_manifest):
+                plan.unnamed.append(one.key)
+            else:
+                continue
+            self._lost[one.image_id].append(one)
+
+    def _step(self, plan: SyncPlan, now: FileNow) -> Step | None:
+        """Puts a file where it belongs in the plan; None where there's nothing to tell."""
+        uri, tags, image_id = now.place.uri, now.file.tags, now.image_id
+        former = self._at.get(now.place.path)
+        own = self._own.get((now.place.path, uri))
+        if image_id is None:
+            plan.embed.append(now.file)
+            action = SyncAction.CHANGE if former else SyncAction.ADD
+            return Step(action, uri, None, tags)
+        claim = now.claim(self._source, image_id)
+        if former is not None and former.image_id != image_id:
+            plan.swapped.append(claim)
+            return Step(SyncAction.CHANGE, uri, None, tags)
+        if own is not None:
+            if not _says_the_same(own, claim):
+                plan.put.append(claim)
+                return Step(SyncAction.RETAG, uri, None, tags)
+            if own.place != claim.place:
+                plan.put.append(claim)
+            return None
+        plan.put.append(claim)
+        if not self._lost.get(image_id):
+            return Step(SyncAction.COPY, uri, None, tags)
+        was = self._lost[image_id].pop()
+        action = SyncAction.MOVE if _says_the_same(was, claim) else SyncAction.RETAG
+        return Step(action, uri, was.place.uri, tags)
+
+
+def _says_the_same(one: Claim, other: Claim) -> bool:
+    return set(one.tags) == set(other.tags) and one.metadata == other.metadata

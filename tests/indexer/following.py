@@ -1,0 +1,111 @@
+"""A collection that follows folders, all of it real but the embedder.
+
+Its features are three numbers of a file's bytes; so a file need not be a picture, and much can be
+tried in little time.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.indexer.additions import Additions
+from services.indexer.builder import Builder
+from services.indexer.catalog.database import Database
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.origins import Origins
+from services.indexer.embedding import Embedded, Embedding, ModelPair
+from services.indexer.features import FeatureStore
+from services.indexer.files import ImageFiles
+from services.indexer.ingest import IngestSettings
+from services.indexer.job_context import JobContext
+from services.indexer.matching import Matching
+from services.indexer.publisher import Publisher
+from services.indexer.work import Workshop
+from shared.clients.transport import Client
+
+
+class Numbers(Embedding):
+    """Makes features of any bytes; `embedded` counts the files."""
+
+    embedded = 0
+
+    def pair(self) -> ModelPair:
+        return ModelPair("m", "m")
+
+    def images(self, files, pair) -> list[Embedded]:
+        self.embedded += len(files)
+        digests = [np.frombuffer(sha256(data).digest()[:3], np.uint8) for data in files]
+        return [Embedded({"m": digest.astype(np.float32) + 1}) for digest in digests]
+
+
+class Collection:
+    """A collection of its own, that follows folders."""
+
+    def __init__(self, data: Path) -> None:
+        self.database = Database(f"sqlite:///{data / 'catalog.sqlite'}")
+        self.images, self.origins = Images(self.database), Origins(self.database)
+        self.features, self.files = FeatureStore(data), ImageFiles(data, 32, 1000)
+        features = self.features
+        embedder = Client("http://127.0.0.1:9")
+        self.embedding = embedding = Numbers(embedder, 1)
+        self.publisher = Publisher(data, self.images, features, embedding)
+        self.publisher.start()
+        self.workshop = Workshop(
+            self.images,
+            self.origins,
+            features,
+            self.files,
+            embedding,
+            self.publisher,
+            Builder(self.images, features, embedding, self.publisher),
+            Matching(data, self.images, features, embedder),
+            IngestSettings(),
+            None,
+        )
+
+    def ingest(self, source: Path, **options: Any) -> dict[str, Any]:
+        reasons: dict[str, str] = {}
+        job = JobContext(lambda *_: None, reasons.__setitem__, threading.Event())
+        request = {"source": str(source), "build": False, **options}
+        return self.workshop.ingest(request, job) | {"reasons": reasons}
+
+    def sync(self, source: Path, **options: Any) -> dict[str, Any]:
+        return self.ingest(source, **{"sync": True, "force": True, **options})
+
+    def delete(self, image_id: str) -> None:
+        """As the API does."""
+        self.origins.dismiss(image_id)
+        self.files.remove(image_id)
+        self.publisher.delete(image_id)
+
+    def upload(self, name: str, data: bytes) -> None:
+        additions = Additions(
+            self.images, self.features, self.files, self.embedding, self.publisher, 16
+        )
+        additions.add([(name, data)], [], {})
+
+    def all(self) -> dict[str, tuple[list[str], list[str]]]:
+        """Uris and tags of every image that can be searched."""
+        with self.images.view() as view:
+            return {item.id: (item.uris, item.tags) for item in view.items("m")}
+
+    def check(self) -> None:
+        """The snapshot has what the catalogue has, and the deleted are gone from both."""
+        dead = set(self.publisher.tombstones.read().tolist())
+        assert dead.isdisjoint(self.images.all_ordinals())
+        current = self.publisher.current()
+        live = self.publisher.segments.live(current, self.publisher.tombstones.read())
+        assert live == self.images.count() == len(self.all())
+
+
+@contextmanager
+def collection(at: Path) -> Iterator[Collection]:
+    at.mkdir()
+    found = Collection(at)
+    yield found
+    found.database.close()
