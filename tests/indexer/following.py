@@ -18,13 +18,16 @@ from services.indexer.builder import Builder
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.origins import Origins
+from services.indexer.catalog.vectors import VectorTable
 from services.indexer.embedding import Embedded, Embedding, ModelPair
+from services.indexer.external import External
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.ingest import IngestSettings
 from services.indexer.job_context import JobContext
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
+from services.indexer.vectors import Vectors
 from services.indexer.work import Workshop
 from shared.clients.transport import Client
 
@@ -55,6 +58,8 @@ class Collection:
         self.embedding = embedding = Numbers(embedder, 1)
         self.publisher = Publisher(data, self.images, features, embedding)
         self.publisher.start()
+        table = VectorTable(self.database)
+        self.external = External(table, embedding)
         self.workshop = Workshop(
             self.images,
             self.origins,
@@ -64,6 +69,8 @@ class Collection:
             self.publisher,
             Builder(self.images, features, embedding, self.publisher),
             Matching(data, self.images, features, embedder),
+            Vectors(table, features),
+            self.external,
             IngestSettings(),
             None,
         )
@@ -85,7 +92,13 @@ class Collection:
 
     def upload(self, name: str, data: bytes) -> None:
         additions = Additions(
-            self.images, self.features, self.files, self.embedding, self.publisher, 16
+            self.images,
+            self.features,
+            self.files,
+            self.embedding,
+            self.publisher,
+            self.external,
+            16,
         )
         additions.add([(name, data)], [], {})
 

@@ -208,8 +208,7 @@ def test_a_picture_deleted_while_it_is_added_again_is_added_whole(service, pictu
     assert service.send(indexer.image_file(item.id))[0] == data
 
 
-def test_many_additions_leave_few_files_behind(service, picture, monkeypatch):
-    monkeypatch.setattr("services.indexer.growth._MAX_ADDITIONS", 2)
+def test_many_additions_leave_few_files_behind(service, picture):
     for seed in range(9):
         service.add(picture(seed), tags=[f"t{seed}"])
     assert all(service.finds_itself(picture(seed)) for seed in range(9))
