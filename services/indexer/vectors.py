@@ -12,6 +12,7 @@ from services.indexer.catalog.vectors import VectorTable
 from services.indexer.features import FeatureStore
 from shared.contracts.features import ExportedRecord
 from shared.errors import BadVector, Conflict, ISEError
+from shared.external import is_external
 
 # The square of a vector of such numbers still fits float32.
 _MAX_VALUE = 1e15
@@ -26,7 +27,7 @@ class Taken:
 
 
 class Vectors:
-    """Adds images by their vectors. An id keeps its vector: another one is refused."""
+    """Adds images by their vectors. An id keeps its vector: from outside, another is refused."""
 
     def __init__(self, table: VectorTable, features: FeatureStore) -> None:
         self.table = table
@@ -78,6 +79,9 @@ class Vectors:
     ) -> NDArray[np.bool_]:
         """Which rows have an id that is there with another vector."""
         other = np.zeros(len(records), bool)
+        if not is_external(fingerprint):
+            # Of one model and one picture, though the last bits differ from batch to batch.
+            return other
         places = self.table.stored(fingerprint, [record.id for record in records])
         rows = np.array([r for r, record in enumerate(records) if record.id in places], np.int64)
         if len(rows):
