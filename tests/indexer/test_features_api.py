@@ -107,6 +107,7 @@ ITEM = {"id": "a", "vector": [1.0, 2.0]}
         ('{"model": "m", "items": [{"id": "a", "vector": [1, NaN]}]}', "of 'a' has numbers that"),
         ('{"model": "m", "items": [{"id": "a", "vector": [1, 1e999]}]}', "of 'a' has numbers that"),
         ({"model": "m", "items": [{"id": "a", "vector": [1, 1e39]}]}, "not finite"),
+        ({"model": "m", "items": [{"id": "a", "vector": [1, 10**400]}]}, ""),
         ({"model": "m", "items": [{"id": "a", "vector": [1, 1e15]}]}, "not below 1e"),
         ({"model": "m", "items": [ITEM, {"id": "z", "vector": [0, 0]}]}, "of 'z' is zero"),
         ({"model": "m", "items": [ITEM, {"id": "b", "vector": [1]}]}, "have 1 to 2 numbers"),
