@@ -1,5 +1,6 @@
 """What comes beside vectors: an id for each row, and what is said of it."""
 
+import codecs
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, TypeVar
 
@@ -75,6 +76,8 @@ def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
         number += 1
         if len(line) == _LONGEST_LINE:
             raise InvalidInput(f"{name}, line {number}: the line is over 16 MiB.")
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
         yield number, line.rstrip(b"\r\n")
 
 

@@ -12,6 +12,7 @@ from services.indexer.catalog.vectors import VectorTable
 from services.indexer.features import FeatureStore
 from shared.contracts.features import ExportedRecord
 from shared.errors import BadVector, Conflict, ISEError
+from shared.external import is_external
 
 # The square of a vector of such numbers still fits float32.
 _MAX_VALUE = 1e15
@@ -26,7 +27,7 @@ class Taken:
 
 
 class Vectors:
-    """Adds images by their vectors. An id keeps its vector: another one is refused."""
+    """Adds images by their vectors. An id keeps its vector: from outside, another is refused."""
 
     def __init__(self, table: VectorTable, features: FeatureStore) -> None:
         self.table = table
@@ -37,17 +38,23 @@ class Vectors:
     def problems(
         self, fingerprint: str, records: Sequence[ExportedRecord], vectors: NDArray[np.float32]
     ) -> Iterator[tuple[int, ISEError]]:
-        """The rows that can't be taken, ascending, and why."""
+        """The rows that can't be taken, ascending, and why.
+
+        Features of a picture are what the embedder made of it: they may be zero, and the last bits
+        differ from batch to batch.
+        """
         with np.errstate(invalid="ignore"):
             usable: NDArray[np.bool_] = np.all(np.abs(vectors) < _MAX_VALUE, axis=1)
-        any_direction: NDArray[np.bool_] = np.any(vectors, axis=1)
-        other = self._other(fingerprint, records, vectors)
-        for row in np.flatnonzero(~usable | ~any_direction | other).tolist():
+        bad, zero = ~usable, np.zeros(len(records), bool)
+        if is_external(fingerprint):
+            zero = ~np.any(vectors, axis=1)
+            bad |= zero | self._other(fingerprint, records, vectors)
+        for row in np.flatnonzero(bad).tolist():
             name = f"The vector of {records[row].id!r}"
             if not usable[row]:
                 why = f"{name} has numbers that are not finite, or not below {_MAX_VALUE:g}."
                 yield row, BadVector(why)
-            elif not any_direction[row]:
+            elif zero[row]:
                 yield row, BadVector(f"{name} is zero, so it has no direction to compare.")
             else:
                 yield (

@@ -28,7 +28,7 @@ from services.indexer.vectors import Vectors
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import BuildSettings, IngestRequest, JobKind, TrainMatchingRequest
-from shared.errors import InvalidInput, ISEError, Overloaded, Unavailable
+from shared.errors import Conflict, InvalidInput, ISEError, Overloaded, Unavailable
 from shared.external import is_external
 from shared.snapshots.manifest import Manifest
 
@@ -214,7 +214,11 @@ class Workshop:
     def train(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Trains the matching network, projects every image with it and publishes."""
         asked = TrainMatchingRequest.model_validate(request)
-        self._external.refuse_pictures()
+        if external := self._external.fingerprint:
+            raise Conflict(
+                f"The collection holds vectors of {external}. The matching network learns from "
+                "pictures that the embedder has seen."
+            )
         pair = self._embedding.pair()
         self._publisher.check_visual(pair)
         self._embed_missing(pair, job)

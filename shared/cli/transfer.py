@@ -1,39 +1,22 @@
 """`ise import-features`, `ise export` and `ise import`: vectors and whole collections, as files."""
 
-import io
-import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from shared import durable
 from shared.cli import tables
+from shared.cli.archive import unpack
 from shared.cli.collection import Clusters, cluster_count, source_of
 from shared.cli.jobs import run_job
 from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.features import ExportInfo, ExportSpace, ImportRequest
-from shared.errors import InvalidInput, ISEError
+from shared.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
-_FILES = frozenset(
-    {
-        "export.json",
-        "ids.txt",
-        "records.jsonl",
-        "tags.json",
-        "catalog.csv",
-        "catalog.parquet",
-        "features.npy",
-    }
-)
-_INFO = "export.json"
+_CHUNK = 2**20
 _DEFAULT_MODEL = "vectors"
 
 NoBuild = Annotated[bool, typer.Option("--no-build", help="Only take them in; cluster nothing.")]
@@ -99,35 +82,15 @@ def export(
         if folder.exists() and any(folder.iterdir()):
             raise InvalidInput(f"{folder.absolute()} is not empty; name a new folder.")
         _download(opened, folder, space, parquet)
-        info = ExportInfo.model_validate_json((folder / _INFO).read_bytes())
+        info = ExportInfo.model_validate_json((folder / "export.json").read_bytes())
         opened.reply(info, tables.fields(info.model_dump(mode="json").items()))
 
 
 def _download(opened: Session, folder: Path, space: ExportSpace, parquet: bool) -> None:
-    """The archive's files, each there whole or not at all; `export.json` comes last."""
-    about = b""
     with opened.indexer.stream(indexer.export(space, parquet)) as response:
         total = int(response.headers["Content-Length"])
         with _bar(opened, total) as progress:
-            chunks = _counted(response.iter_bytes(2**20), progress)
-            try:
-                with tarfile.open(fileobj=io.BufferedReader(_Stream(chunks)), mode="r|") as archive:
-                    for member in archive:
-                        file = archive.extractfile(member)
-                        # Names are ours or none: nothing is written beside the folder.
-                        if file is None or member.name not in _FILES:
-                            raise ISEError(f"The archive holds {member.name!r}, which is not ours.")
-                        if member.name == _INFO:
-                            about = file.read()
-                            continue
-                        with (
-                            durable.publishing(folder / member.name) as path,
-                            path.open("wb") as to,
-                        ):
-                            shutil.copyfileobj(file, to, 2**20)
-            except tarfile.TarError as error:
-                raise ISEError(f"The archive broke off: {error}. Export again.") from error
-    durable.write_bytes(folder / _INFO, about)
+            unpack(_counted(response.iter_bytes(_CHUNK), progress), folder)
 
 
 def _bar(opened: Session, total: int) -> Progress:
@@ -146,21 +109,3 @@ def _counted(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
     for chunk in chunks:
         yield chunk
         progress.advance(progress.task_ids[0], len(chunk))
-
-
-class _Stream(io.RawIOBase):
-    """Chunks as a file that can only be read on."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "Buffer") -> int:
-        self._left = self._left or memoryview(next(self._chunks, b""))
-        room = memoryview(buffer)
-        count = min(len(room), len(self._left))
-        room[:count], self._left = self._left[:count], self._left[count:]
-        return count

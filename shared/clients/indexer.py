@@ -105,7 +105,8 @@ def export(space: ExportSpace = ExportSpace.VISUAL, parquet: bool = False) -> Ca
         "/v1/export",
         lambda response: response,
         params={"space": space.value, "parquet": parquet},
-        timeout_s=_SLOW_S,
+        # The catalogue of millions is written out before the first byte.
+        timeout_s=6 * _SLOW_S,
     )
 
 

@@ -160,8 +160,6 @@ class ExportedPlace(Wire):
 class ExportedRecord(Record):
     """A line of `records.jsonl`."""
 
-    # What was once taken in comes back, whatever its id is.
-    id: Annotated[str, Field(min_length=1, max_length=200)]
     sha256: str = ""
     bytes: int = 0
     created_at: str = ""

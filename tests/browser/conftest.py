@@ -53,7 +53,11 @@ class Picture:
 
     def info(self) -> ImageInfo:
         return ImageInfo(
-            id=self.id, uri=self.uri, uris=[self.uri], tags=list(self.tags), metadata={}
+            id=self.id,
+            uri=self.uri,
+            uris=[self.uri] if self.uri else [],
+            tags=list(self.tags),
+            metadata={},
         )
 
 

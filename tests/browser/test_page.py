@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -220,6 +221,20 @@ def test_a_broken_thumbnail_leaves_a_placeholder(visit, stand_in):
     page = visit.open(f"{stand_in.url}?term=sea")
     expect(page.locator(".hit", has_text="sea-02.jpg").get_by_text("No preview")).to_be_visible()
     expect(page.get_by_text("No preview").filter(visible=True)).to_have_count(1)
+    forgive(visit, "404")
+
+
+def test_what_came_as_a_vector_has_its_id_and_a_placeholder(visit, start, pictures):
+    bare = [replace(p, uri="") if p.id == "sea&02" else p for p in pictures]
+    stand_in = start(bare)
+    stand_in.broken.add("sea&02")
+    page = visit.open(f"{stand_in.url}?term=sea")
+    hit = page.locator(".hit", has_text="sea&02")
+    expect(hit.get_by_text("No preview")).to_be_visible()
+    # There is no file to be opened; the picture's place still leads to those like it.
+    expect(hit.get_by_role("link", name="sea&02", exact=True)).to_have_count(0)
+    hit.get_by_role("link", name="More like sea&02").click()
+    expect(page).to_have_title(re.compile("Like sea&02"))
     forgive(visit, "404")
 
 

@@ -1,5 +1,6 @@
 """The blocks of docs/API.md run one after the other, as it says."""
 
+import re
 from pathlib import Path
 
 from tests.docs.blocks import blocks_of, environment, needs_programs, run, script_of
@@ -23,4 +24,6 @@ def test_every_block_runs(start: Start, home: Path) -> None:
     assert '["semantic",3]' in lines
     assert '["loved"]' in lines
     assert any("roll-back to snapshot" in line for line in lines)
+    assert '[409,"urn:ise:problem:fingerprint-mismatch","external:mine-2"]' in lines
+    assert any(re.fullmatch(r'\{"rows":\d+,"added":0,"failed":0\}', line) for line in lines)
     assert any(line.startswith("[422,") for line in lines)

@@ -25,7 +25,7 @@ from tests.docs.blocks import (
     urls_of,
 )
 from tests.e2e.conftest import Start
-from tests.e2e.engine import REPOSITORY, free_port
+from tests.e2e.engine import REPOSITORY, Engine, free_port
 
 README = REPOSITORY / "README.md"
 BASE_IMAGE = "python:3.11-slim-bookworm"
@@ -67,20 +67,36 @@ def test_two_commands(tmp_path: Path) -> None:
     assert " passed in " in output
 
 
+def found_at(engine: Engine, home: Path) -> None:
+    """Makes `curl` find the services on their ports, and fail where a call is refused."""
+    found = [
+        f'connect-to = "127.0.0.1:{port}:{engine.group.url(name).removeprefix("http://")}"'
+        for name, port in (("query", 8000), ("indexer", 8001), ("embedder", 8002))
+    ]
+    (home / ".curlrc").write_text("\n".join(["fail", "silent", "show-error", *found]))
+
+
 @needs_programs
 def test_use_it(start: Start, home: Path) -> None:
     with start() as engine:
-        # `curl` finds the services on their ports, and fails where a call is refused.
-        found = [
-            f'connect-to = "127.0.0.1:{port}:{engine.group.url(name).removeprefix("http://")}"'
-            for name, port in (("query", 8000), ("indexer", 8001), ("embedder", 8002))
-        ]
-        (home / ".curlrc").write_text("\n".join(["fail", "silent", "show-error", *found]))
+        found_at(engine, home)
         env = environment(HOME=str(home), **urls_of(engine))
         output = run(section("Use it"), REPOSITORY, env)
     assert "1.000" in output
     assert '"mode":"semantic"' in output
     assert '"state":"queued"' in output
+
+
+@needs_programs
+def test_your_own_vectors(start: Start, home: Path, tmp_path: Path) -> None:
+    with start() as engine:
+        found_at(engine, home)
+        env = environment(HOME=str(home), **urls_of(engine))
+        output = run(section("Your own vectors"), tmp_path, env)
+        assert engine.ask(query.stats()).model == "external:clip-vit-b32-64"
+    assert "photos/7.jpg" in output
+    assert '"hits":[{"id":"late"' in output
+    assert "already there  1,001" in output
 
 
 def test_models(tmp_path: Path) -> None:
@@ -144,6 +160,7 @@ def test_no_block_is_left_out() -> None:
     tested = {
         "Two commands": test_two_commands,
         "Use it": test_use_it,
+        "Your own vectors": test_your_own_vectors,
         "Containers": test_containers,
         "Models": test_models,
     }

@@ -9,12 +9,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from services.query.search.searcher import Searcher
 from services.query.search.shelf import Shelf
 from shared.clients import indexer
 from shared.clients.transport import Client
+from shared.contracts.features import FeaturesRequest, ImportRequest
 from shared.contracts.indexer import IngestRequest, JobState
 from shared.errors import ISEError
 from shared.identity import content_id
@@ -188,6 +190,34 @@ def test_an_ingest_that_is_killed_goes_on_by_itself(process, folder_of, dice, un
 
 def test_acknowledged_changes_survive_kills(process, picture, dice):
     survives_kills_during_changes(process, [picture(seed) for seed in range(60)], 3, dice)
+
+
+def test_an_import_that_is_killed_goes_on_by_itself(process, tmp_path, until):
+    rows = 40_000
+    np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(rows, 8)))
+    request = ImportRequest(source=str(tmp_path / "f.npy"), model="m", clusters=4)
+    job = process.send(indexer.import_(request))
+    for _ in range(2):
+        before = process.images()
+        until(lambda before=before: process.images() > before)
+        process.kill()
+        process.start()
+    done = until(lambda: (j := process.send(indexer.job(job.id))).state.ended and j)
+    assert (done.state, done.error, done.progress.failed) == (JobState.SUCCEEDED, None, 0)
+    assert done.result["already_there"] > 0
+    assert done.result["images"] == process.images() == rows
+    assert searched(process.data)[0] == {str(row) for row in range(rows)}
+    check_files(process)
+
+
+def test_acknowledged_vectors_survive_a_kill(process):
+    for number in range(3):
+        item = {"id": f"v/{number}", "vector": [1, number]}
+        body = FeaturesRequest.model_validate({"model": "m", "items": [item]})
+        process.send(indexer.add_features(body))
+        process.kill()
+        process.start()
+        assert searched(process.data)[0] == {f"v/{n}" for n in range(number + 1)}
 
 
 @pytest.mark.slow

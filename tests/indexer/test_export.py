@@ -170,6 +170,23 @@ def test_pictures_answer_alike_after_the_round_trip(
         assert other.finds_itself(picture(200))
 
 
+def test_an_import_joins_what_is_there_of_the_same_pictures(
+    service, second, embedder, picture, tmp_path
+):
+    """Embedded in other company, the same picture's features differ in their last bits."""
+    service.add(*(picture(n) for n in range(9)), tags=["first"])
+    folder = exported(service, tmp_path / "out")
+    features = np.load(folder / "features.npy")
+    np.save(folder / "features.npy", np.nextafter(features, np.float32(9)))
+    embedder.mount(tmp_path / "second")
+    with second(embedder.url) as other:
+        other.add(picture(3), picture(99), tags=["second"])
+        result = imported(other, folder)
+        assert (result["added"], result["already_there"], result["failed"]) == (8, 1, 0)
+        assert len(other.tagged("first")) == 9
+        assert other.ask(query.search_image(picture(3))).hits[0].tags == ["first", "second"]
+
+
 def test_pictures_come_back_without_an_embedder_too(service, second, picture, folder_of, tmp_path):
     service.ingest(folder_of({f"t/{n}.png": n for n in range(30)}))
     folder = exported(service, tmp_path / "out")

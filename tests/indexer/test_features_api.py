@@ -13,7 +13,7 @@ import pytest
 from shared import errors
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest
-from shared.contracts.indexer import ImagePatch
+from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
 from tests.indexer.conftest import Service
 
 NOWHERE = "http://127.0.0.1:9"
@@ -107,6 +107,7 @@ ITEM = {"id": "a", "vector": [1.0, 2.0]}
         ('{"model": "m", "items": [{"id": "a", "vector": [1, NaN]}]}', "of 'a' has numbers that"),
         ('{"model": "m", "items": [{"id": "a", "vector": [1, 1e999]}]}', "of 'a' has numbers that"),
         ({"model": "m", "items": [{"id": "a", "vector": [1, 1e39]}]}, "not finite"),
+        ({"model": "m", "items": [{"id": "a", "vector": [1, 10**400]}]}, ""),
         ({"model": "m", "items": [{"id": "a", "vector": [1, 1e15]}]}, "not below 1e"),
         ({"model": "m", "items": [ITEM, {"id": "z", "vector": [0, 0]}]}, "of 'z' is zero"),
         ({"model": "m", "items": [ITEM, {"id": "b", "vector": [1]}]}, "have 1 to 2 numbers"),
@@ -197,7 +198,7 @@ def test_of_two_models_at_once_one_is_taken(alone):
 
 def test_a_table_with_ids_as_lines_or_as_records(alone):
     rows = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
-    lines = "\r\n".join(f"p/{n}" for n in range(200)).encode()
+    lines = b"\xef\xbb\xbf" + "\r\n".join(f"p/{n}" for n in range(200)).encode()
     added = alone.send(indexer.add_features_npy(npy(rows[:200]), lines, "clip"))
     assert (added.added, added.model) == (200, "external:clip-8")
     records = [{"id": f"p/{n}", "tags": ["odd"] if n % 2 else []} for n in range(200, 300)]
@@ -264,6 +265,8 @@ def test_it_lives_without_an_embedder(alone):
     with pytest.raises(errors.UnknownTerm, match=r"external:clip-6"):
         alone.ask(query.search_term("dog"))
     assert alone.tagged("late") == {"new"}
+    train = alone.send(indexer.train_matching(TrainMatchingRequest()))
+    assert "external:clip-6" in alone.failed(train)
 
 
 def test_pictures_stay_out_of_it(service, picture, folder_of):

@@ -3,13 +3,12 @@
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { thumbnail } from "./thumbnail.js";
-import { closeness, fileName, percent } from "./words.js";
+import { closeness, nameOf, percent } from "./words.js";
 
 const TAGS_SHOWN = 4;
 
 export function hitCard(hit, search, api) {
-  // What came as a vector may have no file.
-  const name = fileName(hit.uri) || hit.id;
+  const name = nameOf(hit);
   const card = el(
     "li",
     { class: "hit" },

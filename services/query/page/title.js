@@ -1,7 +1,7 @@
 /** The page's name for a search, and what a screen reader is told of it. */
 
 import { byId } from "./dom.js";
-import { count, fileName } from "./words.js";
+import { count, nameOf } from "./words.js";
 
 const NAME = "Image Search";
 
@@ -9,7 +9,7 @@ export function headingOf(search) {
   const { query, source } = search;
   if (query.kind === "term") return `“${query.term}”`;
   if (query.kind === "similar")
-    return source ? `Like ${fileName(source.uri)}` : "Images like this one";
+    return source ? `Like ${nameOf(source)}` : "Images like this one";
   return "Images like your picture";
 }
 

@@ -22,9 +22,9 @@ export function milliseconds(value) {
   return `${value.toFixed(1).replace(/\.0$/, "")}\u00a0ms`;
 }
 
-/** The file's name at the end of a path or address. */
-export function fileName(uri) {
-  return uri.split(/[\\/]/).filter(Boolean).pop() ?? uri;
+/** The file's name at the end of a path or address; what came as a vector may have its id only. */
+export function nameOf({ id, uri }) {
+  return uri.split(/[\\/]/).filter(Boolean).pop() ?? (uri || id);
 }
 
 /**
