@@ -1,20 +1,15 @@
 """How much to look at, and what recall to expect of it."""
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from shared.contracts.query import Metric, RecallCurve, RecallPoint, SearchOptions
 from shared.ivf.index import Asked, InvertedIndex
 from shared.ivf.mask import Mask
 
-# So many rows are compared in no more time than it takes to choose among them.
+# So many rows are compared in no more time than it takes to choose among more.
 _FEW = 2_000
-# How far a filter may thin a curve's neighbours out below those that are asked for.
-_NEARLY = 0.9
 
 
 @dataclass(frozen=True)
@@ -33,17 +28,22 @@ class Plan:
 
 
 class Kept:
-    """What a filter keeps of the clusters around a query."""
+    """What a filter keeps, and how much of it around a query."""
 
     def __init__(self, index: InvertedIndex, asked: Asked, mask: Mask) -> None:
-        order = index.rank(asked, index.clusters)
-        self._rows = np.cumsum(index.sizes[order])
-        self._kept = np.cumsum(mask.sizes[order])
-        self.rows = mask.live
+        self._index, self._asked, self._mask = index, asked, mask
 
-    def share(self, nprobe: int) -> float:
-        """The share of the rows in the top clusters."""
-        return float(self._kept[nprobe - 1] / max(self._rows[nprobe - 1], 1))
+    @property
+    def are_few(self) -> bool:
+        """Whether to compare them all is less work than to choose among them."""
+        return self._mask.live <= _FEW
+
+    def among(self, k: int, nprobe: int) -> int:
+        """How many of the k nearest rows of the top clusters, as far as their codes tell."""
+        lists = self._index.rank(self._asked, nprobe)
+        rows = self._index.chosen_by_codes(self._asked, lists, k)
+        allowed = self._mask.rows(0)
+        return len(rows) if allowed is None else int(allowed[rows].sum())
 
 
 def plan(
@@ -57,46 +57,40 @@ def plan(
 ) -> Plan:
     """The least that was measured to reach the target for the top k; or what the request says.
 
-    The top k of what a filter keeps are about the top k / share of all, of which curves tell; the
-    share is that around the query, not of the collection: a filter may keep what is far from it.
+    kept: where there is a filter. Its top k are among the top n of all, for some n; the curve for
+    the least such n tells what to look at. Where none was measured, all that is kept is compared.
     """
     curve = curve_for(curves, metric, k)
     guide = curve or widest_curve(curves, metric)
     if options.exact:
         return Plan(clusters, None, None, curve)
+    target = None
     if options.nprobe is not None:
         nprobe = min(options.nprobe, clusters)
         if kept is not None:
-            curve = curve_for(curves, metric, _thick(k, kept.share(nprobe)))
-        depth = None if nprobe >= clusters else depth_for(guide, nprobe, k)
-        return Plan(nprobe, depth, None, curve)
-    target = options.recall_target or default_target
-    if kept is not None:
-        return _filtered(curves, metric, k, clusters, target, kept)
-    nprobe = probes_for(guide, target, clusters)
+            curve = next((c for c in _of(curves, metric) if kept.among(c.k, nprobe) >= k), None)
+    else:
+        target = options.recall_target or default_target
+        if kept is not None:
+            return _filtered(_of(curves, metric), k, clusters, target, kept)
+        nprobe = probes_for(guide, target, clusters)
     depth = None if nprobe >= clusters else depth_for(guide, nprobe, k)
     return Plan(nprobe, depth, target, curve)
 
 
 def _filtered(
-    curves: Sequence[RecallCurve],
-    metric: Metric,
-    k: int,
-    clusters: int,
-    target: float,
-    kept: Kept,
+    curves: Sequence[RecallCurve], k: int, clusters: int, target: float, kept: Kept
 ) -> Plan:
-    if kept.rows > _FEW:
-        for curve in sorted((c for c in curves if c.metric is metric), key=lambda curve: curve.k):
-            nprobe = probes_for(curve, target, clusters)
-            if nprobe < clusters and curve.k >= _thick(k, kept.share(nprobe)):
-                return Plan(nprobe, depth_for(curve, nprobe, curve.k), target, curve)
+    for curve in [] if kept.are_few else curves:
+        nprobe = probes_for(curve, target, clusters)
+        if nprobe < clusters and kept.among(curve.k, nprobe) >= k:
+            return Plan(nprobe, depth_for(curve, nprobe, k), target, curve)
     return Plan(clusters, None, target, None)
 
 
-def _thick(k: int, share: float) -> int:
-    """How many neighbours of all it takes for k of those that a filter keeps a share of."""
-    return max(k, math.ceil(_NEARLY * k / share)) if share > 0 else sys.maxsize
+def _of(curves: Sequence[RecallCurve], metric: Metric) -> list[RecallCurve]:
+    """The curves for a metric, of few neighbours first."""
+    return sorted((c for c in curves if c.metric is metric), key=lambda curve: curve.k)
 
 
 def curve_for(curves: Sequence[RecallCurve], metric: Metric, limit: int) -> RecallCurve | None:
@@ -104,8 +98,7 @@ def curve_for(curves: Sequence[RecallCurve], metric: Metric, limit: int) -> Reca
 
     A curve of fewer neighbours would promise too much: the farther ones lie in more clusters.
     """
-    fitting = sorted((c for c in curves if c.metric is metric), key=lambda curve: curve.k)
-    return next((curve for curve in fitting if curve.k >= limit), None)
+    return next((curve for curve in _of(curves, metric) if curve.k >= limit), None)
 
 
 def widest_curve(curves: Sequence[RecallCurve], metric: Metric) -> RecallCurve | None:
