@@ -205,7 +205,7 @@ def _answer(
         hits=found.hits,
         limit=options.limit,
         offset=pages.offset,
-        next=pages.next(len(found.hits), found.end, found.mode, found.model, collection.newest),
+        next=pages.next(found.end, found.mode, found.model, collection.newest),
         complete=found.complete,
         mode=found.mode,
         metric=found.metric,

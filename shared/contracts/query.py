@@ -39,7 +39,7 @@ class SearchOptions(Wire):
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
-    cursor: Annotated[str, Field(max_length=2000)] | None = Field(
+    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
         None, description="The `next` of an answer to the same search: the page after that one."
     )
     metric: Metric | None = Field(None, description="Default: the metric the index was built for.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.query.search.collection import Collection
-from services.query.search.paging import Place, Ranking
+from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.query import Explanation, Hit, Metric, SearchOptions
 from shared.errors import Corrupt
@@ -17,12 +17,12 @@ from shared.snapshots.items import Item
 class Page:
     """hits: of one page. is_full: as many as asked, or all that a threshold lets through.
 
-    end: where it ended, None where nothing comes after it.
+    end: None where nothing comes after it.
     """
 
     hits: list[Hit]
     is_full: bool
-    end: Place | None
+    end: PageEnd | None
 
 
 def page_of(
@@ -34,7 +34,7 @@ def page_of(
     metric: Metric,
     total: int,
 ) -> Page:
-    """Hits start : start + limit of a ranking; `total`: how many there are beyond it too."""
+    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
     found = ranking.found
     positions = ranking.page(start, options.limit)
     scores = [_score(float(found.distances[p]), metric) for p in positions]
@@ -42,12 +42,12 @@ def page_of(
     passing = [(p, s) for p, s in zip(positions, scores, strict=True) if s >= threshold]
     is_cut = len(passing) < len(positions)
     is_full = len(passing) == options.limit
-    goes_on = is_full and start + options.limit < total
-    return Page(
-        [_hit(collection, space, found, p, score, options) for p, score in passing],
-        is_full or is_cut,
-        ranking.place(positions[-1]) if goes_on else None,
-    )
+    hits = [_hit(collection, space, found, p, score, options) for p, score in passing]
+    end = None
+    if is_full and start + options.limit < total:
+        ordinals = [int(found.ordinals[p]) for p in positions]
+        end = PageEnd(ordinals, ranking.place(positions[-1]))
+    return Page(hits, is_full or is_cut, end)
 
 
 def item_of(collection: Collection, ordinal: int) -> Item:

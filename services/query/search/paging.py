@@ -20,6 +20,14 @@ class Place:
     ordinal: int
 
 
+@dataclass(frozen=True)
+class PageEnd:
+    """What a page that others come after has shown: ordinals of its hits, the place of the last."""
+
+    ordinals: list[int]
+    place: Place
+
+
 class Ranking:
     """Candidates in the order of an answer.
 
@@ -44,12 +52,14 @@ class Ranking:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def after(self, place: Place) -> int:
-        """How many candidates stand at a place or before it.
+    def start(self, place: Place | None, offset: int) -> int:
+        """How many candidates stand at a place or before it; where there's none, the offset.
 
         The hit that was there tells by its present distance: an upload's features may come out
         with other last bits the second time. Where it's gone, by what its distance was.
         """
+        if place is None:
+            return offset
         there = np.flatnonzero(self.found.ordinals[self._order] == place.ordinal)
         key = float(self._keys[there[0]]) if len(there) else place.key
         start, end = self._ties(key, key)

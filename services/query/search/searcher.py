@@ -9,7 +9,7 @@ from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
 from services.query.search.hits import item_of, page_of
-from services.query.search.paging import Place, Ranking
+from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
@@ -23,10 +23,10 @@ _SAME = 1e-5
 
 @dataclass(frozen=True)
 class Found:
-    """An answer without what the request itself knows. `end`: where its page ended."""
+    """An answer without what the request itself knows."""
 
     hits: list[Hit]
-    end: Place | None
+    end: PageEnd | None
     complete: bool
     mode: Mode
     metric: Metric
@@ -82,13 +82,15 @@ class Searcher:
         """The images nearest to a vector. Raises BadVector."""
         index = space.index
         metric = options.metric or index.metric
-        k = (query.after.shown if query.after else options.offset) + options.limit
+        after = query.after
+        k = (after.offset if after else options.offset) + options.limit
         with watch("probe" if options.filter is None else "filter"):
-            mask = self._mask(space, query.after, options)
+            mask = self._mask(space, after, options)
         with watch("probe"):
             asked = index.ask(space.checked(query.vector))
             chosen = self._plan(space, asked, k, mask, metric, options)
         # One more for each that is dropped.
+        leave_out = [*query.leave_out, *(after.shown if after else ())]
         reach = min(k + len(query.leave_out), index.rows)
         include = None if query.itself is None else np.array([query.itself])
         nprobe = chosen.nprobe
@@ -99,13 +101,13 @@ class Searcher:
                 depth = None if chosen.depth is None else max(chosen.depth, reach)
                 found = index.scan(asked, lists, reach, metric, depth, mask, include)
             with watch("rank"):
-                ranking = self._ranking(found.without(query.leave_out), query, metric)
-                start = ranking.after(query.after.place) if query.after else options.offset
+                ranking = self._ranking(found.without(leave_out), query, metric)
+                start = ranking.start(after.place if after else None, options.offset)
             short = start + options.limit - len(ranking)
             if short <= 0:
                 break
             if reach <= len(found.ordinals) and reach < index.rows:
-                # What earlier pages missed now stands before this one.
+                # Of what earlier pages showed, some is gone from the top.
                 reach = min(reach + short, index.rows)
             elif chosen.target is not None and nprobe < index.clusters:
                 # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
@@ -159,9 +161,11 @@ class Searcher:
                 reranked=len(order),
             )
         with watch("rank"):
-            ranking = self._ranking(found, Query(vector, Mode.TAG), metric)
-            start = ranking.after(after.place) if after else options.offset
-            page = page_of(self.collection, space, ranking, start, options, metric, len(order))
+            query = Query(vector, Mode.TAG)
+            found = found.without(after.shown if after else ())
+            ranking = self._ranking(found, query, metric)
+            start = ranking.start(after.place if after else None, options.offset)
+            page = page_of(self.collection, space, ranking, start, options, metric, len(ranking))
         live = self.collection.live(self.dead)
         recall = Recall(
             target=None,
