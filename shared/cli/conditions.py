@@ -20,7 +20,7 @@ def filter_of(
 ) -> dict[str, Any] | None:
     """All of them together, or None where there are none. Raises InvalidInput."""
     must: list[Any] = [{"tag": tag} for tag in tags]
-    must_not = []
+    must_not: list[Any] = []
     for text in where:
         parts = _WHERE.fullmatch(text)
         if parts is None:

@@ -58,7 +58,7 @@ def search(
                 term,
                 image_id,
                 limit=limit,
-                offset=offset or None,
+                offset=offset,
                 cursor=cursor,
                 filter=filter_of(filter_json, tag or [], where or []),
                 metric=metric.value if metric else None,

@@ -173,7 +173,7 @@ class SearchResponse(Wire):
     limit: int
     offset: int = Field(description="How many hits the pages before this one had.")
     next: str | None = Field(
-        description="The `cursor` of the next page; null where no more hits are known of."
+        None, description="The `cursor` of the next page; null where no more hits are known of."
     )
     complete: bool = Field(description="As many hits as asked for, or all there are.")
     mode: Mode
