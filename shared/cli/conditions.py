@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from shared.contracts.filters import Filter
 from shared.errors import InvalidInput
-from shared.validation import verdict
+from shared.validation import sentences
 
 _WHERE = re.compile(r"([^<>=!]+)(>=|<=|!=|=|>|<)(.*)", re.DOTALL)
 _TESTS = {"=": "match", "!=": "match", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
@@ -51,7 +51,7 @@ def _checked(text: str) -> Any:
     try:
         Filter.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(f"--filter {place}: {verdict(first)}.".replace(" :", ":")) from None
+        found = [{**one, "loc": ("filter", *one["loc"])} for one in error.errors()]
+        told = " ".join(item["message"] for item in sentences(found, Filter))
+        raise InvalidInput(f"--filter: {told}") from None
     return json.loads(text)

@@ -79,8 +79,11 @@ def test_search_with_conditions_sends_one_filter(fake, ise):
     ("typed", "said"),
     [
         (["--where", "year"], "--where 'year' can't be read; write a key"),
-        (["--filter", "{"], "--filter: is not JSON"),
-        (["--filter", '{"musst": []}'], "--filter musst"),
+        (["--filter", "{"], "--filter: The filter is not JSON"),
+        (
+            ["--filter", '{"musst": []}'],
+            "--filter: `musst` is not a field of this request; did you mean `must`?",
+        ),
     ],
 )
 def test_conditions_that_make_no_sense_are_not_sent(fake, ise, typed, said):
