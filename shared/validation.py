@@ -69,7 +69,8 @@ def sentences(
     grouped: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for error in found:
         # Where JSON breaks off, there is a number of a character in the place of a field.
-        place = error["loc"][:1] if error["type"] == "json_invalid" else error["loc"]
+        breaks_off = error["type"] == "json_invalid" and isinstance(error["loc"][-1], int)
+        place = error["loc"][:1] if breaks_off else error["loc"]
         grouped.setdefault(_path(place, root), []).append(error)
     return [
         {"field": ".".join(path), "message": _sentence(path, errors, root)}

@@ -7,6 +7,7 @@ import anyio.to_thread
 import numpy as np
 
 from services.query.search.audit import Audit
+from services.query.search.cursor import Pages
 from services.query.search.searcher import Found, Query, Searcher
 from services.query.search.shelf import Shelf
 from services.query.search.spelling import close_tags
@@ -53,6 +54,7 @@ class Asking:
     async def image(self, data: bytes, options: SearchOptions) -> SearchResponse:
         """Images like an uploaded one. Raises BadImage, FingerprintMismatch, Unavailable."""
         watch = Stopwatch()
+        pages = Pages(["image", content_id(data)], options)
         searcher = await self.searcher()
         space = searcher.collection.visual
         if space is not None and is_external(space.fingerprint) and not searcher.is_empty:
@@ -65,7 +67,8 @@ class Asking:
         searcher = await self.searcher()
         space = searcher.collection.visual
         if space is None or (rows.fingerprint != space.fingerprint and searcher.is_empty):
-            return _answer(searcher, searcher.nothing(Mode.IMAGE, options), options, watch)
+            found = searcher.nothing(Mode.IMAGE, options)
+            return _answer(searcher, found, options, watch, pages)
         if rows.fingerprint != space.fingerprint:
             raise FingerprintMismatch(
                 f"The index holds features of {space.fingerprint}, but the embedder hosts "
@@ -75,9 +78,10 @@ class Asking:
                 embedder=rows.fingerprint,
             )
         known = searcher.collection.find(content_id(data), searcher.dead)
-        query = Query(rows.vectors[0], Mode.IMAGE, known.ordinal if known else None)
+        itself = known.ordinal if known else None
+        query = Query(rows.vectors[0], Mode.IMAGE, itself, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
-        return _answer(searcher, found, options, watch)
+        return _answer(searcher, found, options, watch, pages)
 
     async def term(self, term: str, options: SearchOptions) -> SearchResponse:
         """Images that carry a tag; where none does, images that are near to what it means.
@@ -86,14 +90,20 @@ class Asking:
         """
         watch = Stopwatch()
         term = term.strip()
+        pages = Pages(["term", tag_key(term)], options)
         searcher = await self.searcher()
-        found = await _in_thread(lambda: searcher.tagged(term, options, watch))
+        found = await _in_thread(lambda: searcher.tagged(term, options, watch, pages.after))
         if found is None:
-            found = await self._by_meaning(searcher, term, options, watch)
-        return _answer(searcher, found, options, watch)
+            found = await self._by_meaning(searcher, term, options, watch, pages)
+        return _answer(searcher, found, options, watch, pages)
 
     async def _by_meaning(
-        self, searcher: Searcher, term: str, options: SearchOptions, watch: Stopwatch
+        self,
+        searcher: Searcher,
+        term: str,
+        options: SearchOptions,
+        watch: Stopwatch,
+        pages: Pages,
     ) -> Found:
         space = searcher.collection.joint
         if searcher.is_empty:
@@ -126,7 +136,7 @@ class Asking:
                 index=space.fingerprint,
                 embedder=rows.fingerprint,
             )
-        query = Query(rows.vectors[0], Mode.SEMANTIC)
+        query = Query(rows.vectors[0], Mode.SEMANTIC, after=pages.after)
         return await _in_thread(lambda: searcher.nearest(space, query, options, watch))
 
     async def id(
@@ -134,6 +144,7 @@ class Asking:
     ) -> SearchResponse:
         """Images like an indexed one, by its stored vector. Raises NotFound."""
         watch = Stopwatch()
+        pages = Pages(["id", image_id, without_itself], options)
         searcher = await self.searcher()
 
         def search() -> Found:
@@ -143,21 +154,23 @@ class Asking:
             if item is None or space is None or vector is None:
                 raise NotFound(f"There is no image {image_id!r}.")
             leave_out = [item.ordinal] if without_itself else []
-            query = Query(vector, Mode.IMAGE, item.ordinal, leave_out)
+            query = Query(vector, Mode.IMAGE, item.ordinal, leave_out, pages.after)
             return searcher.nearest(space, query, options, watch)
 
-        return _answer(searcher, await _in_thread(search), options, watch)
+        return _answer(searcher, await _in_thread(search), options, watch, pages)
 
     async def vector(self, vector: list[float], options: SearchOptions) -> SearchResponse:
         """Images near to a vector of the collection's own model. Raises BadVector."""
         watch = Stopwatch()
+        pages = Pages(["vector", *vector], options)
         searcher = await self.searcher()
         space = searcher.collection.visual
         if space is None:
-            return _answer(searcher, searcher.nothing(Mode.IMAGE, options), options, watch)
-        query = Query(np.array(vector), Mode.IMAGE)
+            found = searcher.nothing(Mode.IMAGE, options)
+            return _answer(searcher, found, options, watch, pages)
+        query = Query(np.array(vector), Mode.IMAGE, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
-        return _answer(searcher, found, options, watch)
+        return _answer(searcher, found, options, watch, pages)
 
     async def _embed(self, data: bytes) -> embedder.Rows:
         try:
@@ -185,16 +198,18 @@ async def _unknown(
 
 
 def _answer(
-    searcher: Searcher, found: Found, options: SearchOptions, watch: Stopwatch
+    searcher: Searcher, found: Found, options: SearchOptions, watch: Stopwatch, pages: Pages
 ) -> SearchResponse:
+    collection = searcher.collection
     return SearchResponse(
         hits=found.hits,
         limit=options.limit,
-        offset=options.offset,
+        offset=pages.offset,
+        next=pages.next(found.end, found.mode, found.model, collection.newest),
         complete=found.complete,
         mode=found.mode,
         metric=found.metric,
-        snapshot=searcher.collection.manifest.number,
+        snapshot=collection.manifest.number,
         model=found.model,
         recall=found.recall,
         timings_ms=watch.timings_ms(),

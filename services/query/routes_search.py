@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, Json
 
 from services.query.asking import Asking
+from shared.contracts.filters import Filter
 from shared.contracts.query import SearchOptions, SearchRequest, SearchResponse
 from shared.errors import InvalidInput, TooLarge
 from shared.web.problems import (
@@ -33,7 +34,13 @@ def asking(request: Request) -> Asking:
 Ask = Annotated[Asking, Depends(asking)]
 
 
-class ImageForm(SearchOptions):
+class TextOptions(SearchOptions):
+    """The same where all fields are texts: in a form, and in a URL."""
+
+    filter: Json[Filter] | None = Field(None, description="As in `POST /v1/search`, as JSON.")
+
+
+class ImageForm(TextOptions):
     """A picture to search by, and how."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"file": "castle.jpg", "limit": 5}]})
@@ -41,7 +48,7 @@ class ImageForm(SearchOptions):
     file: UploadFile = Field(description="An image file.")
 
 
-class TermQuery(SearchOptions):
+class TermQuery(TextOptions):
     """A tag term to search by, and how."""
 
     term: str = Field(min_length=1, max_length=200)
@@ -102,7 +109,7 @@ async def search(ask: Ask, request: Request, body: SearchRequest) -> SearchRespo
     responses=problems(NO_IMAGE, DAMAGED),
 )
 async def similar_images(
-    ask: Ask, image_id: str, options: Annotated[SearchOptions, Query()]
+    ask: Ask, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> SearchResponse:
     return await ask.id(image_id, options, without_itself=True)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from shared.cli import tables
+from shared.cli.conditions import filter_of
 from shared.cli.session import AsJson, session
 from shared.clients import query
 from shared.clients.transport import Call
@@ -21,6 +22,19 @@ def search(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="Hits to show.")] = 10,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Hits to skip.")] = 0,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", help="The page after that of this `next`.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Only images with this tag; may be repeated.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="Only images with such metadata: 'year>=1999'; repeatable."),
+    ] = None,
+    filter_json: Annotated[
+        str | None, typer.Option("--filter", help="Only images that meet this filter, as JSON.")
+    ] = None,
     metric: Annotated[
         Metric | None, typer.Option("--metric", help="Default: the one the index was built for.")
     ] = None,
@@ -45,6 +59,8 @@ def search(
                 image_id,
                 limit=limit,
                 offset=offset,
+                cursor=cursor,
+                filter=filter_of(filter_json, tag or [], where or []),
                 metric=metric.value if metric else None,
                 nprobe=nprobe,
                 recall_target=recall_target,

@@ -1,6 +1,7 @@
 """The calls of the query service."""
 
 import base64
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,4 +67,6 @@ def _search(body: dict[str, Any]) -> Call[SearchResponse]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

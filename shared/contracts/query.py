@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_validator
 
 from shared.contracts.base import Wire
+from shared.contracts.filters import Filter
 
 MAX_LIMIT = 1000
 
@@ -38,6 +39,9 @@ class SearchOptions(Wire):
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
+        None, description="The `next` of an answer to the same search: the page after that one."
+    )
     metric: Metric | None = Field(None, description="Default: the metric the index was built for.")
     nprobe: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Number of top clusters to scan."
@@ -46,6 +50,9 @@ class SearchOptions(Wire):
         None, description="Scan as many clusters as this recall was measured to need; 0.95."
     )
     exact: bool = Field(False, description="Scan everything.")
+    filter: Filter | None = Field(
+        None, description="Conditions on tags and metadata: only images that meet them are hits."
+    )
     score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         None, description="Leave out hits that score less."
     )
@@ -56,6 +63,8 @@ class SearchOptions(Wire):
     def _one_way_to_probe(self) -> Self:
         if sum([self.nprobe is not None, self.recall_target is not None, self.exact]) > 1:
             raise ValueError("give one of nprobe, recall_target and exact, not several")
+        if self.cursor is not None and self.offset:
+            raise ValueError("give one of cursor and offset, not both")
         return self
 
 
@@ -109,6 +118,7 @@ _ANSWER: dict[str, Any] = {
     ],
     "limit": 1,
     "offset": 0,
+    "next": "WyI4ZjA1YjJlMSIsImltYWdlIl0",
     "complete": True,
     "mode": "image",
     "metric": "cosine",
@@ -161,7 +171,10 @@ class SearchResponse(Wire):
 
     hits: list[Hit]
     limit: int
-    offset: int
+    offset: int = Field(description="How many hits the pages before this one had.")
+    next: str | None = Field(
+        None, description="The `cursor` of the next page; null where no more hits are known of."
+    )
     complete: bool = Field(description="As many hits as asked for, or all there are.")
     mode: Mode
     metric: Metric

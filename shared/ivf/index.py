@@ -99,14 +99,21 @@ class InvertedIndex:
     def rows(self) -> int:
         return sum(segment.rows for segment in self.segments)
 
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """The rows of each list; int64 of shape (clusters,)."""
+        return self._whole.sizes
+
     def is_coded(self, metric: Metric) -> bool:
         """Whether codes choose the candidates for a metric."""
         fits = metric is self.metric or self._one_length
         return fits and any(coded is not None for coded in self._coded)
 
-    def mask(self, left_out: NDArray[np.int64]) -> Mask:
-        """The rows that are left without some images, by ordinal."""
-        return Mask(self.segments, left_out) if len(left_out) else self._whole
+    def mask(self, left_out: NDArray[np.int64], allowed: NDArray[np.bool_] | None = None) -> Mask:
+        """The rows that are left without some images, by ordinal; of those allowed, where given."""
+        if not len(left_out) and allowed is None:
+            return self._whole
+        return Mask(self.segments, left_out, allowed)
 
     def vector(self, ordinal: int) -> NDArray[np.float32] | None:
         """The stored vector of an image, float32 of shape (dim,), or None."""
@@ -203,10 +210,13 @@ class InvertedIndex:
                 yield rows
             return
         # Ascending, so that the disk is read in one direction.
-        rows = segment.rows_of_lists(np.sort(lists))
-        extra = extra[~np.isin(segment.lists_of_rows(extra), lists)]
-        rows = np.union1d(rows, extra) if len(extra) else rows
-        rows = rows if allowed is None else rows[allowed[rows]]
+        if len(lists) >= self.clusters and allowed is not None:
+            rows = np.flatnonzero(allowed)
+        else:
+            rows = segment.rows_of_lists(np.sort(lists))
+            extra = extra[~np.isin(segment.lists_of_rows(extra), lists)]
+            rows = np.union1d(rows, extra) if len(extra) else rows
+            rows = rows if allowed is None else rows[allowed[rows]]
         for start in range(0, len(rows), _BLOCK):
             yield rows[start : start + _BLOCK]
 

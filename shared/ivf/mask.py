@@ -1,6 +1,7 @@
 """Which rows of an index may be hits."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,24 @@ from shared.ivf.reader import Postings
 class Mask:
     """The rows that are left when some images are taken out. Made once, used by many queries.
 
-    `left_out`: ordinals, int64 of shape (n,).
+    `left_out`: ordinals, int64 of shape (n,). `allowed`: whether each image, by ordinal, may be a
+    hit otherwise, bool; None where all may.
     """
 
-    def __init__(self, segments: Sequence[Postings], left_out: NDArray[np.int64]) -> None:
-        self._parts = [_Part(segment, left_out) for segment in segments]
+    def __init__(
+        self,
+        segments: Sequence[Postings],
+        left_out: NDArray[np.int64],
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._parts = [_Part(segment, left_out, allowed) for segment in segments]
         self.live = sum(part.live for part in self._parts)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many rows of each list may be hits; int64 of shape (clusters,)."""
+        sizes = [np.diff(part.offsets) for part in self._parts]
+        return np.asarray(np.sum(sizes, axis=0))
 
     def rows(self, segment: int) -> NDArray[np.bool_] | None:
         """Whether each row may be a hit, bool of shape (rows,); None where all may."""
@@ -33,15 +46,19 @@ class Mask:
 
 
 class _Part:
-    def __init__(self, segment: Postings, left_out: NDArray[np.int64]) -> None:
+    def __init__(
+        self, segment: Postings, left_out: NDArray[np.int64], allowed: NDArray[np.bool_] | None
+    ) -> None:
         found = segment.find(left_out)
         found = found[found >= 0]
         self.rows: NDArray[np.bool_] | None = None
         self.bits: NDArray[np.uint8] | None = None
         self.offsets = segment.list_offsets
         self.live = segment.rows
-        if len(found):
-            self.rows = np.ones(segment.rows, bool)
+        if len(found) or allowed is not None:
+            self.rows = (
+                np.ones(segment.rows, bool) if allowed is None else allowed[segment.ordinals]
+            )
             self.rows[found] = False
             self.bits = np.packbits(self.rows, bitorder="little")
             counted = np.concatenate([[0], np.cumsum(self.rows)])

@@ -9,6 +9,8 @@
     tag_offsets     (t + 1,)  int64   list i is tag_ordinals[tag_offsets[i] : tag_offsets[i + 1]]
     tag_ordinals    (m,)      int64   images that carry a tag, ascending
 
+and the index of the metadata (`metadata_index.py`), which files from before it lack.
+
 A newer file's record of an image stands before an older one's: a retag is a new small file.
 """
 
@@ -17,6 +19,7 @@ import json
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Corrupt
 from shared.ivf.mapped import MappedFile, write_arrays
+from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
 
 
 def tag_key(tag: str) -> str:
@@ -78,6 +82,7 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
             "tag_names": np.frombuffer(json.dumps([names[key] for key in keys]).encode(), np.uint8),
             "tag_offsets": _offsets([len(carriers[key]) for key in keys]),
             "tag_ordinals": np.array([o for key in keys for o in carriers[key]], np.int64),
+            **metadata_arrays((item.ordinal, item.metadata) for item in ordered),
         },
     )
     return len(ordered)
@@ -96,12 +101,21 @@ class ItemsFile:
         self._id_rows: NDArray[np.int64] = file["id_rows"]
         self._tag_offsets: NDArray[np.int64] = np.array(file["tag_offsets"])
         self._tag_ordinals: NDArray[np.int64] = file["tag_ordinals"]
+        self._metadata = MetadataIndex.within(file)
         names: list[str] = json.loads(file["tag_names"].tobytes())
         if len(names) != len(self._tag_offsets) - 1:
             raise Corrupt(f"{path.name}: its tags and their lists don't agree.")
         self.tags: dict[str, tuple[str, int]] = {
             tag_key(name): (name, row) for row, name in enumerate(names)
         }
+
+    @cached_property
+    def metadata(self) -> MetadataIndex:
+        """Who has which metadata. Of a file that lacks the index, it's made from the records."""
+        if self._metadata is not None:
+            return self._metadata
+        items = (self.item(row) for row in range(len(self.ordinals)))
+        return MetadataIndex.of((item.ordinal, item.metadata) for item in items)
 
     def item(self, row: int) -> Item:
         """The record in a row."""

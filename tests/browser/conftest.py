@@ -62,9 +62,15 @@ class Picture:
 
 
 class Options(BaseModel):
+    """What a search takes. The stand-in's cursor is the number of hits so far."""
+
     limit: int = 10
-    offset: int = 0
+    cursor: str | None = None
     exact: bool = False
+
+    @property
+    def offset(self) -> int:
+        return int(self.cursor or 0)
 
 
 @dataclass
@@ -98,7 +104,8 @@ class StandIn:
         if self.error is not None:
             raise self.error
         scored = sorted(((cosine(vector, self.vectors[p.id]), p) for p in among), key=_order)
-        page = scored[options.offset :][: options.limit]
+        end = options.offset + options.limit
+        page = scored[options.offset : end]
         return SearchResponse(
             hits=[
                 Hit(
@@ -111,6 +118,7 @@ class StandIn:
             ],
             limit=options.limit,
             offset=options.offset,
+            next=str(end) if end < len(scored) else None,
             complete=True,
             mode=mode,
             metric=Metric.COSINE,
@@ -196,9 +204,9 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
 
     @app.get("/v1/search")
     async def by_term(
-        term: str, limit: int = 10, offset: int = 0, exact: bool = False
+        term: str, limit: int = 10, cursor: str | None = None, exact: bool = False
     ) -> SearchResponse:
-        options = Options(limit=limit, offset=offset, exact=exact)
+        options = Options(limit=limit, cursor=cursor, exact=exact)
         tagged = [p for p in stand_in.pictures if term.lower() in p.tags]
         if term == "gibberish":
             raise UnknownTerm("No image carries “gibberish”, and the model doesn't know the word.")
@@ -213,10 +221,10 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
     async def by_image(
         file: Annotated[UploadFile, File()],
         limit: Annotated[int, Form()] = 10,
-        offset: Annotated[int, Form()] = 0,
+        cursor: Annotated[str | None, Form()] = None,
         exact: Annotated[bool, Form()] = False,
     ) -> SearchResponse:
-        options = Options(limit=limit, offset=offset, exact=exact)
+        options = Options(limit=limit, cursor=cursor, exact=exact)
         vector = look(await file.read())
         path = f"upload {file.filename}"
         return stand_in.answer(path, options, Mode.IMAGE, vector, stand_in.pictures)
@@ -227,9 +235,9 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
 
     @app.get("/v1/images/{image_id}/similar")
     async def similar(
-        image_id: str, limit: int = 10, offset: int = 0, exact: bool = False
+        image_id: str, limit: int = 10, cursor: str | None = None, exact: bool = False
     ) -> SearchResponse:
-        options = Options(limit=limit, offset=offset, exact=exact)
+        options = Options(limit=limit, cursor=cursor, exact=exact)
         start = stand_in.by_id(image_id)
         others = [p for p in stand_in.pictures if p is not start]
         vector = stand_in.vectors[image_id]

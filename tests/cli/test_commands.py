@@ -55,6 +55,44 @@ def test_search_by_id(fake, ise):
     assert fake.asked == [("search", {"id": "a1", "limit": 10, "offset": 0, "recall_target": 0.9})]
 
 
+def test_search_with_conditions_sends_one_filter(fake, ise):
+    typed = ["--tag", "a b", "--where", "year>=1999", "--where", "author = Ann", "--where", "n!=1"]
+    given = '{"should": [{"tag": "x"}]}'
+    assert ise("search", "--id", "a1", *typed, "--filter", given, "--cursor", "c").code == 0
+    wanted = {
+        "must": [
+            {"tag": "a b"},
+            {"key": "year", "gte": 1999},
+            {"key": "author", "match": "Ann"},
+            {"should": [{"tag": "x"}]},
+        ],
+        "must_not": [{"key": "n", "match": 1}],
+    }
+    assert fake.asked == [
+        ("search", {"id": "a1", "limit": 10, "offset": 0, "cursor": "c", "filter": wanted})
+    ]
+    assert ise("search", "--term", "cat", "--where", "a<b").code == 0
+    assert json.loads(fake.asked[1][1]["filter"])["must"] == [{"key": "a", "lt": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["--where", "year"], "--where 'year' can't be read; write a key"),
+        (["--filter", "{"], "--filter: The filter is not JSON"),
+        (
+            ["--filter", '{"musst": []}'],
+            "--filter: `musst` is not a field of this request; did you mean `must`?",
+        ),
+    ],
+)
+def test_conditions_that_make_no_sense_are_not_sent(fake, ise, typed, said):
+    done = ise("search", "--term", "cat", *typed)
+    assert done.code != 0
+    assert said in " ".join((done.out + done.err).split())
+    assert fake.asked == []
+
+
 def test_ids_stay_in_one_piece_on_a_narrow_screen(fake, services):
     answer = fake.answer("d0ed203b490efa13b89928e082c3728f", "tag", ["a tag of some length"])
     for table in (

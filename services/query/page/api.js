@@ -45,7 +45,7 @@ export class Api {
     return this.#json(pathOf(id), { signal });
   }
 
-  /** A page of the answer to a query; `options` are `limit`, `offset` and `exact`. */
+  /** A page of the answer to a query; `options` are `limit`, `cursor` and `exact`. */
   search(query, options, signal) {
     const fields = new URLSearchParams(options);
     if (query.kind === "term") {

@@ -80,7 +80,8 @@ async function load(search) {
   if (stats === null) loadStats();
   if (search.query.kind === "similar" && !search.source) loadSource(search, signal);
   try {
-    const options = { limit: PAGE_SIZE, offset: search.hits.length };
+    const options = { limit: PAGE_SIZE };
+    if (search.answer) options.cursor = search.answer.next;
     if (search.exact) options.exact = true;
     search.add(await api.search(search.query, options, signal));
     // The index has moved on since its size was asked for.

@@ -17,12 +17,11 @@ export class Search {
     this.source = null;
   }
 
-  /** Takes in a page of the answer. A hit seen before came again because the index has moved on. */
+  /** Takes in a page of the answer. */
   add({ hits, ...answer }) {
-    const seen = new Set(this.hits.map((hit) => hit.id));
-    this.hits.push(...hits.filter((hit) => !seen.has(hit.id)));
+    this.hits.push(...hits);
     this.answer = answer;
-    this.more = answer.complete && hits.length === answer.limit;
+    this.more = answer.next !== null;
     this.error = null;
     this.status = "ready";
   }

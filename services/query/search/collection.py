@@ -7,7 +7,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.filtering import Bits, Filtering
+from services.query.search.recent import Recent
 from services.query.search.space import Space
+from shared.contracts.filters import Filter
 from shared.ivf.mask import Mask
 from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, ItemsFile, tag_key
@@ -15,6 +18,9 @@ from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, Spac
 from shared.snapshots.tag_vectors import read_tag_vectors
 
 T = TypeVar("T")
+
+# A filter on millions of images takes some MB.
+_FILTERS_KEPT = 16
 
 
 class SegmentCache:
@@ -55,6 +61,9 @@ class Collection:
             self.tag_vectors |= cache.open(file, read_tag_vectors)
         self._counted: tuple[int, dict[str, tuple[str, int]]] | None = None
         self._masks: dict[int, tuple[int, Mask]] = {}
+        self._filtering = Filtering(self._items)
+        self._allowed = Recent[Bits](_FILTERS_KEPT)
+        self._narrowed = Recent[Mask](_FILTERS_KEPT)
         # A newer file's record of an image stands before an older one's.
         self._superseded: list[NDArray[np.int64]] = [
             np.unique(np.concatenate([later.ordinals for later in self._items[i + 1 :]]))
@@ -111,6 +120,39 @@ class Collection:
             made = (len(dead), space.index.mask(dead))
             self._masks[id(space)] = made
         return made[1]
+
+    @property
+    def newest(self) -> int:
+        """The largest ordinal; -1 where there is no image."""
+        return self._filtering.size - 1
+
+    def after(self, ordinal: int) -> NDArray[np.int64]:
+        """The images that came after one, by ordinal."""
+        parts = [f.ordinals[np.searchsorted(f.ordinals, ordinal, "right") :] for f in self._items]
+        return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+    def allowed(self, asked: Filter) -> Bits:
+        """Whether each image, by ordinal, meets a filter."""
+        return self._allowed.get(
+            asked.model_dump_json(exclude_defaults=True), lambda: self._filtering.allowed(asked)
+        )
+
+    def narrowed(
+        self, space: Space, dead: NDArray[np.int64], asked: Filter | None, newest: int | None
+    ) -> Mask:
+        """The mask of a space, narrowed to a filter, and to the images up to an ordinal."""
+        if newest is not None and newest >= self.newest:
+            newest = None
+        if asked is None and newest is None:
+            return self.mask(space, dead)
+
+        def make() -> Mask:
+            later = np.empty(0, np.int64) if newest is None else self.after(newest)
+            allowed = None if asked is None else self.allowed(asked)
+            return space.index.mask(np.union1d(dead, later), allowed)
+
+        filtered = asked and asked.model_dump_json(exclude_defaults=True)
+        return self._narrowed.get((id(space), len(dead), filtered, newest), make)
 
     def live(self, dead: NDArray[np.int64]) -> int:
         """The number of images, less those deleted."""

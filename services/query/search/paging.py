@@ -1,42 +1,95 @@
 """One page of candidates: by distance, ties by id, the image itself first among its equals."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.ivf.index import Candidates
 
+IdOf = Callable[[int], str]
 
-def page_of(
-    found: Candidates,
-    offset: int,
-    limit: int,
-    id_of: Callable[[int], str],
-    itself: int | None = None,
-    same: float = 0.0,
-) -> list[int]:
-    """Positions in `found` of hits offset : offset + limit.
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ended: the last hit's place in the order, and who it is."""
+
+    key: float
+    id: str
+    ordinal: int
+
+
+@dataclass(frozen=True)
+class PageEnd:
+    """What a page that others come after has shown: ordinals of its hits, the place of the last."""
+
+    ordinals: list[int]
+    place: Place
+
+
+class Ranking:
+    """Candidates in the order of an answer.
 
     `itself`: ordinal of the image that the query is; it stands first where no other one is nearer
-    by more than `same`. `id_of` is asked only for what lies on the page or ties with its ends.
+    by more than `same`. `id_of` is asked only for what lies on a page or ties with its ends.
     """
-    keys: NDArray[np.float64] = found.distances
-    order = np.arange(len(keys))
-    own = np.flatnonzero(found.ordinals == itself) if itself is not None else order[:0]
-    if len(own) and keys[own[0]] - keys[0] <= same:
-        keys = keys.copy()
-        keys[own[0]] = -np.inf
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-    if offset >= len(keys):
-        return []
-    start = int(np.searchsorted(keys, keys[offset], side="left"))
-    last = keys[min(offset + limit, len(keys)) - 1]
-    end = int(np.searchsorted(keys, last, side="right"))
-    window = [
-        (keys[place], id_of(int(found.ordinals[order[place]])), int(order[place]))
-        for place in range(start, end)
-    ]
-    window.sort()
-    return [position for _, _, position in window[offset - start : offset - start + limit]]
+
+    def __init__(
+        self, found: Candidates, id_of: IdOf, itself: int | None = None, same: float = 0.0
+    ) -> None:
+        self.found = found
+        self._id_of = id_of
+        self._keys: NDArray[np.float64] = found.distances
+        self._order = np.arange(len(self._keys))
+        own = np.flatnonzero(found.ordinals == itself) if itself is not None else self._order[:0]
+        if len(own) and self._keys[own[0]] - self._keys[0] <= same:
+            self._keys = self._keys.copy()
+            self._keys[own[0]] = -np.inf
+            self._order = np.argsort(self._keys, kind="stable")
+            self._keys = self._keys[self._order]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def start(self, place: Place | None, offset: int) -> int:
+        """How many candidates stand at a place or before it; where there's none, the offset.
+
+        The hit that was there tells by its present distance: an upload's features may come out
+        with other last bits the second time. Where it's gone, by what its distance was.
+        """
+        if place is None:
+            return offset
+        there = np.flatnonzero(self.found.ordinals[self._order] == place.ordinal)
+        key = float(self._keys[there[0]]) if len(there) else place.key
+        start, end = self._ties(key, key)
+        return start + sum((id_ <= place.id) for _, id_, _ in self._window(start, end))
+
+    def page(self, offset: int, limit: int) -> list[int]:
+        """Positions among the candidates of hits offset : offset + limit."""
+        if offset >= len(self._keys):
+            return []
+        last = min(offset + limit, len(self._keys)) - 1
+        start, end = self._ties(self._keys[offset], self._keys[last])
+        window = sorted(self._window(start, end))
+        return [position for _, _, position in window[offset - start : offset - start + limit]]
+
+    def place(self, position: int) -> Place:
+        """The place of a candidate."""
+        key = float(self._keys[np.flatnonzero(self._order == position)[0]])
+        ordinal = int(self.found.ordinals[position])
+        return Place(key, self._id_of(ordinal), ordinal)
+
+    def _ties(self, first: float, last: float) -> tuple[int, int]:
+        start = int(np.searchsorted(self._keys, first, side="left"))
+        return start, int(np.searchsorted(self._keys, last, side="right"))
+
+    def _window(self, start: int, end: int) -> list[tuple[float, str, int]]:
+        return [
+            (
+                float(self._keys[place]),
+                self._id_of(int(self.found.ordinals[self._order[place]])),
+                int(self._order[place]),
+            )
+            for place in range(start, end)
+        ]

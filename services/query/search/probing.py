@@ -5,6 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.contracts.query import Metric, RecallCurve, RecallPoint, SearchOptions
+from shared.ivf.index import Asked, InvertedIndex
+from shared.ivf.mask import Mask
+
+# So many rows are compared in no more time than it takes to choose among more.
+_FEW = 2_000
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,25 @@ class Plan:
     curve: RecallCurve | None
 
 
+class Kept:
+    """What a filter keeps, and how much of it around a query."""
+
+    def __init__(self, index: InvertedIndex, asked: Asked, mask: Mask) -> None:
+        self._index, self._asked, self._mask = index, asked, mask
+
+    @property
+    def are_few(self) -> bool:
+        """Whether to compare them all is less work than to choose among them."""
+        return self._mask.live <= _FEW
+
+    def among(self, k: int, nprobe: int) -> int:
+        """How many of the k nearest rows of the top clusters, as far as their codes tell."""
+        lists = self._index.rank(self._asked, nprobe)
+        rows = self._index.chosen_by_codes(self._asked, lists, k)
+        allowed = self._mask.rows(0)
+        return len(rows) if allowed is None else int(allowed[rows].sum())
+
+
 def plan(
     curves: Sequence[RecallCurve],
     metric: Metric,
@@ -29,8 +53,13 @@ def plan(
     clusters: int,
     options: SearchOptions,
     default_target: float,
+    kept: Kept | None = None,
 ) -> Plan:
-    """The least that was measured to reach the target for the top k; or what the request says."""
+    """The least that was measured to reach the target for the top k; or what the request says.
+
+    kept: where there is a filter. Its top k are among the top n of all, for some n; the curve for
+    the least such n tells what to look at. Where none was measured, all that is kept is compared.
+    """
     curve = curve_for(curves, metric, k)
     guide = curve or widest_curve(curves, metric)
     if options.exact:
@@ -38,11 +67,30 @@ def plan(
     target = None
     if options.nprobe is not None:
         nprobe = min(options.nprobe, clusters)
+        if kept is not None:
+            curve = next((c for c in _of(curves, metric) if kept.among(c.k, nprobe) >= k), None)
     else:
         target = options.recall_target or default_target
+        if kept is not None:
+            return _filtered(_of(curves, metric), k, clusters, target, kept)
         nprobe = probes_for(guide, target, clusters)
     depth = None if nprobe >= clusters else depth_for(guide, nprobe, k)
     return Plan(nprobe, depth, target, curve)
+
+
+def _filtered(
+    curves: Sequence[RecallCurve], k: int, clusters: int, target: float, kept: Kept
+) -> Plan:
+    for curve in [] if kept.are_few else curves:
+        nprobe = probes_for(curve, target, clusters)
+        if nprobe < clusters and kept.among(curve.k, nprobe) >= k:
+            return Plan(nprobe, depth_for(curve, nprobe, k), target, curve)
+    return Plan(clusters, None, target, None)
+
+
+def _of(curves: Sequence[RecallCurve], metric: Metric) -> list[RecallCurve]:
+    """The curves for a metric, of few neighbours first."""
+    return sorted((c for c in curves if c.metric is metric), key=lambda curve: curve.k)
 
 
 def curve_for(curves: Sequence[RecallCurve], metric: Metric, limit: int) -> RecallCurve | None:
@@ -50,8 +98,7 @@ def curve_for(curves: Sequence[RecallCurve], metric: Metric, limit: int) -> Reca
 
     A curve of fewer neighbours would promise too much: the farther ones lie in more clusters.
     """
-    fitting = sorted((c for c in curves if c.metric is metric), key=lambda curve: curve.k)
-    return next((curve for curve in fitting if curve.k >= limit), None)
+    return next((curve for curve in _of(curves, metric) if curve.k >= limit), None)
 
 
 def widest_curve(curves: Sequence[RecallCurve], metric: Metric) -> RecallCurve | None:

@@ -7,14 +7,16 @@ from numpy.typing import NDArray
 
 from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
-from services.query.search.paging import page_of
-from services.query.search.probing import expected_recall, plan
+from services.query.search.cursor import Cursor
+from services.query.search.hits import item_of, page_of
+from services.query.search.paging import PageEnd, Ranking
+from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import Explanation, Hit, Metric, Mode, Recall, SearchOptions
-from shared.errors import Corrupt
-from shared.ivf.index import Candidates
-from shared.snapshots.items import Item, tag_key
+from shared.contracts.query import Hit, Metric, Mode, Recall, SearchOptions
+from shared.ivf.index import Asked, Candidates
+from shared.ivf.mask import Mask
+from shared.snapshots.items import tag_key
 
 _SAME = 1e-5
 
@@ -24,6 +26,7 @@ class Found:
     """An answer without what the request itself knows."""
 
     hits: list[Hit]
+    end: PageEnd | None
     complete: bool
     mode: Mode
     metric: Metric
@@ -36,13 +39,14 @@ class Query:
     """What is asked of a space.
 
     `itself`: ordinal of the indexed image that the query is, to stand first among equals.
-    `leave_out`: ordinals that are no hits, beside the deleted ones.
+    `leave_out`: ordinals that are no hits, beside the deleted ones. `after`: the page before.
     """
 
     vector: NDArray[np.floating]
     mode: Mode
     itself: int | None = None
     leave_out: list[int] = field(default_factory=list)
+    after: Cursor | None = None
 
 
 class Searcher:
@@ -70,7 +74,7 @@ class Searcher:
         recall = Recall(
             target=None, expected=1.0, nprobe=0, clusters=0, scanned_fraction=1.0, reranked=0
         )
-        return Found([], True, mode, options.metric or Metric.COSINE, None, recall)
+        return Found([], None, True, mode, options.metric or Metric.COSINE, None, recall)
 
     def nearest(
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
@@ -78,37 +82,46 @@ class Searcher:
         """The images nearest to a vector. Raises BadVector."""
         index = space.index
         metric = options.metric or index.metric
-        k = options.offset + options.limit
+        after = query.after
+        k = (after.offset if after else options.offset) + options.limit
+        with watch("probe" if options.filter is None else "filter"):
+            mask = self._mask(space, after, options)
         with watch("probe"):
             asked = index.ask(space.checked(query.vector))
-            # The image that was asked for is found anyway; recall is told of the others.
-            wanted = min(k, index.rows - 1)
-            chosen = plan(
-                space.curves, metric, wanted, index.clusters, options, self._recall_target
-            )
-            mask = self.collection.mask(space, self.dead)
+            chosen = self._plan(space, asked, k, mask, metric, options)
         # One more for each that is dropped.
-        reach = k + len(query.leave_out)
+        leave_out = [*query.leave_out, *(after.shown if after else ())]
+        reach = min(k + len(query.leave_out), index.rows)
         include = None if query.itself is None else np.array([query.itself])
         nprobe = chosen.nprobe
-        depth = None if chosen.depth is None else max(chosen.depth, reach)
         while True:
             with watch("probe"):
                 lists = index.rank(asked, nprobe)
             with watch("scan"):
+                depth = None if chosen.depth is None else max(chosen.depth, reach)
                 found = index.scan(asked, lists, reach, metric, depth, mask, include)
-            # The lists may be thin, or thinned by deletions: as many hits as asked come where they
-            # exist.
-            if chosen.target is None or len(found.ordinals) >= reach or nprobe >= index.clusters:
+            with watch("rank"):
+                ranking = self._ranking(found.without(leave_out), query, metric)
+                start = ranking.start(after.place if after else None, options.offset)
+            short = start + options.limit - len(ranking)
+            if short <= 0:
                 break
-            nprobe = min(2 * nprobe, index.clusters)
+            if reach <= len(found.ordinals) and reach < index.rows:
+                # Of what earlier pages showed, some is gone from the top.
+                reach = min(reach + short, index.rows)
+            elif chosen.target is not None and nprobe < index.clusters:
+                # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
+                # come where they exist.
+                nprobe = min(2 * nprobe, index.clusters)
+            else:
+                break
         expected = expected_recall(chosen.curve, nprobe, index.clusters)
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
             self._audit.offer(Answer(number, index, asked, reach, metric, mask, found, expected))
         with watch("rank"):
-            found = found.without(query.leave_out)
-            hits, cut = self._hits(space, found, query, options, metric)
+            total = found.live - (len(found.ordinals) - len(ranking))
+            page = page_of(self.collection, space, ranking, start, options, metric, total)
         recall = Recall(
             target=chosen.target,
             expected=expected,
@@ -117,16 +130,23 @@ class Searcher:
             scanned_fraction=found.scanned / found.live if found.live else 1.0,
             reranked=found.reranked,
         )
-        complete = len(hits) == options.limit or cut or found.reranked >= found.live
-        return Found(hits, complete, query.mode, metric, space.fingerprint, recall)
+        complete = page.is_full or found.reranked >= found.live
+        return Found(page.hits, page.end, complete, query.mode, metric, space.fingerprint, recall)
 
-    def tagged(self, term: str, options: SearchOptions, watch: Stopwatch) -> Found | None:
+    def tagged(
+        self, term: str, options: SearchOptions, watch: Stopwatch, after: Cursor | None = None
+    ) -> Found | None:
         """The images that carry a tag, ranked by joint similarity; None where none does."""
         with watch("probe"):
             carriers = self.collection.carriers(term, self.dead)
+            if after is not None:
+                carriers = carriers[carriers <= after.newest]
             if not len(carriers):
                 return None
             space, vector = self._tag_vector(term, carriers)
+        if options.filter is not None:
+            with watch("filter"):
+                carriers = carriers[self.collection.allowed(options.filter)[carriers]]
         metric = options.metric or Metric.COSINE
         with watch("scan"):
             ordinals, distances = space.index.among(vector, carriers, metric)
@@ -142,7 +162,10 @@ class Searcher:
             )
         with watch("rank"):
             query = Query(vector, Mode.TAG)
-            hits, _ = self._hits(space, found, query, options, metric)
+            found = found.without(after.shown if after else ())
+            ranking = self._ranking(found, query, metric)
+            start = ranking.start(after.place if after else None, options.offset)
+            page = page_of(self.collection, space, ranking, start, options, metric, len(ranking))
         live = self.collection.live(self.dead)
         recall = Recall(
             target=None,
@@ -152,7 +175,38 @@ class Searcher:
             scanned_fraction=len(carriers) / live if live else 1.0,
             reranked=len(found.ordinals),
         )
-        return Found(hits, True, Mode.TAG, metric, space.fingerprint, recall)
+        return Found(page.hits, page.end, True, Mode.TAG, metric, space.fingerprint, recall)
+
+    def _mask(self, space: Space, after: Cursor | None, options: SearchOptions) -> Mask:
+        newest = None if after is None else after.newest
+        return self.collection.narrowed(space, self.dead, options.filter, newest)
+
+    def _plan(
+        self,
+        space: Space,
+        asked: Asked,
+        k: int,
+        mask: Mask,
+        metric: Metric,
+        options: SearchOptions,
+    ) -> Plan:
+        # The image that was asked for is found anyway; recall is told of the others.
+        wanted = min(k, space.index.rows - 1)
+        kept = None if options.filter is None else Kept(space.index, asked, mask)
+        return plan(
+            space.curves,
+            metric,
+            wanted,
+            space.index.clusters,
+            options,
+            self._recall_target,
+            kept,
+        )
+
+    def _ranking(self, found: Candidates, query: Query, metric: Metric) -> Ranking:
+        # An upload's features may differ in the last bits from those stored of the same bytes.
+        scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
+        return Ranking(found, lambda o: item_of(self.collection, o).id, query.itself, _SAME * scale)
 
     def _tag_vector(
         self, term: str, carriers: NDArray[np.int64]
@@ -173,75 +227,8 @@ class Searcher:
                 return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
         raise RuntimeError("images carry a tag, but no space holds them")
 
-    def _hits(
-        self,
-        space: Space,
-        found: Candidates,
-        query: Query,
-        options: SearchOptions,
-        metric: Metric,
-    ) -> tuple[list[Hit], bool]:
-        """A page of hits, and whether a threshold cut the rest off."""
-        # An upload's features may differ in the last bits from those stored of the same bytes.
-        scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
-        positions = page_of(
-            found,
-            options.offset,
-            options.limit,
-            lambda ordinal: self._item(ordinal).id,
-            query.itself,
-            _SAME * scale,
-        )
-        scores = [_score(float(found.distances[p]), metric) for p in positions]
-        threshold = -np.inf if options.score_threshold is None else options.score_threshold
-        passing = [(p, s) for p, s in zip(positions, scores, strict=True) if s >= threshold]
-        hits = [self._hit(space, found, p, score, options) for p, score in passing]
-        return hits, len(passing) < len(positions)
-
-    def _item(self, ordinal: int) -> Item:
-        item = self.collection.item(ordinal)
-        if item is None:
-            number = self.collection.manifest.number
-            raise Corrupt(f"Snapshot {number} has a vector of image {ordinal}, but no record.")
-        return item
-
-    def _hit(
-        self,
-        space: Space,
-        found: Candidates,
-        position: int,
-        score: float,
-        options: SearchOptions,
-    ) -> Hit:
-        item = self._item(int(found.ordinals[position]))
-        vector = space.index.vector(item.ordinal) if options.with_vector else None
-        explain = None
-        if options.explain and found.ranks[position] > 0:
-            segment = space.index.segments[int(found.segments[position])]
-            explain = Explanation(
-                cluster=int(found.clusters[position]),
-                cluster_rank=int(found.ranks[position]),
-                segment=segment.path.name,
-            )
-        return Hit(
-            id=item.id,
-            score=score,
-            distance=float(found.distances[position]),
-            tags=item.tags,
-            uri=item.uris[0] if item.uris else "",
-            uris=item.uris,
-            metadata=item.metadata,
-            explain=explain,
-            vector=None if vector is None else vector.tolist(),
-        )
-
 
 def _unknown(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Clusters, ranks and segments of candidates that no probing found."""
     none = np.zeros(count, np.int64)
     return none, none, none
-
-
-def _score(distance: float, metric: Metric) -> float:
-    """Higher is better: the cosine similarity, or 1 / (1 + d) for L2."""
-    return 1 - distance if metric is Metric.COSINE else 1 / (1 + distance)

@@ -1,0 +1,110 @@
+"""Where a page ended, as text that a client gives back: nothing of it is kept here.
+
+So it holds over a restart, on any replica, and over any number of snapshots.
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Self
+
+from pydantic import Field, TypeAdapter
+
+from services.query.search.paging import PageEnd, Place
+from shared.contracts.query import Mode, SearchOptions
+from shared.errors import InvalidInput
+
+_AGAIN = "Ask for the first page again, without `cursor`."
+# What may differ between the pages of one search.
+_OF_A_PAGE = {"limit", "offset", "cursor", "explain", "with_vector"}
+_OF_A_SEARCH = set(SearchOptions.model_fields) - _OF_A_PAGE - {"nprobe", "recall_target", "exact"}
+
+
+# More would make a URL too long.
+_REMEMBERED = 1000
+_LONGEST = 1 << 16
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """search: what was asked, as a hash. mode, model: how it was answered.
+
+    newest: the largest ordinal there was; images that came later are no hits.
+    offset: how many hits the pages so far had. Those were `shown` (ordinals), and, where there's a
+    `place`, all that stood at it or before.
+    """
+
+    search: str
+    mode: Mode
+    model: str | None
+    newest: Annotated[int, Field(ge=-1, lt=2**63)]
+    offset: Annotated[int, Field(ge=0, lt=2**31)]
+    shown: list[Annotated[int, Field(ge=0, lt=2**63)]]
+    place: Place | None
+
+    @classmethod
+    def read(cls, text: str, search: str) -> Self:
+        """Raises InvalidInput where it can't be read, or belongs to another search."""
+        try:
+            packed = base64.urlsafe_b64decode(text)
+            told = zlib.decompressobj().decompress(packed, _LONGEST)
+            found = TypeAdapter(cls).validate_json(told)
+        except (ValueError, zlib.error) as error:
+            raise InvalidInput(f"`cursor` is not the `next` of an answer. {_AGAIN}") from error
+        if found.search != search:
+            raise InvalidInput(f"`cursor` belongs to another search. {_AGAIN}")
+        return found
+
+    def text(self) -> str:
+        told = json.dumps(asdict(self), separators=(",", ":"))
+        return base64.urlsafe_b64encode(zlib.compress(told.encode())).decode()
+
+    def check(self, mode: Mode, model: str | None) -> None:
+        """Raises InvalidInput where distances are no longer of what they were."""
+        if (mode, model) != (self.mode, self.model):
+            raise InvalidInput(
+                f"`cursor` is of an answer in mode {self.mode} by {self.model}; now it would be in "
+                f"mode {mode} by {model}. {_AGAIN}"
+            )
+
+
+class Pages:
+    """The pages of one search: after which one this is, and how to ask for the next.
+
+    asked: what tells it from other searches, beside its options.
+    """
+
+    def __init__(self, asked: Sequence[str | float | bool], options: SearchOptions) -> None:
+        how = options.model_dump_json(include=_OF_A_SEARCH)
+        told = json.dumps([*asked, how]).encode()
+        self._search = hashlib.blake2b(told, digest_size=8).hexdigest()
+        self._offset = options.offset
+        self.after = None if options.cursor is None else Cursor.read(options.cursor, self._search)
+
+    @property
+    def offset(self) -> int:
+        """How many hits the pages so far had."""
+        return self._offset if self.after is None else self.after.offset
+
+    def next(self, end: PageEnd | None, mode: Mode, model: str | None, newest: int) -> str | None:
+        """The cursor of the page after one that ended so; None where there's none.
+
+        Raises InvalidInput where that page's distances are not of what the former pages' were.
+        """
+        if end is None:
+            return None
+        shown, place = [], None
+        if self.after is not None:
+            self.after.check(mode, model)
+            newest, shown, place = self.after.newest, self.after.shown, self.after.place
+        # What a page missed that looked at a part, a later one that looks at more brings. Where too
+        # much was shown to tell it all, the place alone says what was.
+        if len(shown) + len(end.ordinals) > _REMEMBERED:
+            place = end.place
+        else:
+            shown = [*shown, *end.ordinals]
+        offset = self.offset + len(end.ordinals)
+        return Cursor(self._search, mode, model, newest, offset, shown, place).text()

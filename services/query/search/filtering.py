@@ -1,0 +1,68 @@
+"""Which images a filter lets through: a bit an image, from the lists of the items files."""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.filters import Condition, Filter
+from shared.snapshots.items import ItemsFile, tag_key
+from shared.snapshots.metadata_index import MetadataIndex
+
+Bits = NDArray[np.bool_]
+
+
+class Filtering:
+    """Evaluates filters over items files, oldest first; a newer file's record stands."""
+
+    def __init__(self, files: Sequence[ItemsFile]) -> None:
+        self._files = files
+        self.size = 1 + max((int(f.ordinals[-1]) for f in files if len(f.ordinals)), default=-1)
+
+    def allowed(self, asked: Filter) -> Bits:
+        """Whether each image, by ordinal, meets a filter; bool of shape (largest ordinal + 1,)."""
+        met = reduce(np.logical_and, map(self._meets, asked.must), self._all(True))
+        if asked.should:
+            met = met & reduce(np.logical_or, map(self._meets, asked.should))
+        return reduce(lambda bits, c: bits & ~self._meets(c), asked.must_not, met)
+
+    def _meets(self, condition: Condition) -> Bits:
+        if condition.tag is not None:
+            key = tag_key(condition.tag)
+            return self._marked(lambda file: file.carriers(key))
+        if condition.key is not None:
+            return self._of_metadata(condition, condition.key)
+        return self.allowed(condition)
+
+    def _of_metadata(self, condition: Condition, key: str) -> Bits:
+        if condition.exists is not None:
+            having = self._marked(lambda file: file.metadata.having(key))
+            return having if condition.exists else ~having
+        bounds = condition.bounds
+        if bounds:
+            return self._marked(lambda file: _within(file.metadata, key, bounds))
+        values = condition.any if condition.match is None else [condition.match]
+        return self._marked(
+            lambda file: np.concatenate([file.metadata.equal(key, v) for v in values or []])
+        )
+
+    def _marked(self, found: Callable[[ItemsFile], NDArray[np.int64]]) -> Bits:
+        bits = self._all(False)
+        for number, file in enumerate(self._files):
+            if number:
+                bits[file.ordinals] = False
+            bits[found(file)] = True
+        return bits
+
+    def _all(self, value: bool) -> Bits:
+        return np.full(self.size, value)
+
+
+def _within(metadata: MetadataIndex, key: str, bounds: dict[str, float | str]) -> NDArray[np.int64]:
+    texts = {name: bound for name, bound in bounds.items() if isinstance(bound, str)}
+    if texts:
+        return metadata.among_texts(key, **texts)
+    return metadata.among_numbers(
+        key, **{name: bound for name, bound in bounds.items() if not isinstance(bound, str)}
+    )

@@ -1,0 +1,95 @@
+"""From ranked candidates to a page of hits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.query.search.collection import Collection
+from services.query.search.paging import PageEnd, Ranking
+from services.query.search.space import Space
+from shared.contracts.query import Explanation, Hit, Metric, SearchOptions
+from shared.errors import Corrupt
+from shared.ivf.index import Candidates
+from shared.snapshots.items import Item
+
+
+@dataclass(frozen=True)
+class Page:
+    """hits: of one page. is_full: as many as asked, or all that a threshold lets through.
+
+    end: None where nothing comes after it.
+    """
+
+    hits: list[Hit]
+    is_full: bool
+    end: PageEnd | None
+
+
+def page_of(
+    collection: Collection,
+    space: Space,
+    ranking: Ranking,
+    start: int,
+    options: SearchOptions,
+    metric: Metric,
+    total: int,
+) -> Page:
+    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
+    found = ranking.found
+    positions = ranking.page(start, options.limit)
+    scores = [_score(float(found.distances[p]), metric) for p in positions]
+    threshold = -np.inf if options.score_threshold is None else options.score_threshold
+    passing = [(p, s) for p, s in zip(positions, scores, strict=True) if s >= threshold]
+    is_cut = len(passing) < len(positions)
+    is_full = len(passing) == options.limit
+    hits = [_hit(collection, space, found, p, score, options) for p, score in passing]
+    end = None
+    if is_full and start + options.limit < total:
+        ordinals = [int(found.ordinals[p]) for p in positions]
+        end = PageEnd(ordinals, ranking.place(positions[-1]))
+    return Page(hits, is_full or is_cut, end)
+
+
+def item_of(collection: Collection, ordinal: int) -> Item:
+    """The record of a candidate. Raises Corrupt where there's none."""
+    item = collection.item(ordinal)
+    if item is None:
+        number = collection.manifest.number
+        raise Corrupt(f"Snapshot {number} has a vector of image {ordinal}, but no record.")
+    return item
+
+
+def _hit(
+    collection: Collection,
+    space: Space,
+    found: Candidates,
+    position: int,
+    score: float,
+    options: SearchOptions,
+) -> Hit:
+    item = item_of(collection, int(found.ordinals[position]))
+    vector = space.index.vector(item.ordinal) if options.with_vector else None
+    explain = None
+    if options.explain and found.ranks[position] > 0:
+        segment = space.index.segments[int(found.segments[position])]
+        explain = Explanation(
+            cluster=int(found.clusters[position]),
+            cluster_rank=int(found.ranks[position]),
+            segment=segment.path.name,
+        )
+    return Hit(
+        id=item.id,
+        score=score,
+        distance=float(found.distances[position]),
+        tags=item.tags,
+        uri=item.uris[0] if item.uris else "",
+        uris=item.uris,
+        metadata=item.metadata,
+        explain=explain,
+        vector=None if vector is None else vector.tolist(),
+    )
+
+
+def _score(distance: float, metric: Metric) -> float:
+    """Higher is better: the cosine similarity, or 1 / (1 + d) for L2."""
+    return 1 - distance if metric is Metric.COSINE else 1 / (1 + distance)

@@ -1,0 +1,120 @@
+"""Which images may be hits at all: conditions on tags and metadata."""
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_validator
+
+from shared.contracts.base import Wire
+
+_DEEPEST = 8
+_MOST = 256
+_MOST_VALUES = 1000
+
+Text = Annotated[str, StringConstraints(max_length=1000)]
+# Strict: true is no number, and 1 is not true.
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Bound = Number | Text
+Value = StrictBool | Number | Text
+
+_TESTS = ("match", "any", "gt", "gte", "lt", "lte", "exists")
+_BOUNDS = ("gt", "gte", "lt", "lte")
+
+
+class Filter(Wire):
+    """Every one of `must`, at least one of `should` (where it has any), none of `must_not`.
+
+    An empty filter lets every image through.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "must": [{"tag": "castle"}, {"key": "year", "gte": 1990, "lt": 2000}],
+                    "must_not": [{"key": "author", "any": ["Ann", "Bo"]}],
+                }
+            ]
+        }
+    )
+
+    must: list["Condition"] = Field([], max_length=_MOST)
+    should: list["Condition"] = Field([], max_length=_MOST)
+    must_not: list["Condition"] = Field([], max_length=_MOST)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.must or self.should or self.must_not)
+
+    @model_validator(mode="after")
+    def _small(self) -> Self:
+        # As each level is checked before the one around it, none is deeper than one too many.
+        if _depth(self) > _DEEPEST:
+            raise ValueError(f"a filter has at most {_DEEPEST} levels")
+        if _size(self) > _MOST:
+            raise ValueError(f"a filter has at most {_MOST} conditions")
+        return self
+
+
+class Condition(Filter):
+    """One of: a `tag`; a metadata `key` with what is asked of it; a filter of its own.
+
+    Of a key, one of `match`, `any`, bounds and `exists`. A number compares with numbers and with
+    texts that read as one; a text compares with texts, in the order of their characters, as dates
+    in ISO form have it. Where a value is a list, one element is enough.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"tag": "castle"},
+                {"key": "year", "gte": 1990, "lt": 2000},
+                {"key": "author", "exists": True},
+            ]
+        }
+    )
+
+    tag: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    key: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="A field of the metadata; `camera.make` is the field of an object."
+    )
+    match: Value | None = Field(None, description="The value.")
+    any: Annotated[list[Value], Field(min_length=1, max_length=_MOST_VALUES)] | None = Field(
+        None, description="One of these values."
+    )
+    gt: Bound | None = None
+    gte: Bound | None = None
+    lt: Bound | None = None
+    lte: Bound | None = None
+    exists: bool | None = Field(None, description="Whether there is a value; null is none.")
+
+    @property
+    def bounds(self) -> dict[str, float | str]:
+        """The bounds that are given, by name."""
+        return {name: bound for name in _BOUNDS if (bound := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        kinds = [self.tag is not None, self.key is not None, not self.is_empty]
+        if sum(kinds) != 1:
+            raise ValueError("a condition is one of a `tag`, a `key` and a filter of its own")
+        tests = [name for name in _TESTS if getattr(self, name) is not None]
+        if self.key is None:
+            if tests:
+                raise ValueError(f"`{tests[0]}` goes with a `key`")
+            return self
+        if len(tests) != 1 and not (tests and set(tests) <= set(_BOUNDS)):
+            raise ValueError("a `key` takes one of `match`, `any`, bounds and `exists`")
+        if {"gt", "gte"} <= set(tests) or {"lt", "lte"} <= set(tests):
+            raise ValueError("give one lower and one upper bound at most")
+        if len({isinstance(bound, str) for bound in self.bounds.values()}) > 1:
+            raise ValueError("bounds are numbers or texts, not one of each")
+        return self
+
+
+def _depth(found: Filter) -> int:
+    below = [_depth(c) for c in (*found.must, *found.should, *found.must_not) if not c.is_empty]
+    return 1 + max(below, default=0)
+
+
+def _size(found: Filter) -> int:
+    return sum(1 if c.is_empty else _size(c) for c in (*found.must, *found.should, *found.must_not))

@@ -1,0 +1,200 @@
+"""The metadata -> images index of an items file: for each key and value, who has it.
+
+    metadata_keys   (bytes,)  uint8    JSON list of the keys, ascending
+    key_values      (k + 1,)  int64    key i has values key_values[i] : key_values[i + 1]
+    value_offsets   (v + 1,)  int64    value i is bytes value_offsets[i] : value_offsets[i + 1]
+    values          (bytes,)  uint8    the values as text (UTF-8), ascending within a key
+    value_numbers   (v,)      float64  the number that each reads as, or NaN
+    image_offsets   (v + 1,)  int64    images of value i: image_offsets[i] : image_offsets[i + 1]
+    value_images    (m,)      int64    their ordinals, ascending within a value
+
+A text that reads as a number is that number too, and a number has its JSON for a text: metadata
+from a CSV manifest has texts only. Each element of a list is a value; `a.b` is the key of what is
+in an object; null is no value.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import Corrupt
+
+_NAMES = (
+    "metadata_keys",
+    "key_values",
+    "value_offsets",
+    "values",
+    "value_numbers",
+    "image_offsets",
+    "value_images",
+)
+# Not all that Python's `float` takes: no "nan", "inf" or "1_000".
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+
+Side = Literal["left", "right"]
+
+
+class MetadataIndex:
+    """Answers with ordinals of images; those that have a value several times may come twice."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        keys: list[str] = json.loads(arrays["metadata_keys"].tobytes())
+        self._keys = {key: row for row, key in enumerate(keys)}
+        self._key_values = np.array(arrays["key_values"])
+        self._value_offsets = arrays["value_offsets"]
+        self._values = arrays["values"]
+        self._numbers = arrays["value_numbers"]
+        self._image_offsets = arrays["image_offsets"]
+        self._images = arrays["value_images"]
+        if (
+            len(self._key_values) != len(keys) + 1
+            or self._key_values[-1] != len(self._numbers)
+            or self._image_offsets[-1] != len(self._images)
+        ):
+            raise Corrupt("Its metadata's keys and values don't agree.")
+
+    @classmethod
+    def within(cls, file: Any) -> Self | None:
+        """That of a file, or None: one from before there was such an index has none."""
+        return cls({name: file[name] for name in _NAMES}) if _NAMES[0] in file else None
+
+    @classmethod
+    def of(cls, metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> Self:
+        return cls(metadata_arrays(metadata))
+
+    def having(self, key: str) -> NDArray[np.int64]:
+        """The images that have a key."""
+        return self._between(*self._range(key))
+
+    def equal(self, key: str, value: bool | float | str) -> NDArray[np.int64]:
+        """The images of which a value is this one; a number is compared as a number."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self.among_numbers(key, gte=value, lte=value)
+        text = value if isinstance(value, str) else _text(value)
+        return self.among_texts(key, gte=text, lte=text)
+
+    def among_numbers(self, key: str, **bounds: float) -> NDArray[np.int64]:
+        """The images of which a value reads as a number within bounds: gt, gte, lt, lte."""
+        first, last = self._range(key)
+        numbers = self._numbers[first:last]
+        kept = ~np.isnan(numbers)
+        for name, bound in bounds.items():
+            kept &= _COMPARED[name](numbers, _float(bound))
+        each = np.repeat(kept, np.diff(self._image_offsets[first : last + 1]))
+        found: NDArray[np.int64] = self._between(first, last)[each]
+        return found
+
+    def among_texts(self, key: str, **bounds: str) -> NDArray[np.int64]:
+        """The images of which a value, as text, is within bounds: gt, gte, lt, lte."""
+        first, last = start, end = self._range(key)
+        for name, bound in bounds.items():
+            at = self._search(bound, first, last, "left" if name in ("gte", "lt") else "right")
+            if name in ("gt", "gte"):
+                start = max(start, at)
+            else:
+                end = min(end, at)
+        return self._between(start, max(start, end))
+
+    def _range(self, key: str) -> tuple[int, int]:
+        row = self._keys.get(key)
+        if row is None:
+            return 0, 0
+        return int(self._key_values[row]), int(self._key_values[row + 1])
+
+    def _search(self, text: str, first: int, last: int, side: Side) -> int:
+        """Where a text stands among some values. In UTF-8, bytes are in the order of characters."""
+        wanted = text.encode()
+        while first < last:
+            middle = (first + last) // 2
+            start, end = self._value_offsets[middle : middle + 2]
+            there = self._values[start:end].tobytes()
+            if there < wanted or (side == "right" and there == wanted):
+                first = middle + 1
+            else:
+                last = middle
+        return first
+
+    def _between(self, first: int, last: int) -> NDArray[np.int64]:
+        start, end = self._image_offsets[first], self._image_offsets[last]
+        return np.asarray(self._images[start:end])
+
+
+_COMPARED = {
+    "gt": np.greater,
+    "gte": np.greater_equal,
+    "lt": np.less,
+    "lte": np.less_equal,
+}
+
+
+def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, NDArray[Any]]:
+    """What a file keeps of (ordinal, metadata) pairs, ordinals ascending."""
+    columns: dict[str, tuple[list[str], list[int]]] = {}
+    for ordinal, fields in metadata:
+        for key, text in dict.fromkeys(_texts(fields)):
+            texts, ordinals = columns.setdefault(key, ([], []))
+            texts.append(text)
+            ordinals.append(ordinal)
+    keys = sorted(columns)
+    key_values, values, images = [0], [], []
+    counts: list[int] = []
+    for key in keys:
+        texts, ordinals = columns.pop(key)
+        # Stable, so that ordinals stay ascending within a value.
+        order = sorted(range(len(texts)), key=texts.__getitem__)
+        before = None
+        for place in order:
+            if texts[place] != before:
+                before = texts[place]
+                values.append(before)
+                counts.append(0)
+            counts[-1] += 1
+        images.append(np.array(ordinals, np.int64)[order])
+        key_values.append(len(values))
+    encoded = [value.encode() for value in values]
+    return {
+        "metadata_keys": np.frombuffer(json.dumps(keys).encode(), np.uint8),
+        "key_values": np.array(key_values, np.int64),
+        "value_offsets": _offsets([len(value) for value in encoded]),
+        "values": np.frombuffer(b"".join(encoded), np.uint8),
+        "value_numbers": np.array([_number(value) for value in values], np.float64),
+        "image_offsets": _offsets(counts),
+        "value_images": np.concatenate(images) if images else np.empty(0, np.int64),
+    }
+
+
+def _texts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(key, value as text) pairs. Not by recursion: JSON may be nested deeper than Python calls."""
+    pending = list(metadata.items())
+    while pending:
+        key, value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [(f"{key}.{inner}", found) for inner, found in value.items()]
+        elif isinstance(value, list):
+            pending += [(key, found) for found in value]
+        elif value is not None:
+            yield key, _text(value)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _number(text: str) -> float:
+    number = float(text) if _NUMBER.fullmatch(text) else np.nan
+    return number if np.isfinite(number) else np.nan
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf if number > 0 else -np.inf
+
+
+def _offsets(sizes: list[int]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
