@@ -152,7 +152,11 @@ class InvertedIndex:
         if not self.is_coded(metric) or len(lists) >= self.clusters:
             depth = None
         for number, segment in enumerate(self.segments):
-            scanned += mask.held(number, lists)
+            held = mask.held(number, lists)
+            scanned += held
+            if not held and include is None:
+                # As most small additions are, of the lists of one query.
+                continue
             for rows in self._chosen(number, asked, lists, depth, mask, include):
                 reranked += len(rows)
                 away, margin = distances.approximate(
@@ -214,8 +218,9 @@ class InvertedIndex:
             rows = np.flatnonzero(allowed)
         else:
             rows = segment.rows_of_lists(np.sort(lists))
-            extra = extra[~np.isin(segment.lists_of_rows(extra), lists)]
-            rows = np.union1d(rows, extra) if len(extra) else rows
+            if len(extra):
+                extra = extra[~np.isin(segment.lists_of_rows(extra), lists)]
+                rows = np.union1d(rows, extra)
             rows = rows if allowed is None else rows[allowed[rows]]
         for start in range(0, len(rows), _BLOCK):
             yield rows[start : start + _BLOCK]

@@ -55,12 +55,19 @@ class _Part:
         self.bits: NDArray[np.uint8] | None = None
         self.offsets = segment.list_offsets
         self.live = segment.rows
-        if len(found) or allowed is not None:
-            self.rows = (
-                np.ones(segment.rows, bool) if allowed is None else allowed[segment.ordinals]
-            )
+        if allowed is not None:
+            self.rows = allowed[segment.ordinals]
             self.rows[found] = False
-            self.bits = np.packbits(self.rows, bitorder="little")
             counted = np.concatenate([[0], np.cumsum(self.rows)])
             self.offsets = counted[segment.list_offsets]
             self.live = int(counted[-1])
+        elif len(found):
+            # Each deletion makes it anew, so nothing here counts all rows.
+            self.rows = np.ones(segment.rows, bool)
+            self.rows[found] = False
+            self.offsets = segment.list_offsets - np.searchsorted(
+                np.sort(found), segment.list_offsets
+            )
+            self.live = segment.rows - len(found)
+        if self.rows is not None:
+            self.bits = np.packbits(self.rows, bitorder="little")

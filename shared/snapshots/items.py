@@ -94,9 +94,10 @@ class ItemsFile:
     def __init__(self, path: Path) -> None:
         file = MappedFile(path)
         self.path = path
-        self.ordinals: NDArray[np.int64] = file["ordinals"]
-        self._record_offsets: NDArray[np.int64] = file["record_offsets"]
-        self._records: NDArray[np.uint8] = file["records"]
+        # As plain arrays over the map: one number out of a memmap takes ten times as long.
+        self.ordinals: NDArray[np.int64] = np.asarray(file["ordinals"])
+        self._record_offsets: NDArray[np.int64] = np.asarray(file["record_offsets"])
+        self._records: NDArray[np.uint8] = np.asarray(file["records"])
         self._id_hashes: NDArray[np.uint64] = file["id_hashes"]
         self._id_rows: NDArray[np.int64] = file["id_rows"]
         self._tag_offsets: NDArray[np.int64] = np.array(file["tag_offsets"])
@@ -125,7 +126,7 @@ class ItemsFile:
 
     def row_of(self, ordinal: int) -> int | None:
         """The row of an image, or None."""
-        row = int(np.searchsorted(self.ordinals, ordinal))
+        row = int(self.ordinals.searchsorted(ordinal))
         return row if row < len(self.ordinals) and self.ordinals[row] == ordinal else None
 
     def rows_of_id(self, image_id: str) -> list[int]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from services.indexer.calibrating import calibrate
+from shared.clients import query
 from shared.contracts.query import Metric
 from tests.shared.indexes import index_of
 
@@ -56,3 +57,22 @@ def test_the_same_seed_gives_the_same_curve(grouped):
     index, labels = grouped
     tags = {n: [f"tag-{label}"] for n, label in enumerate(labels.tolist())}
     assert calibrate(index, tags, [], seed=3) == calibrate(index, tags, [], seed=3)
+
+
+def test_hits_tell_how_likely_they_match(service, folder_of, picture):
+    tags = ("dog", "cat", "car")
+    service.ingest(folder_of({f"{tags[n % 3]}/{n}.png": n for n in range(24)}), clusters=2)
+    own, *others = service.ask(query.search_image(picture(3), limit=24)).hits
+    assert own.probability == 1
+    chances = [hit.probability for hit in others]
+    assert chances == sorted(chances, reverse=True)
+    assert all(0 < chance < 1 for chance in chances)
+    tagged = service.ask(query.search_term("dog"))
+    assert {hit.probability for hit in tagged.hits} == {1}
+
+
+def test_without_tags_no_probability_is_told(service, picture):
+    service.add(*(picture(seed) for seed in range(24)))
+    service.build(clusters=2)
+    answer = service.ask(query.search_image(picture(100), limit=24))
+    assert {hit.probability for hit in answer.hits} == {None}

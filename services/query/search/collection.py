@@ -165,7 +165,14 @@ def _space(
     if manifest is None:
         return None
     segments = [cache.open(file, Postings) for file in manifest.postings]
-    return Space(manifest.fingerprint, manifest.metric, segments, manifest.recall, former)
+    return Space(
+        manifest.fingerprint,
+        manifest.metric,
+        segments,
+        manifest.recall,
+        former,
+        manifest.calibration,
+    )
 
 
 def _contains(ascending: NDArray[np.int64], value: int) -> bool:

@@ -1,5 +1,6 @@
 """From ranked candidates to a page of hits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.query import Explanation, Hit, Metric, SearchOptions
 from shared.errors import Corrupt
+from shared.ivf import distances
 from shared.ivf.index import Candidates
 from shared.snapshots.items import Item
 
@@ -33,16 +35,24 @@ def page_of(
     options: SearchOptions,
     metric: Metric,
     total: int,
+    certain: Callable[[int], bool],
 ) -> Page:
-    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
+    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not.
+
+    certain: tells of an ordinal whether it is known to match, as the image itself does.
+    """
     found = ranking.found
     positions = ranking.page(start, options.limit)
-    scores = [_score(float(found.distances[p]), metric) for p in positions]
+    scores = [distances.score(float(found.distances[p]), metric) for p in positions]
     threshold = -np.inf if options.score_threshold is None else options.score_threshold
     passing = [(p, s) for p, s in zip(positions, scores, strict=True) if s >= threshold]
     is_cut = len(passing) < len(positions)
     is_full = len(passing) == options.limit
-    hits = [_hit(collection, space, found, p, score, options) for p, score in passing]
+    hits = []
+    for position, score in passing:
+        is_certain = certain(int(found.ordinals[position]))
+        chance = 1.0 if is_certain else space.chance(score, metric)
+        hits.append(_hit(collection, space, found, position, score, chance, options))
     end = None
     if is_full and start + options.limit < total:
         ordinals = [int(found.ordinals[p]) for p in positions]
@@ -65,6 +75,7 @@ def _hit(
     found: Candidates,
     position: int,
     score: float,
+    chance: float | None,
     options: SearchOptions,
 ) -> Hit:
     item = item_of(collection, int(found.ordinals[position]))
@@ -81,6 +92,7 @@ def _hit(
         id=item.id,
         score=score,
         distance=float(found.distances[position]),
+        probability=chance,
         tags=item.tags,
         uri=item.uris[0] if item.uris else "",
         uris=item.uris,
@@ -88,8 +100,3 @@ def _hit(
         explain=explain,
         vector=None if vector is None else vector.tolist(),
     )
-
-
-def _score(distance: float, metric: Metric) -> float:
-    """Higher is better: the cosine similarity, or 1 / (1 + d) for L2."""
-    return 1 - distance if metric is Metric.COSINE else 1 / (1 + distance)

@@ -122,7 +122,16 @@ class Searcher:
             self._audit.offer(Answer(number, index, asked, reach, metric, mask, found, expected))
         with watch("rank"):
             total = found.live - (len(found.ordinals) - len(ranking))
-            page = page_of(self.collection, space, ranking, start, options, metric, total)
+            page = page_of(
+                self.collection,
+                space,
+                ranking,
+                start,
+                options,
+                metric,
+                total,
+                lambda ordinal: ordinal == query.itself,
+            )
         recall = Recall(
             target=chosen.target,
             expected=expected,
@@ -166,7 +175,17 @@ class Searcher:
             found = found.without(after.shown if after else ())
             ranking = self._ranking(found, query, metric)
             start = ranking.start(after.place if after else None, options.offset)
-            page = page_of(self.collection, space, ranking, start, options, metric, len(ranking))
+            page = page_of(
+                self.collection,
+                space,
+                ranking,
+                start,
+                options,
+                metric,
+                len(ranking),
+                # They carry the tag: that is what a match is.
+                lambda _: True,
+            )
         live = self.collection.live(self.dead)
         recall = Recall(
             target=None,

@@ -6,6 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.calibration import Isotonic
+from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
 from shared.errors import BadVector
 from shared.ivf.index import InvertedIndex
@@ -25,11 +27,22 @@ class Space:
         segments: Sequence[Postings],
         curves: Sequence[RecallCurve] = (),
         former: Self | None = None,
+        calibration: Sequence[Calibration] = (),
     ) -> None:
         self.fingerprint = fingerprint
         before = None if former is None else former.index
         self.index: InvertedIndex = InvertedIndex(segments, metric, before)
         self.curves = list(curves)
+        self.calibration = list(calibration)
+        self._chances = {
+            one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
+            for one in calibration
+        }
+
+    def chance(self, score: float, metric: Metric) -> float | None:
+        """The calibrated probability that a hit of this score matches; None: none was fitted."""
+        fitted = self._chances.get(metric)
+        return None if fitted is None else float(fitted(np.array([score]))[0])
 
     def checked(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
         """A query as float32 of shape (dim,). Raises BadVector."""
