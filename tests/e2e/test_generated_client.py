@@ -77,6 +77,8 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "delete_image": {"image_id": own},
             "ingest": {"body": ("IngestRequest", {"source": "/nowhere", "build": False})},
             "build_index": {"body": ("BuildSettings", {"metric": "cosine"})},
+            "compact_index": {},
+            "index_health": {},
             "train_matching": {"body": ("TrainMatchingRequest", {"settings": {"epochs": 1}})},
             "add_features": {"body": ("FeaturesRequest", {"model": "m", "items": [_VECTOR]})},
             "add_features_npy": {
