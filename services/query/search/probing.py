@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.contracts.query import Metric, RecallCurve, RecallPoint, SearchOptions
-from shared.ivf.index import Asked, InvertedIndex
+from shared.ivf.coarse import Asked
+from shared.ivf.index import InvertedIndex
 from shared.ivf.mask import Mask
 
 # So many rows are compared in no more time than it takes to choose among more.

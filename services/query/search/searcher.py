@@ -14,7 +14,8 @@ from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Hit, Metric, Mode, Recall, SearchOptions
-from shared.ivf.index import Asked, Candidates
+from shared.ivf.coarse import Asked
+from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
 from shared.snapshots.items import tag_key
 
