@@ -162,7 +162,7 @@ class Sync:
                     ids[place] = id_of_sha256(durable.sha256_of(file.path))
                 except OSError as error:
                     self._leave(file, f"The file can't be read: {error.strerror or error}.")
-        present = self._origins.present(sorted(set(ids.values())))
+        present = self._searchable(sorted(set(ids.values())))
         deleted = {one.image_id for one in self._dismissed.values()} - present
         files: list[FileNow] = []
         for file, place in unread:
@@ -176,6 +176,13 @@ class Sync:
                 files.append(FileNow(file, place, image_id if image_id in present else None))
         self.dismissed += len(self._dismissed_now)
         return files
+
+    def _searchable(self, ids: Sequence[str]) -> set[str]:
+        """Which of these images the index has, or can have without embedding them."""
+        visual = self._publisher.current().visual
+        if visual is None:
+            return set()
+        return {i for some in _parts(ids) for i in self._images.known(some, [visual.fingerprint])}
 
     def _place(self, file: SourceFile) -> Place | None:
         """Where a file is, or None where nothing can be told of it now."""

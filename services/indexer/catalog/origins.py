@@ -75,14 +75,6 @@ class Origins:
             both = select(images.c.bytes).union(select(dismissed.c.bytes))
             return set(db.execute(both).scalars())
 
-    def present(self, ids: Sequence[str]) -> set[str]:
-        """Which of these images are there."""
-        found: set[str] = set()
-        with self.database.read() as db:
-            for some in _parts(ids):
-                found.update(db.execute(select(images.c.id).where(images.c.id.in_(some))).scalars())
-        return found
-
     def put(self, claims: Sequence[Claim], bury: Bury) -> list[str]:
         """Notes that files hold images that are there, in one transaction.
 
