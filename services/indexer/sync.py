@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from services.indexer.catalog.images import Entry, FeaturePlace, Images
-from services.indexer.catalog.origins import Claim, Dismissed, Origins
-from services.indexer.catalog.places import Place
+from services.indexer.catalog.origins import Dismissed, Origins
+from services.indexer.catalog.places import Claim, Place
 from services.indexer.files import ImageFiles
 from services.indexer.ingest import place_of, signed
 from services.indexer.job_context import JobContext
@@ -63,10 +64,8 @@ class Sync:
             self._name, f"{self._name.rstrip('/')}/" if is_folder else None
         )
         files = self._identified(found, {one.place.path: one for one in claims})
-        places = {(now.place.path.casefold(), now.place.inode): now.place.path for now in files}
-        planner = Planner(
-            self._name, claims, lambda path: _is_gone(path, places), is_manifest=not is_folder
-        )
+        is_gone = _Gone([now.place for now in files])
+        planner = Planner(self._name, claims, is_gone, is_manifest=not is_folder)
         plan = planner.plan(files, self._unsure)
         told = {step.uri for step in plan.steps}
         self.unchanged = sum(now.place.uri not in told for now in files)
@@ -93,7 +92,9 @@ class Sync:
         for unnamed in _parts(plan.unnamed):
             self._drop([], unnamed)
         within = f"{self._name}/"
-        forgotten = [p for p in self._dismissed if p.startswith(within) and _is_gone(p, {})]
+        is_gone = _Gone([])
+        left = [path for path in self._dismissed if path.startswith(within)]
+        forgotten = [path for path in left if is_gone(path)]
         self._origins.dismissed_are_now(self._dismissed_now, forgotten)
 
     def record(
@@ -161,7 +162,7 @@ class Sync:
                     ids[place] = id_of_sha256(durable.sha256_of(file.path))
                 except OSError as error:
                     self._leave(file, f"The file can't be read: {error.strerror or error}.")
-        present = self._origins.present(sorted(set(ids.values())))
+        present = self._searchable(sorted(set(ids.values())))
         deleted = {one.image_id for one in self._dismissed.values()} - present
         files: list[FileNow] = []
         for file, place in unread:
@@ -175,6 +176,13 @@ class Sync:
                 files.append(FileNow(file, place, image_id if image_id in present else None))
         self.dismissed += len(self._dismissed_now)
         return files
+
+    def _searchable(self, ids: Sequence[str]) -> set[str]:
+        """Which of these images the index has, or can have without embedding them."""
+        visual = self._publisher.current().visual
+        if visual is None:
+            return set()
+        return {i for some in _parts(ids) for i in self._images.known(some, [visual.fingerprint])}
 
     def _place(self, file: SourceFile) -> Place | None:
         """Where a file is, or None where nothing can be told of it now."""
@@ -212,16 +220,25 @@ def _joined(found: Source) -> list[SourceFile]:
     return list(files.values())
 
 
-def _is_gone(path: str, places: Mapping[tuple[str, int], str]) -> bool:
-    """Whether there is surely no such file. `places`: paths by their folded text and inode."""
-    try:
-        stat = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    # Where case doesn't count, a renamed file is found by its former name too.
-    return places.get((path.casefold(), signed(stat.st_ino)), path) != path
+class _Gone:
+    """Says whether there is surely no file at a path."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = places
+
+    def __call__(self, path: str) -> bool:
+        try:
+            stat = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        # Where case doesn't count, a renamed file is found by its former name too.
+        return self._listed.get((path.casefold(), signed(stat.st_ino)), path) != path
+
+    @cached_property
+    def _listed(self) -> dict[tuple[str, int], str]:
+        return {(place.path.casefold(), place.inode): place.path for place in self._places}
 
 
 def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -5,8 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.indexer.catalog.origins import Claim
-from services.indexer.catalog.places import Place
+from services.indexer.catalog.places import Claim, Place
 from services.indexer.sources import SourceFile
 from shared.contracts.indexer import SyncAction
 

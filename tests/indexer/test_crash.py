@@ -228,3 +228,34 @@ def test_an_ingest_that_is_killed_many_times_goes_on_by_itself(process, folder_o
 @pytest.mark.slow
 def test_acknowledged_changes_survive_many_kills(process, picture, dice):
     survives_kills_during_changes(process, [picture(seed) for seed in range(400)], 15, dice)
+
+
+def test_a_sync_that_is_killed_goes_on_by_itself(process, folder_of, picture, dice, until):
+    root = folder(folder_of, 60)
+
+    def ended(job):
+        return until(lambda: (j := process.send(indexer.job(job.id))).state.ended and j)
+
+    sync = IngestRequest(source=str(root), sync=True)
+    assert ended(process.send(indexer.ingest(sync))).state is JobState.SUCCEEDED
+    for n in range(10):
+        (root / ["dog", "car"][n % 2] / f"{n}.png").unlink()
+    (root / "car").rename(root / "auto")
+    folder_of({f"dog/{n}.png": 1000 + n for n in range(50, 60, 2)})
+    folder_of({f"new/{n}.png": 2000 + n for n in range(60)})
+    job = process.send(indexer.ingest(sync))
+    for _ in range(2):
+        before = process.images()
+        until(lambda before=before: process.images() != before)
+        threading.Event().wait(dice.uniform(0, 0.3))
+        process.kill()
+        process.start()
+    done = ended(job)
+    assert (done.state, done.error) == (JobState.SUCCEEDED, None)
+    wanted = {content_id(path.read_bytes()) for path in root.rglob("*.png")}
+    assert searched(process.data)[0] == wanted
+    assert process.images() == len(wanted) == 110
+    again = ended(process.send(indexer.ingest(sync))).result
+    assert (again["embedded"], again["unchanged"]) == (0, 110)
+    assert process.send(indexer.get_image(content_id(picture(11)))).tags == ["auto"]
+    check_files(process)

@@ -32,6 +32,10 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
         try:
             schema.metadata.create_all(self.engine)
+            # Tables that were there may lack an index that came later.
+            for table in schema.metadata.tables.values():
+                for index in table.indexes:
+                    index.create(self.engine, checkfirst=True)
             with self.write() as connection:
                 _check_version(connection)
         except DatabaseError as error:

@@ -14,16 +14,18 @@ from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.places import (
     MANY,
     Bury,
+    Claim,
     Place,
     Said,
-    claim,
     follow,
+    forget_dismissed,
     left_without_place,
     put_place,
     remove_images,
     said_of,
+    write_claims,
 )
-from services.indexer.catalog.schema import dismissed, features, images, locations, tags
+from services.indexer.catalog.schema import features, images, locations, tags
 from shared.errors import NotFound
 from shared.snapshots.items import Item, tag_key
 
@@ -112,6 +114,17 @@ class Images:
                     )
                     db.execute(delete(features).where(key))
                     db.execute(insert(features).values(values))
+            write_claims(
+                db,
+                [
+                    Claim(entry.source, entry.id, entry.place, tuple(entry.tags), entry.metadata)
+                    for entry in entries
+                    if entry.source
+                ],
+            )
+            # Whoever brings a picture that was deleted wants it back.
+            paths, ids = [e.place.path for e in entries], [e.id for e in entries]
+            forget_dismissed(db, paths, ids)
             follow(db, before, change)
             return left_without_place(db, lost, bury)
 
@@ -147,10 +160,6 @@ class Images:
         changed |= self._tag(db, ordinal, entry.tags)
         if changed:
             db.execute(update(images).where(images.c.ordinal == ordinal).values(revision=change))
-        if entry.source:
-            claim(db, entry.source, entry.place, entry.tags, entry.metadata)
-        # Whoever brings a picture that was deleted wants it back.
-        db.execute(delete(dismissed).where(dismissed.c.id == entry.id))
         return ordinal, former
 
     @staticmethod

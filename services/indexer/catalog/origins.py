@@ -1,8 +1,8 @@
 """What was taken from which source, and what follows when the source says otherwise."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, tuple_, update
 
@@ -10,31 +10,18 @@ from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.places import (
     MANY,
     Bury,
+    Claim,
     Place,
-    claim,
     follow,
+    forget_dismissed,
     left_without_place,
     put_place,
     said_of,
+    write_claims,
 )
 from services.indexer.catalog.schema import dismissed, images, locations, origins
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A file that a source names, what it says of it, and the image that the file holds."""
-
-    source: str
-    image_id: str
-    place: Place
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.place.path, self.place.uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +75,6 @@ class Origins:
             both = select(images.c.bytes).union(select(dismissed.c.bytes))
             return set(db.execute(both).scalars())
 
-    def present(self, ids: Sequence[str]) -> set[str]:
-        """Which of these images are there."""
-        found: set[str] = set()
-        with self.database.read() as db:
-            for some in _parts(ids):
-                found.update(db.execute(select(images.c.id).where(images.c.id.in_(some))).scalars())
-        return found
-
     def put(self, claims: Sequence[Claim], bury: Bury) -> list[str]:
         """Notes that files hold images that are there, in one transaction.
 
@@ -115,7 +94,8 @@ class Origins:
                 moved, former = put_place(db, ordinal, one.place, change)
                 changed += [ordinal] if moved else []
                 lost |= former
-                claim(db, one.source, one.place, one.tags, one.metadata)
+            write_claims(db, [one for one in claims if one.image_id in ordinals])
+            forget_dismissed(db, paths)
             _touch(db, changed, change)
             follow(db, before, change)
             return left_without_place(db, lost, bury)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
 from shared.snapshots.items import tag_key
@@ -40,7 +40,6 @@ def put_place(db: Connection, ordinal: int, place: Place, change: int) -> tuple[
 
     The path goes over under every uri that it's known by: they all name the same file.
     """
-    db.execute(delete(dismissed).where(dismissed.c.path == place.path))
     here = locations.c.path == place.path
     there = db.execute(select(locations.c.ordinal, locations.c.uri).where(here)).all()
     former = {row.ordinal for row in there} - {ordinal}
@@ -57,15 +56,51 @@ def put_place(db: Connection, ordinal: int, place: Place, change: int) -> tuple[
     return True, former
 
 
-def claim(
-    db: Connection, source: str, place: Place, said: Iterable[str], metadata: Mapping[str, Any]
-) -> None:
-    """Notes what a source says of a file, in the stead of what it said before."""
-    key = {"source": source, "path": place.path, "uri": place.uri}
-    same = (origins.c.source == source) & (origins.c.path == place.path)
-    db.execute(delete(origins).where(same, origins.c.uri == place.uri))
-    values = {"inode": place.inode, "tags": list(said), "metadata": dict(metadata)}
-    db.execute(insert(origins).values(**key, **values))
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A file that a source names, what it says of it, and the image that the file holds."""
+
+    source: str
+    image_id: str
+    place: Place
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.place.path, self.place.uri
+
+
+def write_claims(db: Connection, claims: Iterable[Claim]) -> None:
+    """Notes what sources say of files, in the stead of what they said before."""
+    rows = {
+        (one.source, *one.key): {
+            "source": one.source,
+            "path": one.place.path,
+            "uri": one.place.uri,
+            "inode": one.place.inode,
+            "tags": list(one.tags),
+            "metadata": dict(one.metadata),
+        }
+        for one in claims
+    }
+    if not rows:
+        return
+    named = (
+        (origins.c.source == bindparam("its_source"))
+        & (origins.c.path == bindparam("its_path"))
+        & (origins.c.uri == bindparam("its_uri"))
+    )
+    keys = [{"its_source": s, "its_path": p, "its_uri": u} for s, p, u in rows]
+    db.execute(delete(origins).where(named), keys)
+    db.execute(insert(origins), list(rows.values()))
+
+
+def forget_dismissed(db: Connection, paths: Sequence[str], ids: Sequence[str] = ()) -> None:
+    """Files that hold images again, and images that were brought back, are dismissed no more."""
+    for column, values in ((dismissed.c.path, paths), (dismissed.c.id, ids)):
+        for start in range(0, len(values), MANY):
+            db.execute(delete(dismissed).where(column.in_(values[start : start + MANY])))
 
 
 def said_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Said]:
@@ -111,25 +146,31 @@ def merged(
 
 def follow(db: Connection, before: Mapping[int, Said], change: int) -> None:
     """Brings images' tags and metadata in line with what their sources say since `before`."""
-    for ordinal, after in said_of(db, before).items():
-        was = before[ordinal]
-        if was == after:
-            continue
-        row = db.execute(select(images.c.metadata).where(images.c.ordinal == ordinal)).first()
-        if row is None:
-            continue
-        rows = db.execute(select(tags).where(tags.c.ordinal == ordinal))
-        carried = {row.key: row.tag for row in rows}
-        wanted = merged(carried, was.tags, after.tags)
-        if wanted != carried:
-            db.execute(delete(tags).where(tags.c.ordinal == ordinal))
-            if wanted:
-                fresh = [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]
-                db.execute(insert(tags), fresh)
-        metadata = merged(row.metadata, was.metadata, after.metadata)
-        if (wanted, metadata) != (carried, row.metadata):
-            values = {"metadata": metadata, "revision": change}
-            db.execute(update(images).where(images.c.ordinal == ordinal).values(values))
+    after = said_of(db, before)
+    differing = [ordinal for ordinal, was in before.items() if was != after[ordinal]]
+    for start in range(0, len(differing), MANY):
+        some = differing[start : start + MANY]
+        carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in some}
+        for row in db.execute(select(tags).where(tags.c.ordinal.in_(some))):
+            carried[row.ordinal][row.key] = row.tag
+        kept = select(images.c.ordinal, images.c.metadata).where(images.c.ordinal.in_(some))
+        retagged: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        emptied: list[int] = []
+        for ordinal, metadata in db.execute(kept):
+            was, now = before[ordinal], after[ordinal]
+            wanted = merged(carried[ordinal], was.tags, now.tags)
+            if wanted != carried[ordinal]:
+                emptied.append(ordinal)
+                retagged += [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]
+            said = merged(metadata, was.metadata, now.metadata)
+            if (wanted, said) != (carried[ordinal], metadata):
+                changed.append({"its_ordinal": ordinal, "metadata": said, "revision": change})
+        db.execute(delete(tags).where(tags.c.ordinal.in_(emptied)))
+        if retagged:
+            db.execute(insert(tags), retagged)
+        if changed:
+            db.execute(update(images).where(images.c.ordinal == bindparam("its_ordinal")), changed)
 
 
 def left_without_place(

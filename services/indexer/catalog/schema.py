@@ -92,6 +92,8 @@ features = Table(
     Column("row", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("features_by_revision", "fingerprint", "revision"),
+    # Without it, each image that is deleted would be looked for in all rows.
+    Index("features_by_ordinal", "ordinal"),
 )
 
 jobs = Table(
