@@ -24,8 +24,8 @@ FILES_BODY: dict[str, Any] = {
                         FIELD: {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
-                            "description": "Pictures: JPEG, PNG, WebP, GIF (first frame), TIFF, "
-                            "BMP or AVIF, told by their content.",
+                            "description": "Pictures: JPEG, PNG, WebP, GIF and TIFF (first frame), "
+                            "BMP, AVIF or HEIC, told by their content.",
                         }
                     },
                 }

@@ -122,7 +122,7 @@ class Ingest:
         return self._result
 
     def _embed(self, files: list[bytes]) -> list[Embedded]:
-        return self._embedding.images(files, self._pair)
+        return self._embedding.images(files, self._pair, bulk=True)
 
     def _batches(self, files: Sequence[SourceFile]) -> Iterator[list[_Picture]]:
         batch: list[_Picture] = []

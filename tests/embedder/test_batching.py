@@ -27,7 +27,7 @@ class Doubler:
 
 
 def batcher(work, max_batch=4, queue_size=1000):
-    return Batcher(work, -1, max_batch=max_batch, queue_size=queue_size)
+    return Batcher(work, -1, lambda: work, max_batch=max_batch, queue_size=queue_size, seconds=60)
 
 
 async def call(running, items):
