@@ -65,11 +65,6 @@ class Lanes(Generic[T, R]):
         self._arrived.set()
         return pending.future
 
-    def put_first(self, pending: Pending[T, R]) -> None:
-        """Has an item that was taken wait again, before all others."""
-        self._urgent.appendleft(Lane(bulk=False, waiting=deque([pending])))
-        self._arrived.set()
-
     async def next(self, most: int) -> list[Pending[T, R]]:
         """Waits for the next turn: 1 to `most` items, all bulk or none of them.
 

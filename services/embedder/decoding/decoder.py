@@ -59,17 +59,14 @@ class Decoder:
         """
         ours, theirs = socket.socketpair()
         with theirs:
-            for end in (ours, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-            ours.setblocking(False)
-            fd = theirs.fileno()
-            arguments = (fd, os.getpid(), limits.memory_bytes)
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", f"{__package__}.worker", *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[fd],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-            )
+            try:
+                for end in (ours, theirs):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+                ours.setblocking(False)
+                process = _launched(theirs, limits.memory_bytes)
+            except BaseException:
+                ours.close()
+                raise
         decoder = cls(process, ours, limits)
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -126,6 +123,23 @@ class Decoder:
                 raise DecoderEnded
             view = view[count:]
         return buffer
+
+
+def _launched(channel: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
+    arguments = (channel.fileno(), os.getpid(), memory_bytes)
+    return subprocess.Popen(  # noqa: S603
+        # Of odd files Pillow warns; the service says what there is to say.
+        [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[channel.fileno()],
+        env=os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            # Its stacks would count as memory, and there is a process a core.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        },
+    )
 
 
 def ending(code: int) -> str:

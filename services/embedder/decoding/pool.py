@@ -90,17 +90,19 @@ class Decoders:
         while True:
             [pending] = await self._lanes.next(1)
             try:
-                if await self._answer(decoder, pending):
-                    continue
+                while not await self._answer(decoder, pending):
+                    self._running.discard(decoder)
+                    self.replaced += 1
+                    log.warning("a decoding process is replaced (%s)", ending(await decoder.end()))
+                    decoder = await self._replacement(pending)
             except BaseException:
                 pending.refuse(_shutting_down())
                 raise
-            self._running.discard(decoder)
-            log.warning("a decoding process is replaced (%s)", ending(await decoder.end()))
-            decoder = await self._replacement()
 
     async def _answer(self, decoder: Decoder, pending: Pending[File, Answer]) -> bool:
-        """Whether the process is still of use."""
+        """Whether the process is still of use. If not, `pending` may be left without an answer."""
+        if pending.future.done():
+            return True
         file, waited = pending.item, time.perf_counter() - pending.since
         try:
             pending.answer((await decoder.decode(file.task, file.data), waited))
@@ -114,16 +116,15 @@ class Decoders:
             )
             return False
         except DecoderEnded:
+            # The process may have been killed while it had nothing to do; the next one is fresh.
             if file.tried:
                 pending.refuse(BadImage("The decoder broke down over it, twice."))
-            else:
-                file.tried = True
-                self._lanes.put_first(pending)
+            file.tried = True
             return False
         return True
 
-    async def _replacement(self) -> Decoder:
-        self.replaced += 1
+    async def _replacement(self, pending: Pending[File, Answer]) -> Decoder:
+        """A new process, however long that takes; `pending` and all others needn't wait for it."""
         pause = _PAUSE_S
         while True:
             try:
@@ -131,6 +132,7 @@ class Decoders:
             except Unavailable as error:
                 log.error("%s", error.detail)
                 self.failure = error.detail
+                pending.refuse(error)
                 self._lanes.refuse_all(error)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
