@@ -29,7 +29,7 @@ from shared.snapshots.items import tag_key
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
 _MIB = 2**20
-_BATCHES_AHEAD = 24
+_BATCHES_AHEAD = 12
 """As much as the embedder takes while a flush goes on."""
 
 
@@ -37,8 +37,8 @@ _BATCHES_AHEAD = 24
 class IngestSettings:
     """How much to read and embed at once."""
 
-    batch: int = 16
-    concurrency: int = 2
+    batch: int = 32
+    concurrency: int = 4
     max_image_bytes: int = 64 * _MIB
     batch_bytes: int = 64 * _MIB
 
