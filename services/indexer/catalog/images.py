@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
+from services.indexer.catalog import statements
 from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.places import (
@@ -23,42 +24,11 @@ from services.indexer.catalog.places import (
     remove_images,
     said_of,
 )
-from services.indexer.catalog.schema import dismissed, features, images, locations, tags
+from services.indexer.catalog.schema import features, images, locations, tags
 from shared.errors import NotFound
 from shared.snapshots.items import Item, tag_key
 
 _ROWS_AT_ONCE = 50_000
-
-# One or more of these run for every file; to build a statement takes longer than to run it.
-_KNOWN = (
-    select(images.c.id)
-    .join(features, features.c.ordinal == images.c.ordinal)
-    .where(
-        images.c.id.in_(bindparam("ids", expanding=True)),
-        features.c.fingerprint.in_(bindparam("fingerprints", expanding=True)),
-    )
-    .group_by(images.c.id)
-    .having(func.count() == bindparam("count"))
-)
-_UNCHANGED = (
-    select(images.c.id, images.c.ordinal)
-    .join(locations, locations.c.ordinal == images.c.ordinal)
-    .where(*(locations.c[name] == bindparam(name) for name in ("path", "uri", "mtime_ns", "bytes")))
-)
-_IMAGE = select(images).where(images.c.id == bindparam("id"))
-_ADD_IMAGE = insert(images)
-_CHANGED = (
-    update(images)
-    .where(images.c.ordinal == bindparam("image"))
-    .values(revision=bindparam("change"))
-)
-_TAG_KEYS = select(tags.c.key).where(tags.c.ordinal == bindparam("image"))
-_ADD_TAGS = insert(tags)
-_ADD_FEATURES = insert(features)
-_FORGET_FEATURES = delete(features).where(
-    features.c.fingerprint == bindparam("fingerprint"), features.c.ordinal == bindparam("ordinal")
-)
-_WANTED_AGAIN = delete(dismissed).where(dismissed.c.id == bindparam("id"))
 
 
 @dataclass(frozen=True)
@@ -141,17 +111,17 @@ class Images:
                         "revision": change,
                     }
             if stored:
-                db.execute(_FORGET_FEATURES, list(stored.values()))
-                db.execute(_ADD_FEATURES, list(stored.values()))
+                db.execute(statements.FORGET_FEATURES, list(stored.values()))
+                db.execute(statements.ADD_FEATURES, list(stored.values()))
             follow(db, before, change)
             return left_without_place(db, lost, bury)
 
     def _upsert(self, db: Connection, entry: Entry, change: int) -> tuple[int, set[int]]:
         """The image's number, and the images that lose their path to it."""
-        row = db.execute(_IMAGE, {"id": entry.id}).first()
+        row = db.execute(statements.IMAGE, {"id": entry.id}).first()
         if row is None:
             done = db.execute(
-                _ADD_IMAGE,
+                statements.ADD_IMAGE,
                 {
                     "id": entry.id,
                     "sha256": entry.sha256,
@@ -178,11 +148,11 @@ class Images:
         changed |= moved
         changed |= self._tag(db, ordinal, entry.tags)
         if changed:
-            db.execute(_CHANGED, {"image": ordinal, "change": change})
+            db.execute(statements.CHANGED, {"image": ordinal, "change": change})
         if entry.source:
             claim(db, entry.source, entry.place, entry.tags, entry.metadata)
         # Whoever brings a picture that was deleted wants it back.
-        db.execute(_WANTED_AGAIN, {"id": entry.id})
+        db.execute(statements.WANTED_AGAIN, {"id": entry.id})
         return ordinal, former
 
     @staticmethod
@@ -193,12 +163,12 @@ class Images:
             wanted.setdefault(tag_key(tag), tag)
         if not wanted:
             return False
-        there = set(db.execute(_TAG_KEYS, {"image": ordinal}).scalars())
+        there = set(db.execute(statements.TAG_KEYS, {"image": ordinal}).scalars())
         new = [
             {"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items() if k not in there
         ]
         if new:
-            db.execute(_ADD_TAGS, new)
+            db.execute(statements.ADD_TAGS, new)
         return bool(new)
 
     def patch(
@@ -259,7 +229,7 @@ class Images:
         wanted = set(fingerprints)
         asked = {"ids": list(ids), "fingerprints": list(wanted), "count": len(wanted)}
         with self.database.read() as db:
-            return set(db.execute(_KNOWN, asked).scalars())
+            return set(db.execute(statements.KNOWN, asked).scalars())
 
     def unchanged(
         self, path: str, uri: str, mtime_ns: int, size: int
@@ -270,10 +240,10 @@ class Images:
         """
         with self.database.read() as db:
             asked = {"path": path, "uri": uri, "mtime_ns": mtime_ns, "bytes": size}
-            row = db.execute(_UNCHANGED, asked).first()
+            row = db.execute(statements.UNCHANGED, asked).first()
             if row is None:
                 return None
-            keys = db.execute(_TAG_KEYS, {"image": row.ordinal}).scalars()
+            keys = db.execute(statements.TAG_KEYS, {"image": row.ordinal}).scalars()
             return row.id, set(keys)
 
     def without_features(self, fingerprint: str) -> list[str]:

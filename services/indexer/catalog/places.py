@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
+from services.indexer.catalog import statements
+from services.indexer.catalog.schema import images, locations, origins, tags
 from shared.snapshots.items import tag_key
 
 # SQLite takes at most 32,766 values in one statement.
@@ -40,20 +41,19 @@ def put_place(db: Connection, ordinal: int, place: Place, change: int) -> tuple[
 
     The path goes over under every uri that it's known by: they all name the same file.
     """
-    db.execute(delete(dismissed).where(dismissed.c.path == place.path))
-    here = locations.c.path == place.path
-    there = db.execute(select(locations.c.ordinal, locations.c.uri).where(here)).all()
+    db.execute(statements.PATH_WANTED_AGAIN, {"at": place.path})
+    there = db.execute(statements.AT_PATH, {"at": place.path}).all()
     former = {row.ordinal for row in there} - {ordinal}
     values = {"ordinal": ordinal, "mtime_ns": place.mtime_ns, "bytes": place.bytes}
     if there:
-        db.execute(update(locations).where(here).values(values))
+        db.execute(update(locations).where(locations.c.path == place.path).values(values))
         is_it = origins.c.path == place.path
         db.execute(update(origins).where(is_it).values(inode=place.inode))
     if former:
         db.execute(update(images).where(images.c.ordinal.in_(former)).values(revision=change))
     if place.uri in {row.uri for row in there}:
         return bool(former), former
-    db.execute(insert(locations).values(path=place.path, uri=place.uri, **values))
+    db.execute(statements.ADD_PLACE, {"path": place.path, "uri": place.uri, **values})
     return True, former
 
 
@@ -62,10 +62,9 @@ def claim(
 ) -> None:
     """Notes what a source says of a file, in the stead of what it said before."""
     key = {"source": source, "path": place.path, "uri": place.uri}
-    same = (origins.c.source == source) & (origins.c.path == place.path)
-    db.execute(delete(origins).where(same, origins.c.uri == place.uri))
+    db.execute(statements.FORGET_CLAIM, {f"which_{name}": value for name, value in key.items()})
     values = {"inode": place.inode, "tags": list(said), "metadata": dict(metadata)}
-    db.execute(insert(origins).values(**key, **values))
+    db.execute(statements.CLAIM, {**key, **values})
 
 
 def said_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Said]:
