@@ -26,6 +26,7 @@ from PIL import (
     TiffImagePlugin,
     WebPImagePlugin,
 )
+from pillow_heif import HeifImageFile
 
 from shared.errors import BadImage, Unavailable
 
@@ -37,6 +38,7 @@ _OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
+    "HEIC": HeifImageFile,
 }
 _MEDIA_TYPES = {name: f"image/{name.lower()}" for name in _OPENERS}
 
@@ -116,8 +118,20 @@ def _format_of(data: bytes) -> str | None:
             return name
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
+    if data[4:8] == b"ftyp":
+        return _format_of_brands(data)
+    return None
+
+
+def _format_of_brands(data: bytes) -> str | None:
+    """AVIF and HEIC are one container; the brands that it names first tell them apart."""
+    size = int.from_bytes(data[:4], "big")
+    # The major brand, its version, then the brands that it is compatible with.
+    brands = [data[at : at + 4] for at in (8, *range(16, min(size, 256, len(data)), 4))]
+    if b"avif" in brands or b"avis" in brands:
         return "AVIF"
+    if any(brand[:3] in (b"hei", b"hev") for brand in brands):
+        return "HEIC"
     return None
 
 

@@ -38,10 +38,11 @@ def rows(
     timings: Mapping[str, float] | None = None,
 ) -> Response:
     """`vectors` (n, dim), in the form that `Accept` asks for; a row that isn't there is NaN raw,
-    and null in JSON. `timings`: seconds by the stage's name, for headers in milliseconds."""
+    and null in JSON. `timings`: seconds by the stage's name, for the header."""
     headers = {FINGERPRINT_HEADER: fingerprint, DIM_HEADER: str(dim)}
-    for stage, seconds in (timings or {}).items():
-        headers[f"X-ISE-{stage}-Ms"] = f"{seconds * 1000:.2f}"
+    if timings:
+        stages = (f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in timings.items())
+        headers["Server-Timing"] = ", ".join(stages)
     if RAW_MEDIA_TYPE in request.headers.get("accept", ""):
         missing = np.full(dim, np.nan, dtype="<f4")
         body = b"".join(

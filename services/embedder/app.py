@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from services.embedder import routes_embed, routes_matching
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
+from services.embedder.metrics import EmbedderMetrics
 from shared.errors import ISEError
 from shared.web.running import give_up
 from shared.web.service import create_service
@@ -39,6 +40,7 @@ def create_app(
     app = create_service("embedder", DESCRIPTION, settings, lifespan, host.not_ready)
     app.state.host = host
     app.state.settings = settings
+    app.state.embedder_metrics = EmbedderMetrics(app.state.metrics.registry, host)
     app.include_router(routes_embed.router)
     app.include_router(routes_matching.router)
     return app

@@ -1,26 +1,32 @@
 """The micro-batcher: many callers' items go through one worker, a batch at a time.
 
-One task owns the queue. It takes the next item of each waiting call in turn, so that a search by
-one image waits for one batch and not for the whole of an ingest. Every caller gets an answer: its
-result, its own error, Overloaded on arrival, or Unavailable when its time is up or the worker died.
+One task owns the queue. It takes a turn of the lanes for a batch, so that a search by one image
+waits for one batch and not for the whole of an ingest. Every caller gets an answer: its result, its
+own error, Overloaded on arrival, or Unavailable when its time is up or the worker died. A worker
+that died is started anew.
 """
 
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
+from services.embedder.lanes import Lane, Lanes, Pending
 from shared.errors import ISEError, Overloaded, Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
+V = TypeVar("V")
+Work = Callable[[Sequence[T]], Sequence[R | ISEError]]
 
 log = logging.getLogger(__name__)
+
+_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -32,53 +38,55 @@ class Timed(Generic[R]):
     ran: float
 
 
-@dataclass
-class _Pending(Generic[T, R]):
-    item: T
-    future: "asyncio.Future[Timed[R]]"
-    since: float = field(default_factory=time.perf_counter)
+class _Stuck(Exception):
+    """A batch that doesn't end."""
 
 
-class Lane(Generic[T, R]):
+class Seat(Generic[T, R]):
     """One admitted call's way into the batcher."""
 
-    def __init__(self, batcher: "Batcher[T, R]") -> None:
-        self._batcher = batcher
-        self.waiting: deque[_Pending[T, R]] = deque()
+    def __init__(self, lanes: Lanes[T, Timed[R]], bulk: bool) -> None:
+        self._lanes = lanes
+        self._lane: Lane[T, Timed[R]] = Lane(bulk)
 
     async def run(self, item: T) -> Timed[R]:
         """Waits for the item's result. Raises what the worker raised for it, or Unavailable."""
-        return await self._batcher._enqueue(self, item)
+        return await self._lanes.put(self._lane, item)
 
 
 class Batcher(Generic[T, R]):
     """Runs `work` on batches of at most `max_batch` items, in a thread of its own.
 
     `work` gives one result or one exception an item, in order. Where it raises for a whole batch,
-    the items are run one by one, so that a bad one fails alone; where it then raises for `probe`
-    too, an item known to be good, the worker is broken, not the item: it ends, `failure` says so,
-    and all callers get Unavailable.
+    the items are run one by one, so that a bad one fails alone. Where it then raises for `probe`
+    too, an item known to be good, or a batch takes over `seconds`, the worker is broken, not the
+    item: all callers get Unavailable, `failure` says why, and `renew` is asked for new work until
+    that does the probe.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[T]], Sequence[R | ISEError]],
+        work: Work[T, R],
         probe: T,
+        renew: Callable[[], Work[T, R]],
         *,
         max_batch: int,
         queue_size: int,
+        seconds: float,
         name: str = "batcher",
     ) -> None:
         self._work = work
         self._probe = probe
+        self._renew = renew
         self._max_batch = max_batch
         self._queue_size = queue_size
+        self._seconds = seconds
         self._name = name
-        self._in_hand = 0
-        self._lanes: deque[Lane[T, R]] = deque()
-        self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._lanes: Lanes[T, Timed[R]] = Lanes()
+        self._thread = self._new_thread()
         self._owner: asyncio.Task[None] | None = None
+        self.in_hand = 0
+        self.restarts = 0
         self.failure: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -89,80 +97,77 @@ class Batcher(Generic[T, R]):
         if self._owner is not None:
             self._owner.cancel()
             await asyncio.wait([self._owner])
-        self._end("The service is shutting down.")
+        self._fail("The service is shutting down.")
         self._thread.shutdown(wait=False)
 
     @contextmanager
-    def admit(self, count: int) -> Iterator[Lane[T, R]]:
+    def admit(self, count: int, bulk: bool = False) -> Iterator[Seat[T, R]]:
         """Lets a call of `count` items in, or raises Overloaded (Unavailable where it's broken).
 
         A call is let in whole while fewer than `queue_size` items are in hand, so what is in hand
-        never passes `queue_size - 1` and one call more.
+        never passes `queue_size - 1` and one call more. Bulk is let in up to three quarters, which
+        leaves room for those who wait.
         """
         if self.failure is not None:
-            raise Unavailable(self.failure)
-        if self._in_hand >= self._queue_size:
+            raise Unavailable(self.failure, retry_after=5)
+        if self.in_hand >= (-(-self._queue_size * 3 // 4) if bulk else self._queue_size):
             raise Overloaded(
-                f"{self._in_hand} images are in hand already; try again in a second.",
+                f"{self.in_hand} images are in hand already; try again in a second.",
                 retry_after=1,
             )
-        self._in_hand += count
-        lane: Lane[T, R] = Lane(self)
+        self.in_hand += count
         try:
-            yield lane
+            yield Seat(self._lanes, bulk)
         finally:
-            self._in_hand -= count
-
-    async def _enqueue(self, lane: Lane[T, R], item: T) -> Timed[R]:
-        if self.failure is not None:
-            raise Unavailable(self.failure)
-        pending: _Pending[T, R] = _Pending(item, asyncio.get_running_loop().create_future())
-        if not lane.waiting:
-            self._lanes.append(lane)
-        lane.waiting.append(pending)
-        self._arrived.set()
-        return await pending.future
+            self.in_hand -= count
 
     async def _own(self) -> None:
-        try:
-            while True:
-                await self._arrived.wait()
-                self._arrived.clear()
-                while batch := self._take():
-                    await self._serve(batch)
-        except Exception as error:
-            log.exception("the worker %s ended", self._name)
-            self._end(f"The model's worker ended ({error}); restart the embedder.")
+        while True:
+            try:
+                while True:
+                    await self._serve(await self._lanes.next(self._max_batch))
+            except Exception as error:
+                log.exception("the worker %s ended", self._name)
+                self._fail(f"The model's worker ended ({_told(error)}); it is being started anew.")
+            await self._restart()
 
-    def _take(self) -> "list[_Pending[T, R]]":
-        """The next batch: one item of each lane in turn; those whose caller left are dropped."""
-        batch: list[_Pending[T, R]] = []
-        while self._lanes and len(batch) < self._max_batch:
-            lane = self._lanes.popleft()
-            pending = lane.waiting.popleft()
-            if lane.waiting:
-                self._lanes.append(lane)
-            if not pending.future.done():
-                batch.append(pending)
-        return batch
+    async def _restart(self) -> None:
+        """Loads anew until that works; `failure` says meanwhile what is wrong."""
+        pause = _PAUSE_S
+        while self.failure is not None:
+            self.restarts += 1
+            try:
+                self._work = await self._in_thread(self._renew)
+                await self._call([self._probe])
+            except Exception as error:
+                log.exception("the worker %s can't be started anew", self._name)
+                self._fail(
+                    f"The model's worker ended, and can't be started anew ({_told(error)}). "
+                    f"It is tried again in {pause:g} s."
+                )
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            else:
+                self.failure = None
+                log.info("the worker %s serves again", self._name)
 
-    async def _serve(self, batch: "list[_Pending[T, R]]") -> None:
+    async def _serve(self, batch: list[Pending[T, Timed[R]]]) -> None:
         started = time.perf_counter()
         try:
             outcomes = await self._run([pending.item for pending in batch])
         except BaseException as error:
             # These are out of the queue already; nobody else would answer them.
-            reason = f"The model's worker ended ({error})."
-            _answer_all(batch, Unavailable(reason, retry_after=5))
+            for pending in batch:
+                pending.refuse(
+                    Unavailable(f"The model's worker ended ({_told(error)}).", retry_after=5)
+                )
             raise
         ran = time.perf_counter() - started
         for pending, outcome in zip(batch, outcomes, strict=True):
-            if pending.future.done():
-                continue
             if isinstance(outcome, ISEError):
-                pending.future.set_exception(outcome)
+                pending.refuse(outcome)
             else:
-                pending.future.set_result(Timed(outcome, started - pending.since, ran))
+                pending.answer(Timed(outcome, started - pending.since, ran))
 
     async def _run(self, items: list[T]) -> Sequence[R | ISEError]:
         try:
@@ -174,6 +179,8 @@ class Batcher(Generic[T, R]):
                 retry_after=5,
             )
             return [error] * len(items)
+        except _Stuck:
+            raise
         except Exception as error:  # noqa: BLE001 - each item is run again, and tells
             log.warning("a batch of %d failed (%s); going item by item", len(items), error)
         outcomes: list[R | ISEError] = []
@@ -184,6 +191,8 @@ class Batcher(Generic[T, R]):
     async def _run_alone(self, item: T) -> R | ISEError:
         try:
             return (await self._call([item]))[0]
+        except _Stuck:
+            raise
         except Exception as error:
             log.exception("an item failed alone")
             await self._call([self._probe])
@@ -192,19 +201,28 @@ class Batcher(Generic[T, R]):
             return ISEError(f"The model failed on it ({type(error).__name__}: {error}).")
 
     async def _call(self, items: list[T]) -> Sequence[R | ISEError]:
-        loop = asyncio.get_running_loop()
-        outcomes = await loop.run_in_executor(self._thread, self._work, items)
+        outcomes = await self._in_thread(lambda: self._work(items))
         if len(outcomes) != len(items):
             raise RuntimeError(f"{len(items)} items went in and {len(outcomes)} results came out")
         return outcomes
 
-    def _end(self, reason: str) -> None:
+    async def _in_thread(self, function: Callable[[], V]) -> V:
+        running = asyncio.get_running_loop().run_in_executor(self._thread, function)
+        done, _ = await asyncio.wait([running], timeout=self._seconds)
+        if not done:
+            # A thread can't be ended from outside; it is left behind.
+            self._thread.shutdown(wait=False)
+            self._thread = self._new_thread()
+            raise _Stuck(f"nothing for {self._seconds:g} seconds")
+        return running.result()
+
+    def _new_thread(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, thread_name_prefix=self._name)
+
+    def _fail(self, reason: str) -> None:
         self.failure = reason
-        while self._lanes:
-            _answer_all(self._lanes.popleft().waiting, Unavailable(reason, retry_after=5))
+        self._lanes.refuse_all(Unavailable(reason, retry_after=5))
 
 
-def _answer_all(waiting: "Sequence[_Pending[T, R]]", error: ISEError) -> None:
-    for pending in waiting:
-        if not pending.future.done():
-            pending.future.set_exception(error)
+def _told(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -51,7 +51,11 @@ class EmbedderSettings(ServiceSettings):
     embed_seconds: float = Field(240.0, gt=0, description="Deadline of one embedding call.")
     hub_seconds: float = Field(5.0, gt=0, description="How long the hub may take to be reached.")
     torch_threads: int = Field(0, ge=0, description="Threads of one pass; 0: one a core.")
-    decode_threads: int = Field(0, ge=0, description="Threads that decode; 0: one a core.")
+    decode_processes: int = Field(0, ge=0, description="Processes that decode; 0: one a core.")
+    decode_seconds: float = Field(20.0, gt=0, description="How long one image may take to decode.")
+    decode_bytes: int = Field(
+        2 * 1024**3, ge=256 * 1024**2, description="Memory of one process that decodes."
+    )
     networks_in_memory: int = Field(4, ge=1, description="Matching networks kept loaded.")
     max_training_images: int = Field(
         100_000, ge=1, description="Images that a training draws from a larger set."

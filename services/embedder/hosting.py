@@ -4,15 +4,17 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
+from services.embedder.decoding.decoder import DecodeLimits
+from services.embedder.decoding.pool import Decoders
 from services.embedder.device import device_of
 from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.matching.store import NetworkStore
@@ -41,26 +43,51 @@ class Hosted:
     words: Words
     networks: NetworkStore
     trainer: Trainer
+    decoders: Decoders
+
+    @property
+    def failure(self) -> str | None:
+        """Why no images can be embedded now, or None."""
+        return self.visual.failure or self.matching.failure or self.decoders.failure
 
 
 def load_models(settings: EmbedderSettings) -> Models:
     """Loads and warms up all models; takes seconds. Raises Misconfigured."""
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
-    visual_source = (settings.visual_backbone, settings.weights)
-    matching_source = (settings.tag_backbone, settings.tag_weights)
-    seconds = settings.hub_seconds
-    visual = load_backbone(*visual_source, "ISE_WEIGHTS", seconds)
+    visual = load_visual(settings)
     matching = visual
-    if matching_source != visual_source:
-        matching = load_backbone(*matching_source, "ISE_MATCHING_WEIGHTS", seconds)
+    if _matching_source(settings) != _visual_source(settings):
+        matching = load_matching(settings)
     if matching.fingerprint == visual.fingerprint:
         matching = visual
+    return Models(visual, matching, load_words(settings.words, settings.hub_seconds))
+
+
+def load_visual(settings: EmbedderSettings) -> Backbone:
+    """The backbone of image -> image, warm, on its device. Raises Misconfigured."""
+    return _loaded(settings, *_visual_source(settings), "ISE_WEIGHTS")
+
+
+def load_matching(settings: EmbedderSettings) -> Backbone:
+    """The backbone of tag -> image, warm, on its device. Raises Misconfigured."""
+    return _loaded(settings, *_matching_source(settings), "ISE_MATCHING_WEIGHTS")
+
+
+def _visual_source(settings: EmbedderSettings) -> tuple[str, str]:
+    return settings.visual_backbone, settings.weights
+
+
+def _matching_source(settings: EmbedderSettings) -> tuple[str, str]:
+    return settings.tag_backbone, settings.tag_weights
+
+
+def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -> Backbone:
+    backbone = load_backbone(name, weights, setting, settings.hub_seconds)
     device = device_of(settings.device)
-    for backbone in (visual, matching):
-        backbone.move_to(device)
-    log.info("networks run on %s", device)
-    return Models(visual, matching, load_words(settings.words, seconds))
+    backbone.move_to(device)
+    log.info("%s runs on %s", backbone.fingerprint, device)
+    return backbone
 
 
 class Host:
@@ -77,13 +104,28 @@ class Host:
             return self.failure.detail
         if self._hosted is None:
             return "The models are being loaded."
-        return self._hosted.visual.failure or self._hosted.matching.failure
+        return self._hosted.failure
 
     def hosted(self) -> Hosted:
         """The models, or Unavailable while there are none."""
         if self._hosted is None:
             raise Unavailable(self.not_ready() or "The models are gone.", retry_after=2)
         return self._hosted
+
+    def in_hand(self) -> int:
+        """Images that were let in and aren't answered."""
+        return sum(embedder.in_hand for embedder in self._embedders())
+
+    def restarts(self) -> int:
+        """How often a network broke and was loaded anew."""
+        return sum(embedder.restarts for embedder in self._embedders())
+
+    def decoders_replaced(self) -> int:
+        """How many decoding processes hung or died."""
+        return self._hosted.decoders.replaced if self._hosted else 0
+
+    def _embedders(self) -> set[ImageEmbedder]:
+        return {self._hosted.visual, self._hosted.matching} if self._hosted else set()
 
     async def run(self, on_failure: Callable[[ISEError], None]) -> None:
         """Loads, then serves until cancelled; `on_failure` hears why where loading fails."""
@@ -107,9 +149,12 @@ class Host:
 
     async def _host(self, models: Models, stack: AsyncExitStack) -> Hosted:
         settings = self._settings
-        threads = settings.decode_threads or os.cpu_count() or 1
-        decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
-        stack.callback(decoders.shutdown, wait=False, cancel_futures=True)
+        decoders = await stack.enter_async_context(
+            Decoders(
+                settings.decode_processes or os.cpu_count() or 1,
+                DecodeLimits(settings.decode_seconds, settings.decode_bytes),
+            )
+        )
         limits = Limits(
             max_batch=settings.max_batch,
             queue_size=settings.queue_size,
@@ -118,12 +163,12 @@ class Host:
             seconds=settings.embed_seconds,
         )
         visual = await stack.enter_async_context(
-            ImageEmbedder(models.visual, decoders, 2 * threads, limits)
+            ImageEmbedder(models.visual, partial(load_visual, settings), decoders, limits)
         )
         matching = visual
         if models.matching is not models.visual:
             matching = await stack.enter_async_context(
-                ImageEmbedder(models.matching, decoders, 2 * threads, limits)
+                ImageEmbedder(models.matching, partial(load_matching, settings), decoders, limits)
             )
         fingerprints = (models.matching.fingerprint, models.words.fingerprint)
         trainer = Trainer(
@@ -136,7 +181,7 @@ class Host:
         networks = NetworkStore(
             settings.data_dir / "networks", *fingerprints, settings.networks_in_memory
         )
-        return Hosted(visual, matching, models.words, networks, trainer)
+        return Hosted(visual, matching, models.words, networks, trainer, decoders)
 
 
 def _readable(error: Exception) -> ISEError:

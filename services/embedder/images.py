@@ -1,9 +1,7 @@
-"""From files to features: decode in threads, run the network in batches, answer in order."""
+"""From files to features: decode in processes, run the network in batches, answer in order."""
 
 import asyncio
-import time
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.batching import Batcher, Lane, Timed
-from shared.errors import BadImage, ISEError, Overloaded, Unavailable
-from shared.images import decode
+from services.embedder.batching import Batcher, Seat, Work
+from services.embedder.decoding.pool import DecodeLane, Decoders, File
+from services.embedder.decoding.task import Task
+from services.embedder.lanes import Lane
+from shared.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
+
+_STUCK_S = 120.0
+"""A batch that takes longer will not end."""
 
 
 @dataclass(frozen=True)
@@ -31,37 +34,63 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Stages:
+    """The seconds that one file spent; `queue` is waiting, for a process and for the network."""
+
+    decode: float
+    queue: float
+    inference: float
+
+
+@dataclass(frozen=True)
 class EmbeddedImages:
-    """`vectors` (n, dim) float32, in order of the files, and mean seconds a file of each stage."""
+    """`vectors` (n, dim) float32, and `stages`, both in order of the files."""
 
     vectors: Floats
-    decode_seconds: float
-    queue_seconds: float
-    inference_seconds: float
+    stages: list[Stages]
 
 
 class ImageEmbedder:
-    """A backbone behind a batcher. An async context manager: it serves inside the block."""
+    """A backbone behind a batcher. An async context manager: it serves inside the block.
+
+    `reload` gives the same backbone anew, for when it broke.
+    """
 
     def __init__(
-        self, backbone: Backbone, decoders: Executor, parallel_decodes: int, limits: Limits
+        self,
+        backbone: Backbone,
+        reload: Callable[[], Backbone],
+        decoders: Decoders,
+        limits: Limits,
     ) -> None:
         self.backbone = backbone
+        self._reload = reload
         self._decoders = decoders
-        self._parallel_decodes = parallel_decodes
         self._limits = limits
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             backbone.features,
             backbone.preprocessing.blank(),
+            self._renewed,
             max_batch=limits.max_batch,
             queue_size=limits.queue_size,
+            seconds=max(limits.seconds, _STUCK_S),
             name=backbone.fingerprint,
         )
 
     @property
     def failure(self) -> str | None:
-        """Why no more images can be embedded, or None."""
+        """Why no images can be embedded now, or None."""
         return self._batcher.failure
+
+    @property
+    def in_hand(self) -> int:
+        """Images that were let in and aren't answered."""
+        return self._batcher.in_hand
+
+    @property
+    def restarts(self) -> int:
+        """How often the network was loaded anew."""
+        return self._batcher.restarts
 
     async def __aenter__(self) -> Self:
         await self._batcher.__aenter__()
@@ -70,19 +99,18 @@ class ImageEmbedder:
     async def __aexit__(self, *exc: object) -> None:
         await self._batcher.__aexit__(*exc)
 
-    async def embed(self, files: Sequence[bytes]) -> EmbeddedImages:
-        """The features of each file.
+    async def embed(self, files: Sequence[bytes], bulk: bool = False) -> EmbeddedImages:
+        """The features of each file. `bulk`: nobody waits for it; others go first.
 
         Raises BadImage, whose `items` name each bad file by its index, Overloaded, and Unavailable
         where the deadline passes or the model broke.
         """
-        with self._batcher.admit(len(files)) as lane:
-            # So many at a time of one call: a later call's only image needn't wait for all these.
-            slots = asyncio.Semaphore(self._parallel_decodes)
+        with self._batcher.admit(len(files), bulk) as seat:
+            lane: DecodeLane = Lane(bulk)
             try:
                 async with asyncio.timeout(self._limits.seconds):
                     outcomes = await asyncio.gather(
-                        *(self._embed_one(data, lane, slots) for data in files),
+                        *(self._embed_one(data, lane, seat) for data in files),
                         return_exceptions=True,
                     )
             except TimeoutError as error:
@@ -94,26 +122,31 @@ class ImageEmbedder:
         return _gathered(outcomes)
 
     async def _embed_one(
-        self, data: bytes, lane: Lane[Pixels, Floats], slots: asyncio.Semaphore
-    ) -> tuple[Timed[Floats], float]:
-        loop = asyncio.get_running_loop()
-        async with slots:
-            pixels, seconds = await loop.run_in_executor(self._decoders, self._pixels, data)
-        return await lane.run(pixels), seconds
-
-    def _pixels(self, data: bytes) -> tuple[Pixels, float]:
-        started = time.perf_counter()
+        self, data: bytes, lane: DecodeLane, seat: Seat[Pixels, Floats]
+    ) -> tuple[Floats, Stages]:
         if len(data) > self._limits.max_image_bytes:
             raise BadImage(
                 f"The file has {len(data):,} bytes, over the limit of "
                 f"{self._limits.max_image_bytes:,} (ISE_MAX_IMAGE_BYTES)."
             )
-        pixels = self.backbone.preprocessing(decode(data, self._limits.max_pixels))
-        return pixels, time.perf_counter() - started
+        task = Task(self.backbone.preprocessing, self._limits.max_pixels)
+        decoded, waited = await self._decoders.decode(lane, File(data, task))
+        timed = await seat.run(decoded.pixels)
+        return timed.value, Stages(decoded.seconds, waited + timed.queued, timed.ran)
+
+    def _renewed(self) -> Work[Pixels, Floats]:
+        fresh = self._reload()
+        if fresh.fingerprint != self.backbone.fingerprint:
+            raise FingerprintMismatch(
+                f"the weights changed from {self.backbone.fingerprint} to {fresh.fingerprint} "
+                "meanwhile; restart the embedder"
+            )
+        self.backbone = fresh
+        return fresh.features
 
 
-def _gathered(outcomes: Sequence[tuple[Timed[Floats], float] | BaseException]) -> EmbeddedImages:
-    done: list[tuple[Timed[Floats], float]] = []
+def _gathered(outcomes: Sequence[tuple[Floats, Stages] | BaseException]) -> EmbeddedImages:
+    done: list[tuple[Floats, Stages]] = []
     bad: list[dict[str, object]] = []
     for index, outcome in enumerate(outcomes):
         if not isinstance(outcome, BaseException):
@@ -126,8 +159,6 @@ def _gathered(outcomes: Sequence[tuple[Timed[Floats], float] | BaseException]) -
         first = f"file {bad[0]['index']}: {bad[0]['error']}"
         raise BadImage(f"{len(bad)} of {len(outcomes)} files can't be used; {first}", items=bad)
     return EmbeddedImages(
-        vectors=np.stack([timed.value for timed, _ in done]),
-        decode_seconds=float(np.mean([seconds for _, seconds in done])),
-        queue_seconds=float(np.mean([timed.queued for timed, _ in done])),
-        inference_seconds=float(np.mean([timed.ran for timed, _ in done])),
+        vectors=np.stack([vector for vector, _ in done]),
+        stages=[stages for _, stages in done],
     )

@@ -1,15 +1,18 @@
 """Embedding of images and terms."""
 
 import asyncio
+from statistics import fmean
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from services.embedder.answers import ROWS_RESPONSES, Floats, hosted, rows
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.departures import CLIENT_CLOSED_REQUEST, unless_gone
 from services.embedder.hosting import Hosted
+from services.embedder.metrics import EmbedderMetrics
+from services.embedder.priority import is_bulk
 from services.embedder.uploads import FILES_BODY, uploads
 from services.embedder.words.vectors import Words
 from shared.contracts.embedder import (
@@ -68,6 +71,13 @@ async def embed_images(
         ),
     ] = ImageSpace.VISUAL,
     network: Network = None,
+    priority: Annotated[
+        str | None,
+        Header(
+            description="As in RFC 9218: what is less urgent than the default, `u=4` to `u=7`, "
+            "lets other calls go first."
+        ),
+    ] = None,
 ) -> Response:
     """One row for each file, in their order."""
     files = await uploads(request)
@@ -75,13 +85,15 @@ async def embed_images(
     if space is ImageSpace.JOINT:
         matcher = await asyncio.to_thread(models.networks.get, network)
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
-    embedded = await unless_gone(request, embedder.embed(files))
+    embedded = await unless_gone(request, embedder.embed(files, is_bulk(priority)))
     if embedded is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
+    metrics: EmbedderMetrics = request.app.state.embedder_metrics
+    metrics.observe(embedded.stages)
     timings = {
-        "Decode": embedded.decode_seconds,
-        "Queue": embedded.queue_seconds,
-        "Inference": embedded.inference_seconds,
+        "decode": fmean(stages.decode for stages in embedded.stages),
+        "queue": fmean(stages.queue for stages in embedded.stages),
+        "inference": fmean(stages.inference for stages in embedded.stages),
     }
     if matcher is None:
         backbone = embedder.backbone

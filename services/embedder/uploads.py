@@ -1,5 +1,6 @@
 """The files of a multipart body."""
 
+import asyncio
 from typing import Any
 
 from fastapi import Request
@@ -7,7 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from services.embedder.config import EmbedderSettings
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, Unavailable
 
 FIELD = "files"
 
@@ -24,8 +25,8 @@ FILES_BODY: dict[str, Any] = {
                         FIELD: {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
-                            "description": "Pictures: JPEG, PNG, WebP, GIF (first frame), TIFF, "
-                            "BMP or AVIF, told by their content.",
+                            "description": "Pictures: JPEG, PNG, WebP, GIF and TIFF (first frame), "
+                            "BMP, AVIF or HEIC, told by their content.",
                         }
                     },
                 }
@@ -38,17 +39,24 @@ FILES_BODY: dict[str, Any] = {
 async def uploads(request: Request) -> list[bytes]:
     """The contents of the `files` parts, in order, whatever their names and content types.
 
-    Raises InvalidInput for a body without any, with other parts, or with too many.
+    Raises InvalidInput for a body without any, with other parts, or with too many, and Unavailable
+    for one that takes too long to arrive.
     """
     settings: EmbedderSettings = request.app.state.settings
     limits = {"max_files": settings.max_files, "max_part_size": settings.max_image_bytes}
     try:
-        async with request.form(**limits) as form:
+        async with asyncio.timeout(settings.embed_seconds), request.form(**limits) as form:
             parts = form.multi_items()
             others = sorted({name for name, _ in parts if name != FIELD})
             if others:
                 raise InvalidInput(f"Unknown form fields: {', '.join(others)}. Send `{FIELD}`.")
             files = [await _content(part) for _, part in parts]
+    except TimeoutError as error:
+        raise Unavailable(
+            f"The files took over {settings.embed_seconds:g} seconds to arrive "
+            "(ISE_EMBED_SECONDS); send fewer at a time.",
+            retry_after=5,
+        ) from error
     except HTTPException as error:
         # Starlette's parser knows no better way to say that a body is malformed.
         raise InvalidInput(f"The multipart body can't be read: {error.detail}") from error

@@ -76,7 +76,9 @@ def train_centroids(
     """
     chosen = sample_rows(len(vectors), clusters, seed)
     few = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _BLOCK)).astype(np.int64)]
-    subspace = Subspace.leading(prepared(vectors[few], metric), _DIRECTIONS)
+    # The one centroid of an unclustered collection is the mean, which every subspace holds.
+    directions = _DIRECTIONS if clusters > 1 else 1
+    subspace = Subspace.leading(prepared(vectors[few], metric), directions)
     # K-means takes ever larger parts from the front, so the order must be random.
     places = np.random.default_rng(seed).permutation(len(chosen))
     points = np.empty((len(chosen), subspace.directions), np.float32)

@@ -19,8 +19,8 @@ class IndexerSettings(ServiceSettings):
     def _expanded(cls, roots: list[Path]) -> list[Path]:
         return [root.expanduser() for root in roots]
 
-    embed_batch: int = Field(16, ge=1, le=64, description="Images in one call to the embedder.")
-    embed_concurrency: int = Field(2, ge=1, le=64, description="Calls to the embedder at once.")
+    embed_batch: int = Field(32, ge=1, le=64, description="Images in one call to the embedder.")
+    embed_concurrency: int = Field(4, ge=1, le=64, description="Calls to the embedder at once.")
     embed_attempts: int = Field(
         8, ge=1, le=100, description="How often a job asks an embedder that is busy or away."
     )

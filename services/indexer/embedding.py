@@ -68,13 +68,18 @@ class Embedding:
         hosted = self.models()
         return ModelPair(hosted.visual.fingerprint, hosted.matching.fingerprint)
 
-    def images(self, files: Sequence[bytes], pair: ModelPair) -> list[Embedded]:
-        """The features of each file, in order. Raises FingerprintMismatch, Unavailable."""
-        found, errors = self._space(files, ImageSpace.VISUAL, pair.visual)
+    def images(self, files: Sequence[bytes], pair: ModelPair, bulk: bool = False) -> list[Embedded]:
+        """The features of each file, in order. `bulk`: nobody waits; searches go first.
+
+        Raises FingerprintMismatch, Unavailable.
+        """
+        found, errors = self._space(files, ImageSpace.VISUAL, pair.visual, bulk)
         features = [{pair.visual: row} for row in found]
         good = [i for i in range(len(files)) if i not in errors]
         if pair.matching != pair.visual and good:
-            rows, failed = self._space([files[i] for i in good], ImageSpace.MATCHING, pair.matching)
+            rows, failed = self._space(
+                [files[i] for i in good], ImageSpace.MATCHING, pair.matching, bulk
+            )
             errors |= {good[i]: reason for i, reason in failed.items()}
             for i, row in zip(good, rows, strict=True):
                 features[i][pair.matching] = row
@@ -117,7 +122,7 @@ class Embedding:
         return True
 
     def _space(
-        self, files: Sequence[bytes], space: ImageSpace, fingerprint: str
+        self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool
     ) -> tuple[list[NDArray[np.float32]], dict[int, str]]:
         """Rows in order (of zero length where a file failed), and the reasons by index."""
         errors: dict[int, str] = {}
@@ -125,7 +130,9 @@ class Embedding:
         left = list(range(len(files)))
         while left:
             try:
-                answer = self._patiently(embedder.embed_images([files[i] for i in left], space))
+                answer = self._patiently(
+                    embedder.embed_images([files[i] for i in left], space, bulk=bulk)
+                )
             except BadImage as refused:
                 bad = {
                     left[item["index"]]: item["error"] for item in refused.extra.get("items", [])
@@ -141,7 +148,7 @@ class Embedding:
                     break
                 # Together they are more than one call may carry.
                 for part in (left[: len(left) // 2], left[len(left) // 2 :]):
-                    found, failed = self._space([files[i] for i in part], space, fingerprint)
+                    found, failed = self._space([files[i] for i in part], space, fingerprint, bulk)
                     errors |= {part[at]: reason for at, reason in failed.items()}
                     for i, row in zip(part, found, strict=True):
                         rows[i] = row

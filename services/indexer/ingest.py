@@ -29,14 +29,16 @@ from shared.snapshots.items import tag_key
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
 _MIB = 2**20
+_BATCHES_AHEAD = 12
+"""As much as the embedder takes while a flush goes on."""
 
 
 @dataclass(frozen=True)
 class IngestSettings:
     """How much to read and embed at once."""
 
-    batch: int = 16
-    concurrency: int = 2
+    batch: int = 32
+    concurrency: int = 4
     max_image_bytes: int = 64 * _MIB
     batch_bytes: int = 64 * _MIB
 
@@ -101,7 +103,9 @@ class Ingest:
         self._job.count(len(files))
         failed_before = self._job.failed
         self._result = IngestResult(files=len(files))
+        # Batches are read ahead, so that the embedder has work while features are stored.
         waiting: deque[tuple[list[_Picture], Future[list[Embedded]]]] = deque()
+        ahead = 0
         with ThreadPoolExecutor(self._settings.concurrency, "embed") as pool:
             try:
                 for batch in self._batches(files):
@@ -110,7 +114,11 @@ class Ingest:
                         copy_context().run, self._embed, [picture.data for picture in batch]
                     )
                     waiting.append((batch, future))
-                    while len(waiting) > self._settings.concurrency:
+                    ahead += _bytes_of(batch)
+                    while len(waiting) > self._settings.concurrency and (
+                        len(waiting) > _BATCHES_AHEAD or ahead > self._settings.batch_bytes
+                    ):
+                        ahead -= _bytes_of(waiting[0][0])
                         self._take(*waiting.popleft())
                 while waiting:
                     self._take(*waiting.popleft())
@@ -122,7 +130,7 @@ class Ingest:
         return self._result
 
     def _embed(self, files: list[bytes]) -> list[Embedded]:
-        return self._embedding.images(files, self._pair)
+        return self._embedding.images(files, self._pair, bulk=True)
 
     def _batches(self, files: Sequence[SourceFile]) -> Iterator[list[_Picture]]:
         batch: list[_Picture] = []
@@ -250,6 +258,10 @@ def signed(inode: int) -> int:
 
 def _same(before: os.stat_result, after: os.stat_result) -> bool:
     return (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+
+
+def _bytes_of(batch: list[_Picture]) -> int:
+    return sum(len(picture.data) for picture in batch)
 
 
 def _absolute(path: Path) -> str:

@@ -11,8 +11,10 @@ from pydantic import TypeAdapter
 
 from shared.clients.transport import Call, Client, model
 from shared.contracts.embedder import (
+    BULK_PRIORITY,
     DIM_HEADER,
     FINGERPRINT_HEADER,
+    PRIORITY_HEADER,
     RAW_MEDIA_TYPE,
     EmbedTermsRequest,
     ImageSpace,
@@ -41,9 +43,15 @@ def models() -> Call[Models]:
 
 
 def embed_images(
-    files: Sequence[bytes], space: ImageSpace = ImageSpace.VISUAL, network: str | None = None
+    files: Sequence[bytes],
+    space: ImageSpace = ImageSpace.VISUAL,
+    network: str | None = None,
+    bulk: bool = False,
 ) -> Call[Rows]:
-    """Rows in the order of `files`. Raises BadImage whose `extra["items"]` names the bad ones."""
+    """Rows in the order of `files`. Raises BadImage whose `extra["items"]` names the bad ones.
+
+    `bulk`: nobody waits for it, so that searches go first.
+    """
     parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]
     return Call(
         "POST",
@@ -51,7 +59,7 @@ def embed_images(
         _rows(len(files)),
         files=parts,
         params={"space": space.value, "network": network},
-        headers=_RAW,
+        headers=_RAW | ({PRIORITY_HEADER: BULK_PRIORITY} if bulk else {}),
         timeout_s=_SLOW_S,
     )
 

@@ -13,6 +13,9 @@ from shared.contracts.base import Seed, Wire
 
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
+PRIORITY_HEADER = "Priority"
+BULK_PRIORITY = "u=7"
+"""What nobody waits for, as RFC 9218 writes it; 3 is the default, and lower numbers go first."""
 RAW_MEDIA_TYPE = "application/octet-stream"
 EVENTS_MEDIA_TYPE = "application/x-ndjson"
 

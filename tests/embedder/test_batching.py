@@ -26,13 +26,20 @@ class Doubler:
         return [2 * item for item in items]
 
 
-def batcher(work, max_batch=4, queue_size=1000):
-    return Batcher(work, -1, max_batch=max_batch, queue_size=queue_size)
+def batcher(work, max_batch=4, queue_size=1000, renew=None, seconds=60):
+    return Batcher(
+        work,
+        -1,
+        renew or (lambda: work),
+        max_batch=max_batch,
+        queue_size=queue_size,
+        seconds=seconds,
+    )
 
 
-async def call(running, items):
-    with running.admit(len(items)) as lane:
-        outcomes = await asyncio.gather(*map(lane.run, items), return_exceptions=True)
+async def call(running, items, bulk=False):
+    with running.admit(len(items), bulk) as seat:
+        outcomes = await asyncio.gather(*map(seat.run, items), return_exceptions=True)
     return [o if isinstance(o, BaseException) else o.value for o in outcomes]
 
 
@@ -159,6 +166,97 @@ def test_a_broken_worker_answers_all_and_says_so(broken):
             assert running.failure is not None
             with pytest.raises(Unavailable):
                 await call(running, [1])
+
+    asyncio.run(scenario())
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def test_a_broken_worker_is_started_anew():
+    """The first has broken; so has the second that is made; the third works."""
+    made = []
+
+    def broken(items):
+        raise RuntimeError("the network is gone")
+
+    def renew():
+        made.append(len(made))
+        if len(made) == 1:
+            raise OSError("no weights")
+        return Doubler() if len(made) == 3 else broken
+
+    async def scenario():
+        async with batcher(broken, renew=renew) as running:
+            in_flight = await asyncio.gather(*(call(running, [i] * 3) for i in range(5)))
+            assert all(isinstance(o, Unavailable) for outcome in in_flight for o in outcome)
+            assert all("the network is gone" in o.detail for outcome in in_flight for o in outcome)
+            await until(lambda: running.failure and "no weights" in running.failure)
+            await until(lambda: running.failure is None)
+            assert running.restarts == 3
+            assert await call(running, [1, 2]) == [2, 4]
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_hangs_is_left_behind():
+    gate = threading.Event()
+
+    def hangs(items):
+        gate.wait(30)
+        return list(items)
+
+    async def scenario():
+        async with batcher(hangs, renew=Doubler, seconds=0.2, max_batch=1) as running:
+            outcomes = await call(running, [1, 2, 3])
+            assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+            await until(lambda: running.failure is None)
+            assert await call(running, [1, 2, 3]) == [2, 4, 6]
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        gate.set()
+
+
+def test_who_waits_goes_before_bulk():
+    work = Doubler(seconds=0.01)
+
+    async def scenario():
+        async with batcher(work) as running:
+            large = asyncio.create_task(call(running, list(range(40)), bulk=True))
+            await asyncio.sleep(0.015)
+            assert await call(running, [1000, 1001]) == [2000, 2002]
+            await large
+
+    asyncio.run(scenario())
+    # After what ran when it came, and alone: bulk would make its batch take longer.
+    position = next(i for i, batch in enumerate(work.batches) if 1000 in batch)
+    assert work.batches[position] == [1000, 1001]
+    assert position <= 3
+
+
+def test_bulk_leaves_room_in_the_queue_for_who_waits():
+    gate = threading.Event()
+
+    def work(items):
+        gate.wait(5)
+        return list(items)
+
+    async def scenario():
+        async with batcher(work, queue_size=8) as running:
+            waiting = asyncio.create_task(call(running, list(range(6)), bulk=True))
+            await asyncio.sleep(0.02)
+            with pytest.raises(Overloaded):
+                await call(running, [1], bulk=True)
+            searching = asyncio.create_task(call(running, [1]))
+            await asyncio.sleep(0)
+            gate.set()
+            assert await searching == [1]
+            await waiting
 
     asyncio.run(scenario())
 

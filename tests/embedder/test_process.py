@@ -106,3 +106,20 @@ def test_hanging_up_ends_the_training(tmp_path):
         short = TrainRequest(training_set="long", settings=TrainingSettings(epochs=1, hidden=16))
         last = until(lambda: list(embedder.train(client, short))[-1], Overloaded)
         assert isinstance(last, TrainingDone)
+
+
+def test_a_body_that_never_ends_is_answered(tmp_path):
+    settings = EmbedderSettings(_env_file=None, data_dir=tmp_path, embed_seconds=1)
+    with serving(settings) as client:
+        until(lambda: client.send(embedder.models()), Unavailable)
+        address = client.base_url.removeprefix("http://").split(":")
+        with socket.create_connection((address[0], int(address[1])), timeout=30) as slow:
+            slow.sendall(
+                b"POST /v1/embed/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+                b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+            )
+            answer = b""
+            while b"to arrive" not in answer and (more := slow.recv(4096)):
+                answer += more
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"to arrive" in answer

@@ -2,6 +2,10 @@
 
 import json
 import logging
+import os
+import re
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from shared.contracts.embedder import (
     TrainingProgress,
 )
 from shared.errors import BadImage, Conflict, InvalidInput, NotFound, UnknownTerm
+from tests import poison
 
 IMAGES = "/v1/embed/images"
 RAW = {"Accept": RAW_MEDIA_TYPE}
@@ -58,8 +63,12 @@ class TestImages:
         assert answer.headers[FINGERPRINT_HEADER] == model.fingerprint
         assert answer.headers[DIM_HEADER] == str(model.dim)
         assert len(answer.content) == 4 * model.dim
-        for stage in ("Decode", "Queue", "Inference"):
-            assert 0 <= float(answer.headers[f"X-ISE-{stage}-Ms"]) < 60_000
+        timing = re.fullmatch(
+            r"decode;dur=([\d.]+), queue;dur=([\d.]+), inference;dur=([\d.]+)",
+            answer.headers["Server-Timing"],
+        )
+        assert timing
+        assert all(float(milliseconds) > 0 for milliseconds in timing.groups())
 
     def test_json_has_the_same_values(self, service, encoded):
         raw = service.send(embedder.embed_images([encoded()]))
@@ -144,6 +153,76 @@ class TestImages:
             service.send(embedder.embed_images([encoded()], ImageSpace.JOINT))
         with pytest.raises(NotFound, match="match-0123"):
             service.send(embedder.embed_images([encoded()], ImageSpace.JOINT, "match-0123"))
+
+    def test_a_picture_of_a_pixel_is_refused_with_the_reason(self, service):
+        answer = service.request("POST", IMAGES, files=parts(poison.one_pixel()))
+        assert answer.status_code == 422
+        assert "1 x 1 pixels are too few" in answer.json()["items"][0]["error"]
+
+    @pytest.mark.parametrize("shape", [(4, 4), (1, 3000), (3000, 1)])
+    def test_odd_shapes_are_taken(self, shape, service, encoded, picture):
+        data = encoded("PNG", picture(size=shape))
+        assert np.isfinite(service.send(embedder.embed_images([data])).vectors).all()
+
+    def test_bulk_gives_the_same(self, service, encoded):
+        files = [encoded(seed=i) for i in range(3)]
+        one, other = (service.send(embedder.embed_images(files, bulk=b)) for b in (False, True))
+        np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-4)
+
+    def test_a_decoding_process_that_is_killed_costs_no_picture(self, start, tmp_path, encoded):
+        files = [encoded(seed=i % 7) for i in range(64)]
+        with start(tmp_path) as service:
+            expected = service.send(embedder.embed_images(files)).vectors
+            decoders = service.app.state.host.hosted().decoders
+            for pid in decoders.pids:
+                os.kill(pid, signal.SIGKILL)
+            again = service.send(embedder.embed_images(files)).vectors
+            assert service.request("GET", "/ready").status_code == 200
+            metrics = service.request("GET", "/metrics").text
+        np.testing.assert_allclose(again, expected, atol=1e-4)
+        assert f"ise_decoders_replaced {decoders.replaced:.1f}" in metrics
+        assert decoders.replaced > 0
+
+    def test_a_network_that_breaks_is_loaded_anew(self, start, tmp_path, encoded, monkeypatch):
+        with start(tmp_path) as service:
+            expected = service.send(embedder.embed_images([encoded()])).vectors
+            broken = service.app.state.host.hosted().visual.backbone
+            monkeypatch.setattr(broken, "_forward", lambda _: 1 / 0)
+            answer = service.request("POST", IMAGES, files=parts(encoded()))
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"]
+            service.until_ready()
+            again = service.send(embedder.embed_images([encoded()])).vectors
+            assert "ise_network_restarts 1.0" in service.request("GET", "/metrics").text
+        np.testing.assert_array_equal(again, expected)
+
+    def test_a_network_whose_weights_changed_meanwhile_is_not_served(
+        self, start, tmp_path, encoded, monkeypatch, torchvision_models
+    ):
+        weights = tmp_path / "squeezenet.safetensors"
+
+        def save():
+            safetensors.torch.save_file(torchvision_models.squeezenet1_1().state_dict(), weights)
+
+        save()
+        changes = {"backbone": "torchvision/squeezenet1_1", "weights": str(weights)}
+        with start(tmp_path / "data", **changes) as service:
+            save()
+            broken = service.app.state.host.hosted().visual.backbone
+            monkeypatch.setattr(broken, "_forward", lambda _: 1 / 0)
+            service.request("POST", IMAGES, files=parts(encoded()))
+            end = time.monotonic() + 30
+            while "the weights changed" not in (told := service.request("GET", "/ready").text):
+                assert time.monotonic() < end, told
+                time.sleep(0.05)
+
+    def test_stages_are_measured(self, start, tmp_path, encoded):
+        with start(tmp_path) as service:
+            service.send(embedder.embed_images([encoded()] * 3))
+            metrics = service.request("GET", "/metrics").text
+        for stage in ("decode", "queue", "inference"):
+            assert f'ise_embed_stage_seconds_count{{stage="{stage}"}} 3.0' in metrics
+        assert "ise_embed_images_in_hand 0.0" in metrics
 
     def test_overload_is_told_and_passes(self, start, tmp_path, encoded):
         options = {"files": parts(*[encoded(seed=i) for i in range(16)]), "headers": RAW}

@@ -40,7 +40,7 @@ class Numbers(Embedding):
     def pair(self) -> ModelPair:
         return ModelPair("m", "m")
 
-    def images(self, files, pair) -> list[Embedded]:
+    def images(self, files, pair, bulk=False) -> list[Embedded]:
         self.embedded += len(files)
         digests = [np.frombuffer(sha256(data).digest()[:3], np.uint8) for data in files]
         return [Embedded({"m": digest.astype(np.float32) + 1}) for digest in digests]

@@ -120,9 +120,9 @@ def test_a_batch_is_bounded_by_its_bytes(start, folder_of, picture, monkeypatch,
     sizes = []
     embed = Embedding.images
 
-    def noted(self, files, pair):
+    def noted(self, files, pair, bulk=False):
         sizes.append([len(data) for data in files])
-        return embed(self, files, pair)
+        return embed(self, files, pair, bulk)
 
     monkeypatch.setattr(Embedding, "images", noted)
     monkeypatch.setattr(IngestSettings, "batch_bytes", batch)

@@ -5,6 +5,7 @@ import zlib
 from contextlib import suppress
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,9 +14,9 @@ from PIL import Image, ImageOps
 from shared.errors import BadImage
 from shared.images import decode, media_type
 
-LOSSY = {"JPEG": 12, "WEBP": 16, "AVIF": 16, "GIF": 40}
+LOSSY = {"JPEG": 12, "WEBP": 16, "AVIF": 16, "HEIC": 16, "GIF": 40}
 """Format -> the mean deviation, of 255, that its compression or palette may cause."""
-KINDS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"]
+KINDS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIC"]
 
 
 def png_header(width, height):
@@ -32,7 +33,10 @@ def png_header(width, height):
 
 def saved(image, kind, **options):
     buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
+    if kind == "HEIC":
+        pillow_heif.from_pillow(image).save(buffer, **options)
+    else:
+        image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -76,14 +80,28 @@ def test_exif_orientation_is_honoured(orientation):
     np.testing.assert_array_equal(decode(data), expected)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
+def test_orientation_is_honoured_once_where_the_container_has_its_own(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(picture(), kind, exif=exif.tobytes(), quality=90)
+    plain = io.BytesIO(saved(picture(), "PNG", exif=exif))
+    expected = ImageOps.exif_transpose(Image.open(plain))
+    image = decode(data)
+    assert image.size == expected.size
+    assert deviation(image, expected) < 12
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_exif_does_not_cost_the_picture():
     data = saved(picture(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decode(data).size == (97, 64)
 
 
-def test_animation_gives_its_first_frame():
-    data = saved(picture(0), "GIF", save_all=True, append_images=[picture(1)])
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "AVIF"])
+def test_of_many_frames_the_first_is_taken(kind):
+    data = saved(picture(0), kind, save_all=True, append_images=[picture(1)])
     assert deviation(decode(data), picture(0)) < deviation(decode(data), picture(1)) / 2
 
 
@@ -97,6 +115,48 @@ def test_16_bits_are_scaled_not_cut(kind):
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(8, axis=0)
     pixels = np.asarray(decode(saved(Image.fromarray(ramp), kind)))
     np.testing.assert_allclose(pixels[0, :, 1], np.arange(256), atol=1)
+
+
+def test_16_bits_a_channel_in_colour():
+    ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None, :, None].repeat(64, 0).repeat(3, 2)
+    buffer = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (256, 64), ramp.tobytes()).save(buffer, quality=-1)
+    pixels = np.asarray(decode(buffer.getvalue()))
+    np.testing.assert_allclose(pixels[0, :, 1], np.arange(256), atol=1)
+
+
+def test_cmyk_tiff_and_palettes():
+    for image, kind in (
+        (picture().convert("CMYK"), "TIFF"),
+        (picture().quantize(64), "PNG"),
+        (picture().quantize(64), "BMP"),
+    ):
+        assert deviation(decode(saved(image, kind)), picture()) < 20
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "HEIC", "TIFF"])
+def test_alpha_in_other_formats(kind):
+    image = Image.new("RGBA", (64, 64), (200, 0, 0, 0))
+    image.paste((10, 20, 30, 255), (0, 0, 32, 64))
+    pixels = np.asarray(decode(saved(image, kind, quality=95)))
+    np.testing.assert_allclose(pixels[32, 60], 255, atol=3)
+    assert pixels[32, 4].max() < 60
+
+
+@pytest.mark.parametrize(
+    ("brands", "expected"),
+    [
+        ([b"heic", b"mif1"], "image/heic"),
+        ([b"mif1", b"heic"], "image/heic"),
+        ([b"msf1", b"hevc"], "image/heic"),
+        ([b"avif", b"mif1"], "image/avif"),
+        ([b"mif1", b"avif", b"miaf"], "image/avif"),
+        ([b"isom", b"mp42"], "application/octet-stream"),
+    ],
+)
+def test_brands_tell_heic_from_avif_and_from_films(brands, expected):
+    body = b"ftyp" + brands[0] + b"\0\0\0\0" + b"".join(brands[1:])
+    assert media_type(struct.pack(">I", 4 + len(body)) + body) == expected
 
 
 def test_float_tiff_in_unit_range():

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 
+from services.indexer.catalog import statements
 from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.places import (
@@ -95,6 +96,7 @@ class Images:
             change = next_revision(db)
             before = said_of(db, _touched(db, entries)) if bury else {}
             lost: set[int] = set()
+            stored: dict[tuple[str, int], dict[str, Any]] = {}
             for entry in entries:
                 ordinal, former = self._upsert(db, entry, change)
                 lost |= former
@@ -102,18 +104,17 @@ class Images:
                     # Other sources may say something of the file that a new image has taken over.
                     before.setdefault(ordinal, Said())
                 for found in places.get(entry.id, ()):
-                    values = {
+                    # Several entries may be one image: once is enough.
+                    stored[found.fingerprint, ordinal] = {
                         "fingerprint": found.fingerprint,
                         "ordinal": ordinal,
                         "shard": found.shard,
                         "row": found.row,
                         "revision": change,
                     }
-                    key = (features.c.fingerprint == found.fingerprint) & (
-                        features.c.ordinal == ordinal
-                    )
-                    db.execute(delete(features).where(key))
-                    db.execute(insert(features).values(values))
+            if stored:
+                db.execute(statements.FORGET_FEATURES, list(stored.values()))
+                db.execute(statements.ADD_FEATURES, list(stored.values()))
             write_claims(
                 db,
                 [
@@ -130,17 +131,18 @@ class Images:
 
     def _upsert(self, db: Connection, entry: Entry, change: int) -> tuple[int, set[int]]:
         """The image's number, and the images that lose their path to it."""
-        row = db.execute(select(images).where(images.c.id == entry.id)).first()
+        row = db.execute(statements.IMAGE, {"id": entry.id}).first()
         if row is None:
             done = db.execute(
-                insert(images).values(
-                    id=entry.id,
-                    sha256=entry.sha256,
-                    bytes=entry.place.bytes,
-                    metadata=dict(entry.metadata),
-                    revision=change,
-                    created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                )
+                statements.ADD_IMAGE,
+                {
+                    "id": entry.id,
+                    "sha256": entry.sha256,
+                    "bytes": entry.place.bytes,
+                    "metadata": dict(entry.metadata),
+                    "revision": change,
+                    "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                },
             )
             key = done.inserted_primary_key
             if key is None:
@@ -159,7 +161,7 @@ class Images:
         changed |= moved
         changed |= self._tag(db, ordinal, entry.tags)
         if changed:
-            db.execute(update(images).where(images.c.ordinal == ordinal).values(revision=change))
+            db.execute(statements.CHANGED, {"image": ordinal, "change": change})
         return ordinal, former
 
     @staticmethod
@@ -170,12 +172,12 @@ class Images:
             wanted.setdefault(tag_key(tag), tag)
         if not wanted:
             return False
-        there = set(db.execute(select(tags.c.key).where(tags.c.ordinal == ordinal)).scalars())
+        there = set(db.execute(statements.TAG_KEYS, {"image": ordinal}).scalars())
         new = [
             {"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items() if k not in there
         ]
         if new:
-            db.execute(insert(tags), new)
+            db.execute(statements.ADD_TAGS, new)
         return bool(new)
 
     def patch(
@@ -234,15 +236,9 @@ class Images:
     def known(self, ids: Sequence[str], fingerprints: Iterable[str]) -> set[str]:
         """Which of these ids are there with features of all these fingerprints."""
         wanted = set(fingerprints)
+        asked = {"ids": list(ids), "fingerprints": list(wanted), "count": len(wanted)}
         with self.database.read() as db:
-            rows = db.execute(
-                select(images.c.id)
-                .join(features, features.c.ordinal == images.c.ordinal)
-                .where(images.c.id.in_(ids), features.c.fingerprint.in_(wanted))
-                .group_by(images.c.id)
-                .having(func.count() == len(wanted))
-            )
-            return set(rows.scalars())
+            return set(db.execute(statements.KNOWN, asked).scalars())
 
     def unchanged(
         self, path: str, uri: str, mtime_ns: int, size: int
@@ -252,19 +248,11 @@ class Images:
         None when the file is new, at least under this uri, or was written since.
         """
         with self.database.read() as db:
-            row = db.execute(
-                select(images.c.id, images.c.ordinal)
-                .join(locations, locations.c.ordinal == images.c.ordinal)
-                .where(
-                    locations.c.path == path,
-                    locations.c.uri == uri,
-                    locations.c.mtime_ns == mtime_ns,
-                    locations.c.bytes == size,
-                )
-            ).first()
+            asked = {"path": path, "uri": uri, "mtime_ns": mtime_ns, "bytes": size}
+            row = db.execute(statements.UNCHANGED, asked).first()
             if row is None:
                 return None
-            keys = db.execute(select(tags.c.key).where(tags.c.ordinal == row.ordinal)).scalars()
+            keys = db.execute(statements.TAG_KEYS, {"image": row.ordinal}).scalars()
             return row.id, set(keys)
 
     def without_features(self, fingerprint: str) -> list[str]:

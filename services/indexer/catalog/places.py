@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from services.indexer.catalog import statements
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
 from shared.snapshots.items import tag_key
 
@@ -40,19 +41,18 @@ def put_place(db: Connection, ordinal: int, place: Place, change: int) -> tuple[
 
     The path goes over under every uri that it's known by: they all name the same file.
     """
-    here = locations.c.path == place.path
-    there = db.execute(select(locations.c.ordinal, locations.c.uri).where(here)).all()
+    there = db.execute(statements.AT_PATH, {"at": place.path}).all()
     former = {row.ordinal for row in there} - {ordinal}
     values = {"ordinal": ordinal, "mtime_ns": place.mtime_ns, "bytes": place.bytes}
     if there:
-        db.execute(update(locations).where(here).values(values))
+        db.execute(update(locations).where(locations.c.path == place.path).values(values))
         is_it = origins.c.path == place.path
         db.execute(update(origins).where(is_it).values(inode=place.inode))
     if former:
         db.execute(update(images).where(images.c.ordinal.in_(former)).values(revision=change))
     if place.uri in {row.uri for row in there}:
         return bool(former), former
-    db.execute(insert(locations).values(path=place.path, uri=place.uri, **values))
+    db.execute(statements.ADD_PLACE, {"path": place.path, "uri": place.uri, **values})
     return True, former
 
 

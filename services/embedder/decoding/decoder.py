@@ -1,0 +1,152 @@
+"""One decoding process, as the service sees it."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.embedder.decoding.task import ANSWER, Outcome, Task
+from shared.errors import BadImage
+
+_START_SECONDS = 60.0
+_BUFFER_BYTES = 2**20
+"""Asked of the kernel, so that most files and all pixels go over in one call."""
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """What one file may cost."""
+
+    seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Preprocessed pixels, (height, width, 3) uint8, and the seconds that it took."""
+
+    pixels: NDArray[np.uint8]
+    seconds: float
+
+
+class DecoderEnded(Exception):
+    """The process ended in the middle of a file, for whichever reason."""
+
+
+class Decoder:
+    """A process that decodes one file at a time; `start` makes it, `end` ends it."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], channel: socket.socket, limits: DecodeLimits
+    ) -> None:
+        self._process = process
+        self._channel = channel
+        self._limits = limits
+
+    @classmethod
+    async def start(cls, limits: DecodeLimits) -> Self:
+        """A process that is ready. Raises DecoderEnded, OSError and TimeoutError.
+
+        To be called on the thread that lives as long as the process shall: on Linux it ends with
+        the thread that started it.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                for end in (ours, theirs):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+                ours.setblocking(False)
+                process = _launched(theirs, limits.memory_bytes)
+            except BaseException:
+                ours.close()
+                raise
+        decoder = cls(process, ours, limits)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await decoder._answer()
+        except BaseException:
+            await decoder.end()
+            raise
+        return decoder
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def decode(self, task: Task, data: bytes) -> Decoded:
+        """Raises BadImage, DecoderEnded, and TimeoutError, after which only `end` may be called."""
+        async with asyncio.timeout(self._limits.seconds):
+            try:
+                await asyncio.get_running_loop().sock_sendall(self._channel, task.request(data))
+            except OSError as error:
+                raise DecoderEnded from error
+            outcome, body, seconds = await self._answer()
+        if outcome is Outcome.PIXELS:
+            pixels = np.frombuffer(body, np.uint8).reshape(*task.preprocessing.crop, 3)
+            return Decoded(pixels, seconds)
+        if outcome is Outcome.OUT_OF_MEMORY:
+            raise BadImage(
+                f"It needs more memory to decode than {self._limits.memory_bytes:,} bytes "
+                "(ISE_DECODE_BYTES)."
+            )
+        raise BadImage(body.decode())
+
+    async def end(self) -> int:
+        """Kills the process; gives its exit code, minus the signal where one ended it before."""
+        self._channel.close()
+        code = self._process.poll()
+        self._process.kill()
+        ended = await asyncio.shield(asyncio.to_thread(self._process.wait))
+        return ended if code is None else code
+
+    async def _answer(self) -> tuple[Outcome, bytearray, float]:
+        outcome, size, seconds = ANSWER.unpack(await self._receive(ANSWER.size))
+        return Outcome(outcome), await self._receive(size), seconds
+
+    async def _receive(self, size: int) -> bytearray:
+        buffer = bytearray(size)
+        loop = asyncio.get_running_loop()
+        view = memoryview(buffer)
+        while view:
+            try:
+                count = await loop.sock_recv_into(self._channel, view)
+            except OSError as error:
+                raise DecoderEnded from error
+            if not count:
+                raise DecoderEnded
+            view = view[count:]
+        return buffer
+
+
+def _launched(channel: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
+    arguments = (channel.fileno(), os.getpid(), memory_bytes)
+    return subprocess.Popen(  # noqa: S603
+        # Of odd files Pillow warns; the service says what there is to say.
+        [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[channel.fileno()],
+        env=os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            # Its stacks would count as memory, and there is a process a core.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        },
+    )
+
+
+def ending(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,83 @@
+"""A process that decodes: `python -m services.embedder.decoding.worker SOCKET PARENT BYTES`.
+
+It takes one file after the other from the socket that it inherited, and ends when the service
+does. Its memory is limited, and whoever started it limits its time, so a hostile file costs no
+more than this process. It imports neither torch nor anything of the web.
+"""
+
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import socket
+import sys
+import time
+
+from services.embedder.decoding.task import ANSWER, REQUEST, Outcome, Task
+from shared.errors import BadImage, Unavailable
+from shared.images import decode
+
+_PR_SET_PDEATHSIG = 1
+_MIN_PIXELS = 16
+
+
+def main(argv: list[str]) -> None:
+    fd, parent, memory = (int(argument) for argument in argv[1:])
+    _bind_to(parent)
+    # Ctrl-C in a terminal reaches the whole group; the service ends this process in its own time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # A crash is expected of hostile files; a core of gigabytes is of no use to anybody.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with socket.socket(fileno=fd) as service:
+        service.sendall(ANSWER.pack(Outcome.READY, 0, 0.0))
+        while header := _received(service, REQUEST.size):
+            task_bytes, data_bytes = REQUEST.unpack(header)
+            task = pickle.loads(_received(service, task_bytes))  # noqa: S301 - from the service
+            data = _received(service, data_bytes)
+            started = time.perf_counter()
+            outcome, body = _decoded(task, data)
+            del data
+            seconds = time.perf_counter() - started
+            service.sendall(ANSWER.pack(outcome, len(body), seconds) + body)
+
+
+def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
+    try:
+        image = decode(data, task.max_pixels)
+        if image.width * image.height < _MIN_PIXELS:
+            raise BadImage(
+                f"{image.width} x {image.height} pixels are too few to show anything; a picture "
+                f"has at least {_MIN_PIXELS}."
+            )
+        return Outcome.PIXELS, task.preprocessing(image).tobytes()
+    except BadImage as error:
+        return Outcome.REFUSED, error.detail.encode()
+    except (MemoryError, Unavailable):
+        return Outcome.OUT_OF_MEMORY, b""
+
+
+def _received(service: socket.socket, size: int) -> bytes:
+    """Exactly `size` bytes, or none where the service has gone."""
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    while view:
+        count = service.recv_into(view)
+        if not count:
+            return b""
+        view = view[count:]
+    return bytes(buffer)
+
+
+def _bind_to(parent: int) -> None:
+    """Has the kernel end this process when the service dies, even in the middle of a file."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv)
