@@ -13,7 +13,8 @@ import torch
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
-from services.embedder.device import device_of
+from services.embedder.device import device_of, images_a_pass
+from services.embedder.engines.choice import Wish
 from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
@@ -56,10 +57,13 @@ def load_models(settings: EmbedderSettings) -> Models:
         matching = load_backbone(*matching_source, "ISE_MATCHING_WEIGHTS", seconds)
     if matching.fingerprint == visual.fingerprint:
         matching = visual
-    device = device_of(settings.device)
-    for backbone in (visual, matching):
-        backbone.move_to(device)
-    log.info("networks run on %s", device)
+    wish = Wish(
+        settings.inference, settings.precision, device_of(settings.device), settings.cache_dir
+    )
+    visual.run_by(wish)
+    if matching is not visual:
+        matching.run_by(wish)
+    log.info("networks run on %s", wish.device)
     return Models(visual, matching, load_words(settings.words, seconds))
 
 
@@ -111,7 +115,7 @@ class Host:
         decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         stack.callback(decoders.shutdown, wait=False, cancel_futures=True)
         limits = Limits(
-            max_batch=settings.max_batch,
+            max_batch=settings.max_batch or images_a_pass(device_of(settings.device)),
             queue_size=settings.queue_size,
             max_pixels=settings.max_pixels,
             max_image_bytes=settings.max_image_bytes,
