@@ -108,7 +108,8 @@ class ImageEmbedder:
                 f"The file has {len(data):,} bytes, over the limit of "
                 f"{self._limits.max_image_bytes:,} (ISE_MAX_IMAGE_BYTES)."
             )
-        pixels = self.backbone.preprocessing(decode(data, self._limits.max_pixels))
+        preprocessing = self.backbone.preprocessing
+        pixels = preprocessing(decode(data, self._limits.max_pixels, preprocessing.least))
         return pixels, time.perf_counter() - started
 
 
