@@ -29,8 +29,8 @@ class Backbone:
     ) -> None:
         self.architecture = architecture
         self.preprocessing = preprocessing
-        self._network = PixelNetwork(module, preprocessing.mean, preprocessing.std)
-        self._engine: Engine = EagerEngine(self._network)
+        self.network = PixelNetwork(module, preprocessing.mean, preprocessing.std)
+        self._engine: Engine = EagerEngine(self.network)
         self.dim = self._measure()
         self.fingerprint = fingerprint.of_backbone(
             architecture, module.state_dict(), preprocessing, pooling
@@ -44,7 +44,7 @@ class Backbone:
     def run_by(self, wish: Wish) -> None:
         """Has the network run by the engine that is asked for, or by the fastest."""
         size = self.preprocessing.crop
-        self._engine = Chooser(self._network, size, self.fingerprint, wish).choose()
+        self._engine = Chooser(self.network, size, self.fingerprint, wish).choose()
 
     def features(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32] | ISEError]:
         """Pixels, each (height, width, 3) uint8 -> features, each (dim,) float32.
