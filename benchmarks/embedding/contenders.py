@@ -91,3 +91,23 @@ def over_http(
             yield embed, client.send(models()).visual.engine
     finally:
         group.stop()
+
+
+def processor_seconds() -> float:
+    """The processor time of this process and all that it started."""
+    ticks: dict[int, int] = {}
+    below: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        pid = int(path.parent.name)
+        below.setdefault(int(fields[1]), []).append(pid)
+        ticks[pid] = int(fields[11]) + int(fields[12])
+    waiting, total = [os.getpid()], 0
+    while waiting:
+        pid = waiting.pop()
+        total += ticks.get(pid, 0)
+        waiting += below.get(pid, [])
+    return total / os.sysconf("SC_CLK_TCK")

@@ -23,6 +23,10 @@ from services.embedder.preprocess import Preprocessing
 PLAIN, HTTP = "timm eager fp32, one at a time", "the service over HTTP"
 
 
+Round = tuple[float, float]
+"""Seconds an image: that passed, and of the processors."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """How often, and on how many images; `http_images` are sent in calls of `files_a_call`."""
@@ -39,7 +43,8 @@ def compare(
     backbone: Backbone, weights: str, name: str, photos: Sequence[bytes], folder: Path, rules: Rules
 ) -> dict[str, Any]:
     """Each contender's median rate, and how many times the plain one it is, of the same round."""
-    module = copy.deepcopy(backbone.network.module).to(memory_format=torch.contiguous_format)
+    module = copy.deepcopy(backbone.network.module)
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with ExitStack() as stack:
         decoders = stack.enter_context(ThreadPoolExecutor(torch.get_num_threads()))
         taking: dict[str, tuple[contenders.Embed, int]] = {
@@ -52,21 +57,25 @@ def compare(
         served = contenders.over_http(name, weights, folder, rules.clients, rules.files_a_call)
         way, engine_name = stack.enter_context(served)
         taking[HTTP] = (way, rules.http_images)
-        rates = _in_turn(taking, photos, rules.rounds)
+        rounds = _in_turn(taking, photos, rules.rounds)
         expected = taking[PLAIN][0](photos[: rules.images])
         http_cosines = cosines(way(photos[: rules.images]), expected)
-    plain = np.array(rates[PLAIN])
     return {
         "http_engine": engine_name,
         "http_least_cosine": float(http_cosines.min()),
-        "contenders": {
-            name: {
-                "images_per_second": float(np.median(found)),
-                "times_plain": float(np.median(np.array(found) / plain)),
-                "rounds": found,
-            }
-            for name, found in rates.items()
-        },
+        "contenders": {name: _told(found, rounds[PLAIN]) for name, found in rounds.items()},
+    }
+
+
+def _told(found: list[Round], plain: list[Round]) -> dict[str, Any]:
+    wall, processor = (np.array(each) for each in zip(*found, strict=True))
+    plain_wall, plain_processor = (np.array(each) for each in zip(*plain, strict=True))
+    return {
+        "images_per_second": float(1 / np.median(wall)),
+        "times_plain": float(np.median(plain_wall / wall)),
+        "processor_ms": float(1e3 * np.median(processor)),
+        "times_plain_processor": float(np.median(plain_processor / processor)),
+        "rounds": found,
     }
 
 
@@ -104,8 +113,8 @@ def cosines(found: contenders.Floats, expected: contenders.Floats) -> contenders
 
 def _in_turn(
     taking: dict[str, tuple[contenders.Embed, int]], photos: Sequence[bytes], rounds: int
-) -> dict[str, list[float]]:
-    rates: dict[str, list[float]] = {name: [] for name in taking}
+) -> dict[str, list[Round]]:
+    found: dict[str, list[Round]] = {name: [] for name in taking}
     for embed, count in taking.values():
         embed(photos[: min(count, 4)])
     names = list(taking)
@@ -115,7 +124,9 @@ def _in_turn(
         for name in names[turn:] + names[:turn]:
             embed, count = taking[name]
             some = [photos[(number * count + i) % len(photos)] for i in range(count)]
-            started = time.perf_counter()
+            started, used = time.perf_counter(), contenders.processor_seconds()
             embed(some)
-            rates[name].append(count / (time.perf_counter() - started))
-    return rates
+            seconds = time.perf_counter() - started
+            used = contenders.processor_seconds() - used
+            found[name].append((seconds / count, used / count))
+    return found

@@ -20,7 +20,8 @@ def built_in(height: int, width: int) -> Pixels:
     shades = np.stack([20 + 200 * x, 30 + 180 * y, 150 + 0 * x], axis=-1)
     disc = np.where(np.hypot(x - 0.5, y - 0.5)[..., None] < 0.2, (60, 40, 30), (250, 250, 250))
     drawn = [_drawn(x, y, seed) for seed in range(3)]
-    return np.clip([grey, shades, disc, *drawn], 0, 255).astype(np.uint8)
+    pictures: Pixels = np.clip([grey, shades, disc, *drawn], 0, 255).astype(np.uint8)
+    return pictures
 
 
 def _drawn(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
