@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="a safetensors file; a timm network without one gets random weights",
     )
     embed.add_argument("--rounds", type=int, default=5)
+    embed.add_argument("--images", type=int, default=16, help="a round; six times it over HTTP")
     embed.add_argument("--agreement", type=int, default=0, help="photos to compare features on")
 
     writing = commands.add_parser("report", help="put results into the summary and the docs")
@@ -94,15 +95,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _embed(args: argparse.Namespace) -> None:
-    from benchmarks.embedding import measuring
+    from benchmarks.embedding import measuring, speed
 
     weights = {
         name: Path(file) for name, _, file in (given.partition("=") for given in args.weights)
     }
     folder = args.data / "embedding"
+    rules = speed.Rules(rounds=args.rounds, images=args.images)
     for name in args.networks:
         print(f"{name}: embedding")
-        found = measuring.measure(name, weights, args.photos, folder, args.rounds, args.agreement)
+        found = measuring.measure(name, weights, args.photos, folder, rules, args.agreement)
         print(f"  {results.write(args.results, 'embed-' + name.replace('/', '-'), found)}")
 
 

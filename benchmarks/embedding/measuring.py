@@ -9,7 +9,12 @@ from services.embedder.backbones.registry import load_backbone
 
 
 def measure(
-    name: str, weights: dict[str, Path], photos: Path, folder: Path, rounds: int, compared: int
+    name: str,
+    weights: dict[str, Path],
+    photos: Path,
+    folder: Path,
+    rules: speed.Rules,
+    compared: int,
 ) -> dict[str, Any]:
     """Speed, and where `compared` photos are asked for, what the engines do to features."""
     paths = sorted(photos.rglob("*.jpg"))
@@ -23,7 +28,7 @@ def measure(
         "random_weights": file.endswith(networks.RANDOM),
         # What else ran: 0 on a quiet machine.
         "load_before": os.getloadavg()[0],
-        **speed.compare(backbone, file, name, files, folder, speed.Rules(rounds=rounds)),
+        **speed.compare(backbone, file, name, files, folder, rules),
     }
     if compared:
         found["agreement"] = agreement.compare(backbone, files[:compared])

@@ -119,7 +119,7 @@ def test_a_damaged_memory_is_measured_anew(mini, tmp_path, content):
     assert json.loads(kept.read_text())["chosen"].split("-")[1] == first.name.split("-")[1]
 
 
-def test_a_compiled_network_is_kept_and_read_again(mini, tmp_path, monkeypatch):
+def test_a_converted_network_is_kept_and_read_again(mini, tmp_path, monkeypatch):
     wish = {"inference": Inference.OPENVINO, "cache_dir": tmp_path}
     pixels = built_in(128, 128)
     expected = chosen(mini, **wish)(pixels)
@@ -131,14 +131,14 @@ def test_a_compiled_network_is_kept_and_read_again(mini, tmp_path, monkeypatch):
     np.testing.assert_array_equal(chosen(mini, **wish)(pixels), expected)
 
 
-def test_a_damaged_compiled_network_is_made_anew(mini, tmp_path):
+def test_a_damaged_converted_network_is_made_anew(mini, tmp_path):
     wish = {"inference": Inference.OPENVINO, "cache_dir": tmp_path}
     chosen(mini, **wish)
-    (kept,) = tmp_path.rglob("*.blob")
+    (kept,) = tmp_path.rglob("*.xml")
     whole = kept.read_bytes()
     kept.write_bytes(b"not a network")
     assert chosen(mini, **wish).name.startswith("openvino-")
-    assert kept.read_bytes()[:100] == whole[:100]
+    assert kept.read_bytes()[:20] == whole[:20]
 
 
 def test_a_folder_that_cannot_be_written_to_costs_no_more_than_a_log_line(mini, tmp_path, caplog):
@@ -211,6 +211,14 @@ def test_an_unknown_engine_is_refused_with_the_choices(monkeypatch):
     monkeypatch.setenv("ISE_INFERENCE", "tensorrt")
     with pytest.raises(ValueError, match="'auto', 'eager', 'compile' or 'openvino'"):
         EmbedderSettings(_env_file=None)
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_eager_engine_takes_over(mini, monkeypatch, caplog):
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/such/compiler"))
+    assert chosen(mini, inference=Inference.COMPILE).name.startswith("eager-")
+    (told,) = [record.message for record in caplog.records]
+    assert "can't run by compile" in told
 
 
 def test_the_built_in_pictures_are_always_the_same():
