@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.embedding import contenders
 from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import Engine, EngineUnavailable
 from services.embedder.engines.openvino import OpenVINOEngine
@@ -92,6 +93,7 @@ def engines(backbone: Backbone) -> list[Engine]:
 
 def transform(preprocessing: Preprocessing) -> Any:
     """The same preprocessing as timm does it."""
+    ensure_torchvision_ops()
     from timm.data.transforms_factory import create_transform
 
     height, width = preprocessing.crop
