@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
@@ -146,6 +147,20 @@ def test_a_folder_that_cannot_be_written_to_costs_no_more_than_a_log_line(mini, 
     blocked.write_text("")
     assert chosen(mini, cache_dir=blocked).name
     assert "ISE_CACHE_DIR" in caplog.text
+
+
+def test_a_large_jpeg_decoded_at_a_part_of_its_size_has_the_same_features(mini, picture, encoded):
+    tiles = np.tile(
+        np.hstack([np.asarray(picture(seed, (240, 240))) for seed in range(6)]), (6, 1, 1)
+    )
+    grain = np.random.default_rng(0).normal(scale=20, size=tiles.shape)
+    noisy = Image.fromarray(np.clip(tiles + grain, 0, 255).astype(np.uint8))
+    data = encoded(image=noisy, quality=90)
+    least = mini.preprocessing.least
+    assert min(decode(data).size) > min(decode(data, least=least).size) >= least
+    rows = [mini.preprocessing(image) for image in (decode(data), decode(data, least=least))]
+    whole, part = mini.features(rows)
+    assert least_cosine(part[None], whole[None]) >= 0.9999
 
 
 class Wrong(OpenVINOEngine):
