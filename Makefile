@@ -7,9 +7,10 @@ DATA   ?=
 # What the benchmarks measure; VECTORS is left out where it isn't there.
 SIZE    ?= 100000x512
 VECTORS ?= ../shared/data/vectors
+PHOTOS  ?= ../shared/data/photos/caltech101
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow check format openapi bench bench-scale clean
+.PHONY: help install demo run up down test test-slow check format openapi bench bench-embed bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +58,10 @@ bench: $(VENV)/.installed-bench ## Side by side with peers, some minutes: speed 
 	$(BENCH) search $(BENCH_SOURCES)
 	$(BENCH) memory-bound --size $(SIZE)
 	$(BENCH) kmeans --size $(SIZE)
+	$(BENCH) report
+
+bench-embed: $(VENV)/.installed-bench ## The embedder against plain timm, on the JPEGs in PHOTOS=folder
+	OMP_WAIT_POLICY=passive $(BENCH) embed --photos "$(PHOTOS)"
 	$(BENCH) report
 
 bench-scale: $(VENV)/.installed-bench ## 1.7 million x 1536 in little memory, hours; ROWS= and DIM= make it smaller

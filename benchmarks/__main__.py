@@ -41,6 +41,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     living.add_argument("--deletes", type=int, default=1000)
     living.add_argument("--batch", type=int, default=10, help="additions a call")
 
+    embed = commands.add_parser("embed", help="the embedder's engines, and the service over HTTP")
+    embed.add_argument("--photos", type=Path, required=True, help="a folder of JPEGs")
+    embed.add_argument("--networks", nargs="+", default=["mini", "resnet50", "inception_resnet_v2"])
+    embed.add_argument(
+        "--weights",
+        metavar="NETWORK=FILE",
+        action="append",
+        default=[],
+        help="a safetensors file; a timm network without one gets random weights",
+    )
+    embed.add_argument("--rounds", type=int, default=5)
+    embed.add_argument("--images", type=int, default=16, help="a round; six times it over HTTP")
+    embed.add_argument("--agreement", type=int, default=0, help="photos to compare features on")
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -58,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "embed":
+        _embed(args)
     elif args.command == "kmeans":
         from benchmarks import kmeans
 
@@ -76,6 +92,20 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"{each.name}: exact answers are there")
             found = harness.compare(each, args.data / "built", args.contenders, rules)
             print(f"  {results.write(args.results, f'search-{each.name}', found)}")
+
+
+def _embed(args: argparse.Namespace) -> None:
+    from benchmarks.embedding import measuring, speed
+
+    weights = {
+        name: Path(file) for name, _, file in (given.partition("=") for given in args.weights)
+    }
+    folder = args.data / "embedding"
+    rules = speed.Rules(rounds=args.rounds, images=args.images)
+    for name in args.networks:
+        print(f"{name}: embedding")
+        found = measuring.measure(name, weights, args.photos, folder, rules, args.agreement)
+        print(f"  {results.write(args.results, 'embed-' + name.replace('/', '-'), found)}")
 
 
 def _sized(parser: argparse.ArgumentParser) -> None:

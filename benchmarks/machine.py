@@ -9,6 +9,7 @@ from typing import Any
 
 _PACKAGES = (
     "numpy", "faiss-cpu", "h5py", "hnswlib", "scikit-learn", "milvus-lite", "pymilvus", "lancedb",
+    "torch", "timm", "openvino",
 )  # fmt: skip
 
 

@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Annotated
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import Misconfigured
 
+
+def _at_home(folder: Path) -> Path:
+    # A `.env` file has no shell that would do it.
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+
+
+Folder = Annotated[Path, AfterValidator(_at_home)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _ALIKE = 0.85
@@ -24,7 +34,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ISE_", env_file=".env", extra="ignore")
 
-    data_dir: Path = Path("data")
+    data_dir: Folder = Path("data")
     api_key: SecretStr | None = None
     query_port: Port = 8000
     indexer_port: Port = 8001
@@ -32,15 +42,6 @@ class Settings(BaseSettings):
     query_url: str = ""
     indexer_url: str = ""
     embedder_url: str = ""
-
-    @field_validator("data_dir")
-    @classmethod
-    def _at_home(cls, folder: Path) -> Path:
-        # A `.env` file has no shell that would do it.
-        try:
-            return folder.expanduser()
-        except RuntimeError as error:
-            raise ValueError(str(error)) from error
 
     @field_validator("api_key")
     @classmethod

@@ -1,11 +1,23 @@
 """The embedder's settings, each read from `ISE_<NAME>`."""
 
+import os
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import ServiceSettings
+from services.embedder.engines.wish import Inference, Precision
+from shared.settings import Folder, ServiceSettings
+
+
+def _user_cache() -> Path | None:
+    """The folder for this program's caches, as the XDG base directories have it."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    except RuntimeError:
+        return None  # a user without a home
+    return base / "image-search-engine"
 
 
 class Profile(StrEnum):
@@ -43,7 +55,24 @@ class EmbedderSettings(ServiceSettings):
     )
 
     device: str = Field("auto", description="auto, cpu, cuda, or cuda:<number>.")
-    max_batch: int = Field(8, ge=1, le=1024, description="Images in one pass of a network.")
+    inference: Inference = Field(
+        Inference.AUTO,
+        description="auto: the fastest here, by measurement; or eager, compile, openvino.",
+    )
+    precision: Precision = Field(
+        Precision.AUTO,
+        description="auto: the lowest at full speed here; or fp32, bf16, fp16 (on a GPU).",
+    )
+    cache_dir: Folder | None = Field(
+        default_factory=_user_cache,
+        description="For compiled networks and what was measured; may be deleted.",
+    )
+    max_batch: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Images in one pass of a network; 0: 8 on a CPU, 128 on a GPU.",
+    )
     queue_size: int = Field(
         256, ge=1, description="Images in hand at which further calls are turned away."
     )

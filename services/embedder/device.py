@@ -25,3 +25,8 @@ def device_of(setting: str) -> torch.device:
             "cpu, or install a torch that is built for your GPU."
         )
     return device
+
+
+def images_a_pass(device: torch.device) -> int:
+    """How many images are best run together: a GPU needs many to be busy, a CPU is so with few."""
+    return 128 if device.type == "cuda" else 8

@@ -15,7 +15,8 @@ from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
-from services.embedder.device import device_of
+from services.embedder.device import device_of, images_a_pass
+from services.embedder.engines.choice import Wish
 from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
@@ -85,7 +86,7 @@ def _matching_source(settings: EmbedderSettings) -> tuple[str, str]:
 def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -> Backbone:
     backbone = load_backbone(name, weights, setting, settings.hub_seconds)
     device = device_of(settings.device)
-    backbone.move_to(device)
+    backbone.run_by(Wish(settings.inference, settings.precision, device, settings.cache_dir))
     log.info("%s runs on %s", backbone.fingerprint, device)
     return backbone
 
@@ -156,7 +157,7 @@ class Host:
             )
         )
         limits = Limits(
-            max_batch=settings.max_batch,
+            max_batch=settings.max_batch or images_a_pass(device_of(settings.device)),
             queue_size=settings.queue_size,
             max_pixels=settings.max_pixels,
             max_image_bytes=settings.max_image_bytes,

@@ -17,6 +17,7 @@ from services.embedder.uploads import FILES_BODY, uploads
 from services.embedder.words.vectors import Words
 from shared.contracts.embedder import (
     EmbedTermsRequest,
+    ImageModel,
     ImageSpace,
     Model,
     Models,
@@ -136,13 +137,22 @@ async def models(models: HostedModels) -> Models:
     return Models(
         visual=_described(models.visual.backbone),
         matching=_described(models.matching.backbone),
-        words=_described(models.words),
+        words=Model(
+            fingerprint=models.words.fingerprint,
+            architecture=models.words.architecture,
+            dim=models.words.dim,
+        ),
         networks=await asyncio.to_thread(models.networks.fingerprints),
     )
 
 
-def _described(model: Backbone | Words) -> Model:
-    return Model(fingerprint=model.fingerprint, architecture=model.architecture, dim=model.dim)
+def _described(backbone: Backbone) -> ImageModel:
+    return ImageModel(
+        fingerprint=backbone.fingerprint,
+        architecture=backbone.architecture,
+        dim=backbone.dim,
+        engine=backbone.engine,
+    )
 
 
 def _word_vectors(words: Words, terms: list[str], allow_unknown: bool) -> list[Floats | None]:

@@ -43,6 +43,15 @@ class Model(Wire):
     dim: int
 
 
+class ImageModel(Model):
+    """A network of images that is hosted."""
+
+    engine: str = Field(
+        description="What runs it, and in which precision, like `openvino-bf16`. Features don't "
+        "depend on it by more than a cosine of 0.999."
+    )
+
+
 class Models(Wire):
     """`GET /v1/models`."""
 
@@ -54,11 +63,13 @@ class Models(Wire):
                         "fingerprint": "mini-bd7a04c10886955e",
                         "architecture": "mini",
                         "dim": 256,
+                        "engine": "openvino-bf16",
                     },
                     "matching": {
                         "fingerprint": "mini-bd7a04c10886955e",
                         "architecture": "mini",
                         "dim": 256,
+                        "engine": "openvino-bf16",
                     },
                     "words": {
                         "fingerprint": "words-4a1efda12995a5db",
@@ -71,8 +82,8 @@ class Models(Wire):
         }
     )
 
-    visual: Model
-    matching: Model
+    visual: ImageModel
+    matching: ImageModel
     words: Model
     networks: list[str] = Field(description="Fingerprints of the matching networks that fit these.")
 

@@ -90,9 +90,12 @@ def settings_for(data_dir: Path, **changes: Any) -> EmbedderSettings:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_settings_from_outside() -> Iterator[None]:
+def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("ISE_")}
+    # One for all tests, so that engines are measured once.
+    os.environ["ISE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
     yield
+    del os.environ["ISE_CACHE_DIR"]
     os.environ.update(kept)
 
 

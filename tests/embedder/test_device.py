@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from services.embedder.backbones.registry import load_backbone
-from services.embedder.device import device_of
+from services.embedder.device import device_of, images_a_pass
+from services.embedder.engines.choice import Wish
 from shared.errors import Misconfigured
 
 
@@ -24,5 +25,10 @@ def test_features_from_a_gpu_are_those_from_the_cpu():
     backbone = load_backbone("mini", "", "ISE_WEIGHTS", 1.0)
     pixels = [np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)]
     on_cpu = backbone.features(pixels)
-    backbone.move_to(torch.device("cuda"))
+    backbone.run_by(Wish(device=torch.device("cuda")))
     np.testing.assert_allclose(backbone.features(pixels)[0], on_cpu[0], rtol=1e-2, atol=1e-3)
+
+
+def test_a_gpu_takes_larger_batches_than_a_cpu():
+    assert images_a_pass(torch.device("cpu")) == 8
+    assert images_a_pass(torch.device("cuda")) > 64

@@ -34,6 +34,7 @@ REPOSITORY = Path(__file__).parents[2]
     [
         ({"ISE_WEIGHTS": "/no/such.safetensors"}, 1, "ISE_WEIGHTS=/no/such.safetensors: there is"),
         ({"ISE_PROFILE": "maxi"}, 2, "ISE_PROFILE=maxi"),
+        ({"ISE_INFERENCE": "tensorrt"}, 2, "`auto`, `eager`, `compile` or `openvino`"),
     ],
 )
 def test_a_setting_that_cannot_work_ends_it_with_a_sentence(variables, code, sentence, tmp_path):

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from services.embedder.backbones import fingerprint
+from services.embedder.engines.choice import Chooser, Wish
+from services.embedder.engines.eager import EagerEngine
+from services.embedder.engines.engine import Engine
+from services.embedder.engines.network import PixelNetwork
 from services.embedder.preprocess import Preprocessing
 from shared.errors import BadImage, ISEError, Misconfigured
 
@@ -16,7 +20,8 @@ class Backbone:
     """A network without its classifier: preprocessed pixels in, pooled features out.
 
     `module` maps normalised images (n, 3, height, width) float32 to features (n, dim) float32, not
-    normalised. `pooling` says in a word how it pools. Safe to call from one thread at a time.
+    normalised. `pooling` says in a word how it pools. It runs by torch in fp32 until it is told
+    otherwise. Safe to call from one thread at a time.
     """
 
     def __init__(
@@ -24,20 +29,22 @@ class Backbone:
     ) -> None:
         self.architecture = architecture
         self.preprocessing = preprocessing
-        self._module = module.eval().requires_grad_(False)
-        # Convolutions on a CPU run faster so, and 8-bit pixels come in this order anyway.
-        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._mean = torch.tensor(preprocessing.mean).mul(255).view(1, 3, 1, 1)
-        self._std = torch.tensor(preprocessing.std).mul(255).view(1, 3, 1, 1)
+        self.network = PixelNetwork(module, preprocessing.mean, preprocessing.std)
+        self._engine: Engine = EagerEngine(self.network)
         self.dim = self._measure()
         self.fingerprint = fingerprint.of_backbone(
             architecture, module.state_dict(), preprocessing, pooling
         )
 
-    def move_to(self, device: torch.device) -> None:
-        """Has the network run on a device from now on."""
-        self._module.to(device)
-        self._mean, self._std = self._mean.to(device), self._std.to(device)
+    @property
+    def engine(self) -> str:
+        """What runs the network, and in which precision."""
+        return self._engine.name
+
+    def run_by(self, wish: Wish) -> None:
+        """Has the network run by the engine that is asked for, or by the fastest."""
+        size = self.preprocessing.crop
+        self._engine = Chooser(self.network, size, self.fingerprint, wish).choose()
 
     def features(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32] | ISEError]:
         """Pixels, each (height, width, 3) uint8 -> features, each (dim,) float32.
@@ -54,16 +61,11 @@ class Backbone:
     def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) uint8 -> (n, dim) float32."""
         try:
-            with torch.inference_mode():
-                # As bytes: a quarter of what floats take on the way to a GPU.
-                images = torch.from_numpy(pixels).to(self._mean.device).permute(0, 3, 1, 2).float()
-                output: Tensor = self._module(images.sub_(self._mean).div_(self._std))
+            return self._engine(pixels)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise MemoryError(str(error)) from error
             raise
-        features: NDArray[np.float32] = output.float().cpu().numpy()
-        return features
 
     def _measure(self) -> int:
         """The number of features, by a blank image, which warms the network up as well."""

@@ -1,13 +1,13 @@
 """What a decoding process is asked, and what it answers: the bytes on the socket between them.
 
-A request is a header, a pickled Task and the file; only the service sends it. An answer is a header
-and plain bytes: what comes from a process that read a hostile file is never unpickled.
+A request is a header, a Task as JSON and the file; an answer is a header and plain bytes.
 """
 
-import pickle
+import json
 import struct
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
+from typing import Self
 
 from services.embedder.preprocess import Preprocessing
 
@@ -38,7 +38,17 @@ class Task:
     preprocessing: Preprocessing
     max_pixels: int
 
+    @classmethod
+    def read(cls, text: bytes) -> Self:
+        """What `request` wrote."""
+        found = json.loads(text)
+        told = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found["preprocessing"].items()
+        }
+        return cls(Preprocessing(**told), found["max_pixels"])
+
     def request(self, data: bytes) -> bytes:
         """The bytes that ask for it."""
-        task = pickle.dumps(self)
+        task = json.dumps(asdict(self)).encode()
         return REQUEST.pack(len(task), len(data)) + task + data

@@ -7,7 +7,6 @@ more than this process. It imports neither torch nor anything of the web.
 
 import ctypes
 import os
-import pickle
 import resource
 import signal
 import socket
@@ -34,7 +33,7 @@ def main(argv: list[str]) -> None:
         service.sendall(ANSWER.pack(Outcome.READY, 0, 0.0))
         while header := _received(service, REQUEST.size):
             task_bytes, data_bytes = REQUEST.unpack(header)
-            task = pickle.loads(_received(service, task_bytes))  # noqa: S301 - from the service
+            task = Task.read(_received(service, task_bytes))
             data = _received(service, data_bytes)
             started = time.perf_counter()
             outcome, body = _decoded(task, data)
@@ -45,7 +44,7 @@ def main(argv: list[str]) -> None:
 
 def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
     try:
-        image = decode(data, task.max_pixels)
+        image = decode(data, task.max_pixels, task.preprocessing.least)
         if image.width * image.height < _MIN_PIXELS:
             raise BadImage(
                 f"{image.width} x {image.height} pixels are too few to show anything; a picture "

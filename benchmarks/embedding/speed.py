@@ -1,0 +1,133 @@
+"""Images per second, JPEG decode included: all contenders on the same files in turn, in rounds."""
+
+import copy
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.embedding import contenders
+from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
+from services.embedder.engines.eager import EagerEngine
+from services.embedder.engines.engine import Engine, EngineUnavailable
+from services.embedder.engines.openvino import OpenVINOEngine
+from services.embedder.engines.processor import precisions
+from services.embedder.preprocess import Preprocessing
+
+PLAIN, HTTP = "timm eager fp32, one at a time", "the service over HTTP"
+
+
+Round = tuple[float, float]
+"""Seconds an image: that passed, and of the processors."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How often, and on how many images; over HTTP six times as many, in calls of some files."""
+
+    rounds: int = 5
+    images: int = 16
+    files_a_call: int = 16
+    clients: int = 3
+    batches: tuple[int, ...] = (1, 2, 4, 8, 16)
+
+
+def compare(
+    backbone: Backbone, weights: str, name: str, photos: Sequence[bytes], folder: Path, rules: Rules
+) -> dict[str, Any]:
+    """Each contender's median rate, and how many times the plain one it is, of the same round."""
+    module = copy.deepcopy(backbone.network.module)
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    with ExitStack() as stack:
+        decoders = stack.enter_context(ThreadPoolExecutor(torch.get_num_threads()))
+        taking: dict[str, tuple[contenders.Embed, int]] = {
+            PLAIN: (contenders.plain(module, transform(backbone.preprocessing)), rules.images)
+        }
+        for engine in engines(backbone):
+            for batch in rules.batches:
+                way = contenders.in_process(backbone, engine, batch, decoders)
+                taking[f"{engine.name}, batch {batch}"] = (way, rules.images)
+        served = contenders.over_http(name, weights, folder, rules.clients, rules.files_a_call)
+        way, engine_name = stack.enter_context(served)
+        taking[HTTP] = (way, 6 * rules.images)
+        rounds = _in_turn(taking, photos, rules.rounds)
+        expected = taking[PLAIN][0](photos[: rules.images])
+        http_cosines = cosines(way(photos[: rules.images]), expected)
+    return {
+        "http_engine": engine_name,
+        "http_least_cosine": float(http_cosines.min()),
+        "contenders": {name: _told(found, rounds[PLAIN]) for name, found in rounds.items()},
+    }
+
+
+def _told(found: list[Round], plain: list[Round]) -> dict[str, Any]:
+    wall, processor = (np.array(each) for each in zip(*found, strict=True))
+    plain_wall, plain_processor = (np.array(each) for each in zip(*plain, strict=True))
+    return {
+        "images_per_second": float(1 / np.median(wall)),
+        "times_plain": float(np.median(plain_wall / wall)),
+        "processor_ms": float(1e3 * np.median(processor)),
+        "times_plain_processor": float(np.median(plain_processor / processor)),
+        "rounds": found,
+    }
+
+
+def engines(backbone: Backbone) -> list[Engine]:
+    """All that run here but the compiled one, which takes minutes to start."""
+    found: list[Engine] = []
+    for precision in reversed(precisions(torch.device("cpu"))):
+        found.append(EagerEngine(backbone.network, precision))
+        try:
+            found.append(OpenVINOEngine(backbone.network, backbone.preprocessing.crop, precision))
+        except EngineUnavailable as error:
+            print(f"  openvino-{precision} is left out: {error}")
+    return found
+
+
+def transform(preprocessing: Preprocessing) -> Any:
+    """The same preprocessing as timm does it."""
+    ensure_torchvision_ops()
+    from timm.data.transforms_factory import create_transform
+
+    height, width = preprocessing.crop
+    return create_transform(
+        input_size=(3, height, width),
+        interpolation=preprocessing.interpolation,
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        crop_pct=height / preprocessing.resize[0],
+    )
+
+
+def cosines(found: contenders.Floats, expected: contenders.Floats) -> contenders.Floats:
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    cosine: contenders.Floats = (found * expected).sum(axis=1) / norms
+    return cosine
+
+
+def _in_turn(
+    taking: dict[str, tuple[contenders.Embed, int]], photos: Sequence[bytes], rounds: int
+) -> dict[str, list[Round]]:
+    found: dict[str, list[Round]] = {name: [] for name in taking}
+    for embed, count in taking.values():
+        embed(photos[: min(count, 4)])
+    names = list(taking)
+    for number in range(rounds):
+        # Each round begins with another one, and on other photos.
+        turn = number * len(names) // rounds
+        for name in names[turn:] + names[:turn]:
+            embed, count = taking[name]
+            some = [photos[(number * count + i) % len(photos)] for i in range(count)]
+            started, used = time.perf_counter(), contenders.processor_seconds()
+            embed(some)
+            seconds = time.perf_counter() - started
+            used = contenders.processor_seconds() - used
+            found[name].append((seconds / count, used / count))
+    return found

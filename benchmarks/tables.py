@@ -1,0 +1,19 @@
+"""What all sections of the benchmarks' page are made of."""
+
+from typing import Any
+
+
+def measured_on(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    changed = " with changes" if machine["changed"] else ""
+    return (
+        f"{found['measured_at'][:10]}, commit {machine['commit']}{changed}, "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"Python {machine['python']}, {packages}."
+    )
+
+
+def table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return [f"| {' | '.join(row)} |" for row in [heads, rule, *rows]]

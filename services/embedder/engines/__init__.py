@@ -1,0 +1,1 @@
+"""What runs a network: torch eagerly, torch compiled, or OpenVINO; and the choice among them."""

@@ -1,0 +1,142 @@
+"""Which engine runs a network: the one asked for, or the fastest of those that agree.
+
+An engine takes part only where its features are those of torch in fp32, so which one runs is no
+part of a model's fingerprint.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from services.embedder.engines import processor
+from services.embedder.engines.compiled import CompiledEngine
+from services.embedder.engines.eager import CPU, EagerEngine
+from services.embedder.engines.engine import Engine, EngineUnavailable, Floats
+from services.embedder.engines.memory import Memory
+from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.openvino import OpenVINOEngine
+from services.embedder.engines.pictures import built_in
+from services.embedder.engines.race import images_per_second
+from services.embedder.engines.wish import Inference, Precision
+
+AGREEMENT = 0.999
+"""The least cosine to the features of eager fp32, on each of the built-in pictures."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for; `cache_dir`: where choices and compiled networks are kept, if anywhere."""
+
+    inference: Inference = Inference.AUTO
+    precision: Precision = Precision.AUTO
+    device: torch.device = CPU
+    cache_dir: Path | None = None
+
+    def kinds(self) -> list[Inference]:
+        """The engines that take part. Compiling takes too long for a try."""
+        if self.inference is not Inference.AUTO:
+            return [self.inference]
+        if self.device.type == "cpu":
+            return [Inference.OPENVINO, Inference.EAGER]
+        return [Inference.EAGER]
+
+    def precisions(self) -> list[Precision]:
+        """The precisions to try, the fastest first."""
+        if self.precision is not Precision.AUTO:
+            return [self.precision]
+        return processor.precisions(self.device)
+
+
+class Chooser:
+    """Chooses for one network, whose input has `size` (height, width)."""
+
+    def __init__(
+        self, network: PixelNetwork, size: tuple[int, int], fingerprint: str, wish: Wish
+    ) -> None:
+        self._network = network
+        self._size = size
+        self._model = fingerprint
+        self._wish = wish
+        self._memory = Memory(wish.cache_dir, fingerprint, wish.device)
+        self._pictures = built_in(*size)
+        reference = EagerEngine(network)
+        # One by one: what a batch does to an engine's features shows as well.
+        alone = [reference(picture[None]) for picture in self._pictures]
+        self._expected = np.concatenate([*alone, alone[0]])
+
+    def choose(self) -> Engine:
+        """The engine; eager fp32 where nothing else will do, and the log says why."""
+        asked = f"{self._wish.inference}-{self._wish.precision}"
+        remembered = self._memory.recall(asked)
+        for kind in self._wish.kinds():
+            for precision in self._wish.precisions():
+                if f"{kind}-{precision}" != remembered:
+                    continue
+                if engine := self._accepted(kind, [precision]):
+                    log.info("%s runs by %s, as measured before", self._model, engine.name)
+                    return engine
+        engines = self._all_accepted(self._wish.kinds()) or self._all_accepted([Inference.EAGER])
+        if not engines:
+            engines = [EagerEngine(self._network, Precision.FP32, self._wish.device)]
+        rates = images_per_second(engines, self._pictures)
+        fastest = max(engines, key=lambda engine: rates[engine.name])
+        self._memory.keep(asked, fastest.name, rates)
+        shown = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+        log.info("%s runs by %s (images per second: %s)", self._model, fastest.name, shown)
+        return fastest
+
+    def _all_accepted(self, kinds: list[Inference]) -> list[Engine]:
+        precisions = self._wish.precisions()
+        found = [self._accepted(kind, precisions) for kind in kinds]
+        return [engine for engine in found if engine is not None]
+
+    def _accepted(self, kind: Inference, precisions: list[Precision]) -> Engine | None:
+        """That kind of engine in the first precision in which its features are right."""
+        for precision in precisions:
+            try:
+                engine = self._build(kind, precision)
+                # Several together and one alone, which may take different ways.
+                found = np.concatenate([engine(self._pictures), engine(self._pictures[:1])])
+                worst = _least_cosine(found, self._expected)
+            except EngineUnavailable as error:
+                log.warning("%s can't run by %s: %s", self._model, kind, error)
+                return None
+            # So written that a NaN is refused.
+            if worst >= AGREEMENT:
+                return engine
+            log.warning(
+                "%s doesn't run by %s: its features have a cosine of %.5f with those of eager "
+                "fp32, and %g is the least",
+                self._model,
+                engine.name,
+                worst,
+                AGREEMENT,
+            )
+        return None
+
+    def _build(self, kind: Inference, precision: Precision) -> Engine:
+        device = self._wish.device
+        if precision not in processor.precisions(device):
+            raise EngineUnavailable(f"{device} has no fast {precision}.")
+        if kind is Inference.COMPILE:
+            return CompiledEngine(self._network, precision, device)
+        if kind is Inference.EAGER:
+            return EagerEngine(self._network, precision, device)
+        if device.type != "cpu":
+            raise EngineUnavailable(f"it's for CPUs, and ISE_DEVICE is {device}.")
+        kept = self._memory.file("openvino.xml")
+        return OpenVINOEngine(self._network, self._size, precision, kept)
+
+
+def _least_cosine(found: Floats, expected: Floats) -> float:
+    if found.shape != expected.shape:
+        return float("nan")
+    dots = (found * expected).sum(axis=1)
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    with np.errstate(invalid="ignore"):
+        return float((dots / norms).min())

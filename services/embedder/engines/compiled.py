@@ -1,0 +1,24 @@
+"""torch.compile: needs a C++ compiler, and a minute to start."""
+
+import torch
+
+from services.embedder.engines.eager import EagerEngine
+from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
+from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.wish import Precision
+
+
+class CompiledEngine(EagerEngine):
+    """The eager engine, its network compiled at the first call, for batches of any size."""
+
+    kind = "compile"
+
+    def __init__(self, network: PixelNetwork, precision: Precision, device: torch.device) -> None:
+        super().__init__(network, precision, device)
+        self._network = torch.compile(network, dynamic=True)
+
+    def __call__(self, pixels: Pixels) -> Floats:
+        try:
+            return super().__call__(pixels)
+        except (torch._dynamo.exc.TorchDynamoException, torch._inductor.exc.InductorError) as error:
+            raise EngineUnavailable(str(error).partition("\n")[0]) from error

@@ -1,0 +1,45 @@
+"""torch as it is: runs everywhere, and is what the others are checked against."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from services.embedder.engines.engine import Floats, Pixels
+from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.wish import Precision
+
+CPU = torch.device("cpu")
+_TYPES = {
+    Precision.FP32: torch.float32,
+    Precision.BF16: torch.bfloat16,
+    Precision.FP16: torch.float16,
+}
+
+
+class EagerEngine:
+    """Runs a network by torch on a device, which the network is moved to; autocast below fp32."""
+
+    kind = "eager"
+
+    def __init__(
+        self,
+        network: PixelNetwork,
+        precision: Precision = Precision.FP32,
+        device: torch.device = CPU,
+    ) -> None:
+        self.name = f"{self.kind}-{precision}"
+        self._device = device
+        self._type = _TYPES[precision]
+        self._network: Callable[[Tensor], Tensor] = network.to(device)
+
+    def __call__(self, pixels: Pixels) -> Floats:
+        # As bytes: a quarter of what floats take on the way to a GPU.
+        batch = torch.from_numpy(pixels)
+        if self._device.type == "cuda":
+            batch = batch.pin_memory().to(self._device, non_blocking=True)
+        lower = self._type is not torch.float32
+        with torch.inference_mode(), torch.autocast(self._device.type, self._type, enabled=lower):
+            features = self._network(batch)
+        found: Floats = features.float().cpu().numpy()
+        return found

@@ -1,0 +1,68 @@
+"""What was chosen and compiled at an earlier start, in files that may be deleted at any time."""
+
+import json
+import logging
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from services.embedder.backbones.fingerprint import short_digest
+from services.embedder.engines import processor
+from shared import durable
+
+_FORMAT = 1
+_PACKAGES = ("torch", "openvino")
+
+log = logging.getLogger(__name__)
+
+
+class Memory:
+    """Files of one model on this processor, with these versions; none where `folder` is None."""
+
+    def __init__(self, folder: Path | None, fingerprint: str, device: torch.device) -> None:
+        circumstances = {
+            "format": _FORMAT,
+            "processor": processor.name(device),
+            "threads": torch.get_num_threads(),
+            "versions": {package: _version(package) for package in _PACKAGES},
+        }
+        self._folder = folder and folder / "engines" / fingerprint / short_digest(circumstances)
+
+    def file(self, name: str) -> Path | None:
+        """Where a file of that name is, or would be."""
+        return self._folder and self._folder / name
+
+    def recall(self, asked: str) -> str | None:
+        """The engine that was chosen when the same was asked for."""
+        path = self.file(f"{asked}.json")
+        if path is None or not path.is_file():
+            return None
+        try:
+            return str(json.loads(path.read_text())["chosen"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s can't be read, so engines are measured anew (%s)", path, error)
+            return None
+
+    def keep(self, asked: str, chosen: str, rates: Mapping[str, float]) -> None:
+        """Writes a choice down, if it can be."""
+        path = self.file(f"{asked}.json")
+        if path is None:
+            return
+        content = {"chosen": chosen, "images_per_second": dict(rates)}
+        try:
+            durable.write_text(path, json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            log.warning(
+                "the choice can't be kept, so each start measures anew; set ISE_CACHE_DIR to a "
+                "folder that can be written to (%s)",
+                error,
+            )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,126 @@
+"""OpenVINO on the CPU: the network as a graph that is compiled for the processor."""
+
+import importlib.util
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
+from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.wish import Precision
+from shared import durable
+
+_HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16"}
+
+log = logging.getLogger(__name__)
+
+
+class OpenVINOEngine:
+    """Runs a network image by image, so that no image's features depend on its batch.
+
+    A single image gets all threads; of several, each thread takes one at a time, which wastes none
+    on waiting for another. `kept`: an .xml file that the converted network is read from, or else
+    written to (with a .bin file beside it), where one is given. Raises EngineUnavailable.
+    """
+
+    def __init__(
+        self,
+        network: PixelNetwork,
+        size: tuple[int, int],
+        precision: Precision,
+        kept: Path | None = None,
+    ) -> None:
+        if importlib.util.find_spec("openvino") is None:
+            raise EngineUnavailable("openvino isn't installed (pip install openvino)")
+        import openvino
+
+        self.name = f"openvino-{precision}"
+        core, threads = openvino.Core(), torch.get_num_threads()
+        try:
+            model = _model(core, network, size, kept)
+            hints = {
+                "INFERENCE_PRECISION_HINT": _HINTS[precision],
+                "INFERENCE_NUM_THREADS": threads,
+            }
+            alone = core.compile_model(model, "CPU", {**hints, "NUM_STREAMS": 1})
+            together = core.compile_model(model, "CPU", {**hints, "NUM_STREAMS": threads})
+        except RuntimeError as error:
+            raise EngineUnavailable(_last_line(error)) from error
+        self._dim = int(alone.output(0).shape[1])
+        self._alone = alone.create_infer_request()
+        self._together = openvino.AsyncInferQueue(together, threads)
+
+    def __call__(self, pixels: Pixels) -> Floats:
+        found = np.empty((len(pixels), self._dim), dtype=np.float32)
+        if len(pixels) == 1:
+            self._alone.infer({0: pixels}, share_inputs=True)
+            found[0] = self._alone.get_output_tensor(0).data[0]
+            return found
+
+        def done(request: Any, row: int) -> None:
+            found[row] = request.get_output_tensor(0).data[0]
+
+        self._together.set_callback(done)
+        for row in range(len(pixels)):
+            self._together.start_async({0: pixels[row : row + 1]}, row, share_inputs=True)
+        self._together.wait_all()
+        return found
+
+
+def _model(core: Any, network: PixelNetwork, size: tuple[int, int], kept: Path | None) -> Any:
+    """The network as OpenVINO's model of one image: as kept, or converted."""
+    if kept is not None and kept.is_file():
+        try:
+            return core.read_model(kept)
+        except RuntimeError as error:
+            log.warning("%s can't be read and is made anew (%s)", kept, _last_line(error))
+    model = _converted(network, size)
+    if kept is not None:
+        try:
+            _keep(model, kept)
+        except (OSError, RuntimeError) as error:
+            log.warning("the converted network can't be kept (%s)", _last_line(error))
+    return model
+
+
+def _converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
+    """By the front end itself: `openvino.convert_model`, which wraps it, reports to a server."""
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    example = torch.zeros((1, *size, 3), dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.inference_mode():
+        # torch calls tracing deprecated; the front end has no other way that is as quick.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            network, example, strict=False
+        )
+        # Named, so that it lives for as long as the front end reads from it.
+        decoder = TorchScriptPythonDecoder(traced, example_input=example)
+        front_end = FrontEndManager().load_by_framework("pytorch")
+        model = front_end.convert(front_end.load(decoder))
+    model.reshape([1, *size, 3])
+    return model
+
+
+def _keep(model: Any, path: Path) -> None:
+    import openvino
+
+    durable.make_dir(path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        draft = Path(folder) / path.name
+        openvino.save_model(model, draft, compress_to_fp16=False)
+        # The weights first: where the graph is, they are.
+        draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        draft.replace(path)
+
+
+def _last_line(error: Exception) -> str:
+    """OpenVINO's errors begin with where in its source they come from."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

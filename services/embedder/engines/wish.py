@@ -1,0 +1,21 @@
+"""What a user may ask of the engine."""
+
+from enum import StrEnum
+
+
+class Inference(StrEnum):
+    """Which engine runs the networks; `auto`: the fastest by measurement."""
+
+    AUTO = "auto"
+    EAGER = "eager"
+    COMPILE = "compile"
+    OPENVINO = "openvino"
+
+
+class Precision(StrEnum):
+    """In which numbers they compute; `auto`: the fastest by measurement."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"

@@ -1,0 +1,54 @@
+"""The embedder's benchmark from end to end, small; and what it says of features."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.embedding import agreement, measuring, speed
+from benchmarks.report_embedding import embedding
+from services.embedder.backbones.registry import load_backbone
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for seed in range(48):
+        small = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((120, 90)).save(folder / f"{seed}.jpg")
+    return folder
+
+
+def test_every_way_is_timed_and_gives_the_same_features(photos, tmp_path):
+    rules = speed.Rules(rounds=1, images=2, files_a_call=4, batches=(1, 2))
+    found = measuring.measure("mini", {}, photos, tmp_path, rules, 40)
+    assert not found["random_weights"]
+    assert found["http_least_cosine"] >= 0.999
+    names = list(found["contenders"])
+    assert names[0] == speed.PLAIN
+    assert names[-1] == speed.HTTP
+    assert all(e["images_per_second"] > 0 for e in found["contenders"].values())
+    assert found["contenders"][speed.PLAIN]["times_plain"] == 1
+    machine = {"commit": "c", "changed": False, "processor": "p", "cores": 1, "memory_gib": 1}
+    measured = {"measured_at": "2026", "machine": {**machine, "python": "3", "packages": {}}}
+    page = embedding({**measured, **found})
+    assert "## Embedding: mini at 128x128, trained weights" in page
+    assert all(name in page for name in names)
+
+
+def test_features_that_are_off_are_told(photos, monkeypatch):
+    backbone = load_backbone("mini")
+    files = [path.read_bytes() for path in sorted(photos.iterdir())]
+
+    class Noisy:
+        name = "noisy"
+
+        def __call__(self, pixels):
+            exact = speed.EagerEngine(backbone.network)(pixels)
+            return exact + np.float32(0.5) * exact[:, ::-1]
+
+    engines = [speed.EagerEngine(backbone.network), Noisy()]
+    monkeypatch.setattr(speed, "engines", lambda _: engines)
+    (told,) = agreement.compare(backbone, files)["engines"].values()
+    assert told["least_cosine"] < 0.99
+    assert told["under_agreement"] == len(files)
+    assert told["overlap"] < 0.95

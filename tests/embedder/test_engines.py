@@ -1,0 +1,267 @@
+"""Engines give the features of eager fp32, and the choice among them is measured and kept."""
+
+import importlib.util
+import json
+import logging
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.registry import load_backbone
+from services.embedder.config import EmbedderSettings
+from services.embedder.engines import choice, openvino, processor
+from services.embedder.engines.choice import Chooser, Wish
+from services.embedder.engines.eager import CPU, EagerEngine
+from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.openvino import OpenVINOEngine
+from services.embedder.engines.pictures import built_in
+from services.embedder.engines.wish import Inference, Precision
+from services.embedder.preprocess import Preprocessing
+from shared.images import decode
+
+PRECISIONS = processor.precisions(CPU)
+
+
+def least_cosine(found, expected):
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    return ((found * expected).sum(axis=1) / norms).min()
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return load_backbone("mini")
+
+
+@pytest.fixture(scope="module")
+def small_resnet(timm):
+    torch.manual_seed(0)
+    module = timm.create_model("resnet10t", num_classes=0)
+    return Backbone("resnet10t", module, Preprocessing((96, 96), (96, 96)), "avg")
+
+
+@pytest.fixture(params=["mini", "small_resnet"])
+def backbone(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def files(encoded):
+    return [encoded(seed=seed, quality=90) for seed in range(7)]
+
+
+def chosen(backbone, **wish):
+    network = backbone.network
+    return Chooser(
+        network, backbone.preprocessing.crop, backbone.fingerprint, Wish(**wish)
+    ).choose()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("kind", [Inference.EAGER, Inference.OPENVINO])
+def test_features_of_decoded_pictures_are_those_of_eager_fp32(backbone, files, kind, precision):
+    pixels = np.stack([backbone.preprocessing(decode(data)) for data in files])
+    expected = np.concatenate([EagerEngine(backbone.network)(row[None]) for row in pixels])
+    engine = chosen(backbone, inference=kind, precision=precision)
+    assert engine.name == f"{kind}-{precision}"
+    assert engine(pixels).dtype == np.float32
+    for size in (1, 3, 7):
+        parts = [engine(pixels[start : start + size]) for start in range(0, len(pixels), size)]
+        assert least_cosine(np.concatenate(parts), expected) >= 0.999
+    # They are of these pictures, and not alike for all.
+    assert least_cosine(engine(pixels), np.roll(expected, 1, axis=0)) < 0.999
+
+
+def test_an_engine_does_not_change_the_fingerprint():
+    backbone = load_backbone("mini")
+    before = backbone.fingerprint
+    backbone.run_by(Wish(inference=Inference.OPENVINO))
+    assert backbone.engine.startswith("openvino-")
+    assert backbone.fingerprint == before
+
+
+def test_auto_measures_once_and_remembers(mini, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    first = chosen(mini, cache_dir=tmp_path)
+    (kept,) = tmp_path.rglob("auto-auto.json")
+    content = json.loads(kept.read_text())
+    assert content["chosen"] == first.name
+    assert set(content["images_per_second"]) == {
+        f"{k}-{PRECISIONS[0]}" for k in ("openvino", "eager")
+    }
+    assert "images per second" in caplog.text
+    # What was kept is what is taken, also where another is the faster.
+    other = (set(content["images_per_second"]) - {first.name}).pop()
+    kept.write_text(json.dumps({**content, "chosen": other}))
+    caplog.clear()
+    assert chosen(mini, cache_dir=tmp_path).name == other
+    assert "as measured before" in caplog.text
+    assert "images per second" not in caplog.text
+
+
+def test_a_choice_holds_for_its_model_and_its_wish_only(mini, small_resnet, tmp_path):
+    chosen(mini, cache_dir=tmp_path)
+    chosen(small_resnet, cache_dir=tmp_path)
+    chosen(mini, cache_dir=tmp_path, precision=Precision.FP32)
+    kept = sorted(path.name for path in tmp_path.rglob("*.json"))
+    assert kept == ["auto-auto.json", "auto-auto.json", "auto-fp32.json"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"chosen": "abacus"}'])
+def test_a_damaged_memory_is_measured_anew(mini, tmp_path, content):
+    first = chosen(mini, cache_dir=tmp_path)
+    (kept,) = tmp_path.rglob("auto-auto.json")
+    kept.write_text(content)
+    chosen(mini, cache_dir=tmp_path)
+    assert json.loads(kept.read_text())["chosen"].split("-")[1] == first.name.split("-")[1]
+
+
+def test_a_converted_network_is_kept_and_read_again(mini, tmp_path, monkeypatch):
+    wish = {"inference": Inference.OPENVINO, "cache_dir": tmp_path}
+    pixels = built_in(128, 128)
+    expected = chosen(mini, **wish)(pixels)
+
+    def never(*_):
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr(openvino, "_converted", never)
+    np.testing.assert_array_equal(chosen(mini, **wish)(pixels), expected)
+
+
+def test_a_damaged_converted_network_is_made_anew(mini, tmp_path):
+    wish = {"inference": Inference.OPENVINO, "cache_dir": tmp_path}
+    chosen(mini, **wish)
+    (kept,) = tmp_path.rglob("*.xml")
+    whole = kept.read_bytes()
+    kept.write_bytes(b"not a network")
+    assert chosen(mini, **wish).name.startswith("openvino-")
+    assert kept.read_bytes()[:20] == whole[:20]
+
+
+def test_a_folder_that_cannot_be_written_to_costs_no_more_than_a_log_line(mini, tmp_path, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert chosen(mini, cache_dir=blocked).name
+    assert "ISE_CACHE_DIR" in caplog.text
+
+
+def test_a_large_jpeg_decoded_at_a_part_of_its_size_has_the_same_features(mini, picture, encoded):
+    tiles = np.tile(
+        np.hstack([np.asarray(picture(seed, (240, 240))) for seed in range(6)]), (6, 1, 1)
+    )
+    grain = np.random.default_rng(0).normal(scale=20, size=tiles.shape)
+    noisy = Image.fromarray(np.clip(tiles + grain, 0, 255).astype(np.uint8))
+    data = encoded(image=noisy, quality=90)
+    least = mini.preprocessing.least
+    assert min(decode(data).size) > min(decode(data, least=least).size) >= least
+    rows = [mini.preprocessing(image) for image in (decode(data), decode(data, least=least))]
+    whole, part = mini.features(rows)
+    assert least_cosine(part[None], whole[None]) >= 0.9999
+
+
+class Wrong(OpenVINOEngine):
+    """Takes the wrong colour for the first."""
+
+    def __call__(self, pixels):
+        return super().__call__(np.ascontiguousarray(pixels[..., ::-1]))
+
+
+def test_an_engine_with_other_features_is_refused(mini, monkeypatch, caplog):
+    monkeypatch.setattr(choice, "OpenVINOEngine", Wrong)
+    engine = chosen(mini, inference=Inference.OPENVINO)
+    assert engine.name.startswith("eager-")
+    assert "mini" in caplog.text
+    assert "doesn't run by openvino" in caplog.text
+    assert "0.999 is the least" in caplog.text
+
+
+class Fine(nn.Module):
+    """Features that are lost in low precision: small differences of large numbers."""
+
+    def forward(self, images):
+        large = images.mean(dim=(2, 3)) * 1e-3 + 1000
+        return (nn.functional.linear(large, torch.eye(3)) - 1000).repeat(1, 4)
+
+
+def test_a_network_that_low_precision_spoils_runs_in_fp32(caplog):
+    backbone = Backbone("fine", Fine(), Preprocessing((32, 32), (32, 32)), "mean")
+    assert chosen(backbone).name.endswith("-fp32")
+    if PRECISIONS != [Precision.FP32]:
+        assert "doesn't run by eager-bf16" in caplog.text
+
+
+def test_without_the_package_the_eager_engine_takes_over(mini, monkeypatch, caplog):
+    def without(name, *rest, find=importlib.util.find_spec):
+        return None if name == "openvino" else find(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert chosen(mini, inference=Inference.OPENVINO).name.startswith("eager-")
+    (told,) = [record.message for record in caplog.records]
+    assert "openvino isn't installed" in told
+    assert "pip install openvino" in told
+
+
+def test_a_precision_that_the_device_lacks_is_said_and_fp32_taken(mini, caplog):
+    assert chosen(mini, precision=Precision.FP16).name == "eager-fp32"
+    assert "cpu has no fast fp16" in caplog.text
+
+
+def test_conversion_reports_nothing_to_anyone(mini, monkeypatch):
+    telemetry = pytest.importorskip("openvino_telemetry")
+
+    def reported(*_, **__):
+        raise AssertionError("telemetry")
+
+    monkeypatch.setattr(telemetry.Telemetry, "__init__", reported)
+    monkeypatch.setattr("openvino.tools.ovc.telemetry_utils.init_ovc_telemetry", reported)
+    OpenVINOEngine(mini.network, (128, 128), Precision.FP32)
+
+
+def test_an_unknown_engine_is_refused_with_the_choices(monkeypatch):
+    monkeypatch.setenv("ISE_INFERENCE", "tensorrt")
+    with pytest.raises(ValueError, match="'auto', 'eager', 'compile' or 'openvino'"):
+        EmbedderSettings(_env_file=None)
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_eager_engine_takes_over(mini, monkeypatch, caplog):
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/such/compiler"))
+    assert chosen(mini, inference=Inference.COMPILE).name.startswith("eager-")
+    (told,) = [record.message for record in caplog.records]
+    assert "can't run by compile" in told
+
+
+def test_the_built_in_pictures_are_always_the_same():
+    pictures = built_in(64, 48)
+    assert pictures.shape[1:] == (64, 48, 3)
+    np.testing.assert_array_equal(pictures, built_in(64, 48))
+    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+
+
+class OnGPU(PixelNetwork):
+    """Says where it was moved to, and stays on the CPU."""
+
+    moved = None
+
+    def to(self, *args, **options):
+        if args and isinstance(args[0], torch.device):
+            self.moved = args[0]
+            return self
+        return super().to(*args, **options)
+
+
+def test_a_gpu_runs_eagerly_in_the_precision_that_it_has(monkeypatch):
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    assert processor.precisions(gpu) == [Precision.FP16, Precision.FP32]
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert Wish(device=gpu).precisions()[0] is Precision.BF16
+    assert Wish(device=gpu).kinds() == [Inference.EAGER]
+    network = OnGPU(nn.Identity(), (0, 0, 0), (1, 1, 1))
+    EagerEngine(network, Precision.BF16, gpu)
+    assert network.moved == gpu
