@@ -7,7 +7,7 @@ import json
 import struct
 from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import Self
+from typing import Any, Self
 
 from services.embedder.preprocess import Preprocessing
 
@@ -42,7 +42,7 @@ class Task:
     def read(cls, text: bytes) -> Self:
         """What `request` wrote."""
         found = json.loads(text)
-        told = {
+        told: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in found["preprocessing"].items()
         }
