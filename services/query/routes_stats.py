@@ -50,5 +50,8 @@ def stats(ask: Ask) -> Stats:
         recall_curve=[
             curve for space in (visual, collection.joint) if space for curve in space.curves
         ],
+        calibration=[
+            one for space in (visual, collection.joint) if space for one in space.calibration
+        ],
         live_recall=ask.audit.live_recall(manifest.number),
     )

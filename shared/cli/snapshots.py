@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from shared.cli import tables
 from shared.cli.session import AsJson, session
@@ -26,10 +27,12 @@ def stats(as_json: AsJson = False) -> None:
     """Show what the collection holds, and the recall measured on it; --json has all of it."""
     with session(as_json) as opened:
         found = opened.query.send(query.stats())
+        shown: list[RenderableType] = [tables.stats(found)]
         if found.recall_curve:
-            opened.reply(found, tables.stats(found), "", tables.recall(found))
-        else:
-            opened.reply(found, tables.stats(found))
+            shown += ["", tables.recall(found)]
+        if found.calibration:
+            shown += ["", tables.calibration(found)]
+        opened.reply(found, *shown)
 
 
 def index(as_json: AsJson = False) -> None:

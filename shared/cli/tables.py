@@ -107,7 +107,7 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 
 def stats(found: Stats) -> Text:
     """The collection in a few lines; the whole curves are for programs."""
-    return fields(found.model_dump(mode="json", exclude={"recall_curve"}).items())
+    return fields(found.model_dump(mode="json", exclude={"recall_curve", "calibration"}).items())
 
 
 def health(found: IndexHealth) -> Text:
@@ -129,6 +129,15 @@ def recall(found: Stats) -> Table:
             if point is not None:
                 how = [f"{point.nprobe:,}", f"{point.scanned_fraction:.1%}"]
                 _row(table, [space, f"{target:g}", curve.k], how)
+    return table
+
+
+def calibration(found: Stats) -> Table:
+    """What probabilities are worth, measured on queries that they were not fitted on."""
+    table = _table(["space", "metric", "queries", "calibration error", "Brier", "of the base rate"])
+    for one in found.calibration:
+        figures = [f"{x:.3f}" for x in (one.expected_error, one.brier, one.base_rate_brier)]
+        _row(table, [one.space, one.metric, f"{one.queries:,}"], figures)
     return table
 
 

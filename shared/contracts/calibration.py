@@ -3,7 +3,7 @@
 from pydantic import ConfigDict, Field
 
 from shared.contracts.base import Wire
-from shared.contracts.query import Metric
+from shared.contracts.metric import Metric
 
 
 class Calibration(Wire):

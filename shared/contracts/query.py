@@ -7,16 +7,11 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_validator
 
 from shared.contracts.base import Wire
+from shared.contracts.calibration import Calibration
 from shared.contracts.filters import Filter
+from shared.contracts.metric import Metric as Metric
 
 MAX_LIMIT = 1000
-
-
-class Metric(StrEnum):
-    """`cosine`: similarity of direction. `l2`: Euclidean distance, not squared."""
-
-    COSINE = "cosine"
-    L2 = "l2"
 
 
 class Mode(StrEnum):
@@ -287,6 +282,10 @@ class Stats(Wire):
     metric: Metric
     dim: int | None
     recall_curve: list[RecallCurve]
+    calibration: list[Calibration] = Field(
+        default_factory=list,
+        description="How scores become probabilities, and what these are worth; by space, metric.",
+    )
     live_recall: LiveRecall | None = Field(
         None, description="Null until an answer from this snapshot was checked."
     )
