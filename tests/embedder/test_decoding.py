@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,30 +25,15 @@ TASK = Task(PREPROCESSING, max_pixels=100_000_000)
 MIB = 2**20
 
 
-@dataclass(frozen=True)
-class Deadly(Preprocessing):
-    """Kills the process that unpickles it, as a decoder's fault would."""
-
-    def __reduce__(self):
-        return _kill_this_process, ()
-
-
-def _kill_this_process():
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-DEADLY = Task(Deadly((64, 64), (56, 48)), max_pixels=100)
-
-
 def pool(count=1, seconds=30.0, memory=1024 * MIB):
     return Decoders(count, DecodeLimits(seconds, memory))
 
 
-async def all_of(decoders, files, task=TASK):
+async def all_of(decoders, files):
     """Pixels or error of each file, in order."""
     lane = Lane(bulk=False)
     answers = await asyncio.gather(
-        *(decoders.decode(lane, File(data, task)) for data in files), return_exceptions=True
+        *(decoders.decode(lane, File(data, TASK)) for data in files), return_exceptions=True
     )
     return [a if isinstance(a, BaseException) else a[0].pixels for a in answers]
 
@@ -119,18 +103,26 @@ def test_a_file_that_needs_too_much_memory_fails_alone(encoded):
     np.testing.assert_array_equal(first, last)
 
 
-def test_a_file_that_breaks_the_decoder_fails_alone(encoded):
+def test_a_file_over_which_two_processes_end_fails_alone(encoded):
     async def scenario():
-        async with pool(2) as decoders:
-            good = asyncio.create_task(all_of(decoders, [encoded()] * 20))
-            bad = await all_of(decoders, [b"x"], DEADLY)
-            after = await all_of(decoders, [encoded()])
-            return await good, bad, after, decoders.replaced
+        async with pool() as decoders:
+            lane = Lane(bulk=False)
+            slow = decoders.decode(lane, File(poison.scan_bomb(), TASK))
+            working = asyncio.create_task(slow)
+            others = asyncio.create_task(all_of(decoders, [encoded()] * 5))
+            killed = set()
+            while len(killed) < 2:
+                for pid in set(decoders.pids) - killed:
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+                await asyncio.sleep(0.01)
+            with pytest.raises(BadImage, match=r"The decoder broke down over it, twice\."):
+                await working
+            return await others, decoders.replaced
 
-    good, (bad,), (after,), replaced = asyncio.run(scenario())
-    assert bad.detail == "The decoder broke down over it, twice."
-    for pixels in good:
-        np.testing.assert_array_equal(pixels, after)
+    others, replaced = asyncio.run(scenario())
+    for pixels in others:
+        np.testing.assert_array_equal(pixels, PREPROCESSING(decode(encoded())))
     assert replaced == 2
 
 
