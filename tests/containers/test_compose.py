@@ -39,6 +39,9 @@ def read(request: pytest.FixtureRequest) -> Read:
         done = run(*(part for file in files for part in ("--file", file)), "config")
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
+        for service in found.values():
+            # Merging files may change their order, which means nothing.
+            service["volumes"].sort(key=str)
         return found
 
     return services

@@ -194,6 +194,22 @@ def test_a_network_that_low_precision_spoils_runs_in_fp32(caplog):
         assert "doesn't run by eager-bf16" in caplog.text
 
 
+class Picky(nn.Module):
+    """Has an operator that torch lacks in low precision."""
+
+    def forward(self, images):
+        if torch.is_autocast_enabled("cpu"):
+            raise RuntimeError('"picky" not implemented for BFloat16')
+        return images.mean(dim=(2, 3))
+
+
+@pytest.mark.skipif(PRECISIONS == [Precision.FP32], reason="this processor has no bf16")
+def test_a_network_that_torch_cannot_run_in_low_precision_runs_in_fp32(caplog):
+    backbone = Backbone("picky", Picky(), Preprocessing((32, 32), (32, 32)), "mean")
+    assert chosen(backbone, inference=Inference.EAGER).name == "eager-fp32"
+    assert "not implemented for BFloat16" in caplog.text
+
+
 def test_without_the_package_the_eager_engine_takes_over(mini, monkeypatch, caplog):
     def without(name, *rest, find=importlib.util.find_spec):
         return None if name == "openvino" else find(name, *rest)

@@ -106,6 +106,10 @@ class Chooser:
             except EngineUnavailable as error:
                 log.warning("%s can't run by %s: %s", self._model, kind, error)
                 return None
+            except RuntimeError as error:
+                # Some of torch's operators don't take every precision.
+                log.warning("%s can't run by %s-%s: %s", self._model, kind, precision, error)
+                continue
             # So written that a NaN is refused.
             if worst >= AGREEMENT:
                 return engine
