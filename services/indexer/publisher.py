@@ -256,6 +256,13 @@ class Publisher:
                 raise Conflict(f"Snapshot {number} is empty; there is nothing to go back to.")
             for file in older.files():
                 self.snapshots.verified(file)
+            visual = self.current().visual
+            others = visual is not None and visual.fingerprint != older.visual.fingerprint
+            if others and not self._live(older):
+                # What is there now is of another model, so it would hide all and show nothing.
+                raise Conflict(
+                    f"Every image of snapshot {number} was deleted; there is nothing to go back to."
+                )
             return self.publish(
                 lambda new: older.model_copy(
                     update={

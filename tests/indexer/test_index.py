@@ -25,6 +25,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.errors import (
+    Conflict,
     FingerprintMismatch,
     InvalidInput,
     Misconfigured,
@@ -516,6 +517,18 @@ def free_port() -> int:
 @pytest.fixture
 def nowhere() -> str:
     return f"http://127.0.0.1:{free_port()}"
+
+
+def test_there_is_no_way_back_to_images_that_were_all_deleted(start, other_embedder, picture):
+    with start() as service:
+        [item] = service.add(picture(0))
+        back = current(service)
+        service.send(indexer.delete_image(item.id))
+    with start(other_embedder) as service:
+        service.add(picture(1))
+        with pytest.raises(Conflict, match=f"Every image of snapshot {back} was deleted"):
+            service.send(indexer.activate(back))
+        assert service.finds_itself(picture(1))
 
 
 def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence(
