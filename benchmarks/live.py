@@ -32,7 +32,6 @@ from shared.contracts.indexer import BuildSettings, Job, JobState
 _CLIENTS = 4
 _MODEL = "benchmark"
 _QUERIES = 2000
-_QUIET_S = 10.0
 _COMPARED = 200
 _START_S = 120.0
 
@@ -62,8 +61,13 @@ class Heard:
         }
 
 
-def measure(data: Path, rows: int, dim: int, adds: int, deletes: int, batch: int) -> dict[str, Any]:
-    """Builds `rows` vectors, then adds and deletes while clients search; what they met."""
+def measure(
+    data: Path, rows: int, dim: int, adds: int, deletes: int, batch: int, quiet_s: float = 10.0
+) -> dict[str, Any]:
+    """Builds `rows` vectors, then adds and deletes while clients search; what they met.
+
+    quiet_s: how long they search alone, before, after the compaction and after a fresh build.
+    """
     folder = data / f"live-{rows}x{dim}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -73,28 +77,28 @@ def measure(data: Path, rows: int, dim: int, adds: int, deletes: int, batch: int
     np.save(folder / "queries.npy", queries)
     try:
         with _services(folder) as (group, client):
-            session = _Session(group, client, folder / "queries.npy")
-            session.ended(
-                client.send(
-                    indexer.import_(
-                        ImportRequest(source=str((folder / "base.npy").resolve()), model=_MODEL)
-                    )
-                )
-            )
-            return session.run(new, deletes, batch) | {"rows": rows, "dim": dim, "batch": batch}
+            session = _Session(group, client, folder / "queries.npy", quiet_s)
+            source = str((folder / "base.npy").resolve())
+            session.ended(client.send(indexer.import_(ImportRequest(source=source, model=_MODEL))))
+            try:
+                found = session.run(new, deletes, batch)
+            finally:
+                session.close()
+            return found | {"rows": rows, "dim": dim, "batch": batch}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Session:
-    def __init__(self, group: ServiceGroup, client: Client, queries: Path) -> None:
+    def __init__(self, group: ServiceGroup, client: Client, queries: Path, quiet_s: float) -> None:
         self._group = group
         self._client = client
         self._queries = queries
+        self._quiet_s = quiet_s
         self._query = HTTPConnection("127.0.0.1", _port(group, "query"))
 
     def run(self, new: NDArray[np.float32], deletes: int, batch: int) -> dict[str, Any]:
-        quiet = self._listened(lambda: time.sleep(_QUIET_S)).figures
+        quiet = self._listened(lambda: time.sleep(self._quiet_s)).figures
         print(f"  quiet: {quiet}")
         deleted: dict[str, float] = {}
         taken: dict[str, list[float]] = {"add": [], "delete": []}
@@ -111,9 +115,9 @@ class _Session:
         before = self._answers()
         self.ended(self._client.send(indexer.compact()))
         same = sum(a == b for a, b in zip(before, self._answers(), strict=True))
-        compacted = self._listened(lambda: time.sleep(_QUIET_S)).figures
+        compacted = self._listened(lambda: time.sleep(self._quiet_s)).figures
         self.ended(self._client.send(indexer.build(BuildSettings())))
-        fresh = self._listened(lambda: time.sleep(_QUIET_S)).figures
+        fresh = self._listened(lambda: time.sleep(self._quiet_s)).figures
         print(f"  compacted: {compacted}, built anew: {fresh}")
         return {
             "clients": _CLIENTS,
@@ -173,6 +177,9 @@ class _Session:
             raise RuntimeError(f"the query service answered {status}: {answer}")
         found: dict[str, Any] = answer
         return found
+
+    def close(self) -> None:
+        self._query.close()
 
     def _listened(self, work: Callable[[], None]) -> Heard:
         """What the clients hear while some work is done."""
