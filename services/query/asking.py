@@ -207,6 +207,7 @@ def _answer(
         offset=pages.offset,
         next=pages.next(found.end, found.mode, found.model, collection.newest),
         complete=found.complete,
+        cut_off=found.cut_off,
         mode=found.mode,
         metric=found.metric,
         snapshot=collection.manifest.number,

@@ -18,6 +18,7 @@ from shared.web.problems import (
     NO_EMBEDDER,
     NO_IMAGE,
     OTHER_MODEL,
+    UNCALIBRATED,
     UNKNOWN_TERM,
     VECTORS_ONLY,
     problems,
@@ -58,7 +59,14 @@ class TermQuery(TextOptions):
     "/search/image",
     summary="Search by an uploaded picture",
     responses=problems(
-        BAD_IMAGE, OTHER_MODEL, VECTORS_ONLY, FILE_TOO_LARGE, BUSY, NO_EMBEDDER, DAMAGED
+        BAD_IMAGE,
+        OTHER_MODEL,
+        VECTORS_ONLY,
+        UNCALIBRATED,
+        FILE_TOO_LARGE,
+        BUSY,
+        NO_EMBEDDER,
+        DAMAGED,
     ),
 )
 async def search_by_image(
@@ -71,7 +79,7 @@ async def search_by_image(
 @router.get(
     "/search",
     summary="Search by a tag term",
-    responses=problems(UNKNOWN_TERM, OTHER_MODEL, NO_EMBEDDER, DAMAGED),
+    responses=problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
 )
 async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> SearchResponse:
     if not query.term.strip():
@@ -89,6 +97,7 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Sear
         BAD_VECTOR,
         OTHER_MODEL,
         VECTORS_ONLY,
+        UNCALIBRATED,
         FILE_TOO_LARGE,
         BUSY,
         NO_EMBEDDER,
@@ -106,7 +115,7 @@ async def search(ask: Ask, request: Request, body: SearchRequest) -> SearchRespo
 @router.get(
     "/images/{image_id:path}/similar",
     summary="Images like an indexed one, without it",
-    responses=problems(NO_IMAGE, DAMAGED),
+    responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED),
 )
 async def similar_images(
     ask: Ask, image_id: str, options: Annotated[TextOptions, Query()]

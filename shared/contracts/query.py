@@ -56,11 +56,16 @@ class SearchOptions(Wire):
     score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         None, description="Leave out hits that score less."
     )
+    min_probability: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="Leave out hits that match with less probability. It takes a collection with "
+        "tags, from which probabilities are learnt.",
+    )
     explain: bool = Field(False, description="Say of each hit in which cluster it was found.")
     with_vector: bool = Field(False, description="Give each hit's stored vector.")
 
     @model_validator(mode="after")
-    def _one_way_to_probe(self) -> Self:
+    def _one_of_each(self) -> Self:
         if sum([self.nprobe is not None, self.recall_target is not None, self.exact]) > 1:
             raise ValueError("give one of nprobe, recall_target and exact, not several")
         if self.cursor is not None and self.offset:
@@ -164,6 +169,13 @@ class Recall(Wire):
     reranked: int = Field(description="Images whose stored vector was compared, not only its code.")
 
 
+class CutOff(Wire):
+    """What `score_threshold` and `min_probability` made of the nearest images."""
+
+    confident: bool = Field(description="Whether any hit is left; false: no confident match.")
+    below: int = Field(description="How many hits of this page were left out.")
+
+
 class SearchResponse(Wire):
     """Hits, and how right they are to be expected to be."""
 
@@ -176,6 +188,9 @@ class SearchResponse(Wire):
         None, description="The `cursor` of the next page; null where no more hits are known of."
     )
     complete: bool = Field(description="As many hits as asked for, or all there are.")
+    cut_off: CutOff | None = Field(
+        None, description="Told where `score_threshold` or `min_probability` was given."
+    )
     mode: Mode
     metric: Metric
     snapshot: int

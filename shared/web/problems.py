@@ -87,6 +87,10 @@ VECTORS_ONLY = Conflict(
     f"This collection's vectors are {_EXTERNAL}, which no embedder here makes, so a picture can't "
     "be compared with them. Search by `vector` or by `id`."
 )
+UNCALIBRATED = Conflict(
+    "No probabilities were learnt for cosine in this space, so `min_probability` can't be met. Tag "
+    "images and run `ise build`, or give a `score_threshold`."
+)
 NOTHING_TO_EXPORT = Conflict("There are no images of the visual space to export.")
 UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
-from services.query.search.hits import item_of, page_of
+from services.query.search.hits import cut_off, item_of, page_of
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import Hit, Metric, Mode, Recall, SearchOptions
+from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, SearchOptions
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
@@ -33,6 +33,7 @@ class Found:
     metric: Metric
     model: str | None
     recall: Recall
+    cut_off: CutOff | None = None
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,18 @@ class Searcher:
         recall = Recall(
             target=None, expected=1.0, nprobe=0, clusters=0, scanned_fraction=1.0, reranked=0
         )
-        return Found([], None, True, mode, options.metric or Metric.COSINE, None, recall)
+        metric = options.metric or Metric.COSINE
+        return Found([], None, True, mode, metric, None, recall, cut_off([], 0, options))
 
     def nearest(
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
     ) -> Found:
-        """The images nearest to a vector. Raises BadVector."""
+        """The images nearest to a vector. Raises BadVector, and Conflict where a probability is
+        asked for that nothing was learnt of."""
         index = space.index
         metric = options.metric or index.metric
+        if options.min_probability is not None:
+            space.check_calibrated(metric)
         after = query.after
         k = (after.offset if after else options.offset) + options.limit
         with watch("probe" if options.filter is None else "filter"):
@@ -130,7 +135,7 @@ class Searcher:
                 options,
                 metric,
                 total,
-                lambda ordinal: ordinal == query.itself,
+                lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
             )
         recall = Recall(
             target=chosen.target,
@@ -141,7 +146,16 @@ class Searcher:
             reranked=found.reranked,
         )
         complete = page.is_full or found.reranked >= found.live
-        return Found(page.hits, page.end, complete, query.mode, metric, space.fingerprint, recall)
+        return Found(
+            page.hits,
+            page.end,
+            complete,
+            query.mode,
+            metric,
+            space.fingerprint,
+            recall,
+            page.cut_off,
+        )
 
     def tagged(
         self, term: str, options: SearchOptions, watch: Stopwatch, after: Cursor | None = None
@@ -195,7 +209,16 @@ class Searcher:
             scanned_fraction=len(carriers) / live if live else 1.0,
             reranked=len(found.ordinals),
         )
-        return Found(page.hits, page.end, True, Mode.TAG, metric, space.fingerprint, recall)
+        return Found(
+            page.hits,
+            page.end,
+            True,
+            Mode.TAG,
+            metric,
+            space.fingerprint,
+            recall,
+            page.cut_off,
+        )
 
     def _mask(self, space: Space, after: Cursor | None, options: SearchOptions) -> Mask:
         newest = None if after is None else after.newest
