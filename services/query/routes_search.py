@@ -7,17 +7,26 @@ from pydantic import ConfigDict, Field, Json
 
 from services.query.asking import Asking
 from shared.contracts.filters import Filter
-from shared.contracts.query import SearchOptions, SearchRequest, SearchResponse
+from shared.contracts.query import (
+    BatchRequest,
+    BatchResponse,
+    SearchOptions,
+    SearchRequest,
+    SearchResponse,
+)
 from shared.errors import InvalidInput, TooLarge
 from shared.web.problems import (
     BAD_IMAGE,
     BAD_VECTOR,
     BUSY,
     DAMAGED,
+    FETCHING_OFF,
     FILE_TOO_LARGE,
     NO_EMBEDDER,
     NO_IMAGE,
+    NO_JOINT_SPACE,
     OTHER_MODEL,
+    TOO_MANY_SEARCHES,
     UNCALIBRATED,
     UNKNOWN_TERM,
     VECTORS_ONLY,
@@ -89,8 +98,10 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Sear
 
 @router.post(
     "/search",
-    summary="Search by a picture, a term, an id or a vector",
+    summary="Search by a picture, a term, an id, a vector, or several of these together",
     responses=problems(
+        FETCHING_OFF,
+        NO_JOINT_SPACE,
         NO_IMAGE,
         BAD_IMAGE,
         UNKNOWN_TERM,
@@ -104,12 +115,21 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Sear
         DAMAGED,
     ),
 )
-async def search(ask: Ask, request: Request, body: SearchRequest) -> SearchResponse:
-    if body.term is not None and not body.term.strip():
-        raise InvalidInput("`term` is blank.")
-    if body.image is not None:
-        _check_size(request, len(body.image))
+async def search(ask: Ask, body: SearchRequest) -> SearchResponse:
     return await ask.request(body)
+
+
+@router.post(
+    "/search/batch",
+    summary="Many searches in one go",
+    responses=problems(TOO_MANY_SEARCHES, DAMAGED),
+)
+async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> BatchResponse:
+    """Each is answered as if it came alone; one that fails has a `problem` in its place."""
+    limit: int = request.app.state.settings.max_searches
+    if len(body.searches) > limit:
+        raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
+    return BatchResponse(answers=await ask.batch(body.searches))
 
 
 @router.get(

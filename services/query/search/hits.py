@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.query.search.collection import Collection
+from services.query.search.combination import Combination
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.query import CutOff, Explanation, Hit, Metric, SearchOptions
@@ -35,20 +36,25 @@ def page_of(
     metric: Metric,
     total: int,
     certain: Callable[[int], bool],
+    combination: Combination | None = None,
 ) -> Page:
     """Hits start : start + limit of a ranking. `total`: how many there are, in it or not.
 
     certain: tells of an ordinal whether it is known to match, as the image itself does.
+    combination: what the query is made of; probabilities are learnt of those made of one part.
     """
+    calibrated = combination is None or combination.is_single
     found = ranking.found
     positions = ranking.page(start, options.limit)
     hits = []
     for position in positions:
         score = distances.score(float(found.distances[position]), metric)
         is_certain = certain(int(found.ordinals[position]))
-        chance = 1.0 if is_certain else space.chance(score, metric)
+        chance = space.chance(score, metric) if calibrated else None
+        chance = 1.0 if is_certain else chance
         if _passes(score, chance, options):
-            hits.append(_hit(collection, space, found, position, score, chance, options))
+            hit = _hit(collection, space, found, position, score, chance, options, combination)
+            hits.append(hit)
     below = len(positions) - len(hits)
     is_full = len(hits) == options.limit
     end = None
@@ -88,9 +94,14 @@ def _hit(
     score: float,
     chance: float | None,
     options: SearchOptions,
+    combination: Combination | None,
 ) -> Hit:
     item = item_of(collection, int(found.ordinals[position]))
-    vector = space.index.vector(item.ordinal) if options.with_vector else None
+    needs_vector = options.with_vector or combination is not None
+    vector = space.index.vector(item.ordinal) if needs_vector else None
+    contributions = None
+    if combination is not None and vector is not None:
+        contributions = combination.contributions(vector)
     explain = None
     if options.explain and found.ranks[position] > 0:
         segment = space.index.segments[int(found.segments[position])]
@@ -109,5 +120,6 @@ def _hit(
         uris=item.uris,
         metadata=item.metadata,
         explain=explain,
-        vector=None if vector is None else vector.tolist(),
+        contributions=contributions,
+        vector=vector.tolist() if options.with_vector and vector is not None else None,
     )

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
+from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
 from services.query.search.hits import cut_off, item_of, page_of
 from services.query.search.paging import PageEnd, Ranking
@@ -42,6 +43,7 @@ class Query:
 
     `itself`: ordinal of the indexed image that the query is, to stand first among equals.
     `leave_out`: ordinals that are no hits, beside the deleted ones. `after`: the page before.
+    `combination`: the parts that the vector is made of, where there are several.
     """
 
     vector: NDArray[np.floating]
@@ -49,6 +51,7 @@ class Query:
     itself: int | None = None
     leave_out: list[int] = field(default_factory=list)
     after: Cursor | None = None
+    combination: Combination | None = None
 
 
 class Searcher:
@@ -136,6 +139,7 @@ class Searcher:
                 metric,
                 total,
                 lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
+                query.combination,
             )
         recall = Recall(
             target=chosen.target,
@@ -250,6 +254,14 @@ class Searcher:
         # An upload's features may differ in the last bits from those stored of the same bytes.
         scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
         return Ranking(found, lambda o: item_of(self.collection, o).id, query.itself, _SAME * scale)
+
+    def tag_vector(self, term: str, space: Space) -> NDArray[np.float32] | None:
+        """The vector of a tag in the joint space; None where no image there carries it."""
+        carriers = self.collection.carriers(term, self.dead)
+        if not len(carriers):
+            return None
+        found, vector = self._tag_vector(term, carriers)
+        return vector if found is space else None
 
     def _tag_vector(
         self, term: str, carriers: NDArray[np.int64]
