@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import ConfigDict, Field, Json
 
 from services.query.asking import Asking
+from shared.contracts.base import Wire
 from shared.contracts.filters import Filter
 from shared.contracts.query import (
     BatchRequest,
@@ -36,7 +37,8 @@ from shared.web.problems import (
 router = APIRouter(prefix="/v1", tags=["search"])
 
 
-def asking(request: Request) -> Asking:
+async def asking(request: Request) -> Asking:
+    """Not to be waited for in a thread, as what isn't `async` is."""
     found: Asking = request.app.state.asking
     return found
 
@@ -67,6 +69,7 @@ class TermQuery(TextOptions):
 @router.post(
     "/search/image",
     summary="Search by an uploaded picture",
+    response_model=SearchResponse,
     responses=problems(
         BAD_IMAGE,
         OTHER_MODEL,
@@ -80,25 +83,27 @@ class TermQuery(TextOptions):
 )
 async def search_by_image(
     ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
-) -> SearchResponse:
+) -> Response:
     _check_size(request, form.file.size or 0)
-    return await ask.image(await form.file.read(), form)
+    return _json(await ask.image(await form.file.read(), form))
 
 
 @router.get(
     "/search",
     summary="Search by a tag term",
+    response_model=SearchResponse,
     responses=problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
 )
-async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> SearchResponse:
+async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Response:
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
-    return await ask.term(query.term, query)
+    return _json(await ask.term(query.term, query))
 
 
 @router.post(
     "/search",
     summary="Search by a picture, a term, an id, a vector, or several of these together",
+    response_model=SearchResponse,
     responses=problems(
         FETCHING_OFF,
         NO_JOINT_SPACE,
@@ -115,32 +120,39 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Sear
         DAMAGED,
     ),
 )
-async def search(ask: Ask, body: SearchRequest) -> SearchResponse:
-    return await ask.request(body)
+async def search(ask: Ask, body: SearchRequest) -> Response:
+    return _json(await ask.request(body))
 
 
 @router.post(
     "/search/batch",
     summary="Many searches in one go",
+    response_model=BatchResponse,
     responses=problems(TOO_MANY_SEARCHES, DAMAGED),
 )
-async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> BatchResponse:
+async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> Response:
     """Each is answered as if it came alone; one that fails has a `problem` in its place."""
     limit: int = request.app.state.settings.max_searches
     if len(body.searches) > limit:
         raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
-    return BatchResponse(answers=await ask.batch(body.searches))
+    return _json(BatchResponse(answers=await ask.batch(body.searches)))
 
 
 @router.get(
     "/images/{image_id:path}/similar",
     summary="Images like an indexed one, without it",
+    response_model=SearchResponse,
     responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED),
 )
 async def similar_images(
     ask: Ask, image_id: str, options: Annotated[TextOptions, Query()]
-) -> SearchResponse:
-    return await ask.id(image_id, options, without_itself=True)
+) -> Response:
+    return _json(await ask.id(image_id, options, without_itself=True))
+
+
+def _json(answer: Wire) -> Response:
+    """An answer as it is: it was checked when it was made, so FastAPI need not do so again."""
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def _check_size(request: Request, size: int) -> None:
