@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from services.embedder.batching import Batcher, Seat, Work
 from services.embedder.decoding.pool import DecodeLane, Decoders, File
 from services.embedder.decoding.task import Task
 from services.embedder.lanes import Lane
+from shared.contracts.crop import Crop
 from shared.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
 
 Floats = NDArray[np.float32]
@@ -99,8 +101,14 @@ class ImageEmbedder:
     async def __aexit__(self, *exc: object) -> None:
         await self._batcher.__aexit__(*exc)
 
-    async def embed(self, files: Sequence[bytes], bulk: bool = False) -> EmbeddedImages:
+    async def embed(
+        self,
+        files: Sequence[bytes],
+        bulk: bool = False,
+        crops: Sequence[Crop | None] | None = None,
+    ) -> EmbeddedImages:
         """The features of each file. `bulk`: nobody waits for it; others go first.
+        `crops`: the box of each file that counts; None: all of it.
 
         Raises BadImage, whose `items` name each bad file by its index, Overloaded, and Unavailable
         where the deadline passes or the model broke.
@@ -110,7 +118,10 @@ class ImageEmbedder:
             try:
                 async with asyncio.timeout(self._limits.seconds):
                     outcomes = await asyncio.gather(
-                        *(self._embed_one(data, lane, seat) for data in files),
+                        *(
+                            self._embed_one(data, crop, lane, seat)
+                            for data, crop in zip(files, crops or repeat(None), strict=False)
+                        ),
                         return_exceptions=True,
                     )
             except TimeoutError as error:
@@ -122,14 +133,15 @@ class ImageEmbedder:
         return _gathered(outcomes)
 
     async def _embed_one(
-        self, data: bytes, lane: DecodeLane, seat: Seat[Pixels, Floats]
+        self, data: bytes, crop: Crop | None, lane: DecodeLane, seat: Seat[Pixels, Floats]
     ) -> tuple[Floats, Stages]:
         if len(data) > self._limits.max_image_bytes:
             raise BadImage(
                 f"The file has {len(data):,} bytes, over the limit of "
                 f"{self._limits.max_image_bytes:,} (ISE_MAX_IMAGE_BYTES)."
             )
-        task = Task(self.backbone.preprocessing, self._limits.max_pixels)
+        box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
+        task = Task(self.backbone.preprocessing, self._limits.max_pixels, box)
         decoded, waited = await self._decoders.decode(lane, File(data, task))
         timed = await seat.run(decoded.pixels)
         return timed.value, Stages(decoded.seconds, waited + timed.queued, timed.ran)

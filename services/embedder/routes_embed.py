@@ -15,6 +15,7 @@ from services.embedder.metrics import EmbedderMetrics
 from services.embedder.priority import is_bulk
 from services.embedder.uploads import FILES_BODY, uploads
 from services.embedder.words.vectors import Words
+from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     EmbedTermsRequest,
     ImageModel,
@@ -23,6 +24,7 @@ from shared.contracts.embedder import (
     Models,
     TermSpace,
 )
+from shared.errors import InvalidInput
 from shared.web.problems import (
     BAD_IMAGES,
     BUSY,
@@ -72,6 +74,13 @@ async def embed_images(
         ),
     ] = ImageSpace.VISUAL,
     network: Network = None,
+    crop: Annotated[
+        list[str] | None,
+        Query(
+            description="The box of each file that counts, in their order: `x,y,width,height` in "
+            "fractions of the upright picture, or nothing for all of it."
+        ),
+    ] = None,
     priority: Annotated[
         str | None,
         Header(
@@ -81,12 +90,15 @@ async def embed_images(
     ] = None,
 ) -> Response:
     """One row for each file, in their order."""
+    crops = [Crop.read(text) if text else None for text in crop or ()]
     files = await uploads(request)
+    if crops and len(crops) != len(files):
+        raise InvalidInput(f"{len(crops)} crops for {len(files)} files; give one for each.")
     matcher = None
     if space is ImageSpace.JOINT:
         matcher = await asyncio.to_thread(models.networks.get, network)
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
-    embedded = await unless_gone(request, embedder.embed(files, is_bulk(priority)))
+    embedded = await unless_gone(request, embedder.embed(files, is_bulk(priority), crops))
     if embedded is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     metrics: EmbedderMetrics = request.app.state.embedder_metrics

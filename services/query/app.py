@@ -10,6 +10,8 @@ from prometheus_client import Summary
 from services.query import page_files, routes_images, routes_search, routes_stats
 from services.query.asking import Asking
 from services.query.config import QuerySettings
+from services.query.features import Features
+from services.query.fetching import Fetcher
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
 from shared.clients.transport import AsyncClient
@@ -24,6 +26,7 @@ def create_app(
     settings: QuerySettings,
     embedder: AsyncClient | None = None,
     indexer: AsyncClient | None = None,
+    fetcher: Fetcher | None = None,
 ) -> FastAPI:
     """The app; the clients are for tests that bring connections of their own."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
@@ -56,7 +59,15 @@ def create_app(
         registry=app.state.metrics.registry,
     )
     audit = Audit(settings.audit_share, live.observe)
-    app.state.asking = Asking(shelf, embedding, settings.recall_target, audit)
+    fetching = fetcher or Fetcher(
+        settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds
+    )
+    app.state.asking = Asking(
+        shelf,
+        lambda: Features(embedding, fetching, settings.max_image_bytes),
+        settings.recall_target,
+        audit,
+    )
     app.state.indexer = files
     app.include_router(routes_search.router)
     app.include_router(routes_images.router)

@@ -1,26 +1,34 @@
 """From a request to an answer: the query's features come from the embedder, the rest from here."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import anyio.to_thread
 import numpy as np
 
+from services.query.features import Features, Picture, check_model, check_pictures, unknown
+from services.query.parts import Parts
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
 from services.query.search.searcher import Found, Query, Searcher
 from services.query.search.shelf import Shelf
-from services.query.search.spelling import close_tags
 from services.query.search.stopwatch import Stopwatch
-from shared.clients import embedder
-from shared.clients.transport import AsyncClient
-from shared.contracts.query import Mode, SearchOptions, SearchRequest, SearchResponse
-from shared.errors import BadImage, Conflict, FingerprintMismatch, NotFound, UnknownTerm
+from shared import problem
+from shared.contracts.problem import Problem
+from shared.contracts.query import (
+    BatchAnswer,
+    Mode,
+    Part,
+    SearchOptions,
+    SearchRequest,
+    SearchResponse,
+    Subject,
+)
+from shared.errors import ISEError, NotFound
 from shared.external import is_external
 from shared.identity import content_id
 from shared.snapshots.items import tag_key
-
-_LONGEST = 60
 
 T = TypeVar("T")
 
@@ -29,57 +37,103 @@ class Asking:
     """Answers searches on whatever snapshot is current when they come in."""
 
     def __init__(
-        self, shelf: Shelf, client: AsyncClient, recall_target: float, audit: Audit
+        self,
+        shelf: Shelf,
+        features: Callable[[], Features],
+        recall_target: float,
+        audit: Audit,
     ) -> None:
+        """`features`: makes what one request asks the embedder with."""
         self.shelf = shelf
         self.audit = audit
-        self._embedder = client
+        self._features = features
         self._recall_target = recall_target
 
     async def searcher(self) -> Searcher:
         """The collection as of now. Opening a new snapshot waits in a thread, not in the loop."""
-        collection, dead = await _in_thread(self.shelf.current)
+        return await _in_thread(self._searcher)
+
+    def _searcher(self) -> Searcher:
+        collection, dead = self.shelf.current()
         return Searcher(collection, dead, self._recall_target, self.audit)
 
-    async def request(self, request: SearchRequest) -> SearchResponse:
-        """Answers `POST /v1/search`."""
-        if request.image is not None:
-            return await self.image(request.image, request)
-        if request.term is not None:
-            return await self.term(request.term, request)
-        if request.id is not None:
-            return await self.id(request.id, request)
-        return await self.vector(request.vector or [], request)
+    async def batch(self, searches: Sequence[SearchRequest]) -> list[BatchAnswer]:
+        """Answers `POST /v1/search/batch`: each search as if it came alone."""
+        features = self._features()
+        joint = (await self.searcher()).collection.joint
+        await features.prepare(searches, joint.fingerprint if joint else None)
 
-    async def image(self, data: bytes, options: SearchOptions) -> SearchResponse:
+        async def one(search: SearchRequest) -> BatchAnswer:
+            try:
+                return BatchAnswer(answer=await self.request(search, features))
+            except ISEError as error:
+                return BatchAnswer(problem=Problem.model_validate(problem.body_of(error)))
+
+        return list(await asyncio.gather(*map(one, searches)))
+
+    async def request(
+        self, request: SearchRequest, features: Features | None = None
+    ) -> SearchResponse:
+        """Answers `POST /v1/search`."""
+        features = features or self._features()
+        if request.parts is not None:
+            return await self._parts(request.parts, request, features)
+        return await self._subject(request, request, features)
+
+    async def _subject(
+        self, subject: Subject, options: SearchOptions, features: Features
+    ) -> SearchResponse:
+        if subject.term is not None:
+            return await self.term(subject.term, options)
+        if subject.id is not None:
+            return await self.id(subject.id, options)
+        if subject.vector is not None:
+            return await self.vector(subject.vector, options)
+        return await self.image(await features.data(subject), options, features)
+
+    async def _parts(
+        self, parts: Sequence[Part], options: SearchOptions, features: Features
+    ) -> SearchResponse:
+        """Images by several parts together; one alone, uncropped, is asked as such."""
+        first, *others = parts
+        if not others and first.crop is None:
+            answer = await self._subject(first, options, features)
+            hits = [hit.model_copy(update={"contributions": [hit.score]}) for hit in answer.hits]
+            return answer.model_copy(update={"hits": hits})
+        watch = Stopwatch()
+        asked = [part.model_dump_json(exclude_defaults=True) for part in parts]
+        pages = Pages(["parts", *asked], options)
+        resolved = Parts(await self.searcher(), parts, features)
+        searcher, space = resolved.searcher, resolved.space()
+        if space is None:
+            found = searcher.nothing(resolved.mode, options)
+            return _answer(searcher, found, options, watch, pages)
+        with watch("embed"):
+            query = await resolved.query(space, pages.after)
+        narrowed = resolved.options(options)
+        found = await _in_thread(lambda: searcher.nearest(space, query, narrowed, watch))
+        return _answer(searcher, found, options, watch, pages)
+
+    async def image(
+        self, data: bytes, options: SearchOptions, features: Features | None = None
+    ) -> SearchResponse:
         """Images like an uploaded one. Raises BadImage, FingerprintMismatch, Unavailable."""
+        features = features or self._features()
         watch = Stopwatch()
         pages = Pages(["image", content_id(data)], options)
         searcher = await self.searcher()
-        space = searcher.collection.visual
-        if space is not None and is_external(space.fingerprint) and not searcher.is_empty:
-            raise Conflict(
-                f"This collection's vectors are {space.fingerprint}, which no embedder here makes, "
-                "so a picture can't be compared with them. Search by `vector` or by `id`."
-            )
+        check_pictures(searcher)
         with watch("embed"):
-            rows = await self._embed(data)
+            embedded = await features.embedded(Picture(data))
         searcher = await self.searcher()
         space = searcher.collection.visual
-        if space is None or (rows.fingerprint != space.fingerprint and searcher.is_empty):
+        if space is None or (embedded.fingerprint != space.fingerprint and searcher.is_empty):
             found = searcher.nothing(Mode.IMAGE, options)
             return _answer(searcher, found, options, watch, pages)
-        if rows.fingerprint != space.fingerprint:
-            raise FingerprintMismatch(
-                f"The index holds features of {space.fingerprint}, but the embedder hosts "
-                f"{rows.fingerprint}: they can't be compared. Start the embedder with the former "
-                "model, or build the index anew with `ise build`.",
-                index=space.fingerprint,
-                embedder=rows.fingerprint,
-            )
+        check_model(space, embedded.fingerprint)
         known = searcher.collection.find(content_id(data), searcher.dead)
         itself = known.ordinal if known else None
-        query = Query(rows.vectors[0], Mode.IMAGE, itself, after=pages.after)
+        query = Query(embedded.vector, Mode.IMAGE, itself, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
         return _answer(searcher, found, options, watch, pages)
 
@@ -110,33 +164,21 @@ class Asking:
             return searcher.nothing(Mode.SEMANTIC, options)
         visual = searcher.collection.visual
         if visual is not None and is_external(visual.fingerprint):
-            raise await _unknown(
+            raise await unknown(
                 searcher,
                 term,
                 f"the collection's vectors are {visual.fingerprint}, which no word is matched with",
             )
         if space is None:
-            raise await _unknown(
+            raise await unknown(
                 searcher,
                 term,
                 "there is no matching network yet to search by meaning: tag some images, then run "
                 "`ise build`, which trains one",
             )
         with watch("embed"):
-            call = embedder.embed_terms([term], network=space.fingerprint)
-            try:
-                rows = await self._embedder.send(call)
-            except UnknownTerm as error:
-                words = error.extra.get("suggestions", [])
-                raise await _unknown(searcher, term, "word2vec doesn't know it", words) from None
-        if rows.fingerprint != space.fingerprint:
-            raise FingerprintMismatch(
-                f"The joint space was made with {space.fingerprint}, but the embedder answered "
-                f"with {rows.fingerprint}. Make both anew with `ise build`.",
-                index=space.fingerprint,
-                embedder=rows.fingerprint,
-            )
-        query = Query(rows.vectors[0], Mode.SEMANTIC, after=pages.after)
+            vector = await self._features().meaning(searcher, space, term)
+        query = Query(vector, Mode.SEMANTIC, after=pages.after)
         return await _in_thread(lambda: searcher.nearest(space, query, options, watch))
 
     async def id(
@@ -145,9 +187,10 @@ class Asking:
         """Images like an indexed one, by its stored vector. Raises NotFound."""
         watch = Stopwatch()
         pages = Pages(["id", image_id, without_itself], options)
-        searcher = await self.searcher()
 
-        def search() -> Found:
+        # All in one visit to a thread: each costs more than to find the collection.
+        def search() -> SearchResponse:
+            searcher = self._searcher()
             item = searcher.collection.find(image_id, searcher.dead)
             space = searcher.collection.visual
             vector = space.index.vector(item.ordinal) if space and item else None
@@ -155,46 +198,27 @@ class Asking:
                 raise NotFound(f"There is no image {image_id!r}.")
             leave_out = [item.ordinal] if without_itself else []
             query = Query(vector, Mode.IMAGE, item.ordinal, leave_out, pages.after)
-            return searcher.nearest(space, query, options, watch)
+            found = searcher.nearest(space, query, options, watch)
+            return _answer(searcher, found, options, watch, pages)
 
-        return _answer(searcher, await _in_thread(search), options, watch, pages)
+        return await _in_thread(search)
 
     async def vector(self, vector: list[float], options: SearchOptions) -> SearchResponse:
         """Images near to a vector of the collection's own model. Raises BadVector."""
         watch = Stopwatch()
         pages = Pages(["vector", *vector], options)
-        searcher = await self.searcher()
-        space = searcher.collection.visual
-        if space is None:
-            found = searcher.nothing(Mode.IMAGE, options)
+
+        def search() -> SearchResponse:
+            searcher = self._searcher()
+            space = searcher.collection.visual
+            if space is None:
+                found = searcher.nothing(Mode.IMAGE, options)
+            else:
+                query = Query(np.array(vector), Mode.IMAGE, after=pages.after)
+                found = searcher.nearest(space, query, options, watch)
             return _answer(searcher, found, options, watch, pages)
-        query = Query(np.array(vector), Mode.IMAGE, after=pages.after)
-        found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
-        return _answer(searcher, found, options, watch, pages)
 
-    async def _embed(self, data: bytes) -> embedder.Rows:
-        try:
-            return await self._embedder.send(embedder.embed_images([data]))
-        except BadImage as error:
-            items = error.extra.get("items") or []
-            raise BadImage(items[0]["error"] if items else error.detail) from None
-
-
-async def _unknown(
-    searcher: Searcher, term: str, reason: str, words: Sequence[str] = ()
-) -> UnknownTerm:
-    """The error for a term that finds nothing, with the tags and `words` that are spelt like it."""
-    counts = searcher.collection.tag_counts(searcher.dead)
-    tags = await _in_thread(lambda: close_tags(term, counts))
-    keys = {tag_key(tag) for tag in tags}
-    close = [*tags, *(word for word in words if tag_key(word) not in keys)]
-    hint = f" Did you mean {', '.join(close)}?" if close else ""
-    shown = term if len(term) <= _LONGEST else term[:_LONGEST] + "…"
-    return UnknownTerm(
-        f"No image carries the tag {shown!r}, and {reason}.{hint} `GET /v1/tags` lists the tags "
-        "that images carry.",
-        suggestions=close,
-    )
+        return await _in_thread(search)
 
 
 def _answer(
@@ -207,6 +231,7 @@ def _answer(
         offset=pages.offset,
         next=pages.next(found.end, found.mode, found.model, collection.newest),
         complete=found.complete,
+        cut_off=found.cut_off,
         mode=found.mode,
         metric=found.metric,
         snapshot=collection.manifest.number,

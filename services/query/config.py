@@ -7,6 +7,11 @@ from shared.settings import ServiceSettings
 
 class QuerySettings(ServiceSettings):
     recall_target: float = Field(0.95, gt=0, le=1, description="When a search names no other.")
+    max_searches: int = Field(100, ge=1, description="Searches in one batch.")
+    fetch_hosts: list[str] = Field(
+        [], description="Where `image_url` may point: names, `name:port`, `*.domain`, or `*`."
+    )
+    fetch_seconds: float = Field(10, gt=0, description="For one picture by URL.")
     audit_share: float = Field(
         0.01, ge=0, le=1, description="Share of answers checked against the exact one; 0: none."
     )

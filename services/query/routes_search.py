@@ -2,22 +2,33 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import ConfigDict, Field, Json
 
 from services.query.asking import Asking
+from shared.contracts.base import Wire
 from shared.contracts.filters import Filter
-from shared.contracts.query import SearchOptions, SearchRequest, SearchResponse
+from shared.contracts.query import (
+    BatchRequest,
+    BatchResponse,
+    SearchOptions,
+    SearchRequest,
+    SearchResponse,
+)
 from shared.errors import InvalidInput, TooLarge
 from shared.web.problems import (
     BAD_IMAGE,
     BAD_VECTOR,
     BUSY,
     DAMAGED,
+    FETCHING_OFF,
     FILE_TOO_LARGE,
     NO_EMBEDDER,
     NO_IMAGE,
+    NO_JOINT_SPACE,
     OTHER_MODEL,
+    TOO_MANY_SEARCHES,
+    UNCALIBRATED,
     UNKNOWN_TERM,
     VECTORS_ONLY,
     problems,
@@ -26,7 +37,8 @@ from shared.web.problems import (
 router = APIRouter(prefix="/v1", tags=["search"])
 
 
-def asking(request: Request) -> Asking:
+async def asking(request: Request) -> Asking:
+    """Not to be waited for in a thread, as what isn't `async` is."""
     found: Asking = request.app.state.asking
     return found
 
@@ -57,61 +69,90 @@ class TermQuery(TextOptions):
 @router.post(
     "/search/image",
     summary="Search by an uploaded picture",
+    response_model=SearchResponse,
     responses=problems(
-        BAD_IMAGE, OTHER_MODEL, VECTORS_ONLY, FILE_TOO_LARGE, BUSY, NO_EMBEDDER, DAMAGED
-    ),
-)
-async def search_by_image(
-    ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
-) -> SearchResponse:
-    _check_size(request, form.file.size or 0)
-    return await ask.image(await form.file.read(), form)
-
-
-@router.get(
-    "/search",
-    summary="Search by a tag term",
-    responses=problems(UNKNOWN_TERM, OTHER_MODEL, NO_EMBEDDER, DAMAGED),
-)
-async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> SearchResponse:
-    if not query.term.strip():
-        raise InvalidInput("`term` is blank.")
-    return await ask.term(query.term, query)
-
-
-@router.post(
-    "/search",
-    summary="Search by a picture, a term, an id or a vector",
-    responses=problems(
-        NO_IMAGE,
         BAD_IMAGE,
-        UNKNOWN_TERM,
-        BAD_VECTOR,
         OTHER_MODEL,
         VECTORS_ONLY,
+        UNCALIBRATED,
         FILE_TOO_LARGE,
         BUSY,
         NO_EMBEDDER,
         DAMAGED,
     ),
 )
-async def search(ask: Ask, request: Request, body: SearchRequest) -> SearchResponse:
-    if body.term is not None and not body.term.strip():
+async def search_by_image(
+    ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
+) -> Response:
+    _check_size(request, form.file.size or 0)
+    return _json(await ask.image(await form.file.read(), form))
+
+
+@router.get(
+    "/search",
+    summary="Search by a tag term",
+    response_model=SearchResponse,
+    responses=problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
+)
+async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Response:
+    if not query.term.strip():
         raise InvalidInput("`term` is blank.")
-    if body.image is not None:
-        _check_size(request, len(body.image))
-    return await ask.request(body)
+    return _json(await ask.term(query.term, query))
+
+
+@router.post(
+    "/search",
+    summary="Search by a picture, a term, an id, a vector, or several of these together",
+    response_model=SearchResponse,
+    responses=problems(
+        FETCHING_OFF,
+        NO_JOINT_SPACE,
+        NO_IMAGE,
+        BAD_IMAGE,
+        UNKNOWN_TERM,
+        BAD_VECTOR,
+        OTHER_MODEL,
+        VECTORS_ONLY,
+        UNCALIBRATED,
+        FILE_TOO_LARGE,
+        BUSY,
+        NO_EMBEDDER,
+        DAMAGED,
+    ),
+)
+async def search(ask: Ask, body: SearchRequest) -> Response:
+    return _json(await ask.request(body))
+
+
+@router.post(
+    "/search/batch",
+    summary="Many searches in one go",
+    response_model=BatchResponse,
+    responses=problems(TOO_MANY_SEARCHES, DAMAGED),
+)
+async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> Response:
+    """Each is answered as if it came alone; one that fails has a `problem` in its place."""
+    limit: int = request.app.state.settings.max_searches
+    if len(body.searches) > limit:
+        raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
+    return _json(BatchResponse(answers=await ask.batch(body.searches)))
 
 
 @router.get(
     "/images/{image_id:path}/similar",
     summary="Images like an indexed one, without it",
-    responses=problems(NO_IMAGE, DAMAGED),
+    response_model=SearchResponse,
+    responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED),
 )
 async def similar_images(
     ask: Ask, image_id: str, options: Annotated[TextOptions, Query()]
-) -> SearchResponse:
-    return await ask.id(image_id, options, without_itself=True)
+) -> Response:
+    return _json(await ask.id(image_id, options, without_itself=True))
+
+
+def _json(answer: Wire) -> Response:
+    """An answer as it is: it was checked when it was made, so FastAPI need not do so again."""
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def _check_size(request: Request, size: int) -> None:

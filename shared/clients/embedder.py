@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from shared.clients.transport import Call, Client, model
+from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     BULK_PRIORITY,
     DIM_HEADER,
@@ -47,18 +48,25 @@ def embed_images(
     space: ImageSpace = ImageSpace.VISUAL,
     network: str | None = None,
     bulk: bool = False,
+    crops: Sequence[Crop | None] = (),
 ) -> Call[Rows]:
     """Rows in the order of `files`. Raises BadImage whose `extra["items"]` names the bad ones.
 
-    `bulk`: nobody waits for it, so that searches go first.
+    `bulk`: nobody waits for it, so that searches go first. `crops`: the box of each file that
+    counts; None: all of it.
     """
+    boxes = ["" if crop is None else crop.text() for crop in crops]
     parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]
     return Call(
         "POST",
         "/v1/embed/images",
         _rows(len(files)),
         files=parts,
-        params={"space": space.value, "network": network},
+        params={
+            "space": space.value,
+            "network": network,
+            "crop": boxes if any(boxes) else None,
+        },
         headers=_RAW | ({PRIORITY_HEADER: BULK_PRIORITY} if bulk else {}),
         timeout_s=_SLOW_S,
     )

@@ -7,6 +7,7 @@ class Problem(BaseModel):
     """What is wrong and what to do. More members may follow, by the kind of problem."""
 
     model_config = ConfigDict(
+        extra="allow",
         json_schema_extra={
             "examples": [
                 {
@@ -18,7 +19,7 @@ class Problem(BaseModel):
                     "request_id": "5d3f0c6d5c0b4c3e9a51b7f1a4d0a2f7",
                 }
             ]
-        }
+        },
     )
 
     type: str = Field(description="`urn:ise:problem:<slug>`: which kind of problem.")

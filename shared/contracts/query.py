@@ -8,10 +8,13 @@ from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_valid
 
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
+from shared.contracts.crop import Crop
 from shared.contracts.filters import Filter
 from shared.contracts.metric import Metric as Metric
+from shared.contracts.problem import Problem
 
 MAX_LIMIT = 1000
+MAX_PARTS = 32
 
 
 class Mode(StrEnum):
@@ -51,11 +54,16 @@ class SearchOptions(Wire):
     score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         None, description="Leave out hits that score less."
     )
+    min_probability: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="Leave out hits that match with less probability. It takes a collection with "
+        "tags, from which probabilities are learnt.",
+    )
     explain: bool = Field(False, description="Say of each hit in which cluster it was found.")
     with_vector: bool = Field(False, description="Give each hit's stored vector.")
 
     @model_validator(mode="after")
-    def _one_way_to_probe(self) -> Self:
+    def _one_of_each(self) -> Self:
         if sum([self.nprobe is not None, self.recall_target is not None, self.exact]) > 1:
             raise ValueError("give one of nprobe, recall_target and exact, not several")
         if self.cursor is not None and self.offset:
@@ -63,31 +71,95 @@ class SearchOptions(Wire):
         return self
 
 
-class SearchRequest(SearchOptions):
-    """`POST /v1/search`: one of `image`, `term`, `id` and `vector`."""
+class Subject(Wire):
+    """What is looked for: one of these."""
+
+    image: Base64Bytes | None = Field(None, description="An image file, base64-encoded.")
+    image_url: Annotated[str, Field(min_length=1, max_length=4000)] | None = Field(
+        None,
+        description="Where an image file is, on a host that `ISE_FETCH_HOSTS` names.",
+    )
+    term: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    vector: Annotated[list[float], Field(min_length=1), AfterValidator(_finite)] | None = None
+
+    @model_validator(mode="after")
+    def _not_blank(self) -> Self:
+        if self.term is not None and not self.term.strip():
+            raise ValueError("`term` is blank")
+        return self
+
+
+_SUBJECTS = tuple(Subject.model_fields)
+
+
+class Part(Subject):
+    """One part of a search, and how much it counts; what has a negative weight is excluded."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"term": "night", "weight": 0.5}]},
+    )
+
+    weight: Annotated[float, Field(ge=-100, le=100)] = 1.0
+    crop: Crop | None = Field(None, description="The box of the image that counts.")
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Self:
+        given = [name for name in _SUBJECTS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"a part is one of {', '.join(_SUBJECTS)}; got {', '.join(given) or 'none'}"
+            )
+        if self.crop is not None and given[0] not in ("image", "image_url"):
+            raise ValueError("`crop` goes with `image` or `image_url`")
+        if not self.weight:
+            raise ValueError("a weight of 0 says nothing; leave the part out")
+        return self
+
+
+class SearchRequest(SearchOptions, Subject):
+    """`POST /v1/search`: one of `image`, `image_url`, `term`, `id`, `vector` and `parts`."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"term": "castle", "limit": 5},
                 {"id": "d0ed203b490efa13b89928e082c3728f", "exact": True},
+                {
+                    "parts": [
+                        {"id": "d0ed203b490efa13b89928e082c3728f"},
+                        {"term": "night", "weight": 0.5},
+                        {"term": "garden", "weight": -1},
+                    ]
+                },
             ]
         }
     )
 
-    image: Base64Bytes | None = Field(None, description="An image file, base64-encoded.")
-    term: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    vector: Annotated[list[float], Field(min_length=1), AfterValidator(_finite)] | None = None
+    parts: Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)] | None = Field(
+        None, description="Several of these together, by cosine, each with its weight."
+    )
 
     @model_validator(mode="after")
     def _one_query(self) -> Self:
-        given = [n for n in ("image", "term", "id", "vector") if getattr(self, n) is not None]
+        ways = (*_SUBJECTS, "parts")
+        given = [name for name in ways if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"give one of image, term, id and vector; got {', '.join(given) or 'none'}"
-            )
+            raise ValueError(f"give one of {', '.join(ways)}; got {', '.join(given) or 'none'}")
+        if self.parts is not None:
+            self._check_parts(self.parts)
         return self
+
+    def _check_parts(self, parts: list[Part]) -> None:
+        if all(part.weight < 0 for part in parts):
+            raise ValueError("give at least one part with a weight over 0")
+        if self.metric is Metric.L2:
+            raise ValueError("parts are weighed by cosine; leave out `metric`")
+        if self.min_probability is not None and len(parts) > 1:
+            raise ValueError(
+                "probabilities are learnt for searches by one picture or term; give a "
+                "`score_threshold` to several parts"
+            )
 
 
 class Explanation(Wire):
@@ -145,6 +217,9 @@ class Hit(Wire):
     uris: list[str]
     metadata: dict[str, Any]
     explain: Explanation | None = None
+    contributions: list[float] | None = Field(
+        None, description="What each of the `parts` adds to the score; their sum is the score."
+    )
     vector: list[float] | None = None
 
 
@@ -159,6 +234,13 @@ class Recall(Wire):
     reranked: int = Field(description="Images whose stored vector was compared, not only its code.")
 
 
+class CutOff(Wire):
+    """What `score_threshold` and `min_probability` made of the nearest images."""
+
+    confident: bool = Field(description="Whether any hit is left; false: no confident match.")
+    below: int = Field(description="How many hits of this page were left out.")
+
+
 class SearchResponse(Wire):
     """Hits, and how right they are to be expected to be."""
 
@@ -171,12 +253,51 @@ class SearchResponse(Wire):
         None, description="The `cursor` of the next page; null where no more hits are known of."
     )
     complete: bool = Field(description="As many hits as asked for, or all there are.")
+    cut_off: CutOff | None = Field(
+        None, description="Told where `score_threshold` or `min_probability` was given."
+    )
     mode: Mode
     metric: Metric
     snapshot: int
     model: str | None = Field(description="Fingerprint of the model whose vectors were compared.")
     recall: Recall
     timings_ms: dict[str, float]
+
+
+class BatchRequest(Wire):
+    """Many searches in one go."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "searches": [
+                        {"term": "castle", "limit": 5},
+                        {"id": "d0ed203b490efa13b89928e082c3728f"},
+                    ]
+                }
+            ]
+        }
+    )
+
+    searches: Annotated[list[SearchRequest], Field(min_length=1)]
+
+
+class BatchAnswer(Wire):
+    """One of the two: what the search alone would have been answered."""
+
+    answer: SearchResponse | None = None
+    problem: Problem | None = None
+
+
+class BatchResponse(Wire):
+    """The answers, in the order of the searches."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"answers": [{"answer": _ANSWER, "problem": None}]}]}
+    )
+
+    answers: list[BatchAnswer]
 
 
 class ImageInfo(Wire):

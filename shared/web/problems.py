@@ -43,6 +43,11 @@ OUTSIDE_ROOTS = Forbidden(
     "/home/me/Pictures is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
 )
 
+FETCHING_OFF = Forbidden(
+    "Fetching by `image_url` is off: name the hosts that may be asked in ISE_FETCH_HOSTS, or send "
+    "the picture itself as `image`."
+)
+
 NO_IMAGE = NotFound(f"There is no image {IMAGE!r}.")
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
@@ -87,6 +92,14 @@ VECTORS_ONLY = Conflict(
     f"This collection's vectors are {_EXTERNAL}, which no embedder here makes, so a picture can't "
     "be compared with them. Search by `vector` or by `id`."
 )
+NO_JOINT_SPACE = Conflict(
+    "There is no matching network yet to search by pictures and words together: tag some images, "
+    "then run `ise build`, which trains one."
+)
+UNCALIBRATED = Conflict(
+    "No probabilities were learnt for cosine in this space, so `min_probability` can't be met. Tag "
+    "images and run `ise build`, or give a `score_threshold`."
+)
 NOTHING_TO_EXPORT = Conflict("There are no images of the visual space to export.")
 UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
 
@@ -95,6 +108,7 @@ EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; there is nothing to go
 
 BODY_TOO_LARGE = TooLarge("The body is over the limit of 536870912 bytes (ISE_MAX_BODY_BYTES).")
 FILE_TOO_LARGE = TooLarge("The file is over the limit of 64 MiB.")
+TOO_MANY_SEARCHES = TooLarge("At most 100 searches a call (ISE_MAX_SEARCHES).")
 TOO_MANY_FILES = TooLarge("At most 1000 files a call.")
 
 

@@ -1,17 +1,21 @@
 """The real app, with the packaged models, over ASGI."""
 
+import io
 import json
 import logging
 import os
 import re
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import safetensors.torch
+from PIL import ExifTags, Image
 
 from shared.clients import embedder
+from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     DIM_HEADER,
     FINGERPRINT_HEADER,
@@ -48,6 +52,40 @@ class TestImages:
         rows = service.send(embedder.embed_images(files))
         assert rows.vectors.shape == (64, 256)
         np.testing.assert_allclose(rows.vectors[0], rows.vectors[60], atol=1e-4)
+
+    def test_a_crop_is_of_the_upright_picture_in_fractions(self, service, encoded, picture):
+        whole = picture(size=(128, 96))
+        # Stored on its side; the orientation says how it is to be turned.
+        exif = whole.getexif()
+        exif[ExifTags.Base.Orientation] = 6
+        file = io.BytesIO()
+        whole.transpose(Image.Transpose.ROTATE_90).save(file, "PNG", exif=exif)
+        cut = io.BytesIO()
+        whole.crop((32, 48, 96, 96)).save(cut, "PNG")
+        crops = [Crop(x=0.25, y=0.5, width=0.5, height=0.5), None]
+        files = [file.getvalue(), cut.getvalue()]
+        first, second = service.send(embedder.embed_images(files, crops=crops)).vectors
+        np.testing.assert_allclose(first, second, atol=1e-4 * np.abs(second).max())
+
+    def test_a_crop_of_a_large_jpeg_has_all_its_detail(self, service, picture):
+        large = picture(size=(3000, 2250)).resize((3000, 2250))
+        file, cut = io.BytesIO(), io.BytesIO()
+        large.save(file, "JPEG", quality=95)
+        Image.open(file).crop((300, 225, 600, 450)).save(cut, "PNG")
+        crop = Crop(x=0.1, y=0.1, width=0.1, height=0.1)
+        files = [file.getvalue(), cut.getvalue()]
+        first, second = service.send(embedder.embed_images(files, crops=[crop, None])).vectors
+        assert first @ second / np.linalg.norm(first) / np.linalg.norm(second) > 0.999
+
+    @pytest.mark.parametrize("crop", ["1", "a,b,c,d", "0.5,0,0.6,1", "0,0,0,1", "nan,0,1,1"])
+    def test_a_crop_that_is_none_is_422(self, service, encoded, crop):
+        with pytest.raises(InvalidInput, match="crop"):
+            service.send(replace(embedder.embed_images([encoded()]), params={"crop": [crop]}))
+
+    def test_there_is_a_crop_for_each_file_or_none(self, service, encoded):
+        call = replace(embedder.embed_images([encoded()]), params={"crop": ["", "0,0,1,1"]})
+        with pytest.raises(InvalidInput, match="2 crops for 1 files"):
+            service.send(call)
 
     def test_many_calls_at_once_each_get_their_own(self, service, encoded):
         contents = [encoded("PNG", seed=i) for i in range(12)]

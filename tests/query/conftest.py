@@ -21,6 +21,7 @@ from services.indexer.recall import measure
 from services.indexer.segments import SegmentStore
 from services.query.app import create_app
 from services.query.config import QuerySettings
+from services.query.fetching import Fetcher
 from shared import problem
 from shared.clients.transport import AsyncClient
 from shared.contracts.embedder import DIM_HEADER, FINGERPRINT_HEADER, EmbedTermsRequest
@@ -98,6 +99,7 @@ class Models:
     """What the embedder of a test knows, over the embedder's own wire contract."""
 
     images: dict[bytes, Floats] = field(default_factory=dict)
+    joint: dict[bytes, Floats] = field(default_factory=dict)
     terms: dict[str, Floats] = field(default_factory=dict)
     visual: str = "model-1"
     network: str = "network-1"
@@ -117,11 +119,16 @@ class Models:
             self._check("images")
             async with request.form() as form:
                 files = [await part.read() for part in form.getlist("files")]
-            bad = [i for i, data in enumerate(files) if data not in self.images]
+            # A crop of a picture is known by the picture's bytes, and what the crop is.
+            crops = request.query_params.getlist("crop") or [""] * len(files)
+            files = [data + crop.encode() for data, crop in zip(files, crops, strict=True)]
+            joint = request.query_params["space"] == "joint"
+            known = self.joint if joint else self.images
+            bad = [i for i, data in enumerate(files) if data not in known]
             if bad:
                 items = [{"index": i, "error": "It is no picture."} for i in bad]
                 raise BadImage("Some files can't be used.", items=items)
-            return rows([self.images[data] for data in files], self.visual)
+            return rows([known[data] for data in files], self.network if joint else self.visual)
 
         @app.post("/v1/embed/terms")
         async def terms(body: EmbedTermsRequest) -> Response:
@@ -220,6 +227,7 @@ def serve() -> Iterator[Callable[..., Service]]:
         models: Models | None = None,
         files: dict[str, tuple[bytes, str]] | None = None,
         embedder: AsyncClient | None = None,
+        fetcher: Fetcher | None = None,
         indexer: AsyncClient | None = None,
         **settings: Any,
     ) -> Service:
@@ -231,6 +239,7 @@ def serve() -> Iterator[Callable[..., Service]]:
             given,
             embedder or AsyncClient("http://embedder", transport=embedder_app),
             indexer or AsyncClient("http://indexer", transport=indexer_app),
+            fetcher,
         )
         apps.append(app)
         return Service(library, models, app)
@@ -274,6 +283,7 @@ def filled(fresh_library: Callable[[], Library], serve: Callable[..., Service]) 
     )
     models = Models(
         images={f"img-{i:03d}".encode(): visual[i] for i in range(200)},
+        joint={f"img-{i:03d}".encode(): joint[i] for i in range(200)},
         terms={"puppy": joint[7]},
     )
     service = serve(library, models, files={"img-001": (b"-bytes", "image/png")})

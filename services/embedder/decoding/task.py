@@ -4,10 +4,13 @@ A request is a header, a Task as JSON and the file; an answer is a header and pl
 """
 
 import json
+import math
 import struct
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Self
+
+from PIL import Image
 
 from services.embedder.preprocess import Preprocessing
 
@@ -33,10 +36,31 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """How a file is to be decoded."""
+    """How a file is to be decoded. `crop`: the box of it that counts, in fractions: x, y, width
+    and height."""
 
     preprocessing: Preprocessing
     max_pixels: int
+    crop: tuple[float, float, float, float] | None = None
+
+    @property
+    def least(self) -> int:
+        """As many pixels a side of the whole picture make no difference from more."""
+        least = self.preprocessing.least
+        return least if self.crop is None else math.ceil(least / min(self.crop[2:]))
+
+    def cropped(self, image: Image.Image) -> Image.Image:
+        """The box of a decoded picture, at least a pixel each way."""
+        if self.crop is None:
+            return image
+        x, y, width, height = self.crop
+        box = (
+            math.floor(x * image.width),
+            math.floor(y * image.height),
+            min(image.width, math.ceil((x + width) * image.width)),
+            min(image.height, math.ceil((y + height) * image.height)),
+        )
+        return image.crop(box)
 
     @classmethod
     def read(cls, text: bytes) -> Self:
@@ -46,7 +70,8 @@ class Task:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in found["preprocessing"].items()
         }
-        return cls(Preprocessing(**told), found["max_pixels"])
+        crop = found["crop"]
+        return cls(Preprocessing(**told), found["max_pixels"], None if crop is None else (*crop,))
 
     def request(self, data: bytes) -> bytes:
         """The bytes that ask for it."""

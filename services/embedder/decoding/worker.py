@@ -44,7 +44,7 @@ def main(argv: list[str]) -> None:
 
 def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
     try:
-        image = decode(data, task.max_pixels, task.preprocessing.least)
+        image = task.cropped(decode(data, task.max_pixels, task.least))
         if image.width * image.height < _MIN_PIXELS:
             raise BadImage(
                 f"{image.width} x {image.height} pixels are too few to show anything; a picture "

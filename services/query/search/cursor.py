@@ -8,7 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import Field, TypeAdapter
@@ -59,7 +59,8 @@ class Cursor:
         return found
 
     def text(self) -> str:
-        told = json.dumps(asdict(self), separators=(",", ":"))
+        place = None if self.place is None else vars(self.place)
+        told = json.dumps(vars(self) | {"place": place}, separators=(",", ":"))
         return base64.urlsafe_b64encode(zlib.compress(told.encode())).decode()
 
     def check(self, mode: Mode, model: str | None) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from services.query.search.collection import Collection
+from services.query.search.combination import Combination
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
-from shared.contracts.query import Explanation, Hit, Metric, SearchOptions
+from shared.contracts.query import CutOff, Explanation, Hit, Metric, SearchOptions
 from shared.errors import Corrupt
 from shared.ivf import distances
 from shared.ivf.index import Candidates
@@ -25,6 +24,7 @@ class Page:
     hits: list[Hit]
     is_full: bool
     end: PageEnd | None
+    cut_off: CutOff | None
 
 
 def page_of(
@@ -36,28 +36,45 @@ def page_of(
     metric: Metric,
     total: int,
     certain: Callable[[int], bool],
+    combination: Combination | None = None,
 ) -> Page:
     """Hits start : start + limit of a ranking. `total`: how many there are, in it or not.
 
     certain: tells of an ordinal whether it is known to match, as the image itself does.
+    combination: what the query is made of; probabilities are learnt of those made of one part.
     """
+    calibrated = combination is None or combination.is_single
     found = ranking.found
     positions = ranking.page(start, options.limit)
-    scores = [distances.score(float(found.distances[p]), metric) for p in positions]
-    threshold = -np.inf if options.score_threshold is None else options.score_threshold
-    passing = [(p, s) for p, s in zip(positions, scores, strict=True) if s >= threshold]
-    is_cut = len(passing) < len(positions)
-    is_full = len(passing) == options.limit
     hits = []
-    for position, score in passing:
+    for position in positions:
+        score = distances.score(float(found.distances[position]), metric)
         is_certain = certain(int(found.ordinals[position]))
-        chance = 1.0 if is_certain else space.chance(score, metric)
-        hits.append(_hit(collection, space, found, position, score, chance, options))
+        chance = space.chance(score, metric) if calibrated else None
+        chance = 1.0 if is_certain else chance
+        if _passes(score, chance, options):
+            hit = _hit(collection, space, found, position, score, chance, options, combination)
+            hits.append(hit)
+    below = len(positions) - len(hits)
+    is_full = len(hits) == options.limit
     end = None
     if is_full and start + options.limit < total:
         ordinals = [int(found.ordinals[p]) for p in positions]
         end = PageEnd(ordinals, ranking.place(positions[-1]))
-    return Page(hits, is_full or is_cut, end)
+    return Page(hits, is_full or below > 0, end, cut_off(hits, below, options))
+
+
+def _passes(score: float, chance: float | None, options: SearchOptions) -> bool:
+    if options.score_threshold is not None and score < options.score_threshold:
+        return False
+    return options.min_probability is None or (chance or 0.0) >= options.min_probability
+
+
+def cut_off(hits: list[Hit], below: int, options: SearchOptions) -> CutOff | None:
+    """What a search's cut-offs made of a page; None where it has none."""
+    if options.score_threshold is None and options.min_probability is None:
+        return None
+    return CutOff(confident=bool(hits), below=below)
 
 
 def item_of(collection: Collection, ordinal: int) -> Item:
@@ -77,9 +94,14 @@ def _hit(
     score: float,
     chance: float | None,
     options: SearchOptions,
+    combination: Combination | None,
 ) -> Hit:
     item = item_of(collection, int(found.ordinals[position]))
-    vector = space.index.vector(item.ordinal) if options.with_vector else None
+    needs_vector = options.with_vector or combination is not None
+    vector = space.index.vector(item.ordinal) if needs_vector else None
+    contributions = None
+    if combination is not None and vector is not None:
+        contributions = combination.contributions(vector)
     explain = None
     if options.explain and found.ranks[position] > 0:
         segment = space.index.segments[int(found.segments[position])]
@@ -98,5 +120,6 @@ def _hit(
         uris=item.uris,
         metadata=item.metadata,
         explain=explain,
-        vector=None if vector is None else vector.tolist(),
+        contributions=contributions,
+        vector=vector.tolist() if options.with_vector and vector is not None else None,
     )

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
+from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
-from services.query.search.hits import item_of, page_of
+from services.query.search.hits import cut_off, item_of, page_of
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import Hit, Metric, Mode, Recall, SearchOptions
+from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, SearchOptions
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
@@ -33,6 +34,7 @@ class Found:
     metric: Metric
     model: str | None
     recall: Recall
+    cut_off: CutOff | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Query:
 
     `itself`: ordinal of the indexed image that the query is, to stand first among equals.
     `leave_out`: ordinals that are no hits, beside the deleted ones. `after`: the page before.
+    `combination`: the parts that the vector is made of, where there are several.
     """
 
     vector: NDArray[np.floating]
@@ -48,6 +51,7 @@ class Query:
     itself: int | None = None
     leave_out: list[int] = field(default_factory=list)
     after: Cursor | None = None
+    combination: Combination | None = None
 
 
 class Searcher:
@@ -75,14 +79,18 @@ class Searcher:
         recall = Recall(
             target=None, expected=1.0, nprobe=0, clusters=0, scanned_fraction=1.0, reranked=0
         )
-        return Found([], None, True, mode, options.metric or Metric.COSINE, None, recall)
+        metric = options.metric or Metric.COSINE
+        return Found([], None, True, mode, metric, None, recall, cut_off([], 0, options))
 
     def nearest(
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
     ) -> Found:
-        """The images nearest to a vector. Raises BadVector."""
+        """The images nearest to a vector. Raises BadVector, and Conflict where a probability is
+        asked for that nothing was learnt of."""
         index = space.index
         metric = options.metric or index.metric
+        if options.min_probability is not None:
+            space.check_calibrated(metric)
         after = query.after
         k = (after.offset if after else options.offset) + options.limit
         with watch("probe" if options.filter is None else "filter"):
@@ -130,7 +138,8 @@ class Searcher:
                 options,
                 metric,
                 total,
-                lambda ordinal: ordinal == query.itself,
+                lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
+                query.combination,
             )
         recall = Recall(
             target=chosen.target,
@@ -141,7 +150,16 @@ class Searcher:
             reranked=found.reranked,
         )
         complete = page.is_full or found.reranked >= found.live
-        return Found(page.hits, page.end, complete, query.mode, metric, space.fingerprint, recall)
+        return Found(
+            page.hits,
+            page.end,
+            complete,
+            query.mode,
+            metric,
+            space.fingerprint,
+            recall,
+            page.cut_off,
+        )
 
     def tagged(
         self, term: str, options: SearchOptions, watch: Stopwatch, after: Cursor | None = None
@@ -195,7 +213,16 @@ class Searcher:
             scanned_fraction=len(carriers) / live if live else 1.0,
             reranked=len(found.ordinals),
         )
-        return Found(page.hits, page.end, True, Mode.TAG, metric, space.fingerprint, recall)
+        return Found(
+            page.hits,
+            page.end,
+            True,
+            Mode.TAG,
+            metric,
+            space.fingerprint,
+            recall,
+            page.cut_off,
+        )
 
     def _mask(self, space: Space, after: Cursor | None, options: SearchOptions) -> Mask:
         newest = None if after is None else after.newest
@@ -227,6 +254,14 @@ class Searcher:
         # An upload's features may differ in the last bits from those stored of the same bytes.
         scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
         return Ranking(found, lambda o: item_of(self.collection, o).id, query.itself, _SAME * scale)
+
+    def tag_vector(self, term: str, space: Space) -> NDArray[np.float32] | None:
+        """The vector of a tag in the joint space; None where no image there carries it."""
+        carriers = self.collection.carriers(term, self.dead)
+        if not len(carriers):
+            return None
+        found, vector = self._tag_vector(term, carriers)
+        return vector if found is space else None
 
     def _tag_vector(
         self, term: str, carriers: NDArray[np.int64]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.calibration import Isotonic
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
-from shared.errors import BadVector
+from shared.errors import BadVector, Conflict
 from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings
 
@@ -43,6 +43,18 @@ class Space:
         """The calibrated probability that a hit of this score matches; None: none was fitted."""
         fitted = self._chances.get(metric)
         return None if fitted is None else float(fitted(np.array([score]))[0])
+
+    def is_calibrated(self, metric: Metric) -> bool:
+        """Whether there are probabilities for a metric."""
+        return metric in self._chances
+
+    def check_calibrated(self, metric: Metric) -> None:
+        """Raises Conflict where there are no probabilities for a metric."""
+        if not self.is_calibrated(metric):
+            raise Conflict(
+                f"No probabilities were learnt for {metric} in this space, so `min_probability` "
+                "can't be met. Tag images and run `ise build`, or give a `score_threshold`."
+            )
 
     def checked(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
         """A query as float32 of shape (dim,). Raises BadVector."""

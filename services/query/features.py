@@ -1,0 +1,217 @@
+"""What the embedder makes of the pictures and terms of one request."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import anyio.to_thread
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.fetching import Fetcher
+from services.query.search.searcher import Searcher
+from services.query.search.space import Space
+from services.query.search.spelling import close_tags
+from shared.clients import embedder
+from shared.clients.transport import AsyncClient
+from shared.contracts.crop import Crop
+from shared.contracts.embedder import ImageSpace
+from shared.contracts.query import Part, SearchRequest, Subject
+from shared.errors import (
+    BadImage,
+    Conflict,
+    FingerprintMismatch,
+    ISEError,
+    TooLarge,
+    UnknownTerm,
+)
+from shared.external import is_external
+from shared.snapshots.items import tag_key
+
+Floats = NDArray[np.float32]
+
+_LONGEST = 60
+# As many as an embedder takes in one call at least.
+_A_CALL = 64
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file, and the box of it that counts."""
+
+    data: bytes
+    crop: Crop | None = None
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A vector, and the model that it is of."""
+
+    vector: Floats
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    picture: Picture
+    space: ImageSpace
+    network: str | None
+
+
+class Features:
+    """Asks the embedder, of each picture once.
+
+    The searches of a batch share one: `prepare` then asks for all of their pictures together.
+    """
+
+    def __init__(self, client: AsyncClient, fetcher: Fetcher, max_bytes: int) -> None:
+        self._client = client
+        self._fetcher = fetcher
+        self._max_bytes = max_bytes
+        self._fetched: dict[str, asyncio.Task[bytes]] = {}
+        self._found: dict[_Wanted, Embedded | ISEError] = {}
+
+    async def data(self, subject: Subject) -> bytes:
+        """The image file of a subject that has one. Raises TooLarge, and as Fetcher does."""
+        data = subject.image
+        if subject.image_url is not None:
+            url = subject.image_url
+            if url not in self._fetched:
+                self._fetched[url] = asyncio.create_task(self._fetcher.get(url))
+            data = await self._fetched[url]
+        if data is None:
+            raise ValueError("a subject without an image")
+        if len(data) > self._max_bytes:
+            raise TooLarge(f"The file is over the limit of {self._max_bytes / 2**20:g} MiB.")
+        return data
+
+    async def prepare(self, searches: Iterable[SearchRequest], network: str | None) -> None:
+        """Embeds the pictures of searches, in as few calls as may be. Raises nothing: an error is
+        told to the search that it's of."""
+        wanted: list[_Wanted] = []
+        for search in searches:
+            subjects: Sequence[Subject] = search.parts or [search]
+            for subject in subjects:
+                if subject.image is None and subject.image_url is None:
+                    continue
+                try:
+                    picture = await self.picture(subject)
+                except ISEError:
+                    # The search meets it again.
+                    continue
+                if search.parts and any(part.term is not None for part in search.parts):
+                    wanted.append(_Wanted(picture, ImageSpace.JOINT, network))
+                else:
+                    wanted.append(_Wanted(picture, ImageSpace.VISUAL, None))
+        for space in ImageSpace:
+            await self._embed(list(dict.fromkeys(one for one in wanted if one.space is space)))
+
+    async def picture(self, subject: Subject) -> Picture:
+        """The picture of a subject that has one."""
+        crop = subject.crop if isinstance(subject, Part) else None
+        return Picture(await self.data(subject), crop)
+
+    async def embedded(
+        self,
+        picture: Picture,
+        space: ImageSpace = ImageSpace.VISUAL,
+        network: str | None = None,
+    ) -> Embedded:
+        """The features of a picture. Raises BadImage, Unavailable, Overloaded."""
+        wanted = _Wanted(picture, space, network)
+        if wanted not in self._found:
+            await self._embed([wanted])
+        found = self._found[wanted]
+        if isinstance(found, ISEError):
+            raise found
+        return found
+
+    async def meaning(self, searcher: Searcher, space: Space, term: str) -> Floats:
+        """The joint vector of a term that no image carries. Raises UnknownTerm."""
+        try:
+            rows = await self._client.send(embedder.embed_terms([term], network=space.fingerprint))
+        except UnknownTerm as error:
+            words = error.extra.get("suggestions", [])
+            raise await unknown(searcher, term, "word2vec doesn't know it", words) from None
+        check_network(space, rows.fingerprint)
+        vector: Floats = rows.vectors[0]
+        return vector
+
+    async def _embed(self, wanted: Sequence[_Wanted]) -> None:
+        """Asks for pictures of one space."""
+        for start in range(0, len(wanted), _A_CALL):
+            await self._embed_some(wanted[start : start + _A_CALL])
+
+    async def _embed_some(self, wanted: Sequence[_Wanted]) -> None:
+        try:
+            rows = await self._client.send(
+                embedder.embed_images(
+                    [one.picture.data for one in wanted],
+                    wanted[0].space,
+                    wanted[0].network,
+                    crops=[one.picture.crop for one in wanted],
+                )
+            )
+        except BadImage as error:
+            bad = {item["index"]: item["error"] for item in error.extra.get("items") or []}
+            if not bad:
+                bad = dict.fromkeys(range(len(wanted)), error.detail)
+            self._found |= {wanted[index]: BadImage(told) for index, told in bad.items()}
+            good = [one for index, one in enumerate(wanted) if index not in bad]
+            if good:
+                await self._embed_some(good)
+        except ISEError as error:
+            self._found |= dict.fromkeys(wanted, error)
+        else:
+            for one, vector in zip(wanted, rows.vectors, strict=True):
+                self._found[one] = Embedded(vector, rows.fingerprint)
+
+
+def check_pictures(searcher: Searcher) -> None:
+    """Raises Conflict where pictures can't be compared with what the collection holds."""
+    space = searcher.collection.visual
+    if space is not None and is_external(space.fingerprint) and not searcher.is_empty:
+        raise Conflict(
+            f"This collection's vectors are {space.fingerprint}, which no embedder here makes, "
+            "so a picture can't be compared with them. Search by `vector` or by `id`."
+        )
+
+
+def check_model(space: Space, fingerprint: str) -> None:
+    """Raises FingerprintMismatch where a picture's features are of another model."""
+    if fingerprint != space.fingerprint:
+        raise FingerprintMismatch(
+            f"The index holds features of {space.fingerprint}, but the embedder hosts "
+            f"{fingerprint}: they can't be compared. Start the embedder with the former "
+            "model, or build the index anew with `ise build`.",
+            index=space.fingerprint,
+            embedder=fingerprint,
+        )
+
+
+def check_network(space: Space, fingerprint: str) -> None:
+    """Raises FingerprintMismatch where joint vectors are of another network."""
+    if fingerprint != space.fingerprint:
+        raise FingerprintMismatch(
+            f"The joint space was made with {space.fingerprint}, but the embedder answered "
+            f"with {fingerprint}. Make both anew with `ise build`.",
+            index=space.fingerprint,
+            embedder=fingerprint,
+        )
+
+
+async def unknown(
+    searcher: Searcher, term: str, reason: str, words: Sequence[str] = ()
+) -> UnknownTerm:
+    """The error for a term that finds nothing, with the tags and `words` that are spelt like it."""
+    counts = searcher.collection.tag_counts(searcher.dead)
+    tags = await anyio.to_thread.run_sync(lambda: close_tags(term, counts))
+    keys = {tag_key(tag) for tag in tags}
+    close = [*tags, *(word for word in words if tag_key(word) not in keys)]
+    hint = f" Did you mean {', '.join(close)}?" if close else ""
+    shown = term if len(term) <= _LONGEST else term[:_LONGEST] + "…"
+    return UnknownTerm(
+        f"No image carries the tag {shown!r}, and {reason}.{hint} `GET /v1/tags` lists the tags "
+        "that images carry.",
+        suggestions=close,
+    )

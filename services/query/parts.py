@@ -1,0 +1,133 @@
+"""From the parts of a search to one query."""
+
+from collections.abc import Sequence
+
+import anyio.to_thread
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.features import Features, check_model, check_network, check_pictures
+from services.query.search.combination import Combination
+from services.query.search.cursor import Cursor
+from services.query.search.searcher import Query, Searcher
+from services.query.search.space import Space
+from shared.contracts.embedder import ImageSpace
+from shared.contracts.filters import Condition, Filter
+from shared.contracts.query import Metric, Mode, Part, SearchOptions
+from shared.errors import Conflict, InvalidInput, NotFound
+from shared.identity import content_id
+
+Floats = NDArray[np.float32]
+
+
+class Parts:
+    """The parts of one search, on one collection.
+
+    A term, and what is asked for beside it, is compared in the joint space of pictures and words;
+    pictures and vectors alone in that of pictures.
+    """
+
+    def __init__(self, searcher: Searcher, parts: Sequence[Part], features: Features) -> None:
+        self.searcher = searcher
+        self._parts = parts
+        self._features = features
+        self._by_words = any(part.term is not None for part in parts)
+
+    @property
+    def mode(self) -> Mode:
+        if not self._by_words:
+            return Mode.IMAGE
+        return Mode.SEMANTIC if all(part.term is not None for part in self._parts) else Mode.MIXED
+
+    def space(self) -> Space | None:
+        """Where they are compared; None where there is no image. Raises Conflict."""
+        collection = self.searcher.collection
+        if self.searcher.is_empty:
+            return None
+        if not self._by_words:
+            return collection.visual
+        if collection.joint is None:
+            raise Conflict(
+                "There is no matching network yet to search by pictures and words together: tag "
+                "some images, then run `ise build`, which trains one."
+            )
+        return collection.joint
+
+    def options(self, options: SearchOptions) -> SearchOptions:
+        """The options, by cosine, and without the images that carry an excluded tag."""
+        conditions = [
+            Condition(tag=part.term.strip())
+            for part in self._parts
+            if part.term is not None and part.weight < 0
+        ]
+        given = options.filter or Filter()
+        narrowed = given.model_copy(update={"must_not": [*given.must_not, *conditions]})
+        return options.model_copy(
+            update={
+                "metric": Metric.COSINE,
+                "filter": narrowed if conditions else options.filter,
+            }
+        )
+
+    async def query(self, space: Space, after: Cursor | None) -> Query:
+        """What to ask the space. Raises NotFound, BadVector, UnknownTerm, FingerprintMismatch."""
+        vectors = [await self._vector(part, space) for part in self._parts]
+        combination = Combination(vectors, [part.weight for part in self._parts])
+        excluded = [await self._known(part) for part in self._parts if part.weight < 0]
+        return Query(
+            combination.vector,
+            self.mode,
+            leave_out=[ordinal for ordinal in excluded if ordinal is not None],
+            after=after,
+            combination=combination,
+        )
+
+    async def _vector(self, part: Part, space: Space) -> Floats:
+        if part.term is not None:
+            return await self._of_term(part.term.strip(), space)
+        if part.id is not None:
+            return await anyio.to_thread.run_sync(self._stored, part.id, space)
+        if part.vector is not None:
+            if self._by_words:
+                raise InvalidInput(
+                    "A `vector` is of the space of pictures, so it can't be weighed with a `term`: "
+                    "give the picture itself, or its `id`."
+                )
+            return space.checked(np.array(part.vector))
+        return await self._of_picture(part, space)
+
+    async def _of_term(self, term: str, space: Space) -> Floats:
+        found = await anyio.to_thread.run_sync(self.searcher.tag_vector, term, space)
+        return await self._features.meaning(self.searcher, space, term) if found is None else found
+
+    async def _of_picture(self, part: Part, space: Space) -> Floats:
+        check_pictures(self.searcher)
+        picture = await self._features.picture(part)
+        if not self._by_words:
+            found = await self._features.embedded(picture)
+            check_model(space, found.fingerprint)
+        else:
+            found = await self._features.embedded(picture, ImageSpace.JOINT, space.fingerprint)
+            check_network(space, found.fingerprint)
+        return found.vector
+
+    def _stored(self, image_id: str, space: Space) -> Floats:
+        item = self.searcher.collection.find(image_id, self.searcher.dead)
+        if item is None:
+            raise NotFound(f"There is no image {image_id!r}.")
+        vector = space.index.vector(item.ordinal)
+        if vector is None:
+            raise Conflict(
+                f"{image_id!r} has no vector in the joint space yet: run `ise train-matching`."
+            )
+        return vector
+
+    async def _known(self, part: Part) -> int | None:
+        """The ordinal of an image that a part is, where it is one of the collection's."""
+        image_id = part.id
+        if part.image is not None or part.image_url is not None:
+            image_id = content_id(await self._features.data(part))
+        if image_id is None or part.crop is not None:
+            return None
+        item = self.searcher.collection.find(image_id, self.searcher.dead)
+        return item.ordinal if item else None

@@ -1,0 +1,77 @@
+"""Many searches in one call: each is answered as if it came alone."""
+
+import base64
+
+
+def encoded(data):
+    return base64.b64encode(data).decode()
+
+
+def without_times(answer):
+    return {key: value for key, value in answer.items() if key != "timings_ms"}
+
+
+def batch(service, *searches):
+    response = service.send("POST", "/v1/search/batch", json={"searches": searches})
+    assert response.status_code == 200, response.text
+    return response.json()["answers"]
+
+
+def test_each_is_answered_as_alone_in_their_order(filled):
+    searches = [
+        {"id": "img-003", "limit": 3},
+        {"term": "Dog", "offset": 2},
+        {"image": encoded(b"img-009"), "nprobe": 2},
+        {"term": "puppy", "metric": "l2"},
+        {"vector": filled.app.state.visual[5].tolist(), "explain": True},
+        {"parts": [{"image": encoded(b"img-009")}, {"term": "puppy", "weight": -1}]},
+    ]
+    answers = batch(filled, *searches)
+    assert len(answers) == len(searches)
+    for search, found in zip(searches, answers, strict=True):
+        assert found["problem"] is None
+        assert without_times(found["answer"]) == without_times(filled.search(**search))
+
+
+def test_one_that_fails_is_told_in_its_place(filled):
+    good = {"image": encoded(b"img-009"), "limit": 2}
+    bad = [{"id": "none"}, {"image": encoded(b"no picture")}, {"term": "strase"}]
+    answers = batch(filled, good, *bad, good)
+    for found in (answers[0], answers[-1]):
+        assert found["answer"]["hits"][0]["id"] == "img-009"
+    for search, found in zip(bad, answers[1:-1], strict=True):
+        alone = filled.send("POST", "/v1/search", json=search).json()
+        unplaced = {"instance": None, "request_id": None}
+        assert found["problem"] | unplaced == alone | unplaced
+        assert found["answer"] is None
+
+
+def test_pictures_of_all_searches_go_to_the_embedder_in_one_call(filled):
+    asked = len(filled.models.asked)
+    answers = batch(filled, *({"image": encoded(f"img-{i:03d}".encode())} for i in range(40)))
+    assert all(found["answer"]["hits"] for found in answers)
+    assert filled.models.asked[asked:] == ["images"]
+    batch(filled, *[{"image": encoded(b"img-001"), "limit": n} for n in range(1, 9)])
+    assert filled.models.asked[asked + 1 :] == ["images"]
+
+
+def test_without_the_embedder_the_others_are_answered(filled, serve):
+    service = serve(filled.library)
+    service.models.loading = True
+    first, second = batch(service, {"image": encoded(b"img-001")}, {"id": "img-001"})
+    assert first["problem"]["status"] == 503
+    assert second["answer"]["hits"][0]["id"] == "img-001"
+
+
+def test_more_than_the_setting_allows_are_413(filled, serve):
+    service = serve(filled.library, max_searches=2)
+    searches = [{"id": "img-001"}] * 3
+    response = service.send("POST", "/v1/search/batch", json={"searches": searches})
+    assert (response.status_code, response.json()["type"]) == (413, "urn:ise:problem:too-large")
+    assert "ISE_MAX_SEARCHES" in response.json()["detail"]
+
+
+def test_what_is_no_search_is_422_for_the_whole(filled):
+    for searches in ([], [{"id": "img-001"}, {"colour": "red"}]):
+        response = filled.send("POST", "/v1/search/batch", json={"searches": searches})
+        assert response.status_code == 422
