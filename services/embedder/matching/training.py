@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from services.embedder.matching import regression
 from services.embedder.matching.calibrating import calibrate
 from services.embedder.matching.evaluation import evaluate
 from services.embedder.matching.examples import Examples, gather
@@ -88,7 +89,11 @@ def _initialise(network: MatchingNetwork, seen: Examples, seed: int) -> None:
         network.word.initialise(generator)
         network.image.standardise_by(*_mean_and_std(seen))
         occurring = torch.from_numpy(seen.words[seen.occurring()])
-        network.word.standardise_by(occurring.mean(dim=0), occurring.std(dim=0, correction=0))
+        mean = occurring.mean(dim=0)
+        # One deviation for all: word2vec's distances stay as they are.
+        deviation = (occurring - mean).square().mean().sqrt()
+        network.word.standardise_by(mean, deviation.expand_as(mean))
+        regression.start(network, seen)
 
 
 def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor]:
