@@ -153,6 +153,9 @@ class Builder:
         vectors = (
             joint_tag_vectors(self._segments, joint, carriers, self._embedding) if carriers else {}
         )
+        # Fitted where the network was trained, on images that it had not seen.
+        calibration = self._publisher.calibration_of(network)
+        joint = joint.model_copy(update={"calibration": calibration})
         if vectors:
             asked = np.stack(list(vectors.values()))
             curves = self._measured(joint.postings[0], "joint", cosine, asked)

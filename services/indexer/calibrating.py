@@ -1,12 +1,11 @@
 """Learns how likely a hit of some score matches, from the tags that images carry."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import calibration
+from shared.calibrated import Pairs, calibrated
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
 from shared.ivf import distances
@@ -15,20 +14,6 @@ from shared.ivf.index import InvertedIndex
 _QUERIES = 1000
 _HITS = 20
 _RECALL = 0.95
-# Fewer tell nothing.
-_LEAST_PAIRS = 100
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Scores of hits, whether each matched, and the number of the query that found it."""
-
-    scores: NDArray[np.float64]
-    matched: NDArray[np.bool_]
-    queries: NDArray[np.int64]
-
-    def take(self, which: NDArray[np.bool_]) -> "_Pairs":
-        return _Pairs(self.scores[which], self.matched[which], self.queries[which])
 
 
 def calibrate(
@@ -49,7 +34,7 @@ def calibrate(
     found = []
     for metric in Metric:
         pairs = _pairs(index, rows, tags, metric, _work(curves, metric))
-        if (fitted := _fitted(pairs, metric)) is not None:
+        if (fitted := calibrated(pairs, "visual", metric)) is not None:
             found.append(fitted)
     return found
 
@@ -70,7 +55,7 @@ def _pairs(
     tags: Mapping[int, Sequence[str]],
     metric: Metric,
     work: tuple[int | None, int | None],
-) -> _Pairs:
+) -> Pairs:
     postings = index.segments[0]
     nprobe, depth = work
     scores: list[float] = []
@@ -88,34 +73,4 @@ def _pairs(
                 scores.append(distances.score(distance, metric))
                 matched.append(not own.isdisjoint(tags[hit]))
                 queries.append(number)
-    return _Pairs(np.array(scores), np.array(matched, bool), np.array(queries, np.int64))
-
-
-def _fitted(pairs: _Pairs, metric: Metric) -> Calibration | None:
-    if len(pairs.scores) < _LEAST_PAIRS:
-        return None
-    even = pairs.queries % 2 == 0
-    halves = pairs.take(even), pairs.take(~even)
-    # Each half is judged by the other's curve; what is served is fitted on both.
-    curves = [calibration.fit(half.scores, half.matched) for half in halves]
-    whole = calibration.fit(pairs.scores, pairs.matched)
-    first, second = curves
-    if whole is None or first is None or second is None:
-        return None
-    told = calibration.reliability(
-        np.concatenate([second(halves[0].scores), first(halves[1].scores)]),
-        np.concatenate([half.matched for half in halves]),
-    )
-    return Calibration(
-        space="visual",
-        metric=metric,
-        scores=whole.scores.tolist(),
-        probabilities=whole.probabilities.tolist(),
-        queries=len(np.unique(pairs.queries)),
-        pairs=len(pairs.scores),
-        expected_error=told.expected_error,
-        brier=told.brier,
-        base_rate_brier=told.base_rate_brier,
-        predicted=told.predicted.tolist(),
-        matched=told.matched.tolist(),
-    )
+    return Pairs(np.array(scores), np.array(matched, bool), np.array(queries, np.int64))

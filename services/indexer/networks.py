@@ -11,10 +11,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from shared import durable
-from shared.contracts.embedder import TrainingDone
+from shared.contracts.calibration import Calibration
+from shared.contracts.embedder import TrainingDone, TrainingReport
 
 _CURRENT = "CURRENT"
 _TERMS = "terms.json"
+_REPORT = "report.json"
 
 
 class Networks:
@@ -30,7 +32,7 @@ class Networks:
         """
         folder = self._folder / trained.fingerprint
         durable.write_text(folder / _TERMS, json.dumps(sorted(terms)))
-        durable.write_text(folder / "report.json", trained.report.model_dump_json(indent=1))
+        durable.write_text(folder / _REPORT, trained.report.model_dump_json(indent=1))
         durable.write_bytes(folder / "network.safetensors", trained.network)
 
     def trained_on(self, fingerprint: str) -> set[str] | None:
@@ -39,6 +41,14 @@ class Networks:
             return set(json.loads((self._folder / fingerprint / _TERMS).read_text()))
         except FileNotFoundError:
             return None
+
+    def calibration(self, fingerprint: str) -> list[Calibration]:
+        """How scores of the joint space become probabilities; empty where none was fitted."""
+        try:
+            text = (self._folder / fingerprint / _REPORT).read_text()
+        except FileNotFoundError:
+            return []
+        return TrainingReport.model_validate_json(text).calibration
 
     def current(self) -> str | None:
         """The fingerprint of the network that was in use last."""

@@ -25,6 +25,7 @@ from services.indexer.networks import Networks
 from services.indexer.retention import Retention
 from services.indexer.segments import SegmentStore
 from shared import durable
+from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.errors import (
     BadVector,
@@ -100,6 +101,10 @@ class Publisher:
         """The matching network in use: the snapshot's, else the one that was in use last."""
         joint = self.current().joint
         return joint.fingerprint if joint is not None else self._networks.current()
+
+    def calibration_of(self, network: str) -> list[Calibration]:
+        """How scores of a network's joint space become probabilities."""
+        return self._networks.calibration(network)
 
     def check_visual(self, pair: ModelPair) -> None:
         """Raises FingerprintMismatch when images of this model would not fit the snapshot."""

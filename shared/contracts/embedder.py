@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Base64Bytes, ConfigDict, Field
 
 from shared.contracts.base import Seed, Wire
+from shared.contracts.calibration import Calibration
 
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
@@ -128,10 +129,28 @@ class ItemError(Wire):
     error: str
 
 
+class MatchingLoss(StrEnum):
+    """`batch`: InfoNCE over the terms of a batch; `margin`: pair by pair, within a margin."""
+
+    BATCH = "batch"
+    MARGIN = "margin"
+
+
 class TrainingSettings(Wire):
     """How to train the matching network; the defaults are what measured best."""
 
+    loss: MatchingLoss = MatchingLoss.BATCH
+    hard_negatives: Annotated[int, Field(ge=0, le=8192)] = Field(
+        0, description="So many of a row's negatives count, the most similar; 0: all of them."
+    )
+    margin: Annotated[float, Field(gt=0, le=2)] = Field(
+        0.8, description="Of `margin`: how far, in 1 - cosine, negatives are pushed."
+    )
+
     epochs: Annotated[int, Field(ge=1, le=1000)] = 40
+    patience: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10, description="Epochs without a better mAP on held-out images after which it ends."
+    )
     batch_size: Annotated[int, Field(ge=8, le=8192)] = 256
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
@@ -155,13 +174,17 @@ class TrainRequest(Wire):
 
 
 class TrainingReport(Wire):
-    """How a training went. Figures on the held-out images, or null where there are none."""
+    """How a training went. Figures on the held-out images, or null where there are none.
+
+    These images also choose the epoch that is kept, which makes the figures a little better than
+    on images that had no say.
+    """
 
     images: int
     held_out: int
     terms: int
     terms_without_word: list[str]
-    epochs: int
+    epochs: int = Field(description="As many as ran.")
     seed: int
     train_loss: float
     held_out_loss: float | None
@@ -170,6 +193,16 @@ class TrainingReport(Wire):
     mean_average_precision: float | None = Field(description="tag -> image, held-out images")
     losses: list[float] = Field(description="Mean training loss of each epoch.")
     seconds: float
+    loss: MatchingLoss = MatchingLoss.BATCH
+    hard_negatives: int = 0
+    best_epoch: int | None = Field(
+        None, description="The epoch that is kept, the best by mAP; null: the last one."
+    )
+    calibration: list[Calibration] = Field(
+        default_factory=list,
+        description="How likely an image carries the term, by score; empty without enough "
+        "held-out images to learn it from.",
+    )
 
 
 class TrainingProgress(Wire):

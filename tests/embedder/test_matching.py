@@ -11,13 +11,14 @@ from services.embedder.matching.network import MatchingNetwork
 from services.embedder.matching.store import CURRENT, FILE, Matcher, NetworkStore, safe_name
 from services.embedder.matching.training import TrainingCancelled, train
 from services.embedder.matching.training_set import TrainingSet, read_training_set
-from shared.contracts.embedder import TrainingSettings
+from shared.contracts.embedder import MatchingLoss, TrainingReport, TrainingSettings
+from shared.contracts.query import Metric
 from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, ISEError, NotFound
 
 QUICK = TrainingSettings(epochs=8, batch_size=64, hidden=64, holdout=0.25)
 
 
-def correlated(words, images=600, tags=20, dim=48, seed=0):
+def correlated(words, images=600, tags=20, dim=48, seed=0, noise=1.0):
     """Images whose features are a fixed map of their tags' word vectors, and noise."""
     rng = np.random.default_rng(seed)
     terms = [f"w{i}" for i in range(tags)]
@@ -28,7 +29,8 @@ def correlated(words, images=600, tags=20, dim=48, seed=0):
     means = np.stack(
         [np.mean([words.features(terms[t]) for t in row], axis=0) for row in image_terms]
     )
-    features = np.maximum(means @ mixing + rng.normal(size=(images, dim)), 0).astype(np.float32)
+    clean = means @ mixing
+    features = np.maximum(clean + noise * rng.normal(size=(images, dim)), 0).astype(np.float32)
     return TrainingSet(features, terms, image_terms, "cnn-1")
 
 
@@ -44,6 +46,77 @@ def test_it_learns_what_there_is_to_learn(small_words):
     joint = network.project_images(correlated(small_words).features[:5])
     np.testing.assert_allclose(np.linalg.norm(joint, axis=1), 1, atol=1e-5)
     assert joint.shape == (5, 128)
+
+
+@pytest.mark.parametrize("hard_negatives", [0, 4])
+@pytest.mark.parametrize("loss", MatchingLoss)
+def test_each_loss_learns(loss, hard_negatives, small_words):
+    settings = QUICK.model_copy(update={"loss": loss, "hard_negatives": hard_negatives})
+    _, report = train(correlated(small_words), small_words, settings)
+    assert (report.loss, report.hard_negatives) == (loss, hard_negatives)
+    assert report.mean_average_precision > 0.25
+
+
+def test_it_ends_where_held_out_images_gain_no_more(small_words):
+    settings = QUICK.model_copy(update={"epochs": 200, "patience": 3, "learning_rate": 1e-2})
+    _, report = train(correlated(small_words), small_words, settings)
+    assert report.epochs == report.best_epoch + 3 == len(report.losses) < 200
+    patient = settings.model_copy(update={"patience": 6})
+    _, longer = train(correlated(small_words), small_words, patient)
+    assert longer.mean_average_precision >= report.mean_average_precision
+
+
+def test_without_held_out_images_the_last_epoch_is_kept(small_words):
+    settings = QUICK.model_copy(update={"holdout": 0, "patience": 1})
+    _, report = train(correlated(small_words, images=64), small_words, settings)
+    assert (report.epochs, report.best_epoch, report.calibration) == (QUICK.epochs, None, [])
+
+
+def test_rare_tags_are_learnt_beside_frequent_ones(small_words):
+    """One tag on most pictures beside others, and one that only twelve carry."""
+    rng = np.random.default_rng(0)
+    rows = [[0, 1 + n % 3] if n % 4 else [1 + n % 3] for n in range(588)] + [[4]] * 12
+    means = np.stack(
+        [np.mean([small_words.features(f"w{t}") for t in row], axis=0) for row in rows]
+    )
+    noisy = means @ rng.normal(size=(small_words.dim, 48)) + rng.normal(size=(len(rows), 48))
+    order = rng.permutation(len(rows))
+    features = noisy.astype("f4")[order]
+    tagged = TrainingSet(features, [f"w{t}" for t in range(5)], [rows[i] for i in order], "cnn-1")
+    network, report = train(tagged, small_words, QUICK)
+    assert report.terms == 5
+    carried = np.array([4 in row for row in tagged.image_terms])
+    cosines = (
+        network.project_images(features)
+        @ network.project_words(small_words.features("w4")[None]).ravel()
+    )
+    assert average_precision(carried[np.argsort(-cosines)]) > 0.5
+
+
+class TestCalibration:
+    def test_is_fitted_on_held_out_images(self, small_words):
+        _, report = train(correlated(small_words, images=1600, noise=4.0), small_words, QUICK)
+        assert [one.metric for one in report.calibration] == list(Metric)
+        for one in report.calibration:
+            assert (one.space, one.queries, one.pairs) == ("joint", 20, 400)
+            assert one.brier < one.base_rate_brier
+            assert one.expected_error < 0.15
+            assert one.probabilities == sorted(one.probabilities)
+
+    def test_both_metrics_tell_the_same(self, small_words):
+        _, report = train(correlated(small_words, images=1600, noise=4.0), small_words, QUICK)
+        cosine, l2 = report.calibration
+        assert l2.probabilities == pytest.approx(cosine.probabilities)
+        assert l2.brier == pytest.approx(cosine.brier, abs=0.01)
+
+    def test_too_little_gives_none(self, small_words):
+        _, report = train(correlated(small_words, images=16), small_words, QUICK)
+        assert report.calibration == []
+
+    def test_reports_of_before_can_be_read(self, small_words):
+        _, report = train(correlated(small_words, images=64), small_words, QUICK)
+        new = {"loss", "hard_negatives", "best_epoch", "calibration"}
+        assert TrainingReport.model_validate(report.model_dump(exclude=new)).calibration == []
 
 
 def test_tags_that_mean_nothing_stay_at_chance(small_words):
@@ -144,23 +217,64 @@ class TestLoss:
         carries = torch.tensor([[1, 0, 0], [0, 1, 1], [1, 0, 0], [0, 0, 1]]).bool()
         similar = (images @ terms.T / 0.2).exp()
         by_image = [
-            -np.mean([(similar[i, t] / similar[i].sum()).log() for t in range(3) if carries[i, t]])
+            -np.mean([self.share(similar[i], carries[i], t) for t in range(3) if carries[i, t]])
             for i in range(4)
         ]
         by_term = [
             -np.mean(
-                [(similar[i, t] / similar[:, t].sum()).log() for i in range(4) if carries[i, t]]
+                [self.share(similar[:, t], carries[:, t], i) for i in range(4) if carries[i, t]]
             )
             for t in range(3)
         ]
         expected = (np.mean(by_image) + np.mean(by_term)) / 2
-        assert contrastive_loss(images, terms, carries, 0.2).item() == pytest.approx(expected, 1e-5)
+        assert self.loss(images, terms, carries, temperature=0.2) == pytest.approx(expected, 1e-5)
 
-    def test_is_least_where_pairs_match(self):
-        points = torch.eye(5)
-        matched = contrastive_loss(points, points, torch.eye(5).bool(), 0.1)
-        crossed = contrastive_loss(points, points.roll(1, 0), torch.eye(5).bool(), 0.1)
-        assert matched < 0.01 < crossed
+    @pytest.mark.parametrize("loss", MatchingLoss)
+    @pytest.mark.parametrize("hard_negatives", [0, 1, 3, 100])
+    def test_is_least_where_pairs_match(self, loss, hard_negatives):
+        points, own = torch.eye(5), torch.eye(5).bool()
+        how = {"loss": loss, "hard_negatives": hard_negatives}
+        matched = self.loss(points, points, own, **how)
+        crossed = self.loss(points, points.roll(1, 0), own, **how)
+        assert matched < 0.05 < crossed
+
+    def test_margin_is_the_closed_form(self):
+        cosines = torch.tensor([[0.9, 0.4], [0.1, 0.5]])
+        images, terms = cosines, torch.eye(2)
+        found = self.loss(images, terms, torch.eye(2).bool(), loss="margin", margin=0.8)
+        near, apart = (0.1**2 + 0.5**2) / 2, (0.2**2 + 0) / 2
+        assert found == pytest.approx(near + apart, 1e-5)
+
+    @pytest.mark.parametrize("loss", MatchingLoss)
+    def test_own_tags_are_no_negatives(self, loss):
+        images = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+        both = self.loss(images, images[:1], torch.ones(2, 1).bool(), loss=loss)
+        assert both == pytest.approx(0, abs=1e-6)
+
+    @pytest.mark.parametrize("loss", MatchingLoss)
+    def test_hard_negatives_leave_easy_ones_out(self, loss):
+        terms = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [0.9, 0.1], [0.5, 0.5]]))
+        carries = torch.tensor([[True, False, False]])
+
+        def slope(hard_negatives):
+            image = torch.tensor([[1.0, 0.0]])
+            moving = terms.clone().requires_grad_()
+            settings = TrainingSettings(loss=loss, hard_negatives=hard_negatives, margin=1)
+            contrastive_loss(image, moving, carries, settings).backward()
+            return moving.grad[:, 0]
+
+        assert (slope(0)[1:] != 0).all()
+        # Term -> image, there is one image alone: what is easy there is hard as well.
+        assert slope(1)[1] > slope(0)[1]
+
+    @staticmethod
+    def share(row, positive, own):
+        """The logarithm of one positive's share beside the negatives."""
+        return (row[own] / (row[own] + row[~positive].sum())).log()
+
+    @staticmethod
+    def loss(images, terms, carries, **settings):
+        return contrastive_loss(images, terms, carries, TrainingSettings(**settings)).item()
 
 
 def test_average_precision():

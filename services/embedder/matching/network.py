@@ -1,7 +1,8 @@
 """The matching network: images and words into one space, where a tag lies near its images.
 
 Two towers of two layers each, one for the features of an image and one for those of a word, give
-unit vectors, so that their product is the cosine similarity.
+unit vectors, so that their product is the cosine similarity. Beside the two layers of a tower is a
+linear map, a regression that words no image carries are found by; the layers learn what it leaves.
 """
 
 import numpy as np
@@ -19,11 +20,14 @@ class Tower(nn.Module):
 
     mean: Tensor
     std: Tensor
+    direct: Tensor | None
 
-    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+    def __init__(self, inputs: int, hidden: int, outputs: int, has_direct: bool) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("std", torch.ones(inputs))
+        # A buffer, since descent leaves it as it is: on the tags at hand alone it would get better.
+        self.register_buffer("direct", torch.zeros(outputs, inputs) if has_direct else None)
         # Left as they are in memory until `initialise` or `load_state_dict`, since PyTorch's own
         # initialisation draws from global state.
         self.first = _bare_linear(inputs, hidden)
@@ -31,7 +35,10 @@ class Tower(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         standard = (features - self.mean) / self.std
-        return functional.normalize(self.second(torch.relu(self.first(standard))), dim=1)
+        joint = self.second(torch.relu(self.first(standard)))
+        if self.direct is not None:
+            joint = joint + standard @ self.direct.T
+        return functional.normalize(joint, dim=1)
 
     def standardise_by(self, mean: Tensor, std: Tensor) -> None:
         """Sets the mean and deviation of its inputs, each (inputs,)."""
@@ -45,18 +52,31 @@ class Tower(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(layer.bias)
 
+    def start_from(self, direct: Tensor) -> None:
+        """Makes it the linear map (outputs, inputs) alone, until its layers have learnt."""
+        if self.direct is None:
+            raise ValueError("a tower without a linear map has none to start from")
+        self.direct.copy_(direct)
+        nn.init.zeros_(self.second.weight)
+
 
 class MatchingNetwork(nn.Module):
     """The two towers."""
 
     def __init__(
-        self, image_dim: int, word_dim: int, hidden: int, joint_dim: int = JOINT_DIM
+        self,
+        image_dim: int,
+        word_dim: int,
+        hidden: int,
+        joint_dim: int = JOINT_DIM,
+        has_direct: bool = True,
     ) -> None:
         super().__init__()
+        self.has_direct = has_direct
         self.image_dim, self.word_dim = image_dim, word_dim
         self.hidden, self.joint_dim = hidden, joint_dim
-        self.image = Tower(image_dim, hidden, joint_dim)
-        self.word = Tower(word_dim, hidden, joint_dim)
+        self.image = Tower(image_dim, hidden, joint_dim, has_direct)
+        self.word = Tower(word_dim, hidden, joint_dim, has_direct)
 
     def forward(self, images: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         return self.image(images), self.word(words)

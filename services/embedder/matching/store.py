@@ -20,6 +20,8 @@ from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, 
 FILE = "network.safetensors"
 CURRENT = "CURRENT"
 _DIMS = ("image_dim", "word_dim", "hidden", "joint_dim")
+_DIRECT = "direct"
+"""In the header of networks that have a linear map; the first ones had none."""
 _WAY_OUT = "`ise build` trains one for the present models where images have tags."
 
 
@@ -45,6 +47,7 @@ class Matcher:
         """The safetensors file; what it is of goes into the header."""
         described = {name: str(getattr(self.network, name)) for name in _DIMS}
         described |= {"image": self.image_fingerprint, "words": self.words_fingerprint}
+        described |= {_DIRECT: "yes"} if self.network.has_direct else {}
         tensors = {k: v.detach().contiguous() for k, v in self.network.state_dict().items()}
         return safetensors.torch.save(tensors, metadata=described)
 
@@ -55,7 +58,8 @@ def read_matcher(path: Path) -> Matcher:
         with safetensors.safe_open(path, framework="pt") as file:
             described = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        network = MatchingNetwork(*(int(described[name]) for name in _DIMS))
+        dims = (int(described[name]) for name in _DIMS)
+        network = MatchingNetwork(*dims, has_direct=_DIRECT in described)
         network.load_state_dict(tensors)
         network.eval().requires_grad_(False)
         return Matcher(network, described["image"], described["words"])

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from services.embedder.matching import regression
+from services.embedder.matching.calibrating import calibrate
 from services.embedder.matching.evaluation import evaluate
+from services.embedder.matching.examples import Examples, gather
 from services.embedder.matching.loss import contrastive_loss
 from services.embedder.matching.network import MatchingNetwork
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.vectors import Words
 from shared.contracts.embedder import TrainingReport, TrainingSettings
 from shared.errors import InvalidInput
-
-Floats = NDArray[np.float32]
 
 IMAGE_DROPOUT, WORD_DROPOUT = 0.5, 0.3
 """Shares of the input features that are hidden at each step (Srivastava et al. 2014).
@@ -31,47 +31,6 @@ Progress = Callable[[int, float], None]
 
 class TrainingCancelled(Exception):
     """The caller wants no result any more."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Images with at least one term that has a word vector.
-
-    `rows` (n,): their rows in `features`; `image_terms`: for each the indexes, int64, of its terms
-    in `words`, which is (terms, word_dim).
-    """
-
-    features: Floats
-    rows: NDArray[np.int64]
-    image_terms: list[NDArray[np.int64]]
-    words: Floats
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, part: NDArray[np.int64]) -> "Examples":
-        """Those of the given positions."""
-        terms = [self.image_terms[i] for i in part]
-        return Examples(self.features, self.rows[part], terms, self.words)
-
-    def occurring(self) -> NDArray[np.int64]:
-        """The terms that any of the images carries, in order."""
-        return np.unique(np.concatenate(self.image_terms))
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Image features, features of the terms that occur, and (n, terms) bool: who carries which.
-
-        Reads the features from disk.
-        """
-        occurring = self.occurring()
-        carries = np.zeros((len(self), len(occurring)), dtype=np.bool_)
-        for position, terms in enumerate(self.image_terms):
-            carries[position, np.searchsorted(occurring, terms)] = True
-        return (
-            torch.from_numpy(np.array(self.features[self.rows], dtype=np.float32)),
-            torch.from_numpy(self.words[occurring]),
-            torch.from_numpy(carries),
-        )
 
 
 def train(
@@ -90,7 +49,7 @@ def train(
     """
     started = time.perf_counter()
     rng = np.random.default_rng(settings.seed)
-    examples, without_word = _examples(training_set, words, max_images, rng)
+    examples, without_word = gather(training_set, words, max_images, rng)
     order = rng.permutation(len(examples))
     held_out_count = int(len(examples) * settings.holdout)
     held_out = examples.take(order[:held_out_count])
@@ -98,51 +57,28 @@ def train(
 
     network = MatchingNetwork(training_set.features.shape[1], words.dim, settings.hidden)
     _initialise(network, seen, settings.seed)
-    losses = _fit(network, seen, settings, rng, on_progress, cancelled)
+    course = _fit(network, seen, held_out, settings, rng, on_progress, cancelled)
     network.eval().requires_grad_(False)
-    figures = evaluate(network, *held_out.tensors()) if held_out_count else None
+    judging = held_out.tensors() if held_out_count else None
+    figures = evaluate(network, *judging) if judging else None
     return network, TrainingReport(
         images=len(seen),
         held_out=held_out_count,
         terms=len(examples.occurring()),
         terms_without_word=without_word,
-        epochs=settings.epochs,
+        epochs=len(course.losses),
         seed=settings.seed,
-        train_loss=losses[-1],
+        train_loss=course.losses[-1],
         held_out_loss=_loss_of(network, held_out, settings) if held_out_count else None,
         precision_at_1=figures.precision_at_1 if figures else None,
         precision_at_10=figures.precision_at_10 if figures else None,
         mean_average_precision=figures.mean_average_precision if figures else None,
-        losses=losses,
+        losses=course.losses,
         seconds=time.perf_counter() - started,
-    )
-
-
-def _examples(
-    training_set: TrainingSet, words: Words, max_images: int, rng: np.random.Generator
-) -> tuple[Examples, list[str]]:
-    """What can be learnt from, and the terms that can't be for lack of a word vector."""
-    found = [words.find(term) for term in training_set.terms]
-    known = np.array([vector is not None for vector in found], dtype=np.bool_)
-    without_word = [t for t, has in zip(training_set.terms, known, strict=True) if not has]
-    index = np.cumsum(known) - 1
-    image_terms = [
-        index[[t for t in set(terms) if known[t]]] if terms else index[:0]
-        for terms in training_set.image_terms
-    ]
-    rows = np.array([i for i, terms in enumerate(image_terms) if len(terms)], dtype=np.int64)
-    if not len(rows):
-        raise InvalidInput(
-            "Matching can't be trained: no image carries a tag that has a word vector "
-            f"({len(without_word)} tags have none). Tag the images with words of the language "
-            "that the word vectors (ISE_WORDS) are of."
-        )
-    if len(rows) > max_images:
-        rows = np.sort(rng.choice(rows, max_images, replace=False))
-    vectors = np.stack([vector for vector in found if vector is not None])
-    return (
-        Examples(training_set.features, rows, [image_terms[i] for i in rows], vectors),
-        without_word,
+        loss=settings.loss,
+        hard_negatives=settings.hard_negatives,
+        best_epoch=course.best,
+        calibration=calibrate(network, *judging) if judging else [],
     )
 
 
@@ -153,7 +89,11 @@ def _initialise(network: MatchingNetwork, seen: Examples, seed: int) -> None:
         network.word.initialise(generator)
         network.image.standardise_by(*_mean_and_std(seen))
         occurring = torch.from_numpy(seen.words[seen.occurring()])
-        network.word.standardise_by(occurring.mean(dim=0), occurring.std(dim=0, correction=0))
+        mean = occurring.mean(dim=0)
+        # One deviation for all: word2vec's distances stay as they are.
+        deviation = (occurring - mean).square().mean().sqrt()
+        network.word.standardise_by(mean, deviation.expand_as(mean))
+        regression.start(network, seen)
 
 
 def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor]:
@@ -171,22 +111,32 @@ def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
 
 
+@dataclass(frozen=True)
+class _Course:
+    """The mean loss of each epoch, and the number of the one that was kept; None: the last."""
+
+    losses: list[float]
+    best: int | None
+
+
 def _fit(
     network: MatchingNetwork,
     seen: Examples,
+    held_out: Examples,
     settings: TrainingSettings,
     rng: np.random.Generator,
     on_progress: Progress,
     cancelled: Callable[[], bool],
-) -> list[float]:
-    """Runs the epochs; gives each one's mean loss."""
+) -> _Course:
+    """Runs epochs until held-out images are found no better, and leaves the best one's weights."""
     batches = max(1, round(len(seen) / settings.batch_size))
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * batches)
     generator = torch.Generator().manual_seed(settings.seed)
-    losses = []
+    best = _Best(network, held_out)
+    losses: list[float] = []
     network.train()
     for epoch in range(1, settings.epochs + 1):
         total = 0.0
@@ -199,7 +149,7 @@ def _fit(
                 _drop(images, network.image.mean, IMAGE_DROPOUT, generator),
                 _drop(terms, network.word.mean, WORD_DROPOUT, generator),
             )
-            loss = contrastive_loss(joint_images, joint_terms, carries, settings.temperature)
+            loss = contrastive_loss(joint_images, joint_terms, carries, settings)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -207,7 +157,36 @@ def _fit(
             total += loss.item()
             on_progress(epoch, total / done)
         losses.append(total / batches)
-    return losses
+        if best.seen(epoch) >= settings.patience:
+            break
+    best.restore()
+    return _Course(losses, best.epoch)
+
+
+class _Best:
+    """The weights of the epoch that finds held-out images best; keeps none where there are none."""
+
+    def __init__(self, network: MatchingNetwork, held_out: Examples) -> None:
+        self._network = network
+        self._judging = held_out.tensors() if len(held_out) else None
+        self._precision = -1.0
+        self._weights: dict[str, Tensor] = {}
+        self.epoch: int | None = None
+
+    def seen(self, epoch: int) -> int:
+        """Looks at the present weights; gives how many epochs ago the best ones were."""
+        if self._judging is None:
+            return 0
+        precision = evaluate(self._network, *self._judging).mean_average_precision
+        if precision > self._precision:
+            self._precision, self.epoch = precision, epoch
+            weights = self._network.state_dict()
+            self._weights = {name: tensor.clone() for name, tensor in weights.items()}
+        return epoch - (self.epoch or epoch)
+
+    def restore(self) -> None:
+        if self._weights:
+            self._network.load_state_dict(self._weights)
 
 
 def _drop(features: Tensor, mean: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -226,6 +205,6 @@ def _loss_of(network: MatchingNetwork, examples: Examples, settings: TrainingSet
         for part in np.array_split(np.arange(len(examples)), batches):
             images, terms, carries = examples.take(part).tensors()
             joint_images, joint_terms = network(images, terms)
-            loss = contrastive_loss(joint_images, joint_terms, carries, settings.temperature)
+            loss = contrastive_loss(joint_images, joint_terms, carries, settings)
             total += loss.item()
     return total / batches

@@ -1,0 +1,87 @@
+"""Photos whose folder is their tag, as features of a backbone, which are computed once."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from services.embedder.backbones.registry import load_backbone
+from services.embedder.engines.choice import Wish
+from services.embedder.engines.wish import Precision
+from services.embedder.matching.training_set import TrainingSet
+from services.embedder.preprocess import Preprocessing
+from services.embedder.words.vectors import Words
+
+_BATCH = 32
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def load(
+    photos: Path, network: str, weights: str, words: Words, cache: Path, per_tag: int | None
+) -> TrainingSet:
+    """The photos of every tag that has a word vector, `per_tag` of each at most.
+
+    A file `classes.tsv` among the folders may say which term a folder's name stands for.
+    """
+    terms = _terms(photos)
+    folders = sorted(path for path in photos.iterdir() if path.is_dir())
+    tags: list[str] = []
+    files: list[Path] = []
+    image_terms: list[list[int]] = []
+    for folder in folders:
+        term = terms.get(folder.name, folder.name)
+        if words.find(term) is None:
+            continue
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        found = found[:per_tag]
+        files += found
+        image_terms += [[len(tags)]] * len(found)
+        tags.append(term)
+    fingerprint, features = _features(files, network, weights, cache)
+    return TrainingSet(features, tags, image_terms, fingerprint)
+
+
+def _terms(photos: Path) -> dict[str, str]:
+    listing = photos / "classes.tsv"
+    if not listing.exists():
+        return {}
+    lines = listing.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t")[:2] for line in lines if "\t" in line)
+
+
+def _features(
+    files: list[Path], network: str, weights: str, cache: Path
+) -> tuple[str, NDArray[np.float32]]:
+    """Of each file, (n, dim); kept in `cache`."""
+    backbone = load_backbone(network, weights)
+    listing = "\n".join([backbone.fingerprint, *(f"{p} {p.stat().st_size}" for p in files)])
+    kept = cache / f"{hashlib.sha256(listing.encode()).hexdigest()[:16]}.npy"
+    if not kept.exists():
+        # Two digits are enough here, and half the numbers are read in half the time.
+        backbone.run_by(Wish(precision=Precision.BF16))
+        features = np.empty((len(files), backbone.dim), np.float32)
+        with ThreadPoolExecutor(torch.get_num_threads()) as readers:
+            for start in range(0, len(files), _BATCH):
+                batch = files[start : start + _BATCH]
+                pixels = readers.map(lambda file: _pixels(file, backbone.preprocessing), batch)
+                for row, found in enumerate(backbone.features(list(pixels)), start):
+                    if isinstance(found, Exception):
+                        raise found
+                    features[row] = found
+                if start // _BATCH % 20 == 0:
+                    print(f"  {start} of {len(files)} photos embedded", flush=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(".partial")
+        with partial.open("wb") as out:
+            np.save(out, features)
+        partial.rename(kept)
+    return backbone.fingerprint, np.load(kept, mmap_mode="r")
+
+
+def _pixels(file: Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    with Image.open(file) as image:
+        return preprocessing(image.convert("RGB"))

@@ -1,0 +1,62 @@
+"""Ridge regression from image features to the vectors of their words: where training starts from.
+
+Of words that no image carries it knows as much as of others, since it leaves the distances between
+words as word2vec has them. A network that learns from the tags alone moves the tags at hand to
+where it suits them, and the others are lost (DeViSE, Frome et al. 2013, keeps to word2vec's
+distances for the same reason).
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from services.embedder.matching.examples import Examples
+from services.embedder.matching.network import MatchingNetwork
+
+Doubles = NDArray[np.float64]
+
+_RIDGE = 0.5
+"""Of the features' mean variance, which is 1: they are standardised."""
+_CHUNK = 4096
+
+
+def start(network: MatchingNetwork, examples: Examples) -> None:
+    """Sets the linear maps of both towers, whose inputs are standardised already."""
+    words = _standard(network.word.mean, network.word.std, examples.words)
+    basis = _basis(words[examples.occurring()], network.joint_dim)
+    joint = words @ basis
+    joint /= np.maximum(np.linalg.norm(joint, axis=1, keepdims=True), 1e-12)
+    weights = _regression(network, examples, joint)
+    network.word.start_from(torch.from_numpy(basis.T).float())
+    network.image.start_from(torch.from_numpy(weights.T).float())
+
+
+def _basis(words: Doubles, dim: int) -> Doubles:
+    """(t, w) -> (w, dim): the directions that the words vary in most; zeros past w of them."""
+    _, _, directions = np.linalg.svd(words, full_matrices=True)
+    basis = np.zeros((words.shape[1], dim))
+    kept = directions[:dim]
+    basis[:, : len(kept)] = kept.T
+    # Words come out at about length 1, as the images do: what the layers add weighs the same.
+    return basis / np.sqrt(words.shape[1])
+
+
+def _regression(network: MatchingNetwork, examples: Examples, joint: Doubles) -> Doubles:
+    """(image_dim, joint_dim), in one pass over features that may not fit into memory."""
+    dim = network.image_dim
+    products, targets = np.zeros((dim, dim)), np.zeros((dim, joint.shape[1]))
+    for begin in range(0, len(examples), _CHUNK):
+        rows = examples.rows[begin : begin + _CHUNK]
+        terms = examples.image_terms[begin : begin + _CHUNK]
+        images = _standard(network.image.mean, network.image.std, examples.features[rows])
+        products += images.T @ images
+        targets += images.T @ np.stack([joint[some].mean(axis=0) for some in terms])
+    ridge = _RIDGE * len(examples) * np.eye(dim)
+    weights: Doubles = np.linalg.solve(products + ridge, targets)
+    length = np.sqrt(np.einsum("ij,ik,kj->", weights, products, weights) / len(examples))
+    return weights / max(float(length), 1e-12)
+
+
+def _standard(mean: torch.Tensor, std: torch.Tensor, features: NDArray[np.float32]) -> Doubles:
+    standard: Doubles = (features.astype(np.float64) - mean.numpy()) / std.numpy()
+    return standard

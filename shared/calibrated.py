@@ -1,0 +1,56 @@
+"""From the hits of queries to a calibration, and what that is worth on other queries."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared import calibration
+from shared.contracts.calibration import Calibration
+from shared.contracts.query import Metric
+
+# Fewer tell nothing.
+_LEAST_PAIRS = 100
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Scores of hits, whether each matched, and the number of the query that found it."""
+
+    scores: NDArray[np.float64]
+    matched: NDArray[np.bool_]
+    queries: NDArray[np.int64]
+
+    def take(self, which: NDArray[np.bool_]) -> "Pairs":
+        return Pairs(self.scores[which], self.matched[which], self.queries[which])
+
+
+def calibrated(pairs: Pairs, space: str, metric: Metric) -> Calibration | None:
+    """The curve that is served, and what it is worth; None where there's too little to learn."""
+    if len(pairs.scores) < _LEAST_PAIRS:
+        return None
+    even = pairs.queries % 2 == 0
+    halves = pairs.take(even), pairs.take(~even)
+    # Each half is judged by the other's curve; what is served is fitted on both.
+    curves = [calibration.fit(half.scores, half.matched) for half in halves]
+    whole = calibration.fit(pairs.scores, pairs.matched)
+    first, second = curves
+    if whole is None or first is None or second is None:
+        return None
+    told = calibration.reliability(
+        np.concatenate([second(halves[0].scores), first(halves[1].scores)]),
+        np.concatenate([half.matched for half in halves]),
+    )
+    return Calibration(
+        space=space,
+        metric=metric,
+        scores=whole.scores.tolist(),
+        probabilities=whole.probabilities.tolist(),
+        queries=len(np.unique(pairs.queries)),
+        pairs=len(pairs.scores),
+        expected_error=told.expected_error,
+        brier=told.brier,
+        base_rate_brier=told.base_rate_brier,
+        predicted=told.predicted.tolist(),
+        matched=told.matched.tolist(),
+    )
