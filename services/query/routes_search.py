@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
-from pydantic import ConfigDict, Field, Json
+from pydantic import ConfigDict, Field, Json, WithJsonSchema
 
 from services.query.asking import Asking
 from shared.contracts.base import Wire
@@ -49,7 +49,10 @@ Ask = Annotated[Asking, Depends(asking)]
 class TextOptions(SearchOptions):
     """The same where all fields are texts: in a form, and in a URL."""
 
-    filter: Json[Filter] | None = Field(None, description="As in `POST /v1/search`, as JSON.")
+    # As a plain string in the schema: what is said to be a document, the docs page takes for a file.
+    filter: Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})] = Field(
+        None, description="As in `POST /v1/search`, as JSON."
+    )
 
 
 class ImageForm(TextOptions):

@@ -498,6 +498,7 @@ def test_the_figures_of_a_collection(filled):
         "network": "network-1",
         "metric": "cosine",
         "dim": 12,
+        "calibration": [],
         "live_recall": None,
     }
     assert {(c["space"], c["metric"], c["k"]) for c in curves} == {
