@@ -49,7 +49,7 @@ Ask = Annotated[Asking, Depends(asking)]
 class TextOptions(SearchOptions):
     """The same where all fields are texts: in a form, and in a URL."""
 
-    # As a plain string in the schema: what is said to be a document, the docs page takes for a file.
+    # A plain string in the schema: what is said to be a document, the docs page takes for a file.
     filter: Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})] = Field(
         None, description="As in `POST /v1/search`, as JSON."
     )

@@ -26,7 +26,8 @@ model = lambda name: dict(fingerprint=name, architecture=name, dim=8)
 images = lambda name: dict(model(name), engine="eager-fp32")
 answers = {{
     "/v1/models": dict(
-        visual=images("mini-1"), matching=images("mini-1"), words=model("words-1"), networks=["net-1"]
+        visual=images("mini-1"), matching=images("mini-1"), words=model("words-1"),
+        networks=["net-1"],
     ),
     "/v1/stats": dict(
         clusters=1, tags=2, snapshot=3, metric="cosine", dim=8, recall_curve=[],
