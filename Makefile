@@ -10,7 +10,7 @@ VECTORS ?= ../shared/data/vectors
 PHOTOS  ?= ../shared/data/photos/caltech101
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow check format openapi bench bench-embed bench-scale clean
+.PHONY: help install demo run up down test test-slow check format openapi bench bench-embed bench-live bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,10 @@ bench: $(VENV)/.installed-bench ## Side by side with peers, some minutes: speed 
 
 bench-embed: $(VENV)/.installed-bench ## The embedder against plain timm, on the JPEGs in PHOTOS=folder
 	OMP_WAIT_POLICY=passive $(BENCH) embed --photos "$(PHOTOS)"
+	$(BENCH) report
+
+bench-live: $(VENV)/.installed-bench ## Searches while 10,000 images come and 1,000 go
+	$(BENCH) live
 	$(BENCH) report
 
 bench-scale: $(VENV)/.installed-bench ## 1.7 million x 1536 in little memory, hours; ROWS= and DIM= make it smaller

@@ -50,6 +50,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "kmeans": _kmeans,
         "scale": _scale,
         "embed": embedding,
+        "live": _live,
     }
     parts = [_HEAD]
     for kind, section in kinds.items():
@@ -171,3 +172,39 @@ def _scale(found: dict[str, Any]) -> str:
     ]
     title = f"## At scale: {found['rows']:,} x {found['dim']}"
     return "\n".join([title, "", measured_on(found), "", *table(["what", ""], rows), ""])
+
+
+def _live(found: dict[str, Any]) -> str:
+    same, compared = found["same_answers"]
+    changes = (
+        f"{found['adds']:,} additions ({found['batch']} a call) and {found['deletes']:,} deletions"
+    )
+    lines = [
+        f"## While images come and go: {found['rows']:,} x {found['dim']}",
+        "",
+        measured_on(found),
+        "",
+        f"{found['clients']} clients search over HTTP without pause, while one adds and deletes as "
+        f"fast as it is answered: {changes}. Each was asked for at once by its own vector: "
+        f"{found['added_not_found']} were not found first. Deleted images found by a search that "
+        f"began after the deletion was answered: {found['deleted_found']}. Exact answers that "
+        f"were the same before and after the compaction: {same} of {compared}.",
+        "",
+    ]
+    periods = {
+        "quiet": "nothing changes",
+        "during": "images come and go",
+        "compacted": "after the compaction",
+        "fresh": "built anew",
+    }
+    rows = [
+        [told, f"{found[name]['searches']:,}", f"{found[name]['failures']:,}",
+         f"{found[name]['p50_ms']:.1f}", f"{found[name]['p99_ms']:.1f}"]
+        for name, told in periods.items()
+    ]  # fmt: skip
+    heads = ["", "searches", "failures", "p50 ms", "p99 ms"]
+    calls = (
+        f"A call that adds {found['batch']} takes {found['add_call_p50_ms']:.0f} ms, a deletion "
+        f"{found['delete_p50_ms']:.0f} ms (medians, beside the searches)."
+    )
+    return "\n".join([*lines, *table(heads, rows), "", calls, ""])
