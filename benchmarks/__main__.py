@@ -55,6 +55,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     embed.add_argument("--images", type=int, default=16, help="a round; six times it over HTTP")
     embed.add_argument("--agreement", type=int, default=0, help="photos to compare features on")
 
+    matching = commands.add_parser("matching", help="tag to image: losses, hard negatives")
+    matching.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    matching.add_argument("--network", default="torchvision/mobilenet_v2")
+    matching.add_argument("--weights", default="", help="a safetensors file")
+    matching.add_argument("--per-tag", type=int, help="photos of each tag at most")
+    matching.add_argument("--splits", type=int, default=5)
+    matching.add_argument("--epochs", type=int, help="at most; by default the product's")
+    matching.add_argument("--only", help="one way to train, like `batch, all negatives`")
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -74,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {results.write(args.results, 'live', found)}")
     elif args.command == "embed":
         _embed(args)
+    elif args.command == "matching":
+        _matching(args)
     elif args.command == "kmeans":
         from benchmarks import kmeans
 
@@ -106,6 +117,29 @@ def _embed(args: argparse.Namespace) -> None:
         print(f"{name}: embedding")
         found = measuring.measure(name, weights, args.photos, folder, rules, args.agreement)
         print(f"  {results.write(args.results, 'embed-' + name.replace('/', '-'), found)}")
+
+
+def _matching(args: argparse.Namespace) -> None:
+    from benchmarks.matching import measuring, photos
+    from services.embedder.words.vectors import load_words
+
+    words = load_words()
+    cache = args.data / "matching"
+    tagged = photos.load(args.photos, args.network, args.weights, words, cache, args.per_tag)
+    images, terms = len(tagged.image_terms), len(tagged.terms)
+    print(f"matching: {images} photos of {terms} terms", flush=True)
+    ways = {}
+    for name, settings in measuring.variants(args.epochs):
+        if args.only in (None, name):
+            way = measuring.measure(tagged, words, settings, args.splits)
+            ways[name] = way
+            print(
+                f"  {name}: seen {way['mean_average_precision']:.3f}, "
+                f"unseen {way['unseen_mean_average_precision']:.3f}",
+                flush=True,
+            )
+    found = {"images": images, "terms": terms, "ways": ways}
+    print(f"  {results.write(args.results, 'matching', found)}")
 
 
 def _sized(parser: argparse.ArgumentParser) -> None:

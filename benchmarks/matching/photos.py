@@ -1,6 +1,7 @@
 """Photos whose folder is their tag, as features of a backbone, which are computed once."""
 
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.engines.choice import Wish
-from services.embedder.engines.wish import Precision
+from services.embedder.engines.wish import Inference, Precision
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.preprocess import Preprocessing
 from services.embedder.words.vectors import Words
@@ -23,7 +24,7 @@ _SUFFIXES = (".jpg", ".jpeg", ".png")
 def load(
     photos: Path, network: str, weights: str, words: Words, cache: Path, per_tag: int | None
 ) -> TrainingSet:
-    """The photos of every tag that has a word vector, `per_tag` of each at most.
+    """The photos of every tag whose words all have a vector, `per_tag` of each at most.
 
     A file `classes.tsv` among the folders may say which term a folder's name stands for.
     """
@@ -34,7 +35,7 @@ def load(
     image_terms: list[list[int]] = []
     for folder in folders:
         term = terms.get(folder.name, folder.name)
-        if words.find(term) is None:
+        if any(words.find(word) is None for word in re.split(r"[\s_-]+", term)):
             continue
         found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
         found = found[:per_tag]
@@ -62,7 +63,7 @@ def _features(
     kept = cache / f"{hashlib.sha256(listing.encode()).hexdigest()[:16]}.npy"
     if not kept.exists():
         # Two digits are enough here, and half the numbers are read in half the time.
-        backbone.run_by(Wish(precision=Precision.BF16))
+        backbone.run_by(Wish(Inference.EAGER, Precision.BF16))
         features = np.empty((len(files), backbone.dim), np.float32)
         with ThreadPoolExecutor(torch.get_num_threads()) as readers:
             for start in range(0, len(files), _BATCH):

@@ -147,14 +147,14 @@ class TrainingSettings(Wire):
         0.8, description="Of `margin`: how far, in 1 - cosine, negatives are pushed."
     )
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 40
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 20
     patience: Annotated[int, Field(ge=1, le=1000)] = Field(
-        10, description="Epochs without a better mAP on held-out images after which it ends."
+        4, description="Epochs without a better mAP on held-out images after which it ends."
     )
     batch_size: Annotated[int, Field(ge=8, le=8192)] = 256
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
-    hidden: Annotated[int, Field(ge=16, le=4096)] = 1024
+    hidden: Annotated[int, Field(ge=16, le=4096)] = 512
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
     holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     seed: Seed = 0

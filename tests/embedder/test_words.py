@@ -96,10 +96,46 @@ def test_a_phrase_that_is_an_entry_is_that_entry(small_words):
         )
 
 
-@pytest.mark.parametrize("term", ["wild cat", "wild_cat", "Wild-Cat", "_wild__cat_"])
+@pytest.mark.parametrize("term", ["wild cat", "wild_cat", "Wild-Cat", "_wild__cat_", "wild cats"])
 def test_other_phrases_are_the_mean_of_their_words(term, small_words):
-    expected = (small_words.features("wild") + small_words.features("cat")) / 2
-    np.testing.assert_allclose(small_words.features(term), expected, rtol=1e-6)
+    wild, cat = small_words.features("wild"), small_words.features("cat")
+    lengths = np.linalg.norm([wild, cat], axis=1)
+    expected = (wild / lengths[0] + cat / lengths[1]) / 2 * lengths.mean()
+    np.testing.assert_allclose(small_words.features(term), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("term", "entry"),
+    [
+        ("elephants", "elephant"),
+        ("ELEPHANTS", "elephant"),
+        ("elephant's", "elephant"),
+        ("elephant\u2019s", "elephant"),
+        ("bus", "buses"),
+        ("pony", "ponies"),
+        ("ladies", "lady"),
+        ("foxes", "fox"),
+        ("sock", "socks"),
+        ("polar-bears", "polar_bear"),
+        ("news", "news"),
+        ("cell-phone", "cellphone"),
+        ("Cell Phones", "cellphone"),
+        ("glass", "glass"),
+    ],
+)
+def test_number_and_spelling_are_fall_backs(term, entry):
+    names = ["elephant", "buses", "ponies", "lady", "fox", "socks", "polar_bear", "new", "news"]
+    names += ["phone", "cellphone", "glas", "glass", "polar"]
+    keyed = KeyedVectors(len(names))
+    keyed.add_vectors(names, np.eye(len(names), dtype="f4"))
+    words = Words(keyed)
+    np.testing.assert_array_equal(words.features(term), keyed[entry])
+
+
+def test_known_words_are_not_written_as_one():
+    keyed = KeyedVectors(3)
+    keyed.add_vectors(["car", "pet", "carpet"], np.eye(3, dtype="f4"))
+    np.testing.assert_allclose(Words(keyed).features("car pet"), [0.5, 0.5, 0])
 
 
 def test_words_not_known_are_left_out_of_a_phrase(small_words):

@@ -1,6 +1,7 @@
 """Builds, the matching network, snapshots, models that change, and who may run."""
 
 import io
+import json
 import os
 import re
 import socket
@@ -24,6 +25,7 @@ from shared.contracts.indexer import (
     JobState,
     TrainMatchingRequest,
 )
+from shared.contracts.query import Metric
 from shared.errors import (
     Conflict,
     FingerprintMismatch,
@@ -159,6 +161,60 @@ def test_a_build_keeps_the_network_that_is_there(service, folder_of):
     assert service.build().result["network"] == network
     assert service.ingest(root).result["network"] == network
     assert service.ask(query.search_term("puppy")).mode == "semantic"
+
+
+def test_hits_by_meaning_tell_how_likely_they_match(service, folder_of):
+    words = [
+        "dog",
+        "car",
+        "tree",
+        "house",
+        "horse",
+        "boat",
+        "bird",
+        "chair",
+        "flower",
+        "train",
+        "cat",
+        "bridge",
+    ]
+    service.ingest(folder_of({f"{words[n % 12]}/{n}.png": n for n in range(48)}), build=False)
+    settings = QUICK.settings.model_copy(update={"holdout": 0.5})
+    request = TrainMatchingRequest(settings=settings)
+    report = service.succeeded(service.send(indexer.train_matching(request))).result["report"]
+    assert [one["metric"] for one in report["calibration"]] == list(Metric)
+
+    def chances(metric):
+        hits = service.ask(query.search_term("puppy", limit=48, metric=metric)).hits
+        return [hit.probability for hit in hits]
+
+    before = {metric: chances(metric) for metric in Metric}
+    for found in before.values():
+        assert found == sorted(found, reverse=True)
+        assert all(0 < chance < 1 for chance in found)
+    # A build keeps the network, and what its scores mean.
+    service.build(clusters=3)
+    assert {metric: chances(metric) for metric in Metric} == before
+    assert {hit.probability for hit in service.ask(query.search_term("dog")).hits} == {1}
+
+
+def test_too_few_held_out_images_give_no_chance(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    assert train(service).result["report"]["calibration"] == []
+    assert {hit.probability for hit in service.ask(query.search_term("puppy")).hits} == {None}
+
+
+def test_a_report_of_before_gives_no_chance(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    network = train(service).result["network"]
+    path = service.data / "networks" / network / "report.json"
+    report = json.loads(path.read_text())
+    for later in ("loss", "hard_negatives", "best_epoch", "calibration"):
+        del report[later]
+    path.write_text(json.dumps(report))
+    assert service.build().result["network"] == network
+    path.unlink()
+    assert service.build().result["network"] == network
 
 
 def test_images_and_tags_added_after_training_are_in_the_joint_space(service, folder_of, picture):

@@ -38,7 +38,8 @@ def _basis(words: Doubles, dim: int) -> Doubles:
     kept = directions[:dim]
     basis[:, : len(kept)] = kept.T
     # Words come out at about length 1, as the images do: what the layers add weighs the same.
-    return basis / np.sqrt(words.shape[1])
+    scaled: Doubles = basis / np.sqrt(words.shape[1])
+    return scaled
 
 
 def _regression(network: MatchingNetwork, examples: Examples, joint: Doubles) -> Doubles:
@@ -52,9 +53,10 @@ def _regression(network: MatchingNetwork, examples: Examples, joint: Doubles) ->
         products += images.T @ images
         targets += images.T @ np.stack([joint[some].mean(axis=0) for some in terms])
     ridge = _RIDGE * len(examples) * np.eye(dim)
-    weights: Doubles = np.linalg.solve(products + ridge, targets)
-    length = np.sqrt(np.einsum("ij,ik,kj->", weights, products, weights) / len(examples))
-    return weights / max(float(length), 1e-12)
+    weights: Doubles = np.asarray(np.linalg.solve(products + ridge, targets), np.float64)
+    length = np.sqrt((weights * (products @ weights)).sum() / len(examples))
+    weights /= max(float(length), 1e-12)
+    return weights
 
 
 def _standard(mean: torch.Tensor, std: torch.Tensor, features: NDArray[np.float32]) -> Doubles:

@@ -58,8 +58,8 @@ def read_matcher(path: Path) -> Matcher:
         with safetensors.safe_open(path, framework="pt") as file:
             described = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        dims = (int(described[name]) for name in _DIMS)
-        network = MatchingNetwork(*dims, has_direct=_DIRECT in described)
+        dims = {name: int(described[name]) for name in _DIMS}
+        network = MatchingNetwork(**dims, has_direct=_DIRECT in described)
         network.load_state_dict(tensors)
         network.eval().requires_grad_(False)
         return Matcher(network, described["image"], described["words"])

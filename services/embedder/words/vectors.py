@@ -9,11 +9,14 @@ import numpy as np
 from gensim.models import KeyedVectors
 from numpy.typing import NDArray
 
+from services.embedder.words.english import other_numbers
 from services.embedder.words.files import find_file, read_vectors
 from services.embedder.words.packaged import load_packaged_words
 from shared.errors import Misconfigured, UnknownTerm
 
 _PARTS = re.compile(r"[\s_\-]+")
+_LONGEST_ENTRY = 200
+
 _SUGGESTED_FROM = 100_000
 _CANDIDATES = 2_000
 _LONGEST = 40
@@ -40,20 +43,20 @@ class Words:
     def find(self, term: str) -> NDArray[np.float32] | None:
         """The features of a term, (dim,) float32, or None where no word of it is known.
 
-        Case is a fall-back: as written, then lower, title and upper case. A term of several words
-        (parted by space, `_` or `-`) that isn't an entry itself is the mean of its known words.
+        As written, else in another case, else in the other number. A term of several words (parted
+        by space, `_` or `-`) that isn't an entry itself is the mean of its words' directions, or
+        one word where it's an entry when written so; words not known are left out of a mean.
         """
-        term = term.strip()
         parts = [part for part in _PARTS.split(term) if part]
-        rows = self._rows([term, "_".join(parts), "-".join(parts)])
-        if rows:
-            exact: NDArray[np.float32] = self._vectors[rows[0]].copy()
-            return exact
-        rows = [found[0] for part in parts if (found := self._rows([part]))]
-        if not rows:
-            return None
-        mean: NDArray[np.float32] = self._vectors[rows].mean(axis=0, dtype=np.float32)
-        return mean
+        whole = self._row([term.strip(), "_".join(parts), "-".join(parts)])
+        if whole is not None:
+            return np.array(self._vectors[whole])
+        rows = [row for part in parts if (row := self._row([part])) is not None]
+        if len(rows) < len(parts) and (one := self._row(["".join(parts)])) is not None:
+            rows = [one]
+        if len(rows) > 1:
+            return self._mean(rows)
+        return np.array(self._vectors[rows[0]]) if rows else None
 
     def features(self, term: str) -> NDArray[np.float32]:
         """As `find`, but raises UnknownTerm."""
@@ -86,13 +89,22 @@ class Words:
         )
         return difflib.get_close_matches(wanted, islice(alike, _CANDIDATES), count, cutoff=0.7)
 
-    def _rows(self, spellings: list[str]) -> list[int]:
-        cased = (
-            way
-            for spelling in spellings
-            for way in (spelling, spelling.lower(), spelling.title(), spelling.upper())
-        )
-        return [self._index[way] for way in cased if way in self._index]
+    def _row(self, spellings: list[str]) -> int | None:
+        ways = [spelling for spelling in spellings if len(spelling) <= _LONGEST_ENTRY]
+        ways += [other for spelling in ways for other in other_numbers(spelling)]
+        for spelling in ways:
+            for way in (spelling, spelling.lower(), spelling.title(), spelling.upper()):
+                if way in self._index:
+                    return self._index[way]
+        return None
+
+    def _mean(self, rows: list[int]) -> NDArray[np.float32]:
+        """Of the directions, at the mean length: else the longest vector would speak for all."""
+        vectors = self._vectors[rows]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        directions = vectors / np.where(lengths > 0, lengths, 1)
+        mean: NDArray[np.float32] = directions.mean(axis=0, dtype=np.float32) * lengths.mean()
+        return mean
 
     def _digest(self) -> str:
         digest = hashlib.sha256(f"{self._vectors.shape}\n".encode())
