@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer import recall
+from services.indexer import recall, transforming
 from services.indexer.calibrating import calibrate
 from services.indexer.catalog.images import FeatureRows, Images
 from services.indexer.clustering import (
@@ -34,6 +34,7 @@ from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.snapshots.items import tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
+from shared.snapshots.transform import Transform, transformed
 
 _JOINT_BLOCK = 8192
 # Codes are learned from so many vectors at most.
@@ -71,15 +72,19 @@ class Builder:
                     update={"number": number, "created_at": job.now(), "reason": BUILD_REASON}
                 )
             )
+        transform = self._transform(pair.visual, where, settings, job)
         visual = self._space(
             "visual",
             "clustering",
             pair.visual,
             where,
-            lambda rows: self._features.blocks(pair.visual, rows),
+            lambda rows: transformed(self._features.blocks(pair.visual, rows), transform),
             settings,
             job,
         )
+        if transform is not None:
+            kept = self._segments.transform(transform)
+            visual = visual.model_copy(update={"transform": kept})
         base = Manifest(
             number=0,
             created_at="",
@@ -171,6 +176,16 @@ class Builder:
     def _projected(self, matching: str, network: str, where: FeatureRows) -> Blocks:
         for start, block in self._features.blocks(matching, where):
             yield start, self._embedding.project(block, matching, network, _JOINT_BLOCK)
+
+    def _transform(
+        self, fingerprint: str, where: FeatureRows, settings: BuildSettings, job: JobContext
+    ) -> Transform | None:
+        features = _Stored(where, lambda rows: self._features.blocks(fingerprint, rows), job)
+        dim = features[np.zeros(1, np.int64)].shape[1]
+        name = transforming.chosen(settings.transform, fingerprint, len(where), dim)
+        if name != "none":
+            job.stage("learning the transform")
+        return transforming.learned(name, features, dim)
 
     def _space(
         self,

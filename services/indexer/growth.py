@@ -17,6 +17,7 @@ from shared.snapshots.items import Item, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
 from shared.snapshots.tombstones import Tombstones
+from shared.snapshots.transform import transformed
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +105,11 @@ class Growth:
         if name == "joint":
             vectors = self._features.read(fingerprint, where)
             projected = [(0, self._embedding.project(vectors, fingerprint, space.fingerprint))]
+        transform = self._segments.transform_of(space)
 
         def blocks() -> Blocks:
             # Read twice rather than held: an import that broke off may have left very many.
-            return projected or self._features.blocks(fingerprint, where)
+            return projected or transformed(self._features.blocks(fingerprint, where), transform)
 
         partition = self._segments.partition(space)
         lists = assign(blocks(), len(where), partition.centroids, space.metric)

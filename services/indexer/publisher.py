@@ -127,9 +127,10 @@ class Publisher:
             return
         if current.visual.fingerprint != fingerprint:
             raise mismatch(current.visual.fingerprint, fingerprint)
-        if current.visual.dim != dim:
+        if current.visual.features_dim != dim:
             raise BadVector(
-                f"The vectors have {dim} numbers; those of {fingerprint} have {current.visual.dim}."
+                f"The vectors have {dim} numbers; those of {fingerprint} have "
+                f"{current.visual.features_dim}."
             )
 
     def check_model(self, pair: ModelPair) -> None:

@@ -15,8 +15,15 @@ from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
 from shared.snapshots.items import Item, ItemsFile, write_items
-from shared.snapshots.manifest import Built, Manifest, SegmentFile, SpaceManifest
+from shared.snapshots.manifest import (
+    Built,
+    Manifest,
+    SegmentFile,
+    SpaceManifest,
+    TransformManifest,
+)
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
+from shared.snapshots.transform import Projection, Transform
 
 # Below it, to compare every vector of the probed lists costs no more than codes would.
 CODED_ROWS = 10_000
@@ -78,6 +85,22 @@ class SegmentStore:
     def partition(self, space: SpaceManifest) -> Partition:
         """How a space is divided, to add to it. Raises Corrupt."""
         return Partition.of(self.open(space.postings[0]), space.metric)
+
+    def transform(self, transform: Transform) -> TransformManifest:
+        """Keeps a transform beside the space that it belongs to."""
+        learned = transform.projection
+        return TransformManifest(
+            name=transform.name,
+            features_dim=transform.dim,
+            file=None if learned is None else self._write("transform", learned.write),
+        )
+
+    def transform_of(self, space: SpaceManifest) -> Transform | None:
+        """What a space does to features; None: nothing. Raises Corrupt."""
+        if (kept := space.transform) is None:
+            return None
+        learned = Projection.read(self.path(kept.file)) if kept.file else None
+        return Transform(kept.name, kept.features_dim, learned)
 
     def live(self, manifest: Manifest, dead: NDArray[np.int64]) -> int:
         """The number of images in a snapshot, less those deleted."""

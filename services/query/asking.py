@@ -133,7 +133,7 @@ class Asking:
         check_model(space, embedded.fingerprint)
         known = searcher.collection.find(content_id(data), searcher.dead)
         itself = known.ordinal if known else None
-        query = Query(embedded.vector, Mode.IMAGE, itself, after=pages.after)
+        query = Query(space.placed(embedded.vector), Mode.IMAGE, itself, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
         return _answer(searcher, found, options, watch, pages)
 
@@ -214,7 +214,7 @@ class Asking:
             if space is None:
                 found = searcher.nothing(Mode.IMAGE, options)
             else:
-                query = Query(np.array(vector), Mode.IMAGE, after=pages.after)
+                query = Query(space.placed(np.array(vector)), Mode.IMAGE, after=pages.after)
                 found = searcher.nearest(space, query, options, watch)
             return _answer(searcher, found, options, watch, pages)
 

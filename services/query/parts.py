@@ -93,7 +93,7 @@ class Parts:
                     "A `vector` is of the space of pictures, so it can't be weighed with a `term`: "
                     "give the picture itself, or its `id`."
                 )
-            return space.checked(np.array(part.vector))
+            return space.placed(np.array(part.vector))
         return await self._of_picture(part, space)
 
     async def _of_term(self, term: str, space: Space) -> Floats:
@@ -109,7 +109,7 @@ class Parts:
         else:
             found = await self._features.embedded(picture, ImageSpace.JOINT, space.fingerprint)
             check_network(space, found.fingerprint)
-        return found.vector
+        return space.placed(found.vector)
 
     def _stored(self, image_id: str, space: Space) -> Floats:
         item = self.searcher.collection.find(image_id, self.searcher.dead)

@@ -46,7 +46,7 @@ def stats(ask: Ask) -> Stats:
         model=visual.fingerprint if visual else None,
         network=collection.joint.fingerprint if collection.joint else None,
         metric=visual.index.metric if visual else Metric.COSINE,
-        dim=visual.index.dim if visual else None,
+        dim=visual.features_dim if visual else None,
         recall_curve=[
             curve for space in (visual, collection.joint) if space for curve in space.curves
         ],

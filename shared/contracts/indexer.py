@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shared.contracts.base import Seed, Wire
 from shared.contracts.embedder import TrainingSettings
@@ -71,8 +71,15 @@ class Rows(StrEnum):
     FLOAT16 = "float16"
 
 
+TransformName = Annotated[str, StringConstraints(pattern=r"^(auto|none|l2|pca:[1-9][0-9]{0,4})$")]
+
+
 class BuildSettings(Wire):
     """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for.
+
+    `transform`: what is done to features before they are compared. `none`; `l2`: brought to unit
+    length; `pca:N`: that, and the N directions in which the collection varies most; `auto`: what
+    measured best, see docs/RANKING.md.
 
     `rows`: how vectors are stored in the index; float16 halves the disk, and loses about three
     digits of a distance. The features themselves stay float32.
@@ -84,6 +91,7 @@ class BuildSettings(Wire):
 
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
     metric: Metric = Metric.COSINE
+    transform: TransformName = "auto"
     rows: Rows = Rows.FLOAT32
     seed: Seed = 0
     drop_missing: bool = Field(

@@ -17,6 +17,13 @@ MAX_LIMIT = 1000
 MAX_PARTS = 32
 
 
+class Rerank(StrEnum):
+    """What orders the nearest candidates: `none`: their distance; `neighbours`: theirs, too."""
+
+    NONE = "none"
+    NEIGHBOURS = "neighbours"
+
+
 class Mode(StrEnum):
     """How an answer came about."""
 
@@ -48,6 +55,12 @@ class SearchOptions(Wire):
         None, description="Scan as many clusters as this recall was measured to need; 0.95."
     )
     exact: bool = Field(False, description="Scan everything.")
+    rerank: Rerank | None = Field(
+        None,
+        description="How the nearest candidates of a picture are ordered. `neighbours`: by what "
+        "is near to them, too; `none`: by distance. Default: `neighbours`, but `none` for vectors "
+        "from outside. Scores and distances are the same either way.",
+    )
     filter: Filter | None = Field(
         None, description="Conditions on tags and metadata: only images that meet them are hits."
     )
@@ -401,7 +414,7 @@ class Stats(Wire):
     model: str | None
     network: str | None
     metric: Metric
-    dim: int | None
+    dim: int | None = Field(description="Length of the model's features, as a `vector` has it.")
     recall_curve: list[RecallCurve]
     calibration: list[Calibration] = Field(
         default_factory=list,

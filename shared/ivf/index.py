@@ -9,7 +9,7 @@ in float64: so that order and ties don't depend on where a row lies.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,10 @@ class Candidates:
         """The same, less some images."""
         if not ordinals:
             return self
-        kept = ~np.isin(self.ordinals, ordinals)
+        return self.at(~np.isin(self.ordinals, ordinals))
+
+    def at(self, kept: NDArray[Any]) -> Self:
+        """Some of them: which, as flags or as places."""
         each = ("ordinals", "distances", "clusters", "ranks", "segments")
         return replace(self, **{name: getattr(self, name)[kept] for name in each})
 
@@ -122,6 +125,15 @@ class InvertedIndex:
             if row >= 0:
                 return np.array(segment.vectors[row], np.float32)
         return None
+
+    def vectors(self, found: Candidates) -> NDArray[np.float32]:
+        """The stored vectors of what a scan found, float32 of shape (n, dim)."""
+        vectors = np.empty((len(found.ordinals), self.dim), np.float32)
+        for number, segment in enumerate(self.segments):
+            here = np.flatnonzero(found.segments == number)
+            if len(here):
+                vectors[here] = segment.vectors[segment.find(found.ordinals[here])]
+        return vectors
 
     def ask(self, vector: NDArray[np.float32]) -> Asked:
         """Makes a query ready; float32 of shape (dim,)."""

@@ -35,11 +35,26 @@ class Built(Wire):
     imbalance: float
 
 
+class TransformManifest(Wire):
+    """What was done to features before they were stored; see `transform.py`.
+
+    `features_dim`: their length before. `file`: what was learned of the collection, if anything.
+    """
+
+    name: str
+    features_dim: int
+    file: SegmentFile | None = None
+
+
 class SpaceManifest(Wire):
-    """One inverted index: its first postings file has the centroids, later ones are additions."""
+    """One inverted index: its first postings file has the centroids, later ones are additions.
+
+    `dim`: of the stored vectors. `transform`: None where they are the features as they are.
+    """
 
     fingerprint: str
     dim: int
+    transform: TransformManifest | None = None
     metric: Metric = Field(description="The metric that clusters were made for.")
     clusters: int
     seed: int
@@ -47,6 +62,16 @@ class SpaceManifest(Wire):
     recall: list[RecallCurve] = Field(default_factory=list)
     built: Built | None = None
     calibration: list[Calibration] = Field(default_factory=list)
+
+    @property
+    def features_dim(self) -> int:
+        """The length of the features that the vectors were made from."""
+        return self.dim if self.transform is None else self.transform.features_dim
+
+    def files(self) -> list[SegmentFile]:
+        """The files of `segments/` that it is made of."""
+        learned = self.transform.file if self.transform is not None else None
+        return [*self.postings, *([] if learned is None else [learned])]
 
 
 class Manifest(Wire):
@@ -68,7 +93,7 @@ class Manifest(Wire):
 
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""
-        spaces = [space.postings for space in (self.visual, self.joint) if space]
+        spaces = [space.files() for space in (self.visual, self.joint) if space]
         return [file for group in (self.items, *spaces, self.tag_vectors) for file in group]
 
 

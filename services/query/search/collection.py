@@ -16,6 +16,7 @@ from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
+from shared.snapshots.transform import Projection, Transform
 
 T = TypeVar("T")
 
@@ -165,6 +166,10 @@ def _space(
     if manifest is None:
         return None
     segments = [cache.open(file, Postings) for file in manifest.postings]
+    transform = None
+    if (kept := manifest.transform) is not None:
+        learned = cache.open(kept.file, Projection.read) if kept.file else None
+        transform = Transform(kept.name, kept.features_dim, learned)
     return Space(
         manifest.fingerprint,
         manifest.metric,
@@ -172,6 +177,7 @@ def _space(
         manifest.recall,
         former,
         manifest.calibration,
+        transform,
     )
 
 

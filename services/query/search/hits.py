@@ -52,7 +52,7 @@ def page_of(
         is_certain = certain(int(found.ordinals[position]))
         chance = space.chance(score, metric) if calibrated else None
         chance = 1.0 if is_certain else chance
-        if _passes(score, chance, options):
+        if passes(score, chance, options):
             hit = _hit(collection, space, found, position, score, chance, options, combination)
             hits.append(hit)
     below = len(positions) - len(hits)
@@ -64,7 +64,8 @@ def page_of(
     return Page(hits, is_full or below > 0, end, cut_off(hits, below, options))
 
 
-def _passes(score: float, chance: float | None, options: SearchOptions) -> bool:
+def passes(score: float, chance: float | None, options: SearchOptions) -> bool:
+    """Whether the cut-offs let a hit through."""
     if options.score_threshold is not None and score < options.score_threshold:
         return False
     return options.min_probability is None or (chance or 0.0) >= options.min_probability

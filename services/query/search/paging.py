@@ -1,4 +1,4 @@
-"""One page of candidates: by distance, ties by id, the image itself first among its equals."""
+"""One page of candidates, ties by id, the image itself first among its equals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,21 +33,25 @@ class Ranking:
 
     `itself`: ordinal of the image that the query is; it stands first where no other one is nearer
     by more than `same`. `id_of` is asked only for what lies on a page or ties with its ends.
+    `keys`: what to order by, the least first; without them, the distance.
     """
 
     def __init__(
-        self, found: Candidates, id_of: IdOf, itself: int | None = None, same: float = 0.0
+        self,
+        found: Candidates,
+        id_of: IdOf,
+        itself: int | None = None,
+        same: float = 0.0,
+        keys: NDArray[np.float64] | None = None,
     ) -> None:
         self.found = found
         self._id_of = id_of
-        self._keys: NDArray[np.float64] = found.distances
-        self._order = np.arange(len(self._keys))
-        own = np.flatnonzero(found.ordinals == itself) if itself is not None else self._order[:0]
-        if len(own) and self._keys[own[0]] - self._keys[0] <= same:
-            self._keys = self._keys.copy()
-            self._keys[own[0]] = -np.inf
-            self._order = np.argsort(self._keys, kind="stable")
-            self._keys = self._keys[self._order]
+        keys = (found.distances if keys is None else keys).copy()
+        own = np.flatnonzero(found.ordinals == itself)
+        if len(own) and found.distances[own[0]] - found.distances[0] <= same:
+            keys[own[0]] = -np.inf
+        self._order = np.argsort(keys, kind="stable")
+        self._keys: NDArray[np.float64] = keys[self._order]
 
     def __len__(self) -> int:
         return len(self._keys)

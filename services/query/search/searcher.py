@@ -9,12 +9,15 @@ from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
 from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
-from services.query.search.hits import cut_off, item_of, page_of
+from services.query.search.hits import cut_off, item_of, page_of, passes
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import Kept, Plan, expected_recall, plan
+from services.query.search.rerank import CANDIDATES, rank_keys
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, SearchOptions
+from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, Rerank, SearchOptions
+from shared.external import is_external
+from shared.ivf import distances
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
@@ -100,7 +103,11 @@ class Searcher:
             chosen = self._plan(space, asked, k, mask, metric, options)
         # One more for each that is dropped.
         leave_out = [*query.leave_out, *(after.shown if after else ())]
-        reach = min(k + len(query.leave_out), index.rows)
+        wanted = reach = min(k + len(query.leave_out), index.rows)
+        reranks = _reranks(space, query, options)
+        if reranks:
+            # Whatever the page, so that pages are of one order.
+            reach = max(reach, min(CANDIDATES, index.rows))
         include = None if query.itself is None else np.array([query.itself])
         nprobe = chosen.nprobe
         while True:
@@ -109,8 +116,15 @@ class Searcher:
             with watch("scan"):
                 depth = None if chosen.depth is None else max(chosen.depth, reach)
                 found = index.scan(asked, lists, reach, metric, depth, mask, include)
+            keys = found.distances
+            if reranks:
+                with watch("rerank"):
+                    passing = _passing(found, space, metric, options)
+                    same = _same(query, metric)
+                    keys = rank_keys(found, index, asked.vector, metric, same, passing)
             with watch("rank"):
-                ranking = self._ranking(found.without(leave_out), query, metric)
+                kept = ~np.isin(found.ordinals, leave_out)
+                ranking = self._ranking(found.at(kept), query, metric, keys[kept])
                 start = ranking.start(after.place if after else None, options.offset)
             short = start + options.limit - len(ranking)
             if short <= 0:
@@ -127,7 +141,7 @@ class Searcher:
         expected = expected_recall(chosen.curve, nprobe, index.clusters)
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
-            self._audit.offer(Answer(number, index, asked, reach, metric, mask, found, expected))
+            self._audit.offer(Answer(number, index, asked, wanted, metric, mask, found, expected))
         with watch("rank"):
             total = found.live - (len(found.ordinals) - len(ranking))
             page = page_of(
@@ -177,11 +191,11 @@ class Searcher:
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
         metric = options.metric or Metric.COSINE
         with watch("scan"):
-            ordinals, distances = space.index.among(vector, carriers, metric)
-            order = np.argsort(distances, kind="stable")
+            ordinals, away = space.index.among(vector, carriers, metric)
+            order = np.argsort(away, kind="stable")
             found = Candidates(
                 ordinals[order],
-                distances[order],
+                away[order],
                 *_unknown(len(order)),
                 scanned=len(order),
                 live=len(order),
@@ -250,10 +264,20 @@ class Searcher:
             kept,
         )
 
-    def _ranking(self, found: Candidates, query: Query, metric: Metric) -> Ranking:
-        # An upload's features may differ in the last bits from those stored of the same bytes.
-        scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
-        return Ranking(found, lambda o: item_of(self.collection, o).id, query.itself, _SAME * scale)
+    def _ranking(
+        self,
+        found: Candidates,
+        query: Query,
+        metric: Metric,
+        keys: NDArray[np.float64] | None = None,
+    ) -> Ranking:
+        return Ranking(
+            found,
+            lambda ordinal: item_of(self.collection, ordinal).id,
+            query.itself,
+            _same(query, metric),
+            keys,
+        )
 
     def tag_vector(self, term: str, space: Space) -> NDArray[np.float32] | None:
         """The vector of a tag in the joint space; None where no image there carries it."""
@@ -281,6 +305,33 @@ class Searcher:
                 norms = np.linalg.norm(rows, axis=1, keepdims=True)
                 return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
         raise RuntimeError("images carry a tag, but no space holds them")
+
+
+def _reranks(space: Space, query: Query, options: SearchOptions) -> bool:
+    default = Rerank.NONE if is_external(space.fingerprint) else Rerank.NEIGHBOURS
+    # What a term means, and what is put together, are no pictures with pictures around them.
+    is_picture = query.combination is None or query.combination.is_single
+    wanted = options.rerank or default
+    return query.mode is Mode.IMAGE and is_picture and wanted is Rerank.NEIGHBOURS
+
+
+def _passing(
+    found: Candidates, space: Space, metric: Metric, options: SearchOptions
+) -> NDArray[np.bool_]:
+    """Which candidates the cut-offs let through."""
+    count = len(found.distances)
+    if options.score_threshold is None and options.min_probability is None:
+        return np.ones(count, bool)
+    scores = [distances.score(away, metric) for away in found.distances.tolist()]
+    chances = (space.chance(score, metric) for score in scores)
+    each = (passes(*one, options) for one in zip(scores, chances, strict=True))
+    return np.fromiter(each, bool, count)
+
+
+def _same(query: Query, metric: Metric) -> float:
+    # An upload's features may differ in the last bits from those stored of the same bytes.
+    scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
+    return _SAME * scale
 
 
 def _unknown(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

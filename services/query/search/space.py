@@ -12,6 +12,7 @@ from shared.contracts.query import Metric, RecallCurve
 from shared.errors import BadVector, Conflict
 from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings
+from shared.snapshots.transform import Transform
 
 # The square of a vector of such numbers, of any length met, still fits float32.
 _MAX_VALUE = 1e15
@@ -28,10 +29,12 @@ class Space:
         curves: Sequence[RecallCurve] = (),
         former: Self | None = None,
         calibration: Sequence[Calibration] = (),
+        transform: Transform | None = None,
     ) -> None:
         self.fingerprint = fingerprint
         before = None if former is None else former.index
         self.index: InvertedIndex = InvertedIndex(segments, metric, before)
+        self.transform = transform
         self.curves = list(curves)
         self.calibration = list(calibration)
         self._chances = {
@@ -56,16 +59,34 @@ class Space:
                 "can't be met. Tag images and run `ise build`, or give a `score_threshold`."
             )
 
+    @property
+    def features_dim(self) -> int:
+        """The length of a model's features."""
+        return self.index.dim if self.transform is None else self.transform.dim
+
+    def placed(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """A model's features as this space holds vectors, float32 of shape (dim,).
+
+        What has the length of a stored vector, and not of features, is taken for one. Raises
+        BadVector.
+        """
+        if self.transform is None or features.shape == (self.index.dim,) != (self.transform.dim,):
+            return self.checked(features)
+        vectors = self.transform(_checked(features, self.transform.dim, self.fingerprint)[None])
+        placed: NDArray[np.float32] = vectors[0]
+        return placed
+
     def checked(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
-        """A query as float32 of shape (dim,). Raises BadVector."""
-        query = np.asarray(vector)
-        if query.shape != (self.index.dim,):
-            raise BadVector(
-                f"The vector has {query.size} numbers; vectors of {self.fingerprint} have "
-                f"{self.index.dim}."
-            )
-        if not np.abs(query).max() < _MAX_VALUE:
-            raise BadVector(
-                f"The vector has numbers that are not finite, or not below {_MAX_VALUE:g}."
-            )
-        return query.astype(np.float32)
+        """A stored vector, or one like them, as float32 of shape (dim,). Raises BadVector."""
+        return _checked(vector, self.index.dim, self.fingerprint)
+
+
+def _checked(vector: NDArray[np.floating], dim: int, fingerprint: str) -> NDArray[np.float32]:
+    query = np.asarray(vector)
+    if query.shape != (dim,):
+        raise BadVector(
+            f"The vector has {query.size} numbers; vectors of {fingerprint} have {dim}."
+        )
+    if not np.abs(query).max() < _MAX_VALUE:
+        raise BadVector(f"The vector has numbers that are not finite, or not below {_MAX_VALUE:g}.")
+    return query.astype(np.float32)

@@ -1,0 +1,49 @@
+"""Which transform a collection gets, and learning it."""
+
+import math
+
+import numpy as np
+
+from services.indexer.clustering import Rows
+from shared.errors import InvalidInput
+from shared.external import is_external
+from shared.snapshots.transform import Projection, Transform
+
+_AUTO_WIDTH = 128
+# Directions are learned from so many images for each, at least; from so many in all, at most.
+_IMAGES_A_DIRECTION = 8
+_SAMPLE = 20_000
+# Shorter features gain nothing by it.
+_LEAST_DIM = 512
+
+
+def chosen(wanted: str, fingerprint: str, rows: int, dim: int) -> str:
+    """`none`, `l2` or `pca:N`: as asked, or for `auto` what measured best on such a collection.
+
+    Raises InvalidInput where the collection can't have what is asked.
+    """
+    if wanted == "auto":
+        can = not is_external(fingerprint) and dim >= _LEAST_DIM
+        fits = rows >= _IMAGES_A_DIRECTION * _AUTO_WIDTH
+        return f"pca:{_AUTO_WIDTH}" if can and fits else "none"
+    if wanted != "none" and is_external(fingerprint):
+        raise InvalidInput(
+            f"Vectors from outside are compared as they are; `transform` can't be {wanted} for "
+            f"{fingerprint}. Ask for `none`."
+        )
+    if wanted.startswith("pca:") and int(wanted[4:]) > min(rows, dim):
+        raise InvalidInput(
+            f"`transform` asks for {wanted[4:]} directions, but there are {rows} images with "
+            f"features of {dim} numbers. Ask for {min(rows, dim)} at most."
+        )
+    return wanted
+
+
+def learned(name: str, features: Rows, dim: int) -> Transform | None:
+    """The transform of that name, from the collection's features; None for `none`."""
+    if name == "none":
+        return None
+    if name == "l2":
+        return Transform(name, dim)
+    sample = features[np.arange(0, len(features), math.ceil(len(features) / _SAMPLE))]
+    return Transform(name, dim, Projection.learn(sample, int(name[4:])))

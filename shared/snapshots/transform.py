@@ -1,0 +1,80 @@
+"""What is done to a model's features before an index holds and compares them.
+
+`l2` brings them to unit length. `pca:N` does so, keeps the N directions in which the collection
+varies most (Pearson 1901), and brings what's left to unit length again. It doesn't whiten: that
+measured worse. What was learned of a collection is a file of its snapshot:
+
+    mean        (dim,)        float32
+    projection  (dim, width)  float32
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.query import Metric
+from shared.errors import Corrupt
+from shared.ivf.distances import prepared
+from shared.ivf.mapped import MappedFile, write_arrays
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """mean: float32 (dim,). axes: float32 (dim, width)."""
+
+    mean: Floats
+    axes: Floats
+
+    @classmethod
+    def learn(cls, sample: Floats, width: int) -> Self:
+        """From features, float32 (n, dim); width <= dim."""
+        points = prepared(sample, Metric.COSINE)
+        mean = points.mean(axis=0, dtype=np.float64)
+        centred = points - mean.astype(np.float32)
+        _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+        axes = axes[:, ::-1][:, :width]
+        return cls(mean.astype(np.float32), axes.astype(np.float32))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        file = MappedFile(path)
+        mean, axes = np.array(file["mean"]), np.array(file["projection"])
+        if axes.ndim != 2 or mean.shape != axes.shape[:1]:
+            raise Corrupt(f"{path.name}: its mean and its projection don't agree.")
+        return cls(mean, axes)
+
+    def write(self, path: Path) -> int:
+        """Gives the number of directions."""
+        write_arrays(path, {"mean": self.mean, "projection": self.axes})
+        return int(self.axes.shape[1])
+
+
+@dataclass(frozen=True)
+class Transform:
+    """`l2`, or `pca:N` with what it learned. Immutable. dim: of the features that it takes."""
+
+    name: str
+    dim: int
+    projection: Projection | None = None
+
+    def __call__(self, features: Floats) -> Floats:
+        """float32 (n, dim) -> float32 (n, width)."""
+        points = prepared(features, Metric.COSINE)
+        if self.projection is not None:
+            centred: Floats = points - self.projection.mean
+            points = prepared(centred @ self.projection.axes, Metric.COSINE)
+        return points
+
+
+def transformed(
+    blocks: Iterable[tuple[int, Floats]], transform: Transform | None
+) -> Iterator[tuple[int, Floats]]:
+    """Blocks of features, each with its start, as an index holds them."""
+    for start, block in blocks:
+        yield start, block if transform is None else transform(block)
