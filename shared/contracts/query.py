@@ -176,11 +176,17 @@ class SearchRequest(SearchOptions, Subject):
 
 
 class Explanation(Wire):
-    """Where a hit was found. `cluster_rank` counts from 1, the cluster nearest to the query."""
+    """How a hit was found. `cluster_rank` counts from 1, the cluster nearest to the query."""
 
     cluster: int
     cluster_rank: int
     segment: str
+    candidate_distance: float | None = Field(
+        None,
+        description="By its short code, which made it a candidate, in the index's metric; null "
+        "where all of the probed clusters was looked at.",
+    )
+    exact_distance: float = Field(description="By its stored vector, in the metric asked for.")
 
 
 _ANSWER: dict[str, Any] = {

@@ -97,3 +97,9 @@ class Codec:
             np.ascontiguousarray(self.project(vectors))
         )
         return codes
+
+    def squared_distance(self, point: NDArray[np.float32], code: NDArray[np.uint8]) -> float:
+        """Between a projected query (width,) and what a code (code_size,) stands for."""
+        numbers = np.stack([code & 15, code >> 4], axis=1).reshape(-1)
+        stands_for = self.codebooks[np.arange(len(numbers)), numbers].reshape(-1)
+        return float(((stands_for.astype(np.float64) - point) ** 2).sum())

@@ -186,6 +186,16 @@ class InvertedIndex:
             return np.empty(0, np.int64)
         return coded.nearest(asked.reduced, lists, depth)
 
+    def code_distance(self, asked: Asked, segment: int, ordinal: int) -> float | None:
+        """How far an image is by its code, in the index's own metric; None where it has none."""
+        codec, postings = self._coarse.codec, self.segments[segment]
+        if codec is None or postings.codes is None or asked.reduced is None:
+            return None
+        row = int(postings.find(np.array([ordinal]))[0])
+        square = codec.squared_distance(asked.reduced, np.asarray(postings.codes[row]))
+        # Of unit vectors, whose square is 2 (1 - cosine).
+        return square / 2 if self.metric is Metric.COSINE else float(np.sqrt(square))
+
     def among(
         self, query: NDArray[np.float32], ordinals: NDArray[np.int64], metric: Metric
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -27,6 +27,8 @@ from shared.clients.transport import AsyncClient
 from shared.contracts.embedder import DIM_HEADER, FINGERPRINT_HEADER, EmbedTermsRequest
 from shared.contracts.query import Metric
 from shared.errors import BadImage, NotFound, Unavailable, UnknownTerm
+from shared.ivf.codec import Codec
+from shared.ivf.distances import prepared
 from shared.ivf.index import InvertedIndex
 from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
@@ -59,15 +61,17 @@ class Library:
         sizes: Sequence[int] = (),
         name: str = "visual",
         fingerprint: str = "model-1",
+        coded: bool = False,
     ) -> SpaceManifest:
         """Rows numbered from 0; `sizes`: of the first segments, where there is more than one."""
+        codec = Codec.train(prepared(vectors, metric), seed=0) if coded else None
         cuts = [0, *np.cumsum(sizes, dtype=int), len(vectors)]
         centroids = train_centroids(vectors[: cuts[1]], clusters, metric, seed=0)
         files = []
         for start, end in itertools.pairwise(cuts):
             block = [(0, vectors[start:end])]
             lists = assign(block, end - start, centroids, metric)
-            partition = Partition(centroids, metric)
+            partition = Partition(centroids, metric, codec)
             ordinals = np.arange(start, end)
             files.append(
                 self.segments.postings(name, partition, block, lists, ordinals, is_first=start == 0)

@@ -67,3 +67,12 @@ def test_codes_lie_as_faiss_itself_would_lay_them(made):
         found = coded.nearest(points[row], np.arange(9), 30)
         # Equal codes may come in any order.
         assert len(np.setdiff1d(found, wanted[row])) <= 3
+
+
+def test_the_distance_of_one_code_is_to_what_it_stands_for(made):
+    codec, vectors, _, _ = made
+    query = clustered(1, vectors.shape[1], seed=1)[0]
+    wanted = code_distances(codec, vectors[:20], query)
+    point = codec.project(query)
+    found = [codec.squared_distance(point, code) for code in codec.encode(vectors[:20])]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)

@@ -10,6 +10,7 @@ from services.query.search.space import Space
 from shared.contracts.query import CutOff, Explanation, Hit, Metric, SearchOptions
 from shared.errors import Corrupt
 from shared.ivf import distances
+from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.snapshots.items import Item
 
@@ -27,6 +28,24 @@ class Page:
     cut_off: CutOff | None
 
 
+@dataclass(frozen=True)
+class Grounds:
+    """What a hit is judged and explained by.
+
+    certain: tells of an ordinal whether it is known to match, as the image itself does.
+    combination: what the query is made of, where it has parts; probabilities are learnt of those
+    of one part. asked: the query that codes were compared with, where they chose the candidates.
+    """
+
+    certain: Callable[[int], bool]
+    combination: Combination | None = None
+    asked: Asked | None = None
+
+    @property
+    def is_calibrated(self) -> bool:
+        return self.combination is None or self.combination.is_single
+
+
 def page_of(
     collection: Collection,
     space: Space,
@@ -35,25 +54,19 @@ def page_of(
     options: SearchOptions,
     metric: Metric,
     total: int,
-    certain: Callable[[int], bool],
-    combination: Combination | None = None,
+    grounds: Grounds,
 ) -> Page:
-    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not.
-
-    certain: tells of an ordinal whether it is known to match, as the image itself does.
-    combination: what the query is made of; probabilities are learnt of those made of one part.
-    """
-    calibrated = combination is None or combination.is_single
+    """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
     found = ranking.found
     positions = ranking.page(start, options.limit)
     hits = []
     for position in positions:
         score = distances.score(float(found.distances[position]), metric)
-        is_certain = certain(int(found.ordinals[position]))
-        chance = space.chance(score, metric) if calibrated else None
-        chance = 1.0 if is_certain else chance
+        chance = space.chance(score, metric) if grounds.is_calibrated else None
+        if grounds.certain(int(found.ordinals[position])):
+            chance = 1.0
         if passes(score, chance, options):
-            hit = _hit(collection, space, found, position, score, chance, options, combination)
+            hit = _hit(collection, space, found, position, score, chance, options, grounds)
             hits.append(hit)
     below = len(positions) - len(hits)
     is_full = len(hits) == options.limit
@@ -95,9 +108,10 @@ def _hit(
     score: float,
     chance: float | None,
     options: SearchOptions,
-    combination: Combination | None,
+    grounds: Grounds,
 ) -> Hit:
     item = item_of(collection, int(found.ordinals[position]))
+    combination = grounds.combination
     needs_vector = options.with_vector or combination is not None
     vector = space.index.vector(item.ordinal) if needs_vector else None
     contributions = None
@@ -105,11 +119,16 @@ def _hit(
         contributions = combination.contributions(vector)
     explain = None
     if options.explain and found.ranks[position] > 0:
-        segment = space.index.segments[int(found.segments[position])]
+        number = int(found.segments[position])
+        by_code = None
+        if grounds.asked is not None:
+            by_code = space.index.code_distance(grounds.asked, number, item.ordinal)
         explain = Explanation(
             cluster=int(found.clusters[position]),
             cluster_rank=int(found.ranks[position]),
-            segment=segment.path.name,
+            segment=space.index.segments[number].path.name,
+            candidate_distance=by_code,
+            exact_distance=float(found.distances[position]),
         )
     return Hit(
         id=item.id,

@@ -9,7 +9,7 @@ from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
 from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
-from services.query.search.hits import cut_off, item_of, page_of, passes
+from services.query.search.hits import Grounds, cut_off, item_of, page_of, passes
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.rerank import CANDIDATES, rank_keys
@@ -142,6 +142,7 @@ class Searcher:
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
             self._audit.offer(Answer(number, index, asked, wanted, metric, mask, found, expected))
+        by_codes = chosen.depth is not None and nprobe < index.clusters and index.is_coded(metric)
         with watch("rank"):
             total = found.live - (len(found.ordinals) - len(ranking))
             page = page_of(
@@ -152,8 +153,11 @@ class Searcher:
                 options,
                 metric,
                 total,
-                lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
-                query.combination,
+                Grounds(
+                    lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
+                    query.combination,
+                    asked if by_codes else None,
+                ),
             )
         recall = Recall(
             target=chosen.target,
@@ -216,7 +220,7 @@ class Searcher:
                 metric,
                 len(ranking),
                 # They carry the tag: that is what a match is.
-                lambda _: True,
+                Grounds(lambda _: True),
             )
         live = self.collection.live(self.dead)
         recall = Recall(
