@@ -32,8 +32,8 @@ up: ## Build the containers and run them until Ctrl-C
 down: ## End the containers; their data stays
 	$(COMPOSE) down
 
-test: $(VENV)/.installed-dev ## Every test but the slow ones
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev ## Every test but the slow ones, on all cores
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference data
 	$(BIN)/python -m pytest -m slow
