@@ -15,7 +15,7 @@ def features():
     """Four directions vary, each less than the one before; the rest is little noise."""
     rng = np.random.default_rng(0)
     spread = np.concatenate([[8, 4, 2, 1], np.full(28, 0.01)])
-    return (5 + rng.normal(size=(400, 32)) * spread).astype(np.float32)
+    return (100 + rng.normal(size=(400, 32)) * spread).astype(np.float32)
 
 
 def test_pca_keeps_what_tells_the_collection_apart(features):
