@@ -1,6 +1,7 @@
 """`ise ingest`, `ise build` and `ise train-matching`: jobs on the whole collection."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from shared.cli.watch import follow
 from shared.clients import indexer
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import (
+    TRANSFORM,
     BuildSettings,
     IngestRequest,
     Job,
@@ -101,6 +103,12 @@ def build(
     metric: Annotated[
         Metric, typer.Option("--metric", help="What the clusters are made for.")
     ] = Metric.COSINE,
+    transform: Annotated[
+        str,
+        typer.Option(
+            "--transform", metavar="auto|none|l2|pca:N", help="What is done to features first."
+        ),
+    ] = "auto",
     rows: Annotated[
         Rows, typer.Option("--rows", help="How vectors are stored; float16 takes half the disk.")
     ] = Rows.FLOAT32,
@@ -116,7 +124,11 @@ def build(
     """Cluster the collection anew and publish the index."""
     with session(as_json) as opened:
         settings = BuildSettings(
-            clusters=cluster_count(clusters), metric=metric, rows=rows, drop_missing=drop_missing
+            clusters=cluster_count(clusters),
+            metric=metric,
+            transform=transform_name(transform),
+            rows=rows,
+            drop_missing=drop_missing,
         )
         _tell_untrained(opened, run_job(opened, indexer.build(settings)))
 
@@ -188,6 +200,13 @@ def source_of(path: str) -> str:
     if not path:
         raise InvalidInput("Say which folder or manifest to take in.")
     return path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - keeps symbolic links.
+
+
+def transform_name(text: str) -> str:
+    """`auto`, `none`, `l2` or `pca:N`."""
+    if re.fullmatch(TRANSFORM, text) is None:
+        raise InvalidInput(f"--transform takes auto, none, l2 or pca:N, such as pca:128: {text}.")
+    return text
 
 
 def cluster_count(text: str) -> Literal["auto"] | int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from rich.text import Text
 
-from shared.cli import collection, images, jobs, search, snapshots, transfer, up
+from shared.cli import collection, evaluate, images, jobs, search, snapshots, transfer, up
 from shared.cli.session import console
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("build")(collection.build)
 app.command("train-matching")(collection.train_matching)
 app.command("compact")(collection.compact)
 app.command("search")(search.search)
+app.command("eval")(evaluate.evaluate)
 app.command("jobs")(jobs.jobs)
 app.command("snapshots")(snapshots.snapshots)
 app.command("stats")(snapshots.stats)

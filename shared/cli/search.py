@@ -10,7 +10,7 @@ from shared.cli.conditions import filter_of
 from shared.cli.session import AsJson, session
 from shared.clients import query
 from shared.clients.transport import Call
-from shared.contracts.query import MAX_LIMIT, Metric, SearchResponse
+from shared.contracts.query import MAX_LIMIT, Metric, Rerank, SearchResponse
 from shared.errors import InvalidInput
 
 
@@ -38,6 +38,9 @@ def search(
     metric: Annotated[
         Metric | None, typer.Option("--metric", help="Default: the one the index was built for.")
     ] = None,
+    rerank: Annotated[
+        Rerank | None, typer.Option("--rerank", help="What orders the nearest candidates.")
+    ] = None,
     nprobe: Annotated[
         int | None, typer.Option("--nprobe", min=1, help="Number of top clusters to scan.")
     ] = None,
@@ -62,6 +65,7 @@ def search(
                 cursor=cursor,
                 filter=filter_of(filter_json, tag or [], where or []),
                 metric=metric.value if metric else None,
+                rerank=rerank.value if rerank else None,
                 nprobe=nprobe,
                 recall_target=recall_target,
                 exact=exact or None,

@@ -50,6 +50,10 @@ class Session:
         return self._client("query")
 
     @property
+    def embedder(self) -> Client:
+        return self._client("embedder")
+
+    @property
     def indexer(self) -> Client:
         return self._client("indexer")
 

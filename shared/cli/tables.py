@@ -11,6 +11,7 @@ from rich.text import Text
 from shared.cli.progress import figures, stage_of
 from shared.contracts.indexer import Failure, IndexHealth, Job, SnapshotInfo, SyncPlan
 from shared.contracts.query import Metric, Mode, SearchResponse, Stats
+from shared.evaluation.results import Evaluation
 
 FAILURES_SHOWN = 20
 _LIST_SHOWN = 8
@@ -138,6 +139,16 @@ def calibration(found: Stats) -> Table:
     for one in found.calibration:
         figures = [f"{x:.3f}" for x in (one.expected_error, one.brier, one.base_rate_brier)]
         _row(table, [one.space, one.metric, f"{one.queries:,}"], figures)
+    return table
+
+
+def evaluation(found: Evaluation, figures: Sequence[str]) -> Table:
+    """Label quality of each setting, beside its recall and time."""
+    columns = ["setting", *figures, "recall@10", "median ms"]
+    table = _table(columns, numbers=columns[1:])
+    for one in found.settings:
+        quality = [f"{one.figures[figure].mean:.3f}" for figure in figures]
+        _row(table, [one.name, *quality, f"{one.recall_at_10:.3f}", f"{one.median_ms:.1f}"], [])
     return table
 
 

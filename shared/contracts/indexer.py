@@ -71,7 +71,8 @@ class Rows(StrEnum):
     FLOAT16 = "float16"
 
 
-TransformName = Annotated[str, StringConstraints(pattern=r"^(auto|none|l2|pca:[1-9][0-9]{0,4})$")]
+TRANSFORM = r"^(auto|none|l2|pca:[1-9][0-9]{0,4})$"
+TransformName = Annotated[str, StringConstraints(pattern=TRANSFORM)]
 
 
 class BuildSettings(Wire):

@@ -51,7 +51,7 @@ def test_pages_are_disjoint_complete_and_in_the_order_of_distance_and_id(
     query = np.ones(3, np.float32)
     hits = []
     for offset in range(0, len(ids) + limit, limit):
-        page = nearest(searcher, query, limit=limit, offset=offset, exact=True)
+        page = nearest(searcher, query, limit=limit, offset=offset, exact=True, rerank="none")
         assert page.complete
         hits += page.hits
     assert sorted(hit.id for hit in hits) == sorted(ids)

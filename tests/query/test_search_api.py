@@ -91,7 +91,9 @@ def test_an_upload_of_an_indexed_picture_is_its_own_first_hit_even_a_bit_off(lib
 @pytest.mark.parametrize("metric", ["cosine", "l2"])
 def test_scores_and_distances_are_those_of_the_stored_vectors(filled, metric):
     visual = filled.app.state.visual.astype(np.float64)
-    answer = filled.search(id="img-007", metric=metric, exact=True, limit=200, with_vector=True)
+    answer = filled.search(
+        id="img-007", metric=metric, exact=True, limit=200, with_vector=True, rerank="none"
+    )
     assert answer["metric"] == metric
     assert len(answer["hits"]) == 200
     for hit in answer["hits"]:

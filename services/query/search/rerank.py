@@ -40,7 +40,7 @@ def rank_keys(
     keys = found.distances.copy()
     first = int(np.searchsorted(keys, same, "right"))
     last = _end(keys)
-    if (last - first) // _CANDIDATES_A_NEIGHBOUR == 0:
+    if last - first < _CANDIDATES_A_NEIGHBOUR:
         return keys
     # In one order wherever they lie, so that sums come out the same to the last bit.
     nearest = np.lexsort((found.ordinals, keys))[first:last]

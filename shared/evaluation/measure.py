@@ -1,0 +1,188 @@
+"""Asks a running engine and compares its answers with the labels."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared import calibration
+from shared.clients import query
+from shared.clients.transport import Client
+from shared.contracts.query import MAX_LIMIT, SearchResponse
+from shared.errors import InvalidInput
+from shared.evaluation import metrics
+from shared.evaluation.labels import Labels
+from shared.evaluation.results import (
+    Bin,
+    Comparison,
+    CurvePoint,
+    Estimate,
+    QueryResult,
+    SettingResult,
+)
+
+FIGURES = ("mAP", "P@1", "P@10", "R@10", "R@100", "NDCG@10")
+_TOP = 10
+_CURVE_QUERIES = 100
+_THREADS = 2
+
+Progress = Callable[[str], None]
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which images are asked, each without itself, and how many hits are looked at."""
+
+    labels: Labels
+    queries: Sequence[str]
+    depth: int
+
+    @classmethod
+    def of(cls, labels: Labels, images: int, count: int, seed: int) -> "Plan":
+        """Draws `count` of the images that have something to find. Raises InvalidInput."""
+        sizes = Counter(name for names in labels.values() for name in names)
+        able = sorted(i for i, names in labels.items() if any(sizes[n] > 1 for n in names))
+        if not able:
+            raise InvalidInput("No two images share a label, so there is nothing to find.")
+        chosen = random.Random(seed).sample(able, min(count, len(able)))  # noqa: S311
+        # One more, for the query itself.
+        return cls(labels, chosen, min(images, MAX_LIMIT))
+
+
+def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingResult:
+    """Label quality, recall and time of searches with some options."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+
+        def ask(image_id: str) -> tuple[QueryResult, float, list[tuple[float, bool]]]:
+            answer = client.send(query.search_id(image_id, limit=plan.depth, **options))
+            return _judged(image_id, answer, plan)
+
+        judged = list(pool.map(ask, plan.queries))
+        few = plan.queries[:_CURVE_QUERIES]
+        held = list(pool.map(lambda one: _recall(client, one, options), few))
+        times = list(pool.map(lambda one: _time(client, one, options), few))
+    results = [one for one, _, _ in judged]
+    pairs = [pair for _, _, some in judged for pair in some]
+    told = _reliability(pairs)
+    return SettingResult(
+        name=name,
+        options=dict(options),
+        figures={f: estimate(_column(results, f)) for f in FIGURES},
+        recall_at_10=float(np.mean(held)),
+        median_ms=float(np.median(times)),
+        p95_ms=float(np.percentile(times, 95)),
+        expected_error=None if told is None else told.expected_error,
+        reliability=[]
+        if told is None
+        else [
+            Bin(predicted=float(p), matched=float(m))
+            for p, m in zip(told.predicted, told.matched, strict=True)
+        ],
+        queries=results,
+    )
+
+
+def curve(client: Client, plan: Plan) -> list[CurvePoint]:
+    """Recall against time, over the number of clusters that are probed."""
+    clusters = client.send(query.stats()).clusters
+    few = plan.queries[:_CURVE_QUERIES]
+    points = []
+    probes = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256) if n < clusters] + [clusters]
+    for nprobe in probes:
+        options = {"nprobe": nprobe, "rerank": "none"}
+        recalls = [_recall(client, one, options) for one in few]
+        times = [_time(client, one, options) for one in few]
+        points.append(
+            CurvePoint(
+                nprobe=nprobe,
+                recall_at_10=float(np.mean(recalls)),
+                median_ms=float(np.median(times)),
+            )
+        )
+    return points
+
+
+def compared(first: SettingResult, second: SettingResult) -> Comparison | None:
+    """The paired differences; None where no query is in both."""
+    theirs = {one.id: one for one in second.queries}
+    shared = [(one, theirs[one.id]) for one in first.queries if one.id in theirs]
+    if not shared:
+        return None
+    return Comparison(
+        first=first.name,
+        second=second.name,
+        queries=len(shared),
+        differences={
+            figure: estimate(np.array([b.figures[figure] - a.figures[figure] for a, b in shared]))
+            for figure in FIGURES
+        },
+    )
+
+
+def estimate(values: NDArray[np.float64]) -> Estimate:
+    found = metrics.interval(values)
+    return Estimate(mean=found.mean, low=found.low, high=found.high)
+
+
+def _judged(
+    image_id: str, answer: SearchResponse, plan: Plan
+) -> tuple[QueryResult, float, list[tuple[float, bool]]]:
+    own = plan.labels[image_id]
+    # What has no label can't be judged.
+    hits = [hit for hit in answer.hits if hit.id != image_id and hit.id in plan.labels]
+    right = np.array([not own.isdisjoint(plan.labels[hit.id]) for hit in hits], bool)
+    total = sum(not own.isdisjoint(names) for i, names in plan.labels.items() if i != image_id)
+    figures = {
+        "mAP": metrics.average_precision(right, total),
+        "P@1": metrics.precision(right, 1),
+        "P@10": metrics.precision(right, 10),
+        "R@10": metrics.recall(right, 10, total),
+        "R@100": metrics.recall(right, 100, total),
+        "NDCG@10": metrics.ndcg(right, 10, total),
+    }
+    pairs = [
+        (hit.probability, bool(matched))
+        for hit, matched in zip(hits[:_TOP], right, strict=False)
+        if hit.probability is not None
+    ]
+    top = [hit.id for hit in hits[:_TOP]]
+    result = QueryResult(id=image_id, figures=figures, top=top, right=right[:_TOP].tolist())
+    return result, answer.timings_ms.get("total", 0.0), pairs
+
+
+def _recall(client: Client, image_id: str, options: Options) -> float:
+    """The share of the exact top 10, before any re-rank, that was found."""
+    unranked = {k: v for k, v in options.items() if k != "rerank"} | {"rerank": "none"}
+    how = {k: v for k, v in unranked.items() if k not in ("nprobe", "recall_target", "exact")}
+    ask = {"limit": _TOP + 1}
+    found = client.send(query.search_id(image_id, **ask, **unranked))
+    exact = client.send(query.search_id(image_id, **ask, **how, exact=True))
+    wanted = [hit.distance for hit in exact.hits if hit.id != image_id][:_TOP]
+    got = [hit.distance for hit in found.hits if hit.id != image_id][:_TOP]
+    if not wanted:
+        return 1.0
+    return sum(away <= wanted[-1] for away in got) / len(wanted)
+
+
+def _time(client: Client, image_id: str, options: Options) -> float:
+    started = time.perf_counter()
+    client.send(query.search_id(image_id, **({"limit": _TOP} | dict(options))))
+    return 1000 * (time.perf_counter() - started)
+
+
+def _reliability(pairs: list[tuple[float, bool]]) -> calibration.Reliability | None:
+    if not pairs:
+        return None
+    told = np.array([one for one, _ in pairs])
+    return calibration.reliability(told, np.array([matched for _, matched in pairs], bool))
+
+
+def _column(results: Sequence[QueryResult], figure: str) -> NDArray[np.float64]:
+    return np.array([one.figures[figure] for one in results])

@@ -1,0 +1,159 @@
+"""The report: one HTML file that fetches nothing."""
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+
+from shared.evaluation import plots
+from shared.evaluation.measure import FIGURES
+from shared.evaluation.results import Comparison, Estimate, Evaluation, QueryResult, SettingResult
+
+_SHOWN = 6
+
+Thumbnail = Callable[[str], bytes | None]
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem }
+table { border-collapse: collapse } th, td { padding: .25rem .7rem; text-align: right }
+th { border-bottom: 1px solid #888; font-weight: 600 }
+td:first-child, th:first-child { text-align: left }
+svg text { font: 11px system-ui, sans-serif; fill: #555 } small { color: #666 }
+.row { display: flex; gap: 4px; align-items: center; margin: 4px 0 }
+.row img, .none { width: 76px; height: 76px; object-fit: cover; border: 3px solid transparent }
+.none { background: #ddd } .right { border-color: #1a7f37 } .wrong { border-color: #d1242f }
+.query { margin-right: 12px } .plots { display: flex; flex-wrap: wrap; gap: 1rem }
+"""
+
+
+def html(found: Evaluation, thumbnail: Thumbnail) -> str:
+    """thumbnail: gives the JPEG of an image, or None where it has none."""
+    parts = [
+        f"<h1>How well it finds what belongs together</h1>{_about(found)}",
+        "<h2>Label quality</h2>",
+        "<p>Each query is an image of the collection, itself left out; a hit is right where it "
+        "shares a label with it. In brackets: 95 % bootstrap intervals.</p>",
+        _quality(found.settings),
+        *(_comparison(one) for one in found.comparisons),
+        _tags(found),
+        "<h2>Recall and time</h2>",
+        "<p>Recall@10 is of the exact order, before any re-rank. It says how much the index "
+        "loses, and nothing of labels. Times are of whole requests for 10 hits.</p>",
+        _speed(found.settings),
+        '<div class="plots">',
+        _curve(found),
+        _reliability(found.settings),
+        "</div>",
+        *_examples(found.settings[0], thumbnail),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<link rel="icon" href="data:,">'
+        f"<title>Evaluation</title><style>{_STYLE}</style></head><body>{''.join(parts)}"
+        "</body></html>\n"
+    )
+
+
+def _about(found: Evaluation) -> str:
+    return (
+        f"<p>{found.images:,} images, {found.labelled:,} of them with one of {found.labels:,} "
+        f"labels; snapshot {found.snapshot}, model {escape(found.model or 'none')}. "
+        f"{len(found.settings[0].queries):,} queries, of each the first {found.depth:,} hits; "
+        f"{found.seconds:.0f} s. {escape(found.created_at)}</p>"
+    )
+
+
+def _quality(settings: Sequence[SettingResult]) -> str:
+    return _table(
+        ["setting", *FIGURES],
+        ([one.name, *(_shown(one.figures[f]) for f in FIGURES)] for one in settings),
+    )
+
+
+def _comparison(one: Comparison) -> str:
+    title = f"{one.second} less {one.first}, {one.queries:,} queries in pairs"
+    row = [title, *(_shown(one.differences[f], "+") for f in FIGURES)]
+    return f"<h3>Side by side</h3>{_table(['difference', *FIGURES], [row])}"
+
+
+def _tags(found: Evaluation) -> str:
+    if found.tags is None:
+        return ""
+    unknown = len(found.tags.without_word)
+    return (
+        f"<h2>Tag to image</h2><p>mAP {_shown(found.tags.mean_average_precision)} over "
+        f"{found.tags.tags:,} tags, each ranking all labelled images by their joint vectors; "
+        f"{unknown:,} tags have no word vector. The network may have learnt from these images.</p>"
+    )
+
+
+def _speed(settings: Sequence[SettingResult]) -> str:
+    return _table(
+        ["setting", "recall@10", "median ms", "95th percentile ms", "error of probabilities"],
+        (
+            [
+                one.name,
+                f"{one.recall_at_10:.3f}",
+                f"{one.median_ms:.1f}",
+                f"{one.p95_ms:.1f}",
+                "-" if one.expected_error is None else f"{one.expected_error:.3f}",
+            ]
+            for one in settings
+        ),
+    )
+
+
+def _curve(found: Evaluation) -> str:
+    points = [(point.median_ms, point.recall_at_10) for point in found.curve]
+    drawn = plots.lines([("", points)], "median ms of a request", "recall@10")
+    return (
+        f"<figure>{drawn}<figcaption>Recall against time, by clusters probed</figcaption></figure>"
+    )
+
+
+def _reliability(settings: Sequence[SettingResult]) -> str:
+    series = [
+        (one.name, [(point.predicted, point.matched) for point in one.reliability])
+        for one in settings
+        if one.reliability
+    ]
+    if not series:
+        return "<p>No probabilities were fitted.</p>"
+    drawn = plots.lines(series, "probability told", "share that matched", diagonal=True)
+    return f"<figure>{drawn}<figcaption>Reliability of probabilities</figcaption></figure>"
+
+
+def _examples(setting: SettingResult, thumbnail: Thumbnail) -> Iterable[str]:
+    order = sorted(setting.queries, key=lambda one: (one.figures["mAP"], one.id))
+    for title, some in (("Worst", order[:_SHOWN]), ("Best", order[::-1][:_SHOWN])):
+        yield f"<h2>{title} queries, setting {escape(setting.name)}</h2>"
+        yield from (_example(one, thumbnail) for one in some)
+
+
+def _example(one: QueryResult, thumbnail: Thumbnail) -> str:
+    hits = "".join(
+        _picture(image_id, "right" if right else "wrong", thumbnail)
+        for image_id, right in zip(one.top, one.right, strict=True)
+    )
+    told = f"<small>AP {one.figures['mAP']:.3f}</small>"
+    return f'<div class="row">{_picture(one.id, "query", thumbnail)}{hits}{told}</div>'
+
+
+def _picture(image_id: str, kind: str, thumbnail: Thumbnail) -> str:
+    data = thumbnail(image_id)
+    name = escape(image_id)
+    if data is None:
+        return f'<div class="none {kind}" title="{name}"></div>'
+    source = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+    return f'<img class="{kind}" src="{source}" alt="{kind}" title="{name}">'
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(value)}</td>" for value in row) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _shown(one: Estimate, sign: str = "") -> str:
+    return f"{one.mean:{sign}.3f} ({one.low:{sign}.3f} to {one.high:{sign}.3f})"

@@ -1,0 +1,58 @@
+"""Tag to image: how well the joint space ranks the images of each tag."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from shared.cli.archive import unpack
+from shared.clients import embedder, indexer
+from shared.clients.transport import Client
+from shared.contracts.embedder import TermSpace
+from shared.contracts.features import ExportInfo, ExportSpace
+from shared.evaluation import metrics
+from shared.evaluation.labels import Labels
+from shared.evaluation.measure import estimate
+from shared.evaluation.results import TagResult
+
+_CHUNK = 2**20
+
+
+def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResult | None:
+    """Each label as a term, against the joint vectors of all labelled images.
+
+    Not by `mode: tag`, which ranks only what carries the tag. None where no label has a word.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with indexing.stream(indexer.export(ExportSpace.JOINT)) as response:
+            unpack(response.iter_bytes(_CHUNK), folder)
+        network = ExportInfo.model_validate_json((folder / "export.json").read_bytes()).fingerprint
+        vectors = np.load(folder / "features.npy", allow_pickle=False)
+        ids = (folder / "ids.txt").read_text().splitlines()
+    rows = [row for row, image_id in enumerate(ids) if image_id in labels]
+    points = _units(vectors[rows])
+    names = [labels[ids[row]] for row in rows]
+    terms = sorted({one for some in names for one in some})
+    call = embedder.embed_terms(terms, TermSpace.JOINT, network, allow_unknown=True)
+    asked = _units(embedding.send(call).vectors)
+    found, unknown = [], []
+    for term, vector in zip(terms, asked, strict=True):
+        right = np.array([term in some for some in names], bool)
+        if np.isnan(vector).any():
+            unknown.append(term)
+        elif right.any():
+            order = np.argsort(-(points @ vector), kind="stable")
+            found.append(metrics.average_precision(right[order], int(right.sum())))
+    if not found:
+        return None
+    return TagResult(
+        tags=len(found),
+        without_word=unknown,
+        mean_average_precision=estimate(np.array(found)),
+    )
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1))
