@@ -7,7 +7,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 from prometheus_client import Summary
 
-from services.query import page_files, routes_images, routes_search, routes_stats
+from services.query import page_files, routes_explore, routes_images, routes_search, routes_stats
 from services.query.asking import Asking
 from services.query.config import QuerySettings
 from services.query.features import Features
@@ -70,6 +70,8 @@ def create_app(
     )
     app.state.indexer = files
     app.include_router(routes_search.router)
+    # First: the route of an image takes any path, as an id may have slashes in it.
+    app.include_router(routes_explore.router)
     app.include_router(routes_images.router)
     app.include_router(routes_stats.router)
     page_files.install(app)

@@ -1,6 +1,7 @@
 """From a request to an answer: the query's features come from the embedder, the rest from here."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -18,12 +19,14 @@ from shared import problem
 from shared.contracts.problem import Problem
 from shared.contracts.query import (
     BatchAnswer,
+    Hit,
     Mode,
     Part,
     SearchOptions,
     SearchRequest,
     SearchResponse,
     Subject,
+    TagCount,
 )
 from shared.errors import ISEError, NotFound
 from shared.external import is_external
@@ -51,9 +54,10 @@ class Asking:
 
     async def searcher(self) -> Searcher:
         """The collection as of now. Opening a new snapshot waits in a thread, not in the loop."""
-        return await _in_thread(self._searcher)
+        return await _in_thread(self.searcher_now)
 
-    def _searcher(self) -> Searcher:
+    def searcher_now(self) -> Searcher:
+        """The same, for code in a thread."""
         collection, dead = self.shelf.current()
         return Searcher(collection, dead, self._recall_target, self.audit)
 
@@ -190,7 +194,7 @@ class Asking:
 
         # All in one visit to a thread: each costs more than to find the collection.
         def search() -> SearchResponse:
-            searcher = self._searcher()
+            searcher = self.searcher_now()
             item = searcher.collection.find(image_id, searcher.dead)
             space = searcher.collection.visual
             vector = space.index.vector(item.ordinal) if space and item else None
@@ -209,7 +213,7 @@ class Asking:
         pages = Pages(["vector", *vector], options)
 
         def search() -> SearchResponse:
-            searcher = self._searcher()
+            searcher = self.searcher_now()
             space = searcher.collection.visual
             if space is None:
                 found = searcher.nothing(Mode.IMAGE, options)
@@ -231,6 +235,7 @@ def _answer(
         offset=pages.offset,
         next=pages.next(found.end, found.mode, found.model, collection.newest),
         complete=found.complete,
+        facets=None if options.facets is None else _facets(found.hits, options.facets),
         cut_off=found.cut_off,
         mode=found.mode,
         metric=found.metric,
@@ -239,6 +244,17 @@ def _answer(
         recall=found.recall,
         timings_ms=watch.timings_ms(),
     )
+
+
+def _facets(hits: Sequence[Hit], limit: int) -> list[TagCount]:
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for hit in hits:
+        written = {tag_key(tag): tag for tag in hit.tags}
+        names = written | names
+        counts.update(written.keys())
+    order = sorted(counts, key=lambda key: (-counts[key], key))
+    return [TagCount(tag=names[key], count=counts[key]) for key in order[:limit]]
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -7,6 +7,7 @@ from shared.clients import indexer
 from shared.clients.transport import AsyncClient, Call
 from shared.contracts.query import ImageInfo
 from shared.errors import NotFound
+from shared.snapshots.items import Item
 from shared.web.media import FENCED, IMAGE, JPEG
 from shared.web.problems import BAD_IMAGE, DAMAGED, DISK_FULL, NO_IMAGE, NO_INDEXER, problems
 
@@ -44,6 +45,11 @@ async def get_image(ask: Ask, image_id: str) -> ImageInfo:
     item = searcher.collection.find(image_id, searcher.dead)
     if item is None:
         raise NotFound(f"There is no image {image_id!r}.")
+    return described(item)
+
+
+def described(item: Item) -> ImageInfo:
+    """An image as an answer tells of it."""
     return ImageInfo(
         id=item.id,
         tags=item.tags,

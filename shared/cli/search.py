@@ -1,24 +1,41 @@
 """`ise search`: by a picture, by a term, or by an image that is indexed."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from shared.cli import tables
 from shared.cli.conditions import filter_of
+from shared.cli.parts import parts_of, search_call
 from shared.cli.session import AsJson, session
-from shared.clients import query
-from shared.clients.transport import Call
-from shared.contracts.query import MAX_LIMIT, Metric, Rerank, SearchResponse
+from shared.contracts.query import MAX_LIMIT, CutOff, Metric, Rerank
 from shared.errors import InvalidInput
 
 
 def search(
-    image: Annotated[Path | None, typer.Option("--image", help="Search by this picture.")] = None,
-    term: Annotated[str | None, typer.Option("--term", help="Search by this tag term.")] = None,
+    image: Annotated[
+        list[str] | None, typer.Option("--image", help="Search by this picture; may be repeated.")
+    ] = None,
+    term: Annotated[
+        list[str] | None, typer.Option("--term", help="Search by this tag term; may be repeated.")
+    ] = None,
     image_id: Annotated[
-        str | None, typer.Option("--id", help="Search by an image of the collection.")
+        list[str] | None,
+        typer.Option("--id", help="Search by an image of the collection; may be repeated."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="Nothing like this term; repeatable.")
+    ] = None,
+    exclude_image: Annotated[
+        list[str] | None,
+        typer.Option("--exclude-image", help="Nothing like this picture; repeatable."),
+    ] = None,
+    exclude_id: Annotated[
+        list[str] | None, typer.Option("--exclude-id", help="Nothing like this image; repeatable.")
+    ] = None,
+    min_probability: Annotated[
+        float | None,
+        typer.Option("--min-probability", help="Only hits that match with this probability."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="Hits to show.")] = 10,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Hits to skip.")] = 0,
@@ -51,15 +68,16 @@ def search(
     exact: Annotated[bool, typer.Option("--exact", help="Scan everything.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search by a picture, a tag term, or an image's id."""
+    """Search by pictures, tag terms and images' ids. `--term night^0.5` counts half as much."""
     with session(as_json) as opened:
         if sum([nprobe is not None, recall_target is not None, exact]) > 1:
             raise InvalidInput("Give one of --nprobe, --recall-target and --exact, not several.")
         answer = opened.query.send(
-            _call(
-                image,
-                term,
-                image_id,
+            search_call(
+                [
+                    *parts_of(image or [], term or [], image_id or []),
+                    *parts_of(exclude_image or [], exclude or [], exclude_id or [], sign=-1),
+                ],
                 limit=limit,
                 offset=offset,
                 cursor=cursor,
@@ -69,6 +87,7 @@ def search(
                 nprobe=nprobe,
                 recall_target=recall_target,
                 exact=exact or None,
+                min_probability=min_probability,
             )
         )
         summary = tables.search_summary(answer)
@@ -76,18 +95,13 @@ def search(
             opened.reply(answer, tables.hits(answer), summary)
         else:
             opened.reply(answer, "Nothing was found.", summary)
+        if answer.cut_off is not None and answer.cut_off.below:
+            opened.say(_below(answer.cut_off))
         if not answer.complete:
             opened.say("There may be more hits: fewer were found than asked for. Try --exact.")
 
 
-def _call(
-    image: Path | None, term: str | None, image_id: str | None, **options: Any
-) -> Call[SearchResponse]:
-    match image, term, image_id:
-        case Path(), None, None:
-            return query.search_image(image.read_bytes(), image.name, **options)
-        case None, str(), None:
-            return query.search_term(term, **options)
-        case None, None, str():
-            return query.search_id(image_id, **options)
-    raise InvalidInput("Give one of --image, --term and --id.")
+def _below(cut_off: CutOff) -> str:
+    found = "" if cut_off.confident else "No match is confident: "
+    hits = "1 hit lies" if cut_off.below == 1 else f"{cut_off.below:,} hits lie"
+    return f"{found}{hits} below what was asked for."

@@ -2,11 +2,12 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.clients.transport import Call, model, segment
-from shared.contracts.query import ImageInfo, SearchResponse, Stats, Tags
+from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
+from shared.contracts.query import BatchResponse, ImageInfo, SearchResponse, Stats, Tags
 
 
 def search_image(data: bytes, name: str = "query", **options: Any) -> Call[SearchResponse]:
@@ -41,6 +42,39 @@ def search_bytes(data: bytes, **options: Any) -> Call[SearchResponse]:
     return _search({"image": base64.b64encode(data).decode(), **options})
 
 
+def search(**asked: Any) -> Call[SearchResponse]:
+    """Any search: the fields of `SearchRequest`. An `image` is given as its bytes, also in `parts`.
+
+    search(parts=[{"image": data, "weight": 2}, {"term": "night"}, {"id": other, "weight": -1}])
+    """
+    return _search(_encoded(asked))
+
+
+def search_batch(searches: Sequence[Mapping[str, Any]]) -> Call[BatchResponse]:
+    """Many searches in one call, each given as to `search`."""
+    body = {"searches": [_encoded(asked) for asked in searches]}
+    return Call("POST", "/v1/search/batch", model(BatchResponse), json=body)
+
+
+def duplicates(
+    threshold: float | None = None, limit: int = 100, cursor: str | None = None
+) -> Call[DuplicateGroups]:
+    """Groups of near-duplicates, a page at a time."""
+    params = {"threshold": threshold, "limit": limit, "cursor": cursor}
+    return Call("GET", "/v1/duplicates", model(DuplicateGroups), params=params)
+
+
+def suggest_tags(image_id: str, limit: int = 10) -> Call[SuggestedTags]:
+    """Tags that may fit an image, with probabilities."""
+    path = f"/v1/images/{segment(image_id)}/suggest-tags"
+    return Call("GET", path, model(SuggestedTags), params={"limit": limit})
+
+
+def random(limit: int = 10, seed: int | None = None) -> Call[Sample]:
+    """Images at random."""
+    return Call("GET", "/v1/random", model(Sample), params={"limit": limit, "seed": seed})
+
+
 def similar(image_id: str, **options: Any) -> Call[SearchResponse]:
     """Images like an indexed one, which is itself left out."""
     given = {k: _text(v) for k, v in options.items() if v is not None}
@@ -59,6 +93,16 @@ def tags(prefix: str = "", limit: int = 20) -> Call[Tags]:
 
 def stats() -> Call[Stats]:
     return Call("GET", "/v1/stats", model(Stats))
+
+
+def _encoded(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A search as JSON takes it: pictures in base64."""
+    body = {key: value for key, value in asked.items() if value is not None}
+    if isinstance(body.get("image"), bytes):
+        body["image"] = base64.b64encode(body["image"]).decode()
+    if "parts" in body:
+        body["parts"] = [_encoded(part) for part in body["parts"]]
+    return body
 
 
 def _search(body: dict[str, Any]) -> Call[SearchResponse]:

@@ -72,7 +72,15 @@ class SearchOptions(Wire):
         description="Leave out hits that match with less probability. It takes a collection with "
         "tags, from which probabilities are learnt.",
     )
-    explain: bool = Field(False, description="Say of each hit in which cluster it was found.")
+    explain: bool = Field(False, description="Say of each hit how it was found.")
+    group_duplicates: bool = Field(
+        False,
+        description="Fold hits of a page that show the same into the first of them; the page then "
+        "has fewer than `limit`.",
+    )
+    facets: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Count the tags of the page's hits; so many of them, at most."
+    )
     with_vector: bool = Field(False, description="Give each hit's stored vector.")
 
     @model_validator(mode="after")
@@ -222,6 +230,14 @@ _ANSWER: dict[str, Any] = {
 }
 
 
+class Duplicate(Wire):
+    """An image that shows the same as a hit. `similarity`: their cosine."""
+
+    id: str
+    uri: str
+    similarity: float
+
+
 class Hit(Wire):
     """One result. `score`: higher is better. `distance`: 1 - cosine, or L2 (not squared)."""
 
@@ -239,6 +255,9 @@ class Hit(Wire):
     contributions: list[float] | None = Field(
         None, description="What each of the `parts` adds to the score; their sum is the score."
     )
+    duplicates: list[Duplicate] | None = Field(
+        None, description="With `group_duplicates`: those of the page that show the same."
+    )
     vector: list[float] | None = None
 
 
@@ -251,6 +270,11 @@ class Recall(Wire):
     clusters: int = Field(description="How many clusters there are to probe.")
     scanned_fraction: float = Field(description="Share of all images in the probed clusters.")
     reranked: int = Field(description="Images whose stored vector was compared, not only its code.")
+
+
+class TagCount(Wire):
+    tag: str
+    count: int
 
 
 class CutOff(Wire):
@@ -272,6 +296,9 @@ class SearchResponse(Wire):
         None, description="The `cursor` of the next page; null where no more hits are known of."
     )
     complete: bool = Field(description="As many hits as asked for, or all there are.")
+    facets: list[TagCount] | None = Field(
+        None, description="The tags of the hits and how many carry each, the most frequent first."
+    )
     cut_off: CutOff | None = Field(
         None, description="Told where `score_threshold` or `min_probability` was given."
     )
@@ -341,11 +368,6 @@ class ImageInfo(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
-
-
-class TagCount(Wire):
-    tag: str
-    count: int
 
 
 class Tags(Wire):

@@ -97,8 +97,8 @@ NO_JOINT_SPACE = Conflict(
     "then run `ise build`, which trains one."
 )
 UNCALIBRATED = Conflict(
-    "No probabilities were learnt for cosine in this space, so `min_probability` can't be met. Tag "
-    "images and run `ise build`, or give a `score_threshold`."
+    "`min_probability` takes probabilities, and none were learnt for cosine here. They are learnt "
+    "from tags: tag images, then run `ise build`."
 )
 NOTHING_TO_EXPORT = Conflict("There are no images of the visual space to export.")
 UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
@@ -106,6 +106,13 @@ UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
 JOB_ENDED = Conflict(f"Job {JOB} has ended already: succeeded.")
 EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; there is nothing to go back to.")
 
+OTHER_SNAPSHOT = Conflict(
+    "The collection changed since the page before. Ask for the first page again, without `cursor`."
+)
+NO_SUGGESTIONS = Conflict(
+    "A suggestion takes probabilities, and none were learnt for cosine here. They are learnt from "
+    "tags: tag images, then run `ise build`."
+)
 BODY_TOO_LARGE = TooLarge("The body is over the limit of 536870912 bytes (ISE_MAX_BODY_BYTES).")
 FILE_TOO_LARGE = TooLarge("The file is over the limit of 64 MiB.")
 TOO_MANY_SEARCHES = TooLarge("At most 100 searches a call (ISE_MAX_SEARCHES).")

@@ -25,7 +25,7 @@ from shared.contracts.indexer import (
     Jobs,
     Snapshots,
 )
-from shared.contracts.query import Hit, Recall, SearchResponse, Stats, TagCount, Tags
+from shared.contracts.query import CutOff, Hit, Recall, SearchResponse, Stats, TagCount, Tags
 from shared.errors import BadImage, NotFound, UnknownTerm
 
 SNAPSHOT = {
@@ -66,6 +66,7 @@ class Fake:
     failures: list[Failure] = field(default_factory=list)
     probability: float | None = 0.75
     hits: int = 2
+    below: int | None = None
     own_first: bool = True
     knows_words: bool = True
     asked: list[tuple[str, Any]] = field(default_factory=list)
@@ -95,6 +96,7 @@ class Fake:
             limit=limit,
             offset=0,
             complete=len(found) >= min(2, limit),
+            cut_off=None if self.below is None else CutOff(confident=bool(found), below=self.below),
             mode=mode,
             metric="cosine",
             snapshot=4,
@@ -136,6 +138,8 @@ def create_app(fake: Fake) -> FastAPI:
     async def search(request: Request) -> SearchResponse:
         body = await request.json()
         fake.asked.append(("search", body))
+        if "parts" in body:
+            return fake.answer("x", "mixed", ["cat"], body["limit"])
         if "id" in body:
             return fake.answer(body["id"], "image", ["cat"])
         # The nth by likeness to a vector is the nth picture, even of services that are wrong.

@@ -1,5 +1,6 @@
 """The commands against services that answer by the contract."""
 
+import base64
 import hashlib
 import io
 import json
@@ -53,6 +54,38 @@ def test_search_by_image_uploads_it(fake, ise, tmp_path):
 def test_search_by_id(fake, ise):
     assert ise("search", "--id", "a1", "--recall-target", "0.9").code == 0
     assert fake.asked == [("search", {"id": "a1", "limit": 10, "offset": 0, "recall_target": 0.9})]
+
+
+def test_search_by_several_sends_parts_with_their_weights(fake, ise, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"picture")
+    (tmp_path / "b^2").write_bytes(b"other")
+    typed = ["--image", "a.jpg^0.5", "--image", "b^2", "--term", "night sky^2", "--id", "x"]
+    away = ["--exclude", "garden", "--exclude-id", "y^0.25", "--exclude-image", "a.jpg"]
+    assert ise("search", *typed, *away, "--min-probability", "0.5").code == 0
+    ((kind, body),) = fake.asked
+    picture, other = (base64.b64encode(data).decode() for data in (b"picture", b"other"))
+    assert (kind, body["min_probability"]) == ("search", 0.5)
+    assert body["parts"] == [
+        {"image": picture, "weight": 0.5},
+        {"image": other, "weight": 1},
+        {"term": "night sky", "weight": 2},
+        {"id": "x", "weight": 1},
+        {"image": picture, "weight": -1},
+        {"term": "garden", "weight": -1},
+        {"id": "y", "weight": -0.25},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hits", "below", "sentence"),
+    [
+        (0, 10, "No match is confident: 10 hits lie below what was asked for."),
+        (2, 1, "1 hit lies below what was asked for."),
+    ],
+)
+def test_search_says_how_many_hits_are_below_a_cut_off(fake, ise, hits, below, sentence):
+    fake.hits, fake.below = hits, below
+    assert sentence in ise("search", "--term", "cat", "--min-probability", "0.9").err
 
 
 def test_search_with_conditions_sends_one_filter(fake, ise):
@@ -120,8 +153,9 @@ def test_search_that_finds_nothing_says_so(fake, ise):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Give one of --image, --term and --id."),
-        (["--term", "cat", "--id", "a"], "Give one of --image, --term and --id."),
+        ([], "Give at least one of --image, --term and --id to search by."),
+        (["--exclude", "cat"], "Give at least one of --image, --term and --id to search by."),
+        (["--term", "cat^-1"], "Give at least one of --image, --term and --id to search by."),
         (["--term", "cat", "--nprobe", "1", "--exact"], "Give one of --nprobe,"),
         (["--image", "missing.jpg"], "{here}/missing.jpg: No such file or directory."),
     ],

@@ -91,4 +91,3 @@ def test_without_a_calibration_a_probability_is_409_that_names_the_way_out(calib
     response = calibrated.send("POST", "/v1/search", json=body)
     assert (response.status_code, response.json()["type"]) == (409, "urn:ise:problem:conflict")
     assert "`ise build`" in response.json()["detail"]
-    assert "score_threshold" in response.json()["detail"]

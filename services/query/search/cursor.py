@@ -19,7 +19,7 @@ from shared.errors import InvalidInput
 
 _AGAIN = "Ask for the first page again, without `cursor`."
 # What may differ between the pages of one search.
-_OF_A_PAGE = {"limit", "offset", "cursor", "explain", "with_vector"}
+_OF_A_PAGE = {"limit", "offset", "cursor", "explain", "with_vector", "group_duplicates", "facets"}
 _OF_A_SEARCH = set(SearchOptions.model_fields) - _OF_A_PAGE - {"nprobe", "recall_target", "exact"}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.query.search.collection import Collection
 from services.query.search.combination import Combination
+from services.query.search.duplicates import folded
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.query import CutOff, Explanation, Hit, Metric, SearchOptions
@@ -59,7 +60,8 @@ def page_of(
     """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
     found = ranking.found
     positions = ranking.page(start, options.limit)
-    hits = []
+    hits: list[Hit] = []
+    ordinals: list[int] = []
     for position in positions:
         score = distances.score(float(found.distances[position]), metric)
         chance = space.chance(score, metric) if grounds.is_calibrated else None
@@ -68,12 +70,14 @@ def page_of(
         if passes(score, chance, options):
             hit = _hit(collection, space, found, position, score, chance, options, grounds)
             hits.append(hit)
+            ordinals.append(int(found.ordinals[position]))
     below = len(positions) - len(hits)
     is_full = len(hits) == options.limit
     end = None
     if is_full and start + options.limit < total:
-        ordinals = [int(found.ordinals[p]) for p in positions]
         end = PageEnd(ordinals, ranking.place(positions[-1]))
+    if options.group_duplicates and hits and collection.visual is not None:
+        hits = folded(hits, ordinals, collection.visual)
     return Page(hits, is_full or below > 0, end, cut_off(hits, below, options))
 
 

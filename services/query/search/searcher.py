@@ -93,7 +93,7 @@ class Searcher:
         index = space.index
         metric = options.metric or index.metric
         if options.min_probability is not None:
-            space.check_calibrated(metric)
+            space.check_calibrated(metric, "`min_probability`")
         after = query.after
         k = (after.offset if after else options.offset) + options.limit
         with watch("probe" if options.filter is None else "filter"):

@@ -51,12 +51,13 @@ class Space:
         """Whether there are probabilities for a metric."""
         return metric in self._chances
 
-    def check_calibrated(self, metric: Metric) -> None:
-        """Raises Conflict where there are no probabilities for a metric."""
+    def check_calibrated(self, metric: Metric, wanted: str) -> None:
+        """Raises Conflict where there are no probabilities for a metric. `wanted`: what needs
+        them, as a sentence begins with it."""
         if not self.is_calibrated(metric):
             raise Conflict(
-                f"No probabilities were learnt for {metric} in this space, so `min_probability` "
-                "can't be met. Tag images and run `ise build`, or give a `score_threshold`."
+                f"{wanted} takes probabilities, and none were learnt for {metric} here. They are "
+                "learnt from tags: tag images, then run `ise build`."
             )
 
     @property

@@ -1,0 +1,67 @@
+"""Looking around in the collection."""
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from services.query.routes_images import described
+from services.query.routes_search import Ask
+from services.query.search import exploring
+from services.query.search.duplicates import SAME
+from shared.contracts.base import Seed, Wire
+from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
+from shared.web.problems import DAMAGED, NO_IMAGE, NO_SUGGESTIONS, OTHER_SNAPSHOT, problems
+
+router = APIRouter(prefix="/v1", tags=["collection"])
+
+
+class DuplicatesQuery(Wire):
+    """Which near-duplicates to tell of."""
+
+    threshold: Annotated[float, Field(gt=0.5, le=1)] = Field(
+        SAME, description="The least cosine of two images that show the same."
+    )
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(100, description="Groups on a page.")
+    cursor: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="The `next` of the page before."
+    )
+
+
+class SuggestQuery(Wire):
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class RandomQuery(Wire):
+    limit: Annotated[int, Field(ge=1, le=1000)] = 10
+    seed: Seed | None = Field(None, description="The same images again, while none comes or goes.")
+
+
+@router.get(
+    "/duplicates",
+    summary="Groups of near-duplicates",
+    responses=problems(OTHER_SNAPSHOT, DAMAGED),
+)
+def duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> DuplicateGroups:
+    """Images are compared within their cluster. A page may have no group and a next page: it ends
+    after two seconds at the latest, or with one cluster."""
+    searcher = ask.searcher_now()
+    return exploring.duplicates(searcher, query.threshold, query.limit, query.cursor)
+
+
+@router.get("/random", summary="Images at random", responses=problems(DAMAGED))
+def random_images(ask: Ask, query: Annotated[RandomQuery, Query()]) -> Sample:
+    rng = np.random.default_rng(query.seed)
+    found = exploring.at_random(ask.searcher_now(), query.limit, rng)
+    return Sample(images=[described(item) for item in found])
+
+
+@router.get(
+    "/images/{image_id:path}/suggest-tags",
+    summary="Tags that may fit an image",
+    responses=problems(NO_IMAGE, NO_SUGGESTIONS, DAMAGED),
+)
+def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()]) -> SuggestedTags:
+    """By the tags of its neighbours, which vote, each with its probability to match."""
+    return exploring.suggestions(ask.searcher_now(), image_id, query.limit)
