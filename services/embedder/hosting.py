@@ -62,7 +62,9 @@ def load_models(settings: EmbedderSettings) -> Models:
         matching = load_matching(settings)
     if matching.fingerprint == visual.fingerprint:
         matching = visual
-    return Models(visual, matching, load_words(settings.words, settings.hub_seconds))
+    return Models(
+        visual, matching, load_words(settings.words, settings.hub_seconds, settings.cache_dir)
+    )
 
 
 def load_visual(settings: EmbedderSettings) -> Backbone:

@@ -156,6 +156,11 @@ class TrainingSettings(Wire):
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     hidden: Annotated[int, Field(ge=16, le=4096)] = 512
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
+    learnt_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5,
+        description="How much is kept of what descent adds to the regression that it starts from: "
+        "more of it finds the tags at hand better, less of it words that no image carries.",
+    )
     holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     seed: Seed = 0
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 
+from services.embedder.words.files import read_vectors
 from services.embedder.words.vectors import Words, load_words
 from shared.errors import Misconfigured, UnknownTerm
 
@@ -44,6 +45,32 @@ def test_each_format_gives_the_same_vectors(name, packed, keyed, tmp_path):
         np.testing.assert_allclose(words.features(word), keyed[word], rtol=1e-6)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_large_vectors_are_mapped_and_the_same(name, packed, keyed, tmp_path, monkeypatch):
+    path, folder = tmp_path / name, tmp_path / "cache"
+    FORMATS[name](keyed, path)
+    if packed:
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path = path.with_suffix(".gz")
+    held = load_words(str(path))
+    monkeypatch.setattr("services.embedder.words.files.LARGE", 0)
+    large = read_vectors(path, folder)
+    assert isinstance(large.vectors, np.memmap)
+    assert Words(large).fingerprint == held.fingerprint
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_large_vectors_that_break_off_are_refused(name, keyed, tmp_path, monkeypatch):
+    FORMATS[name](keyed, tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:-50])
+    monkeypatch.setattr("services.embedder.words.files.LARGE", 0)
+    with pytest.raises(Misconfigured, match="can't be read"):
+        read_vectors(tmp_path / name, tmp_path)
+
+
 def test_the_format_is_told_by_content(keyed, tmp_path):
     path = tmp_path / "vectors.data.bin"
     keyed.save_word2vec_format(str(path), binary=False)
@@ -53,7 +80,9 @@ def test_the_format_is_told_by_content(keyed, tmp_path):
 @pytest.mark.parametrize("name", ["words.kv", "words.bin"])
 def test_pickles_are_refused(name, keyed, tmp_path):
     keyed.save(str(tmp_path / name))
-    with pytest.raises(Misconfigured, match="is a pickle, which can run code"):
+    with pytest.raises(
+        Misconfigured, match=r"is a pickle.*save_word2vec_format\('words[^']*\.bin', binary=True\)"
+    ):
         load_words(str(tmp_path / name))
 
 

@@ -90,6 +90,14 @@ class MatchingNetwork(nn.Module):
         return _project(self.word, features, self.joint_dim)
 
 
+@torch.no_grad()
+def keep_share(network: MatchingNetwork, share: float) -> None:
+    """Scales what the layers add to the linear maps."""
+    for tower in (network.image, network.word):
+        tower.second.weight *= share
+        tower.second.bias *= share
+
+
 def _bare_linear(inputs: int, outputs: int) -> nn.Linear:
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # type: ignore[no-untyped-call]
     return layer

@@ -13,7 +13,7 @@ from services.embedder.matching.calibrating import calibrate
 from services.embedder.matching.evaluation import evaluate
 from services.embedder.matching.examples import Examples, gather
 from services.embedder.matching.loss import contrastive_loss
-from services.embedder.matching.network import MatchingNetwork
+from services.embedder.matching.network import MatchingNetwork, keep_share
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.vectors import Words
 from shared.contracts.embedder import TrainingReport, TrainingSettings
@@ -58,6 +58,7 @@ def train(
     network = MatchingNetwork(training_set.features.shape[1], words.dim, settings.hidden)
     _initialise(network, seen, settings.seed)
     course = _fit(network, seen, held_out, settings, rng, on_progress, cancelled)
+    keep_share(network, settings.learnt_share)
     network.eval().requires_grad_(False)
     judging = held_out.tensors() if held_out_count else None
     figures = evaluate(network, *judging) if judging else None

@@ -8,15 +8,16 @@ import os
 import re
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
-import numpy as np
 from gensim.models import KeyedVectors
-from numpy.typing import NDArray
 
 from services.embedder.hub import check_answers
+from services.embedder.words.spool import binary_entries, mapped, text_entries
 from shared.errors import Misconfigured
 
+LARGE = 256 << 20
+"""Bytes of vectors that are mapped rather than held in memory."""
 _LINE_LIMIT = 1 << 20
 _PICKLES = (".kv", ".model", ".pkl", ".pickle", ".npy")
 
@@ -34,42 +35,52 @@ def find_file(name: str, hub_seconds: float) -> Path:
     return _downloaded(name, hub_seconds)
 
 
-def read_vectors(path: Path) -> KeyedVectors:
-    """The vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped."""
+def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
+    """The vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped.
+
+    Large ones are not held in memory but mapped, from a file in `folder`.
+    """
     try:
         with _open(path) as file:
             first, second = file.readline(_LINE_LIMIT), file.readline(_LINE_LIMIT)
         if path.suffix in _PICKLES or first.startswith(b"\x80"):
-            raise Misconfigured(
-                f"ISE_WORDS={path} is a pickle, which can run code, and isn't loaded. Save it with "
-                "gensim's save_word2vec_format instead."
-            )
+            raise Misconfigured(_pickle(path))
         header = re.fullmatch(rb"\s*(\d+)\s+(\d+)\s*", first)
         if header is None:
-            return _read_glove(path, dim=_values(first))
-        binary = _values(second) != int(header[2])
-        return KeyedVectors.load_word2vec_format(str(path), binary=binary, unicode_errors="replace")
+            return _read_glove(path, _values(first), folder)
+        count, dim = int(header[1]), int(header[2])
+        binary = _values(second) != dim
+        if 4 * count * dim < LARGE:
+            return KeyedVectors.load_word2vec_format(
+                str(path), binary=binary, unicode_errors="replace"
+            )
+        with _open(path) as file:
+            file.readline()
+            entries = binary_entries(file, count, dim) if binary else text_entries(file, dim)
+            return mapped(entries, dim, folder)
     except (ValueError, EOFError, OSError, IndexError, AssertionError, MemoryError) as error:
         raise Misconfigured(
             f"ISE_WORDS={path} can't be read as word2vec or GloVe vectors ({error})."
         ) from error
 
 
-def _read_glove(path: Path, dim: int) -> KeyedVectors:
-    """GloVe's text, which has no header: a word, which may have spaces in it, and `dim` values.
+def _pickle(path: Path) -> str:
+    target = path.with_suffix(".bin").name
+    if target == path.name:
+        target = f"{path.stem}-word2vec.bin"
+    return (
+        f"ISE_WORDS={path} is a pickle, which can run code, and isn't loaded. Where you trust it, "
+        f"convert it with gensim: KeyedVectors.load({path.name!r})"
+        f".save_word2vec_format({target!r}, binary=True)."
+    )
 
-    gensim's reader of it takes no spaces in a word, and leaves the file open.
-    """
+
+def _read_glove(path: Path, dim: int, folder: Path | None) -> KeyedVectors:
+    """GloVe's text, which has no header. gensim's reader of it takes no spaces in a word."""
     if dim == 0:
         raise ValueError("there's neither a header nor a word with its values at its start")
-    vectors: dict[str, NDArray[np.float32]] = {}
     with _open(path) as file:
-        for line in file:
-            word, *values = line.decode(errors="replace").rstrip().rsplit(" ", dim)
-            vectors.setdefault(word, np.array(values, dtype=np.float32))
-    keyed = KeyedVectors(dim, dtype=np.float32)
-    keyed.add_vectors(list(vectors), np.stack(list(vectors.values())))
-    return keyed
+        return mapped(text_entries(file, dim), dim, folder)
 
 
 def _values(line: bytes) -> int:
@@ -80,9 +91,9 @@ def _values(line: bytes) -> int:
         return 0
 
 
-def _open(path: Path) -> IO[bytes] | gzip.GzipFile:
+def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
-        return gzip.open(path, "rb")
+        return cast(IO[bytes], gzip.open(path, "rb"))
     return path.open("rb")
 
 

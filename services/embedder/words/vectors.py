@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import re
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from gensim.models import KeyedVectors
@@ -16,6 +17,7 @@ from shared.errors import Misconfigured, UnknownTerm
 
 _PARTS = re.compile(r"[\s_\-]+")
 _LONGEST_ENTRY = 200
+_PART = 10_000
 
 _SUGGESTED_FROM = 100_000
 _CANDIDATES = 2_000
@@ -32,7 +34,7 @@ class Words:
         self._index: dict[str, int] = keyed.key_to_index
         self._words: list[str] = keyed.index_to_key
         self._vectors: NDArray[np.float32] = np.ascontiguousarray(keyed.vectors, dtype=np.float32)
-        if not self._words or not np.isfinite(self._vectors).all():
+        if not self._words or not _all_finite(self._vectors):
             raise Misconfigured("The word vectors (ISE_WORDS) are none, or not all finite.")
         self.dim = int(self._vectors.shape[1])
         self.fingerprint = f"words-{self._digest()[:16]}"
@@ -113,10 +115,18 @@ class Words:
         return digest.hexdigest()
 
 
-def load_words(name: str = "", hub_seconds: float = 5.0) -> Words:
+def _all_finite(vectors: NDArray[np.float32]) -> bool:
+    """A part at a time: they may not fit into memory."""
+    starts = range(0, len(vectors), _PART)
+    return all(np.isfinite(vectors[start : start + _PART]).all() for start in starts)
+
+
+def load_words(name: str = "", hub_seconds: float = 5.0, folder: Path | None = None) -> Words:
     """The packaged words, or those of `ISE_WORDS`: a file, or a gensim-downloader name.
+
+    Large ones are mapped, from a file in `folder`.
 
     Raises Misconfigured.
     """
-    keyed = read_vectors(find_file(name, hub_seconds)) if name else load_packaged_words()
+    keyed = read_vectors(find_file(name, hub_seconds), folder) if name else load_packaged_words()
     return Words(keyed)

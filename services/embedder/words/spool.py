@@ -1,0 +1,63 @@
+"""Large vectors in a file without a name, mapped: the system keeps in memory what is asked for.
+
+The file is gone when the process ends, so there is nothing to go stale.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from gensim.models import KeyedVectors
+from numpy.typing import NDArray
+
+Entry = tuple[str, NDArray[np.float32]]
+
+_LONGEST_WORD = 10_000
+
+
+def mapped(entries: Iterator[Entry], dim: int, folder: Path | None) -> KeyedVectors:
+    """The first vector of each word, written to a file in `folder`, else where temporary files are.
+
+    Raises ValueError where there are none, or one has another length.
+    """
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    index: dict[str, int] = {}
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for word, vector in entries:
+            if vector.shape != (dim,):
+                raise ValueError(f"{word[:40]!r} has {vector.size} values where {dim} are due")
+            if word not in index:
+                index[word] = len(index)
+                file.write(vector.tobytes())
+        if not index:
+            raise ValueError("there are no words in it")
+        file.flush()
+        vectors = np.memmap(file, np.float32, "r", shape=(len(index), dim))
+    keyed = KeyedVectors(dim, dtype=np.float32)
+    keyed.key_to_index, keyed.index_to_key, keyed.vectors = index, list(index), vectors
+    return keyed
+
+
+def binary_entries(file: IO[bytes], count: int, dim: int) -> Iterator[Entry]:
+    """Of word2vec's binary format, from after its header."""
+    for _ in range(count):
+        word = bytearray()
+        while (letter := file.read(1)) != b" ":
+            if not letter or len(word) > _LONGEST_WORD:
+                raise EOFError("it ends too early, or is no word2vec file")
+            word += letter
+        values = file.read(4 * dim)
+        if len(values) < 4 * dim:
+            raise EOFError("it ends too early")
+        name = bytes(word).lstrip(b"\n").decode(errors="replace")
+        yield name, np.frombuffer(values, "<f4")
+
+
+def text_entries(file: IO[bytes], dim: int) -> Iterator[Entry]:
+    """Of lines: a word, which may have spaces in it, and `dim` values."""
+    for line in file:
+        word, *values = line.decode(errors="replace").rstrip().rsplit(" ", dim)
+        yield word, np.array(values, dtype=np.float32)
