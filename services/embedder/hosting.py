@@ -17,6 +17,7 @@ from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
 from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines.choice import Wish
+from services.embedder.explaining.explainer import Explainer
 from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
@@ -45,6 +46,7 @@ class Hosted:
     networks: NetworkStore
     trainer: Trainer
     decoders: Decoders
+    explainer: Explainer
 
     @property
     def failure(self) -> str | None:
@@ -182,7 +184,7 @@ class Host:
         networks = NetworkStore(
             settings.data_dir / "networks", *fingerprints, settings.networks_in_memory
         )
-        return Hosted(visual, matching, models.words, networks, trainer, decoders)
+        return Hosted(visual, matching, models.words, networks, trainer, decoders, Explainer())
 
 
 def _readable(error: Exception) -> ISEError:
