@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from uuid import uuid4
 
 import torch
 
@@ -100,6 +101,7 @@ class Host:
         self._settings = settings
         self._hosted: Hosted | None = None
         self.failure: ISEError | None = None
+        self.instance = uuid4().hex[:12]
 
     def not_ready(self) -> str | None:
         """Why the service can't serve, in a sentence, or None when it can."""

@@ -15,7 +15,7 @@ from services.embedder.images import ImageEmbedder
 from services.embedder.preprocess import Preprocessing
 from services.embedder.routes_embed import HostedModels, Network
 from services.embedder.uploads import FILES_BODY, uploads
-from shared.contracts.embedder import ImageSpace
+from shared.contracts.embedder import FINGERPRINT_HEADER, ImageSpace
 from shared.contracts.explanation import Box, Explanation, Heat
 from shared.errors import InvalidInput
 from shared.web.media import PNG
@@ -91,9 +91,11 @@ async def asked(
         raise InvalidInput(f"Send {wanted} files; {len(files)} came.")
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
     decoded = [await embedder.decode(data) for data in files]
-    fingerprint, explained = await asyncio.to_thread(
-        _explained, models, embedder.backbone, decoded, space, term, network
-    )
+    # One thread at most, so that other calls have theirs.
+    async with models.explainer.turn:
+        fingerprint, explained = await asyncio.to_thread(
+            _explained, models, embedder.backbone, decoded, space, term, network
+        )
     return Asked(embedder, files, fingerprint, decoded, explained)
 
 
@@ -126,7 +128,8 @@ async def explain_overlay(found: Explaining) -> Response:
     whole = Preprocessing(resize=size, crop=size, squash=True)
     picture = (await found.embedder.decode(found.files[0], whole)).pixels
     drawn = await asyncio.to_thread(overlay, picture, found.heat(0))
-    return Response(drawn, media_type="image/png")
+    headers = {FINGERPRINT_HEADER: found.fingerprint}
+    return Response(drawn, media_type="image/png", headers=headers)
 
 
 def _explained(

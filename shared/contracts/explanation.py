@@ -69,6 +69,7 @@ class Why(Wire):
                     "cosine": 0.7,
                     "score": 0.7001,
                     "drift": 0.0001,
+                    "transform": None,
                     "approximate": False,
                     "model": "mini-bd7a04c10886955e",
                 }
@@ -84,7 +85,13 @@ class Why(Wire):
     score: float | None = Field(
         description="The cosine of the stored vectors; null where a term has none."
     )
-    drift: float | None = Field(description="`score` less `cosine`.")
+    drift: float | None = Field(
+        description="`score` less `cosine`; null where they are of different things: see `transform`."
+    )
+    transform: str | None = Field(
+        description="What the index does to features before it compares them; `score` is of what "
+        "comes of it, `cosine` and the grids are of the features themselves."
+    )
     approximate: bool = Field(
         description="The grids show what matters, but don't sum to the cosine."
     )

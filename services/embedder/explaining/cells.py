@@ -73,7 +73,8 @@ class CellNetwork:
             # Not the leaf itself: what follows may write into it.
             features = self._rest(pixels, last * 1)
             (gradient,) = torch.autograd.grad(score(features).sum(), last)
-        return _numbers((gradient * last.detach()).sum(dim=1))[0]
+        heat: NDArray[np.float64] = _numbers((gradient * last.detach()).sum(dim=1))[0]
+        return heat
 
     def _run(self, pixels: Pixels) -> tuple[Tensor, Tensor]:
         """The features (1, dim), and the last map (1, channels, height, width)."""

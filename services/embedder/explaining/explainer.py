@@ -1,6 +1,6 @@
 """How much each cell of a picture adds to a similarity."""
 
-import threading
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -32,27 +32,26 @@ class Explained:
 
 
 class Explainer:
-    """Explains similarities by any backbone; safe to use from several threads."""
+    """Explains similarities by any backbone, one at a time: whoever asks holds `turn`."""
 
     def __init__(self) -> None:
         # Weak, so that a backbone that is loaded anew takes its memory with it.
         self._networks: WeakKeyDictionary[Backbone, CellNetwork] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self.turn = asyncio.Lock()
 
     def pair(self, backbone: Backbone, pictures: Sequence[Pixels]) -> Explained:
         """Why two pictures are alike by their features. Raises Conflict."""
-        with self._lock:
-            network = self._network(backbone)
-            a, b = (network.cells(pixels) for pixels in pictures)
-            length = float(np.linalg.norm(a.features) * np.linalg.norm(b.features))
-            cosine = float(a.features @ b.features) / length
-            if a.exact and b.exact:
-                return Explained(cosine, [_parts(a, b, length), _parts(b, a, length)], False)
-            grids = [
-                _gradient(network, pixels, other)
-                for pixels, other in zip(pictures, (b.features, a.features), strict=True)
-            ]
-            return Explained(cosine, grids, True)
+        network = self._network(backbone)
+        a, b = (network.cells(pixels) for pixels in pictures)
+        length = float(np.linalg.norm(a.features) * np.linalg.norm(b.features)) or 1.0
+        cosine = float(a.features @ b.features) / length
+        if a.exact and b.exact:
+            return Explained(cosine, [_parts(a, b, length), _parts(b, a, length)], False)
+        grids = [
+            _gradient(network, pixels, other)
+            for pixels, other in zip(pictures, (b.features, a.features), strict=True)
+        ]
+        return Explained(cosine, grids, True)
 
     def joint(
         self,
@@ -65,21 +64,20 @@ class Explainer:
 
         The matching network is not linear, so the grids are gradient times input.
         """
-        with self._lock:
-            network = self._network(backbone)
-            features = np.array([network.cells(p).features for p in pictures], np.float32)
-            targets = matching.project_images(features)[::-1]
-            if word is not None:
-                targets = matching.project_words(word[None])
-            own = matching.project_images(features[:1])[0].astype(np.float64)
-            cosine = float(own @ targets[0])
+        network = self._network(backbone)
+        features = np.array([network.cells(p).features for p in pictures], np.float32)
+        targets = matching.project_images(features)[::-1]
+        if word is not None:
+            targets = matching.project_words(word[None])
+        own = matching.project_images(features[:1])[0].astype(np.float64)
+        cosine = float(own @ targets[0])
 
-            def towards(target: NDArray[np.float32], pixels: Pixels) -> Grid:
-                goal = torch.from_numpy(target.copy())
-                return network.gradient(pixels, lambda found: matching.image(found.cpu()) @ goal)
+        def towards(target: NDArray[np.float32], pixels: Pixels) -> Grid:
+            goal = torch.from_numpy(target.copy())
+            return network.gradient(pixels, lambda found: matching.image(found.cpu()) @ goal)
 
-            grids = [towards(t, p) for t, p in zip(targets, pictures, strict=True)]
-            return Explained(cosine, grids, True)
+        grids = [towards(t, p) for t, p in zip(targets, pictures, strict=True)]
+        return Explained(cosine, grids, True)
 
     def _network(self, backbone: Backbone) -> CellNetwork:
         network = self._networks.get(backbone)
