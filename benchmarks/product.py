@@ -14,6 +14,7 @@ from services.indexer.builder import Builder
 from services.indexer.catalog import schema
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.images import Images
+from services.indexer.embedders import Embedders
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
@@ -56,7 +57,10 @@ def fill(data_dir: Path, blocks: Iterable[NDArray[np.float32]]) -> int:
 def build(data_dir: Path) -> dict[str, float]:
     """Clusters and publishes as a build job does; the seconds of each stage."""
     stages = _Stages()
-    database, embedding = _database(data_dir), Embedding(Client(_NEVER_ASKED), attempts=1)
+    database, embedding = (
+        _database(data_dir),
+        Embedding(Embedders([Client(_NEVER_ASKED)]), attempts=1),
+    )
     images, features = Images(database), FeatureStore(data_dir)
     publisher = Publisher(data_dir, images, features, embedding)
     publisher.start()

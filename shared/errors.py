@@ -7,7 +7,8 @@ ISEError
 │   └── UnknownTerm         a term that neither an image nor word2vec knows
 ├── NotFound                no such image, job or snapshot
 ├── Conflict                right in itself, but not with the present state
-│   └── FingerprintMismatch two models that must not be compared
+│   ├── FingerprintMismatch two models that must not be compared
+│   └── ModelDrift          a model that doesn't answer as it did
 ├── Unauthorized            no key, or a wrong one
 ├── Forbidden               not allowed, whatever the key
 ├── TooLarge                over a size limit
@@ -63,6 +64,12 @@ class Conflict(ISEError):
 
 class FingerprintMismatch(Conflict):
     slug, title = "fingerprint-mismatch", "Model and index differ"
+
+
+class ModelDrift(Conflict):
+    """`extra["drift"]`: the cosine distance of what it answers to what it answered."""
+
+    slug, title = "model-drift", "Model answers otherwise than before"
 
 
 class Unauthorized(ISEError):

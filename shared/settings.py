@@ -52,9 +52,14 @@ class Settings(BaseSettings):
         return key
 
     def url_of(self, service: str) -> str:
-        """The base URL of a service: as set, else on loopback at its port."""
+        """The base URL of a service: the first as set, else on loopback at its port."""
+        return self.urls_of(service)[0]
+
+    def urls_of(self, service: str) -> list[str]:
+        """All base URLs of a service, parted by commas where there are several."""
         given: str = getattr(self, f"{service}_url")
-        return given.rstrip("/") or f"http://127.0.0.1:{getattr(self, f'{service}_port')}"
+        urls = [url.strip().rstrip("/") for url in given.split(",") if url.strip()]
+        return urls or [f"http://127.0.0.1:{getattr(self, f'{service}_port')}"]
 
 
 class ServiceSettings(Settings):

@@ -8,7 +8,13 @@ from fastapi import Request, Response
 from numpy.typing import NDArray
 
 from services.embedder.hosting import Host, Hosted
-from shared.contracts.embedder import DIM_HEADER, FINGERPRINT_HEADER, RAW_MEDIA_TYPE, Embeddings
+from shared.contracts.embedder import (
+    DIM_HEADER,
+    FINGERPRINT_HEADER,
+    INSTANCE_HEADER,
+    RAW_MEDIA_TYPE,
+    Embeddings,
+)
 
 Floats = NDArray[np.float32]
 
@@ -39,7 +45,12 @@ def rows(
 ) -> Response:
     """`vectors` (n, dim), in the form that `Accept` asks for; a row that isn't there is NaN raw,
     and null in JSON. `timings`: seconds by the stage's name, for the header."""
-    headers = {FINGERPRINT_HEADER: fingerprint, DIM_HEADER: str(dim)}
+    host: Host = request.app.state.host
+    headers = {
+        FINGERPRINT_HEADER: fingerprint,
+        DIM_HEADER: str(dim),
+        INSTANCE_HEADER: host.instance,
+    }
     if timings:
         stages = (f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in timings.items())
         headers["Server-Timing"] = ", ".join(stages)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.embedder import routes_embed, routes_matching
+from services.embedder import routes_embed, routes_explain, routes_matching
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
 from services.embedder.metrics import EmbedderMetrics
@@ -42,5 +42,6 @@ def create_app(
     app.state.settings = settings
     app.state.embedder_metrics = EmbedderMetrics(app.state.metrics.registry, host)
     app.include_router(routes_embed.router)
+    app.include_router(routes_explain.router)
     app.include_router(routes_matching.router)
     return app

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from uuid import uuid4
 
 import torch
 
@@ -17,6 +18,7 @@ from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
 from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines.choice import Wish
+from services.embedder.explaining.explainer import Explainer
 from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
@@ -45,6 +47,7 @@ class Hosted:
     networks: NetworkStore
     trainer: Trainer
     decoders: Decoders
+    explainer: Explainer
 
     @property
     def failure(self) -> str | None:
@@ -100,6 +103,7 @@ class Host:
         self._settings = settings
         self._hosted: Hosted | None = None
         self.failure: ISEError | None = None
+        self.instance = uuid4().hex[:12]
 
     def not_ready(self) -> str | None:
         """Why the service can't serve, in a sentence, or None when it can."""
@@ -184,7 +188,7 @@ class Host:
         networks = NetworkStore(
             settings.data_dir / "networks", *fingerprints, settings.networks_in_memory
         )
-        return Hosted(visual, matching, models.words, networks, trainer, decoders)
+        return Hosted(visual, matching, models.words, networks, trainer, decoders, Explainer())
 
 
 def _readable(error: Exception) -> ISEError:

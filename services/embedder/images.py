@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching import Batcher, Seat, Work
+from services.embedder.decoding.decoder import Decoded
 from services.embedder.decoding.pool import DecodeLane, Decoders, File
 from services.embedder.decoding.task import Task
 from services.embedder.lanes import Lane
+from services.embedder.preprocess import Preprocessing
 from shared.contracts.crop import Crop
 from shared.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
 
@@ -132,19 +134,35 @@ class ImageEmbedder:
                 ) from error
         return _gathered(outcomes)
 
+    async def decode(self, data: bytes, preprocessing: Preprocessing | None = None) -> Decoded:
+        """The pixels of one file, for the network or as asked for. Raises BadImage, Overloaded."""
+        with self._batcher.admit(1):
+            async with asyncio.timeout(self._limits.seconds):
+                decoded, _ = await self._decode(data, Lane(bulk=False), preprocessing)
+        return decoded
+
     async def _embed_one(
         self, data: bytes, crop: Crop | None, lane: DecodeLane, seat: Seat[Pixels, Floats]
     ) -> tuple[Floats, Stages]:
+        decoded, waited = await self._decode(data, lane, crop=crop)
+        timed = await seat.run(decoded.pixels)
+        return timed.value, Stages(decoded.seconds, waited + timed.queued, timed.ran)
+
+    async def _decode(
+        self,
+        data: bytes,
+        lane: DecodeLane,
+        preprocessing: Preprocessing | None = None,
+        crop: Crop | None = None,
+    ) -> tuple[Decoded, float]:
         if len(data) > self._limits.max_image_bytes:
             raise BadImage(
                 f"The file has {len(data):,} bytes, over the limit of "
                 f"{self._limits.max_image_bytes:,} (ISE_MAX_IMAGE_BYTES)."
             )
         box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
-        task = Task(self.backbone.preprocessing, self._limits.max_pixels, box)
-        decoded, waited = await self._decoders.decode(lane, File(data, task))
-        timed = await seat.run(decoded.pixels)
-        return timed.value, Stages(decoded.seconds, waited + timed.queued, timed.ran)
+        task = Task(preprocessing or self.backbone.preprocessing, self._limits.max_pixels, box)
+        return await self._decoders.decode(lane, File(data, task))
 
     def _renewed(self) -> Work[Pixels, Floats]:
         fresh = self._reload()

@@ -55,6 +55,18 @@ class Preprocessing:
         cut = seen.crop((x, y, x + crop_width, y + crop_height))
         return np.asarray(cut, dtype=np.uint8)
 
+    def seen(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of the crop in a picture of that size, whose sides are 1."""
+        resized_width, resized_height = self._resized(width, height)
+        crop_height, crop_width = self.crop
+        left, top = _middle(resized_width, crop_width), _middle(resized_height, crop_height)
+        return (
+            left / resized_width,
+            top / resized_height,
+            (left + crop_width) / resized_width,
+            (top + crop_height) / resized_height,
+        )
+
     @property
     def least(self) -> int:
         """As many pixels a side of a decoded picture make no difference from more.

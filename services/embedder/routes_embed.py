@@ -144,7 +144,7 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
     tags=["models"],
     responses=problems(LOADING),
 )
-async def models(models: HostedModels) -> Models:
+async def models(request: Request, models: HostedModels) -> Models:
     """Fingerprints, architectures and dimensions; and the matching networks on disk."""
     return Models(
         visual=_described(models.visual.backbone),
@@ -155,6 +155,7 @@ async def models(models: HostedModels) -> Models:
             dim=models.words.dim,
         ),
         networks=await asyncio.to_thread(models.networks.fingerprints),
+        instance=request.app.state.host.instance,
     )
 
 

@@ -75,6 +75,9 @@ class Additions:
                 # One was deleted since it was found to be there, and its features with it.
                 return self.add(uploads, tags, metadata)
         manifest = self._publisher.publish_first(pair.visual, "images added")
+        if entries and manifest.visual and manifest.visual.fingerprint != pair.visual:
+            # The collection went over to another model meanwhile, which they must be embedded by.
+            return self.add(uploads, tags, metadata)
         return Added(items=items, snapshot=manifest.number)
 
     def _embed(self, new: Mapping[str, bytes], pair: ModelPair) -> dict[str, Embedded]:

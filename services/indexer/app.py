@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from services.indexer import routes_features, routes_images, routes_jobs, routes_snapshots
 from services.indexer.config import IndexerSettings
+from services.indexer.embedders import Embedders
 from services.indexer.parts import Parts
 from shared.clients.transport import Client
 from shared.web.service import create_service
@@ -19,11 +20,12 @@ disk, keeps the tag index, and publishes snapshots that the query service answer
 def create_app(settings: IndexerSettings, embedder: Client | None = None) -> FastAPI:
     """The app; `embedder` is for tests that bring a connection of their own."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    client = embedder or Client(settings.url_of("embedder"), key, within=True)
+    clients = [Client(url, key, within=True) for url in settings.urls_of("embedder")]
+    embedders = Embedders([embedder] if embedder else clients)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        parts = Parts(settings, client)
+        parts = Parts(settings, embedders)
         app.state.parts = parts
         await anyio.to_thread.run_sync(parts.start)
         try:

@@ -54,11 +54,17 @@ class Builder:
         self._segments = publisher.segments
 
     def build(
-        self, pair: ModelPair, settings: BuildSettings, network: str | None, job: JobContext
+        self,
+        pair: ModelPair,
+        settings: BuildSettings,
+        network: str | None,
+        job: JobContext,
+        before_publishing: Callable[[], object] = lambda: None,
     ) -> Manifest:
         """Clusters every image with features of `pair` and publishes the snapshot.
 
-        `network`: the matching network to make the joint space with, or None. Raises InvalidInput
+        `network`: the matching network to make the joint space with, or None.
+        `before_publishing`: called when nothing else is published any more. Raises InvalidInput
         when more clusters than images are asked for.
         """
         with self._images.view() as view:
@@ -97,9 +103,12 @@ class Builder:
         if network is not None:
             base = self._with_joint(base, visual, pair.matching, network, settings, job)
         job.stage("publishing")
-        return self._publisher.publish(
-            lambda number: base.model_copy(update={"number": number, "created_at": job.now()})
-        )
+
+        def make(number: int) -> Manifest:
+            before_publishing()
+            return base.model_copy(update={"number": number, "created_at": job.now()})
+
+        return self._publisher.publish(make)
 
     def rebuild_joint(
         self, pair: ModelPair, network: str, settings: BuildSettings, job: JobContext

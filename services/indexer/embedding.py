@@ -3,19 +3,21 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indexer.embedders import Embedders
 from shared.clients import embedder
-from shared.clients.transport import Call, Client, T
+from shared.clients.transport import Call, T
 from shared.contracts.embedder import ImageSpace, Models
 from shared.errors import (
     BadImage,
     Conflict,
     Corrupt,
     FingerprintMismatch,
+    InvalidInput,
     ISEError,
     NotFound,
     Overloaded,
@@ -30,10 +32,14 @@ _MAX_WAIT_S = 15.0
 
 @dataclass(frozen=True)
 class ModelPair:
-    """Fingerprints of the two backbones. They're equal where one serves both searches."""
+    """Fingerprints of the two backbones. They're equal where one serves both searches.
+
+    `instance`: the embedder's process that told them.
+    """
 
     visual: str
     matching: str
+    instance: str = field(default="", compare=False)
 
     @property
     def all(self) -> set[str]:
@@ -49,24 +55,63 @@ class Embedded:
 
 
 class Embedding:
-    """Asks the embedder; one that is busy or restarting is asked again, up to `attempts` times."""
+    """Asks the embedder; one that is busy or restarting is asked again, up to `attempts` times.
+
+    Of several, the one that hosts the model in question. `indexed`: whose features the index holds.
+    """
 
     def __init__(
         self,
-        client: Client,
+        embedders: Embedders,
         attempts: int,
         wait: Callable[[float], None] = time.sleep,
+        indexed: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self._client = client
+        self._embedders = embedders
         self._attempts = attempts
         self._wait = wait
+        self._indexed = indexed
 
     def models(self) -> Models:
-        return self._patiently(embedder.models())
+        """Those of the embedder that fits the index, or else of the first."""
+        return self._patiently(
+            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models())
+        )
 
     def pair(self) -> ModelPair:
-        hosted = self.models()
-        return ModelPair(hosted.visual.fingerprint, hosted.matching.fingerprint)
+        return _pair(self.models())
+
+    def other_pair(self, url: str | None) -> ModelPair:
+        """The models of the embedder at `url`, or of the one that doesn't fit the index.
+
+        Raises InvalidInput where that is none, or several.
+        """
+        return self._patiently(lambda: self._other_pair(url))
+
+    def _other_pair(self, url: str | None) -> ModelPair:
+        found: list[ModelPair] = []
+        for client, models in self._embedders.models():
+            if url is not None and client.base_url != url.rstrip("/"):
+                continue
+            if not isinstance(models, Models):
+                raise models
+            if url is not None or models.visual.fingerprint != self._indexed():
+                found.append(_pair(models))
+        if len(found) == 1:
+            return found[0]
+        if url is not None:
+            raise InvalidInput(
+                f"{url} is none of the embedders in ISE_EMBEDDER_URL. Name it there, beside the "
+                "one in use, for the indexer and the query service."
+            )
+        if found:
+            raise InvalidInput(
+                "Several embedders have another model than the index; say which: --embedder URL."
+            )
+        raise InvalidInput(
+            "No embedder has another model than the index. Start one that does, and name both in "
+            "ISE_EMBEDDER_URL, parted by a comma."
+        )
 
     def images(self, files: Sequence[bytes], pair: ModelPair, bulk: bool = False) -> list[Embedded]:
         """The features of each file, in order. `bulk`: nobody waits; searches go first.
@@ -93,8 +138,9 @@ class Embedding:
     ) -> NDArray[np.float32]:
         """Joint vectors of matching features, (n, dim) float32 -> (n, 128) float32."""
         parts = [
-            self._patiently(
-                embedder.project(features[start : start + block], fingerprint, network)
+            self._ask(
+                embedder.project(features[start : start + block], fingerprint, network),
+                matching=fingerprint,
             ).vectors
             for start in range(0, len(features), block)
         ]
@@ -107,16 +153,16 @@ class Embedding:
         found: list[NDArray[np.float32] | None] = []
         for start in range(0, len(terms), block):
             some = terms[start : start + block]
-            rows = self._patiently(
-                embedder.embed_terms(some, network=network, allow_unknown=True)
-            ).vectors
+            call = embedder.embed_terms(some, network=network, allow_unknown=True)
+            rows = self._ask_all(call).vectors
             found.extend(row if np.isfinite(row).all() else None for row in rows)
         return found
 
-    def has_network(self, network: str) -> bool:
-        """Whether a matching network is there, whole, and made for the models that are hosted."""
+    def has_network(self, network: str, fingerprint: str) -> bool:
+        """Whether a matching network is there, whole, and made for the words and these features."""
+        call = embedder.embed_terms(["any"], network=network, allow_unknown=True)
         try:
-            self._patiently(embedder.embed_terms(["any"], network=network, allow_unknown=True))
+            self._ask(call, matching=fingerprint)
         except (NotFound, Conflict, Corrupt):
             return False
         return True
@@ -130,8 +176,9 @@ class Embedding:
         left = list(range(len(files)))
         while left:
             try:
-                answer = self._patiently(
-                    embedder.embed_images([files[i] for i in left], space, bulk=bulk)
+                answer = self._ask(
+                    embedder.embed_images([files[i] for i in left], space, bulk=bulk),
+                    **{space.value: fingerprint},
                 )
             except BadImage as refused:
                 bad = {
@@ -167,11 +214,29 @@ class Embedding:
             break
         return rows, errors
 
-    def _patiently(self, call: Call[T]) -> T:
+    def _ask(self, call: Call[T], visual: str | None = None, matching: str | None = None) -> T:
+        """Asks the embedder with that model."""
+        return self._patiently(lambda: self._embedders.hosting(visual, matching).send(call))
+
+    def _ask_all(self, call: Call[T]) -> T:
+        """Asks the embedders one after the other; the first that can answers."""
+
+        def ask() -> T:
+            refused: Conflict | NotFound | None = None
+            for client in self._embedders.clients:
+                try:
+                    return client.send(call)
+                except (Conflict, NotFound) as error:
+                    refused = refused or error
+            raise refused or Unavailable("There is no embedder.")
+
+        return self._patiently(ask)
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
         pause = 0.25
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._client.send(call)
+                return ask()
             except (Overloaded, Unavailable) as error:
                 if attempt == self._attempts:
                     raise
@@ -179,3 +244,7 @@ class Embedding:
                 self._wait(pause)
                 pause = min(2 * pause, _MAX_WAIT_S)
         raise AssertionError("unreachable")
+
+
+def _pair(models: Models) -> ModelPair:
+    return ModelPair(models.visual.fingerprint, models.matching.fingerprint, models.instance)

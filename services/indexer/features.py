@@ -17,6 +17,7 @@ from shared.errors import Corrupt
 from shared.ivf.mapped import let_go
 
 _BLOCK = 16_384
+_CANARY = "canary.npy"
 
 
 class FeatureStore:
@@ -36,6 +37,23 @@ class FeatureStore:
         with durable.publishing(path) as temporary, temporary.open("wb") as file:
             np.save(file, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
         return shard
+
+    def canary(self, fingerprint: str) -> NDArray[np.float32] | None:
+        """What the model made of the built-in picture, (dim,); None where nobody asked it."""
+        path = self.folder / fingerprint / _CANARY
+        try:
+            vector: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        except (OSError, EOFError, ValueError) as error:
+            raise Corrupt(f"{path} can't be read: {error}") from error
+        return vector
+
+    def keep_canary(self, fingerprint: str, vector: NDArray[np.float32]) -> None:
+        """Stores it beside the features."""
+        path = self.folder / fingerprint / _CANARY
+        with durable.publishing(path) as temporary, temporary.open("wb") as file:
+            np.save(file, np.asarray(vector, np.float32), allow_pickle=False)
 
     def read(self, fingerprint: str, where: FeatureRows) -> NDArray[np.float32]:
         """The features at these rows, in their order; float32 of shape (n, dim)."""

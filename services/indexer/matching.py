@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from services.indexer.catalog.images import FeatureRows, Images
+from services.indexer.embedders import Embedders
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.networks import Networks
 from shared import durable, problem
 from shared.clients import embedder
-from shared.clients.transport import Client
 from shared.contracts.embedder import (
     TrainingDone,
     TrainingEvent,
@@ -38,13 +38,13 @@ class Matching:
     """Trains the matching network on the tagged images, by way of the embedder."""
 
     def __init__(
-        self, data_dir: Path, images: Images, features: FeatureStore, client: Client
+        self, data_dir: Path, images: Images, features: FeatureStore, embedders: Embedders
     ) -> None:
         self._networks = Networks(data_dir)
         self._training = data_dir / "training"
         self._images = images
         self._features = features
-        self._client = client
+        self._embedders = embedders
 
     def start(self) -> None:
         """Removes the training sets of a process that was killed."""
@@ -66,7 +66,8 @@ class Matching:
         name, terms = self._publish_training_set(fingerprint)
         try:
             request = TrainRequest(training_set=name, settings=settings)
-            done = self._follow(embedder.train(self._client, request), job)
+            client = self._embedders.hosting(matching=fingerprint)
+            done = self._follow(embedder.train(client, request), job)
         finally:
             shutil.rmtree(self._training / name)
         self._networks.keep(done, terms)

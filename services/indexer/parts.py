@@ -15,6 +15,7 @@ from services.indexer.catalog.origins import Origins
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.compaction import Compaction
 from services.indexer.config import IndexerSettings
+from services.indexer.embedders import Embedders
 from services.indexer.embedding import Embedding
 from services.indexer.export import Exporter
 from services.indexer.external import External
@@ -28,7 +29,6 @@ from services.indexer.upkeep import Upkeep
 from services.indexer.vectors import Vectors
 from services.indexer.work import Workshop
 from shared import durable
-from shared.clients.transport import Client
 from shared.contracts.indexer import JobKind
 from shared.errors import Misconfigured
 
@@ -36,7 +36,7 @@ from shared.errors import Misconfigured
 class Parts:
     """Everything that a running indexer is made of."""
 
-    def __init__(self, settings: IndexerSettings, embedder: Client) -> None:
+    def __init__(self, settings: IndexerSettings, embedders: Embedders) -> None:
         data = settings.data_dir
         durable.make_dir(data)
         self._lock = _DirectoryLock(data)
@@ -46,10 +46,10 @@ class Parts:
         self.origins = Origins(self.database)
         self.job_table = JobTable(self.database)
         self.files = ImageFiles(data, settings.thumbnail_pixels, settings.max_pixels)
-        self._embedder = embedder
-        embedding = Embedding(embedder, settings.embed_attempts)
+        self._embedders = embedders
+        embedding = Embedding(embedders, settings.embed_attempts, indexed=self._indexed)
         # Where somebody waits for the answer: it should come soon, or say that it doesn't.
-        hasty = Embedding(embedder, min(2, settings.embed_attempts))
+        hasty = Embedding(embedders, min(2, settings.embed_attempts), indexed=self._indexed)
         features = FeatureStore(data)
         self.publisher = Publisher(data, self.images, features, hasty)
         table = VectorTable(self.database)
@@ -65,7 +65,7 @@ class Parts:
             settings.embed_batch,
         )
         self.exporter = Exporter(data, self.images, features, self.publisher)
-        self._matching = Matching(data, self.images, features, embedder)
+        self._matching = Matching(data, self.images, features, embedders)
         roots = None if settings.on_loopback else settings.ingest_roots
         workshop = Workshop(
             self.images,
@@ -104,8 +104,12 @@ class Parts:
     def stop(self) -> None:
         self.jobs.stop(self.settings.shutdown_seconds)
         self.database.close()
-        self._embedder.close()
+        self._embedders.close()
         self._lock.release()
+
+    def _indexed(self) -> str | None:
+        visual = self.publisher.current().visual
+        return None if visual is None else visual.fingerprint
 
     def not_ready(self) -> str | None:
         """Why the indexer can't serve, or None."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from services.indexer.canaries import Canaries
 from services.indexer.catalog.fingerprints import mismatch
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.places import Bury
@@ -55,6 +56,7 @@ class Publisher:
         self._images = images
         self._features = features
         self._embedding = embedding
+        self._canaries = Canaries(features, embedding)
         self._growth = Growth(self.segments, self.tombstones, images, features, embedding)
         self._retention = Retention(self.snapshots, self.segments)
         self._current: Manifest | None = None
@@ -107,7 +109,8 @@ class Publisher:
         return self._networks.calibration(network)
 
     def check_visual(self, pair: ModelPair) -> None:
-        """Raises FingerprintMismatch when images of this model would not fit the snapshot."""
+        """Raises FingerprintMismatch or ModelDrift when such images would not fit the snapshot."""
+        self.check_drift(pair)
         current = self.current()
         if current.visual is None or not self._live(current):
             return
@@ -119,6 +122,10 @@ class Publisher:
                 index=current.visual.fingerprint,
                 embedder=pair.visual,
             )
+
+    def check_drift(self, pair: ModelPair) -> None:
+        """Raises ModelDrift when features of now would not fit those that are stored."""
+        self._canaries.check(pair)
 
     def check_vectors(self, fingerprint: str, dim: int) -> None:
         """Raises FingerprintMismatch or BadVector when such vectors would not fit the snapshot."""
@@ -151,7 +158,7 @@ class Publisher:
                 embedder=pair.matching,
             )
         network = current.joint.fingerprint
-        if not self._embedding.has_network(network):
+        if not self._embedding.has_network(network, pair.matching):
             words = self._embedding.models().words.fingerprint
             raise FingerprintMismatch(
                 f"The index is made with the matching network {network}, which is damaged or was "
@@ -173,7 +180,8 @@ class Publisher:
         with self._lock:
             number = (self.snapshots.current_number() or 0) + 1
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
-            manifest = (complete or self._growth.with_pending)(make(number))
+            complete = complete or self._growth.with_pending
+            manifest = self._canaries.beside(complete(make(number)))
             self.snapshots.publish(manifest)
             self._current = manifest
             self._use_network(manifest)

@@ -14,6 +14,7 @@ from shared.contracts.indexer import (
     Job,
     JobKind,
     Jobs,
+    ReembedRequest,
     TrainMatchingRequest,
 )
 from shared.errors import InvalidInput
@@ -54,6 +55,17 @@ def ingest(here: Here, request: IngestRequest) -> Job:
 )
 def build_index(here: Here, settings: BuildSettings) -> Job:
     return here.jobs.submit(JobKind.BUILD, settings.model_dump(mode="json"))
+
+
+@router.post(
+    "/index/reembed",
+    status_code=202,
+    summary="Go over to the model of another embedder",
+    responses=problems(DISK_FULL),
+)
+def reembed_index(here: Here, request: ReembedRequest) -> Job:
+    """Embeds every image anew and builds, while the present index serves; then swaps them."""
+    return here.jobs.submit(JobKind.REEMBED, request.model_dump(mode="json"))
 
 
 @router.post(

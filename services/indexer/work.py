@@ -21,13 +21,20 @@ from services.indexer.ingest import Ingest, IngestResult, IngestSettings, Record
 from services.indexer.job_context import JobContext
 from services.indexer.jobs import Work
 from services.indexer.matching import Matching
+from services.indexer.missing import Missing
 from services.indexer.publisher import Publisher
 from services.indexer.sources import Source, SourceFile, nothing_in, read_source
 from services.indexer.sync import Sync
 from services.indexer.vectors import Vectors
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.features import ImportRequest
-from shared.contracts.indexer import BuildSettings, IngestRequest, JobKind, TrainMatchingRequest
+from shared.contracts.indexer import (
+    BuildSettings,
+    IngestRequest,
+    JobKind,
+    ReembedRequest,
+    TrainMatchingRequest,
+)
 from shared.errors import Conflict, InvalidInput, ISEError, Overloaded, Unavailable
 from shared.external import is_external
 from shared.snapshots.manifest import Manifest
@@ -59,7 +66,7 @@ class Workshop:
         self._files = files
         self._embedding = embedding
         self._publisher = publisher
-        self._dropouts = Dropouts(images, publisher)
+        self._missing = Missing(images, files, Dropouts(images, publisher), self._take_in)
         self._builder = builder
         self._matching = matching
         self._vectors = vectors
@@ -73,6 +80,7 @@ class Workshop:
             JobKind.BUILD: self.build,
             JobKind.TRAIN: self.train,
             JobKind.IMPORT: self.import_,
+            JobKind.REEMBED: self.reembed,
         }
 
     def ingest(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
@@ -180,6 +188,16 @@ class Workshop:
             return self._build_alone(external, settings, job)
         return self._build(self._embedding.pair(), settings, job)
 
+    def reembed(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Goes over to the model of another embedder, while that of the index goes on serving."""
+        asked = ReembedRequest.model_validate(request)
+        if external := self._external.fingerprint:
+            raise Conflict(
+                f"The collection holds vectors of {external}, which no embedder here makes anew."
+            )
+        pair = self._embedding.other_pair(asked.embedder)
+        return self._build(pair, asked.build, job) | {"model": pair.visual}
+
     def import_(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Takes in vectors from files; then builds, or publishes them on the present clusters."""
         asked = ImportRequest.model_validate(request)
@@ -221,7 +239,7 @@ class Workshop:
             )
         pair = self._embedding.pair()
         self._publisher.check_visual(pair)
-        self._embed_missing(pair, job)
+        self._missing.embed(pair, job)
         if self._publisher.is_empty():
             self._publisher.publish_first(pair.visual, "images embedded")
         # Otherwise what's pending comes with the new network: the old one may no longer fit.
@@ -230,9 +248,17 @@ class Workshop:
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
 
     def _build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
-        dropped = self._embed_missing(pair, job, settings.drop_missing)
+        dropped = self._missing.embed(pair, job, settings.drop_missing)
+        given_up = self._missing.ids(pair)
         network, report, reason = self._network(pair, job)
-        manifest = self._builder.build(pair, settings, network, job)
+        # What was added meanwhile may have features of another model only, which is in use still.
+        manifest = self._builder.build(
+            pair,
+            settings,
+            network,
+            job,
+            lambda: self._missing.embed_late(pair, job, given_up),
+        )
         return _built(manifest) | {
             "dropped": dropped,
             "network": network,
@@ -263,7 +289,7 @@ class Workshop:
         network, and the sentence that says why.
         """
         current = self._publisher.network()
-        if current is not None and self._embedding.has_network(current):
+        if current is not None and self._embedding.has_network(current, pair.matching):
             return current, None, None
         if not self._matching.has_tags(pair.matching):
             return None, None, None
@@ -273,33 +299,6 @@ class Workshop:
             return None, None, error.detail
         return *trained, None
 
-    def _embed_missing(self, pair: ModelPair, job: JobContext, drop_missing: bool = False) -> int:
-        """Embeds the images that the present models have no features of, from their files.
-
-        Gives how many drop out of search, whose files can't be used. Raises Conflict where some
-        would and `drop_missing` isn't set.
-        """
-        missing = {i for f in sorted(pair.all) for i in self._images.without_features(f)}
-        if not missing:
-            return 0
-        files, gone = [], set()
-        for image_id in sorted(missing):
-            places = self._images.places(image_id)
-            upload = self._files.upload(image_id)
-            paths = [(upload or Path(place.path), place.uri) for place in places]
-            there = [(path, uri) for path, uri in paths if path.exists()]
-            files += [SourceFile(path, uri) for path, uri in (there or paths)[:1]]
-            if not there:
-                gone.add(image_id)
-        if not drop_missing:
-            # What is sure by now is told before the work rather than after it.
-            self._dropouts.refuse(self._dropouts.ids(pair) & gone)
-        self._take_in(files, pair, job)
-        dropped = self._dropouts.ids(pair)
-        if not drop_missing:
-            self._dropouts.refuse(dropped)
-        return len(dropped)
-
     def _take_in(
         self,
         files: list[SourceFile],
@@ -308,6 +307,7 @@ class Workshop:
         source: str = "",
         record: Record | None = None,
     ) -> IngestResult:
+        self._publisher.check_drift(pair)
         run = Ingest(
             self._images,
             self._features,

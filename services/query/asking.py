@@ -8,7 +8,14 @@ from typing import TypeVar
 import anyio.to_thread
 import numpy as np
 
-from services.query.features import Features, Picture, check_model, check_pictures, unknown
+from services.query.features import (
+    Embedded,
+    Features,
+    Picture,
+    check_model,
+    check_pictures,
+    unknown,
+)
 from services.query.parts import Parts
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
@@ -16,6 +23,7 @@ from services.query.search.searcher import Found, Query, Searcher
 from services.query.search.shelf import Shelf
 from services.query.search.stopwatch import Stopwatch
 from shared import problem
+from shared.contracts.embedder import ImageSpace
 from shared.contracts.problem import Problem
 from shared.contracts.query import (
     BatchAnswer,
@@ -64,8 +72,11 @@ class Asking:
     async def batch(self, searches: Sequence[SearchRequest]) -> list[BatchAnswer]:
         """Answers `POST /v1/search/batch`: each search as if it came alone."""
         features = self._features()
-        joint = (await self.searcher()).collection.joint
-        await features.prepare(searches, joint.fingerprint if joint else None)
+        collection = (await self.searcher()).collection
+        visual, joint = collection.visual, collection.joint
+        await features.prepare(
+            searches, visual.fingerprint if visual else None, joint.fingerprint if joint else None
+        )
 
         async def one(search: SearchRequest) -> BatchAnswer:
             try:
@@ -128,8 +139,7 @@ class Asking:
         searcher = await self.searcher()
         check_pictures(searcher)
         with watch("embed"):
-            embedded = await features.embedded(Picture(data))
-        searcher = await self.searcher()
+            searcher, embedded = await self.embedded(data, searcher, features)
         space = searcher.collection.visual
         if space is None or (embedded.fingerprint != space.fingerprint and searcher.is_empty):
             found = searcher.nothing(Mode.IMAGE, options)
@@ -140,6 +150,21 @@ class Asking:
         query = Query(space.placed(embedded.vector), Mode.IMAGE, itself, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
         return _answer(searcher, found, options, watch, pages)
+
+    async def embedded(
+        self, data: bytes, searcher: Searcher, features: Features | None = None
+    ) -> tuple[Searcher, Embedded]:
+        """The features of a picture, and the collection as of then, which they fit if any do."""
+        features = features or self._features()
+        while True:
+            before = searcher.collection.visual
+            model = None if before is None else before.fingerprint
+            found = await features.embedded(Picture(data), ImageSpace.VISUAL, model)
+            searcher = await self.searcher()
+            now = searcher.collection.visual
+            # Where the collection went over to another model meanwhile, that one is asked.
+            if before is None or now is None or now.fingerprint in (model, found.fingerprint):
+                return searcher, found
 
     async def term(self, term: str, options: SearchOptions) -> SearchResponse:
         """Images that carry a tag; where none does, images that are near to what it means.

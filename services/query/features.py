@@ -8,12 +8,13 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.canary import CanaryWatch
+from services.query.embedders import Embedders
 from services.query.fetching import Fetcher
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.spelling import close_tags
 from shared.clients import embedder
-from shared.clients.transport import AsyncClient
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchRequest, Subject
@@ -55,7 +56,7 @@ class Embedded:
 class _Wanted:
     picture: Picture
     space: ImageSpace
-    network: str | None
+    fingerprint: str | None
 
 
 class Features:
@@ -64,8 +65,11 @@ class Features:
     The searches of a batch share one: `prepare` then asks for all of their pictures together.
     """
 
-    def __init__(self, client: AsyncClient, fetcher: Fetcher, max_bytes: int) -> None:
-        self._client = client
+    def __init__(
+        self, embedders: Embedders, canary: CanaryWatch, fetcher: Fetcher, max_bytes: int
+    ) -> None:
+        self._embedders = embedders
+        self._canary = canary
         self._fetcher = fetcher
         self._max_bytes = max_bytes
         self._fetched: dict[str, asyncio.Task[bytes]] = {}
@@ -85,7 +89,9 @@ class Features:
             raise TooLarge(f"The file is over the limit of {self._max_bytes / 2**20:g} MiB.")
         return data
 
-    async def prepare(self, searches: Iterable[SearchRequest], network: str | None) -> None:
+    async def prepare(
+        self, searches: Iterable[SearchRequest], model: str | None, network: str | None
+    ) -> None:
         """Embeds the pictures of searches, in as few calls as may be. Raises nothing: an error is
         told to the search that it's of."""
         wanted: list[_Wanted] = []
@@ -102,7 +108,7 @@ class Features:
                 if search.parts and any(part.term is not None for part in search.parts):
                     wanted.append(_Wanted(picture, ImageSpace.JOINT, network))
                 else:
-                    wanted.append(_Wanted(picture, ImageSpace.VISUAL, None))
+                    wanted.append(_Wanted(picture, ImageSpace.VISUAL, model))
         for space in ImageSpace:
             await self._embed(list(dict.fromkeys(one for one in wanted if one.space is space)))
 
@@ -114,11 +120,14 @@ class Features:
     async def embedded(
         self,
         picture: Picture,
-        space: ImageSpace = ImageSpace.VISUAL,
-        network: str | None = None,
+        space: ImageSpace,
+        fingerprint: str | None,
     ) -> Embedded:
-        """The features of a picture. Raises BadImage, Unavailable, Overloaded."""
-        wanted = _Wanted(picture, space, network)
+        """The features of a picture; of the model or network of that fingerprint where it's hosted.
+
+        Raises BadImage, ModelDrift, Unavailable, Overloaded.
+        """
+        wanted = _Wanted(picture, space, fingerprint)
         if wanted not in self._found:
             await self._embed([wanted])
         found = self._found[wanted]
@@ -129,7 +138,8 @@ class Features:
     async def meaning(self, searcher: Searcher, space: Space, term: str) -> Floats:
         """The joint vector of a term that no image carries. Raises UnknownTerm."""
         try:
-            rows = await self._client.send(embedder.embed_terms([term], network=space.fingerprint))
+            call = embedder.embed_terms([term], network=space.fingerprint)
+            rows = await self._embedders.send(call)
         except UnknownTerm as error:
             words = error.extra.get("suggestions", [])
             raise await unknown(searcher, term, "word2vec doesn't know it", words) from None
@@ -143,15 +153,17 @@ class Features:
             await self._embed_some(wanted[start : start + _A_CALL])
 
     async def _embed_some(self, wanted: Sequence[_Wanted]) -> None:
+        space, fingerprint = wanted[0].space, wanted[0].fingerprint
+        files = [one.picture.data for one in wanted]
+        crops = [one.picture.crop for one in wanted]
+        network = fingerprint if space is ImageSpace.JOINT else None
         try:
-            rows = await self._client.send(
-                embedder.embed_images(
-                    [one.picture.data for one in wanted],
-                    wanted[0].space,
-                    wanted[0].network,
-                    crops=[one.picture.crop for one in wanted],
-                )
+            rows = await self._embedders.send(
+                embedder.embed_images(files, space, network, crops=crops),
+                lambda found: fingerprint in (None, found.fingerprint),
             )
+            if space is ImageSpace.VISUAL:
+                rows = await self._canary.judged(rows, files, crops)
         except BadImage as error:
             bad = {item["index"]: item["error"] for item in error.extra.get("items") or []}
             if not bad:

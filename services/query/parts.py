@@ -104,7 +104,7 @@ class Parts:
         check_pictures(self.searcher)
         picture = await self._features.picture(part)
         if not self._by_words:
-            found = await self._features.embedded(picture)
+            found = await self._features.embedded(picture, ImageSpace.VISUAL, space.fingerprint)
             check_model(space, found.fingerprint)
         else:
             found = await self._features.embedded(picture, ImageSpace.JOINT, space.fingerprint)

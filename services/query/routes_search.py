@@ -87,7 +87,7 @@ class TermQuery(TextOptions):
 async def search_by_image(
     ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
 ) -> Response:
-    _check_size(request, form.file.size or 0)
+    check_size(request, form.file.size or 0)
     return _json(await ask.image(await form.file.read(), form))
 
 
@@ -158,7 +158,7 @@ def _json(answer: Wire) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def _check_size(request: Request, size: int) -> None:
+def check_size(request: Request, size: int) -> None:
     limit: int = request.app.state.settings.max_image_bytes
     if size > limit:
         raise TooLarge(f"The file is over the limit of {limit / 2**20:g} MiB.")

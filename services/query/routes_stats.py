@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
+from services.query.canary import CanaryWatch
 from services.query.routes_search import Ask
 from shared.contracts.base import Wire
 from shared.contracts.query import Metric, Stats, TagCount, Tags
@@ -35,7 +36,8 @@ def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
 
 
 @router.get("/stats", summary="Figures of the collection, its measured recall among them")
-def stats(ask: Ask) -> Stats:
+def stats(ask: Ask, request: Request) -> Stats:
+    canary: CanaryWatch = request.app.state.canary
     collection, dead = ask.shelf.current()
     manifest, visual = collection.manifest, collection.visual
     return Stats(
@@ -54,4 +56,5 @@ def stats(ask: Ask) -> Stats:
             one for space in (visual, collection.joint) if space for one in space.calibration
         ],
         live_recall=ask.audit.live_recall(manifest.number),
+        drift=canary.drift(),
     )

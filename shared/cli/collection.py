@@ -19,6 +19,7 @@ from shared.contracts.indexer import (
     BuildSettings,
     IngestRequest,
     Job,
+    ReembedRequest,
     Rows,
     TagsFrom,
     TrainMatchingRequest,
@@ -131,6 +132,34 @@ def build(
             drop_missing=drop_missing,
         )
         _tell_untrained(opened, run_job(opened, indexer.build(settings)))
+
+
+def reembed(
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            "--embedder",
+            metavar="URL",
+            help="One of ISE_EMBEDDER_URL. Default: the one with another model than the index.",
+        ),
+    ] = None,
+    clusters: Clusters = "auto",
+    metric: Annotated[
+        Metric, typer.Option("--metric", help="What the clusters are made for.")
+    ] = Metric.COSINE,
+    drop_missing: Annotated[
+        bool,
+        typer.Option("--drop-missing", help="Leave images out whose files can't be read."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go over to another embedder's model; the present index serves until the new one is there."""
+    with session(as_json) as opened:
+        settings = BuildSettings(
+            clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
+        )
+        request = ReembedRequest(embedder=embedder, build=settings)
+        _tell_untrained(opened, run_job(opened, indexer.reembed(request)))
 
 
 def compact(as_json: AsJson = False) -> None:

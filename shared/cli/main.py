@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("ingest")(collection.ingest)
 app.command("build")(collection.build)
+app.command("reembed")(collection.reembed)
 app.command("train-matching")(collection.train_matching)
 app.command("compact")(collection.compact)
 app.command("search")(search.search)

@@ -75,11 +75,13 @@ def _warn(console: Console, settings: ServiceSettings) -> None:
     key = settings.api_key.get_secret_value() if settings.api_key else None
     # As the services find each other, which is elsewhere where a setting says so.
     told = environment(settings)
-    with (
-        Client(told["ISE_EMBEDDER_URL"], key) as embedder,
-        Client(told["ISE_QUERY_URL"], key) as query,
-    ):
-        sentence = fit.warning(embedder, query)
+    with Client(told["ISE_QUERY_URL"], key) as query:
+        # Of several embedders one has to fit.
+        sentences = []
+        for url in told["ISE_EMBEDDER_URL"].split(","):
+            with Client(url.strip(), key) as embedder:
+                sentences.append(fit.warning(embedder, query))
+        sentence = None if None in sentences else sentences[0]
     if sentence is not None:
         console.print(Text(sentence, style="yellow"), soft_wrap=True)
 

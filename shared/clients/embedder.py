@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from shared.clients.transport import Call, Client, model
+from shared.clients.transport import Call, Client, T, model
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     BULK_PRIORITY,
     DIM_HEADER,
     FINGERPRINT_HEADER,
+    INSTANCE_HEADER,
     PRIORITY_HEADER,
     RAW_MEDIA_TYPE,
     EmbedTermsRequest,
@@ -24,6 +25,7 @@ from shared.contracts.embedder import (
     TrainingEvent,
     TrainRequest,
 )
+from shared.contracts.explanation import Explanation
 from shared.errors import ISEError
 
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
@@ -33,10 +35,14 @@ _RAW = {"Accept": RAW_MEDIA_TYPE}
 
 @dataclass(frozen=True)
 class Rows:
-    """Features: `vectors` float32 of shape (n, dim), and the model that they are of."""
+    """Features: `vectors` float32 of shape (n, dim), and the model that they are of.
+
+    `instance` names the process that answered.
+    """
 
     vectors: NDArray[np.float32]
     fingerprint: str
+    instance: str = ""
 
 
 def models() -> Call[Models]:
@@ -92,6 +98,51 @@ def embed_terms(
     )
 
 
+def explain_images(
+    files: Sequence[bytes],
+    space: ImageSpace = ImageSpace.VISUAL,
+    term: str | None = None,
+    network: str | None = None,
+) -> Call[Explanation]:
+    """Why the first of two files is like the second; or one file like a term, in the joint space.
+
+    Raises Conflict where the network can't be split into cells.
+    """
+    return _explain("images", model(Explanation), files, space, term, network)
+
+
+def explain_overlay(
+    files: Sequence[bytes],
+    space: ImageSpace = ImageSpace.VISUAL,
+    term: str | None = None,
+    network: str | None = None,
+) -> Call[tuple[bytes, str]]:
+    """The same over the first file, as a PNG; and the fingerprint."""
+    return _explain("overlay", _drawn, files, space, term, network)
+
+
+def _drawn(response: httpx.Response) -> tuple[bytes, str]:
+    return response.content, response.headers.get(FINGERPRINT_HEADER, "")
+
+
+def _explain(
+    form: str,
+    read: Callable[[httpx.Response], T],
+    files: Sequence[bytes],
+    space: ImageSpace,
+    term: str | None,
+    network: str | None,
+) -> Call[T]:
+    return Call(
+        "POST",
+        f"/v1/explain/{form}",
+        read,
+        files=[("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)],
+        params={"space": space.value, "term": term, "network": network},
+        timeout_s=_SLOW_S,
+    )
+
+
 def project(features: NDArray[np.float32], fingerprint: str, network: str) -> Call[Rows]:
     """Joint vectors of stored features, float32 of shape (n, dim), of the matching backbone.
 
@@ -142,6 +193,6 @@ def _rows(count: int) -> Callable[[httpx.Response], Rows]:
             vectors = flat.reshape(count, dim).astype(np.float32, copy=False)
         except (KeyError, ValueError) as error:
             raise ISEError(f"The embedder's answer can't be read: {error}") from error
-        return Rows(vectors, fingerprint)
+        return Rows(vectors, fingerprint, response.headers.get(INSTANCE_HEADER, ""))
 
     return read

@@ -24,6 +24,7 @@ from shared.contracts.indexer import (
     IngestRequest,
     Job,
     Jobs,
+    ReembedRequest,
     Snapshots,
     TrainMatchingRequest,
 )
@@ -116,6 +117,11 @@ def ingest(request: IngestRequest) -> Call[Job]:
 
 def build(settings: BuildSettings) -> Call[Job]:
     return _post("/v1/index/build", settings.model_dump(mode="json"), Job)
+
+
+def reembed(request: ReembedRequest) -> Call[Job]:
+    """Goes over to the model of another embedder, while the present index serves."""
+    return _post("/v1/index/reembed", request.model_dump(mode="json"), Job)
 
 
 def compact() -> Call[Job]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.clients.transport import Call, model, segment
+from shared.contracts.explanation import Why
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
 from shared.contracts.query import BatchResponse, ImageInfo, SearchResponse, Stats, Tags
 
@@ -85,6 +86,30 @@ def similar(image_id: str, **options: Any) -> Call[SearchResponse]:
 
 def image(image_id: str) -> Call[ImageInfo]:
     return Call("GET", f"/v1/images/{segment(image_id)}", model(ImageInfo))
+
+
+def why(image_id: str, to: str | None = None, term: str | None = None) -> Call[Why]:
+    """Why an image is like another one, or like a term: give one of both."""
+    return Call(
+        "GET", f"/v1/images/{segment(image_id)}/why", model(Why), params={"to": to, "term": term}
+    )
+
+
+def why_overlay(image_id: str, to: str | None = None, term: str | None = None) -> Call[bytes]:
+    """The same over the image, as a PNG."""
+    path = f"/v1/images/{segment(image_id)}/why.png"
+    return Call("GET", path, lambda answer: answer.content, params={"to": to, "term": term})
+
+
+def why_upload(data: bytes, to: str, name: str = "query") -> Call[Why]:
+    """Why a picture is like an indexed image."""
+    return Call(
+        "POST",
+        "/v1/why",
+        model(Why),
+        files=[("file", (name, data, "application/octet-stream"))],
+        data={"to": to},
+    )
 
 
 def tags(prefix: str = "", limit: int = 20) -> Call[Tags]:

@@ -14,6 +14,8 @@ from shared.contracts.calibration import Calibration
 
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
+INSTANCE_HEADER = "X-ISE-Instance"
+"""Names the process that answered, from its start to its end."""
 PRIORITY_HEADER = "Priority"
 BULK_PRIORITY = "u=7"
 """What nobody waits for, as RFC 9218 writes it; 3 is the default, and lower numbers go first."""
@@ -78,6 +80,7 @@ class Models(Wire):
                         "dim": 200,
                     },
                     "networks": ["match-8dc9c57327bb6d9f"],
+                    "instance": "8f1c2a9d40b7",
                 }
             ]
         }
@@ -87,6 +90,7 @@ class Models(Wire):
     matching: ImageModel
     words: Model
     networks: list[str] = Field(description="Fingerprints of the matching networks that fit these.")
+    instance: str = Field("", description="Names this process, from its start to its end.")
 
 
 class EmbedTermsRequest(Wire):

@@ -102,6 +102,17 @@ class BuildSettings(Wire):
     )
 
 
+class ReembedRequest(Wire):
+    """`embedder`: one of ISE_EMBEDDER_URL; by default the one whose model the index isn't of."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"embedder": "http://127.0.0.1:8012"}]}
+    )
+
+    embedder: str | None = None
+    build: BuildSettings = BuildSettings()
+
+
 class IngestRequest(Wire):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"source": "/home/me/Pictures", "clusters": "auto"}]}
@@ -176,6 +187,7 @@ class JobKind(StrEnum):
     TRAIN = "train"
     COMPACT = "compact"
     IMPORT = "import"
+    REEMBED = "reembed"
 
 
 class JobState(StrEnum):

@@ -408,6 +408,15 @@ class LiveRecall(Wire):
     expected: float
 
 
+class Drift(Wire):
+    """How far the embedder's features of a built-in picture are from those of when the index was
+    made, as a cosine distance; `served`: near enough for searches by picture."""
+
+    model: str
+    distance: float
+    served: bool
+
+
 class Stats(Wire):
     model_config = ConfigDict(
         json_schema_extra={
@@ -451,3 +460,4 @@ class Stats(Wire):
     live_recall: LiveRecall | None = Field(
         None, description="Null until an answer from this snapshot was checked."
     )
+    drift: Drift | None = Field(None, description="Null until a picture was searched by.")

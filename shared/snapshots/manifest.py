@@ -90,6 +90,10 @@ class Manifest(Wire):
         None, description="Of the features that the joint vectors were made from."
     )
     tag_vectors: list[SegmentFile] = Field(default_factory=list)
+    canaries: dict[str, list[float]] = Field(
+        default_factory=dict,
+        description="What the models made of the built-in picture, by fingerprint.",
+    )
 
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""

@@ -12,4 +12,5 @@ FENCED = {
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": _BYTES}}}
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": _BYTES}}}

@@ -103,6 +103,12 @@ UNCALIBRATED = Conflict(
 NOTHING_TO_EXPORT = Conflict("There are no images of the visual space to export.")
 UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
 
+NO_CELLS = Conflict(
+    "This network doesn't pool a map of cells, so its similarities can't be split over a picture. "
+    "Networks that can: mini, resnet50, torchvision/mobilenet_v2 and others that end in an average "
+    "pool."
+)
+
 JOB_ENDED = Conflict(f"Job {JOB} has ended already: succeeded.")
 EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; there is nothing to go back to.")
 

@@ -26,10 +26,12 @@ def create_service(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     not_ready: Callable[[], str | None],
     open_paths: Iterable[str] = (),
+    warning: Callable[[], str | None] = lambda: None,
 ) -> FastAPI:
     """An app with key check, body limit, request ids, metrics, problems, health and `/docs`.
 
-    `not_ready` gives a sentence on why the service can't serve yet, or None when it can.
+    `not_ready` gives a sentence on why the service can't serve yet, or None when it can; `warning`
+    one on what is wrong with a part of it.
     """
     app = FastAPI(
         title=f"Image Search Engine: {name}",
@@ -69,7 +71,8 @@ def create_service(
         gives_up = getattr(app.state, "failure", None) is not None
         reason = "It can't start, and is ending." if gives_up else not_ready()
         if reason is None:
-            return {"status": "ready"}
+            told = warning()
+            return {"status": "ready"} | ({"warning": told} if told else {})
         return problem.response(Unavailable(reason, retry_after=2), "/ready")
 
     # Added last runs first: the id is there for all that follows, the key before any body is read.

@@ -1,9 +1,12 @@
 """Against real photos and weights, where they are: skipped elsewhere."""
 
+import random
+
 import numpy as np
 import pytest
 
 from services.embedder.backbones.registry import load_backbone
+from services.embedder.explaining.explainer import Explainer
 from shared.images import decode
 
 MOBILENET = "weights/mobilenet_v2_features.safetensors"
@@ -51,3 +54,19 @@ def test_mobilenet_retrieves_as_well_as_was_measured(mobilenet, reference_data):
     mean_average_precision = ((precision * relevant).sum(1) / relevant.sum(1)).mean()
     assert mean_average_precision == pytest.approx(0.600, abs=0.005)
     assert relevant[:, 0].mean() == pytest.approx(0.831, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mini", "mobilenet"])
+def test_heat_maps_of_100_pairs_sum_to_their_cosine(name, mobilenet, reference_data):
+    backbone = mobilenet if name == "mobilenet" else load_backbone("mini")
+    paths = random.Random(0).sample(sorted((reference_data / PHOTOS).glob("*/*.jpg")), 200)
+    pictures = [backbone.preprocessing(decode(path.read_bytes())) for path in paths]
+    unit = features(backbone, paths)
+    explainer = Explainer()
+    for i in range(0, 200, 2):
+        found = explainer.pair(backbone, pictures[i : i + 2])
+        assert not found.approximate
+        assert found.cosine == pytest.approx(float(unit[i] @ unit[i + 1]), abs=1e-5)
+        for grid in found.grids:
+            assert abs(grid.sum() - found.cosine) < 1e-5

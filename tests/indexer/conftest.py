@@ -330,6 +330,7 @@ class Service:
                 indexer_url=self.url,
             )
             url = self._stack.enter_context(serving(query_app(settings)))
+            self.query_url = url
             self._query = self._stack.enter_context(Client(url))
         return self._query.send(call)
 

@@ -15,9 +15,10 @@ import pytest
 from services.query.search.searcher import Searcher
 from services.query.search.shelf import Shelf
 from shared.clients import indexer
+from shared.clients.embedder import models
 from shared.clients.transport import Client
 from shared.contracts.features import FeaturesRequest, ImportRequest
-from shared.contracts.indexer import IngestRequest, JobState
+from shared.contracts.indexer import IngestRequest, JobState, ReembedRequest
 from shared.errors import ISEError
 from shared.identity import content_id
 
@@ -259,3 +260,39 @@ def test_a_sync_that_is_killed_goes_on_by_itself(process, folder_of, picture, di
     assert (again["embedded"], again["unchanged"]) == (0, 110)
     assert process.send(indexer.get_image(content_id(picture(11)))).tags == ["auto"]
     check_files(process)
+
+
+@pytest.mark.slow
+def test_a_change_of_the_model_survives_a_kill(
+    embedder, other_embedder, service_at, tmp_path, folder_of, until
+) -> None:
+    """What the new model has made of a picture, it isn't asked for again."""
+    count, data = 400, tmp_path / "data"
+    for one in (embedder, other_embedder):
+        one.mount(data)
+    with Client(other_embedder.url) as client:
+        model = client.send(models()).visual.fingerprint
+    with service_at(data, embedder.url) as service:
+        service.ingest(folder_of({f"{n}.png": n for n in range(count)}), build=False)
+    process = Process(data, f"{embedder.url},{other_embedder.url}", until)
+
+    def embedded() -> int:
+        shards = (data / "features" / model).glob("0*.npy")
+        return sum(len(np.load(path)) for path in shards)
+
+    process.start()
+    try:
+        job = process.send(indexer.reembed(ReembedRequest()))
+        until(embedded)
+        # The catalogue follows the shard.
+        threading.Event().wait(0.3)
+        process.kill()
+        assert 0 < embedded() < count
+        process.start()
+        until(lambda: process.send(indexer.job(job.id)).state is JobState.SUCCEEDED)
+        assert embedded() == process.images() == count
+        assert Shelf(data).current()[0].visual.fingerprint == model
+        check_files(process)
+    finally:
+        process.kill()
+        process.client.close()

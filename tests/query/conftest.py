@@ -21,10 +21,16 @@ from services.indexer.recall import measure
 from services.indexer.segments import SegmentStore
 from services.query.app import create_app
 from services.query.config import QuerySettings
+from services.query.embedders import Embedders
 from services.query.fetching import Fetcher
 from shared import problem
 from shared.clients.transport import AsyncClient
-from shared.contracts.embedder import DIM_HEADER, FINGERPRINT_HEADER, EmbedTermsRequest
+from shared.contracts.embedder import (
+    DIM_HEADER,
+    FINGERPRINT_HEADER,
+    INSTANCE_HEADER,
+    EmbedTermsRequest,
+)
 from shared.contracts.query import Metric
 from shared.errors import BadImage, NotFound, Unavailable, UnknownTerm
 from shared.ivf.codec import Codec
@@ -108,6 +114,7 @@ class Models:
     visual: str = "model-1"
     network: str = "network-1"
     loading: bool = False
+    instance: str = "process-1"
     asked: list[str] = field(default_factory=list)
 
     def app(self) -> FastAPI:
@@ -115,7 +122,11 @@ class Models:
         problem.install(app)
 
         def rows(vectors: list[Floats], fingerprint: str) -> Response:
-            headers = {DIM_HEADER: str(len(vectors[0])), FINGERPRINT_HEADER: fingerprint}
+            headers = {
+                DIM_HEADER: str(len(vectors[0])),
+                FINGERPRINT_HEADER: fingerprint,
+                INSTANCE_HEADER: self.instance,
+            }
             return Response(np.stack(vectors).astype("<f4").tobytes(), headers=headers)
 
         @app.post("/v1/embed/images")
@@ -230,7 +241,7 @@ def serve() -> Iterator[Callable[..., Service]]:
         library: Library,
         models: Models | None = None,
         files: dict[str, tuple[bytes, str]] | None = None,
-        embedder: AsyncClient | None = None,
+        embedders: Sequence[AsyncClient] = (),
         fetcher: Fetcher | None = None,
         indexer: AsyncClient | None = None,
         **settings: Any,
@@ -241,7 +252,7 @@ def serve() -> Iterator[Callable[..., Service]]:
         given = QuerySettings(_env_file=None, data_dir=library.folder, **settings)
         app = create_app(
             given,
-            embedder or AsyncClient("http://embedder", transport=embedder_app),
+            Embedders(embedders or [AsyncClient("http://embedder", transport=embedder_app)]),
             indexer or AsyncClient("http://indexer", transport=indexer_app),
             fetcher,
         )

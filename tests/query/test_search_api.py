@@ -457,7 +457,7 @@ def test_a_model_other_than_the_index_is_409_that_names_both_and_the_way_out(fil
 
 @pytest.mark.parametrize("how", ["down", "loading"])
 def test_without_the_embedder_all_that_needs_none_still_answers(filled, serve, nowhere, how):
-    service = serve(filled.library, embedder=nowhere if how == "down" else None)
+    service = serve(filled.library, embedders=[nowhere] if how == "down" else [])
     service.models.loading = True
     for response in (
         service.send("POST", "/v1/search/image", files={"file": b"img-001"}),
@@ -502,6 +502,7 @@ def test_the_figures_of_a_collection(filled):
         "dim": 12,
         "calibration": [],
         "live_recall": None,
+        "drift": None,
     }
     assert {(c["space"], c["metric"], c["k"]) for c in curves} == {
         (space, metric, k)

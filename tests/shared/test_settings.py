@@ -36,6 +36,13 @@ def test_a_url_is_as_set_or_else_on_loopback_at_the_port():
     assert settings.url_of("indexer") == "http://127.0.0.1:7"
 
 
+def test_there_may_be_several_embedders():
+    settings = Settings(_env_file=None, embedder_url="http://one:1, http://two:2/")
+    assert settings.urls_of("embedder") == ["http://one:1", "http://two:2"]
+    assert settings.url_of("embedder") == "http://one:1"
+    assert settings.urls_of("query") == ["http://127.0.0.1:8000"]
+
+
 def test_the_key_is_not_shown():
     settings = Settings(_env_file=None, api_key="hidden-key")
     assert "hidden-key" not in repr(settings) + str(settings.model_dump())

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedder.decoding.task import ANSWER, Outcome, Task
+from services.embedder.decoding.task import ANSWER, SIZE, Outcome, Task
 from shared.errors import BadImage
 
 _START_SECONDS = 60.0
@@ -30,9 +30,13 @@ class DecodeLimits:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Preprocessed pixels, (height, width, 3) uint8, and the seconds that it took."""
+    """Preprocessed pixels, (height, width, 3) uint8, and the seconds that it took.
+
+    `size`: width and height of the picture, in proportion.
+    """
 
     pixels: NDArray[np.uint8]
+    size: tuple[int, int]
     seconds: float
 
 
@@ -89,8 +93,9 @@ class Decoder:
                 raise DecoderEnded from error
             outcome, body, seconds = await self._answer()
         if outcome is Outcome.PIXELS:
-            pixels = np.frombuffer(body, np.uint8).reshape(*task.preprocessing.crop, 3)
-            return Decoded(pixels, seconds)
+            width, height = SIZE.unpack_from(body)
+            pixels = np.frombuffer(body, np.uint8, offset=SIZE.size)
+            return Decoded(pixels.reshape(*task.preprocessing.crop, 3), (width, height), seconds)
         if outcome is Outcome.OUT_OF_MEMORY:
             raise BadImage(
                 f"It needs more memory to decode than {self._limits.memory_bytes:,} bytes "

@@ -17,6 +17,9 @@ from services.embedder.preprocess import Preprocessing
 REQUEST = struct.Struct("<II")
 """Bytes of the task, bytes of the file."""
 
+SIZE = struct.Struct("<II")
+"""Width and height of the upright picture, as far as it was decoded."""
+
 ANSWER = struct.Struct("<BIf")
 """Outcome, bytes that follow, seconds that it took."""
 
@@ -27,7 +30,7 @@ class Outcome(IntEnum):
     READY = 0
     """The process has started; nothing follows."""
     PIXELS = 1
-    """(height, width, 3) uint8, as the task's preprocessing crops."""
+    """A SIZE, then (height, width, 3) uint8, as the task's preprocessing crops."""
     REFUSED = 2
     """A sentence for the user."""
     OUT_OF_MEMORY = 3

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 
-from services.embedder.decoding.task import ANSWER, REQUEST, Outcome, Task
+from services.embedder.decoding.task import ANSWER, REQUEST, SIZE, Outcome, Task
 from shared.errors import BadImage, Unavailable
 from shared.images import decode
 
@@ -50,7 +50,7 @@ def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
                 f"{image.width} x {image.height} pixels are too few to show anything; a picture "
                 f"has at least {_MIN_PIXELS}."
             )
-        return Outcome.PIXELS, task.preprocessing(image).tobytes()
+        return Outcome.PIXELS, SIZE.pack(*image.size) + task.preprocessing(image).tobytes()
     except BadImage as error:
         return Outcome.REFUSED, error.detail.encode()
     except (MemoryError, Unavailable):

@@ -1,0 +1,102 @@
+"""How much each cell of a picture adds to a similarity."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from services.embedder.backbones.backbone import Backbone
+from services.embedder.engines.engine import Pixels
+from services.embedder.explaining.cells import CellNetwork, Cells
+from services.embedder.matching.network import MatchingNetwork
+
+Grid = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The cosine, and for each picture what its cells add to it.
+
+    The grids sum to the cosine, but where `approximate`.
+    """
+
+    cosine: float
+    grids: list[Grid]
+    approximate: bool
+
+
+class Explainer:
+    """Explains similarities by any backbone, one at a time: whoever asks holds `turn`."""
+
+    def __init__(self) -> None:
+        # Weak, so that a backbone that is loaded anew takes its memory with it.
+        self._networks: WeakKeyDictionary[Backbone, CellNetwork] = WeakKeyDictionary()
+        self.turn = asyncio.Lock()
+
+    def pair(self, backbone: Backbone, pictures: Sequence[Pixels]) -> Explained:
+        """Why two pictures are alike by their features. Raises Conflict."""
+        network = self._network(backbone)
+        a, b = (network.cells(pixels) for pixels in pictures)
+        length = float(np.linalg.norm(a.features) * np.linalg.norm(b.features)) or 1.0
+        cosine = float(a.features @ b.features) / length
+        if a.exact and b.exact:
+            return Explained(cosine, [_parts(a, b, length), _parts(b, a, length)], False)
+        grids = [
+            _gradient(network, pixels, other)
+            for pixels, other in zip(pictures, (b.features, a.features), strict=True)
+        ]
+        return Explained(cosine, grids, True)
+
+    def joint(
+        self,
+        backbone: Backbone,
+        matching: MatchingNetwork,
+        pictures: Sequence[Pixels],
+        word: NDArray[np.float32] | None = None,
+    ) -> Explained:
+        """Why two pictures are alike in the joint space; or one picture and a word vector.
+
+        The matching network is not linear, so the grids are gradient times input.
+        """
+        network = self._network(backbone)
+        features = np.array([network.cells(p).features for p in pictures], np.float32)
+        targets = matching.project_images(features)[::-1]
+        if word is not None:
+            targets = matching.project_words(word[None])
+        own = matching.project_images(features[:1])[0].astype(np.float64)
+        cosine = float(own @ targets[0])
+
+        def towards(target: NDArray[np.float32], pixels: Pixels) -> Grid:
+            goal = torch.from_numpy(target.copy())
+            return network.gradient(pixels, lambda found: matching.image(found.cpu()) @ goal)
+
+        grids = [towards(t, p) for t, p in zip(targets, pictures, strict=True)]
+        return Explained(cosine, grids, True)
+
+    def _network(self, backbone: Backbone) -> CellNetwork:
+        network = self._networks.get(backbone)
+        if network is None:
+            network = CellNetwork(backbone.network, backbone.preprocessing.blank())
+            self._networks[backbone] = network
+        return network
+
+
+def _parts(of: Cells, other: Cells, length: float) -> Grid:
+    count = of.cells.shape[0] * of.cells.shape[1]
+    grid: Grid = of.cells @ other.features / (length * count)
+    return grid
+
+
+def _gradient(network: CellNetwork, pixels: Pixels, other: NDArray[np.float64]) -> Grid:
+    goal = torch.from_numpy(other).float()
+
+    def cosine(features: Tensor) -> Tensor:
+        return functional.cosine_similarity(features.cpu(), goal[None])
+
+    return network.gradient(pixels, cosine)

@@ -1,0 +1,151 @@
+"""Why pictures are alike: heat maps as numbers and over a picture."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from services.embedder.backbones.backbone import Backbone
+from services.embedder.decoding.decoder import Decoded
+from services.embedder.explaining.explainer import Explained
+from services.embedder.explaining.overlay import overlay
+from services.embedder.hosting import Hosted
+from services.embedder.images import ImageEmbedder
+from services.embedder.preprocess import Preprocessing
+from services.embedder.routes_embed import HostedModels, Network
+from services.embedder.uploads import FILES_BODY, uploads
+from shared.contracts.embedder import FINGERPRINT_HEADER, ImageSpace
+from shared.contracts.explanation import Box, Explanation, Heat
+from shared.errors import InvalidInput
+from shared.web.media import PNG
+from shared.web.problems import (
+    BAD_IMAGE,
+    BUSY,
+    DAMAGED,
+    LOADING,
+    NO_CELLS,
+    NO_NETWORK,
+    OTHER_NETWORK,
+    UNKNOWN_TERM,
+    UNTRAINED,
+    problems,
+)
+
+_OVERLAY_PIXELS = 512
+
+router = APIRouter(
+    prefix="/v1/explain",
+    tags=["explaining"],
+    responses=problems(
+        BAD_IMAGE,
+        UNKNOWN_TERM,
+        NO_CELLS,
+        NO_NETWORK,
+        UNTRAINED,
+        OTHER_NETWORK,
+        BUSY,
+        LOADING,
+        DAMAGED,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be explained: the files, by which backbone, and what came of it."""
+
+    embedder: ImageEmbedder
+    files: list[bytes]
+    fingerprint: str
+    decoded: list[Decoded]
+    explained: Explained
+
+    def heat(self, index: int) -> Heat:
+        left, top, right, bottom = self.embedder.backbone.preprocessing.seen(
+            *self.decoded[index].size
+        )
+        return Heat(
+            grid=self.explained.grids[index].tolist(),
+            seen=Box(left=left, top=top, right=right, bottom=bottom),
+        )
+
+
+async def asked(
+    request: Request,
+    models: HostedModels,
+    space: Annotated[
+        ImageSpace,
+        Query(description="`visual`: exactly, where the network pools an average; `joint`: about."),
+    ] = ImageSpace.VISUAL,
+    term: Annotated[
+        str | None, Query(description="In the joint space: one file, and this term.")
+    ] = None,
+    network: Network = None,
+) -> Asked:
+    """Two files, of which the first is to be explained by the second; or one, and a term."""
+    files = await uploads(request)
+    if term is not None and space is not ImageSpace.JOINT:
+        raise InvalidInput("A term is explained in the joint space: add `space=joint`.")
+    if len(files) != (wanted := 2 if term is None else 1):
+        raise InvalidInput(f"Send {wanted} files; {len(files)} came.")
+    embedder = models.visual if space is ImageSpace.VISUAL else models.matching
+    decoded = [await embedder.decode(data) for data in files]
+    # One thread at most, so that other calls have theirs.
+    async with models.explainer.turn:
+        fingerprint, explained = await asyncio.to_thread(
+            _explained, models, embedder.backbone, decoded, space, term, network
+        )
+    return Asked(embedder, files, fingerprint, decoded, explained)
+
+
+Explaining = Annotated[Asked, Depends(asked)]
+
+
+@router.post("/images", summary="What each cell adds to a similarity", openapi_extra=FILES_BODY)
+async def explain_images(found: Explaining) -> Explanation:
+    """Two files; or one and a term. The grids of `visual` sum to the cosine."""
+    return Explanation(
+        fingerprint=found.fingerprint,
+        cosine=found.explained.cosine,
+        approximate=found.explained.approximate,
+        heats=[found.heat(index) for index in range(len(found.files))],
+    )
+
+
+@router.post(
+    "/overlay",
+    summary="The same over the first picture, as a PNG",
+    response_class=Response,
+    responses=PNG,
+    openapi_extra=FILES_BODY,
+)
+async def explain_overlay(found: Explaining) -> Response:
+    """Red speaks for the similarity, blue against it; what the network didn't see is dark."""
+    width, height = found.decoded[0].size
+    scale = _OVERLAY_PIXELS / max(width, height)
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    whole = Preprocessing(resize=size, crop=size, squash=True)
+    picture = (await found.embedder.decode(found.files[0], whole)).pixels
+    drawn = await asyncio.to_thread(overlay, picture, found.heat(0))
+    headers = {FINGERPRINT_HEADER: found.fingerprint}
+    return Response(drawn, media_type="image/png", headers=headers)
+
+
+def _explained(
+    models: Hosted,
+    backbone: Backbone,
+    decoded: list[Decoded],
+    space: ImageSpace,
+    term: str | None,
+    network: str | None,
+) -> tuple[str, Explained]:
+    pictures = [picture.pixels for picture in decoded]
+    if space is not ImageSpace.JOINT:
+        return backbone.fingerprint, models.explainer.pair(backbone, pictures)
+    matcher = models.networks.get(network)
+    word = None
+    if term is not None and (word := models.words.find(term)) is None:
+        raise models.words.unknown([term])
+    explained = models.explainer.joint(backbone, matcher.network, pictures, word)
+    return matcher.fingerprint, explained

@@ -1,0 +1,65 @@
+"""Images that a model has no features of yet; they are embedded from their files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from services.indexer.catalog.images import Images
+from services.indexer.dropouts import Dropouts
+from services.indexer.embedding import ModelPair
+from services.indexer.files import ImageFiles
+from services.indexer.job_context import JobContext
+from services.indexer.sources import SourceFile
+
+TakeIn = Callable[[list[SourceFile], ModelPair, JobContext], object]
+
+
+class Missing:
+    """Embeds them by `take_in`. What is embedded is never embedded again."""
+
+    def __init__(
+        self, images: Images, files: ImageFiles, dropouts: Dropouts, take_in: TakeIn
+    ) -> None:
+        self._images = images
+        self._files = files
+        self._dropouts = dropouts
+        self._take_in = take_in
+
+    def embed(self, pair: ModelPair, job: JobContext, drop_missing: bool = False) -> int:
+        """Embeds them all; gives how many drop out of search, whose files can't be used.
+
+        Raises Conflict where some would and `drop_missing` isn't set.
+        """
+        missing = self.ids(pair)
+        if not missing:
+            return 0
+        files, gone = self._found(missing)
+        if not drop_missing:
+            # What is sure by now is told before the work rather than after it.
+            self._dropouts.refuse(self._dropouts.ids(pair) & gone)
+        self._take_in(files, pair, job)
+        dropped = self._dropouts.ids(pair)
+        if not drop_missing:
+            self._dropouts.refuse(dropped)
+        return len(dropped)
+
+    def embed_late(self, pair: ModelPair, job: JobContext, given_up: set[str]) -> None:
+        """Embeds those that came meanwhile, but not again what could not be embedded before."""
+        if late := self.ids(pair) - given_up:
+            self._take_in(self._found(late)[0], pair, job)
+
+    def ids(self, pair: ModelPair) -> set[str]:
+        """The images that lack features of either model."""
+        return {i for f in sorted(pair.all) for i in self._images.without_features(f)}
+
+    def _found(self, missing: set[str]) -> tuple[list[SourceFile], set[str]]:
+        """A file for each image, and the images that have none."""
+        files, gone = [], set()
+        for image_id in sorted(missing):
+            places = self._images.places(image_id)
+            upload = self._files.upload(image_id)
+            paths = [(upload or Path(place.path), place.uri) for place in places]
+            there = [(path, uri) for path, uri in paths if path.exists()]
+            files += [SourceFile(path, uri) for path, uri in (there or paths)[:1]]
+            if not there:
+                gone.add(image_id)
+        return files, gone

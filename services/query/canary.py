@@ -1,0 +1,67 @@
+"""Whether the embedder still answers as it did when the index was made."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import anyio.to_thread
+
+from services.query.embedders import Embedders
+from services.query.search.shelf import Shelf
+from shared import canary
+from shared.clients import embedder
+from shared.contracts.crop import Crop
+from shared.contracts.query import Drift
+
+
+class CanaryWatch:
+    """Asks each process of an embedder once for its features of the built-in picture."""
+
+    def __init__(self, embedders: Embedders, shelf: Shelf) -> None:
+        self._embedders = embedders
+        self._shelf = shelf
+        self._seen: dict[tuple[str, str], tuple[list[float], float]] = {}
+        self._last: tuple[str, str] | None = None
+
+    async def judged(
+        self, rows: embedder.Rows, files: Sequence[bytes], crops: Sequence[Crop | None]
+    ) -> embedder.Rows:
+        """Features of pictures, by a process that answers as it did; `rows` if they are so.
+
+        Raises ModelDrift where it doesn't.
+        """
+        fingerprint = rows.fingerprint
+        collection, _ = await anyio.to_thread.run_sync(self._shelf.current)
+        expected = collection.manifest.canaries.get(fingerprint)
+        if expected is None:
+            return rows
+        if self._known(rows, expected) is None:
+            # Both in one call: behind one address there may be several processes.
+            both = await self._embedders.send(
+                embedder.embed_images([*files, canary.picture()], crops=[*crops, None]),
+                lambda answer: answer.fingerprint == fingerprint,
+            )
+            if both.fingerprint != fingerprint:
+                return rows
+            rows = replace(both, vectors=both.vectors[:-1])
+            distance = canary.drift(both.vectors[-1].tolist(), expected)
+            self._seen[(rows.instance, fingerprint)] = (expected, distance)
+        self._last = (rows.instance, fingerprint)
+        found = self._known(rows, expected)
+        if found is not None and found > canary.LARGEST_DRIFT:
+            raise canary.drifted(fingerprint, found)
+        return rows
+
+    def drift(self) -> Drift | None:
+        """What was found of the process that answered last; None before a search by picture."""
+        if self._last is None:
+            return None
+        expected, distance = self._seen[self._last]
+        fingerprint = self._last[1]
+        collection, _ = self._shelf.current()
+        if collection.manifest.canaries.get(fingerprint) != expected:
+            return None
+        return Drift(model=fingerprint, distance=distance, served=distance <= canary.LARGEST_DRIFT)
+
+    def _known(self, rows: embedder.Rows, expected: list[float]) -> float | None:
+        before = self._seen.get((rows.instance, rows.fingerprint))
+        return before[1] if before is not None and before[0] == expected else None

@@ -1,0 +1,169 @@
+"""Why a picture is like another one, or like a term: heat maps that the embedder makes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.asking import Asking
+from services.query.embedders import Embedders
+from services.query.features import check_model
+from services.query.search.searcher import Searcher
+from services.query.search.space import Space
+from shared.clients import embedder, indexer
+from shared.clients.transport import AsyncClient
+from shared.contracts.embedder import ImageSpace
+from shared.contracts.explanation import Why
+from shared.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
+from shared.external import is_external
+from shared.snapshots.items import tag_key
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What the embedder is asked: `files`, or one and a term; and whose features to compare."""
+
+    files: list[bytes]
+    space: ImageSpace
+    fingerprint: str
+    score: float | None
+    term: str | None = None
+    transform: str | None = None
+
+    @property
+    def network(self) -> str | None:
+        return self.fingerprint if self.space is ImageSpace.JOINT else None
+
+    def drift(self, cosine: float) -> float | None:
+        """How far the stored score is from a cosine of the features, where it is one."""
+        # Unit length changes no cosine.
+        return (
+            None
+            if self.score is None or self.transform not in (None, "l2")
+            else self.score - cosine
+        )
+
+    def check(self, fingerprint: str) -> None:
+        """Raises FingerprintMismatch where another model explained it."""
+        if self.fingerprint != fingerprint:
+            raise FingerprintMismatch(
+                f"The index is made with {self.fingerprint}, but the embedder explains by "
+                f"{fingerprint}. Start the embedder with the former model, or build the index "
+                "anew with `ise build`.",
+                index=self.fingerprint,
+                embedder=fingerprint,
+            )
+
+
+class Reasons:
+    """Finds the pictures and their stored vectors, and has the embedder explain them."""
+
+    def __init__(self, asking: Asking, embedders: Embedders, files: AsyncClient) -> None:
+        self._asking = asking
+        self._embedders = embedders
+        self._indexer = files
+
+    async def of_images(self, image_id: str, other_id: str) -> Reason:
+        """Of an indexed image and another one. Raises NotFound, Conflict."""
+        searcher = await self._asking.searcher()
+        space = _visual(searcher)
+        stored = [_stored(searcher, space, name) for name in (image_id, other_id)]
+        files = [await self._file(name) for name in (image_id, other_id)]
+        return _by_features(space, files, _cosine(*stored))
+
+    async def of_upload(self, data: bytes, other_id: str) -> Reason:
+        """Of a picture that was sent and an indexed image."""
+        searcher = await self._asking.searcher()
+        stored = _stored(searcher, _visual(searcher), other_id)
+        searcher, found = await self._asking.embedded(data, searcher)
+        space = _visual(searcher)
+        check_model(space, found.fingerprint)
+        files = [data, await self._file(other_id)]
+        return _by_features(space, files, _cosine(space.placed(found.vector), stored))
+
+    async def of_term(self, image_id: str, term: str) -> Reason:
+        """Of an indexed image and a term, in the joint space."""
+        searcher = await self._asking.searcher()
+        space = searcher.collection.joint
+        if space is None:
+            raise Conflict(
+                "There is no matching network yet, so images and terms have nothing to compare. "
+                "Tag some images, then run `ise build`, which trains one."
+            )
+        stored = _stored(searcher, space, image_id)
+        vector = searcher.collection.tag_vectors.get(tag_key(term))
+        score = None if vector is None else _cosine(stored, vector)
+        files = [await self._file(image_id)]
+        return Reason(files, ImageSpace.JOINT, space.fingerprint, score, term)
+
+    async def asked(self, image_id: str, to: str | None, term: str | None) -> Reason:
+        """Of an indexed image and what a request names. Raises InvalidInput."""
+        if to is not None and term is None:
+            return await self.of_images(image_id, to)
+        if term is not None and to is None:
+            return await self.of_term(image_id, term.strip())
+        raise InvalidInput("Give one of `to` (an image's id) and `term`.")
+
+    async def why(self, reason: Reason) -> Why:
+        """The numbers. Raises FingerprintMismatch, Conflict, Unavailable."""
+        call = embedder.explain_images(reason.files, reason.space, reason.term, reason.network)
+        found = await self._embedders.send(call, lambda e: e.fingerprint == reason.fingerprint)
+        reason.check(found.fingerprint)
+        first = found.heats[0]
+        other = found.heats[1] if len(found.heats) > 1 else None
+        return Why(
+            grid=first.grid,
+            other_grid=other and other.grid,
+            crop=first.seen,
+            other_crop=other and other.seen,
+            cosine=found.cosine,
+            score=reason.score,
+            drift=reason.drift(found.cosine),
+            transform=reason.transform,
+            approximate=found.approximate,
+            model=found.fingerprint,
+        )
+
+    async def overlay(self, reason: Reason) -> bytes:
+        """The heat over the first picture, as a PNG."""
+        call = embedder.explain_overlay(reason.files, reason.space, reason.term, reason.network)
+        drawn, model = await self._embedders.send(call, lambda e: e[1] == reason.fingerprint)
+        reason.check(model)
+        return drawn
+
+    async def _file(self, image_id: str) -> bytes:
+        data, _ = await self._indexer.send(indexer.image_file(image_id))
+        return data
+
+
+def _by_features(space: Space, files: list[bytes], score: float) -> Reason:
+    transform = None if space.transform is None else space.transform.name
+    return Reason(files, ImageSpace.VISUAL, space.fingerprint, score, transform=transform)
+
+
+def _visual(searcher: Searcher) -> Space:
+    space = searcher.collection.visual
+    if space is None:
+        raise NotFound("There are no images yet.")
+    if is_external(space.fingerprint):
+        raise Conflict(
+            f"This collection's vectors are {space.fingerprint}, which no embedder here makes, so "
+            "it can't be told which part of a picture they are from."
+        )
+    return space
+
+
+def _stored(searcher: Searcher, space: Space, image_id: str) -> Vector:
+    item = searcher.collection.find(image_id, searcher.dead)
+    vector = None if item is None else space.index.vector(item.ordinal)
+    if vector is None:
+        raise NotFound(f"There is no image {image_id!r}.")
+    return vector
+
+
+def _cosine(one: Vector, other: Vector) -> float:
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / length if length else 0.0

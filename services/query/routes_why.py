@@ -1,0 +1,98 @@
+"""Why pictures are alike: heat maps as numbers and as pictures."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
+from pydantic import ConfigDict, Field
+
+from services.query.reasons import Reason, Reasons
+from services.query.routes_search import check_size
+from shared.contracts.base import Wire
+from shared.contracts.explanation import Why
+from shared.web.media import FENCED, PNG
+from shared.web.problems import (
+    BAD_IMAGE,
+    BUSY,
+    DAMAGED,
+    FILE_TOO_LARGE,
+    NO_CELLS,
+    NO_EMBEDDER,
+    NO_IMAGE,
+    NO_INDEXER,
+    OTHER_MODEL,
+    UNKNOWN_TERM,
+    problems,
+)
+
+_PROBLEMS = problems(
+    NO_IMAGE, BAD_IMAGE, UNKNOWN_TERM, OTHER_MODEL, NO_CELLS, BUSY, NO_EMBEDDER, NO_INDEXER, DAMAGED
+)
+
+_OF_UPLOADS = problems(FILE_TOO_LARGE)
+
+router = APIRouter(prefix="/v1", tags=["explaining"], responses=_PROBLEMS)
+
+
+def reasons(request: Request) -> Reasons:
+    found: Reasons = request.app.state.reasons
+    return found
+
+
+Here = Annotated[Reasons, Depends(reasons)]
+To = Annotated[str | None, Query(description="Id of the image that it is like.")]
+Term = Annotated[str | None, Query(min_length=1, max_length=200, description="Or a term.")]
+
+
+class WhyForm(Wire):
+    """A picture, and the image that it is like."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"file": "castle.jpg", "to": "d0ed203b"}]}
+    )
+
+    file: UploadFile = Field(description="An image file.")
+    to: str = Field(min_length=1, description="Id of the image that it is like.")
+
+
+WhyUpload = Annotated[WhyForm, Form(media_type="multipart/form-data")]
+
+
+@router.get("/images/{image_id:path}/why", summary="Why an image is like another, or like a term")
+async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Why:
+    """By the features as the network gives them, before any transform of the index."""
+    return await here.why(await here.asked(image_id, to, term))
+
+
+@router.get(
+    "/images/{image_id:path}/why.png",
+    summary="The same over the image, as a PNG",
+    response_class=Response,
+    responses=PNG,
+)
+async def why_overlay(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:
+    """Red speaks for the likeness, blue against it; what the network didn't see is dark."""
+    return await _drawn(here, await here.asked(image_id, to, term))
+
+
+@router.post("/why", summary="Why a picture is like an image", responses=_OF_UPLOADS)
+async def why_upload(here: Here, request: Request, form: WhyUpload) -> Why:
+    return await here.why(await _of_upload(here, request, form))
+
+
+@router.post(
+    "/why.png",
+    summary="The same over the picture, as a PNG",
+    response_class=Response,
+    responses=PNG | _OF_UPLOADS,
+)
+async def why_upload_overlay(here: Here, request: Request, form: WhyUpload) -> Response:
+    return await _drawn(here, await _of_upload(here, request, form))
+
+
+async def _of_upload(here: Reasons, request: Request, form: WhyForm) -> Reason:
+    check_size(request, form.file.size or 0)
+    return await here.of_upload(await form.file.read(), form.to)
+
+
+async def _drawn(here: Reasons, reason: Reason) -> Response:
+    return Response(await here.overlay(reason), media_type="image/png", headers=FENCED)
