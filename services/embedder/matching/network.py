@@ -94,8 +94,8 @@ class MatchingNetwork(nn.Module):
 def keep_share(network: MatchingNetwork, share: float) -> None:
     """Scales what the layers add to the linear maps."""
     for tower in (network.image, network.word):
-        tower.second.weight *= share
-        tower.second.bias *= share
+        tower.second.weight.mul_(share)
+        tower.second.bias.mul_(share)
 
 
 def _bare_linear(inputs: int, outputs: int) -> nn.Linear:
