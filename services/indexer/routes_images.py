@@ -16,6 +16,7 @@ from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
     DISK_FULL,
+    DRIFTED,
     EXTERNAL_VECTORS,
     NO_EMBEDDER,
     NO_IMAGE,
@@ -51,7 +52,9 @@ class AddForm(Wire):
 @router.post(
     "",
     summary="Add pictures; answered when they can be searched",
-    responses=problems(OTHER_MODEL, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL),
+    responses=problems(
+        OTHER_MODEL, DRIFTED, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL
+    ),
 )
 def add_images(
     here: Here,

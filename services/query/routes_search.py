@@ -21,6 +21,7 @@ from shared.web.problems import (
     BAD_VECTOR,
     BUSY,
     DAMAGED,
+    DRIFTED,
     FETCHING_OFF,
     FILE_TOO_LARGE,
     NO_EMBEDDER,
@@ -76,6 +77,7 @@ class TermQuery(TextOptions):
     responses=problems(
         BAD_IMAGE,
         OTHER_MODEL,
+        DRIFTED,
         VECTORS_ONLY,
         UNCALIBRATED,
         FILE_TOO_LARGE,
@@ -115,6 +117,7 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Resp
         UNKNOWN_TERM,
         BAD_VECTOR,
         OTHER_MODEL,
+        DRIFTED,
         VECTORS_ONLY,
         UNCALIBRATED,
         FILE_TOO_LARGE,

@@ -14,6 +14,7 @@ from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
     DAMAGED,
+    DRIFTED,
     FILE_TOO_LARGE,
     NO_CELLS,
     NO_EMBEDDER,
@@ -25,7 +26,16 @@ from shared.web.problems import (
 )
 
 _PROBLEMS = problems(
-    NO_IMAGE, BAD_IMAGE, UNKNOWN_TERM, OTHER_MODEL, NO_CELLS, BUSY, NO_EMBEDDER, NO_INDEXER, DAMAGED
+    NO_IMAGE,
+    BAD_IMAGE,
+    UNKNOWN_TERM,
+    OTHER_MODEL,
+    DRIFTED,
+    NO_CELLS,
+    BUSY,
+    NO_EMBEDDER,
+    NO_INDEXER,
+    DAMAGED,
 )
 
 _OF_UPLOADS = problems(FILE_TOO_LARGE)

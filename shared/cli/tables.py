@@ -108,7 +108,11 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 
 def stats(found: Stats) -> Text:
     """The collection in a few lines; the whole curves are for programs."""
-    return fields(found.model_dump(mode="json", exclude={"recall_curve", "calibration"}).items())
+    told = found.model_dump(mode="json", exclude={"recall_curve", "calibration", "drift"})
+    if found.drift is not None:
+        verdict = "served" if found.drift.served else "searches by picture are refused"
+        told["drift"] = f"{found.drift.distance:.1e}, {verdict}"
+    return fields(told.items())
 
 
 def health(found: IndexHealth) -> Text:

@@ -86,7 +86,7 @@ class Why(Wire):
         description="The cosine of the stored vectors; null where a term has none."
     )
     drift: float | None = Field(
-        description="`score` less `cosine`; null where they differ in kind: see `transform`."
+        description="`score` less `cosine`; null where they differ by a `transform`."
     )
     transform: str | None = Field(
         description="What the index does to features before it compares them; `score` is of what "

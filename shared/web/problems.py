@@ -7,6 +7,7 @@ those that a caller gets.
 from typing import Any
 
 from shared import problem
+from shared.canary import drifted
 from shared.errors import (
     BadImage,
     BadVector,
@@ -60,6 +61,7 @@ OTHER_MODEL = FingerprintMismatch(
     index=_MODEL,
     embedder=_OTHER_MODEL,
 )
+DRIFTED = drifted(_MODEL, 0.005)
 OTHER_FEATURES = FingerprintMismatch(
     f"The features are of {_MODEL}; hosted for matching is {_OTHER_MODEL}. Host that model again, "
     "or compute the features again: `ise ingest`.",

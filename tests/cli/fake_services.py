@@ -171,6 +171,7 @@ def create_app(fake: Fake) -> FastAPI:
 
     starts("ingest", "/v1/ingest")
     starts("build", "/v1/index/build")
+    starts("reembed", "/v1/index/reembed")
     starts("train", "/v1/matching/train")
 
     @app.get("/v1/jobs")

@@ -310,6 +310,14 @@ def test_build_and_train_send_their_options(fake, ise):
     assert (trained["settings"]["epochs"], trained["settings"]["seed"]) == (3, 5)
 
 
+def test_reembed_names_an_embedder(fake, ise):
+    fake.steps = fake.steps[-1:]
+    assert ise("reembed", "--embedder", "http://gpu:8002", "--drop-missing").code == 0
+    [(name, asked)] = fake.asked
+    assert (name, asked["embedder"]) == ("reembed", "http://gpu:8002")
+    assert asked["build"]["drop_missing"] is True
+
+
 @pytest.mark.parametrize("clusters", ["0", "-1", "many", "1000001", "²"])
 def test_clusters_are_auto_or_a_number(fake, ise, clusters):
     done = ise("build", "--clusters", clusters)
