@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.cli.archive import unpack
 from shared.clients import embedder, indexer
@@ -53,6 +54,7 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
     )
 
 
-def _units(vectors: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1))
+    units: NDArray[np.float32] = vectors / np.where(norms > 0, norms, 1)
+    return units
