@@ -54,6 +54,7 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
     )
 
 
-def _units(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1))
+    units: NDArray[np.float32] = vectors / np.where(norms > 0, norms, 1)
+    return units
