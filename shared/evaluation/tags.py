@@ -56,4 +56,5 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
 
 def _units(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms > 0, norms, 1))
+    units: NDArray[np.floating] = vectors / np.where(norms > 0, norms, 1)
+    return units
