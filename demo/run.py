@@ -13,6 +13,7 @@ from typing import NoReturn
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from demo.data_folder import Place
 from demo.sample import draw_sample
@@ -22,17 +23,22 @@ from shared.cli.progress import ProgressView
 from shared.cli.service import free_port, local_services, waiting_line
 from shared.cli.session import console, load_settings, print_error, readable_errors
 from shared.cli.tables import FAILURES_SHOWN, failures, plain
+from shared.cli.tables import evaluation as table_of
 from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import IngestRequest, Job
 from shared.contracts.query import Hit, Mode, SearchResponse, Stats
 from shared.errors import InvalidInput, ISEError, Misconfigured, UnknownTerm
+from shared.evaluation import run as evaluation
+from shared.evaluation.measure import FIGURES
 from shared.settings import ServiceSettings
 
 PICTURES = 3
 TERMS = 3
 HITS = 5
+QUERIES = 50
+PLAIN, RERANK = "rerank=none", {"rerank": "none"}
 STRANGERS = ("ship", "kitten", "automobile", "ocean", "puppy", "building", "music", "winter")
 """Words to search by meaning: the first that no image carries is taken."""
 
@@ -128,13 +134,24 @@ def is_first(image_id: str, hits: Sequence[Hit]) -> bool:
     return any(hit.id == image_id and hit.score >= hits[0].score - _SAME for hit in hits)
 
 
-def run(group: ServiceGroup, source: Path, drawn: bool, key: str | None, out: Console) -> None:
-    """The demo, over services that it starts. Raises an ISEError when anything is wrong."""
+def run(
+    group: ServiceGroup,
+    source: Path,
+    drawn: bool,
+    key: str | None,
+    out: Console,
+    report: Path | None = None,
+) -> None:
+    """The demo, over services that it starts. Raises an ISEError when anything is wrong.
+
+    report: where an evaluation goes, with a suffix added; without it there is none.
+    """
     out.print("Starting the three services.")
     with (
         group,
         Client(group.url("indexer"), key) as indexer_client,
         Client(group.url("query"), key) as query_client,
+        Client(group.url("embedder"), key) as embedder_client,
     ):
         try:
             group.wait_ready(_START_S, lambda waiting: out.print(waiting_line(waiting)))
@@ -145,6 +162,11 @@ def run(group: ServiceGroup, source: Path, drawn: bool, key: str | None, out: Co
             by_term = tour.by_term()
             # A folder may have too few tags to learn from; the sample must learn.
             by_meaning = tour.by_meaning() if drawn or held.network else []
+            found = None
+            if by_term and report is not None:
+                clients = query_client, indexer_client, embedder_client
+                found = evaluation.evaluate(*clients, None, {"default": {}, PLAIN: RERANK}, QUERIES)
+                _, page = evaluation.write(found, indexer_client, report)
         except ISEError:
             group.check()  # A service that ended says more than the call that missed it.
             raise
@@ -155,6 +177,9 @@ def run(group: ServiceGroup, source: Path, drawn: bool, key: str | None, out: Co
     else:
         out.print("No image carries a tag, so there is nothing to search by term.")
     out.print(verdict(by_image, by_term), soft_wrap=True)
+    if found is not None:
+        out.print(Text("\nEvaluation"), table_of(found, FIGURES), sep="\n")
+        out.print(f"The whole report: {page}", soft_wrap=True)
 
 
 def show(out: Console, title: str, answers: Answers) -> None:
@@ -251,7 +276,14 @@ def demo(images: Path | None, data: Path | None, out: Console) -> None:
         if source is None:
             out.print("Drawing the sample pictures.")
         try:
-            run(group, source or draw_sample(place.sample), source is None, key, out)
+            run(
+                group,
+                source or draw_sample(place.sample),
+                source is None,
+                key,
+                out,
+                place.folder / "evaluation",
+            )
         except ISEError:
             out.print(f"The services' logs are in {logs}.", soft_wrap=True)
             raise
