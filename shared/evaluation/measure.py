@@ -66,7 +66,8 @@ def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingR
 
         judged = list(pool.map(ask, plan.queries))
         few = plan.queries[:_CURVE_QUERIES]
-        held = list(pool.map(lambda one: _recall(client, one, options), few))
+        exact = list(pool.map(lambda one: _exact(client, one, options), few))
+        held = list(pool.map(lambda one, away: _recall(client, one, options, away), few, exact))
         times = list(pool.map(lambda one: _time(client, one, options), few))
     results = [one for one, _, _ in judged]
     pairs = [pair for _, _, some in judged for pair in some]
@@ -93,11 +94,13 @@ def curve(client: Client, plan: Plan) -> list[CurvePoint]:
     """Recall against time, over the number of clusters that are probed."""
     clusters = client.send(query.stats()).clusters
     few = plan.queries[:_CURVE_QUERIES]
+    exact = [_exact(client, one, {}) for one in few]
     points = []
     probes = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256) if n < clusters] + [clusters]
     for nprobe in probes:
         options = {"nprobe": nprobe, "rerank": "none"}
-        recalls = [_recall(client, one, options) for one in few]
+        pairs = zip(few, exact, strict=True)
+        recalls = [_recall(client, one, options, away) for one, away in pairs]
         times = [_time(client, one, options) for one in few]
         points.append(
             CurvePoint(
@@ -157,18 +160,21 @@ def _judged(
     return result, answer.timings_ms.get("total", 0.0), pairs
 
 
-def _recall(client: Client, image_id: str, options: Options) -> float:
-    """The share of the exact top 10, before any re-rank, that was found."""
-    unranked = {k: v for k, v in options.items() if k != "rerank"} | {"rerank": "none"}
-    how = {k: v for k, v in unranked.items() if k not in ("nprobe", "recall_target", "exact")}
-    ask = {"limit": _TOP + 1}
-    found = client.send(query.search_id(image_id, **ask, **unranked))
-    exact = client.send(query.search_id(image_id, **ask, **how, exact=True))
-    wanted = [hit.distance for hit in exact.hits if hit.id != image_id][:_TOP]
-    got = [hit.distance for hit in found.hits if hit.id != image_id][:_TOP]
-    if not wanted:
-        return 1.0
-    return sum(away <= wanted[-1] for away in got) / len(wanted)
+def _recall(client: Client, image_id: str, options: Options, exact: list[float]) -> float:
+    """The share of the exact top 10, before any re-rank, that was found; ties with it count."""
+    got = _distances(client, image_id, {**options, "rerank": "none"})
+    return sum(away <= exact[-1] for away in got) / len(exact) if exact else 1.0
+
+
+def _exact(client: Client, image_id: str, options: Options) -> list[float]:
+    how = {k: v for k, v in options.items() if k not in ("nprobe", "recall_target")}
+    return _distances(client, image_id, {**how, "rerank": "none", "exact": True})
+
+
+def _distances(client: Client, image_id: str, options: Options) -> list[float]:
+    """Of the 10 nearest, without the image itself."""
+    answer = client.send(query.search_id(image_id, limit=_TOP + 1, **options))
+    return [hit.distance for hit in answer.hits if hit.id != image_id][:_TOP]
 
 
 def _time(client: Client, image_id: str, options: Options) -> float:
