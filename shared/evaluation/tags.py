@@ -56,5 +56,4 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
 
 def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units: NDArray[np.float32] = vectors / np.where(norms > 0, norms, 1)
-    return units
+    return (vectors / np.where(norms > 0, norms, 1)).astype(np.float32)
