@@ -151,17 +151,17 @@ class TrainingSettings(Wire):
         0.8, description="Of `margin`: how far, in 1 - cosine, negatives are pushed."
     )
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 20
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 10
     patience: Annotated[int, Field(ge=1, le=1000)] = Field(
         4, description="Epochs without a better mAP on held-out images after which it ends."
     )
-    batch_size: Annotated[int, Field(ge=8, le=8192)] = 256
+    batch_size: Annotated[int, Field(ge=8, le=8192)] = 512
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     hidden: Annotated[int, Field(ge=16, le=4096)] = 512
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
     learnt_share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.5,
+        0.7,
         description="How much is kept of what descent adds to the regression that it starts from: "
         "more of it finds the tags at hand better, less of it words that no image carries.",
     )

@@ -42,10 +42,14 @@ def _one_way(cosines: Tensor, positive: Tensor, settings: TrainingSettings) -> T
 
 
 def _margin(cosines: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Squared, of the distance 1 - cosine: a positive's own, a negative's within the margin."""
+    """Squared, of the distance 1 - cosine: a positive's own, a negative's within the margin.
+
+    Summed over the pairs, for each positive one: as a mean, the many negatives would weigh nothing.
+    """
     apart = (1 - cosines).square()
     near = functional.relu(cosines - (1 - margin)).square()
-    return _mean(apart, positive) + _mean(near, negative)
+    total = torch.where(positive, apart, 0.0).sum() + torch.where(negative, near, 0.0).sum()
+    return total / positive.sum().clamp(min=1)
 
 
 def _batch(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
@@ -62,7 +66,3 @@ def _hardest(cosines: Tensor, negative: Tensor, count: int) -> Tensor:
     count = min(count, cosines.shape[1])
     nearest = cosines.masked_fill(~negative, -torch.inf).topk(count, dim=1).indices
     return torch.zeros_like(negative).scatter(1, nearest, True) & negative
-
-
-def _mean(values: Tensor, where: Tensor) -> Tensor:
-    return torch.where(where, values, 0.0).sum() / where.sum().clamp(min=1)

@@ -15,7 +15,7 @@ from services.embedder.matching.network import MatchingNetwork
 
 Doubles = NDArray[np.float64]
 
-_RIDGE = 0.5
+_RIDGE = 5.0
 """Of the features' mean variance, which is 1: they are standardised."""
 _CHUNK = 4096
 
