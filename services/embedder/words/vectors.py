@@ -110,8 +110,8 @@ class Words:
         directions = vectors / np.where(lengths > 0, lengths, 1)
         weights = np.ones(len(rows))
         weights[-1] = 2
-        mean: NDArray[np.float64] = np.average(directions, axis=0, weights=weights)
-        return (mean * lengths.mean()).astype(np.float32)
+        mean = np.average(directions, axis=0, weights=weights) * lengths.mean()
+        return np.asarray(mean, dtype=np.float32)
 
     def _digest(self) -> str:
         digest = hashlib.sha256(f"{self._vectors.shape}\n".encode())
