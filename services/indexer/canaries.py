@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from shared import canary
-from shared.errors import Conflict, ISEError, Overloaded, Unavailable
+from shared.errors import ISEError
 from shared.external import is_external
 from shared.snapshots.manifest import Manifest
 
@@ -54,7 +54,7 @@ class Canaries:
         pair = ModelPair(visual.fingerprint, manifest.matching_fingerprint or visual.fingerprint)
         try:
             self._keep(pair)
-        except (Unavailable, Overloaded, Conflict) as error:
+        except ISEError as error:
             log.warning("the built-in picture can't be embedded yet: %s", error.detail)
         kept = {fingerprint: self._features.canary(fingerprint) for fingerprint in pair.all}
         canaries = {f: vector.tolist() for f, vector in kept.items() if vector is not None}
