@@ -27,6 +27,7 @@ from services.indexer.tag_vectors import joint_tag_vectors
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric, RecallCurve
+from shared.external import is_external
 from shared.ivf.codec import Codec
 from shared.ivf.distances import prepared
 from shared.ivf.index import InvertedIndex
@@ -231,7 +232,9 @@ class Builder:
         if name != "joint":
             job.stage(f"{stage}, measuring recall")
             curves = self._measured(file, name, settings, None)
-            calibration = self._calibrated(file, curves, settings, f"{stage}, calibrating", job)
+            calibrating = f"{stage}, calibrating"
+            reranks = not is_external(fingerprint)
+            calibration = self._calibrated(file, curves, settings, calibrating, reranks, job)
         return SpaceManifest(
             fingerprint=fingerprint,
             dim=partition.dim,
@@ -260,6 +263,7 @@ class Builder:
         curves: list[RecallCurve],
         settings: BuildSettings,
         stage: str,
+        reranks: bool,
         job: JobContext,
     ) -> list[Calibration]:
         """How likely hits share a tag with the query, by score; empty without tags."""
@@ -269,7 +273,7 @@ class Builder:
             return []
         job.stage(stage)
         index = InvertedIndex([self._segments.open(file)], settings.metric)
-        return calibrate(index, tags, curves, settings.seed)
+        return calibrate(index, tags, curves, settings.seed, reranks)
 
 
 class _Stored:

@@ -10,10 +10,12 @@ from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
 from shared.ivf import distances
 from shared.ivf.index import InvertedIndex
+from shared.ivf.rerank import CANDIDATES, rank_keys
 
 _QUERIES = 1000
 _HITS = 20
 _RECALL = 0.95
+_SAME = 1e-5
 
 
 def calibrate(
@@ -21,11 +23,13 @@ def calibrate(
     tags: Mapping[int, Sequence[str]],
     curves: Sequence[RecallCurve],
     seed: int,
+    reranks: bool = False,
 ) -> list[Calibration]:
     """Image to image, by metric: the chance that two images share a tag.
 
-    `tags`: tag keys by ordinal. A sample of tagged images is asked, each without itself; hits
-    without tags tell nothing and are left out. Empty where there's too little to learn from.
+    `tags`: tag keys by ordinal. `reranks`: whether answers are re-ranked by default. A sample of
+    tagged images is asked, each without itself; hits without tags tell nothing and are left out.
+    Empty where there's too little to learn from.
     """
     postings = index.segments[0]
     tagged = np.flatnonzero(np.isin(postings.ordinals, np.fromiter(tags, np.int64, len(tags))))
@@ -33,7 +37,7 @@ def calibrate(
     rows = rng.permutation(tagged)[:_QUERIES]
     found = []
     for metric in Metric:
-        pairs = _pairs(index, rows, tags, metric, _work(curves, metric))
+        pairs = _pairs(index, rows, tags, metric, _work(curves, metric), reranks)
         if (fitted := calibrated(pairs, "visual", metric)) is not None:
             found.append(fitted)
     return found
@@ -55,6 +59,7 @@ def _pairs(
     tags: Mapping[int, Sequence[str]],
     metric: Metric,
     work: tuple[int | None, int | None],
+    reranks: bool,
 ) -> Pairs:
     postings = index.segments[0]
     nprobe, depth = work
@@ -66,7 +71,12 @@ def _pairs(
         own = set(tags[ordinal])
         asked = index.ask(np.asarray(postings.vectors[row], np.float32))
         lists = index.rank(asked, nprobe or index.clusters)
-        found = index.scan(asked, lists, _HITS + 1, metric, depth).without([ordinal])
+        reach = CANDIDATES if reranks else _HITS + 1
+        found = index.scan(asked, lists, reach, metric, depth and max(depth, reach))
+        keys = found.distances
+        if reranks:
+            keys = rank_keys(found, index, asked.vector, metric, _SAME, np.ones(len(keys), bool))
+        found = found.at(np.argsort(keys, kind="stable")).without([ordinal])
         hits = zip(found.ordinals[:_HITS].tolist(), found.distances[:_HITS].tolist(), strict=True)
         for hit, distance in hits:
             if hit in tags:

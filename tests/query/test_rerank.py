@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.query.search.rerank import CANDIDATES, averaged_distances
 from shared.contracts.query import Metric
+from shared.ivf.rerank import CANDIDATES, averaged_distances
 from shared.snapshots.items import Item
 
 DIM = 16

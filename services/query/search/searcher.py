@@ -12,7 +12,6 @@ from services.query.search.cursor import Cursor
 from services.query.search.hits import Grounds, cut_off, item_of, page_of, passes
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import Kept, Plan, expected_recall, plan
-from services.query.search.rerank import CANDIDATES, rank_keys
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, Rerank, SearchOptions
@@ -21,6 +20,7 @@ from shared.ivf import distances
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
+from shared.ivf.rerank import CANDIDATES, rank_keys
 from shared.snapshots.items import tag_key
 
 _SAME = 1e-5
