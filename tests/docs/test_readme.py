@@ -1,6 +1,7 @@
 """The blocks of the README run as they're written, each section's by a test of its own."""
 
 import importlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -88,6 +89,16 @@ def test_use_it(start: Start, home: Path) -> None:
 
 
 @needs_programs
+def test_how_good_is_it(start: Start, home: Path, sample: Path, tmp_path: Path) -> None:
+    with start() as engine:
+        engine.ingest(sample)
+        env = environment(HOME=str(home), **urls_of(engine))
+        run(section("How good is it?"), tmp_path, env)
+    assert json.loads((tmp_path / "evaluation.json").read_text())
+    assert "<svg" in (tmp_path / "evaluation.html").read_text()
+
+
+@needs_programs
 def test_your_own_vectors(start: Start, home: Path, tmp_path: Path) -> None:
     with start() as engine:
         found_at(engine, home)
@@ -160,6 +171,7 @@ def test_no_block_is_left_out() -> None:
     tested = {
         "Two commands": test_two_commands,
         "Use it": test_use_it,
+        "How good is it?": test_how_good_is_it,
         "Your own vectors": test_your_own_vectors,
         "Containers": test_containers,
         "Models": test_models,

@@ -8,6 +8,7 @@ import pytest
 from services.indexer import ingest as ingest_module
 from services.indexer.embedding import Embedding
 from services.indexer.ingest import IngestSettings
+from shared import canary
 from shared.clients import indexer
 from shared.contracts.indexer import (
     BuildSettings,
@@ -121,7 +122,8 @@ def test_a_batch_is_bounded_by_its_bytes(start, folder_of, picture, monkeypatch,
     embed = Embedding.images
 
     def noted(self, files, pair, bulk=False):
-        sizes.append([len(data) for data in files])
+        if files != [canary.picture()]:
+            sizes.append([len(data) for data in files])
         return embed(self, files, pair, bulk)
 
     monkeypatch.setattr(Embedding, "images", noted)

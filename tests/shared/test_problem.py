@@ -19,6 +19,7 @@ STATUSES = {
     "not-found": 404,
     "conflict": 409,
     "fingerprint-mismatch": 409,
+    "model-drift": 409,
     "unauthorized": 401,
     "forbidden": 403,
     "too-large": 413,
