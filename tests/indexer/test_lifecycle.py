@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -21,7 +21,7 @@ from shared.clients import embedder as embedder_calls
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import ImagePatch
-from shared.contracts.query import Metric
+from shared.contracts.query import Metric, Rerank
 from shared.identity import content_id
 
 SEEDS = 16
@@ -132,7 +132,11 @@ class Collection(RuleBasedStateMachine):
         away = 1 - self._pictures.vectors[numbers] @ self._pictures.vectors[asked]
         answer = self._service.ask(
             query.search_image(
-                self._pictures.bytes[asked], limit=100, exact=True, metric=Metric.COSINE
+                self._pictures.bytes[asked],
+                limit=100,
+                exact=True,
+                metric=Metric.COSINE,
+                rerank=Rerank.NONE,
             )
         )
         found = {hit.id: hit for hit in answer.hits}
@@ -171,6 +175,8 @@ def lives(service_at, embedder, pictures, examples, steps):
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
+            # A life takes seconds: to look for a shorter one that fails would take minutes.
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )
