@@ -118,3 +118,7 @@ def _depth(found: Filter) -> int:
 
 def _size(found: Filter) -> int:
     return sum(1 if c.is_empty else _size(c) for c in (*found.must, *found.should, *found.must_not))
+
+
+# A condition is a filter itself; now that there are both, each field's type is known.
+Filter.model_rebuild()
