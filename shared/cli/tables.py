@@ -65,8 +65,11 @@ def jobs(found: Iterable[Job]) -> Table:
 
 
 def job_result(job: Job) -> Text:
-    """What a job that succeeded has to tell."""
-    return fields((job.result or {}).items())
+    """What a job that succeeded has to tell; `ise stats` has a table of the calibration."""
+    told = dict(job.result or {})
+    if isinstance(report := told.get("report"), dict):
+        told["report"] = {name: v for name, v in report.items() if name != "calibration"}
+    return fields(told.items())
 
 
 def sync_plan(job: Job) -> RenderableType:

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from shared.cli import tables
-from shared.contracts.indexer import Failure
+from shared.contracts.indexer import Failure, Job
 from shared.contracts.query import SearchResponse
 
 ROOT = Path(__file__).parents[2]
@@ -395,3 +395,20 @@ def test_ctrl_c_while_waiting_says_that_the_job_goes_on(fake):
     assert told.splitlines()[-1] == (
         "Job 7 goes on. `ise jobs 7` shows it; `ise jobs 7 --cancel` ends it."
     )
+
+
+def test_a_training_is_told_without_the_points_of_its_curves():
+    report = {"epochs": 3, "calibration": [{"scores": [0.1, 0.2]}]}
+    one = Job.model_validate(
+        {
+            "id": "7",
+            "kind": "train",
+            "state": "succeeded",
+            "created_at": "2025-01-02T03:04:05Z",
+            "progress": {},
+            "result": {"report": report},
+        }
+    )
+    shown = str(tables.job_result(one))
+    assert "epochs  3" in shown
+    assert "scores" not in shown
