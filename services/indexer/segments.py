@@ -43,10 +43,11 @@ class SegmentStore:
 
     def open(self, file: SegmentFile) -> Postings:
         """A file of posting lists; it stays open while `keep_open` names it. Raises Corrupt."""
-        name = file.name
-        if name not in self._opened:
-            self._opened[name] = Postings(self.folder / name)
-        return self._opened[name]
+        opened = self._opened.get(file.name)
+        if opened is None:
+            # `keep_open` may put another dictionary in place of this one meanwhile.
+            opened = self._opened[file.name] = Postings(self.folder / file.name)
+        return opened
 
     def keep_open(self, files: Iterable[SegmentFile]) -> None:
         """Closes all other files."""

@@ -4,10 +4,13 @@ import logging
 import threading
 import time
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.compaction import Compaction
 from services.indexer.jobs import JobRunner
 from shared.contracts.indexer import JobKind
+from shared.errors import ISEError
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,13 @@ class Upkeep:
         self._lock = threading.Lock()
 
     def consider(self) -> None:
-        """To be called after each change of the index."""
+        """To be called after each change of the index, which it never fails: that is done."""
+        try:
+            self._queue_if_due()
+        except (ISEError, OSError, SQLAlchemyError) as error:
+            log.warning("whether a compaction is due can't be told now: %s", error)
+
+    def _queue_if_due(self) -> None:
         if time.monotonic() < self._not_before or not self._compaction.is_due():
             return
         with self._lock:

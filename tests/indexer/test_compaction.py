@@ -11,6 +11,7 @@ from services.indexer import compaction, health
 from services.indexer.drift import imbalance
 from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch, JobKind, JobState
+from shared.errors import StorageFull
 from shared.identity import content_id
 
 SEEDS = range(24)
@@ -181,6 +182,34 @@ def test_a_compaction_that_fails_is_not_tried_again_at_each_addition(
     until(lambda: compactions() and compactions()[0].state is JobState.FAILED)
     add_one_by_one(built, picture, range(106, 109))
     assert len(compactions()) == 1
+
+
+@pytest.mark.parametrize("error", [StorageFull("The disk is full."), OSError(28, "No space")])
+def test_what_is_published_or_deleted_stands_though_its_upkeep_fails(
+    built, picture, monkeypatch, error
+):
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr(compaction.Compaction, "is_due", failing)
+    [item] = built.add(picture(100))
+    assert built.finds_itself(picture(100))
+    built.send(indexer.delete_image(item.id))
+    assert item.id not in built.found(picture(100))
+
+
+def test_a_segment_is_opened_while_others_are_closed(built):
+    segments, [file] = built.parts.publisher.segments, manifest(built).visual.postings
+
+    class Closing(dict):
+        """As where another thread closes files right after this one was opened."""
+
+        def __setitem__(self, name, opened):
+            super().__setitem__(name, opened)
+            segments.keep_open([])
+
+    segments._opened = Closing()
+    assert segments.open(file).rows == file.rows
 
 
 def test_an_empty_collection_is_compacted_to_nothing(service):
