@@ -187,5 +187,6 @@ def test_a_collection_answers_as_its_model_at_every_step(service_at, embedder, p
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_collection_answers_as_its_model_over_a_long_life(service_at, embedder, pictures):
-    lives(service_at, embedder, pictures, examples=25, steps=40)
+    lives(service_at, embedder, pictures, examples=12, steps=40)
