@@ -42,18 +42,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     living.add_argument("--batch", type=int, default=10, help="additions a call")
 
     embed = commands.add_parser("embed", help="the embedder's engines, and the service over HTTP")
-    embed.add_argument("--photos", type=Path, required=True, help="a folder of JPEGs")
-    embed.add_argument("--networks", nargs="+", default=["mini", "resnet50", "inception_resnet_v2"])
-    embed.add_argument(
-        "--weights",
-        metavar="NETWORK=FILE",
-        action="append",
-        default=[],
-        help="a safetensors file; a timm network without one gets random weights",
-    )
+    _networks(embed)
     embed.add_argument("--rounds", type=int, default=5)
     embed.add_argument("--images", type=int, default=16, help="a round; six times it over HTTP")
     embed.add_argument("--agreement", type=int, default=0, help="photos to compare features on")
+
+    taking = commands.add_parser("ingest", help="ingest of a folder against the embedder's rate")
+    _networks(taking)
+    taking.add_argument("--rounds", type=int, default=3)
+    taking.add_argument("--asked", type=int, default=640, help="photos of the embedder, a round")
 
     matching = commands.add_parser("matching", help="tag to image: losses, hard negatives")
     matching.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
@@ -83,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {results.write(args.results, 'live', found)}")
     elif args.command == "embed":
         _embed(args)
+    elif args.command == "ingest":
+        _ingest(args)
     elif args.command == "matching":
         _matching(args)
     elif args.command == "kmeans":
@@ -105,13 +104,37 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"  {results.write(args.results, f'search-{each.name}', found)}")
 
 
+def _networks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--photos", type=Path, required=True, help="a folder of JPEGs")
+    networks = ["mini", "resnet50", "inception_resnet_v2"]
+    parser.add_argument("--networks", nargs="+", default=networks)
+    parser.add_argument(
+        "--weights",
+        metavar="NETWORK=FILE",
+        action="append",
+        default=[],
+        help="a safetensors file; a timm network without one gets random weights",
+    )
+
+
+def _weights(args: argparse.Namespace) -> dict[str, Path]:
+    return {name: Path(file) for name, _, file in (given.partition("=") for given in args.weights)}
+
+
+def _ingest(args: argparse.Namespace) -> None:
+    from benchmarks.embedding import ingest
+
+    weights, folder = _weights(args), args.data / "embedding"
+    for name in args.networks:
+        print(f"{name}: ingest")
+        found = ingest.measure(name, weights, args.photos, folder, args.rounds, args.asked)
+        print(f"  {results.write(args.results, 'ingest-' + name.replace('/', '-'), found)}")
+
+
 def _embed(args: argparse.Namespace) -> None:
     from benchmarks.embedding import measuring, speed
 
-    weights = {
-        name: Path(file) for name, _, file in (given.partition("=") for given in args.weights)
-    }
-    folder = args.data / "embedding"
+    weights, folder = _weights(args), args.data / "embedding"
     rules = speed.Rules(rounds=args.rounds, images=args.images)
     for name in args.networks:
         print(f"{name}: embedding")

@@ -18,7 +18,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.engines.engine import Engine
 from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
-from shared.clients.embedder import embed_images, models
+from shared.clients.embedder import embed_images
 from shared.clients.transport import Client
 from shared.images import decode
 
@@ -60,10 +60,8 @@ def in_process(
 
 
 @contextmanager
-def over_http(
-    name: str, weights: str, folder: Path, clients: int, files_a_call: int
-) -> Iterator[tuple[Embed, str]]:
-    """The service with its default settings, asked by some clients at a time; and its engine."""
+def serving(name: str, weights: str, folder: Path) -> Iterator[str]:
+    """The service with its default settings: its address."""
     port = free_port()
     service = Service("embedder", (sys.executable, "-m", "services.embedder"), "127.0.0.1", port)
     env = {
@@ -80,17 +78,22 @@ def over_http(
     group.start()
     try:
         group.wait_ready(_START_S)
-        client = Client(f"http://127.0.0.1:{port}")
-        with ThreadPoolExecutor(clients) as threads:
-
-            def embed(files: Sequence[bytes]) -> Floats:
-                starts = range(0, len(files), files_a_call)
-                calls = [embed_images(files[start : start + files_a_call]) for start in starts]
-                return np.concatenate([rows.vectors for rows in threads.map(client.send, calls)])
-
-            yield embed, client.send(models()).visual.engine
+        yield service.url
     finally:
         group.stop()
+
+
+@contextmanager
+def over_http(url: str, clients: int, files_a_call: int) -> Iterator[Embed]:
+    """The service, asked by some clients at a time."""
+    with Client(url) as client, ThreadPoolExecutor(clients) as threads:
+
+        def embed(files: Sequence[bytes]) -> Floats:
+            starts = range(0, len(files), files_a_call)
+            calls = [embed_images(files[start : start + files_a_call]) for start in starts]
+            return np.concatenate([rows.vectors for rows in threads.map(client.send, calls)])
+
+        yield embed
 
 
 def processor_seconds() -> float:

@@ -20,6 +20,8 @@ from services.embedder.engines.engine import Engine, EngineUnavailable
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.processor import precisions
 from services.embedder.preprocess import Preprocessing
+from shared.clients.embedder import models
+from shared.clients.transport import Client
 
 PLAIN, HTTP = "timm eager fp32, one at a time", "the service over HTTP"
 _LEAST_PROCESSOR_S = 1e-4
@@ -55,8 +57,9 @@ def compare(
             for batch in rules.batches:
                 way = contenders.in_process(backbone, engine, batch, decoders)
                 taking[f"{engine.name}, batch {batch}"] = (way, rules.images)
-        served = contenders.over_http(name, weights, folder, rules.clients, rules.files_a_call)
-        way, engine_name = stack.enter_context(served)
+        url = stack.enter_context(contenders.serving(name, weights, folder))
+        way = stack.enter_context(contenders.over_http(url, rules.clients, rules.files_a_call))
+        engine_name = Client(url).send(models()).visual.engine
         taking[HTTP] = (way, 6 * rules.images)
         rounds = _in_turn(taking, photos, rules.rounds)
         expected = taking[PLAIN][0](photos[: rules.images])
