@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.linear_algebra import orthonormal
+
 _PASSES = 6
 # What float32 rounding leaves outside, as a share of the sum of squares.
 _ROUNDING = 1e-12
@@ -39,7 +41,7 @@ class Subspace:
         centred = rows - mean.astype(rows.dtype)
         basis = np.random.default_rng(seed).standard_normal((dim, count)).astype(rows.dtype)
         for _ in range(_PASSES):
-            basis = np.linalg.qr(centred.T @ (centred @ basis))[0]
+            basis = orthonormal(centred.T @ (centred @ basis))
         return cls(mean, basis)
 
     @classmethod

@@ -14,6 +14,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.linear_algebra import orthonormal, principal_axes
+
 MAX_WIDTH = 256
 BITS = 4
 # Of a sample: more of it changes the codes by less than can be measured.
@@ -62,10 +64,9 @@ class Codec:
         centred = sample - mean
         dim = sample.shape[1]
         width = 4 * -(-min(dim, MAX_WIDTH) // 4)
-        _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
         principal = np.zeros((dim, width))
-        principal[:, : min(dim, width)] = axes[:, ::-1][:, : min(dim, width)]
-        rotation, _ = np.linalg.qr(rng.standard_normal((width, width)))
+        principal[:, : min(dim, width)] = principal_axes(centred)[:, :width]
+        rotation = orthonormal(rng.standard_normal((width, width)))
         projection = (principal @ rotation).astype(np.float32)
 
         quantizer = faiss.ProductQuantizer(width, width // 2, BITS)

@@ -20,6 +20,7 @@ from shared.contracts.query import Metric
 from shared.errors import Corrupt
 from shared.ivf.distances import prepared
 from shared.ivf.mapped import MappedFile, write_arrays
+from shared.linear_algebra import principal_axes
 
 Floats = NDArray[np.float32]
 
@@ -37,8 +38,7 @@ class Projection:
         points = prepared(sample, Metric.COSINE)
         mean = points.mean(axis=0, dtype=np.float64)
         centred = points - mean.astype(np.float32)
-        _, axes = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-        axes = axes[:, ::-1][:, :width]
+        axes = principal_axes(centred)[:, :width]
         return cls(mean.astype(np.float32), axes.astype(np.float32))
 
     @classmethod

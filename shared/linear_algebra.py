@@ -1,0 +1,32 @@
+"""Decompositions of small matrices, each by one thread.
+
+LAPACK's inner steps are so short that threads mostly wait for each other there: beside other work
+on the same processors an eigendecomposition by all of them took nine times as long as by one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+
+def orthonormal(columns: NDArray[np.floating]) -> NDArray[np.floating]:
+    """An orthonormal basis of what the columns span: (n, count) -> (n, count), n >= count."""
+    with _one_thread():
+        return np.linalg.qr(columns)[0]
+
+
+def principal_axes(centred: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The directions in which rows (n, dim) of mean 0 vary, as columns (dim, dim), most first."""
+    covariance = (centred.T @ centred).astype(np.float64)
+    with _one_thread():
+        axes: NDArray[np.float64] = np.linalg.eigh(covariance)[1]
+    return axes[:, ::-1]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    with threadpool_limits(1, user_api="blas"):
+        yield
