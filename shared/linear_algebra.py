@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """numpy's products take one thread each, in the whole process."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
 def orthonormal(columns: NDArray[np.floating]) -> NDArray[np.floating]:
     """An orthonormal basis of what the columns span: (n, count) -> (n, count), n >= count."""
-    with _one_thread():
+    with one_thread():
         return np.linalg.qr(columns)[0]
 
 
 def principal_axes(centred: NDArray[np.floating]) -> NDArray[np.float64]:
     """The directions in which rows (n, dim) of mean 0 vary, as columns (dim, dim), most first."""
     covariance = (centred.T @ centred).astype(np.float64)
-    with _one_thread():
+    with one_thread():
         axes: NDArray[np.float64] = np.linalg.eigh(covariance)[1]
     return axes[:, ::-1]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    with threadpool_limits(1, user_api="blas"):
-        yield

@@ -1,15 +1,19 @@
 """Lloyd's K-means (1957/1982) on points in memory, over a growing share of them, with even lists.
 
 The first rounds, which go the farthest, see few points (the nested batches of Newling & Fleuret,
-NeurIPS 2016), and the last ones all. A list that grows too long is cut in two, with the centroid of
-the shortest list: every probe of a long list costs.
+NeurIPS 2016), and the last ones all. A point that has a list is compared with the centroids around
+its own alone (cluster closures: Wang et al., CVPR 2012). A list that grows too long is cut in two,
+with the centroid of the shortest list: every probe of a long list costs.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+from shared.linear_algebra import one_thread
 
 # The share of the points that each round sees, and for each centroid at least so many of them.
 _SHARES = (0.25,) * 4 + (0.5,) * 4 + (1.0,) * 12
@@ -17,7 +21,10 @@ _MIN_POINTS = 39
 # Lists over so many times the mean are cut, but not in the last rounds, which settle the rest.
 _LONGEST = 3
 _SETTLING = 2
-_BLOCK = 65_536
+# Rounds in which points look at every centroid; and afterwards at so many around their own.
+_WIDE = 4
+_AROUND = 128
+_UNKNOWN = -1
 
 Progress = Callable[[int, int], None]
 
@@ -31,17 +38,16 @@ def kmeans(
     """
     rng = np.random.default_rng(seed)
     centroids = points[:clusters].copy()
-    before: NDArray[np.int64] | None = None
+    lists = _Lists(points, clusters)
     for number, share in enumerate(_SHARES):
         progress(number + 1, len(_SHARES))
         seen = min(len(points), max(round(share * len(points)), _MIN_POINTS * clusters))
-        labels = nearest(points[:seen], centroids)
-        if seen == len(points) and before is not None and np.array_equal(labels, before):
+        moved = lists.assign(seen, centroids, wide=number < _WIDE)
+        if seen == len(points) and not moved:
             break
-        centroids = _means(points[:seen], labels, centroids)
+        centroids = lists.means(centroids)
         if number < len(_SHARES) - _SETTLING:
-            _even_out(points[:seen], labels, centroids, rng)
-        before = labels
+            lists.even_out(centroids, rng)
     return centroids
 
 
@@ -53,36 +59,98 @@ def nearest(points: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDAr
     return found
 
 
-def _means(
-    points: NDArray[np.float32], labels: NDArray[np.int64], centroids: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The mean of each list; an empty list keeps its centroid."""
-    sums = np.zeros(centroids.shape)
-    for start in range(0, len(points), _BLOCK):
-        order = np.argsort(labels[start : start + _BLOCK], kind="stable")
-        lists, first = np.unique(labels[start : start + _BLOCK][order], return_index=True)
-        sums[lists] += np.add.reduceat(points[start : start + _BLOCK][order], first, axis=0)
-    sizes = np.bincount(labels, minlength=len(centroids))[:, None]
-    return np.where(sizes > 0, sums / np.maximum(sizes, 1), centroids).astype(np.float32)
-
-
-def _even_out(
+def nearest_around(
     points: NDArray[np.float32],
-    labels: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    lists: NDArray[np.int64],
     centroids: NDArray[np.float32],
-    rng: np.random.Generator,
-) -> None:
-    """Moves the centroids of empty and of the shortest lists into the longest ones, in place."""
-    sizes = np.bincount(labels, minlength=len(centroids))
-    by_size = np.argsort(sizes, kind="stable")
-    starts = np.cumsum(sizes) - sizes
-    members = np.argsort(labels, kind="stable")
-    moves = max(int((sizes == 0).sum()), int((sizes > _LONGEST * sizes.mean()).sum()))
-    for short, long in zip(by_size[:moves], by_size[::-1][:moves], strict=True):
-        if 2 * sizes[short] >= sizes[long]:
-            break
-        # The two lie on either side of the mean, so the list falls apart about evenly.
-        member = points[members[starts[long] + rng.integers(sizes[long])]]
-        offset = (member - centroids[long]) / 8
-        centroids[short] = centroids[long] + offset
-        centroids[long] -= offset
+) -> NDArray[np.int64]:
+    """The nearest of the centroids around that of its list, of each chosen point, int64 (n,)."""
+    index = faiss.IndexFlatL2(centroids.shape[1])
+    index.add(np.ascontiguousarray(centroids))
+    around = index.search(centroids, min(_AROUND, len(centroids)))[1]
+    half_norms = (centroids**2).sum(axis=1) / 2
+    own = lists[chosen]
+    members = np.argsort(own, kind="stable")
+    ends = np.cumsum(np.bincount(own, minlength=len(centroids)))
+    starts = np.concatenate([[0], ends[:-1]])
+    found = np.empty_like(own)
+
+    def look(numbers: NDArray[np.int64]) -> None:
+        for number in numbers[ends[numbers] > starts[numbers]]:
+            mine, those = members[starts[number] : ends[number]], around[number]
+            away = half_norms[those] - points[chosen[mine]] @ centroids[those].T
+            found[mine] = those[away.argmin(axis=1)]
+
+    threads = faiss.omp_get_max_threads()
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(look, np.array_split(np.arange(len(centroids)), 4 * threads)))
+    return found
+
+
+class _Lists:
+    """Which list each of the points seen so far is in, and the sum of each list."""
+
+    def __init__(self, points: NDArray[np.float32], clusters: int) -> None:
+        self._points = points
+        self._labels = np.empty(0, np.int64)
+        # Those whose centroid went elsewhere must look everywhere.
+        self._lost = np.empty(0, bool)
+        self._sums = np.zeros((clusters, points.shape[1]))
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        return np.bincount(self._labels, minlength=len(self._sums))
+
+    def assign(self, seen: int, centroids: NDArray[np.float32], wide: bool) -> int:
+        """Puts the first `seen` points into lists; gives the number of those that changed."""
+        before = np.full(seen, _UNKNOWN)
+        before[: len(self._labels)] = self._labels
+        anew = before == _UNKNOWN
+        anew[: len(self._lost)] |= self._lost
+        if wide:
+            anew[:] = True
+        labels = np.empty(seen, np.int64)
+        points = self._points[:seen]
+        everywhere, nearby = np.flatnonzero(anew), np.flatnonzero(~anew)
+        if len(everywhere):
+            # A copy of all points would take as much memory again.
+            those = points[everywhere] if len(nearby) else points
+            labels[everywhere] = nearest(those, centroids)
+        labels[nearby] = nearest_around(points, nearby, before, centroids)
+        moved = np.flatnonzero(labels != before)
+        self._add(moved, before[moved], -1)
+        self._add(moved, labels[moved], 1)
+        self._labels, self._lost = labels, np.zeros(seen, bool)
+        return len(moved)
+
+    def means(self, centroids: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mean of each list; an empty list keeps its centroid."""
+        sizes = self.sizes[:, None]
+        return np.where(sizes > 0, self._sums / np.maximum(sizes, 1), centroids).astype(np.float32)
+
+    def even_out(self, centroids: NDArray[np.float32], rng: np.random.Generator) -> None:
+        """Moves centroids of empty and of the shortest lists into the longest ones, in place."""
+        sizes = self.sizes
+        by_size = np.argsort(sizes, kind="stable")
+        starts = np.cumsum(sizes) - sizes
+        members = np.argsort(self._labels, kind="stable")
+        moves = max(int((sizes == 0).sum()), int((sizes > _LONGEST * sizes.mean()).sum()))
+        for short, long in zip(by_size[:moves], by_size[::-1][:moves], strict=True):
+            if 2 * sizes[short] >= sizes[long]:
+                break
+            # The two lie on either side of the mean, so the list falls apart about evenly.
+            member = self._points[members[starts[long] + rng.integers(sizes[long])]]
+            offset = (member - centroids[long]) / 8
+            centroids[short] = centroids[long] + offset
+            centroids[long] -= offset
+            self._lost[members[starts[short] : starts[short] + sizes[short]]] = True
+
+    def _add(self, points: NDArray[np.int64], labels: NDArray[np.int64], sign: int) -> None:
+        """Adds points to the sums of their lists, or takes them away."""
+        known = labels != _UNKNOWN
+        order = np.argsort(labels[known], kind="stable")
+        lists, first = np.unique(labels[known][order], return_index=True)
+        if len(lists):
+            rows = self._points[points[known][order]]
+            self._sums[lists] += sign * np.add.reduceat(rows, first, axis=0, dtype=np.float64)

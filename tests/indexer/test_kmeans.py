@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.indexer import kmeans as module
-from services.indexer.kmeans import kmeans, nearest
+from services.indexer.kmeans import kmeans, nearest, nearest_around
 
 
 def silent(number: int, rounds: int) -> None:
@@ -120,7 +120,7 @@ def test_what_progress_raises_ends_the_work_before_the_next_round(last):
     assert told == [(number + 1, 20) for number in range(last)]
 
 
-def test_only_the_last_rounds_see_all_points(monkeypatch):
+def test_a_point_looks_everywhere_in_the_first_rounds_and_when_it_is_new(monkeypatch):
     seen = []
     found = module.nearest
 
@@ -130,5 +130,22 @@ def test_only_the_last_rounds_see_all_points(monkeypatch):
 
     monkeypatch.setattr(module, "nearest", noted)
     kmeans(np.random.default_rng(0).normal(size=(8000, 4)).astype(np.float32), 10, 0, silent)
-    assert sorted(seen) == seen
-    assert (seen[0], seen[-1]) == (2000, 8000)
+    assert seen == [2000] * 5 + [4000]
+
+
+@pytest.mark.parametrize("around", [4, 50])
+def test_the_nearest_is_among_the_centroids_around(monkeypatch, around):
+    monkeypatch.setattr(module, "_AROUND", around)
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(3000, 8)).astype(np.float32)
+    centroids, lists = points[:50], rng.integers(0, 50, 3000)
+    chosen = np.flatnonzero(rng.random(3000) < 0.7)
+    found = nearest_around(points, chosen, lists, centroids)
+    those = np.argsort(((centroids[:, None] - centroids[None]) ** 2).sum(axis=2), axis=1)[
+        :, :around
+    ]
+    away = ((points[chosen, None] - centroids[those[lists[chosen]]]) ** 2).sum(axis=2)
+    expected = those[lists[chosen], away.argmin(axis=1)]
+    assert np.array_equal(found, expected)
+    if around == 50:
+        assert np.array_equal(found, nearest(points[chosen], centroids))
