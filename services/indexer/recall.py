@@ -7,6 +7,8 @@ place of each neighbour in their order says how deep one has to look.
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,16 +51,42 @@ def measure(
     ks = sorted({min(k, available) for k in KS})
     if not available or not len(queries):
         return []
-    asked = [index.ask(query) for query in queries]
-    ranks = np.stack([_ranks(index.rank(query, index.clusters)) for query in asked])
-    scanned = _scanned_fractions(ranks, postings)
-    curves: list[RecallCurve] = []
-    for metric in Metric:
-        rows = _exact_neighbours(postings, queries, own, metric, max(ks))
-        rank_of_neighbour = np.take_along_axis(ranks, postings.lists_of_rows(rows), axis=1)
+    sample = _Sample(index, queries, own)
+    # The metrics beside each other: much of the work keeps one thread busy.
+    with ThreadPoolExecutor(len(Metric)) as threads:
+        return list(
+            chain.from_iterable(
+                threads.map(lambda metric: sample.curves(space, metric, ks), Metric)
+            )
+        )
+
+
+class _Sample:
+    """Queries, float32 (n, dim), and the rank of each cluster for each of them.
+
+    own: the row that each query is, where they are rows.
+    """
+
+    def __init__(
+        self,
+        index: InvertedIndex,
+        queries: NDArray[np.float32],
+        own: NDArray[np.int64] | None,
+    ) -> None:
+        self._index = index
+        self._queries = queries
+        self._own = own
+        self._asked = [index.ask(query) for query in queries]
+        self._ranks = np.stack([_ranks(index.rank(asked, index.clusters)) for asked in self._asked])
+        self._scanned = _scanned_fractions(self._ranks, index.segments[0])
+
+    def curves(self, space: str, metric: Metric, ks: list[int]) -> list[RecallCurve]:
+        index, postings = self._index, self._index.segments[0]
+        rows = _exact_neighbours(postings, self._queries, self._own, metric, max(ks))
+        rank_of_neighbour = np.take_along_axis(self._ranks, postings.lists_of_rows(rows), axis=1)
         depths = None
         if index.is_coded(metric):
-            depths = _Depths(index, asked, ranks, rows, own)
+            depths = _Depths(index, self._asked, self._ranks, rows, self._own)
         points: dict[int, list[RecallPoint]] = {k: [] for k in ks}
         # The order of the codes is that of a number of probes, whatever k.
         for nprobe in _probes(index.clusters):
@@ -73,14 +101,14 @@ def measure(
                         nprobe=nprobe,
                         depth=depth,
                         recall=recall,
-                        scanned_fraction=float(scanned[nprobe - 1]),
+                        scanned_fraction=float(self._scanned[nprobe - 1]),
                     )
                 )
-        curves += [
-            RecallCurve(space=space, metric=metric, k=k, queries=len(queries), points=points[k])
+        queries = len(self._queries)
+        return [
+            RecallCurve(space=space, metric=metric, k=k, queries=queries, points=points[k])
             for k in ks
         ]
-    return curves
 
 
 class _Depths:
@@ -139,7 +167,7 @@ class _Depths:
         """The place of each neighbour among the rows of the probed clusters, or infinity."""
         if self._cached is None or self._cached[0] != nprobe:
             within = self._clusters < nprobe
-            before: NDArray[np.int64] = np.cumsum(within, axis=1) - within
+            before = np.cumsum(within, axis=1, dtype=np.int32) - within
             place = np.maximum(self._places, 0)
             found = (self._places >= 0) & np.take_along_axis(within, place, axis=1)
             order = np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
