@@ -60,8 +60,10 @@ bench: $(VENV)/.installed-bench ## Side by side with peers, some minutes: speed 
 	$(BENCH) kmeans --size $(SIZE)
 	$(BENCH) report
 
-bench-embed: $(VENV)/.installed-bench ## The embedder against plain timm, on the JPEGs in PHOTOS=folder
+bench-embed: $(VENV)/.installed-bench ## The embedder against plain timm, and ingest, on the JPEGs in PHOTOS=folder
 	OMP_WAIT_POLICY=passive $(BENCH) embed --photos "$(PHOTOS)"
+	OMP_WAIT_POLICY=passive $(BENCH) agreement --photos "$(PHOTOS)"
+	$(BENCH) ingest --photos "$(PHOTOS)"
 	$(BENCH) report
 
 bench-live: $(VENV)/.installed-bench ## Searches while 10,000 images come and 1,000 go

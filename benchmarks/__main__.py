@@ -45,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     _networks(embed)
     embed.add_argument("--rounds", type=int, default=5)
     embed.add_argument("--images", type=int, default=16, help="a round; six times it over HTTP")
-    embed.add_argument("--agreement", type=int, default=0, help="photos to compare features on")
+
+    agreement = commands.add_parser("agreement", help="what the engines do to features")
+    _networks(agreement)
+    agreement.add_argument("--compared", type=int, default=400, help="photos")
 
     taking = commands.add_parser("ingest", help="ingest of a folder against the embedder's rate")
     _networks(taking)
@@ -80,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"  {results.write(args.results, 'live', found)}")
     elif args.command == "embed":
         _embed(args)
+    elif args.command == "agreement":
+        _agreement(args)
     elif args.command == "ingest":
         _ingest(args)
     elif args.command == "matching":
@@ -138,8 +143,18 @@ def _embed(args: argparse.Namespace) -> None:
     rules = speed.Rules(rounds=args.rounds, images=args.images)
     for name in args.networks:
         print(f"{name}: embedding")
-        found = measuring.measure(name, weights, args.photos, folder, rules, args.agreement)
+        found = measuring.measure(name, weights, args.photos, folder, rules)
         print(f"  {results.write(args.results, 'embed-' + name.replace('/', '-'), found)}")
+
+
+def _agreement(args: argparse.Namespace) -> None:
+    from benchmarks.embedding import measuring
+
+    weights, folder = _weights(args), args.data / "embedding"
+    for name in args.networks:
+        print(f"{name}: agreement")
+        found = measuring.agree(name, weights, args.photos, folder, args.compared)
+        print(f"  {results.write(args.results, 'agreement-' + name.replace('/', '-'), found)}")
 
 
 def _matching(args: argparse.Namespace) -> None:

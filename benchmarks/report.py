@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots
-from benchmarks.report_embedding import embedding
+from benchmarks.report_embedding import agreement, embedding, ingest
 from benchmarks.tables import measured_on, table
 
 _HEAD = """# Benchmarks
@@ -50,6 +50,8 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "kmeans": _kmeans,
         "scale": _scale,
         "embed": embedding,
+        "agreement": agreement,
+        "ingest": ingest,
         "live": _live,
     }
     parts = [_HEAD]

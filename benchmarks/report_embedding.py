@@ -24,23 +24,58 @@ def embedding(found: dict[str, Any]) -> str:
          f"{e['processor_ms']:.1f}", f"{e['times_plain_processor']:.2f}"]
         for name, e in found["contenders"].items()
     ]  # fmt: skip
-    lines += [*table(heads, rows), ""]
-    if agreement := found.get("agreement"):
-        lines += _agreement(agreement)
-    return "\n".join(lines)
+    return "\n".join([*lines, *table(heads, rows), ""])
 
 
-def _agreement(found: dict[str, Any]) -> list[str]:
+def agreement(found: dict[str, Any]) -> str:
+    """What a network's engines do to its features."""
+    weights = "random weights" if found["random_weights"] else "trained weights"
     heads = ["engine", "least cosine", "mean", "under 0.999", "recall shift, points", "overlap"]
     rows = [
         [name, f"{e['least_cosine']:.5f}", f"{e['mean_cosine']:.5f}", str(e["under_agreement"]),
          f"{e['recall_shift_points']:+.2f}", f"{e['overlap']:.2%}"]
         for name, e in found["engines"].items()
     ]  # fmt: skip
-    return [
+    lines = [
+        f"## What engines do to features: {found['network']} at {found['input']}, {weights}",
+        "",
+        measured_on(found),
+        "",
         f"Features of {found['photos']:,} photos against eager fp32; recall at {found['probes']} "
         f"of 32 lists is {found['recall']:.4f} with those:",
         "",
         *table(heads, rows),
         "",
     ]
+    return "\n".join(lines)
+
+
+def ingest(found: dict[str, Any]) -> str:
+    """Ingest beside the embedder's own rate, and a person's wait beside an ingest."""
+    waiting = found["waiting"]
+    heads = ["round", "the embedder alone, images/s", "ingest, images/s", "s", "of it to embed, s"]
+    rows = [
+        [str(number + 1), f"{own:.1f}", f"{done['per_second']:.1f}", f"{done['seconds']:.1f}",
+         f"{done['embedded_s']:.1f}"]
+        for number, (own, done) in enumerate(
+            zip(found["own_per_second"], found["ingests"], strict=True)
+        )
+    ]  # fmt: skip
+    bound = 2 * waiting["quiet_p50_ms"] + waiting["batch_of_8_ms"]
+    lines = [
+        f"## Ingest: {found['photos']:,} photos, {found['network']}",
+        "",
+        measured_on(found),
+        "",
+        f"Read, embedded ({found['engine']}), stored, clustered and published by one job: "
+        f"{found['share']:.0%} of the rate of the embedder alone (median of the rounds).",
+        "",
+        *table(heads, rows),
+        "",
+        f"One photo's features over HTTP: p50 {waiting['quiet_p50_ms']:.1f} ms alone, "
+        f"{waiting['during_p50_ms']:.1f} ms beside an ingest (p99 "
+        f"{waiting['during_p99_ms']:.1f} ms); a batch of 8 takes {waiting['batch_of_8_ms']:.1f} "
+        f"ms, so twice the first plus a batch is {bound:.1f} ms.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -18,7 +18,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.engines.engine import Engine
 from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
-from shared.clients.embedder import embed_images
+from shared.clients.embedder import embed_images, models
 from shared.clients.transport import Client
 from shared.images import decode
 
@@ -81,6 +81,12 @@ def serving(name: str, weights: str, folder: Path) -> Iterator[str]:
         yield service.url
     finally:
         group.stop()
+
+
+def engine_of(url: str) -> str:
+    """What the service runs its network by."""
+    with Client(url) as client:
+        return client.send(models()).visual.engine
 
 
 @contextmanager

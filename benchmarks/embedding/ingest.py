@@ -21,7 +21,6 @@ from benchmarks.embedding import contenders, networks
 from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
 from shared.clients import indexer
-from shared.clients.embedder import models
 from shared.clients.transport import Client
 from shared.contracts.indexer import IngestRequest, Job, JobState, TagsFrom
 
@@ -29,6 +28,7 @@ _START_S = 120.0
 _CLIENTS, _FILES_A_CALL = 3, 16
 _QUERIES, _PAUSE_S = 60, 0.2
 _POLL_S = 0.02
+_BATCH = 8
 
 
 def measure(
@@ -43,7 +43,7 @@ def measure(
         contenders.serving(name, file, folder) as url,
         contenders.over_http(url, _CLIENTS, _FILES_A_CALL) as embed,
     ):
-        engine = Client(url).send(models()).visual.engine
+        engine = contenders.engine_of(url)
         embed(files[:_FILES_A_CALL])
 
         def rate() -> None:
@@ -115,7 +115,7 @@ def _waiting(url: str, photos: Path, files: Sequence[bytes]) -> dict[str, Any]:
             return ask([files[number % len(files)]])[0]
 
         quiet = [one(number) for number in range(_QUERIES)]
-        batch = [ask(files[start : start + 8])[1] for start in range(0, 80, 8)]
+        batch = [ask(files[:_BATCH])[1] for _ in range(_QUERIES // _BATCH)]
         during: list[float] = []
         with _indexer(url) as client:
             for _ in _while(lambda: _ingest(client, photos)):

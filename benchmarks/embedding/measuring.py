@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.embedding import agreement, networks, speed
+from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.registry import load_backbone
+
+_PHOTOS = 200
 
 
 def measure(
@@ -14,22 +17,38 @@ def measure(
     photos: Path,
     folder: Path,
     rules: speed.Rules,
-    compared: int,
 ) -> dict[str, Any]:
-    """Speed, and where `compared` photos are asked for, what the engines do to features."""
-    paths = sorted(photos.rglob("*.jpg"))
-    every = max(1, len(paths) // max(compared, 200))
-    files = [path.read_bytes() for path in paths[::every]]
+    """How fast it is."""
+    files = _files(photos, _PHOTOS)
     file = networks.weights_of(name, weights, folder)
     backbone = load_backbone(name, file)
-    found: dict[str, Any] = {
-        "network": name,
-        "input": "x".join(map(str, backbone.preprocessing.crop)),
-        "random_weights": file.endswith(networks.RANDOM),
+    return {
+        **_of(name, file, backbone),
         # What else ran: 0 on a quiet machine.
         "load_before": os.getloadavg()[0],
         **speed.compare(backbone, file, name, files, folder, rules),
     }
-    if compared:
-        found["agreement"] = agreement.compare(backbone, files[:compared])
-    return found
+
+
+def agree(
+    name: str, weights: dict[str, Path], photos: Path, folder: Path, compared: int
+) -> dict[str, Any]:
+    """What its engines do to the features of `compared` photos."""
+    file = networks.weights_of(name, weights, folder)
+    backbone = load_backbone(name, file)
+    found = agreement.compare(backbone, _files(photos, compared)[:compared])
+    return {**_of(name, file, backbone), **found}
+
+
+def _of(name: str, file: str, backbone: Backbone) -> dict[str, Any]:
+    return {
+        "network": name,
+        "input": "x".join(map(str, backbone.preprocessing.crop)),
+        "random_weights": file.endswith(networks.RANDOM),
+    }
+
+
+def _files(photos: Path, count: int) -> list[bytes]:
+    """About so many, from all of the folder."""
+    paths = sorted(photos.rglob("*.jpg"))
+    return [path.read_bytes() for path in paths[:: max(1, len(paths) // count)]]

@@ -20,8 +20,6 @@ from services.embedder.engines.engine import Engine, EngineUnavailable
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.processor import precisions
 from services.embedder.preprocess import Preprocessing
-from shared.clients.embedder import models
-from shared.clients.transport import Client
 
 PLAIN, HTTP = "timm eager fp32, one at a time", "the service over HTTP"
 _LEAST_PROCESSOR_S = 1e-4
@@ -59,7 +57,7 @@ def compare(
                 taking[f"{engine.name}, batch {batch}"] = (way, rules.images)
         url = stack.enter_context(contenders.serving(name, weights, folder))
         way = stack.enter_context(contenders.over_http(url, rules.clients, rules.files_a_call))
-        engine_name = Client(url).send(models()).visual.engine
+        engine_name = contenders.engine_of(url)
         taking[HTTP] = (way, 6 * rules.images)
         rounds = _in_turn(taking, photos, rules.rounds)
         expected = taking[PLAIN][0](photos[: rules.images])

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.embedding import agreement, measuring, speed
-from benchmarks.report_embedding import embedding
+from benchmarks import report_embedding
+from benchmarks.embedding import agreement, ingest, measuring, speed
 from services.embedder.backbones.registry import load_backbone
+
+_MACHINE = {"commit": "c", "changed": False, "processor": "p", "cores": 1, "memory_gib": 1}
+MEASURED = {"measured_at": "2026", "machine": {**_MACHINE, "python": "3", "packages": {}}}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +23,7 @@ def photos(tmp_path_factory):
 
 def test_every_way_is_timed_and_gives_the_same_features(photos, tmp_path):
     rules = speed.Rules(rounds=1, images=2, files_a_call=4, batches=(1, 2))
-    found = measuring.measure("mini", {}, photos, tmp_path, rules, 40)
+    found = measuring.measure("mini", {}, photos, tmp_path, rules)
     assert not found["random_weights"]
     assert found["http_least_cosine"] >= 0.999
     names = list(found["contenders"])
@@ -28,11 +31,20 @@ def test_every_way_is_timed_and_gives_the_same_features(photos, tmp_path):
     assert names[-1] == speed.HTTP
     assert all(e["images_per_second"] > 0 for e in found["contenders"].values())
     assert found["contenders"][speed.PLAIN]["times_plain"] == 1
-    machine = {"commit": "c", "changed": False, "processor": "p", "cores": 1, "memory_gib": 1}
-    measured = {"measured_at": "2026", "machine": {**machine, "python": "3", "packages": {}}}
-    page = embedding({**measured, **found})
+    page = report_embedding.embedding({**MEASURED, **found})
     assert "## Embedding: mini at 128x128, trained weights" in page
     assert all(name in page for name in names)
+
+
+@pytest.mark.slow
+def test_an_ingest_is_set_beside_the_embedder_alone(photos, tmp_path):
+    found = ingest.measure("mini", {}, photos, tmp_path, rounds=1, asked=20)
+    assert found["photos"] == 48
+    assert found["share"] > 0
+    assert found["ingests"][0]["embedded_s"] <= found["ingests"][0]["seconds"]
+    assert found["waiting"]["asked_during"] > 0
+    page = report_embedding.ingest({**MEASURED, **found})
+    assert "## Ingest: 48 photos, mini" in page
 
 
 def test_features_that_are_off_are_told(photos, monkeypatch):
@@ -52,3 +64,10 @@ def test_features_that_are_off_are_told(photos, monkeypatch):
     assert told["least_cosine"] < 0.99
     assert told["under_agreement"] == len(files)
     assert told["overlap"] < 0.95
+
+
+def test_what_engines_do_is_told_with_the_network(photos, tmp_path):
+    found = measuring.agree("mini", {}, photos, tmp_path, compared=40)
+    assert all(told["least_cosine"] > 0.999 for told in found["engines"].values())
+    page = report_embedding.agreement({**MEASURED, **found})
+    assert "## What engines do to features: mini at 128x128, trained weights" in page
