@@ -47,6 +47,11 @@ class EmbedderSettings(ServiceSettings):
         "", description="`mini`, any timm name, or `torchvision/<name>`; empty: the profile's."
     )
     weights: str = Field("", description="A local safetensors file for the backbone.")
+    matching: str = Field(
+        "",
+        description="`open_clip:<model>`: its towers of images and text in place of word vectors "
+        "and a matching network; empty: these.",
+    )
     matching_backbone: str = Field("", description="Backbone of tag -> image; empty: the same.")
     matching_weights: str = Field("", description="A local safetensors file for it.")
     words: str = Field(
@@ -99,8 +104,8 @@ class EmbedderSettings(ServiceSettings):
     def tag_backbone(self) -> str:
         """The backbone of tag -> image: as set, else the visual one where that is set, else the
         profile's."""
-        if self.matching_backbone:
-            return self.matching_backbone
+        if self.matching or self.matching_backbone:
+            return self.matching or self.matching_backbone
         profile_default = "" if self.backbone else _MATCHING_BACKBONE[self.profile]
         return profile_default or self.visual_backbone
 

@@ -20,10 +20,14 @@ from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines.choice import Wish
 from services.embedder.explaining.explainer import Explainer
 from services.embedder.images import ImageEmbedder, Limits
+from services.embedder.matching.joint import JointSpaces, TermEncoder
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
+from services.embedder.towers.aligned import AlignedSpace
+from services.embedder.towers.source import PREFIX as TOWERS
+from services.embedder.towers.text_tower import TextTower, load_text_tower
 from services.embedder.words.vectors import Words, load_words
-from shared.errors import ISEError, Misconfigured, Unavailable
+from shared.errors import Conflict, ISEError, Misconfigured, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ class Models:
 
     visual: Backbone
     matching: Backbone
-    words: Words
+    words: Words | TextTower
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,9 @@ class Hosted:
 
     visual: ImageEmbedder
     matching: ImageEmbedder
-    words: Words
-    networks: NetworkStore
-    trainer: Trainer
+    words: TermEncoder
+    networks: JointSpaces
+    trainer: Trainer | None
     decoders: Decoders
     explainer: Explainer
 
@@ -54,20 +58,54 @@ class Hosted:
         """Why no images can be embedded now, or None."""
         return self.visual.failure or self.matching.failure or self.decoders.failure
 
+    @property
+    def joint(self) -> str | None:
+        """The fingerprint of the joint space that came with its towers; None: one is trained."""
+        return self.networks.fingerprints()[0] if self.trainer is None else None
+
+    def training(self) -> Trainer:
+        """What trains matching networks. Raises Conflict."""
+        if self.trainer is None:
+            raise Conflict(
+                f"The towers of {self.words.architecture} (ISE_MATCHING) were trained together, so "
+                "there is no matching network to train. `ise build` makes the joint space."
+            )
+        return self.trainer
+
 
 def load_models(settings: EmbedderSettings) -> Models:
     """Loads and warms up all models; takes seconds. Raises Misconfigured."""
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
+    _check_matching(settings)
     visual = load_visual(settings)
     matching = visual
     if _matching_source(settings) != _visual_source(settings):
         matching = load_matching(settings)
     if matching.fingerprint == visual.fingerprint:
         matching = visual
-    return Models(
-        visual, matching, load_words(settings.words, settings.hub_seconds, settings.cache_dir)
-    )
+    return Models(visual, matching, _load_terms(settings))
+
+
+def _check_matching(settings: EmbedderSettings) -> None:
+    if settings.matching and not settings.matching.startswith(TOWERS):
+        raise Misconfigured(
+            f"ISE_MATCHING={settings.matching} is nothing known; give {TOWERS}<model>, or leave it "
+            "empty to have a matching network trained."
+        )
+    if settings.matching and (settings.matching_backbone or settings.words):
+        raise Misconfigured(
+            "ISE_MATCHING brings its own towers of images and of text; unset ISE_MATCHING_BACKBONE "
+            "and ISE_WORDS, or ISE_MATCHING."
+        )
+
+
+def _load_terms(settings: EmbedderSettings) -> Words | TextTower:
+    if not settings.matching:
+        return load_words(settings.words, settings.hub_seconds, settings.cache_dir)
+    name, weights = _matching_source(settings)
+    device = device_of(settings.device)
+    return load_text_tower(name, weights, "ISE_MATCHING_WEIGHTS", settings.hub_seconds, device)
 
 
 def load_visual(settings: EmbedderSettings) -> Backbone:
@@ -177,18 +215,23 @@ class Host:
             matching = await stack.enter_async_context(
                 ImageEmbedder(models.matching, partial(load_matching, settings), decoders, limits)
             )
-        fingerprints = (models.matching.fingerprint, models.words.fingerprint)
-        trainer = Trainer(
-            settings.data_dir / "training",
-            models.matching.fingerprint,
-            models.words,
-            settings.max_training_images,
-        )
-        stack.push_async_callback(trainer.close)
-        networks = NetworkStore(
-            settings.data_dir / "networks", *fingerprints, settings.networks_in_memory
-        )
-        return Hosted(visual, matching, models.words, networks, trainer, decoders, Explainer())
+        networks: JointSpaces
+        trainer: Trainer | None = None
+        words, fingerprint = models.words, models.matching.fingerprint
+        if isinstance(words, TextTower):
+            networks = AlignedSpace(words.dim, fingerprint, words.fingerprint)
+        else:
+            trainer = Trainer(
+                settings.data_dir / "training", fingerprint, words, settings.max_training_images
+            )
+            stack.push_async_callback(trainer.close)
+            networks = NetworkStore(
+                settings.data_dir / "networks",
+                fingerprint,
+                words.fingerprint,
+                settings.networks_in_memory,
+            )
+        return Hosted(visual, matching, words, networks, trainer, decoders, Explainer())
 
 
 def _readable(error: Exception) -> ISEError:
@@ -196,5 +239,5 @@ def _readable(error: Exception) -> ISEError:
         return error
     return Misconfigured(
         f"The models can't be loaded ({type(error).__name__}: {error}). "
-        "Look at ISE_BACKBONE, ISE_WEIGHTS and ISE_WORDS."
+        "Look at ISE_BACKBONE, ISE_WEIGHTS, ISE_MATCHING and ISE_WORDS."
     )

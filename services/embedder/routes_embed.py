@@ -7,14 +7,13 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from services.embedder.answers import ROWS_RESPONSES, Floats, hosted, rows
+from services.embedder.answers import ROWS_RESPONSES, hosted, rows
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.departures import CLIENT_CLOSED_REQUEST, unless_gone
 from services.embedder.hosting import Hosted
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.priority import is_bulk
 from services.embedder.uploads import FILES_BODY, uploads
-from services.embedder.words.vectors import Words
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     EmbedTermsRequest,
@@ -123,7 +122,7 @@ async def embed_images(
 )
 async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
     """One row for each term, in their order."""
-    vectors = await asyncio.to_thread(_word_vectors, models.words, body.terms, body.allow_unknown)
+    vectors = await asyncio.to_thread(models.words.embed, body.terms, body.allow_unknown)
     if body.space is TermSpace.WORD:
         return rows(request, vectors, models.words.dim, models.words.fingerprint)
     matcher = await asyncio.to_thread(models.networks.get, body.network)
@@ -155,6 +154,7 @@ async def models(request: Request, models: HostedModels) -> Models:
             dim=models.words.dim,
         ),
         networks=await asyncio.to_thread(models.networks.fingerprints),
+        joint=models.joint,
         instance=request.app.state.host.instance,
     )
 
@@ -166,12 +166,3 @@ def _described(backbone: Backbone) -> ImageModel:
         dim=backbone.dim,
         engine=backbone.engine,
     )
-
-
-def _word_vectors(words: Words, terms: list[str], allow_unknown: bool) -> list[Floats | None]:
-    found = [words.find(term) for term in terms]
-    unknown = [term for term, vector in zip(terms, found, strict=True) if vector is None]
-    if unknown and not allow_unknown:
-        # Only the first is looked up for close spellings: that takes its time.
-        raise words.unknown(unknown)
-    return found

@@ -144,8 +144,6 @@ def _explained(
     if space is not ImageSpace.JOINT:
         return backbone.fingerprint, models.explainer.pair(backbone, pictures)
     matcher = models.networks.get(network)
-    word = None
-    if term is not None and (word := models.words.find(term)) is None:
-        raise models.words.unknown([term])
+    word = None if term is None else models.words.embed([term])[0]
     explained = models.explainer.joint(backbone, matcher.network, pictures, word)
     return matcher.fingerprint, explained

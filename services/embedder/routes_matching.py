@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from services.embedder.answers import RAW_BODY, ROWS_RESPONSES, hosted, rows
 from services.embedder.hosting import Hosted
-from services.embedder.matching.store import Matcher
+from services.embedder.matching.joint import JointSpace
 from services.embedder.matching.trainer import Trainer
 from services.embedder.matching.training_set import TrainingSet
 from shared import problem
@@ -111,9 +111,10 @@ async def project(
 )
 async def train(models: HostedModels, body: TrainRequest) -> StreamingResponse:
     """Trains on `training/<training_set>/` of the data volume. Hanging up ends the training."""
-    training_set = await models.trainer.open(body.training_set)
+    trainer = models.training()
+    training_set = await trainer.open(body.training_set)
     return StreamingResponse(
-        _lines(models.trainer, training_set, body.settings), media_type=EVENTS_MEDIA_TYPE
+        _lines(trainer, training_set, body.settings), media_type=EVENTS_MEDIA_TYPE
     )
 
 
@@ -136,7 +137,7 @@ def _failed(error: ISEError) -> bytes:
     return TrainingFailed(problem=problem.body_of(error)).model_dump_json().encode() + b"\n"
 
 
-def _project(matcher: Matcher, body: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def _project(matcher: JointSpace, body: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     dim = matcher.network.image_dim
     if len(body) % (4 * dim):
         raise BadVector(

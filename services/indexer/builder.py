@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer import recall, transforming
-from services.indexer.calibrating import calibrate
+from services.indexer.calibrating import calibrate, calibrate_terms
 from services.indexer.catalog.images import FeatureRows, Images
 from services.indexer.clustering import (
     Blocks,
@@ -102,7 +102,7 @@ class Builder:
             visual=visual,
         )
         if network is not None:
-            base = self._with_joint(base, visual, pair.matching, network, settings, job)
+            base = self._with_joint(base, visual, pair, network, settings, job)
         job.stage("publishing")
 
         def make(number: int) -> Manifest:
@@ -118,7 +118,7 @@ class Builder:
         base = self._publisher.current()
         if base.visual is None:
             raise RuntimeError("there is no index to put a joint space beside")
-        with_joint = self._with_joint(base, base.visual, pair.matching, network, settings, job)
+        with_joint = self._with_joint(base, base.visual, pair, network, settings, job)
         job.stage("publishing")
 
         def latest(number: int) -> Manifest:
@@ -142,11 +142,12 @@ class Builder:
         self,
         base: Manifest,
         visual: SpaceManifest,
-        matching: str,
+        pair: ModelPair,
         network: str,
         settings: BuildSettings,
         job: JobContext,
     ) -> Manifest:
+        matching = pair.matching
         with self._images.view() as view:
             # An image that isn't in the visual space has no record, so no answer may have it.
             where = view.features(matching, beside=visual.fingerprint)
@@ -170,11 +171,16 @@ class Builder:
         )
         # Fitted where the network was trained, on images that it had not seen.
         calibration = self._publisher.calibration_of(network)
-        joint = joint.model_copy(update={"calibration": calibration})
         if vectors:
             asked = np.stack(list(vectors.values()))
             curves = self._measured(joint.postings[0], "joint", cosine, asked)
             joint = joint.model_copy(update={"recall": curves})
+            if network == pair.joint:
+                # Nothing was trained: every image is one that the towers had not seen.
+                job.stage("clustering the joint space, calibrating")
+                index = InvertedIndex([self._segments.open(joint.postings[0])], cosine.metric)
+                calibration = calibrate_terms(index, vectors, carriers, curves, settings.seed)
+        joint = joint.model_copy(update={"calibration": calibration})
         return base.model_copy(
             update={
                 "joint": joint,

@@ -1,6 +1,7 @@
 """Learns how likely a hit of some score matches, from the tags that images carry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
 from shared.ivf import distances
 from shared.ivf.index import InvertedIndex
+from shared.ivf.reader import Postings
 from shared.ivf.rerank import CANDIDATES, rank_keys
 
 _QUERIES = 1000
@@ -35,10 +37,57 @@ def calibrate(
     tagged = np.flatnonzero(np.isin(postings.ordinals, np.fromiter(tags, np.int64, len(tags))))
     rng = np.random.default_rng(seed)
     rows = rng.permutation(tagged)[:_QUERIES]
+    asked = (_of_image(postings, row, tags) for row in rows.tolist())
+    return _fitted("visual", index, asked, tags, curves, reranks)
+
+
+def calibrate_terms(
+    index: InvertedIndex,
+    vectors: Mapping[str, NDArray[np.float32]],
+    carriers: Mapping[str, Sequence[int]],
+    curves: Sequence[RecallCurve],
+    seed: int,
+) -> list[Calibration]:
+    """Term to image, by metric: the chance that an image carries the term.
+
+    `vectors`, and ordinals of `carriers`, by tag key. A sample of the tags is asked; hits without
+    any tag tell nothing and are left out. Empty where there's too little to learn from.
+    """
+    tagged = {ordinal for some in carriers.values() for ordinal in some}
+    keys = np.random.default_rng(seed).permutation(sorted(vectors))[:_QUERIES].tolist()
+    asked = (_Asked(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
+    return _fitted("joint", index, asked, tagged, curves, reranks=False)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query, which ordinals match it, and its own where it's an image."""
+
+    vector: NDArray[np.float32]
+    matches: Callable[[int], bool]
+    itself: int | None = None
+
+
+def _of_image(postings: Postings, row: int, tags: Mapping[int, Sequence[str]]) -> _Asked:
+    ordinal = int(postings.ordinals[row])
+    own = set(tags[ordinal])
+    vector = np.asarray(postings.vectors[row], np.float32)
+    return _Asked(vector, lambda other: not own.isdisjoint(tags[other]), ordinal)
+
+
+def _fitted(
+    space: str,
+    index: InvertedIndex,
+    queries: Iterable[_Asked],
+    tagged: Container[int],
+    curves: Sequence[RecallCurve],
+    reranks: bool,
+) -> list[Calibration]:
+    asked = list(queries)
     found = []
     for metric in Metric:
-        pairs = _pairs(index, rows, tags, metric, _work(curves, metric), reranks)
-        if (fitted := calibrated(pairs, "visual", metric)) is not None:
+        pairs = _pairs(index, asked, tagged, metric, _work(curves, metric), reranks)
+        if (fitted := calibrated(pairs, space, metric)) is not None:
             found.append(fitted)
     return found
 
@@ -55,32 +104,31 @@ def _work(curves: Sequence[RecallCurve], metric: Metric) -> tuple[int | None, in
 
 def _pairs(
     index: InvertedIndex,
-    rows: NDArray[np.int64],
-    tags: Mapping[int, Sequence[str]],
+    queries: Sequence[_Asked],
+    tagged: Container[int],
     metric: Metric,
     work: tuple[int | None, int | None],
     reranks: bool,
 ) -> Pairs:
-    postings = index.segments[0]
     nprobe, depth = work
     scores: list[float] = []
     matched: list[bool] = []
-    queries: list[int] = []
-    for number, row in enumerate(rows.tolist()):
-        ordinal = int(postings.ordinals[row])
-        own = set(tags[ordinal])
-        asked = index.ask(np.asarray(postings.vectors[row], np.float32))
+    numbers: list[int] = []
+    for number, query in enumerate(queries):
+        asked = index.ask(query.vector)
         lists = index.rank(asked, nprobe or index.clusters)
         reach = CANDIDATES if reranks else _HITS + 1
         found = index.scan(asked, lists, reach, metric, depth and max(depth, reach))
         keys = found.distances
         if reranks:
             keys = rank_keys(found, index, asked.vector, metric, _SAME, np.ones(len(keys), bool))
-        found = found.at(np.argsort(keys, kind="stable")).without([ordinal])
+        found = found.at(np.argsort(keys, kind="stable"))
+        if query.itself is not None:
+            found = found.without([query.itself])
         hits = zip(found.ordinals[:_HITS].tolist(), found.distances[:_HITS].tolist(), strict=True)
         for hit, distance in hits:
-            if hit in tags:
+            if hit in tagged:
                 scores.append(distances.score(distance, metric))
-                matched.append(not own.isdisjoint(tags[hit]))
-                queries.append(number)
-    return Pairs(np.array(scores), np.array(matched, bool), np.array(queries, np.int64))
+                matched.append(query.matches(hit))
+                numbers.append(number)
+    return Pairs(np.array(scores), np.array(matched, bool), np.array(numbers, np.int64))

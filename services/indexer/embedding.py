@@ -34,12 +34,14 @@ _MAX_WAIT_S = 15.0
 class ModelPair:
     """Fingerprints of the two backbones. They're equal where one serves both searches.
 
-    `instance`: the embedder's process that told them.
+    `instance`: the embedder's process that told them. `joint`: the joint space that comes with the
+    matching one, where nothing is to be trained.
     """
 
     visual: str
     matching: str
     instance: str = field(default="", compare=False)
+    joint: str | None = field(default=None, compare=False)
 
     @property
     def all(self) -> set[str]:
@@ -247,4 +249,6 @@ class Embedding:
 
 
 def _pair(models: Models) -> ModelPair:
-    return ModelPair(models.visual.fingerprint, models.matching.fingerprint, models.instance)
+    return ModelPair(
+        models.visual.fingerprint, models.matching.fingerprint, models.instance, models.joint
+    )

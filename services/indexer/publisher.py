@@ -151,19 +151,20 @@ class Publisher:
             return
         if current.matching_fingerprint != pair.matching:
             raise FingerprintMismatch(
-                f"The matching network was trained on {current.matching_fingerprint}, but the "
-                f"embedder hosts {pair.matching} for matching. Put the former model back, or "
-                "train anew: `ise build`, then `ise train-matching`.",
+                f"The joint space is made with {current.matching_fingerprint}, but the embedder "
+                f"hosts {pair.matching} for matching. Put the former model back, or make it anew: "
+                "`ise build`.",
                 index=current.matching_fingerprint,
                 embedder=pair.matching,
             )
         network = current.joint.fingerprint
         if not self._embedding.has_network(network, pair.matching):
             words = self._embedding.models().words.fingerprint
+            anew = "ise train-matching" if pair.joint is None else "ise build"
             raise FingerprintMismatch(
-                f"The index is made with the matching network {network}, which is damaged or was "
-                f"trained on other word vectors than {words}, which the embedder hosts. Put the "
-                "former ones back (ISE_WORDS), or train anew: `ise train-matching`.",
+                f"The index is made with the matching network {network}, which is damaged or of "
+                f"another model of words than {words}, which the embedder hosts. Put the former "
+                f"one back (ISE_WORDS, ISE_MATCHING), or make it anew: `{anew}`.",
                 index=network,
                 embedder=words,
             )

@@ -238,6 +238,12 @@ class Workshop:
                 "pictures that the embedder has seen."
             )
         pair = self._embedding.pair()
+        if pair.joint is not None:
+            raise Conflict(
+                f"The embedder's joint space, {pair.joint}, is of towers that were trained "
+                "together (ISE_MATCHING), so nothing is to be trained. `ise build` takes it into "
+                "use."
+            )
         self._publisher.check_visual(pair)
         self._missing.embed(pair, job)
         if self._publisher.is_empty():
@@ -288,6 +294,8 @@ class Workshop:
         Tags that nothing can be learnt from are no reason to fail a build: then there is no
         network, and the sentence that says why.
         """
+        if pair.joint is not None:
+            return pair.joint, None, None
         current = self._publisher.network()
         if current is not None and self._embedding.has_network(current, pair.matching):
             return current, None, None

@@ -23,6 +23,7 @@ from shared.errors import (
     Conflict,
     FingerprintMismatch,
     ISEError,
+    NotFound,
     TooLarge,
     UnknownTerm,
 )
@@ -140,6 +141,8 @@ class Features:
         try:
             call = embedder.embed_terms([term], network=space.fingerprint)
             rows = await self._embedders.send(call)
+        except NotFound as error:
+            raise _other_network(space.fingerprint, error) from error
         except UnknownTerm as error:
             words = error.extra.get("suggestions", [])
             raise await unknown(searcher, term, "word2vec doesn't know it", words) from None
@@ -172,6 +175,8 @@ class Features:
             good = [one for index, one in enumerate(wanted) if index not in bad]
             if good:
                 await self._embed_some(good)
+        except NotFound as error:
+            self._found |= dict.fromkeys(wanted, _other_network(network, error))
         except ISEError as error:
             self._found |= dict.fromkeys(wanted, error)
         else:
@@ -210,6 +215,16 @@ def check_network(space: Space, fingerprint: str) -> None:
             index=space.fingerprint,
             embedder=fingerprint,
         )
+
+
+def _other_network(network: str | None, error: NotFound) -> FingerprintMismatch:
+    """What it means to a search that the embedder hasn't the joint space of the index."""
+    return FingerprintMismatch(
+        f"The joint space was made with {network}, which the embedder doesn't have. Put the former "
+        "models back (ISE_MATCHING, ISE_WORDS), or make the joint space anew: `ise build`.",
+        index=network,
+        embedder=error.detail,
+    )
 
 
 async def unknown(

@@ -80,6 +80,7 @@ class Models(Wire):
                         "dim": 200,
                     },
                     "networks": ["match-8dc9c57327bb6d9f"],
+                    "joint": None,
                     "instance": "8f1c2a9d40b7",
                 }
             ]
@@ -90,6 +91,11 @@ class Models(Wire):
     matching: ImageModel
     words: Model
     networks: list[str] = Field(description="Fingerprints of the matching networks that fit these.")
+    joint: str | None = Field(
+        None,
+        description="Fingerprint of the joint space, where its towers were trained together and "
+        "nothing is left to train.",
+    )
     instance: str = Field("", description="Names this process, from its start to its end.")
 
 

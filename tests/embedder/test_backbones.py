@@ -178,7 +178,7 @@ class TestWeights:
         assert caught.value.detail.startswith("ISE_WEIGHTS=x doesn't fit the network (missing: ")
         assert caught.value.detail.endswith(
             "Give the weights of this network, or name the one that they are of "
-            "(ISE_BACKBONE, ISE_MATCHING_BACKBONE)."
+            "(ISE_BACKBONE, ISE_MATCHING_BACKBONE, ISE_MATCHING)."
         )
 
     def test_another_shape_is_refused(self):

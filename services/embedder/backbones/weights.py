@@ -61,7 +61,8 @@ def load_weights(
     if wrong:
         raise Misconfigured(
             f"{source} doesn't fit the network ({'; '.join(wrong)}). Give the weights of this "
-            "network, or name the one that they are of (ISE_BACKBONE, ISE_MATCHING_BACKBONE)."
+            "network, or name the one that they are of (ISE_BACKBONE, ISE_MATCHING_BACKBONE, "
+            "ISE_MATCHING)."
         )
     # Into the network's own dictionary, which carries the version that some networks ask for.
     own.update({name: tensor.to(own[name].dtype) for name, tensor in taken.items()})

@@ -14,7 +14,7 @@ from torch.nn import functional
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.engines.engine import Pixels
 from services.embedder.explaining.cells import CellNetwork, Cells
-from services.embedder.matching.network import MatchingNetwork
+from services.embedder.matching.joint import JointNetwork
 
 Grid = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ class Explainer:
     def joint(
         self,
         backbone: Backbone,
-        matching: MatchingNetwork,
+        matching: JointNetwork,
         pictures: Sequence[Pixels],
         word: NDArray[np.float32] | None = None,
     ) -> Explained:

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import re
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -59,6 +60,17 @@ class Words:
         if len(rows) > 1:
             return self._mean(rows)
         return np.array(self._vectors[rows[0]]) if rows else None
+
+    def embed(
+        self, terms: Sequence[str], allow_unknown: bool = False
+    ) -> list[NDArray[np.float32] | None]:
+        """What `find` gives for each term. Raises UnknownTerm, unless that is allowed."""
+        found = [self.find(term) for term in terms]
+        unknown = [term for term, vector in zip(terms, found, strict=True) if vector is None]
+        if unknown and not allow_unknown:
+            # Only the first is looked up for close spellings: that takes its time.
+            raise self.unknown(unknown)
+        return found
 
     def features(self, term: str) -> NDArray[np.float32]:
         """As `find`, but raises UnknownTerm."""

@@ -1,0 +1,61 @@
+"""What the service asks of a joint space, whether it was trained here or came with its towers."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Floats = NDArray[np.float32]
+
+
+class TermEncoder(Protocol):
+    """Gives terms their features: word vectors, or a tower of text."""
+
+    architecture: str
+    dim: int
+    fingerprint: str
+
+    def embed(self, terms: Sequence[str], allow_unknown: bool = False) -> list[Floats | None]:
+        """The features of each term, (dim,); None for one that it doesn't know, where allowed.
+
+        Raises UnknownTerm.
+        """
+
+
+class JointNetwork(Protocol):
+    """Brings features of images and of terms into one space."""
+
+    image_dim: int
+    joint_dim: int
+
+    @property
+    def image(self) -> Callable[[Tensor], Tensor]:
+        """(n, image_dim) -> (n, joint_dim) of length 1, for gradients."""
+
+    def project_images(self, features: Floats) -> Floats:
+        """(n, image_dim) -> (n, joint_dim) of length 1."""
+
+    def project_words(self, features: Floats) -> Floats:
+        """(n, dim of terms) -> (n, joint_dim) of length 1."""
+
+
+class JointSpace(Protocol):
+    """A network, and what its vectors may be compared with."""
+
+    @property
+    def network(self) -> JointNetwork: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+class JointSpaces(Protocol):
+    """The joint spaces that fit the hosted models."""
+
+    def fingerprints(self) -> list[str]: ...
+
+    def get(self, fingerprint: str | None = None) -> JointSpace:
+        """The one of that fingerprint, or the current one. Raises FingerprintMismatch, NotFound,
+        Conflict and Corrupt."""
