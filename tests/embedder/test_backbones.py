@@ -63,6 +63,32 @@ def test_timm_networks_from_a_file(name, dim, timm, saved):
     assert not np.allclose(first, second)
 
 
+@pytest.mark.parametrize(
+    ("name", "dim", "pooling"),
+    [
+        ("vit_tiny_patch16_224", 192, "token"),
+        # Of other kinds than its name says: with registers, and with SigLIP's attention pool.
+        ("test_vit2", 64, "avg"),
+        ("test_vit3", 96, "map"),
+        ("vit_small_patch14_dinov2", 384, "token"),
+    ],
+)
+def test_transformers_from_a_file(name, dim, pooling, timm, saved):
+    network = timm.create_model(name, num_classes=0)
+    assert network.global_pool == pooling
+    network.load_state_dict(random_weights(network))
+    backbone = load_backbone(name, saved(network.state_dict()))
+    assert backbone.dim == dim
+    batch = pixels(backbone, 2)
+    first, second = backbone.features(batch)
+    assert not np.allclose(first, second)
+    images = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2) / 255
+    mean, std = (torch.tensor(network.default_cfg[x]).view(1, 3, 1, 1) for x in ("mean", "std"))
+    with torch.no_grad():
+        expected = network.eval()((images - mean) / std)
+    np.testing.assert_allclose(np.stack([first, second]), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize(("name", "dim"), TORCHVISION.items())
 def test_torchvision_networks_from_a_file(name, dim, torchvision_models, saved):
     options = {"init_weights": False} if name == "googlenet" else {}
