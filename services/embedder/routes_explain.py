@@ -14,10 +14,11 @@ from services.embedder.hosting import Hosted
 from services.embedder.images import ImageEmbedder
 from services.embedder.preprocess import Preprocessing
 from services.embedder.routes_embed import HostedModels, Network
-from services.embedder.uploads import FILES_BODY, uploads
+from services.embedder.uploads import body_of, uploads_beside
 from shared.contracts.embedder import FINGERPRINT_HEADER, ImageSpace
 from shared.contracts.explanation import Box, Explanation, Heat
 from shared.errors import InvalidInput
+from shared.projection import Projection
 from shared.web.media import PNG
 from shared.web.problems import (
     BAD_IMAGE,
@@ -33,6 +34,17 @@ from shared.web.problems import (
 )
 
 _OVERLAY_PIXELS = 512
+_TRANSFORM = "transform"
+_BODY = body_of(
+    {
+        _TRANSFORM: {
+            "type": "string",
+            "format": "binary",
+            "description": "For `visual`: the projection that the index compares by. Little-endian "
+            "float32 rows of the features' length: the mean, then each direction.",
+        }
+    }
+)
 
 router = APIRouter(
     prefix="/v1/explain",
@@ -84,17 +96,22 @@ async def asked(
     network: Network = None,
 ) -> Asked:
     """Two files, of which the first is to be explained by the second; or one, and a term."""
-    files = await uploads(request)
+    files, transform = await uploads_beside(request, _TRANSFORM)
     if term is not None and space is not ImageSpace.JOINT:
         raise InvalidInput("A term is explained in the joint space: add `space=joint`.")
     if len(files) != (wanted := 2 if term is None else 1):
         raise InvalidInput(f"Send {wanted} files; {len(files)} came.")
+    if transform is not None and space is not ImageSpace.VISUAL:
+        raise InvalidInput("A transform is of the visual space; leave it out, or `space`.")
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
+    projection = None
+    if transform is not None:
+        projection = Projection.from_bytes(transform, embedder.backbone.dim)
     decoded = [await embedder.decode(data) for data in files]
     # One thread at most, so that other calls have theirs.
     async with models.explainer.turn:
         fingerprint, explained = await asyncio.to_thread(
-            _explained, models, embedder.backbone, decoded, space, term, network
+            _explained, models, embedder.backbone, decoded, space, term, network, projection
         )
     return Asked(embedder, files, fingerprint, decoded, explained)
 
@@ -102,7 +119,7 @@ async def asked(
 Explaining = Annotated[Asked, Depends(asked)]
 
 
-@router.post("/images", summary="What each cell adds to a similarity", openapi_extra=FILES_BODY)
+@router.post("/images", summary="What each cell adds to a similarity", openapi_extra=_BODY)
 async def explain_images(found: Explaining) -> Explanation:
     """Two files; or one and a term. The grids of `visual` sum to the cosine."""
     return Explanation(
@@ -118,7 +135,7 @@ async def explain_images(found: Explaining) -> Explanation:
     summary="The same over the first picture, as a PNG",
     response_class=Response,
     responses=PNG,
-    openapi_extra=FILES_BODY,
+    openapi_extra=_BODY,
 )
 async def explain_overlay(found: Explaining) -> Response:
     """Red speaks for the similarity, blue against it; what the network didn't see is dark."""
@@ -139,10 +156,11 @@ def _explained(
     space: ImageSpace,
     term: str | None,
     network: str | None,
+    projection: Projection | None,
 ) -> tuple[str, Explained]:
     pictures = [picture.pixels for picture in decoded]
     if space is not ImageSpace.JOINT:
-        return backbone.fingerprint, models.explainer.pair(backbone, pictures)
+        return backbone.fingerprint, models.explainer.pair(backbone, pictures, projection)
     matcher = models.networks.get(network)
     word = None if term is None else models.words.embed([term])[0]
     explained = models.explainer.joint(backbone, matcher.network, pictures, word)

@@ -12,28 +12,29 @@ from shared.errors import InvalidInput, Unavailable
 
 FIELD = "files"
 
-FILES_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "examples": [{FIELD: ["castle.jpg", "garden.png"]}],
-                    "properties": {
-                        FIELD: {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "description": "Pictures: JPEG, PNG, WebP, GIF and TIFF (first frame), "
-                            "BMP, AVIF or HEIC, told by their content.",
-                        }
-                    },
-                }
-            }
-        },
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def body_of(properties: dict[str, Any]) -> dict[str, Any]:
+    """For OpenAPI: a multipart body of files, and what else it may have."""
+    files = {
+        "type": "array",
+        "items": _BINARY,
+        "description": "Pictures: JPEG, PNG, WebP, GIF and TIFF (first frame), BMP, AVIF or HEIC, "
+        "told by their content.",
     }
-}
+    schema = {
+        "type": "object",
+        "required": [FIELD],
+        "examples": [{FIELD: ["castle.jpg", "garden.png"]}],
+        "properties": {FIELD: files} | properties,
+    }
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+FILES_BODY = body_of({})
 
 
 async def uploads(request: Request) -> list[bytes]:
@@ -42,15 +43,22 @@ async def uploads(request: Request) -> list[bytes]:
     Raises InvalidInput for a body without any, with other parts, or with too many, and Unavailable
     for one that takes too long to arrive.
     """
+    files, _ = await uploads_beside(request, None)
+    return files
+
+
+async def uploads_beside(request: Request, other: str | None) -> tuple[list[bytes], bytes | None]:
+    """The same, and the content of the part `other`, where there is one. Raises as `uploads`."""
     settings: EmbedderSettings = request.app.state.settings
     limits = {"max_files": settings.max_files, "max_part_size": settings.max_image_bytes}
     try:
         async with asyncio.timeout(settings.embed_seconds), request.form(**limits) as form:
             parts = form.multi_items()
-            others = sorted({name for name, _ in parts if name != FIELD})
+            others = sorted({name for name, _ in parts if name not in (FIELD, other)})
             if others:
                 raise InvalidInput(f"Unknown form fields: {', '.join(others)}. Send `{FIELD}`.")
-            files = [await _content(part) for _, part in parts]
+            files = [await _content(part) for name, part in parts if name == FIELD]
+            beside = [await _content(part) for name, part in parts if name == other]
     except TimeoutError as error:
         raise Unavailable(
             f"The files took over {settings.embed_seconds:g} seconds to arrive "
@@ -64,7 +72,9 @@ async def uploads(request: Request) -> list[bytes]:
         raise InvalidInput(f"No files: send pictures as multipart/form-data parts named `{FIELD}`.")
     if len(files) > settings.max_files:
         raise InvalidInput(f"{len(files)} files are over the limit of {settings.max_files}.")
-    return files
+    if len(beside) > 1:
+        raise InvalidInput(f"Send one part `{other}`; {len(beside)} came.")
+    return files, beside[0] if beside else None
 
 
 async def _content(part: UploadFile | str) -> bytes:

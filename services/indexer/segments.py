@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from shared.snapshots.manifest import (
     TransformManifest,
 )
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
-from shared.snapshots.transform import Projection, Transform
+from shared.snapshots.transform import Transform, read_projection, write_projection
 
 # Below it, to compare every vector of the probed lists costs no more than codes would.
 CODED_ROWS = 10_000
@@ -93,14 +94,16 @@ class SegmentStore:
         return TransformManifest(
             name=transform.name,
             features_dim=transform.dim,
-            file=None if learned is None else self._write("transform", learned.write),
+            file=None
+            if learned is None
+            else self._write("transform", partial(write_projection, learned)),
         )
 
     def transform_of(self, space: SpaceManifest) -> Transform | None:
         """What a space does to features; None: nothing. Raises Corrupt."""
         if (kept := space.transform) is None:
             return None
-        learned = Projection.read(self.path(kept.file)) if kept.file else None
+        learned = read_projection(self.path(kept.file)) if kept.file else None
         return Transform(kept.name, kept.features_dim, learned)
 
     def live(self, manifest: Manifest, dead: NDArray[np.int64]) -> int:

@@ -7,7 +7,8 @@ import numpy as np
 from services.indexer.clustering import Rows
 from shared.errors import InvalidInput
 from shared.external import is_external
-from shared.snapshots.transform import Projection, Transform
+from shared.projection import Projection
+from shared.snapshots.transform import Transform
 
 _AUTO_WIDTH = 128
 # Directions are learned from so many images for each, at least; from so many in all, at most.

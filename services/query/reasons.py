@@ -17,6 +17,7 @@ from shared.contracts.explanation import Why
 from shared.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
 from shared.external import is_external
 from shared.snapshots.items import tag_key
+from shared.snapshots.transform import Transform
 
 Vector = NDArray[np.float32]
 
@@ -30,20 +31,21 @@ class Reason:
     fingerprint: str
     score: float | None
     term: str | None = None
-    transform: str | None = None
+    transform: Transform | None = None
 
     @property
     def network(self) -> str | None:
         return self.fingerprint if self.space is ImageSpace.JOINT else None
 
+    @property
+    def projection(self) -> bytes | None:
+        """What the index makes of features, as the embedder takes it; `l2` changes no cosine."""
+        found = None if self.transform is None else self.transform.projection
+        return None if found is None else found.to_bytes()
+
     def drift(self, cosine: float) -> float | None:
-        """How far the stored score is from a cosine of the features, where it is one."""
-        # Unit length changes no cosine.
-        return (
-            None
-            if self.score is None or self.transform not in (None, "l2")
-            else self.score - cosine
-        )
+        """How far the stored score is from a cosine computed anew."""
+        return None if self.score is None else self.score - cosine
 
     def check(self, fingerprint: str) -> None:
         """Raises FingerprintMismatch where another model explained it."""
@@ -108,7 +110,9 @@ class Reasons:
 
     async def why(self, reason: Reason) -> Why:
         """The numbers. Raises FingerprintMismatch, Conflict, Unavailable."""
-        call = embedder.explain_images(reason.files, reason.space, reason.term, reason.network)
+        call = embedder.explain_images(
+            reason.files, reason.space, reason.term, reason.network, reason.projection
+        )
         found = await self._embedders.send(call, lambda e: e.fingerprint == reason.fingerprint)
         reason.check(found.fingerprint)
         first = found.heats[0]
@@ -121,14 +125,16 @@ class Reasons:
             cosine=found.cosine,
             score=reason.score,
             drift=reason.drift(found.cosine),
-            transform=reason.transform,
+            transform=None if reason.transform is None else reason.transform.name,
             approximate=found.approximate,
             model=found.fingerprint,
         )
 
     async def overlay(self, reason: Reason) -> bytes:
         """The heat over the first picture, as a PNG."""
-        call = embedder.explain_overlay(reason.files, reason.space, reason.term, reason.network)
+        call = embedder.explain_overlay(
+            reason.files, reason.space, reason.term, reason.network, reason.projection
+        )
         drawn, model = await self._embedders.send(call, lambda e: e[1] == reason.fingerprint)
         reason.check(model)
         return drawn
@@ -139,8 +145,7 @@ class Reasons:
 
 
 def _by_features(space: Space, files: list[bytes], score: float) -> Reason:
-    transform = None if space.transform is None else space.transform.name
-    return Reason(files, ImageSpace.VISUAL, space.fingerprint, score, transform=transform)
+    return Reason(files, ImageSpace.VISUAL, space.fingerprint, score, transform=space.transform)
 
 
 def _visual(searcher: Searcher) -> Space:

@@ -103,12 +103,15 @@ def explain_images(
     space: ImageSpace = ImageSpace.VISUAL,
     term: str | None = None,
     network: str | None = None,
+    transform: bytes | None = None,
 ) -> Call[Explanation]:
     """Why the first of two files is like the second; or one file like a term, in the joint space.
 
+    `transform`: the bytes of the projection that the index compares by.
+
     Raises Conflict where the network can't be split into cells.
     """
-    return _explain("images", model(Explanation), files, space, term, network)
+    return _explain("images", model(Explanation), files, space, term, network, transform)
 
 
 def explain_overlay(
@@ -116,9 +119,10 @@ def explain_overlay(
     space: ImageSpace = ImageSpace.VISUAL,
     term: str | None = None,
     network: str | None = None,
+    transform: bytes | None = None,
 ) -> Call[tuple[bytes, str]]:
     """The same over the first file, as a PNG; and the fingerprint."""
-    return _explain("overlay", _drawn, files, space, term, network)
+    return _explain("overlay", _drawn, files, space, term, network, transform)
 
 
 def _drawn(response: httpx.Response) -> tuple[bytes, str]:
@@ -132,12 +136,16 @@ def _explain(
     space: ImageSpace,
     term: str | None,
     network: str | None,
+    transform: bytes | None,
 ) -> Call[T]:
+    parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]
+    if transform is not None:
+        parts.append(("transform", ("transform", transform, RAW_MEDIA_TYPE)))
     return Call(
         "POST",
         f"/v1/explain/{form}",
         read,
-        files=[("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)],
+        files=parts,
         params={"space": space.value, "term": term, "network": network},
         timeout_s=_SLOW_S,
     )

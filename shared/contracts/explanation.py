@@ -86,11 +86,11 @@ class Why(Wire):
         description="The cosine of the stored vectors; null where a term has none."
     )
     drift: float | None = Field(
-        description="`score` less `cosine`; null where they differ by a `transform`."
+        description="`score` less `cosine`; null where a term has no `score`."
     )
     transform: str | None = Field(
-        description="What the index does to features before it compares them; `score` is of what "
-        "comes of it, `cosine` and the grids are of the features themselves."
+        description="What the index does to features before it compares them; `score`, `cosine` "
+        "and the grids are of what comes of it."
     )
     approximate: bool = Field(
         description="The grids show what matters, but don't sum to the cosine."

@@ -11,7 +11,6 @@ measured worse. What was learned of a collection is a file of its snapshot:
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +19,24 @@ from shared.contracts.query import Metric
 from shared.errors import Corrupt
 from shared.ivf.distances import prepared
 from shared.ivf.mapped import MappedFile, write_arrays
-from shared.linear_algebra import principal_axes
+from shared.projection import Projection
 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Projection:
-    """mean: float32 (dim,). axes: float32 (dim, width)."""
+def read_projection(path: Path) -> Projection:
+    """Raises Corrupt."""
+    file = MappedFile(path)
+    mean, axes = np.array(file["mean"]), np.array(file["projection"])
+    if axes.ndim != 2 or mean.shape != axes.shape[:1]:
+        raise Corrupt(f"{path.name}: its mean and its projection don't agree.")
+    return Projection(mean, axes)
 
-    mean: Floats
-    axes: Floats
 
-    @classmethod
-    def learn(cls, sample: Floats, width: int) -> Self:
-        """From features, float32 (n, dim); width <= dim."""
-        points = prepared(sample, Metric.COSINE)
-        mean = points.mean(axis=0, dtype=np.float64)
-        centred = points - mean.astype(np.float32)
-        axes = principal_axes(centred)[:, :width]
-        return cls(mean.astype(np.float32), axes.astype(np.float32))
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        file = MappedFile(path)
-        mean, axes = np.array(file["mean"]), np.array(file["projection"])
-        if axes.ndim != 2 or mean.shape != axes.shape[:1]:
-            raise Corrupt(f"{path.name}: its mean and its projection don't agree.")
-        return cls(mean, axes)
-
-    def write(self, path: Path) -> int:
-        """Gives the number of directions."""
-        write_arrays(path, {"mean": self.mean, "projection": self.axes})
-        return int(self.axes.shape[1])
+def write_projection(projection: Projection, path: Path) -> int:
+    """Gives the number of directions."""
+    write_arrays(path, {"mean": projection.mean, "projection": projection.axes})
+    return int(projection.axes.shape[1])
 
 
 @dataclass(frozen=True)
@@ -67,8 +51,7 @@ class Transform:
         """float32 (n, dim) -> float32 (n, width)."""
         points = prepared(features, Metric.COSINE)
         if self.projection is not None:
-            centred: Floats = points - self.projection.mean
-            points = prepared(centred @ self.projection.axes, Metric.COSINE)
+            points = prepared(self.projection(points).astype(np.float32), Metric.COSINE)
         return points
 
 

@@ -18,6 +18,8 @@ from services.embedder.matching.network import MatchingNetwork
 from services.embedder.preprocess import Preprocessing
 from shared.contracts.explanation import Explanation
 from shared.errors import Conflict
+from shared.projection import Projection
+from shared.snapshots.transform import Transform
 
 EXPLAIN = "/v1/explain/images"
 OVERLAY = "/v1/explain/overlay"
@@ -69,6 +71,23 @@ class TestExact:
                 assert grid.shape == (4, 4)
                 assert abs(grid.sum() - found.cosine) < 1e-5
 
+    @pytest.mark.parametrize("width", [4, 64])
+    def test_after_a_transform_grids_of_100_pairs_sum_to_the_cosine(self, width):
+        backbone, explainer = load_mini(), Explainer()
+        pictures = drawn(backbone, 101)
+        features = np.stack(backbone.features(pictures))
+        projection = Projection.learn(features, width)
+        placed = Transform(f"pca:{width}", backbone.dim, projection)(features)
+        for number, (a, b) in enumerate(itertools.pairwise(pictures)):
+            found = explainer.pair(backbone, [a, b], projection)
+            assert not found.approximate
+            assert found.cosine == pytest.approx(
+                float(placed[number] @ placed[number + 1]), abs=1e-4
+            )
+            for grid in found.grids:
+                assert grid.shape == (4, 4)
+                assert abs(grid.sum() - found.cosine) < 1e-5
+
     @pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_035", "regnetx_002"])
     def test_timm_networks_that_pool_an_average(self, name):
         self.check(timm_backbone(name))
@@ -108,6 +127,18 @@ class TestOthers:
         assert found.approximate
         assert found.cosine == pytest.approx(cosine_of(backbone, a, b), abs=1e-5)
         assert all(np.abs(grid).max() > 0 for grid in found.grids)
+
+    def test_it_is_so_after_a_transform_too(self):
+        backbone = timm_backbone("mobilenetv3_small_050")
+        pictures = drawn(backbone, 20)
+        features = np.stack(backbone.features(pictures))
+        projection = Projection.learn(features, 6)
+        found = Explainer().pair(backbone, pictures[:2], projection)
+        placed = Transform("pca:6", backbone.dim, projection)(features)
+        assert found.approximate
+        assert found.cosine == pytest.approx(float(placed[0] @ placed[1]), abs=1e-4)
+        whole = Explainer().pair(backbone, pictures[:2])
+        assert not np.allclose(found.grids[0], whole.grids[0], atol=1e-3)
 
     def test_a_network_without_a_map_of_cells_is_refused(self):
         backbone = timm_backbone("test_vit")
@@ -149,6 +180,32 @@ class TestService:
         for heat in found.heats:
             assert np.array(heat.grid).sum() == pytest.approx(found.cosine, abs=1e-5)
             assert 0 <= heat.seen.left < heat.seen.right <= 1
+
+    def test_numbers_after_a_transform(self, service, encoded):
+        files = [("files", encoded("JPEG", seed=seed)) for seed in (1, 2)]
+        rows = np.random.default_rng(0).normal(size=(9, 256)).astype("<f4") / 16
+        answer = service.request("POST", EXPLAIN, files=[*files, ("transform", rows.tobytes())])
+        assert answer.status_code == 200, answer.text
+        found = Explanation.model_validate_json(answer.content)
+        for heat in found.heats:
+            assert np.array(heat.grid).sum() == pytest.approx(found.cosine, abs=1e-5)
+        whole = service.request("POST", EXPLAIN, files=files).json()
+        assert found.cosine != pytest.approx(whole["cosine"], abs=1e-3)
+
+    @pytest.mark.parametrize(
+        ("parts", "params", "told"),
+        [
+            ([b"\0" * 1023], {}, "no transform of features of 256"),
+            ([b"\0" * 2048] * 2, {}, "Send one part `transform`"),
+            ([b"\0" * 2048], {"space": "joint"}, "of the visual space"),
+        ],
+    )
+    def test_transforms_that_are_none(self, service, encoded, parts, params, told):
+        files = [("files", encoded("JPEG", seed=seed)) for seed in (1, 2)]
+        files += [("transform", part) for part in parts]
+        answer = service.request("POST", EXPLAIN, files=files, params=params)
+        assert answer.status_code == 422
+        assert told in answer.json()["detail"]
 
     def test_an_overlay_has_the_shape_of_the_picture(self, service, encoded):
         files = [encoded("JPEG", seed=1), encoded("PNG", seed=2)]

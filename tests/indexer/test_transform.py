@@ -5,9 +5,10 @@ import pytest
 
 from services.indexer import transforming
 from shared.contracts.query import Metric
-from shared.errors import InvalidInput
+from shared.errors import BadVector, InvalidInput
 from shared.ivf.distances import prepared
-from shared.snapshots.transform import Projection, Transform
+from shared.projection import Projection
+from shared.snapshots.transform import Transform, read_projection, write_projection
 
 
 @pytest.fixture
@@ -37,9 +38,21 @@ def test_one_vector_comes_out_as_it_does_among_others(features):
 
 def test_it_reads_as_it_was_written(features, tmp_path):
     projection = Projection.learn(features, 8)
-    assert projection.write(tmp_path / "transform.hdf5") == 8
-    again = Transform("pca:8", 32, Projection.read(tmp_path / "transform.hdf5"))
+    assert write_projection(projection, tmp_path / "transform.hdf5") == 8
+    again = Transform("pca:8", 32, read_projection(tmp_path / "transform.hdf5"))
     np.testing.assert_array_equal(again(features), Transform("pca:8", 32, projection)(features))
+
+
+def test_it_travels_as_it_is(features):
+    projection = Projection.learn(features, 8)
+    again = Projection.from_bytes(projection.to_bytes(), 32)
+    np.testing.assert_array_equal(again.mean, projection.mean)
+    np.testing.assert_array_equal(again.axes, projection.axes)
+    for data in (b"", b"x", projection.to_bytes()[: 4 * 32], projection.to_bytes()[:-4]):
+        with pytest.raises(BadVector, match="features of 32 numbers"):
+            Projection.from_bytes(data, 32)
+    with pytest.raises(BadVector, match="not finite"):
+        Projection.from_bytes(np.full((3, 32), np.nan, "<f4").tobytes(), 32)
 
 
 def test_l2_brings_to_unit_length_and_leaves_zero(features):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from services.embedder.engines.engine import Pixels
 from services.embedder.engines.network import PixelNetwork
 from shared.errors import Conflict
+from shared.projection import Projection
 
 _SAME = 1e-5
 """How far the mean of the cells may be from the features, relative to their length."""
@@ -34,6 +35,19 @@ class Cells:
     features: NDArray[np.float64]
     cells: NDArray[np.float64]
     exact: bool
+
+    def placed(self, projection: Projection) -> "Cells":
+        """As an index with that transform holds them.
+
+        It brings the features to unit length, which each cell then is a part of, and is affine, so
+        the mean of the cells stays the features.
+        """
+        length = np.linalg.norm(self.features) or 1.0
+        features, cells = (
+            np.asarray(projection(numbers / length), np.float64)
+            for numbers in (self.features, self.cells)
+        )
+        return Cells(features, cells, self.exact)
 
 
 class CellNetwork:

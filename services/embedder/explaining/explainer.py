@@ -15,6 +15,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.engines.engine import Pixels
 from services.embedder.explaining.cells import CellNetwork, Cells
 from services.embedder.matching.joint import JointNetwork
+from shared.projection import Projection
 
 Grid = NDArray[np.float64]
 
@@ -39,16 +40,26 @@ class Explainer:
         self._networks: WeakKeyDictionary[Backbone, CellNetwork] = WeakKeyDictionary()
         self.turn = asyncio.Lock()
 
-    def pair(self, backbone: Backbone, pictures: Sequence[Pixels]) -> Explained:
-        """Why two pictures are alike by their features. Raises Conflict."""
+    def pair(
+        self,
+        backbone: Backbone,
+        pictures: Sequence[Pixels],
+        projection: Projection | None = None,
+    ) -> Explained:
+        """Why two pictures are alike by their features, or by what a projection makes of them.
+
+        Raises Conflict.
+        """
         network = self._network(backbone)
         a, b = (network.cells(pixels) for pixels in pictures)
+        if projection is not None:
+            a, b = a.placed(projection), b.placed(projection)
         length = float(np.linalg.norm(a.features) * np.linalg.norm(b.features)) or 1.0
         cosine = float(a.features @ b.features) / length
         if a.exact and b.exact:
             return Explained(cosine, [_parts(a, b, length), _parts(b, a, length)], False)
         grids = [
-            _gradient(network, pixels, other)
+            _gradient(network, pixels, other, projection)
             for pixels, other in zip(pictures, (b.features, a.features), strict=True)
         ]
         return Explained(cosine, grids, True)
@@ -93,10 +104,19 @@ def _parts(of: Cells, other: Cells, length: float) -> Grid:
     return grid
 
 
-def _gradient(network: CellNetwork, pixels: Pixels, other: NDArray[np.float64]) -> Grid:
+def _gradient(
+    network: CellNetwork,
+    pixels: Pixels,
+    other: NDArray[np.float64],
+    projection: Projection | None,
+) -> Grid:
     goal = torch.from_numpy(other).float()
 
     def cosine(features: Tensor) -> Tensor:
-        return functional.cosine_similarity(features.cpu(), goal[None])
+        placed = features.cpu()
+        if projection is not None:
+            mean, axes = torch.from_numpy(projection.mean), torch.from_numpy(projection.axes)
+            placed = (functional.normalize(placed, dim=1) - mean) @ axes
+        return functional.cosine_similarity(placed, goal[None])
 
     return network.gradient(pixels, cosine)

@@ -16,7 +16,7 @@ from shared.ivf.reader import Postings
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
-from shared.snapshots.transform import Projection, Transform
+from shared.snapshots.transform import Transform, read_projection
 
 T = TypeVar("T")
 
@@ -168,7 +168,7 @@ def _space(
     segments = [cache.open(file, Postings) for file in manifest.postings]
     transform = None
     if (kept := manifest.transform) is not None:
-        learned = cache.open(kept.file, Projection.read) if kept.file else None
+        learned = cache.open(kept.file, read_projection) if kept.file else None
         transform = Transform(kept.name, kept.features_dim, learned)
     return Space(
         manifest.fingerprint,

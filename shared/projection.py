@@ -1,0 +1,56 @@
+"""The directions that matter most in a collection's features, and features along them.
+
+It knows no files, so that a service without an index can be told of it.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.query import Metric
+from shared.errors import BadVector
+from shared.ivf.distances import prepared
+from shared.linear_algebra import principal_axes
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """mean: float32 (dim,). axes: float32 (dim, width)."""
+
+    mean: Floats
+    axes: Floats
+
+    @classmethod
+    def learn(cls, sample: Floats, width: int) -> Self:
+        """From features, float32 (n, dim); width <= dim."""
+        points = prepared(sample, Metric.COSINE)
+        mean = points.mean(axis=0, dtype=np.float64)
+        centred = points - mean.astype(np.float32)
+        axes = principal_axes(centred)[:, :width]
+        return cls(mean.astype(np.float32), axes.astype(np.float32))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, dim: int) -> Self:
+        """What `to_bytes` gave, for features of `dim` numbers. Raises BadVector."""
+        if not data or len(data) % (4 * dim) or not 1 < len(data) // (4 * dim) <= dim + 1:
+            raise BadVector(
+                f"{len(data)} bytes are no transform of features of {dim} numbers: float32 rows of "
+                "that length, the mean and 1 direction or more, are."
+            )
+        rows = np.frombuffer(data, "<f4").reshape(-1, dim).astype(np.float32)
+        if not np.isfinite(rows).all():
+            raise BadVector("The transform has numbers that are not finite.")
+        return cls(rows[0], rows[1:].T)
+
+    def to_bytes(self) -> bytes:
+        """To be sent: little-endian float32 rows of dim numbers, the mean, then each direction."""
+        return np.vstack([self.mean, self.axes.T]).astype("<f4").tobytes()
+
+    def __call__(self, points: NDArray[np.floating]) -> NDArray[np.floating]:
+        """(n, dim) of unit length -> (n, width). It is affine: a mean stays a mean."""
+        placed: NDArray[np.floating] = (points - self.mean) @ self.axes
+        return placed
