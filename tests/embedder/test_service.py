@@ -352,7 +352,7 @@ class TestOperations:
             assert service.failed.wait(30)
             told = service.request("GET", "/ready").json()["detail"]
         assert told.startswith("The models can't be loaded (RuntimeError: ")
-        assert told.endswith("Look at ISE_BACKBONE, ISE_WEIGHTS and ISE_WORDS.")
+        assert told.endswith("Look at ISE_BACKBONE, ISE_WEIGHTS, ISE_MATCHING and ISE_WORDS.")
 
     def test_every_call_is_described(self, service):
         document = service.request("GET", "/openapi.json").json()
