@@ -135,7 +135,11 @@ def _judging(
     carried = np.flatnonzero(carries.any(axis=0)).tolist()
     vectors = np.stack([words.features(photos.terms[chosen[column]]) for column in carried])
     images = torch.from_numpy(np.array(photos.features[rows]))
-    return images, torch.from_numpy(vectors), torch.from_numpy(carries[:, carried])
+    return (
+        images,
+        torch.from_numpy(words.in_context(vectors)),
+        torch.from_numpy(carries[:, carried]),
+    )
 
 
 def _precision(

@@ -11,6 +11,7 @@ from services.embedder.answers import ROWS_RESPONSES, hosted, rows
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.departures import CLIENT_CLOSED_REQUEST, unless_gone
 from services.embedder.hosting import Hosted
+from services.embedder.matching.joint import joint_terms
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.priority import is_bulk
 from services.embedder.uploads import FILES_BODY, uploads
@@ -128,7 +129,7 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
     matcher = await asyncio.to_thread(models.networks.get, body.network)
     known = [vector for vector in vectors if vector is not None]
     stacked = np.array(known, dtype=np.float32).reshape(-1, models.words.dim)
-    joint = iter(matcher.network.project_words(stacked))
+    joint = iter(joint_terms(matcher.network, models.words, stacked))
     return rows(
         request,
         [None if vector is None else next(joint) for vector in vectors],

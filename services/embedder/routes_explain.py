@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.embedder.backbones.backbone import Backbone
@@ -12,6 +13,7 @@ from services.embedder.explaining.explainer import Explained
 from services.embedder.explaining.overlay import overlay
 from services.embedder.hosting import Hosted
 from services.embedder.images import ImageEmbedder
+from services.embedder.matching.joint import joint_terms
 from services.embedder.preprocess import Preprocessing
 from services.embedder.routes_embed import HostedModels, Network
 from services.embedder.uploads import body_of, uploads_beside
@@ -162,6 +164,9 @@ def _explained(
     if space is not ImageSpace.JOINT:
         return backbone.fingerprint, models.explainer.pair(backbone, pictures, projection)
     matcher = models.networks.get(network)
-    word = None if term is None else models.words.embed([term])[0]
-    explained = models.explainer.joint(backbone, matcher.network, pictures, word)
+    goal = None
+    if term is not None:
+        features = np.array(models.words.embed([term]), np.float32)
+        goal = joint_terms(matcher.network, models.words, features)[0]
+    explained = models.explainer.joint(backbone, matcher.network, pictures, goal)
     return matcher.fingerprint, explained

@@ -164,9 +164,10 @@ class TestOthers:
         x, y = matching.project_images(np.stack(backbone.features([a, b])))
         assert found.cosine == pytest.approx(float(x @ y), abs=1e-5)
         word = np.arange(8, dtype=np.float32)
-        found = Explainer().joint(backbone, matching, [a], word)
+        term = matching.project_words(word[None])[0]
+        found = Explainer().joint(backbone, matching, [a], term)
         assert len(found.grids) == 1
-        expected = float(x @ matching.project_words(word[None])[0])
+        expected = float(x @ term)
         assert found.cosine == pytest.approx(expected, abs=1e-5)
 
 

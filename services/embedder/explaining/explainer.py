@@ -69,23 +69,23 @@ class Explainer:
         backbone: Backbone,
         matching: JointNetwork,
         pictures: Sequence[Pixels],
-        word: NDArray[np.float32] | None = None,
+        term: NDArray[np.float32] | None = None,
     ) -> Explained:
-        """Why two pictures are alike in the joint space; or one picture and a word vector.
+        """Why two pictures are alike in the joint space; or one picture and a term's joint vector.
 
         The matching network is not linear, so the grids are gradient times input.
         """
         network = self._network(backbone)
         features = np.array([network.cells(p).features for p in pictures], np.float32)
         targets = matching.project_images(features)[::-1]
-        if word is not None:
-            targets = matching.project_words(word[None])
+        if term is not None:
+            targets = term[None]
         own = matching.project_images(features[:1])[0].astype(np.float64)
         cosine = float(own @ targets[0])
 
         def towards(target: NDArray[np.float32], pixels: Pixels) -> Grid:
             goal = torch.from_numpy(target.copy())
-            return network.gradient(pixels, lambda found: matching.image(found.cpu()) @ goal)
+            return network.gradient(pixels, lambda found: matching.joint_images(found.cpu()) @ goal)
 
         grids = [towards(t, p) for t, p in zip(targets, pictures, strict=True)]
         return Explained(cosine, grids, True)

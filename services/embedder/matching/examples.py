@@ -39,6 +39,12 @@ class Examples:
         """The terms that any of the images carries, in order."""
         return np.unique(np.concatenate(self.image_terms))
 
+    def most_frequent(self, most: int) -> NDArray[np.int64]:
+        """The terms that most of the images carry, at most so many, in order."""
+        counts = np.bincount(np.concatenate(self.image_terms), minlength=len(self.words))
+        chosen = np.argsort(-counts, kind="stable")[:most]
+        return np.sort(chosen[counts[chosen] > 0])
+
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
         """Image features, features of the terms that occur, and (n, terms) bool: who carries which.
 

@@ -1,6 +1,6 @@
 """What the service asks of a joint space, whether it was trained here or came with its towers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,9 @@ class TermEncoder(Protocol):
         Raises UnknownTerm.
         """
 
+    def in_context(self, vectors: Floats) -> Floats:
+        """Features of terms (n, dim) as joint networks take them that ask for it."""
+
 
 class JointNetwork(Protocol):
     """Brings features of images and of terms into one space."""
@@ -31,7 +34,10 @@ class JointNetwork(Protocol):
     joint_dim: int
 
     @property
-    def image(self) -> Callable[[Tensor], Tensor]:
+    def takes_context(self) -> bool:
+        """Whether terms are to be given as `TermEncoder.in_context` has them."""
+
+    def joint_images(self, features: Tensor) -> Tensor:
         """(n, image_dim) -> (n, joint_dim) of length 1, for gradients."""
 
     def project_images(self, features: Floats) -> Floats:
@@ -39,6 +45,12 @@ class JointNetwork(Protocol):
 
     def project_words(self, features: Floats) -> Floats:
         """(n, dim of terms) -> (n, joint_dim) of length 1."""
+
+
+def joint_terms(network: JointNetwork, encoder: TermEncoder, features: Floats) -> Floats:
+    """What a network makes of the features of terms (n, dim) -> (n, joint_dim) of length 1."""
+    given = encoder.in_context(features) if network.takes_context else features
+    return network.project_words(given)
 
 
 class JointSpace(Protocol):

@@ -3,7 +3,13 @@
 Two towers of two layers each, one for the features of an image and one for those of a word, give
 unit vectors, so that their product is the cosine similarity. Beside the two layers of a tower is a
 linear map, a regression that words no image carries are found by; the layers learn what it leaves.
+
+What the towers give is drawn towards the trained terms that are near to it, the anchors: a picture
+of something untrained is told by what it is like, and so is its word (after ConSE, Norouzi et al.,
+"Zero-shot learning by convex combination of semantic embeddings", 2014).
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -12,7 +18,11 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 JOINT_DIM = 128
-_CHUNK = 4096
+MOST_ANCHORS = 4096
+_CHUNK = 1024
+_IMAGE_DRAW = (1.0, 0.2)
+_TERM_DRAW = (0.5, 0.1)
+"""How much of the anchors is added, and the temperature of their softmax."""
 
 
 class Tower(nn.Module):
@@ -61,7 +71,9 @@ class Tower(nn.Module):
 
 
 class MatchingNetwork(nn.Module):
-    """The two towers."""
+    """The two towers, and the anchors, (t, joint_dim), if any."""
+
+    anchors: Tensor | None
 
     def __init__(
         self,
@@ -70,6 +82,7 @@ class MatchingNetwork(nn.Module):
         hidden: int,
         joint_dim: int = JOINT_DIM,
         has_direct: bool = True,
+        anchors: int = 0,
     ) -> None:
         super().__init__()
         self.has_direct = has_direct
@@ -77,17 +90,42 @@ class MatchingNetwork(nn.Module):
         self.hidden, self.joint_dim = hidden, joint_dim
         self.image = Tower(image_dim, hidden, joint_dim, has_direct)
         self.word = Tower(word_dim, hidden, joint_dim, has_direct)
+        self.register_buffer("anchors", torch.zeros(anchors, joint_dim) if anchors else None)
+
+    @property
+    def takes_context(self) -> bool:
+        """Whether words are to be given with what is near to them: the first networks knew none."""
+        return self.anchors is not None
+
+    @torch.no_grad()
+    def anchor(self, words: Tensor) -> None:
+        """Takes trained words, (t, word_dim), for anchors."""
+        self.register_buffer("anchors", self.word(words))
 
     def forward(self, images: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         return self.image(images), self.word(words)
 
+    def joint_images(self, features: Tensor) -> Tensor:
+        """(n, image_dim) -> (n, joint_dim) of length 1, drawn towards the anchors."""
+        return self._drawn(self.image(features), *_IMAGE_DRAW)
+
+    def joint_words(self, features: Tensor) -> Tensor:
+        """(n, word_dim) -> (n, joint_dim) of length 1, drawn towards the anchors."""
+        return self._drawn(self.word(features), *_TERM_DRAW)
+
     def project_images(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, image_dim) -> (n, joint_dim) float32 of length 1."""
-        return _project(self.image, features, self.joint_dim)
+        return _project(self.joint_images, features, self.joint_dim)
 
     def project_words(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, word_dim) -> (n, joint_dim) float32 of length 1."""
-        return _project(self.word, features, self.joint_dim)
+        return _project(self.joint_words, features, self.joint_dim)
+
+    def _drawn(self, joint: Tensor, share: float, temperature: float) -> Tensor:
+        if self.anchors is None:
+            return joint
+        near = functional.softmax(joint @ self.anchors.T / temperature, dim=1) @ self.anchors
+        return functional.normalize(joint + share * functional.normalize(near, dim=1), dim=1)
 
 
 @torch.no_grad()
@@ -103,7 +141,9 @@ def _bare_linear(inputs: int, outputs: int) -> nn.Linear:
     return layer
 
 
-def _project(tower: Tower, features: NDArray[np.float32], joint_dim: int) -> NDArray[np.float32]:
+def _project(
+    tower: Callable[[Tensor], Tensor], features: NDArray[np.float32], joint_dim: int
+) -> NDArray[np.float32]:
     joint = np.empty((len(features), joint_dim), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(features), _CHUNK):

@@ -20,6 +20,7 @@ from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, 
 FILE = "network.safetensors"
 CURRENT = "CURRENT"
 _DIMS = ("image_dim", "word_dim", "hidden", "joint_dim")
+_ANCHORS = "anchors"
 _DIRECT = "direct"
 """In the header of networks that have a linear map; the first ones had none."""
 _WAY_OUT = "`ise build` trains one for the present models where images have tags."
@@ -59,7 +60,8 @@ def read_matcher(path: Path) -> Matcher:
             described = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         dims = {name: int(described[name]) for name in _DIMS}
-        network = MatchingNetwork(**dims, has_direct=_DIRECT in described)
+        anchors = len(tensors[_ANCHORS]) if _ANCHORS in tensors else 0
+        network = MatchingNetwork(**dims, has_direct=_DIRECT in described, anchors=anchors)
         network.load_state_dict(tensors)
         network.eval().requires_grad_(False)
         return Matcher(network, described["image"], described["words"])

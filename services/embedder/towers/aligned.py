@@ -17,7 +17,9 @@ class AlignedNetwork:
     def __init__(self, dim: int) -> None:
         self.image_dim = self.joint_dim = dim
 
-    def image(self, features: Tensor) -> Tensor:
+    takes_context = False
+
+    def joint_images(self, features: Tensor) -> Tensor:
         """(n, dim) -> (n, dim) of length 1."""
         return functional.normalize(features, dim=1)
 

@@ -42,6 +42,10 @@ class TextTower:
         parts = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]
         return [row for part in parts for row in self._features(part)]
 
+    def in_context(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As they are: a sentence brings its context."""
+        return vectors
+
     def _features(self, texts: list[str]) -> NDArray[np.float32]:
         with torch.inference_mode():
             features: Tensor = self._module(self._tokenize(texts).to(self._device))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from services.embedder.words.english import other_numbers
 from services.embedder.words.files import find_file, read_vectors
+from services.embedder.words.neighbours import Neighbours
 from services.embedder.words.packaged import load_packaged_words
 from shared.errors import Misconfigured, UnknownTerm
 
@@ -39,6 +40,7 @@ class Words:
             raise Misconfigured("The word vectors (ISE_WORDS) are none, or not all finite.")
         self.dim = int(self._vectors.shape[1])
         self.fingerprint = f"words-{self._digest()[:16]}"
+        self._neighbours = Neighbours(self._vectors)
 
     def __len__(self) -> int:
         return len(self._words)
@@ -71,6 +73,10 @@ class Words:
             # Only the first is looked up for close spellings: that takes its time.
             raise self.unknown(unknown)
         return found
+
+    def in_context(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Vectors of terms (n, dim), each drawn towards the frequent words that are near to it."""
+        return self._neighbours(vectors)
 
     def features(self, term: str) -> NDArray[np.float32]:
         """As `find`, but raises UnknownTerm."""
