@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from services.embedder.matching.evaluation import average_precision
+from services.embedder.matching.examples import Examples
 from services.embedder.matching.loss import contrastive_loss
 from services.embedder.matching.network import MatchingNetwork
 from services.embedder.matching.store import CURRENT, FILE, Matcher, NetworkStore, safe_name
@@ -130,6 +131,17 @@ def test_tags_that_mean_nothing_stay_at_chance(small_words):
     )
     _, report = train(noise, small_words, QUICK)
     assert report.mean_average_precision < 0.2
+
+
+def test_the_terms_that_most_images_carry_are_the_anchors(small_words):
+    terms = [[0], [0], [1, 2], [0, 2], [2], [3]]
+    examples = Examples(
+        np.zeros((6, 2), "f4"), np.arange(6), [np.array(t) for t in terms], np.zeros((5, 2), "f4")
+    )
+    assert examples.most_frequent(2).tolist() == [0, 2]
+    assert examples.most_frequent(9).tolist() == [0, 1, 2, 3]
+    network, _ = train(correlated(small_words), small_words, QUICK)
+    assert len(network.anchors) == len(set(correlated(small_words).terms))
 
 
 def test_the_same_seed_gives_the_same_network(small_words):
@@ -320,12 +332,14 @@ class TestTrainingSet:
 class TestStore:
     @pytest.fixture
     def publish(self, tmp_path):
-        def put(seed=0, image="cnn-1", words="words-1"):
+        def put(seed=0, image="cnn-1", words="words-1", anchored=True):
             network = MatchingNetwork(6, 4, 16)
             generator = torch.Generator().manual_seed(seed)
             with torch.no_grad():
                 network.image.initialise(generator)
                 network.word.initialise(generator)
+            if anchored:
+                network.anchor(torch.randn(5, 4, generator=generator))
             matcher = Matcher(network.eval(), image, words)
             folder = tmp_path / matcher.fingerprint
             folder.mkdir()
@@ -346,6 +360,31 @@ class TestStore:
             read.network.project_images(features), written.network.project_images(features)
         )
         assert read.fingerprint == written.fingerprint
+
+    def test_one_from_before_there_were_anchors_is_as_it_was(self, publish, tmp_path):
+        name = publish(anchored=False).fingerprint
+        network = self.store(tmp_path).get(name).network
+        assert not network.takes_context
+        words = np.random.default_rng(0).normal(size=(3, 4)).astype("f4")
+        plain = network.word(torch.from_numpy(words)).detach().numpy()
+        np.testing.assert_array_equal(network.project_words(words), plain)
+
+    def test_anchors_draw_what_is_near_to_them(self, publish, tmp_path):
+        network = self.store(tmp_path).get(publish().fingerprint).network
+        assert network.takes_context
+        features = np.random.default_rng(0).normal(size=(40, 6)).astype("f4")
+        plain = network.image(torch.from_numpy(features)).detach().numpy()
+        drawn = network.project_images(features)
+        anchors = network.anchors.numpy()
+        nearest = (plain @ anchors.T).argmax(axis=1)
+        assert np.allclose(np.linalg.norm(drawn, axis=1), 1, atol=1e-5)
+        towards = ((drawn - plain) * anchors[nearest]).sum(axis=1)
+        assert towards.mean() > 0.01
+        weights = np.exp(plain @ anchors.T / 0.2)
+        near = weights / weights.sum(axis=1, keepdims=True) @ anchors
+        expected = plain + near / np.linalg.norm(near, axis=1, keepdims=True)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(drawn, expected, atol=1e-5)
 
     def test_current_is_followed(self, publish, tmp_path):
         store = self.store(tmp_path)

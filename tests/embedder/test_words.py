@@ -192,3 +192,48 @@ def test_fingerprint_is_of_words_and_vectors(keyed):
     prints = {Words(k).fingerprint for k in (keyed, other, changed)}
     assert len(prints) == 3
     assert Words(keyed).fingerprint in prints
+
+
+class TestInContext:
+    """Vectors drawn towards the frequent words that are near to them."""
+
+    def words(self, count=200, dim=12):
+        keyed = KeyedVectors(dim)
+        vectors = np.random.default_rng(0).normal(1, 1, (count, dim)).astype("f4")
+        keyed.add_vectors([f"w{n}" for n in range(count)], vectors)
+        return Words(keyed), vectors
+
+    def test_a_vector_comes_nearer_to_what_is_near_to_it(self):
+        words, vectors = self.words()
+        mean = vectors.mean(axis=0)
+        centred = vectors - mean
+        units = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        drawn = words.in_context(vectors[:20]) - mean
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        before, after = units[:20] @ units.T, drawn @ units.T
+        nearest = np.argsort(-before, axis=1)[:, 1:6]
+        gain = np.take_along_axis(after - before, nearest, axis=1)
+    XX
+        assert np.diag(after[:, :20]).min() > 0.85
+
+    def test_many_come_out_as_each_alone(self):
+        words, vectors = self.words(700)
+        together = words.in_context(vectors)
+        assert together.dtype == np.float32
+        for row in (0, 511, 512, 699):
+            alone = words.in_context(vectors[row : row + 1])[0]
+            np.testing.assert_allclose(together[row], alone, atol=1e-5)
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_of_few_words_and_of_none(self, count):
+        words, vectors = self.words(count)
+        assert np.isfinite(words.in_context(vectors)).all()
+        assert words.in_context(vectors[:0]).shape == (0, 12)
+
+    def test_rare_words_draw_nothing(self):
+        words, vectors = self.words(10_400)
+        keyed = KeyedVectors(12)
+        keyed.add_vectors([f"w{n}" for n in range(10_000)], vectors[:10_000])
+        frequent = Words(keyed)
+        asked = vectors[10_000:10_050]
+        np.testing.assert_array_equal(words.in_context(asked), frequent.in_context(asked))

@@ -25,7 +25,7 @@ class Neighbours:
         self._directions = _unit(frequent - self._mean)
 
     def __call__(self, vectors: Floats) -> Floats:
-        """(n, dim) -> (n, dim), each of the length that it had."""
+        """(n, dim) -> (n, dim)."""
         parts = [self._drawn(vectors[i : i + _CHUNK]) for i in range(0, len(vectors), _CHUNK)]
         return np.concatenate(parts) if parts else vectors
 
