@@ -213,7 +213,7 @@ class TestInContext:
         before, after = units[:20] @ units.T, drawn @ units.T
         nearest = np.argsort(-before, axis=1)[:, 1:6]
         gain = np.take_along_axis(after - before, nearest, axis=1)
-    XX
+        assert gain.mean(axis=1).min() > 0.01
         assert np.diag(after[:, :20]).min() > 0.85
 
     def test_many_come_out_as_each_alone(self):
