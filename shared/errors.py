@@ -11,6 +11,7 @@ ISEError
 │   └── ModelDrift          a model that doesn't answer as it did
 ├── Unauthorized            no key, or a wrong one
 ├── Forbidden               not allowed, whatever the key
+│   └── ForeignPage         asked by a page of another address in the user's browser
 ├── TooLarge                over a size limit
 ├── Overloaded              the queue is full; try again
 ├── Unavailable             a service or model that's needed is not there
@@ -78,6 +79,10 @@ class Unauthorized(ISEError):
 
 class Forbidden(ISEError):
     slug, title = "forbidden", "Not allowed"
+
+
+class ForeignPage(Forbidden):
+    slug, title = "foreign-page", "Asked by a page of another address"
 
 
 class TooLarge(ISEError):

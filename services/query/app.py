@@ -11,6 +11,7 @@ from services.query import (
     page_files,
     routes_explore,
     routes_images,
+    routes_manage,
     routes_search,
     routes_stats,
     routes_why,
@@ -96,6 +97,7 @@ def create_app(
     app.include_router(routes_explore.router)
     app.include_router(routes_why.router)
     app.include_router(routes_images.router)
+    app.include_router(routes_manage.router)
     app.include_router(routes_stats.router)
     page_files.install(app)
     return app

@@ -1,6 +1,6 @@
 """The calls of the indexer."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import Any
 
 import httpx
@@ -44,6 +44,14 @@ def add_images(
         files=parts,
         data={"tags": ",".join(tags), "metadata": metadata},
         timeout_s=_SLOW_S,
+    )
+
+
+def add_form(body: AsyncIterable[bytes], content_type: str) -> Call[Added]:
+    """Passes a form of uploads on as it comes in, through an `AsyncClient`."""
+    headers = {"Content-Type": content_type}
+    return Call(
+        "POST", "/v1/images", model(Added), content=body, headers=headers, timeout_s=_SLOW_S
     )
 
 

@@ -7,9 +7,9 @@ each API is written once and used both ways:
     await AsyncClient("http://127.0.0.1:8000").send(query.search_term("dog"))
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from json import JSONDecodeError
 from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
@@ -37,11 +37,16 @@ class Call(Generic[T]):
     read: Callable[[httpx.Response], T]
     params: Params = field(default_factory=dict)
     json: Any = None
-    content: bytes | None = None
+    content: bytes | AsyncIterable[bytes] | None = None
+    """Chunks stream through an `AsyncClient`; a `Client` takes bytes."""
     files: list[File] | None = None
     data: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 60.0
+
+    def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
+        """The same call with headers beside its own."""
+        return replace(self, headers={**self.headers, **headers})
 
     def request(self, base_url: str) -> dict[str, Any]:
         """The arguments of `httpx.Client.request`."""

@@ -10,9 +10,16 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import problem
-from shared.errors import Forbidden
+from shared.errors import ForeignPage
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# `none`: the user asked for it, as by typing the address.
+_OWN_PAGE = frozenset({"same-origin", "none"})
+
+
+FOREIGN_PAGE = (
+    "A page of another address may not change anything here. Open this service's own page."
+)
 
 
 class OriginMiddleware:
@@ -25,7 +32,7 @@ class OriginMiddleware:
         if scope["type"] != "http" or scope["method"] in _SAFE_METHODS or not _is_foreign(scope):
             await self.app(scope, receive, send)
             return
-        error = Forbidden("A page of another site may not ask for this.")
+        error = ForeignPage(FOREIGN_PAGE)
         await problem.response(error, scope["path"])(scope, receive, send)
 
 
@@ -33,7 +40,8 @@ def _is_foreign(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     site = headers.get("sec-fetch-site")
     if site is not None:
-        return site == "cross-site"
+        # A page on another port of this machine is of the same site, and yet somebody else's.
+        return site not in _OWN_PAGE
     origin = headers.get("origin")
     if origin is None:
         return False

@@ -15,6 +15,7 @@ from shared.errors import (
     Corrupt,
     FingerprintMismatch,
     Forbidden,
+    ForeignPage,
     InvalidInput,
     ISEError,
     NotFound,
@@ -25,6 +26,7 @@ from shared.errors import (
     Unavailable,
     UnknownTerm,
 )
+from shared.web.origin import FOREIGN_PAGE
 
 Responses = dict[int | str, dict[str, Any]]
 SCHEMA = "#/components/schemas/Problem"
@@ -39,7 +41,7 @@ _TRAIN = "Train one for the present models: `ise train-matching`."
 
 NO_KEY = Unauthorized("Send the key of ISE_API_KEY as `Authorization: Bearer <key>`.")
 
-OTHER_SITE = Forbidden("A page of another site may not ask for this.")
+OTHER_SITE = ForeignPage(FOREIGN_PAGE)
 OUTSIDE_ROOTS = Forbidden(
     "/home/me/Pictures is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
 )

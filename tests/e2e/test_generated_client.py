@@ -54,6 +54,21 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
     snapshot = engine.indexer.send(indexer_api.snapshots()).snapshots[0].number
     rows = engine.embedder.send(embedder_api.embed_images([picture]))
     anywhere: dict[str, dict[str, Any]] = {"health": {}, "ready": {}}
+    # Both services take these.
+    managing: dict[str, dict[str, Any]] = {
+        "patch_image": {"image_id": own, "body": ("ImagePatch", {"tags": ["owned"]})},
+        "delete_image": {"image_id": own},
+        "ingest": {"body": ("IngestRequest", {"source": "/nowhere", "build": False})},
+        "build_index": {"body": ("BuildSettings", {"metric": "cosine"})},
+        "index_health": {},
+        "train_matching": {"body": ("TrainMatchingRequest", {"settings": {"epochs": 1}})},
+        "list_jobs": {},
+        "get_job": {"job_id": job},
+        "job_failures": {"job_id": job},
+        "cancel_job": {"job_id": job},
+        "list_snapshots": {},
+        "activate_snapshot": {"number": snapshot},
+    }
     return {
         "query": {
             **anywhere,
@@ -74,6 +89,10 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "image_thumbnail": {"image_id": image},
             "tags": {"prefix": "t"},
             "stats": {},
+            "add_images": {"body": ("AddImagesBody", {"files": [_gif()], "tags": "own"})},
+            **managing,
+            # The indexer's own client is to find it again.
+            "delete_image": {"image_id": image},
         },
         "indexer": {
             **anywhere,
@@ -81,26 +100,15 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "get_image": {"image_id": own},
             "image_file": {"image_id": own},
             "thumbnail": {"image_id": own},
-            "patch_image": {"image_id": own, "body": ("ImagePatch", {"tags": ["owned"]})},
-            "delete_image": {"image_id": own},
-            "ingest": {"body": ("IngestRequest", {"source": "/nowhere", "build": False})},
-            "build_index": {"body": ("BuildSettings", {"metric": "cosine"})},
+            **managing,
             "compact_index": {},
             "reembed_index": {"body": ("ReembedRequest", {})},
-            "index_health": {},
-            "train_matching": {"body": ("TrainMatchingRequest", {"settings": {"epochs": 1}})},
             "add_features": {"body": ("FeaturesRequest", {"model": "m", "items": [_VECTOR]})},
             "add_features_npy": {
                 "body": ("NpyForm", {"model": "m", "features": _npy(), "ids": b"v"})
             },
             "import_vectors": {"body": ("ImportRequest", {"source": "/nowhere"})},
             "export": {},
-            "list_jobs": {},
-            "get_job": {"job_id": job},
-            "job_failures": {"job_id": job},
-            "cancel_job": {"job_id": job},
-            "list_snapshots": {},
-            "activate_snapshot": {"number": snapshot},
             "stats": {},
         },
         "embedder": {

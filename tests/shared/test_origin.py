@@ -22,6 +22,8 @@ def changeable(service) -> FastAPI:
     [
         {"Sec-Fetch-Site": "cross-site", "Origin": "http://elsewhere.example"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://test:8080"},
+        {"Origin": "http://test:8080"},
         {"Origin": "http://elsewhere.example"},
         {"Origin": "null"},
         {"Origin": "http://test.elsewhere.example"},
@@ -31,6 +33,7 @@ def test_a_page_of_another_site_changes_nothing(ask, changeable, headers):
     answer = ask(changeable, "POST", "/v1/thing", headers=headers)
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "urn:ise:problem:foreign-page"
     assert ask(changeable, "GET", "/v1/thing", headers=headers).json() == "read"
 
 

@@ -22,6 +22,7 @@ STATUSES = {
     "model-drift": 409,
     "unauthorized": 401,
     "forbidden": 403,
+    "foreign-page": 403,
     "too-large": 413,
     "overloaded": 429,
     "unavailable": 503,

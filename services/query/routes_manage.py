@@ -1,0 +1,214 @@
+"""The indexer's calls that a page needs, at the same paths, so that one address is enough."""
+
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from starlette.requests import ClientDisconnect
+
+from shared.clients import indexer
+from shared.clients.transport import AsyncClient, Call
+from shared.contracts.indexer import (
+    Added,
+    BuildSettings,
+    Deleted,
+    Failures,
+    Image,
+    ImagePatch,
+    IndexHealth,
+    IngestRequest,
+    Job,
+    Jobs,
+    Snapshots,
+    TrainMatchingRequest,
+)
+from shared.errors import InvalidInput
+from shared.web.problems import (
+    BAD_NUMBER,
+    BUSY,
+    DAMAGED,
+    DISK_FULL,
+    DRIFTED,
+    EMPTY_SNAPSHOT,
+    EXTERNAL_VECTORS,
+    JOB_ENDED,
+    NO_EMBEDDER,
+    NO_IMAGE,
+    NO_INDEXER,
+    NO_JOB,
+    NO_SNAPSHOT,
+    OTHER_MODEL,
+    OUTSIDE_ROOTS,
+    TOO_MANY_FILES,
+    problems,
+)
+
+T = TypeVar("T")
+
+router = APIRouter(prefix="/v1", tags=["manage"], responses=problems(NO_INDEXER))
+
+# Written out, as a form that FastAPI reads would be kept here whole before it's passed on.
+_UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "examples": [{"files": ["castle.jpg"], "tags": "trip,favourite"}],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "description": "Image files.",
+                        },
+                        "tags": {
+                            "type": "string",
+                            "default": "",
+                            "description": "Comma-separated.",
+                        },
+                        "metadata": {
+                            "type": "string",
+                            "default": "{}",
+                            "description": "A JSON object.",
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class AsCaller:
+    """The indexer, asked with the caller's key: nobody may do more by way of this service.
+
+    Of a caller's headers, only those named here go on.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._client: AsyncClient = request.app.state.indexer
+        key = request.headers.get("authorization")
+        self._headers = {"Authorization": key} if key else {}
+
+    async def send(self, call: Call[T]) -> T:
+        return await self._client.send(call.with_headers(self._headers))
+
+
+Indexer = Annotated[AsCaller, Depends(AsCaller)]
+
+
+@router.post(
+    "/images",
+    summary="Add pictures; answered when they can be searched",
+    responses=problems(
+        OTHER_MODEL, DRIFTED, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL
+    ),
+    openapi_extra=_UPLOAD,
+)
+async def add_images(here: Indexer, request: Request) -> Added:
+    call = indexer.add_form(request.stream(), request.headers.get("content-type", ""))
+    if length := request.headers.get("content-length"):
+        call = call.with_headers({"Content-Length": length})
+    try:
+        return await here.send(call)
+    except ClientDisconnect:
+        raise InvalidInput("The upload broke off.") from None
+
+
+@router.patch(
+    "/images/{image_id:path}",
+    summary="Replace an image's tags or metadata",
+    responses=problems(NO_IMAGE, DISK_FULL),
+)
+async def patch_image(here: Indexer, image_id: str, patch: ImagePatch) -> Image:
+    return await here.send(indexer.patch_image(image_id, patch))
+
+
+@router.delete(
+    "/images/{image_id:path}",
+    summary="Delete an image from every answer, at once",
+    responses=problems(NO_IMAGE, DISK_FULL),
+)
+async def delete_image(here: Indexer, image_id: str) -> Deleted:
+    return await here.send(indexer.delete_image(image_id))
+
+
+@router.post(
+    "/ingest",
+    status_code=202,
+    summary="Take in a folder or a manifest on the indexer's machine",
+    responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
+)
+async def ingest(here: Indexer, request: IngestRequest) -> Job:
+    return await here.send(indexer.ingest(request))
+
+
+@router.get(
+    "/index", summary="How the index changed since it was built", responses=problems(DAMAGED)
+)
+async def index_health(here: Indexer) -> IndexHealth:
+    return await here.send(indexer.index_health())
+
+
+@router.post(
+    "/index/build",
+    status_code=202,
+    summary="Cluster all images anew and publish",
+    responses=problems(DISK_FULL),
+)
+async def build_index(here: Indexer, settings: BuildSettings) -> Job:
+    return await here.send(indexer.build(settings))
+
+
+@router.post(
+    "/matching/train",
+    status_code=202,
+    summary="Train the matching network, re-project, publish",
+    responses=problems(DISK_FULL),
+)
+async def train_matching(here: Indexer, request: TrainMatchingRequest) -> Job:
+    return await here.send(indexer.train_matching(request))
+
+
+@router.get("/jobs", summary="All jobs, the newest first")
+async def list_jobs(here: Indexer) -> Jobs:
+    return await here.send(indexer.jobs())
+
+
+@router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NO_JOB))
+async def get_job(here: Indexer, job_id: str) -> Job:
+    return await here.send(indexer.job(job_id))
+
+
+@router.delete(
+    "/jobs/{job_id}", summary="Cancel a job", responses=problems(NO_JOB, JOB_ENDED, DISK_FULL)
+)
+async def cancel_job(here: Indexer, job_id: str) -> Job:
+    return await here.send(indexer.cancel(job_id))
+
+
+@router.get(
+    "/jobs/{job_id}/failures",
+    summary="The pictures that a job could not take, and why",
+    responses=problems(NO_JOB),
+)
+async def job_failures(here: Indexer, job_id: str) -> Failures:
+    return await here.send(indexer.failures(job_id))
+
+
+@router.get("/snapshots", summary="The snapshots that are kept, the newest first")
+async def list_snapshots(here: Indexer) -> Snapshots:
+    return await here.send(indexer.snapshots())
+
+
+@router.post(
+    "/snapshots/{number}/activate",
+    summary="Roll back to an older snapshot",
+    responses=problems(
+        NO_SNAPSHOT, EMPTY_SNAPSHOT, BAD_NUMBER, BUSY, NO_EMBEDDER, DAMAGED, DISK_FULL
+    ),
+)
+async def activate_snapshot(here: Indexer, number: int) -> Snapshots:
+    return await here.send(indexer.activate(number))
