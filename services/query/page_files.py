@@ -20,7 +20,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
-_INDEX = "index.html"
+# The views, each a document of its own.
+_DOCUMENTS = {"/": "index.html", "/collection": "collection.html"}
 
 # Not left to `mimetypes`, which reads the machine's settings: with `nosniff`, a script of the
 # wrong type is not run.
@@ -57,14 +58,14 @@ def _files() -> dict[str, PageFile]:
 
 def open_paths() -> frozenset[str]:
     """What the key check lets through: the page must be there before it can ask for a key."""
-    return frozenset({"/", *(f"/page/{name}" for name in _files())})
+    return frozenset({*_DOCUMENTS, *(f"/page/{name}" for name in _files())})
 
 
 def install(app: FastAPI) -> None:
-    """Serves the page at `/` and its files under `/page/`."""
+    """Serves the page's views at their paths and its files under `/page/`."""
 
-    async def index(request: Request) -> Response:
-        return _respond(request, _files()[_INDEX])
+    async def document(request: Request) -> Response:
+        return _respond(request, _files()[_DOCUMENTS[request.scope["route"].path]])
 
     async def file(request: Request) -> Response:
         found = _files().get(request.path_params["name"])
@@ -72,7 +73,8 @@ def install(app: FastAPI) -> None:
             raise HTTPException(404, "The page has no such file.")
         return _respond(request, found)
 
-    app.add_route("/", index, methods=["GET"], include_in_schema=False)
+    for path in _DOCUMENTS:
+        app.add_route(path, document, methods=["GET"], include_in_schema=False)
     app.add_route("/page/{name}", file, methods=["GET"], include_in_schema=False)
 
 

@@ -21,7 +21,7 @@ def client() -> TestClient:
     return TestClient(app)
 
 
-@pytest.mark.parametrize("path", ["/", *(f"/page/{name}" for name in NAMES)])
+@pytest.mark.parametrize("path", ["/", "/collection", *(f"/page/{name}" for name in NAMES)])
 def test_every_file_is_fenced_in(client: TestClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
@@ -62,7 +62,7 @@ def test_the_page_needs_no_key() -> None:
     page_files.install(app)
     app.add_middleware(KeyMiddleware, key="open sesame", open_paths=page_files.open_paths())
     client = TestClient(app)
-    for path in ("/", *(f"/page/{name}" for name in NAMES)):
+    for path in ("/", "/collection", *(f"/page/{name}" for name in NAMES)):
         assert client.get(path).status_code == 200
     assert client.get("/v1/stats").status_code == 401
 

@@ -75,6 +75,11 @@ export class Api {
     return response.blob();
   }
 
+  /** The answer of a call that other parts of the page know. */
+  call(url, init) {
+    return this.#json(url, init);
+  }
+
   async #json(url, init = {}) {
     let key = this.key;
     let response = await this.#send(url, init);
@@ -89,7 +94,8 @@ export class Api {
   }
 
   async #send(url, init) {
-    const headers = this.key ? { Authorization: `Bearer ${this.key}` } : {};
+    const headers = { ...init.headers };
+    if (this.key) headers.Authorization = `Bearer ${this.key}`;
     try {
       return await fetch(url, { ...init, headers });
     } catch (error) {

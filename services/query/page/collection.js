@@ -1,0 +1,91 @@
+/** The collection view: joins the API, what is known of the collection, and the view's parts. */
+
+import { Api } from "./api.js";
+import { Add } from "./collection_add.js";
+import { CollectionApi } from "./collection_api.js";
+import { Figures } from "./collection_figures.js";
+import { Health } from "./collection_health.js";
+import { Jobs } from "./collection_jobs.js";
+import { Notice } from "./collection_notice.js";
+import { Polling } from "./collection_polling.js";
+import { Question } from "./collection_question.js";
+import { SnapshotList } from "./collection_snapshots.js";
+import { Work } from "./collection_work.js";
+import { jobName, sentenceOf, STATES } from "./collection_words.js";
+import { byId } from "./dom.js";
+import { KeyForm } from "./key_form.js";
+
+const keyForm = new KeyForm(byId("key"));
+const api = new CollectionApi(new Api((wrong) => keyForm.ask(wrong)));
+/** What is known: null until it was told. `errors`: why a service doesn't tell. */
+const state = { stats: null, health: null, jobs: null, snapshots: null, errors: {} };
+
+const polling = new Polling(ask);
+const views = [
+  new Notice(byId("notice"), () => polling.now()),
+  new Figures(byId("figures")),
+  new Health(byId("health")),
+  new Jobs(byId("jobs"), api, { onCancel: cancel }),
+  new SnapshotList(byId("snapshots"), new Question(byId("question")), { onActivate: activate }),
+];
+new Add(byId("add"), api, { onAdded: () => polling.now(), onStarted: started });
+new Work(byId("work"), api, { onStarted: started });
+
+/** Asks for everything; resolves to whether a job is going on, or null without the key for it. */
+async function ask() {
+  const [stats, indexer] = await Promise.allSettled([
+    api.stats(),
+    Promise.all([api.jobs(), api.health(), api.snapshots()]),
+  ]);
+  state.errors = { query: stats.reason, indexer: indexer.reason };
+  if (stats.value) state.stats = stats.value;
+  if (indexer.value) {
+    const [jobs, health, snapshots] = indexer.value;
+    tellEnded(state.jobs ?? [], jobs);
+    Object.assign(state, { jobs, health, snapshots });
+  }
+  for (const view of views) view.render(state);
+  if (state.errors.query?.status === 401) return null;
+  return !indexer.reason && state.jobs.some(isActive);
+}
+
+/** Says to screen readers which jobs have ended since. */
+function tellEnded(before, now) {
+  const active = new Set(before.filter(isActive).map((job) => job.id));
+  const ended = now.filter((job) => active.has(job.id) && !isActive(job));
+  if (ended.length)
+    say(ended.map((job) => `${jobName(job)}: ${STATES[job.state].toLowerCase()}.`).join(" "));
+}
+
+function started(job) {
+  say(`${jobName(job)} started.`);
+  return polling.now();
+}
+
+async function cancel(job) {
+  try {
+    await api.cancel(job);
+    say(`${jobName(job)} is being cancelled.`);
+  } catch (error) {
+    // It may have ended just before; what's drawn next shows that it has.
+    say(sentenceOf(error));
+  }
+  await polling.now();
+}
+
+async function activate(snapshot) {
+  await api.activate(snapshot.number);
+  await polling.now();
+  say(`The index of snapshot ${snapshot.number} is in use.`);
+}
+
+function isActive({ state: now }) {
+  return now === "queued" || now === "running";
+}
+
+function say(sentence) {
+  byId("spoken").textContent = sentence;
+}
+
+window.addEventListener("online", () => polling.now());
+polling.now();

@@ -1,0 +1,79 @@
+/** How the index does: what it is advised, how it changed, and the recall that was measured. */
+
+import { recallCurve } from "./collection_curve.js";
+import { el } from "./dom.js";
+import { count, percent } from "./words.js";
+
+export class Health {
+  constructor(section) {
+    this.section = section;
+  }
+
+  render({ stats, health, errors }) {
+    this.section.replaceChildren(
+      el("h2", { id: "health-title" }, "Index"),
+      ...(health ? told(health) : [el("p", { class: "soft" }, waiting(errors.indexer))]),
+      ...(stats ? measured(stats) : []),
+    );
+  }
+}
+
+function waiting(error) {
+  return error ? "How the index does can't be told without the indexer." : "Asking the indexer.";
+}
+
+function told(health) {
+  if (!health.images)
+    return [el("p", { class: "soft" }, "There is no index yet. Add pictures, then build one.")];
+  return [
+    el("p", { class: health.advice ? "advice due" : "advice" }, health.advice ?? "In good order. Nothing needs to be done."),
+    el(
+      "dl",
+      { class: "measures" },
+      ...measures(health).map(([name, value, note]) =>
+        el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", { class: "note" }, note)),
+      ),
+    ),
+  ];
+}
+
+function measures(health) {
+  const { imbalance, imbalance_at_build: former, drift, growth } = health;
+  const rows = [
+    ["Added since the last merge", percent(health.additions), "of what is stored"],
+    ["Deleted since", percent(health.deleted), "of what is stored"],
+    [
+      "Imbalance",
+      times(imbalance),
+      former === null ? "1 would be even" : `${times(former)} when built`,
+    ],
+  ];
+  if (drift !== null) rows.push(["Drift", times(drift), "distance to the centres, 1 when built"]);
+  if (growth !== null) rows.push(["Growth", times(growth), "images, 1 when built"]);
+  return rows;
+}
+
+function times(value) {
+  return `${value.toFixed(2)}\u00d7`;
+}
+
+function measured({ recall_curve: curves, metric, live_recall: live }) {
+  const curve = curves.find((one) => one.space === "visual" && one.metric === metric);
+  const parts = [el("h3", {}, "Measured recall")];
+  if (curve?.points.length) parts.push(recallCurve(curve));
+  else
+    parts.push(
+      el(
+        "p",
+        { class: "soft" },
+        "Not measured: a build measures it once there are clusters. Until then every image is compared.",
+      ),
+    );
+  if (live) parts.push(el("p", { class: "soft" }, liveSentence(live)));
+  return parts;
+}
+
+function liveSentence({ queries, measured: found, expected }) {
+  const answers = count(queries, "answer was", "answers were");
+  return `${answers} checked since: ${percent(found)} found, ${percent(expected)} expected.`;
+}

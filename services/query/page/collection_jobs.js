@@ -1,0 +1,55 @@
+/** The jobs: how far they are, what they could not take, and how to end them. */
+
+import { JobRow } from "./collection_job.js";
+import { el } from "./dom.js";
+
+const SHOWN = 6;
+
+export class Jobs {
+  #rows = new Map();
+  #all = false;
+  #list = el("ol", { class: "jobs", "aria-label": "Jobs, the newest first" });
+  #words = el("p", { class: "soft" });
+  #more = el("button", { type: "button", class: "quiet small", hidden: true });
+
+  constructor(section, api, { onCancel }) {
+    this.api = api;
+    this.onCancel = onCancel;
+    this.#more.addEventListener("click", () => {
+      this.#all = true;
+      this.render(this.state);
+      this.#list.children[SHOWN]?.querySelector(".job-name").focus();
+    });
+    section.replaceChildren(
+      el("h2", { id: "jobs-title" }, "Jobs"),
+      this.#words,
+      this.#list,
+      this.#more,
+    );
+  }
+
+  /** Rows stay the same elements from one time to the next, so that focus and lists stay. */
+  render(state) {
+    this.state = state;
+    const { jobs, errors } = state;
+    this.#words.hidden = Boolean(jobs?.length);
+    if (!jobs) this.#words.textContent = errors.indexer ? "Jobs can't be told without the indexer." : "Asking the indexer.";
+    else this.#words.textContent = "Nothing has been done yet. What is started here is followed here.";
+    const shown = this.#all ? (jobs ?? []) : (jobs ?? []).slice(0, SHOWN);
+    const rows = shown.map((job) => this.#rowOf(job));
+    rows.forEach((row, index) => {
+      if (this.#list.children[index] !== row.element)
+        this.#list.insertBefore(row.element, this.#list.children[index] ?? null);
+    });
+    while (this.#list.children.length > rows.length) this.#list.lastChild.remove();
+    this.#more.hidden = shown.length === (jobs?.length ?? 0);
+    this.#more.textContent = `Show all ${jobs?.length.toLocaleString("en")}`;
+  }
+
+  #rowOf(job) {
+    const row = this.#rows.get(job.id) ?? new JobRow(job, this.api, this.onCancel);
+    this.#rows.set(job.id, row);
+    row.update(job);
+    return row;
+  }
+}
