@@ -1,6 +1,7 @@
 """The web page: its files, read once from the package, and the headers that fence them in."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -64,8 +65,11 @@ def open_paths() -> frozenset[str]:
 def install(app: FastAPI) -> None:
     """Serves the page's views at their paths and its files under `/page/`."""
 
-    async def document(request: Request) -> Response:
-        return _respond(request, _files()[_DOCUMENTS[request.scope["route"].path]])
+    def document(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def respond(request: Request) -> Response:
+            return _respond(request, _files()[name])
+
+        return respond
 
     async def file(request: Request) -> Response:
         found = _files().get(request.path_params["name"])
@@ -73,8 +77,8 @@ def install(app: FastAPI) -> None:
             raise HTTPException(404, "The page has no such file.")
         return _respond(request, found)
 
-    for path in _DOCUMENTS:
-        app.add_route(path, document, methods=["GET"], include_in_schema=False)
+    for path, name in _DOCUMENTS.items():
+        app.add_route(path, document(name), methods=["GET"], include_in_schema=False)
     app.add_route("/page/{name}", file, methods=["GET"], include_in_schema=False)
 
 

@@ -47,7 +47,7 @@ function drawn(points, sentence) {
     svg("line", { class: "axis", x1: LEFT, y1: TOP, x2: LEFT, y2: bottom }),
     svg("line", { class: "target", x1: LEFT, y1: y(TARGET), x2: WIDTH - RIGHT, y2: y(TARGET) }),
     ...[least, TARGET, 1].map((recall) =>
-      label(LEFT - 7, y(recall) + 4, "end", `${Math.round(recall * 100)}`),
+      label(LEFT - 7, y(recall) + 4, "end", percent(recall)),
     ),
     ...[0, most / 2, most].map((share) =>
       label(x(share), bottom + 16, share === most ? "end" : "middle", percent(share)),

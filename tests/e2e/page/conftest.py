@@ -1,0 +1,131 @@
+"""The page's views over real services, in a real browser."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from demo.sample import draw_sample
+from services.query.app import create_app
+from services.query.config import QuerySettings
+from tests.e2e.engine import Engine, find_chromium, running
+
+ServeQuery = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Services with a small drawn collection that this module's tests may change."""
+    folder = tmp_path_factory.mktemp("own")
+    manifest = draw_sample(folder / "pictures", count=60, seed=5)
+    with running(folder / "data", folder / "logs") as engine:
+        engine.ingest(manifest, clusters=4)
+        yield engine
+
+
+@contextmanager
+def _serving(settings: QuerySettings) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings), log_level="error", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture
+def serve_query(own_engine: Engine) -> Iterator[ServeQuery]:
+    """Starts one more query service, with settings of its own, over the module's collection."""
+    with ExitStack() as stack:
+
+        def serve(**settings: Any) -> str:
+            given = {
+                "data_dir": own_engine.data_dir,
+                "indexer_url": own_engine.group.url("indexer"),
+                "embedder_url": own_engine.group.url("embedder"),
+            }
+            return stack.enter_context(
+                _serving(QuerySettings(_env_file=None, **{**given, **settings}))
+            )
+
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        pytest.skip("needs Chromium: `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visitor:
+    """Opens pages, and keeps what they complained of and whom they asked beside their own host."""
+
+    browser: Browser
+    complaints: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    refusals: bool = False
+    """Whether bad statuses are expected, which Chromium itself complains of."""
+    _opened: list[Page] = field(default_factory=list)
+
+    def open(self, url: str, **context: Any) -> Page:
+        page = self.browser.new_page(**context)
+        self._opened.append(page)
+        host = urlsplit(url).netloc
+
+        def asked(address: str) -> None:
+            if not address.startswith(("blob:", "data:")) and urlsplit(address).netloc != host:
+                self.foreign.append(address)
+
+        def said(message: ConsoleMessage) -> None:
+            refused = message.text.startswith("Failed to load resource")
+            if message.type in ("error", "warning") and not (refused and self.refusals):
+                self.complaints.append(message.text)
+
+        page.on("console", said)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: asked(request.url))
+        page.goto(url)
+        return page
+
+    def close(self) -> None:
+        for page in self._opened:
+            page.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    """Opens pages in one browser. Afterwards, none may have complained or asked elsewhere."""
+    visitor = Visitor(browser)
+    yield visitor
+    visitor.close()
+    assert visitor.foreign == []
+    assert visitor.complaints == []
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of drawn pictures, and one that is none."""
+    pictures = tmp_path / "pictures"
+    draw_sample(pictures, count=12, seed=77)
+    (pictures / "manifest.csv").unlink()
+    (pictures / "broken.jpg").write_bytes(b"no picture")
+    return pictures

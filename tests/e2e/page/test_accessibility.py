@@ -1,0 +1,77 @@
+"""axe-core over every view of the page, light and dark: nothing serious."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.engine import Engine
+from tests.e2e.page.conftest import ServeQuery, Visitor
+
+
+def _empty(page: Page) -> None:
+    expect(page.get_by_role("link", name=re.compile(r"images?$")).first).to_be_visible()
+
+
+def _results(page: Page) -> None:
+    box = page.get_by_role("combobox")
+    box.fill("castle")
+    box.press("Enter")
+    expect(page.locator("main img").first).to_be_visible()
+
+
+def _unknown(page: Page) -> None:
+    box = page.get_by_role("combobox")
+    box.fill("qzxwv")
+    box.press("Enter")
+    expect(page.get_by_text("No word vector is known").first).to_be_visible()
+
+
+def _collection(page: Page) -> None:
+    page.get_by_role("link", name="Collection").click()
+    expect(page.get_by_role("listitem").filter(has_text="In use")).to_be_visible()
+    for summary in page.locator("summary").all():
+        summary.click()
+
+
+VIEWS = {"empty": _empty, "results": _results, "unknown": _unknown, "collection": _collection}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_nothing_serious(visitor: Visitor, engine: Engine, view: str, scheme: str) -> None:
+    visitor.refusals = view == "unknown"
+    page = visitor.open(engine.group.url("query"), color_scheme=scheme, reduced_motion="reduce")
+    VIEWS[view](page)
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["", "/collection"])
+def test_nothing_serious_where_a_service_is_down(
+    visitor: Visitor, serve_query: ServeQuery, path: str, scheme: str
+) -> None:
+    visitor.refusals = True
+    nowhere = "http://127.0.0.1:9"
+    url = serve_query(indexer_url=nowhere, embedder_url=nowhere) + (path or "/?term=qzxwv")
+    page = visitor.open(url, color_scheme=scheme, reduced_motion="reduce")
+    expect(page.get_by_text("Nothing answers at").first).to_be_visible()
+    assert serious(page) == []
+
+
+def test_nothing_serious_in_a_question(visitor: Visitor, serve_query: ServeQuery) -> None:
+    visitor.refusals = True
+    page = visitor.open(f"{serve_query(api_key='k')}/collection")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert serious(page) == []
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core calls serious or critical, each with where it is."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes']]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -1,0 +1,249 @@
+"""What a person does in the collection view."""
+
+import base64
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from shared.clients import indexer as indexer_api
+from shared.clients import query as query_api
+from tests.e2e.engine import Engine
+from tests.e2e.page.conftest import ServeQuery, Visitor
+
+MINUTE = 60_000
+
+
+def newest_job(page: Page) -> Locator:
+    return page.get_by_role("list", name="Jobs, the newest first").get_by_role("listitem").first
+
+
+def figure(page: Page, name: str) -> Locator:
+    return page.get_by_label("Figures").locator("div", has=page.get_by_text(name, exact=True)).last
+
+
+def drop(page: Page, pictures: list[Path]) -> None:
+    files = [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in pictures]
+    transfer = page.evaluate_handle(
+        """async (files) => {
+          const transfer = new DataTransfer();
+          for (const [name, data] of files) {
+            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+            transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
+          }
+          return transfer;
+        }""",
+        files,
+    )
+    page.dispatch_event(".zone", "drop", {"dataTransfer": transfer})
+
+
+def test_it_shows_what_there_is(visitor: Visitor, own_engine: Engine) -> None:
+    page = visitor.open(own_engine.group.url("query"))
+    page.get_by_role("link", name="Collection").click()
+    stats = own_engine.ask(query_api.stats())
+    expect(figure(page, "Images")).to_contain_text(f"{stats.images:,}")
+    expect(figure(page, "Tags")).to_contain_text(f"{stats.tags:,}")
+    expect(figure(page, "Model")).to_contain_text(stats.model or "")
+    expect(page.get_by_role("region", name="Index")).to_contain_text("Imbalance")
+    expect(page.get_by_role("img", name=re.compile("finds .* of the exact answer"))).to_be_visible()
+    expect(newest_job(page)).to_contain_text("Done")
+    expect(page.get_by_role("listitem").filter(has_text="In use")).to_have_count(1)
+
+
+def test_a_folder_is_taken_in_while_its_progress_shows(
+    visitor: Visitor, own_engine: Engine, folder: Path
+) -> None:
+    before = own_engine.ask(query_api.stats()).images
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    page.get_by_label("Path").fill(str(folder))
+    page.get_by_role("button", name="Take it in").click()
+    expect(page.get_by_role("progressbar", name="Progress of the ingest")).to_be_visible()
+    job = newest_job(page)
+    expect(job).to_contain_text("Done", timeout=MINUTE)
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    expect(figure(page, "Images")).to_contain_text(f"{before + 12:,}")
+    job.get_by_role("button", name="1 failure").click()
+    expect(job.get_by_role("list", name="What could not be taken")).to_contain_text("broken.jpg")
+
+
+def test_a_folder_that_is_not_there_is_refused_in_the_servers_words(
+    visitor: Visitor, own_engine: Engine
+) -> None:
+    visitor.refusals = True
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    page.get_by_label("Path").fill("pictures")
+    page.get_by_label("Path").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("`source` must be an absolute path")
+
+
+def test_dropped_pictures_are_added_with_their_tags(
+    visitor: Visitor, own_engine: Engine, folder: Path
+) -> None:
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    pictures = sorted(folder.glob("*.jpg"))[:4]
+    drop(page, [folder / "broken.jpg", *pictures])
+    page.get_by_label("Tags for all of them").fill("dropped here, by hand")
+    page.get_by_role("button", name="Add 5 files").click()
+    failed = page.get_by_role("list", name="What could not be added")
+    expect(failed).to_contain_text("broken.jpg", timeout=MINUTE)
+    found = own_engine.ask(query_api.search_term("dropped here", limit=10))
+    # Sorting puts the broken one among the first four.
+    assert {hit.uri for hit in found.hits} == {p.name for p in pictures if p.name != "broken.jpg"}
+    assert all("by hand" in hit.tags for hit in found.hits)
+
+
+def test_an_upload_goes_in_batches_and_goes_on_after_a_failure(
+    visitor: Visitor, own_engine: Engine, tmp_path: Path
+) -> None:
+    visitor.refusals = True
+    from PIL import Image
+
+    pictures = []
+    for number in range(60):
+        path = tmp_path / f"grey-{number:02d}.png"
+        Image.linear_gradient("L").rotate(number).save(path)
+        pictures.append(path)
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    page.locator("#add-files").set_input_files(pictures)
+    calls: list[str] = []
+
+    def first_only(route: object) -> None:
+        calls.append("call")
+        route.abort() if len(calls) == 2 else route.continue_()  # type: ignore[attr-defined]
+
+    page.route("**/v1/images", first_only)
+    page.get_by_role("button", name="Add 60 files").click()
+    expect(page.get_by_text("10 files to go")).to_be_visible(timeout=MINUTE)
+    expect(page.get_by_role("alert").filter(has_text="Can't reach")).to_be_visible()
+    page.get_by_role("button", name="Go on with the rest").click()
+    expect(page.get_by_text("60 pictures added.")).to_be_visible(timeout=MINUTE)
+    assert len(calls) == 3
+
+
+def test_a_build_is_started_with_its_settings(visitor: Visitor, own_engine: Engine) -> None:
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    page.get_by_text("Build the index anew").click()
+    page.get_by_label("Clusters").fill("3")
+    page.get_by_role("button", name="Start the build").click()
+    expect(newest_job(page)).to_contain_text("Build")
+    expect(newest_job(page)).to_contain_text("Done", timeout=MINUTE)
+    expect(figure(page, "Clusters")).to_contain_text("3")
+    assert own_engine.ask(query_api.stats()).clusters == 3
+
+
+def test_a_training_is_started_and_cancelled(visitor: Visitor, own_engine: Engine) -> None:
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    page.get_by_text("Train the matching").click()
+    page.get_by_label("Epochs").fill("1000")
+    page.get_by_label("Patience").fill("1000")
+    page.get_by_role("button", name="Start the training").click()
+    page.get_by_role("button", name="Cancel the training").click()
+    expect(newest_job(page)).to_contain_text("Cancelled", timeout=MINUTE)
+    expect(page.get_by_role("button", name="Cancel the training")).to_have_count(0)
+    jobs = own_engine.indexer.send(indexer_api.jobs()).jobs
+    assert (jobs[0].kind, jobs[0].state) == ("train", "cancelled")
+
+
+def test_a_roll_back_asks_once(visitor: Visitor, own_engine: Engine) -> None:
+    own_engine.done(own_engine.indexer.send(indexer_api.build(_clusters(2))))
+    older = own_engine.indexer.send(indexer_api.snapshots()).snapshots[0].number
+    own_engine.done(own_engine.indexer.send(indexer_api.build(_clusters(5))))
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    button = page.get_by_role("button", name=f"Go back to snapshot {older}", exact=True)
+    button.click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("What was deleted since stays deleted.")
+    question.get_by_role("button", name="Not now").click()
+    assert own_engine.ask(query_api.stats()).clusters == 5
+    button.click()
+    question.get_by_role("button", name=f"Go back to {older}").click()
+    current = page.get_by_role("listitem").filter(has_text="In use")
+    expect(current).to_contain_text(f"Roll-back to snapshot {older}")
+    expect(figure(page, "Clusters")).to_contain_text("2")
+    assert own_engine.ask(query_api.stats()).clusters == 2
+
+
+def test_the_key_is_asked_where_one_is_set(
+    visitor: Visitor, own_engine: Engine, serve_query: ServeQuery
+) -> None:
+    visitor.refusals = True
+    page = visitor.open(f"{serve_query(api_key='open sesame')}/collection")
+    question = page.get_by_role("dialog")
+    question.get_by_label("Key").fill("wrong")
+    question.get_by_role("button", name="Unlock").click()
+    expect(question).to_contain_text("That key was not accepted")
+    question.get_by_label("Key").fill("open sesame")
+    question.get_by_role("button", name="Unlock").click()
+    expect(newest_job(page)).to_contain_text("Done")
+
+
+def test_an_indexer_that_is_down_is_told_and_asked_again(
+    visitor: Visitor, own_engine: Engine, serve_query: ServeQuery
+) -> None:
+    visitor.refusals = True
+    page = visitor.open(f"{serve_query(indexer_url='http://127.0.0.1:9')}/collection")
+    notice = page.get_by_role("alert")
+    expect(notice).to_contain_text("The indexer can't be reached")
+    expect(notice).to_contain_text("Nothing answers at http://127.0.0.1:9")
+    images = own_engine.ask(query_api.stats()).images
+    expect(figure(page, "Images")).to_contain_text(f"{images:,}")
+    with page.expect_response("**/v1/jobs") as asked:
+        notice.get_by_role("button", name="Try again").click()
+    assert asked.value.status == 503
+
+
+def test_the_whole_service_being_away_is_told_until_it_is_back(
+    visitor: Visitor, own_engine: Engine
+) -> None:
+    visitor.refusals = True
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    expect(figure(page, "Images")).to_contain_text(re.compile(r"\d"))
+    page.context.set_offline(True)
+    expect(page.get_by_role("alert")).to_contain_text("Can't reach", timeout=MINUTE)
+    page.context.set_offline(False)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_an_empty_collection_says_what_to_do(
+    visitor: Visitor, serve_query: ServeQuery, tmp_path: Path
+) -> None:
+    page = visitor.open(f"{serve_query(data_dir=tmp_path)}/collection")
+    expect(figure(page, "Images")).to_contain_text("0")
+    expect(page.get_by_role("region", name="Index")).to_contain_text("Not measured")
+
+
+def test_it_fits_a_phone_and_works_by_keyboard(visitor: Visitor, own_engine: Engine) -> None:
+    page = visitor.open(
+        f"{own_engine.group.url('query')}/collection", viewport={"width": 360, "height": 740}
+    )
+    expect(newest_job(page)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the collection")).to_be_focused()
+    summary = page.locator("summary").first
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Clusters")).to_be_focused()
+
+
+def test_a_page_of_another_address_cannot_drive_it(visitor: Visitor, own_engine: Engine) -> None:
+    visitor.refusals = True
+    snapshots = own_engine.indexer.send(indexer_api.snapshots())
+    page = visitor.open(f"{own_engine.group.url('embedder')}/health")
+    url = f"{own_engine.group.url('query')}/v1/index/build"
+    with page.expect_response(url) as answered:
+        page.evaluate(
+            "(url) => fetch(url, { method: 'POST', mode: 'no-cors', body: '{}' })"
+            ".then((answer) => answer.type)",
+            url,
+        )
+    assert answered.value.status == 403
+    assert own_engine.indexer.send(indexer_api.snapshots()) == snapshots
+    assert visitor.foreign == [url]
+    visitor.foreign.clear()
+
+
+def _clusters(count: int) -> indexer_api.BuildSettings:
+    return indexer_api.BuildSettings(clusters=count)
