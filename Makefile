@@ -10,7 +10,7 @@ VECTORS ?= ../shared/data/vectors
 PHOTOS  ?= ../shared/data/photos/caltech101
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow check format openapi bench bench-embed bench-live bench-scale clean
+.PHONY: help install demo run up down test test-slow check format openapi screenshots bench bench-embed bench-live bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ format: $(VENV)/.installed-dev ## Format and fix what can be fixed
 
 openapi: $(VENV)/.installed-dev ## Write docs/openapi/*.json anew from the code
 	$(BIN)/python -m scripts.openapi docs/openapi
+
+screenshots: $(VENV)/.installed-dev ## Take the pictures of the page in docs/images anew; needs Chromium
+	$(BIN)/python -m scripts.screenshots docs/images
 
 BENCH         = $(BIN)/python -m benchmarks
 BENCH_SOURCES = --size $(SIZE) $(if $(wildcard $(VECTORS)/base_f16_*.npy),--vectors "$(VECTORS)")

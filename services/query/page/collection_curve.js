@@ -1,8 +1,9 @@
 /** The recall that was measured, over the share of the collection that is scanned for it. */
 
-import { el, svg } from "./dom.js";
+import { el } from "./dom.js";
 import { count, percent } from "./words.js";
 
+const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 360;
 const HEIGHT = 170;
 const LEFT = 44;
@@ -62,4 +63,11 @@ function drawn(points, sentence) {
 
 function label(x, y, anchor, text) {
   return svg("text", { x, y, "text-anchor": anchor }, text);
+}
+
+function svg(name, attributes, ...children) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
 }

@@ -18,18 +18,15 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** An element of a drawing. */
-export function svg(name, attributes = {}, ...children) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-
-/** One of the symbols that the document carries. */
+/** One of the symbols that `index.html` carries. */
 export function icon(name) {
-  const use = svg("use", { href: `#icon-${name}` });
-  return svg("svg", { class: "icon", "aria-hidden": "true" }, use);
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.append(use);
+  return svg;
 }
 
 export function byId(id) {

@@ -25,7 +25,7 @@ def _unknown(page: Page) -> None:
     box = page.get_by_role("combobox")
     box.fill("qzxwv")
     box.press("Enter")
-    expect(page.get_by_text("No word vector is known").first).to_be_visible()
+    expect(page.get_by_text("word2vec doesn't know it").first).to_be_visible()
 
 
 def _collection(page: Page) -> None:
@@ -40,9 +40,9 @@ VIEWS = {"empty": _empty, "results": _results, "unknown": _unknown, "collection"
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_nothing_serious(visitor: Visitor, engine: Engine, view: str, scheme: str) -> None:
+def test_nothing_serious(visitor: Visitor, own_engine: Engine, view: str, scheme: str) -> None:
     visitor.refusals = view == "unknown"
-    page = visitor.open(engine.group.url("query"), color_scheme=scheme, reduced_motion="reduce")
+    page = visitor.open(own_engine.group.url("query"), color_scheme=scheme, reduced_motion="reduce")
     VIEWS[view](page)
     assert serious(page) == []
 

@@ -1,0 +1,153 @@
+"""Takes the pictures of the page for the README: `python -m scripts.screenshots docs/images`.
+
+They show the drawn sample, which the services take in first. Needs Chromium and some minutes.
+"""
+
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from demo.sample import draw_sample
+from shared.cli.group import ServiceGroup
+from shared.cli.service import free_port
+from shared.cli.waiting import raise_if_failed, wait
+from shared.clients import indexer
+from shared.clients.transport import Client
+from shared.contracts.indexer import IngestRequest
+from shared.errors import Misconfigured
+from shared.settings import ServiceSettings
+
+_START_S = 300.0
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# A PNG of this many colours is a quarter of the size, and looks the same at the README's scale.
+_COLOURS = 192
+_TERM = "castle"
+_WIDE, _PHONE = (1180, 760), (390, 780)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture: what is done on the page before it's taken, and how the page is looked at."""
+
+    name: str
+    prepare: Callable[[Page, Path], None]
+    size: tuple[int, int] = _WIDE
+    dark: bool = False
+
+
+def _results(page: Page, _: Path) -> None:
+    box = page.get_by_role("combobox").first
+    box.fill(_TERM)
+    box.press("Enter")
+    _wait_for_pictures(page, "#results .hit img")
+
+
+def _like_a_picture(page: Page, picture: Path) -> None:
+    page.locator("input[type=file]").first.set_input_files(picture)
+    _wait_for_pictures(page, "#results .hit img")
+
+
+def _heat_map(page: Page, picture: Path) -> None:
+    _like_a_picture(page, picture)
+    # The first hit is the picture itself.
+    page.locator("#results .hit a").nth(2).click()
+    page.get_by_role("dialog").get_by_role("button", name="Why this?").click()
+    page.locator("canvas.heat").first.wait_for()
+    _wait_for_pictures(page, "dialog img")
+
+
+def _collection(page: Page, _: Path) -> None:
+    page.get_by_role("link", name="Collection").click()
+    page.get_by_role("listitem").filter(has_text="In use").wait_for()
+    page.get_by_role("img", name="of the exact answer").wait_for()
+
+
+SHOTS = (
+    Shot("search", _results),
+    Shot("search-dark", _like_a_picture, dark=True),
+    Shot("why", _heat_map),
+    Shot("collection", _collection, (1180, 900)),
+    Shot("search-phone", _results, _PHONE),
+    Shot("collection-phone-dark", _collection, _PHONE, dark=True),
+)
+
+
+def _wait_for_pictures(page: Page, selector: str) -> None:
+    """Waits until those that are in sight are drawn; what lies below loads when it's needed."""
+    page.locator(selector).first.wait_for()
+    page.wait_for_function(
+        """(selector) => [...document.querySelectorAll(selector)]
+          .filter((image) => image.getBoundingClientRect().top < innerHeight)
+          .every((image) => image.complete && image.naturalWidth > 0)""",
+        arg=selector,
+    )
+
+
+def take(browser: Browser, url: str, shot: Shot, picture: Path) -> bytes:
+    """The shot as a PNG."""
+    width, height = shot.size
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if shot.dark else "light",
+        # Nothing is taken while it moves.
+        reduced_motion="reduce",
+    )
+    try:
+        page = context.new_page()
+        page.goto(url)
+        shot.prepare(page, picture)
+        page.mouse.move(0, 0)
+        return page.screenshot()
+    finally:
+        context.close()
+
+
+def small(png: bytes) -> bytes:
+    """The picture in few colours."""
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").quantize(_COLOURS).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    chromium = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    if chromium is None:
+        raise Misconfigured("The pictures need Chromium: `apt-get install chromium`.")
+    with tempfile.TemporaryDirectory() as place:
+        work = Path(place)
+        manifest = draw_sample(work / "sample")
+        settings = ServiceSettings(
+            data_dir=work / "data",
+            query_port=free_port(),
+            indexer_port=free_port(),
+            embedder_port=free_port(),
+        )
+        with (
+            ServiceGroup.local(settings, log_dir=work / "logs") as group,
+            Client(group.url("indexer")) as client,
+            sync_playwright() as playwright,
+        ):
+            group.wait_ready(_START_S)
+            job = client.send(indexer.ingest(IngestRequest(source=str(manifest))))
+            raise_if_failed(wait(client, job, lambda _: None))
+            browser = playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox", "--hide-scrollbars"]
+            )
+            picture = min(manifest.parent.glob(f"{_TERM}-*.jpg"))
+            folder.mkdir(parents=True, exist_ok=True)
+            for shot in SHOTS:
+                png = small(take(browser, group.url("query"), shot, picture))
+                (folder / f"{shot.name}.png").write_bytes(png)
+
+
+if __name__ == "__main__":
+    main()
