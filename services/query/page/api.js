@@ -37,6 +37,11 @@ export class Api {
     return this.#json("v1/stats");
   }
 
+  /** The answer of a call that other parts of the page know. */
+  call(url, init) {
+    return this.#json(url, init);
+  }
+
   tags(prefix, limit, signal) {
     return this.#json(`v1/tags?${new URLSearchParams({ prefix, limit })}`, { signal });
   }
@@ -73,11 +78,6 @@ export class Api {
     const response = await this.#send(url, {});
     if (!response.ok) throw await problemOf(response);
     return response.blob();
-  }
-
-  /** The answer of a call that other parts of the page know. */
-  call(url, init) {
-    return this.#json(url, init);
   }
 
   async #json(url, init = {}) {
