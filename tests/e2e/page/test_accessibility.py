@@ -21,6 +21,14 @@ def _results(page: Page) -> None:
     expect(page.locator("main img").first).to_be_visible()
 
 
+def _hit(page: Page) -> None:
+    _results(page)
+    page.locator("#results .hit a").first.click()
+    large = page.get_by_role("dialog")
+    large.get_by_role("button", name="Why this?").click()
+    page.locator("canvas.heat").first.wait_for()
+
+
 def _unknown(page: Page) -> None:
     box = page.get_by_role("combobox")
     box.fill("qzxwv")
@@ -35,7 +43,13 @@ def _collection(page: Page) -> None:
         summary.click()
 
 
-VIEWS = {"empty": _empty, "results": _results, "unknown": _unknown, "collection": _collection}
+VIEWS = {
+    "empty": _empty,
+    "results": _results,
+    "hit": _hit,
+    "unknown": _unknown,
+    "collection": _collection,
+}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

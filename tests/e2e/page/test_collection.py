@@ -124,7 +124,7 @@ def test_an_upload_goes_in_batches_and_goes_on_after_a_failure(
 def test_a_build_is_started_with_its_settings(visitor: Visitor, own_engine: Engine) -> None:
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
     page.get_by_text("Build the index anew").click()
-    page.get_by_label("Clusters").fill("3")
+    page.get_by_label("Clusters", exact=True).fill("3")
     page.get_by_role("button", name="Start the build").click()
     expect(newest_job(page)).to_contain_text("Build")
     expect(newest_job(page)).to_contain_text("Done", timeout=MINUTE)
@@ -225,7 +225,7 @@ def test_it_fits_a_phone_and_works_by_keyboard(visitor: Visitor, own_engine: Eng
     summary.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Clusters")).to_be_focused()
+    expect(page.get_by_label("Clusters", exact=True)).to_be_focused()
 
 
 def test_a_page_of_another_address_cannot_drive_it(visitor: Visitor, own_engine: Engine) -> None:
