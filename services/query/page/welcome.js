@@ -75,7 +75,7 @@ function emptyCollection() {
     "div",
     { class: "state" },
     el("h2", {}, "The collection is empty"),
-    el("p", {}, "Add a folder of pictures from the command line, then come back."),
-    el("pre", {}, el("code", {}, "ise ingest path/to/pictures")),
+    el("p", {}, "Drop pictures into the collection view, or take in a folder there."),
+    el("p", {}, el("a", { href: "collection" }, "Add pictures")),
   );
 }

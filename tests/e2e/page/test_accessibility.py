@@ -41,6 +41,10 @@ def _collection(page: Page) -> None:
     expect(page.get_by_role("listitem").filter(has_text="In use")).to_be_visible()
     for summary in page.locator("summary").all():
         summary.click()
+    page.locator("#add-files").set_input_files(
+        {"name": "some.png", "mimeType": "image/png", "buffer": b"none"}
+    )
+    expect(page.get_by_role("button", name="Add 1 file")).to_be_visible()
 
 
 VIEWS = {
