@@ -31,22 +31,33 @@ const views = [
 new Add(byId("add"), api, { onAdded: () => polling.now(), onStarted: started });
 new Work(byId("work"), api, { onStarted: started });
 
-/** Asks for everything; resolves to whether a job is going on, or null without the key for it. */
+/** Asks how things are; resolves to whether a job is going on, or null without the key for it. */
 async function ask() {
-  const [stats, indexer] = await Promise.allSettled([
-    api.stats(),
-    Promise.all([api.jobs(), api.health(), api.snapshots()]),
-  ]);
-  state.errors = { query: stats.reason, indexer: indexer.reason };
-  if (stats.value) state.stats = stats.value;
-  if (indexer.value) {
-    const [jobs, health, snapshots] = indexer.value;
-    tellEnded(state.jobs ?? [], jobs);
-    Object.assign(state, { jobs, health, snapshots });
+  const [stats, jobs] = await Promise.allSettled([api.stats(), api.jobs()]);
+  state.errors = { query: stats.reason, indexer: jobs.reason };
+  if (jobs.value) {
+    tellEnded(state.jobs ?? [], jobs.value);
+    state.jobs = jobs.value;
+    if (!state.health || hasChanged(state.stats, stats.value)) await askIndex();
   }
+  if (stats.value) state.stats = stats.value;
   for (const view of views) view.render(state);
   if (state.errors.query?.status === 401) return null;
-  return !indexer.reason && state.jobs.some(isActive);
+  return !state.errors.indexer && state.jobs.some(isActive);
+}
+
+/** Costs the indexer more, so it's asked for only when it may be another than before. */
+async function askIndex() {
+  try {
+    [state.health, state.snapshots] = await Promise.all([api.health(), api.snapshots()]);
+  } catch (error) {
+    state.errors.indexer = error;
+    state.health = null;
+  }
+}
+
+function hasChanged(before, now) {
+  return before?.snapshot !== now?.snapshot || before?.images !== now?.images;
 }
 
 /** Says to screen readers which jobs have ended since. */

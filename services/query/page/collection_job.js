@@ -52,7 +52,7 @@ export class JobRow {
     this.element.dataset.state = state;
     this.#state.textContent = STATES[state];
     this.#bar.hidden = !active;
-    if (active && progress.total) {
+    if (active && progress.done < progress.total) {
       this.#bar.max = progress.total;
       this.#bar.value = progress.done;
     } else this.#bar.removeAttribute("value");

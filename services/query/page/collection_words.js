@@ -35,8 +35,9 @@ export function progressSentence({ state, progress }) {
   if (state === "queued") return "It starts when the job before it has ended.";
   if (state !== "running") return total ? `${whole(done)} of ${whole(total)}` : "";
   const parts = [stage ? stage.charAt(0).toUpperCase() + stage.slice(1) : "Starting"];
-  if (total) parts[0] += ` ${whole(done)} of ${whole(total)}`;
-  if (speed) parts.push(`${whole(Math.max(1, Math.round(speed)))} a second`);
+  // Stages that count nothing come after all pictures are through.
+  if (done < total) parts[0] += ` ${whole(done)} of ${whole(total)}`;
+  if (speed && done < total) parts.push(`${whole(Math.max(1, Math.round(speed)))} a second`);
   if (left !== null && left !== undefined) parts.push(`${duration(left)} left`);
   return parts.join(", ");
 }
