@@ -10,7 +10,7 @@ VECTORS ?= ../shared/data/vectors
 PHOTOS  ?= ../shared/data/photos/caltech101
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow check format openapi screenshots bench bench-embed bench-live bench-scale clean
+.PHONY: help install demo run up down test test-slow check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,10 @@ bench-embed: $(VENV)/.installed-bench ## The embedder against plain timm, and in
 	OMP_WAIT_POLICY=passive $(BENCH) embed --photos "$(PHOTOS)"
 	OMP_WAIT_POLICY=passive $(BENCH) agreement --photos "$(PHOTOS)"
 	$(BENCH) ingest --photos "$(PHOTOS)"
+	$(BENCH) report
+
+bench-http: $(VENV)/.installed-bench ## What HTTP and the re-rank add to a search, on 2,500 and 300,000 images
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BENCH) http --size 2500x1280 --size 300000x512
 	$(BENCH) report
 
 bench-live: $(VENV)/.installed-bench ## Searches while 10,000 images come and 1,000 go

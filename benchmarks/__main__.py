@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import collection, harness, live, memory_bound, results, scale
 from benchmarks.contenders import NAMES
+from benchmarks.contenders.contender import Place
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     living.add_argument("--adds", type=int, default=10_000)
     living.add_argument("--deletes", type=int, default=1000)
     living.add_argument("--batch", type=int, default=10, help="additions a call")
+
+    over_http = commands.add_parser("http", help="what HTTP and the re-rank add to a search by id")
+    _sized(over_http)
+    over_http.add_argument("--queries", type=int, default=1000)
 
     embed = commands.add_parser("embed", help="the embedder's engines, and the service over HTTP")
     _networks(embed)
@@ -81,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "http":
+        _http(args)
     elif args.command == "embed":
         _embed(args)
     elif args.command == "agreement":
@@ -155,6 +162,19 @@ def _agreement(args: argparse.Namespace) -> None:
         print(f"{name}: agreement")
         found = measuring.agree(name, weights, args.photos, folder, args.compared)
         print(f"  {results.write(args.results, 'agreement-' + name.replace('/', '-'), found)}")
+
+
+def _http(args: argparse.Namespace) -> None:
+    from benchmarks import http
+
+    for each in _collections(args):
+        print(f"{each.name}: over HTTP")
+        place = Place(each, args.data / "built" / each.name)
+        harness.build_once(harness.FIRST, place)
+        rows, dim = each.base.shape
+        found = http.measure(place.folder(harness.FIRST), rows, args.queries) | {"dim": dim}
+        found["collection"] = each.name
+        print(f"  {results.write(args.results, f'http-{each.name}', found)}")
 
 
 def _matching(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks import plots
 from benchmarks.report_embedding import agreement, embedding, ingest
+from benchmarks.report_http import over_http
 from benchmarks.tables import measured_on, table
 
 _HEAD = """# Benchmarks
@@ -53,6 +54,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "agreement": agreement,
         "ingest": ingest,
         "live": _live,
+        "http": over_http,
     }
     parts = [_HEAD]
     for kind, section in kinds.items():

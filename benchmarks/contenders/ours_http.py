@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import os
-import sys
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,10 +10,8 @@ from numpy.typing import NDArray
 from benchmarks import product
 from benchmarks.contenders.contender import Contender, Place, Setting
 from benchmarks.contenders.ours import Ours
+from benchmarks.serving import query_service
 from shared.cli.group import ServiceGroup
-from shared.cli.service import Service, free_port
-
-_START_S = 120
 
 
 class ByVector(Contender):
@@ -35,19 +31,7 @@ class ByVector(Contender):
         ours = Ours()
         ours.open(place)
         self._steps = ours.ladders()
-        port = free_port()
-        command = (sys.executable, "-m", "services.query")
-        service = Service("query", command, "127.0.0.1", port)
-        env = {
-            **os.environ,
-            "ISE_DATA_DIR": str(folder.absolute()),
-            "ISE_QUERY_PORT": str(port),
-            "ISE_HOST": "127.0.0.1",
-            "ISE_LOG_LEVEL": "warning",
-        }
-        self._group = ServiceGroup([service], env)
-        self._group.start()
-        self._group.wait_ready(_START_S)
+        self._group, port = query_service(folder)
         self._http = http.client.HTTPConnection("127.0.0.1", port)
 
     def ladders(self) -> list[list[Setting]]:

@@ -214,23 +214,25 @@ class Asking:
         self, image_id: str, options: SearchOptions, without_itself: bool = False
     ) -> SearchResponse:
         """Images like an indexed one, by its stored vector. Raises NotFound."""
+        # All in one visit to a thread: each costs more than to find the collection.
+        return await _in_thread(lambda: self.id_now(image_id, options, without_itself))
+
+    def id_now(
+        self, image_id: str, options: SearchOptions, without_itself: bool = False
+    ) -> SearchResponse:
+        """The same, for code in a thread."""
         watch = Stopwatch()
         pages = Pages(["id", image_id, without_itself], options)
-
-        # All in one visit to a thread: each costs more than to find the collection.
-        def search() -> SearchResponse:
-            searcher = self.searcher_now()
-            item = searcher.collection.find(image_id, searcher.dead)
-            space = searcher.collection.visual
-            vector = space.index.vector(item.ordinal) if space and item else None
-            if item is None or space is None or vector is None:
-                raise NotFound(f"There is no image {image_id!r}.")
-            leave_out = [item.ordinal] if without_itself else []
-            query = Query(vector, Mode.IMAGE, item.ordinal, leave_out, pages.after)
-            found = searcher.nearest(space, query, options, watch)
-            return _answer(searcher, found, options, watch, pages)
-
-        return await _in_thread(search)
+        searcher = self.searcher_now()
+        item = searcher.collection.find(image_id, searcher.dead)
+        space = searcher.collection.visual
+        vector = space.index.vector(item.ordinal) if space and item else None
+        if item is None or space is None or vector is None:
+            raise NotFound(f"There is no image {image_id!r}.")
+        leave_out = [item.ordinal] if without_itself else []
+        query = Query(vector, Mode.IMAGE, item.ordinal, leave_out, pages.after)
+        found = searcher.nearest(space, query, options, watch)
+        return _answer(searcher, found, options, watch, pages)
 
     async def vector(self, vector: list[float], options: SearchOptions) -> SearchResponse:
         """Images near to a vector of the collection's own model. Raises BadVector."""

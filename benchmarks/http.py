@@ -1,0 +1,147 @@
+"""What HTTP adds to a search, what the re-rank does, and how many searches are answered a second.
+
+The same indexed images are asked for by id, in this process and of the service, in turn, over one
+snapshot. In process is the function that the service's route runs. Then many clients ask at once.
+"""
+
+import json
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Sequence
+from http.client import OK, HTTPConnection
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import product
+from benchmarks.serving import query_service
+from services.query.asking import Asking
+from services.query.search.audit import Audit
+from services.query.search.shelf import Shelf
+from shared.contracts.query import Rerank, SearchOptions
+
+_SEED = 0
+_WARM_UP = 100
+_RECALL = 0.95
+# Vectors from outside aren't re-ranked unless that is asked for; pictures are.
+_RERANKED = SearchOptions(rerank=Rerank.NEIGHBOURS)
+_PLAIN = SearchOptions(rerank=Rerank.NONE)
+
+Search = Callable[[str], object]
+
+
+def measure(
+    data_dir: Path, rows: int, queries: int = 1000, requests: int = 2000, clients: int = 16
+) -> dict[str, Any]:
+    """Asks for `queries` images in turn, then `requests` times from `clients` at once."""
+    drawn = np.random.default_rng(_SEED).integers(rows, size=queries)
+    ids = [product.row_id(int(row)) for row in drawn]
+    asking = Asking(Shelf(data_dir), _no_features, _RECALL, Audit(0))
+    group, port = query_service(data_dir)
+    http = HTTPConnection("127.0.0.1", port)
+    ways: dict[str, Search] = {
+        "plain": lambda image_id: asking.id_now(image_id, _PLAIN),
+        "in_process": lambda image_id: asking.id_now(image_id, _RERANKED),
+        "http": lambda image_id: _asked(http, image_id),
+    }
+    try:
+        found: dict[str, Any] = _in_turn(ways, ids)
+        print(f"  one at a time: {found}")
+        found["load"] = _under_load(port, list(islice(cycle(ids), requests)), clients)
+        print(f"  {clients} clients: {found['load']}")
+    finally:
+        http.close()
+        group.stop()
+    return found | {"rows": rows, "queries": queries}
+
+
+def _in_turn(ways: dict[str, Search], ids: Sequence[str]) -> dict[str, Any]:
+    for image_id in ids[:_WARM_UP]:
+        for search in ways.values():
+            search(image_id)
+    names = list(ways)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number, image_id in enumerate(ids):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            started = time.perf_counter()
+            ways[name](image_id)
+            times[name].append(1e3 * (time.perf_counter() - started))
+    ms = {name: np.array(some) for name, some in times.items()}
+    return {
+        **{name: _quantiles(some) for name, some in ms.items()},
+        "added_by_http": _quantiles(ms["http"] - ms["in_process"]),
+        "added_by_rerank": _quantiles(ms["in_process"] - ms["plain"]),
+    }
+
+
+def _under_load(port: int, ids: Sequence[str], clients: int) -> dict[str, Any]:
+    """What `clients` meet that share the requests, from a process of their own."""
+    here, there = multiprocessing.Pipe()
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_clients, args=(there, port, ids, clients))
+    process.start()
+    found: dict[str, Any] = here.recv()
+    process.join()
+    return found
+
+
+def _clients(pipe: Any, port: int, ids: Sequence[str], clients: int) -> None:
+    times: list[list[float]] = [[] for _ in range(clients)]
+    errors: list[list[str]] = [[] for _ in range(clients)]
+
+    def run(number: int) -> None:
+        http = HTTPConnection("127.0.0.1", port)
+        for image_id in ids[number::clients]:
+            started = time.perf_counter()
+            try:
+                _asked(http, image_id)
+            except (OSError, RuntimeError) as error:
+                errors[number].append(str(error))
+                http.close()
+            times[number].append(1e3 * (time.perf_counter() - started))
+        http.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(clients)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - started
+    told = [error for some in errors for error in some]
+    every = np.concatenate([np.array(some) for some in times])
+    pipe.send(
+        {
+            "clients": clients,
+            "requests": len(every),
+            "errors": len(told),
+            "first_error": told[0] if told else None,
+            "per_second": len(every) / seconds,
+            **_quantiles(every),
+        }
+    )
+
+
+def _asked(http: HTTPConnection, image_id: str) -> dict[str, Any]:
+    body = json.dumps({"id": image_id, "rerank": Rerank.NEIGHBOURS.value})
+    http.request("POST", "/v1/search", body, {"Content-Type": "application/json"})
+    answer = http.getresponse()
+    text = answer.read()
+    if answer.status != OK:
+        raise RuntimeError(f"the query service answered {answer.status}: {text[:200]!r}")
+    found: dict[str, Any] = json.loads(text)
+    if found["hits"][0]["id"] != image_id:
+        raise RuntimeError(f"{image_id} is not its own first hit")
+    return found
+
+
+def _no_features() -> Any:
+    raise RuntimeError("a search by id asks no embedder")
+
+
+def _quantiles(ms: Any) -> dict[str, float]:
+    return {"p50_ms": float(np.median(ms)), "p99_ms": float(np.quantile(ms, 0.99))}
