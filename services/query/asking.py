@@ -19,7 +19,8 @@ from services.query.features import (
 from services.query.parts import Parts
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
-from services.query.search.searcher import Found, Query, Searcher
+from services.query.search.query import Query
+from services.query.search.searcher import Found, Searcher
 from services.query.search.shelf import Shelf
 from services.query.search.stopwatch import Stopwatch
 from shared import problem

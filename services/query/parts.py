@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from services.query.features import Features, check_model, check_network, check_pictures
 from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
-from services.query.search.searcher import Query, Searcher
+from services.query.search.query import Query
+from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.filters import Condition, Filter

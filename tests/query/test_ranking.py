@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.query.search.collection import Collection, SegmentCache
-from services.query.search.searcher import Query, Searcher
+from services.query.search.query import Query
+from services.query.search.searcher import Searcher
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Metric, Mode, SearchOptions
 from shared.snapshots.items import Item

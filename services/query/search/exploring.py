@@ -6,7 +6,8 @@ import numpy as np
 
 from services.query.search.duplicates import groups_from
 from services.query.search.hits import item_of
-from services.query.search.searcher import Query, Searcher
+from services.query.search.query import Query
+from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from services.query.search.suggesting import NEIGHBOURS, suggested

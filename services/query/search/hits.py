@@ -60,17 +60,17 @@ def page_of(
     """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
     found = ranking.found
     positions = ranking.page(start, options.limit)
+    scores = [distances.score(away, metric) for away in found.distances[positions].tolist()]
+    chances = space.chances(scores, metric) if grounds.is_calibrated else [None] * len(scores)
     hits: list[Hit] = []
     ordinals: list[int] = []
-    for position in positions:
-        score = distances.score(float(found.distances[position]), metric)
-        chance = space.chance(score, metric) if grounds.is_calibrated else None
-        if grounds.certain(int(found.ordinals[position])):
-            chance = 1.0
+    for position, score, learnt in zip(positions, scores, chances, strict=True):
+        ordinal = int(found.ordinals[position])
+        chance = 1.0 if grounds.certain(ordinal) else learnt
         if passes(score, chance, options):
             hit = _hit(collection, space, found, position, score, chance, options, grounds)
             hits.append(hit)
-            ordinals.append(int(found.ordinals[position]))
+            ordinals.append(ordinal)
     below = len(positions) - len(hits)
     is_full = len(hits) == options.limit
     end = None

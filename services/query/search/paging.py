@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +69,8 @@ class Ranking:
         there = np.flatnonzero(self.found.ordinals[self._order] == place.ordinal)
         key = float(self._keys[there[0]]) if len(there) else place.key
         start, end = self._ties(key, key)
-        return start + sum((id_ <= place.id) for _, id_, _ in self._window(start, end))
+        tied = self.found.ordinals[self._order[start:end]]
+        return start + sum(self._id_of(ordinal) <= place.id for ordinal in tied.tolist())
 
     def page(self, offset: int, limit: int) -> list[int]:
         """Positions among the candidates of hits offset : offset + limit."""
@@ -75,8 +78,7 @@ class Ranking:
             return []
         last = min(offset + limit, len(self._keys)) - 1
         start, end = self._ties(self._keys[offset], self._keys[last])
-        window = sorted(self._window(start, end))
-        return [position for _, _, position in window[offset - start : offset - start + limit]]
+        return self._in_order(start, end)[offset - start : offset - start + limit]
 
     def place(self, position: int) -> Place:
         """The place of a candidate."""
@@ -88,12 +90,14 @@ class Ranking:
         start = int(np.searchsorted(self._keys, first, side="left"))
         return start, int(np.searchsorted(self._keys, last, side="right"))
 
-    def _window(self, start: int, end: int) -> list[tuple[float, str, int]]:
-        return [
-            (
-                float(self._keys[place]),
-                self._id_of(int(self.found.ordinals[self._order[place]])),
-                int(self._order[place]),
-            )
-            for place in range(start, end)
-        ]
+    def _in_order(self, start: int, end: int) -> list[int]:
+        """Positions of the candidates at places start : end, those of one key by id."""
+        positions: list[int] = self._order[start:end].tolist()
+        keys: list[float] = self._keys[start:end].tolist()
+        ordered: list[int] = []
+        for _, tied in groupby(zip(keys, positions, strict=True), key=itemgetter(0)):
+            some = [position for _, position in tied]
+            if len(some) > 1:
+                some.sort(key=lambda position: self._id_of(int(self.found.ordinals[position])))
+            ordered += some
+        return ordered

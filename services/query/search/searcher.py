@@ -1,26 +1,24 @@
 """From a query vector or a tag to hits: rank clusters, probe, re-rank exactly, answer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
-from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
-from services.query.search.hits import Grounds, cut_off, item_of, page_of, passes
+from services.query.search.hits import Grounds, cut_off, item_of, page_of
+from services.query.search.lookup import Lookup
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import Kept, Plan, expected_recall, plan
+from services.query.search.query import Query
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, Rerank, SearchOptions
-from shared.external import is_external
-from shared.ivf import distances
+from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, SearchOptions
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
-from shared.ivf.rerank import CANDIDATES, rank_keys
 from shared.snapshots.items import tag_key
 
 _SAME = 1e-5
@@ -38,23 +36,6 @@ class Found:
     model: str | None
     recall: Recall
     cut_off: CutOff | None = None
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is asked of a space.
-
-    `itself`: ordinal of the indexed image that the query is, to stand first among equals.
-    `leave_out`: ordinals that are no hits, beside the deleted ones. `after`: the page before.
-    `combination`: the parts that the vector is made of, where there are several.
-    """
-
-    vector: NDArray[np.floating]
-    mode: Mode
-    itself: int | None = None
-    leave_out: list[int] = field(default_factory=list)
-    after: Cursor | None = None
-    combination: Combination | None = None
 
 
 class Searcher:
@@ -94,65 +75,30 @@ class Searcher:
         metric = options.metric or index.metric
         if options.min_probability is not None:
             space.check_calibrated(metric, "`min_probability`")
-        after = query.after
-        k = (after.offset if after else options.offset) + options.limit
         with watch("probe" if options.filter is None else "filter"):
-            mask = self._mask(space, after, options)
+            mask = self._mask(space, query.after, options)
         with watch("probe"):
             asked = index.ask(space.checked(query.vector))
-            chosen = self._plan(space, asked, k, mask, metric, options)
-        # One more for each that is dropped.
-        leave_out = [*query.leave_out, *(after.shown if after else ())]
-        wanted = reach = min(k + len(query.leave_out), index.rows)
-        reranks = _reranks(space, query, options)
-        if reranks:
-            # Whatever the page, so that pages are of one order.
-            reach = max(reach, min(CANDIDATES, index.rows))
-        include = None if query.itself is None else np.array([query.itself])
-        nprobe = chosen.nprobe
-        while True:
-            with watch("probe"):
-                lists = index.rank(asked, nprobe)
-            with watch("scan"):
-                depth = None if chosen.depth is None else max(chosen.depth, reach)
-                found = index.scan(asked, lists, reach, metric, depth, mask, include)
-            keys = found.distances
-            if reranks:
-                with watch("rerank"):
-                    passing = _passing(found, space, metric, options)
-                    same = _same(query, metric)
-                    keys = rank_keys(found, index, asked.vector, metric, same, passing)
-            with watch("rank"):
-                kept = ~np.isin(found.ordinals, leave_out)
-                ranking = self._ranking(found.at(kept), query, metric, keys[kept])
-                start = ranking.start(after.place if after else None, options.offset)
-            short = start + options.limit - len(ranking)
-            if short <= 0:
-                break
-            if reach <= len(found.ordinals) and reach < index.rows:
-                # Of what earlier pages showed, some is gone from the top.
-                reach = min(reach + short, index.rows)
-            elif chosen.target is not None and nprobe < index.clusters:
-                # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
-                # come where they exist.
-                nprobe = min(2 * nprobe, index.clusters)
-            else:
-                break
+            chosen = self._plan(space, asked, query, mask, metric, options)
+        lookup = Lookup(space, query, options, metric, asked, mask, chosen, self._id_of)
+        reached = lookup.run(watch)
+        found, nprobe = reached.found, reached.nprobe
         expected = expected_recall(chosen.curve, nprobe, index.clusters)
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
-            self._audit.offer(Answer(number, index, asked, wanted, metric, mask, found, expected))
+            self._audit.offer(
+                Answer(number, index, asked, lookup.wanted, metric, mask, found, expected)
+            )
         by_codes = chosen.depth is not None and nprobe < index.clusters and index.is_coded(metric)
         with watch("rank"):
-            total = found.live - (len(found.ordinals) - len(ranking))
             page = page_of(
                 self.collection,
                 space,
-                ranking,
-                start,
+                reached.ranking,
+                reached.start,
                 options,
                 metric,
-                total,
+                found.live - (len(found.ordinals) - len(reached.ranking)),
                 Grounds(
                     lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
                     query.combination,
@@ -207,9 +153,8 @@ class Searcher:
                 reranked=len(order),
             )
         with watch("rank"):
-            query = Query(vector, Mode.TAG)
             found = found.without(after.shown if after else ())
-            ranking = self._ranking(found, query, metric)
+            ranking = Ranking(found, self._id_of)
             start = ranking.start(after.place if after else None, options.offset)
             page = page_of(
                 self.collection,
@@ -250,11 +195,12 @@ class Searcher:
         self,
         space: Space,
         asked: Asked,
-        k: int,
+        query: Query,
         mask: Mask,
         metric: Metric,
         options: SearchOptions,
     ) -> Plan:
+        k = (query.after.offset if query.after else options.offset) + options.limit
         # The image that was asked for is found anyway; recall is told of the others.
         wanted = min(k, space.index.rows - 1)
         kept = None if options.filter is None else Kept(space.index, asked, mask)
@@ -268,20 +214,8 @@ class Searcher:
             kept,
         )
 
-    def _ranking(
-        self,
-        found: Candidates,
-        query: Query,
-        metric: Metric,
-        keys: NDArray[np.float64] | None = None,
-    ) -> Ranking:
-        return Ranking(
-            found,
-            lambda ordinal: item_of(self.collection, ordinal).id,
-            query.itself,
-            _same(query, metric),
-            keys,
-        )
+    def _id_of(self, ordinal: int) -> str:
+        return item_of(self.collection, ordinal).id
 
     def tag_vector(self, term: str, space: Space) -> NDArray[np.float32] | None:
         """The vector of a tag in the joint space; None where no image there carries it."""
@@ -309,33 +243,6 @@ class Searcher:
                 norms = np.linalg.norm(rows, axis=1, keepdims=True)
                 return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
         raise RuntimeError("images carry a tag, but no space holds them")
-
-
-def _reranks(space: Space, query: Query, options: SearchOptions) -> bool:
-    default = Rerank.NONE if is_external(space.fingerprint) else Rerank.NEIGHBOURS
-    # What a term means, and what is put together, are no pictures with pictures around them.
-    is_picture = query.combination is None or query.combination.is_single
-    wanted = options.rerank or default
-    return query.mode is Mode.IMAGE and is_picture and wanted is Rerank.NEIGHBOURS
-
-
-def _passing(
-    found: Candidates, space: Space, metric: Metric, options: SearchOptions
-) -> NDArray[np.bool_]:
-    """Which candidates the cut-offs let through."""
-    count = len(found.distances)
-    if options.score_threshold is None and options.min_probability is None:
-        return np.ones(count, bool)
-    scores = [distances.score(away, metric) for away in found.distances.tolist()]
-    chances = (space.chance(score, metric) for score in scores)
-    each = (passes(*one, options) for one in zip(scores, chances, strict=True))
-    return np.fromiter(each, bool, count)
-
-
-def _same(query: Query, metric: Metric) -> float:
-    # An upload's features may differ in the last bits from those stored of the same bytes.
-    scale = 1.0 if metric is Metric.COSINE else max(1.0, float(np.linalg.norm(query.vector)))
-    return _SAME * scale
 
 
 def _unknown(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

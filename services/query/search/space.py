@@ -42,10 +42,10 @@ class Space:
             for one in calibration
         }
 
-    def chance(self, score: float, metric: Metric) -> float | None:
-        """The calibrated probability that a hit of this score matches; None: none was fitted."""
+    def chances(self, scores: Sequence[float], metric: Metric) -> list[float | None]:
+        """The calibrated probability that a hit of each score matches; None: none was fitted."""
         fitted = self._chances.get(metric)
-        return None if fitted is None else float(fitted(np.array([score]))[0])
+        return [None] * len(scores) if fitted is None else fitted(np.array(scores)).tolist()
 
     def is_calibrated(self, metric: Metric) -> bool:
         """Whether there are probabilities for a metric."""

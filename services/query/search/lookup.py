@@ -1,0 +1,107 @@
+"""The candidates of one page: clusters are ranked and scanned until there are enough."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.search.hits import passes
+from services.query.search.paging import IdOf, Ranking
+from services.query.search.probing import Plan
+from services.query.search.query import Query
+from services.query.search.space import Space
+from services.query.search.stopwatch import Stopwatch
+from shared.contracts.query import Metric, SearchOptions
+from shared.ivf import distances
+from shared.ivf.coarse import Asked
+from shared.ivf.index import Candidates
+from shared.ivf.mask import Mask
+from shared.ivf.rerank import CANDIDATES, rank_keys
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What was found with `nprobe` clusters; the page starts at place `start` of the ranking."""
+
+    found: Candidates
+    ranking: Ranking
+    start: int
+    nprobe: int
+
+
+class Lookup:
+    """One search of one space. `wanted`: how many candidates its page needs, as far as known."""
+
+    def __init__(
+        self,
+        space: Space,
+        query: Query,
+        options: SearchOptions,
+        metric: Metric,
+        asked: Asked,
+        mask: Mask,
+        plan: Plan,
+        id_of: IdOf,
+    ) -> None:
+        self._space, self._query, self._options, self._metric = space, query, options, metric
+        self._asked, self._mask, self._plan, self._id_of = asked, mask, plan, id_of
+        after = query.after
+        # One more for each that is dropped.
+        self._leave_out = [*query.leave_out, *(after.shown if after else ())]
+        before = after.offset if after else options.offset
+        wanted = before + options.limit + len(query.leave_out)
+        self.wanted = min(wanted, space.index.rows)
+        self._reranks = query.reranks(space, options)
+
+    def run(self, watch: Stopwatch) -> Reached:
+        """Looks at more until the page is full, or there is no more to look at."""
+        rows, clusters = self._space.index.rows, self._space.index.clusters
+        # A re-rank takes as many whatever the page, so that pages are of one order.
+        reach = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted
+        nprobe = self._plan.nprobe
+        while True:
+            reached = self._once(nprobe, reach, watch)
+            short = reached.start + self._options.limit - len(reached.ranking)
+            if short <= 0:
+                return reached
+            if reach <= len(reached.found.ordinals) and reach < rows:
+                # Of what earlier pages showed, some is gone from the top.
+                reach = min(reach + short, rows)
+            elif self._plan.target is not None and nprobe < clusters:
+                # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
+                # come where they exist.
+                nprobe = min(2 * nprobe, clusters)
+            else:
+                return reached
+
+    def _once(self, nprobe: int, reach: int, watch: Stopwatch) -> Reached:
+        index, plan, query = self._space.index, self._plan, self._query
+        with watch("probe"):
+            lists = index.rank(self._asked, nprobe)
+        with watch("scan"):
+            depth = None if plan.depth is None else max(plan.depth, reach)
+            include = None if query.itself is None else np.array([query.itself])
+            found = index.scan(self._asked, lists, reach, self._metric, depth, self._mask, include)
+        keys = found.distances
+        if self._reranks:
+            with watch("rerank"):
+                same, passing = query.same(self._metric), self._passing(found)
+                keys = rank_keys(found, index, self._asked.vector, self._metric, same, passing)
+        with watch("rank"):
+            kept = ~np.isin(found.ordinals, self._leave_out)
+            ranking = Ranking(
+                found.at(kept), self._id_of, query.itself, query.same(self._metric), keys[kept]
+            )
+            after = query.after
+            start = ranking.start(after.place if after else None, self._options.offset)
+        return Reached(found, ranking, start, nprobe)
+
+    def _passing(self, found: Candidates) -> NDArray[np.bool_]:
+        """Which candidates the cut-offs let through."""
+        options, count = self._options, len(found.distances)
+        if options.score_threshold is None and options.min_probability is None:
+            return np.ones(count, bool)
+        scores = [distances.score(away, self._metric) for away in found.distances.tolist()]
+        chances = self._space.chances(scores, self._metric)
+        each = (passes(*one, options) for one in zip(scores, chances, strict=True))
+        return np.fromiter(each, bool, count)

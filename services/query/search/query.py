@@ -1,0 +1,46 @@
+"""What is asked of a space."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.search.combination import Combination
+from services.query.search.cursor import Cursor
+from services.query.search.space import Space
+from shared.contracts.query import Metric, Mode, Rerank, SearchOptions
+from shared.external import is_external
+
+_SAME = 1e-5
+
+
+@dataclass(frozen=True)
+class Query:
+    """A vector, and what is known of it.
+
+    `itself`: ordinal of the indexed image that the query is, to stand first among equals.
+    `leave_out`: ordinals that are no hits, beside the deleted ones. `after`: the page before.
+    `combination`: the parts that the vector is made of, where there are several.
+    """
+
+    vector: NDArray[np.floating]
+    mode: Mode
+    itself: int | None = None
+    leave_out: list[int] = field(default_factory=list)
+    after: Cursor | None = None
+    combination: Combination | None = None
+
+    def same(self, metric: Metric) -> float:
+        """Up to which distance another vector is this one: an upload's features may differ in the
+        last bits from those stored of the same bytes."""
+        if metric is Metric.COSINE:
+            return _SAME
+        return _SAME * max(1.0, float(np.linalg.norm(self.vector)))
+
+    def reranks(self, space: Space, options: SearchOptions) -> bool:
+        """Whether its nearest candidates are ordered by their neighbours, too."""
+        default = Rerank.NONE if is_external(space.fingerprint) else Rerank.NEIGHBOURS
+        # What a term means, and what is put together, are no pictures with pictures around them.
+        is_picture = self.combination is None or self.combination.is_single
+        wanted = options.rerank or default
+        return self.mode is Mode.IMAGE and is_picture and wanted is Rerank.NEIGHBOURS
