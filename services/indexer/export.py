@@ -29,6 +29,7 @@ from sqlalchemy import Connection
 from services.indexer.catalog.images import FeatureRows, Images, View
 from services.indexer.catalog.listing import list_carriers, list_records
 from services.indexer.features import FeatureStore
+from services.indexer.networks import Networks
 from services.indexer.npy import npy_header
 from services.indexer.publisher import Publisher
 from services.indexer.tables import CsvTable, ParquetTable, Table
@@ -64,6 +65,7 @@ class Exporter:
         self._images = images
         self._features = features
         self._publisher = publisher
+        self._networks = Networks(data_dir)
 
     def members(self, space: ExportSpace, with_parquet: bool, held: ExitStack) -> list[Member]:
         """Every file, each with its length; what they are read from closes with `held`.
@@ -90,6 +92,7 @@ class Exporter:
                 metric=source.space.metric,
                 clusters=source.space.clusters,
                 seed=source.space.seed,
+                trained_on=self._trained_on(source) if space is ExportSpace.JOINT else None,
             )
             files = _written(view.connection, source.ordinals, tables, scratch)
         about = info.model_dump_json(indent=1).encode() + b"\n"
@@ -123,6 +126,10 @@ class Exporter:
         if not len(source.ordinals):
             raise _nothing(space)
         return source
+
+    def _trained_on(self, source: _Source) -> list[str] | None:
+        known = self._networks.trained_on(source.fingerprint)
+        return None if known is None else sorted(known)
 
     def _read(self, fingerprint: str, where: FeatureRows) -> Iterator[NDArray[np.float32]]:
         return (block for _, block in self._features.blocks(fingerprint, where))

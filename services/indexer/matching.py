@@ -9,7 +9,7 @@ Training sets and networks are folders on the data volume, immutable once they'r
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from shared.contracts.embedder import (
     TrainRequest,
 )
 from shared.errors import InvalidInput, ISEError
+from shared.snapshots.items import tag_key
 
 
 class Matching:
@@ -55,15 +56,19 @@ class Matching:
         return len(self._tagged(fingerprint)[0]) > 0
 
     def train(
-        self, fingerprint: str, settings: TrainingSettings, job: JobContext
+        self,
+        fingerprint: str,
+        settings: TrainingSettings,
+        job: JobContext,
+        hold_out: Collection[str] = (),
     ) -> tuple[str, TrainingReport]:
         """Trains on all tagged images with features of the matching backbone; keeps the network.
 
-        Gives the network's fingerprint and the report. Raises InvalidInput when no image has a
-        tag, Cancelled, and what the embedder raises.
+        hold_out: tags that are taken for not there. Gives the network's fingerprint and the report.
+        Raises InvalidInput when no image has a tag, Cancelled, and what the embedder raises.
         """
         job.stage("training the matching network")
-        name, terms = self._publish_training_set(fingerprint)
+        name, terms = self._publish_training_set(fingerprint, self._held_out(hold_out))
         try:
             request = TrainRequest(training_set=name, settings=settings)
             client = self._embedders.hosting(matching=fingerprint)
@@ -97,17 +102,29 @@ class Matching:
                         return event
         raise ISEError("The embedder ended the training without a result.")
 
-    def _tagged(self, fingerprint: str) -> tuple[FeatureRows, list[list[str]]]:
+    def _tagged(
+        self, fingerprint: str, held_out: Collection[str] = ()
+    ) -> tuple[FeatureRows, list[list[str]]]:
         with self._images.view() as view:
             where = view.features(fingerprint)
-            tags = view.tags_by_ordinal()
+            every = view.tags_by_ordinal()
+        left = {
+            image: [tag for tag in some if tag not in held_out] for image, some in every.items()
+        }
+        tags = {image: some for image, some in left.items() if some}
         keep = np.array([ordinal in tags for ordinal in where.ordinals.tolist()], bool)
         rows = where[keep]
         return rows, [tags[ordinal] for ordinal in rows.ordinals.tolist()]
 
-    def _publish_training_set(self, fingerprint: str) -> tuple[str, list[str]]:
+    def _held_out(self, tags: Collection[str]) -> set[str]:
+        keys = {tag_key(tag): tag for tag in tags}
+        for key in sorted(keys.keys() - self._images.tag_keys()):
+            raise InvalidInput(f"No image carries the tag {keys[key]!r}, so it can't be held out.")
+        return set(keys)
+
+    def _publish_training_set(self, fingerprint: str, held_out: set[str]) -> tuple[str, list[str]]:
         """Gives its name, and the keys of the tags in it."""
-        where, tags = self._tagged(fingerprint)
+        where, tags = self._tagged(fingerprint, held_out)
         if not len(where):
             raise InvalidInput(
                 "No image has a tag, so there is nothing to train the matching network on. Ingest "

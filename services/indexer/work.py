@@ -249,7 +249,7 @@ class Workshop:
         if self._publisher.is_empty():
             self._publisher.publish_first(pair.visual, "images embedded")
         # Otherwise what's pending comes with the new network: the old one may no longer fit.
-        network, report = self._matching.train(pair.matching, asked.settings, job)
+        network, report = self._matching.train(pair.matching, asked.settings, job, asked.hold_out)
         manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
 

@@ -175,12 +175,22 @@ def train_matching(
     seed: Annotated[
         int, typer.Option("--seed", min=0, max=2**31 - 1, help="The same gives the same network.")
     ] = TrainingSettings().seed,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out",
+            metavar="TAG",
+            help="Learn nothing from this tag, so that `ise eval` tells how terms are found that "
+            "were never seen; repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the network that matches tag terms with pictures, and publish it."""
     with session(as_json) as opened:
         settings = TrainingSettings(epochs=epochs, seed=seed)
-        run_job(opened, indexer.train_matching(TrainMatchingRequest(settings=settings)))
+        request = TrainMatchingRequest(settings=settings, hold_out=hold_out or [])
+        run_job(opened, indexer.train_matching(request))
 
 
 def _take_in(opened: Session, request: IngestRequest) -> None:

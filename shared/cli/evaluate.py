@@ -60,7 +60,10 @@ def evaluate(
             opened.say,
         )
         document, page = run.write(found, opened.indexer, out)
-        opened.reply(found, tables.evaluation(found, FIGURES))
+        shown = [tables.evaluation(found, FIGURES)]
+        if found.tags is not None:
+            shown.append(tables.tag_figures(found.tags))
+        opened.reply(found, *shown)
         opened.say(f"The figures are in {document}, the report is {page}.")
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from shared.cli.progress import figures, stage_of
 from shared.contracts.indexer import Failure, IndexHealth, Job, SnapshotInfo, SyncPlan
 from shared.contracts.query import Metric, Mode, SearchResponse, Stats
-from shared.evaluation.results import Evaluation
+from shared.evaluation.results import Evaluation, TagResult
 
 FAILURES_SHOWN = 20
 _LIST_SHOWN = 8
@@ -156,6 +156,17 @@ def evaluation(found: Evaluation, figures: Sequence[str]) -> Table:
     for one in found.settings:
         quality = [f"{one.figures[figure].mean:.3f}" for figure in figures]
         _row(table, [one.name, *quality, f"{one.recall_at_10:.3f}", f"{one.median_ms:.1f}"], [])
+    return table
+
+
+def tag_figures(found: TagResult) -> Table:
+    """Tag to image: of all tags, of those that the network was trained on, and of the others."""
+    table = _table(["tags", "number", "mAP"], numbers=("number", "mAP"))
+    _row(table, ["all", f"{found.tags:,}", f"{found.mean_average_precision.mean:.3f}"])
+    for name, mean, seen in (("seen", found.seen, True), ("unseen", found.unseen, False)):
+        if mean is not None:
+            count = sum(one.seen is seen for one in found.terms)
+            _row(table, [name, f"{count:,}", f"{mean.mean:.3f}"])
     return table
 
 

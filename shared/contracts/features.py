@@ -146,6 +146,9 @@ class ExportInfo(Wire):
     metric: Metric
     clusters: int
     seed: Seed
+    trained_on: list[str] | None = Field(
+        None, description="Of the joint space: the tags, in lower case, that its network learnt."
+    )
 
 
 class ExportedPlace(Wire):

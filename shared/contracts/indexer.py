@@ -276,6 +276,12 @@ class TrainMatchingRequest(Wire):
     )
 
     settings: TrainingSettings = TrainingSettings()
+    hold_out: list[Tag] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Tags that nothing is learnt from, so that `ise eval` can tell how well terms "
+        "are found that the network never saw.",
+    )
 
 
 class ImagePatch(Wire):

@@ -67,8 +67,10 @@ def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingR
         judged = list(pool.map(ask, plan.queries))
         few = plan.queries[:_CURVE_QUERIES]
         exact = list(pool.map(lambda one: _exact(client, one, options), few))
-        held = list(pool.map(lambda one, away: _recall(client, one, options, away), few, exact))
-        times = list(pool.map(lambda one: _time(client, one, options), few))
+        plain = {**options, "rerank": "none"}
+        held = list(pool.map(lambda one, away: _recalled(client, one, plain, away)[0], few, exact))
+    # One at a time: what a request takes beside others says something of these.
+    times = [_timed(client, one, options)[1] for one in few]
     results = [one for one, _, _ in judged]
     pairs = [pair for _, _, some in judged for pair in some]
     told = _reliability(pairs)
@@ -91,7 +93,7 @@ def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingR
 
 
 def curve(client: Client, plan: Plan) -> list[CurvePoint]:
-    """Recall against time, over the number of clusters that are probed."""
+    """Recall against the time of requests, one at a time, over the clusters that are probed."""
     clusters = client.send(query.stats()).clusters
     few = plan.queries[:_CURVE_QUERIES]
     exact = [_exact(client, one, {}) for one in few]
@@ -100,8 +102,8 @@ def curve(client: Client, plan: Plan) -> list[CurvePoint]:
     for nprobe in probes:
         options = {"nprobe": nprobe, "rerank": "none"}
         pairs = zip(few, exact, strict=True)
-        recalls = [_recall(client, one, options, away) for one, away in pairs]
-        times = [_time(client, one, options) for one in few]
+        told = [_recalled(client, one, options, away) for one, away in pairs]
+        recalls, times = zip(*told, strict=True)
         points.append(
             CurvePoint(
                 nprobe=nprobe,
@@ -160,27 +162,27 @@ def _judged(
     return result, answer.timings_ms.get("total", 0.0), pairs
 
 
-def _recall(client: Client, image_id: str, options: Options, exact: list[float]) -> float:
-    """The share of the exact top 10, before any re-rank, that was found; ties with it count."""
-    got = _distances(client, image_id, {**options, "rerank": "none"})
-    return sum(away <= exact[-1] for away in got) / len(exact) if exact else 1.0
+def _recalled(
+    client: Client, image_id: str, options: Options, exact: list[float]
+) -> tuple[float, float]:
+    """The share of the exact top 10 that was found, ties with it count, and the milliseconds."""
+    got, ms = _timed(client, image_id, options)
+    return sum(away <= exact[-1] for away in got) / len(exact) if exact else 1.0, ms
 
 
 def _exact(client: Client, image_id: str, options: Options) -> list[float]:
+    """The distances of the exact top 10, before any re-rank."""
     how = {k: v for k, v in options.items() if k not in ("nprobe", "recall_target")}
-    return _distances(client, image_id, {**how, "rerank": "none", "exact": True})
+    return _timed(client, image_id, {**how, "rerank": "none", "exact": True})[0]
 
 
-def _distances(client: Client, image_id: str, options: Options) -> list[float]:
-    """Of the 10 nearest, without the image itself."""
-    answer = client.send(query.search_id(image_id, limit=_TOP + 1, **options))
-    return [hit.distance for hit in answer.hits if hit.id != image_id][:_TOP]
-
-
-def _time(client: Client, image_id: str, options: Options) -> float:
+def _timed(client: Client, image_id: str, options: Options) -> tuple[list[float], float]:
+    """The distances of the first 10, without the image itself, and the milliseconds it took."""
+    call = query.search_id(image_id, **{"limit": _TOP + 1, **options})
     started = time.perf_counter()
-    client.send(query.search_id(image_id, **({"limit": _TOP} | dict(options))))
-    return 1000 * (time.perf_counter() - started)
+    answer = client.send(call)
+    ms = 1000 * (time.perf_counter() - started)
+    return [hit.distance for hit in answer.hits if hit.id != image_id][:_TOP], ms
 
 
 def _reliability(pairs: list[tuple[float, bool]]) -> calibration.Reliability | None:

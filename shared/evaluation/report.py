@@ -6,7 +6,14 @@ from html import escape
 
 from shared.evaluation import plots
 from shared.evaluation.measure import FIGURES
-from shared.evaluation.results import Comparison, Estimate, Evaluation, QueryResult, SettingResult
+from shared.evaluation.results import (
+    Comparison,
+    Estimate,
+    Evaluation,
+    QueryResult,
+    SettingResult,
+    TagResult,
+)
 
 _SHOWN = 6
 
@@ -76,14 +83,33 @@ def _comparison(one: Comparison) -> str:
 
 
 def _tags(found: Evaluation) -> str:
-    if found.tags is None:
+    tags = found.tags
+    if tags is None:
         return ""
-    unknown = len(found.tags.without_word)
+    rows = [["all", f"{tags.tags:,}", _shown(tags.mean_average_precision)]]
+    for name, mean, seen in (("seen", tags.seen, True), ("unseen", tags.unseen, False)):
+        if mean is not None:
+            rows.append([name, f"{sum(one.seen is seen for one in tags.terms):,}", _shown(mean)])
     return (
-        f"<h2>Tag to image</h2><p>mAP {_shown(found.tags.mean_average_precision)} over "
-        f"{found.tags.tags:,} tags, each ranking all labelled images by their joint vectors; "
-        f"{unknown:,} tags have no word vector. The network may have learnt from these images.</p>"
+        "<h2>Tag to image</h2><p>Each tag ranks all labelled images by their joint vectors. Seen "
+        "tags are those that the matching network was trained on, and it may have learnt from "
+        "these very images; it never met the unseen ones.</p>"
+        f"{_table(['tags', 'number', 'mAP'], rows)}"
+        f"{_terms('Seen', tags, True)}{_terms('Unseen', tags, False)}"
+        f"<p><small>Without a word vector, and left out: {_list(tags.without_word)}</small></p>"
     )
+
+
+def _terms(title: str, tags: TagResult, seen: bool) -> str:
+    some = sorted((one for one in tags.terms if one.seen is seen), key=lambda one: one.term)
+    if not some:
+        return ""
+    told = _list(f"{one.term} {one.average_precision:.2f}" for one in some)
+    return f"<p><small>{title}, each with its average precision: {told}</small></p>"
+
+
+def _list(names: Iterable[str]) -> str:
+    return escape(", ".join(names)) or "none"
 
 
 def _speed(settings: Sequence[SettingResult]) -> str:

@@ -54,12 +54,27 @@ class CurvePoint(Wire):
     median_ms: float
 
 
+class TermResult(Wire):
+    """`seen`: whether the matching network was trained on it; null where that isn't known."""
+
+    term: str
+    seen: bool | None
+    average_precision: float
+
+
 class TagResult(Wire):
-    """Tag to image: each tag's joint vector against those of all labelled images."""
+    """Tag to image: each tag's joint vector against those of all labelled images.
+
+    `seen`, `unseen`: the mean over the tags that the matching network was trained on, and over the
+    others; null where there are none, or where that isn't known.
+    """
 
     tags: int
     without_word: list[str]
     mean_average_precision: Estimate
+    seen: Estimate | None = None
+    unseen: Estimate | None = None
+    terms: list[TermResult] = Field(default_factory=list)
 
 
 class Comparison(Wire):

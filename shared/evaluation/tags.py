@@ -1,6 +1,7 @@
 """Tag to image: how well the joint space ranks the images of each tag."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from shared.contracts.features import ExportInfo, ExportSpace
 from shared.evaluation import metrics
 from shared.evaluation.labels import Labels
 from shared.evaluation.measure import estimate
-from shared.evaluation.results import TagResult
+from shared.evaluation.results import Estimate, TagResult, TermResult
+from shared.snapshots.items import tag_key
 
 _CHUNK = 2**20
 
@@ -28,30 +30,41 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
         folder = Path(name)
         with indexing.stream(indexer.export(ExportSpace.JOINT)) as response:
             unpack(response.iter_bytes(_CHUNK), folder)
-        network = ExportInfo.model_validate_json((folder / "export.json").read_bytes()).fingerprint
+        info = ExportInfo.model_validate_json((folder / "export.json").read_bytes())
         vectors = np.load(folder / "features.npy", allow_pickle=False)
         ids = (folder / "ids.txt").read_text().splitlines()
     rows = [row for row, image_id in enumerate(ids) if image_id in labels]
     points = _units(vectors[rows])
     names = [labels[ids[row]] for row in rows]
     terms = sorted({one for some in names for one in some})
-    call = embedder.embed_terms(terms, TermSpace.JOINT, network, allow_unknown=True)
+    call = embedder.embed_terms(terms, TermSpace.JOINT, info.fingerprint, allow_unknown=True)
     asked = _units(embedding.send(call).vectors)
-    found, unknown = [], []
+    trained = None if info.trained_on is None else set(info.trained_on)
+    found: list[TermResult] = []
+    unknown = []
     for term, vector in zip(terms, asked, strict=True):
         right = np.array([term in some for some in names], bool)
         if np.isnan(vector).any():
             unknown.append(term)
         elif right.any():
             order = np.argsort(-(points @ vector), kind="stable")
-            found.append(metrics.average_precision(right[order], int(right.sum())))
+            average = metrics.average_precision(right[order], int(right.sum()))
+            seen = None if trained is None else tag_key(term) in trained
+            found.append(TermResult(term=term, seen=seen, average_precision=average))
     if not found:
         return None
     return TagResult(
         tags=len(found),
         without_word=unknown,
-        mean_average_precision=estimate(np.array(found)),
+        mean_average_precision=estimate(np.array([one.average_precision for one in found])),
+        seen=_mean([one for one in found if one.seen is True]),
+        unseen=_mean([one for one in found if one.seen is False]),
+        terms=found,
     )
+
+
+def _mean(terms: Sequence[TermResult]) -> Estimate | None:
+    return estimate(np.array([one.average_precision for one in terms])) if terms else None
 
 
 def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -121,7 +121,7 @@ class ItemsFile:
     def item(self, row: int) -> Item:
         """The record in a row."""
         start, end = self._record_offsets[row : row + 2]
-        record = json.loads(self._records[start:end].tobytes())
+        record = json.loads(self._records[start:end].tobytes().decode())
         return Item(int(self.ordinals[row]), **record)
 
     def row_of(self, ordinal: int) -> int | None:

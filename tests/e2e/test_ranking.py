@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.clients import indexer, query
-from shared.contracts.indexer import BuildSettings
+from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
 from shared.evaluation import run
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine
@@ -72,3 +72,35 @@ def test_an_evaluation_is_one_page_that_fetches_nothing(
     again = run.evaluate(*clients, None, {"default": {}}, 12, run.read(document))
     assert again.comparisons[0].queries > 0
     assert set(again.comparisons[0].differences) == set(default.figures)
+
+
+def test_tags_that_were_held_out_of_the_training_are_told_apart(
+    start: Start, sample: Path, tmp_path: Path
+) -> None:
+    held_out = ["Castle", "boat"]
+    with start() as engine:
+        engine.ingest(sample, clusters=4)
+        before = run.evaluate(
+            engine.query, engine.indexer, engine.embedder, None, {"default": {}}, 2
+        ).tags
+        assert before is not None
+        assert before.unseen is None
+        assert all(one.seen for one in before.terms)
+        request = TrainMatchingRequest(hold_out=held_out)
+        engine.done(engine.indexer.send(indexer.train_matching(request)))
+        clients = engine.query, engine.indexer, engine.embedder
+        found = run.evaluate(*clients, None, {"default": {}}, 2)
+        assert found.tags is not None
+        assert {one.term for one in found.tags.terms if not one.seen} == {"castle", "boat"}
+        seen = [one.average_precision for one in found.tags.terms if one.seen]
+        assert found.tags.seen is not None
+        assert found.tags.unseen is not None
+        assert found.tags.seen.mean == pytest.approx(sum(seen) / len(seen))
+        # What was not learnt is found less well than it was.
+        learnt = {one.term: one.average_precision for one in before.terms}
+        assert found.tags.unseen.mean < (learnt["castle"] + learnt["boat"]) / 2
+        text = run.write(found, engine.indexer, tmp_path / "evaluation")[1].read_text()
+        assert re.search(r"Unseen, each with its average precision: boat 0\.\d\d, castle", text)
+        unknown = TrainMatchingRequest(hold_out=["unicorn"])
+        job = engine.wait(engine.indexer.send(indexer.train_matching(unknown)))
+        assert "No image carries the tag 'unicorn'" in (job.error or "")
