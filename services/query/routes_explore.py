@@ -44,8 +44,8 @@ class RandomQuery(Wire):
     responses=problems(OTHER_SNAPSHOT, DAMAGED),
 )
 def duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> DuplicateGroups:
-    """Images are compared within their cluster. A page may have no group and a next page: it ends
-    after two seconds at the latest, or with one cluster."""
+    """Images are compared within their cluster, and with those beyond its borders. A page may have
+    no group and a next page: it ends after two seconds at the latest, or with one cluster."""
     searcher = ask.searcher_now()
     return exploring.duplicates(searcher, query.threshold, query.limit, query.cursor)
 

@@ -99,6 +99,11 @@ class InvertedIndex:
         return self.segments[0].clusters
 
     @property
+    def centroids(self) -> NDArray[np.float32]:
+        """float32 of shape (clusters, dim)."""
+        return self._coarse.centroids
+
+    @property
     def rows(self) -> int:
         return sum(segment.rows for segment in self.segments)
 

@@ -5,6 +5,7 @@ import pytest
 
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
+from shared.ivf.reader import Postings
 from shared.snapshots.items import Item
 
 DIM = 24
@@ -81,6 +82,39 @@ def test_pages_of_groups_share_none_and_skip_none(copied, limit):
         if cursor is None:
             break
     assert sorted(map(sorted, found)) == sorted(map(sorted, copied.app.state.groups))
+
+
+@pytest.mark.parametrize("metric", Metric)
+@pytest.mark.parametrize("least", [0.9, 0.98])
+def test_near_duplicates_on_both_sides_of_a_border_are_one_group(library, serve, metric, least):
+    rng = np.random.default_rng(3)
+    rows = unit(rng.normal(size=(400, 6)))
+    # Copies of copies: a chain may lead through three clusters.
+    for copy in range(100, 400):
+        rows[copy] = unit(rows[copy - 100] + rng.normal(size=6) * 0.07)
+    space = library.space(rows.astype(np.float32), 24, metric, sizes=(250,))
+    library.publish([Item(i, f"i{i:03d}") for i in range(400)], visual=space)
+    service = serve(library)
+    found, cursor = [], None
+    while True:
+        given = {"cursor": cursor} if cursor else {}
+        page = service.get("/v1/duplicates", threshold=least, limit=9, **given)
+        found += [[image["id"] for image in group] for group in page["groups"]]
+        if (cursor := page["next"]) is None:
+            break
+    firsts = np.argmax(rows @ rows.T >= least, axis=1)
+    for _ in range(len(rows)):
+        firsts = firsts[firsts]
+    wanted = [np.flatnonzero(firsts == first) for first in np.unique(firsts)]
+    expected = [[f"i{i:03d}" for i in group] for group in wanted if len(group) > 1]
+    assert sorted(found) == expected
+    clusters = {}
+    for file in space.postings:
+        segment = Postings(library.segments.path(file))
+        lists = segment.lists_of_rows(np.arange(segment.rows))
+        clusters |= dict(zip(segment.ordinals.tolist(), lists.tolist(), strict=True))
+    straddling = [group for group in expected if len({clusters[int(i[1:])] for i in group}) > 1]
+    assert len(straddling) >= 5
 
 
 def test_the_threshold_says_what_the_same_is(copied):

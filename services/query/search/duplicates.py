@@ -1,17 +1,20 @@
 """Near-duplicates: images whose vectors are all but the same.
 
 Exact duplicates are one image, as an id is a hash of the bytes. Others, such as a copy of another
-size, lie so near to each other that they are nearly always in one cluster, so images are compared
-with those of their own cluster only.
+size, mostly stand in one cluster. Where one lies at the border of its cluster, the clusters beyond
+are looked at too. In an index by L2 that takes vectors of about one length.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.borders import Borders
 from services.query.search.space import Space
 from shared.contracts.query import Duplicate, Hit, Metric
 from shared.ivf.distances import prepared
@@ -23,6 +26,8 @@ SAME = 0.98
 # Of a list that has more, so many at a time are compared with each other.
 _AT_ONCE = 8192
 _ROUNDING = 1e-6
+# Clusters that are kept while their neighbours are looked at.
+_REMEMBERED = 64
 
 Floats = NDArray[np.float32]
 
@@ -53,46 +58,99 @@ def folded(hits: Sequence[Hit], ordinals: Sequence[int], space: Space) -> list[H
     return [hits[p].model_copy(update={"duplicates": others.get(p, [])}) for p in kept]
 
 
-def groups_from(
-    space: Space, mask: Mask, first: int, least: float, enough: int, seconds: float
-) -> tuple[list[list[Group]], int]:
-    """The groups of each cluster from a number on, and the number of the next one to look at.
+@dataclass(frozen=True)
+class Images:
+    """Ordinals, their stored vectors, and these at length 1: shapes (n,), (n, dim), (n, dim)."""
 
-    It ends with the cluster that brings `enough` groups, or where `seconds` have passed.
-    """
-    found: list[list[Group]] = []
-    ends = time.monotonic() + seconds
-    number = first
-    while number < space.index.clusters:
-        found.append(_groups_of(space, mask, number, least))
-        number += 1
-        if sum(map(len, found)) >= enough or time.monotonic() > ends:
-            break
-    return found, number
+    ordinals: NDArray[np.int64]
+    vectors: Floats
+    units: Floats
 
+    def at(self, which: NDArray[Any]) -> Self:
+        """Some of them: which, as flags or as places."""
+        return type(self)(self.ordinals[which], self.vectors[which], self.units[which])
 
-def _groups_of(space: Space, mask: Mask, number: int, least: float) -> list[Group]:
-    """The groups of one cluster."""
-    ordinals, vectors = _members(space, mask, number)
-    groups: list[Group] = []
-    for start in range(0, len(ordinals), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        groups += _groups_among(ordinals[part], vectors[part], least)
-    return groups
+    def joined(self, others: Self) -> Self:
+        pairs = zip(vars(self).values(), vars(others).values(), strict=True)
+        return type(self)(*(np.concatenate(pair) for pair in pairs))
 
 
-def _members(space: Space, mask: Mask, number: int) -> tuple[NDArray[np.int64], Floats]:
-    """Ordinals of a cluster, ascending, and their vectors at length 1."""
-    ordinals, vectors = [], []
-    for place, segment in enumerate(space.index.segments):
-        rows = segment.rows_of_lists(np.array([number]))
-        allowed = mask.rows(place)
-        rows = rows if allowed is None else rows[allowed[rows]]
-        ordinals.append(segment.ordinals[rows])
-        vectors.append(np.asarray(segment.vectors[rows], np.float32))
-    numbers = np.concatenate(ordinals)
-    order = np.argsort(numbers, kind="stable")
-    return numbers[order], prepared(np.concatenate(vectors)[order], Metric.COSINE)
+class Duplicates:
+    """Those of one space whose cosine is `least` or more."""
+
+    def __init__(self, space: Space, mask: Mask, least: float) -> None:
+        self._space, self._mask = space, mask
+        self._least = least - _ROUNDING
+        self._borders = Borders(space.index.centroids)
+        self._reach = np.sqrt(max(2 - 2 * self._least, 0))
+        self._members = lru_cache(_REMEMBERED)(self._read)
+
+    def groups_from(self, first: int, enough: int, seconds: float) -> tuple[list[list[Group]], int]:
+        """The groups of each cluster from a number on, and the number of the next one to look at.
+
+        A group is of the cluster that its first image is in. It ends with the cluster that brings
+        `enough` groups, or where `seconds` have passed.
+        """
+        found: list[list[Group]] = []
+        ends = time.monotonic() + seconds
+        number = first
+        while number < self._space.index.clusters:
+            found.append(self._groups_of(number))
+            number += 1
+            if sum(map(len, found)) >= enough or time.monotonic() > ends:
+                break
+        return found, number
+
+    def _groups_of(self, number: int) -> list[Group]:
+        own = self._members(number)
+        images = self._family(own, number)
+        groups: list[Group] = []
+        for start in range(0, len(images.ordinals), _AT_ONCE):
+            part = images.at(np.arange(start, min(start + _AT_ONCE, len(images.ordinals))))
+            groups += _groups_among(part.ordinals, part.units, self._least)
+        here = set(own.ordinals.tolist())
+        return [group for group in groups if group.ordinals[0] in here]
+
+    def _family(self, own: Images, number: int) -> Images:
+        """A cluster's images, all that are like them elsewhere, all that are like these, and so
+        on; by ordinal."""
+        found = latest = own
+        while len(latest.ordinals):
+            like = self._like(latest, number)
+            latest = like.at(~np.isin(like.ordinals, found.ordinals))
+            found = found.joined(latest)
+        return found.at(np.argsort(found.ordinals, kind="stable"))
+
+    def _like(self, images: Images, but: int) -> Images:
+        """Those of every cluster but one that are like some images."""
+        found = images.at(np.empty(0, np.int64))
+        points = prepared(images.vectors, self._space.index.metric)
+        near = self._borders.within(points, self._reach * np.linalg.norm(points, axis=1))
+        near[:, but] = False
+        for cluster in np.flatnonzero(near.any(axis=0)).tolist():
+            others = self._members(cluster)
+            asked = images.units[near[:, cluster]]
+            found = found.joined(others.at(self._are_like(others.units, asked)))
+        return found
+
+    def _are_like(self, units: Floats, asked: Floats) -> NDArray[np.bool_]:
+        like = np.zeros(len(units), bool)
+        for start in range(0, len(asked), _AT_ONCE):
+            like |= (units @ asked[start : start + _AT_ONCE].T >= self._least).any(axis=1)
+        return like
+
+    def _read(self, number: int) -> Images:
+        """The images of a cluster, by ordinal."""
+        ordinals, vectors = [], []
+        for place, segment in enumerate(self._space.index.segments):
+            rows = segment.rows_of_lists(np.array([number]))
+            allowed = self._mask.rows(place)
+            rows = rows if allowed is None else rows[allowed[rows]]
+            ordinals.append(segment.ordinals[rows])
+            vectors.append(np.asarray(segment.vectors[rows], np.float32))
+        numbers, stored = np.concatenate(ordinals), np.concatenate(vectors)
+        order = np.argsort(numbers, kind="stable")
+        return Images(numbers[order], stored[order], prepared(stored[order], Metric.COSINE))
 
 
 def _groups_among(ordinals: NDArray[np.int64], units: Floats, least: float) -> list[Group]:
@@ -100,7 +158,7 @@ def _groups_among(ordinals: NDArray[np.int64], units: Floats, least: float) -> l
         return []
     similar = np.minimum(units @ units.T, 1)
     # Each goes with the first that it is like, and with whom that one goes.
-    like = similar >= least - _ROUNDING
+    like = similar >= least
     # Also a zero vector, which is like nothing, is itself.
     np.fill_diagonal(like, True)
     firsts = np.argmax(like, axis=1)

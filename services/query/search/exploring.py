@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from services.query.search.duplicates import groups_from
+from services.query.search.duplicates import Duplicates
 from services.query.search.hits import item_of
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
@@ -39,7 +39,8 @@ def duplicates(
     if space is None:
         return DuplicateGroups(groups=[], threshold=threshold, clusters=0, looked_at=0)
     mask = collection.mask(space, searcher.dead)
-    found, after = groups_from(space, mask, first, threshold, shown + limit, _SECONDS)
+    lookup = Duplicates(space, mask, threshold)
+    found, after = lookup.groups_from(first, shown + limit, _SECONDS)
     groups = [group for cluster in found for group in cluster][shown : shown + limit]
     # Where a cluster has more than the page takes, the next page goes on with it.
     left = sum(map(len, found)) - shown - len(groups)

@@ -1,0 +1,36 @@
+"""Which clusters may hold what lies near to a vector."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+# What float32 rounding makes of a square, relative to it.
+_ROUNDING = 1e-5
+
+
+class Borders:
+    """Between clusters that hold what is nearest to their centroid, float32 (clusters, dim).
+
+    Two points in two clusters lie on both sides of the plane midway between the centroids. So a
+    point within some distance of another one is no farther from that plane.
+    """
+
+    def __init__(self, centroids: Floats) -> None:
+        self._centroids = centroids
+        self._squares = np.einsum("ij,ij->i", centroids, centroids)
+
+    def within(self, points: Floats, reach: Floats) -> NDArray[np.bool_]:
+        """Whether each cluster may hold what is within `reach` (n,) of points (n, dim); (n, c)."""
+        away = self._squares - 2 * (points @ self._centroids.T)
+        own = away.argmin(axis=1)
+        farther = away - away.min(axis=1, keepdims=True)
+        # A point's distance from the plane is how much farther it is, in squares, from the other
+        # centroid, over twice the distance of the two.
+        apart = np.empty_like(away)
+        for cluster in np.unique(own):
+            between = self._centroids - self._centroids[cluster]
+            apart[own == cluster] = np.linalg.norm(between, axis=1)
+        slack = _ROUNDING * (1 + np.abs(away))
+        near: NDArray[np.bool_] = farther <= 2 * reach[:, None] * apart + slack
+        return near
