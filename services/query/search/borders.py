@@ -7,13 +7,15 @@ Floats = NDArray[np.float32]
 
 # What float32 rounding makes of a square, relative to it.
 _ROUNDING = 1e-5
+_MOST = 8
 
 
 class Borders:
     """Between clusters that hold what is nearest to their centroid, float32 (clusters, dim).
 
     Two points in two clusters lie on both sides of the plane midway between the centroids. So a
-    point within some distance of another one is no farther from that plane.
+    point within some distance of another one is no farther from that plane. Of many clusters that
+    are left, the nearest few are taken: in many dimensions hardly a step leads straight to a plane.
     """
 
     def __init__(self, centroids: Floats) -> None:
@@ -33,4 +35,6 @@ class Borders:
             apart[own == cluster] = np.linalg.norm(between, axis=1)
         slack = _ROUNDING * (1 + np.abs(away))
         near: NDArray[np.bool_] = farther <= 2 * reach[:, None] * apart + slack
+        if near.shape[1] > _MOST:
+            near &= away <= np.partition(away, _MOST - 1, axis=1)[:, _MOST - 1 : _MOST]
         return near
