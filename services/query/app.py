@@ -85,7 +85,7 @@ def create_app(
     )
     app.state.asking = Asking(
         shelf,
-        lambda: Features(embedders, canary, fetching, settings.max_image_bytes),
+        lambda: Features(embedders, canary, fetching, files, settings.max_image_bytes),
         settings.recall_target,
         audit,
     )

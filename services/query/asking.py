@@ -17,6 +17,7 @@ from services.query.features import (
     unknown,
 )
 from services.query.parts import Parts
+from services.query.search import exploring
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
 from services.query.search.query import Query
@@ -25,6 +26,7 @@ from services.query.search.shelf import Shelf
 from services.query.search.stopwatch import Stopwatch
 from shared import problem
 from shared.contracts.embedder import ImageSpace
+from shared.contracts.explore import SuggestedTags
 from shared.contracts.problem import Problem
 from shared.contracts.query import (
     BatchAnswer,
@@ -151,6 +153,24 @@ class Asking:
         query = Query(space.placed(embedded.vector), Mode.IMAGE, itself, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
         return _answer(searcher, found, options, watch, pages)
+
+    async def suggestions(self, data: bytes, limit: int) -> SuggestedTags:
+        """Tags that may fit an uploaded picture. Raises Conflict without probabilities, and as
+        `image` does."""
+        searcher = await self.searcher()
+        check_pictures(searcher)
+        if searcher.is_empty:
+            return SuggestedTags(id=None, tags=[], neighbours=0)
+        searcher, embedded = await self.embedded(data, searcher)
+        space = searcher.collection.visual
+        if space is None:
+            return SuggestedTags(id=None, tags=[], neighbours=0)
+        check_model(space, embedded.fingerprint)
+        known = searcher.collection.find(content_id(data), searcher.dead)
+        vector = space.placed(embedded.vector)
+        return await _in_thread(
+            lambda: exploring.suggestions_for(searcher, space, vector, known, limit)
+        )
 
     async def embedded(
         self, data: bytes, searcher: Searcher, features: Features | None = None

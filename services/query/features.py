@@ -1,8 +1,9 @@
 """What the embedder makes of the pictures and terms of one request."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio.to_thread
 import numpy as np
@@ -14,7 +15,8 @@ from services.query.fetching import Fetcher
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.spelling import close_tags
-from shared.clients import embedder
+from shared.clients import embedder, indexer
+from shared.clients.transport import AsyncClient
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchRequest, Subject
@@ -67,27 +69,45 @@ class Features:
     """
 
     def __init__(
-        self, embedders: Embedders, canary: CanaryWatch, fetcher: Fetcher, max_bytes: int
+        self,
+        embedders: Embedders,
+        canary: CanaryWatch,
+        fetcher: Fetcher,
+        files: AsyncClient,
+        max_bytes: int,
     ) -> None:
+        """`files`: the indexer, which has the files of indexed images."""
+        self._files = files
         self._embedders = embedders
         self._canary = canary
         self._fetcher = fetcher
         self._max_bytes = max_bytes
-        self._fetched: dict[str, asyncio.Task[bytes]] = {}
+        self._fetched: dict[Hashable, asyncio.Task[bytes]] = {}
         self._found: dict[_Wanted, Embedded | ISEError] = {}
 
     async def data(self, subject: Subject) -> bytes:
-        """The image file of a subject that has one. Raises TooLarge, and as Fetcher does."""
+        """The image file of a subject that has one. Raises TooLarge, NotFound where an indexed
+        image's file is gone, and as Fetcher does."""
         data = subject.image
         if subject.image_url is not None:
             url = subject.image_url
-            if url not in self._fetched:
-                self._fetched[url] = asyncio.create_task(self._fetcher.get(url))
-            data = await self._fetched[url]
+            data = await self._once(("url", url), lambda: self._fetcher.get(url))
+        elif subject.id is not None:
+            image_id = subject.id
+            data = await self._once(("id", image_id), lambda: self._file(image_id))
         if data is None:
             raise ValueError("a subject without an image")
         if len(data) > self._max_bytes:
             raise TooLarge(f"The file is over the limit of {self._max_bytes / 2**20:g} MiB.")
+        return data
+
+    async def _once(self, key: Hashable, get: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
+        if key not in self._fetched:
+            self._fetched[key] = asyncio.create_task(get())
+        return await self._fetched[key]
+
+    async def _file(self, image_id: str) -> bytes:
+        data, _ = await self._files.send(indexer.image_file(image_id))
         return data
 
     async def prepare(
@@ -99,7 +119,7 @@ class Features:
         for search in searches:
             subjects: Sequence[Subject] = search.parts or [search]
             for subject in subjects:
-                if subject.image is None and subject.image_url is None:
+                if not is_embedded(subject):
                     continue
                 try:
                     picture = await self.picture(subject)
@@ -182,6 +202,13 @@ class Features:
         else:
             for one, vector in zip(wanted, rows.vectors, strict=True):
                 self._found[one] = Embedded(vector, rows.fingerprint)
+
+
+def is_embedded(subject: Subject) -> bool:
+    """Whether the embedder is asked for it: a picture, or a part of an indexed one."""
+    if subject.image is not None or subject.image_url is not None:
+        return True
+    return isinstance(subject, Part) and subject.id is not None and subject.crop is not None
 
 
 def check_pictures(searcher: Searcher) -> None:

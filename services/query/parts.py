@@ -86,7 +86,7 @@ class Parts:
     async def _vector(self, part: Part, space: Space) -> Floats:
         if part.term is not None:
             return await self._of_term(part.term.strip(), space)
-        if part.id is not None:
+        if part.id is not None and part.crop is None:
             return await anyio.to_thread.run_sync(self._stored, part.id, space)
         if part.vector is not None:
             if self._by_words:

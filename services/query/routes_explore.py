@@ -3,16 +3,29 @@
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query
-from pydantic import Field
+from fastapi import APIRouter, Form, Query, Request, UploadFile
+from pydantic import ConfigDict, Field
 
 from services.query.routes_images import described
-from services.query.routes_search import Ask
+from services.query.routes_search import Ask, check_size
 from services.query.search import exploring
 from services.query.search.duplicates import SAME
 from shared.contracts.base import Seed, Wire
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
-from shared.web.problems import DAMAGED, NO_IMAGE, NO_SUGGESTIONS, OTHER_SNAPSHOT, problems
+from shared.web.problems import (
+    BAD_IMAGE,
+    BUSY,
+    DAMAGED,
+    DRIFTED,
+    FILE_TOO_LARGE,
+    NO_EMBEDDER,
+    NO_IMAGE,
+    NO_SUGGESTIONS,
+    OTHER_MODEL,
+    OTHER_SNAPSHOT,
+    VECTORS_ONLY,
+    problems,
+)
 
 router = APIRouter(prefix="/v1", tags=["collection"])
 
@@ -31,6 +44,14 @@ class DuplicatesQuery(Wire):
 
 class SuggestQuery(Wire):
     limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class SuggestForm(SuggestQuery):
+    """A picture that wants tags."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"file": "castle.jpg", "limit": 5}]})
+
+    file: UploadFile = Field(description="An image file.")
 
 
 class RandomQuery(Wire):
@@ -65,3 +86,28 @@ def random_images(ask: Ask, query: Annotated[RandomQuery, Query()]) -> Sample:
 def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()]) -> SuggestedTags:
     """By the tags of its neighbours, which vote, each with its probability to match."""
     return exploring.suggestions(ask.searcher_now(), image_id, query.limit)
+
+
+@router.post(
+    "/suggest-tags",
+    summary="Tags that may fit an uploaded picture",
+    responses=problems(
+        BAD_IMAGE,
+        OTHER_MODEL,
+        DRIFTED,
+        VECTORS_ONLY,
+        NO_SUGGESTIONS,
+        FILE_TOO_LARGE,
+        BUSY,
+        NO_EMBEDDER,
+        DAMAGED,
+    ),
+)
+async def suggest_tags_for_upload(
+    ask: Ask,
+    request: Request,
+    form: Annotated[SuggestForm, Form(media_type="multipart/form-data")],
+) -> SuggestedTags:
+    """The same. Where the picture is an indexed image, its own tags are left out."""
+    check_size(request, form.file.size or 0)
+    return await ask.suggestions(await form.file.read(), form.limit)

@@ -71,6 +71,17 @@ def suggest_tags(image_id: str, limit: int = 10) -> Call[SuggestedTags]:
     return Call("GET", path, model(SuggestedTags), params={"limit": limit})
 
 
+def suggest_tags_for(data: bytes, limit: int = 10, name: str = "query") -> Call[SuggestedTags]:
+    """Tags that may fit an image file, with probabilities."""
+    return Call(
+        "POST",
+        "/v1/suggest-tags",
+        model(SuggestedTags),
+        files=[("file", (name, data, "application/octet-stream"))],
+        data={"limit": str(limit)},
+    )
+
+
 def random(limit: int = 10, seed: int | None = None) -> Call[Sample]:
     """Images at random."""
     return Call("GET", "/v1/random", model(Sample), params={"limit": limit, "seed": seed})

@@ -31,7 +31,7 @@ class SuggestedTag(Wire):
 
 
 class SuggestedTags(Wire):
-    """Tags that the image does not carry, the most probable first."""
+    """Tags that the picture does not carry, the most probable first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -45,7 +45,7 @@ class SuggestedTags(Wire):
         }
     )
 
-    id: str
+    id: str | None = Field(description="Null where the picture is not an indexed image.")
     tags: list[SuggestedTag]
     neighbours: int = Field(description="How many tagged images were asked.")
 

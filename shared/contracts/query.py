@@ -122,7 +122,9 @@ class Part(Subject):
     )
 
     weight: Annotated[float, Field(ge=-100, le=100)] = 1.0
-    crop: Crop | None = Field(None, description="The box of the image that counts.")
+    crop: Crop | None = Field(
+        None, description="The box of the image that counts; of an `id`, its file is embedded anew."
+    )
 
     @model_validator(mode="after")
     def _one_subject(self) -> Self:
@@ -131,8 +133,8 @@ class Part(Subject):
             raise ValueError(
                 f"a part is one of {', '.join(_SUBJECTS)}; got {', '.join(given) or 'none'}"
             )
-        if self.crop is not None and given[0] not in ("image", "image_url"):
-            raise ValueError("`crop` goes with `image` or `image_url`")
+        if self.crop is not None and given[0] not in ("image", "image_url", "id"):
+            raise ValueError("`crop` goes with `image`, `image_url` or `id`")
         if not self.weight:
             raise ValueError("a weight of 0 says nothing; leave the part out")
         return self

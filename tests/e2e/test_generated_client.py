@@ -78,6 +78,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "search_batch": {"body": ("BatchRequest", {"searches": [{"id": image}]})},
             "similar_images": {"image_id": image},
             "suggest_tags": {"image_id": image},
+            "suggest_tags_for_upload": {"body": ("SuggestForm", {"file": picture, "limit": 3})},
             "duplicates": {},
             "random_images": {"limit": 2},
             "why": {"image_id": image, "to": image},

@@ -5,6 +5,7 @@ import pytest
 
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
+from shared.identity import content_id
 from shared.ivf.reader import Postings
 from shared.snapshots.items import Item
 
@@ -187,6 +188,36 @@ def test_tags_are_suggested_by_neighbours_as_probable_as_they_match(library, ser
     told = [one["tag"] for one in service.get("/v1/images/i21/suggest-tags")["tags"]]
     assert told[0] == "Pet"
     assert "dog" not in told
+
+
+def test_tags_are_suggested_for_a_picture_that_is_sent(library, serve, copied):
+    rng = np.random.default_rng(0)
+    middles = unit(rng.normal(size=(2, DIM)))
+    rows = np.repeat(middles, 20, axis=0) + rng.normal(size=(40, DIM)) * 0.05
+    rows = rows.astype(np.float32)
+    ids = [content_id(b"one"), *(f"i{i}" for i in range(1, 40))]
+    items = [Item(i, ids[i], ["Cat"] if i < 20 else ["dog", "Pet"]) for i in range(40)]
+    space = library.space(rows, 2)
+    told = copied.library.snapshots.current().visual.calibration
+    library.publish(items, visual=space.model_copy(update={"calibration": told}))
+    service = serve(library)
+    service.models.images = {b"one": rows[0], b"new": rows[30] + 0.01, b"other": rows[1]}
+
+    def suggested(data, **form):
+        files = {"file": ("x.jpg", data, "image/jpeg")}
+        response = service.send("POST", "/v1/suggest-tags", files=files, data=form)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    assert [one["tag"] for one in suggested(b"new")["tags"]][:2] == ["dog", "Pet"]
+    assert suggested(b"new")["id"] is None
+    assert len(suggested(b"new", limit=1)["tags"]) == 1
+    # An indexed picture is no neighbour of its own, and has its tags already.
+    known = suggested(b"one")
+    assert known == service.get(f"/v1/images/{ids[0]}/suggest-tags")
+    assert "Cat" not in {one["tag"] for one in known["tags"]}
+    bad = service.send("POST", "/v1/suggest-tags", files={"file": ("x", b"?", "image/jpeg")})
+    assert bad.status_code == 422
 
 
 def test_without_a_calibration_nothing_is_suggested(filled):

@@ -134,6 +134,24 @@ def test_a_crop_is_embedded_as_such(filled):
     assert answer["hits"][0]["contributions"] == pytest.approx([1], abs=1e-6)
 
 
+def test_a_crop_of_an_indexed_image_is_embedded_from_its_file(filled):
+    crop = {"x": 0, "y": 0.5, "width": 1, "height": 0.5}
+    box = Crop(**crop).text().encode()
+    # What the indexer of these tests gives for the file of img-001.
+    file = b"file-bytes"
+    filled.models.images[file + box] = filled.app.state.visual[40]
+    filled.models.joint[file + box] = filled.app.state.joint[41]
+    answer = filled.search(parts=[{"id": "img-001", "crop": crop}], exact=True)
+    assert ids(answer)[0] == "img-040"
+    beside_a_word = [{"id": "img-001", "crop": crop}, {"term": "puppy", "weight": 0.001}]
+    assert ids(filled.search(parts=beside_a_word, exact=True))[0] == "img-041"
+    batch = {"searches": [{"parts": [{"id": "img-001", "crop": crop}]}, {"id": "img-001"}]}
+    told = filled.send("POST", "/v1/search/batch", json=batch).json()["answers"]
+    assert [ids(one["answer"])[0] for one in told] == ["img-040", "img-001"]
+    gone = {"parts": [{"id": "img-002", "crop": crop}]}
+    assert filled.send("POST", "/v1/search", json=gone).status_code == 404
+
+
 def test_pages_of_parts_share_no_hit(filled):
     parts = [{"id": "img-004"}, {"id": "img-009", "weight": -0.5}]
     whole = filled.search(parts=parts, exact=True, limit=30)
@@ -171,7 +189,7 @@ def test_words_beside_pictures_before_any_training_are_409(library, serve):
         ({"parts": [{"term": " "}]}, "blank"),
         ({"parts": [{"id": "img-001"}], "metric": "l2"}, "cosine"),
         ({"parts": [{"id": "img-001"}, {"id": "img-002"}], "min_probability": 0.5}, "threshold"),
-        ({"parts": [{"id": "img-001", "crop": {"x": 0, "y": 0, "width": 1, "height": 1}}]}, "crop"),
+        ({"parts": [{"term": "dog", "crop": {"x": 0, "y": 0, "width": 1, "height": 1}}]}, "crop"),
         (
             {
                 "parts": [

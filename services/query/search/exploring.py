@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.query.search.duplicates import Duplicates
 from services.query.search.hits import item_of
@@ -15,6 +16,8 @@ from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, Sugge
 from shared.contracts.query import Metric, Mode, SearchOptions
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.snapshots.items import Item
+
+Vector = NDArray[np.float32]
 
 _SECONDS = 2.0
 _CURSOR = re.compile(r"(\d{1,15})-(\d{1,9})-(\d{1,9})")
@@ -72,16 +75,24 @@ def suggestions(searcher: Searcher, image_id: str, limit: int) -> SuggestedTags:
     vector = space.index.vector(item.ordinal) if space and item else None
     if item is None or space is None or vector is None:
         raise NotFound(f"There is no image {image_id!r}.")
+    return suggestions_for(searcher, space, vector, item, limit)
+
+
+def suggestions_for(
+    searcher: Searcher, space: Space, vector: Vector, known: Item | None, limit: int
+) -> SuggestedTags:
+    """Tags that may fit a picture of this vector; `known`: where it is an indexed image."""
     space.check_calibrated(Metric.COSINE, "A suggestion")
-    query = Query(vector, Mode.IMAGE, item.ordinal, [item.ordinal])
+    itself = None if known is None else known.ordinal
+    query = Query(vector, Mode.IMAGE, itself, [] if itself is None else [itself])
     options = SearchOptions(limit=NEIGHBOURS, metric=Metric.COSINE)
     hits = searcher.nearest(space, query, options, Stopwatch()).hits
     tagged = [hit for hit in hits if hit.tags]
     return SuggestedTags(
-        id=image_id,
+        id=known and known.id,
         tags=[
             SuggestedTag(tag=one.tag, probability=one.probability, images=one.images)
-            for one in suggested(tagged, item.tags)[:limit]
+            for one in suggested(tagged, known.tags if known else [])[:limit]
         ],
         neighbours=len(tagged),
     )
