@@ -1,5 +1,7 @@
 """`ise search`: by a picture, by a term, or by an image that is indexed."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -7,9 +9,14 @@ import typer
 from shared.cli import tables
 from shared.cli.conditions import filter_of
 from shared.cli.parts import parts_of, search_call
-from shared.cli.session import AsJson, session
-from shared.contracts.query import MAX_LIMIT, CutOff, Metric, Rerank
-from shared.errors import InvalidInput
+from shared.cli.session import AsJson, Session, session
+from shared.cli.thumbnails import strips, way_of
+from shared.clients import query
+from shared.contracts.query import MAX_LIMIT, CutOff, Metric, Rerank, SearchResponse
+from shared.errors import InvalidInput, ISEError
+
+# More are no overview.
+_PICTURES = 30
 
 
 def search(
@@ -66,6 +73,9 @@ def search(
         typer.Option("--recall-target", help="Scan as many clusters as this recall needs."),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Scan everything.")] = False,
+    thumbnails: Annotated[
+        bool, typer.Option(help="Show the hits' pictures, where the terminal can.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Search by pictures, tag terms and images' ids. `--term night^0.5` counts half as much."""
@@ -93,12 +103,31 @@ def search(
         summary = tables.search_summary(answer)
         if answer.hits:
             opened.reply(answer, tables.hits(answer), summary)
+            if thumbnails and not as_json:
+                _show_pictures(opened, answer)
         else:
             opened.reply(answer, "Nothing was found.", summary)
         if answer.cut_off is not None and answer.cut_off.below:
             opened.say(_below(answer.cut_off))
         if not answer.complete:
             opened.say("There may be more hits: fewer were found than asked for. Try --exact.")
+
+
+def _show_pictures(opened: Session, answer: SearchResponse) -> None:
+    way = way_of(os.environ, sys.stdout.isatty())
+    if way is None:
+        return
+    pictures = [_picture(opened, hit.id) for hit in answer.hits[:_PICTURES]]
+    if any(pictures):
+        typer.echo(strips(pictures, way, opened.out.width, answer.offset + 1), nl=False)
+
+
+def _picture(opened: Session, image_id: str) -> bytes | None:
+    try:
+        return opened.query.send(query.thumbnail(image_id))
+    except ISEError:
+        # Such as of a vector from outside, which has no picture.
+        return None
 
 
 def _below(cut_off: CutOff) -> str:

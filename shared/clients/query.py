@@ -99,6 +99,12 @@ def image(image_id: str) -> Call[ImageInfo]:
     return Call("GET", f"/v1/images/{segment(image_id)}", model(ImageInfo))
 
 
+def thumbnail(image_id: str) -> Call[bytes]:
+    """A small JPEG of an image."""
+    path = f"/v1/images/{segment(image_id)}/thumbnail"
+    return Call("GET", path, lambda answer: answer.content)
+
+
 def why(image_id: str, to: str | None = None, term: str | None = None) -> Call[Why]:
     """Why an image is like another one, or like a term: give one of both."""
     return Call(

@@ -69,6 +69,7 @@ class Fake:
     below: int | None = None
     own_first: bool = True
     knows_words: bool = True
+    thumbnail: bytes | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def next_step(self) -> Job:
@@ -223,6 +224,12 @@ def create_app(fake: Fake) -> FastAPI:
     @app.get("/v1/images/{image_id}/file")
     async def image_file(image_id: str) -> Response:
         return Response(PICTURES[image_id], media_type="image/jpeg")
+
+    @app.get("/v1/images/{image_id}/thumbnail")
+    async def thumbnail(image_id: str) -> Response:
+        if fake.thumbnail is None:
+            raise NotFound("It came as a vector.")
+        return Response(fake.thumbnail, media_type="image/jpeg")
 
     @app.delete("/v1/images/{image_id}")
     async def delete(image_id: str) -> Deleted:
