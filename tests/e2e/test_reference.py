@@ -90,6 +90,36 @@ def test_a_term_that_no_photo_carries_finds_what_it_means(
     assert sum(meant in hit.tags for hit in answer.hits) >= 5
 
 
+def test_what_is_excluded_leaves_the_top_10(mobilenet: Engine, shuffled: list[Path]) -> None:
+    """20 pairs: a photo of one class, and another class that is among its ten nearest."""
+    pairs: dict[str, tuple[str, str, str]] = {}
+    for path in shuffled:
+        own = path.parent.name
+        if own in pairs:
+            continue
+        hits = mobilenet.ask(query.search_image(path.read_bytes(), limit=11)).hits
+        others = [hit for hit in hits[1:] if own not in hit.tags]
+        if others:
+            pairs[own] = (hits[0].id, others[0].id, others[0].tags[0])
+        if len(pairs) == 20:
+            break
+
+    def held(tag: str, parts: list[dict[str, object]]) -> int:
+        hits = mobilenet.ask(query.search(parts=parts, limit=11)).hits
+        return sum(tag in hit.tags for hit in hits if hit.id != parts[0]["id"])
+
+    before, by_image, by_term = [], [], []
+    for wanted, unwanted, tag in pairs.values():
+        part: dict[str, object] = {"id": wanted}
+        before.append(held(tag, [part]))
+        by_image.append(held(tag, [part, {"id": unwanted, "weight": -1}]))
+        by_term.append(held(tag, [part, {"term": tag, "weight": -1}]))
+    print(f"of the excluded class: {before}; by an image {by_image}; by a term {by_term}")  # noqa: T201
+    assert all(before)
+    assert not any(by_term)
+    assert sum(map(bool, by_image)) <= 1
+
+
 def test_all_clusters_answer_as_exact(mobilenet: Engine, shuffled: list[Path]) -> None:
     clusters = mobilenet.ask(query.stats()).clusters
     for path in shuffled[:25]:
