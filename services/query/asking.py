@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import anyio.to_thread
@@ -45,6 +46,8 @@ from shared.identity import content_id
 from shared.snapshots.items import tag_key
 
 T = TypeVar("T")
+
+_FEW = 100
 
 
 class Asking:
@@ -93,20 +96,21 @@ class Asking:
         self, request: SearchRequest, features: Features | None = None
     ) -> SearchResponse:
         """Answers `POST /v1/search`."""
+        alone = features is None
         features = features or self._features()
         if request.parts is not None:
             return await self._parts(request.parts, request, features)
-        return await self._subject(request, request, features)
+        return await self._subject(request, request, features, alone)
 
     async def _subject(
-        self, subject: Subject, options: SearchOptions, features: Features
+        self, subject: Subject, options: SearchOptions, features: Features, alone: bool = False
     ) -> SearchResponse:
         if subject.term is not None:
             return await self.term(subject.term, options)
         if subject.id is not None:
-            return await self.id(subject.id, options)
+            return await self.id(subject.id, options, alone=alone)
         if subject.vector is not None:
-            return await self.vector(subject.vector, options)
+            return await self.vector(subject.vector, options, alone)
         return await self.image(await features.data(subject), options, features)
 
     async def _parts(
@@ -232,16 +236,23 @@ class Asking:
         return await _in_thread(lambda: searcher.nearest(space, query, options, watch))
 
     async def id(
-        self, image_id: str, options: SearchOptions, without_itself: bool = False
+        self,
+        image_id: str,
+        options: SearchOptions,
+        without_itself: bool = False,
+        alone: bool = True,
     ) -> SearchResponse:
-        """Images like an indexed one, by its stored vector. Raises NotFound."""
-        # All in one visit to a thread: each costs more than to find the collection.
-        return await _in_thread(lambda: self.id_now(image_id, options, without_itself))
+        """Images like an indexed one, by its stored vector. Raises NotFound.
+
+        alone: not one of many searches of a request.
+        """
+        search = partial(self.id_now, image_id, options, without_itself)
+        return await self._done(search, alone and self._is_short(options))
 
     def id_now(
         self, image_id: str, options: SearchOptions, without_itself: bool = False
     ) -> SearchResponse:
-        """The same, for code in a thread."""
+        """The same, for code that nobody waits beside."""
         watch = Stopwatch()
         pages = Pages(["id", image_id, without_itself], options)
         searcher = self.searcher_now()
@@ -255,7 +266,9 @@ class Asking:
         found = searcher.nearest(space, query, options, watch)
         return _answer(searcher, found, options, watch, pages)
 
-    async def vector(self, vector: list[float], options: SearchOptions) -> SearchResponse:
+    async def vector(
+        self, vector: list[float], options: SearchOptions, alone: bool = True
+    ) -> SearchResponse:
         """Images near to a vector of the collection's own model. Raises BadVector."""
         watch = Stopwatch()
         pages = Pages(["vector", *vector], options)
@@ -270,7 +283,25 @@ class Asking:
                 found = searcher.nearest(space, query, options, watch)
             return _answer(searcher, found, options, watch, pages)
 
-        return await _in_thread(search)
+        return await self._done(search, alone and self._is_short(options))
+
+    async def _done(self, search: Callable[[], T], is_short: bool) -> T:
+        """Searches at once where that is short, else in a thread, so that other requests go on.
+
+        To wake a thread and to be woken by it takes a good part of the time of a short one.
+        """
+        return search() if is_short else await _in_thread(search)
+
+    def _is_short(self, options: SearchOptions) -> bool:
+        asked = (options.nprobe, options.recall_target, options.filter, options.cursor)
+        is_plain = not options.exact and all(one is None for one in asked)
+        if not is_plain or options.offset + options.limit > _FEW:
+            return False
+        # To open a new snapshot takes seconds.
+        collection = self.shelf.settled()
+        return (
+            collection is not None and collection.visual is not None and collection.visual.is_quick
+        )
 
 
 def _answer(

@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import threading
 
 import numpy as np
 import pytest
@@ -640,3 +641,47 @@ def test_the_key_is_asked_for_but_not_by_the_page(filled, serve):
     assert service.send("GET", "/v1/stats").status_code == 401
     headers = {"Authorization": "Bearer k"}
     assert service.send("GET", "/v1/stats", headers=headers).json()["images"] == 200
+
+
+def test_only_short_searches_keep_the_loop_busy(library, serve, monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    told = [Item(i, f"i{i}", ["t"]) for i in range(60)]
+    library.publish(told, visual=library.space(vectors, 4))
+    service = serve(library)
+    asking = service.app.state.asking
+    plain, threads = asking.searcher_now, []
+
+    def searcher_now():
+        threads.append(threading.current_thread() is threading.main_thread())
+        return plain()
+
+    monkeypatch.setattr(asking, "searcher_now", searcher_now)
+
+    def in_the_loop(**body):
+        threads.clear()
+        assert service.search(**body)["hits"]
+        assert len(set(threads)) == 1
+        return threads[0]
+
+    # To open a snapshot takes long.
+    assert not in_the_loop(id="i3")
+    assert in_the_loop(id="i3")
+    assert in_the_loop(vector=[1.0, 2, 3, 4])
+    thorough = [
+        {"exact": True},
+        {"nprobe": 4},
+        {"recall_target": 1},
+        {"limit": 101},
+        {"filter": {"must": [{"tag": "t"}]}},
+    ]
+    for options in thorough:
+        assert not in_the_loop(id="i3", **options)
+    threads.clear()
+    body = {"searches": [{"id": "i3"}, {"vector": [1.0, 2, 3, 4]}]}
+    assert service.send("POST", "/v1/search/batch", json=body).status_code == 200
+    assert not any(threads)
+    library.publish(told, visual=library.space(vectors, 4))
+    assert not in_the_loop(id="i3")
+    # Many vectors that have no codes are compared one by one.
+    monkeypatch.setattr("services.query.search.space._SCANNED", 60 * 4 - 1)
+    assert not in_the_loop(id="i3")

@@ -43,6 +43,12 @@ class Shelf:
                 self._open_newest()
         return self._collection, self._tombstones.read()
 
+    def settled(self) -> Collection | None:
+        """The collection where `current` has nothing to open, and so takes no time."""
+        collection = self._collection
+        known = (None, self._refused, collection.manifest.number)
+        return collection if self._store.current_number() in known else None
+
     def _open_newest(self) -> None:
         try:
             manifest = self._read_newest()

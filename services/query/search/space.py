@@ -16,6 +16,9 @@ from shared.snapshots.transform import Transform
 
 # The square of a vector of such numbers, of any length met, still fits float32.
 _MAX_VALUE = 1e15
+# Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.
+_IN_MEMORY = 2**28
+_SCANNED = 2**23
 
 
 class Space:
@@ -32,6 +35,7 @@ class Space:
         transform: Transform | None = None,
     ) -> None:
         self.fingerprint = fingerprint
+        self.metric = metric
         before = None if former is None else former.index
         self.index: InvertedIndex = InvertedIndex(segments, metric, before)
         self.transform = transform
@@ -59,6 +63,12 @@ class Space:
                 f"{wanted} takes probabilities, and none were learnt for {metric} here. They are "
                 "learnt from tags: tag images, then run `ise build`."
             )
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an ordinary search takes milliseconds: what it reads is little, and in memory."""
+        numbers = self.index.rows * self.index.dim
+        return numbers <= (_IN_MEMORY if self.index.is_coded(self.metric) else _SCANNED)
 
     @property
     def features_dim(self) -> int:
