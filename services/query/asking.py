@@ -1,7 +1,6 @@
 """From a request to an answer: the query's features come from the embedder, the rest from here."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -9,6 +8,7 @@ from typing import TypeVar
 import anyio.to_thread
 import numpy as np
 
+from services.query.answering import answer_of
 from services.query.features import (
     Embedded,
     Features,
@@ -31,14 +31,12 @@ from shared.contracts.explore import SuggestedTags
 from shared.contracts.problem import Problem
 from shared.contracts.query import (
     BatchAnswer,
-    Hit,
     Mode,
     Part,
     SearchOptions,
     SearchRequest,
     SearchResponse,
     Subject,
-    TagCount,
 )
 from shared.errors import ISEError, NotFound
 from shared.external import is_external
@@ -129,12 +127,12 @@ class Asking:
         searcher, space = resolved.searcher, resolved.space()
         if space is None:
             found = searcher.nothing(resolved.mode, options)
-            return _answer(searcher, found, options, watch, pages)
+            return answer_of(searcher, found, options, watch, pages)
         with watch("embed"):
             query = await resolved.query(space, pages.after)
         narrowed = resolved.options(options)
         found = await _in_thread(lambda: searcher.nearest(space, query, narrowed, watch))
-        return _answer(searcher, found, options, watch, pages)
+        return answer_of(searcher, found, options, watch, pages)
 
     async def image(
         self, data: bytes, options: SearchOptions, features: Features | None = None
@@ -150,13 +148,13 @@ class Asking:
         space = searcher.collection.visual
         if space is None or (embedded.fingerprint != space.fingerprint and searcher.is_empty):
             found = searcher.nothing(Mode.IMAGE, options)
-            return _answer(searcher, found, options, watch, pages)
+            return answer_of(searcher, found, options, watch, pages)
         check_model(space, embedded.fingerprint)
         known = searcher.collection.find(content_id(data), searcher.dead)
         itself = known.ordinal if known else None
         query = Query(space.placed(embedded.vector), Mode.IMAGE, itself, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
-        return _answer(searcher, found, options, watch, pages)
+        return answer_of(searcher, found, options, watch, pages)
 
     async def suggestions(self, data: bytes, limit: int) -> SuggestedTags:
         """Tags that may fit an uploaded picture. Raises Conflict without probabilities, and as
@@ -203,7 +201,7 @@ class Asking:
         found = await _in_thread(lambda: searcher.tagged(term, options, watch, pages.after))
         if found is None:
             found = await self._by_meaning(searcher, term, options, watch, pages)
-        return _answer(searcher, found, options, watch, pages)
+        return answer_of(searcher, found, options, watch, pages)
 
     async def _by_meaning(
         self,
@@ -246,14 +244,18 @@ class Asking:
 
         alone: not one of many searches of a request.
         """
-        search = partial(self.id_now, image_id, options, without_itself)
+        search = partial(self.id_now, image_id, options, without_itself, Stopwatch())
         return await self._done(search, alone and self._is_short(options))
 
     def id_now(
-        self, image_id: str, options: SearchOptions, without_itself: bool = False
+        self,
+        image_id: str,
+        options: SearchOptions,
+        without_itself: bool = False,
+        watch: Stopwatch | None = None,
     ) -> SearchResponse:
-        """The same, for code that nobody waits beside."""
-        watch = Stopwatch()
+        """The same, for code that nobody waits beside. `watch`: where time counts already."""
+        watch = watch or Stopwatch()
         pages = Pages(["id", image_id, without_itself], options)
         searcher = self.searcher_now()
         item = searcher.collection.find(image_id, searcher.dead)
@@ -264,7 +266,7 @@ class Asking:
         leave_out = [item.ordinal] if without_itself else []
         query = Query(vector, Mode.IMAGE, item.ordinal, leave_out, pages.after)
         found = searcher.nearest(space, query, options, watch)
-        return _answer(searcher, found, options, watch, pages)
+        return answer_of(searcher, found, options, watch, pages)
 
     async def vector(
         self, vector: list[float], options: SearchOptions, alone: bool = True
@@ -281,7 +283,7 @@ class Asking:
             else:
                 query = Query(space.placed(np.array(vector)), Mode.IMAGE, after=pages.after)
                 found = searcher.nearest(space, query, options, watch)
-            return _answer(searcher, found, options, watch, pages)
+            return answer_of(searcher, found, options, watch, pages)
 
         return await self._done(search, alone and self._is_short(options))
 
@@ -302,38 +304,6 @@ class Asking:
         return (
             collection is not None and collection.visual is not None and collection.visual.is_quick
         )
-
-
-def _answer(
-    searcher: Searcher, found: Found, options: SearchOptions, watch: Stopwatch, pages: Pages
-) -> SearchResponse:
-    collection = searcher.collection
-    return SearchResponse(
-        hits=found.hits,
-        limit=options.limit,
-        offset=pages.offset,
-        next=pages.next(found.end, found.mode, found.model, collection.newest),
-        complete=found.complete,
-        facets=None if options.facets is None else _facets(found.hits, options.facets),
-        cut_off=found.cut_off,
-        mode=found.mode,
-        metric=found.metric,
-        snapshot=collection.manifest.number,
-        model=found.model,
-        recall=found.recall,
-        timings_ms=watch.timings_ms(),
-    )
-
-
-def _facets(hits: Sequence[Hit], limit: int) -> list[TagCount]:
-    names: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    for hit in hits:
-        written = {tag_key(tag): tag for tag in hit.tags}
-        names = written | names
-        counts.update(written.keys())
-    order = sorted(counts, key=lambda key: (-counts[key], key))
-    return [TagCount(tag=names[key], count=counts[key]) for key in order[:limit]]
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

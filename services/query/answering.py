@@ -1,0 +1,42 @@
+"""From what a search found to what is answered."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from services.query.search.cursor import Pages
+from services.query.search.searcher import Found, Searcher
+from services.query.search.stopwatch import Stopwatch
+from shared.contracts.query import Hit, SearchOptions, SearchResponse, TagCount
+from shared.snapshots.items import tag_key
+
+
+def answer_of(
+    searcher: Searcher, found: Found, options: SearchOptions, watch: Stopwatch, pages: Pages
+) -> SearchResponse:
+    collection = searcher.collection
+    return SearchResponse(
+        hits=found.hits,
+        limit=options.limit,
+        offset=pages.offset,
+        next=pages.next(found.end, found.mode, found.model, collection.newest),
+        complete=found.complete,
+        facets=None if options.facets is None else _facets(found.hits, options.facets),
+        cut_off=found.cut_off,
+        mode=found.mode,
+        metric=found.metric,
+        snapshot=collection.manifest.number,
+        model=found.model,
+        recall=found.recall,
+        timings_ms=watch.timings_ms(),
+    )
+
+
+def _facets(hits: Sequence[Hit], limit: int) -> list[TagCount]:
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for hit in hits:
+        written = {tag_key(tag): tag for tag in hit.tags}
+        names = written | names
+        counts.update(written.keys())
+    order = sorted(counts, key=lambda key: (-counts[key], key))
+    return [TagCount(tag=names[key], count=counts[key]) for key in order[:limit]]
