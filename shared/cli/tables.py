@@ -167,6 +167,9 @@ def tag_figures(found: TagResult) -> Table:
         if mean is not None:
             count = sum(one.seen is seen for one in found.terms)
             _row(table, [name, f"{count:,}", f"{mean.mean:.3f}"])
+    if found.unseen_apart is not None:
+        shown = ["unseen, among images of unseen tags", "", f"{found.unseen_apart.mean:.3f}"]
+        _row(table, shown)
     return table
 
 

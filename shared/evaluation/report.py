@@ -90,6 +90,8 @@ def _tags(found: Evaluation) -> str:
     for name, mean, seen in (("seen", tags.seen, True), ("unseen", tags.unseen, False)):
         if mean is not None:
             rows.append([name, f"{sum(one.seen is seen for one in tags.terms):,}", _shown(mean)])
+    if tags.unseen_apart is not None:
+        rows.append(["unseen, among images of unseen tags", "", _shown(tags.unseen_apart)])
     return (
         "<h2>Tag to image</h2><p>Each tag ranks all labelled images by their joint vectors. Seen "
         "tags are those that the matching network was trained on, and it may have learnt from "

@@ -66,7 +66,8 @@ class TagResult(Wire):
     """Tag to image: each tag's joint vector against those of all labelled images.
 
     `seen`, `unseen`: the mean over the tags that the matching network was trained on, and over the
-    others; null where there are none, or where that isn't known.
+    others; null where there are none, or where that isn't known. `unseen_apart`: of the unseen
+    ones, each against the images of unseen tags only.
     """
 
     tags: int
@@ -74,6 +75,7 @@ class TagResult(Wire):
     mean_average_precision: Estimate
     seen: Estimate | None = None
     unseen: Estimate | None = None
+    unseen_apart: Estimate | None = None
     terms: list[TermResult] = Field(default_factory=list)
 
 

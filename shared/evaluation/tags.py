@@ -40,31 +40,47 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
     call = embedder.embed_terms(terms, TermSpace.JOINT, info.fingerprint, allow_unknown=True)
     asked = _units(embedding.send(call).vectors)
     trained = None if info.trained_on is None else set(info.trained_on)
-    found: list[TermResult] = []
-    unknown = []
-    for term, vector in zip(terms, asked, strict=True):
-        right = np.array([term in some for some in names], bool)
-        if np.isnan(vector).any():
-            unknown.append(term)
-        elif right.any():
-            order = np.argsort(-(points @ vector), kind="stable")
-            average = metrics.average_precision(right[order], int(right.sum()))
-            seen = None if trained is None else tag_key(term) in trained
-            found.append(TermResult(term=term, seen=seen, average_precision=average))
+    vectors_of = dict(zip(terms, asked, strict=True))
+    unknown = [term for term, vector in vectors_of.items() if np.isnan(vector).any()]
+    found = [
+        TermResult(
+            term=term,
+            seen=None if trained is None else tag_key(term) in trained,
+            average_precision=_average_precision(term, vector, points, names),
+        )
+        for term, vector in vectors_of.items()
+        if term not in unknown
+    ]
     if not found:
         return None
+    unseen = [one.term for one in found if one.seen is False]
+    theirs = np.array([not some.isdisjoint(unseen) for some in names], bool)
+    kept = [some for some, has in zip(names, theirs, strict=True) if has]
+    apart = [_average_precision(one, vectors_of[one], points[theirs], kept) for one in unseen]
     return TagResult(
         tags=len(found),
         without_word=unknown,
         mean_average_precision=estimate(np.array([one.average_precision for one in found])),
-        seen=_mean([one for one in found if one.seen is True]),
-        unseen=_mean([one for one in found if one.seen is False]),
+        seen=_mean([one.average_precision for one in found if one.seen is True]),
+        unseen=_mean([one.average_precision for one in found if one.seen is False]),
+        unseen_apart=_mean(apart),
         terms=found,
     )
 
 
-def _mean(terms: Sequence[TermResult]) -> Estimate | None:
-    return estimate(np.array([one.average_precision for one in terms])) if terms else None
+def _average_precision(
+    term: str,
+    vector: NDArray[np.float32],
+    points: NDArray[np.float32],
+    names: Sequence[frozenset[str]],
+) -> float:
+    right = np.array([term in some for some in names], bool)
+    order = np.argsort(-(points @ vector), kind="stable")
+    return metrics.average_precision(right[order], int(right.sum()))
+
+
+def _mean(values: Sequence[float]) -> Estimate | None:
+    return estimate(np.array(values)) if values else None
 
 
 def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -96,6 +96,9 @@ def test_tags_that_were_held_out_of_the_training_are_told_apart(
         assert found.tags.seen is not None
         assert found.tags.unseen is not None
         assert found.tags.seen.mean == pytest.approx(sum(seen) / len(seen))
+        # Fewer images to tell it from.
+        assert found.tags.unseen_apart is not None
+        assert found.tags.unseen_apart.mean > found.tags.unseen.mean
         # What was not learnt is found less well than it was.
         learnt = {one.term: one.average_precision for one in before.terms}
         assert found.tags.unseen.mean < (learnt["castle"] + learnt["boat"]) / 2
