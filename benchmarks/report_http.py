@@ -24,9 +24,9 @@ def over_http(found: dict[str, Any]) -> str:
             "",
             measured_on(found),
             "",
-            f"{found['queries']:,} images by id, warm, ten hits, each asked every way in turn on "
-            "one connection; in process is the function that the route runs. What is added is "
-            "measured image by image.",
+            f"{found['queries']:,} images by id, warm, ten hits, asked every way in turn, a block "
+            "each, on one connection; in process is the function that the route runs. What is "
+            "added is measured image by image.",
             "",
             *table(["", "p50 ms", "p99 ms"], rows),
             "",
