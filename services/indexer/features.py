@@ -34,7 +34,7 @@ class FeatureStore:
             shard = self._next.get(fingerprint) or self._first_free(fingerprint)
             self._next[fingerprint] = shard + 1
         path = self._path(fingerprint, shard)
-        with durable.publishing(path) as temporary, temporary.open("wb") as file:
+        with durable.publishing(path, "features") as temporary, temporary.open("wb") as file:
             np.save(file, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
         return shard
 
@@ -52,7 +52,7 @@ class FeatureStore:
     def keep_canary(self, fingerprint: str, vector: NDArray[np.float32]) -> None:
         """Stores it beside the features."""
         path = self.folder / fingerprint / _CANARY
-        with durable.publishing(path) as temporary, temporary.open("wb") as file:
+        with durable.publishing(path, "canary") as temporary, temporary.open("wb") as file:
             np.save(file, np.asarray(vector, np.float32), allow_pickle=False)
 
     def read(self, fingerprint: str, where: FeatureRows) -> NDArray[np.float32]:

@@ -31,9 +31,10 @@ class Networks:
         It is in use once a snapshot that is made with it is published.
         """
         folder = self._folder / trained.fingerprint
-        durable.write_text(folder / _TERMS, json.dumps(sorted(terms)))
-        durable.write_text(folder / _REPORT, trained.report.model_dump_json(indent=1))
-        durable.write_bytes(folder / "network.safetensors", trained.network)
+        durable.write_text(folder / _TERMS, json.dumps(sorted(terms)), "network-terms")
+        report = trained.report.model_dump_json(indent=1)
+        durable.write_text(folder / _REPORT, report, "network-report")
+        durable.write_bytes(folder / "network.safetensors", trained.network, "network")
 
     def trained_on(self, fingerprint: str) -> set[str] | None:
         """The keys of the tags that a network was trained on, or None where that isn't known."""
@@ -60,4 +61,4 @@ class Networks:
     def use(self, fingerprint: str) -> None:
         """Makes a network the one that is taken where none is named."""
         if fingerprint != self.current():
-            durable.write_text(self._folder / _CURRENT, fingerprint)
+            durable.write_text(self._folder / _CURRENT, fingerprint, "network-current")

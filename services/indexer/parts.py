@@ -51,7 +51,7 @@ class Parts:
         # Where somebody waits for the answer: it should come soon, or say that it doesn't.
         hasty = Embedding(embedders, min(2, settings.embed_attempts), indexed=self._indexed)
         features = FeatureStore(data)
-        self.publisher = Publisher(data, self.images, features, hasty)
+        self.publisher = Publisher(data, self.images, features, self.files, hasty)
         table = VectorTable(self.database)
         self.vectors = Vectors(table, features)
         self.external = External(table, hasty)

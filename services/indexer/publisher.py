@@ -7,8 +7,8 @@ So an addition costs what it brings, and a process killed at any point catches u
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from services.indexer.catalog.places import Bury
 from services.indexer.clustering import sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
+from services.indexer.files import ImageFiles
 from services.indexer.growth import NOT_EMBEDDED, Growth
 from services.indexer.networks import Networks
 from services.indexer.retention import Retention
 from services.indexer.segments import SegmentStore
-from shared import durable
+from shared import durable, failpoints
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.errors import (
@@ -47,7 +48,12 @@ class Publisher:
     """The one that publishes. One publication at a time; each is whole or not there."""
 
     def __init__(
-        self, data_dir: Path, images: Images, features: FeatureStore, embedding: Embedding
+        self,
+        data_dir: Path,
+        images: Images,
+        features: FeatureStore,
+        files: ImageFiles,
+        embedding: Embedding,
     ) -> None:
         self.snapshots = SnapshotStore(data_dir)
         self.segments = SegmentStore(data_dir)
@@ -55,6 +61,7 @@ class Publisher:
         self._networks = Networks(data_dir)
         self._images = images
         self._features = features
+        self._files = files
         self._embedding = embedding
         self._canaries = Canaries(features, embedding)
         self._growth = Growth(self.segments, self.tombstones, images, features, embedding)
@@ -68,6 +75,7 @@ class Publisher:
         for folder in (self.snapshots.folder, self.segments.folder):
             durable.make_dir(folder)
             durable.remove_temporaries(folder)
+        self.snapshots.remove_unpublished()
         current = self.snapshots.current()
         with self._images.view() as view:
             if current is not None and view.revision < current.revision:
@@ -77,8 +85,7 @@ class Publisher:
                     f"{self.snapshots.folder}. Restore both from one backup, or set ISE_DATA_DIR "
                     "to an empty folder."
                 )
-        dead = set(self.tombstones.read().tolist())
-        self._images.remove([o for o in self._images.all_ordinals() if o in dead])
+        self._finish_deletions()
         if current is None:
             self.publish(lambda number: _empty(number, revision=0))
         else:
@@ -179,12 +186,14 @@ class Publisher:
         `complete` adds what came since; by default all of it.
         """
         with self._lock:
+            failpoints.reach("publish.begin")
             number = (self.snapshots.current_number() or 0) + 1
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
             complete = complete or self._growth.with_pending
             manifest = self._canaries.beside(complete(make(number)))
             self.snapshots.publish(manifest)
             self._current = manifest
+            failpoints.reach("publish.done")
             self._use_network(manifest)
             self._retention.remove_old(manifest)
             self._changed()
@@ -266,6 +275,7 @@ class Publisher:
     def activate(self, number: int) -> Manifest:
         """Rolls back to an older snapshot; what came since, of the same models, stays."""
         with self._lock:
+            failpoints.reach("rollback.begin")
             older = self.snapshots.read(number)
             if older.visual is None:
                 raise Conflict(f"Snapshot {number} is empty; there is nothing to go back to.")
@@ -295,18 +305,31 @@ class Publisher:
 
     @contextmanager
     def burying(self) -> Iterator[Bury]:
-        """Gives what deletes many images at once; nothing is published meanwhile."""
+        """Gives what deletes images; nothing is published meanwhile.
+
+        Where the block raises, as on a full disk, none of them is deleted anywhere.
+        """
         with self._lock:
-            yield self.tombstones.add
+            with self.tombstones.adding() as add, ExitStack() as files:
+
+                def bury(deleted: Mapping[int, str]) -> None:
+                    # The tombstone decides: from then on a process that is killed goes on with it.
+                    add(list(deleted))
+                    files.enter_context(self._files.removing(deleted.values()))
+                    failpoints.reach("delete.buried")
+
+                yield bury
+            failpoints.reach("delete.done")
             self._changed()
 
-    def delete(self, image_id: str) -> None:
-        """Deletes an image from every snapshot, durably. Raises NotFound."""
-        with self._lock:
-            ordinal = self._images.ordinal(image_id)
-            self.tombstones.add([ordinal])
-            self._images.remove([ordinal])
-            self._changed()
+    def _finish_deletions(self) -> None:
+        """Takes what is buried out of the catalogue too, where a process was killed between."""
+        dead = set(self.tombstones.read().tolist())
+        left = [ordinal for ordinal in self._images.all_ordinals() if ordinal in dead]
+        for image_id in self._images.ids(left):
+            self._files.remove(image_id)
+        if left:
+            self._images.remove(left)
 
     def _live(self, manifest: Manifest) -> int:
         return self.segments.live(manifest, self.tombstones.read())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.indexer.clustering import Blocks
 from services.indexer.drift import imbalance, spread
-from shared import durable
+from shared import durable, failpoints
 from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
@@ -164,12 +164,13 @@ class SegmentStore:
             del self._unpublished[name]
         for path in self.folder.glob("*.hdf5"):
             if path.name not in kept and path.name not in self._unpublished:
+                failpoints.reach("retention.segment")
                 path.unlink()
 
     def _write(self, kind: str, write: Callable[[Path], int]) -> SegmentFile:
         path = self.folder / f"{kind}-{uuid.uuid4().hex[:16]}.hdf5"
         self._unpublished[path.name] = threading.get_ident()
-        with durable.publishing(path) as temporary:
+        with durable.publishing(path, f"segment-{kind}") as temporary:
             rows = write(temporary)
         return SegmentFile(
             name=path.name, sha256=durable.sha256_of(path), bytes=path.stat().st_size, rows=rows

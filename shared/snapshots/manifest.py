@@ -1,5 +1,6 @@
 """`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from shared.errors import Corrupt, NotFound
 
 FORMAT = 1
 CURRENT = "CURRENT"
+_MANIFEST = "manifest.json"
 
 
 class SegmentFile(Wire):
@@ -126,7 +128,7 @@ class SnapshotStore:
         """The snapshots that are there, oldest first."""
         if not self.folder.exists():
             return []
-        found = [p.parent.name for p in self.folder.glob("*/manifest.json")]
+        found = [p.parent.name for p in self.folder.glob(f"*/{_MANIFEST}")]
         return sorted(int(name) for name in found if name.isdigit())
 
     def read(self, number: int) -> Manifest:
@@ -152,11 +154,26 @@ class SnapshotStore:
 
     def publish(self, manifest: Manifest) -> None:
         """Makes a snapshot the current one. Its segment files must be durable already."""
-        durable.write_text(self.path(manifest.number), manifest.model_dump_json(indent=1))
-        durable.write_text(self.folder / CURRENT, f"{manifest.number:06d}\n")
+        path = self.path(manifest.number)
+        try:
+            durable.write_text(path, manifest.model_dump_json(indent=1), "manifest")
+            durable.write_text(self.folder / CURRENT, f"{manifest.number:06d}\n", "current")
+        except BaseException:
+            if self.current_number() != manifest.number:
+                shutil.rmtree(path.parent, ignore_errors=True)
+            raise
+
+    def remove_unpublished(self) -> None:
+        """Removes what a killed process left of snapshots that were never current, or are gone."""
+        newest = self.current_number()
+        for folder in (f for f in self.folder.glob("*") if f.name.isdigit()):
+            if not (folder / _MANIFEST).exists() or (
+                newest is not None and int(folder.name) > newest
+            ):
+                shutil.rmtree(folder)
 
     def path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}" / "manifest.json"
+        return self.folder / f"{number:06d}" / _MANIFEST
 
     def verified(self, file: SegmentFile) -> Path:
         """The path of a segment file, after its size and hash were checked. Raises Corrupt."""
