@@ -71,7 +71,7 @@ class ImageFiles:
 
     def remove(self, image_id: str) -> None:
         """Removes what is kept of an image here; a source's own file is never touched."""
-        for path in self._kept(image_id):
+        for path in self.kept(image_id):
             path.unlink(missing_ok=True)
 
     @contextmanager
@@ -82,7 +82,7 @@ class ImageFiles:
         """
         aside: dict[Path, Path] = {}
         try:
-            for path in (path for image_id in image_ids for path in self._kept(image_id)):
+            for path in (path for image_id in image_ids for path in self.kept(image_id)):
                 away = durable.temporary_of(path)
                 with suppress(FileNotFoundError):
                     path.replace(away)
@@ -96,7 +96,8 @@ class ImageFiles:
             failpoints.reach("delete.file")
             away.unlink()
 
-    def _kept(self, image_id: str) -> tuple[Path, Path]:
+    def kept(self, image_id: str) -> tuple[Path, Path]:
+        """Where the upload and the thumbnail of an image are, where it has them."""
         thumbnail = self._by_id(self._thumbnails, image_id).with_suffix(".jpg")
         return self._by_id(self._uploads, image_id), thumbnail
 

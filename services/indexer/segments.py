@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.indexer.clustering import Blocks
 from services.indexer.drift import imbalance, spread
-from shared import durable, failpoints
+from shared import durable, failpoints, sums
 from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
@@ -20,6 +20,7 @@ from shared.snapshots.manifest import (
     Built,
     Manifest,
     SegmentFile,
+    SnapshotStore,
     SpaceManifest,
     TransformManifest,
 )
@@ -34,20 +35,25 @@ class SegmentStore:
     """The folder `segments/`. A file in it never changes."""
 
     def __init__(self, data_dir: Path) -> None:
-        self.folder = data_dir / "segments"
+        self._store = SnapshotStore(data_dir)
+        self.folder = self._store.segments
         # By the thread that wrote it.
         self._unpublished: dict[str, int] = {}
         self._opened: dict[str, Postings] = {}
+        self._checked = sums.Checked()
 
     def path(self, file: SegmentFile) -> Path:
-        return self.folder / file.name
+        """Where a file is, once it was found to be what its manifest says. Raises Corrupt."""
+        path = self.folder / file.name
+        self._checked.once(path, lambda: self._store.verified(file))
+        return path
 
     def open(self, file: SegmentFile) -> Postings:
         """A file of posting lists; it stays open while `keep_open` names it. Raises Corrupt."""
         opened = self._opened.get(file.name)
         if opened is None:
             # `keep_open` may put another dictionary in place of this one meanwhile.
-            opened = self._opened[file.name] = Postings(self.folder / file.name)
+            opened = self._opened[file.name] = Postings(self.path(file))
         return opened
 
     def keep_open(self, files: Iterable[SegmentFile]) -> None:
@@ -166,12 +172,13 @@ class SegmentStore:
             if path.name not in kept and path.name not in self._unpublished:
                 failpoints.reach("retention.segment")
                 path.unlink()
+                self._checked.forget(path)
 
     def _write(self, kind: str, write: Callable[[Path], int]) -> SegmentFile:
         path = self.folder / f"{kind}-{uuid.uuid4().hex[:16]}.hdf5"
         self._unpublished[path.name] = threading.get_ident()
         with durable.publishing(path, f"segment-{kind}") as temporary:
             rows = write(temporary)
-        return SegmentFile(
-            name=path.name, sha256=durable.sha256_of(path), bytes=path.stat().st_size, rows=rows
-        )
+        sha256 = durable.sha256_of(path)
+        self._checked.once(path, lambda: None)
+        return SegmentFile(name=path.name, sha256=sha256, bytes=path.stat().st_size, rows=rows)

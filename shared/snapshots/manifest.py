@@ -1,12 +1,13 @@
 """`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
 
+import hashlib
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from shared import durable
+from shared import durable, sums
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
@@ -135,7 +136,9 @@ class SnapshotStore:
         """Raises NotFound, or Corrupt where it can't be read."""
         path = self.path(number)
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
+            data = path.read_bytes()
+            sums.check(path, hashlib.sha256(data).hexdigest())
+            manifest = Manifest.model_validate_json(data)
         except FileNotFoundError:
             raise NotFound(f"There is no snapshot {number}.") from None
         except ValidationError as error:
@@ -156,12 +159,18 @@ class SnapshotStore:
         """Makes a snapshot the current one. Its segment files must be durable already."""
         path = self.path(manifest.number)
         try:
-            durable.write_text(path, manifest.model_dump_json(indent=1), "manifest")
+            data = manifest.model_dump_json(indent=1).encode()
+            sums.write(path, hashlib.sha256(data).hexdigest())
+            durable.write_bytes(path, data, "manifest")
             durable.write_text(self.folder / CURRENT, f"{manifest.number:06d}\n", "current")
         except BaseException:
             if self.current_number() != manifest.number:
-                shutil.rmtree(path.parent, ignore_errors=True)
+                self.remove(manifest.number)
             raise
+
+    def remove(self, number: int) -> None:
+        """Removes a snapshot's folder; its segments may be those of others."""
+        shutil.rmtree(self.path(number).parent, ignore_errors=True)
 
     def remove_unpublished(self) -> None:
         """Removes what a killed process left of snapshots that were never current, or are gone."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from shared.cli.service import free_port
-from shared.errors import ISEError
+from shared.errors import ISEError, StorageFull
 from tests.torture.failpoints import ALL
 from tests.torture.life import Life
 from tests.torture.world import World
@@ -32,6 +32,7 @@ class Summary:
 
     kills: dict[str, int] = field(default_factory=lambda: {"failpoint": 0, "random": 0})
     not_reached: list[str] = field(default_factory=list)
+    full_disks: int = 0
     losses: list[str] = field(default_factory=list)
 
     @property
@@ -119,6 +120,34 @@ class Campaign:
         else:
             self.summary.not_reached.append(f"{name} by {act}")
         self._check(world, f"{name}@{passes} in {act}")
+
+    def at_full_disks(self) -> None:
+        """At each failpoint once; those of a start end the process, as they should."""
+        for name, act in self._dice.sample(ALL, len(ALL)):
+            self.at_full_disk(name, act)
+
+    def at_full_disk(self, name: str, act: str) -> None:
+        """The disk is full at one step: a clear error, and the next try does it, as ever."""
+        world = self._new_world() if act == "begin" else self._some_world()
+        self._kills_here += 1
+        when = f"a full disk at {name} in {act}"
+        with Life(world.data, self._embedder.url, f"{name}=full@1") as life:
+            try:
+                assert life.is_ready()
+                told = False
+                for _ in range(12):
+                    try:
+                        world.acts[act](life)
+                    except StorageFull:
+                        told = True
+                        break
+                self.summary.full_disks += told
+                world.acts[act](life)
+                world.check(life)
+                world.check_files()
+            except (AssertionError, ISEError) as error:
+                self.summary.losses.append(f"{when}: {error}")
+                self._world = None
 
     def at_random(self) -> None:
         """Some acts, killed somewhere in them."""

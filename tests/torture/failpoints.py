@@ -4,7 +4,7 @@ from shared.failpoints import FILE_STEPS
 
 # By action of `World`: the files that it writes.
 _FILES = {
-    "add": ("upload", "features", "segment-visual", "segment-items", "manifest", "current"),
+    "add": ("upload", "features", "sum", "segment-visual", "segment-items", "manifest", "current"),
     "add_tagged": ("segment-tags", "segment-joint"),
     "begin": ("canary",),
     "ingest": ("features", "manifest", "current"),
