@@ -56,7 +56,7 @@ class Compaction:
         if base.visual is None:
             return {"snapshot": base.number, "images": 0}
         dead = self._publisher.tombstones.read()
-        vectors = [read_tag_vectors(self._segments.path(file)) for file in base.tag_vectors]
+        vectors = [read_tag_vectors(self._segments.intact(file)) for file in base.tag_vectors]
         asked = [vector for found in vectors for vector in found.values()]
         update: dict[str, Any] = {
             "visual": self._compacted("visual", base.visual, None, dead, job),

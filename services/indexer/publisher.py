@@ -32,11 +32,13 @@ from shared.contracts.query import Metric
 from shared.errors import (
     BadVector,
     Conflict,
+    Corrupt,
     FingerprintMismatch,
     Misconfigured,
+    NotFound,
 )
 from shared.ivf.partition import Partition
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ class Publisher:
             durable.make_dir(folder)
             durable.remove_temporaries(folder)
         self.snapshots.remove_unpublished()
-        current = self.snapshots.current()
+        current = self._found()
         with self._images.view() as view:
             if current is not None and view.revision < current.revision:
                 # Its numbers would be used twice, and its next changes taken for published ones.
@@ -91,6 +93,18 @@ class Publisher:
         else:
             self._current = current
             self._use_network(current)
+
+    def _found(self) -> Manifest | None:
+        """The snapshot to go on with; None where there never was one. Raises Corrupt."""
+        way_out = "`ise check` names all that is damaged, `ise repair` mends what can be mended."
+        try:
+            current = self.snapshots.current()
+        except (Corrupt, NotFound) as error:
+            raise Corrupt(f"{error.detail} {way_out}") from error
+        if current is None and any(older.visual for older in self.snapshots.readable()):
+            path = self.snapshots.folder / CURRENT
+            raise Corrupt(f"{path} is missing, though there are snapshots. {way_out}")
+        return current
 
     def tell(self, changed: Callable[[], None]) -> None:
         """Has a function called after each publication and each deletion."""

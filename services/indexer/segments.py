@@ -43,8 +43,11 @@ class SegmentStore:
         self._checked = sums.Checked()
 
     def path(self, file: SegmentFile) -> Path:
+        return self.folder / file.name
+
+    def intact(self, file: SegmentFile) -> Path:
         """Where a file is, once it was found to be what its manifest says. Raises Corrupt."""
-        path = self.folder / file.name
+        path = self.path(file)
         self._checked.once(path, lambda: self._store.verified(file))
         return path
 
@@ -53,7 +56,7 @@ class SegmentStore:
         opened = self._opened.get(file.name)
         if opened is None:
             # `keep_open` may put another dictionary in place of this one meanwhile.
-            opened = self._opened[file.name] = Postings(self.path(file))
+            opened = self._opened[file.name] = Postings(self.intact(file))
         return opened
 
     def keep_open(self, files: Iterable[SegmentFile]) -> None:
@@ -109,7 +112,7 @@ class SegmentStore:
         """What a space does to features; None: nothing. Raises Corrupt."""
         if (kept := space.transform) is None:
             return None
-        learned = read_projection(self.path(kept.file)) if kept.file else None
+        learned = read_projection(self.intact(kept.file)) if kept.file else None
         return Transform(kept.name, kept.features_dim, learned)
 
     def live(self, manifest: Manifest, dead: NDArray[np.int64]) -> int:
@@ -145,7 +148,7 @@ class SegmentStore:
         """Several items files as one: the newest record of each image, none of the deleted."""
         newest: dict[int, Item] = {}
         for file in files:
-            opened = ItemsFile(self.path(file))
+            opened = ItemsFile(self.intact(file))
             for row in range(len(opened.ordinals)):
                 item = opened.item(row)
                 newest[item.ordinal] = item
@@ -156,7 +159,7 @@ class SegmentStore:
         """Several files of tag vectors as one; a later one's vector holds."""
         merged: dict[str, NDArray[np.float32]] = {}
         for file in files:
-            merged |= read_tag_vectors(self.path(file))
+            merged |= read_tag_vectors(self.intact(file))
         return self.tag_vectors(merged)
 
     def remove_unless(self, kept: set[str]) -> None:

@@ -1,6 +1,7 @@
 """`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
 
 import hashlib
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -112,13 +113,20 @@ class SnapshotStore:
         self.segments = data_dir / "segments"
 
     def current_number(self) -> int | None:
-        """The number in `CURRENT`, or None before the first snapshot."""
+        """The number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
         try:
-            return int((self.folder / CURRENT).read_text())
+            text = (self.folder / CURRENT).read_text(errors="replace")
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise Corrupt(f"{self.folder / CURRENT} doesn't hold a snapshot's number.") from error
+        number, *_ = text.removesuffix("\n").split(" ")
+        # Older versions wrote the number alone.
+        if not re.fullmatch(r"\d{6,}", number) or text not in (f"{number}\n", _pointer(number)):
+            raise Corrupt(f"{self.folder / CURRENT} doesn't hold a snapshot's number.")
+        return int(number)
+
+    def use(self, number: int) -> None:
+        """Makes a snapshot that is there the current one."""
+        durable.write_text(self.folder / CURRENT, _pointer(f"{number:06d}"), "current")
 
     def current(self) -> Manifest | None:
         """The manifest that `CURRENT` points to."""
@@ -162,7 +170,7 @@ class SnapshotStore:
             data = manifest.model_dump_json(indent=1).encode()
             sums.write(path, hashlib.sha256(data).hexdigest())
             durable.write_bytes(path, data, "manifest")
-            durable.write_text(self.folder / CURRENT, f"{manifest.number:06d}\n", "current")
+            self.use(manifest.number)
         except BaseException:
             if self.current_number() != manifest.number:
                 self.remove(manifest.number)
@@ -195,3 +203,8 @@ class SnapshotStore:
         if not intact:
             raise Corrupt(f"{path} is damaged: it isn't what its snapshot's manifest says.")
         return path
+
+
+def _pointer(number: str) -> str:
+    """What `CURRENT` holds: a flipped digit must not name another snapshot."""
+    return f"{number} {hashlib.sha256(number.encode()).hexdigest()[:16]}\n"

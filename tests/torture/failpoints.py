@@ -61,5 +61,11 @@ _REACHED = {
     for act, files in (dict.fromkeys(_STEPS, ()) | _FILES).items()
 }
 
+# What can fail on a full disk; the rest of the steps write nothing.
+_WRITES = {"begin", "written", "synced", "renamed", "commit"}
+_NO_WRITES = {"publish.begin", "retention.begin", "rollback.begin"}
+
 ALL = sorted((name, act) for act, names in _REACHED.items() for name in names)
 """(failpoint, action) pairs."""
+
+FULL = [(n, act) for n, act in ALL if n.split(".")[1] in _WRITES and n not in _NO_WRITES]

@@ -200,11 +200,11 @@ class World:
         self._unsure.clear()
 
     def check_files(self) -> None:
-        """To be asked where nothing is at work: nothing that a killed process left is there."""
-        left = [p for p in self.data.rglob("*") if p.name.endswith(TEMPORARY_SUFFIX)]
-        assert not left, f"left over: {left}"
-        training = self.data / "training"
-        assert not training.exists() or not list(training.iterdir()), "a training set is left over"
+        """Soon nothing is there that a killed process left: a start may still be publishing."""
+        end = time.monotonic() + _PATIENCE_S
+        while left := [*self.data.rglob(f".*{TEMPORARY_SUFFIX}"), *self.data.glob("training/*")]:
+            assert time.monotonic() < end, f"left over: {left}"
+            time.sleep(0.05)
 
     def _wait_published(self, life: Life) -> dict[str, tuple[set[str], int]]:
         """Tags and number of each image in the snapshot, once it's level with the catalogue."""

@@ -25,7 +25,7 @@ from services.indexer.networks import CURRENT as CURRENT_NETWORK
 from services.indexer.networks import FILES
 from shared import durable, sums
 from shared.errors import Conflict, Corrupt, InvalidInput, NotFound
-from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest, SnapshotStore
 from shared.snapshots.tombstones import NAME as TOMBSTONES
 
 MARK = "backup.json"
@@ -109,7 +109,7 @@ class BackupWriter:
             except FileNotFoundError:
                 # A newer one took its place, and its files went.
                 continue
-            durable.write_text(target.folder / CURRENT, f"{current.number:06d}\n")
+            target.use(current.number)
             for number in target.numbers():
                 if number != current.number:
                     target.remove(number)

@@ -82,36 +82,41 @@ def _segments(folder: DataFolder, manifests: list[Manifest]) -> Iterator[Finding
 def _features(folder: DataFolder) -> Iterator[Finding]:
     for fingerprint in folder.fingerprints():
         canary = folder.path / "features" / fingerprint / CANARY
-        try:
-            if canary.exists():
-                sums.check(canary)
-        except Corrupt as error:
-            yield Finding(Kind.CANARY, canary, error.detail)
+        if canary.exists():
+            yield from _summed(Kind.CANARY, canary)
         where = folder.rows(fingerprint)
         for number in np.unique(where.shards).tolist():
             path = folder.shard(fingerprint, number)
-            needed = int(where.rows[where.shards == number].max()) + 1
-            try:
-                sums.check(path)
-                if len(opened(path)) < needed:
-                    raise Corrupt(f"{path} has fewer rows than the catalogue says.")
-            except Corrupt as error:
-                yield Finding(Kind.FEATURES, path, error.detail)
-            else:
-                if sums.read(path) is None:
-                    yield _unsummed(path)
+            told = list(_summed(Kind.FEATURES, path))
+            yield from told
+            if not any(finding.kind is Kind.FEATURES for finding in told):
+                yield from _shaped(path, int(where.rows[where.shards == number].max()) + 1)
+
+
+def _shaped(path: Path, rows: int) -> Iterator[Finding]:
+    try:
+        if len(opened(path)) < rows:
+            told = f"{path} has fewer rows than the catalogue says."
+            yield Finding(Kind.FEATURES, path, told)
+    except Corrupt as error:
+        yield Finding(Kind.FEATURES, path, error.detail)
 
 
 def _networks(folder: DataFolder) -> Iterator[Finding]:
     for network in folder.networks():
-        for path in (network / name for name in FILES):
-            try:
-                sums.check(path)
-            except Corrupt as error:
-                yield Finding(Kind.NETWORK, path, error.detail)
-            else:
-                if sums.read(path) is None:
-                    yield _unsummed(path)
+        for name in FILES:
+            yield from _summed(Kind.NETWORK, network / name)
+
+
+def _summed(kind: Kind, path: Path) -> Iterator[Finding]:
+    """What is wrong with a file that has its sum beside it."""
+    try:
+        sums.check(path)
+    except Corrupt as error:
+        yield Finding(kind, path, error.detail)
+    else:
+        if sums.read(path) is None:
+            yield _unsummed(path)
 
 
 def _uploads(folder: DataFolder) -> Iterator[Finding]:

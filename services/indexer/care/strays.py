@@ -31,12 +31,9 @@ def findings(folder: DataFolder, manifests: list[Manifest]) -> Iterator[Finding]
 
 def _shards(folder: DataFolder) -> Iterator[Finding]:
     known = {path for one in folder.fingerprints() for path in folder.shards(one)}
-    for path in sorted((folder.path / "features").glob("*/*.npy")):
-        if path.stem.isdigit() and path not in known:
-            yield _stray(path, "has features of no image")
-    for beside in sorted((folder.path / "features").glob(f"*/*{sums.SUFFIX}")):
-        if not beside.with_name(beside.name.removesuffix(sums.SUFFIX)).exists():
-            yield _stray(beside, "is the sum of no file")
+    for path in sorted((folder.path / "features").glob("*/[0-9]*")):
+        if path.with_name(path.name.removesuffix(sums.SUFFIX)) not in known:
+            yield _stray(path, "is of no image")
 
 
 def _uploads(folder: DataFolder) -> Iterator[Finding]:
