@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def _check(settings: IndexerSettings, asked: argparse.Namespace) -> int:
 
 
 def _repair(settings: IndexerSettings, asked: argparse.Namespace) -> int:
-    with lock.held(settings.data_dir), opened(settings.data_dir, settings.catalog_url) as folder:
+    # To say what would be done disturbs nobody.
+    alone = lock.held(settings.data_dir) if asked.apply else nullcontext()
+    with alone, opened(settings.data_dir, settings.catalog_url) as folder:
         deeds = Repair(folder).plan()
         for deed in deeds if asked.apply else ():
             if deed.do is not None:
