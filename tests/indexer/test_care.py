@@ -102,6 +102,7 @@ def test_an_intact_collection_has_nothing_to_tell(grown):
     assert found(grown) == []
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_a_cut_and_a_missing_file_are_told_of_every_file(data):
     for path in watched(data):
         content = path.read_bytes()
@@ -113,7 +114,7 @@ def test_a_flipped_byte_a_cut_and_a_missing_file_are_told_of_every_file(data):
     assert found(data) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(choices=st.data())
 def test_any_flipped_byte_is_told(grown, choices):
     files = [path for path in watched(grown) if path.suffix != ".sha256"]

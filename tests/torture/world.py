@@ -117,11 +117,14 @@ class World:
 
     def ingest(self, life: Life) -> None:
         for _ in range(3):
-            data = self._picture()
-            path = self.source / self._dice.choice(_TAGS) / f"{content_id(data)}.png"
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
+            self._put_file()
         self._follow(life, sync=False)
+
+    def _put_file(self) -> None:
+        data = self._picture()
+        path = self.source / self._dice.choice(_TAGS) / f"{content_id(data)}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
 
     def sync(self, life: Life) -> None:
         """After some files came, moved and went."""
@@ -133,6 +136,8 @@ class World:
         for path in sorted(self.source.rglob("*.png"))[:2]:
             (self.source / "moved").mkdir(exist_ok=True)
             path.replace(self.source / "moved" / path.name)
+        # An empty folder is taken for a mistake.
+        self._put_file()
         self._follow(life, sync=True)
 
     def _follow(self, life: Life, sync: bool) -> None:
