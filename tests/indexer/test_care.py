@@ -227,7 +227,8 @@ def test_a_backup_during_writes_answers_alike_where_it_is_restored(
         before = answers(service, picture)
     new = tmp_path / "new"
     restore(tmp_path / "backup", new)
-    assert found(new) == []
+    # The catalogue may be ahead of the snapshot; the start publishes the rest.
+    assert wrong(new) == []
     embedder.mount(new)
     with service_at(new, embedder.url) as service:
         hits, tagged = answers(service, picture)
