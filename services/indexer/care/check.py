@@ -50,11 +50,16 @@ def _snapshots(folder: DataFolder) -> Iterator[Finding]:
             store.read(number)
         except Corrupt as error:
             yield Finding(Kind.MANIFEST, store.path(number), error.detail)
+            continue
         except NotFound:
             # Removed meanwhile, as old ones are.
             continue
         if sums.read(store.path(number)) is None:
             yield _unsummed(store.path(number))
+    for beside in sorted(store.folder.glob(f"*/*{sums.SUFFIX}")):
+        path = beside.with_name(beside.name.removesuffix(sums.SUFFIX))
+        if not path.exists() and beside.exists():
+            yield Finding(Kind.MANIFEST, path, f"{path} is missing.")
     path = store.folder / CURRENT
     try:
         current = store.current_number()
@@ -82,7 +87,7 @@ def _segments(folder: DataFolder, manifests: list[Manifest]) -> Iterator[Finding
 def _features(folder: DataFolder) -> Iterator[Finding]:
     for fingerprint in folder.fingerprints():
         canary = folder.path / "features" / fingerprint / CANARY
-        if canary.exists():
+        if canary.exists() or sums.path_of(canary).exists():
             yield from _summed(Kind.CANARY, canary)
         where = folder.rows(fingerprint)
         for number in np.unique(where.shards).tolist():

@@ -74,7 +74,7 @@ class Repair:
                 yield Deed(
                     finding,
                     "Set it aside; the next publication asks the model anew.",
-                    lambda: self._set_aside(path),
+                    lambda: self._set_aside(path, sums.path_of(path)),
                 )
             case Kind.UPLOAD:
                 yield self._mend_upload(finding)
@@ -231,8 +231,8 @@ class Repair:
         held = held_by(self._folder, current)
         self._folder.tombstones.add(unknown(held, known, self._folder.tombstones.read()).tolist())
 
-    def _set_aside(self, path: Path) -> None:
-        if path.exists():
+    def _set_aside(self, *paths: Path) -> None:
+        for path in filter(Path.exists, paths):
             target = self._folder.path / ASIDE / path.relative_to(self._folder.path)
             durable.make_dir(target.parent)
             path.replace(target)
