@@ -9,8 +9,11 @@ SIZE    ?= 100000x512
 VECTORS ?= ../shared/data/vectors
 PHOTOS  ?= ../shared/data/photos/caltech101
 
+KILLS ?= 1000
+SEED  ?= 0
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
+.PHONY: help install demo run up down test test-slow torture check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +40,9 @@ test: $(VENV)/.installed-dev ## Every test but the slow ones, on all cores
 
 test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference data
 	$(BIN)/python -m pytest -m slow
+
+torture: $(VENV)/.installed-dev ## Kill the indexer KILLS=1000 times, and check that nothing is lost
+	$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED)
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from services.indexer.catalog.images import Images
 from services.indexer.embedders import Embedders
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
+from services.indexer.files import ImageFiles
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
 from shared import durable
@@ -62,7 +63,8 @@ def build(data_dir: Path) -> dict[str, float]:
         Embedding(Embedders([Client(_NEVER_ASKED)]), attempts=1),
     )
     images, features = Images(database), FeatureStore(data_dir)
-    publisher = Publisher(data_dir, images, features, embedding)
+    files = ImageFiles(data_dir, thumbnail_pixels=1, max_pixels=1)
+    publisher = Publisher(data_dir, images, features, files, embedding)
     publisher.start()
     job = JobContext(stages.hear, lambda path, reason: None, threading.Event())
     pair = ModelPair(FINGERPRINT, FINGERPRINT)

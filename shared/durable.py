@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from shared import failpoints
+
 _CHUNK = 1 << 20
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -40,34 +42,45 @@ def make_dir(folder: Path) -> None:
         fsync_dir(part.parent)
 
 
+def temporary_of(path: Path) -> Path:
+    """A path beside another that nothing has, and `remove_temporaries` clears."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+
+
 @contextmanager
-def publishing(path: Path) -> Iterator[Path]:
+def publishing(path: Path, what: str = "file") -> Iterator[Path]:
     """Gives a temporary path beside `path`; at the end of the block it becomes `path`.
 
-    When the block raises, the temporary file is removed and `path` is as it was.
+    When the block raises, the temporary file is removed and `path` is as it was. `what` names the
+    failpoints of the steps.
     """
     make_dir(path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+    temporary = temporary_of(path)
     try:
+        failpoints.reach(f"{what}.begin")
         yield temporary
+        failpoints.reach(f"{what}.written")
         fsync_file(temporary)
+        failpoints.reach(f"{what}.synced")
         temporary.replace(path)
+        failpoints.reach(f"{what}.renamed")
         fsync_dir(path.parent)
+        failpoints.reach(f"{what}.durable")
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, what: str = "file") -> None:
     """Writes a file whole or not at all."""
-    with publishing(path) as temporary:
+    with publishing(path, what) as temporary:
         temporary.write_bytes(data)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, what: str = "file") -> None:
     """Writes a UTF-8 file whole or not at all."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), what)
 
 
 def remove_temporaries(folder: Path) -> int:

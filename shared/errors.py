@@ -20,6 +20,7 @@ ISEError
 └── Misconfigured           a setting that can't work; the sentence says which
 """
 
+import errno
 from typing import Any, ClassVar
 
 
@@ -111,6 +112,13 @@ class Corrupt(ISEError):
 
 class Misconfigured(ISEError):
     slug, title = "misconfigured", "Setting can't work"
+
+
+def full_disk(error: OSError) -> StorageFull | None:
+    """What to tell where the disk is full, or a quota used up; None for other errors."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return StorageFull("The disk is full. Nothing was lost; free space, then try again.")
 
 
 def tree() -> dict[str, type[ISEError]]:

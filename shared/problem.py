@@ -1,6 +1,5 @@
 """The one place that renders errors as RFC 9457 `application/problem+json`, and reads them back."""
 
-import errno
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -133,8 +132,7 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
 
 
 async def _on_os_error(request: Request, exc: Exception) -> JSONResponse:
-    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
-        full = errors.StorageFull("The disk is full. Nothing was lost; free space, then try again.")
+    if isinstance(exc, OSError) and (full := errors.full_disk(exc)) is not None:
         return response(full, request.url.path)
     return await _on_unexpected(request, exc)
 

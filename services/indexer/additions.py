@@ -12,6 +12,7 @@ from services.indexer.external import External
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.publisher import Publisher
+from shared import failpoints
 from shared.contracts.indexer import Added, AddedItem, AddState
 from shared.identity import id_of_sha256
 
@@ -69,10 +70,14 @@ class Additions:
             state = AddState.ADDED if image_id in embedded else AddState.EXISTS
             items.append(AddedItem(name=name, id=image_id, state=state))
         if entries:
+            failpoints.reach("addition.kept")
             self._images.record(entries, places)
+            failpoints.reach("addition.recorded")
             recorded = {entry.id for entry in entries}
-            if self._images.known(list(recorded), pair.all) != recorded:
-                # One was deleted since it was found to be there, and its features with it.
+            if self._images.known(list(recorded), pair.all) != recorded or not all(
+                self._files.upload(image_id) for image_id in recorded
+            ):
+                # One was deleted since it was found to be there, its features or its file with it.
                 return self.add(uploads, tags, metadata)
         manifest = self._publisher.publish_first(pair.visual, "images added")
         if entries and manifest.visual and manifest.visual.fingerprint != pair.visual:

@@ -260,7 +260,7 @@ class Builder:
         settings: BuildSettings,
         queries: NDArray[np.float32] | None,
     ) -> list[RecallCurve]:
-        index = InvertedIndex([Postings(self._segments.path(file))], settings.metric)
+        index = InvertedIndex([Postings(self._segments.intact(file))], settings.metric)
         return recall.measure(index, name, settings.seed, queries)
 
     def _calibrated(

@@ -15,6 +15,7 @@ from services.indexer.health import grown
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
 from services.indexer.retention import COMPACTION_REASON
+from shared import failpoints
 from shared.errors import Conflict
 from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings
@@ -42,7 +43,11 @@ class Compaction:
         dead = self._publisher.tombstones.read()
         gone = 0
         if len(dead) > _LEAST:
-            gone = sum(file.rows for file in files) - self._segments.live(current, dead)
+            live = self._segments.live(current, dead)
+            if not live:
+                # Nothing can be merged of nothing; what comes next begins a new list.
+                return False
+            gone = sum(file.rows for file in files) - live
         return grown(files, gone, _SHARE, _LEAST) or grown(current.items, 0, _SHARE, _LEAST)
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
@@ -51,7 +56,7 @@ class Compaction:
         if base.visual is None:
             return {"snapshot": base.number, "images": 0}
         dead = self._publisher.tombstones.read()
-        vectors = [read_tag_vectors(self._segments.path(file)) for file in base.tag_vectors]
+        vectors = [read_tag_vectors(self._segments.intact(file)) for file in base.tag_vectors]
         asked = [vector for found in vectors for vector in found.values()]
         update: dict[str, Any] = {
             "visual": self._compacted("visual", base.visual, None, dead, job),
@@ -62,6 +67,7 @@ class Compaction:
             job.stage("merging records")
             update["items"] = [self._segments.merged_items(base.items, dead)]
         compacted = base.model_copy(update=update)
+        failpoints.reach("compaction.merged")
         job.stage("publishing")
 
         def latest(number: int) -> Manifest:

@@ -27,7 +27,7 @@ class Dropouts:
             ):
                 having = view.features(fingerprint).ordinals
                 for file in space.postings if space else ():
-                    held = Postings(self._publisher.segments.path(file)).ordinals
+                    held = Postings(self._publisher.segments.intact(file)).ordinals
                     lacking.update(np.setdiff1d(held, having).tolist())
         return self._images.ids(sorted(lacking))
 

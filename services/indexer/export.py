@@ -112,7 +112,7 @@ class Exporter:
             raise _nothing(space)
         if space is ExportSpace.JOINT:
             having = view.features(current.visual.fingerprint) if current.visual else None
-            parts = [Postings(self._publisher.segments.path(file)) for file in found.postings]
+            parts = [Postings(self._publisher.segments.intact(file)) for file in found.postings]
             held = np.concatenate([part.ordinals for part in parts])
             # Of those that were not deleted meanwhile.
             ordinals = np.sort(held if having is None else held[np.isin(held, having.ordinals)])

@@ -1,7 +1,8 @@
 """Features as `.npy` shards: `features/<fingerprint>/00000001.npy`, float32 of shape (rows, dim).
 
-A shard is immutable once it's there. Which row belongs to which image stands in the catalogue; a
-shard that a killed process wrote and never recorded belongs to nobody and does no harm.
+A shard is immutable once it's there, and is compared with the SHA-256 beside it before it's read.
+Which row belongs to which image stands in the catalogue; a shard that a killed process wrote and
+never recorded belongs to nobody and does no harm.
 """
 
 import threading
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.images import FeatureRows
-from shared import durable
+from shared import durable, sums
 from shared.errors import Corrupt
 from shared.ivf.mapped import let_go
 
 _BLOCK = 16_384
-_CANARY = "canary.npy"
+CANARY = "canary.npy"
 
 
 class FeatureStore:
@@ -26,6 +27,7 @@ class FeatureStore:
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "features"
         self._next: dict[str, int] = {}
+        self._checked = sums.Checked()
         self._lock = threading.Lock()
 
     def append(self, fingerprint: str, vectors: NDArray[np.float32]) -> int:
@@ -33,27 +35,25 @@ class FeatureStore:
         with self._lock:
             shard = self._next.get(fingerprint) or self._first_free(fingerprint)
             self._next[fingerprint] = shard + 1
-        path = self._path(fingerprint, shard)
-        with durable.publishing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
+        _write(self._path(fingerprint, shard), np.ascontiguousarray(vectors, np.float32))
         return shard
 
     def canary(self, fingerprint: str) -> NDArray[np.float32] | None:
         """What the model made of the built-in picture, (dim,); None where nobody asked it."""
-        path = self.folder / fingerprint / _CANARY
+        path = self.folder / fingerprint / CANARY
         try:
             vector: NDArray[np.float32] = np.load(path, allow_pickle=False)
         except FileNotFoundError:
             return None
         except (OSError, EOFError, ValueError) as error:
             raise Corrupt(f"{path} can't be read: {error}") from error
+        sums.check(path)
         return vector
 
     def keep_canary(self, fingerprint: str, vector: NDArray[np.float32]) -> None:
         """Stores it beside the features."""
-        path = self.folder / fingerprint / _CANARY
-        with durable.publishing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, np.asarray(vector, np.float32), allow_pickle=False)
+        path = self.folder / fingerprint / CANARY
+        _write(path, np.asarray(vector, np.float32), "canary")
 
     def read(self, fingerprint: str, where: FeatureRows) -> NDArray[np.float32]:
         """The features at these rows, in their order; float32 of shape (n, dim)."""
@@ -101,13 +101,8 @@ class FeatureStore:
 
     def _open(self, fingerprint: str, shard: int) -> NDArray[np.float32]:
         path = self._path(fingerprint, shard)
-        try:
-            array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, EOFError, ValueError) as error:
-            raise Corrupt(f"{path} can't be read: {error}") from error
-        if array.ndim != 2 or array.dtype != np.float32:
-            raise Corrupt(f"{path} is not a table of float32 features.")
-        return array
+        self._checked.once(path, lambda: sums.check(path))
+        return opened(path)
 
     def _first_free(self, fingerprint: str) -> int:
         found = [p.stem for p in (self.folder / fingerprint).glob("*.npy")]
@@ -115,3 +110,21 @@ class FeatureStore:
 
     def _path(self, fingerprint: str, shard: int) -> Path:
         return self.folder / fingerprint / f"{shard:08d}.npy"
+
+
+def opened(path: Path) -> NDArray[np.float32]:
+    """A shard as a table that stays on disk, float32 of shape (rows, dim). Raises Corrupt."""
+    try:
+        array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise Corrupt(f"{path} can't be read: {error}") from error
+    if array.ndim != 2 or array.dtype != np.float32:
+        raise Corrupt(f"{path} is not a table of float32 features.")
+    return array
+
+
+def _write(path: Path, table: NDArray[np.float32], what: str = "features") -> None:
+    with durable.publishing(path, what) as temporary:
+        with temporary.open("wb") as file:
+            np.save(file, table, allow_pickle=False)
+        sums.write(path, durable.sha256_of(temporary))

@@ -4,11 +4,12 @@ import hashlib
 import io
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from services.indexer.catalog.places import Place
-from shared import durable, images
+from shared import durable, failpoints, images
 from shared.errors import NotFound
 
 
@@ -27,7 +28,7 @@ class ImageFiles:
         """Stores an upload durably. `name` is only remembered, as its uri."""
         path = self._by_id(self._uploads, image_id)
         if not path.exists():
-            durable.write_bytes(path, data)
+            durable.write_bytes(path, data, "upload")
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
         return Place(str(path.absolute()), uri, path.stat().st_mtime_ns, len(data))
 
@@ -65,13 +66,40 @@ class ImageFiles:
         except FileNotFoundError:
             with self._scaling:
                 data = self._scaled(self.read(image_id, places)[0])
-        durable.write_bytes(path, data)
+        durable.write_bytes(path, data, "thumbnail")
         return data
 
     def remove(self, image_id: str) -> None:
         """Removes what is kept of an image here; a source's own file is never touched."""
-        self._by_id(self._uploads, image_id).unlink(missing_ok=True)
-        self._by_id(self._thumbnails, image_id).with_suffix(".jpg").unlink(missing_ok=True)
+        for path in self.kept(image_id):
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def removing(self, image_ids: Iterable[str]) -> Iterator[None]:
+        """Removes what is kept of images at the end of the block; puts it back where it raises.
+
+        Set aside at once: meanwhile the same picture may be uploaded again, and kept anew.
+        """
+        aside: dict[Path, Path] = {}
+        try:
+            for path in (path for image_id in image_ids for path in self.kept(image_id)):
+                away = durable.temporary_of(path)
+                with suppress(FileNotFoundError):
+                    path.replace(away)
+                    aside[path] = away
+            yield
+        except BaseException:
+            for path, away in aside.items():
+                away.replace(path)
+            raise
+        for away in aside.values():
+            failpoints.reach("delete.file")
+            away.unlink()
+
+    def kept(self, image_id: str) -> tuple[Path, Path]:
+        """Where the upload and the thumbnail of an image are, where it has them."""
+        thumbnail = self._by_id(self._thumbnails, image_id).with_suffix(".jpg")
+        return self._by_id(self._uploads, image_id), thumbnail
 
     def _scaled(self, data: bytes) -> bytes:
         image = images.decode(data, self._max_pixels, least=self._pixels)

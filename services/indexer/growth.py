@@ -131,7 +131,9 @@ class Growth:
         """Files of tag vectors, with those of the tags that the changed images bring."""
         if joint is None:
             return []
-        known = {key for f in base.tag_vectors for key in read_tag_vectors(self._segments.path(f))}
+        known = {
+            key for f in base.tag_vectors for key in read_tag_vectors(self._segments.intact(f))
+        }
         carriers: dict[str, list[int]] = {}
         for item in changed:
             for tag in item.tags:

@@ -22,6 +22,7 @@ from services.indexer.embedding import Embedded, Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.sources import SourceFile, Unusable, stat_of
+from shared import failpoints
 from shared.identity import id_of_sha256
 from shared.snapshots.items import tag_key
 
@@ -224,8 +225,10 @@ class Ingest:
                 place = FeaturePlace(fingerprint, shard, row)
                 places.setdefault(same[0].id, []).append(place)
         entries = [entry for same, _ in good for entry in same]
+        failpoints.reach("ingest.stored")
         if entries:
             self._result.replaced += len(self._record(entries, places))
+        failpoints.reach("ingest.recorded")
         self._result.embedded += len(good)
         self._result.already_there += len(entries) - len(good)
         self._job.advance(len(entries))

@@ -8,7 +8,7 @@ from typing import Any
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.job_context import Cancelled, JobContext
 from shared.contracts.indexer import Job, JobKind, JobState
-from shared.errors import ISEError
+from shared.errors import ISEError, full_disk
 from shared.web.request_id import current_request_id, set_request_id
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,9 @@ class JobRunner:
             state, error = JobState.FAILED, failure.detail
         except OSError as failure:
             log.exception("job %s failed", job.id)
-            state, error = JobState.FAILED, f"{failure.strerror or failure}: {failure.filename}"
+            full = full_disk(failure)
+            told = full.detail if full else f"{failure.strerror or failure}: {failure.filename}"
+            state, error = JobState.FAILED, told
         except Exception as failure:
             # Whatever a job does wrong must not end the thread that runs the next one.
             log.exception("job %s failed", job.id)

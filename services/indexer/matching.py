@@ -20,7 +20,7 @@ from services.indexer.embedders import Embedders
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.networks import Networks
-from shared import durable, problem
+from shared import durable, failpoints, problem
 from shared.clients import embedder
 from shared.contracts.embedder import (
     TrainingDone,
@@ -75,7 +75,9 @@ class Matching:
             done = self._follow(embedder.train(client, request), job)
         finally:
             shutil.rmtree(self._training / name)
+        failpoints.reach("training.trained")
         self._networks.keep(done, terms)
+        failpoints.reach("training.kept")
         return done.fingerprint, done.report
 
     def untrained_tags(self, network: str) -> int | None:
@@ -139,8 +141,8 @@ class Matching:
         }
         name = f"set-{np.random.default_rng().integers(2**62):016x}"
         folder = self._training / name
-        with durable.publishing(folder / "features.npy") as temporary:
+        with durable.publishing(folder / "features.npy", "training-set") as temporary:
             self._features.copy(fingerprint, where, temporary)
         # Written last: a training set is there when its tags are.
-        durable.write_text(folder / "tags.json", json.dumps(body))
+        durable.write_text(folder / "tags.json", json.dumps(body), "training-tags")
         return name, terms

@@ -6,17 +6,20 @@
 Which network an index is made with stands in its snapshot; CURRENT only follows it.
 """
 
+import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
 
-from shared import durable
+from shared import durable, sums
 from shared.contracts.calibration import Calibration
 from shared.contracts.embedder import TrainingDone, TrainingReport
 
-_CURRENT = "CURRENT"
+CURRENT = "CURRENT"
 _TERMS = "terms.json"
 _REPORT = "report.json"
+_WEIGHTS = "network.safetensors"
+FILES = (_TERMS, _REPORT, _WEIGHTS)
 
 
 class Networks:
@@ -31,33 +34,46 @@ class Networks:
         It is in use once a snapshot that is made with it is published.
         """
         folder = self._folder / trained.fingerprint
-        durable.write_text(folder / _TERMS, json.dumps(sorted(terms)))
-        durable.write_text(folder / _REPORT, trained.report.model_dump_json(indent=1))
-        durable.write_bytes(folder / "network.safetensors", trained.network)
+        files = {
+            _TERMS: (json.dumps(sorted(terms)).encode(), "network-terms"),
+            _REPORT: (trained.report.model_dump_json(indent=1).encode(), "network-report"),
+            # Last: a network is there when its weights are.
+            _WEIGHTS: (trained.network, "network"),
+        }
+        for name, (data, what) in files.items():
+            sums.write(folder / name, hashlib.sha256(data).hexdigest())
+            durable.write_bytes(folder / name, data, what)
 
     def trained_on(self, fingerprint: str) -> set[str] | None:
         """The keys of the tags that a network was trained on, or None where that isn't known."""
         try:
-            return set(json.loads((self._folder / fingerprint / _TERMS).read_text()))
+            return set(json.loads(self._read(fingerprint, _TERMS)))
         except FileNotFoundError:
             return None
 
     def calibration(self, fingerprint: str) -> list[Calibration]:
         """How scores of the joint space become probabilities; empty where none was fitted."""
         try:
-            text = (self._folder / fingerprint / _REPORT).read_text()
+            text = self._read(fingerprint, _REPORT)
         except FileNotFoundError:
             return []
         return TrainingReport.model_validate_json(text).calibration
 
+    def _read(self, fingerprint: str, name: str) -> bytes:
+        """Raises Corrupt."""
+        path = self._folder / fingerprint / name
+        data = path.read_bytes()
+        sums.check(path, hashlib.sha256(data).hexdigest())
+        return data
+
     def current(self) -> str | None:
         """The fingerprint of the network that was in use last."""
         try:
-            return (self._folder / _CURRENT).read_text().strip()
+            return (self._folder / CURRENT).read_text().strip()
         except FileNotFoundError:
             return None
 
     def use(self, fingerprint: str) -> None:
         """Makes a network the one that is taken where none is named."""
         if fingerprint != self.current():
-            durable.write_text(self._folder / _CURRENT, fingerprint)
+            durable.write_text(self._folder / CURRENT, fingerprint, "network-current")

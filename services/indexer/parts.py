@@ -1,9 +1,5 @@
 """The parts of the indexer, put together once; routes find them in the app's state."""
 
-import fcntl
-import os
-from pathlib import Path
-
 from fastapi import Request
 
 from services.indexer.additions import Additions
@@ -23,6 +19,7 @@ from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.ingest import IngestSettings
 from services.indexer.jobs import JobRunner
+from services.indexer.lock import DirectoryLock
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
 from services.indexer.upkeep import Upkeep
@@ -30,7 +27,6 @@ from services.indexer.vectors import Vectors
 from services.indexer.work import Workshop
 from shared import durable
 from shared.contracts.indexer import JobKind
-from shared.errors import Misconfigured
 
 
 class Parts:
@@ -39,7 +35,7 @@ class Parts:
     def __init__(self, settings: IndexerSettings, embedders: Embedders) -> None:
         data = settings.data_dir
         durable.make_dir(data)
-        self._lock = _DirectoryLock(data)
+        self._lock = DirectoryLock(data)
         self.settings = settings
         self.database = Database(settings.catalog_url)
         self.images = Images(self.database)
@@ -51,7 +47,7 @@ class Parts:
         # Where somebody waits for the answer: it should come soon, or say that it doesn't.
         hasty = Embedding(embedders, min(2, settings.embed_attempts), indexed=self._indexed)
         features = FeatureStore(data)
-        self.publisher = Publisher(data, self.images, features, hasty)
+        self.publisher = Publisher(data, self.images, features, self.files, hasty)
         table = VectorTable(self.database)
         self.vectors = Vectors(table, features)
         self.external = External(table, hasty)
@@ -114,24 +110,6 @@ class Parts:
     def not_ready(self) -> str | None:
         """Why the indexer can't serve, or None."""
         return None if self.jobs.alive else "The thread that runs jobs has ended; restart me."
-
-
-class _DirectoryLock:
-    """One indexer a data directory; the system drops the lock when the process ends."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self._fd = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            raise Misconfigured(
-                f"Another indexer is using {data_dir}. Stop it, or set ISE_DATA_DIR to another "
-                "folder."
-            ) from None
-
-    def release(self) -> None:
-        os.close(self._fd)
 
 
 def parts(request: Request) -> Parts:

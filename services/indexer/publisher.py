@@ -7,8 +7,8 @@ So an addition costs what it brings, and a process killed at any point catches u
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,21 +21,24 @@ from services.indexer.catalog.places import Bury
 from services.indexer.clustering import sample_rows, train_centroids
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
+from services.indexer.files import ImageFiles
 from services.indexer.growth import NOT_EMBEDDED, Growth
 from services.indexer.networks import Networks
 from services.indexer.retention import Retention
 from services.indexer.segments import SegmentStore
-from shared import durable
+from shared import durable, failpoints
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.errors import (
     BadVector,
     Conflict,
+    Corrupt,
     FingerprintMismatch,
     Misconfigured,
+    NotFound,
 )
 from shared.ivf.partition import Partition
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
@@ -47,7 +50,12 @@ class Publisher:
     """The one that publishes. One publication at a time; each is whole or not there."""
 
     def __init__(
-        self, data_dir: Path, images: Images, features: FeatureStore, embedding: Embedding
+        self,
+        data_dir: Path,
+        images: Images,
+        features: FeatureStore,
+        files: ImageFiles,
+        embedding: Embedding,
     ) -> None:
         self.snapshots = SnapshotStore(data_dir)
         self.segments = SegmentStore(data_dir)
@@ -55,6 +63,7 @@ class Publisher:
         self._networks = Networks(data_dir)
         self._images = images
         self._features = features
+        self._files = files
         self._embedding = embedding
         self._canaries = Canaries(features, embedding)
         self._growth = Growth(self.segments, self.tombstones, images, features, embedding)
@@ -68,7 +77,8 @@ class Publisher:
         for folder in (self.snapshots.folder, self.segments.folder):
             durable.make_dir(folder)
             durable.remove_temporaries(folder)
-        current = self.snapshots.current()
+        self.snapshots.remove_unpublished()
+        current = self._found()
         with self._images.view() as view:
             if current is not None and view.revision < current.revision:
                 # Its numbers would be used twice, and its next changes taken for published ones.
@@ -77,13 +87,24 @@ class Publisher:
                     f"{self.snapshots.folder}. Restore both from one backup, or set ISE_DATA_DIR "
                     "to an empty folder."
                 )
-        dead = set(self.tombstones.read().tolist())
-        self._images.remove([o for o in self._images.all_ordinals() if o in dead])
+        self._finish_deletions()
         if current is None:
             self.publish(lambda number: _empty(number, revision=0))
         else:
             self._current = current
             self._use_network(current)
+
+    def _found(self) -> Manifest | None:
+        """The snapshot to go on with; None where there never was one. Raises Corrupt."""
+        way_out = "`ise check` names all that is damaged, `ise repair` mends what can be mended."
+        try:
+            current = self.snapshots.current()
+        except (Corrupt, NotFound) as error:
+            raise Corrupt(f"{error.detail} {way_out}") from error
+        if current is None and any(older.visual for older in self.snapshots.readable()):
+            path = self.snapshots.folder / CURRENT
+            raise Corrupt(f"{path} is missing, though there are snapshots. {way_out}")
+        return current
 
     def tell(self, changed: Callable[[], None]) -> None:
         """Has a function called after each publication and each deletion."""
@@ -179,12 +200,14 @@ class Publisher:
         `complete` adds what came since; by default all of it.
         """
         with self._lock:
+            failpoints.reach("publish.begin")
             number = (self.snapshots.current_number() or 0) + 1
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
             complete = complete or self._growth.with_pending
             manifest = self._canaries.beside(complete(make(number)))
             self.snapshots.publish(manifest)
             self._current = manifest
+            failpoints.reach("publish.done")
             self._use_network(manifest)
             self._retention.remove_old(manifest)
             self._changed()
@@ -266,6 +289,7 @@ class Publisher:
     def activate(self, number: int) -> Manifest:
         """Rolls back to an older snapshot; what came since, of the same models, stays."""
         with self._lock:
+            failpoints.reach("rollback.begin")
             older = self.snapshots.read(number)
             if older.visual is None:
                 raise Conflict(f"Snapshot {number} is empty; there is nothing to go back to.")
@@ -295,18 +319,31 @@ class Publisher:
 
     @contextmanager
     def burying(self) -> Iterator[Bury]:
-        """Gives what deletes many images at once; nothing is published meanwhile."""
+        """Gives what deletes images; nothing is published meanwhile.
+
+        Where the block raises, as on a full disk, none of them is deleted anywhere.
+        """
         with self._lock:
-            yield self.tombstones.add
+            with self.tombstones.adding() as add, ExitStack() as files:
+
+                def bury(deleted: Mapping[int, str]) -> None:
+                    # The tombstone decides: from then on a process that is killed goes on with it.
+                    add(list(deleted))
+                    files.enter_context(self._files.removing(deleted.values()))
+                    failpoints.reach("delete.buried")
+
+                yield bury
+            failpoints.reach("delete.done")
             self._changed()
 
-    def delete(self, image_id: str) -> None:
-        """Deletes an image from every snapshot, durably. Raises NotFound."""
-        with self._lock:
-            ordinal = self._images.ordinal(image_id)
-            self.tombstones.add([ordinal])
-            self._images.remove([ordinal])
-            self._changed()
+    def _finish_deletions(self) -> None:
+        """Takes what is buried out of the catalogue too, where a process was killed between."""
+        dead = set(self.tombstones.read().tolist())
+        left = [ordinal for ordinal in self._images.all_ordinals() if ordinal in dead]
+        for image_id in self._images.ids(left):
+            self._files.remove(image_id)
+        if left:
+            self._images.remove(left)
 
     def _live(self, manifest: Manifest) -> int:
         return self.segments.live(manifest, self.tombstones.read())

@@ -4,6 +4,7 @@ import shutil
 from contextlib import suppress
 
 from services.indexer.segments import SegmentStore
+from shared import failpoints
 from shared.errors import Corrupt, NotFound
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
@@ -33,11 +34,14 @@ class Retention:
         for manifest in older:
             if manifest.number not in numbers:
                 path = self._snapshots.path(manifest.number)
+                failpoints.reach("retention.begin")
                 path.unlink()
+                failpoints.reach("retention.manifest")
                 shutil.rmtree(path.parent, ignore_errors=True)
         self._read = {manifest.number: manifest for manifest in kept}
         self._segments.remove_unless({f.name for m in kept for f in m.files()})
         self._segments.keep_open(current.files())
+        failpoints.reach("retention.done")
 
     def _readable(self) -> list[Manifest]:
         """The manifests that can be read, oldest first; a damaged one is left alone."""

@@ -100,10 +100,8 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     responses=problems(NO_IMAGE, DISK_FULL),
 )
 def delete_image(here: Here, image_id: str) -> Deleted:
-    here.origins.dismiss(image_id)
-    # Files first: once it's deleted, the same picture may be uploaded again and kept anew.
-    here.files.remove(image_id)
-    here.publisher.delete(image_id)
+    with here.publisher.burying() as bury:
+        here.origins.delete(image_id, bury)
     return Deleted(id=image_id, deleted=True)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.indexer.clustering import Blocks
 from services.indexer.drift import imbalance, spread
-from shared import durable
+from shared import durable, failpoints, sums
 from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
@@ -20,6 +20,7 @@ from shared.snapshots.manifest import (
     Built,
     Manifest,
     SegmentFile,
+    SnapshotStore,
     SpaceManifest,
     TransformManifest,
 )
@@ -34,20 +35,28 @@ class SegmentStore:
     """The folder `segments/`. A file in it never changes."""
 
     def __init__(self, data_dir: Path) -> None:
-        self.folder = data_dir / "segments"
+        self._store = SnapshotStore(data_dir)
+        self.folder = self._store.segments
         # By the thread that wrote it.
         self._unpublished: dict[str, int] = {}
         self._opened: dict[str, Postings] = {}
+        self._checked = sums.Checked()
 
     def path(self, file: SegmentFile) -> Path:
         return self.folder / file.name
+
+    def intact(self, file: SegmentFile) -> Path:
+        """Where a file is, once it was found to be what its manifest says. Raises Corrupt."""
+        path = self.path(file)
+        self._checked.once(path, lambda: self._store.verified(file))
+        return path
 
     def open(self, file: SegmentFile) -> Postings:
         """A file of posting lists; it stays open while `keep_open` names it. Raises Corrupt."""
         opened = self._opened.get(file.name)
         if opened is None:
             # `keep_open` may put another dictionary in place of this one meanwhile.
-            opened = self._opened[file.name] = Postings(self.folder / file.name)
+            opened = self._opened[file.name] = Postings(self.intact(file))
         return opened
 
     def keep_open(self, files: Iterable[SegmentFile]) -> None:
@@ -103,7 +112,7 @@ class SegmentStore:
         """What a space does to features; None: nothing. Raises Corrupt."""
         if (kept := space.transform) is None:
             return None
-        learned = read_projection(self.path(kept.file)) if kept.file else None
+        learned = read_projection(self.intact(kept.file)) if kept.file else None
         return Transform(kept.name, kept.features_dim, learned)
 
     def live(self, manifest: Manifest, dead: NDArray[np.int64]) -> int:
@@ -139,7 +148,7 @@ class SegmentStore:
         """Several items files as one: the newest record of each image, none of the deleted."""
         newest: dict[int, Item] = {}
         for file in files:
-            opened = ItemsFile(self.path(file))
+            opened = ItemsFile(self.intact(file))
             for row in range(len(opened.ordinals)):
                 item = opened.item(row)
                 newest[item.ordinal] = item
@@ -150,7 +159,7 @@ class SegmentStore:
         """Several files of tag vectors as one; a later one's vector holds."""
         merged: dict[str, NDArray[np.float32]] = {}
         for file in files:
-            merged |= read_tag_vectors(self.path(file))
+            merged |= read_tag_vectors(self.intact(file))
         return self.tag_vectors(merged)
 
     def remove_unless(self, kept: set[str]) -> None:
@@ -164,13 +173,15 @@ class SegmentStore:
             del self._unpublished[name]
         for path in self.folder.glob("*.hdf5"):
             if path.name not in kept and path.name not in self._unpublished:
+                failpoints.reach("retention.segment")
                 path.unlink()
+                self._checked.forget(path)
 
     def _write(self, kind: str, write: Callable[[Path], int]) -> SegmentFile:
         path = self.folder / f"{kind}-{uuid.uuid4().hex[:16]}.hdf5"
         self._unpublished[path.name] = threading.get_ident()
-        with durable.publishing(path) as temporary:
+        with durable.publishing(path, f"segment-{kind}") as temporary:
             rows = write(temporary)
-        return SegmentFile(
-            name=path.name, sha256=durable.sha256_of(path), bytes=path.stat().st_size, rows=rows
-        )
+        sha256 = durable.sha256_of(path)
+        self._checked.once(path, lambda: None)
+        return SegmentFile(name=path.name, sha256=sha256, bytes=path.stat().st_size, rows=rows)

@@ -10,7 +10,6 @@ from typing import TypeVar
 from services.indexer.catalog.images import Entry, FeaturePlace, Images
 from services.indexer.catalog.origins import Dismissed, Origins
 from services.indexer.catalog.places import Claim, Place
-from services.indexer.files import ImageFiles
 from services.indexer.ingest import place_of, signed
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
@@ -38,7 +37,6 @@ class Sync:
         source: Path,
         images: Images,
         origins: Origins,
-        files: ImageFiles,
         publisher: Publisher,
         job: JobContext,
         max_image_bytes: int,
@@ -47,7 +45,6 @@ class Sync:
         self._name = str(source)
         self._images = images
         self._origins = origins
-        self._files = files
         self._publisher = publisher
         self._job = job
         self._max_image_bytes = max_image_bytes
@@ -102,7 +99,7 @@ class Sync:
     ) -> list[str]:
         """Records what was embedded; an image whose last path it takes is deleted."""
         with self._publisher.burying() as bury:
-            return self._cleared(self._images.record(entries, places, bury))
+            return self._images.record(entries, places, bury)
 
     def shown(self, plan: SyncPlan) -> WirePlan:
         """The plan, to go over the wire."""
@@ -122,17 +119,12 @@ class Sync:
     def _put(self, claims: Sequence[Claim]) -> None:
         self._job.check_cancelled()
         with self._publisher.burying() as bury:
-            self._cleared(self._origins.put(claims, bury))
+            self._origins.put(claims, bury)
 
     def _drop(self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]]) -> None:
         self._job.check_cancelled()
         with self._publisher.burying() as bury:
-            self._cleared(self._origins.drop(gone, unnamed, self._name, bury))
-
-    def _cleared(self, ids: list[str]) -> list[str]:
-        for image_id in ids:
-            self._files.remove(image_id)
-        return ids
+            self._origins.drop(gone, unnamed, self._name, bury)
 
     def _identified(self, found: Source, at: Mapping[str, Claim]) -> list[FileNow]:
         """The files that are to be in the collection, with the known images that they hold."""

@@ -22,7 +22,7 @@ def joint_tag_vectors(
     """
     keys = sorted(carriers)
     found = embedding.terms(keys, joint.fingerprint)
-    parts = [Postings(segments.path(file)) for file in joint.postings]
+    parts = [Postings(segments.intact(file)) for file in joint.postings]
     vectors: dict[str, NDArray[np.float32]] = {}
     for key, vector in zip(keys, found, strict=True):
         mean = vector if vector is not None else _mean_vector(parts, carriers[key])

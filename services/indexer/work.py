@@ -116,7 +116,6 @@ class Workshop:
             source,
             self._images,
             self._origins,
-            self._files,
             self._publisher,
             job,
             self._ingest_settings.max_image_bytes,

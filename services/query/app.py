@@ -65,6 +65,8 @@ def create_app(
         return None
 
     def warning() -> str | None:
+        if (damaged := shelf.warning) is not None:
+            return damaged
         drift = canary.drift()
         return (
             None if drift is None or drift.served else drifted(drift.model, drift.distance).detail

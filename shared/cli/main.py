@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from rich.text import Text
 
-from shared.cli import collection, evaluate, images, jobs, search, snapshots, transfer, up
+from shared.cli import care, collection, evaluate, images, jobs, search, snapshots, transfer, up
 from shared.cli.session import console
 
 app = typer.Typer(
@@ -34,6 +34,10 @@ app.command("rm")(images.rm)
 app.command("import-features")(transfer.import_features)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
+app.command("check")(care.check)
+app.command("repair")(care.repair)
+app.command("backup")(care.backup)
+app.command("restore")(care.restore)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,11 +1,14 @@
 """`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
 
+import hashlib
+import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from shared import durable
+from shared import durable, sums
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric, RecallCurve
@@ -13,6 +16,7 @@ from shared.errors import Corrupt, NotFound
 
 FORMAT = 1
 CURRENT = "CURRENT"
+_MANIFEST = "manifest.json"
 
 
 class SegmentFile(Wire):
@@ -109,13 +113,20 @@ class SnapshotStore:
         self.segments = data_dir / "segments"
 
     def current_number(self) -> int | None:
-        """The number in `CURRENT`, or None before the first snapshot."""
+        """The number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
         try:
-            return int((self.folder / CURRENT).read_text())
+            text = (self.folder / CURRENT).read_text(errors="replace")
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise Corrupt(f"{self.folder / CURRENT} doesn't hold a snapshot's number.") from error
+        number, *_ = text.removesuffix("\n").split(" ")
+        # Older versions wrote the number alone.
+        if not re.fullmatch(r"\d{6,}", number) or text not in (f"{number}\n", _pointer(number)):
+            raise Corrupt(f"{self.folder / CURRENT} doesn't hold a snapshot's number.")
+        return int(number)
+
+    def use(self, number: int) -> None:
+        """Makes a snapshot that is there the current one."""
+        durable.write_text(self.folder / CURRENT, _pointer(f"{number:06d}"), "current")
 
     def current(self) -> Manifest | None:
         """The manifest that `CURRENT` points to."""
@@ -126,14 +137,16 @@ class SnapshotStore:
         """The snapshots that are there, oldest first."""
         if not self.folder.exists():
             return []
-        found = [p.parent.name for p in self.folder.glob("*/manifest.json")]
+        found = [p.parent.name for p in self.folder.glob(f"*/{_MANIFEST}")]
         return sorted(int(name) for name in found if name.isdigit())
 
     def read(self, number: int) -> Manifest:
         """Raises NotFound, or Corrupt where it can't be read."""
         path = self.path(number)
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
+            data = path.read_bytes()
+            sums.check(path, hashlib.sha256(data).hexdigest())
+            manifest = Manifest.model_validate_json(data)
         except FileNotFoundError:
             raise NotFound(f"There is no snapshot {number}.") from None
         except ValidationError as error:
@@ -152,11 +165,32 @@ class SnapshotStore:
 
     def publish(self, manifest: Manifest) -> None:
         """Makes a snapshot the current one. Its segment files must be durable already."""
-        durable.write_text(self.path(manifest.number), manifest.model_dump_json(indent=1))
-        durable.write_text(self.folder / CURRENT, f"{manifest.number:06d}\n")
+        path = self.path(manifest.number)
+        try:
+            data = manifest.model_dump_json(indent=1).encode()
+            sums.write(path, hashlib.sha256(data).hexdigest())
+            durable.write_bytes(path, data, "manifest")
+            self.use(manifest.number)
+        except BaseException:
+            if self.current_number() != manifest.number:
+                self.remove(manifest.number)
+            raise
+
+    def remove(self, number: int) -> None:
+        """Removes a snapshot's folder; its segments may be those of others."""
+        shutil.rmtree(self.path(number).parent, ignore_errors=True)
+
+    def remove_unpublished(self) -> None:
+        """Removes what a killed process left of snapshots that were never current, or are gone."""
+        newest = self.current_number()
+        for folder in (f for f in self.folder.glob("*") if f.name.isdigit()):
+            if not (folder / _MANIFEST).exists() or (
+                newest is not None and int(folder.name) > newest
+            ):
+                shutil.rmtree(folder)
 
     def path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}" / "manifest.json"
+        return self.folder / f"{number:06d}" / _MANIFEST
 
     def verified(self, file: SegmentFile) -> Path:
         """The path of a segment file, after its size and hash were checked. Raises Corrupt."""
@@ -169,3 +203,8 @@ class SnapshotStore:
         if not intact:
             raise Corrupt(f"{path} is damaged: it isn't what its snapshot's manifest says.")
         return path
+
+
+def _pointer(number: str) -> str:
+    """What `CURRENT` holds: a flipped digit must not name another snapshot."""
+    return f"{number} {hashlib.sha256(number.encode()).hexdigest()[:16]}\n"

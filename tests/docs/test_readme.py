@@ -110,6 +110,16 @@ def test_your_own_vectors(start: Start, home: Path, tmp_path: Path) -> None:
     assert "already there  1,001" in output
 
 
+@needs_programs
+def test_care(start: Start, home: Path, sample: Path, tmp_path: Path) -> None:
+    with start() as engine:
+        engine.ingest(sample)
+        env = environment(HOME=str(home), ISE_DATA_DIR=str(engine.data_dir), **urls_of(engine))
+        output = run(section("Care"), tmp_path, env)
+    assert "All is well." in output
+    assert "restored is intact" in output
+
+
 def test_models(tmp_path: Path) -> None:
     ensure_torchvision_ops()
     models = importlib.import_module("torchvision.models")

@@ -58,7 +58,7 @@ class Collection:
         features = self.features
         embedder = Client("http://127.0.0.1:9")
         self.embedding = embedding = Numbers(embedder, 1)
-        self.publisher = Publisher(data, self.images, features, embedding)
+        self.publisher = Publisher(data, self.images, features, self.files, embedding)
         self.publisher.start()
         table = VectorTable(self.database)
         self.external = External(table, embedding)
@@ -88,9 +88,8 @@ class Collection:
 
     def delete(self, image_id: str) -> None:
         """As the API does."""
-        self.origins.dismiss(image_id)
-        self.files.remove(image_id)
-        self.publisher.delete(image_id)
+        with self.publisher.burying() as bury:
+            self.origins.delete(image_id, bury)
 
     def upload(self, name: str, data: bytes) -> None:
         additions = Additions(

@@ -246,6 +246,17 @@ def test_a_rebuild_is_advised_where_images_lie_far_from_every_centre(built, pict
     assert built.send(indexer.index_health()).drift == pytest.approx(1, abs=0.05)
 
 
+def test_a_collection_whose_images_were_all_deleted_is_not_compacted_again_and_again(
+    built, picture, monkeypatch
+):
+    monkeypatch.setattr(compaction, "_LEAST", 2)
+    for seed in SEEDS:
+        built.send(indexer.delete_image(content_id(picture(seed))))
+    assert not compaction.Compaction(built.parts.publisher).is_due()
+    built.add(picture(500))
+    assert built.finds_itself(picture(500))
+
+
 def grey_of(picture):
     def draw(seed):
         grey = Image.open(io.BytesIO(picture(seed))).convert("L").point(lambda v: 255 * (v > 128))

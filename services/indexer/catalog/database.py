@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from services.indexer.catalog import schema
+from shared import failpoints
 from shared.errors import Misconfigured, StorageFull
 
 _REVISION = "revision"
@@ -58,7 +59,10 @@ class Database:
         """
         try:
             with self._writing, self.engine.begin() as connection:
+                failpoints.reach("catalogue.begin")
                 yield connection
+                failpoints.reach("catalogue.commit")
+            failpoints.reach("catalogue.committed")
         except OperationalError as error:
             if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
                 raise

@@ -281,6 +281,17 @@ class Images:
         with self.database.read() as db:
             return list(db.execute(select(images.c.ordinal)).scalars())
 
+    def newest(self) -> int:
+        """The largest number that was ever given to an image; 0 where none was.
+
+        SQLite keeps it also where that image was deleted.
+        """
+        with self.database.read() as db:
+            if db.dialect.name == "sqlite":
+                kept = "SELECT seq FROM sqlite_sequence WHERE name = 'images'"
+                return int(db.exec_driver_sql(kept).scalar() or 0)
+            return int(db.execute(select(func.max(images.c.ordinal))).scalar() or 0)
+
     def view(self) -> "View":
         """The catalogue at one moment, to be read within a `with` block."""
         return View(self.database)

@@ -16,10 +16,12 @@ from services.indexer.catalog.places import (
     forget_dismissed,
     left_without_place,
     put_place,
+    remove_images,
     said_of,
     write_claims,
 )
 from services.indexer.catalog.schema import dismissed, images, locations, origins
+from shared.errors import NotFound
 
 T = TypeVar("T")
 
@@ -124,9 +126,12 @@ class Origins:
             follow(db, before, change)
             return left_without_place(db, touched, bury)
 
-    def dismiss(self, image_id: str) -> None:
-        """Remembers the files of an image that a user deletes, so that a sync leaves them out."""
+    def delete(self, image_id: str, bury: Bury) -> None:
+        """Deletes an image that a user wants gone; a sync leaves its files out. Raises NotFound."""
         with self.database.write() as db:
+            ordinal = _ordinals(db, [image_id]).get(image_id)
+            if ordinal is None:
+                raise NotFound(f"There is no image {image_id!r}.")
             rows = db.execute(
                 select(locations.c.path, locations.c.mtime_ns, locations.c.bytes)
                 .join(images, images.c.ordinal == locations.c.ordinal)
@@ -139,6 +144,8 @@ class Origins:
             ).all()
             for row in rows:
                 _dismiss(db, Dismissed(image_id, row.path, row.mtime_ns, row.bytes))
+            bury({ordinal: image_id})
+            remove_images(db, [ordinal])
 
     def dismissed(self) -> list[Dismissed]:
         """Every file whose image a user deleted."""

@@ -13,8 +13,8 @@ from shared.snapshots.items import tag_key
 # SQLite takes at most 32,766 values in one statement.
 MANY = 10_000
 
-Bury = Callable[[list[int]], None]
-"""Deletes images from every snapshot, durably, by their ordinals."""
+Bury = Callable[[Mapping[int, str]], None]
+"""Deletes images from every snapshot, durably: ids by ordinal."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def left_without_place(
         )
         placeless.update((row.ordinal, row.id) for row in rows)
     if bury is not None and placeless:
-        bury(list(placeless))
+        bury(placeless)
         remove_images(db, list(placeless))
     return list(placeless.values())
 

@@ -60,11 +60,12 @@ class Collection:
         self.tag_vectors: dict[str, NDArray[np.float32]] = {}
         for file in manifest.tag_vectors:
             self.tag_vectors |= cache.open(file, read_tag_vectors)
-        self._counted: tuple[int, dict[str, tuple[str, int]]] | None = None
-        self._masks: dict[int, tuple[int, Mask]] = {}
+        # Each beside the deletions that it was made for, an array that changes are not made in.
+        self._counted: tuple[NDArray[np.int64], dict[str, tuple[str, int]]] | None = None
+        self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
         self._filtering = Filtering(self._items)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
-        self._narrowed = Recent[Mask](_FILTERS_KEPT)
+        self._narrowed: tuple[NDArray[np.int64] | None, Recent[Mask]] = None, Recent(0)
         # A newer file's record of an image stands before an older one's.
         self._superseded: list[NDArray[np.int64]] = [
             np.unique(np.concatenate([later.ordinals for later in self._items[i + 1 :]]))
@@ -103,22 +104,20 @@ class Collection:
     def tag_counts(self, dead: NDArray[np.int64]) -> dict[str, tuple[str, int]]:
         """Every tag that a live image carries: as written and how many do, by its key."""
         counted = self._counted
-        # Deletions only ever grow in number, so their number says whether there are new ones.
-        if counted is None or counted[0] != len(dead):
+        if counted is None or counted[0] is not dead:
             names = {
                 k: name for file in reversed(self._items) for k, (name, _) in file.tags.items()
             }
             counts = {k: (name, len(self.carriers(k, dead))) for k, name in names.items()}
-            counted = (len(dead), {k: found for k, found in counts.items() if found[1]})
+            counted = (dead, {k: found for k, found in counts.items() if found[1]})
             self._counted = counted
         return counted[1]
 
     def mask(self, space: Space, dead: NDArray[np.int64]) -> Mask:
         """The rows of a space that may be hits: those of images that were not deleted."""
         made = self._masks.get(id(space))
-        # As above: the number of deletions tells whether there are new ones.
-        if made is None or made[0] != len(dead):
-            made = (len(dead), space.index.mask(dead))
+        if made is None or made[0] is not dead:
+            made = (dead, space.index.mask(dead))
             self._masks[id(space)] = made
         return made[1]
 
@@ -153,7 +152,11 @@ class Collection:
             return space.index.mask(np.union1d(dead, later), allowed)
 
         filtered = asked and asked.model_dump_json(exclude_defaults=True)
-        return self._narrowed.get((id(space), len(dead), filtered, newest), make)
+        of, narrowed = self._narrowed
+        if of is not dead:
+            narrowed = Recent[Mask](_FILTERS_KEPT)
+            self._narrowed = dead, narrowed
+        return narrowed.get((id(space), filtered, newest), make)
 
     def live(self, dead: NDArray[np.int64]) -> int:
         """The number of images, less those deleted."""

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Shelf:
         """
         # Deletions first: one that comes between the two reads is then of an older snapshot.
         dead = self._tombstones.read()
-        number = self._store.current_number()
+        number = self._number()
         if number in (None, self._refused, self._collection.manifest.number):
             return self._collection, dead
         with self._lock:
@@ -53,9 +54,9 @@ class Shelf:
         try:
             manifest = self._read_newest()
         except (Corrupt, NotFound, Unavailable, OSError) as error:
-            if self._collection.manifest.number == 0:
-                raise
             number = self._store.current_number()
+            if self._collection.manifest.number == 0 and not self._open_older(number):
+                raise
             if isinstance(error, Corrupt | NotFound):
                 # Once is enough: to hash its files anew at each request would stop the service.
                 self._refused = number
@@ -67,6 +68,37 @@ class Shelf:
             )
             return
         log.info("serving snapshot %d (%s)", manifest.number, manifest.reason)
+
+    def _number(self) -> int | None:
+        """The number of the current snapshot. Raises Corrupt where nothing tells it."""
+        try:
+            return self._store.current_number()
+        except Corrupt as error:
+            if (served := self._collection.manifest.number) == 0:
+                raise
+            log.error("%d goes on: %s", served, error)
+            return served
+
+    @property
+    def warning(self) -> str | None:
+        """That an older snapshot is served than the one in use, which is damaged."""
+        if self._refused is None or self._refused <= self._collection.manifest.number:
+            return None
+        return (
+            f"Snapshot {self._refused} is damaged, so {self._collection.manifest.number} is "
+            "served; what came since isn't found. `ise check` says what is damaged, `ise repair` "
+            "mends it."
+        )
+
+    def _open_older(self, damaged: int | None) -> bool:
+        """Whether there is one before that is intact; deletions hold for it, too."""
+        for number in reversed(self._store.numbers()):
+            if damaged is None or number < damaged:
+                with suppress(Corrupt, NotFound):
+                    manifest = self._store.read(number)
+                    self._collection = Collection(manifest, self._cache, self._collection)
+                    return True
+        return False
 
     def _read_newest(self) -> Manifest:
         while True:

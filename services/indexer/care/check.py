@@ -1,0 +1,198 @@
+"""`ise check`: every file against its SHA-256, and the catalogue against features and snapshot."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+
+from services.indexer.care import strays
+from services.indexer.care.finding import Finding, Kind
+from services.indexer.care.folder import DataFolder
+from services.indexer.features import CANARY, opened
+from services.indexer.networks import FILES
+from shared import durable, sums
+from shared.errors import Corrupt, NotFound
+from shared.ivf.reader import Postings
+from shared.snapshots.manifest import CURRENT, Manifest
+
+
+def findings(folder: DataFolder) -> Iterator[Finding]:
+    """All that is wrong. Nothing is changed. While an indexer is at work, only what stays so."""
+    yield from _catalogue(folder)
+    yield from _snapshots(folder)
+    manifests = folder.snapshots.readable()
+    yield from _segments(folder, manifests)
+    yield from _features(folder)
+    yield from _networks(folder)
+    yield from _uploads(folder)
+    if not folder.is_in_use:
+        yield from _agreement(folder)
+        yield from strays.findings(folder, manifests)
+
+
+def _catalogue(folder: DataFolder) -> Iterator[Finding]:
+    if folder.database.engine.dialect.name != "sqlite":
+        return
+    with folder.database.read() as db:
+        for (line,) in db.execute(text("PRAGMA integrity_check")):
+            if line != "ok":
+                path = folder.path / "catalog.sqlite"
+                yield Finding(Kind.CATALOGUE, path, f"The catalogue {path} is damaged: {line}.")
+
+
+def _snapshots(folder: DataFolder) -> Iterator[Finding]:
+    store = folder.snapshots
+    numbers = store.numbers()
+    for number in numbers:
+        try:
+            store.read(number)
+        except Corrupt as error:
+            yield Finding(Kind.MANIFEST, store.path(number), error.detail)
+            continue
+        except NotFound:
+            # Removed meanwhile, as old ones are.
+            continue
+        if sums.read(store.path(number)) is None:
+            yield _unsummed(store.path(number))
+    for beside in sorted(store.folder.glob(f"*/*{sums.SUFFIX}")):
+        path = beside.with_name(beside.name.removesuffix(sums.SUFFIX))
+        if not path.exists() and beside.exists():
+            yield Finding(Kind.MANIFEST, path, f"{path} is missing.")
+    path = store.folder / CURRENT
+    try:
+        current = store.current_number()
+    except Corrupt as error:
+        yield Finding(Kind.CURRENT, path, error.detail)
+        return
+    if current is None and numbers:
+        yield Finding(Kind.CURRENT, path, f"{path} is missing: no snapshot is in use.")
+    elif current is not None and current not in store.numbers():
+        missing = store.path(current)
+        yield Finding(Kind.MANIFEST, missing, f"{missing} is missing, and it is the one in use.")
+
+
+def _segments(folder: DataFolder, manifests: list[Manifest]) -> Iterator[Finding]:
+    used = {file.name: (file, manifest) for manifest in manifests for file in manifest.files()}
+    for file, manifest in used.values():
+        try:
+            folder.snapshots.verified(file)
+        except Corrupt as error:
+            if folder.snapshots.path(manifest.number).exists():
+                where = f"{error.detail} Snapshot {manifest.number} is made of it."
+                yield Finding(Kind.SEGMENT, folder.snapshots.segments / file.name, where)
+
+
+def _features(folder: DataFolder) -> Iterator[Finding]:
+    for fingerprint in folder.fingerprints():
+        canary = folder.path / "features" / fingerprint / CANARY
+        if canary.exists() or sums.path_of(canary).exists():
+            yield from _summed(Kind.CANARY, canary)
+        where = folder.rows(fingerprint)
+        for number in np.unique(where.shards).tolist():
+            path = folder.shard(fingerprint, number)
+            told = list(_summed(Kind.FEATURES, path))
+            yield from told
+            if not any(finding.kind is Kind.FEATURES for finding in told):
+                yield from _shaped(path, int(where.rows[where.shards == number].max()) + 1)
+
+
+def _shaped(path: Path, rows: int) -> Iterator[Finding]:
+    try:
+        if len(opened(path)) < rows:
+            told = f"{path} has fewer rows than the catalogue says."
+            yield Finding(Kind.FEATURES, path, told)
+    except Corrupt as error:
+        yield Finding(Kind.FEATURES, path, error.detail)
+
+
+def _networks(folder: DataFolder) -> Iterator[Finding]:
+    for network in folder.networks():
+        for name in FILES:
+            yield from _summed(Kind.NETWORK, network / name)
+
+
+def _summed(kind: Kind, path: Path) -> Iterator[Finding]:
+    """What is wrong with a file that has its sum beside it."""
+    try:
+        sums.check(path)
+    except Corrupt as error:
+        yield Finding(kind, path, error.detail)
+    else:
+        if sums.read(path) is None:
+            yield _unsummed(path)
+
+
+def _uploads(folder: DataFolder) -> Iterator[Finding]:
+    """The bytes of an upload are the image: its SHA-256 stands in the catalogue."""
+    for image_id, sha256 in folder.uploads().items():
+        path = folder.files.upload(image_id)
+        if path is None:
+            where = folder.files.kept(image_id)[0]
+            yield Finding(Kind.UPLOAD, where, f"{where}, the picture {image_id}, is missing.")
+        elif durable.sha256_of(path) != sha256:
+            yield Finding(
+                Kind.UPLOAD, path, f"{path} is damaged: it is not the picture {image_id} any more."
+            )
+
+
+def _agreement(folder: DataFolder) -> Iterator[Finding]:
+    """What the catalogue, the tombstones and the current snapshot say of which images there are."""
+    try:
+        current = folder.snapshots.current()
+    except (Corrupt, NotFound):
+        return
+    dead = folder.tombstones.read()
+    with folder.images.view() as view:
+        known = np.array(sorted(folder.images.all_ordinals()), np.int64)
+        revision = view.revision
+    catalogue = folder.path / "catalog.sqlite"
+    if current is None:
+        return
+    manifest = folder.snapshots.path(current.number)
+    if revision < current.revision:
+        yield Finding(
+            Kind.CATALOGUE, catalogue, f"{catalogue} is older than snapshot {current.number}."
+        )
+    unburied = len(np.intersect1d(known, dead))
+    if unburied:
+        told = f"{unburied} deleted images are still in {catalogue}; the next start removes them."
+        yield Finding(Kind.BEHIND, catalogue, told)
+    if revision > current.revision:
+        told = f"Snapshot {current.number} is behind the catalogue; the next start publishes more."
+        yield Finding(Kind.BEHIND, manifest, told)
+    try:
+        held = held_by(folder, current)
+    except Corrupt:
+        # It was told of already.
+        return
+    ghosts = len(unknown(held, known, dead))
+    if ghosts:
+        told = f"{ghosts} images of snapshot {current.number} are neither in the catalogue"
+        yield Finding(Kind.TOMBSTONE, folder.tombstones.path, f"{told} nor deleted.")
+    if current.visual is not None and revision == current.revision:
+        having = np.unique(folder.rows(current.visual.fingerprint).ordinals)
+        lost = len(np.setdiff1d(np.setdiff1d(having, held), dead))
+        if lost:
+            told = f"{lost} images of the catalogue are not in snapshot {current.number}."
+            yield Finding(Kind.SEGMENT, manifest, told)
+
+
+def held_by(folder: DataFolder, manifest: Manifest) -> NDArray[np.int64]:
+    """The ordinals of all images in a snapshot. Raises Corrupt."""
+    files = manifest.visual.postings if manifest.visual is not None else []
+    parts = [Postings(folder.snapshots.verified(file)).ordinals for file in files]
+    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+
+def unknown(
+    held: NDArray[np.int64], known: NDArray[np.int64], dead: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The images of a snapshot that the catalogue lost without their being deleted."""
+    return np.setdiff1d(np.setdiff1d(held, known), dead)
+
+
+def _unsummed(path: Path) -> Finding:
+    told = f"{path} has no SHA-256 beside it: an older version wrote it."
+    return Finding(Kind.UNSUMMED, path, told)

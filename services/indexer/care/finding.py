@@ -1,0 +1,42 @@
+"""What is wrong with a file of a data directory."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    """What can be done about it follows from the kind."""
+
+    CATALOGUE = "catalogue"
+    CURRENT = "current"
+    MANIFEST = "manifest"
+    SEGMENT = "segment"
+    FEATURES = "features"
+    CANARY = "canary"
+    NETWORK = "network"
+    UPLOAD = "upload"
+    TOMBSTONE = "tombstone"
+    UNSUMMED = "unsummed"
+    BEHIND = "behind"
+    STRAY = "stray"
+
+
+_HARMLESS = (Kind.UNSUMMED, Kind.BEHIND, Kind.STRAY)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence on one thing.
+
+    Harmless: a stray takes space, a file of an older version has no sum, and what a killed process
+    left behind is caught up with at the next start.
+    """
+
+    kind: Kind
+    path: Path
+    sentence: str
+
+    @property
+    def is_harmless(self) -> bool:
+        return self.kind in _HARMLESS

@@ -1,0 +1,247 @@
+"""`ise repair`: mends what can be mended from what is intact, and says what can't.
+
+Nothing is thrown away that might be of use: a damaged file is set aside under `damaged/`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import delete, insert, select
+
+from services.indexer.care.check import findings, held_by, unknown
+from services.indexer.care.finding import Finding, Kind
+from services.indexer.care.folder import DataFolder
+from services.indexer.catalog.schema import features
+from services.indexer.features import FeatureStore
+from shared import durable, sums
+from shared.errors import Corrupt, NotFound
+from shared.ivf.reader import Postings
+from shared.snapshots.manifest import CURRENT, Manifest
+
+ASIDE = "damaged"
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What is to be done about a finding, or was. Where nothing can be: what a person can do."""
+
+    finding: Finding
+    sentence: str
+    do: Callable[[], None] | None
+
+    @property
+    def is_mended(self) -> bool:
+        return self.do is not None
+
+
+class Repair:
+    """Plans all deeds first. No indexer may be at work meanwhile."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._store = folder.snapshots
+        self._good: Manifest | None = None
+
+    def plan(self) -> list[Deed]:
+        """What can be done about all that `ise check` finds."""
+        found = list(findings(self._folder))
+        broken = {f.path for f in found if f.kind in (Kind.MANIFEST, Kind.SEGMENT, Kind.CURRENT)}
+        self._good = self._last_good() if broken else None
+        return [deed for finding in found for deed in self._deeds(finding)]
+
+    def _deeds(self, finding: Finding) -> Iterator[Deed]:
+        path = finding.path
+        match finding.kind:
+            case Kind.STRAY:
+                yield Deed(finding, f"Remove {path}.", lambda: _remove(path))
+            case Kind.UNSUMMED:
+                yield Deed(
+                    finding,
+                    f"Write the SHA-256 of {path} beside it.",
+                    lambda: sums.write(path, durable.sha256_of(path)),
+                )
+            case Kind.BEHIND:
+                yield Deed(finding, "Nothing: the next start of the indexer does it.", None)
+            case Kind.TOMBSTONE:
+                yield Deed(finding, "Delete them from every snapshot.", self._bury)
+            case Kind.MANIFEST | Kind.SEGMENT | Kind.CURRENT:
+                yield self._fall_back(finding)
+            case Kind.FEATURES:
+                yield self._mend_features(finding)
+            case Kind.CANARY:
+                yield Deed(
+                    finding,
+                    "Set it aside; the next publication asks the model anew.",
+                    lambda: self._set_aside(path, sums.path_of(path)),
+                )
+            case Kind.UPLOAD:
+                yield self._mend_upload(finding)
+            case Kind.NETWORK:
+                told = "Can't be mended: train anew (`ise train-matching`), or restore a backup."
+                yield Deed(finding, told, None)
+            case Kind.CATALOGUE:
+                told = "Can't be mended: restore a backup (`ise restore`)."
+                yield Deed(finding, told, None)
+
+    def _last_good(self) -> Manifest | None:
+        """The newest snapshot all of whose files are intact, and that the catalogue goes beyond."""
+        with self._folder.images.view() as view:
+            revision = view.revision
+        for manifest in reversed(self._store.readable()):
+            try:
+                for file in manifest.files():
+                    self._store.verified(file)
+            except Corrupt:
+                continue
+            if manifest.revision <= revision:
+                return manifest
+        return None
+
+    def _fall_back(self, finding: Finding) -> Deed:
+        good = self._good
+        if good is None:
+            return Deed(finding, "Can't be mended: no snapshot is intact. Restore a backup.", None)
+        told = "Set it aside, and every snapshot that needs it; the one in use doesn't."
+        if not self._is_current(good):
+            told = (
+                f"Go back to snapshot {good.number}, and set what is damaged aside; the next start "
+                "of the indexer adds what came since, from the features."
+            )
+        return Deed(finding, told, lambda: self._use(self._good or good, finding.path))
+
+    def _is_current(self, manifest: Manifest) -> bool:
+        try:
+            return self._store.current_number() == manifest.number
+        except Corrupt:
+            return False
+
+    def _use(self, good: Manifest, damaged: Path) -> None:
+        if not self._is_current(good):
+            # Under a new number: services that run may have refused, or kept, the former one.
+            number = 1 + max(good.number, *self._store.numbers())
+            reason = f"repair: back to snapshot {good.number}"
+            self._good = good.model_copy(update={"number": number, "reason": reason})
+            self._store.publish(self._good)
+        if damaged.name != CURRENT:
+            self._set_aside(damaged)
+        for manifest in self._store.readable():
+            if damaged.name in {file.name for file in manifest.files()}:
+                self._set_aside(self._store.path(manifest.number).parent)
+
+    def _mend_features(self, finding: Finding) -> Deed:
+        fingerprint, shard = finding.path.parent.name, int(finding.path.stem)
+        intact = self._in_segments(fingerprint)
+        ordinals = self._ordinals(fingerprint, shard)
+        missing = 0
+        if intact is not None:
+            missing = len(np.setdiff1d(ordinals, np.concatenate([p.ordinals for p in intact])))
+        if intact is None:
+            told = "Forget them; `ise build` embeds the pictures anew."
+        elif missing:
+            told = f"Take them from the snapshot, but for {missing}, which `ise build` embeds anew."
+        else:
+            told = "Take them from the snapshot, which holds the same vectors."
+
+        def mend() -> None:
+            self._set_aside(finding.path)
+            self._set_aside(sums.path_of(finding.path))
+            self._restore_features(fingerprint, shard, intact or [])
+
+        return Deed(finding, told, mend)
+
+    def _in_segments(self, fingerprint: str) -> list[Postings] | None:
+        """Segments that hold the features as they are; None where none does."""
+        try:
+            current = self._store.current()
+        except (Corrupt, NotFound):
+            return None
+        space = None if current is None else current.visual
+        if space is None or space.fingerprint != fingerprint or space.transform is not None:
+            return None
+        found = []
+        for file in space.postings:
+            try:
+                found.append(Postings(self._store.verified(file)))
+            except Corrupt:
+                continue
+        return [one for one in found if one.vectors.dtype == np.float32] or None
+
+    def _ordinals(self, fingerprint: str, shard: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        where = self._folder.rows(fingerprint)
+        return np.asarray(where.ordinals[where.shards == shard])
+
+    def _restore_features(self, fingerprint: str, shard: int, intact: list[Postings]) -> None:
+        """Writes a new shard of what segments hold; what they don't is forgotten."""
+        ordinals = self._ordinals(fingerprint, shard)
+        kept: list[int] = []
+        vectors = []
+        for part in intact:
+            left = np.setdiff1d(ordinals, kept)
+            rows = part.find(left)
+            kept += left[rows >= 0].tolist()
+            vectors.append(np.asarray(part.vectors[rows[rows >= 0]], np.float32))
+        new = 0
+        if kept:
+            new = FeatureStore(self._folder.path).append(fingerprint, np.concatenate(vectors))
+        is_it = (features.c.fingerprint == fingerprint) & (features.c.shard == shard)
+        with self._folder.database.write() as db:
+            since = {row.ordinal: row.revision for row in db.execute(select(features).where(is_it))}
+            db.execute(delete(features).where(is_it))
+            rows_now = [
+                {
+                    "fingerprint": fingerprint,
+                    "ordinal": ordinal,
+                    "shard": new,
+                    "row": row,
+                    "revision": since[ordinal],
+                }
+                for row, ordinal in enumerate(kept)
+            ]
+            if rows_now:
+                db.execute(insert(features), rows_now)
+
+    def _mend_upload(self, finding: Finding) -> Deed:
+        same = self._same_upload(finding.path)
+        if same is not None:
+            return Deed(
+                finding,
+                f"Copy it from {same}.",
+                lambda: durable.write_bytes(finding.path, same.read_bytes()),
+            )
+        told = "Can't be mended: restore a backup, or delete the image; it can be searched still."
+        return Deed(finding, told, None)
+
+    def _same_upload(self, damaged: Path) -> Path | None:
+        """Another file with the same bytes."""
+        for image_id, sha256 in self._folder.uploads().items():
+            if self._folder.files.kept(image_id)[0] == damaged:
+                for place in self._folder.images.places(image_id):
+                    path = Path(place.path)
+                    if path.is_file() and durable.sha256_of(path) == sha256:
+                        return path
+        return None
+
+    def _bury(self) -> None:
+        current = self._store.current()
+        if current is None:
+            return
+        known = np.array(self._folder.images.all_ordinals(), np.int64)
+        held = held_by(self._folder, current)
+        self._folder.tombstones.add(unknown(held, known, self._folder.tombstones.read()).tolist())
+
+    def _set_aside(self, *paths: Path) -> None:
+        for path in filter(Path.exists, paths):
+            target = self._folder.path / ASIDE / path.relative_to(self._folder.path)
+            durable.make_dir(target.parent)
+            path.replace(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        for inner in path.iterdir():
+            _remove(inner)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,37 @@
+"""One indexer a data directory; the system drops the lock when the process ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared.errors import Misconfigured
+
+
+class DirectoryLock:
+    """Taken at once. Raises Misconfigured where another process has it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._fd = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise Misconfigured(
+                f"Another indexer is using {data_dir}. Stop it, or set ISE_DATA_DIR to another "
+                "folder."
+            ) from None
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+@contextmanager
+def held(data_dir: Path) -> Iterator[None]:
+    """Keeps indexers away for the block. Raises Misconfigured where one is at work."""
+    lock = DirectoryLock(data_dir)
+    try:
+        yield
+    finally:
+        lock.release()
