@@ -14,6 +14,7 @@ from services.query.fetching import Fetcher
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.spelling import close_tags
+from services.query.uploads import Uploads
 from shared.clients import embedder
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import ImageSpace
@@ -67,18 +68,27 @@ class Features:
     """
 
     def __init__(
-        self, embedders: Embedders, canary: CanaryWatch, fetcher: Fetcher, max_bytes: int
+        self,
+        embedders: Embedders,
+        canary: CanaryWatch,
+        fetcher: Fetcher,
+        uploads: Uploads,
+        max_bytes: int,
     ) -> None:
         self._embedders = embedders
         self._canary = canary
         self._fetcher = fetcher
+        self._uploads = uploads
         self._max_bytes = max_bytes
         self._fetched: dict[str, asyncio.Task[bytes]] = {}
         self._found: dict[_Wanted, Embedded | ISEError] = {}
 
     async def data(self, subject: Subject) -> bytes:
-        """The image file of a subject that has one. Raises TooLarge, and as Fetcher does."""
+        """The image file of a subject that has one. Raises TooLarge, and as Fetcher and Uploads
+        do."""
         data = subject.image
+        if subject.upload is not None:
+            data = self._uploads.data(subject.upload)
         if subject.image_url is not None:
             url = subject.image_url
             if url not in self._fetched:
@@ -99,7 +109,7 @@ class Features:
         for search in searches:
             subjects: Sequence[Subject] = search.parts or [search]
             for subject in subjects:
-                if subject.image is None and subject.image_url is None:
+                if not subject.is_picture:
                     continue
                 try:
                     picture = await self.picture(subject)

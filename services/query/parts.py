@@ -125,7 +125,7 @@ class Parts:
     async def _known(self, part: Part) -> int | None:
         """The ordinal of an image that a part is, where it is one of the collection's."""
         image_id = part.id
-        if part.image is not None or part.image_url is not None:
+        if part.is_picture:
             image_id = content_id(await self._features.data(part))
         if image_id is None or part.crop is not None:
             return None

@@ -52,6 +52,10 @@ FETCHING_OFF = Forbidden(
 )
 
 NO_IMAGE = NotFound(f"There is no image {IMAGE!r}.")
+NO_UPLOAD = NotFound(
+    "The picture of this search is no longer kept. Give the picture again.",
+    upload="Zk3vX0m1S5b9tQe7cPz2LrJw8uHfNd4a",
+)
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
 NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")
