@@ -46,3 +46,30 @@ async function fetched(api, url, img) {
     img.dispatchEvent(new Event("error"));
   }
 }
+
+/** The whole picture of an image: its thumbnail, until the file itself is there. */
+export function picture(api, hit, alt) {
+  const img = el("img", { alt, class: "here", decoding: "async" });
+  const show = (url, kept) => {
+    const large = new Image();
+    large.addEventListener("load", () => {
+      img.src = url;
+      if (kept) img.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+    });
+    large.src = url;
+  };
+  const small = api.thumbnailUrl(hit.id);
+  if (api.key === null) {
+    img.src = small;
+    // A format that the browser can't show stays a thumbnail.
+    if (hit.uris.length) show(api.fileUrl(hit.id), false);
+  } else {
+    fetched(api, small, img);
+    if (hit.uris.length)
+      api.blob(api.fileUrl(hit.id)).then(
+        (blob) => show(URL.createObjectURL(blob), true),
+        () => img.dispatchEvent(new Event("error")),
+      );
+  }
+  return img;
+}

@@ -38,8 +38,9 @@ export function closeness(hit, metric, mode) {
   if (hit.probability !== null && hit.probability !== undefined) {
     return step(hit.probability, [
       [0.9, "Almost certain"],
-      [0.7, "Likely"],
-      [0.4, "Possible"],
+      [0.7, "Very likely"],
+      [0.4, "Likely"],
+      [0.15, "Possible"],
       [-Infinity, "Unlikely"],
     ]);
   }
@@ -74,9 +75,11 @@ export function modeSentence(mode, query) {
     case "tag":
       return "The images that carry this tag, the most typical first.";
     case "semantic":
-      return `No image is tagged “${query.term}”. These come nearest to what the word means.`;
+      return query.parts.length === 1
+        ? `No image is tagged “${query.parts[0].value}”. These come nearest to what the word means.`
+        : "These come nearest to what the words mean together.";
     case "mixed":
-      return "Weighed from several examples and words.";
+      return "Pictures and words weighed together, the nearest first.";
     default:
       return "Compared by what the pictures show, the most similar first.";
   }
