@@ -4,9 +4,11 @@ import { hrefOf } from "./address.js";
 import { el, fill, icon } from "./dom.js";
 import { by } from "./query.js";
 import { headingOf } from "./title.js";
-import { modeSentence, recall, scanned, times } from "./words.js";
+import { milliseconds, modeSentence, recall, scanned, stages, total } from "./words.js";
 
 export class AnswerView {
+  #open = false;
+
   constructor(section, sources) {
     this.section = section;
     this.sources = sources;
@@ -21,45 +23,64 @@ export class AnswerView {
       this.section,
       el(
         "div",
-        { class: "asked" },
+        { class: "asked-title" },
+        el("h1", { id: "answer-title" }, headingOf(query, this.sources)),
         el(
-          "div",
-          { class: "asked-title" },
-          el("h1", { id: "answer-title" }, headingOf(query, this.sources)),
-          el(
-            "a",
-            {
-              class: "clear",
-              href: hrefOf(by([], query)),
-              "data-search": true,
-              "aria-label": "Clear the search",
-            },
-            icon("close"),
-          ),
+          "a",
+          {
+            class: "clear",
+            href: hrefOf(by([], query)),
+            "data-search": true,
+            "aria-label": "Clear the search",
+          },
+          icon("close"),
         ),
-        sentence && el("p", { class: "mode" }, sentence),
       ),
-      answer && search.status !== "error" && facts(answer),
+      sentence && el("p", { class: "mode" }, sentence),
+      answer && search.status !== "error" && this.#how(answer),
     );
+  }
+
+  /** A line, and behind it the time of each stage. */
+  #how(answer) {
+    const told = el(
+      "details",
+      { class: "how", open: this.#open, toggle: () => (this.#open = told.open) },
+      el(
+        "summary",
+        { "aria-label": "How this answer came about" },
+        el("span", {}, scanned(answer)),
+        el("span", {}, recall(answer.recall)),
+        el("span", {}, milliseconds(total(answer.timings_ms))),
+      ),
+      stageBar(answer.timings_ms),
+      el(
+        "p",
+        { class: "basis" },
+        `Snapshot ${answer.snapshot}, by ${answer.metric === "l2" ? "L2 distance" : "cosine similarity"}` +
+          `${answer.model ? ` of ${answer.model}` : ""}.`,
+      ),
+    );
+    return told;
   }
 }
 
-function facts(answer) {
-  const told = [
-    ["Looked at", ...scanned(answer)],
-    ["Expected recall", ...recall(answer.recall)],
-    ["Time", ...times(answer.timings_ms)],
-    [
-      "Snapshot",
-      `${answer.snapshot}`,
-      answer.metric === "l2" ? "L2 distance" : "cosine similarity",
-    ],
-  ];
-  return el(
-    "dl",
-    { class: "facts", "aria-label": "How this answer came about" },
-    ...told.map(([name, value, note]) =>
-      el("div", {}, el("dt", {}, name), el("dd", {}, value, note ? el("small", {}, note) : null)),
-    ),
-  );
+/** How long each stage took, as widths and in words. */
+function stageBar(timings) {
+  const bar = el("div", { class: "stage-bar", "aria-hidden": "true" });
+  const list = el("ul", { class: "stages", "aria-label": "Time by stage" });
+  stages(timings).forEach(({ name, value }, at) => {
+    const part = el("span", { class: `stage-${at % 5}` });
+    part.style.flexGrow = value;
+    bar.append(part);
+    list.append(
+      el(
+        "li",
+        {},
+        el("span", { class: `dot stage-${at % 5}`, "aria-hidden": "true" }),
+        `${name} ${milliseconds(value)}`,
+      ),
+    );
+  });
+  return el("div", { class: "timing" }, bar, list);
 }
