@@ -149,6 +149,8 @@ export class Grid {
 
   #drop(hit, tile) {
     tile.remove();
+    // Else its pixels are kept for as long as there is memory.
+    tile.querySelector("img").removeAttribute("src");
     this.#tiles.delete(hit);
   }
 

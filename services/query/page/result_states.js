@@ -9,12 +9,7 @@ const CONFIDENT = 0.4;
 
 export function skeleton() {
   const tiles = SKELETON.map((ratio) => {
-    const tile = el(
-      "li",
-      { class: "hit" },
-      el("div", { class: "picture" }),
-      el("div", { class: "caption" }),
-    );
+    const tile = el("li", { class: "blank" }, el("div", { class: "picture" }));
     tile.style.setProperty("--ratio", ratio);
     return tile;
   });

@@ -10,10 +10,12 @@ const LARGEST_PAGE = 240;
 const MOST = 1000;
 /** How long hits wait for their shapes, so that none has to change it later. */
 const SHAPES_MS = 250;
+const REMEMBER_MS = 200;
 
 export class Router {
   #running = new AbortController();
   #opened = null;
+  #remembering = 0;
   /** The collection's figures, once they are known. */
   stats = null;
   /** `onOpen(hit, around)`: a hit is shown large. `onClosed(id)`: it no longer is. */
@@ -30,6 +32,7 @@ export class Router {
     history.scrollRestoration = "manual";
     window.addEventListener("popstate", () => this.#restore());
     window.addEventListener("pagehide", () => this.#remember());
+    window.addEventListener("scroll", () => this.#rememberSoon(), { passive: true });
     document.addEventListener("click", (event) => this.#follow(event));
     this.#restore();
   }
@@ -37,6 +40,7 @@ export class Router {
   /** Starts a search as a new step of the history. */
   go(query, replace = false) {
     const search = new Search(query, this.store.hidden);
+    this.#remember();
     this.#leave();
     const state = { entry: this.store.keep(search) };
     if (replace) history.replaceState(state, "", address.hrefOf(query));
@@ -205,9 +209,16 @@ export class Router {
     if (this.store.current) this.store.current.top = window.scrollY;
   }
 
-  /** What a later load of this page needs, to come back to the same place. */
+  #rememberSoon() {
+    clearTimeout(this.#remembering);
+    this.#remembering = setTimeout(() => this.#remember(), REMEMBER_MS);
+  }
+
+  /** Notes what a later load of this page needs to come back to the same place. */
   #remember() {
-    const { hits } = this.store.current;
+    clearTimeout(this.#remembering);
+    const { status, hits } = this.store.current;
+    if (status === "loading") return;
     history.replaceState({ ...history.state, top: window.scrollY, count: hits.length }, "");
   }
 
