@@ -65,6 +65,7 @@ export class Filters {
       ...Object.keys(NO_FILTER).flatMap((way) =>
         query.filter[way].map((condition) => this.#active(condition, way)),
       ),
+      this.#allOrAny(),
       active > 1 &&
         el(
           "button",
@@ -100,7 +101,6 @@ export class Filters {
       tags.length > 0 &&
         this.#group(
           el("h3", {}, "Tags ", el("small", {}, among)),
-          this.#allOrAny(),
           el(
             "ul",
             { class: "facets" },

@@ -2,6 +2,8 @@
 
 import { el } from "./dom.js";
 
+const AGAIN_MS = 1500;
+
 const waiting = new Map();
 const nearby = new IntersectionObserver(
   (entries) => {
@@ -22,7 +24,7 @@ const nearby = new IntersectionObserver(
 export function thumbnail(api, id, alt) {
   const img = el("img", { alt, decoding: "async" });
   img.addEventListener("load", () => img.classList.add("here"));
-  img.addEventListener("error", () => img.parentElement?.classList.add("broken"));
+  img.addEventListener("error", () => again(img));
   const url = api.thumbnailUrl(id);
   if (api.key === null) {
     img.loading = "lazy";
@@ -33,6 +35,19 @@ export function thumbnail(api, id, alt) {
     nearby.observe(img);
   }
   return img;
+}
+
+/** A service that has much to do may well have the picture a moment later. */
+function again(img) {
+  const { src } = img;
+  if (!src || src.startsWith("blob:") || img.dataset.tried)
+    return img.parentElement?.classList.add("broken");
+  img.dataset.tried = "once";
+  setTimeout(() => {
+    if (!img.isConnected) return;
+    img.removeAttribute("src");
+    img.src = src;
+  }, AGAIN_MS);
 }
 
 async function fetched(api, url, img) {
