@@ -36,7 +36,7 @@ export function tileOf(hit, search, api) {
         el(
           "span",
           { class: "words" },
-          close,
+          el("span", { class: "close" }, close),
           chance &&
             el("span", { class: "chance", title: "Calibrated chance that it matches" }, chance),
         ),
