@@ -48,7 +48,7 @@ export class AnswerView {
       { class: "how", open: this.#open, toggle: () => (this.#open = told.open) },
       el(
         "summary",
-        { "aria-label": "How this answer came about" },
+        {},
         el("span", {}, scanned(answer)),
         el("span", {}, recall(answer.recall)),
         el("span", {}, milliseconds(total(answer.timings_ms))),

@@ -100,7 +100,7 @@ export class Filters {
       this.panel,
       tags.length > 0 &&
         this.#group(
-          el("h3", {}, "Tags ", el("small", {}, among)),
+          el("h2", {}, "Tags ", el("small", {}, among)),
           el(
             "ul",
             { class: "facets" },
@@ -109,7 +109,7 @@ export class Filters {
         ),
       ...metadataFacets(search).map((field) =>
         this.#group(
-          el("h3", {}, field.key),
+          el("h2", {}, field.key),
           field.values.length
             ? el(
                 "ul",
@@ -122,7 +122,7 @@ export class Filters {
         ),
       ),
       this.#group(
-        el("h3", {}, "Show"),
+        el("h2", {}, "Show"),
         this.#switch("Fold near-duplicates", !query.copies, (on) => this.#change({ copies: !on })),
         query.parts.length === 1 &&
           this.#switch("Likely matches only", query.likely, (on) => this.#change({ likely: on })),

@@ -6,6 +6,7 @@ import { percent } from "./words.js";
 
 const SKELETON = [1.33, 1.33, 0.75, 1.33, 1, 1.33, 0.75, 1.33, 1.33, 1];
 const CONFIDENT = 0.4;
+const LOOKED_AT = 10;
 
 export function skeleton() {
   const tiles = SKELETON.map((ratio) => {
@@ -46,7 +47,9 @@ export function nothing({ query }, { onUnfiltered }) {
 /** The sentence, and what to try, where no hit is a confident match; else null. */
 export function doubt(search, { onCrop, onExact, onUnfiltered, onAll }) {
   const { query, answer, hits } = search;
-  const best = hits[0]?.probability;
+  // The first hit need not be the likeliest: its neighbours had a say in the order.
+  const chances = hits.slice(0, LOOKED_AT).map(({ probability }) => probability);
+  const best = chances.some((chance) => chance == null) ? null : Math.max(...chances);
   const cut = answer.cut_off && !answer.cut_off.confident;
   if (!cut && (best == null || best >= CONFIDENT)) return null;
   const picture = query.parts.find(({ kind, weight }) => kind !== "term" && weight > 0);
@@ -60,7 +63,7 @@ export function doubt(search, { onCrop, onExact, onUnfiltered, onAll }) {
       {},
       cut
         ? "Nothing in the collection is likely to match."
-        : `The nearest image matches with a chance of only ${percent(best)}.`,
+        : `The likeliest image matches with a chance of only ${percent(best)}.`,
     ),
     el(
       "ul",

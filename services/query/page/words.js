@@ -36,7 +36,8 @@ export function closeness(hit, metric, mode) {
   const byWord = mode === "tag" || mode === "semantic";
   if (!byWord && hit.score >= 0.999) return "Nearly identical";
   if (hit.probability !== null && hit.probability !== undefined) {
-    return step(hit.probability, [
+    // As it is shown, so that the same number is always called the same.
+    return step(Math.round(hit.probability * 100) / 100, [
       [0.9, "Almost certain"],
       [0.7, "Very likely"],
       [0.4, "Likely"],
