@@ -49,9 +49,10 @@ export function doubt(search, { onCrop, onExact, onUnfiltered, onAll }) {
   const { query, answer, hits } = search;
   // The first hit need not be the likeliest: its neighbours had a say in the order.
   const chances = hits.slice(0, LOOKED_AT).map(({ probability }) => probability);
-  const best = chances.some((chance) => chance == null) ? null : Math.max(...chances);
+  const known = chances.length > 0 && chances.every((chance) => chance != null);
+  const best = known ? Math.max(...chances) : null;
   const cut = answer.cut_off && !answer.cut_off.confident;
-  if (!cut && (best == null || best >= CONFIDENT)) return null;
+  if (!cut && (best === null || best >= CONFIDENT)) return null;
   const picture = query.parts.find(({ kind, weight }) => kind !== "term" && weight > 0);
   const filtered = conditionsOf(query).length > 0;
   return el(
