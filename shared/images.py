@@ -64,6 +64,21 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation -> what makes it upright (Exif 2.32, tag 0x0112)."""
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture as it is shown, from its head alone. Raises BadImage."""
+    name = _format_of(data)
+    if name is None:
+        raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
+    try:
+        image = _OPENERS[name](BytesIO(data))
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+    except Exception as error:  # whatever a plugin makes of a hostile header
+        raise _bad(error) from error
+    return (height, width) if turned else (width, height)
 
 
 def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -> Image.Image:

@@ -69,6 +69,17 @@ class ImageFiles:
         durable.write_bytes(path, data, "thumbnail")
         return data
 
+    def shape(self, image_id: str, places: list[Place]) -> tuple[int, int]:
+        """Width and height; of the thumbnail where there is one, which has the same proportions.
+
+        Raises NotFound, BadImage.
+        """
+        try:
+            data = self._by_id(self._thumbnails, image_id).with_suffix(".jpg").read_bytes()
+        except FileNotFoundError:
+            data, _ = self.read(image_id, places)
+        return images.size(data)
+
     def remove(self, image_id: str) -> None:
         """Removes what is kept of an image here; a source's own file is never touched."""
         for path in self.kept(image_id):

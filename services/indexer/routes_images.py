@@ -9,8 +9,17 @@ from pydantic import ConfigDict, Field
 from services.indexer.parts import Parts, parts
 from services.indexer.sources import checked_metadata, parse_tags
 from shared.contracts.base import Wire
-from shared.contracts.indexer import Added, AddedItem, AddState, Deleted, Image, ImagePatch
-from shared.errors import InvalidInput, TooLarge
+from shared.contracts.indexer import (
+    Added,
+    AddedItem,
+    AddState,
+    Deleted,
+    Image,
+    ImagePatch,
+    Shapes,
+    ShapesRequest,
+)
+from shared.errors import BadImage, InvalidInput, NotFound, TooLarge
 from shared.web.media import FENCED, IMAGE, JPEG
 from shared.web.problems import (
     BAD_IMAGE,
@@ -79,6 +88,20 @@ def add_images(
     answered = iter(added.items)
     items = [refused.get(index) or next(answered) for index in range(len(files))]
     return Added(items=items, snapshot=added.snapshot)
+
+
+@router.post("/shapes", summary="Width by height of some images")
+def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
+    """So that a page can make room for pictures before it has them."""
+
+    def ratio(image_id: str) -> float | None:
+        try:
+            width, height = here.files.shape(image_id, here.images.places(image_id))
+        except (NotFound, BadImage):
+            return None
+        return round(width / height, 4)
+
+    return Shapes(ratios=[ratio(image_id) for image_id in request.ids])
 
 
 @router.patch(

@@ -14,6 +14,7 @@ from services.query import (
     routes_manage,
     routes_search,
     routes_stats,
+    routes_uploads,
     routes_why,
 )
 from services.query.asking import Asking
@@ -25,6 +26,7 @@ from services.query.fetching import Fetcher
 from services.query.reasons import Reasons
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
+from services.query.uploads import Uploads
 from shared.canary import drifted
 from shared.clients.transport import AsyncClient
 from shared.errors import ISEError
@@ -85,9 +87,11 @@ def create_app(
     fetching = fetcher or Fetcher(
         settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds
     )
+    uploads = Uploads(settings.uploads_bytes, settings.upload_seconds)
+    app.state.uploads = uploads
     app.state.asking = Asking(
         shelf,
-        lambda: Features(embedders, canary, fetching, files, settings.max_image_bytes),
+        lambda: Features(embedders, canary, fetching, files, uploads, settings.max_image_bytes),
         settings.recall_target,
         audit,
     )
@@ -101,5 +105,6 @@ def create_app(
     app.include_router(routes_images.router)
     app.include_router(routes_manage.router)
     app.include_router(routes_stats.router)
+    app.include_router(routes_uploads.router)
     page_files.install(app)
     return app

@@ -15,6 +15,7 @@ from services.query.fetching import Fetcher
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.spelling import close_tags
+from services.query.uploads import Uploads
 from shared.clients import embedder, indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.crop import Crop
@@ -74,6 +75,7 @@ class Features:
         canary: CanaryWatch,
         fetcher: Fetcher,
         files: AsyncClient,
+        uploads: Uploads,
         max_bytes: int,
     ) -> None:
         """`files`: the indexer, which has the files of indexed images."""
@@ -81,14 +83,17 @@ class Features:
         self._embedders = embedders
         self._canary = canary
         self._fetcher = fetcher
+        self._uploads = uploads
         self._max_bytes = max_bytes
         self._fetched: dict[Hashable, asyncio.Task[bytes]] = {}
         self._found: dict[_Wanted, Embedded | ISEError] = {}
 
     async def data(self, subject: Subject) -> bytes:
         """The image file of a subject that has one. Raises TooLarge, NotFound where an indexed
-        image's file is gone, and as Fetcher does."""
+        image's file is gone, and as Fetcher and Uploads do."""
         data = subject.image
+        if subject.upload is not None:
+            data = self._uploads.data(subject.upload)
         if subject.image_url is not None:
             url = subject.image_url
             data = await self._once(("url", url), lambda: self._fetcher.get(url))
@@ -119,7 +124,7 @@ class Features:
         for search in searches:
             subjects: Sequence[Subject] = search.parts or [search]
             for subject in subjects:
-                if not is_embedded(subject):
+                if not subject.is_picture:
                     continue
                 try:
                     picture = await self.picture(subject)
@@ -202,13 +207,6 @@ class Features:
         else:
             for one, vector in zip(wanted, rows.vectors, strict=True):
                 self._found[one] = Embedded(vector, rows.fingerprint)
-
-
-def is_embedded(subject: Subject) -> bool:
-    """Whether the embedder is asked for it: a picture, or a part of an indexed one."""
-    if subject.image is not None or subject.image_url is not None:
-        return True
-    return isinstance(subject, Part) and subject.id is not None and subject.crop is not None
 
 
 def check_pictures(searcher: Searcher) -> None:

@@ -125,10 +125,12 @@ class Parts:
 
     async def _known(self, part: Part) -> int | None:
         """The ordinal of an image that a part is, where it is one of the collection's."""
+        if part.crop is not None:
+            return None
         image_id = part.id
-        if part.image is not None or part.image_url is not None:
+        if part.is_picture:
             image_id = content_id(await self._features.data(part))
-        if image_id is None or part.crop is not None:
+        if image_id is None:
             return None
         item = self.searcher.collection.find(image_id, self.searcher.dead)
         return item.ordinal if item else None

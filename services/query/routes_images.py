@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from services.query.routes_search import Ask
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient, Call
+from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
 from shared.errors import NotFound
 from shared.snapshots.items import Item
@@ -32,6 +33,13 @@ async def image_file(request: Request, image_id: str) -> Response:
 )
 async def image_thumbnail(request: Request, image_id: str) -> Response:
     return await _passed_on(request, indexer.thumbnail(image_id))
+
+
+@router.post("/shapes", summary="Width by height of some images", responses=problems(NO_INDEXER))
+async def image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
+    """So that a page can make room for pictures before it has them."""
+    client: AsyncClient = request.app.state.indexer
+    return await client.send(indexer.shapes(asked))
 
 
 # The last one: an id may have slashes in it.

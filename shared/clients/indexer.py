@@ -25,6 +25,8 @@ from shared.contracts.indexer import (
     Job,
     Jobs,
     ReembedRequest,
+    Shapes,
+    ShapesRequest,
     Snapshots,
     TrainMatchingRequest,
 )
@@ -67,6 +69,10 @@ def patch_image(image_id: str, patch: ImagePatch) -> Call[Image]:
 
 def delete_image(image_id: str) -> Call[Deleted]:
     return Call("DELETE", f"/v1/images/{segment(image_id)}", model(Deleted))
+
+
+def shapes(request: ShapesRequest) -> Call[Shapes]:
+    return _post("/v1/images/shapes", request.model_dump(), Shapes)
 
 
 def image_file(image_id: str) -> Call[tuple[bytes, str]]:

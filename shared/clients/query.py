@@ -8,7 +8,7 @@ from typing import Any
 from shared.clients.transport import Call, model, segment
 from shared.contracts.explanation import Why
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
-from shared.contracts.query import BatchResponse, ImageInfo, SearchResponse, Stats, Tags
+from shared.contracts.query import BatchResponse, ImageInfo, SearchResponse, Stats, Tags, Uploaded
 
 
 def search_image(data: bytes, name: str = "query", **options: Any) -> Call[SearchResponse]:
@@ -49,6 +49,16 @@ def search(**asked: Any) -> Call[SearchResponse]:
     search(parts=[{"image": data, "weight": 2}, {"term": "night"}, {"id": other, "weight": -1}])
     """
     return _search(_encoded(asked))
+
+
+def keep_upload(data: bytes, name: str = "query") -> Call[Uploaded]:
+    """Keeps a picture for a while, to be searched by as `upload`."""
+    return Call(
+        "POST",
+        "/v1/uploads",
+        model(Uploaded),
+        files=[("file", (name, data, "application/octet-stream"))],
+    )
 
 
 def search_batch(searches: Sequence[Mapping[str, Any]]) -> Call[BatchResponse]:

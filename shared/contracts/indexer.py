@@ -321,6 +321,24 @@ class Image(Wire):
     created_at: str
 
 
+class ShapesRequest(Wire):
+    """Which images' shapes are asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ids": ["d0ed203b490efa13b89928e082c3728f"]}]}
+    )
+
+    ids: Annotated[list[str], Field(max_length=1000)]
+
+
+class Shapes(Wire):
+    """Width by height of each image, in the order of the ids; null where its file can't be read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ratios": [1.5, 0.75, None]}]})
+
+    ratios: list[float | None]
+
+
 class Deleted(Wire):
     model_config = ConfigDict(
         json_schema_extra={

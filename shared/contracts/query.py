@@ -100,6 +100,9 @@ class Subject(Wire):
         None,
         description="Where an image file is, on a host that `ISE_FETCH_HOSTS` names.",
     )
+    upload: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="The id that `POST /v1/uploads` gave to a picture."
+    )
     term: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     vector: Annotated[list[float], Field(min_length=1), AfterValidator(_finite)] | None = None
@@ -109,6 +112,11 @@ class Subject(Wire):
         if self.term is not None and not self.term.strip():
             raise ValueError("`term` is blank")
         return self
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is an image file, however that comes."""
+        return any(given is not None for given in (self.image, self.image_url, self.upload))
 
 
 _SUBJECTS = tuple(Subject.model_fields)
@@ -126,6 +134,11 @@ class Part(Subject):
         None, description="The box of the image that counts; of an `id`, its file is embedded anew."
     )
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether the embedder sees a picture for it: a file, or a part of an indexed image."""
+        return super().is_picture or (self.id is not None and self.crop is not None)
+
     @model_validator(mode="after")
     def _one_subject(self) -> Self:
         given = [name for name in _SUBJECTS if getattr(self, name) is not None]
@@ -133,15 +146,15 @@ class Part(Subject):
             raise ValueError(
                 f"a part is one of {', '.join(_SUBJECTS)}; got {', '.join(given) or 'none'}"
             )
-        if self.crop is not None and given[0] not in ("image", "image_url", "id"):
-            raise ValueError("`crop` goes with `image`, `image_url` or `id`")
+        if self.crop is not None and given[0] not in ("image", "image_url", "id", "upload"):
+            raise ValueError("`crop` goes with `image`, `image_url`, `id` or `upload`")
         if not self.weight:
             raise ValueError("a weight of 0 says nothing; leave the part out")
         return self
 
 
 class SearchRequest(SearchOptions, Subject):
-    """`POST /v1/search`: one of `image`, `image_url`, `term`, `id`, `vector` and `parts`."""
+    """`POST /v1/search`: one of the subjects, or `parts`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -370,6 +383,24 @@ class ImageInfo(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
+
+
+class Uploaded(Wire):
+    """A picture that is kept for a while. Whoever has the id can search by it, and see it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "Zk3vX0m1S5b9tQe7cPz2LrJw8uHfNd4a",
+                    "expires_at": "2026-11-22T06:43:50+00:00",
+                }
+            ]
+        }
+    )
+
+    id: str
+    expires_at: str
 
 
 class Tags(Wire):

@@ -10,6 +10,7 @@ FENCED = {
 }
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
+OCTETS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": _BYTES}}}
 IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": _BYTES}}}

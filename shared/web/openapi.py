@@ -18,6 +18,7 @@ _PATH_VALUES = {
     "image_id": problems.IMAGE,
     "job_id": problems.JOB,
     "number": problems.SNAPSHOT,
+    "upload_id": problems.UPLOAD,
 }
 _REQUEST_ID = "5d3f0c6d5c0b4c3e9a51b7f1a4d0a2f7"
 

@@ -32,6 +32,7 @@ Responses = dict[int | str, dict[str, Any]]
 SCHEMA = "#/components/schemas/Problem"
 
 IMAGE = "d0ed203b490efa13b89928e082c3728f"
+UPLOAD = "Zk3vX0m1S5b9tQe7cPz2LrJw8uHfNd4a"
 JOB = "32ecbc1412174aec91d90d77d2665e5b"
 SNAPSHOT = 7
 _MODEL, _OTHER_MODEL = "mini-bd7a04c10886955e", "resnet50-1c0e6a9be1d5fa26"
@@ -52,6 +53,10 @@ FETCHING_OFF = Forbidden(
 )
 
 NO_IMAGE = NotFound(f"There is no image {IMAGE!r}.")
+NO_UPLOAD = NotFound(
+    "The picture of this search is no longer kept. Give the picture again.",
+    upload=UPLOAD,
+)
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
 NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")

@@ -47,6 +47,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]]]:
     """Arguments for each operation; a body is its model's name and its fields."""
     image = engine.ask(query_api.search_term("tree", limit=1)).hits[0].id
+    upload = engine.ask(query_api.keep_upload(picture)).id
     # An image and a job of its own, for what changes them.
     added = engine.indexer.send(indexer_api.add_images([("own.gif", _gif())], ["own"]))
     own = added.items[0].id
@@ -88,6 +89,9 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "get_image": {"image_id": image},
             "image_file": {"image_id": image},
             "image_thumbnail": {"image_id": image},
+            "image_shapes": {"body": ("ShapesRequest", {"ids": [image]})},
+            "keep_upload": {"body": ("UploadForm", {"file": picture})},
+            "get_upload": {"upload_id": upload},
             "tags": {"prefix": "t"},
             "stats": {},
             "add_images": {"body": ("AddImagesBody", {"files": [_gif()], "tags": "own"})},
@@ -101,6 +105,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "get_image": {"image_id": own},
             "image_file": {"image_id": own},
             "thumbnail": {"image_id": own},
+            "image_shapes": {"body": ("ShapesRequest", {"ids": [own]})},
             **managing,
             "compact_index": {},
             "reembed_index": {"body": ("ReembedRequest", {})},

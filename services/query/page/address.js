@@ -1,26 +1,65 @@
-/**
- * The address bar holds the search, so that it can be kept, sent and gone back to.
- *
- * A query is one of {kind: "none"}, {kind: "term", term}, {kind: "similar", id} and
- * {kind: "upload", file}. A file has no address: its search is kept in memory by history entry.
- */
+/** The address bar holds the search, so that it can be kept, sent and gone back to. */
 
-/** What the address `url` asks for. */
+import { NO_FILTER, NOTHING, conditionsOf, part } from "./query.js";
+
+const NAMES = { term: "term", image: "similar", upload: "upload" };
+const AGAINST = "not-";
+
+/** What the address `url` asks for, and which image it shows large. */
 export function read(url) {
   const given = new URL(url, document.baseURI).searchParams;
-  const term = given.get("term")?.trim();
-  const id = given.get("similar");
-  let query = { kind: "none" };
-  if (id) query = { kind: "similar", id };
-  else if (term) query = { kind: "term", term };
-  return { query, exact: given.get("exact") === "1" };
+  const query = {
+    ...NOTHING,
+    parts: [...given].map(([name, value]) => partOf(name, value.trim())).filter(Boolean),
+    filter: filterOf(given.get("filter")),
+    exact: given.get("exact") === "1",
+    likely: given.get("likely") === "1",
+    copies: given.get("copies") === "1",
+  };
+  return { query, open: given.get("open") };
 }
 
 /** The address of a search, relative to the page, so that it works behind any path prefix. */
-export function hrefOf(query, exact) {
+export function hrefOf(query, open = null) {
   const given = new URLSearchParams();
-  if (query.kind === "term") given.set("term", query.term);
-  if (query.kind === "similar") given.set("similar", query.id);
-  if (exact) given.set("exact", "1");
+  for (const { kind, value, weight, crop } of query.parts) {
+    const box = crop ? `@${[crop.x, crop.y, crop.width, crop.height].join(",")}` : "";
+    given.append((weight < 0 ? AGAINST : "") + NAMES[kind], value + box);
+  }
+  if (conditionsOf(query).length) given.set("filter", JSON.stringify(query.filter));
+  for (const name of ["exact", "likely", "copies"]) if (query[name]) given.set(name, "1");
+  if (open !== null) given.set("open", open);
   return given.size ? `?${given}` : "./";
+}
+
+function partOf(name, text) {
+  const against = name.startsWith(AGAINST);
+  const wanted = against ? name.slice(AGAINST.length) : name;
+  const kind = Object.keys(NAMES).find((one) => NAMES[one] === wanted);
+  if (!kind || !text) return null;
+  const weight = against ? -1 : 1;
+  if (kind !== "upload") return part(kind, text, weight);
+  const [value, box] = text.split("@");
+  return part(kind, value, weight, cropOf(box));
+}
+
+function cropOf(text) {
+  const numbers = (text ?? "").split(",").map(Number);
+  if (numbers.length !== 4 || !numbers.every(Number.isFinite)) return null;
+  const [x, y, width, height] = numbers;
+  return { x, y, width, height };
+}
+
+/** What was written by hand may be anything; the service says what is wrong with its conditions. */
+function filterOf(text) {
+  try {
+    const given = JSON.parse(text) ?? {};
+    const lists = Object.keys(NO_FILTER).map((way) => [
+      way,
+      Array.isArray(given[way]) ? given[way] : [],
+    ]);
+    return Object.fromEntries(lists);
+  } catch {
+    return NO_FILTER;
+  }
 }

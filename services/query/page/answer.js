@@ -1,103 +1,86 @@
 /** What was asked and how the answer came about. */
 
 import { hrefOf } from "./address.js";
-import { el, icon } from "./dom.js";
-import { thumbnail } from "./thumbnail.js";
+import { el, fill, icon } from "./dom.js";
+import { by } from "./query.js";
 import { headingOf } from "./title.js";
-import { modeSentence, recall, scanned, times } from "./words.js";
+import { milliseconds, modeSentence, recall, scanned, stages, total } from "./words.js";
 
 export class AnswerView {
-  #shown = null;
-  #picture = null;
+  #open = false;
 
-  constructor(section, api) {
+  constructor(section, sources) {
     this.section = section;
-    this.api = api;
+    this.sources = sources;
   }
 
   render(search) {
     this.section.hidden = search.status === "idle";
-    if (this.section.hidden) {
-      this.section.replaceChildren();
-      this.#shown = null;
-      return;
-    }
-    if (search !== this.#shown) {
-      this.#shown = search;
-      this.#picture = this.#pictureOf(search.query);
-    }
-    const { answer } = search;
-    const sentence = answer && search.hits.length ? modeSentence(answer.mode, search.query) : null;
-    this.section.replaceChildren(
+    if (this.section.hidden) return this.section.replaceChildren();
+    const { answer, query } = search;
+    const sentence = answer && search.hits.length ? modeSentence(answer.mode, query) : null;
+    fill(
+      this.section,
       el(
         "div",
-        { class: "asked" },
-        this.#picture,
+        { class: "asked-title" },
+        el("h1", { id: "answer-title" }, headingOf(query, this.sources)),
         el(
-          "div",
-          { class: "asked-words" },
-          el(
-            "div",
-            { class: "asked-title" },
-            el("h1", { id: "answer-title" }, headingOf(search)),
-            el(
-              "a",
-              {
-                class: "clear",
-                href: hrefOf({ kind: "none" }, search.exact),
-                "data-search": true,
-                "aria-label": "Clear the search",
-              },
-              icon("close"),
-            ),
-          ),
-          sentence && el("p", { class: "mode" }, sentence),
+          "a",
+          {
+            class: "clear",
+            href: hrefOf(by([], query)),
+            "data-search": true,
+            "aria-label": "Clear the search",
+          },
+          icon("close"),
         ),
       ),
-      answer && search.status !== "error" ? this.#facts(answer) : "",
+      sentence && el("p", { class: "mode" }, sentence),
+      answer && search.status !== "error" && this.#how(answer),
     );
   }
 
-  /** The picture that is asked with; made once a search, so that it doesn't flicker. */
-  #pictureOf(query) {
-    if (query.kind === "similar") {
-      return el(
-        "div",
-        { class: "example" },
-        thumbnail(this.api, query.id, "The image you started from"),
-      );
-    }
-    if (query.kind !== "upload") return null;
-    const url = URL.createObjectURL(query.file);
-    const box = el(
-      "div",
-      { class: "example" },
-      el("img", { src: url, alt: "Your picture", class: "here" }),
-    );
-    const img = box.firstChild;
-    img.addEventListener("load", () => URL.revokeObjectURL(url));
-    // A browser can't show every format that can be searched by.
-    img.addEventListener("error", () => box.classList.add("broken"));
-    return box;
-  }
-
-  #facts(answer) {
-    const facts = [
-      ["Looked at", ...scanned(answer)],
-      ["Expected recall", ...recall(answer.recall)],
-      ["Time", ...times(answer.timings_ms)],
-      [
-        "Snapshot",
-        `${answer.snapshot}`,
-        answer.metric === "l2" ? "L2 distance" : "cosine similarity",
-      ],
-    ];
-    return el(
-      "dl",
-      { class: "facts", "aria-label": "How this answer came about" },
-      ...facts.map(([name, value, note]) =>
-        el("div", {}, el("dt", {}, name), el("dd", {}, value, note ? el("small", {}, note) : null)),
+  /** A line, and behind it the time of each stage. */
+  #how(answer) {
+    const told = el(
+      "details",
+      { class: "how", open: this.#open, toggle: () => (this.#open = told.open) },
+      el(
+        "summary",
+        {},
+        el("span", {}, scanned(answer)),
+        el("span", {}, recall(answer.recall)),
+        el("span", {}, milliseconds(total(answer.timings_ms))),
+      ),
+      stageBar(answer.timings_ms),
+      el(
+        "p",
+        { class: "basis" },
+        `Snapshot ${answer.snapshot}, by ${answer.metric === "l2" ? "L2 distance" : "cosine similarity"}` +
+          `${answer.model ? ` of ${answer.model}` : ""}.`,
       ),
     );
+    return told;
   }
+}
+
+/** How long each stage took, as widths and in words. */
+function stageBar(timings) {
+  const bar = el("div", { class: "stage-bar", "aria-hidden": "true" });
+  const list = el("ul", { class: "stages", "aria-label": "Time by stage" });
+  stages(timings).forEach(({ name, value }, at) => {
+    const part = el("span", { class: `stage-${at % 5}` });
+    part.style.flexGrow = value;
+    bar.append(part);
+    list.append(
+      el(
+        "li",
+        {},
+        el("span", { class: `dot stage-${at % 5}`, "aria-hidden": "true" }),
+        `${name} ${milliseconds(value)}`,
+      ),
+    );
+  });
+  return el("div", { class: "timing" }, bar, list);
 }

@@ -1,11 +1,17 @@
 /** The query service's API, as this page uses it. */
 
+import { conditionsOf, onlyPart } from "./query.js";
+
 const KEY = "ise.key";
+const FACETS = 40;
+const LIKELY = 0.5;
 
 /** What went wrong, in a sentence for a person. `status` is 0 when there was no answer at all. */
 export class ApiError extends Error {
-  constructor(status, title, detail, requestId = null) {
+  constructor(status, title, detail, requestId = null, upload = null) {
     super(detail);
+    /** The upload that is no longer kept, where that is what's wrong. */
+    this.upload = upload;
     this.status = status;
     this.title = title;
     this.requestId = requestId;
@@ -50,19 +56,63 @@ export class Api {
     return this.#json(pathOf(id), { signal });
   }
 
-  /** A page of the answer to a query; `options` are `limit`, `cursor` and `exact`. */
+  /** A page of the answer to a query; `options` are `limit` and `cursor`. */
   search(query, options, signal) {
-    const fields = new URLSearchParams(options);
-    if (query.kind === "term") {
-      fields.set("term", query.term);
-      return this.#json(`v1/search?${fields}`, { signal });
+    const fields = { ...options, facets: FACETS, ...mannerOf(query) };
+    const only = onlyPart(query);
+    if (only?.kind === "image") {
+      if (fields.filter) fields.filter = JSON.stringify(fields.filter);
+      const asked = new URLSearchParams(fields);
+      return this.#json(`${pathOf(only.value)}/similar?${asked}`, { signal });
     }
-    if (query.kind === "similar")
-      return this.#json(`${pathOf(query.id)}/similar?${fields}`, { signal });
+    const asked = only ? { [only.kind]: only.value } : { parts: query.parts.map(partOf) };
+    return this.#post("v1/search", { ...asked, ...fields }, signal);
+  }
+
+  similar(id, limit, signal) {
+    return this.#json(`${pathOf(id)}/similar?${new URLSearchParams({ limit })}`, { signal });
+  }
+
+  /** Keeps a picture for a while; `id` is what it can be searched by. */
+  keepUpload(file) {
     const body = new FormData();
-    for (const [name, value] of fields) body.append(name, value);
-    body.append("file", query.file, query.file.name || "picture");
-    return this.#json("v1/search/image", { method: "POST", body, signal });
+    body.append("file", file, file.name || "picture");
+    return this.#json("v1/uploads", { method: "POST", body });
+  }
+
+  uploadUrl(id) {
+    return `v1/uploads/${encodeURIComponent(id)}`;
+  }
+
+  /** Width by height of images, null where a file can't be read. */
+  shapes(ids, signal) {
+    return this.#post("v1/images/shapes", { ids }, signal);
+  }
+
+  /** Why an image is like another one, or like a term: `to` is {to: id} or {term}. */
+  why(id, to, signal) {
+    return this.#json(`${pathOf(id)}/why?${new URLSearchParams(to)}`, { signal });
+  }
+
+  /** Why a picture is like an image. */
+  whyPicture(blob, id, signal) {
+    const body = new FormData();
+    body.append("file", blob, "picture");
+    body.append("to", id);
+    return this.#json("v1/why", { method: "POST", body, signal });
+  }
+
+  suggestTags(id, limit, signal) {
+    return this.#json(`${pathOf(id)}/suggest-tags?${new URLSearchParams({ limit })}`, { signal });
+  }
+
+  retag(id, tags) {
+    return this.#post(pathOf(id), { tags }, undefined, "PATCH");
+  }
+
+  /** `keepalive`: it's sent though the page is being left. */
+  remove(id, keepalive = false) {
+    return this.#json(pathOf(id), { method: "DELETE", keepalive });
   }
 
   thumbnailUrl(id) {
@@ -78,6 +128,11 @@ export class Api {
     const response = await this.#send(url, {});
     if (!response.ok) throw await problemOf(response);
     return response.blob();
+  }
+
+  #post(url, body, signal, method = "POST") {
+    const headers = { "Content-Type": "application/json" };
+    return this.#json(url, { method, headers, body: JSON.stringify(body), signal });
   }
 
   async #json(url, init = {}) {
@@ -117,6 +172,21 @@ export class Api {
   }
 }
 
+/** How a query is to be answered, in the API's terms. */
+function mannerOf(query) {
+  const fields = {};
+  if (query.exact) fields.exact = true;
+  if (!query.copies) fields.group_duplicates = true;
+  if (query.likely && query.parts.length === 1) fields.min_probability = LIKELY;
+  if (conditionsOf(query).length) fields.filter = query.filter;
+  return fields;
+}
+
+function partOf({ kind, value, weight, crop }) {
+  const named = kind === "image" ? "id" : kind;
+  return crop ? { [named]: value, weight, crop } : { [named]: value, weight };
+}
+
 function pathOf(id) {
   return `v1/images/${encodeURIComponent(id)}`;
 }
@@ -130,5 +200,6 @@ async function problemOf(response) {
     problem.title || "The search failed",
     problem.detail || `The server answered ${response.status} ${response.statusText}`.trim() + ".",
     problem.request_id,
+    problem.upload,
   );
 }

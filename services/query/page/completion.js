@@ -46,7 +46,7 @@ export class Completion {
   async #ask() {
     this.#asked.abort();
     this.#asked = new AbortController();
-    const prefix = this.input.value.trim();
+    const prefix = this.input.value.replace(/^[-\u2212]/, "").trim();
     try {
       const { tags } = await this.api.tags(prefix, LIMIT, this.#asked.signal);
       this.#tags = tags;

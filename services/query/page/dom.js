@@ -12,10 +12,14 @@ export function el(name, attributes = {}, ...children) {
       element.setAttribute(key, value);
     }
   }
-  element.append(
-    ...children.filter((child) => child !== null && child !== undefined && child !== false),
-  );
+  fill(element, ...children);
   return element;
+}
+
+/** Gives an element these children, less those that are null or false. */
+export function fill(element, ...children) {
+  const given = children.filter((one) => one !== null && one !== undefined && one !== false);
+  element.replaceChildren(...given);
 }
 
 /** One of the symbols that `index.html` carries. */

@@ -1,157 +1,152 @@
 /** The composition root: joins the address bar, the API and the parts of the page. */
 
-import * as address from "./address.js";
 import { AnswerView } from "./answer.js";
 import { Api } from "./api.js";
+import { Chips } from "./chips.js";
+import { Cropper } from "./cropper.js";
 import { byId } from "./dom.js";
+import { Filters } from "./filters.js";
+import { HitView } from "./hit_view.js";
 import { KeyForm } from "./key_form.js";
+import { Router } from "./router.js";
 import { PictureInput } from "./picture_input.js";
+import { by, part, withPart, withoutPart } from "./query.js";
+import { Removal } from "./removal.js";
 import { Results } from "./results.js";
 import { SearchForm } from "./search_form.js";
-import { Search, Store } from "./state.js";
+import { Sources } from "./sources.js";
+import { Store } from "./state.js";
 import { announce, titleOf } from "./title.js";
 import { Welcome } from "./welcome.js";
-
-const PAGE_SIZE = 30;
+import { nameOf } from "./words.js";
 
 const keyForm = new KeyForm(byId("key"));
 const api = new Api((wrong) => keyForm.ask(wrong));
 const store = new Store();
-let running = new AbortController();
-let stats = null;
+const sources = new Sources(api, () => store.changed(store.current));
+const cropper = new Cropper(byId("crop"));
+const router = new Router(store, api, sources);
+/** The part whose picture is being chosen again, as it's no longer kept. */
+let lost = null;
+
+const query = () => store.current.query;
+const go = (wanted) => router.go(wanted);
 
 const form = new SearchForm(byId("search"), api, {
-  onTerm: (term) => go({ kind: "term", term }),
-  onExact: () => go(store.current.query),
+  onTerm: (term, weight) => go(withPart(query(), part("term", term, weight))),
+  onExact: (exact) => go({ ...query(), exact }),
+  onLast: () => query().parts.length && go(withoutPart(query(), query().parts.at(-1))),
 });
-const pictures = new PictureInput(byId("file"), byId("drop"), {
-  onPicture: (file) => go({ kind: "upload", file }),
+const pictures = new PictureInput([byId("file"), byId("camera")], byId("drop"), {
+  onPicture: take,
   onRefused: (sentence) => announce(sentence, true),
+});
+const results = new Results(byId("results"), api, {
+  onMore: () => router.loadMore(),
+  onRetry: () => router.retry(),
+  onCrop: crop,
+  onExact: () => go({ ...query(), exact: true }),
+  onUnfiltered: () => go({ ...by(query().parts, query()), likely: query().likely }),
+  onAll: () => go({ ...query(), likely: false }),
+  onChooseAgain: (upload) => {
+    lost = query().parts.find(({ value }) => value === upload);
+    byId("file").click();
+  },
+});
+const removal = new Removal(byId("undo"), api, {
+  onBack: (hit, error) => {
+    store.hidden.delete(hit.id);
+    store.changed(store.current);
+    announce(error ? `${nameOf(hit)} was not deleted. ${error.message}` : `${nameOf(hit)} is back.`, true);
+  },
+  onGone: () => router.loadStats(),
+});
+const hitView = new HitView(byId("hit"), api, sources, {
+  onMove: (id) => router.open(id),
+  onClose: () => router.close(),
+  onLike: (hit) => go(by([part("image", hit.id)], query())),
+  onExclude: (hit) => go(withPart(query(), part("image", hit.id, -1))),
+  onDelete: (hit) => {
+    store.hidden.add(hit.id);
+    router.close();
+    store.changed(store.current);
+    removal.later(hit, nameOf(hit));
+    announce(`Deleted ${nameOf(hit)}. It can be undone for some seconds.`);
+  },
+  onRetagged: (hit, tags) => {
+    hit.tags = tags;
+    store.changed(store.current);
+    router.loadStats();
+    announce(`The tags of ${nameOf(hit)} are saved.`);
+  },
 });
 const views = [
   form,
-  new AnswerView(byId("answer"), api),
-  new Results(byId("results"), api, { onMore: loadMore, onRetry: retry }),
+  new Chips(byId("parts"), api, sources, {
+    onSign: (one) => go(withoutPart(query(), one, { ...one, weight: -one.weight })),
+    onCrop: crop,
+    onRemove: (one) => go(withoutPart(query(), one)),
+  }),
+  new AnswerView(byId("answer"), sources),
+  new Filters(byId("filters"), go),
+  results,
   new Welcome(
     { words: byId("welcome-words"), collection: byId("collection"), board: byId("results") },
     api,
-    () => stats,
+    () => router.stats,
   ),
 ];
 
 store.subscribe((search) => {
-  document.title = titleOf(search);
+  document.title = titleOf(search, sources);
   for (const view of views) view.render(search);
 });
+router.onOpen = (hit, around) => hitView.show(hit, store.current, around);
+router.onClosed = (id) => {
+  hitView.close();
+  if (id) results.focus(id);
+};
 
-/** Starts a search as a new step of the history. */
-function go(query, exact = form.exact) {
-  const search = new Search(query, exact);
-  history.pushState({ entry: store.keep(search) }, "", address.hrefOf(query, exact));
-  window.scrollTo(0, 0);
-  show(search);
-  // The link that was followed is gone: the keyboard goes on where its results are.
-  if (document.activeElement === document.body) byId("results").focus({ preventScroll: true });
-}
-
-/** Shows what this step of the history held: from memory, else from its address. */
-function restore() {
-  let search = store.recall(history.state?.entry);
-  if (!search) {
-    const { query, exact } = address.read(location.href);
-    search = new Search(query, exact);
-    history.replaceState({ entry: store.keep(search) }, "");
-  }
-  show(search);
-}
-
-function show(search) {
-  running.abort();
-  running = new AbortController();
-  // A search that was left while it ran starts over.
-  if (search.status === "loading-more") search.status = "ready";
-  store.show(search);
-  if (search.status === "idle") loadStats();
-  else if (search.status === "loading") load(search);
-}
-
-async function load(search) {
-  const { signal } = running;
-  if (stats === null) loadStats();
-  if (search.query.kind === "similar" && !search.source) loadSource(search, signal);
+/** Searches by a picture, beside what is searched by already. */
+async function take(file) {
+  const replaced = lost;
+  lost = null;
+  byId("search").classList.add("sending");
+  announce("Sending the picture");
   try {
-    const options = { limit: PAGE_SIZE };
-    if (search.answer) options.cursor = search.answer.next;
-    if (search.exact) options.exact = true;
-    search.add(await api.search(search.query, options, signal));
-    // The index has moved on since its size was asked for.
-    if (stats && stats.snapshot !== search.answer.snapshot) loadStats();
+    const value = await sources.keep(file);
+    if (replaced) go(withoutPart(query(), replaced, { ...replaced, value }));
+    else go(withPart(query(), part("upload", value)));
   } catch (error) {
-    if (error.name === "AbortError") return;
-    search.fail(error);
-  }
-  store.changed(search);
-  announce(search);
-}
-
-/** What the image is called that a `similar` search starts from; its answer does without. */
-async function loadSource(search, signal) {
-  try {
-    search.source = await api.image(search.query.id, signal);
-    store.changed(search);
-  } catch {
-    search.source = null;
+    announce(`${error.title}. ${error.message}`, true);
+  } finally {
+    byId("search").classList.remove("sending");
   }
 }
 
-/** The collection's size, shown on every view; only the empty page tells when it can't be had. */
-async function loadStats() {
-  const search = store.current;
+/** Has the part of a picture chosen that counts. An indexed picture is cropped as an upload. */
+async function crop(one) {
   try {
-    stats = await api.stats();
-    if (search.error && search.status === "idle") search.error = null;
+    const blob = await sources.blobOf(one);
+    const chosen = await cropper.ask(blob, one.crop);
+    if (chosen === undefined || (chosen === null && !one.crop)) return;
+    const value = one.kind === "image" ? await sources.keep(blob) : one.value;
+    go(withoutPart(query(), one, { ...one, kind: "upload", value, crop: chosen }));
   } catch (error) {
-    if (search.status === "idle") search.error = error;
+    announce(`${error.title ?? "The picture can't be cropped"}. ${error.message}`, true);
   }
-  store.changed(store.current);
 }
 
-function loadMore() {
-  const search = store.current;
-  search.error = null;
-  search.status = "loading-more";
-  store.changed(search);
-  load(search);
+function tellConnection() {
+  byId("offline").hidden = navigator.onLine;
 }
 
-function retry() {
-  const search = store.current;
-  if (search.hits.length) return loadMore();
-  search.error = null;
-  search.status = search.query.kind === "none" ? "idle" : "loading";
-  show(search);
-}
-
-// Links to searches are real links, so they open in new tabs too; a plain click stays on the page.
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-search]");
-  if (
-    !link ||
-    event.button !== 0 ||
-    event.metaKey ||
-    event.ctrlKey ||
-    event.shiftKey ||
-    event.altKey
-  )
-    return;
-  event.preventDefault();
-  const { query, exact } = address.read(link.href);
-  go(query, exact);
-});
-window.addEventListener("popstate", restore);
+window.addEventListener("offline", tellConnection);
 window.addEventListener("online", () => {
-  if (store.current.error?.offline) retry();
+  tellConnection();
+  if (store.current.error?.offline) router.retry();
 });
 
+tellConnection();
 pictures.listen();
-restore();
+router.start();

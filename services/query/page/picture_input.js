@@ -1,20 +1,22 @@
-/** Ways to hand over a picture: choose a file, drop it anywhere, or paste it. */
+/** Ways to hand over a picture: choose a file, take a photo, drop it anywhere, or paste it. */
 
 export class PictureInput {
   #depth = 0;
 
-  constructor(input, overlay, { onPicture, onRefused }) {
-    this.input = input;
+  constructor(inputs, overlay, { onPicture, onRefused }) {
+    this.inputs = inputs;
     this.overlay = overlay;
     this.onPicture = onPicture;
     this.onRefused = onRefused;
   }
 
   listen() {
-    this.input.addEventListener("change", () => {
-      this.#take(this.input.files);
-      this.input.value = ""; // The same file may be chosen again.
-    });
+    for (const input of this.inputs) {
+      input.addEventListener("change", () => {
+        this.#take(input.files);
+        input.value = ""; // The same file may be chosen again.
+      });
+    }
     document.addEventListener("paste", (event) => {
       if (event.clipboardData.files.length === 0) return;
       event.preventDefault();

@@ -2,28 +2,33 @@
 
 import { Completion } from "./completion.js";
 
+const MINUS = /^[-\u2212]\s*/;
+
 export class SearchForm {
   #shown = null;
 
-  constructor(form, api, { onTerm, onExact }) {
+  /** `onTerm(term, weight)`; `onLast()`: backspace before the first letter. */
+  constructor(form, api, { onTerm, onExact, onLast }) {
     this.input = form.querySelector("#term");
     this.switch = form.querySelector("#exact");
-    this.completion = new Completion(this.input, form.querySelector("#completions"), api, (tag) => {
-      this.input.value = tag;
-      onTerm(tag);
-    });
+    const take = (text) => {
+      const term = text.replace(MINUS, "").trim();
+      this.completion.close();
+      this.input.value = "";
+      if (term) onTerm(term, MINUS.test(text) ? -1 : 1);
+    };
+    this.completion = new Completion(this.input, form.querySelector("#completions"), api, (tag) =>
+      take(MINUS.test(this.input.value) ? `-${tag}` : tag),
+    );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const term = this.input.value.trim();
-      this.completion.close();
-      if (term) onTerm(term);
+      if (this.input.value.trim()) take(this.input.value.trim());
       else this.input.focus();
     });
-    this.switch.addEventListener("change", () => onExact());
-  }
-
-  get exact() {
-    return this.switch.checked;
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key === "Backspace" && this.input.value === "") onLast();
+    });
+    this.switch.addEventListener("change", () => onExact(this.switch.checked));
   }
 
   /** Follows the shown search, but only when it is another one: typing goes on undisturbed. */
@@ -31,7 +36,7 @@ export class SearchForm {
     if (search === this.#shown) return;
     this.#shown = search;
     this.completion.close();
-    this.input.value = search.query.kind === "term" ? search.query.term : "";
-    this.switch.checked = search.exact;
+    this.switch.checked = search.query.exact;
+    this.input.placeholder = search.query.parts.length ? "Add a word" : "A word, or a picture";
   }
 }

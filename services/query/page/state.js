@@ -1,25 +1,39 @@
 /** One search and what came of it; and which search the page shows. */
 
+import { isAsked } from "./query.js";
+
 const KEPT = 20;
 
 export class Search {
-  constructor(query, exact) {
+  /** `hidden`: ids of what was deleted here, and may yet come back. */
+  constructor(query, hidden = new Set()) {
     this.query = query;
-    this.exact = exact;
     /** idle (nothing asked) | loading | ready | loading-more | error */
-    this.status = query.kind === "none" ? "idle" : "loading";
+    this.status = isAsked(query) ? "loading" : "idle";
     this.hits = [];
     /** The last page's answer, less its hits. */
     this.answer = null;
     this.more = false;
     this.error = null;
-    /** The image that a `similar` search starts from, once it's known. */
-    this.source = null;
+    /** How many hits carry each tag, over the pages so far. */
+    this.facets = new Map();
+    /** How far the page was scrolled when it was left. */
+    this.top = 0;
+    /** As many hits at first: where a page that was scrolled far is loaded anew. */
+    this.wanted = 0;
+    this.hidden = hidden;
+  }
+
+  /** What is shown. */
+  get shown() {
+    return this.hidden.size ? this.hits.filter(({ id }) => !this.hidden.has(id)) : this.hits;
   }
 
   /** Takes in a page of the answer. */
   add({ hits, ...answer }) {
     this.hits.push(...hits);
+    for (const { tag, count } of answer.facets ?? [])
+      this.facets.set(tag, (this.facets.get(tag) ?? 0) + count);
     this.answer = answer;
     this.more = answer.next !== null;
     this.error = null;
@@ -38,6 +52,7 @@ export class Store {
   #listeners = [];
   #count = 0;
   current = null;
+  hidden = new Set();
 
   /** Calls `listener(search)` whenever the shown search is another one or has changed. */
   subscribe(listener) {

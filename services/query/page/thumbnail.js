@@ -2,6 +2,8 @@
 
 import { el } from "./dom.js";
 
+const AGAIN_MS = 1500;
+
 const waiting = new Map();
 const nearby = new IntersectionObserver(
   (entries) => {
@@ -22,7 +24,7 @@ const nearby = new IntersectionObserver(
 export function thumbnail(api, id, alt) {
   const img = el("img", { alt, decoding: "async" });
   img.addEventListener("load", () => img.classList.add("here"));
-  img.addEventListener("error", () => img.parentElement?.classList.add("broken"));
+  img.addEventListener("error", () => again(img));
   const url = api.thumbnailUrl(id);
   if (api.key === null) {
     img.loading = "lazy";
@@ -35,6 +37,19 @@ export function thumbnail(api, id, alt) {
   return img;
 }
 
+/** A service that has much to do may well have the picture a moment later. */
+function again(img) {
+  const { src } = img;
+  if (!src || src.startsWith("blob:") || img.dataset.tried)
+    return img.parentElement?.classList.add("broken");
+  img.dataset.tried = "once";
+  setTimeout(() => {
+    if (!img.isConnected) return;
+    img.removeAttribute("src");
+    img.src = src;
+  }, AGAIN_MS);
+}
+
 async function fetched(api, url, img) {
   try {
     const blobUrl = URL.createObjectURL(await api.blob(url));
@@ -45,4 +60,31 @@ async function fetched(api, url, img) {
   } catch {
     img.dispatchEvent(new Event("error"));
   }
+}
+
+/** The whole picture of an image: its thumbnail, until the file itself is there. */
+export function picture(api, hit, alt) {
+  const img = el("img", { alt, class: "here", decoding: "async" });
+  const show = (url, kept) => {
+    const large = new Image();
+    large.addEventListener("load", () => {
+      img.src = url;
+      if (kept) img.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+    });
+    large.src = url;
+  };
+  const small = api.thumbnailUrl(hit.id);
+  if (api.key === null) {
+    img.src = small;
+    // A format that the browser can't show stays a thumbnail.
+    if (hit.uris.length) show(api.fileUrl(hit.id), false);
+  } else {
+    fetched(api, small, img);
+    if (hit.uris.length)
+      api.blob(api.fileUrl(hit.id)).then(
+        (blob) => show(URL.createObjectURL(blob), true),
+        () => img.dispatchEvent(new Event("error")),
+      );
+  }
+  return img;
 }

@@ -1,20 +1,27 @@
 /** The page's name for a search, and what a screen reader is told of it. */
 
 import { byId } from "./dom.js";
-import { count, nameOf } from "./words.js";
+import { isAsked } from "./query.js";
+import { count } from "./words.js";
 
 const NAME = "Image Search";
 
-export function headingOf(search) {
-  const { query, source } = search;
-  if (query.kind === "term") return `“${query.term}”`;
-  if (query.kind === "similar")
-    return source ? `Like ${nameOf(source)}` : "Images like this one";
-  return "Images like your picture";
+export function headingOf({ parts }, sources) {
+  const named = parts.map((part) => {
+    const name = sources.nameOf(part);
+    if (part.kind === "term") return { part, name: `\u201c${name}\u201d` };
+    return { part, name: name === "Your picture" ? "your picture" : name };
+  });
+  const wanted = named.filter(({ part }) => part.weight > 0);
+  const unwanted = named.filter(({ part }) => part.weight < 0);
+  const without = unwanted.length ? ` without ${listed(unwanted)}` : "";
+  const [only] = wanted;
+  if (wanted.length === 1 && only.part.kind === "term") return only.name + without;
+  return `Like ${listed(wanted)}${without}`;
 }
 
-export function titleOf(search) {
-  return search.query.kind === "none" ? NAME : `${headingOf(search)} - ${NAME}`;
+export function titleOf({ query }, sources) {
+  return isAsked(query) ? `${headingOf(query, sources)} - ${NAME}` : NAME;
 }
 
 /** Says a search's outcome, or a sentence, to screen readers; `visible` shows it for a while too. */
@@ -25,8 +32,14 @@ export function announce(what, visible = false) {
   if (visible) setTimeout(() => region.classList.remove("toast"), 6000);
 }
 
+function listed(named) {
+  const names = named.map(({ name }) => name);
+  const last = names.pop();
+  return names.length ? `${names.join(", ")} and ${last}` : last;
+}
+
 function outcome(search) {
   if (search.error) return `${search.error.title}. ${search.error.message}`;
-  if (search.hits.length === 0) return "No images found.";
-  return `${count(search.hits.length, "image")} shown${search.more ? ", there are more" : ""}.`;
+  if (search.shown.length === 0) return "No images found.";
+  return `${count(search.shown.length, "image")} shown${search.more ? ", there are more" : ""}.`;
 }

@@ -1,7 +1,7 @@
 /** The page before anything is asked: what there is to search. */
 
 import { el } from "./dom.js";
-import { tagChip } from "./hit.js";
+import { tagChip } from "./tag_chip.js";
 import { count } from "./words.js";
 
 const TAGS = 24;
@@ -24,7 +24,7 @@ export class Welcome {
     document.body.classList.toggle("welcome", idle);
     this.words.hidden = !idle;
     this.collection.textContent = stats ? sizeOf(stats) : "";
-    if (!idle || search.error) return;
+    if (!idle || search.error || search.query.parts.length) return;
     if (!stats) return this.board.replaceChildren();
     if (stats.images === 0) return this.board.replaceChildren(emptyCollection());
     this.#draw(search);
@@ -49,7 +49,7 @@ export class Welcome {
         {},
         tagChip(
           tag,
-          search.exact,
+          search.query,
           { "aria-label": `${tag}, ${count(images, "image")}` },
           el("span", { class: "count" }, images.toLocaleString("en")),
         ),

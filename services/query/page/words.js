@@ -36,10 +36,12 @@ export function closeness(hit, metric, mode) {
   const byWord = mode === "tag" || mode === "semantic";
   if (!byWord && hit.score >= 0.999) return "Nearly identical";
   if (hit.probability !== null && hit.probability !== undefined) {
-    return step(hit.probability, [
+    // As it is shown, so that the same number is always called the same.
+    return step(Math.round(hit.probability * 100) / 100, [
       [0.9, "Almost certain"],
-      [0.7, "Likely"],
-      [0.4, "Possible"],
+      [0.7, "Very likely"],
+      [0.4, "Likely"],
+      [0.15, "Possible"],
       [-Infinity, "Unlikely"],
     ]);
   }
@@ -74,39 +76,39 @@ export function modeSentence(mode, query) {
     case "tag":
       return "The images that carry this tag, the most typical first.";
     case "semantic":
-      return `No image is tagged “${query.term}”. These come nearest to what the word means.`;
+      return query.parts.length === 1
+        ? `No image is tagged “${query.parts[0].value}”. These come nearest to what the word means.`
+        : "These come nearest to what the words mean together.";
     case "mixed":
-      return "Weighed from several examples and words.";
+      return "Pictures and words weighed together, the nearest first.";
     default:
       return "Compared by what the pictures show, the most similar first.";
   }
 }
 
-/** What was looked at to find the hits: a headline and a line beneath. */
+/** What was looked at to find the hits. */
 export function scanned(answer) {
   const { nprobe, clusters, scanned_fraction: share } = answer.recall;
-  const images = share >= 1 ? "every image" : `${percent(share)} of the images`;
-  if (answer.mode === "tag") return ["every image with this tag", "all were ranked"];
-  if (!clusters) return [images, "no clusters yet"];
-  return [images, `${WHOLE.format(nprobe)} of ${count(clusters, "cluster")}`];
+  if (answer.mode === "tag") return "Looked at every image with this tag";
+  if (share >= 1 || !clusters) return "Looked at every image";
+  return `Looked at ${percent(share)} of the images, ${WHOLE.format(nprobe)} of ${count(clusters, "cluster")}`;
 }
 
-export function recall({ expected, target }) {
-  if (expected === null || expected === undefined)
-    return ["not measured", "for this many images"];
-  if (expected >= 1) return ["100\u00a0%", "exact"];
-  return [percent(expected), target ? `asked for ${percent(target)}` : "measured on this index"];
+export function recall({ expected }) {
+  if (expected === null || expected === undefined) return "expected recall not measured";
+  return expected >= 1 ? "exact" : `expected recall ${percent(expected)}`;
 }
 
-/** The whole time, and its stages in the order that the server gives. */
-export function times(timings) {
-  const { total, ...stages } = timings;
-  const parts = Object.entries(stages);
-  const sum = total ?? parts.reduce((all, [, value]) => all + value, 0);
-  const named = parts.map(
-    ([name, value]) => `${name.replace(/_ms$/, "").replaceAll("_", " ")} ${milliseconds(value)}`,
-  );
-  return [milliseconds(sum), named.join(", ")];
+/** The stages of an answer, in the order that the server gives. */
+export function stages({ total: _, ...timings }) {
+  return Object.entries(timings).map(([name, value]) => ({
+    name: name.replace(/_ms$/, "").replaceAll("_", " "),
+    value,
+  }));
+}
+
+export function total(timings) {
+  return timings.total ?? stages(timings).reduce((sum, { value }) => sum + value, 0);
 }
 
 function step(value, steps) {

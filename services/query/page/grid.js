@@ -1,0 +1,189 @@
+/**
+ * The grid of hits. Only the rows near the screen are in the document, so that ten thousand hits
+ * weigh no more than a hundred.
+ */
+
+import { el } from "./dom.js";
+import { rowsOf, shapeOf } from "./rows.js";
+
+const GAP = 14;
+const CAPTION = 50;
+const BETWEEN = 18;
+/** How far beyond the screen rows are drawn, in screens. */
+const AHEAD = 1;
+
+export class Grid {
+  #hits = [];
+  #rows = [];
+  #tiles = new Map();
+  #width = 0;
+  #whole = false;
+  #asked = 0;
+
+  /** `tileOf(hit)` makes a tile, `onNearEnd()` is called when the last rows come near. */
+  constructor(tileOf, onNearEnd) {
+    this.tileOf = tileOf;
+    this.onNearEnd = onNearEnd;
+    this.list = el("ol", { class: "hits", keydown: (event) => this.#key(event) });
+    this.resized = new ResizeObserver(() => this.#resize());
+    this.scrolled = () => this.#soon();
+  }
+
+  /** Shows these hits; `more`: others may follow. Known ones stay where they are. */
+  show(hits, more) {
+    const known = this.#hits.every((hit, at) => hits[at] === hit);
+    this.#hits = hits.slice();
+    this.#whole = more;
+    this.#layOut(known ? this.#rows.length : 0);
+  }
+
+  attach() {
+    this.resized.observe(this.list);
+    window.addEventListener("scroll", this.scrolled, { passive: true });
+  }
+
+  detach() {
+    this.resized.disconnect();
+    window.removeEventListener("scroll", this.scrolled);
+    cancelAnimationFrame(this.#asked);
+    this.#asked = 0;
+    this.list.remove();
+  }
+
+  /** Brings a hit to the screen and puts the focus on it. */
+  focus(index) {
+    const row = this.#rows.find(({ first, end }) => index >= first && index < end);
+    if (!row) return;
+    const top = this.list.getBoundingClientRect().top + row.top;
+    const height = row.height + CAPTION;
+    if (top < 0 || top + height > innerHeight)
+      window.scrollBy(0, top < 0 ? top - 20 : top + height - innerHeight + 20);
+    this.#draw();
+    this.#tiles.get(this.#hits[index])?.querySelector("a").focus({ preventScroll: true });
+  }
+
+  #resize() {
+    if (this.list.clientWidth === this.#width) return;
+    const anchor = this.#rows.find((row) => this.#edge(row) >= 0);
+    const offset = anchor ? this.#edge(anchor) : 0;
+    this.#layOut(0);
+    const now = anchor && this.#rows.find(({ end }) => end > anchor.first);
+    // What was at the top of the screen stays there.
+    if (now && scrollY > 0 && offset < innerHeight) window.scrollBy(0, this.#edge(now) - offset);
+  }
+
+  #edge(row) {
+    return this.list.getBoundingClientRect().top + row.top;
+  }
+
+  #layOut(kept) {
+    this.#width = this.list.clientWidth;
+    if (!this.#width) return;
+    this.#rows.length = kept;
+    const last = this.#rows.at(-1);
+    const added = rowsOf(
+      this.#hits.map(({ ratio }) => ratio),
+      {
+        start: last ? last.end : 0,
+        width: this.#width,
+        target: this.#width < 560 ? 150 : 210,
+        gap: GAP,
+        whole: this.#whole,
+      },
+    );
+    let top = last ? last.top + last.height + CAPTION + BETWEEN : 0;
+    for (const row of added) {
+      this.#rows.push({ ...row, top });
+      top += row.height + CAPTION + BETWEEN;
+    }
+    this.list.style.height = `${Math.max(0, top - BETWEEN)}px`;
+    if (!kept) for (const [hit, tile] of this.#tiles) this.#drop(hit, tile);
+    this.#draw();
+  }
+
+  #soon() {
+    this.#asked ||= requestAnimationFrame(() => {
+      this.#asked = 0;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const above = this.list.getBoundingClientRect().top;
+    const from = -above - AHEAD * innerHeight;
+    const to = -above + (1 + AHEAD) * innerHeight;
+    const wanted = new Set();
+    for (let at = this.#at(from); at < this.#rows.length && this.#rows[at].top < to; at++)
+      this.#drawRow(this.#rows[at], wanted);
+    for (const [hit, tile] of this.#tiles)
+      // The keyboard is on it: it stays, wherever it is.
+      if (!wanted.has(hit) && !tile.contains(document.activeElement)) this.#drop(hit, tile);
+    if (this.#whole && this.list.offsetHeight + above < 2.5 * innerHeight) this.onNearEnd();
+  }
+
+  #drawRow(row, wanted) {
+    let left = 0;
+    for (let index = row.first; index < row.end; index++) {
+      const hit = this.#hits[index];
+      const width = shapeOf(hit.ratio) * row.height;
+      wanted.add(hit);
+      if (!this.#tiles.has(hit)) this.#insert(hit, index);
+      const { style } = this.#tiles.get(hit);
+      style.transform = `translate(${left.toFixed(2)}px, ${row.top.toFixed(2)}px)`;
+      style.width = `${width.toFixed(2)}px`;
+      style.setProperty("--height", `${row.height.toFixed(2)}px`);
+      left += width + GAP;
+    }
+  }
+
+  /** In the order of the hits, which is that of the tab key and of what is read out. */
+  #insert(hit, index) {
+    const tile = this.tileOf(hit);
+    tile.setAttribute("aria-posinset", index + 1);
+    tile.setAttribute("aria-setsize", this.#whole ? -1 : this.#hits.length);
+    tile.dataset.index = index;
+    const next = [...this.list.children].find((other) => Number(other.dataset.index) > index);
+    this.list.insertBefore(tile, next ?? null);
+    this.#tiles.set(hit, tile);
+  }
+
+  #drop(hit, tile) {
+    tile.remove();
+    // Else its pixels are kept for as long as there is memory.
+    tile.querySelector("img").removeAttribute("src");
+    this.#tiles.delete(hit);
+  }
+
+  /** The first row that ends below `y`. */
+  #at(y) {
+    let [low, high] = [0, this.#rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const { top, height } = this.#rows[middle];
+      if (top + height + CAPTION < y) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #key(event) {
+    const tile = event.target.closest("li[data-index]");
+    if (!tile || event.altKey || event.ctrlKey || event.metaKey) return;
+    const index = Number(tile.dataset.index);
+    const wanted = this.#reached(event.key, index);
+    if (wanted === undefined) return;
+    event.preventDefault();
+    this.focus(Math.min(this.#hits.length - 1, Math.max(0, wanted)));
+  }
+
+  #reached(key, index) {
+    if (key === "ArrowRight") return index + 1;
+    if (key === "ArrowLeft") return index - 1;
+    if (key === "Home") return 0;
+    const at = this.#rows.findIndex(({ first, end }) => index >= first && index < end);
+    const row = this.#rows[at + { ArrowDown: 1, ArrowUp: -1 }[key]];
+    if (!row) return undefined;
+    const place = (index - this.#rows[at].first + 0.5) / (this.#rows[at].end - this.#rows[at].first);
+    return row.first + Math.floor(place * (row.end - row.first));
+  }
+}

@@ -1,0 +1,95 @@
+/** What is known of an image: its tags, which can be changed, where it's from, its metadata. */
+
+import { hrefOf } from "./address.js";
+import { el, icon } from "./dom.js";
+import { tagChip } from "./tag_chip.js";
+import { tagEditor } from "./tag_editor.js";
+import { nameOf } from "./words.js";
+
+export class HitFacts {
+  /** `onRetagged(tags)` is called when other tags were saved. */
+  constructor(api, hit, query, onRetagged) {
+    this.api = api;
+    this.hit = hit;
+    this.query = query;
+    this.onRetagged = onRetagged;
+  }
+
+  drawn() {
+    this.tags = el("div", {});
+    this.#showTags();
+    const { hit } = this;
+    return el(
+      "div",
+      { class: "known" },
+      this.#section("Tags", this.tags),
+      hit.uris.length > 0 &&
+        this.#section(
+          "From",
+          el("ul", { class: "uris" }, ...hit.uris.map((uri) => el("li", {}, uri))),
+        ),
+      Object.keys(hit.metadata).length > 0 &&
+        this.#section(
+          "Details",
+          el(
+            "dl",
+            { class: "details" },
+            ...Object.entries(hit.metadata).map(([key, value]) =>
+              el("div", {}, el("dt", {}, key), el("dd", {}, textOf(value))),
+            ),
+          ),
+        ),
+      hit.duplicates?.length > 0 &&
+        this.#section(
+          "Near-duplicates",
+          el(
+            "ul",
+            { class: "uris" },
+            ...hit.duplicates.map((copy) =>
+              el(
+                "li",
+                {},
+                el("a", { href: hrefOf(this.query, copy.id), "data-open": copy.id }, nameOf(copy)),
+              ),
+            ),
+          ),
+        ),
+    );
+  }
+
+  #section(title, ...content) {
+    return el("section", {}, el("h3", {}, title), ...content);
+  }
+
+  #showTags(focus = false) {
+    const edit = el(
+      "button",
+      { type: "button", class: "chip edit", click: () => this.#edit() },
+      icon("edit"),
+      this.hit.tags.length ? "Edit" : "Add tags",
+    );
+    this.tags.replaceChildren(
+      el(
+        "ul",
+        { class: "tags", "aria-label": "Tags of this image" },
+        ...this.hit.tags.map((tag) => el("li", {}, tagChip(tag, this.query))),
+        el("li", {}, edit),
+      ),
+    );
+    if (focus) edit.focus();
+  }
+
+  #edit() {
+    this.tags.replaceChildren(
+      tagEditor(this.api, this.hit, (saved) => {
+        if (saved) this.onRetagged(saved);
+        this.#showTags(true);
+      }),
+    );
+    this.tags.querySelector("input").focus();
+  }
+}
+
+function textOf(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

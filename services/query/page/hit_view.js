@@ -1,0 +1,300 @@
+/** A hit, large: its picture, what is known of it, what it is like, and what can be done with it. */
+
+import { el, fill, icon } from "./dom.js";
+import { HitFacts } from "./hit_facts.js";
+import { strip } from "./strip.js";
+import { picture } from "./thumbnail.js";
+import { closeness, nameOf, percent } from "./words.js";
+import { Why } from "./why.js";
+
+export class HitView {
+  #hit = null;
+  #search = null;
+  #around = {};
+  #asked = new AbortController();
+  #parts = {};
+
+  /**
+   * `actions`: `onMove(id)`, `onClose(id)`, `onLike(hit)`, `onExclude(hit)`, `onDelete(hit)` and
+   * `onRetagged(hit, tags)`.
+   */
+  constructor(dialog, api, sources, actions) {
+    this.dialog = dialog;
+    this.api = api;
+    this.sources = sources;
+    this.actions = actions;
+    this.why = new Why(api, sources);
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      this.actions.onClose(this.#hit.id);
+    });
+    dialog.addEventListener("keydown", (event) => this.#key(event));
+    dialog.addEventListener("click", (event) => {
+      if (event.target === dialog) this.actions.onClose(this.#hit.id);
+    });
+  }
+
+  get hit() {
+    return this.dialog.open ? this.#hit : null;
+  }
+
+  /** `around`: {at, of, previous, next}, where the hit is one of the search's. */
+  show(hit, search, around) {
+    if (this.hit === hit && this.#search === search) return this.#place(around);
+    this.#asked.abort();
+    this.#asked = new AbortController();
+    this.why.stop();
+    this.#hit = hit;
+    this.#search = search;
+    this.sources.know(hit);
+    this.dialog.replaceChildren(...this.#drawn());
+    this.#place(around);
+    const fresh = !this.dialog.open;
+    if (fresh) this.dialog.showModal();
+    this.dialog.scrollTop = 0;
+    this.#parts.title.focus({ preventScroll: true });
+    document.documentElement.classList.add("covered");
+  }
+
+  close() {
+    if (!this.dialog.open) return;
+    this.#asked.abort();
+    this.why.stop();
+    this.dialog.close();
+    this.dialog.replaceChildren();
+    document.documentElement.classList.remove("covered");
+  }
+
+  #drawn() {
+    const hit = this.#hit;
+    const name = nameOf(hit);
+    const { signal } = this.#asked;
+    const parts = (this.#parts = {
+      title: el("h2", { id: "hit-title", tabindex: -1 }, name),
+      place: el("p", { class: "place" }),
+      previous: this.#step("previous", "Previous", "left"),
+      next: this.#step("next", "Next", "right"),
+      figure: framed(el("figure", { class: "shown" }), picture(this.api, hit, name), hit.ratio),
+      other: el("figure", { class: "shown other", hidden: true }),
+      words: el("div", { class: "why-words", role: "status" }),
+    });
+    return [
+      el(
+        "header",
+        { class: "large-top" },
+        parts.place,
+        parts.previous,
+        parts.next,
+        el(
+          "button",
+          {
+            type: "button",
+            class: "round",
+            "aria-label": "Close",
+            click: () => this.actions.onClose(hit.id),
+          },
+          icon("close"),
+        ),
+      ),
+      el("div", { class: "stage" }, parts.other, parts.figure),
+      el(
+        "div",
+        { class: "about" },
+        parts.title,
+        this.#closeness(),
+        this.#actions(),
+        parts.words,
+        new HitFacts(this.api, hit, this.#search.query, (tags) =>
+          this.actions.onRetagged(hit, tags),
+        ).drawn(),
+      ),
+      strip(this.api, hit, signal, (other) => this.actions.onMove(other.id)),
+    ];
+  }
+
+  #closeness() {
+    const { answer } = this.#search;
+    const hit = this.#hit;
+    if (!answer || hit.score === undefined) return null;
+    const chance = hit.probability == null ? "" : `, ${percent(hit.probability)}`;
+    return el(
+      "p",
+      { class: "close-by" },
+      el("strong", {}, closeness(hit, answer.metric, answer.mode) + chance),
+      el("span", {}, `score ${hit.score.toFixed(3)}`),
+    );
+  }
+
+  #actions() {
+    const hit = this.#hit;
+    const button = (words, symbol, click, more = {}) =>
+      el("button", { type: "button", class: "action", click, ...more }, icon(symbol), words);
+    const parts = Why.partsOf(this.#search.query);
+    this.#parts.actions = el(
+      "div",
+      { class: "actions" },
+      button("More like this", "like", () => this.actions.onLike(hit)),
+      this.#search.query.parts.length > 0 &&
+        button("Leave out", "minus", () => this.actions.onExclude(hit)),
+      parts.length > 0 &&
+        (this.#parts.why = button("Why this?", "heat", () => this.#toggleWhy(parts), {
+          "aria-pressed": "false",
+        })),
+      hit.uris.length > 0 && button("Download", "download", () => this.#download()),
+      button("Delete", "delete", () => this.#askDelete(), { class: "action danger" }),
+    );
+    return this.#parts.actions;
+  }
+
+  #toggleWhy(parts) {
+    const on = this.#parts.why.getAttribute("aria-pressed") !== "true";
+    this.#parts.why.setAttribute("aria-pressed", String(on));
+    if (on) return this.#explain(parts, parts[0]);
+    this.why.stop();
+    this.#unexplained();
+    this.#parts.words.replaceChildren();
+  }
+
+  #unexplained() {
+    const { figure, other } = this.#parts;
+    figure.querySelector(".heat")?.remove();
+    other.hidden = true;
+    other.replaceChildren();
+  }
+
+  async #explain(parts, part) {
+    const { figure, other, words } = this.#parts;
+    words.replaceChildren(el("p", {}, "Looking at what they have in common"));
+    try {
+      const found = await this.why.explain(this.#hit, part);
+      this.#unexplained();
+      figure.append(found.heat);
+      if (found.other) {
+        const url = URL.createObjectURL(found.other);
+        const img = el("img", { src: url, alt: "What it was searched by", class: "here" });
+        img.addEventListener("load", () => URL.revokeObjectURL(url));
+        framed(other, img).append(found.otherHeat ?? "");
+        other.hidden = false;
+      }
+      fill(words, el("p", {}, found.sentence), this.#others(parts, part));
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      words.replaceChildren(el("p", { class: "error" }, `${error.title ?? "That failed"}. ${error.message}`));
+    }
+  }
+
+  /** The other parts of the search, each of which has its own reason. */
+  #others(parts, current) {
+    if (parts.length < 2) return null;
+    return el(
+      "div",
+      { class: "tags", role: "group", "aria-label": "Compare with" },
+      ...parts.map((part) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: "chip",
+            "aria-pressed": String(part === current),
+            click: () => this.#explain(parts, part),
+          },
+          this.sources.nameOf(part),
+        ),
+      ),
+    );
+  }
+
+  async #download() {
+    const hit = this.#hit;
+    const name = nameOf(hit);
+    const url = this.api.fileUrl(hit.id);
+    if (this.api.key === null) return el("a", { href: url, download: name }).click();
+    try {
+      const blobUrl = URL.createObjectURL(await this.api.blob(url));
+      el("a", { href: blobUrl, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(blobUrl), 60_000);
+    } catch (error) {
+      this.#parts.words.replaceChildren(el("p", { class: "error" }, error.message));
+    }
+  }
+
+  #askDelete() {
+    const { actions } = this.#parts;
+    const keep = el(
+      "button",
+      {
+        type: "button",
+        class: "action",
+        click: () => {
+          question.replaceWith(actions);
+          actions.lastChild.focus();
+        },
+      },
+      "Keep it",
+    );
+    const question = el(
+      "div",
+      { class: "question", role: "alertdialog", "aria-label": "Delete this image?" },
+      el("p", {}, "Delete this image from the collection? A file in a folder of yours stays there."),
+      el(
+        "div",
+        { class: "actions" },
+        el(
+          "button",
+          {
+            type: "button",
+            class: "action danger",
+            click: () => this.actions.onDelete(this.#hit),
+          },
+          icon("delete"),
+          "Delete it",
+        ),
+        keep,
+      ),
+    );
+    actions.replaceWith(question);
+    keep.focus();
+  }
+
+  #step(which, words, symbol) {
+    return el(
+      "button",
+      {
+        type: "button",
+        class: "round",
+        "aria-label": words,
+        click: () => this.#move(which),
+      },
+      icon(symbol),
+    );
+  }
+
+  #move(which) {
+    if (this.#around[which]) this.actions.onMove(this.#around[which]);
+  }
+
+  #place(around) {
+    this.#around = around;
+    const { place, previous, next } = this.#parts;
+    place.textContent = around.at === undefined ? "" : `${around.at + 1} of ${around.of}`;
+    previous.disabled = !around.previous;
+    next.disabled = !around.next;
+  }
+
+  #key(event) {
+    if (event.target.closest("input, [role=listbox]") || event.altKey || event.ctrlKey) return;
+    const which = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
+    if (!which || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.#move(which);
+  }
+}
+
+/** Puts a picture into a figure that takes its shape, once that is known. */
+function framed(figure, img, ratio = null) {
+  const shape = (value) => figure.style.setProperty("--ratio", value);
+  if (ratio) shape(ratio);
+  img.addEventListener("load", () => shape(img.naturalWidth / img.naturalHeight));
+  figure.append(img);
+  return figure;
+}

@@ -1,0 +1,74 @@
+/**
+ * What is searched for, as a value that is never changed, only replaced.
+ *
+ * A query is {parts, filter, exact, likely, copies}. A part is {kind, value, weight, crop}: `kind`
+ * is term, image (an indexed one, by its id) or upload (by the id that the service gave to it);
+ * `weight` is 1 or -1; `crop` is null or {x, y, width, height} in fractions of the sides. `filter`
+ * is as the API has it. `likely`: leave out what hardly matches. `copies`: don't fold duplicates.
+ */
+
+export const NO_FILTER = Object.freeze({ must: [], should: [], must_not: [] });
+
+export const NOTHING = Object.freeze({
+  parts: [],
+  filter: NO_FILTER,
+  exact: false,
+  likely: false,
+  copies: false,
+});
+
+export function part(kind, value, weight = 1, crop = null) {
+  return { kind, value, weight, crop };
+}
+
+/** A new search by these parts, asked in the same manner; the former one's filter is let go. */
+export function by(parts, { exact, copies } = NOTHING) {
+  return { ...NOTHING, exact, copies, parts };
+}
+
+/** The search with one more part; where it's there already, it takes the new sign. */
+export function withPart(query, added) {
+  const others = query.parts.filter(
+    ({ kind, value }) => kind !== added.kind || value !== added.value,
+  );
+  return { ...query, parts: [...others, added] };
+}
+
+/** The search with a part replaced, or taken out where there is no `other`. */
+export function withoutPart(query, old, ...other) {
+  const parts = query.parts.flatMap((one) => (one === old ? other : [one]));
+  return parts.length ? { ...query, parts } : by([], query);
+}
+
+/** The one part of a search that has no other and no crop; null of others. */
+export function onlyPart({ parts }) {
+  return parts.length === 1 && parts[0].weight > 0 && !parts[0].crop ? parts[0] : null;
+}
+
+export function isAsked({ parts }) {
+  return parts.some(({ weight }) => weight > 0);
+}
+
+export function conditionsOf({ filter }) {
+  return [...filter.must, ...filter.should, ...filter.must_not];
+}
+
+/** The search with a condition put under `way` (must, should, must_not), or taken out for null. */
+export function withCondition(query, condition, way) {
+  const same = JSON.stringify(condition);
+  const filter = {};
+  for (const name of Object.keys(NO_FILTER)) {
+    const kept = query.filter[name].filter((one) => JSON.stringify(one) !== same);
+    filter[name] = name === way ? [...kept, condition] : kept;
+  }
+  return { ...query, filter };
+}
+
+/** Under which way a condition is asked for; null where it isn't. */
+export function wayOf({ filter }, condition) {
+  const same = JSON.stringify(condition);
+  const found = Object.entries(filter).find(([, conditions]) =>
+    conditions.some((one) => JSON.stringify(one) === same),
+  );
+  return found ? found[0] : null;
+}

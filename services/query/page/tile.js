@@ -1,0 +1,52 @@
+/** One hit in the grid: its picture, and how close it is. It leads to the hit, large. */
+
+import { hrefOf } from "./address.js";
+import { el, icon } from "./dom.js";
+import { thumbnail } from "./thumbnail.js";
+import { closeness, count, nameOf, percent } from "./words.js";
+
+export function tileOf(hit, search, api) {
+  const name = nameOf(hit);
+  const close = closeness(hit, search.answer.metric, search.answer.mode);
+  const chance = hit.probability == null ? null : percent(hit.probability);
+  const copies = hit.duplicates?.length ?? 0;
+  const told = [name, close, chance, copies && `${count(copies, "near-duplicate")}`];
+  return el(
+    "li",
+    { class: "hit" },
+    el(
+      "a",
+      {
+        class: "picture",
+        href: hrefOf(search.query, hit.id),
+        "data-open": hit.id,
+        "aria-label": told.filter(Boolean).join(", "),
+      },
+      thumbnail(api, hit.id, ""),
+      el("span", { class: "missing" }, icon("missing"), "No preview"),
+      copies > 0 &&
+        el("span", { class: "copies", "aria-hidden": "true" }, icon("copies"), `${copies + 1}`),
+    ),
+    el(
+      "div",
+      { class: "caption" },
+      el(
+        "p",
+        { class: "score" },
+        el(
+          "span",
+          { class: "words" },
+          el("span", { class: "close" }, close),
+          chance &&
+            el("span", { class: "chance", title: "Calibrated chance that it matches" }, chance),
+        ),
+        el(
+          "span",
+          { class: "number", title: `Score; distance ${hit.distance.toPrecision(4)}` },
+          hit.score.toFixed(3),
+        ),
+      ),
+      el("p", { class: "name", title: name }, name),
+    ),
+  );
+}

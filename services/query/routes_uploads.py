@@ -1,0 +1,53 @@
+"""Pictures to search by, kept for a while, so that their searches have an address."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from pydantic import ConfigDict, Field
+
+from services.query.routes_search import check_size
+from services.query.uploads import Uploads
+from shared.contracts.base import Wire
+from shared.contracts.query import Uploaded
+from shared.web.media import FENCED, OCTETS
+from shared.web.problems import FILE_TOO_LARGE, NO_UPLOAD, problems
+
+router = APIRouter(prefix="/v1/uploads", tags=["search"])
+
+
+class UploadForm(Wire):
+    """A picture to keep."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"file": "a.jpg"}]})
+
+    file: UploadFile = Field(description="An image file.")
+
+
+@router.post(
+    "",
+    summary="Keep a picture for a while, to search by as `upload`",
+    responses=problems(FILE_TOO_LARGE),
+)
+async def keep_upload(
+    request: Request, form: Annotated[UploadForm, Form(media_type="multipart/form-data")]
+) -> Uploaded:
+    check_size(request, form.file.size or 0)
+    upload_id, upload = _uploads(request).keep(await form.file.read())
+    return Uploaded(id=upload_id, expires_at=upload.expires_at)
+
+
+@router.get(
+    "/{upload_id}",
+    summary="The picture's bytes, as they were sent",
+    response_class=Response,
+    responses=OCTETS | problems(NO_UPLOAD),
+)
+async def get_upload(request: Request, upload_id: str) -> Response:
+    """Of no type: it was looked at by nobody yet, so a browser must not take it for a page."""
+    data = _uploads(request).data(upload_id)
+    return Response(data, media_type="application/octet-stream", headers=FENCED)
+
+
+def _uploads(request: Request) -> Uploads:
+    found: Uploads = request.app.state.uploads
+    return found

@@ -1,0 +1,76 @@
+"""Pictures that were sent to be searched by, kept for a while under an id that can't be guessed.
+
+So a search by a picture has an address, without the picture in it. They are in memory, of this
+process alone: what they are worth ends with the search.
+"""
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.errors import NotFound, TooLarge
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture, and when it goes, in seconds since 1970."""
+
+    data: bytes
+    expires: float
+
+    @property
+    def expires_at(self) -> str:
+        return datetime.fromtimestamp(self.expires, UTC).isoformat(timespec="seconds")
+
+
+class Uploads:
+    """Holds `max_bytes` in all, each picture for `seconds`; for a new one the oldest go."""
+
+    def __init__(
+        self, max_bytes: int, seconds: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._clock = clock
+        self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._bytes = 0
+
+    def keep(self, data: bytes) -> tuple[str, Upload]:
+        """Keeps a picture; gives its id. Raises TooLarge."""
+        if len(data) > self._max_bytes:
+            raise TooLarge(
+                f"The file is over the {self._max_bytes / 2**20:g} MiB that are kept of uploads "
+                "(ISE_UPLOADS_BYTES)."
+            )
+        self._drop_expired()
+        while self._bytes + len(data) > self._max_bytes:
+            self._drop_oldest()
+        upload_id = secrets.token_urlsafe(24)
+        upload = Upload(data, self._clock() + self._seconds)
+        self._kept[upload_id] = upload
+        self._bytes += len(data)
+        return upload_id, upload
+
+    def data(self, upload_id: str) -> bytes:
+        """The picture. Raises NotFound when it is no longer kept, or never was."""
+        self._drop_expired()
+        upload = self._kept.get(upload_id)
+        if upload is None:
+            raise NotFound(
+                "The picture of this search is no longer kept. Give the picture again.",
+                upload=upload_id,
+            )
+        return upload.data
+
+    def _drop_expired(self) -> None:
+        # All are kept for as long, so they go in the order in which they came.
+        now = self._clock()
+        while self._kept and next(iter(self._kept.values())).expires <= now:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, upload = self._kept.popitem(last=False)
+        self._bytes -= len(upload.data)

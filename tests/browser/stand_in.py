@@ -1,0 +1,256 @@
+"""A stand-in for the query service over a handful of drawn pictures.
+
+It answers the contract's models from memory and keeps what it was asked. It ranks by colour:
+pictures whose small versions look alike are alike.
+"""
+
+import io
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated
+
+from fastapi import FastAPI, File, Query, Request, Response, UploadFile
+from PIL import Image
+
+from services.query import page_files
+from services.query.routes_search import TextOptions
+from shared import problem
+from shared.contracts.indexer import Shapes, ShapesRequest
+from shared.contracts.query import (
+    Hit,
+    ImageInfo,
+    Metric,
+    Mode,
+    Recall,
+    SearchOptions,
+    SearchRequest,
+    SearchResponse,
+    Stats,
+    TagCount,
+    Tags,
+    Uploaded,
+)
+from shared.errors import BadImage, ISEError, NotFound, UnknownTerm
+from shared.web.auth import KeyMiddleware
+
+CLUSTERS = 8
+
+
+@dataclass(frozen=True)
+class Picture:
+    id: str
+    uri: str
+    tags: tuple[str, ...]
+    data: bytes
+    ratio: float = 1.0
+
+    def info(self) -> ImageInfo:
+        return ImageInfo(
+            id=self.id,
+            uri=self.uri,
+            uris=[self.uri] if self.uri else [],
+            tags=list(self.tags),
+            metadata={},
+        )
+
+
+@dataclass
+class StandIn:
+    """What the stand-in holds, what it was asked, and what it should fail with."""
+
+    pictures: Sequence[Picture]
+    asked: list[tuple[str, SearchOptions]] = field(default_factory=list)
+    uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    error: ISEError | None = None
+    hold: threading.Event | None = None
+    """Thumbnails wait for it."""
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self.vectors = {p.id: look(p.data) for p in self.pictures}
+
+    def by_id(self, image_id: str) -> Picture:
+        for picture in self.pictures:
+            if picture.id == image_id:
+                return picture
+        raise NotFound(f"There is no image {image_id}.")
+
+    def uploaded(self, upload_id: str) -> tuple[str, bytes]:
+        if upload_id not in self.uploads:
+            raise NotFound("The picture of this search is no longer kept.", upload=upload_id)
+        return self.uploads[upload_id]
+
+    def answer(
+        self,
+        path: str,
+        options: SearchOptions,
+        mode: Mode,
+        vector: Sequence[float],
+        among: Sequence[Picture],
+    ) -> SearchResponse:
+        self.asked.append((path, options))
+        if self.error is not None:
+            raise self.error
+        scored = sorted(((cosine(vector, self.vectors[p.id]), p) for p in among), key=_order)
+        offset = int(options.cursor or 0)
+        end = offset + options.limit
+        page = scored[offset:end]
+        return SearchResponse(
+            hits=[
+                Hit(
+                    score=score,
+                    distance=1 - score,
+                    probability=round(score**2, 3) if mode is Mode.IMAGE else None,
+                    **p.info().model_dump(),
+                )
+                for score, p in page
+            ],
+            limit=options.limit,
+            offset=offset,
+            next=str(end) if end < len(scored) else None,
+            complete=True,
+            mode=mode,
+            metric=Metric.COSINE,
+            snapshot=7,
+            model="stand-in",
+            recall=_recall(mode, options, len(among) / len(self.pictures)),
+            timings_ms={"embed": 8.41, "probe": 0.2, "scan": 2.9},
+        )
+
+
+def _recall(mode: Mode, options: SearchOptions, share: float) -> Recall:
+    if mode is Mode.TAG:
+        return Recall(
+            target=None,
+            expected=1.0,
+            nprobe=0,
+            scanned_fraction=share,
+            clusters=CLUSTERS,
+            reranked=0,
+        )
+    if options.exact:
+        return Recall(
+            target=None,
+            expected=1.0,
+            nprobe=CLUSTERS,
+            scanned_fraction=1.0,
+            clusters=CLUSTERS,
+            reranked=0,
+        )
+    return Recall(
+        target=0.95, expected=0.972, nprobe=3, scanned_fraction=0.384, clusters=CLUSTERS, reranked=0
+    )
+
+
+@cache
+def look(data: bytes) -> list[float]:
+    """A picture's small version as a vector, its mean taken off."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            small = image.convert("RGB").resize((4, 4)).tobytes()
+    except OSError as error:
+        raise BadImage("The file is not a picture that can be read.") from error
+    mean = sum(small) / len(small)
+    return [value - mean + 1e-3 for value in small]
+
+
+def cosine(a: Sequence[float], b: Sequence[float]) -> float:
+    dot = sum(x * y for x, y in zip(a, b, strict=True))
+    return min(1.0, dot / (math.hypot(*a) * math.hypot(*b)))
+
+
+def _order(item: tuple[float, Picture]) -> tuple[float, str]:
+    return -item[0], item[1].id
+
+
+def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
+    app = FastAPI()
+    problem.install(app)
+    page_files.install(app)
+
+    @app.get("/v1/stats")
+    async def stats() -> Stats:
+        pictures = stand_in.pictures
+        return Stats(
+            images=len(pictures),
+            clusters=CLUSTERS if pictures else 0,
+            tags=len({tag for p in pictures for tag in p.tags}),
+            snapshot=7,
+            model="stand-in",
+            network=None,
+            metric=Metric.COSINE,
+            dim=48,
+            recall_curve=[],
+        )
+
+    @app.get("/v1/tags")
+    async def tags(prefix: str = "", limit: int = 20) -> Tags:
+        counts: dict[str, int] = {}
+        for tag in (tag for p in stand_in.pictures for tag in p.tags):
+            counts[tag] = counts.get(tag, 0) + 1
+        found = [t for t in counts if t.startswith(prefix.lower())]
+        found.sort(key=lambda tag: (-counts[tag], tag))
+        return Tags(tags=[TagCount(tag=t, count=counts[t]) for t in found[:limit]])
+
+    @app.post("/v1/uploads")
+    async def keep(file: Annotated[UploadFile, File()]) -> Uploaded:
+        upload_id = f"upload-{len(stand_in.uploads)}"
+        stand_in.uploads[upload_id] = (file.filename or "", await file.read())
+        return Uploaded(id=upload_id, expires_at="2026-11-22T06:43:50+00:00")
+
+    @app.get("/v1/uploads/{upload_id}")
+    async def kept(upload_id: str) -> Response:
+        return Response(stand_in.uploaded(upload_id)[1], media_type="application/octet-stream")
+
+    @app.post("/v1/search")
+    async def search(body: SearchRequest) -> SearchResponse:
+        if body.term is not None:
+            return by_term(body.term, body)
+        # Of parts, only a cropped upload is asked of the stand-in.
+        subject = body.parts[0] if body.parts else body
+        assert subject.upload is not None
+        name, data = stand_in.uploaded(subject.upload)
+        return stand_in.answer(f"upload {name}", body, Mode.IMAGE, look(data), stand_in.pictures)
+
+    def by_term(term: str, options: SearchOptions) -> SearchResponse:
+        tagged = [p for p in stand_in.pictures if term.lower() in p.tags]
+        if term == "gibberish":
+            raise UnknownTerm("No image carries “gibberish”, and the model doesn't know the word.")
+        mode = Mode.TAG if tagged else Mode.SEMANTIC
+        centre = [
+            sum(column) for column in zip(*(stand_in.vectors[p.id] for p in tagged), strict=True)
+        ] or [1.0] * 48
+        among = tagged or ([] if term == "nothing" else stand_in.pictures)
+        return stand_in.answer(f"term {term}", options, mode, centre, among)
+
+    @app.post("/v1/images/shapes")
+    async def shapes(body: ShapesRequest) -> Shapes:
+        return Shapes(ratios=[stand_in.by_id(image_id).ratio for image_id in body.ids])
+
+    @app.get("/v1/images/{image_id}")
+    async def image(image_id: str) -> ImageInfo:
+        return stand_in.by_id(image_id).info()
+
+    @app.get("/v1/images/{image_id}/similar")
+    async def similar(image_id: str, options: Annotated[TextOptions, Query()]) -> SearchResponse:
+        start = stand_in.by_id(image_id)
+        others = [p for p in stand_in.pictures if p is not start]
+        vector = stand_in.vectors[image_id]
+        return stand_in.answer(f"similar {image_id}", options, Mode.IMAGE, vector, others)
+
+    @app.get("/v1/images/{image_id}/thumbnail")
+    @app.get("/v1/images/{image_id}/file")
+    def picture(request: Request, image_id: str) -> Response:
+        if stand_in.hold is not None:
+            stand_in.hold.wait(timeout=10)
+        if image_id in stand_in.broken:
+            raise NotFound("The file is gone.")
+        return Response(stand_in.by_id(image_id).data, media_type="image/jpeg")
+
+    if key is not None:
+        app.add_middleware(KeyMiddleware, key=key, open_paths=page_files.open_paths())
+    return app

@@ -1,0 +1,91 @@
+"""Endless scrolling: it goes on, keeps its place, and doesn't grow."""
+
+import sys
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.asking import HITS, expect_outcome, first_hit
+from tests.e2e.processes import resident_bytes
+
+AT_THE_TOP = """() => [...document.querySelectorAll('.hit')]
+  .find((hit) => hit.getBoundingClientRect().bottom > 0).querySelector('.name').textContent"""
+
+
+def test_more_is_loaded_on_the_way_down_and_little_is_drawn(visit, start, many):
+    stand_in = start(many(300))
+    page = visit.open(f"{stand_in.url}?term=sun")
+    expect_outcome(page, "60 images shown, there are more.")
+    for _ in range(40):
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(30)
+    expect(page.get_by_text("That is all.")).to_be_visible()
+    expect_outcome(page, "300 images shown.")
+    assert page.locator(HITS).count() < 80
+    assert [int(options.cursor or 0) for _, options in stand_in.asked] == [0, 60, 120, 240]
+
+
+def test_a_hit_and_back_keeps_the_place(visit, start, many):
+    stand_in = start(many(120))
+    page = visit.open(f"{stand_in.url}?term=sun")
+    expect(first_hit(page)).to_be_visible()
+    page.mouse.wheel(0, 1500)
+    expect_scrolled(page, 1500)
+    name = page.evaluate(AT_THE_TOP)
+    page.get_by_role("link", name="Clear the search").evaluate("link => link.click()")
+    expect(page.get_by_role("heading", name="In the collection")).to_be_visible()
+    page.go_back()
+    expect(first_hit(page)).to_be_visible()
+    assert page.evaluate(AT_THE_TOP) == name
+    page.reload()
+    expect(first_hit(page)).to_be_visible()
+    expect_scrolled(page, 1500)
+    assert page.evaluate(AT_THE_TOP) == name
+
+
+def expect_scrolled(page: Page, least: int) -> None:
+    # The page's policy forbids `wait_for_function`, which evaluates a text.
+    for _ in range(100):
+        if page.evaluate("scrollY") >= least:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"the page is scrolled to {page.evaluate('scrollY')}")
+
+
+@pytest.mark.slow
+def test_ten_thousand_hits_stay_within_300_mib(visit, start, many, capsys):
+    stand_in = start(many(10_000))
+    page = visit.open(f"{stand_in.url}?term=sun")
+    expect(first_hit(page)).to_be_visible()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+
+    def heap() -> float:
+        session.send("HeapProfiler.collectGarbage")
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize") / 2**20
+
+    before = resident_mib(page)
+    for _ in range(3000):
+        page.mouse.wheel(0, 4000)
+        page.wait_for_timeout(10)
+        if page.get_by_text("That is all.").is_visible():
+            break
+    expect_outcome(page, "10,000 images shown.")
+    grown = resident_mib(page) - before
+    with capsys.disabled():
+        sys.stdout.write(f"\n10,000 hits: {grown:.0f} MiB more, {heap():.0f} MiB of JavaScript\n")
+    assert grown < 300
+    assert page.locator(HITS).count() < 80
+
+
+def resident_mib(page: Page) -> float:
+    """The memory of the browser's renderers, less what they share."""
+    session = page.context.browser.new_browser_cdp_session()
+    processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    total = 0
+    for process in processes:
+        if process["type"] != "renderer":
+            continue
+        total += resident_bytes(process["id"])
+    return total / 2**20
