@@ -27,7 +27,8 @@ from shared.cli.service import Service, free_port
 from shared.clients import indexer
 from shared.clients.transport import Call, Client
 from shared.contracts.features import FeaturesRequest, ImportRequest, VectorItem
-from shared.contracts.indexer import BuildSettings, Job, JobState
+from shared.contracts.indexer import BuildSettings
+from shared.contracts.jobs import Job, JobState
 
 _CLIENTS = 4
 _MODEL = "benchmark"

@@ -22,7 +22,8 @@ from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
 from shared import durable
 from shared.clients.transport import Client
-from shared.contracts.indexer import BuildSettings, Progress
+from shared.contracts.indexer import BuildSettings
+from shared.contracts.jobs import Progress
 from shared.contracts.query import Metric
 from shared.snapshots.manifest import SnapshotStore, SpaceManifest
 

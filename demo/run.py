@@ -27,8 +27,10 @@ from shared.cli.tables import evaluation as table_of
 from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer, query
 from shared.clients.transport import Client
-from shared.contracts.indexer import IngestRequest, Job
-from shared.contracts.query import Hit, Mode, SearchResponse, Stats
+from shared.contracts.answer import Hit, Mode, SearchResponse
+from shared.contracts.indexer import IngestRequest
+from shared.contracts.jobs import Job
+from shared.contracts.stats import Stats
 from shared.errors import InvalidInput, ISEError, Misconfigured, UnknownTerm
 from shared.evaluation import run as evaluation
 from shared.evaluation.measure import FIGURES

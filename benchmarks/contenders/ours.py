@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from benchmarks import product
 from benchmarks.contenders.contender import Contender, Place, Setting
 from services.query.search.probing import curve_for, plan
-from shared.contracts.query import Metric, RecallCurve, SearchOptions
+from shared.contracts.query import Metric, SearchOptions
+from shared.contracts.stats import RecallCurve
 from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings
 

@@ -22,7 +22,8 @@ from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
 from shared.clients import indexer
 from shared.clients.transport import Client
-from shared.contracts.indexer import IngestRequest, Job, JobState, TagsFrom
+from shared.contracts.indexer import IngestRequest, TagsFrom
+from shared.contracts.jobs import Job, JobState
 
 _START_S = 120.0
 _CLIENTS, _FILES_A_CALL = 3, 16

@@ -26,7 +26,8 @@ from services.indexer.segments import CODED_ROWS
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
-from shared.contracts.query import Metric, RecallCurve
+from shared.contracts.query import Metric
+from shared.contracts.stats import RecallCurve
 from shared.external import is_external
 from shared.ivf.codec import Codec
 from shared.ivf.distances import prepared

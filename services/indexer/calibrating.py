@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from shared.calibrated import Pairs, calibrated
 from shared.contracts.calibration import Calibration
-from shared.contracts.query import Metric, RecallCurve
+from shared.contracts.query import Metric
+from shared.contracts.stats import RecallCurve
 from shared.ivf import distances
 from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings

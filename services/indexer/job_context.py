@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from shared.contracts.indexer import Progress
+from shared.contracts.jobs import Progress
 
 _REPORT_EVERY_S = 0.5
 

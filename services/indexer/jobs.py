@@ -7,7 +7,7 @@ from typing import Any
 
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.job_context import Cancelled, JobContext
-from shared.contracts.indexer import Job, JobKind, JobState
+from shared.contracts.jobs import Job, JobKind, JobState
 from shared.errors import ISEError, full_disk
 from shared.web.request_id import current_request_id, set_request_id
 

@@ -23,7 +23,7 @@ _LONGEST = 3
 _SETTLING = 2
 # Rounds in which points look at every centroid; and afterwards at so many around their own.
 _WIDE = 4
-_AROUND = 128
+_AROUND = 256
 _UNKNOWN = -1
 
 Progress = Callable[[int, int], None]

@@ -26,7 +26,7 @@ from services.indexer.upkeep import Upkeep
 from services.indexer.vectors import Vectors
 from services.indexer.work import Workshop
 from shared import durable
-from shared.contracts.indexer import JobKind
+from shared.contracts.jobs import JobKind
 
 
 class Parts:

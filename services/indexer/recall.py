@@ -13,7 +13,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.query import Metric, RecallCurve, RecallPoint
+from shared.contracts.query import Metric
+from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.ivf.coarse import Asked
 from shared.ivf.distances import prepared
 from shared.ivf.index import InvertedIndex

@@ -25,7 +25,7 @@ from shared.contracts.features import (
     ImportRequest,
     ModelName,
 )
-from shared.contracts.indexer import Job, JobKind
+from shared.contracts.jobs import Job, JobKind
 from shared.errors import BadVector, InvalidInput
 from shared.external import fingerprint_of
 from shared.web.media import TAR

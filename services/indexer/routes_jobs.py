@@ -9,14 +9,11 @@ from services.indexer.parts import Parts, parts
 from services.indexer.sources import check_allowed
 from shared.contracts.indexer import (
     BuildSettings,
-    Failures,
     IngestRequest,
-    Job,
-    JobKind,
-    Jobs,
     ReembedRequest,
     TrainMatchingRequest,
 )
+from shared.contracts.jobs import Failures, Job, JobKind, Jobs
 from shared.errors import InvalidInput
 from shared.web.problems import (
     DISK_FULL,

@@ -16,9 +16,9 @@ from services.indexer.publisher import Publisher
 from services.indexer.sources import Source, SourceFile, Unusable, parse_tags, stat_of
 from services.indexer.sync_plan import FileNow, Planner, SyncPlan
 from shared import durable
-from shared.contracts.indexer import SyncAction
-from shared.contracts.indexer import SyncPlan as WirePlan
-from shared.contracts.indexer import SyncStep as WireStep
+from shared.contracts.sync import SyncAction
+from shared.contracts.sync import SyncPlan as WirePlan
+from shared.contracts.sync import SyncStep as WireStep
 from shared.errors import Conflict
 from shared.identity import id_of_sha256
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.indexer.catalog.places import Claim, Place
 from services.indexer.sources import SourceFile
-from shared.contracts.indexer import SyncAction
+from shared.contracts.sync import SyncAction
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.compaction import Compaction
 from services.indexer.jobs import JobRunner
-from shared.contracts.indexer import JobKind
+from shared.contracts.jobs import JobKind
 from shared.errors import ISEError
 
 log = logging.getLogger(__name__)

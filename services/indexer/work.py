@@ -31,10 +31,10 @@ from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import (
     BuildSettings,
     IngestRequest,
-    JobKind,
     ReembedRequest,
     TrainMatchingRequest,
 )
+from shared.contracts.jobs import JobKind
 from shared.errors import Conflict, InvalidInput, ISEError, Overloaded, Unavailable
 from shared.external import is_external
 from shared.snapshots.manifest import Manifest

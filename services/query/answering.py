@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from services.query.search.cursor import Pages
 from services.query.search.searcher import Found, Searcher
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import Hit, SearchOptions, SearchResponse, TagCount
+from shared.contracts.answer import Hit, SearchResponse, TagCount
+from shared.contracts.query import SearchOptions
 from shared.snapshots.items import tag_key
 
 

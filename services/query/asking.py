@@ -26,18 +26,11 @@ from services.query.search.searcher import Found, Searcher
 from services.query.search.shelf import Shelf
 from services.query.search.stopwatch import Stopwatch
 from shared import problem
+from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.explore import SuggestedTags
 from shared.contracts.problem import Problem
-from shared.contracts.query import (
-    BatchAnswer,
-    Mode,
-    Part,
-    SearchOptions,
-    SearchRequest,
-    SearchResponse,
-    Subject,
-)
+from shared.contracts.query import BatchAnswer, Part, SearchOptions, SearchRequest, Subject
 from shared.errors import ISEError, NotFound
 from shared.external import is_external
 from shared.identity import content_id

@@ -10,7 +10,7 @@ from services.query.search.shelf import Shelf
 from shared import canary
 from shared.clients import embedder
 from shared.contracts.crop import Crop
-from shared.contracts.query import Drift
+from shared.contracts.stats import Drift
 
 
 class CanaryWatch:

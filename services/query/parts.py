@@ -12,9 +12,10 @@ from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
+from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.filters import Condition, Filter
-from shared.contracts.query import Metric, Mode, Part, SearchOptions
+from shared.contracts.query import Metric, Part, SearchOptions
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.identity import content_id
 

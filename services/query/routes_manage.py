@@ -11,16 +11,14 @@ from shared.contracts.indexer import (
     Added,
     BuildSettings,
     Deleted,
-    Failures,
     Image,
     ImagePatch,
     IndexHealth,
     IngestRequest,
-    Job,
-    Jobs,
     Snapshots,
     TrainMatchingRequest,
 )
+from shared.contracts.jobs import Failures, Job, Jobs
 from shared.errors import InvalidInput
 from shared.web.problems import (
     BAD_NUMBER,

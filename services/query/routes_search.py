@@ -6,15 +6,10 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFi
 from pydantic import ConfigDict, Field, Json, WithJsonSchema
 
 from services.query.asking import Asking
+from shared.contracts.answer import SearchResponse
 from shared.contracts.base import Wire
 from shared.contracts.filters import Filter
-from shared.contracts.query import (
-    BatchRequest,
-    BatchResponse,
-    SearchOptions,
-    SearchRequest,
-    SearchResponse,
-)
+from shared.contracts.query import BatchRequest, BatchResponse, SearchOptions, SearchRequest
 from shared.errors import InvalidInput, TooLarge
 from shared.web.problems import (
     BAD_IMAGE,

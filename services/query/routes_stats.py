@@ -7,8 +7,10 @@ from pydantic import Field
 
 from services.query.canary import CanaryWatch
 from services.query.routes_search import Ask
+from shared.contracts.answer import TagCount
 from shared.contracts.base import Wire
-from shared.contracts.query import Metric, Stats, TagCount, Tags
+from shared.contracts.query import Metric, Tags
+from shared.contracts.stats import Stats
 from shared.snapshots.items import tag_key
 from shared.web.problems import DAMAGED, problems
 

@@ -18,12 +18,12 @@ from shared.contracts.indexer import (
     TRANSFORM,
     BuildSettings,
     IngestRequest,
-    Job,
     ReembedRequest,
     Rows,
     TagsFrom,
     TrainMatchingRequest,
 )
+from shared.contracts.jobs import Job
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput, ISEError
 

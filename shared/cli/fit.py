@@ -3,7 +3,7 @@
 from shared.clients import embedder, query
 from shared.clients.transport import Client
 from shared.contracts.embedder import Models
-from shared.contracts.query import Stats
+from shared.contracts.stats import Stats
 from shared.errors import ISEError
 
 

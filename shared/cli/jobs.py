@@ -13,7 +13,7 @@ from shared.cli.session import AsJson, Session, session
 from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer
 from shared.clients.transport import Call
-from shared.contracts.indexer import Job, JobState
+from shared.contracts.jobs import Job, JobState
 from shared.errors import InvalidInput
 
 

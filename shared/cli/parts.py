@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.clients import query
 from shared.clients.transport import Call
-from shared.contracts.query import SearchResponse
+from shared.contracts.answer import SearchResponse
 from shared.errors import InvalidInput
 
 _BOOSTED = re.compile(r"(.+)\^([+-]?\d+(?:\.\d+)?)", re.DOTALL)

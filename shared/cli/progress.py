@@ -7,8 +7,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from shared.contracts.indexer import Job, JobState
-from shared.contracts.indexer import Progress as Figures
+from shared.contracts.jobs import Job, JobState
+from shared.contracts.jobs import Progress as Figures
 
 _LINE_EVERY_S = 5.0
 

@@ -12,7 +12,8 @@ from shared.cli.parts import parts_of, search_call
 from shared.cli.session import AsJson, Session, session
 from shared.cli.thumbnails import strips, way_of
 from shared.clients import query
-from shared.contracts.query import MAX_LIMIT, CutOff, Metric, Rerank, SearchResponse
+from shared.contracts.answer import CutOff, SearchResponse
+from shared.contracts.query import MAX_LIMIT, Metric, Rerank
 from shared.errors import InvalidInput, ISEError
 
 # More are no overview.

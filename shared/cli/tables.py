@@ -9,8 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
-from shared.contracts.indexer import Failure, IndexHealth, Job, SnapshotInfo, SyncPlan
-from shared.contracts.query import Metric, Mode, SearchResponse, Stats
+from shared.contracts.answer import Mode, SearchResponse
+from shared.contracts.indexer import IndexHealth, SnapshotInfo
+from shared.contracts.jobs import Failure, Job
+from shared.contracts.query import Metric
+from shared.contracts.stats import Stats
+from shared.contracts.sync import SyncPlan
 from shared.evaluation.results import Evaluation, TagResult
 
 FAILURES_SHOWN = 20

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from shared.clients import indexer
 from shared.clients.transport import Client
-from shared.contracts.indexer import Job, JobState
+from shared.contracts.jobs import Job, JobState
 from shared.errors import Conflict, ISEError, Unavailable
 
 _POLL_S = 0.3

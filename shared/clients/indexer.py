@@ -17,19 +17,17 @@ from shared.contracts.indexer import (
     BuildSettings,
     CatalogStats,
     Deleted,
-    Failures,
     Image,
     ImagePatch,
     IndexHealth,
     IngestRequest,
-    Job,
-    Jobs,
     ReembedRequest,
     Shapes,
     ShapesRequest,
     Snapshots,
     TrainMatchingRequest,
 )
+from shared.contracts.jobs import Failures, Job, Jobs
 
 _SLOW_S = 600.0
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.clients.transport import Call, model, segment
+from shared.contracts.answer import SearchResponse
 from shared.contracts.explanation import Why
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
-from shared.contracts.query import BatchResponse, ImageInfo, SearchResponse, Stats, Tags, Uploaded
+from shared.contracts.query import BatchResponse, ImageInfo, Tags, Uploaded
+from shared.contracts.stats import Stats
 
 
 def search_image(data: bytes, name: str = "query", **options: Any) -> Call[SearchResponse]:

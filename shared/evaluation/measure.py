@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from shared import calibration
 from shared.clients import query
 from shared.clients.transport import Client
-from shared.contracts.query import MAX_LIMIT, SearchResponse
+from shared.contracts.answer import SearchResponse
+from shared.contracts.query import MAX_LIMIT
 from shared.errors import InvalidInput
 from shared.evaluation import metrics
 from shared.evaluation.labels import Labels

@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError
 from shared import durable, sums
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
-from shared.contracts.query import Metric, RecallCurve
+from shared.contracts.query import Metric
+from shared.contracts.stats import RecallCurve
 from shared.errors import Corrupt, NotFound
 
 FORMAT = 1

@@ -18,21 +18,10 @@ from PIL import Image
 from services.query import page_files
 from services.query.routes_search import TextOptions
 from shared import problem
+from shared.contracts.answer import Hit, Mode, Recall, SearchResponse, TagCount
 from shared.contracts.indexer import Shapes, ShapesRequest
-from shared.contracts.query import (
-    Hit,
-    ImageInfo,
-    Metric,
-    Mode,
-    Recall,
-    SearchOptions,
-    SearchRequest,
-    SearchResponse,
-    Stats,
-    TagCount,
-    Tags,
-    Uploaded,
-)
+from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
+from shared.contracts.stats import Stats
 from shared.errors import BadImage, ISEError, NotFound, UnknownTerm
 from shared.web.auth import KeyMiddleware
 

@@ -14,18 +14,11 @@ import uvicorn
 from fastapi import FastAPI, Request, Response, UploadFile
 
 from shared import problem
-from shared.contracts.indexer import (
-    Added,
-    AddedItem,
-    Deleted,
-    Failure,
-    Failures,
-    Image,
-    Job,
-    Jobs,
-    Snapshots,
-)
-from shared.contracts.query import CutOff, Hit, Recall, SearchResponse, Stats, TagCount, Tags
+from shared.contracts.answer import CutOff, Hit, Recall, SearchResponse, TagCount
+from shared.contracts.indexer import Added, AddedItem, Deleted, Image, Snapshots
+from shared.contracts.jobs import Failure, Failures, Job, Jobs
+from shared.contracts.query import Tags
+from shared.contracts.stats import Stats
 from shared.errors import BadImage, NotFound, UnknownTerm
 
 SNAPSHOT = {

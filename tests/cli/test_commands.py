@@ -15,8 +15,8 @@ import pytest
 from rich.console import Console
 
 from shared.cli import tables
-from shared.contracts.indexer import Failure, Job
-from shared.contracts.query import SearchResponse
+from shared.contracts.answer import SearchResponse
+from shared.contracts.jobs import Failure, Job
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.cli import watch
-from shared.contracts.indexer import SyncAction, SyncPlan, SyncStep
+from shared.contracts.sync import SyncAction, SyncPlan, SyncStep
 from shared.errors import InvalidInput
 
 PLAN = SyncPlan(

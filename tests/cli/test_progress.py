@@ -11,7 +11,7 @@ from shared.cli.progress import ProgressView, duration, figures
 from shared.cli.service import free_port
 from shared.cli.waiting import wait
 from shared.clients.transport import Client
-from shared.contracts.indexer import Job, Progress
+from shared.contracts.jobs import Job, Progress
 from shared.errors import Unavailable
 
 

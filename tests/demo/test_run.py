@@ -16,7 +16,7 @@ from demo.data_folder import Place
 from demo.run import is_first, local_settings, main, run, source_of, verdict
 from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, Service, free_port
-from shared.contracts.query import Hit, Recall, SearchResponse
+from shared.contracts.answer import Hit, Recall, SearchResponse
 from shared.errors import ISEError, Misconfigured
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from shared.clients import embedder, indexer, query
 from shared.clients.transport import Client
+from shared.contracts.answer import Mode
 from shared.contracts.indexer import IngestRequest
-from shared.contracts.query import Mode
 from tests.docs.blocks import (
     blocks_of,
     environment,

@@ -12,7 +12,8 @@ from typing import Any
 from shared.cli.group import ServiceGroup
 from shared.clients import indexer
 from shared.clients.transport import Call, Client, T
-from shared.contracts.indexer import IngestRequest, Job, JobState
+from shared.contracts.indexer import IngestRequest
+from shared.contracts.jobs import Job, JobState
 from shared.settings import ServiceSettings
 
 REPOSITORY = Path(__file__).parents[2]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from shared.clients import indexer, query
+from shared.contracts.answer import Mode
 from shared.contracts.indexer import BuildSettings, ImagePatch
-from shared.contracts.query import Metric, Mode
+from shared.contracts.query import Metric
 from shared.errors import BadImage, InvalidInput, NotFound, UnknownTerm
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from shared.clients import query
-from shared.contracts.query import Hit, Mode
+from shared.contracts.answer import Hit, Mode
 from tests.e2e.engine import Engine
 
 _LEAST = 4

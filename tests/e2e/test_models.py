@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from shared.clients import embedder, indexer, query
-from shared.contracts.indexer import BuildSettings, JobState
-from shared.contracts.query import Mode
+from shared.contracts.answer import Mode
+from shared.contracts.indexer import BuildSettings
+from shared.contracts.jobs import JobState
 from shared.errors import FingerprintMismatch
 from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY, free_port, running

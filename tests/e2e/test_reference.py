@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.clients import indexer, query
-from shared.contracts.query import Mode
+from shared.contracts.answer import Mode
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine, running
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.clients import query
-from shared.contracts.query import Mode
+from shared.contracts.answer import Mode
 from shared.identity import content_id
 from tests.e2e.conftest import Start
 

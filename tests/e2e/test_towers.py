@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from shared.clients import embedder, indexer, query
+from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace, TermSpace
-from shared.contracts.indexer import BuildSettings, JobState, TrainMatchingRequest
-from shared.contracts.query import Mode
+from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
+from shared.contracts.jobs import JobState
 from shared.errors import FingerprintMismatch
 from tests.e2e.engine import Engine, running
 from tests.embedder.towers import save_towers

@@ -29,8 +29,9 @@ from services.query.app import create_app as query_app
 from services.query.config import QuerySettings
 from shared.clients import indexer, query
 from shared.clients.transport import Call, Client, T
-from shared.contracts.indexer import BuildSettings, IngestRequest, Job, JobState
-from shared.contracts.query import SearchResponse
+from shared.contracts.answer import SearchResponse
+from shared.contracts.indexer import BuildSettings, IngestRequest
+from shared.contracts.jobs import Job, JobState
 from shared.errors import UnknownTerm
 from shared.identity import content_id
 from tests import declared

@@ -10,7 +10,8 @@ from PIL import Image
 from services.indexer import compaction, health
 from services.indexer.drift import imbalance
 from shared.clients import indexer, query
-from shared.contracts.indexer import ImagePatch, JobKind, JobState
+from shared.contracts.indexer import ImagePatch
+from shared.contracts.jobs import JobKind, JobState
 from shared.errors import StorageFull
 from shared.identity import content_id
 

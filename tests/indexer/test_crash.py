@@ -18,7 +18,8 @@ from shared.clients import indexer
 from shared.clients.embedder import models
 from shared.clients.transport import Client
 from shared.contracts.features import FeaturesRequest, ImportRequest
-from shared.contracts.indexer import IngestRequest, JobState, ReembedRequest
+from shared.contracts.indexer import IngestRequest, ReembedRequest
+from shared.contracts.jobs import JobState
 from shared.errors import ISEError
 from shared.identity import content_id
 

@@ -16,7 +16,8 @@ import pytest
 from shared import errors
 from shared.clients import indexer, query
 from shared.contracts.features import ExportSpace, FeaturesRequest, ImportRequest
-from shared.contracts.indexer import ImagePatch, Job, JobKind
+from shared.contracts.indexer import ImagePatch
+from shared.contracts.jobs import Job, JobKind
 from tests.indexer.conftest import Service
 
 NOWHERE = "http://127.0.0.1:9"

@@ -19,12 +19,8 @@ from shared import durable
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
-from shared.contracts.indexer import (
-    BuildSettings,
-    ImagePatch,
-    JobState,
-    TrainMatchingRequest,
-)
+from shared.contracts.indexer import BuildSettings, ImagePatch, TrainMatchingRequest
+from shared.contracts.jobs import JobState
 from shared.contracts.query import Metric
 from shared.errors import (
     Conflict,

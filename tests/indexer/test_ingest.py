@@ -10,13 +10,8 @@ from services.indexer.embedding import Embedding
 from services.indexer.ingest import IngestSettings
 from shared import canary
 from shared.clients import indexer
-from shared.contracts.indexer import (
-    BuildSettings,
-    ImagePatch,
-    IngestRequest,
-    JobState,
-    TrainMatchingRequest,
-)
+from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest, TrainMatchingRequest
+from shared.contracts.jobs import JobState
 from shared.errors import Forbidden, InvalidInput
 from shared.identity import content_id
 

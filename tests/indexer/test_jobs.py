@@ -9,7 +9,7 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.job_context import JobContext
 from services.indexer.jobs import JobRunner
-from shared.contracts.indexer import JobKind, JobState, Progress
+from shared.contracts.jobs import JobKind, JobState, Progress
 from shared.errors import Conflict, InvalidInput, NotFound
 
 BUILD = JobKind.BUILD

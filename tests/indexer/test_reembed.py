@@ -12,7 +12,8 @@ import pytest
 from shared.clients import embedder as embedders
 from shared.clients import indexer, query
 from shared.clients.transport import Client
-from shared.contracts.indexer import JobState, ReembedRequest
+from shared.contracts.indexer import ReembedRequest
+from shared.contracts.jobs import JobState
 from shared.errors import ISEError
 from shared.identity import content_id
 

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.clients import indexer
-from shared.contracts.indexer import SyncPlan
+from shared.contracts.sync import SyncPlan
 from shared.identity import content_id
 
 ACTIONS = ("add", "change", "move", "copy", "retag", "delete")

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from shared import problem
 from shared.clients.transport import AsyncClient
-from shared.contracts.indexer import Job, JobKind, Jobs, JobState, Progress
+from shared.contracts.jobs import Job, JobKind, Jobs, JobState, Progress
 from shared.errors import Forbidden, Overloaded
 
 JOB = Job(

@@ -11,7 +11,8 @@ from services.query.search.probing import (
     probes_for,
     widest_curve,
 )
-from shared.contracts.query import Metric, RecallCurve, RecallPoint, SearchOptions
+from shared.contracts.query import Metric, SearchOptions
+from shared.contracts.stats import RecallCurve, RecallPoint
 from tests.shared.indexes import clustered, index_of
 
 NONE = np.empty(0, np.int64)

@@ -8,7 +8,8 @@ from services.query.search.collection import Collection, SegmentCache
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import Metric, Mode, SearchOptions
+from shared.contracts.answer import Mode
+from shared.contracts.query import Metric, SearchOptions
 from shared.snapshots.items import Item
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shared.clients.transport import AsyncClient
-from shared.contracts.query import SearchResponse
+from shared.contracts.answer import SearchResponse
 from shared.identity import content_id
 from shared.snapshots.items import Item
 

@@ -15,15 +15,8 @@ from services.query.search.space import Space
 from shared.clients import embedder, indexer
 from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
-from shared.contracts.indexer import (
-    BuildSettings,
-    ImagePatch,
-    IngestRequest,
-    Job,
-    JobKind,
-    JobState,
-    TrainMatchingRequest,
-)
+from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest, TrainMatchingRequest
+from shared.contracts.jobs import Job, JobKind, JobState
 from shared.durable import TEMPORARY_SUFFIX
 from shared.errors import Conflict, NotFound, StorageFull
 from shared.identity import content_id

@@ -9,7 +9,7 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.schema import failures, jobs
-from shared.contracts.indexer import Failure, Job, JobKind, JobState, Progress
+from shared.contracts.jobs import Failure, Job, JobKind, JobState, Progress
 from shared.errors import Conflict, NotFound
 
 _MAX_ATTEMPTS = 3

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.query import LiveRecall, Metric
+from shared.contracts.query import Metric
+from shared.contracts.stats import LiveRecall
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates, InvertedIndex
 from shared.ivf.mask import Mask

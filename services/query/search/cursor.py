@@ -14,7 +14,8 @@ from typing import Annotated, Self
 from pydantic import Field, TypeAdapter
 
 from services.query.search.paging import PageEnd, Place
-from shared.contracts.query import Mode, SearchOptions
+from shared.contracts.answer import Mode
+from shared.contracts.query import SearchOptions
 from shared.errors import InvalidInput
 
 _AGAIN = "Ask for the first page again, without `cursor`."

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from services.query.search.borders import Borders
 from services.query.search.space import Space
-from shared.contracts.query import Duplicate, Hit, Metric
+from shared.contracts.answer import Duplicate, Hit
+from shared.contracts.query import Metric
 from shared.ivf.distances import prepared
 from shared.ivf.mask import Mask
 

@@ -12,8 +12,9 @@ from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from services.query.search.suggesting import NEIGHBOURS, suggested
+from shared.contracts.answer import Mode
 from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, SuggestedTags
-from shared.contracts.query import Metric, Mode, SearchOptions
+from shared.contracts.query import Metric, SearchOptions
 from shared.errors import Conflict, InvalidInput, NotFound
 from shared.snapshots.items import Item
 

@@ -8,7 +8,8 @@ from services.query.search.combination import Combination
 from services.query.search.duplicates import folded
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
-from shared.contracts.query import CutOff, Explanation, Hit, Metric, SearchOptions
+from shared.contracts.answer import CutOff, Explanation, Hit
+from shared.contracts.query import Metric, SearchOptions
 from shared.errors import Corrupt
 from shared.ivf import distances
 from shared.ivf.coarse import Asked

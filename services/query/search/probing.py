@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.contracts.query import Metric, RecallCurve, RecallPoint, SearchOptions
+from shared.contracts.query import Metric, SearchOptions
+from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.ivf.coarse import Asked
 from shared.ivf.index import InvertedIndex
 from shared.ivf.mask import Mask

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
 from services.query.search.space import Space
-from shared.contracts.query import Metric, Mode, Rerank, SearchOptions
+from shared.contracts.answer import Mode
+from shared.contracts.query import Metric, Rerank, SearchOptions
 from shared.external import is_external
 
 _SAME = 1e-5

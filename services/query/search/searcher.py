@@ -15,7 +15,8 @@ from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.query import Query
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.query import CutOff, Hit, Metric, Mode, Recall, SearchOptions
+from shared.contracts.answer import CutOff, Hit, Mode, Recall
+from shared.contracts.query import Metric, SearchOptions
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from shared.calibration import Isotonic
 from shared.contracts.calibration import Calibration
-from shared.contracts.query import Metric, RecallCurve
+from shared.contracts.query import Metric
+from shared.contracts.stats import RecallCurve
 from shared.errors import BadVector, Conflict
 from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings

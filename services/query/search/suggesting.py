@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.contracts.query import Hit
+from shared.contracts.answer import Hit
 from shared.snapshots.items import tag_key
 
 NEIGHBOURS = 30
