@@ -1,0 +1,145 @@
+"""What the query service answers to a search."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from shared.contracts.base import Wire
+from shared.contracts.metric import Metric as Metric
+
+
+class Mode(StrEnum):
+    """How an answer came about."""
+
+    IMAGE = "image"
+    TAG = "tag"
+    SEMANTIC = "semantic"
+    MIXED = "mixed"
+
+
+class Explanation(Wire):
+    """How a hit was found. `cluster_rank` counts from 1, the cluster nearest to the query."""
+
+    cluster: int
+    cluster_rank: int
+    segment: str
+    candidate_distance: float | None = Field(
+        None,
+        description="By its short code, which made it a candidate, in the index's metric; null "
+        "where all of the probed clusters was looked at.",
+    )
+    exact_distance: float = Field(description="By its stored vector, in the metric asked for.")
+
+
+ANSWER_EXAMPLE: dict[str, Any] = {
+    "hits": [
+        {
+            "id": "d0ed203b490efa13b89928e082c3728f",
+            "score": 0.87,
+            "distance": 0.13,
+            "probability": None,
+            "tags": ["castle", "night"],
+            "uri": "castle/07.jpg",
+            "uris": ["castle/07.jpg"],
+            "metadata": {},
+        }
+    ],
+    "limit": 1,
+    "offset": 0,
+    "next": "WyI4ZjA1YjJlMSIsImltYWdlIl0",
+    "complete": True,
+    "mode": "image",
+    "metric": "cosine",
+    "snapshot": 3,
+    "model": "mini-bd7a04c10886955e",
+    "recall": {
+        "target": 0.95,
+        "expected": 0.953,
+        "nprobe": 6,
+        "clusters": 64,
+        "scanned_fraction": 0.092,
+        "reranked": 230,
+    },
+    "timings_ms": {"embed": 10.8, "probe": 0.1, "scan": 0.3, "rank": 0.2, "total": 11.9},
+}
+
+
+class Duplicate(Wire):
+    """An image that shows the same as a hit. `similarity`: their cosine."""
+
+    id: str
+    uri: str
+    similarity: float
+
+
+class Hit(Wire):
+    """One result. `score`: higher is better. `distance`: 1 - cosine, or L2 (not squared)."""
+
+    id: str
+    score: float
+    distance: float
+    probability: float | None = Field(
+        None, description="Calibrated chance that it matches; null: none was fitted."
+    )
+    tags: list[str]
+    uri: str
+    uris: list[str]
+    metadata: dict[str, Any]
+    explain: Explanation | None = None
+    contributions: list[float] | None = Field(
+        None, description="What each of the `parts` adds to the score; their sum is the score."
+    )
+    duplicates: list[Duplicate] | None = Field(
+        None, description="With `group_duplicates`: those of the page that show the same."
+    )
+    vector: list[float] | None = None
+
+
+class Recall(Wire):
+    """How much of the exact answer to expect. `expected` was measured when the index was built."""
+
+    target: float | None
+    expected: float | None
+    nprobe: int
+    clusters: int = Field(description="How many clusters there are to probe.")
+    scanned_fraction: float = Field(description="Share of all images in the probed clusters.")
+    reranked: int = Field(description="Images whose stored vector was compared, not only its code.")
+
+
+class TagCount(Wire):
+    tag: str
+    count: int
+
+
+class CutOff(Wire):
+    """What `score_threshold` and `min_probability` made of the nearest images."""
+
+    confident: bool = Field(description="Whether any hit is left; false: no confident match.")
+    below: int = Field(description="How many hits of this page were left out.")
+
+
+class SearchResponse(Wire):
+    """Hits, and how right they are to be expected to be."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
+
+    hits: list[Hit]
+    limit: int
+    offset: int = Field(description="How many hits the pages before this one had.")
+    next: str | None = Field(
+        None, description="The `cursor` of the next page; null where no more hits are known of."
+    )
+    complete: bool = Field(description="As many hits as asked for, or all there are.")
+    facets: list[TagCount] | None = Field(
+        None, description="The tags of the hits and how many carry each, the most frequent first."
+    )
+    cut_off: CutOff | None = Field(
+        None, description="Told where `score_threshold` or `min_probability` was given."
+    )
+    mode: Mode
+    metric: Metric
+    snapshot: int
+    model: str | None = Field(description="Fingerprint of the model whose vectors were compared.")
+    recall: Recall
+    timings_ms: dict[str, float]
