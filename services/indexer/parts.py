@@ -3,7 +3,6 @@
 from fastapi import Request
 
 from services.indexer.additions import Additions
-from services.indexer.builder import Builder
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
@@ -63,24 +62,23 @@ class Parts:
         self.exporter = Exporter(data, self.images, features, self.publisher)
         self._matching = Matching(data, self.images, features, embedders)
         roots = None if settings.on_loopback else settings.ingest_roots
-        workshop = Workshop(
-            self.images,
-            self.origins,
-            features,
-            self.files,
-            embedding,
-            self.publisher,
-            Builder(self.images, features, embedding, self.publisher),
-            self._matching,
-            self.vectors,
-            self.external,
-            IngestSettings(
+        workshop = Workshop.of(
+            images=self.images,
+            origins=self.origins,
+            features=features,
+            files=self.files,
+            embedding=embedding,
+            publisher=self.publisher,
+            matching=self._matching,
+            vectors=self.vectors,
+            external=self.external,
+            ingest=IngestSettings(
                 settings.embed_batch,
                 settings.embed_concurrency,
                 settings.max_image_bytes,
                 min(IngestSettings.batch_bytes, settings.max_body_bytes),
             ),
-            roots,
+            roots=roots,
         )
         self.ingest_roots = roots
         compaction = Compaction(self.publisher)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from services.indexer.additions import Additions
-from services.indexer.builder import Builder
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.origins import Origins
@@ -62,19 +61,18 @@ class Collection:
         self.publisher.start()
         table = VectorTable(self.database)
         self.external = External(table, embedding)
-        self.workshop = Workshop(
-            self.images,
-            self.origins,
-            features,
-            self.files,
-            embedding,
-            self.publisher,
-            Builder(self.images, features, embedding, self.publisher),
-            Matching(data, self.images, features, embedder),
-            Vectors(table, features),
-            self.external,
-            IngestSettings(),
-            None,
+        self.workshop = Workshop.of(
+            images=self.images,
+            origins=self.origins,
+            features=features,
+            files=self.files,
+            embedding=embedding,
+            publisher=self.publisher,
+            matching=Matching(data, self.images, features, embedder),
+            vectors=Vectors(table, features),
+            external=self.external,
+            ingest=IngestSettings(),
+            roots=None,
         )
 
     def ingest(self, source: Path, **options: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,11 +113,11 @@ def test_an_upload_stays_when_its_file_goes(here, root):
     here.check()
 
 
-def test_a_file_that_cant_be_used_any_more_keeps_its_image(here, root, monkeypatch):
+def test_a_file_that_cant_be_used_any_more_keeps_its_image(here, root):
     here.sync(root)
     (root / "dog/b.png").write_bytes(b"bytes that are over the limit")
-    monkeypatch.setattr(here.workshop._ingest_settings.__class__, "max_image_bytes", 9)
-    here.workshop._ingest_settings = here.workshop._ingest_settings.__class__(max_image_bytes=9)
+    intake = here.workshop._intake
+    intake.settings = replace(intake.settings, max_image_bytes=9)
     result = here.sync(root)
     assert result["failed"] == 1
     assert image(here, "b") == (["dog/b.png"], ["dog"])

@@ -1,0 +1,118 @@
+"""What a build is made of: what lacks features is embedded, words are matched, all is clustered."""
+
+from typing import Any
+
+from services.indexer.builder import Builder
+from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.job_context import JobContext
+from services.indexer.matching import Matching
+from services.indexer.missing import Missing
+from services.indexer.publisher import Publisher
+from shared.contracts.embedder import TrainingReport
+from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
+from shared.errors import InvalidInput
+from shared.snapshots.manifest import Manifest
+
+
+class Building:
+    """Builds and trainings, each to its published snapshot; gives what a job's result tells."""
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        publisher: Publisher,
+        builder: Builder,
+        matching: Matching,
+        missing: Missing,
+    ) -> None:
+        self._embedding = embedding
+        self._publisher = publisher
+        self._builder = builder
+        self._matching = matching
+        self._missing = missing
+
+    def build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
+        """Embeds what these models have no features of, then clusters everything."""
+        dropped = self._missing.embed(pair, job, settings.drop_missing)
+        given_up = self._missing.ids(pair)
+        network, report, reason = self._network(pair, job)
+        # What was added meanwhile may have features of another model only, which is in use still.
+        manifest = self._builder.build(
+            pair,
+            settings,
+            network,
+            job,
+            lambda: self._missing.embed_late(pair, job, given_up),
+        )
+        return _built(manifest) | {
+            "dropped": dropped,
+            "network": network,
+            "report": report and report.model_dump(),
+            "not_trained": reason,
+            "untrained_tags": self.untrained_tags(network),
+        }
+
+    def build_alone(
+        self, fingerprint: str, settings: BuildSettings, job: JobContext
+    ) -> dict[str, Any]:
+        """Clusters vectors that the embedder knows nothing of."""
+        pair = ModelPair(fingerprint, fingerprint)
+        return _built(self._builder.build(pair, settings, None, job)) | {
+            "network": None,
+            "not_trained": f"The embedder doesn't host {fingerprint}, so no words are matched.",
+        }
+
+    def train(
+        self, pair: ModelPair, asked: TrainMatchingRequest, job: JobContext
+    ) -> dict[str, Any]:
+        """Trains the matching network and projects every image with it."""
+        self._missing.embed(pair, job)
+        if self._publisher.is_empty():
+            self._publisher.publish_first(pair.visual, "images embedded")
+        # Otherwise what's pending comes with the new network: the old one may no longer fit.
+        network, report = self._matching.train(pair.matching, asked.settings, job, asked.hold_out)
+        manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
+        return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
+
+    def told(self, manifest: Manifest) -> dict[str, Any]:
+        """What a job tells of a snapshot that it published without a build."""
+        return {
+            "snapshot": manifest.number,
+            "images": manifest.images,
+            "untrained_tags": self.untrained_tags(
+                manifest.joint.fingerprint if manifest.joint else None
+            ),
+        }
+
+    def untrained_tags(self, network: str | None) -> int | None:
+        """How many tags a network was trained without; None where there is no network."""
+        return None if network is None else self._matching.untrained_tags(network)
+
+    def _network(
+        self, pair: ModelPair, job: JobContext
+    ) -> tuple[str | None, TrainingReport | None, str | None]:
+        """The network in use where it fits the models, else a new one where there are tags.
+
+        Tags that nothing can be learnt from are no reason to fail a build: then there is no
+        network, and the sentence that says why.
+        """
+        if pair.joint is not None:
+            return pair.joint, None, None
+        current = self._publisher.network()
+        if current is not None and self._embedding.has_network(current, pair.matching):
+            return current, None, None
+        if not self._matching.has_tags(pair.matching):
+            return None, None, None
+        try:
+            trained = self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
+        except InvalidInput as error:
+            return None, None, error.detail
+        return *trained, None
+
+
+def _built(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "snapshot": manifest.number,
+        "images": manifest.images,
+        "clusters": manifest.visual.clusters if manifest.visual else 0,
+    }

@@ -1,0 +1,79 @@
+"""Takes in vectors from files, and builds with them."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from services.indexer.building import Building
+from services.indexer.catalog.images import Images
+from services.indexer.clustering import cluster_count
+from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.importing import Import, VectorSource, open_source
+from services.indexer.job_context import JobContext
+from services.indexer.publisher import Publisher
+from services.indexer.vectors import Vectors
+from shared.contracts.features import ImportRequest
+from shared.contracts.indexer import BuildSettings
+from shared.errors import Overloaded, Unavailable
+from shared.external import is_external
+
+
+class ImportJob:
+    """An import, from its request to its snapshot. roots: where files may be; None: anywhere."""
+
+    def __init__(
+        self,
+        images: Images,
+        vectors: Vectors,
+        embedding: Embedding,
+        publisher: Publisher,
+        building: Building,
+        roots: list[Path] | None,
+    ) -> None:
+        self._images = images
+        self._vectors = vectors
+        self._embedding = embedding
+        self._publisher = publisher
+        self._building = building
+        self._roots = roots
+
+    def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Takes in vectors from files; then builds, or publishes them on the present clusters."""
+        asked = ImportRequest.model_validate(request)
+        with ExitStack() as held:
+            source = open_source(asked, self._roots, held)
+            self._publisher.check_vectors(source.fingerprint, source.npy.dim)
+            was_empty = self._publisher.is_empty()
+            if asked.build and asked.clusters is not None:
+                # Told before the work rather than after it.
+                cluster_count(asked.clusters, source.npy.rows + self._images.count())
+            result = asdict(Import(self._vectors, job).run(source))
+        if asked.build:
+            settings = _settings_of(asked, source, was_empty)
+            pair = self._pair_of(source.fingerprint)
+            if pair is None:
+                return result | self._building.build_alone(source.fingerprint, settings, job)
+            return result | self._building.build(pair, settings, job)
+        job.stage("publishing")
+        manifest = self._publisher.publish_first(source.fingerprint, "vectors imported")
+        return result | {"snapshot": manifest.number, "images": manifest.images}
+
+    def _pair_of(self, fingerprint: str) -> ModelPair | None:
+        """The embedder's models, where these vectors are of one."""
+        if is_external(fingerprint):
+            return None
+        try:
+            hosted = self._embedding.pair()
+        except (Overloaded, Unavailable):
+            return None
+        return hosted if hosted.visual == fingerprint else None
+
+
+def _settings_of(asked: ImportRequest, source: VectorSource, was_empty: bool) -> BuildSettings:
+    """How to build after an import: as it was exported, where nothing else was there."""
+    clusters, info = asked.clusters, source.exported
+    if info is None or not was_empty:
+        return BuildSettings(clusters=clusters or "auto")
+    return BuildSettings(clusters=clusters or info.clusters, metric=info.metric, seed=info.seed)

@@ -1,0 +1,89 @@
+"""Follows a source: what came, changed, moved and went there does so here."""
+
+from pathlib import Path
+from typing import Any
+
+from services.indexer.building import Building
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.origins import Origins
+from services.indexer.embedding import Embedding
+from services.indexer.ingest import IngestResult
+from services.indexer.intake import Intake
+from services.indexer.job_context import JobContext
+from services.indexer.publisher import Publisher
+from services.indexer.sources import Source, nothing_in
+from services.indexer.sync import Sync
+from shared.contracts.indexer import BuildSettings, IngestRequest
+
+
+class SyncJob:
+    """Clusters only where there was nothing, else adds to what there is."""
+
+    def __init__(
+        self,
+        images: Images,
+        origins: Origins,
+        embedding: Embedding,
+        publisher: Publisher,
+        intake: Intake,
+        building: Building,
+    ) -> None:
+        self._images = images
+        self._origins = origins
+        self._embedding = embedding
+        self._publisher = publisher
+        self._intake = intake
+        self._building = building
+
+    def run(
+        self, source: Path, files: Source, asked: IngestRequest, job: JobContext
+    ) -> dict[str, Any]:
+        """Plans, follows and publishes; with `dry_run` only the plan."""
+        job.stage("comparing")
+        sync = Sync(
+            source,
+            self._images,
+            self._origins,
+            self._publisher,
+            job,
+            self._intake.settings.max_image_bytes,
+        )
+        plan = sync.look(files)
+        if not files and not plan.before:
+            raise nothing_in(source)
+        if asked.dry_run:
+            return {"plan": sync.shown(plan).model_dump(mode="json")}
+        if not asked.force:
+            sync.check(plan)
+        is_first = self._publisher.is_empty()
+        # What only moved or went needs no embedder.
+        pair = self._embedding.pair() if plan.embed or is_first else None
+        if pair is not None:
+            self._publisher.check_model(pair)
+        job.stage("following the source")
+        failed = job.failed
+        settled = len(files) - len(plan.embed) - failed
+        job.count(settled + failed)
+        sync.follow(plan)
+        job.advance(settled, skipped=True)
+        result: dict[str, Any] = {action.value: n for action, n in plan.counts().items()}
+        taken = IngestResult()
+        if pair is not None:
+            taken = self._intake.take(plan.embed, pair, job, str(source), sync.record)
+        result |= {
+            "files": len(files),
+            "embedded": taken.embedded,
+            "unchanged": sync.unchanged,
+            "dismissed": sync.dismissed,
+            "failed": failed + taken.failed,
+            "skipped": files.skipped,
+        }
+        if pair is not None and is_first and asked.build and self._images.count():
+            return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)
+        job.stage("publishing")
+        publisher = self._publisher
+        return result | self._building.told(
+            publisher.publish_pending("sync")
+            if pair is None
+            else publisher.publish_first(pair.visual, "sync")
+        )
