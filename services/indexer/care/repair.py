@@ -13,9 +13,12 @@ from sqlalchemy import delete, insert, select
 from services.indexer.care.check import findings, held_by, unknown
 from services.indexer.care.finding import Finding, Kind
 from services.indexer.care.folder import DataFolder
+from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.schema import features
 from services.indexer.features import FeatureStore
 from shared import durable, sums
+from shared.contracts.indexer import BuildSettings
+from shared.contracts.jobs import JobKind
 from shared.errors import Corrupt, NotFound
 from shared.ivf.reader import Postings
 from shared.snapshots.manifest import CURRENT, Manifest
@@ -105,10 +108,12 @@ class Repair:
             return Deed(finding, "Can't be mended: no snapshot is intact. Restore a backup.", None)
         told = "Set it aside, and every snapshot that needs it; the one in use doesn't."
         if not self._is_current(good):
-            told = (
-                f"Go back to snapshot {good.number}, and set what is damaged aside; the next start "
-                "of the indexer adds what came since, from the features."
+            then = (
+                "the next start of the indexer adds what came since, from the features."
+                if good.visual is not None
+                else "the next start of the indexer builds the index anew, from the features."
             )
+            told = f"Go back to snapshot {good.number}, and set what is damaged aside; {then}"
         return Deed(finding, told, lambda: self._use(self._good or good, finding.path))
 
     def _is_current(self, manifest: Manifest) -> bool:
@@ -123,12 +128,24 @@ class Repair:
             number = 1 + max(good.number, *self._store.numbers())
             reason = f"repair: back to snapshot {good.number}"
             self._good = good.model_copy(update={"number": number, "reason": reason})
+            if good.visual is None:
+                self._queue_build()
             self._store.publish(self._good)
         if damaged.name != CURRENT:
             self._set_aside(damaged)
         for manifest in self._store.readable():
             if damaged.name in {file.name for file in manifest.files()}:
                 self._set_aside(self._store.path(manifest.number).parent)
+
+    def _queue_build(self) -> None:
+        """Asks for an index like the newest there was; what's recorded is in no snapshot now."""
+        jobs = JobTable(self._folder.database)
+        spaces = [m.visual for m in self._store.readable() if m.visual is not None]
+        if not spaces or jobs.is_open(JobKind.BUILD):
+            return
+        like = spaces[-1]
+        settings = BuildSettings(clusters=like.clusters, metric=like.metric, seed=like.seed)
+        jobs.add(JobKind.BUILD, settings.model_dump(mode="json"))
 
     def _mend_features(self, finding: Finding) -> Deed:
         fingerprint, shard = finding.path.parent.name, int(finding.path.stem)
