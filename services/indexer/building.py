@@ -33,8 +33,7 @@ class Building:
 
     def build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
         """Embeds what these models have no features of, then clusters everything."""
-        dropped = self._missing.embed(pair, job, settings.drop_missing)
-        given_up = self._missing.ids(pair)
+        given_up = self._missing.embed(pair, job, settings.drop_missing)
         network, report, reason = self._network(pair, job)
         # What was added meanwhile may have features of another model only, which is in use still.
         manifest = self._builder.build(
@@ -42,10 +41,10 @@ class Building:
             settings,
             network,
             job,
-            lambda: self._missing.embed_late(pair, job, given_up),
+            lambda: self._missing.embed_late(pair, job, given_up.ids),
         )
         return _built(manifest) | {
-            "dropped": dropped,
+            "dropped": given_up.dropped,
             "network": network,
             "report": report and report.model_dump(),
             "not_trained": reason,

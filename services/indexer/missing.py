@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from services.indexer.catalog.images import Images
 from services.indexer.dropouts import Dropouts
@@ -11,6 +12,13 @@ from services.indexer.job_context import JobContext
 from services.indexer.sources import SourceFile
 
 TakeIn = Callable[[list[SourceFile], ModelPair, JobContext], object]
+
+
+class GivenUp(NamedTuple):
+    """Images that could not be embedded; and how many of them drop out of search."""
+
+    ids: set[str]
+    dropped: int
 
 
 class Missing:
@@ -24,23 +32,24 @@ class Missing:
         self._dropouts = dropouts
         self._take_in = take_in
 
-    def embed(self, pair: ModelPair, job: JobContext, drop_missing: bool = False) -> int:
-        """Embeds them all; gives how many drop out of search, whose files can't be used.
+    def embed(self, pair: ModelPair, job: JobContext, drop_missing: bool = False) -> GivenUp:
+        """Embeds all that there are now; gives those whose files can't be used.
 
-        Raises Conflict where some would and `drop_missing` isn't set.
+        Raises Conflict where some would drop out of search and `drop_missing` isn't set.
         """
         missing = self.ids(pair)
         if not missing:
-            return 0
+            return GivenUp(set(), 0)
         files, gone = self._found(missing)
         if not drop_missing:
             # What is sure by now is told before the work rather than after it.
             self._dropouts.refuse(self._dropouts.ids(pair) & gone)
         self._take_in(files, pair, job)
-        dropped = self._dropouts.ids(pair)
+        # What came meanwhile is for `embed_late`.
+        dropped = self._dropouts.ids(pair) & missing
         if not drop_missing:
             self._dropouts.refuse(dropped)
-        return len(dropped)
+        return GivenUp(self.ids(pair) & missing, len(dropped))
 
     def embed_late(self, pair: ModelPair, job: JobContext, given_up: set[str]) -> None:
         """Embeds those that came meanwhile, but not again what could not be embedded before."""

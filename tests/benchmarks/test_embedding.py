@@ -21,6 +21,7 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_way_is_timed_and_gives_the_same_features(photos, tmp_path):
     rules = speed.Rules(rounds=1, images=2, files_a_call=4, batches=(1, 2))
     found = measuring.measure("mini", {}, photos, tmp_path, rules)
@@ -66,6 +67,7 @@ def test_features_that_are_off_are_told(photos, monkeypatch):
     assert told["overlap"] < 0.95
 
 
+@pytest.mark.slow
 def test_what_engines_do_is_told_with_the_network(photos, tmp_path):
     found = measuring.agree("mini", {}, photos, tmp_path, compared=40)
     assert all(told["least_cosine"] > 0.999 for told in found["engines"].values())

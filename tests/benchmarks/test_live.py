@@ -1,8 +1,11 @@
 """A small run of the benchmark of a changing collection: what it promises must hold."""
 
+import pytest
+
 from benchmarks import live
 
 
+@pytest.mark.slow
 def test_nothing_fails_is_lost_or_comes_back_while_images_come_and_go(tmp_path):
     found = live.measure(tmp_path, rows=1500, dim=32, adds=120, deletes=12, batch=4, quiet_s=0.5)
     assert (found["adds"], found["deletes"]) == (120, 12)

@@ -120,6 +120,7 @@ def test_care(start: Start, home: Path, sample: Path, tmp_path: Path) -> None:
     assert "restored is intact" in output
 
 
+@pytest.mark.slow
 def test_models(tmp_path: Path) -> None:
     ensure_torchvision_ops()
     models = importlib.import_module("torchvision.models")
@@ -183,6 +184,7 @@ def test_no_block_is_left_out() -> None:
         "Use it": test_use_it,
         "How good is it?": test_how_good_is_it,
         "Your own vectors": test_your_own_vectors,
+        "Care": test_care,
         "Containers": test_containers,
         "Models": test_models,
     }

@@ -4,6 +4,7 @@ import io
 import json
 import random
 
+import pytest
 from PIL import Image
 
 from shared.clients import indexer, query
@@ -17,6 +18,7 @@ def _noise(seed: int) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_filters_and_pages_hold_while_1000_images_are_added(start: Start) -> None:
     with start() as engine:
         ids: dict[int, str] = {}

@@ -16,6 +16,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY, free_port, running
 
 
+@pytest.mark.slow
 def test_an_index_of_another_model_is_refused_until_it_is_built_anew(
     sample: Path, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def check_self_match(engine: Engine, data: bytes, image_id: str, width: int) -> 
     assert stored.score == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_transform_goes_with_the_snapshot(start: Start, sample: Path) -> None:
     pictures = sorted(sample.parent.rglob("*.jpg"))
     late = pictures[:2]
@@ -74,6 +75,7 @@ def test_an_evaluation_is_one_page_that_fetches_nothing(
     assert set(again.comparisons[0].differences) == set(default.figures)
 
 
+@pytest.mark.slow
 def test_tags_that_were_held_out_of_the_training_are_told_apart(
     start: Start, sample: Path, tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_picture_and_a_sentence_meet_in_one_space(towers: Engine, sample: Path
     assert mixed.hits[0].id == alone.hits[0].id
 
 
+@pytest.mark.slow
 def test_other_towers_are_refused_until_the_index_is_built_anew(
     folder: Path, sample: Path, tmp_path: Path
 ) -> None:

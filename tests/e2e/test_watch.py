@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from shared.clients import query
 from shared.identity import content_id
 from tests.e2e.conftest import Start
@@ -27,6 +29,7 @@ def until(engine: Engine, picture: Path, wanted: set[Path]) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_watched_folder_is_followed_until_ctrl_c(
     start: Start, sample: Path, tmp_path: Path
 ) -> None:

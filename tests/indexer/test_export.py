@@ -282,6 +282,7 @@ def test_rows_without_ids_go_by_their_numbers(alone, tmp_path):
     assert alone.ask(query.search_vector(vectors[29].tolist(), limit=1)).hits[0].id == "29"
 
 
+@pytest.mark.slow
 def test_an_import_that_was_cancelled_goes_on_where_it_was(alone, tmp_path, until):
     source, _ = table(tmp_path, rows=60_000)
     job = start_import(alone, source, model="m")

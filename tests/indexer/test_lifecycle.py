@@ -183,7 +183,7 @@ def lives(service_at, embedder, pictures, examples, steps):
 
 
 def test_a_collection_answers_as_its_model_at_every_step(service_at, embedder, pictures):
-    lives(service_at, embedder, pictures, examples=4, steps=12)
+    lives(service_at, embedder, pictures, examples=2, steps=12)
 
 
 @pytest.mark.slow

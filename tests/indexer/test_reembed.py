@@ -146,7 +146,8 @@ def test_stopped_half_way_it_goes_on_and_embeds_none_twice(
     with held_up() as hold, service_at(data, both, embed_batch=1, embed_concurrency=1) as service:
         job = service.send(indexer.reembed(ReembedRequest()))
         until(lambda: hold.asked > 3)
-        hold.let_go.set()
+        # Not before the service was told to end.
+        threading.Timer(1, hold.let_go.set).start()
     done = rows_of(data, models[1])
     assert 0 < done < PICTURES
     with service_at(data, both) as service:

@@ -83,6 +83,7 @@ def survives(rounds: list[list[tuple[Any, ...]]]) -> None:
 ROUNDS = st.lists(st.lists(CHANGES, min_size=1, max_size=12), min_size=2, max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rounds=ROUNDS)
 def test_after_any_changes_the_collection_is_what_a_fresh_ingest_gives(rounds):

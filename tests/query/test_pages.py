@@ -110,6 +110,7 @@ def test_pages_share_nothing_and_skip_nothing_whatever_comes_between(
         assert ids({"hits": seen}) == [one for one in order if one in set(ids({"hits": seen}))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["vector", "id", "term", "filter"])
 def test_pages_hold_while_1000_images_are_added_and_snapshots_come_and_go(library, serve, kind):
     rng = np.random.default_rng(1)
