@@ -37,9 +37,10 @@ of all processes together, the client's too; it says more than images per second
 programs ran beside. `OMP_WAIT_POLICY=passive` keeps torch's threads from counting as busy while
 they wait. Recall shift: one IVF index holds the fp32 features, another those of the engine, over
 the same centroids; each is asked by its own features and compared with its own exact top 10.
-Overlap is the share of the exact top 10 that both have in common. Other programs shared the two
-cores during these runs and took most of them, so rounds differ a lot. With random weights the
-features of all photos are alike, so a cosine says little there; trained weights tell.
+Overlap is the share of the exact top 10 that both have in common. With random weights the features
+of all photos are alike, so a cosine says little there; trained weights tell. An ingest is one job
+over a folder, of a fresh indexer: read, embed, store, cluster, publish; its rate is set beside that
+of the embedder alone, over HTTP, in turn.
 """
 
 
