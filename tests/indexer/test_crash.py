@@ -270,7 +270,7 @@ def test_a_change_of_the_model_survives_a_kill(
     embedder, other_embedder, service_at, tmp_path, folder_of, until
 ) -> None:
     """What the new model has made of a picture, it isn't asked for again."""
-    count, data = 400, tmp_path / "data"
+    count, data = 2000, tmp_path / "data"
     for one in (embedder, other_embedder):
         one.mount(data)
     with Client(other_embedder.url) as client:
