@@ -141,8 +141,13 @@ class Matching:
         }
         name = f"set-{np.random.default_rng().integers(2**62):016x}"
         folder = self._training / name
-        with durable.publishing(folder / "features.npy", "training-set") as temporary:
-            self._features.copy(fingerprint, where, temporary)
-        # Written last: a training set is there when its tags are.
-        durable.write_text(folder / "tags.json", json.dumps(body), "training-tags")
+        try:
+            with durable.publishing(folder / "features.npy", "training-set") as temporary:
+                self._features.copy(fingerprint, where, temporary)
+            # Written last: a training set is there when its tags are.
+            durable.write_text(folder / "tags.json", json.dumps(body), "training-tags")
+        except BaseException:
+            # Of no use without the rest, and nobody would look for it.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return name, terms

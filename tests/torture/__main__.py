@@ -14,11 +14,16 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--random", action="store_true", help="leave the failpoints out")
+    parser.add_argument("--full-disks", action="store_true", help="instead, fill the disk")
     asked = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name, embedding(Path(name)) as embedder:
         campaign = Campaign(Path(name), embedder, asked.seed)
         summary = campaign.summary
+        if asked.full_disks:
+            campaign.at_full_disks()
+            print(f"{summary.full_disks} full disks, {len(summary.losses)} losses")
+            return 1 if summary.losses else 0
         if not asked.random:
             campaign.at_each_failpoint()
         while summary.killed < asked.kills:

@@ -1,9 +1,9 @@
-"""The short campaign: each failpoint once, each full disk once, and some random moments."""
+"""The short campaign: each failpoint once, and some random moments."""
 
 import pytest
 
 from tests.torture.campaign import Campaign, embedding
-from tests.torture.failpoints import ALL, FULL
+from tests.torture.failpoints import ALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
@@ -21,9 +21,3 @@ def test_nothing_is_lost_at_any_failpoint_or_moment(campaign):
     assert campaign.summary.losses == []
     assert campaign.summary.not_reached == []
     assert campaign.summary.killed == len(ALL) + 30
-
-
-def test_a_full_disk_at_any_step_is_told_and_the_next_try_works(campaign):
-    campaign.at_full_disks()
-    assert campaign.summary.losses == []
-    assert campaign.summary.full_disks > len(FULL) // 2

@@ -37,12 +37,12 @@ def picture(seed: int) -> bytes:
 class World:
     """Acts on a life as a client does, and keeps a ledger of what was acknowledged."""
 
-    def __init__(self, folder: Path, embedder_url: str, dice: random.Random) -> None:
+    def __init__(self, folder: Path, embedding: Client, dice: random.Random) -> None:
         self.data = folder / "data"
         self.source = folder / "source"
         self.source.mkdir(parents=True)
         self.data.mkdir()
-        self._embedder = Client(embedder_url)
+        self._embedder = embedding
         self._dice = dice
         self._seeds = dice.randrange(2**32)
         self._pictures: dict[str, bytes] = {}
