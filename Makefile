@@ -11,9 +11,11 @@ PHOTOS  ?= ../shared/data/photos/caltech101
 
 KILLS ?= 1000
 SEED  ?= 0
+EXAMPLES ?= 200
+MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow torture check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
+.PHONY: help install demo run up down test test-slow torture soak fuzz check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +45,12 @@ test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference 
 
 torture: $(VENV)/.installed-dev ## Kill the indexer KILLS=1000 times, and check that nothing is lost
 	$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED)
+
+soak: $(VENV)/.installed-dev ## Searches, uploads, syncs and builds at once for MINUTES=60; memory and files stay level
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
+
+fuzz: $(VENV)/.installed-dev ## Send the services what they should take and what not, EXAMPLES a route and phase; minutes
+	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES) --seed $(SEED)
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import rules
 	$(BIN)/ruff format --check .
@@ -83,7 +91,7 @@ bench-live: $(VENV)/.installed-bench ## Searches while 10,000 images come and 1,
 	$(BENCH) live
 	$(BENCH) report
 
-bench-scale: $(VENV)/.installed-bench ## 1.7 million x 1536 in little memory, hours; ROWS= and DIM= make it smaller
+bench-scale: $(VENV)/.installed-bench ## 1.7 million x 1536 in little memory, on 20 GB of disk; ROWS= and DIM= make it smaller
 	$(BENCH) scale $(if $(ROWS),--rows $(ROWS)) $(if $(DIM),--dim $(DIM))
 	$(BENCH) report
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import collection, harness, live, memory_bound, results, scale
-from benchmarks.contenders import NAMES
+from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     search = commands.add_parser("search", help="speed at equal recall, memory, build time")
     _sized(search)
-    search.add_argument("--contenders", nargs="+", choices=NAMES, default=list(NAMES))
+    search.add_argument("--contenders", nargs="+", choices=ALL_NAMES, default=list(NAMES))
     search.add_argument("--rounds", type=int, default=harness.Rules.rounds)
 
     bound = commands.add_parser("memory-bound", help="with an eighth of the vectors' memory")
@@ -41,6 +41,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     living.add_argument("--adds", type=int, default=10_000)
     living.add_argument("--deletes", type=int, default=1000)
     living.add_argument("--batch", type=int, default=10, help="additions a call")
+
+    both = commands.add_parser("engines", help="Milvus beside the local engine")
+    both.add_argument("--rows", type=int, default=20_000)
+    both.add_argument("--dim", type=int, default=256)
+    both.add_argument("--queries", type=int, default=300)
+    both.add_argument("--index-types", nargs="+", default=["IVF_FLAT", "IVF_SQ8"])
+    both.add_argument("--uri", default="", help="a Milvus server; by default Milvus Lite's")
 
     over_http = commands.add_parser("http", help="what HTTP and the re-rank add to a search by id")
     _sized(over_http)
@@ -86,6 +93,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "engines":
+        from benchmarks import engines
+
+        print(f"engines: {args.rows} x {args.dim}")
+        given = (args.rows, args.dim, args.queries, args.index_types, args.uri)
+        print(f"  {results.write(args.results, 'engines', engines.measure(args.data, *given))}")
     elif args.command == "http":
         _http(args)
     elif args.command == "embed":
@@ -178,6 +191,7 @@ def _http(args: argparse.Namespace) -> None:
 
 
 def _matching(args: argparse.Namespace) -> None:
+    from benchmarks.matching import images as by_image
     from benchmarks.matching import measuring, photos
     from services.embedder.words.vectors import load_words
 
@@ -186,6 +200,13 @@ def _matching(args: argparse.Namespace) -> None:
     tagged = photos.load(args.photos, args.network, args.weights, words, cache, args.per_tag)
     images, terms = len(tagged.image_terms), len(tagged.terms)
     print(f"matching: {images} photos of {terms} terms", flush=True)
+    probabilities = by_image.measure(tagged)
+    for metric, told in probabilities.items():
+        print(
+            f"  image to image by {metric}: ECE {told['expected_error']:.3f}, "
+            f"Brier {told['brier']:.3f} of {told['base_rate_brier']:.3f}",
+            flush=True,
+        )
     ways = {}
     for name, settings in measuring.variants(args.epochs):
         if args.only in (None, name):
@@ -196,7 +217,7 @@ def _matching(args: argparse.Namespace) -> None:
                 f"unseen {way['unseen_mean_average_precision']:.3f}",
                 flush=True,
             )
-    found = {"images": images, "terms": terms, "ways": ways}
+    found = {"images": images, "terms": terms, "image_to_image": probabilities, "ways": ways}
     print(f"  {results.write(args.results, 'matching', found)}")
 
 

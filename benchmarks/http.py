@@ -22,6 +22,7 @@ from benchmarks.serving import query_service
 from services.query.asking import Asking
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
+from services.query.waiting import Waiting
 from shared.contracts.query import Rerank, SearchOptions
 
 _SEED = 0
@@ -47,7 +48,9 @@ def measure(
     """Asks for `queries` images in turn, then `requests` times from `clients` at once."""
     drawn = np.random.default_rng(_SEED).integers(rows, size=queries)
     ids = [product.row_id(int(row)) for row in drawn]
-    asking = Asking(Shelf(data_dir), _no_features, _RECALL, Audit(0))
+    shelf = Shelf(data_dir)
+    nothing_to_wait_for = Waiting(shelf, 0, lambda: None)
+    asking = Asking(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for)
     group, port = query_service(data_dir)
     http = _Connection(port)
     ways: dict[str, Search] = {

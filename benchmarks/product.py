@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from sqlalchemy import insert
 
 from services.indexer.builder import Builder
+from services.indexer.canaries import Canaries
 from services.indexer.catalog import schema
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.images import Images
+from services.indexer.clustering import cluster_count
 from services.indexer.embedders import Embedders
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
@@ -56,22 +58,26 @@ def fill(data_dir: Path, blocks: Iterable[NDArray[np.float32]]) -> int:
     return rows
 
 
-def build(data_dir: Path) -> dict[str, float]:
-    """Clusters and publishes as a build job does; the seconds of each stage."""
+def build(data_dir: Path, times_auto: float = 1) -> dict[str, float]:
+    """Clusters and publishes as a build job does; the seconds of each stage.
+
+    times_auto: how many times the clusters of `auto`.
+    """
     stages = _Stages()
-    database, embedding = (
-        _database(data_dir),
-        Embedding(Embedders([Client(_NEVER_ASKED)]), attempts=1),
-    )
+    database = _database(data_dir)
     images, features = Images(database), FeatureStore(data_dir)
+    canaries = Canaries(features, database)
+    embedding = Embedding(Embedders([Client(_NEVER_ASKED)]), canaries, attempts=1)
     files = ImageFiles(data_dir, thumbnail_pixels=1, max_pixels=1)
     publisher = Publisher(data_dir, images, features, files, embedding)
     publisher.start()
     job = JobContext(stages.hear, lambda path, reason: None, threading.Event())
     pair = ModelPair(FINGERPRINT, FINGERPRINT)
-    Builder(images, features, embedding, publisher).build(
-        pair, BuildSettings(metric=Metric.L2), None, job
-    )
+    settings = BuildSettings(metric=Metric.L2)
+    if times_auto != 1:
+        clusters = round(times_auto * cluster_count("auto", images.count()))
+        settings = settings.model_copy(update={"clusters": clusters})
+    Builder(images, features, embedding, publisher).build(pair, settings, None, job)
     database.close()
     return stages.seconds()
 

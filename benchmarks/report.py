@@ -97,7 +97,7 @@ def _speed_row(name: str, entry: dict[str, Any], target: str) -> list[str]:
     needed, at = entry["needed"].get(target), entry["at"].get(target)
     if needed is None or at is None:
         return [name, "not reached", *[""] * 5]
-    setting = ", ".join(f"{key} {value}" for key, value in needed["setting"].items()) or "exact"
+    setting = ", ".join(f"{key} {value:.4g}" for key, value in needed["setting"].items()) or "exact"
     recall = f"{needed['recall']:.3f}"
     times, ours = at["times_reference"], at["times_ours"]
     return [

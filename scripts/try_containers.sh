@@ -84,5 +84,12 @@ if compose exec -T query sh -c 'touch /data/x' 2>/dev/null; then
   echo "query can write to the data volume"; exit 1
 fi
 for name in query indexer embedder; do
+  if compose exec -T "$name" sh -c 'touch /tmp/x && touch /app/x' 2>/dev/null; then
+    echo "$name can write to its root file system"; exit 1
+  fi
+  if ! compose exec -T "$name" sh -c '[ "$(id -u)" = 10001 ] &&
+      grep -q "^CapEff:.0*$" /proc/self/status && grep -q "^NoNewPrivs:.1$" /proc/self/status'; then
+    echo "$name has rights that it needn't"; exit 1
+  fi
   docker image inspect --format "{{index .RepoTags 0}} {{.Size}}" "image-search-engine/$name"
 done

@@ -10,11 +10,16 @@ ISEError
 │   ├── FingerprintMismatch two models that must not be compared
 │   └── ModelDrift          a model that doesn't answer as it did
 ├── Unauthorized            no key, or a wrong one
-├── Forbidden               not allowed, whatever the key
-│   └── ForeignPage         asked by a page of another address in the user's browser
+├── Forbidden               not allowed
+│   ├── ForeignPage         asked by a page of another address in the user's browser
+│   ├── ForeignHost         asked under a name that the service doesn't go by
+│   └── LacksScope          the key is not good for this
 ├── TooLarge                over a size limit
+├── Behind                  what is waited for hasn't come to this replica yet
 ├── Overloaded              the queue is full; try again
+│   └── RateLimited         this caller asks too often
 ├── Unavailable             a service or model that's needed is not there
+│   └── CatalogueAway       the database of the catalogue gives no answer
 ├── StorageFull             the disk is full
 ├── Corrupt                 a file is not what its manifest says
 └── Misconfigured           a setting that can't work; the sentence says which
@@ -86,8 +91,24 @@ class ForeignPage(Forbidden):
     slug, title = "foreign-page", "Asked by a page of another address"
 
 
+class ForeignHost(Forbidden):
+    slug, title = "foreign-host", "Asked under a name of another"
+
+
+class LacksScope(Forbidden):
+    """`extra["scope"]`: the one that is lacking."""
+
+    slug, title = "lacks-scope", "Key lacks a scope"
+
+
 class TooLarge(ISEError):
     slug, title = "too-large", "Too large"
+
+
+class Behind(ISEError):
+    """`extra["retry_after"]`: seconds after which a new try makes sense."""
+
+    slug, title = "behind", "Not here yet"
 
 
 class Overloaded(ISEError):
@@ -96,10 +117,18 @@ class Overloaded(ISEError):
     slug, title = "overloaded", "Overloaded"
 
 
+class RateLimited(Overloaded):
+    slug, title = "rate-limited", "Too many requests"
+
+
 class Unavailable(ISEError):
     """`extra["retry_after"]`: seconds after which a new try makes sense, where known."""
 
     slug, title = "unavailable", "Unavailable"
+
+
+class CatalogueAway(Unavailable):
+    slug, title = "catalogue-away", "Catalogue can't be reached"
 
 
 class StorageFull(ISEError):

@@ -9,8 +9,10 @@ limits may be decoded in different threads; hence also the plugins are called by
 of through `Image.open`, which applies that global limit.
 """
 
+import re
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -28,6 +30,7 @@ from PIL import (
 )
 from pillow_heif import HeifImageFile
 
+from shared import image_headers
 from shared.errors import BadImage, Unavailable
 
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
@@ -65,6 +68,7 @@ _TRANSPOSE = {
 }
 """EXIF orientation -> what makes it upright (Exif 2.32, tag 0x0112)."""
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
 
 
 def size(data: bytes) -> tuple[int, int]:
@@ -72,12 +76,13 @@ def size(data: bytes) -> tuple[int, int]:
     name = _format_of(data)
     if name is None:
         raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
+    image_headers.check(name, data)
     try:
         image = _OPENERS[name](BytesIO(data))
-        width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+        turned = _orientation(image) in _ON_ITS_SIDE
     except Exception as error:  # whatever a plugin makes of a hostile header
         raise _bad(error) from error
+    width, height = image.size
     return (height, width) if turned else (width, height)
 
 
@@ -94,8 +99,14 @@ def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None)
     name = _format_of(data)
     if name is None:
         raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
+    image_headers.check(name, data)
     try:
         image = _OPENERS[name](BytesIO(data))
+    except Image.DecompressionBombError as error:
+        # Some plugins look at the limit of their own; it is over ours, unless that was raised.
+        raise BadImage(
+            f"It has more pixels than {_count(max_pixels)} (ISE_MAX_PIXELS), or than Pillow takes."
+        ) from error
     except Exception as error:  # whatever a plugin makes of a hostile header
         raise _bad(error) from error
     width, height = image.size
@@ -161,13 +172,28 @@ def _bad(error: Exception) -> BadImage:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception as error:  # noqa: BLE001 - damaged metadata; the pixels are sound
-        del error
-        return image
-    method = _TRANSPOSE.get(orientation) if isinstance(orientation, int) else None
+    method = _TRANSPOSE.get(_orientation(image))
     return image if method is None else image.transpose(method)
+
+
+def _orientation(image: Image.Image) -> int:
+    """As `Image.getexif` finds it, which would read every other tag as well."""
+    exif = image.info.get("exif")
+    if exif is None and (raw := image.info.get("Raw profile type exif")) is not None:
+        with suppress(ValueError):
+            exif = bytes.fromhex("".join(raw.split("\n")[3:]))
+    if exif is not None:
+        found = image_headers.orientation(exif)
+    else:
+        found = getattr(image, "tag_v2", {}).get(ExifTags.Base.Orientation, 0)
+    return found or _orientation_of_xmp(image)
+
+
+def _orientation_of_xmp(image: Image.Image) -> int:
+    xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or b""
+    xmp = xmp if isinstance(xmp, bytes) else xmp.encode()
+    found = _XMP_ORIENTATION.search(xmp)
+    return int(found[1]) if found else 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:

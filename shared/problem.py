@@ -19,6 +19,8 @@ from shared.web.request_id import current_request_id
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:ise:problem:"
 _TOLD = 5
+KIND = "ise.problem"
+"""Where a request's scope says which kind of problem answered it."""
 
 _STATUS: dict[type[errors.ISEError], int] = {
     errors.InvalidInput: 422,
@@ -26,6 +28,7 @@ _STATUS: dict[type[errors.ISEError], int] = {
     errors.Conflict: 409,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.Behind: 412,
     errors.TooLarge: 413,
     errors.Overloaded: 429,
     errors.Unavailable: 503,
@@ -78,6 +81,23 @@ def response(error: errors.ISEError, instance: str | None = None) -> JSONRespons
     return JSONResponse(body, body["status"], headers=headers_of(error), media_type=MEDIA_TYPE)
 
 
+def plain_response(
+    status: int, detail: str, instance: str, headers: Mapping[str, str]
+) -> JSONResponse:
+    """What is no error of the tree, such as a path or a method that there isn't."""
+    cls = _BY_STATUS.get(status)
+    title = cls.title if cls else HTTPStatus(status).phrase
+    slug = cls.slug if cls else title.lower().replace(" ", "-")
+    body = _body(status, slug, title, detail, instance, extra={})
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def refuse(error: errors.ISEError, scope: Scope) -> JSONResponse:
+    """The answer of a middleware that lets a request go no further."""
+    scope[KIND] = error.slug
+    return response(error, scope["path"])
+
+
 def headers_of(error: errors.ISEError) -> dict[str, str]:
     """The headers that go with an error's document."""
     headers = {}
@@ -88,12 +108,17 @@ def headers_of(error: errors.ISEError) -> dict[str, str]:
     return headers
 
 
+def _answer(error: errors.ISEError, request: Request) -> JSONResponse:
+    request.scope[KIND] = error.slug
+    return response(error, request.url.path)
+
+
 async def _on_error(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, errors.ISEError):
         raise exc
     if status_of(exc) >= 500:
         log.error("%s: %s", exc.slug, exc.detail)
-    return response(exc, request.url.path)
+    return _answer(exc, request)
 
 
 async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
@@ -104,7 +129,7 @@ async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
     if (more := len(found) - _TOLD) > 0:
         told.append(f"And {more:,} more like these; see `errors`.")
     detail = " ".join(told)
-    return response(errors.InvalidInput(detail, errors=found), request.url.path)
+    return _answer(errors.InvalidInput(detail, errors=found), request)
 
 
 def _model_of(request: Request, exc: RequestValidationError) -> type[BaseModel] | None:
@@ -123,17 +148,14 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
     if exc.status_code == 400:
         # FastAPI's word for a body that it can't parse.
         unread = errors.InvalidInput(f"The body can't be read: {exc.detail}")
-        return response(unread, request.url.path)
-    cls = _BY_STATUS.get(exc.status_code)
-    title = cls.title if cls else HTTPStatus(exc.status_code).phrase
-    slug = cls.slug if cls else title.lower().replace(" ", "-")
-    body = _body(exc.status_code, slug, title, str(exc.detail), request.url.path, extra={})
-    return JSONResponse(body, exc.status_code, headers=exc.headers, media_type=MEDIA_TYPE)
+        return _answer(unread, request)
+    headers = dict(exc.headers or {})
+    return plain_response(exc.status_code, str(exc.detail), request.url.path, headers)
 
 
 async def _on_os_error(request: Request, exc: Exception) -> JSONResponse:
     if isinstance(exc, OSError) and (full := errors.full_disk(exc)) is not None:
-        return response(full, request.url.path)
+        return _answer(full, request)
     return await _on_unexpected(request, exc)
 
 
@@ -142,7 +164,7 @@ async def _on_unexpected(request: Request, exc: Exception) -> JSONResponse:
     hidden = errors.ISEError(
         "Something went wrong on the server; its log has the cause under this request_id."
     )
-    return response(hidden, request.url.path)
+    return _answer(hidden, request)
 
 
 class _LastResort:

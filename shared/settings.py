@@ -1,17 +1,20 @@
 """Settings that all services share: the environment, then a `.env` file, then the default."""
 
 import difflib
-import ipaddress
 import os
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.migration import Engine
 from shared.errors import Misconfigured
+from shared.loopback import is_loopback
+from shared.objects.address import Address
 
 
 def _at_home(folder: Path) -> Path:
@@ -27,6 +30,13 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 _ALIKE = 0.85
 """How alike a name must be to one of ours to be taken for a slip; 1 is the same."""
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Settings(BaseSettings):
@@ -70,29 +80,85 @@ class ServiceSettings(Settings):
         default=False,
         description="Listen off loopback without a key; for containers behind a loopback port.",
     )
+    api_keys_file: Folder | None = Field(
+        default=None, description="Further keys, a line each: label, scopes, key or its SHA-256."
+    )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="JSON list of the names that the service is reached by: `name`, `*.domain`, "
+        "or `*`. Loopback and the names in ISE_*_URL need not be named.",
+    )
     log_level: str = "info"
+    log_format: LogFormat = Field(LogFormat.TEXT, description="text, or json: an object a line.")
+    engine: Engine = Field(
+        Engine.LOCAL, description="What holds the vectors of the next index that is built."
+    )
+    milvus_uri: str = Field(
+        "", description="Address of a Milvus server; or a .db path, which `ise up` serves."
+    )
+    milvus_token: SecretStr = Field(SecretStr(""), description="`user:password`, or a key.")
+    milvus_index: Literal["IVF_FLAT", "IVF_SQ8", "IVF_RABITQ"] = Field(
+        "IVF_FLAT", description="The index that Milvus builds."
+    )
+    s3_endpoint: str = Field("", description="URL of an S3-compatible server; default: AWS.")
+    snapshots_from: str = Field(
+        "",
+        description="For query services and embedders that share no disk with the indexer: its "
+        "ISE_SNAPSHOTS_TO.",
+    )
     max_body_bytes: int = 512 * 1024 * 1024
     max_image_bytes: int = 64 * 1024 * 1024
     max_pixels: int = Field(100_000_000, ge=1, description="Width times height of one image.")
-    shutdown_seconds: int = 20
+    shutdown_seconds: int = Field(
+        20, ge=1, description="From SIGTERM on, how long what was accepted may take to end."
+    )
+
+    @field_validator("api_keys_file", mode="before")
+    @classmethod
+    def _no_file(cls, given: object) -> object:
+        return given or None
+
+    def followed(self) -> Address | None:
+        """Where snapshots and networks are downloaded from, if anywhere. Raises Misconfigured."""
+        url = self.snapshots_from
+        return store_at(url, "ISE_SNAPSHOTS_FROM") if url else None
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        """Whether only this machine can connect."""
+        return is_loopback(self.host)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the service is for this machine alone: nor has it a name that others know."""
+        return self.on_loopback and all(map(is_loopback, self.allowed_hosts))
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether a key is asked for."""
+        return bool(self.api_key or self.api_keys_file)
 
     def check_bind(self) -> None:
         """Raises Misconfigured when others could reach the service without a key."""
-        if not (self.on_loopback or self.api_key or self.allow_open):
+        if self.api_keys_file and not self.api_key:
             raise Misconfigured(
-                f"ISE_HOST={self.host} lets other machines in without a key. Set ISE_API_KEY, or "
+                "ISE_API_KEYS_FILE needs ISE_API_KEY beside it: with that one the services and "
+                "`ise` ask each other."
+            )
+        if not (self.is_local or self.is_keyed or self.allow_open):
+            setting = "ISE_ALLOWED_HOSTS" if self.on_loopback else f"ISE_HOST={self.host}"
+            raise Misconfigured(
+                f"{setting} lets other machines in without a key. Set ISE_API_KEY, or "
                 "ISE_ALLOW_OPEN=true where something else keeps them out."
             )
+
+
+def store_at(url: str, setting: str) -> Address:
+    """The folder of an object store that a setting names, of any protocol that fsspec knows.
+
+    Raises Misconfigured.
+    """
+    return Address.of_store(url, setting, {url.partition("://")[0].lower()})
 
 
 def slips(settings_type: type[Settings]) -> Iterator[str]:

@@ -23,7 +23,12 @@ def path_of(path: Path) -> Path:
 
 def write(path: Path, sha256: str, what: str = "sum") -> None:
     """Keeps the sum of a file that is about to take its name."""
-    durable.write_text(path_of(path), f"{sha256}  {path.name}\n", what)
+    durable.write_text(path_of(path), text(path, sha256), what)
+
+
+def text(path: Path, sha256: str) -> str:
+    """What is kept beside a file."""
+    return f"{sha256}  {path.name}\n"
 
 
 def read(path: Path) -> str | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.collection import Collection
 
-Setting = dict[str, int]
+Setting = dict[str, Any]
 """Search parameters by name."""
 
 

@@ -30,12 +30,12 @@ class ByVector(Contender):
         folder = place.folder(Ours.name)
         ours = Ours()
         ours.open(place)
-        self._steps = ours.ladders()
+        self._recalls = sorted({point.recall for point in ours.curve().by_reach})
         self._group, port = query_service(folder)
         self._http = http.client.HTTPConnection("127.0.0.1", port)
 
     def ladders(self) -> list[list[Setting]]:
-        return [[{"nprobe": setting["nprobe"]} for setting in self._steps[0]]]
+        return [[{"recall_target": recall} for recall in self._recalls if recall > 0]]
 
     def search(self, query: Any, k: int, setting: Setting) -> NDArray[np.int64]:
         body = json.dumps({**self._asked(query), "limit": k, **setting})

@@ -84,14 +84,21 @@ def _unseen_probability(
     terms, own = _put_by(photos, 0)
     aside, trained = _aside(photos)
     network, report = train(_part(photos, trained[~own[trained]]), words, settings)
-    return _probability(network, report, _judging(photos, words, aside, terms))
+    return _probability(network, report, _judging(photos, words, aside, terms), untrained=True)
 
 
 def _probability(
-    network: MatchingNetwork, report: TrainingReport, judging: Judging
+    network: MatchingNetwork, report: TrainingReport, judging: Judging, untrained: bool = False
 ) -> dict[str, Any]:
-    """What the report's curve tells of the first hits, beside what they were."""
-    curve = next(one for one in report.calibration if one.metric is Metric.COSINE)
+    """What the report's curve tells of the first hits, beside what they were.
+
+    untrained: by the curve for terms that the network was not trained on.
+    """
+    curve = next(
+        one
+        for one in report.calibration
+        if one.metric is Metric.COSINE and one.untrained == untrained
+    )
     isotonic = calibration.Isotonic(np.array(curve.scores), np.array(curve.probabilities))
     pairs = first_hits(network, *judging)
     told = calibration.reliability(isotonic(pairs.scores), pairs.matched)

@@ -11,6 +11,7 @@ from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
 from services.embedder.metrics import EmbedderMetrics
 from shared.errors import ISEError
+from shared.web.patience import PatienceMiddleware
 from shared.web.running import give_up
 from shared.web.service import create_service
 
@@ -38,9 +39,12 @@ def create_app(
         await asyncio.wait([running])
 
     app = create_service("embedder", DESCRIPTION, settings, lifespan, host.not_ready)
+    app.add_middleware(PatienceMiddleware)
     app.state.host = host
     app.state.settings = settings
-    app.state.embedder_metrics = EmbedderMetrics(app.state.metrics.registry, host)
+    app.state.embedder_metrics = EmbedderMetrics(
+        app.state.metrics.registry, host, settings.queue_size
+    )
     app.include_router(routes_embed.router)
     app.include_router(routes_explain.router)
     app.include_router(routes_matching.router)

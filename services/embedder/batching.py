@@ -9,6 +9,7 @@ that died is started anew.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -87,6 +88,8 @@ class Batcher(Generic[T, R]):
         self._owner: asyncio.Task[None] | None = None
         self.in_hand = 0
         self.restarts = 0
+        self.refused = 0
+        self.batches: Counter[int] = Counter()
         self.failure: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -100,6 +103,11 @@ class Batcher(Generic[T, R]):
         self._fail("The service is shutting down.")
         self._thread.shutdown(wait=False)
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Items in the lanes of searches and of bulk."""
+        return self._lanes.waiting
+
     @contextmanager
     def admit(self, count: int, bulk: bool = False) -> Iterator[Seat[T, R]]:
         """Lets a call of `count` items in, or raises Overloaded (Unavailable where it's broken).
@@ -111,6 +119,7 @@ class Batcher(Generic[T, R]):
         if self.failure is not None:
             raise Unavailable(self.failure, retry_after=5)
         if self.in_hand >= (-(-self._queue_size * 3 // 4) if bulk else self._queue_size):
+            self.refused += count
             raise Overloaded(
                 f"{self.in_hand} images are in hand already; try again in a second.",
                 retry_after=1,
@@ -153,6 +162,7 @@ class Batcher(Generic[T, R]):
 
     async def _serve(self, batch: list[Pending[T, Timed[R]]]) -> None:
         started = time.perf_counter()
+        self.batches[len(batch)] += 1
         try:
             outcomes = await self._run([pending.item for pending in batch])
         except BaseException as error:

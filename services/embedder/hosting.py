@@ -19,7 +19,8 @@ from services.embedder.decoding.pool import Decoders
 from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines.choice import Wish
 from services.embedder.explaining.explainer import Explainer
-from services.embedder.images import ImageEmbedder, Limits
+from services.embedder.images import ImageEmbedder, Limits, Load
+from services.embedder.matching.download import Download
 from services.embedder.matching.joint import JointSpaces, TermEncoder
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
@@ -28,6 +29,7 @@ from services.embedder.towers.source import PREFIX as TOWERS
 from services.embedder.towers.text_tower import TextTower, load_text_tower
 from services.embedder.words.vectors import Words, load_words
 from shared.errors import Conflict, ISEError, Misconfigured, Unavailable
+from shared.objects.store import Objects
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def load_models(settings: EmbedderSettings) -> Models:
     """Loads and warms up all models; takes seconds. Raises Misconfigured."""
     if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)
-    _check_matching(settings)
+    check_matching(settings)
     visual = load_visual(settings)
     matching = visual
     if _matching_source(settings) != _visual_source(settings):
@@ -87,7 +89,8 @@ def load_models(settings: EmbedderSettings) -> Models:
     return Models(visual, matching, _load_terms(settings))
 
 
-def _check_matching(settings: EmbedderSettings) -> None:
+def check_matching(settings: EmbedderSettings) -> None:
+    """Raises Misconfigured where settings of the matching side are at odds."""
     if settings.matching and not settings.matching.startswith(TOWERS):
         raise Misconfigured(
             f"ISE_MATCHING={settings.matching} is nothing known; give {TOWERS}<model>, or leave it "
@@ -157,13 +160,9 @@ class Host:
             raise Unavailable(self.not_ready() or "The models are gone.", retry_after=2)
         return self._hosted
 
-    def in_hand(self) -> int:
-        """Images that were let in and aren't answered."""
-        return sum(embedder.in_hand for embedder in self._embedders())
-
-    def restarts(self) -> int:
-        """How often a network broke and was loaded anew."""
-        return sum(embedder.restarts for embedder in self._embedders())
+    def loads(self) -> dict[str, Load]:
+        """What each network has to do, by its fingerprint."""
+        return {one.backbone.fingerprint: one.load() for one in self._embedders()}
 
     def decoders_replaced(self) -> int:
         """How many decoding processes hung or died."""
@@ -230,8 +229,14 @@ class Host:
                 fingerprint,
                 words.fingerprint,
                 settings.networks_in_memory,
+                _download(settings),
             )
         return Hosted(visual, matching, words, networks, trainer, decoders, Explainer())
+
+
+def _download(settings: EmbedderSettings) -> Download | None:
+    address = settings.followed()
+    return None if address is None else Download(Objects(settings.s3_endpoint), address)
 
 
 def _readable(error: Exception) -> ISEError:

@@ -1,7 +1,7 @@
 """From files to features: decode in processes, run the network in batches, answer in order."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Self
@@ -16,6 +16,7 @@ from services.embedder.decoding.pool import DecodeLane, Decoders, File
 from services.embedder.decoding.task import Task
 from services.embedder.lanes import Lane
 from services.embedder.preprocess import Preprocessing
+from shared import deadline
 from shared.contracts.crop import Crop
 from shared.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
 
@@ -54,6 +55,18 @@ class EmbeddedImages:
     stages: list[Stages]
 
 
+@dataclass(frozen=True)
+class Load:
+    """Images let in and not answered, those of them that wait by lane; and since the start: images
+    refused, times that the network was loaded anew, batches by their size."""
+
+    in_hand: int
+    waiting: Mapping[str, int]
+    refused: int
+    restarts: int
+    batches: Mapping[int, int]
+
+
 class ImageEmbedder:
     """A backbone behind a batcher. An async context manager: it serves inside the block.
 
@@ -86,15 +99,16 @@ class ImageEmbedder:
         """Why no images can be embedded now, or None."""
         return self._batcher.failure
 
-    @property
-    def in_hand(self) -> int:
-        """Images that were let in and aren't answered."""
-        return self._batcher.in_hand
-
-    @property
-    def restarts(self) -> int:
-        """How often the network was loaded anew."""
-        return self._batcher.restarts
+    def load(self) -> Load:
+        """What it has to do, and what became of it since the start."""
+        batcher = self._batcher
+        return Load(
+            in_hand=batcher.in_hand,
+            waiting=batcher.waiting,
+            refused=batcher.refused,
+            restarts=batcher.restarts,
+            batches=dict(batcher.batches),
+        )
 
     async def __aenter__(self) -> Self:
         await self._batcher.__aenter__()
@@ -115,10 +129,12 @@ class ImageEmbedder:
         Raises BadImage, whose `items` name each bad file by its index, Overloaded, and Unavailable
         where the deadline passes or the model broke.
         """
+        left = deadline.remaining()
+        seconds = self._limits.seconds if left is None else min(left, self._limits.seconds)
         with self._batcher.admit(len(files), bulk) as seat:
             lane: DecodeLane = Lane(bulk)
             try:
-                async with asyncio.timeout(self._limits.seconds):
+                async with asyncio.timeout(seconds):
                     outcomes = await asyncio.gather(
                         *(
                             self._embed_one(data, crop, lane, seat)
@@ -128,7 +144,7 @@ class ImageEmbedder:
                     )
             except TimeoutError as error:
                 raise Unavailable(
-                    f"{len(files)} images took over {self._limits.seconds:g} seconds "
+                    f"{len(files)} images took over {seconds:.3g} seconds "
                     "(ISE_EMBED_SECONDS); send fewer at a time.",
                     retry_after=5,
                 ) from error

@@ -76,6 +76,12 @@ class Lanes(Generic[T, R]):
                 return turn
             self._arrived.clear()
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many items wait, of the calls that somebody waits for and of bulk."""
+        lanes = {"urgent": self._urgent, "bulk": self._bulk}
+        return {name: sum(len(lane.waiting) for lane in some) for name, some in lanes.items()}
+
     def refuse_all(self, error: ISEError) -> None:
         """Answers everything that waits with an error."""
         for lanes in (self._urgent, self._bulk):

@@ -25,6 +25,7 @@ from shared.contracts.embedder import (
     TermSpace,
 )
 from shared.errors import InvalidInput
+from shared.keys import Scope
 from shared.web.problems import (
     BAD_IMAGES,
     BUSY,
@@ -37,8 +38,9 @@ from shared.web.problems import (
     UNTRAINED,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
 
-router = APIRouter(prefix="/v1", tags=["embedding"])
+router = APIRouter(prefix="/v1", tags=["embedding"], route_class=ScopedRoute)
 
 HostedModels = Annotated[Hosted, Depends(hosted)]
 Network = Annotated[
@@ -63,6 +65,7 @@ Network = Annotated[
     ),
     openapi_extra=FILES_BODY,
 )
+@needs(Scope.READ)
 async def embed_images(
     request: Request,
     models: HostedModels,
@@ -121,6 +124,7 @@ async def embed_images(
     responses=ROWS_RESPONSES
     | problems(NO_NETWORK, UNTRAINED, OTHER_NETWORK, UNKNOWN_TERM, LOADING, DAMAGED),
 )
+@needs(Scope.READ)
 async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
     """One row for each term, in their order."""
     vectors = await asyncio.to_thread(models.words.embed, body.terms, body.allow_unknown)
@@ -144,6 +148,7 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
     tags=["models"],
     responses=problems(LOADING),
 )
+@needs(Scope.READ)
 async def models(request: Request, models: HostedModels) -> Models:
     """Fingerprints, architectures and dimensions; and the matching networks on disk."""
     return Models(

@@ -20,6 +20,7 @@ from services.embedder.uploads import body_of, uploads_beside
 from shared.contracts.embedder import FINGERPRINT_HEADER, ImageSpace
 from shared.contracts.explanation import Box, Explanation, Heat
 from shared.errors import InvalidInput
+from shared.keys import Scope
 from shared.projection import Projection
 from shared.web.media import PNG
 from shared.web.problems import (
@@ -34,6 +35,7 @@ from shared.web.problems import (
     UNTRAINED,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
 
 _OVERLAY_PIXELS = 512
 _TRANSFORM = "transform"
@@ -51,6 +53,7 @@ _BODY = body_of(
 router = APIRouter(
     prefix="/v1/explain",
     tags=["explaining"],
+    route_class=ScopedRoute,
     responses=problems(
         BAD_IMAGE,
         UNKNOWN_TERM,
@@ -122,6 +125,7 @@ Explaining = Annotated[Asked, Depends(asked)]
 
 
 @router.post("/images", summary="What each cell adds to a similarity", openapi_extra=_BODY)
+@needs(Scope.READ)
 async def explain_images(found: Explaining) -> Explanation:
     """Two files; or one and a term. The grids of `visual` sum to the cosine."""
     return Explanation(
@@ -139,6 +143,7 @@ async def explain_images(found: Explaining) -> Explanation:
     responses=PNG,
     openapi_extra=_BODY,
 )
+@needs(Scope.READ)
 async def explain_overlay(found: Explaining) -> Response:
     """Red speaks for the similarity, blue against it; what the network didn't see is dark."""
     width, height = found.decoded[0].size

@@ -26,6 +26,7 @@ from shared.contracts.embedder import (
     TrainRequest,
 )
 from shared.errors import BadVector, FingerprintMismatch, ISEError
+from shared.keys import Scope
 from shared.web.problems import (
     BAD_ROWS,
     DAMAGED,
@@ -38,8 +39,9 @@ from shared.web.problems import (
     UNTRAINED,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
 
-router = APIRouter(prefix="/v1/matching", tags=["matching"])
+router = APIRouter(prefix="/v1/matching", tags=["matching"], route_class=ScopedRoute)
 log = logging.getLogger(__name__)
 
 HostedModels = Annotated[Hosted, Depends(hosted)]
@@ -74,6 +76,7 @@ _EVENTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     ),
     openapi_extra={"requestBody": {"required": True, "content": {RAW_MEDIA_TYPE: RAW_BODY}}},
 )
+@needs(Scope.READ)
 async def project(
     request: Request,
     models: HostedModels,
@@ -109,6 +112,7 @@ async def project(
     responses=_EVENTS_RESPONSES
     | problems(NO_TRAINING_SET, OTHER_FEATURES, TRAINING, LOADING, DAMAGED),
 )
+@needs(Scope.WRITE)
 async def train(models: HostedModels, body: TrainRequest) -> StreamingResponse:
     """Trains on `training/<training_set>/` of the data volume. Hanging up ends the training."""
     trainer = models.training()

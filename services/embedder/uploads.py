@@ -1,6 +1,7 @@
 """The files of a multipart body."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
@@ -66,6 +67,8 @@ async def uploads_beside(request: Request, other: str | None) -> tuple[list[byte
             retry_after=5,
         ) from error
     except HTTPException as error:
+        if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
         # Starlette's parser knows no better way to say that a body is malformed.
         raise InvalidInput(f"The multipart body can't be read: {error.detail}") from error
     if not files:

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from services.indexer.catalog.images import Entry, FeaturePlace, Images
+from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.feature_places import FeaturePlace
+from services.indexer.catalog.images import Images
 from services.indexer.embedding import Embedded, Embedding, ModelPair
 from services.indexer.external import External
 from services.indexer.features import FeatureStore
@@ -50,8 +52,10 @@ class Additions:
         Raises FingerprintMismatch when the embedder's models are not the index's, Unavailable.
         """
         self._external.refuse_pictures()
+        # Else what is deleted would be taken for what is there.
+        self._publisher.deletions.finish_left()
         pair = self._embedding.pair()
-        self._publisher.check_model(pair)
+        self._publisher.fit.check_model(pair)
         digests = [sha256(data).hexdigest() for _, data in uploads]
         ids = [id_of_sha256(digest) for digest in digests]
         known = self._images.known(ids, pair.all)
@@ -75,7 +79,7 @@ class Additions:
             failpoints.reach("addition.recorded")
             recorded = {entry.id for entry in entries}
             if self._images.known(list(recorded), pair.all) != recorded or not all(
-                self._files.upload(image_id) for image_id in recorded
+                self._files.has_upload(image_id) for image_id in recorded
             ):
                 # One was deleted since it was found to be there, its features or its file with it.
                 return self.add(uploads, tags, metadata)

@@ -9,9 +9,14 @@ from fastapi import FastAPI
 from services.indexer import routes_features, routes_images, routes_jobs, routes_snapshots
 from services.indexer.config import IndexerSettings
 from services.indexer.embedders import Embedders
+from services.indexer.metrics import IndexerMetrics
 from services.indexer.parts import Parts
 from shared.clients.transport import Client
+from shared.snapshots.version import Published
+from shared.web.patience import PatienceMiddleware
+from shared.web.problems import NO_CATALOGUE, problems
 from shared.web.service import create_service
+from shared.web.version import VersionMiddleware
 
 DESCRIPTION = """Takes pictures in, stores their features, clusters them into an inverted index on
 disk, keeps the tag index, and publishes snapshots that the query service answers from."""
@@ -33,13 +38,36 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
         finally:
             await anyio.to_thread.run_sync(parts.stop)
 
-    def not_ready() -> str | None:
+    def started() -> Parts | None:
         found: Parts | None = getattr(app.state, "parts", None)
+        return found if found is not None and found.is_started else None
+
+    def not_ready() -> str | None:
+        found = started()
         return "The indexer is starting." if found is None else found.not_ready()
 
-    app = create_service("indexer", DESCRIPTION, settings, lifespan, not_ready)
-    app.include_router(routes_images.router)
-    app.include_router(routes_features.router)
-    app.include_router(routes_jobs.router)
-    app.include_router(routes_snapshots.router)
+    def warning() -> str | None:
+        found = started()
+        return None if found is None else found.warning
+
+    app = create_service(
+        "indexer",
+        DESCRIPTION,
+        settings,
+        lifespan,
+        not_ready,
+        warning=warning,
+        asks=("embedder",),
+    )
+    app.add_middleware(PatienceMiddleware)
+    app.add_middleware(VersionMiddleware, version=Published(settings.data_dir).version)
+
+    def interrupt_jobs() -> None:
+        if (found := started()) is not None:
+            found.interrupt()
+
+    app.state.on_stop.append(interrupt_jobs)
+    app.state.metrics.registry.register(IndexerMetrics(started))
+    for routes in (routes_images, routes_features, routes_jobs, routes_snapshots):
+        app.include_router(routes.router, responses=problems(NO_CATALOGUE))
     return app

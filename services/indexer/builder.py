@@ -1,46 +1,34 @@
 """Builds the inverted indexes anew: sample, K-means, assignment, posting lists, measured recall."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer import recall, transforming
+from services.indexer import transforming
 from services.indexer.calibrating import calibrate, calibrate_terms
-from services.indexer.catalog.images import FeatureRows, Images
-from services.indexer.clustering import (
-    Blocks,
-    assign,
-    cluster_count,
-    sample_rows,
-    train_centroids,
-)
+from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.catalog.images import Images
+from services.indexer.clustered import Stored, clustered, told
+from services.indexer.clustering import Blocks, cluster_count
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
 from services.indexer.retention import BUILD_REASON, TRAIN_REASON
 from services.indexer.scratch import kept_on_disk
-from services.indexer.segments import CODED_ROWS
+from services.indexer.searched_recall import measured
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.external import is_external
-from shared.ivf.codec import Codec
-from shared.ivf.distances import prepared
-from shared.ivf.index import InvertedIndex
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
 from shared.snapshots.items import tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.transform import Transform, transformed
 
 _JOINT_BLOCK = 8192
-# Codes are learned from so many vectors at most.
-_CODEC_ROWS = 30_000
 
 
 class Builder:
@@ -54,6 +42,7 @@ class Builder:
         self._embedding = embedding
         self._publisher = publisher
         self._segments = publisher.segments
+        self._spaces = publisher.spaces
 
     def build(
         self,
@@ -87,6 +76,7 @@ class Builder:
             pair.visual,
             where,
             lambda rows: transformed(self._features.blocks(pair.visual, rows), transform),
+            items,
             settings,
             job,
         )
@@ -158,29 +148,41 @@ class Builder:
         # A tag's vector is a cosine query, so the joint space is clustered for cosine.
         cosine = settings.model_copy(update={"metric": Metric.COSINE, "clusters": "auto"})
         stage = "projecting to the joint space"
-        projected = _told(self._projected(matching, network, where), stage, len(where), job)
+        projected = told(self._projected(matching, network, where), stage, len(where), job)
         with kept_on_disk(self._segments.folder, where, projected) as blocks:
             joint = self._space(
-                "joint", "clustering the joint space", network, where, blocks, cosine, job
+                "joint",
+                "clustering the joint space",
+                network,
+                where,
+                blocks,
+                base.items,
+                cosine,
+                job,
             )
         carriers: dict[str, list[int]] = {}
         for ordinal, keys in tags.items():
             for key in keys:
                 carriers.setdefault(tag_key(key), []).append(ordinal)
         vectors = (
-            joint_tag_vectors(self._segments, joint, carriers, self._embedding) if carriers else {}
+            joint_tag_vectors(self._spaces, joint, carriers, self._embedding) if carriers else {}
         )
         # Fitted where the network was trained, on images that it had not seen.
         calibration = self._publisher.calibration_of(network)
         if vectors:
             asked = np.stack(list(vectors.values()))
-            curves = self._measured(joint.postings[0], "joint", cosine, asked)
+            curves = self._measured(joint, "joint", settings.seed, asked)
             joint = joint.model_copy(update={"recall": curves})
             if network == pair.joint:
-                # Nothing was trained: every image is one that the towers had not seen.
+                # Nothing was trained: every image and every term is new to the towers.
                 job.stage("clustering the joint space, calibrating")
-                index = InvertedIndex([self._segments.open(joint.postings[0])], cosine.metric)
-                calibration = calibrate_terms(index, vectors, carriers, curves, settings.seed)
+                index = self._spaces.index(joint)
+                fitted = calibrate_terms(index, vectors, carriers, curves, settings.seed)
+                calibration = [
+                    one.model_copy(update={"untrained": untrained})
+                    for untrained in (False, True)
+                    for one in fitted
+                ]
         joint = joint.model_copy(update={"calibration": calibration})
         return base.model_copy(
             update={
@@ -197,7 +199,7 @@ class Builder:
     def _transform(
         self, fingerprint: str, where: FeatureRows, settings: BuildSettings, job: JobContext
     ) -> Transform | None:
-        features = _Stored(where, lambda rows: self._features.blocks(fingerprint, rows), job)
+        features = Stored(where, lambda rows: self._features.blocks(fingerprint, rows), job)
         dim = features[np.zeros(1, np.int64)].shape[1]
         name = transforming.chosen(settings.transform, fingerprint, len(where), dim)
         if name != "none":
@@ -211,64 +213,42 @@ class Builder:
         fingerprint: str,
         where: FeatureRows,
         blocks: Callable[[FeatureRows], Blocks],
+        records: list[SegmentFile],
         settings: BuildSettings,
         job: JobContext,
     ) -> SpaceManifest:
         job.stage(stage)
         rows = len(where)
         clusters = cluster_count(settings.clusters, rows)
-        vectors = _Stored(where, blocks, job)
-
-        def progress(number: int, rounds: int) -> None:
-            job.stage(f"{stage}, round {number} of {rounds}")
-
-        centroids = train_centroids(vectors, clusters, settings.metric, settings.seed, progress)
-        codec = None
-        if rows >= CODED_ROWS:
-            job.stage(f"{stage}, learning codes")
-            chosen = sample_rows(rows, clusters, settings.seed)
-            sample = vectors[chosen[:: math.ceil(len(chosen) / _CODEC_ROWS)]]
-            codec = Codec.train(prepared(sample, settings.metric), settings.seed)
-            del sample
-        partition = Partition(centroids, settings.metric, codec, settings.rows)
-        assigning = _told(blocks(where), f"{stage}, assigning", rows, job)
-        lists = assign(assigning, rows, centroids, settings.metric)
-        writing = _told(blocks(where), f"{stage}, writing", rows, job)
-        file = self._segments.postings(name, partition, writing, lists, where.ordinals)
-        curves, calibration = [], []
-        if name != "joint":
-            job.stage(f"{stage}, measuring recall")
-            curves = self._measured(file, name, settings, None)
-            calibrating = f"{stage}, calibrating"
-            reranks = not is_external(fingerprint)
-            calibration = self._calibrated(file, curves, settings, calibrating, reranks, job)
-        return SpaceManifest(
-            fingerprint=fingerprint,
-            dim=partition.dim,
-            metric=settings.metric,
-            clusters=clusters,
-            seed=settings.seed,
-            postings=[file],
-            recall=curves,
-            built=self._segments.built(file),
-            calibration=calibration,
+        if self._spaces.are_elsewhere:
+            putting = told(blocks(where), f"{stage} in Milvus", rows, job)
+            space = self._spaces.made(
+                name, fingerprint, settings.metric, clusters, where.ordinals, putting, records
+            )
+        else:
+            space = clustered(
+                self._segments, name, stage, fingerprint, where, blocks, settings, job
+            )
+        if name == "joint":
+            return space
+        job.stage(f"{stage}, measuring recall")
+        curves = self._measured(space, name, settings.seed, None)
+        reranks = not is_external(fingerprint)
+        calibration = self._calibrated(
+            space, curves, settings.seed, f"{stage}, calibrating", reranks, job
         )
+        return space.model_copy(update={"recall": curves, "calibration": calibration})
 
     def _measured(
-        self,
-        file: SegmentFile,
-        name: str,
-        settings: BuildSettings,
-        queries: NDArray[np.float32] | None,
+        self, space: SpaceManifest, name: str, seed: int, queries: NDArray[np.float32] | None
     ) -> list[RecallCurve]:
-        index = InvertedIndex([Postings(self._segments.intact(file))], settings.metric)
-        return recall.measure(index, name, settings.seed, queries)
+        return measured(self._spaces.index(space), name, seed, queries)
 
     def _calibrated(
         self,
-        file: SegmentFile,
+        space: SpaceManifest,
         curves: list[RecallCurve],
-        settings: BuildSettings,
+        seed: int,
         stage: str,
         reranks: bool,
         job: JobContext,
@@ -279,34 +259,4 @@ class Builder:
         if not tags:
             return []
         job.stage(stage)
-        index = InvertedIndex([self._segments.open(file)], settings.metric)
-        return calibrate(index, tags, curves, settings.seed, reranks)
-
-
-class _Stored:
-    """The vectors of images, read by their place in `where`; a cancelled job reads no more."""
-
-    def __init__(
-        self, where: FeatureRows, blocks: Callable[[FeatureRows], Blocks], job: JobContext
-    ) -> None:
-        self._where = where
-        self._blocks = blocks
-        self._job = job
-
-    def __len__(self) -> int:
-        return len(self._where)
-
-    def __getitem__(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
-        self._job.check_cancelled()
-        return np.concatenate([block for _, block in self._blocks(self._where[chosen])])
-
-
-def _spaced(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
-
-
-def _told(blocks: Blocks, stage: str, rows: int, job: JobContext) -> Blocks:
-    """The blocks; the job says at each how far it is, and is cancelled there."""
-    for start, block in blocks:
-        job.stage(f"{stage} {_spaced(start)} of {_spaced(rows)}")
-        yield start, block
+        return calibrate(self._spaces.index(space), tags, curves, seed, reranks)

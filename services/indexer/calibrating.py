@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indexer.recall import work_for
 from shared.calibrated import Pairs, calibrated
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
-from shared.contracts.stats import RecallCurve
+from shared.contracts.stats import RecallCurve, RecallPoint
+from shared.engine import Index
+from shared.errors import Corrupt
 from shared.ivf import distances
-from shared.ivf.index import InvertedIndex
-from shared.ivf.reader import Postings
 from shared.ivf.rerank import CANDIDATES, rank_keys
 
 _QUERIES = 1000
@@ -22,7 +23,7 @@ _SAME = 1e-5
 
 
 def calibrate(
-    index: InvertedIndex,
+    index: Index,
     tags: Mapping[int, Sequence[str]],
     curves: Sequence[RecallCurve],
     seed: int,
@@ -38,12 +39,12 @@ def calibrate(
     tagged = np.flatnonzero(np.isin(postings.ordinals, np.fromiter(tags, np.int64, len(tags))))
     rng = np.random.default_rng(seed)
     rows = rng.permutation(tagged)[:_QUERIES]
-    asked = (_of_image(postings, row, tags) for row in rows.tolist())
+    asked = (_of_image(index, int(postings.ordinals[row]), tags) for row in rows.tolist())
     return _fitted("visual", index, asked, tags, curves, reranks)
 
 
 def calibrate_terms(
-    index: InvertedIndex,
+    index: Index,
     vectors: Mapping[str, NDArray[np.float32]],
     carriers: Mapping[str, Sequence[int]],
     curves: Sequence[RecallCurve],
@@ -56,12 +57,12 @@ def calibrate_terms(
     """
     tagged = {ordinal for some in carriers.values() for ordinal in some}
     keys = np.random.default_rng(seed).permutation(sorted(vectors))[:_QUERIES].tolist()
-    asked = (_Asked(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
+    asked = (Asked(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
     return _fitted("joint", index, asked, tagged, curves, reranks=False)
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """A query, which ordinals match it, and its own where it's an image."""
 
     vector: NDArray[np.float32]
@@ -69,17 +70,18 @@ class _Asked:
     itself: int | None = None
 
 
-def _of_image(postings: Postings, row: int, tags: Mapping[int, Sequence[str]]) -> _Asked:
-    ordinal = int(postings.ordinals[row])
+def _of_image(index: Index, ordinal: int, tags: Mapping[int, Sequence[str]]) -> Asked:
     own = set(tags[ordinal])
-    vector = np.asarray(postings.vectors[row], np.float32)
-    return _Asked(vector, lambda other: not own.isdisjoint(tags[other]), ordinal)
+    vector = index.vector(ordinal)
+    if vector is None:
+        raise Corrupt(f"Image {ordinal} has no vector in the index.")
+    return Asked(vector, lambda other: not own.isdisjoint(tags[other]), ordinal)
 
 
 def _fitted(
     space: str,
-    index: InvertedIndex,
-    queries: Iterable[_Asked],
+    index: Index,
+    queries: Iterable[Asked],
     tagged: Container[int],
     curves: Sequence[RecallCurve],
     reranks: bool,
@@ -87,39 +89,34 @@ def _fitted(
     asked = list(queries)
     found = []
     for metric in Metric:
-        pairs = _pairs(index, asked, tagged, metric, _work(curves, metric), reranks)
+        pairs = first_hits(
+            index, asked, tagged, metric, work_for(curves, metric, _HITS + 1, _RECALL), reranks
+        )
         if (fitted := calibrated(pairs, space, metric)) is not None:
             found.append(fitted)
     return found
 
 
-def _work(curves: Sequence[RecallCurve], metric: Metric) -> tuple[int | None, int | None]:
-    """Clusters to probe and rows to re-rank, as a search does; None: all."""
-    fitting = [curve for curve in curves if curve.metric is metric and curve.k > _HITS]
-    for curve in fitting[:1]:
-        for point in curve.points:
-            if point.recall >= _RECALL:
-                return point.nprobe, point.depth
-    return None, None
-
-
-def _pairs(
-    index: InvertedIndex,
-    queries: Sequence[_Asked],
+def first_hits(
+    index: Index,
+    queries: Sequence[Asked],
     tagged: Container[int],
     metric: Metric,
-    work: tuple[int | None, int | None],
+    work: RecallPoint | None,
     reranks: bool,
 ) -> Pairs:
-    nprobe, depth = work
+    """The scores of what a search shows first, and which of it matched; only `tagged` count."""
+    nprobe, reach, depth = index.clusters, None, None
+    if work is not None:
+        nprobe, reach, depth = work.nprobe, work.reach, work.depth
     scores: list[float] = []
     matched: list[bool] = []
     numbers: list[int] = []
     for number, query in enumerate(queries):
         asked = index.ask(query.vector)
-        lists = index.rank(asked, nprobe or index.clusters)
-        reach = CANDIDATES if reranks else _HITS + 1
-        found = index.scan(asked, lists, reach, metric, depth and max(depth, reach))
+        lists = index.rank(asked, nprobe, reach)
+        k = CANDIDATES if reranks else _HITS + 1
+        found = index.scan(asked, lists, k, metric, depth and max(depth, k))
         keys = found.distances
         if reranks:
             keys = rank_keys(found, index, asked.vector, metric, _SAME, np.ones(len(keys), bool))

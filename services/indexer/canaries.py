@@ -3,73 +3,52 @@
 `features/<fingerprint>/canary.npy`, float32 (dim,); every snapshot has a copy.
 """
 
-import logging
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.catalog.database import Database
 from services.indexer.features import FeatureStore
 from shared import canary
-from shared.errors import ISEError
-from shared.external import is_external
-from shared.snapshots.manifest import Manifest
-
-log = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
 
 
 class Canaries:
-    """Keeps them, and compares them with what the embedder makes of it now."""
+    """Keeps them, and compares with them what each process of an embedder makes of it."""
 
-    def __init__(self, features: FeatureStore, embedding: Embedding) -> None:
+    def __init__(self, features: FeatureStore, database: Database) -> None:
         self._features = features
-        self._embedding = embedding
+        self._database = database
         self._passed: set[tuple[str, str]] = set()
 
-    def check(self, pair: ModelPair) -> None:
-        """Raises ModelDrift where features of now would not fit those that are stored.
+    def kept(self, fingerprints: Iterable[str]) -> dict[str, Vector]:
+        """Those that there are."""
+        found = {fingerprint: self._features.canary(fingerprint) for fingerprint in fingerprints}
+        return {fingerprint: one for fingerprint, one in found.items() if one is not None}
 
-        Each process of an embedder is asked once.
+    def has_passed(self, instance: str, fingerprint: str) -> bool:
+        """Whether a process was compared already, and may go on."""
+        return (instance, fingerprint) in self._passed
+
+    def compare(self, instance: str, fingerprint: str, vector: Vector) -> None:
+        """The first process that is asked tells what others are compared with.
+
+        Raises ModelDrift where features of this one would not fit those that are stored.
         """
-        before = {fingerprint: self._features.canary(fingerprint) for fingerprint in pair.all}
-        open_ = {f for f in pair.all if (pair.instance, f) not in self._passed}
-        if not open_ or all(before[f] is None for f in open_):
-            return
-        now = self._now(pair)
-        for fingerprint, vector in before.items():
-            if vector is None:
-                continue
-            distance = canary.drift(now[fingerprint].tolist(), vector.tolist())
-            if distance > canary.LARGEST_DRIFT:
-                raise canary.drifted(fingerprint, distance)
-            self._passed.add((pair.instance, fingerprint))
+        kept = self._first(fingerprint, vector)
+        distance = canary.drift(vector.tolist(), kept.tolist())
+        if distance > canary.LARGEST_DRIFT:
+            raise canary.drifted(fingerprint, distance)
+        self._passed.add((instance, fingerprint))
 
-    def beside(self, manifest: Manifest) -> Manifest:
-        """A manifest with those of its models; without, where no embedder tells them now."""
-        visual = manifest.visual
-        if visual is None or is_external(visual.fingerprint):
-            return manifest
-        pair = ModelPair(visual.fingerprint, manifest.matching_fingerprint or visual.fingerprint)
-        try:
-            self._keep(pair)
-        except ISEError as error:
-            log.warning("the built-in picture can't be embedded yet: %s", error.detail)
-        kept = {fingerprint: self._features.canary(fingerprint) for fingerprint in pair.all}
-        canaries = {f: vector.tolist() for f, vector in kept.items() if vector is not None}
-        return manifest.model_copy(update={"canaries": canaries})
-
-    def _keep(self, pair: ModelPair) -> None:
-        new = {f for f in pair.all if self._features.canary(f) is None}
-        if not new:
-            return
-        now = self._now(pair)
-        for fingerprint in sorted(new):
-            self._features.keep_canary(fingerprint, now[fingerprint])
-
-    def _now(self, pair: ModelPair) -> dict[str, Vector]:
-        [embedded] = self._embedding.images([canary.picture()], pair)
-        if embedded.error is not None:
-            raise ISEError(f"The built-in picture can't be embedded: {embedded.error}")
-        return embedded.features
+    def _first(self, fingerprint: str, vector: Vector) -> Vector:
+        if (kept := self._features.canary(fingerprint)) is not None:
+            return kept
+        # One at a time of all threads and workers, so that there is one first.
+        with self._database.write():
+            if (kept := self._features.canary(fingerprint)) is not None:
+                return kept
+            self._features.keep_canary(fingerprint, vector)
+            return vector

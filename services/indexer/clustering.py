@@ -37,7 +37,7 @@ class Rows(Protocol):
 
 
 def cluster_count(wanted: int | str, rows: int) -> int:
-    """The number of clusters: as asked, or for `auto` about 4 sqrt(rows), well filled.
+    """The number of clusters: as asked, or for `auto` about 2 sqrt(rows), well filled.
 
     Raises InvalidInput when more clusters than images are asked for.
     """
@@ -47,7 +47,7 @@ def cluster_count(wanted: int | str, rows: int) -> int:
                 f"{wanted} clusters were asked for, but there are only {rows} images to cluster."
             )
         return wanted
-    return max(1, min(round(4 * math.sqrt(rows)), rows // _MIN_POINTS))
+    return max(1, min(round(2 * math.sqrt(rows)), rows // _MIN_POINTS))
 
 
 def sample_rows(rows: int, clusters: int, seed: int) -> NDArray[np.int64]:

@@ -33,6 +33,7 @@ class Compaction:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._segments = publisher.segments
+        self._spaces = publisher.spaces
 
     def is_due(self) -> bool:
         """Whether so much was added or deleted that searches pay for it. Raises Corrupt."""
@@ -81,6 +82,7 @@ class Compaction:
             )
 
         manifest = self._publisher.publish(latest)
+        self._spaces.forget(manifest, dead.tolist())
         return {"snapshot": manifest.number, "images": manifest.images}
 
     def _compacted(
@@ -92,6 +94,10 @@ class Compaction:
         job: JobContext,
     ) -> SpaceManifest:
         """A space of one segment; recall is measured anew, as a build does."""
+        if space.milvus is not None:
+            # Milvus merges what is its own; here it's told who is in it.
+            file = self._spaces.merged(name, space, space.postings, dead)
+            return space.model_copy(update={"postings": [file]}) if file.rows else space
         parts = [self._segments.open(file) for file in space.postings]
         kept = [~np.isin(part.ordinals, dead) for part in parts]
         if not any(some.any() for some in kept):

@@ -1,6 +1,7 @@
 """The indexer's side of the embedder: features of many files, and why some have none."""
 
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indexer.canaries import Canaries
 from services.indexer.embedders import Embedders
+from shared import canary, deadline
 from shared.clients import embedder
 from shared.clients.transport import Call, T
 from shared.contracts.embedder import ImageSpace, Models
@@ -28,6 +31,9 @@ from shared.errors import (
 log = logging.getLogger(__name__)
 
 _MAX_WAIT_S = 15.0
+# One that is busy does answer: a job waits for its turn, as several workers may fill the queue.
+_BUSY_WAIT_S = 2.0
+_BUSY_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,12 @@ class Embedding:
     def __init__(
         self,
         embedders: Embedders,
+        canaries: Canaries,
         attempts: int,
         wait: Callable[[float], None] = time.sleep,
         indexed: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self.canaries = canaries
         self._embedders = embedders
         self._attempts = attempts
         self._wait = wait
@@ -118,7 +126,8 @@ class Embedding:
     def images(self, files: Sequence[bytes], pair: ModelPair, bulk: bool = False) -> list[Embedded]:
         """The features of each file, in order. `bulk`: nobody waits; searches go first.
 
-        Raises FingerprintMismatch, Unavailable.
+        Raises FingerprintMismatch, Unavailable, and ModelDrift where the process that answers has
+        other features of the built-in picture than those that are stored.
         """
         found, errors = self._space(files, ImageSpace.VISUAL, pair.visual, bulk)
         features = [{pair.visual: row} for row in found]
@@ -178,10 +187,7 @@ class Embedding:
         left = list(range(len(files)))
         while left:
             try:
-                answer = self._ask(
-                    embedder.embed_images([files[i] for i in left], space, bulk=bulk),
-                    **{space.value: fingerprint},
-                )
+                answer = self._rows([files[i] for i in left], space, fingerprint, bulk)
             except BadImage as refused:
                 bad = {
                     left[item["index"]]: item["error"] for item in refused.extra.get("items", [])
@@ -202,23 +208,57 @@ class Embedding:
                     for i, row in zip(part, found, strict=True):
                         rows[i] = row
                 break
-            if answer.fingerprint != fingerprint:
-                raise FingerprintMismatch(
-                    f"The embedder changed its model from {fingerprint} to {answer.fingerprint} "
-                    "meanwhile. Start again."
-                )
-            if len(answer.vectors) != len(left):
-                raise ISEError(
-                    f"The embedder answered {len(answer.vectors)} rows for {len(left)} images."
-                )
-            for i, row in zip(left, answer.vectors, strict=True):
+            for i, row in zip(left, answer, strict=True):
                 rows[i] = row
             break
         return rows, errors
 
-    def _ask(self, call: Call[T], visual: str | None = None, matching: str | None = None) -> T:
+    def _rows(
+        self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool
+    ) -> NDArray[np.float32]:
+        """Features by a process that was compared. Raises BadImage, TooLarge, and as `images`."""
+        answer = self._answer(files, space, fingerprint, bulk)
+        if self.canaries.has_passed(answer.instance, fingerprint):
+            return answer.vectors
+        # Both in one call: behind one address there may be several processes.
+        try:
+            both = self._answer([*files, canary.picture()], space, fingerprint, bulk)
+        except TooLarge:
+            if len(files) > 1:
+                raise
+            # No room beside it: so one process after the other is compared, until it's the one.
+            alone = self._answer([canary.picture()], space, fingerprint, bulk)
+            self.canaries.compare(alone.instance, fingerprint, alone.vectors[0])
+            return self._rows(files, space, fingerprint, bulk)
+        self.canaries.compare(both.instance, fingerprint, both.vectors[-1])
+        return both.vectors[:-1]
+
+    def _answer(
+        self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool
+    ) -> embedder.Rows:
+        call = embedder.embed_images(files, space, bulk=bulk)
+        answer = self._ask(call, bulk, **{space.value: fingerprint})
+        if answer.fingerprint != fingerprint:
+            raise FingerprintMismatch(
+                f"The embedder answered with {answer.fingerprint}, and with {fingerprint} before. "
+                "Replicas of one embedder must have the same weights; if it was started anew with "
+                "others, start again."
+            )
+        if len(answer.vectors) != len(files):
+            raise ISEError(
+                f"The embedder answered {len(answer.vectors)} rows for {len(files)} images."
+            )
+        return answer
+
+    def _ask(
+        self,
+        call: Call[T],
+        bulk: bool = False,
+        visual: str | None = None,
+        matching: str | None = None,
+    ) -> T:
         """Asks the embedder with that model."""
-        return self._patiently(lambda: self._embedders.hosting(visual, matching).send(call))
+        return self._patiently(lambda: self._embedders.hosting(visual, matching).send(call), bulk)
 
     def _ask_all(self, call: Call[T]) -> T:
         """Asks the embedders one after the other; the first that can answers."""
@@ -234,18 +274,26 @@ class Embedding:
 
         return self._patiently(ask)
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        pause = 0.25
-        for attempt in range(1, self._attempts + 1):
+    def _patiently(self, ask: Callable[[], T], bulk: bool = False) -> T:
+        pause, away, busy = 0.25, 0, 0
+        while True:
             try:
                 return ask()
             except (Overloaded, Unavailable) as error:
-                if attempt == self._attempts:
+                is_queue = bulk and isinstance(error, Overloaded)
+                busy, away = busy + is_queue, away + (not is_queue)
+                given_up = away >= self._attempts or busy >= self._attempts * _BUSY_TRIES
+                if given_up or deadline.remaining() == 0:
                     raise
-                log.warning("embedder: %s Trying again in %.2g s.", error.detail, pause)
-                self._wait(pause)
-                pause = min(2 * pause, _MAX_WAIT_S)
-        raise AssertionError("unreachable")
+                log.log(
+                    logging.INFO if is_queue else logging.WARNING,
+                    "embedder: %s Trying again in %.2g s.",
+                    error.detail,
+                    pause,
+                )
+                # Not all at the same moment, of the many that it left without an answer.
+                self._wait(random.uniform(pause / 2, pause))  # noqa: S311
+                pause = min(2 * pause, _BUSY_WAIT_S if is_queue else _MAX_WAIT_S)
 
 
 def _pair(models: Models) -> ModelPair:

@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from services.indexer.catalog.images import FeatureRows, Images, View
+from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.catalog.images import Images
 from services.indexer.catalog.listing import list_carriers, list_records
+from services.indexer.catalog.view import View
 from services.indexer.features import FeatureStore
 from services.indexer.networks import Networks
 from services.indexer.npy import npy_header
@@ -116,7 +118,11 @@ class Exporter:
             held = np.concatenate([part.ordinals for part in parts])
             # Of those that were not deleted meanwhile.
             ordinals = np.sort(held if having is None else held[np.isin(held, having.ordinals)])
-            source = _Source(found, fingerprint, found.dim, ordinals, _gathered(parts, ordinals))
+            vectors = _gathered(parts, ordinals)
+            if found.milvus is not None:
+                read = self._publisher.spaces.reader(found)
+                vectors = (read(ordinals[at : at + _ROWS]) for at in range(0, len(ordinals), _ROWS))
+            source = _Source(found, fingerprint, found.dim, ordinals, vectors)
         else:
             where = view.features(fingerprint)
             dim = self._features.read(fingerprint, where[np.arange(min(len(where), 1))]).shape[1]

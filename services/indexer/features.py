@@ -5,6 +5,7 @@ Which row belongs to which image stands in the catalogue; a shard that a killed 
 never recorded belongs to nobody and does no harm.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.catalog.images import FeatureRows
-from shared import durable, sums
+from services.indexer.catalog.feature_places import FeatureRows
+from shared import durable, npy, sums
 from shared.errors import Corrupt
 from shared.ivf.mapped import let_go
 
@@ -34,20 +35,29 @@ class FeatureStore:
         """Stores rows durably as a new shard, float32 of shape (n, dim); gives its number."""
         with self._lock:
             shard = self._next.get(fingerprint) or self._first_free(fingerprint)
+            while not _claimed(self._path(fingerprint, shard)):
+                shard += 1
             self._next[fingerprint] = shard + 1
-        _write(self._path(fingerprint, shard), np.ascontiguousarray(vectors, np.float32))
+        path = self._path(fingerprint, shard)
+        try:
+            _write(path, np.ascontiguousarray(vectors, np.float32))
+        except BaseException:
+            if not path.exists():
+                sums.path_of(path).unlink(missing_ok=True)
+            raise
         return shard
 
     def canary(self, fingerprint: str) -> NDArray[np.float32] | None:
         """What the model made of the built-in picture, (dim,); None where nobody asked it."""
         path = self.folder / fingerprint / CANARY
         try:
-            vector: NDArray[np.float32] = np.load(path, allow_pickle=False)
+            if path.exists():
+                sums.check(path)
+            vector: NDArray[np.float32] = npy.load(path)
         except FileNotFoundError:
             return None
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise Corrupt(f"{path} can't be read: {error}") from error
-        sums.check(path)
         return vector
 
     def keep_canary(self, fingerprint: str, vector: NDArray[np.float32]) -> None:
@@ -115,12 +125,22 @@ class FeatureStore:
 def opened(path: Path) -> NDArray[np.float32]:
     """A shard as a table that stays on disk, float32 of shape (rows, dim). Raises Corrupt."""
     try:
-        array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+        array: NDArray[np.float32] = npy.load(path, mapped=True)
+    except (OSError, ValueError) as error:
         raise Corrupt(f"{path} can't be read: {error}") from error
     if array.ndim != 2 or array.dtype != np.float32:
         raise Corrupt(f"{path} is not a table of float32 features.")
     return array
+
+
+def _claimed(path: Path) -> bool:
+    """Takes a shard's name, by the name of its sum, which comes first; another worker may have."""
+    durable.make_dir(path.parent)
+    try:
+        os.close(os.open(sums.path_of(path), os.O_CREAT | os.O_EXCL, 0o644))
+    except FileExistsError:
+        return False
+    return True
 
 
 def _write(path: Path, table: NDArray[np.float32], what: str = "features") -> None:

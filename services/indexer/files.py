@@ -4,69 +4,118 @@ import hashlib
 import io
 import os
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from services.indexer.catalog.places import Place
-from shared import durable, failpoints, images
-from shared.errors import NotFound
+from services.indexer.kept import Kept, KeptHere
+from services.indexer.reach.reach import Reach
+from shared import images
+from shared.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
+from shared.identity import content_id
+from shared.objects.file import File, LocalFile
 
 
 class ImageFiles:
-    """`images/uploads/` and `images/thumbnails/`, both by id, never by a name from outside."""
+    """`uploads/` and `thumbnails/`, both by id, never by a name from outside; and the files of
+    sources, as the catalogue says where they are."""
 
-    def __init__(self, data_dir: Path, thumbnail_pixels: int, max_pixels: int) -> None:
-        self._uploads = data_dir / "images" / "uploads"
-        self._thumbnails = data_dir / "images" / "thumbnails"
+    def __init__(
+        self,
+        data_dir: Path,
+        thumbnail_pixels: int,
+        max_pixels: int,
+        reach: Reach | None = None,
+        kept: Kept | None = None,
+        max_bytes: int = 2**26,
+    ) -> None:
+        """`kept`: where uploads and thumbnails are; by default `images/` in the data directory."""
+        self._here = KeptHere(data_dir / "images")
+        self._kept: Kept = kept or self._here
+        self._reach = reach or Reach()
         self._pixels = thumbnail_pixels
         self._max_pixels = max_pixels
+        self._max_bytes = max_bytes
         # A page of results asks for all its thumbnails at once; large pictures take much memory.
         self._scaling = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def keep(self, image_id: str, name: str, data: bytes) -> Place:
         """Stores an upload durably. `name` is only remembered, as its uri."""
-        path = self._by_id(self._uploads, image_id)
-        if not path.exists():
-            durable.write_bytes(path, data, "upload")
+        key = _upload(image_id)
+        if not self._kept.has(key):
+            self._kept.write(key, data, "upload")
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
-        return Place(str(path.absolute()), uri, path.stat().st_mtime_ns, len(data))
+        file = self._kept.file(key)
+        # Elsewhere its time would be one more request, and nobody asks for it.
+        stamp = file.stamp() if file.is_local else None
+        return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
 
-    def upload(self, image_id: str) -> Path | None:
-        """Where an upload is kept, whatever the data folder was called then; None for others."""
-        path = self._by_id(self._uploads, image_id)
-        return path if path.exists() else None
+    def has_upload(self, image_id: str) -> bool:
+        """Whether an upload is kept, whatever the data folder was called then."""
+        return self._kept.has(_upload(image_id))
+
+    def file(self, image_id: str, place: Place) -> File:
+        """The file at a place. An upload's is found by its id, wherever it was kept then."""
+        if _is_upload(image_id, place):
+            return self._kept.file(_upload(image_id))
+        try:
+            return self._reach.file(self._reach.address(place.path))
+        except InvalidInput:
+            # Of a protocol that isn't read any more, or beside a vector: it isn't there.
+            return LocalFile(Path(place.path))
 
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
-        """An image's own bytes and media type. Raises NotFound when they are gone or changed."""
-        with suppress(FileNotFoundError):
-            # Ours, so only we could have changed it; its time and folder may, in a restored copy.
-            data = self._by_id(self._uploads, image_id).read_bytes()
-            return data, images.media_type(data)
+        """An image's own bytes and media type.
+
+        Raises NotFound when they are gone or changed, Unavailable where no source answers.
+        """
         # A uri that came beside a vector is no path.
-        files = [place for place in places if Path(place.path).is_absolute()]
-        if not files:
+        places = [place for place in places if place.has_file]
+        if not places:
             raise NotFound(f"Image {image_id!r} has no file: it came as a vector.")
-        for place in files:
-            path = Path(place.path)
+        away: Unavailable | None = None
+        for place in places:
             try:
-                stat = path.stat()
-                if (stat.st_size, stat.st_mtime_ns) == (place.bytes, place.mtime_ns):
-                    data = path.read_bytes()
-                    return data, images.media_type(data)
-            except OSError:
+                data = self._bytes(image_id, place)
+            except Unavailable as error:
+                away = error
+            except (OSError, BadImage, Forbidden, InvalidInput, TooLarge):
                 continue
+            else:
+                if data is not None:
+                    return data, images.media_type(data)
+        if away is not None:
+            raise away
         raise NotFound(f"The file of image {image_id} is gone or has changed since it was indexed.")
+
+    def _bytes(self, image_id: str, place: Place) -> bytes | None:
+        """The bytes at a place, or None where they are of another picture by now."""
+        file = self.file(image_id, place)
+        data = None
+        # An upload is ours, so only we could have changed it; its time may, in a restored copy.
+        if _is_upload(image_id, place):
+            data = file.read(self._max_bytes)
+        elif file.is_local:
+            stamp = file.stamp()
+            if stamp and (stamp.bytes, stamp.mtime_ns) == (place.bytes, place.mtime_ns):
+                data = file.read(self._max_bytes)
+        else:
+            # One request rather than two: what it holds says itself whether it's the picture.
+            data = file.read(self._max_bytes)
+            data = data if content_id(data) == image_id else None
+        return data
 
     def thumbnail(self, image_id: str, places: list[Place]) -> bytes:
         """A JPEG whose longer side is at most the set number of pixels; made once."""
-        path = self._by_id(self._thumbnails, image_id).with_suffix(".jpg")
+        key = _thumbnail(image_id)
         try:
-            return path.read_bytes()
+            return self._kept.read(key)
         except FileNotFoundError:
-            with self._scaling:
-                data = self._scaled(self.read(image_id, places)[0])
-        durable.write_bytes(path, data, "thumbnail")
+            original = self.read(image_id, places)[0]
+        with self._scaling:
+            data = self._scaled(original)
+        self._kept.write(key, data, "thumbnail")
         return data
 
     def shape(self, image_id: str, places: list[Place]) -> tuple[int, int]:
@@ -75,42 +124,29 @@ class ImageFiles:
         Raises NotFound, BadImage.
         """
         try:
-            data = self._by_id(self._thumbnails, image_id).with_suffix(".jpg").read_bytes()
+            data = self._kept.read(_thumbnail(image_id))
         except FileNotFoundError:
             data, _ = self.read(image_id, places)
         return images.size(data)
 
     def remove(self, image_id: str) -> None:
-        """Removes what is kept of an image here; a source's own file is never touched."""
-        for path in self.kept(image_id):
-            path.unlink(missing_ok=True)
+        """Removes what is kept of an image; a source's own file is never touched."""
+        for key in _keys(image_id):
+            self._kept.remove(key)
 
-    @contextmanager
-    def removing(self, image_ids: Iterable[str]) -> Iterator[None]:
-        """Removes what is kept of images at the end of the block; puts it back where it raises.
+    def removing(self, image_ids: Iterable[str]) -> AbstractContextManager[None]:
+        """Removes what is kept of images at the end of the block; puts it back where it raises."""
+        return self._kept.removing([key for image_id in image_ids for key in _keys(image_id)])
 
-        Set aside at once: meanwhile the same picture may be uploaded again, and kept anew.
-        """
-        aside: dict[Path, Path] = {}
-        try:
-            for path in (path for image_id in image_ids for path in self.kept(image_id)):
-                away = durable.temporary_of(path)
-                with suppress(FileNotFoundError):
-                    path.replace(away)
-                    aside[path] = away
-            yield
-        except BaseException:
-            for path, away in aside.items():
-                away.replace(path)
-            raise
-        for away in aside.values():
-            failpoints.reach("delete.file")
-            away.unlink()
+    def tidy(self) -> None:
+        """Removes what a killed process left half-written."""
+        self._kept.tidy()
 
     def kept(self, image_id: str) -> tuple[Path, Path]:
-        """Where the upload and the thumbnail of an image are, where it has them."""
-        thumbnail = self._by_id(self._thumbnails, image_id).with_suffix(".jpg")
-        return self._by_id(self._uploads, image_id), thumbnail
+        """Where the upload and the thumbnail of an image are in the data directory, where it has
+        them there."""
+        upload, thumbnail = map(self._here.path, _keys(image_id))
+        return upload, thumbnail
 
     def _scaled(self, data: bytes) -> bytes:
         image = images.decode(data, self._max_pixels, least=self._pixels)
@@ -119,8 +155,24 @@ class ImageFiles:
         image.save(out, "JPEG", quality=85, progressive=True)
         return out.getvalue()
 
-    @staticmethod
-    def _by_id(folder: Path, image_id: str) -> Path:
-        # An id may be a user's own text: its hash is a safe name, and spreads over sub-folders.
-        safe = hashlib.sha256(image_id.encode()).hexdigest()
-        return folder / safe[:2] / safe
+
+def _keys(image_id: str) -> tuple[str, str]:
+    return _upload(image_id), _thumbnail(image_id)
+
+
+def _upload(image_id: str) -> str:
+    return f"uploads/{_safe(image_id)}"
+
+
+def _thumbnail(image_id: str) -> str:
+    return f"thumbnails/{_safe(image_id)}.jpg"
+
+
+def _is_upload(image_id: str, place: Place) -> bool:
+    return place.path.endswith(f"/{_upload(image_id)}")
+
+
+def _safe(image_id: str) -> str:
+    # An id may be a user's own text: its hash is a safe name, and spreads over sub-folders.
+    safe = hashlib.sha256(image_id.encode()).hexdigest()
+    return f"{safe[:2]}/{safe}"

@@ -6,11 +6,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.catalog.images import FeatureRows, Images, View
+from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.view import View
 from services.indexer.clustering import Blocks, assign
 from services.indexer.embedding import Embedding
 from services.indexer.features import FeatureStore
 from services.indexer.segments import SegmentStore
+from services.indexer.spaces import Spaces
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared.errors import Conflict, Corrupt, NotFound, Overloaded, Unavailable
 from shared.snapshots.items import Item, tag_key
@@ -37,12 +40,14 @@ class Growth:
     def __init__(
         self,
         segments: SegmentStore,
+        spaces: Spaces,
         tombstones: Tombstones,
         images: Images,
         features: FeatureStore,
         embedding: Embedding,
     ) -> None:
         self._segments = segments
+        self._spaces = spaces
         self._tombstones = tombstones
         self._images = images
         self._features = features
@@ -54,11 +59,13 @@ class Growth:
             return base
         dead = self._tombstones.read()
         with self._images.view() as view:
-            visual = self._extended(base.visual, "visual", view, base, base.visual.fingerprint)
+            fingerprint = base.visual.fingerprint
+            changed = view.items(fingerprint, since=base.revision)
+            visual = self._extended(base.visual, "visual", view, base, fingerprint, changed)
             joint = base.joint
             if joint is not None and base.matching_fingerprint is not None:
-                joint = self._extended(joint, "joint", view, base, base.matching_fingerprint)
-            changed = view.items(visual.fingerprint, since=base.revision)
+                matching = base.matching_fingerprint
+                joint = self._extended(joint, "joint", view, base, matching, changed)
             items = [*base.items, self._segments.items(changed)] if changed else base.items
             manifest = base.model_copy(
                 update={
@@ -82,6 +89,8 @@ class Growth:
         changed = [item for item in pending if item.ordinal in own]
         if not changed:
             return base
+        for space in filter(None, (base.visual, base.joint)):
+            self._spaces.retag(space, changed)
         dead = self._tombstones.read()
         items = [*base.items, self._segments.items(changed)]
         return base.model_copy(
@@ -92,9 +101,16 @@ class Growth:
         )
 
     def _extended(
-        self, space: SpaceManifest, name: str, view: View, base: Manifest, fingerprint: str
+        self,
+        space: SpaceManifest,
+        name: str,
+        view: View,
+        base: Manifest,
+        fingerprint: str,
+        changed: list[Item],
     ) -> SpaceManifest:
         """A space with the images whose features came after the base."""
+        self._spaces.retag(space, changed)
         # Beside the visual features: an image without them has no record, so no answer may have it.
         beside = base.visual.fingerprint if base.visual is not None else None
         rows = view.features(fingerprint, since=base.revision, beside=beside)
@@ -111,6 +127,9 @@ class Growth:
             # Read twice rather than held: an import that broke off may have left very many.
             return projected or transformed(self._features.blocks(fingerprint, where), transform)
 
+        if space.milvus is not None:
+            file = self._spaces.extended(name, space, where.ordinals, blocks(), changed)
+            return space.model_copy(update={"postings": [*space.postings, file]})
         partition = self._segments.partition(space)
         lists = assign(blocks(), len(where), partition.centroids, space.metric)
         file = self._segments.postings(
@@ -142,7 +161,7 @@ class Growth:
         if not carriers:
             return list(base.tag_vectors)
         try:
-            vectors = joint_tag_vectors(self._segments, joint, carriers, self._embedding)
+            vectors = joint_tag_vectors(self._spaces, joint, carriers, self._embedding)
         except NOT_EMBEDDED as error:
             # A retag needs no embedder, nor one that fits: until the next build such a tag is
             # searched by the mean of its images.
@@ -155,7 +174,7 @@ class Growth:
         self, space: SpaceManifest, name: str, dead: NDArray[np.int64]
     ) -> SpaceManifest:
         files = self._merged(
-            space.postings, lambda files: self._segments.merged_postings(name, space, files, dead)
+            space.postings, lambda files: self._spaces.merged(name, space, files, dead)
         )
         return space.model_copy(update={"postings": files})
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from services.indexer.building import Building
@@ -13,6 +12,7 @@ from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.importing import Import, VectorSource, open_source
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
+from services.indexer.roots import Roots
 from services.indexer.vectors import Vectors
 from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import BuildSettings
@@ -21,7 +21,7 @@ from shared.external import is_external
 
 
 class ImportJob:
-    """An import, from its request to its snapshot. roots: where files may be; None: anywhere."""
+    """An import, from its request to its snapshot. roots: where files may be."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class ImportJob:
         embedding: Embedding,
         publisher: Publisher,
         building: Building,
-        roots: list[Path] | None,
+        roots: Roots,
     ) -> None:
         self._images = images
         self._vectors = vectors
@@ -43,8 +43,8 @@ class ImportJob:
         """Takes in vectors from files; then builds, or publishes them on the present clusters."""
         asked = ImportRequest.model_validate(request)
         with ExitStack() as held:
-            source = open_source(asked, self._roots, held)
-            self._publisher.check_vectors(source.fingerprint, source.npy.dim)
+            source = open_source(asked, self._roots.of(confined=False), held)
+            self._publisher.fit.check_vectors(source.fingerprint, source.npy.dim)
             was_empty = self._publisher.is_empty()
             if asked.build and asked.clusters is not None:
                 # Told before the work rather than after it.

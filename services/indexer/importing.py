@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from services.indexer.job_context import JobContext
 from services.indexer.npy import NpyFile
 from services.indexer.records import checked, numbered, read_ids, read_records
-from services.indexer.sources import check_allowed
+from services.indexer.roots import Root, check_allowed
 from services.indexer.vectors import Vectors
 from shared.contracts.features import (
     ExportedRecord,
@@ -27,6 +27,7 @@ from shared.contracts.features import (
 )
 from shared.errors import Forbidden, InvalidInput
 from shared.external import fingerprint_of, is_fingerprint
+from shared.objects.address import Address
 
 _BATCH = 8192
 
@@ -55,7 +56,7 @@ class ImportResult:
 
 
 def open_source(
-    request: ImportRequest, roots: Sequence[Path] | None, held: ExitStack
+    request: ImportRequest, roots: Sequence[Root] | None, held: ExitStack
 ) -> VectorSource:
     """Opens the files; they close with `held`. Raises InvalidInput, Forbidden."""
     source = Path(request.source)
@@ -173,14 +174,13 @@ def _info(file: BinaryIO) -> ExportInfo:
     return info
 
 
-def _within(record: ExportedRecord, roots: Sequence[Path] | None) -> ExportedRecord:
+def _within(record: ExportedRecord, roots: Sequence[Root] | None) -> ExportedRecord:
     """Without the files that may not be read here; their uris stay."""
     files = []
     for file in record.files:
         try:
-            check_allowed(Path(file.path), roots)
-        except (Forbidden, OSError, ValueError):
+            check_allowed(Address.parse(file.path), roots)
+        except (Forbidden, InvalidInput, OSError, ValueError):
             continue
-        if Path(file.path).is_absolute():
-            files.append(file)
+        files.append(file)
     return checked(record).model_copy(update={"files": files})

@@ -4,27 +4,30 @@ The same bytes are embedded once, whatever their paths, so an ingest that broke 
 it was, and a second one embeds nothing.
 """
 
-import os
+import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 
-from services.indexer.catalog.images import Entry, FeaturePlace, Images
+from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.feature_places import FeaturePlace
+from services.indexer.catalog.images import Images
 from services.indexer.catalog.places import Place
 from services.indexer.embedding import Embedded, Embedding, ModelPair
 from services.indexer.features import FeatureStore
+from services.indexer.file_reader import FileRead, FileReader
 from services.indexer.job_context import JobContext
-from services.indexer.sources import SourceFile, Unusable, stat_of
+from services.indexer.sources import SourceFile
 from shared import failpoints
 from shared.identity import id_of_sha256
-from shared.snapshots.items import tag_key
+from shared.objects.file import Stamp
+
+log = logging.getLogger(__name__)
 
 # A shard is written when it's worth a file, or when progress should show.
 _FLUSH_IMAGES = 512
@@ -36,12 +39,13 @@ _BATCHES_AHEAD = 12
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """How much to read and embed at once."""
+    """How much to read and embed at once. `reads`: files of a source that isn't on this machine."""
 
     batch: int = 32
     concurrency: int = 4
     max_image_bytes: int = 64 * _MIB
     batch_bytes: int = 64 * _MIB
+    reads: int = 16
 
 
 @dataclass
@@ -92,6 +96,9 @@ class Ingest:
         self._settings = settings
         self._source = source
         self._record = record or images.record
+        self._reader = FileReader(
+            images, pair.all, settings.max_image_bytes, settings.batch_bytes, settings.reads
+        )
         self._result = IngestResult()
         self._known: list[Entry] = []
         self._in_flight: dict[str, list[Entry]] = {}
@@ -136,47 +143,52 @@ class Ingest:
     def _batches(self, files: Sequence[SourceFile]) -> Iterator[list[_Picture]]:
         batch: list[_Picture] = []
         size = 0
-        for file in files:
-            picture = self._read(file)
-            if picture is None:
-                continue
-            size += len(picture.data)
-            if batch and (len(batch) == self._settings.batch or size > self._settings.batch_bytes):
-                yield batch
-                batch, size = [], len(picture.data)
-            batch.append(picture)
+        for reads in self._groups(files):
+            for picture in self._pictures(reads):
+                size += len(picture.data)
+                if batch and (
+                    len(batch) == self._settings.batch or size > self._settings.batch_bytes
+                ):
+                    yield batch
+                    batch, size = [], len(picture.data)
+                batch.append(picture)
         if batch:
             yield batch
 
-    def _read(self, file: SourceFile) -> _Picture | None:
+    def _groups(self, files: Sequence[SourceFile]) -> Iterator[list[FileRead]]:
+        """As many files as are looked up together, once they are read."""
+        group: list[FileRead] = []
+        size = 0
+        for read in self._reader.read(files):
+            group.append(read)
+            size += len(read.data or b"")
+            if len(group) == self._settings.batch or size > self._settings.batch_bytes:
+                yield group
+                group, size = [], 0
+        if group:
+            yield group
+
+    def _pictures(self, reads: Sequence[FileRead]) -> list[_Picture]:
+        """Those that must be embedded; a list, as nothing may be recorded since the look."""
+        ids = {id_of_sha256(read.digest) for read in reads if read.data is not None}
+        known = self._images.known(sorted(ids), self._pair.all) if ids else set[str]()
+        found = [self._picture(read, known) for read in reads]
+        return [picture for picture in found if picture is not None]
+
+    def _picture(self, read: FileRead, known: Set[str]) -> _Picture | None:
         """The picture of a file if it must be embedded; otherwise the file is dealt with."""
-        try:
-            stat = stat_of(file)
-            if self._is_unchanged(file, stat.st_mtime_ns, stat.st_size):
-                self._result.already_there += 1
-                self._job.advance(skipped=True)
-                return None
-            if stat.st_size > self._settings.max_image_bytes:
-                limit = self._settings.max_image_bytes / _MIB
-                self._job.fail(
-                    file.uri, f"The file is over the limit of {limit:g} MiB (ISE_MAX_IMAGE_BYTES)."
-                )
-                return None
-            data = file.path.read_bytes()
-            if not _same(stat, file.path.stat()):
-                self._job.fail(file.uri, "The file was written to while it was read; try again.")
-                return None
-        except Unusable as unusable:
-            self._job.fail(unusable.shown, unusable.reason)
+        file, stamp = read.file, read.stamp
+        if read.error is not None or stamp is None:
+            self._job.fail(file.shown, read.error or "")
             return None
-        except OSError as error:
-            self._job.fail(file.uri, f"The file can't be read: {error.strerror or error}.")
+        if read.data is None:
+            self._result.already_there += 1
+            self._job.advance(skipped=True)
             return None
-        digest = sha256(data).hexdigest()
         entry = Entry(
-            id_of_sha256(digest),
-            digest,
-            place_of(file, stat),
+            id_of_sha256(read.digest),
+            read.digest,
+            place_of(file, stamp),
             file.tags,
             file.metadata,
             self._source,
@@ -184,26 +196,14 @@ class Ingest:
         if (same := self._in_flight.get(entry.id)) is not None:
             same.append(entry)
             return None
-        if self._images.known([entry.id], self._pair.all):
+        if entry.id in known:
             self._known.append(entry)
             if len(self._known) >= _FLUSH_IMAGES:
                 self._flush_known()
             return None
-        picture = _Picture(data, [entry])
+        picture = _Picture(read.data, [entry])
         self._in_flight[entry.id] = picture.entries
         return picture
-
-    def _is_unchanged(self, file: SourceFile, mtime_ns: int, size: int) -> bool:
-        found = self._images.unchanged(_absolute(file.path), file.uri, mtime_ns, size)
-        if found is None:
-            return False
-        image_id, keys = found
-        # Metadata of a manifest may have changed though the file hasn't: it's joined again below.
-        return (
-            not file.metadata
-            and {tag_key(tag) for tag in file.tags} <= keys
-            and bool(self._images.known([image_id], self._pair.all))
-        )
 
     def _take(self, batch: list[_Picture], future: Future[list[Embedded]]) -> None:
         for picture, embedded in zip(batch, future.result(), strict=True):
@@ -247,25 +247,10 @@ class Ingest:
             self._job.advance(len(known), skipped=True)
 
 
-def place_of(file: SourceFile, stat: os.stat_result) -> Place:
+def place_of(file: SourceFile, stamp: Stamp) -> Place:
     """A file's place, as the file is now."""
-    return Place(
-        _absolute(file.path), file.uri, stat.st_mtime_ns, stat.st_size, signed(stat.st_ino)
-    )
-
-
-def signed(inode: int) -> int:
-    """As a database's integers are: some network file systems use all 64 bits."""
-    return inode - 2**64 if inode >= 2**63 else inode
-
-
-def _same(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+    return Place(file.path, file.uri, stamp.mtime_ns, stamp.bytes, stamp.inode)
 
 
 def _bytes_of(batch: list[_Picture]) -> int:
     return sum(len(picture.data) for picture in batch)
-
-
-def _absolute(path: Path) -> str:
-    return str(path.absolute())

@@ -1,11 +1,16 @@
 """Takes files in: the one way from files to stored features, whatever job asks for it."""
 
+from collections.abc import Mapping, Sequence
+
+from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
-from services.indexer.ingest import Ingest, IngestResult, IngestSettings, Record
+from services.indexer.ingest import Ingest, IngestResult, IngestSettings
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
+from services.indexer.sharing import PART_FILES, Sharing, Task
 from services.indexer.sources import SourceFile
 
 
@@ -19,34 +24,53 @@ class Intake:
         embedding: Embedding,
         publisher: Publisher,
         settings: IngestSettings,
+        sharing: Sharing | None = None,
     ) -> None:
+        """`sharing`: with other workers, where there may be some."""
         self.settings = settings
         self._images = images
         self._features = features
         self._embedding = embedding
         self._publisher = publisher
+        self._sharing = sharing
 
     def take(
         self,
-        files: list[SourceFile],
+        files: Sequence[SourceFile],
         pair: ModelPair,
         job: JobContext,
         source: str = "",
-        record: Record | None = None,
+        follows: bool = False,
     ) -> IngestResult:
-        """`source`: where the files are from; `record`: what else is written with each.
+        """`source`: where the files are from. Raises ModelDrift.
 
-        Raises ModelDrift.
+        `follows`: an image whose last path another one takes is deleted.
         """
-        self._publisher.check_drift(pair)
+        self._publisher.fit.check_drift(pair)
+        task = Task(files, pair.visual, pair.matching, source, follows)
+        if self._sharing is None or len(files) <= PART_FILES:
+            return self._take(task, job)
+        return self._sharing.run(task, job, self._take)
+
+    def help(self) -> bool:
+        """Does a part of another worker's job; False where there is none."""
+        return self._sharing is not None and self._sharing.help(self._take)
+
+    def _take(self, task: Task, job: JobContext) -> IngestResult:
         run = Ingest(
             self._images,
             self._features,
             self._embedding,
-            pair,
+            task.pair,
             job,
             self.settings,
-            source,
-            record,
+            task.source,
+            self._record_burying if task.follows else None,
         )
-        return run.run(files)
+        return run.run(task.files)
+
+    def _record_burying(
+        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
+    ) -> list[str]:
+        with self._publisher.deletions.burying() as bury:
+            return self._images.record(entries, places, bury)

@@ -22,12 +22,15 @@ class JobContext:
         save: Callable[[Progress, bool], None],
         save_failure: Callable[[str, str], None],
         cancelled: threading.Event,
+        job_id: str = "",
     ) -> None:
+        self.id = job_id
+        self.cancelled = cancelled
         self._save = save
         self._save_failure = save_failure
-        self._cancelled = cancelled
         self._stage = ""
         self._done = self._total = self._failed = self._skipped = self._before = 0
+        self._failed_before = 0
         self._gained = False
         self._started = time.monotonic()
         self._ended: float | None = None
@@ -35,7 +38,7 @@ class JobContext:
 
     def check_cancelled(self) -> None:
         """Raises Cancelled."""
-        if self._cancelled.is_set():
+        if self.cancelled.is_set():
             raise Cancelled
 
     def stage(self, name: str) -> None:
@@ -47,7 +50,7 @@ class JobContext:
     def count(self, pictures: int) -> None:
         """So many more pictures are to be done; the rate is that of these alone."""
         self._total += pictures
-        self._before, self._skipped = self._done, 0
+        self._before, self._skipped, self._failed_before = self._done, 0, self._failed
         self._started, self._ended = time.monotonic(), None
         self._report(now=True)
 
@@ -58,6 +61,14 @@ class JobContext:
         elif pictures:
             self._gained = True
         self._advance(pictures)
+
+    def at(self, done: int, failed: int, skipped: int) -> None:
+        """How far the pictures counted last are, of which others do some and tell of failures."""
+        self._gained |= done > skipped
+        self._failed = self._failed_before + failed
+        self._skipped = skipped
+        self._done = self._before
+        self._advance(done)
 
     def fail(self, path: str, reason: str) -> None:
         """A picture can't be taken. It counts as done."""

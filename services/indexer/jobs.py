@@ -1,19 +1,26 @@
-"""Runs jobs one after another in a thread; their state stands in the catalogue."""
+"""Runs jobs one after another in a thread; their state stands in the catalogue.
+
+Where workers share the catalogue, one of them runs the job, and the others do parts of it.
+"""
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.indexer.catalog.fence import LeaseLost, fenced
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.job_context import Cancelled, JobContext
+from services.indexer.leases import Leases
 from shared.contracts.jobs import Job, JobKind, JobState
-from shared.errors import ISEError, full_disk
+from shared.errors import CatalogueAway, ISEError, full_disk
 from shared.web.request_id import current_request_id, set_request_id
 
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 5.0
+_LOOK_S = 1.0
+"""How often the catalogue is asked for work that came by another worker."""
 
 Work = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]
 
@@ -22,10 +29,21 @@ class JobRunner:
     """One worker, one job at a time. A job that the process's end interrupted is run again."""
 
     def __init__(
-        self, table: JobTable, work: Mapping[JobKind, Work], settle: Callable[[], None]
+        self,
+        table: JobTable,
+        work: Mapping[JobKind, Work],
+        settle: Callable[[], None],
+        help_others: Callable[[], bool] = lambda: False,
+        leases: Leases | None = None,
     ) -> None:
-        """`settle` is called at the start, and after a job that did not come to its end."""
+        """`settle` is called at the start, and after a job that did not come to its end.
+
+        `help_others`: does a part of another worker's job; False where there is none.
+        """
         self._table = table
+        self._is_shared = table.database.is_shared
+        self._leases = leases or Leases(table.worker)
+        self._help_others = help_others
         self._work = work
         self._settle = settle
         self._wake = threading.Event()
@@ -35,16 +53,26 @@ class JobRunner:
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
 
     def start(self) -> None:
+        self._leases.start()
         self._thread.start()
 
-    def stop(self, timeout_s: float) -> None:
-        """Interrupts the running job, which goes on at the next start."""
+    def interrupt(self) -> None:
+        """Has the running job end at its next step; it goes on at the next start."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._wake.set()
         with self._lock:
             for event in self._cancelled.values():
                 event.set()
+        # Also where its next step comes too late: that the process ends is not its fault.
+        self._table.excuse_running()
+
+    def stop(self, timeout_s: float) -> None:
+        """Interrupts the running job, and waits until it stands still."""
+        self.interrupt()
         self._thread.join(timeout_s)
+        self._leases.stop()
 
     @property
     def alive(self) -> bool:
@@ -62,15 +90,17 @@ class JobRunner:
 
         Raises NotFound, or Conflict where it has ended.
         """
-        job = self._table.cancel_queued(job_id)
+        job = self._table.cancel(job_id)
         if job.state is JobState.RUNNING:
-            # It may be marked as running and not have begun: then it finds the event set.
+            # It may be another worker's, which hears of it; or it may be marked as running
+            # and not have begun: then it finds the event set.
             with self._lock:
                 self._cancelled.setdefault(job_id, threading.Event()).set()
         return job
 
     def _run(self) -> None:
-        self._settle()
+        if not self._is_shared:
+            self._settle()
         while not self._stopping.is_set():
             try:
                 self._run_next()
@@ -84,7 +114,10 @@ class JobRunner:
         self._table.requeue_interrupted()
         job = self._table.start_next()
         if job is None:
-            self._wake.wait()
+            if not self._is_shared:
+                self._wake.wait()
+            elif not self._help_others():
+                self._wake.wait(_LOOK_S)
             return
         set_request_id(f"job-{job.id[:12]}")
         self._run_one(job)
@@ -99,12 +132,29 @@ class JobRunner:
             lambda progress, gained: self._table.progress(job.id, progress, gained),
             lambda path, reason: self._table.fail_item(job.id, path, reason),
             cancelled,
+            job.id,
         )
+        try:
+            with fenced(lambda db: self._table.check(job.id, db)):
+                self._run_fenced(job, context)
+        except LeaseLost:
+            log.warning("job %s was given to another worker, which goes on with it", job.id)
+        finally:
+            with self._lock:
+                del self._cancelled[job.id]
+
+    def _run_fenced(self, job: Job, context: JobContext) -> None:
         state, error, result = JobState.SUCCEEDED, None, None
         try:
-            result = self._work[job.kind](self._table.request(job.id), context)
+            with self._leases.holding(lambda: self._table.renew(job.id), context.cancelled):
+                if self._is_shared and self._table.was_interrupted(job.id):
+                    # Where a process is alone on its catalogue, it did so at its start.
+                    self._settle()
+                result = self._work[job.kind](self._table.request(job.id), context)
         except Cancelled:
             state = JobState.CANCELLED
+        except (LeaseLost, CatalogueAway):
+            raise
         except ISEError as failure:
             state, error = JobState.FAILED, failure.detail
         except OSError as failure:
@@ -116,9 +166,6 @@ class JobRunner:
             # Whatever a job does wrong must not end the thread that runs the next one.
             log.exception("job %s failed", job.id)
             state, error = JobState.FAILED, f"Unexpected {type(failure).__name__}; see the log."
-        finally:
-            with self._lock:
-                del self._cancelled[job.id]
         if self._stopping.is_set() and state is not JobState.SUCCEEDED:
             # Whatever ended it, such as a connection that was closed under it: it goes on later.
             self._table.put_back(job.id)

@@ -1,4 +1,5 @@
-"""One indexer a data directory; the system drops the lock when the process ends."""
+"""One indexer a data directory, or those that share a catalogue; the system drops the lock when
+the process ends."""
 
 import fcntl
 import os
@@ -12,10 +13,11 @@ from shared.errors import Misconfigured
 class DirectoryLock:
     """Taken at once. Raises Misconfigured where another process has it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, shared: bool = False) -> None:
+        """`shared`: with others that take it so, too."""
         self._fd = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._fd)
             raise Misconfigured(

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from services.indexer.catalog.images import FeatureRows, Images
+from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.catalog.images import Images
 from services.indexer.embedders import Embedders
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
+from services.indexer.mirror import Mirror
 from services.indexer.networks import Networks
 from shared import durable, failpoints, problem
 from shared.clients import embedder
@@ -39,13 +41,19 @@ class Matching:
     """Trains the matching network on the tagged images, by way of the embedder."""
 
     def __init__(
-        self, data_dir: Path, images: Images, features: FeatureStore, embedders: Embedders
+        self,
+        data_dir: Path,
+        images: Images,
+        features: FeatureStore,
+        embedders: Embedders,
+        mirror: Mirror | None = None,
     ) -> None:
         self._networks = Networks(data_dir)
         self._training = data_dir / "training"
         self._images = images
         self._features = features
         self._embedders = embedders
+        self._mirror = mirror
 
     def start(self) -> None:
         """Removes the training sets of a process that was killed."""
@@ -77,6 +85,8 @@ class Matching:
             shutil.rmtree(self._training / name)
         failpoints.reach("training.trained")
         self._networks.keep(done, terms)
+        if self._mirror is not None:
+            self._mirror.network(done.fingerprint)
         failpoints.reach("training.kept")
         return done.fingerprint, done.report
 

@@ -1,7 +1,6 @@
 """Images that a model has no features of yet; they are embedded from their files."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from services.indexer.catalog.images import Images
@@ -9,7 +8,7 @@ from services.indexer.dropouts import Dropouts
 from services.indexer.embedding import ModelPair
 from services.indexer.files import ImageFiles
 from services.indexer.job_context import JobContext
-from services.indexer.sources import SourceFile
+from services.indexer.sources import SourceFile, Unusable, stamp_of
 
 TakeIn = Callable[[list[SourceFile], ModelPair, JobContext], object]
 
@@ -25,7 +24,11 @@ class Missing:
     """Embeds them by `take_in`. What is embedded is never embedded again."""
 
     def __init__(
-        self, images: Images, files: ImageFiles, dropouts: Dropouts, take_in: TakeIn
+        self,
+        images: Images,
+        files: ImageFiles,
+        dropouts: Dropouts,
+        take_in: TakeIn,
     ) -> None:
         self._images = images
         self._files = files
@@ -64,11 +67,20 @@ class Missing:
         """A file for each image, and the images that have none."""
         files, gone = [], set()
         for image_id in sorted(missing):
-            places = self._images.places(image_id)
-            upload = self._files.upload(image_id)
-            paths = [(upload or Path(place.path), place.uri) for place in places]
-            there = [(path, uri) for path, uri in paths if path.exists()]
-            files += [SourceFile(path, uri) for path, uri in (there or paths)[:1]]
+            found = [
+                SourceFile(self._files.file(image_id, place), place.uri)
+                for place in self._images.places(image_id)
+            ]
+            there = [file for file in found if not _is_gone(file)]
+            files += (there or found)[:1]
             if not there:
                 gone.add(image_id)
         return files, gone
+
+
+def _is_gone(file: SourceFile) -> bool:
+    """Of a file elsewhere that's found out when it is read: asking for each would take long."""
+    try:
+        return file.file.is_local and stamp_of(file) is None
+    except Unusable:
+        return True

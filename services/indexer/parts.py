@@ -1,13 +1,20 @@
 """The parts of the indexer, put together once; routes find them in the app's state."""
 
+import asyncio
+from collections.abc import Callable
+
 from fastapi import Request
 
 from services.indexer.additions import Additions
-from services.indexer.catalog.database import Database
+from services.indexer.canaries import Canaries
+from services.indexer.catalog.database import Database, is_shared
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.origins import Origins
+from services.indexer.catalog.parts import PartTable
+from services.indexer.catalog.turn import Presence
 from services.indexer.catalog.vectors import VectorTable
+from services.indexer.catalog.worker import Worker
 from services.indexer.compaction import Compaction
 from services.indexer.config import IndexerSettings
 from services.indexer.embedders import Embedders
@@ -18,14 +25,27 @@ from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
 from services.indexer.ingest import IngestSettings
 from services.indexer.jobs import JobRunner
+from services.indexer.kept import Kept, KeptByURL
+from services.indexer.leases import Leases
 from services.indexer.lock import DirectoryLock
 from services.indexer.matching import Matching
+from services.indexer.migration import Migration
+from services.indexer.mirror import Mirror
 from services.indexer.publisher import Publisher
+from services.indexer.reach.reach import Reach
+from services.indexer.roots import Roots
+from services.indexer.sharing import Sharing
 from services.indexer.upkeep import Upkeep
 from services.indexer.vectors import Vectors
 from services.indexer.work import Workshop
 from shared import durable
 from shared.contracts.jobs import JobKind
+from shared.contracts.migration import Engine
+from shared.fetching import Fetcher
+from shared.milvus.server import Milvus
+from shared.objects.address import Address
+from shared.objects.store import Objects
+from shared.settings import store_at
 
 
 class Parts:
@@ -34,19 +54,39 @@ class Parts:
     def __init__(self, settings: IndexerSettings, embedders: Embedders) -> None:
         data = settings.data_dir
         durable.make_dir(data)
-        self._lock = DirectoryLock(data)
         self.settings = settings
+        self._lock = DirectoryLock(data, shared=is_shared(settings.catalog_url))
         self.database = Database(settings.catalog_url)
+        self._presence = Presence(self.database)
         self.images = Images(self.database)
         self.origins = Origins(self.database)
-        self.job_table = JobTable(self.database)
-        self.files = ImageFiles(data, settings.thumbnail_pixels, settings.max_pixels)
+        worker = Worker(self.database, settings.lease_seconds)
+        self.job_table = JobTable(self.database, worker)
+        leases = Leases(worker, also=self._presence.renew)
+        self.reach = _reach(settings)
+        self._sharing = Sharing(
+            self.job_table, PartTable(self.database, worker), leases, self.reach
+        )
+        self.files = ImageFiles(
+            data,
+            settings.thumbnail_pixels,
+            settings.max_pixels,
+            self.reach,
+            _kept(settings, self.reach),
+            settings.max_image_bytes,
+        )
         self._embedders = embedders
-        embedding = Embedding(embedders, settings.embed_attempts, indexed=self._indexed)
-        # Where somebody waits for the answer: it should come soon, or say that it doesn't.
-        hasty = Embedding(embedders, min(2, settings.embed_attempts), indexed=self._indexed)
         features = FeatureStore(data)
-        self.publisher = Publisher(data, self.images, features, self.files, hasty)
+        canaries = Canaries(features, self.database)
+        attempts = settings.embed_attempts
+        embedding = Embedding(embedders, canaries, attempts, indexed=self._indexed)
+        # Where somebody waits for the answer: it should come soon, or say that it doesn't.
+        hasty = Embedding(embedders, canaries, min(2, attempts), indexed=self._indexed)
+        self._milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
+        index = settings.milvus_index if settings.engine is Engine.MILVUS else None
+        self.publisher = Publisher(
+            data, self.images, features, self.files, hasty, self._milvus, index
+        )
         table = VectorTable(self.database)
         self.vectors = Vectors(table, features)
         self.external = External(table, hasty)
@@ -60,8 +100,9 @@ class Parts:
             settings.embed_batch,
         )
         self.exporter = Exporter(data, self.images, features, self.publisher)
-        self._matching = Matching(data, self.images, features, embedders)
-        roots = None if settings.on_loopback else settings.ingest_roots
+        self._mirror = _mirror(settings, self.reach.objects)
+        self._matching = Matching(data, self.images, features, embedders, self._mirror)
+        roots = Roots.parse(settings.ingest_roots, self.reach.also, anywhere=settings.is_local)
         workshop = Workshop.of(
             images=self.images,
             origins=self.origins,
@@ -77,37 +118,108 @@ class Parts:
                 settings.embed_concurrency,
                 settings.max_image_bytes,
                 min(IngestSettings.batch_bytes, settings.max_body_bytes),
+                settings.source_reads,
             ),
             roots=roots,
+            reach=self.reach,
+            sharing=self._sharing if self.database.is_shared else None,
         )
         self.ingest_roots = roots
         compaction = Compaction(self.publisher)
-        kinds = workshop.kinds() | {JobKind.COMPACT: compaction.run}
-        self.jobs = JobRunner(self.job_table, kinds, workshop.settle)
+        self.migration = Migration(self.publisher, settings.engine)
+        kinds = workshop.kinds() | {
+            JobKind.COMPACT: compaction.run,
+            JobKind.MIGRATE: self.migration.run,
+        }
+        self.jobs = JobRunner(
+            self.job_table,
+            kinds,
+            workshop.settle,
+            lambda: self._between_jobs(workshop.help),
+            leases,
+        )
         self._upkeep = Upkeep(compaction, self.jobs, self.job_table)
+        self.is_started = False
 
     def start(self) -> None:
-        # Nothing is being written yet: what's half-written is a killed process's.
-        for name in ("features", "images", "networks"):
-            durable.remove_temporaries(self.settings.data_dir / name)
-        self._matching.start()
-        self.publisher.start()
-        self.publisher.tell(self._upkeep.consider)
+        is_alone = self._presence.is_first
+        if is_alone:
+            # Nothing is being written yet: what is half-written is a killed process's.
+            for name in ("features", "networks"):
+                durable.remove_temporaries(self.settings.data_dir / name)
+            self.files.tidy()
+            self.publisher.tombstones.tidy()
+            self._matching.start()
+        self.publisher.start(is_alone)
+        self._presence.admit()
+        self.publisher.tell(self._changed)
+        if self._mirror is not None:
+            self._mirror.start()
         self.jobs.start()
+        self.is_started = True
+
+    def interrupt(self) -> None:
+        """Has what runs end at its next step; it goes on at the next start, or at other workers."""
+        self._sharing.interrupt()
+        self.jobs.interrupt()
 
     def stop(self) -> None:
+        self.interrupt()
         self.jobs.stop(self.settings.shutdown_seconds)
+        if self._mirror is not None:
+            self._mirror.stop()
+        self._presence.end()
         self.database.close()
         self._embedders.close()
+        self._milvus.close()
         self._lock.release()
+
+    def _between_jobs(self, help_others: Callable[[], bool]) -> bool:
+        self.publisher.deletions.finish_left()
+        return help_others()
+
+    def _changed(self) -> None:
+        self._upkeep.consider()
+        if self._mirror is not None:
+            self._mirror.consider()
 
     def _indexed(self) -> str | None:
         visual = self.publisher.current().visual
         return None if visual is None else visual.fingerprint
 
+    @property
+    def warning(self) -> str | None:
+        """What is wrong with a part of it, or None."""
+        return None if self._mirror is None else self._mirror.warning
+
     def not_ready(self) -> str | None:
         """Why the indexer can't serve, or None."""
         return None if self.jobs.alive else "The thread that runs jobs has ended; restart me."
+
+
+def _reach(settings: IndexerSettings) -> Reach:
+    fetcher = Fetcher(settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds)
+    return Reach(
+        Objects(settings.s3_endpoint),
+        # In a loop of its own: a job's threads have none.
+        lambda url: asyncio.run(fetcher.get(url)),
+        settings.source_protocols,
+    )
+
+
+def _kept(settings: IndexerSettings, reach: Reach) -> Kept | None:
+    """Where uploads and thumbnails are kept, if elsewhere. Raises Misconfigured."""
+    if not settings.images_url:
+        return None
+    address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", reach.also)
+    return KeptByURL(reach.objects, address)
+
+
+def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:
+    """Raises Misconfigured."""
+    if not settings.snapshots_to:
+        return None
+    return Mirror(settings.data_dir, objects, store_at(settings.snapshots_to, "ISE_SNAPSHOTS_TO"))
 
 
 def parts(request: Request) -> Parts:

@@ -6,39 +6,40 @@ So an addition costs what it brings, and a process killed at any point catches u
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from services.indexer.canaries import Canaries
-from services.indexer.catalog.fingerprints import mismatch
+from services.indexer.catalog import fence
+from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.places import Bury
+from services.indexer.catalog.turn import Turn
 from services.indexer.clustering import sample_rows, train_centroids
-from services.indexer.embedding import Embedding, ModelPair
+from services.indexer.deletions import Deletions
+from services.indexer.embedding import Embedding
 from services.indexer.features import FeatureStore
 from services.indexer.files import ImageFiles
+from services.indexer.fit import Fit
 from services.indexer.growth import NOT_EMBEDDED, Growth
+from services.indexer.moves import Moves
 from services.indexer.networks import Networks
 from services.indexer.retention import Retention
 from services.indexer.segments import SegmentStore
+from services.indexer.spaces import Spaces
 from shared import durable, failpoints
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.errors import (
-    BadVector,
     Conflict,
     Corrupt,
-    FingerprintMismatch,
     Misconfigured,
     NotFound,
 )
 from shared.ivf.partition import Partition
-from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore, SpaceManifest
+from shared.milvus.server import Milvus
+from shared.snapshots.manifest import CURRENT, Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
@@ -56,27 +57,43 @@ class Publisher:
         features: FeatureStore,
         files: ImageFiles,
         embedding: Embedding,
+        milvus: Milvus | None = None,
+        milvus_index: str | None = None,
     ) -> None:
+        """milvus_index: what Milvus builds of the next index; None: it stays here."""
         self.snapshots = SnapshotStore(data_dir)
         self.segments = SegmentStore(data_dir)
+        self.spaces = Spaces(self.segments, milvus, milvus_index)
         self.tombstones = Tombstones(data_dir)
         self._networks = Networks(data_dir)
         self._images = images
         self._features = features
         self._files = files
-        self._embedding = embedding
-        self._canaries = Canaries(features, embedding)
-        self._growth = Growth(self.segments, self.tombstones, images, features, embedding)
-        self._retention = Retention(self.snapshots, self.segments)
+        self._growth = Growth(
+            self.segments, self.spaces, self.tombstones, images, features, embedding
+        )
+        self.moves = Moves(data_dir)
+        self._retention = Retention(self.snapshots, self.segments, self.spaces, self.moves)
+        self.fit = Fit(embedding, self.current, self._live)
         self._current: Manifest | None = None
         self._changed: Callable[[], None] = lambda: None
-        self._lock = threading.RLock()
+        self._is_shared = images.database.is_shared
+        self._lock = Turn(images.database)
+        self.deletions = Deletions(self.tombstones, images, files, self._lock, self._forget)
 
-    def start(self) -> None:
-        """Catches up with what was acknowledged before the process ended last."""
+    def start(self, is_alone: bool = True) -> None:
+        """Catches up with what was acknowledged before the process ended last.
+
+        `is_alone`: no other worker is at anything, so what's half-written is a killed one's.
+        """
+        with self._lock:
+            self._start(is_alone)
+
+    def _start(self, is_alone: bool) -> None:
         for folder in (self.snapshots.folder, self.segments.folder):
             durable.make_dir(folder)
-            durable.remove_temporaries(folder)
+            if is_alone:
+                durable.remove_temporaries(folder)
         self.snapshots.remove_unpublished()
         current = self._found()
         with self._images.view() as view:
@@ -87,12 +104,14 @@ class Publisher:
                     f"{self.snapshots.folder}. Restore both from one backup, or set ISE_DATA_DIR "
                     "to an empty folder."
                 )
-        self._finish_deletions()
+        self.deletions.finish()
         if current is None:
             self.publish(lambda number: _empty(number, revision=0))
         else:
             self._current = current
             self._use_network(current)
+        if is_alone and self._is_shared:
+            self._retention.remove_old(self.current(), is_alone=True)
 
     def _found(self) -> Manifest | None:
         """The snapshot to go on with; None where there never was one. Raises Corrupt."""
@@ -114,6 +133,12 @@ class Publisher:
         """The current snapshot's manifest."""
         if self._current is None:
             raise RuntimeError("the publisher was not started")
+        if self._is_shared and self.snapshots.current_number() != self._current.number:
+            # Another worker published it.
+            found = self._found()
+            if found is not None:
+                self.segments.keep_open(found.files())
+                self._current = found
         return self._current
 
     def is_empty(self) -> bool:
@@ -129,67 +154,6 @@ class Publisher:
         """How scores of a network's joint space become probabilities."""
         return self._networks.calibration(network)
 
-    def check_visual(self, pair: ModelPair) -> None:
-        """Raises FingerprintMismatch or ModelDrift when such images would not fit the snapshot."""
-        self.check_drift(pair)
-        current = self.current()
-        if current.visual is None or not self._live(current):
-            return
-        if current.visual.fingerprint != pair.visual:
-            raise FingerprintMismatch(
-                f"The collection is indexed with {current.visual.fingerprint}, but the embedder "
-                f"hosts {pair.visual}. Put the former model back, or build the index anew "
-                "(`ise build`), which embeds every image with the new one.",
-                index=current.visual.fingerprint,
-                embedder=pair.visual,
-            )
-
-    def check_drift(self, pair: ModelPair) -> None:
-        """Raises ModelDrift when features of now would not fit those that are stored."""
-        self._canaries.check(pair)
-
-    def check_vectors(self, fingerprint: str, dim: int) -> None:
-        """Raises FingerprintMismatch or BadVector when such vectors would not fit the snapshot."""
-        current = self.current()
-        if current.visual is None or not self._live(current):
-            return
-        if current.visual.fingerprint != fingerprint:
-            raise mismatch(current.visual.fingerprint, fingerprint)
-        if current.visual.features_dim != dim:
-            raise BadVector(
-                f"The vectors have {dim} numbers; those of {fingerprint} have "
-                f"{current.visual.features_dim}."
-            )
-
-    def check_model(self, pair: ModelPair) -> None:
-        """Raises FingerprintMismatch when additions by these models would not fit the snapshot.
-
-        Asked before anything is recorded, so that a refused addition leaves nothing behind.
-        """
-        self.check_visual(pair)
-        current = self.current()
-        if current.joint is None or not self._live(current):
-            return
-        if current.matching_fingerprint != pair.matching:
-            raise FingerprintMismatch(
-                f"The joint space is made with {current.matching_fingerprint}, but the embedder "
-                f"hosts {pair.matching} for matching. Put the former model back, or make it anew: "
-                "`ise build`.",
-                index=current.matching_fingerprint,
-                embedder=pair.matching,
-            )
-        network = current.joint.fingerprint
-        if not self._embedding.has_network(network, pair.matching):
-            words = self._embedding.models().words.fingerprint
-            anew = "ise train-matching" if pair.joint is None else "ise build"
-            raise FingerprintMismatch(
-                f"The index is made with the matching network {network}, which is damaged or of "
-                f"another model of words than {words}, which the embedder hosts. Put the former "
-                f"one back (ISE_WORDS, ISE_MATCHING), or make it anew: `{anew}`.",
-                index=network,
-                embedder=words,
-            )
-
     def publish(
         self,
         make: Callable[[int], Manifest],
@@ -201,15 +165,17 @@ class Publisher:
         """
         with self._lock:
             failpoints.reach("publish.begin")
+            self.deletions.finish_left()
             number = (self.snapshots.current_number() or 0) + 1
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
             complete = complete or self._growth.with_pending
-            manifest = self._canaries.beside(complete(make(number)))
+            manifest = self.fit.with_canaries(complete(make(number)))
+            self._check_turn()
             self.snapshots.publish(manifest)
             self._current = manifest
             failpoints.reach("publish.done")
             self._use_network(manifest)
-            self._retention.remove_old(manifest)
+            self._retention.remove_old(manifest, not self._is_shared)
             self._changed()
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
@@ -257,34 +223,38 @@ class Publisher:
                 revision, items = view.revision, view.items(fingerprint)
             if not len(where):
                 return current
-            chosen = sample_rows(len(where), 1, seed=0)
-            vectors = self._features.read(fingerprint, where[chosen])
-            centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
-            postings = self.segments.postings(
-                "visual",
-                Partition(centroids, Metric.COSINE),
-                self._features.blocks(fingerprint, where),
-                np.zeros(len(where), np.int64),
-                where.ordinals,
-            )
-            space = SpaceManifest(
-                fingerprint=fingerprint,
-                dim=centroids.shape[1],
-                metric=Metric.COSINE,
-                clusters=1,
-                seed=0,
-                postings=[postings],
-                built=self.segments.built(postings),
-            )
+            records = self.segments.items(items)
+            space = self._first_space(fingerprint, where, records)
             return self.publish(
                 lambda number: _empty(number, revision).model_copy(
                     update={
                         "reason": reason,
-                        "items": [self.segments.items(items)],
+                        "items": [records],
                         "visual": space,
                     }
                 )
             )
+
+    def _first_space(
+        self, fingerprint: str, where: FeatureRows, records: SegmentFile
+    ) -> SpaceManifest:
+        blocks = self._features.blocks(fingerprint, where)
+        if self.spaces.are_elsewhere:
+            metric, ordinals = Metric.COSINE, where.ordinals
+            return self.spaces.made("visual", fingerprint, metric, 1, ordinals, blocks, [records])
+        vectors = self._features.read(fingerprint, where[sample_rows(len(where), 1, seed=0)])
+        centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
+        partition, lists = Partition(centroids, Metric.COSINE), np.zeros(len(where), np.int64)
+        postings = self.segments.postings("visual", partition, blocks, lists, where.ordinals)
+        return SpaceManifest(
+            fingerprint=fingerprint,
+            dim=partition.dim,
+            metric=Metric.COSINE,
+            clusters=1,
+            seed=0,
+            postings=[postings],
+            built=self.segments.built(postings),
+        )
 
     def activate(self, number: int) -> Manifest:
         """Rolls back to an older snapshot; what came since, of the same models, stays."""
@@ -313,37 +283,29 @@ class Publisher:
             )
 
     def tidy(self) -> None:
-        """Removes what this thread wrote for a snapshot that was never published."""
-        with self._lock:
-            self._retention.remove_old(self.current())
+        """Removes what this thread wrote for a snapshot that was never published.
 
-    @contextmanager
-    def burying(self) -> Iterator[Bury]:
-        """Gives what deletes images; nothing is published meanwhile.
-
-        Where the block raises, as on a full disk, none of them is deleted anywhere.
+        Of a worker that ended, too, what it left half-published.
         """
         with self._lock:
-            with self.tombstones.adding() as add, ExitStack() as files:
+            if self._is_shared:
+                self.snapshots.remove_unpublished()
+                self.deletions.finish()
+            self._retention.remove_old(self.current(), not self._is_shared)
 
-                def bury(deleted: Mapping[int, str]) -> None:
-                    # The tombstone decides: from then on a process that is killed goes on with it.
-                    add(list(deleted))
-                    files.enter_context(self._files.removing(deleted.values()))
-                    failpoints.reach("delete.buried")
+    def _forget(self, ordinals: list[int]) -> None:
+        self.spaces.forget(self.current(), ordinals)
+        self._changed()
 
-                yield bury
-            failpoints.reach("delete.done")
-            self._changed()
+    def check_lease(self) -> None:
+        """Raises LeaseLost where the job that this is of was given to another worker."""
+        with self._images.database.note() as db:
+            fence.cross(db)
 
-    def _finish_deletions(self) -> None:
-        """Takes what is buried out of the catalogue too, where a process was killed between."""
-        dead = set(self.tombstones.read().tolist())
-        left = [ordinal for ordinal in self._images.all_ordinals() if ordinal in dead]
-        for image_id in self._images.ids(left):
-            self._files.remove(image_id)
-        if left:
-            self._images.remove(left)
+    def _check_turn(self) -> None:
+        """Raises LeaseLost where another worker has the turn by now, or the job that this is of."""
+        self._lock.check()
+        self.check_lease()
 
     def _live(self, manifest: Manifest) -> int:
         return self.segments.live(manifest, self.tombstones.read())

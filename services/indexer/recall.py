@@ -2,23 +2,25 @@
 
 One pass over the vectors finds the exact neighbours of a sample of queries. Where probed lists are
 scanned exactly, a neighbour is found if and only if its list is among those probed: the rank of
-each neighbour's cluster gives the whole curve at once. Where codes choose what is looked at, the
-place of each neighbour in their order says how deep one has to look.
+each neighbour's cluster, and how far it is beyond the nearest, give the whole curve at once. Where
+codes choose what is looked at, the place of each neighbour in their order says how deep one has to
+look.
 """
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indexer.neighbours import exact_neighbours
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.ivf.coarse import Asked
-from shared.ivf.distances import prepared
 from shared.ivf.index import InvertedIndex
-from shared.ivf.reader import Postings
 
 KS = (10, 30, 100, 300, 1000)
 _QUERIES = 256
@@ -27,6 +29,8 @@ _LOSS = (0.001, 0.01)
 # Codes are ranked so deep, in neighbours, and over clusters that hold this share of those.
 _DEEPEST = 16
 _NEARLY_ALL = 0.9995
+# With a reach a query probes at most so many times the mean, so that none takes long.
+_TIMES_THE_MEAN = 2
 
 
 def measure(
@@ -52,7 +56,7 @@ def measure(
     ks = sorted({min(k, available) for k in KS})
     if not available or not len(queries):
         return []
-    sample = _Sample(index, queries, own)
+    sample = _Sample(index, queries, own, max(ks))
     # The metrics beside each other: much of the work keeps one thread busy.
     with ThreadPoolExecutor(len(Metric)) as threads:
         return list(
@@ -62,8 +66,16 @@ def measure(
         )
 
 
+def work_for(
+    curves: Sequence[RecallCurve], metric: Metric, k: int, target: float
+) -> RecallPoint | None:
+    """What a search for the first k looks at; None: at all."""
+    fitting = [curve for curve in curves if curve.metric is metric and curve.k >= k]
+    return fitting[0].least_work(target) if fitting else None
+
+
 class _Sample:
-    """Queries, float32 (n, dim), and the rank of each cluster for each of them.
+    """Queries, float32 (n, dim): the rank of each cluster and the exact top `most` of each.
 
     own: the row that each query is, where they are rows.
     """
@@ -73,43 +85,91 @@ class _Sample:
         index: InvertedIndex,
         queries: NDArray[np.float32],
         own: NDArray[np.int64] | None,
+        most: int,
     ) -> None:
         self._index = index
-        self._queries = queries
         self._own = own
+        self._neighbours = exact_neighbours(index.segments[0], queries, own, most)
         self._asked = [index.ask(query) for query in queries]
         self._ranks = np.stack([_ranks(index.rank(asked, index.clusters)) for asked in self._asked])
-        self._scanned = _scanned_fractions(self._ranks, index.segments[0])
+        self._gaps = np.stack([index.gaps(asked) for asked in self._asked])
 
     def curves(self, space: str, metric: Metric, ks: list[int]) -> list[RecallCurve]:
-        index, postings = self._index, self._index.segments[0]
-        rows = _exact_neighbours(postings, self._queries, self._own, metric, max(ks))
-        rank_of_neighbour = np.take_along_axis(self._ranks, postings.lists_of_rows(rows), axis=1)
+        index, neighbours = self._index, self._neighbours[metric]
         depths = None
         if index.is_coded(metric):
-            depths = _Depths(index, self._asked, self._ranks, rows, self._own)
-        points: dict[int, list[RecallPoint]] = {k: [] for k in ks}
-        # The order of the codes is that of a number of probes, whatever k.
-        for nprobe in _probes(index.clusters):
-            for k in ks:
-                recall = float(np.mean(rank_of_neighbour[:, :k] < nprobe))
-                depth = None
-                if depths is not None and nprobe < index.clusters:
-                    least = points[k][-1].recall if points[k] else 0.0
-                    depth, recall = depths.least(nprobe, k, recall, least)
-                points[k].append(
-                    RecallPoint(
-                        nprobe=nprobe,
-                        depth=depth,
-                        recall=recall,
-                        scanned_fraction=float(self._scanned[nprobe - 1]),
-                    )
-                )
-        queries = len(self._queries)
+            depths = _Depths(index, self._asked, self._ranks, self._gaps, neighbours, self._own)
+        clusters = index.clusters
+        probes = [_Probes(count) for count in _steps(clusters, 4)]
+        reaches = [self._reaching(count) for count in _steps(clusters, 8)]
+        points = self._points(probes, ks, neighbours, depths)
+        by_reach = self._points(reaches, ks, neighbours, depths)
         return [
-            RecallCurve(space=space, metric=metric, k=k, queries=queries, points=points[k])
+            RecallCurve(
+                space=space,
+                metric=metric,
+                k=k,
+                queries=len(self._asked),
+                points=points[k],
+                by_reach=by_reach[k],
+            )
             for k in ks
         ]
+
+    def _reaching(self, mean: int) -> "_Probes":
+        """Probes with the reach that takes so many clusters of a query on average."""
+        clusters = self._index.clusters
+        if mean >= clusters:
+            return _Probes(clusters)
+        last = mean * len(self._gaps) - 1
+        reach = float(np.partition(self._gaps, last, axis=None)[last])
+        return _Probes(min(_TIMES_THE_MEAN * mean, clusters), reach)
+
+    def _points(
+        self,
+        steps: list["_Probes"],
+        ks: list[int],
+        neighbours: NDArray[np.int64],
+        depths: "_Depths | None",
+    ) -> dict[int, list[RecallPoint]]:
+        """By k, what each step finds; every step looks at all that the one before it does."""
+        postings = self._index.segments[0]
+        sizes = np.diff(postings.list_offsets) / max(postings.rows, 1)
+        list_of_neighbour = postings.lists_of_rows(neighbours)
+        points: dict[int, list[RecallPoint]] = {k: [] for k in ks}
+        for step in steps:
+            probed = step.take(self._ranks, self._gaps)
+            held = np.take_along_axis(probed, list_of_neighbour, axis=1)
+            is_all = step.nprobe >= self._index.clusters and step.reach is None
+            order = None if depths is None or is_all else depths.order(step)
+            for k in ks:
+                recall, depth = float(np.mean(held[:, :k])), None
+                if depths is not None and order is not None:
+                    least = points[k][-1].recall if points[k] else 0.0
+                    depth, recall = depths.least(order[:, :k], recall, least)
+                points[k].append(
+                    RecallPoint(
+                        nprobe=step.nprobe,
+                        reach=step.reach,
+                        depth=depth,
+                        recall=recall,
+                        scanned_fraction=float((probed @ sizes).mean()),
+                    )
+                )
+        return points
+
+
+@dataclass(frozen=True)
+class _Probes:
+    """The `nprobe` nearest clusters, and of them those within the reach, where there is one."""
+
+    nprobe: int
+    reach: float | None = None
+
+    def take(self, ranks: NDArray[np.integer], gaps: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which clusters they are, from the ranks and gaps of some."""
+        taken = ranks < self.nprobe
+        return taken if self.reach is None else taken & (gaps <= self.reach)
 
 
 class _Depths:
@@ -124,36 +184,48 @@ class _Depths:
         index: InvertedIndex,
         asked: list[Asked],
         ranks: NDArray[np.int64],
+        gaps: NDArray[np.float32],
         neighbours: NDArray[np.int64],
         own: NDArray[np.int64] | None,
     ) -> None:
         postings = index.segments[0]
-        of_neighbours = np.take_along_axis(ranks, postings.lists_of_rows(neighbours), axis=1)
+        list_of = np.repeat(np.arange(index.clusters), np.diff(postings.list_offsets))
+        of_neighbours = np.take_along_axis(ranks, list_of[neighbours], axis=1)
         widest = int(np.quantile(of_neighbours, _NEARLY_ALL)) + 1
         self._deepest = min(_DEEPEST * neighbours.shape[1], postings.rows)
-        # Of each row the codes chose: the rank of its cluster, and which neighbour it is.
-        self._clusters = np.full((len(asked), self._deepest), index.clusters, np.int32)
+        # Of each row the codes chose: rank and gap of its cluster, and which neighbour it is.
+        self._ranks = np.full((len(asked), self._deepest), index.clusters, np.int32)
+        self._gaps = np.zeros((len(asked), self._deepest), np.float32)
         self._places = np.full(neighbours.shape, -1, np.int64)
         for number, query in enumerate(asked):
             lists = np.argsort(ranks[number], kind="stable")[:widest]
             rows = index.chosen_by_codes(query, lists, self._deepest)
             if own is not None:
                 rows = rows[rows != own[number]]
-            self._clusters[number, : len(rows)] = ranks[number][postings.lists_of_rows(rows)]
+            self._ranks[number, : len(rows)] = ranks[number][list_of[rows]]
+            self._gaps[number, : len(rows)] = gaps[number][list_of[rows]]
             by_row = np.argsort(rows)
             at = np.searchsorted(rows, neighbours[number], sorter=by_row)
             place = by_row[np.minimum(at, len(rows) - 1)]
             there = rows[place] == neighbours[number]
             self._places[number, there] = place[there]
-        self._cached: tuple[int, NDArray[np.float64]] | None = None
 
-    def least(self, nprobe: int, k: int, held: float, least: float) -> tuple[int, float]:
+    def order(self, step: _Probes) -> NDArray[np.float64]:
+        """The place of each neighbour among the rows of the probed clusters, or infinity; float64
+        of the neighbours' shape."""
+        within = step.take(self._ranks, self._gaps)
+        before = np.cumsum(within, axis=1, dtype=np.int32) - within
+        place = np.maximum(self._places, 0)
+        found = (self._places >= 0) & np.take_along_axis(within, place, axis=1)
+        return np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
+
+    def least(self, order: NDArray[np.float64], held: float, least: float) -> tuple[int, float]:
         """The least depth that loses little of what the probed clusters hold, and its recall.
 
-        Little is half of what the probes themselves lose. `held`: share of the top k that the
-        clusters hold. `least`: the recall of fewer probes, which must not be fallen below.
+        Little is half of what the probes themselves lose. `order`: of the top k. `held`: the share
+        of them that the clusters hold. `least`: the recall of fewer probes, which must not be
+        fallen below.
         """
-        order = self._order(nprobe)[:, :k]
         aim = max(held - float(np.clip((1 - held) / 2, *_LOSS)), least)
         # One more than a neighbour's place in the order is the depth that takes it in.
         depths = np.sort(order[np.isfinite(order)]) + 1
@@ -161,26 +233,15 @@ class _Depths:
         if wanted <= 0 or wanted > len(depths):
             depth = self._deepest
         else:
-            depth = max(int(depths[wanted - 1]), k)
+            depth = max(int(depths[wanted - 1]), order.shape[1])
         return depth, float(np.mean(order < depth))
 
-    def _order(self, nprobe: int) -> NDArray[np.float64]:
-        """The place of each neighbour among the rows of the probed clusters, or infinity."""
-        if self._cached is None or self._cached[0] != nprobe:
-            within = self._clusters < nprobe
-            before = np.cumsum(within, axis=1, dtype=np.int32) - within
-            place = np.maximum(self._places, 0)
-            found = (self._places >= 0) & np.take_along_axis(within, place, axis=1)
-            order = np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
-            self._cached = (nprobe, order)
-        return self._cached[1]
 
-
-def _probes(clusters: int) -> list[int]:
-    """Numbers of probes to report: every one up to 16, then in steps of about 12 %, and all."""
+def _steps(clusters: int, parts: int) -> list[int]:
+    """Numbers of clusters: every one up to 16, then each a part more than the last, and all."""
     steps = list(range(1, min(clusters, 16) + 1))
     while steps[-1] < clusters:
-        steps.append(min(clusters, steps[-1] + max(1, steps[-1] // 8)))
+        steps.append(min(clusters, steps[-1] + max(1, steps[-1] // parts)))
     return steps
 
 
@@ -189,42 +250,3 @@ def _ranks(order: NDArray[np.int64]) -> NDArray[np.int64]:
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
     return ranks
-
-
-def _scanned_fractions(ranks: NDArray[np.int64], postings: Postings) -> NDArray[np.float64]:
-    """Mean share of all rows in the top 1, 2, … clusters; float64 of shape (clusters,)."""
-    sizes = np.diff(postings.list_offsets)
-    by_rank = np.zeros(ranks.shape)
-    np.put_along_axis(by_rank, ranks, np.broadcast_to(sizes, ranks.shape), axis=1)
-    found: NDArray[np.float64] = np.cumsum(by_rank, axis=1).mean(axis=0) / max(postings.rows, 1)
-    return found
-
-
-def _exact_neighbours(
-    postings: Postings,
-    queries: NDArray[np.float32],
-    own: NDArray[np.int64] | None,
-    metric: Metric,
-    k: int,
-) -> NDArray[np.int64]:
-    """Rows of the exact top k of each query, nearest first; int64 of shape (n, k)."""
-    points = prepared(queries, metric)
-    best = np.full((len(queries), 0), np.inf, np.float32)
-    rows = np.empty((len(queries), 0), np.int64)
-    for start, block in postings.blocks():
-        block = prepared(block, metric)
-        # The query's own norm shifts a whole row alike, so it's left out.
-        distances = (block**2).sum(axis=1) - 2 * points @ block.T
-        if own is not None:
-            at = own - start
-            inside = (at >= 0) & (at < len(block))
-            distances[np.flatnonzero(inside), at[inside]] = np.inf
-        best = np.concatenate([best, distances], axis=1)
-        here = np.broadcast_to(np.arange(start, start + len(block)), distances.shape)
-        rows = np.concatenate([rows, here], axis=1)
-        if best.shape[1] > k:
-            keep = np.argpartition(best, k - 1, axis=1)[:, :k]
-            best = np.take_along_axis(best, keep, axis=1)
-            rows = np.take_along_axis(rows, keep, axis=1)
-    order = np.argsort(best, axis=1, kind="stable")
-    return np.take_along_axis(rows, order, axis=1)

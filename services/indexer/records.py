@@ -6,7 +6,7 @@ from typing import BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
-from services.indexer.sources import checked_metadata, parse_tags
+from services.indexer.said import checked_metadata, parse_tags
 from shared.contracts.features import ExportedRecord, Record
 from shared.errors import InvalidInput
 from shared.validation import sentences

@@ -1,17 +1,23 @@
 """Which snapshots are kept to roll back to."""
 
+import logging
 import shutil
 from contextlib import suppress
 
+from services.indexer.moves import Moves
 from services.indexer.segments import SegmentStore
+from services.indexer.spaces import Spaces
 from shared import failpoints
 from shared.errors import Corrupt, NotFound
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
+log = logging.getLogger(__name__)
+
 BUILD_REASON = "build"
 TRAIN_REASON = "matching network trained"
 COMPACTION_REASON = "compaction"
-_MILESTONES = (BUILD_REASON, TRAIN_REASON)
+MIGRATION_REASON = "migration"
+_MILESTONES = (BUILD_REASON, TRAIN_REASON, MIGRATION_REASON)
 _KEPT_SNAPSHOTS = 10
 _KEPT_MILESTONES = 5
 
@@ -19,13 +25,24 @@ _KEPT_MILESTONES = 5
 class Retention:
     """Removes snapshots past the kept ones, and the segments that only they had."""
 
-    def __init__(self, snapshots: SnapshotStore, segments: SegmentStore) -> None:
+    def __init__(
+        self, snapshots: SnapshotStore, segments: SegmentStore, spaces: Spaces, moves: Moves
+    ) -> None:
+        self._moves = moves
         self._snapshots = snapshots
         self._segments = segments
+        self._spaces = spaces
         # A manifest never changes, and each publication asks for all that are kept.
         self._read: dict[int, Manifest] = {}
 
-    def remove_old(self, current: Manifest) -> None:
+    def remove_old(self, current: Manifest, is_alone: bool) -> None:
+        """`is_alone`: else what no snapshot ever named may be another worker's at this moment."""
+        try:
+            move = self._moves.still_of(current)
+        except Corrupt as error:
+            # What it is made from isn't known, and whoever published is not to blame.
+            log.error("nothing old is removed: %s", error.detail)
+            return
         found = self._readable()
         older = found[:-_KEPT_SNAPSHOTS]
         milestones = [m for m in older if m.reason in _MILESTONES]
@@ -39,8 +56,12 @@ class Retention:
                 failpoints.reach("retention.manifest")
                 shutil.rmtree(path.parent, ignore_errors=True)
         self._read = {manifest.number: manifest for manifest in kept}
-        self._segments.remove_unless({f.name for m in kept for f in m.files()})
+        formerly = None if is_alone else {f.name for m in found for f in m.files()}
+        files = {f.name for m in kept for f in m.files()} | set(move.files() if move else ())
+        self._segments.remove_unless(files, formerly)
         self._segments.keep_open(current.files())
+        moving = move.collections() if move else []
+        self._spaces.keep(kept, current, moving, None if is_alone else found)
         failpoints.reach("retention.done")
 
     def _readable(self) -> list[Manifest]:

@@ -9,12 +9,14 @@ import numpy as np
 from fastapi import APIRouter, Depends, Form, Query, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
 
 from services.indexer.importing import Batch, batches, open_source
 from services.indexer.npy import NpyFile
 from services.indexer.parts import Parts, parts
 from services.indexer.records import check_distinct, checked, read_ids
+from services.indexer.routes_jobs import submitted
 from services.indexer.tar import archive
 from shared.contracts.base import Wire
 from shared.contracts.features import (
@@ -28,6 +30,7 @@ from shared.contracts.features import (
 from shared.contracts.jobs import Job, JobKind
 from shared.errors import BadVector, InvalidInput
 from shared.external import fingerprint_of
+from shared.keys import Scope
 from shared.web.media import TAR
 from shared.web.problems import (
     BAD_NPY,
@@ -40,8 +43,10 @@ from shared.web.problems import (
     ZERO_VECTOR,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
+from shared.web.write_log import tell
 
-router = APIRouter(prefix="/v1", tags=["features"])
+router = APIRouter(prefix="/v1", tags=["features"], route_class=ScopedRoute)
 Here = Annotated[Parts, Depends(parts)]
 
 
@@ -73,6 +78,7 @@ class ExportQuery(Wire):
     summary="Add vectors of your own; answered when they can be searched",
     responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, DISK_FULL),
 )
+@needs(Scope.WRITE)
 def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
     lengths = {len(item.vector) for item in request.items}
     if len(lengths) > 1:
@@ -92,6 +98,7 @@ def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
     summary="Add many vectors of your own, as a .npy file",
     responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, BAD_NPY, DISK_FULL),
 )
+@needs(Scope.WRITE)
 def add_features_npy(
     here: Here, form: Annotated[NpyForm, Form(media_type="multipart/form-data")]
 ) -> FeaturesAdded:
@@ -107,16 +114,17 @@ def add_features_npy(
     summary="Take in an export, or a .npy file of vectors of your own, by its path",
     responses=problems(OUTSIDE_ROOTS, OTHER_VECTORS, BAD_NPY, DISK_FULL),
 )
+@needs(Scope.WRITE)
 def import_vectors(here: Here, request: ImportRequest) -> Job:
     for name, path in (("source", request.source), ("ids", request.ids)):
         if path is not None and not Path(path).is_absolute():
             raise InvalidInput(f"`{name}` must be an absolute path on the indexer's machine.")
     # Told at once rather than by a job that fails; the job looks again.
     with ExitStack() as held:
-        source = open_source(request, here.ingest_roots, held)
-    here.publisher.check_vectors(source.fingerprint, source.npy.dim)
+        source = open_source(request, here.ingest_roots.of(confined=False), held)
+    here.publisher.fit.check_vectors(source.fingerprint, source.npy.dim)
     here.vectors.table.check(source.fingerprint)
-    return here.jobs.submit(JobKind.IMPORT, request.model_dump(mode="json"))
+    return submitted(here, JobKind.IMPORT, request)
 
 
 @router.get(
@@ -125,6 +133,7 @@ def import_vectors(here: Here, request: ImportRequest) -> Job:
     response_class=StreamingResponse,
     responses=TAR | problems(NOTHING_TO_EXPORT, DAMAGED, DISK_FULL),
 )
+@needs(Scope.READ)
 def export(here: Here, query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
     with ExitStack() as held:
         size, chunks = archive(here.exporter.members(query.space, query.parquet, held))
@@ -145,7 +154,7 @@ class _Download(StreamingResponse):
         super().__init__(chunks, media_type="application/x-tar", headers=headers)
         self._held = held
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         with self._held:
             await super().__call__(scope, receive, send)
 
@@ -155,7 +164,7 @@ def _taken(here: Parts, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
     check_distinct(record for records, _ in blocks for record in records)
     dim = blocks[0][1].shape[1]
     fingerprint = fingerprint_of(model, dim)
-    here.publisher.check_vectors(fingerprint, dim)
+    here.publisher.fit.check_vectors(fingerprint, dim)
     here.vectors.table.check(fingerprint)
     with here.vectors.lock:
         for records, vectors in blocks:
@@ -163,6 +172,7 @@ def _taken(here: Parts, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
                 raise error
         taken = [here.vectors.take(fingerprint, *block) for block in blocks]
     manifest = here.publisher.publish_first(fingerprint, "vectors added")
+    tell(added=sum(one.added for one in taken), exists=sum(one.exists for one in taken))
     return FeaturesAdded(
         added=sum(one.added for one in taken),
         exists=sum(one.exists for one in taken),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Response, UploadFile
 from pydantic import ConfigDict, Field
 
 from services.indexer.parts import Parts, parts
-from services.indexer.sources import checked_metadata, parse_tags
+from services.indexer.said import checked_metadata, parse_tags
 from shared.contracts.base import Wire
 from shared.contracts.indexer import (
     Added,
@@ -19,7 +19,9 @@ from shared.contracts.indexer import (
     Shapes,
     ShapesRequest,
 )
-from shared.errors import BadImage, InvalidInput, NotFound, TooLarge
+from shared.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
+from shared.keys import Scope
+from shared.web import links
 from shared.web.media import FENCED, IMAGE, JPEG
 from shared.web.problems import (
     BAD_IMAGE,
@@ -30,11 +32,14 @@ from shared.web.problems import (
     NO_EMBEDDER,
     NO_IMAGE,
     OTHER_MODEL,
+    SOURCE_AWAY,
     TOO_MANY_FILES,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
+from shared.web.write_log import tell
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute)
 Here = Annotated[Parts, Depends(parts)]
 
 
@@ -61,10 +66,12 @@ class AddForm(Wire):
 @router.post(
     "",
     summary="Add pictures; answered when they can be searched",
-    responses=problems(
+    responses=links.to("image_id", "/items/0/id", "get_image", "patch_image", "delete_image")
+    | problems(
         OTHER_MODEL, DRIFTED, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL
     ),
 )
+@needs(Scope.WRITE)
 def add_images(
     here: Here,
     form: Annotated[AddForm, Form(media_type="multipart/form-data")],
@@ -87,29 +94,58 @@ def add_images(
     added = here.additions.add(uploads, wanted, said)
     answered = iter(added.items)
     items = [refused.get(index) or next(answered) for index in range(len(files))]
+    tell(ids=[item.id for item in items if item.id], failed=sum(item.id is None for item in items))
     return Added(items=items, snapshot=added.snapshot)
 
 
 @router.post("/shapes", summary="Width by height of some images")
+@needs(Scope.READ)
 def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
     """So that a page can make room for pictures before it has them."""
 
     def ratio(image_id: str) -> float | None:
         try:
             width, height = here.files.shape(image_id, here.images.places(image_id))
-        except (NotFound, BadImage):
+        except (NotFound, BadImage, Unavailable):
             return None
         return round(width / height, 4)
 
     return Shapes(ratios=[ratio(image_id) for image_id in request.ids])
 
 
+@router.get(
+    "/{image_id:path}/file",
+    summary="The image's own bytes",
+    response_class=Response,
+    responses=IMAGE | problems(NO_IMAGE, SOURCE_AWAY),
+)
+@needs(Scope.READ)
+def image_file(here: Here, image_id: str) -> Response:
+    data, media_type = here.files.read(image_id, here.images.places(image_id))
+    return Response(data, media_type=media_type, headers=FENCED)
+
+
+@router.get(
+    "/{image_id:path}/thumbnail",
+    summary="A small JPEG of the image",
+    response_class=Response,
+    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, SOURCE_AWAY, DISK_FULL),
+)
+@needs(Scope.READ)
+def thumbnail(here: Here, image_id: str) -> Response:
+    data = here.files.thumbnail(image_id, here.images.places(image_id))
+    return Response(data, media_type="image/jpeg", headers=FENCED)
+
+
+# The last ones: an id may have slashes in it.
 @router.patch(
     "/{image_id:path}",
     summary="Replace an image's tags or metadata",
     responses=problems(NO_IMAGE, DISK_FULL),
 )
+@needs(Scope.WRITE)
 def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
+    tell(ids=[image_id])
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
     metadata = None if patch.metadata is None else checked_metadata(patch.metadata)
     here.images.patch(image_id, tags, metadata)
@@ -120,42 +156,22 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
 @router.delete(
     "/{image_id:path}",
     summary="Delete an image from every answer, at once",
-    responses=problems(NO_IMAGE, DISK_FULL),
+    responses=problems(NO_IMAGE, SOURCE_AWAY, DISK_FULL),
 )
+@needs(Scope.WRITE)
 def delete_image(here: Here, image_id: str) -> Deleted:
-    with here.publisher.burying() as bury:
+    tell(ids=[image_id])
+    with here.publisher.deletions.burying() as bury:
         here.origins.delete(image_id, bury)
     return Deleted(id=image_id, deleted=True)
 
 
 @router.get(
-    "/{image_id:path}/file",
-    summary="The image's own bytes",
-    response_class=Response,
-    responses=IMAGE | problems(NO_IMAGE),
-)
-def image_file(here: Here, image_id: str) -> Response:
-    data, media_type = here.files.read(image_id, here.images.places(image_id))
-    return Response(data, media_type=media_type, headers=FENCED)
-
-
-@router.get(
-    "/{image_id:path}/thumbnail",
-    summary="A small JPEG of the image",
-    response_class=Response,
-    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, DISK_FULL),
-)
-def thumbnail(here: Here, image_id: str) -> Response:
-    data = here.files.thumbnail(image_id, here.images.places(image_id))
-    return Response(data, media_type="image/jpeg", headers=FENCED)
-
-
-# The last one: an id may have slashes in it.
-@router.get(
     "/{image_id:path}",
     summary="What the catalogue knows of an image",
     responses=problems(NO_IMAGE),
 )
+@needs(Scope.READ)
 def get_image(here: Here, image_id: str) -> Image:
     row, item = here.images.get(image_id)
     return Image(

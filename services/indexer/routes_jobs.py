@@ -1,12 +1,12 @@
 """Long work: ingest, build, training; and how far it is."""
 
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
 from services.indexer.parts import Parts, parts
-from services.indexer.sources import check_allowed
+from services.indexer.roots import check_allowed
+from shared.contracts.base import Wire
 from shared.contracts.indexer import (
     BuildSettings,
     IngestRequest,
@@ -14,34 +14,44 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import Failures, Job, JobKind, Jobs
-from shared.errors import InvalidInput
+from shared.contracts.migration import MigrateRequest
+from shared.keys import Scope
 from shared.web.problems import (
     DISK_FULL,
     EXTERNAL_VECTORS,
     JOB_ENDED,
     NO_JOB,
+    NOT_MOVED,
     OUTSIDE_ROOTS,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
+from shared.web.write_log import tell
 
-router = APIRouter(prefix="/v1", tags=["jobs"])
+router = APIRouter(prefix="/v1", tags=["jobs"], route_class=ScopedRoute)
 Here = Annotated[Parts, Depends(parts)]
+
+
+def submitted(here: Parts, kind: JobKind, request: Wire | None = None) -> Job:
+    """The job that does what was asked."""
+    asked = request.model_dump(mode="json") if request else {}
+    job = here.jobs.submit(kind, asked)
+    tell(job=job.id, **({"source": asked["source"]} if "source" in asked else {}))
+    return job
 
 
 @router.post(
     "/ingest",
     status_code=202,
-    summary="Take in a folder or a manifest",
+    summary="Take in a folder, an archive or a manifest",
     responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
+@needs(Scope.WRITE)
 def ingest(here: Here, request: IngestRequest) -> Job:
-    source = Path(request.source)
-    if not source.is_absolute():
-        raise InvalidInput("`source` must be an absolute path on the indexer's machine.")
-    # Told at once rather than by a job that fails; the job checks every file again.
-    check_allowed(source, here.ingest_roots)
+    # Told at once rather than by a job that fails, and never kept; the job checks every file again.
+    check_allowed(here.reach.address(request.source), here.ingest_roots.of(request.confined))
     here.external.refuse_pictures()
-    return here.jobs.submit(JobKind.INGEST, request.model_dump(mode="json"))
+    return submitted(here, JobKind.INGEST, request)
 
 
 @router.post(
@@ -50,8 +60,9 @@ def ingest(here: Here, request: IngestRequest) -> Job:
     summary="Cluster all images anew and publish",
     responses=problems(DISK_FULL),
 )
+@needs(Scope.WRITE)
 def build_index(here: Here, settings: BuildSettings) -> Job:
-    return here.jobs.submit(JobKind.BUILD, settings.model_dump(mode="json"))
+    return submitted(here, JobKind.BUILD, settings)
 
 
 @router.post(
@@ -60,9 +71,10 @@ def build_index(here: Here, settings: BuildSettings) -> Job:
     summary="Go over to the model of another embedder",
     responses=problems(DISK_FULL),
 )
+@needs(Scope.WRITE)
 def reembed_index(here: Here, request: ReembedRequest) -> Job:
     """Embeds every image anew and builds, while the present index serves; then swaps them."""
-    return here.jobs.submit(JobKind.REEMBED, request.model_dump(mode="json"))
+    return submitted(here, JobKind.REEMBED, request)
 
 
 @router.post(
@@ -71,8 +83,23 @@ def reembed_index(here: Here, request: ReembedRequest) -> Job:
     summary="Merge additions and drop what was deleted; it happens by itself when it's due",
     responses=problems(DISK_FULL),
 )
+@needs(Scope.WRITE)
 def compact_index(here: Here) -> Job:
-    return here.jobs.submit(JobKind.COMPACT, {})
+    return submitted(here, JobKind.COMPACT)
+
+
+@router.post(
+    "/index/migrate",
+    status_code=202,
+    summary="Move the collection to the other engine",
+    responses=problems(NOT_MOVED, DISK_FULL),
+)
+@needs(Scope.WRITE)
+def migrate_index(here: Here, request: MigrateRequest) -> Job:
+    """Copies the vectors, compares both engines' answers, and goes over; searches go on. A job that
+    broke off goes on where it was when it's asked for again."""
+    here.migration.check(request.to)
+    return submitted(here, JobKind.MIGRATE, request)
 
 
 @router.post(
@@ -81,16 +108,19 @@ def compact_index(here: Here) -> Job:
     summary="Train the matching network, re-project, publish",
     responses=problems(DISK_FULL),
 )
+@needs(Scope.WRITE)
 def train_matching(here: Here, request: TrainMatchingRequest) -> Job:
-    return here.jobs.submit(JobKind.TRAIN, request.model_dump(mode="json"))
+    return submitted(here, JobKind.TRAIN, request)
 
 
 @router.get("/jobs", summary="All jobs, the newest first")
+@needs(Scope.READ)
 def list_jobs(here: Here) -> Jobs:
     return Jobs(jobs=here.job_table.all())
 
 
 @router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NO_JOB))
+@needs(Scope.READ)
 def get_job(here: Here, job_id: str) -> Job:
     return here.job_table.get(job_id)
 
@@ -98,7 +128,9 @@ def get_job(here: Here, job_id: str) -> Job:
 @router.delete(
     "/jobs/{job_id}", summary="Cancel a job", responses=problems(NO_JOB, JOB_ENDED, DISK_FULL)
 )
+@needs(Scope.WRITE)
 def cancel_job(here: Here, job_id: str) -> Job:
+    tell(job=job_id)
     return here.jobs.cancel(job_id)
 
 
@@ -107,5 +139,6 @@ def cancel_job(here: Here, job_id: str) -> Job:
     summary="The pictures that a job could not take, and why",
     responses=problems(NO_JOB),
 )
+@needs(Scope.READ)
 def job_failures(here: Here, job_id: str) -> Failures:
     return Failures(failures=here.job_table.failures(job_id))

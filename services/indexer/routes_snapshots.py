@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from services.indexer.health import health
 from services.indexer.parts import Parts, parts
 from shared.contracts.indexer import CatalogStats, IndexHealth, SnapshotInfo, Snapshots
+from shared.keys import Scope
 from shared.web.problems import (
     BAD_NUMBER,
     BUSY,
@@ -17,12 +18,15 @@ from shared.web.problems import (
     NO_SNAPSHOT,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
+from shared.web.write_log import tell
 
-router = APIRouter(prefix="/v1", tags=["snapshots"])
+router = APIRouter(prefix="/v1", tags=["snapshots"], route_class=ScopedRoute)
 Here = Annotated[Parts, Depends(parts)]
 
 
 @router.get("/snapshots", summary="The snapshots that are kept, the newest first")
+@needs(Scope.READ)
 def list_snapshots(here: Here) -> Snapshots:
     store = here.publisher.snapshots
     current = store.current_number()
@@ -57,7 +61,9 @@ def list_snapshots(here: Here) -> Snapshots:
         DISK_FULL,
     ),
 )
+@needs(Scope.WRITE)
 def activate_snapshot(here: Here, number: int) -> Snapshots:
+    tell(snapshot=number)
     here.publisher.activate(number)
     return list_snapshots(here)
 
@@ -65,12 +71,14 @@ def activate_snapshot(here: Here, number: int) -> Snapshots:
 @router.get(
     "/index", summary="How the index changed since it was built", responses=problems(DAMAGED)
 )
+@needs(Scope.READ)
 def index_health(here: Here) -> IndexHealth:
     publisher = here.publisher
     return health(publisher.segments, publisher.current(), publisher.tombstones.read())
 
 
 @router.get("/stats", summary="Figures of the catalogue")
+@needs(Scope.READ)
 def stats(here: Here) -> CatalogStats:
     manifest = here.publisher.current()
     return CatalogStats(

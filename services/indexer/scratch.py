@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.catalog.images import FeatureRows
+from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.clustering import Blocks
 from shared.durable import TEMPORARY_SUFFIX
 from shared.ivf.mapped import let_go

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from services.indexer.clustering import Blocks
 from services.indexer.drift import imbalance, spread
 from shared import durable, failpoints, sums
+from shared.contracts.query import Metric
 from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
@@ -93,6 +94,19 @@ class SegmentStore:
         away = spread(self.open(file), partition.centroids, partition.metric)
         return file.model_copy(update={"spread": away})
 
+    def members(self, space: str, ordinals: NDArray[np.int64], metric: Metric) -> SegmentFile:
+        """Who is in a space whose vectors another engine holds: postings of one list, with none."""
+        partition = Partition(np.empty((1, 0), np.float32), metric)
+
+        def write(path: Path) -> int:
+            lists = np.zeros(len(ordinals), np.int64)
+            writer = PostingsWriter(path, partition, lists, ordinals)
+            writer.put(0, np.empty((len(ordinals), 0), np.float32))
+            writer.close()
+            return len(ordinals)
+
+        return self._write(space, write)
+
     def partition(self, space: SpaceManifest) -> Partition:
         """How a space is divided, to add to it. Raises Corrupt."""
         return Partition.of(self.open(space.postings[0]), space.metric)
@@ -162,16 +176,20 @@ class SegmentStore:
             merged |= read_tag_vectors(self.intact(file))
         return self.tag_vectors(merged)
 
-    def remove_unless(self, kept: set[str]) -> None:
+    def remove_unless(self, kept: set[str], formerly: set[str] | None = None) -> None:
         """Removes the files that no kept snapshot is made of. Readers that hold one keep it.
 
         What another thread wrote and did not publish yet stays: a build may be at work beside. What
-        this one wrote is published now, or came to nothing.
+        this one wrote is published now, or came to nothing. `formerly`: what snapshots were made
+        of; where it's given, all else may be another worker's, and stays.
         """
         mine = threading.get_ident()
-        for name in [n for n, writer in list(self._unpublished.items()) if writer == mine]:
+        made = {n for n, writer in list(self._unpublished.items()) if writer == mine}
+        for name in made:
             del self._unpublished[name]
         for path in self.folder.glob("*.hdf5"):
+            if formerly is not None and path.name not in formerly | made:
+                continue
             if path.name not in kept and path.name not in self._unpublished:
                 failpoints.reach("retention.segment")
                 path.unlink()

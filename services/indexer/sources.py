@@ -1,129 +1,186 @@
-"""Where pictures come from: a folder, or a CSV or JSONL manifest."""
+"""Where pictures come from: a folder, an archive, or a manifest; here, in a store or on the web."""
 
-import csv
-import io
-import json
-import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from stat import S_ISREG
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from services.indexer import manifest
+from services.indexer.reach.reach import Reach, archive_at
+from services.indexer.roots import Root, check_allowed
+from services.indexer.said import parse_tags
 from shared.contracts.indexer import TagsFrom
-from shared.errors import Forbidden, InvalidInput
+from shared.errors import InvalidInput
+from shared.objects.address import LOCAL, WEB, Address
+from shared.objects.file import File, LocalFile, NotAFile, Stamp
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif"}
     | {".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"}
 )
-_MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".ndjson"})
-_MAX_TAG = 200
+_MOST_OF_A_MANIFEST = 2**30
 
 
 @dataclass(frozen=True)
 class SourceFile:
     """A file to take in. `uri`: its path within the source; `error`: why it can't be taken."""
 
-    path: Path
+    file: File
     uri: str
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
 
+    @property
+    def path(self) -> str:
+        return self.file.path
+
+    @property
+    def shown(self) -> str:
+        """Its uri as text that can be shown."""
+        return self.uri.encode(errors="backslashreplace").decode()
+
+    @property
+    def listed(self) -> Stamp | None:
+        """What a listing told of it."""
+        return self.file.listed
+
 
 class Unusable(Exception):
-    """Why a file can't be taken in, in a sentence; `shown`: its uri as text that can be shown."""
+    """Why a file can't be taken in, in a sentence."""
 
-    def __init__(self, file: SourceFile, reason: str, is_gone: bool = False) -> None:
+    def __init__(self, reason: str, is_gone: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.shown = file.uri.encode(errors="backslashreplace").decode()
         self.is_gone = is_gone
 
 
-def stat_of(file: SourceFile) -> os.stat_result:
-    """What the system says of a file. Raises Unusable."""
+def stamp_of(file: SourceFile) -> Stamp | None:
+    """What is known of a file before it's read. Raises Unusable."""
     if file.error is not None:
-        raise Unusable(file, file.error)
+        raise Unusable(file.error)
     try:
         file.uri.encode()
-        stat = file.path.stat()
+        return file.file.stamp()
     except UnicodeEncodeError:
-        raise Unusable(file, "The file's name is not UTF-8 text; rename the file.") from None
+        raise Unusable("The file's name is not UTF-8 text; rename the file.") from None
+    except NotAFile:
+        raise Unusable("It is not a file.") from None
     except OSError as error:
         is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise Unusable(file, f"The file can't be read: {_reason(error)}.", is_gone) from None
-    if not S_ISREG(stat.st_mode):
-        raise Unusable(file, "It is not a file.")
-    return stat
+        raise Unusable(f"The file can't be read: {reason(error)}.", is_gone) from None
 
 
 class Source(list[SourceFile]):
-    """The files of a source. `skipped`: how many there are beside them, not pictures by name."""
+    """The files of a source. `skipped`: how many there are beside them, not pictures by name.
 
-    skipped = 0
+    `name`: as the catalogue knows it. `below`: how the paths of all that is in it begin, where it
+    is a folder that governs them. `present`: every path in it, where it was listed elsewhere.
+    """
 
+    def __init__(self, address: Address, is_manifest: bool = False) -> None:
+        super().__init__()
+        self.name = str(address)
+        self.is_manifest = is_manifest
+        is_folder = not is_manifest and archive_at(address) is None and address.archive is None
+        self.below = f"{self.name.rstrip('/')}/" if is_folder else None
+        self.present: Collection[str] | None = None
+        self.skipped = 0
 
-def check_allowed(source: Path, roots: Sequence[Path] | None) -> None:
-    """Raises Forbidden unless a path, links resolved, lies under a root. None: all are allowed."""
-    if roots is None:
-        return
-    resolved = source.resolve()
-    if not any(resolved.is_relative_to(root.resolve()) for root in roots):
-        raise Forbidden(
-            f"{source} is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
-        )
+    @property
+    def is_local(self) -> bool:
+        """Whether all its files are on this machine's disk."""
+        return all(file.file.is_local for file in self)
+
+    def governs(self, path: str) -> bool:
+        """Whether what is at a path is in the folder or archive that this is."""
+        if self.below is not None:
+            return path.startswith(self.below)
+        return not self.is_manifest and path.endswith(f"::{self.name}")
 
 
 def read_source(
-    source: Path, tags_from: TagsFrom | None, roots: Sequence[Path] | None = None
+    given: Path | str,
+    tags_from: TagsFrom | None,
+    roots: Sequence[Root] | None = None,
+    reach: Reach | None = None,
 ) -> Source:
     """The files of a source, in a stable order.
 
     Raises InvalidInput when the source can't be read as what it is said to be, Forbidden when it
-    or a file that it names may not be read.
+    or a file that it names may not be read, Unavailable when what it is in doesn't answer.
     """
+    reach = reach or Reach()
+    source = Address(LOCAL, str(given)) if isinstance(given, Path) else reach.address(given)
     check_allowed(source, roots)
-    if not source.exists():
-        raise InvalidInput(
-            f"{source} doesn't exist on the indexer's machine (in its container, where it has one)."
-        )
-    if source.is_dir():
-        if tags_from is TagsFrom.MANIFEST:
-            raise InvalidInput(f"{source} is a folder; give the manifest's file instead.")
-        found = _folder(source, with_tags=tags_from is not TagsFrom.NONE)
+    with_tags = tags_from is not TagsFrom.NONE
+    is_folder = _is_folder(source)
+    if is_folder and tags_from is TagsFrom.MANIFEST:
+        raise InvalidInput(f"{source} is a folder; give the manifest's file instead.")
+    if not is_folder and tags_from is TagsFrom.FOLDER:
+        raise InvalidInput(f"{source} is a file; tags by folder need a folder.")
+    if not is_folder:
+        found = _manifest(source, with_tags, roots, reach)
+    elif source.is_local and archive_at(source) is None:
+        found = _folder(source, with_tags)
     else:
-        if tags_from is TagsFrom.FOLDER:
-            raise InvalidInput(f"{source} is a file; tags by folder need a folder.")
-        found = Source(_manifest(source, with_tags=tags_from is not TagsFrom.NONE))
+        found = _listed(source, with_tags, reach)
     if roots is not None:
         for file in found:
-            check_allowed(file.path, roots)
+            check_allowed(reach.address(file.path), roots)
     return found
 
 
-def nothing_in(source: Path) -> InvalidInput:
+def nothing_in(source: Source) -> InvalidInput:
     """What to raise where a source has no pictures."""
     wanted = ", ".join(sorted(IMAGE_SUFFIXES))
-    looked = f"looked for {wanted}" if source.is_dir() else "the manifest names none"
-    return InvalidInput(f"There are no pictures in {source} ({looked}).")
+    looked = "the manifest names none" if source.is_manifest else f"looked for {wanted}"
+    return InvalidInput(f"There are no pictures in {source.name} ({looked}).")
 
 
-def _folder(source: Path, with_tags: bool) -> Source:
-    found = Source()
+def reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _is_folder(source: Address) -> bool:
+    """Whether pictures are listed in it, as in a folder or archive. Raises InvalidInput."""
+    if source.is_local:
+        path = Path(source.path)
+        if not path.exists():
+            raise InvalidInput(
+                f"{source} doesn't exist on the indexer's machine (in its container, where it has "
+                "one)."
+            )
+        if path.is_dir():
+            return True
+    if source.suffix in manifest.SUFFIXES:
+        return False
+    if source.protocol in WEB:
+        raise InvalidInput(
+            f"{source}: by http, give a list of pictures that ends in .csv, .jsonl or .txt."
+        )
+    if source.is_local and archive_at(source) is None:
+        raise InvalidInput(
+            f"{source.name}: a manifest is a .csv, a .jsonl or a .txt file, an archive a .tar or a "
+            ".zip."
+        )
+    return True
+
+
+def _folder(source: Address, with_tags: bool) -> Source:
+    found = Source(source)
+    top = Path(source.path)
     # Links to folders are not followed, so that a loop can't catch us.
-    pending = [source]
+    pending = [top]
     while pending:
         folder = pending.pop(0)
         folders: list[Path] = []
         try:
             children = sorted(folder.iterdir())
         except OSError as error:
-            if folder == source:
-                raise InvalidInput(f"{source} can't be read: {_reason(error)}.") from None
-            found.append(_unreadable(source, folder, "folder", error))
+            if folder == top:
+                raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
+            found.append(_unreadable(top, folder, "folder", error))
             continue
         for path in children:
             if path.name.startswith("."):
@@ -132,131 +189,84 @@ def _folder(source: Path, with_tags: bool) -> Source:
                 if path.is_dir():
                     folders += [] if path.is_symlink() else [path]
                 elif path.is_file():
-                    _add(found, source, path, with_tags)
+                    uri = path.relative_to(top).as_posix()
+                    _add(found, LocalFile(path), uri, path.suffix, with_tags)
             except OSError as error:
-                found.append(_unreadable(source, path, "file", error))
+                found.append(_unreadable(top, path, "file", error))
         pending[:0] = folders
     return found
 
 
-def _add(found: Source, source: Path, path: Path, with_tags: bool) -> None:
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        found.skipped += 1
-        return
-    uri = path.relative_to(source).as_posix()
+def _unreadable(top: Path, path: Path, kind: str, error: OSError) -> SourceFile:
+    uri = path.relative_to(top).as_posix()
+    return SourceFile(LocalFile(path), uri, error=f"The {kind} can't be read: {reason(error)}.")
+
+
+def _listed(source: Address, with_tags: bool, reach: Reach) -> Source:
+    """A folder of an object store, or an archive: tagged and skipped as a local folder is."""
+    found = Source(source)
     try:
-        tags = parse_tags([path.parent.name] if path.parent != source and with_tags else [])
-    except InvalidInput as error:
-        found.append(SourceFile(path, uri, error=error.detail))
-    else:
-        found.append(SourceFile(path, uri, tags))
-
-
-def _unreadable(source: Path, path: Path, kind: str, error: OSError) -> SourceFile:
-    uri = path.relative_to(source).as_posix()
-    return SourceFile(path, uri, error=f"The {kind} can't be read: {_reason(error)}.")
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
-
-
-def _manifest(source: Path, with_tags: bool) -> Iterator[SourceFile]:
-    if source.suffix.lower() not in _MANIFEST_SUFFIXES:
-        raise InvalidInput(f"{source.name}: a manifest is a .csv or a .jsonl file.")
-    try:
-        text = source.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = error.object.count(b"\n", 0, error.start) + 1
-        raise InvalidInput(f"{source.name}, line {number}: this is not UTF-8 text.") from None
-    rows = _csv_rows(text) if source.suffix.lower() == ".csv" else _jsonl_rows(text)
-    for number, row in rows:
-        fields = dict(row)
-        given = fields.pop("path", None)
-        if not isinstance(given, str) or not given.strip():
-            raise InvalidInput(f"{source.name}, line {number}: there is no `path`.")
-        tags = _tags(fields.pop("tags", None), f"{source.name}, line {number}")
-        try:
-            _check_text(given)
-            checked_metadata(fields)
-        except InvalidInput as error:
-            raise InvalidInput(f"{source.name}, line {number}: {error.detail}") from None
-        path = source.parent / given.strip()
-        yield SourceFile(path, _uri(given.strip()), tags if with_tags else (), fields)
-
-
-def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        if "path" not in (reader.fieldnames or ()):
-            raise InvalidInput(
-                "The manifest's first line must name its columns, `path` among them."
-            )
-        for row in reader:
-            yield reader.line_num, {k: v for k, v in row.items() if k is not None and v}
-    except csv.Error as error:
-        # `reader` itself counts only what it could read; the one inside knows where it broke off.
-        raise InvalidInput(f"The manifest's line {reader.reader.line_num}: {error}") from None
-
-
-def _jsonl_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Not `splitlines`: it parts at characters that JSON text may hold.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
+        listed = reach.list(archive_at(source) or source)
+    except OSError as error:
+        raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
+    found.present = {file.path for _, file in listed}
+    for name, file in listed:
+        path = PurePosixPath(name)
+        if any(part.startswith(".") and part != ".." for part in path.parts):
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            # Its own text counts lines within this one.
-            why = f"{error.msg}, at character {error.colno}"
-            raise InvalidInput(f"The manifest's line {number} is not JSON: {why}.") from None
-        except (ValueError, RecursionError) as error:
-            raise InvalidInput(f"The manifest's line {number} is not JSON: {error}.") from None
-        if not isinstance(row, dict):
-            raise InvalidInput(f"The manifest's line {number} is not a JSON object.")
-        yield number, row
+            reach.address(file.path)
+        except InvalidInput as error:
+            found.append(SourceFile(file, name, error=error.detail))
+        else:
+            _add(found, file, name, path.suffix, with_tags)
+    return found
 
 
-def _tags(given: Any, where: str) -> tuple[str, ...]:
-    if given is None:
-        return ()
-    parts = re.split(r"[;,]", given) if isinstance(given, str) else given
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise InvalidInput(f"{where}: `tags` must be text or a list of texts.")
+def _add(found: Source, file: File, uri: str, suffix: str, with_tags: bool) -> None:
+    if suffix.lower() not in IMAGE_SUFFIXES:
+        found.skipped += 1
+        return
+    folder = uri.rpartition("/")[0].rpartition("/")[2]
     try:
-        return parse_tags(parts)
+        tags = parse_tags([folder] if folder and with_tags else [])
     except InvalidInput as error:
-        raise InvalidInput(f"{where}: {error.detail}") from None
+        found.append(SourceFile(file, uri, error=error.detail))
+    else:
+        found.append(SourceFile(file, uri, tags))
 
 
-def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:
-    """Tags without blanks around them, each once. Raises InvalidInput for one that's too long."""
-    found = dict.fromkeys(part.strip() for part in parts if part.strip())
-    for tag in found:
-        _check_text(tag)
-        if len(tag) > _MAX_TAG:
-            raise InvalidInput(f"A tag has at most {_MAX_TAG} characters; {tag[:30]!r}… has more.")
-    return tuple(found)
-
-
-def checked_metadata(given: dict[str, Any]) -> dict[str, Any]:
-    """Metadata that can be kept and answered. Raises InvalidInput for NaN, and for half characters.
-
-    Python's own JSON takes both; one such value would make every answer that has it fail.
-    """
+def _manifest(
+    source: Address, with_tags: bool, roots: Sequence[Root] | None, reach: Reach
+) -> Source:
+    found = Source(source, is_manifest=True)
     try:
-        _check_text(json.dumps(given, ensure_ascii=False, allow_nan=False))
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"`metadata` can't be written as JSON: {error}.") from None
-    return given
+        data = reach.file(source).read(_MOST_OF_A_MANIFEST)
+    except OSError as error:
+        raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
+    found.extend(_rows(source, data, with_tags, roots, reach))
+    return found
 
 
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(f"{text[:60]!a} has half a character, a lone surrogate.") from None
+def _rows(
+    source: Address, data: bytes, with_tags: bool, roots: Sequence[Root] | None, reach: Reach
+) -> Iterator[SourceFile]:
+    for row in manifest.read_manifest(data, source.name):
+        try:
+            address = source.beside(row.path, reach.also)
+            # Before it is opened: an archive is looked into.
+            check_allowed(address, roots)
+        except InvalidInput as error:
+            raise InvalidInput(f"{source.name}, line {row.number}: {error.detail}") from None
+        yield SourceFile(
+            reach.file(address),
+            _uri(row.path, address),
+            row.tags if with_tags else (),
+            row.metadata,
+        )
 
 
-def _uri(given: str) -> str:
-    return Path(given).as_posix().lstrip("/")
+def _uri(given: str, address: Address) -> str:
+    """A path as it was given; of a URL what is behind the protocol, without a query."""
+    text = address.path.partition("?")[0] if "://" in given else given
+    return Path(text).as_posix().lstrip("/")

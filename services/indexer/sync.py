@@ -1,32 +1,34 @@
 """Brings the collection in line with a folder or manifest: what came, changed, moved and went."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TypeVar
 
-from services.indexer.catalog.images import Entry, FeaturePlace, Images
+from services.indexer.catalog.images import Images
 from services.indexer.catalog.origins import Dismissed, Origins
 from services.indexer.catalog.places import Claim, Place
-from services.indexer.ingest import place_of, signed
+from services.indexer.ingest import IngestSettings, place_of
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
-from services.indexer.sources import Source, SourceFile, Unusable, parse_tags, stat_of
+from services.indexer.reading import ahead
+from services.indexer.said import parse_tags
+from services.indexer.sources import Source, SourceFile, Unusable, reason, stamp_of
 from services.indexer.sync_plan import FileNow, Planner, SyncPlan
-from shared import durable
 from shared.contracts.sync import SyncAction
 from shared.contracts.sync import SyncPlan as WirePlan
 from shared.contracts.sync import SyncStep as WireStep
-from shared.errors import Conflict
+from shared.errors import Conflict, InvalidInput, TooLarge
 from shared.identity import id_of_sha256
+from shared.objects.file import Stamp, signed
 
 # Changes that are made in one transaction, so that an upload never waits long for its turn.
 _AT_ONCE = 5000
 _LISTED = 10_000
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Sync:
@@ -34,35 +36,32 @@ class Sync:
 
     def __init__(
         self,
-        source: Path,
+        source: Source,
         images: Images,
         origins: Origins,
         publisher: Publisher,
         job: JobContext,
-        max_image_bytes: int,
+        settings: IngestSettings,
     ) -> None:
         self._source = source
-        self._name = str(source)
+        self._name = source.name
         self._images = images
         self._origins = origins
         self._publisher = publisher
         self._job = job
-        self._max_image_bytes = max_image_bytes
+        self._settings = settings
         self._unsure: set[tuple[str, str]] = set()
         self._dismissed: dict[str, Dismissed] = {}
         self._dismissed_now: list[Dismissed] = []
         self.unchanged = 0
         self.dismissed = 0
 
-    def look(self, found: Source) -> SyncPlan:
+    def look(self) -> SyncPlan:
         """What is to be done. Files of the same time, size and inode as before aren't read."""
-        is_folder = self._source.is_dir()
-        claims = self._origins.claims(
-            self._name, f"{self._name.rstrip('/')}/" if is_folder else None
-        )
-        files = self._identified(found, {one.place.path: one for one in claims})
-        is_gone = _Gone([now.place for now in files])
-        planner = Planner(self._name, claims, is_gone, is_manifest=not is_folder)
+        claims = self._origins.claims(self._name, self._source.below)
+        files = self._identified({one.place.path: one for one in claims})
+        is_gone = _Gone(self._source, [now.place for now in files])
+        planner = Planner(self._name, claims, is_gone, self._source.is_manifest)
         plan = planner.plan(files, self._unsure)
         told = {step.uri for step in plan.steps}
         self.unchanged = sum(now.place.uri not in told for now in files)
@@ -88,18 +87,10 @@ class Sync:
             self._drop(gone, [])
         for unnamed in _parts(plan.unnamed):
             self._drop([], unnamed)
-        within = f"{self._name}/"
-        is_gone = _Gone([])
-        left = [path for path in self._dismissed if path.startswith(within)]
+        is_gone = _Gone(self._source)
+        left = [path for path in self._dismissed if self._source.governs(path)]
         forgotten = [path for path in left if is_gone(path)]
         self._origins.dismissed_are_now(self._dismissed_now, forgotten)
-
-    def record(
-        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
-    ) -> list[str]:
-        """Records what was embedded; an image whose last path it takes is deleted."""
-        with self._publisher.burying() as bury:
-            return self._images.record(entries, places, bury)
 
     def shown(self, plan: SyncPlan) -> WirePlan:
         """The plan, to go over the wire."""
@@ -118,22 +109,20 @@ class Sync:
 
     def _put(self, claims: Sequence[Claim]) -> None:
         self._job.check_cancelled()
-        with self._publisher.burying() as bury:
+        with self._publisher.deletions.burying() as bury:
             self._origins.put(claims, bury)
 
     def _drop(self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]]) -> None:
         self._job.check_cancelled()
-        with self._publisher.burying() as bury:
+        with self._publisher.deletions.burying() as bury:
             self._origins.drop(gone, unnamed, self._name, bury)
 
-    def _identified(self, found: Source, at: Mapping[str, Claim]) -> list[FileNow]:
+    def _identified(self, at: Mapping[str, Claim]) -> list[FileNow]:
         """The files that are to be in the collection, with the known images that they hold."""
         self._dismissed = {one.path: one for one in self._origins.dismissed()}
         settled: list[FileNow] = []
         unread: list[tuple[SourceFile, Place]] = []
-        for file in _joined(found):
-            if (place := self._place(file)) is None:
-                continue
+        for file, place in self._places(_joined(self._source)):
             known, left = at.get(place.path), self._dismissed.get(place.path)
             if known and replace(known.place, uri=place.uri) == place:
                 settled.append(FileNow(file, place, known.image_id))
@@ -147,13 +136,13 @@ class Sync:
         """Hashes those whose size an image has; another size is another image."""
         sizes = self._origins.sizes() if unread else set()
         ids: dict[Place, str] = {}
-        for file, place in unread:
-            self._job.check_cancelled()
-            if place.bytes in sizes and place.bytes <= self._max_image_bytes:
-                try:
-                    ids[place] = id_of_sha256(durable.sha256_of(file.path))
-                except OSError as error:
-                    self._leave(file, f"The file can't be read: {error.strerror or error}.")
+        most = self._settings.max_image_bytes
+        alike = [(f, place) for f, place in unread if place.bytes in sizes and place.bytes <= most]
+        for (file, place), found in self._ahead(alike, self._hashed, lambda one: one[1].bytes):
+            if isinstance(found, str):
+                ids[place] = id_of_sha256(found)
+            else:
+                self._leave(file, found)
         present = self._searchable(sorted(set(ids.values())))
         deleted = {one.image_id for one in self._dismissed.values()} - present
         files: list[FileNow] = []
@@ -176,21 +165,48 @@ class Sync:
             return set()
         return {i for some in _parts(ids) for i in self._images.known(some, [visual.fingerprint])}
 
-    def _place(self, file: SourceFile) -> Place | None:
-        """Where a file is, or None where nothing can be told of it now."""
+    def _hashed(self, one: tuple[SourceFile, Place]) -> str | Unusable:
         try:
-            return place_of(file, stat_of(file))
-        except Unusable as unusable:
-            if unusable.is_gone:
-                self._job.fail(unusable.shown, unusable.reason)
-            else:
-                self._leave(file, unusable.reason, unusable.shown)
-            return None
+            return one[0].file.sha256(self._settings.max_image_bytes)
+        except TooLarge as error:
+            return Unusable(error.detail)
+        except OSError as error:
+            return Unusable(f"The file can't be read: {reason(error)}.")
 
-    def _leave(self, file: SourceFile, reason: str, shown: str | None = None) -> None:
+    def _places(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, Place]]:
+        """Where files are, of those of which something can be told now."""
+        for file, found in self._ahead(files, _stamp, lambda _: 0):
+            if isinstance(found, Stamp):
+                yield file, place_of(file, found)
+            elif found is None:
+                raise InvalidInput(
+                    "Pictures by http can't be followed: what changed isn't known without fetching "
+                    "all of them. Ingest the list without a sync; known pictures aren't embedded "
+                    "again."
+                )
+            elif found.is_gone:
+                self._job.fail(file.shown, found.reason)
+            else:
+                self._leave(file, found)
+
+    def _ahead(
+        self, items: Sequence[T], look: Callable[[T], R], size: Callable[[T], int]
+    ) -> Iterator[tuple[T, R]]:
+        """What `look` says of each, in order; of files that are elsewhere, many at once."""
+        settings = self._settings
+        found = (
+            map(look, items)
+            if self._source.is_local
+            else ahead(items, look, size, settings.reads, settings.batch_bytes)
+        )
+        for item, said in zip(items, found, strict=True):
+            self._job.check_cancelled()
+            yield item, said
+
+    def _leave(self, file: SourceFile, why: Unusable) -> None:
         """A file that can't be read: what the catalogue has of it stays as it is."""
-        self._unsure.add((str(file.path.absolute()), file.uri))
-        self._job.fail(shown or file.uri, reason)
+        self._unsure.add((file.path, file.uri))
+        self._job.fail(file.shown, why.reason)
 
 
 def needs_force(plan: SyncPlan) -> bool:
@@ -198,9 +214,16 @@ def needs_force(plan: SyncPlan) -> bool:
     return plan.counts()[SyncAction.DELETE] * 2 > plan.before
 
 
+def _stamp(file: SourceFile) -> Stamp | Unusable | None:
+    try:
+        return stamp_of(file)
+    except Unusable as unusable:
+        return unusable
+
+
 def _joined(found: Source) -> list[SourceFile]:
     """A manifest may name a file more than once: all that it says of it counts."""
-    files: dict[tuple[Path, str], SourceFile] = {}
+    files: dict[tuple[str, str], SourceFile] = {}
     for file in found:
         if (same := files.get((file.path, file.uri))) is not None:
             file = replace(
@@ -215,10 +238,13 @@ def _joined(found: Source) -> list[SourceFile]:
 class _Gone:
     """Says whether there is surely no file at a path."""
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self, source: Source, places: Sequence[Place] = ()) -> None:
+        self._present = source.present
         self._places = places
 
     def __call__(self, path: str) -> bool:
+        if not path.startswith("/"):
+            return self._present is not None and path not in self._present
         try:
             stat = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):

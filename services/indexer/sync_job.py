@@ -1,6 +1,5 @@
 """Follows a source: what came, changed, moved and went there does so here."""
 
-from pathlib import Path
 from typing import Any
 
 from services.indexer.building import Building
@@ -35,9 +34,7 @@ class SyncJob:
         self._intake = intake
         self._building = building
 
-    def run(
-        self, source: Path, files: Source, asked: IngestRequest, job: JobContext
-    ) -> dict[str, Any]:
+    def run(self, source: Source, asked: IngestRequest, job: JobContext) -> dict[str, Any]:
         """Plans, follows and publishes; with `dry_run` only the plan."""
         job.stage("comparing")
         sync = Sync(
@@ -46,10 +43,10 @@ class SyncJob:
             self._origins,
             self._publisher,
             job,
-            self._intake.settings.max_image_bytes,
+            self._intake.settings,
         )
-        plan = sync.look(files)
-        if not files and not plan.before:
+        plan = sync.look()
+        if not source and not plan.before:
             raise nothing_in(source)
         if asked.dry_run:
             return {"plan": sync.shown(plan).model_dump(mode="json")}
@@ -59,24 +56,24 @@ class SyncJob:
         # What only moved or went needs no embedder.
         pair = self._embedding.pair() if plan.embed or is_first else None
         if pair is not None:
-            self._publisher.check_model(pair)
+            self._publisher.fit.check_model(pair)
         job.stage("following the source")
         failed = job.failed
-        settled = len(files) - len(plan.embed) - failed
+        settled = len(source) - len(plan.embed) - failed
         job.count(settled + failed)
         sync.follow(plan)
         job.advance(settled, skipped=True)
         result: dict[str, Any] = {action.value: n for action, n in plan.counts().items()}
         taken = IngestResult()
         if pair is not None:
-            taken = self._intake.take(plan.embed, pair, job, str(source), sync.record)
+            taken = self._intake.take(plan.embed, pair, job, source.name, follows=True)
         result |= {
-            "files": len(files),
+            "files": len(source),
             "embedded": taken.embedded,
             "unchanged": sync.unchanged,
             "dismissed": sync.dismissed,
             "failed": failed + taken.failed,
-            "skipped": files.skipped,
+            "skipped": source.skipped,
         }
         if pair is not None and is_first and asked.build and self._images.count():
             return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)

@@ -4,13 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.embedding import Embedding
-from services.indexer.segments import SegmentStore
-from shared.ivf.reader import Postings
+from services.indexer.spaces import Spaces
 from shared.snapshots.manifest import SpaceManifest
 
 
 def joint_tag_vectors(
-    segments: SegmentStore,
+    spaces: Spaces,
     joint: SpaceManifest,
     carriers: dict[str, list[int]],
     embedding: Embedding,
@@ -22,20 +21,19 @@ def joint_tag_vectors(
     """
     keys = sorted(carriers)
     found = embedding.terms(keys, joint.fingerprint)
-    parts = [Postings(segments.intact(file)) for file in joint.postings]
+    read = spaces.reader(joint)
     vectors: dict[str, NDArray[np.float32]] = {}
     for key, vector in zip(keys, found, strict=True):
-        mean = vector if vector is not None else _mean_vector(parts, carriers[key])
+        mean = (
+            vector if vector is not None else _mean_vector(read(np.array(carriers[key], np.int64)))
+        )
         if mean is not None:
             vectors[key] = mean
     return vectors
 
 
-def _mean_vector(parts: list[Postings], ordinals: list[int]) -> NDArray[np.float32] | None:
+def _mean_vector(together: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """The mean of images' joint vectors at unit length, float32 of shape (dim,)."""
-    wanted = np.array(ordinals, np.int64)
-    vectors = [part.vectors[rows[rows >= 0]] for part in parts for rows in [part.find(wanted)]]
-    together = np.concatenate(vectors)
     if not len(together):
         return None
     mean: NDArray[np.float64] = together.mean(axis=0, dtype=np.float64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.catalog.images import FeatureRows
+from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.features import FeatureStore
 from shared.contracts.features import ExportedRecord

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Self
 
 from services.indexer.builder import Builder
@@ -24,6 +23,9 @@ from services.indexer.jobs import Work
 from services.indexer.matching import Matching
 from services.indexer.missing import Missing
 from services.indexer.publisher import Publisher
+from services.indexer.reach.reach import Reach
+from services.indexer.roots import Roots
+from services.indexer.sharing import Sharing
 from services.indexer.sources import nothing_in, read_source
 from services.indexer.sync_job import SyncJob
 from services.indexer.vectors import Vectors
@@ -52,7 +54,8 @@ class Workshop:
         building: Building,
         syncing: SyncJob,
         importing: ImportJob,
-        ingest_roots: list[Path] | None,
+        roots: Roots,
+        reach: Reach,
     ) -> None:
         self._images = images
         self._embedding = embedding
@@ -62,7 +65,8 @@ class Workshop:
         self._building = building
         self._syncing = syncing
         self._importing = importing
-        self._ingest_roots = ingest_roots
+        self._roots = roots
+        self._reach = reach
 
     @classmethod
     def of(
@@ -78,17 +82,28 @@ class Workshop:
         vectors: Vectors,
         external: External,
         ingest: IngestSettings,
-        roots: list[Path] | None,
+        roots: Roots,
+        reach: Reach,
+        sharing: Sharing | None = None,
     ) -> Self:
-        """Puts together what jobs need. roots: where a source may be; None: anywhere."""
-        intake = Intake(images, features, embedding, publisher, ingest)
+        """Puts together what jobs need. roots: where a source may be."""
+        intake = Intake(images, features, embedding, publisher, ingest, sharing)
         missing = Missing(images, files, Dropouts(images, publisher), intake.take)
         builder = Builder(images, features, embedding, publisher)
         building = Building(embedding, publisher, builder, matching, missing)
         syncing = SyncJob(images, origins, embedding, publisher, intake, building)
         importing = ImportJob(images, vectors, embedding, publisher, building, roots)
         return cls(
-            images, embedding, publisher, external, intake, building, syncing, importing, roots
+            images,
+            embedding,
+            publisher,
+            external,
+            intake,
+            building,
+            syncing,
+            importing,
+            roots,
+            reach,
         )
 
     def kinds(self) -> dict[JobKind, Work]:
@@ -105,24 +120,28 @@ class Workshop:
         asked = IngestRequest.model_validate(request)
         self._external.refuse_pictures()
         job.stage("reading the source")
-        source = Path(asked.source)
-        files = read_source(source, asked.tags_from, self._ingest_roots)
+        roots = self._roots.of(asked.confined)
+        source = read_source(asked.source, asked.tags_from, roots, self._reach)
         if asked.sync:
-            return self._syncing.run(source, files, asked, job)
-        if not files:
+            return self._syncing.run(source, asked, job)
+        if not source:
             raise nothing_in(source)
         pair = self._embedding.pair()
         if asked.build:
             # Told before the work rather than after it.
-            cluster_count(asked.clusters, len(files) + self._images.count())
+            cluster_count(asked.clusters, len(source) + self._images.count())
         else:
-            self._publisher.check_model(pair)
-        taken = self._intake.take(files, pair, job, str(source))
-        result: dict[str, Any] = asdict(taken) | {"skipped": files.skipped}
+            self._publisher.fit.check_model(pair)
+        taken = self._intake.take(source, pair, job, source.name)
+        result: dict[str, Any] = asdict(taken) | {"skipped": source.skipped}
         if asked.build:
             return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)
         job.stage("publishing")
         return result | self._building.told(self._publisher.publish_first(pair.visual, "ingest"))
+
+    def help(self) -> bool:
+        """Does a part of another worker's job; False where there is none."""
+        return self._intake.help()
 
     def settle(self) -> None:
         """Publishes what the catalogue has and the snapshot lacks, after a broken-off job or end.
@@ -167,5 +186,5 @@ class Workshop:
                 "together (ISE_MATCHING), so nothing is to be trained. `ise build` takes it into "
                 "use."
             )
-        self._publisher.check_visual(pair)
+        self._publisher.fit.check_visual(pair)
         return self._building.train(pair, asked, job)

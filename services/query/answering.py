@@ -9,6 +9,7 @@ from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Hit, SearchResponse, TagCount
 from shared.contracts.query import SearchOptions
 from shared.snapshots.items import tag_key
+from shared.snapshots.version import Version
 
 
 def answer_of(
@@ -26,6 +27,7 @@ def answer_of(
         mode=found.mode,
         metric=found.metric,
         snapshot=collection.manifest.number,
+        version=str(Version(collection.manifest.number, len(searcher.dead))),
         model=found.model,
         recall=found.recall,
         timings_ms=watch.timings_ms(),

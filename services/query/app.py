@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
-from prometheus_client import Summary
+from starlette.middleware import Middleware
 
 from services.query import (
     page_files,
@@ -17,19 +17,27 @@ from services.query import (
     routes_uploads,
     routes_why,
 )
+from services.query.admission import AdmissionMiddleware
 from services.query.asking import Asking
 from services.query.canary import CanaryWatch
 from services.query.config import QuerySettings
 from services.query.embedders import Embedders
 from services.query.features import Features
-from services.query.fetching import Fetcher
+from services.query.metrics import LiveRecallMetrics, QueryMetrics
 from services.query.reasons import Reasons
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
 from services.query.uploads import Uploads
+from services.query.waiting import Waiting
 from shared.canary import drifted
 from shared.clients.transport import AsyncClient
 from shared.errors import ISEError
+from shared.fetching import Fetcher
+from shared.milvus.server import Milvus
+from shared.objects.store import Objects
+from shared.snapshots.follower import Follower
+from shared.web.patience import PatienceMiddleware
+from shared.web.rate_limit import Rate
 from shared.web.service import create_service
 
 DESCRIPTION = """Ranks clusters by L2, probes the top ones, re-ranks exactly by L2 or cosine, and
@@ -48,42 +56,62 @@ def create_app(
         urls = settings.urls_of("embedder")
         embedders = Embedders([AsyncClient(url, key, within=True) for url in urls])
     files = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
-    shelf = Shelf(settings.data_dir)
+    milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
+    shelf = Shelf(settings.data_dir, milvus)
     canary = CanaryWatch(embedders, shelf)
+
+    follower = _follower(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         audit.start()
+        if follower is not None:
+            await anyio.to_thread.run_sync(follower.start)
         yield
+        if follower is not None:
+            await anyio.to_thread.run_sync(follower.stop)
         await anyio.to_thread.run_sync(audit.stop)
         await embedders.close()
         await files.close()
+        milvus.close()
 
     def not_ready() -> str | None:
         try:
-            shelf.current()
+            collection, _ = shelf.current()
         except ISEError as error:
             return error.detail
+        # It would say of everything that it isn't there.
+        if follower is not None and collection.manifest.number == 0:
+            return follower.warning
         return None
 
     def warning() -> str | None:
         if (damaged := shelf.warning) is not None:
             return damaged
         drift = canary.drift()
-        return (
-            None if drift is None or drift.served else drifted(drift.model, drift.distance).detail
-        )
+        if drift is not None and not drift.served:
+            return drifted(drift.model, drift.distance).detail
+        behind = follower.warning if follower is not None else None
+        return behind or embedders.away or files.away
 
     app = create_service(
-        "query", DESCRIPTION, settings, lifespan, not_ready, page_files.open_paths(), warning
+        "query",
+        DESCRIPTION,
+        settings,
+        lifespan,
+        not_ready,
+        page_files.open_paths(),
+        warning,
+        asks=("embedder", "indexer"),
+        rate=Rate.of(settings.rate_limit, settings.rate_burst),
     )
+    app.add_middleware(PatienceMiddleware, seconds=settings.answer_seconds)
+    # The innermost: who has no key takes nobody's place, and who is turned away is counted.
+    app.user_middleware.append(Middleware(AdmissionMiddleware, limit=settings.searches_at_once))
     app.state.settings = settings
-    live = Summary(
-        "ise_live_recall",
-        "Share of the exact answer that a sampled live answer held.",
-        registry=app.state.metrics.registry,
-    )
-    audit = Audit(settings.audit_share, live.observe)
+    registry = app.state.metrics.registry
+    registry.register(QueryMetrics(shelf, canary, settings.recall_target))
+    audit = Audit(settings.audit_share, LiveRecallMetrics(registry).observe)
     fetching = fetcher or Fetcher(
         settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds
     )
@@ -94,6 +122,7 @@ def create_app(
         lambda: Features(embedders, canary, fetching, files, uploads, settings.max_image_bytes),
         settings.recall_target,
         audit,
+        Waiting(shelf, settings.version_seconds, follower.wake if follower else lambda: None),
     )
     app.state.indexer = files
     app.state.canary = canary
@@ -108,3 +137,12 @@ def create_app(
     app.include_router(routes_uploads.router)
     page_files.install(app)
     return app
+
+
+def _follower(settings: QuerySettings) -> Follower | None:
+    """Raises Misconfigured."""
+    address = settings.followed()
+    if address is None:
+        return None
+    objects = Objects(settings.s3_endpoint)
+    return Follower(settings.data_dir, objects, address, settings.follow_seconds)

@@ -25,6 +25,7 @@ from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
 from services.query.search.shelf import Shelf
 from services.query.search.stopwatch import Stopwatch
+from services.query.waiting import Waiting
 from shared import problem
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.embedder import ImageSpace
@@ -50,12 +51,19 @@ class Asking:
         features: Callable[[], Features],
         recall_target: float,
         audit: Audit,
+        waiting: Waiting,
     ) -> None:
         """`features`: makes what one request asks the embedder with."""
         self.shelf = shelf
         self.audit = audit
         self._features = features
         self._recall_target = recall_target
+        self._waiting = waiting
+
+    async def reach(self, options: SearchOptions) -> None:
+        """Waits for the `min_version` of a search, where it names one. Raises Behind."""
+        if options.min_version is not None:
+            await self._waiting.until(options.min_version)
 
     async def searcher(self) -> Searcher:
         """The collection as of now. Opening a new snapshot waits in a thread, not in the loop."""
@@ -89,6 +97,7 @@ class Asking:
         """Answers `POST /v1/search`."""
         alone = features is None
         features = features or self._features()
+        await self.reach(request)
         if request.parts is not None:
             return await self._parts(request.parts, request, features)
         return await self._subject(request, request, features, alone)
@@ -223,6 +232,8 @@ class Asking:
             )
         with watch("embed"):
             vector = await self._features().meaning(searcher, space, term)
+        if tag_key(term) not in searcher.collection.tag_vectors:
+            space = space.for_untrained
         query = Query(vector, Mode.SEMANTIC, after=pages.after)
         return await _in_thread(lambda: searcher.nearest(space, query, options, watch))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from shared import deadline
 from shared.clients.transport import AsyncClient, Call
 from shared.errors import Conflict, NotFound, Overloaded, Unavailable
 
@@ -20,9 +21,14 @@ class Embedders:
         misfit: list[T] = []
         away: Unavailable | Overloaded | None = None
         refused: Conflict | NotFound | None = None
-        for client in tuple(self._clients):
+        clients = tuple(self._clients)
+        for asked, client in enumerate(clients):
+            left = deadline.remaining()
+            # One that hangs leaves the others their share of the time.
+            share = None if left is None else left / (len(clients) - asked)
             try:
-                answer = await client.send(call)
+                with deadline.within(share):
+                    answer = await client.send(call)
             except (Unavailable, Overloaded) as error:
                 away = error
             except (Conflict, NotFound) as error:
@@ -37,6 +43,11 @@ class Embedders:
         if reason := away or refused:
             raise reason
         return misfit[-1]
+
+    @property
+    def away(self) -> str | None:
+        """That one of them gave no answer when it was asked last."""
+        return next(filter(None, (client.away for client in self._clients)), None)
 
     async def close(self) -> None:
         for client in self._clients:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from services.query.canary import CanaryWatch
 from services.query.embedders import Embedders
-from services.query.fetching import Fetcher
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from services.query.search.spelling import close_tags
@@ -31,6 +30,7 @@ from shared.errors import (
     UnknownTerm,
 )
 from shared.external import is_external
+from shared.fetching import Fetcher
 from shared.snapshots.items import tag_key
 
 Floats = NDArray[np.float32]

@@ -12,6 +12,7 @@ from services.query.search import exploring
 from services.query.search.duplicates import SAME
 from shared.contracts.base import Seed, Wire
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
+from shared.keys import Scope
 from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
@@ -23,11 +24,13 @@ from shared.web.problems import (
     NO_SUGGESTIONS,
     OTHER_MODEL,
     OTHER_SNAPSHOT,
+    SEARCHES,
     VECTORS_ONLY,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
 
-router = APIRouter(prefix="/v1", tags=["collection"])
+router = APIRouter(prefix="/v1", tags=["collection"], route_class=ScopedRoute)
 
 
 class DuplicatesQuery(Wire):
@@ -62,8 +65,9 @@ class RandomQuery(Wire):
 @router.get(
     "/duplicates",
     summary="Groups of near-duplicates",
-    responses=problems(OTHER_SNAPSHOT, DAMAGED),
+    responses=problems(SEARCHES, OTHER_SNAPSHOT, DAMAGED),
 )
+@needs(Scope.READ)
 def duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> DuplicateGroups:
     """Images are compared within their cluster, and with those beyond its borders. A page may have
     no group and a next page: it ends after two seconds at the latest, or with one cluster."""
@@ -72,6 +76,7 @@ def duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> Duplicat
 
 
 @router.get("/random", summary="Images at random", responses=problems(DAMAGED))
+@needs(Scope.READ)
 def random_images(ask: Ask, query: Annotated[RandomQuery, Query()]) -> Sample:
     rng = np.random.default_rng(query.seed)
     found = exploring.at_random(ask.searcher_now(), query.limit, rng)
@@ -81,8 +86,9 @@ def random_images(ask: Ask, query: Annotated[RandomQuery, Query()]) -> Sample:
 @router.get(
     "/images/{image_id:path}/suggest-tags",
     summary="Tags that may fit an image",
-    responses=problems(NO_IMAGE, NO_SUGGESTIONS, DAMAGED),
+    responses=problems(SEARCHES, NO_IMAGE, NO_SUGGESTIONS, DAMAGED),
 )
+@needs(Scope.READ)
 def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()]) -> SuggestedTags:
     """By the tags of its neighbours, which vote, each with its probability to match."""
     return exploring.suggestions(ask.searcher_now(), image_id, query.limit)
@@ -103,6 +109,7 @@ def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()
         DAMAGED,
     ),
 )
+@needs(Scope.READ)
 async def suggest_tags_for_upload(
     ask: Ask,
     request: Request,

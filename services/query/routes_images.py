@@ -8,11 +8,13 @@ from shared.clients.transport import AsyncClient, Call
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
 from shared.errors import NotFound
+from shared.keys import Scope
 from shared.snapshots.items import Item
 from shared.web.media import FENCED, IMAGE, JPEG
 from shared.web.problems import BAD_IMAGE, DAMAGED, DISK_FULL, NO_IMAGE, NO_INDEXER, problems
+from shared.web.scoped import ScopedRoute, needs
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute)
 
 
 @router.get(
@@ -21,6 +23,7 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
     response_class=Response,
     responses=IMAGE | problems(NO_IMAGE, NO_INDEXER),
 )
+@needs(Scope.READ)
 async def image_file(request: Request, image_id: str) -> Response:
     return await _passed_on(request, indexer.image_file(image_id))
 
@@ -31,11 +34,13 @@ async def image_file(request: Request, image_id: str) -> Response:
     response_class=Response,
     responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, NO_INDEXER, DISK_FULL),
 )
+@needs(Scope.READ)
 async def image_thumbnail(request: Request, image_id: str) -> Response:
     return await _passed_on(request, indexer.thumbnail(image_id))
 
 
 @router.post("/shapes", summary="Width by height of some images", responses=problems(NO_INDEXER))
+@needs(Scope.READ)
 async def image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
     """So that a page can make room for pictures before it has them."""
     client: AsyncClient = request.app.state.indexer
@@ -48,6 +53,7 @@ async def image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
     summary="An indexed image",
     responses=problems(NO_IMAGE, DAMAGED),
 )
+@needs(Scope.READ)
 async def get_image(ask: Ask, image_id: str) -> ImageInfo:
     searcher = await ask.searcher()
     item = searcher.collection.find(image_id, searcher.dead)

@@ -1,10 +1,13 @@
 """The indexer's calls that a page needs, at the same paths, so that one address is enough."""
 
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+import httpx
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.requests import ClientDisconnect
 
+from services.query.config import QuerySettings
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient, Call
 from shared.contracts.indexer import (
@@ -20,6 +23,9 @@ from shared.contracts.indexer import (
 )
 from shared.contracts.jobs import Failures, Job, Jobs
 from shared.errors import InvalidInput
+from shared.keys import Scope
+from shared.snapshots.version import HEADER
+from shared.web import links
 from shared.web.problems import (
     BAD_NUMBER,
     BUSY,
@@ -39,10 +45,13 @@ from shared.web.problems import (
     TOO_MANY_FILES,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
 
 T = TypeVar("T")
 
-router = APIRouter(prefix="/v1", tags=["manage"], responses=problems(NO_INDEXER))
+router = APIRouter(
+    prefix="/v1", tags=["manage"], responses=problems(NO_INDEXER), route_class=ScopedRoute
+)
 
 # Written out, as a form that FastAPI reads would be kept here whole before it's passed on.
 _UPLOAD: dict[str, Any] = {
@@ -85,26 +94,43 @@ class AsCaller:
     Of a caller's headers, only those named here go on.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, response: Response) -> None:
         self._client: AsyncClient = request.app.state.indexer
+        self._answer = response
         key = request.headers.get("authorization")
         self._headers = {"Authorization": key} if key else {}
 
     async def send(self, call: Call[T]) -> T:
-        return await self._client.send(call.with_headers(self._headers))
+        def read(response: httpx.Response) -> T:
+            # What the indexer wrote, not what has come here by now.
+            if version := response.headers.get(HEADER):
+                self._answer.headers[HEADER] = version
+            return call.read(response)
+
+        return await self._client.send(replace(call.with_headers(self._headers), read=read))
 
 
 Indexer = Annotated[AsCaller, Depends(AsCaller)]
 
 
+def _settings(request: Request) -> QuerySettings:
+    found: QuerySettings = request.app.state.settings
+    return found
+
+
+Settings = Annotated[QuerySettings, Depends(_settings)]
+
+
 @router.post(
     "/images",
     summary="Add pictures; answered when they can be searched",
-    responses=problems(
+    responses=links.to("image_id", "/items/0/id", "get_image", "patch_image", "delete_image")
+    | problems(
         OTHER_MODEL, DRIFTED, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL
     ),
     openapi_extra=_UPLOAD,
 )
+@needs(Scope.WRITE)
 async def add_images(here: Indexer, request: Request) -> Added:
     call = indexer.add_form(request.stream(), request.headers.get("content-type", ""))
     if length := request.headers.get("content-length"):
@@ -120,6 +146,7 @@ async def add_images(here: Indexer, request: Request) -> Added:
     summary="Replace an image's tags or metadata",
     responses=problems(NO_IMAGE, DISK_FULL),
 )
+@needs(Scope.WRITE)
 async def patch_image(here: Indexer, image_id: str, patch: ImagePatch) -> Image:
     return await here.send(indexer.patch_image(image_id, patch))
 
@@ -129,6 +156,7 @@ async def patch_image(here: Indexer, image_id: str, patch: ImagePatch) -> Image:
     summary="Delete an image from every answer, at once",
     responses=problems(NO_IMAGE, DISK_FULL),
 )
+@needs(Scope.WRITE)
 async def delete_image(here: Indexer, image_id: str) -> Deleted:
     return await here.send(indexer.delete_image(image_id))
 
@@ -139,13 +167,17 @@ async def delete_image(here: Indexer, image_id: str) -> Deleted:
     summary="Take in a folder or a manifest on the indexer's machine",
     responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
-async def ingest(here: Indexer, request: IngestRequest) -> Job:
-    return await here.send(indexer.ingest(request))
+@needs(Scope.WRITE)
+async def ingest(here: Indexer, request: IngestRequest, settings: Settings) -> Job:
+    # The indexer can't know who reaches this service; only for this machine is any folder free.
+    confined = request.confined or not settings.is_local
+    return await here.send(indexer.ingest(request.model_copy(update={"confined": confined})))
 
 
 @router.get(
     "/index", summary="How the index changed since it was built", responses=problems(DAMAGED)
 )
+@needs(Scope.READ)
 async def index_health(here: Indexer) -> IndexHealth:
     return await here.send(indexer.index_health())
 
@@ -156,6 +188,7 @@ async def index_health(here: Indexer) -> IndexHealth:
     summary="Cluster all images anew and publish",
     responses=problems(DISK_FULL),
 )
+@needs(Scope.WRITE)
 async def build_index(here: Indexer, settings: BuildSettings) -> Job:
     return await here.send(indexer.build(settings))
 
@@ -166,16 +199,19 @@ async def build_index(here: Indexer, settings: BuildSettings) -> Job:
     summary="Train the matching network, re-project, publish",
     responses=problems(DISK_FULL),
 )
+@needs(Scope.WRITE)
 async def train_matching(here: Indexer, request: TrainMatchingRequest) -> Job:
     return await here.send(indexer.train_matching(request))
 
 
 @router.get("/jobs", summary="All jobs, the newest first")
+@needs(Scope.READ)
 async def list_jobs(here: Indexer) -> Jobs:
     return await here.send(indexer.jobs())
 
 
 @router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NO_JOB))
+@needs(Scope.READ)
 async def get_job(here: Indexer, job_id: str) -> Job:
     return await here.send(indexer.job(job_id))
 
@@ -183,6 +219,7 @@ async def get_job(here: Indexer, job_id: str) -> Job:
 @router.delete(
     "/jobs/{job_id}", summary="Cancel a job", responses=problems(NO_JOB, JOB_ENDED, DISK_FULL)
 )
+@needs(Scope.WRITE)
 async def cancel_job(here: Indexer, job_id: str) -> Job:
     return await here.send(indexer.cancel(job_id))
 
@@ -192,11 +229,13 @@ async def cancel_job(here: Indexer, job_id: str) -> Job:
     summary="The pictures that a job could not take, and why",
     responses=problems(NO_JOB),
 )
+@needs(Scope.READ)
 async def job_failures(here: Indexer, job_id: str) -> Failures:
     return await here.send(indexer.failures(job_id))
 
 
 @router.get("/snapshots", summary="The snapshots that are kept, the newest first")
+@needs(Scope.READ)
 async def list_snapshots(here: Indexer) -> Snapshots:
     return await here.send(indexer.snapshots())
 
@@ -208,5 +247,6 @@ async def list_snapshots(here: Indexer) -> Snapshots:
         NO_SNAPSHOT, EMPTY_SNAPSHOT, BAD_NUMBER, BUSY, NO_EMBEDDER, DAMAGED, DISK_FULL
     ),
 )
+@needs(Scope.WRITE)
 async def activate_snapshot(here: Indexer, number: int) -> Snapshots:
     return await here.send(indexer.activate(number))

@@ -11,9 +11,12 @@ from shared.contracts.base import Wire
 from shared.contracts.filters import Filter
 from shared.contracts.query import BatchRequest, BatchResponse, SearchOptions, SearchRequest
 from shared.errors import InvalidInput, TooLarge
+from shared.keys import Scope
+from shared.web import links
 from shared.web.problems import (
     BAD_IMAGE,
     BAD_VECTOR,
+    BEHIND,
     BUSY,
     DAMAGED,
     DRIFTED,
@@ -24,14 +27,18 @@ from shared.web.problems import (
     NO_JOINT_SPACE,
     NO_UPLOAD,
     OTHER_MODEL,
+    SEARCHES,
     TOO_MANY_SEARCHES,
     UNCALIBRATED,
     UNKNOWN_TERM,
     VECTORS_ONLY,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
 
-router = APIRouter(prefix="/v1", tags=["search"])
+router = APIRouter(
+    prefix="/v1", tags=["search"], route_class=ScopedRoute, responses=problems(SEARCHES, BEHIND)
+)
 
 
 async def asking(request: Request) -> Asking:
@@ -45,6 +52,8 @@ Ask = Annotated[Asking, Depends(asking)]
 
 class TextOptions(SearchOptions):
     """The same where all fields are texts: in a form, and in a URL."""
+
+    model_config = ConfigDict(strict=False)
 
     # A plain string in the schema: what is said to be a document, the docs page takes for a file.
     filter: Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})] = Field(
@@ -82,10 +91,12 @@ class TermQuery(TextOptions):
         DAMAGED,
     ),
 )
+@needs(Scope.READ)
 async def search_by_image(
     ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
 ) -> Response:
     check_size(request, form.file.size or 0)
+    await ask.reach(form)
     return _json(await ask.image(await form.file.read(), form))
 
 
@@ -93,11 +104,14 @@ async def search_by_image(
     "/search",
     summary="Search by a tag term",
     response_model=SearchResponse,
-    responses=problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
+    responses=links.to("image_id", "/hits/0/id", "get_image", "similar_images", "why")
+    | problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
 )
+@needs(Scope.READ)
 async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Response:
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
+    await ask.reach(query)
     return _json(await ask.term(query.term, query))
 
 
@@ -123,6 +137,7 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Resp
         DAMAGED,
     ),
 )
+@needs(Scope.READ)
 async def search(ask: Ask, body: SearchRequest) -> Response:
     return _json(await ask.request(body))
 
@@ -133,6 +148,7 @@ async def search(ask: Ask, body: SearchRequest) -> Response:
     response_model=BatchResponse,
     responses=problems(TOO_MANY_SEARCHES, DAMAGED),
 )
+@needs(Scope.READ)
 async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> Response:
     """Each is answered as if it came alone; one that fails has a `problem` in its place."""
     limit: int = request.app.state.settings.max_searches
@@ -147,9 +163,11 @@ async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> Respon
     response_model=SearchResponse,
     responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED),
 )
+@needs(Scope.READ)
 async def similar_images(
     ask: Ask, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> Response:
+    await ask.reach(options)
     return _json(await ask.id(image_id, options, without_itself=True))
 
 

@@ -11,10 +11,14 @@ from shared.contracts.answer import TagCount
 from shared.contracts.base import Wire
 from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
+from shared.keys import Scope
 from shared.snapshots.items import tag_key
 from shared.web.problems import DAMAGED, problems
+from shared.web.scoped import ScopedRoute, needs
 
-router = APIRouter(prefix="/v1", tags=["collection"], responses=problems(DAMAGED))
+router = APIRouter(
+    prefix="/v1", tags=["collection"], responses=problems(DAMAGED), route_class=ScopedRoute
+)
 
 
 class TagQuery(Wire):
@@ -25,6 +29,7 @@ class TagQuery(Wire):
 
 
 @router.get("/tags", summary="Tags that begin with a text, the most frequent first")
+@needs(Scope.READ)
 def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
     collection, dead = ask.shelf.current()
     wanted = tag_key(query.prefix)
@@ -38,6 +43,7 @@ def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
 
 
 @router.get("/stats", summary="Figures of the collection, its measured recall among them")
+@needs(Scope.READ)
 def stats(ask: Ask, request: Request) -> Stats:
     canary: CanaryWatch = request.app.state.canary
     collection, dead = ask.shelf.current()

@@ -9,10 +9,12 @@ from services.query.routes_search import check_size
 from services.query.uploads import Uploads
 from shared.contracts.base import Wire
 from shared.contracts.query import Uploaded
+from shared.keys import Scope
 from shared.web.media import FENCED, OCTETS
 from shared.web.problems import FILE_TOO_LARGE, NO_UPLOAD, problems
+from shared.web.scoped import ScopedRoute, needs
 
-router = APIRouter(prefix="/v1/uploads", tags=["search"])
+router = APIRouter(prefix="/v1/uploads", tags=["search"], route_class=ScopedRoute)
 
 
 class UploadForm(Wire):
@@ -28,6 +30,7 @@ class UploadForm(Wire):
     summary="Keep a picture for a while, to search by as `upload`",
     responses=problems(FILE_TOO_LARGE),
 )
+@needs(Scope.READ)
 async def keep_upload(
     request: Request, form: Annotated[UploadForm, Form(media_type="multipart/form-data")]
 ) -> Uploaded:
@@ -42,6 +45,7 @@ async def keep_upload(
     response_class=Response,
     responses=OCTETS | problems(NO_UPLOAD),
 )
+@needs(Scope.READ)
 async def get_upload(request: Request, upload_id: str) -> Response:
     """Of no type: it was looked at by nobody yet, so a browser must not take it for a page."""
     data = _uploads(request).data(upload_id)

@@ -9,6 +9,7 @@ from services.query.reasons import Reason, Reasons
 from services.query.routes_search import check_size
 from shared.contracts.base import Wire
 from shared.contracts.explanation import Why
+from shared.keys import Scope
 from shared.web.media import FENCED, PNG
 from shared.web.problems import (
     BAD_IMAGE,
@@ -24,6 +25,7 @@ from shared.web.problems import (
     UNKNOWN_TERM,
     problems,
 )
+from shared.web.scoped import ScopedRoute, needs
 
 _PROBLEMS = problems(
     NO_IMAGE,
@@ -40,7 +42,7 @@ _PROBLEMS = problems(
 
 _OF_UPLOADS = problems(FILE_TOO_LARGE)
 
-router = APIRouter(prefix="/v1", tags=["explaining"], responses=_PROBLEMS)
+router = APIRouter(prefix="/v1", tags=["explaining"], responses=_PROBLEMS, route_class=ScopedRoute)
 
 
 def reasons(request: Request) -> Reasons:
@@ -68,6 +70,7 @@ WhyUpload = Annotated[WhyForm, Form(media_type="multipart/form-data")]
 
 
 @router.get("/images/{image_id:path}/why", summary="Why an image is like another, or like a term")
+@needs(Scope.READ)
 async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Why:
     """By the features as the index compares them, so after its transform where it has one."""
     return await here.why(await here.asked(image_id, to, term))
@@ -79,12 +82,14 @@ async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Wh
     response_class=Response,
     responses=PNG,
 )
+@needs(Scope.READ)
 async def why_overlay(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:
     """Red speaks for the likeness, blue against it; what the network didn't see is dark."""
     return await _drawn(here, await here.asked(image_id, to, term))
 
 
 @router.post("/why", summary="Why a picture is like an image", responses=_OF_UPLOADS)
+@needs(Scope.READ)
 async def why_upload(here: Here, request: Request, form: WhyUpload) -> Why:
     return await here.why(await _of_upload(here, request, form))
 
@@ -95,6 +100,7 @@ async def why_upload(here: Here, request: Request, form: WhyUpload) -> Why:
     response_class=Response,
     responses=PNG | _OF_UPLOADS,
 )
+@needs(Scope.READ)
 async def why_upload_overlay(here: Here, request: Request, form: WhyUpload) -> Response:
     return await _drawn(here, await _of_upload(here, request, form))
 

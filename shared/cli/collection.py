@@ -36,7 +36,11 @@ Clusters = Annotated[
 
 def ingest(
     path: Annotated[
-        str, typer.Argument(help="A folder of pictures, or a CSV or JSONL manifest of them.")
+        str,
+        typer.Argument(
+            help="A folder of pictures, a .tar or .zip of them, or a manifest; here or by URL: "
+            "s3://bucket/folder, https://host/list.csv."
+        ),
     ],
     tags_from: Annotated[
         TagsFrom | None,
@@ -76,7 +80,7 @@ def ingest(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in the pictures of a folder or a manifest, and build the index."""
+    """Take in the pictures of a folder, an archive or a manifest, and build the index."""
     with session(as_json) as opened:
         if not sync and (dry_run or force or watch):
             raise InvalidInput("--dry-run, --force and --watch belong to a sync: add --sync.")

@@ -11,7 +11,7 @@ import httpx
 
 from shared import last_words
 from shared.cli.child import Child, Sink
-from shared.cli.service import Service, environment, local_services, waiting_line
+from shared.cli.service import MilvusLite, Service, environment, local_services, waiting_line
 from shared.errors import Unavailable
 from shared.settings import ServiceSettings
 
@@ -62,9 +62,14 @@ class ServiceGroup:
         log_dir: Path | None = None,
     ) -> Self:
         """The three services as `settings` says, each told of the two others."""
+        services: list[Service] = [*local_services(settings)]
+        told = environment(settings)
+        if (milvus := MilvusLite.of(settings)) is not None:
+            services.insert(0, milvus)
+            told["ISE_MILVUS_URI"] = milvus.url
         return cls(
-            local_services(settings),
-            {**environment(settings), **(env or {})},
+            services,
+            {**told, **(env or {})},
             sink,
             log_dir,
             settings.shutdown_seconds + 5,
@@ -153,15 +158,17 @@ class ServiceGroup:
         self._stops_asked += 1
 
     def stop(self) -> None:
-        """SIGTERM to each; SIGKILL to what still runs after the grace period."""
-        for child in self._children:
+        """Ends them one after the other, the last one first: it may need those before it.
+
+        SIGTERM to each; SIGKILL to what still runs after the grace period.
+        """
+        for child in reversed(self._children):
             child.terminate()
-        deadline = time.monotonic() + self._grace
-        while any(child.exit_code is None for child in self._children):
-            if time.monotonic() > deadline or self._stops_asked > 1:
-                break
-            time.sleep(_POLL_S / 2)
-        for child in self._children:
+            deadline = time.monotonic() + self._grace
+            while child.exit_code is None:
+                if time.monotonic() > deadline or self._stops_asked > 1:
+                    break
+                time.sleep(_POLL_S / 2)
             child.kill()
         self._children.clear()
         for log in self._logs.values():

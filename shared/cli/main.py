@@ -7,7 +7,19 @@ from collections.abc import Sequence
 import typer
 from rich.text import Text
 
-from shared.cli import care, collection, evaluate, images, jobs, search, snapshots, transfer, up
+from shared.cli import (
+    care,
+    collection,
+    doctor,
+    evaluate,
+    images,
+    jobs,
+    migrate,
+    search,
+    snapshots,
+    transfer,
+    up,
+)
 from shared.cli.session import console
 
 app = typer.Typer(
@@ -23,6 +35,7 @@ app.command("build")(collection.build)
 app.command("reembed")(collection.reembed)
 app.command("train-matching")(collection.train_matching)
 app.command("compact")(collection.compact)
+app.command("migrate")(migrate.migrate)
 app.command("search")(search.search)
 app.command("eval")(evaluate.evaluate)
 app.command("jobs")(jobs.jobs)
@@ -34,6 +47,7 @@ app.command("rm")(images.rm)
 app.command("import-features")(transfer.import_features)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
+app.command("doctor")(doctor.doctor)
 app.command("check")(care.check)
 app.command("repair")(care.repair)
 app.command("backup")(care.backup)

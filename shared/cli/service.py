@@ -4,6 +4,9 @@ import errno
 import socket
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -72,6 +75,33 @@ def local_services(settings: ServiceSettings) -> tuple[Service, ...]:
         )
         for name in NAMES
     )
+
+
+@dataclass(frozen=True)
+class MilvusLite(Service):
+    """The server of a Milvus Lite file, which answers no HTTP."""
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> Self | None:
+        """What serves the file that ISE_MILVUS_URI names; None where it names none.
+
+        Raises Misconfigured.
+        """
+        # Also where the next index is to be local: this one may be there still.
+        if not settings.milvus_uri.endswith(".db"):
+            return None
+        if find_spec("milvus_lite") is None:
+            raise Misconfigured(
+                f"To serve {settings.milvus_uri} a package is missing: "
+                "pip install 'image-search-engine[milvus-lite]'"
+            )
+        port, file = free_port(), str(Path(settings.milvus_uri).expanduser().absolute())
+        command = (sys.executable, "-m", "shared.milvus.lite", "--data-dir", file)
+        return cls("milvus", (*command, "--port", str(port)), "127.0.0.1", port)
+
+    def not_ready(self, http: httpx.Client) -> str | None:
+        with socket.socket() as probe:
+            return "starting" if probe.connect_ex((self.host, self.port)) else None
 
 
 def environment(settings: ServiceSettings) -> dict[str, str]:

@@ -129,7 +129,7 @@ def health(found: IndexHealth) -> Text:
 
 def recall(found: Stats) -> Table:
     """How many clusters were measured to reach which recall, in each space by its own metric."""
-    table = _table(["space", "recall", "of the nearest", "clusters probed", "scanned"])
+    table = _table(["space", "recall", "of the nearest", "clusters at most", "scanned"])
     shown = [("visual", found.metric), ("joint", Metric.COSINE)]
     for space, metric in shown:
         curves = [c for c in found.recall_curve if (c.space, c.metric) == (space, metric)]
@@ -137,7 +137,7 @@ def recall(found: Stats) -> Table:
             continue
         curve = min(curves, key=lambda one: one.k)
         for target in _RECALLS:
-            point = next((p for p in curve.points if p.recall >= target), None)
+            point = curve.least_work(target)
             if point is not None:
                 how = [f"{point.nprobe:,}", f"{point.scanned_fraction:.1%}"]
                 _row(table, [space, f"{target:g}", curve.k], how)
@@ -149,7 +149,8 @@ def calibration(found: Stats) -> Table:
     table = _table(["space", "metric", "queries", "calibration error", "Brier", "of the base rate"])
     for one in found.calibration:
         figures = [f"{x:.3f}" for x in (one.expected_error, one.brier, one.base_rate_brier)]
-        _row(table, [one.space, one.metric, f"{one.queries:,}"], figures)
+        space = f"{one.space}, other terms" if one.untrained else one.space
+        _row(table, [space, one.metric, f"{one.queries:,}"], figures)
     return table
 
 

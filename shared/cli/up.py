@@ -16,7 +16,7 @@ from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, environment, waiting_line
 from shared.cli.session import AsJson, load_settings, session
 from shared.clients.transport import Client
-from shared.settings import ServiceSettings, slips
+from shared.settings import LogFormat, ServiceSettings, slips
 
 __all__ = ["ServiceEnded", "ServiceGroup", "stop_on_signals", "up"]
 
@@ -37,13 +37,12 @@ def up(
         told = opened.err if as_json else opened.out
         for slip in slips(ServiceSettings):
             told.print(slip, soft_wrap=True)
-        group = ServiceGroup.local(
-            settings, sink=None if log_dir else prefixed(told), log_dir=log_dir
-        )
+        sink = plain() if settings.log_format is LogFormat.JSON else prefixed(told)
+        group = ServiceGroup.local(settings, sink=None if log_dir else sink, log_dir=log_dir)
         with stop_on_signals(group.request_stop), group:
             if not group.wait_ready(on_wait=lambda waiting: told.print(waiting_line(waiting))):
                 return
-            urls = {service.name: service.url for service in reversed(group.services)}
+            urls = {name: group.url(name) for name in reversed(NAMES)}
             if as_json:
                 opened.write_json(urls)
             else:
@@ -61,6 +60,11 @@ def prefixed(console: Console) -> Sink:
         console.print(Text.assemble(label, line), soft_wrap=True)
 
     return sink
+
+
+def plain() -> Sink:
+    """Passes each line on to standard error as it is: it names its service itself."""
+    return lambda _, line: typer.echo(line, err=True)
 
 
 def _welcome(console: Console, urls: dict[str, str], data_dir: Path) -> None:

@@ -30,6 +30,8 @@ from shared.errors import ISEError
 
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
 _SLOW_S = 300.0
+# It tells what it knows; who waits longer waits for a service that hangs.
+_QUICK_S = 10.0
 _RAW = {"Accept": RAW_MEDIA_TYPE}
 
 
@@ -46,7 +48,7 @@ class Rows:
 
 
 def models() -> Call[Models]:
-    return Call("GET", "/v1/models", model(Models))
+    return Call("GET", "/v1/models", model(Models), timeout_s=_QUICK_S)
 
 
 def embed_images(
@@ -75,6 +77,7 @@ def embed_images(
         },
         headers=_RAW | ({PRIORITY_HEADER: BULK_PRIORITY} if bulk else {}),
         timeout_s=_SLOW_S,
+        repeatable=True,
     )
 
 
@@ -95,6 +98,7 @@ def embed_terms(
         json=body.model_dump(mode="json"),
         headers=_RAW,
         timeout_s=_SLOW_S,
+        repeatable=True,
     )
 
 
@@ -148,6 +152,7 @@ def _explain(
         files=parts,
         params={"space": space.value, "term": term, "network": network},
         timeout_s=_SLOW_S,
+        repeatable=True,
     )
 
 
@@ -165,6 +170,7 @@ def project(features: NDArray[np.float32], fingerprint: str, network: str) -> Ca
         params={"network": network},
         headers={**_RAW, "Content-Type": RAW_MEDIA_TYPE, FINGERPRINT_HEADER: fingerprint},
         timeout_s=_SLOW_S,
+        repeatable=True,
     )
 
 

@@ -28,6 +28,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import Failures, Job, Jobs
+from shared.contracts.migration import MigrateRequest
 
 _SLOW_S = 600.0
 
@@ -70,7 +71,8 @@ def delete_image(image_id: str) -> Call[Deleted]:
 
 
 def shapes(request: ShapesRequest) -> Call[Shapes]:
-    return _post("/v1/images/shapes", request.model_dump(), Shapes)
+    body = request.model_dump()
+    return Call("POST", "/v1/images/shapes", model(Shapes), json=body, repeatable=True)
 
 
 def image_file(image_id: str) -> Call[tuple[bytes, str]]:
@@ -134,6 +136,11 @@ def build(settings: BuildSettings) -> Call[Job]:
 def reembed(request: ReembedRequest) -> Call[Job]:
     """Goes over to the model of another embedder, while the present index serves."""
     return _post("/v1/index/reembed", request.model_dump(mode="json"), Job)
+
+
+def migrate(request: MigrateRequest) -> Call[Job]:
+    """Moves the collection to the other engine, while it is searched."""
+    return _post("/v1/index/migrate", request.model_dump(mode="json"), Job)
 
 
 def compact() -> Call[Job]:

@@ -7,6 +7,9 @@ each API is written once and used both ways:
     await AsyncClient("http://127.0.0.1:8000").send(query.search_term("dog"))
 """
 
+import asyncio
+import random
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +20,14 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from shared import errors, problem
+from shared import deadline, errors, problem
+from shared.clients.replicas import (
+    REPEATABLE,
+    AsyncReplicaTransport,
+    ReplicaTransport,
+    each_of,
+)
+from shared.web import patience
 from shared.web.request_id import HEADER, current_request_id
 
 T = TypeVar("T")
@@ -26,6 +36,12 @@ Params = Mapping[str, str | int | float | bool | list[str] | None]
 File = tuple[str, tuple[str, bytes, str]]
 
 _CONNECT_S = 5.0
+# The longest pause before each further try; a random part of it is made, so that many callers of a
+# service that comes back don't come all at once.
+_PAUSES_S = (0.1, 0.4)
+_AWAY_S = 60.0
+# Whoever would not wait as long says nothing of the service where it gave no answer.
+_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,27 +59,41 @@ class Call(Generic[T]):
     data: Mapping[str, str] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 60.0
+    repeatable: bool = False
+    """Whether it changes nothing, though it isn't a GET."""
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it may be given up, and sent again. Of a change nobody would know the outcome."""
+        return self.method == "GET" or self.repeatable
 
     def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
         """The same call with headers beside its own."""
         return replace(self, headers={**self.headers, **headers})
 
-    def request(self, base_url: str) -> dict[str, Any]:
+    def request(self, base_url: str, within: bool = False) -> dict[str, Any]:
         """The arguments of `httpx.Client.request`."""
         given = {k: v for k, v in self.params.items() if v is not None}
         headers = dict(self.headers)
         if request_id := current_request_id():
             headers[HEADER] = request_id
+        timeout_s = self.timeout_s
+        left = deadline.remaining() if self.is_safe else None
+        if left is not None:
+            headers[patience.HEADER] = patience.preference(left)
+            # A timeout of 0 would be taken for a socket that doesn't block.
+            timeout_s = min(timeout_s, max(left, 0.001))
         return {
             "method": self.method,
-            "url": base_url + self.path,
+            "url": each_of(base_url)[0] + self.path,
             "params": given,
             "json": self.json,
             "content": self.content,
             "files": self.files,
             "data": self.data,
             "headers": headers,
-            "timeout": httpx.Timeout(self.timeout_s, connect=_CONNECT_S),
+            "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
+            "extensions": {REPEATABLE: within and self.is_safe},
         }
 
 
@@ -106,17 +136,36 @@ def raise_for_problem(response: httpx.Response, within: bool = False) -> None:
     if not isinstance(body, dict):
         body = {"detail": f"{response.request.url} answered {response.status_code}."}
     error = problem.from_body(response.status_code, body)
-    if within and isinstance(error, errors.Unauthorized):
-        where = f"{response.request.url.scheme}://{response.request.url.netloc.decode()}"
-        raise errors.Unavailable(
+    url = response.request.url
+    raise _within(error, f"{url.scheme}://{url.netloc.decode()}") if within else error
+
+
+def _within(error: errors.ISEError, where: str) -> errors.ISEError:
+    """An error between services, as it is told to a user, who did not set them up."""
+    if isinstance(error, errors.ForeignHost):
+        return errors.Unavailable(
+            f"The service at {where} doesn't go by that name. Name it in its ISE_ALLOWED_HOSTS."
+        )
+    if isinstance(error, errors.Unauthorized):
+        return errors.Unavailable(
             f"The service at {where} refuses the key of the one that asks it: ISE_API_KEY differs "
             "between them. Set the same for all services, and start them again."
         )
-    raise error
+    return error
 
 
-def _unreachable(base_url: str, error: httpx.TransportError) -> errors.Unavailable:
-    if isinstance(error, httpx.TimeoutException):
+def _pauses(call: Call[Any], within: bool) -> Iterator[float]:
+    """How long to wait before each further try of a call that found nobody, or broke off."""
+    if within and call.is_safe:
+        yield from (random.uniform(0, longest) for longest in _PAUSES_S)  # noqa: S311
+
+
+def _timed_out(error: httpx.TransportError | TimeoutError) -> bool:
+    return isinstance(error, httpx.TimeoutException | TimeoutError)
+
+
+def _unreachable(base_url: str, error: httpx.TransportError | TimeoutError) -> errors.Unavailable:
+    if _timed_out(error):
         return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5)
     return errors.Unavailable(
         f"Nothing answers at {base_url} ({error}). Is the service up? `ise up` starts all three.",
@@ -134,25 +183,37 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         within: bool = False,
     ) -> None:
-        """`within`: one of our services asks another."""
+        """`base_url` names one or several replicas; `within`: one of our services asks another."""
         self.base_url = base_url.rstrip("/")
         self._within = within
-        self._http = httpx.Client(headers=_authorization(key), transport=transport, trust_env=False)
+        self._http = httpx.Client(
+            headers=_authorization(key),
+            transport=transport or ReplicaTransport(base_url),
+            trust_env=False,
+        )
 
     def send(self, call: Call[T]) -> T:
         """Sends a call and reads its answer. Raises an ISEError."""
-        try:
-            response = self._http.request(**call.request(self.base_url))
-        except httpx.TransportError as error:
-            raise _unreachable(self.base_url, error) from error
+        response = self._response(call)
         raise_for_problem(response, self._within)
         return call.read(response)
+
+    def _response(self, call: Call[T]) -> httpx.Response:
+        pauses = _pauses(call, self._within)
+        while True:
+            try:
+                return self._http.request(**call.request(self.base_url, self._within))
+            except httpx.TransportError as error:
+                pause = None if isinstance(error, httpx.TimeoutException) else next(pauses, None)
+                if pause is None:
+                    raise _unreachable(self.base_url, error) from error
+            time.sleep(pause)
 
     @contextmanager
     def stream(self, call: Call[Any]) -> Iterator[httpx.Response]:
         """The answer of a call while it still comes in. Leaving the block closes the connection."""
         try:
-            with self._http.stream(**call.request(self.base_url)) as response:
+            with self._http.stream(**call.request(self.base_url, self._within)) as response:
                 if not response.is_success:
                     response.read()
                     raise_for_problem(response, self._within)
@@ -180,27 +241,54 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         within: bool = False,
     ) -> None:
-        """`within`: one of our services asks another."""
+        """`base_url` names one or several replicas; `within`: one of our services asks another."""
         self.base_url = base_url.rstrip("/")
         self._within = within
+        self._failed: tuple[float, str] | None = None
         self._http = httpx.AsyncClient(
-            headers=_authorization(key), transport=transport, trust_env=False
+            headers=_authorization(key),
+            transport=transport or AsyncReplicaTransport(base_url),
+            trust_env=False,
         )
+
+    @property
+    def away(self) -> str | None:
+        """That the service gave no answer when it was asked last, which was a moment ago."""
+        if self._failed is None or time.monotonic() - self._failed[0] > _AWAY_S:
+            return None
+        return self._failed[1]
 
     async def send(self, call: Call[T]) -> T:
         """Sends a call and reads its answer. Raises an ISEError."""
+        patience_s = deadline.remaining() if call.is_safe else None
         try:
-            response = await self._http.request(**call.request(self.base_url))
-        except httpx.TransportError as error:
-            raise _unreachable(self.base_url, error) from error
+            async with asyncio.timeout(patience_s):
+                response = await self._response(call)
+        except (httpx.TransportError, TimeoutError) as error:
+            away = _unreachable(self.base_url, error)
+            if not _timed_out(error) or patience_s is None or patience_s >= _PATIENCE_S:
+                self._failed = time.monotonic(), away.detail
+            raise away from error
+        self._failed = None
         raise_for_problem(response, self._within)
         return call.read(response)
+
+    async def _response(self, call: Call[T]) -> httpx.Response:
+        pauses = _pauses(call, self._within)
+        while True:
+            try:
+                return await self._http.request(**call.request(self.base_url, self._within))
+            except httpx.TransportError as error:
+                pause = None if isinstance(error, httpx.TimeoutException) else next(pauses, None)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
 
     @asynccontextmanager
     async def stream(self, call: Call[Any]) -> AsyncIterator[httpx.Response]:
         """The answer of a call while it still comes in. Leaving the block closes the connection."""
         try:
-            async with self._http.stream(**call.request(self.base_url)) as response:
+            async with self._http.stream(**call.request(self.base_url, self._within)) as response:
                 if not response.is_success:
                     await response.aread()
                     raise_for_problem(response, self._within)

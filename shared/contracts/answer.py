@@ -52,6 +52,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "mode": "image",
     "metric": "cosine",
     "snapshot": 3,
+    "version": "3.0",
     "model": "mini-bd7a04c10886955e",
     "recall": {
         "target": 0.95,
@@ -140,6 +141,7 @@ class SearchResponse(Wire):
     mode: Mode
     metric: Metric
     snapshot: int
+    version: str = Field(description="Of the snapshot and the deletions; see `min_version`.")
     model: str | None = Field(description="Fingerprint of the model whose vectors were compared.")
     recall: Recall
     timings_ms: dict[str, float]

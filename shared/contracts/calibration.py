@@ -36,6 +36,9 @@ class Calibration(Wire):
 
     space: str
     metric: Metric
+    untrained: bool = Field(
+        False, description="Whether it is of terms that the matching network was not trained on."
+    )
     scores: list[float]
     probabilities: list[float]
     queries: int

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from shared.contracts.base import Wire
+from shared.contracts.base import Request
 from shared.errors import InvalidInput
 
 _ROUNDING = 1e-6
@@ -13,7 +13,7 @@ Start = Annotated[float, Field(ge=0, lt=1)]
 Size = Annotated[float, Field(gt=0, le=1)]
 
 
-class Crop(Wire):
+class Crop(Request):
     """In fractions of the picture's sides, from its top left, after its EXIF orientation."""
 
     model_config = ConfigDict(

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Base64Bytes, ConfigDict, Field
 
-from shared.contracts.base import Seed, Wire
+from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.calibration import Calibration
 
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
@@ -31,7 +31,7 @@ class ImageSpace(StrEnum):
     JOINT = "joint"
 
 
-class TermSpace(StrEnum):
+class TermSpace(Choice):
     """Which features of a term: its word vector, or its joint vector."""
 
     WORD = "word"
@@ -99,7 +99,7 @@ class Models(Wire):
     instance: str = Field("", description="Names this process, from its start to its end.")
 
 
-class EmbedTermsRequest(Wire):
+class EmbedTermsRequest(Request):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"terms": ["castle", "red car"], "space": "word"}]}
     )
@@ -139,14 +139,14 @@ class ItemError(Wire):
     error: str
 
 
-class MatchingLoss(StrEnum):
+class MatchingLoss(Choice):
     """`batch`: InfoNCE over the terms of a batch; `margin`: pair by pair, within a margin."""
 
     BATCH = "batch"
     MARGIN = "margin"
 
 
-class TrainingSettings(Wire):
+class TrainingSettings(Request):
     """How to train the matching network; the defaults are what measured best."""
 
     loss: MatchingLoss = MatchingLoss.BATCH
@@ -175,7 +175,7 @@ class TrainingSettings(Wire):
     seed: Seed = 0
 
 
-class TrainRequest(Wire):
+class TrainRequest(Request):
     """Trains on a set that the indexer has published in `training/<training_set>/`."""
 
     model_config = ConfigDict(

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from shared.contracts.base import Seed, Wire
+from shared.contracts.base import Request, Seed, Wire
 from shared.contracts.query import Metric
 from shared.external import is_model
 
 MAX_DIM = 65_536
 MAX_ITEMS = 1000
-_ENDINGS = ("/file", "/thumbnail", "/similar")
+_ENDINGS = ("/file", "/thumbnail", "/similar", "/suggest-tags", "/why", "/why.png")
+_SHAPES = "shapes"
 
 
 def _checked_id(text: str) -> str:
@@ -20,6 +21,8 @@ def _checked_id(text: str) -> str:
         raise ValueError("an id has no control characters, line ends among them")
     if text.endswith(_ENDINGS):
         raise ValueError(f"an id doesn't end in {', '.join(_ENDINGS)}: calls of an image do")
+    if text == _SHAPES:
+        raise ValueError(f"an id isn't `{_SHAPES}`: a call of images is")
     return text
 
 
@@ -33,7 +36,7 @@ ImageId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_ch
 ModelName = Annotated[str, AfterValidator(_checked_model)]
 
 
-class Record(Wire):
+class Record(Request):
     """What is said of a vector. `uris`: where the image can be found, for those who ask."""
 
     model_config = ConfigDict(
@@ -60,7 +63,7 @@ class VectorItem(Record):
     vector: list[float] = Field(min_length=1, max_length=MAX_DIM)
 
 
-class FeaturesRequest(Wire):
+class FeaturesRequest(Request):
     """Vectors of one's own. `model` names what made them: those of two are never mixed."""
 
     model_config = ConfigDict(
@@ -95,7 +98,7 @@ class FeaturesAdded(Wire):
     snapshot: int
 
 
-class ImportRequest(Wire):
+class ImportRequest(Request):
     """A folder that an export wrote, or a `.npy` file of vectors of one's own."""
 
     model_config = ConfigDict(

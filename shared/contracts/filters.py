@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
-from shared.contracts.base import Wire
+from shared.contracts.base import Request
 
 _DEEPEST = 8
 _MOST = 256
@@ -20,7 +20,7 @@ _TESTS = ("match", "any", "gt", "gte", "lt", "lte", "exists")
 _BOUNDS = ("gt", "gte", "lt", "lte")
 
 
-class Filter(Wire):
+class Filter(Request):
     """Every one of `must`, at least one of `should` (where it has any), none of `must_not`.
 
     An empty filter lets every image through.

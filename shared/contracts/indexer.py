@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from shared.contracts.base import Seed, Wire
+from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.query import Metric
 
 Tag = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class TagsFrom(StrEnum):
+class TagsFrom(Choice):
     """Where an ingest takes its tags from."""
 
     FOLDER = "folder"
@@ -64,7 +64,7 @@ class Added(Wire):
     snapshot: int
 
 
-class Rows(StrEnum):
+class Rows(Choice):
     """How an index stores its vectors."""
 
     FLOAT32 = "float32"
@@ -75,7 +75,7 @@ TRANSFORM = r"^(auto|none|l2|pca:[1-9][0-9]{0,4})$"
 TransformName = Annotated[str, StringConstraints(pattern=TRANSFORM)]
 
 
-class BuildSettings(Wire):
+class BuildSettings(Request):
     """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for.
 
     `transform`: what is done to features before they are compared. `none`; `l2`: brought to unit
@@ -102,7 +102,7 @@ class BuildSettings(Wire):
     )
 
 
-class ReembedRequest(Wire):
+class ReembedRequest(Request):
     """`embedder`: one of ISE_EMBEDDER_URL; by default the one whose model the index isn't of."""
 
     model_config = ConfigDict(
@@ -113,13 +113,14 @@ class ReembedRequest(Wire):
     build: BuildSettings = BuildSettings()
 
 
-class IngestRequest(Wire):
+class IngestRequest(Request):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"source": "/home/me/Pictures", "clusters": "auto"}]}
     )
 
     source: Annotated[str, Field(min_length=1)] = Field(
-        description="A folder, or a CSV or JSONL manifest."
+        description="A folder, a .tar or .zip archive, or a manifest (CSV, JSONL, or a text of "
+        "paths and URLs): an absolute path, s3://bucket/folder, or the http URL of a manifest."
     )
     tags_from: TagsFrom | None = Field(
         None, description="Default: `manifest` for a manifest, else `folder`."
@@ -128,6 +129,9 @@ class IngestRequest(Wire):
         True, description="Cluster everything anew; a sync does so only where there was no image."
     )
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
+    confined: bool = Field(
+        False, description="Only from under ISE_INGEST_ROOTS, also where any folder may be named."
+    )
     sync: bool = Field(
         False, description="Follow the source: what moved, changed or is gone there, too."
     )
@@ -145,7 +149,7 @@ class IngestRequest(Wire):
         return self
 
 
-class TrainMatchingRequest(Wire):
+class TrainMatchingRequest(Request):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"settings": {"epochs": 40, "seed": 0}}]}
     )
@@ -159,7 +163,7 @@ class TrainMatchingRequest(Wire):
     )
 
 
-class ImagePatch(Wire):
+class ImagePatch(Request):
     """What is given replaces what was; what isn't stays."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["castle", "favourite"]}]})
@@ -196,7 +200,7 @@ class Image(Wire):
     created_at: str
 
 
-class ShapesRequest(Wire):
+class ShapesRequest(Request):
     """Which images' shapes are asked for."""
 
     model_config = ConfigDict(

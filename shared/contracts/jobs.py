@@ -15,6 +15,7 @@ class JobKind(StrEnum):
     COMPACT = "compact"
     IMPORT = "import"
     REEMBED = "reembed"
+    MIGRATE = "migrate"
 
 
 class JobState(StrEnum):

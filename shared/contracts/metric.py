@@ -1,9 +1,9 @@
 """How vectors are compared."""
 
-from enum import StrEnum
+from shared.contracts.base import Choice
 
 
-class Metric(StrEnum):
+class Metric(Choice):
     """`cosine`: similarity of direction. `l2`: Euclidean distance, not squared."""
 
     COSINE = "cosine"

@@ -1,13 +1,12 @@
 """What goes over the wire to and from the query service."""
 
 import math
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_validator
 
 from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
-from shared.contracts.base import Wire
+from shared.contracts.base import Choice, Request, Wire
 from shared.contracts.crop import Crop
 from shared.contracts.filters import Filter
 from shared.contracts.metric import Metric as Metric
@@ -15,9 +14,10 @@ from shared.contracts.problem import Problem
 
 MAX_LIMIT = 1000
 MAX_PARTS = 32
+VERSION = r"^[0-9]{1,15}\.[0-9]{1,15}$"
 
 
-class Rerank(StrEnum):
+class Rerank(Choice):
     """What orders the nearest candidates: `none`: their distance; `neighbours`: theirs, too."""
 
     NONE = "none"
@@ -30,12 +30,16 @@ def _finite(vector: list[float]) -> list[float]:
     return vector
 
 
-class SearchOptions(Wire):
+class SearchOptions(Request):
     """The fields that every kind of search takes."""
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
     offset: Annotated[int, Field(ge=0, le=100_000)] = 0
-    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
+    # The pattern is told, not checked: whatever is none has one sentence.
+    cursor: (
+        Annotated[str, Field(max_length=8000, json_schema_extra={"pattern": "^[A-Za-z0-9_=-]*$"})]
+        | None
+    ) = Field(
         None, description="The `next` of an answer to the same search: the page after that one."
     )
     metric: Metric | None = Field(None, description="Default: the metric the index was built for.")
@@ -74,6 +78,12 @@ class SearchOptions(Wire):
     )
     with_vector: bool = Field(False, description="Give each hit's stored vector.")
 
+    min_version: Annotated[str, Field(pattern=VERSION)] | None = Field(
+        None,
+        description="Wait until a write is seen: the `X-ISE-Version` of its answer, or the "
+        "`version` of an answer to a search.",
+    )
+
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if sum([self.nprobe is not None, self.recall_target is not None, self.exact]) > 1:
@@ -83,10 +93,12 @@ class SearchOptions(Wire):
         return self
 
 
-class Subject(Wire):
+class Subject(Request):
     """What is looked for: one of these."""
 
-    image: Base64Bytes | None = Field(None, description="An image file, base64-encoded.")
+    image: Base64Bytes | None = Field(
+        None, strict=False, description="An image file, base64-encoded."
+    )
     image_url: Annotated[str, Field(min_length=1, max_length=4000)] | None = Field(
         None,
         description="Where an image file is, on a host that `ISE_FETCH_HOSTS` names.",
@@ -189,7 +201,7 @@ class SearchRequest(SearchOptions, Subject):
             )
 
 
-class BatchRequest(Wire):
+class BatchRequest(Request):
     """Many searches in one go."""
 
     model_config = ConfigDict(

@@ -10,10 +10,13 @@ from shared.contracts.metric import Metric as Metric
 class RecallPoint(Wire):
     """Measured: with `nprobe` clusters, `recall` of the exact top k, scanning a share of all.
 
-    `depth`: how many rows the codes chose of them; null: every row was compared.
+    `reach`: of the `nprobe` nearest clusters only those whose squared distance from the query is at
+    most so much more than the nearest one's; null: all of them. `depth`: how many rows the codes
+    chose of them; null: every row was compared.
     """
 
     nprobe: int
+    reach: float | None = None
     depth: int | None = None
     recall: float
     scanned_fraction: float
@@ -24,7 +27,17 @@ class RecallCurve(Wire):
     metric: Metric
     k: int
     queries: int
-    points: list[RecallPoint]
+    points: list[RecallPoint] = Field(description="Of every query as many clusters: `nprobe`.")
+    by_reach: list[RecallPoint] = Field(
+        default_factory=list,
+        description="Of each query the clusters that are near enough. `recall_target` takes the "
+        "point of both that scans the least.",
+    )
+
+    def least_work(self, target: float) -> RecallPoint | None:
+        """The point that scans the least of those that reach a recall; None: none does."""
+        reaching = (p for p in (*self.by_reach, *self.points) if p.recall >= target)
+        return min(reaching, key=lambda point: point.scanned_fraction, default=None)
 
 
 class LiveRecall(Wire):

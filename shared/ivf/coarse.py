@@ -42,8 +42,31 @@ class Coarse:
         point = distances.unit(vector) if self.metric is Metric.COSINE else vector
         return Asked(vector, point, None if self.codec is None else self.codec.project(point))
 
-    def rank(self, asked: Asked, count: int) -> NDArray[np.int64]:
-        """The `count` clusters nearest to the query by L2, the nearest first.
+    def rank(self, asked: Asked, count: int, reach: float | None = None) -> NDArray[np.int64]:
+        """The clusters nearest to the query by L2, the nearest first: `count` of them.
+
+        reach: less those whose squared distance is more than the nearest one's by more than this.
+        A query deep inside a cluster then takes few, one between many takes many (query-aware
+        pruning, SPANN, NeurIPS 2021; with a difference instead of its ratio).
+        """
+        away = self._away(asked)
+        top = np.arange(len(away))
+        if reach is not None:
+            top = np.flatnonzero(away - away.min() <= reach)
+        if count < len(top):
+            # With all that are as far as the last, so that ties go by number, as in a sort of all.
+            top = top[away[top] <= np.partition(away[top], count - 1)[count - 1]]
+        return top[np.argsort(away[top], kind="stable")[:count]]
+
+    def gaps(self, asked: Asked) -> NDArray[np.float32]:
+        """By how much the squared distance of each cluster is more than the nearest one's;
+        float32 (clusters,)."""
+        away = self._away(asked)
+        gaps: NDArray[np.float32] = away - away.min()
+        return gaps
+
+    def _away(self, asked: Asked) -> NDArray[np.float32]:
+        """Squared distances of all clusters, less what is the same for all; float32 (clusters,).
 
         Where codes have fewer dimensions than vectors, what the centroids have in the other ones
         counts in full, and what the query has there, which moves all alike, not at all.
@@ -51,9 +74,5 @@ class Coarse:
         point = asked.point
         if self._points is not self.centroids and asked.reduced is not None:
             point = asked.reduced
-        away = self._squares - 2 * (self._points @ point)
-        if count >= len(away):
-            return np.argsort(away, kind="stable")
-        # With all that are as far as the last, so that ties go by number, as in a sort of all.
-        top = np.flatnonzero(away <= np.partition(away, count - 1)[count - 1])
-        return top[np.argsort(away[top], kind="stable")[:count]]
+        away: NDArray[np.float32] = self._squares - 2 * (self._points @ point)
+        return away

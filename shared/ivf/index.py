@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.ivf import distances
 from shared.ivf.coarse import Asked, Coarse
@@ -117,7 +118,12 @@ class InvertedIndex:
         fits = metric is self.metric or self._one_length
         return fits and any(coded is not None for coded in self._coded)
 
-    def mask(self, left_out: NDArray[np.int64], allowed: NDArray[np.bool_] | None = None) -> Mask:
+    def mask(
+        self,
+        left_out: NDArray[np.int64],
+        allowed: NDArray[np.bool_] | None = None,
+        condition: Filter | None = None,
+    ) -> Mask:
         """The rows that are left without some images, by ordinal; of those allowed, where given."""
         if not len(left_out) and allowed is None:
             return self._whole
@@ -144,9 +150,14 @@ class InvertedIndex:
         """Makes a query ready; float32 of shape (dim,)."""
         return self._coarse.ask(vector)
 
-    def rank(self, asked: Asked, count: int) -> NDArray[np.int64]:
-        """The `count` clusters nearest to the query by L2, the nearest first."""
-        return self._coarse.rank(asked, count)
+    def rank(self, asked: Asked, count: int, reach: float | None = None) -> NDArray[np.int64]:
+        """The `count` clusters nearest to the query by L2, the nearest first; with a reach, those
+        of them whose squared distance is at most so much more than the nearest one's."""
+        return self._coarse.rank(asked, count, reach)
+
+    def gaps(self, asked: Asked) -> NDArray[np.float32]:
+        """What a reach is compared with: float32 of shape (clusters,)."""
+        return self._coarse.gaps(asked)
 
     def scan(
         self,
@@ -190,6 +201,18 @@ class InvertedIndex:
         if coded is None or asked.reduced is None:
             return np.empty(0, np.int64)
         return coded.nearest(asked.reduced, lists, depth)
+
+    def kept(
+        self, asked: Asked, nprobe: int, k: int, mask: Mask, reach: float | None = None
+    ) -> int:
+        """How many of the k nearest rows of the top clusters a mask keeps, by their codes."""
+        rows = self.chosen_by_codes(asked, self.rank(asked, nprobe, reach), k)
+        allowed = mask.rows(0)
+        return len(rows) if allowed is None else int(allowed[rows].sum())
+
+    def place(self, segment: int) -> str:
+        """The name of a segment's file."""
+        return self.segments[segment].path.name
 
     def code_distance(self, asked: Asked, segment: int, ordinal: int) -> float | None:
         """How far an image is by its code, in the index's own metric; None where it has none."""

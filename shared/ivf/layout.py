@@ -2,7 +2,8 @@
 
     centroids     (clusters, dim)  float32  in the first segment of a space only
     list_offsets  (clusters + 1,)  int64    list i is rows list_offsets[i] : list_offsets[i + 1]
-    vectors       (rows, dim)      float32 or float16: raw features, grouped by cluster
+    vectors       (rows, dim)      float32 or float16: raw features, grouped by cluster; of a space
+                                   whose vectors are in Milvus, (rows, 0) in one list
     norms         (rows,)          float32  L2 norm of each vector
     ordinals      (rows,)          int64    the catalogue's number of each row's image
     by_ordinal    (rows,)          int64    row numbers in ascending order of ordinal

@@ -5,6 +5,7 @@ it's a read-only memory map that many threads read at once.
 """
 
 import errno
+import json
 import mmap
 import os
 from pathlib import Path
@@ -37,7 +38,10 @@ class MappedFile:
                 }
             for name, (dtype, shape, offset) in places.items():
                 self._arrays[name] = _mapped(path, dtype, shape, offset)
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (
+            *(OSError, ValueError, KeyError, AttributeError),
+            *(RuntimeError, TypeError, MemoryError),
+        ) as error:
             if isinstance(error, OSError) and error.errno in _NO_DAMAGE:
                 raise Unavailable(
                     f"{path} can't be opened: {os.strerror(error.errno)}. Look at its permissions, "
@@ -45,6 +49,10 @@ class MappedFile:
                     retry_after=5,
                 ) from error
             raise Corrupt(f"{path.name} can't be read as a segment: {error}") from error
+
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each dataset."""
+        return {name: array.nbytes for name, array in self._arrays.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
@@ -54,6 +62,13 @@ class MappedFile:
             return self._arrays[name]
         except KeyError:
             raise Corrupt(f"{self.path.name} has no dataset {name!r}.") from None
+
+    def json(self, name: str) -> Any:
+        """What a dataset of bytes holds as JSON. Raises Corrupt."""
+        try:
+            return json.loads(self[name].tobytes())
+        except (ValueError, RecursionError) as error:
+            raise Corrupt(f"{self.path.name}: {name} can't be read: {error}") from error
 
 
 def _mapped(

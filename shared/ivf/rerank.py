@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
+from shared.engine import Index
 from shared.ivf.distances import prepared
-from shared.ivf.index import Candidates, InvertedIndex
+from shared.ivf.index import Candidates
 
 CANDIDATES = 150
 _NEIGHBOURS = 10
@@ -25,7 +26,7 @@ Floats = NDArray[np.float64]
 
 def rank_keys(
     found: Candidates,
-    index: InvertedIndex,
+    index: Index,
     query: NDArray[np.float32],
     metric: Metric,
     same: float,

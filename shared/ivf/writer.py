@@ -77,9 +77,10 @@ class PostingsWriter:
             return
         where = self._position[start : start + len(vectors)]
         stored = self._arrays[layout.VECTORS]
-        rounded = vectors.astype(stored.dtype)
+        rounded = vectors.astype(stored.dtype, copy=False)
         stored[where] = rounded
-        self._arrays[layout.NORMS][where] = np.linalg.norm(rounded.astype(np.float64), axis=1)
+        squares = np.einsum("ij,ij->i", rounded, rounded, dtype=np.float64)
+        self._arrays[layout.NORMS][where] = np.sqrt(squares)
         if self._codec is not None:
             self._arrays[layout.CODES][where] = self._codec.encode(prepared(vectors, self._metric))
         let_go(stored)

@@ -30,6 +30,8 @@ from shared.errors import Corrupt
 from shared.ivf.mapped import MappedFile, write_arrays
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def tag_key(tag: str) -> str:
     """Tags are matched whole, ignoring case and blanks around them."""
@@ -55,11 +57,7 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
     """Writes an items file; gives the number of images in it."""
     ordered = sorted(items, key=lambda item: item.ordinal)
     records = [
-        json.dumps(
-            {"id": i.id, "tags": i.tags, "uris": i.uris, "metadata": i.metadata},
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode()
+        _JSON.encode({"id": i.id, "tags": i.tags, "uris": i.uris, "metadata": i.metadata}).encode()
         for i in ordered
     ]
     hashes = np.array([_hash(item.id) for item in ordered], np.uint64)
@@ -103,7 +101,7 @@ class ItemsFile:
         self._tag_offsets: NDArray[np.int64] = np.array(file["tag_offsets"])
         self._tag_ordinals: NDArray[np.int64] = file["tag_ordinals"]
         self._metadata = MetadataIndex.within(file)
-        names: list[str] = json.loads(file["tag_names"].tobytes())
+        names: list[str] = file.json("tag_names")
         if len(names) != len(self._tag_offsets) - 1:
             raise Corrupt(f"{path.name}: its tags and their lists don't agree.")
         self.tags: dict[str, tuple[str, int]] = {
@@ -120,9 +118,12 @@ class ItemsFile:
 
     def item(self, row: int) -> Item:
         """The record in a row."""
-        start, end = self._record_offsets[row : row + 2]
-        record = json.loads(self._records[start:end].tobytes().decode())
-        return Item(int(self.ordinals[row]), **record)
+        try:
+            start, end = self._record_offsets[row : row + 2]
+            record = json.loads(self._records[start:end].tobytes().decode())
+            return Item(int(self.ordinals[row]), **record)
+        except (ValueError, TypeError) as error:
+            raise Corrupt(f"{self.path.name}: record {row} can't be read: {error}") from error
 
     def row_of(self, ordinal: int) -> int | None:
         """The row of an image, or None."""

@@ -6,18 +6,25 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from shared import durable, sums
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
-from shared.errors import Corrupt, NotFound
+from shared.errors import Corrupt, Misconfigured, NotFound
 
 FORMAT = 1
+"""Of a manifest and all that it names. A field that an older one lacks is no new format."""
 CURRENT = "CURRENT"
 _MANIFEST = "manifest.json"
+
+
+class _Format(BaseModel):
+    """Of a manifest, whatever else a newer one says."""
+
+    format: int = FORMAT
 
 
 class SegmentFile(Wire):
@@ -51,10 +58,24 @@ class TransformManifest(Wire):
     file: SegmentFile | None = None
 
 
+class MilvusManifest(Wire):
+    """Where Milvus holds the vectors of a space."""
+
+    collection: str
+    index_type: str
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a search of all lists is exact: vectors are kept whole."""
+        return self.index_type == "IVF_FLAT"
+
+
 class SpaceManifest(Wire):
     """One inverted index: its first postings file has the centroids, later ones are additions.
 
-    `dim`: of the stored vectors. `transform`: None where they are the features as they are.
+    `milvus`: where another engine holds the vectors; postings files then tell who is in the space
+    and no more. `dim`: of the stored vectors. `transform`: None where they are the features as they
+    are.
     """
 
     fingerprint: str
@@ -64,6 +85,7 @@ class SpaceManifest(Wire):
     clusters: int
     seed: int
     postings: list[SegmentFile]
+    milvus: MilvusManifest | None = None
     recall: list[RecallCurve] = Field(default_factory=list)
     built: Built | None = None
     calibration: list[Calibration] = Field(default_factory=list)
@@ -119,15 +141,18 @@ class SnapshotStore:
             text = (self.folder / CURRENT).read_text(errors="replace")
         except FileNotFoundError:
             return None
-        number, *_ = text.removesuffix("\n").split(" ")
-        # Older versions wrote the number alone.
-        if not re.fullmatch(r"\d{6,}", number) or text not in (f"{number}\n", _pointer(number)):
-            raise Corrupt(f"{self.folder / CURRENT} doesn't hold a snapshot's number.")
-        return int(number)
+        return number_in(text, self.folder / CURRENT)
+
+    def used_at(self) -> int:
+        """When a snapshot was made the current one last, in nanoseconds; 0 before the first."""
+        try:
+            return (self.folder / CURRENT).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def use(self, number: int) -> None:
         """Makes a snapshot that is there the current one."""
-        durable.write_text(self.folder / CURRENT, _pointer(f"{number:06d}"), "current")
+        durable.write_text(self.folder / CURRENT, pointer(number), "current")
 
     def current(self) -> Manifest | None:
         """The manifest that `CURRENT` points to."""
@@ -142,19 +167,14 @@ class SnapshotStore:
         return sorted(int(name) for name in found if name.isdigit())
 
     def read(self, number: int) -> Manifest:
-        """Raises NotFound, or Corrupt where it can't be read."""
+        """Raises NotFound, Corrupt where it can't be read, Misconfigured for a newer format's."""
         path = self.path(number)
         try:
             data = path.read_bytes()
             sums.check(path, hashlib.sha256(data).hexdigest())
-            manifest = Manifest.model_validate_json(data)
         except FileNotFoundError:
             raise NotFound(f"There is no snapshot {number}.") from None
-        except ValidationError as error:
-            raise Corrupt(f"{path} is damaged or of another version: {error}") from error
-        if manifest.format != FORMAT:
-            raise Corrupt(f"{path} has format {manifest.format}; this version reads {FORMAT}.")
-        return manifest
+        return parsed(data, path)
 
     def readable(self) -> list[Manifest]:
         """The manifests that can be read, oldest first; a damaged one is left alone."""
@@ -166,15 +186,18 @@ class SnapshotStore:
 
     def publish(self, manifest: Manifest) -> None:
         """Makes a snapshot the current one. Its segment files must be durable already."""
-        path = self.path(manifest.number)
+        self.keep(manifest.number, manifest.model_dump_json(indent=1).encode())
+
+    def keep(self, number: int, data: bytes) -> None:
+        """The same of a manifest as it is written."""
+        path = self.path(number)
         try:
-            data = manifest.model_dump_json(indent=1).encode()
             sums.write(path, hashlib.sha256(data).hexdigest())
             durable.write_bytes(path, data, "manifest")
-            self.use(manifest.number)
+            self.use(number)
         except BaseException:
-            if self.current_number() != manifest.number:
-                self.remove(manifest.number)
+            if self.current_number() != number:
+                self.remove(number)
             raise
 
     def remove(self, number: int) -> None:
@@ -206,6 +229,36 @@ class SnapshotStore:
         return path
 
 
-def _pointer(number: str) -> str:
+def number_in(text: str, where: object) -> int:
+    """The number that a `CURRENT` holds. Raises Corrupt."""
+    number, *_ = text.removesuffix("\n").split(" ")
+    # Older versions wrote the number alone.
+    if not re.fullmatch(r"\d{6,18}", number) or text not in (f"{number}\n", pointer(int(number))):
+        raise Corrupt(f"{where} doesn't hold a snapshot's number.")
+    return int(number)
+
+
+def parsed(data: bytes, where: object) -> Manifest:
+    """A manifest as it was written. Raises Corrupt, Misconfigured for a newer format's."""
+    try:
+        _refuse_newer(where, data)
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise Corrupt(f"{where} is damaged or of another version: {error}") from error
+
+
+def _refuse_newer(path: object, data: bytes) -> None:
+    """Raises Misconfigured: what a newer program wrote isn't damaged, and must not be repaired."""
+    found = _Format.model_validate_json(data).format
+    if found > FORMAT:
+        raise Misconfigured(
+            f"{path} has format {found}, written by a newer program; this one reads formats up to "
+            f"{FORMAT}. Use the newer program, or restore a backup that this one made "
+            "(`ise restore`) to a new ISE_DATA_DIR."
+        )
+
+
+def pointer(number: int) -> str:
     """What `CURRENT` holds: a flipped digit must not name another snapshot."""
-    return f"{number} {hashlib.sha256(number.encode()).hexdigest()[:16]}\n"
+    text = f"{number:06d}"
+    return f"{text} {hashlib.sha256(text.encode()).hexdigest()[:16]}\n"

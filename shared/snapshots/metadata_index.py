@@ -74,7 +74,7 @@ class MetadataIndex:
         """The images of which a value is this one; a number is compared as a number."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self.among_numbers(key, gte=value, lte=value)
-        text = value if isinstance(value, str) else _text(value)
+        text = value if isinstance(value, str) else text_of(value)
         return self.among_texts(key, gte=text, lte=text)
 
     def among_numbers(self, key: str, **bounds: float) -> NDArray[np.int64]:
@@ -135,7 +135,7 @@ def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[s
     """What a file keeps of (ordinal, metadata) pairs, ordinals ascending."""
     columns: dict[str, tuple[list[str], list[int]]] = {}
     for ordinal, fields in metadata:
-        for key, text in dict.fromkeys(_texts(fields)):
+        for key, text in dict.fromkeys(texts_of(fields)):
             texts, ordinals = columns.setdefault(key, ([], []))
             texts.append(text)
             ordinals.append(ordinal)
@@ -161,13 +161,13 @@ def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[s
         "key_values": np.array(key_values, np.int64),
         "value_offsets": _offsets([len(value) for value in encoded]),
         "values": np.frombuffer(b"".join(encoded), np.uint8),
-        "value_numbers": np.array([_number(value) for value in values], np.float64),
+        "value_numbers": np.array([number_of(value) for value in values], np.float64),
         "image_offsets": _offsets(counts),
         "value_images": np.concatenate(images) if images else np.empty(0, np.int64),
     }
 
 
-def _texts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def texts_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(key, value as text) pairs. Not by recursion: JSON may be nested deeper than Python calls."""
     pending = list(metadata.items())
     while pending:
@@ -177,14 +177,14 @@ def _texts(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         elif isinstance(value, list):
             pending += [(key, found) for found in value]
         elif value is not None:
-            yield key, _text(value)
+            yield key, text_of(value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _number(text: str) -> float:
+def number_of(text: str) -> float:
     number = float(text) if _NUMBER.fullmatch(text) else np.nan
     return number if np.isfinite(number) else np.nan
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.errors import Corrupt
 from shared.ivf.mapped import MappedFile, write_arrays
 
 
@@ -26,6 +27,8 @@ def write_tag_vectors(path: Path, vectors: dict[str, NDArray[np.float32]]) -> in
 def read_tag_vectors(path: Path) -> dict[str, NDArray[np.float32]]:
     """Vectors by tag key, each float32 of shape (dim,)."""
     file = MappedFile(path)
-    keys: list[str] = json.loads(file["keys"].tobytes())
+    keys: list[str] = file.json("keys")
     vectors: NDArray[np.float32] = np.array(file["vectors"])
+    if len(keys) != len(vectors):
+        raise Corrupt(f"{path.name}: its tags and their vectors don't agree.")
     return dict(zip(keys, vectors, strict=True))

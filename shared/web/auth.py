@@ -1,39 +1,62 @@
 """The key check, before anything of the body is read."""
 
-import hmac
 from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared import problem
 from shared.errors import Unauthorized
+from shared.keys import ALL, KeyRing
+from shared.web.callers import Caller, address_of, caller_of, remember
 
-OPEN_PATHS = frozenset({"/health", "/ready", "/metrics", "/docs", "/openapi.json"})
-OPEN_PREFIXES = ("/docs/",)
+OPEN_PATHS = frozenset(
+    {"/health", "/ready", "/metrics", "/docs", "/docs/start.js", "/openapi.json"}
+)
+OPEN_PREFIXES = ("/docs/static/",)
+
+NO_KEY_SENT = (
+    "Send a key as `Authorization: Bearer <key>`: that of ISE_API_KEY, or one of its file's."
+)
+
+
+class CallerMiddleware:
+    """Finds out who asks, by the key that comes along; refuses nobody."""
+
+    def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
+        self.app = app
+        self.keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            remember(scope, self._caller(scope))
+        await self.app(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> Caller:
+        address = address_of(scope)
+        if self.keys.is_empty:
+            return Caller(None, ALL, address)
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        # Of two, another service might take the other one.
+        scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
+        key = self.keys.find(secret.strip()) if scheme.lower() == b"bearer" else None
+        return Caller(key.label, key.scopes, address) if key else Caller(None, frozenset(), address)
 
 
 class KeyMiddleware:
     """Asks for `Authorization: Bearer <key>` on every path that isn't open.
 
-    The comparison takes the same time whatever the key given.
+    What a key is good for is looked at by the route, see `shared/web/scoped.py`.
     """
 
-    def __init__(self, app: ASGIApp, key: str, open_paths: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, open_paths: Iterable[str] = ()) -> None:
         self.app = app
-        self.key = key.encode()
         self.open_paths = OPEN_PATHS | frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._allowed(scope):
+        if scope["type"] != "http" or caller_of(scope).scopes or self._is_open(scope["path"]):
             await self.app(scope, receive, send)
             return
-        error = Unauthorized("Send the key of ISE_API_KEY as `Authorization: Bearer <key>`.")
-        await problem.response(error, scope["path"])(scope, receive, send)
+        await problem.refuse(Unauthorized(NO_KEY_SENT), scope)(scope, receive, send)
 
-    def _allowed(self, scope: Scope) -> bool:
-        path = scope["path"]
-        if path in self.open_paths or path.startswith(OPEN_PREFIXES):
-            return True
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        scheme, _, key = given.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(key.strip(), self.key)
+    def _is_open(self, path: str) -> bool:
+        return path in self.open_paths or path.startswith(OPEN_PREFIXES)

@@ -25,7 +25,7 @@ class BodyLimitMiddleware:
             return
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > self.max_bytes:
-            await problem.response(TooLarge(self._refusal), scope["path"])(scope, receive, send)
+            await problem.refuse(TooLarge(self._refusal), scope)(scope, receive, send)
             return
         received = 0
 

@@ -1,34 +1,122 @@
-"""One line a log record, with the request id that it belongs to."""
+"""One line a log record, as text or as JSON, with the request that it belongs to.
 
+What a record carries in `extra` comes along in both. Whatever writes a record, its line shows no
+key, no password and no query string of a URL, which may have a key in it.
+"""
+
+import json
 import logging
+import re
+import threading
+from datetime import UTC, datetime
+from typing import Any
 
+from shared.settings import LogFormat
 from shared.web.request_id import current_request_id
 
+# What every record has; the rest was given as `extra`.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
+# Their own sentences tell these already.
+_TOLD_IN_TEXT = frozenset({"method", "path", "route", "status", "ms", "write"})
 
-class _Told(logging.Filter):
-    """Adds to a record what its line tells: the request, and which part of the service it is."""
+_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)\b(bearer\s+)[^\s\"',]+"), r"\1***"),
+    # A URL's password, and its query string, which may be a signature.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*):[^\s/@\"']+@"), r"\1:***@"),
+    (re.compile(r"(\bhttps?://[^\s?\"'<>]+)\?[^\s\"'<>)]+"), r"\1?***"),
+)
+
+
+def without_secrets(text: str) -> str:
+    """The text with keys, passwords and query strings of URLs blanked out."""
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+class _Line(logging.Formatter):
+    """What both formats tell of a record."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
         self._service = service
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current_request_id() or "-"
+    def _part(self, record: logging.LogRecord) -> str:
         # The server calls its logger `uvicorn.error`, whatever it logs.
-        record.part = self._service if record.name.startswith("uvicorn") else record.name
-        return True
+        return self._service if record.name.startswith("uvicorn") else record.name
+
+    def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
+        return {name: value for name, value in vars(record).items() if name not in _OWN}
+
+    def _trace(self, record: logging.LogRecord) -> str | None:
+        if record.exc_info and record.exc_info[0] is not None:
+            return self.formatException(record.exc_info)
+        return record.exc_text
 
 
-def configure(service: str, level: str) -> None:
-    """Sends this process's logs to standard error as `time level service request_id message`."""
+class TextLine(_Line):
+    """`time level service request_id part: message name=value`, and below it the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = [
+            f"{self.formatTime(record)} {record.levelname:<7} {self._service} "
+            f"{current_request_id() or '-'} {self._part(record)}: {record.getMessage()}",
+            *(
+                f"{name}={value}"
+                for name, value in self._extra(record).items()
+                if name not in _TOLD_IN_TEXT
+            ),
+        ]
+        trace = self._trace(record)
+        return without_secrets(" ".join(told) + (f"\n{trace}" if trace else ""))
+
+
+class JsonLine(_Line):
+    """One JSON object; fields that don't apply are left out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        own = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "request_id": current_request_id(),
+            "logger": self._part(record),
+            "message": record.getMessage(),
+            "exception": self._trace(record),
+        }
+        told = {name: value for name, value in own.items() if value is not None}
+        told = self._extra(record) | told
+        blank = {name: _blanked(value) for name, value in told.items()}
+        return json.dumps(blank, ensure_ascii=False, default=lambda value: _blanked(str(value)))
+
+
+def _blanked(value: Any) -> Any:
+    return without_secrets(value) if isinstance(value, str) else value
+
+
+def configure(service: str, level: str, form: LogFormat = LogFormat.TEXT) -> None:
+    """Sends this process's logs to standard error, a line a record."""
     handler = logging.StreamHandler()
-    handler.addFilter(_Told(service))
-    handler.setFormatter(
-        logging.Formatter(
-            f"%(asctime)s %(levelname)-7s {service} %(request_id)s %(part)s: %(message)s"
-        )
-    )
+    handler.setFormatter(JsonLine(service) if form is LogFormat.JSON else TextLine(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # The client libraries tell of every request; ours do so already.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+
+
+def take_strays() -> None:
+    """Has what Python itself would write to standard error logged: warnings, and threads' ends."""
+    logging.captureWarnings(True)
+    threading.excepthook = _log_thread_end
+
+
+def _log_thread_end(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_type is SystemExit or ended.exc_value is None:
+        return
+    name = ended.thread.name if ended.thread else "?"
+    logging.getLogger(__name__).error("the thread %s ended", name, exc_info=ended.exc_value)

@@ -2,12 +2,25 @@
 
 import logging
 import time
+from collections.abc import Callable
+from urllib.parse import quote
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+import anyio.to_thread
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import problem
+from shared.errors import tree
+from shared.web.peers import Peers
 
 log = logging.getLogger(__name__)
 
@@ -18,10 +31,14 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """The counters that every service has."""
+    """What every service measures of itself."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(
+        self, service: str, not_ready: Callable[[], str | None], peers: Peers | None = None
+    ) -> None:
         self.registry = CollectorRegistry()
+        self.service = service
+        self._peers = peers or Peers({})
         self.requests = Counter(
             "ise_requests_total",
             "Requests answered.",
@@ -34,11 +51,43 @@ class Metrics:
             ["service", "route"],
             registry=self.registry,
         )
-        self.service = service
+        self.open = Gauge(
+            "ise_requests_open",
+            "Requests that came in and aren't answered.",
+            ["service"],
+            registry=self.registry,
+        ).labels(service)
+        self.problems = Counter(
+            "ise_problems_total",
+            "Errors that were answered, by the last part of their `type`.",
+            ["service", "kind"],
+            registry=self.registry,
+        )
+        # From the start, so that the first of a kind is seen as a change.
+        for kind in tree():
+            self.problems.labels(service, kind)
+        Gauge(
+            "ise_ready",
+            "Whether the service can serve: what /ready answers.",
+            ["service"],
+            registry=self.registry,
+        ).labels(service).set_function(lambda: float(not_ready() is None))
+        self._peer_up = Gauge(
+            "ise_peer_up",
+            "Whether a service that this one asks answers it.",
+            ["service", "peer"],
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
 
-    async def endpoint(self, _: Request) -> Response:
-        """`GET /metrics`."""
-        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+    async def exposition(self) -> Response:
+        """All figures in Prometheus' text format."""
+        await self._peers.look()
+        for peer, is_up in self._peers.up.items():
+            self._peer_up.labels(self.service, peer).set(is_up)
+        # In a thread: some figures are read from disk.
+        text = await anyio.to_thread.run_sync(generate_latest, self.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 class MetricsMiddleware:
@@ -54,6 +103,7 @@ class MetricsMiddleware:
             return
         started = time.perf_counter()
         status = 500
+        self.metrics.open.inc()
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
@@ -64,11 +114,17 @@ class MetricsMiddleware:
         try:
             await self.app(scope, receive, send_and_note)
         finally:
+            self.metrics.open.dec()
             route = getattr(scope.get("route"), "path", "unmatched")
             m = self.metrics
             method = scope["method"] if scope["method"] in _METHODS else "other"
             seconds = time.perf_counter() - started
             m.requests.labels(m.service, method, route, str(status)).inc()
             m.seconds.labels(m.service, route).observe(seconds)
+            if kind := scope.get(problem.KIND):
+                m.problems.labels(m.service, kind).inc()
             level = logging.DEBUG if scope["path"] in _ASKED_BY_MACHINES else logging.INFO
-            log.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, 1000 * seconds)
+            # Quoted, so that no path can begin a line of its own.
+            path, ms = quote(scope["path"]), round(1000 * seconds, 1)
+            told = {"method": method, "path": path, "route": route, "status": status, "ms": ms}
+            log.log(level, "%s %s %d in %.1f ms", method, path, status, ms, extra=told)

@@ -9,10 +9,11 @@ from shared import problem
 from shared.contracts.base import Wire
 from shared.contracts.problem import Problem
 from shared.errors import ISEError
+from shared.keys import Scope
 from shared.web import problems
+from shared.web.scoped import SCHEME
 
 _VALIDATION = ("HTTPValidationError", "ValidationError")
-_SCHEME = "key"
 # Where an example says which path was asked for, these stand for the path's parameters.
 _PATH_VALUES = {
     "image_id": problems.IMAGE,
@@ -23,40 +24,49 @@ _PATH_VALUES = {
 _REQUEST_ID = "5d3f0c6d5c0b4c3e9a51b7f1a4d0a2f7"
 
 
-def install(app: FastAPI) -> None:
-    """Makes `app.openapi()` tell that every error is a problem document, and how to send a key."""
+def install(app: FastAPI, is_limited: bool = False) -> None:
+    """Makes `app.openapi()` tell that every error is a problem document, and which keys may ask.
+
+    `is_limited`: callers may be told that they ask too often.
+    """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _completed(plain())
+            app.openapi_schema = _completed(plain(), is_limited)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _completed(schema: dict[str, Any]) -> dict[str, Any]:
+def _completed(schema: dict[str, Any], is_limited: bool) -> dict[str, Any]:
     components = schema.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in _VALIDATION:
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema()
     components["securitySchemes"] = {
-        _SCHEME: {
+        SCHEME: {
             "type": "http",
             "scheme": "bearer",
-            "description": "The key of `ISE_API_KEY`, where one is set.",
+            "description": "Where keys are set: that of `ISE_API_KEY`, or one of "
+            "`ISE_API_KEYS_FILE` that has the scope of the call.",
         }
     }
     _restore_examples(schemas, Wire)
     for path, item in schema.get("paths", {}).items():
         for method, operation in item.items():
-            _complete_problems(path, method, operation)
+            _complete_problems(path, method, operation, is_limited)
             _complete_form(operation, schemas)
-            if path.startswith("/v1/"):
-                # Either none or a key: it depends on the settings.
-                operation["security"] = [{}, {_SCHEME: []}]
     return schema
+
+
+def _scope(operation: dict[str, Any]) -> Scope | None:
+    """The scope that a key needs for an operation, as its route tells."""
+    for way in operation.get("security", ()):
+        if SCHEME in way:
+            return Scope(way[SCHEME][0])
+    return None
 
 
 def _restore_examples(schemas: dict[str, Any], models: type[Wire]) -> None:
@@ -68,14 +78,14 @@ def _restore_examples(schemas: dict[str, Any], models: type[Wire]) -> None:
         _restore_examples(schemas, model)
 
 
-def _complete_problems(path: str, method: str, operation: dict[str, Any]) -> None:
+def _complete_problems(path: str, method: str, operation: dict[str, Any], is_limited: bool) -> None:
     """Adds to a route's own problems those of every route of its kind."""
     responses = operation["responses"]
     if _VALIDATION[0] in str(responses.get("422")):
         # FastAPI's own form of it, which is never sent.
         del responses["422"]
-    if path.startswith("/v1/"):
-        for error in _general(method, operation):
+    if (scope := _scope(operation)) is not None:
+        for error in (*_of_access(method, scope, is_limited), *_general(operation)):
             problems.add(responses, error)
     for response in responses.values():
         shown = response.get("content", {}).get(problem.MEDIA_TYPE, {})
@@ -84,11 +94,18 @@ def _complete_problems(path: str, method: str, operation: dict[str, Any]) -> Non
             example["value"]["request_id"] = _REQUEST_ID
 
 
-def _general(method: str, operation: dict[str, Any]) -> Iterator[ISEError]:
+def _of_access(method: str, scope: Scope, is_limited: bool) -> Iterator[ISEError]:
     yield problems.NO_KEY
-    yield problems.UNEXPECTED
+    yield problems.LACKS_READ if scope is Scope.READ else problems.LACKS_WRITE
+    yield problems.OTHER_HOST
     if method != "get":
         yield problems.OTHER_SITE
+    if is_limited:
+        yield problems.TOO_OFTEN
+
+
+def _general(operation: dict[str, Any]) -> Iterator[ISEError]:
+    yield problems.UNEXPECTED
     if "requestBody" in operation:
         yield problems.BODY_TOO_LARGE
         yield problems.UNKNOWN_FIELD

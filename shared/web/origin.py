@@ -33,7 +33,7 @@ class OriginMiddleware:
             await self.app(scope, receive, send)
             return
         error = ForeignPage(FOREIGN_PAGE)
-        await problem.response(error, scope["path"])(scope, receive, send)
+        await problem.refuse(error, scope)(scope, receive, send)
 
 
 def _is_foreign(scope: Scope) -> bool:

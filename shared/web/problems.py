@@ -11,10 +11,13 @@ from shared.canary import drifted
 from shared.errors import (
     BadImage,
     BadVector,
+    Behind,
+    CatalogueAway,
     Conflict,
     Corrupt,
     FingerprintMismatch,
     Forbidden,
+    ForeignHost,
     ForeignPage,
     InvalidInput,
     ISEError,
@@ -26,7 +29,12 @@ from shared.errors import (
     Unavailable,
     UnknownTerm,
 )
+from shared.keys import Scope
+from shared.web.auth import NO_KEY_SENT
+from shared.web.hosts import FOREIGN_HOST
 from shared.web.origin import FOREIGN_PAGE
+from shared.web.rate_limit import limited
+from shared.web.scoped import lacking
 
 Responses = dict[int | str, dict[str, Any]]
 SCHEMA = "#/components/schemas/Problem"
@@ -40,9 +48,12 @@ _EXTERNAL = "external:clip-vit-b32-512"
 _NETWORK = "match-8dc9c57327bb6d9f"
 _TRAIN = "Train one for the present models: `ise train-matching`."
 
-NO_KEY = Unauthorized("Send the key of ISE_API_KEY as `Authorization: Bearer <key>`.")
+NO_KEY = Unauthorized(NO_KEY_SENT)
+LACKS_READ, LACKS_WRITE = lacking(Scope.READ), lacking(Scope.WRITE)
+TOO_OFTEN = limited(50, 1)
 
 OTHER_SITE = ForeignPage(FOREIGN_PAGE)
+OTHER_HOST = ForeignHost(FOREIGN_HOST)
 OUTSIDE_ROOTS = Forbidden(
     "/home/me/Pictures is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
 )
@@ -87,6 +98,10 @@ EXTERNAL_VECTORS = FingerprintMismatch(
     "too.",
     index=_EXTERNAL,
     embedder=_MODEL,
+)
+NOT_MOVED = Conflict(
+    "ISE_ENGINE is local, so the next build would bring the collection back from milvus. Set "
+    "ISE_ENGINE=milvus for the indexer and the query service, start both anew, and migrate then."
 )
 OTHER_VECTORS = FingerprintMismatch(
     f"The collection holds vectors of {_MODEL}, and those of {_EXTERNAL} can't be compared with "
@@ -159,6 +174,8 @@ UNKNOWN_TERM = UnknownTerm(
 )
 
 BUSY = Overloaded("256 images are in hand already; try again in a second.", retry_after=1)
+BEHIND = Behind("Version 12.3 hasn't come here yet; 12.2 is served.", retry_after=1)
+SEARCHES = Overloaded("32 searches are in hand already; try again in a second.", retry_after=1)
 TRAINING = Overloaded("A training is going on already; there is one at a time.", retry_after=10)
 
 UNEXPECTED = ISEError(
@@ -179,6 +196,15 @@ NO_EMBEDDER = Unavailable(
 NO_INDEXER = Unavailable(
     "Nothing answers at http://127.0.0.1:8001 (Connection refused). Is the service up? `ise up` "
     "starts all three.",
+    retry_after=5,
+)
+SOURCE_AWAY = Unavailable(
+    "s3://pictures doesn't answer (EndpointConnectionError). Try again when it does.",
+    retry_after=5,
+)
+NO_CATALOGUE = CatalogueAway(
+    "The database postgresql+psycopg://ise:***@postgres/ise can't be reached: connection timeout "
+    "expired. Is it up? ISE_DATABASE_URL names it.",
     retry_after=5,
 )
 DISK_FULL = StorageFull("The disk is full. Nothing was lost; free space, then try again.")

@@ -1,9 +1,12 @@
 """Runs a service as a process: settings in, an exit code out, and a sentence when it can't."""
 
+import asyncio
 import logging
+import os
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar, get_args
 
@@ -20,6 +23,10 @@ from shared.web import logs
 
 S = TypeVar("S", bound=ServiceSettings)
 
+log = logging.getLogger(__name__)
+
+_CLOSING_S = 2
+
 
 def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -> int:
     """Serves until SIGINT or SIGTERM.
@@ -29,6 +36,9 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     try:
         settings = settings_type()
         settings.check_bind()
+        logs.configure(name, settings.log_level, settings.log_format)
+        logs.take_strays()
+        app = create_app(settings)
     except ValidationError as error:
         for item in error.errors():
             field = "_".join(str(part) for part in item["loc"]).upper()
@@ -43,8 +53,6 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     except ISEError as error:
         last_words.say(error.detail)
         return 2
-    logs.configure(name, settings.log_level)
-    app = create_app(settings)
     app.state.runs_alone = True
     port: int = getattr(settings, f"{name}_port")
     log = logging.getLogger(name)
@@ -57,10 +65,15 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
             port=port,
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=settings.shutdown_seconds,
+            # The rest of the time is for what closes after the last answer.
+            timeout_graceful_shutdown=max(1, settings.shutdown_seconds - _CLOSING_S),
         ),
         lambda: log.info("listening on http://%s:%d", settings.host, port),
+        app.state.on_stop,
+        settings.shutdown_seconds,
     )
+    # The server raises again the signal that ended it, which would be told as a bad end.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
         server.run()
     failure: ISEError | None = getattr(app.state, "failure", None)
@@ -71,16 +84,44 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
 
 
 class _Server(uvicorn.Server):
-    """Calls `on_listening` once it has bound its port."""
+    """Calls `on_listening` once it has bound its port, and `on_stop` when it is to end.
 
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+    At its end it takes no new requests and answers those that it has. What isn't done after
+    `seconds` is left: every write stands as a killed process may leave it.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_listening: Callable[[], None],
+        on_stop: Sequence[Callable[[], None]],
+        seconds: float,
+    ) -> None:
         super().__init__(config)
         self._on_listening = on_listening
+        self._on_stop = on_stop
+        self._seconds = seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and not self.should_exit:
             self._on_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("ending; what was accepted has %g seconds", self._seconds)
+        end = threading.Timer(self._seconds, _leave)
+        end.daemon = True
+        end.start()
+        stops = asyncio.gather(*(asyncio.to_thread(stop) for stop in self._on_stop))
+        await super().shutdown(sockets)
+        await stops
+
+
+def _leave() -> None:
+    """Ends the process at once."""
+    log.warning("not all was done in time (ISE_SHUTDOWN_SECONDS); what is left is given up")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _is_secret(settings_type: type[ServiceSettings], field: int | str) -> bool:

@@ -4,17 +4,22 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
 
 from shared import problem
-from shared.errors import ISEError, Misconfigured, Unavailable
+from shared.errors import ISEError, Misconfigured
+from shared.keys import KeyRing
 from shared.settings import ServiceSettings
-from shared.web import docs, openapi
-from shared.web.auth import KeyMiddleware
+from shared.web import docs, openapi, operations
+from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
+from shared.web.headers import SecurityHeadersMiddleware
+from shared.web.hosts import HostMiddleware, Hosts
+from shared.web.methods import MethodMiddleware
 from shared.web.metrics import Metrics, MetricsMiddleware
+from shared.web.operations import Readiness
 from shared.web.origin import OriginMiddleware
-from shared.web.problems import STARTING, Responses, problems
+from shared.web.peers import Peers
+from shared.web.rate_limit import Rate, RateLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.running import give_up
 
@@ -27,12 +32,16 @@ def create_service(
     not_ready: Callable[[], str | None],
     open_paths: Iterable[str] = (),
     warning: Callable[[], str | None] = lambda: None,
+    asks: Iterable[str] = (),
+    rate: Rate | None = None,
 ) -> FastAPI:
-    """An app with key check, body limit, request ids, metrics, problems, health and `/docs`.
+    """An app with access checks, body limit, request ids, metrics, problems, health and `/docs`.
 
     `not_ready` gives a sentence on why the service can't serve yet, or None when it can; `warning`
-    one on what is wrong with a part of it.
+    one on what is wrong with a part of it. `asks`: the services that it needs. `rate`: how often a
+    caller may ask.
     """
+    keys = KeyRing(_own_key(settings), settings.api_keys_file)
     app = FastAPI(
         title=f"Image Search Engine: {name}",
         version="1",
@@ -43,52 +52,34 @@ def create_service(
         # Routes are named by their functions, so that generated clients read well.
         generate_unique_id_function=lambda route: route.name,
     )
-    metrics = Metrics(name)
+    peers = Peers({peer: settings.urls_of(peer) for peer in asks})
+    metrics = Metrics(name, not_ready, peers)
     app.state.metrics = metrics
+    app.state.readiness = Readiness(not_ready, lambda: keys.warning or warning())
+    # Called when the process is to end, while requests are still answered.
+    app.state.on_stop = []
     problem.install(app)
     docs.install(app)
-    openapi.install(app)
-    app.add_api_route("/metrics", metrics.endpoint, include_in_schema=False)
-
-    @app.get(
-        "/health",
-        tags=["operations"],
-        summary="Is the process alive?",
-        responses=_answer({"status": "alive"}),
-    )
-    async def health() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @app.get(
-        "/ready",
-        tags=["operations"],
-        summary="Can it serve?",
-        response_model=None,
-        responses=_answer({"status": "ready"}) | problems(STARTING),
-    )
-    def ready() -> dict[str, str] | JSONResponse:
-        # Why a process gives up is told once, as its last words.
-        gives_up = getattr(app.state, "failure", None) is not None
-        reason = "It can't start, and is ending." if gives_up else not_ready()
-        if reason is None:
-            told = warning()
-            return {"status": "ready"} | ({"warning": told} if told else {})
-        return problem.response(Unavailable(reason, retry_after=2), "/ready")
+    openapi.install(app, is_limited=rate is not None)
+    app.include_router(operations.router)
 
     # Added last runs first: the id is there for all that follows, the key before any body is read.
+    app.add_middleware(MethodMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
-    if settings.api_key:
-        app.add_middleware(
-            KeyMiddleware, key=settings.api_key.get_secret_value(), open_paths=open_paths
-        )
+    app.add_middleware(KeyMiddleware, open_paths=open_paths)
+    if rate is not None and rate.per_second:
+        app.add_middleware(RateLimitMiddleware, rate=rate, free_paths=open_paths)
+    app.add_middleware(CallerMiddleware, keys=keys)
     app.add_middleware(OriginMiddleware)
+    app.add_middleware(HostMiddleware, hosts=Hosts(settings))
+    app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(RequestIdMiddleware)
     return app
 
 
-def _answer(example: dict[str, str]) -> Responses:
-    return {200: {"content": {"application/json": {"example": example}}}}
+def _own_key(settings: ServiceSettings) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key else None
 
 
 def _guarded(

@@ -23,7 +23,8 @@ from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
 from shared.contracts.stats import Stats
 from shared.errors import BadImage, ISEError, NotFound, UnknownTerm
-from shared.web.auth import KeyMiddleware
+from shared.keys import KeyRing
+from shared.web.auth import CallerMiddleware, KeyMiddleware
 
 CLUSTERS = 8
 
@@ -105,6 +106,7 @@ class StandIn:
             mode=mode,
             metric=Metric.COSINE,
             snapshot=7,
+            version="7.0",
             model="stand-in",
             recall=_recall(mode, options, len(among) / len(self.pictures)),
             timings_ms={"embed": 8.41, "probe": 0.2, "scan": 2.9},
@@ -241,5 +243,6 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
         return Response(stand_in.by_id(image_id).data, media_type="image/jpeg")
 
     if key is not None:
-        app.add_middleware(KeyMiddleware, key=key, open_paths=page_files.open_paths())
+        app.add_middleware(KeyMiddleware, open_paths=page_files.open_paths())
+        app.add_middleware(CallerMiddleware, keys=KeyRing(key))
     return app

@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.query import page_files
-from shared.web.auth import KeyMiddleware
+from shared.keys import KeyRing
+from shared.web.auth import CallerMiddleware, KeyMiddleware
 
 PAGE = resources.files("services.query") / "page"
 NAMES = sorted(entry.name for entry in PAGE.iterdir())
@@ -26,7 +27,8 @@ def test_every_file_is_fenced_in(client: TestClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
     policy = response.headers["content-security-policy"]
-    assert policy.startswith("default-src 'self'; img-src 'self' blob: data:; ")
+    assert policy.startswith("default-src 'none'; connect-src 'self'; img-src 'self' blob: data:; ")
+    assert policy.endswith("; require-trusted-types-for 'script'; trusted-types 'none'")
     assert "unsafe" not in policy
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "no-referrer"
@@ -60,7 +62,8 @@ def test_the_page_is_no_part_of_the_api(client: TestClient) -> None:
 def test_the_page_needs_no_key() -> None:
     app = FastAPI()
     page_files.install(app)
-    app.add_middleware(KeyMiddleware, key="open sesame", open_paths=page_files.open_paths())
+    app.add_middleware(KeyMiddleware, open_paths=page_files.open_paths())
+    app.add_middleware(CallerMiddleware, keys=KeyRing("open sesame"))
     client = TestClient(app)
     for path in ("/", "/collection", *(f"/page/{name}" for name in NAMES)):
         assert client.get(path).status_code == 200

@@ -72,9 +72,11 @@ def test_ten_thousand_hits_stay_within_300_mib(visit, start, many, capsys):
         if page.get_by_text("That is all.").is_visible():
             break
     expect_outcome(page, "10,000 images shown.")
+    # Else it counts what the browser has not tidied up yet, which a busy machine does late.
+    left = heap()
     grown = resident_mib(page) - before
     with capsys.disabled():
-        sys.stdout.write(f"\n10,000 hits: {grown:.0f} MiB more, {heap():.0f} MiB of JavaScript\n")
+        sys.stdout.write(f"\n10,000 hits: {grown:.0f} MiB more, {left:.0f} MiB of JavaScript\n")
     assert grown < 300
     assert page.locator(HITS).count() < 80
 

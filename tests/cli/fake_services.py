@@ -94,6 +94,7 @@ class Fake:
             mode=mode,
             metric="cosine",
             snapshot=4,
+            version="4.0",
             model="mini:1",
             recall=Recall(
                 target=0.95, expected=0.97, nprobe=3, clusters=16, scanned_fraction=0.25, reranked=9
@@ -166,6 +167,7 @@ def create_app(fake: Fake) -> FastAPI:
     starts("ingest", "/v1/ingest")
     starts("build", "/v1/index/build")
     starts("reembed", "/v1/index/reembed")
+    starts("migrate", "/v1/index/migrate")
     starts("train", "/v1/matching/train")
 
     @app.get("/v1/jobs")

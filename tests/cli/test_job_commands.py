@@ -23,7 +23,7 @@ def test_ingest_sends_an_absolute_path_and_waits(fake, ise, services, tmp_path):
     done = ise("ingest", "photos", "--tags-from", "none", "--clusters", "8", "--no-build")
     assert done.code == 0
     wanted = {"source": str(tmp_path / "photos"), "tags_from": "none", "build": False}
-    plain = {"sync": False, "dry_run": False, "force": False}
+    plain = {"confined": False, "sync": False, "dry_run": False, "force": False}
     assert fake.asked == [("ingest", {**wanted, **plain, "clusters": 8})]
     assert done.out.split() == ["added", "40"]
     # A line for each stage, and the last figures; those between come every few seconds.
@@ -94,6 +94,15 @@ def test_build_and_train_send_their_options(fake, ise):
     assert (built["clusters"], built["metric"], built["rows"]) == ("auto", "l2", "float16")
     assert built["drop_missing"] is True
     assert (trained["settings"]["epochs"], trained["settings"]["seed"]) == (3, 5)
+
+
+def test_migrate_names_an_engine(fake, ise, services):
+    report = {"images": 256, "different": 0}
+    fake.steps = [services.job(state="succeeded", result={"engine": "milvus", "report": report})]
+    done = ise("migrate", "--to", "milvus")
+    assert done.code == 0
+    assert fake.asked[-1] == ("migrate", {"to": "milvus", "sample": 256})
+    assert "different" in done.out
 
 
 def test_reembed_names_an_embedder(fake, ise):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from shared.clients import indexer, query
-from tests.indexer.conftest import Service
+from tests.indexer.running import Service
 
 VECTORS = np.random.default_rng(2).normal(size=(120, 6)).astype(np.float32)
 

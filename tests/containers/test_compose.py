@@ -35,8 +35,9 @@ def read(request: pytest.FixtureRequest) -> Read:
     if shutil.which(command[0]) is None or run("version").returncode != 0:
         pytest.skip(f"needs `{request.param}`, which comes with a container engine")
 
-    def services(*files: str) -> dict[str, Any]:
-        done = run(*(part for file in files for part in ("--file", file)), "config")
+    def services(*files: str, profile: str | None = None) -> dict[str, Any]:
+        named = ("--profile", profile) if profile else ()
+        done = run(*(part for file in files for part in ("--file", file)), *named, "config")
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
         for service in found.values():
@@ -47,11 +48,42 @@ def read(request: pytest.FixtureRequest) -> Read:
     return services
 
 
+def of_default(services: dict[str, Any]) -> dict[str, Any]:
+    """Those that start where no profile is named; compose 1.29 shows the others as well."""
+    return {name: service for name, service in services.items() if not service.get("profiles")}
+
+
 def test_only_this_machine_reaches_the_ports(read: Read) -> None:
-    for service in read("docker-compose.yml").values():
+    for service in of_default(read("docker-compose.yml")).values():
         (port,) = service["ports"]
         where = port["host_ip"] if isinstance(port, dict) else port.split(":")[0]
         assert where == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "files", [["docker-compose.yml"], ["docker-compose.yml", "docker-compose.gpu.yml"]]
+)
+def test_containers_may_nothing_that_a_service_does_not_need(read: Read, files: list[str]) -> None:
+    services = read(*files)
+    for name in ("query", "indexer", "embedder"):
+        service = services[name]
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["tmpfs"] == ["/tmp:size=1g"]  # noqa: S108
+        forbidden = {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc", "user"}
+        assert not forbidden & set(service), name
+
+
+@pytest.mark.parametrize("name", ["query", "indexer", "embedder"])
+def test_images_run_as_a_user_without_rights(name: str) -> None:
+    lines = (REPOSITORY / "services" / name / "Dockerfile").read_text("utf-8").splitlines()
+    steps = [line.split(maxsplit=1) for line in lines if line[:1].isupper()]
+    users = [number for number, step in enumerate(steps) if step[0] == "USER"]
+    assert [steps[number][1] for number in users] == ["ise"]
+    # What comes after it only says how to run it.
+    assert {step[0] for step in steps[users[0] + 1 :]} == {"EXPOSE", "HEALTHCHECK", "CMD"}
+    assert any("useradd --system --uid 10001" in line for line in lines)
 
 
 def test_the_indexer_alone_writes_to_the_data_volume(read: Read) -> None:
@@ -62,7 +94,44 @@ def test_the_indexer_alone_writes_to_the_data_volume(read: Read) -> None:
 
     services = read("docker-compose.yml")
     writers = [name for name, service in services.items() if any(map(written, service["volumes"]))]
-    assert writers == ["indexer"]
+    # Workers are further indexers.
+    assert set(writers) - {"worker"} == {"indexer"}
+
+
+def test_milvus_comes_with_its_profile_and_is_reached_from_within_alone(read: Read) -> None:
+    plain = of_default(read("docker-compose.yml"))
+    with_milvus = read("docker-compose.yml", profile="milvus")
+    added = {
+        name: service
+        for name, service in with_milvus.items()
+        if service.get("profiles") == ["milvus"]
+    }
+    assert set(plain) == {"query", "indexer", "embedder"}
+    assert set(added) == {"etcd", "minio", "milvus"}
+    assert not any(service.get("ports") for service in added.values())
+    for name in ("query", "indexer"):
+        told = with_milvus[name]["environment"]
+        assert told["ISE_ENGINE"] == "local"
+        assert told["ISE_MILVUS_URI"] == "http://milvus:19530"
+
+
+def test_workers_come_with_postgresql_and_are_indexers_without_a_port(read: Read) -> None:
+    found = read("docker-compose.yml", profile="postgres")
+    worker, indexer = found["worker"], found["indexer"]
+    assert "test" in found["postgres"]["healthcheck"]
+    assert not found["postgres"].get("ports")
+    assert not worker.get("ports")
+    for same in ("image", "environment", "volumes", "mem_limit"):
+        assert worker[same] == indexer[same]
+
+
+def test_replicas_have_one_address_that_this_machine_alone_reaches(read: Read) -> None:
+    proxy = read("docker-compose.yml", profile="replicas")["proxy"]
+    (port,) = proxy["ports"]
+    where = port["host_ip"] if isinstance(port, dict) else port.split(":")[0]
+    assert where == "127.0.0.1"
+    told = (REPOSITORY / "docs" / "nginx-replicas.conf").read_text("utf-8")
+    assert "server query:8000 resolve" in told
 
 
 def test_a_gpu_is_given_to_the_embedder_and_changes_nothing_else(read: Read) -> None:

@@ -107,7 +107,7 @@ def hit(*tags: str) -> Hit:
 def answer(expected: float | None, *hits: Hit) -> SearchResponse:
     return SearchResponse(
         **{"limit": 9, "offset": 0, "complete": True, "mode": "tag", "metric": "cosine"},
-        **{"snapshot": 1, "model": None, "timings_ms": {}, "hits": list(hits)},
+        **{"snapshot": 1, "version": "1.0", "model": None, "timings_ms": {}, "hits": list(hits)},
         recall=Recall(
             target=0.95, expected=expected, nprobe=1, clusters=1, scanned_fraction=1, reranked=9
         ),
@@ -224,11 +224,9 @@ def test_a_folder_that_is_being_served_is_not_emptied(tmp_path):
 
 def test_a_failure_names_the_logs(folder, tmp_path):
     """Stand-ins for the services that end at once, by way of the real command lines."""
-    (tmp_path / "services").mkdir()
-    for name in ("__init__", "indexer/__init__"):
-        (tmp_path / "services" / name).parent.mkdir(exist_ok=True)
-        (tmp_path / "services" / f"{name}.py").touch()
-    shutil.copy(ROOT / "services" / "indexer" / "sources.py", tmp_path / "services" / "indexer")
+    # The demo reads its folder as the indexer does.
+    shutil.copytree(ROOT / "services" / "indexer", tmp_path / "services" / "indexer")
+    (tmp_path / "services" / "__init__.py").touch()
     for name in NAMES:
         module = "indexer/__main__" if name == "indexer" else name
         (tmp_path / "services" / f"{module}.py").write_text("raise SystemExit('no weights')")

@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.docs.blocks import blocks_of, environment, needs_programs, run, script_of
 from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY
 
 
+@pytest.mark.slow
 @needs_programs
 def test_every_block_runs(start: Start, home: Path) -> None:
     pictures = home / "Pictures"

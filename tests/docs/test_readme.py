@@ -27,6 +27,7 @@ from tests.docs.blocks import (
 )
 from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY, Engine, free_port
+from tests.indexer.s3 import CREDENTIALS, S3Server
 
 README = REPOSITORY / "README.md"
 BASE_IMAGE = "python:3.11-slim-bookworm"
@@ -77,6 +78,7 @@ def found_at(engine: Engine, home: Path) -> None:
     (home / ".curlrc").write_text("\n".join(["fail", "silent", "show-error", *found]))
 
 
+@pytest.mark.slow
 @needs_programs
 def test_use_it(start: Start, home: Path) -> None:
     with start() as engine:
@@ -88,6 +90,28 @@ def test_use_it(start: Start, home: Path) -> None:
     assert '"state":"queued"' in output
 
 
+@pytest.mark.slow
+@pytest.mark.slow
+def test_pictures_elsewhere(start: Start, home: Path, tmp_path: Path) -> None:
+    store = S3Server()
+    store.start()
+    try:
+        pictures = sorted((home / "Pictures").rglob("*.jpg"))
+        store.fill(
+            "photos", {f"2026/sea/{p.parent.name}-{p.name}": p.read_bytes() for p in pictures}
+        )
+        with start(ISE_S3_ENDPOINT=store.url, **CREDENTIALS) as engine:
+            env = environment(HOME=str(home), **urls_of(engine))
+            output = run(section("Pictures elsewhere"), tmp_path, env)
+            assert engine.ask(query.stats()).images == len(pictures)
+            found = engine.ask(query.search_term("sea", limit=1000))
+            assert len(found.hits) == len(pictures)
+    finally:
+        store.kill()
+    assert "embedded" in output
+
+
+@pytest.mark.slow
 @needs_programs
 def test_how_good_is_it(start: Start, home: Path, sample: Path, tmp_path: Path) -> None:
     with start() as engine:
@@ -98,6 +122,7 @@ def test_how_good_is_it(start: Start, home: Path, sample: Path, tmp_path: Path) 
     assert "<svg" in (tmp_path / "evaluation.html").read_text()
 
 
+@pytest.mark.slow
 @needs_programs
 def test_your_own_vectors(start: Start, home: Path, tmp_path: Path) -> None:
     with start() as engine:
@@ -111,6 +136,7 @@ def test_your_own_vectors(start: Start, home: Path, tmp_path: Path) -> None:
 
 
 @needs_programs
+@pytest.mark.slow
 def test_care(start: Start, home: Path, sample: Path, tmp_path: Path) -> None:
     with start() as engine:
         engine.ingest(sample)
@@ -185,6 +211,7 @@ def test_no_block_is_left_out() -> None:
         "How good is it?": test_how_good_is_it,
         "Your own vectors": test_your_own_vectors,
         "Care": test_care,
+        "Pictures elsewhere": test_pictures_elsewhere,
         "Containers": test_containers,
         "Models": test_models,
     }

@@ -12,6 +12,9 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from demo.sample import draw_sample
 from tests.e2e.engine import REFERENCE, Engine, find_chromium, running
+from tests.postgres import postgres
+
+__all__ = ["postgres"]
 
 Start = Callable[..., AbstractContextManager[Engine]]
 

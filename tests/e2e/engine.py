@@ -35,12 +35,12 @@ def find_chromium() -> str | None:
 class Engine:
     """Three running services and a client of each."""
 
-    def __init__(self, group: ServiceGroup, data_dir: Path) -> None:
+    def __init__(self, group: ServiceGroup, data_dir: Path, key: str | None = None) -> None:
         self.group = group
         self.data_dir = data_dir
-        self.query = Client(group.url("query"))
-        self.indexer = Client(group.url("indexer"))
-        self.embedder = Client(group.url("embedder"))
+        self.query = Client(group.url("query"), key)
+        self.indexer = Client(group.url("indexer"), key)
+        self.embedder = Client(group.url("embedder"), key)
 
     def ask(self, call: Call[T]) -> T:
         return self.query.send(call)
@@ -80,7 +80,7 @@ def running(data_dir: Path, log_dir: Path, **env: str) -> Iterator[Engine]:
     )
     with ServiceGroup.local(settings, env=env, log_dir=log_dir) as group:
         group.wait_ready(timeout=120)
-        engine = Engine(group, data_dir)
+        engine = Engine(group, data_dir, env.get("ISE_API_KEY"))
         try:
             yield engine
         finally:

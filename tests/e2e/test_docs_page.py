@@ -1,9 +1,10 @@
 """`/docs` in a real browser that reaches nothing but the service: it renders, and it works."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine
@@ -17,13 +18,29 @@ def tried_out(page: Page, operation: str) -> Locator:
     return block
 
 
+@pytest.fixture
+def complaints(page: Page) -> Iterator[list[str]]:
+    """What the browser complains of, such as what the page's policy forbids."""
+    said: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            said.append(message.text)
+
+    page.on("console", listen)
+    yield said
+    page.remove_listener("console", listen)
+
+
 def expect_status(block: Locator, status: int) -> None:
     answered = block.locator(".live-responses-table .response-col_status")
     expect(answered.last).to_contain_text(str(status))
 
 
 @pytest.mark.parametrize("name", ["query", "indexer", "embedder"])
-def test_it_renders_and_asks_nobody_else(page: Page, engine: Engine, name: str) -> None:
+def test_it_renders_and_asks_nobody_else(
+    page: Page, engine: Engine, complaints: list[str], name: str
+) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     base = engine.group.url(name)
@@ -31,9 +48,12 @@ def test_it_renders_and_asks_nobody_else(page: Page, engine: Engine, name: str) 
     expect(page.locator(".opblock").first).to_be_visible()
     expect(page.locator(".info .title")).to_contain_text(name)
     assert [url for url in asked if not url.startswith((base, "data:", "blob:"))] == []
+    assert complaints == []
 
 
-def test_a_search_by_upload_is_tried_out(page: Page, engine: Engine, sample: Path) -> None:
+def test_a_search_by_upload_is_tried_out(
+    page: Page, engine: Engine, complaints: list[str], sample: Path
+) -> None:
     picture = next(sample.parent.glob("castle-*.jpg"))
     page.goto(f"{engine.group.url('query')}/docs")
     block = tried_out(page, "search-search_by_image")
@@ -41,6 +61,7 @@ def test_a_search_by_upload_is_tried_out(page: Page, engine: Engine, sample: Pat
     block.get_by_role("button", name="Execute").click()
     expect_status(block, 200)
     expect(block.locator(".live-responses-table")).to_contain_text(picture.name)
+    assert complaints == []
 
 
 def test_a_search_by_term_is_tried_out(page: Page, engine: Engine) -> None:

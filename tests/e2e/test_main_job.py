@@ -151,6 +151,7 @@ def test_files_and_thumbnails_come_by_id(engine: Engine, pictures: dict[Path, se
     assert thumbnail.startswith(b"\xff\xd8")
 
 
+@pytest.mark.slow
 def test_a_restart_keeps_everything(start: Start, sample: Path) -> None:
     with start() as engine:
         engine.ingest(sample)

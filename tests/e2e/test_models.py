@@ -98,6 +98,7 @@ def test_without_network_or_file_one_sentence_says_what_would_help() -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_work_fails_with_a_sentence(start: Start, sample: Path) -> None:
     with start() as engine:
         engine.ingest(sample, build=False)

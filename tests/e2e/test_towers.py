@@ -16,9 +16,10 @@ from shared.errors import FingerprintMismatch
 from tests.e2e.engine import Engine, running
 from tests.embedder.towers import save_towers
 
-pytestmark = pytest.mark.skipif(
-    find_spec("open_clip") is None, reason="needs open_clip: the extra `clip`"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("open_clip") is None, reason="needs open_clip: the extra `clip`"),
+]
 SENTENCE = "a red house under the moon, by the sea"
 
 

@@ -45,8 +45,8 @@ class Service:
         self._thread.start()
         self.wait(self._stack.enter_async_context(self.app.router.lifespan_context(self.app)))
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        self.http = httpx.AsyncClient(transport=transport, base_url="http://embedder", timeout=60)
-        self.client = AsyncClient("http://embedder", transport=transport)
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60)
+        self.client = AsyncClient("http://localhost", transport=transport)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -63,6 +63,7 @@ def test_timm_networks_from_a_file(name, dim, timm, saved):
     assert not np.allclose(first, second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dim", "pooling"),
     [

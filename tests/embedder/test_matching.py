@@ -63,6 +63,13 @@ def test_it_ends_where_held_out_images_gain_no_more(small_words):
     assert longer.mean_average_precision >= report.mean_average_precision
 
 
+@pytest.mark.parametrize("holdout", [0, 0.25])
+def test_a_training_that_diverges_is_told_as_such(holdout, small_words):
+    settings = QUICK.model_copy(update={"temperature": 1e-40, "holdout": holdout})
+    with pytest.raises(InvalidInput, match="The training diverged"):
+        train(correlated(small_words), small_words, settings)
+
+
 def test_without_held_out_images_the_last_epoch_is_kept(small_words):
     settings = QUICK.model_copy(update={"holdout": 0, "patience": 1})
     _, report = train(correlated(small_words, images=64), small_words, settings)
@@ -93,8 +100,9 @@ def test_rare_tags_are_learnt_beside_frequent_ones(small_words):
 class TestCalibration:
     def test_is_fitted_on_held_out_images(self, small_words):
         _, report = train(correlated(small_words, images=1600, noise=4.0), small_words, QUICK)
-        assert [one.metric for one in report.calibration] == list(Metric)
-        for one in report.calibration:
+        trained = [one for one in report.calibration if not one.untrained]
+        assert [one.metric for one in trained] == list(Metric)
+        for one in trained:
             assert (one.space, one.queries, one.pairs) == ("joint", 20, 400)
             assert one.brier < one.base_rate_brier
             assert one.expected_error < 0.15
@@ -102,9 +110,28 @@ class TestCalibration:
 
     def test_both_metrics_tell_the_same(self, small_words):
         _, report = train(correlated(small_words, images=1600, noise=4.0), small_words, QUICK)
-        cosine, l2 = report.calibration
+        cosine, l2, *_ = report.calibration
         assert l2.probabilities == pytest.approx(cosine.probabilities)
         assert l2.brier == pytest.approx(cosine.brier, abs=0.01)
+
+    def test_of_terms_that_were_not_trained_on_it_promises_no_more_than_is_kept(self, small_words):
+        rng = np.random.default_rng(0)
+        own = rng.integers(0, 20, 1600)
+        # What a tag looks like has nothing to do with its word: only the trained ones are found.
+        looks = rng.normal(size=(20, 48))
+        features = (looks[own] + 2 * rng.normal(size=(1600, 48))).astype(np.float32)
+        photos = TrainingSet(features, [f"w{i}" for i in range(20)], [[t] for t in own], "cnn-1")
+        _, report = train(photos, small_words, QUICK)
+        most = {one.untrained: max(one.probabilities) for one in report.calibration}
+        assert most[False] > 0.8
+        assert most[True] < 0.4
+        told = [one for one in report.calibration if one.untrained]
+        assert [one.metric for one in told] == list(Metric)
+        assert all(one.expected_error < 0.15 for one in told)
+
+    def test_where_no_term_can_be_spared_there_is_none_for_others(self, small_words):
+        _, report = train(correlated(small_words, images=600, tags=7), small_words, QUICK)
+        assert [one.untrained for one in report.calibration] == [False, False]
 
     def test_too_little_gives_none(self, small_words):
         _, report = train(correlated(small_words, images=16), small_words, QUICK)

@@ -10,6 +10,7 @@ import torch
 from services.embedder.matching.network import MatchingNetwork
 from services.embedder.matching.store import CURRENT, FILE, Matcher, NetworkStore, safe_name
 from services.embedder.matching.training_set import read_training_set
+from shared import durable, sums
 from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, ISEError, NotFound
 
 GOOD_TAGS = {"fingerprint": "cnn-1", "terms": ["ä", "b"], "image_terms": [[0], [1, 0]]}
@@ -144,6 +145,25 @@ class TestStore:
             self.store(tmp_path).get(name)
         path.write_bytes(content[:-100])
         with pytest.raises(Corrupt):
+            self.store(tmp_path).get(name)
+
+    def test_no_byte_changes_and_none_is_missing_without_being_told(self, publish, tmp_path):
+        name = publish().fingerprint
+        path = tmp_path / name / FILE
+        sums.write(path, durable.sha256_of(path))
+        intact = path.read_bytes()
+        # All of the header, which says what the numbers are; and some of these.
+        flips = [*range(700), *range(700, len(intact), 97)]
+        for at in flips:
+            path.write_bytes(intact[:at] + bytes([intact[at] ^ 0x01]) + intact[at + 1 :])
+            with pytest.raises(Corrupt, match=FILE):
+                self.store(tmp_path).get(name)
+        for length in range(0, len(intact), 97):
+            path.write_bytes(intact[:length])
+            with pytest.raises(Corrupt, match=FILE):
+                self.store(tmp_path).get(name)
+        path.unlink()
+        with pytest.raises(NotFound, match=name):
             self.store(tmp_path).get(name)
 
     def test_fingerprint_covers_weights_and_inputs(self, publish):

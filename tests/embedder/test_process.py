@@ -116,7 +116,7 @@ def test_a_body_that_never_ends_is_answered(tmp_path):
         address = client.base_url.removeprefix("http://").split(":")
         with socket.create_connection((address[0], int(address[1])), timeout=30) as slow:
             slow.sendall(
-                b"POST /v1/embed/images HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+                b"POST /v1/embed/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
                 b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
             )
             answer = b""

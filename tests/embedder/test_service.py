@@ -214,7 +214,7 @@ class TestImages:
             assert service.request("GET", "/ready").status_code == 200
             metrics = service.request("GET", "/metrics").text
         np.testing.assert_allclose(again, expected, atol=1e-4)
-        assert f"ise_decoders_replaced {decoders.replaced:.1f}" in metrics
+        assert f"ise_decoders_replaced_total {decoders.replaced:.1f}" in metrics
         assert decoders.replaced > 0
 
     def test_a_network_that_breaks_is_loaded_anew(self, start, tmp_path, encoded, monkeypatch):
@@ -227,7 +227,8 @@ class TestImages:
             assert answer.headers["Retry-After"]
             service.until_ready()
             again = service.send(embedder.embed_images([encoded()])).vectors
-            assert "ise_network_restarts 1.0" in service.request("GET", "/metrics").text
+            restarts = f'ise_network_restarts_total{{model="{broken.fingerprint}"}} 1.0'
+            assert restarts in service.request("GET", "/metrics").text
         np.testing.assert_array_equal(again, expected)
 
     def test_a_network_whose_weights_changed_meanwhile_is_not_served(
@@ -256,7 +257,8 @@ class TestImages:
             metrics = service.request("GET", "/metrics").text
         for stage in ("decode", "queue", "inference"):
             assert f'ise_embed_stage_seconds_count{{stage="{stage}"}} 3.0' in metrics
-        assert "ise_embed_images_in_hand 0.0" in metrics
+        assert re.search(r'ise_embed_images_in_hand{model="mini-\w+"} 0.0', metrics)
+        assert re.search(r'ise_embed_batch_images_sum{model="mini-\w+"} 3.0', metrics)
 
     def test_overload_is_told_and_passes(self, start, tmp_path, encoded):
         options = {"files": parts(*[encoded(seed=i) for i in range(16)]), "headers": RAW}

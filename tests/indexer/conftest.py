@@ -2,41 +2,30 @@
 
 import io
 import os
-import socket
-import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 import safetensors.numpy
-import uvicorn
-from fastapi import FastAPI
 from PIL import Image
 
 from services.embedder.app import create_app as embedder_app
-from services.embedder.config import EmbedderSettings
-from services.indexer.app import create_app as indexer_app
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.images import Entry, FeaturePlace, Images, Place
-from services.indexer.config import IndexerSettings
-from services.query.app import create_app as query_app
-from services.query.config import QuerySettings
-from shared.clients import indexer, query
-from shared.clients.transport import Call, Client, T
-from shared.contracts.answer import SearchResponse
-from shared.contracts.indexer import BuildSettings, IngestRequest
-from shared.contracts.jobs import Job, JobState
-from shared.errors import UnknownTerm
+from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.feature_places import FeaturePlace
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.places import Place
 from shared.identity import content_id
-from tests import declared
+from tests.indexer.copying import Copies
+from tests.indexer.members import Member
+from tests.indexer.running import Embedder, Service, running_embedder, serving, until
+from tests.indexer.s3 import CREDENTIALS, S3Server
+from tests.postgres import Server, postgres
 
-PATIENCE_S = 60
+__all__ = ["postgres"]
 
 
 # --- pictures ---------------------------------------------------------------------------------
@@ -110,11 +99,35 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 # --- the catalogue ----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty catalogue, in each of the two databases."""
+    is_file = request.param == "sqlite"
+    found = Database(
+        f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+        if is_file
+        else request.getfixturevalue("postgres").new()
+    )
     yield found
     found.close()
+
+
+@pytest.fixture
+def url(postgres: Server) -> str:
+    return postgres.new()
+
+
+@pytest.fixture
+def member(url: str) -> Iterator[Callable[..., Member]]:
+    made: list[Member] = []
+
+    def make(lease_s: float = 60) -> Member:
+        made.append(Member(url, lease_s))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.database.close()
 
 
 @pytest.fixture
@@ -150,34 +163,6 @@ def _no_settings_from_outside() -> Iterator[None]:
     os.environ.update(kept)
 
 
-@contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Runs an app on a free port until the block ends; gives its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
-        until(lambda: server.started or not thread.is_alive())
-        assert server.started, "the app did not start; the log says why"
-        yield url
-        declared.check(app)
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """Waits for something to be true, and gives it."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-    return found
-
-
 @pytest.fixture(name="until", scope="session")
 def until_fixture() -> Callable[[Callable[[], Any]], Any]:
     return until
@@ -188,26 +173,16 @@ def serving_fixture() -> Callable[..., Any]:
     return serving
 
 
-class Embedder:
-    """The real embedder. It sees the data directory that the present test mounts."""
-
-    def __init__(self, url: str, mount: Path) -> None:
-        self.url = url
-        self._mount = mount
-
-    def mount(self, data_dir: Path) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._mount.unlink(missing_ok=True)
-        self._mount.symlink_to(data_dir)
-
-
-@contextmanager
-def running_embedder(mount: Path, **changes: Any) -> Iterator[Embedder]:
-    # Its folder is a link, so that one process serves all tests, each with its own data.
-    settings = EmbedderSettings(_env_file=None, data_dir=mount, torch_threads=1, **changes)
-    with serving(embedder_app(settings)) as url:
-        until(lambda: httpx.get(f"{url}/ready", trust_env=False).is_success)
-        yield Embedder(url, mount)
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An S3-compatible server, and credentials for it in the environment."""
+    server = S3Server()
+    server.start()
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in CREDENTIALS.items():
+            patched.setenv(name, value)
+        yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")
@@ -260,101 +235,6 @@ def embedder_of_other_words(
         yield found
 
 
-class Service:
-    """An indexer, and a query service beside it when it is asked."""
-
-    def __init__(self, data: Path, embedder_url: str, **changes: Any) -> None:
-        self.data = data
-        self.settings = IndexerSettings(
-            _env_file=None, data_dir=data, embedder_url=embedder_url, **changes
-        )
-        self.app = indexer_app(self.settings)
-        self._stack = ExitStack()
-        self._query: Client | None = None
-
-    def __enter__(self) -> "Service":
-        self.url = self._stack.enter_context(serving(self.app))
-        self.client = self._stack.enter_context(Client(self.url))
-        self.http = self._stack.enter_context(
-            httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    @property
-    def parts(self) -> Any:
-        return self.app.state.parts
-
-    def send(self, call: Call[T]) -> T:
-        return self.client.send(call)
-
-    def add(self, *files: bytes | tuple[str, bytes], **said: Any) -> list[Any]:
-        """Uploads; gives what became of each."""
-        named = [f if isinstance(f, tuple) else (f"{i}.png", f) for i, f in enumerate(files)]
-        return self.send(indexer.add_images(named, **said)).items
-
-    def start_ingest(self, source: Path, **options: Any) -> Job:
-        return self.send(indexer.ingest(IngestRequest(source=str(source), **options)))
-
-    def ingest(self, source: Path, **options: Any) -> Job:
-        return self.succeeded(self.start_ingest(source, **options))
-
-    def build(self, **settings: Any) -> Job:
-        return self.succeeded(self.send(indexer.build(BuildSettings(**settings))))
-
-    def ended(self, job: Job) -> Job:
-        return until(lambda: (j := self.send(indexer.job(job.id))).state.ended and j)
-
-    def succeeded(self, job: Job) -> Job:
-        found = self.ended(job)
-        assert found.state is JobState.SUCCEEDED, found.error
-        return found
-
-    def failed(self, job: Job) -> str:
-        found = self.ended(job)
-        assert found.state is JobState.FAILED
-        assert found.error is not None
-        return found.error
-
-    def reasons(self, job: Job) -> dict[str, str]:
-        return {f.path: f.reason for f in self.send(indexer.failures(job.id)).failures}
-
-    def ask(self, call: Call[T]) -> T:
-        """Asks the query service over the same data."""
-        if self._query is None:
-            settings = QuerySettings(
-                _env_file=None,
-                data_dir=self.data,
-                embedder_url=self.settings.embedder_url,
-                indexer_url=self.url,
-            )
-            url = self._stack.enter_context(serving(query_app(settings)))
-            self.query_url = url
-            self._query = self._stack.enter_context(Client(url))
-        return self._query.send(call)
-
-    def found(self, data: bytes, **options: Any) -> list[str]:
-        """Ids of the hits of a picture."""
-        return _ids(self.ask(query.search_image(data, **options)))
-
-    def tagged(self, term: str, **options: Any) -> set[str]:
-        """Ids of the images that carry a tag."""
-        try:
-            answer = self.ask(query.search_term(term, limit=1000, **options))
-        except UnknownTerm:
-            return set()
-        return set(_ids(answer)) if answer.mode == "tag" else set()
-
-    def finds_itself(self, data: bytes) -> bool:
-        return self.found(data, limit=1) == [content_id(data)]
-
-
-def _ids(answer: SearchResponse) -> list[str]:
-    return [hit.id for hit in answer.hits]
-
-
 @pytest.fixture
 def service(embedder: Embedder, tmp_path: Path) -> Iterator[Service]:
     """The indexer on an empty data directory."""
@@ -378,3 +258,10 @@ def start(embedder: Embedder, tmp_path: Path) -> Callable[..., Service]:
         return Service(tmp_path / "data", of.url, **changes)
 
     return make
+
+
+@pytest.fixture
+def copies(tmp_path: Path, s3: S3Server) -> Copies:
+    name = tmp_path.name.replace("_", "-").lower()[-60:]
+    s3.fill(name, {})
+    return Copies(tmp_path, s3, f"s3://{name}/ise")

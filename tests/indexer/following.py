@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from services.indexer.additions import Additions
+from services.indexer.canaries import Canaries
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.origins import Origins
@@ -26,6 +27,8 @@ from services.indexer.ingest import IngestSettings
 from services.indexer.job_context import JobContext
 from services.indexer.matching import Matching
 from services.indexer.publisher import Publisher
+from services.indexer.reach.reach import Reach
+from services.indexer.roots import Roots
 from services.indexer.vectors import Vectors
 from services.indexer.work import Workshop
 from shared import canary
@@ -50,13 +53,14 @@ class Numbers(Embedding):
 class Collection:
     """A collection of its own, that follows folders."""
 
-    def __init__(self, data: Path) -> None:
-        self.database = Database(f"sqlite:///{data / 'catalog.sqlite'}")
+    def __init__(self, data: Path, reach: Reach | None = None, url: str = "") -> None:
+        reach = reach or Reach()
+        self.database = Database(url or f"sqlite:///{data / 'catalog.sqlite'}")
         self.images, self.origins = Images(self.database), Origins(self.database)
-        self.features, self.files = FeatureStore(data), ImageFiles(data, 32, 1000)
+        self.features, self.files = FeatureStore(data), ImageFiles(data, 32, 1000, reach)
         features = self.features
         embedder = Client("http://127.0.0.1:9")
-        self.embedding = embedding = Numbers(embedder, 1)
+        self.embedding = embedding = Numbers(embedder, Canaries(features, self.database), 1)
         self.publisher = Publisher(data, self.images, features, self.files, embedding)
         self.publisher.start()
         table = VectorTable(self.database)
@@ -72,21 +76,22 @@ class Collection:
             vectors=Vectors(table, features),
             external=self.external,
             ingest=IngestSettings(),
-            roots=None,
+            roots=Roots((), anywhere=True),
+            reach=reach,
         )
 
-    def ingest(self, source: Path, **options: Any) -> dict[str, Any]:
+    def ingest(self, source: Path | str, **options: Any) -> dict[str, Any]:
         reasons: dict[str, str] = {}
         job = JobContext(lambda *_: None, reasons.__setitem__, threading.Event())
         request = {"source": str(source), "build": False, **options}
         return self.workshop.ingest(request, job) | {"reasons": reasons}
 
-    def sync(self, source: Path, **options: Any) -> dict[str, Any]:
+    def sync(self, source: Path | str, **options: Any) -> dict[str, Any]:
         return self.ingest(source, **{"sync": True, "force": True, **options})
 
     def delete(self, image_id: str) -> None:
         """As the API does."""
-        with self.publisher.burying() as bury:
+        with self.publisher.deletions.burying() as bury:
             self.origins.delete(image_id, bury)
 
     def upload(self, name: str, data: bytes) -> None:
@@ -106,6 +111,10 @@ class Collection:
         with self.images.view() as view:
             return {item.id: (item.uris, item.tags) for item in view.items("m")}
 
+    def read(self, image_id: str) -> bytes:
+        """An image's own bytes, from where they are."""
+        return self.files.file(image_id, self.images.places(image_id)[0]).read(1000)
+
     def check(self) -> None:
         """The snapshot has what the catalogue has, and the deleted are gone from both."""
         dead = set(self.publisher.tombstones.read().tolist())
@@ -116,8 +125,8 @@ class Collection:
 
 
 @contextmanager
-def collection(at: Path) -> Iterator[Collection]:
+def collection(at: Path, reach: Reach | None = None) -> Iterator[Collection]:
     at.mkdir()
-    found = Collection(at)
+    found = Collection(at, reach)
     yield found
     found.database.close()

@@ -10,9 +10,13 @@ import pytest
 
 from services.embedder.app import create_app as embedder_app
 from services.embedder.config import EmbedderSettings
+from services.indexer.features import FeatureStore
 from shared import canary
+from shared.clients import embedder as call
 from shared.clients import query
-from shared.errors import ModelDrift
+from shared.clients.transport import Client
+from shared.errors import FingerprintMismatch, ModelDrift
+from shared.identity import content_id
 from shared.snapshots.manifest import SnapshotStore
 
 
@@ -77,3 +81,64 @@ def test_another_run_of_the_same_weights_is_refused(
         assert again.ask(query.search_id(ids[0])).hits[0].id == ids[0]
         assert again.tagged("dog") == set(ids)
         assert not again.ask(query.stats()).drift.served
+
+
+def test_replicas_of_which_one_runs_otherwise_are_never_mixed(
+    embedder: Any,
+    drifting: str,
+    service_at: Any,
+    tmp_path: Path,
+    picture: Callable[..., bytes],
+    folder_of: Callable[..., Path],
+) -> None:
+    pictures = [picture(seed) for seed in range(40)]
+    source = folder_of({f"{n}.png": data for n, data in enumerate(pictures)})
+    made = {}
+    for url in (embedder.url, drifting):
+        with Client(url) as client:
+            made[url] = client.send(call.embed_images(pictures))
+    both = f"{embedder.url}|{drifting}"
+    embedder.mount(tmp_path / "data")
+    with service_at(tmp_path / "data", both, embed_batch=1) as service:
+        assert "have moved by" in service.failed(service.start_ingest(source, build=False))
+        fingerprint = made[drifting].fingerprint
+        with service.parts.images.view() as view:
+            where, items = view.features(fingerprint), view.items(fingerprint)
+        stored = FeatureStore(service.data).read(fingerprint, where)
+    ids = {item.ordinal: item.id for item in items}
+    numbers = [content_id(data) for data in pictures]
+    at = [numbers.index(ids[ordinal]) for ordinal in where.ordinals.tolist()]
+    if len(stored):
+        same = [np.allclose(stored, rows.vectors[at], atol=1e-3) for rows in made.values()]
+        # Of one of them, whichever was asked first.
+        assert sorted(same) == [False, True]
+
+
+def test_replicas_with_other_weights_are_told_and_never_mixed(
+    service: Any,
+    service_at: Any,
+    other_embedder: Any,
+    picture: Callable[..., bytes],
+    folder_of: Callable[..., Path],
+) -> None:
+    pictures = [picture(seed) for seed in range(8)]
+    service.add(*pictures)
+    before = SnapshotStore(service.data).current()
+    both = f"{service.settings.embedder_url}|{other_embedder.url}"
+    service._stack.close()
+    with service_at(service.data, both, embed_batch=1) as again:
+        source = folder_of({f"{seed}.png": seed for seed in range(20, 50)})
+        error = again.failed(again.start_ingest(source, build=False))
+        assert any(said in error for said in ("must have the same weights", "is indexed with"))
+        with again.parts.images.view() as view:
+            # What came meanwhile is of the one model.
+            assert again.parts.images.without_features(before.visual.fingerprint) == []
+            assert len(view.items(before.visual.fingerprint)) >= len(pictures)
+        told = 0
+        for _ in range(4):
+            for data in pictures:
+                try:
+                    assert again.found(data)[0] == content_id(data)
+                except FingerprintMismatch:
+                    told += 1
+        assert 0 < told < 4 * len(pictures)

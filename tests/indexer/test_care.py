@@ -19,13 +19,13 @@ from services.indexer.care.repair import Repair
 from services.query.search.shelf import Shelf
 from shared.cli.service import free_port
 from shared.clients import indexer
-from shared.errors import Conflict, Corrupt, InvalidInput, NotFound
+from shared.errors import Conflict, Corrupt, InvalidInput, Misconfigured, NotFound
 from shared.identity import content_id
 
 TAGS = ("dog", "cat", "car")
 SEEDS = range(18)
 # SQLite has checks of its own; a lock is empty; which network is in use follows the snapshot.
-PASSED_OVER = ("catalog.sqlite", ".lock", "networks/CURRENT", "tombstones")
+PASSED_OVER = ("catalog.sqlite", ".lock", "networks/CURRENT")
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +134,32 @@ def test_a_damaged_snapshot_is_not_served_but_the_one_before(data):
     shelf = Shelf(data)
     assert shelf.current()[0].manifest.number < number
     assert f"Snapshot {number} is damaged" in shelf.warning
+
+
+def cut(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [flip, cut, os.unlink])
+def test_no_damaged_file_of_the_snapshot_in_use_is_served_and_the_log_names_it(
+    data, damage, caplog
+):
+    newest = Shelf(data).current()[0].manifest.number
+    folder = data / "snapshots"
+    manifest = folder / f"{newest:06d}" / "manifest.json"
+    for path in [*segments_in_use(data), manifest, folder / "CURRENT"]:
+        content = path.read_bytes()
+        damage(path)
+        caplog.clear()
+        try:
+            assert Shelf(data).current()[0].manifest.number < newest
+            told = caplog.text
+        except Corrupt as error:
+            # Nor is there an older one without that file.
+            told = error.detail
+        assert (f"napshot {newest}" if path == manifest else path.name) in told, path
+        path.write_bytes(content)
+    assert Shelf(data).current()[0].manifest.number == newest
 
 
 def test_the_snapshot_that_was_served_goes_on_when_the_pointer_is_damaged(data):
@@ -247,6 +273,43 @@ def test_a_backup_during_writes_answers_alike_where_it_is_restored(
         assert service.send(indexer.image_file(content_id(picture(100))))[0] == picture(100)
 
 
+@pytest.mark.slow
+def test_a_backup_leads_from_one_database_to_the_other_and_back(
+    data, tmp_path, embedder, service_at, picture, postgres
+):
+    url, backup = postgres.new(), tmp_path / "backup"
+    embedder.mount(data)
+    with service_at(data, embedder.url) as service:
+        before = answers(service, picture)
+    with opened(data, catalogue_of(data)) as folder:
+        newest = folder.images.newest()
+        BackupWriter(folder, backup).write()
+    shared = tmp_path / "shared"
+    restore(backup, shared, url)
+    with opened(shared, url, alone=True) as folder:
+        assert [f for f in findings(folder) if not f.is_harmless] == []
+        assert folder.images.newest() == newest
+    with pytest.raises(Conflict, match="Name an empty one"):
+        restore(backup, tmp_path / "other", url)
+    embedder.mount(shared)
+    with service_at(shared, embedder.url, database_url=url) as service:
+        assert answers(service, picture) == before
+        service.add(picture(6000), tags=["new"])
+        with opened(shared, url) as folder:
+            assert folder.is_in_use
+            BackupWriter(folder, backup).write()
+        with pytest.raises(Misconfigured, match="Another indexer"), opened(shared, url, alone=True):
+            pass
+        before = answers(service, picture)
+    new = tmp_path / "new"
+    restore(backup, new)
+    assert wrong(new) == []
+    embedder.mount(new)
+    with service_at(new, embedder.url) as service:
+        assert answers(service, picture) == before
+        assert service.finds_itself(picture(6000))
+
+
 def test_a_backup_of_nothing_new_copies_nothing(data, tmp_path):
     with opened(data, catalogue_of(data)) as folder:
         BackupWriter(folder, tmp_path / "backup").write()
@@ -280,6 +343,7 @@ def ise(data, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_commands_and_their_exit_codes(data, tmp_path):
     flip(one(data, "features/*/0*.npy"))
     told = ise(data, "check", "--json")

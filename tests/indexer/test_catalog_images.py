@@ -86,13 +86,26 @@ def test_an_unchanged_record_changes_no_image(images, entry, feature_place):
         assert view.items("m", since=before) == []
 
 
-def test_a_file_is_unchanged_while_its_time_and_size_are(images, entry):
-    images.record([entry(mtime_ns=5, tags=["Dog"])], {})
-    assert images.unchanged("/a.jpg", "a.jpg", 5, 1) == (A, {"dog"})
-    assert images.unchanged("/a.jpg", "a.jpg", 6, 1) is None
-    assert images.unchanged("/a.jpg", "a.jpg", 5, 2) is None
-    assert images.unchanged("/a.jpg", "other/a.jpg", 5, 1) is None
-    assert images.unchanged("/b.jpg", "a.jpg", 5, 1) is None
+def test_a_file_is_unchanged_while_its_time_and_size_are(images, entry, feature_place):
+    images.record([entry(mtime_ns=5, tags=["Dog"], source="/")], {})
+    images.record([entry("b", "/b.jpg", source="/")], {content_id(b"b"): [feature_place()]})
+    asked = [
+        ("/a.jpg", "a.jpg"),
+        ("/a.jpg", "other/a.jpg"),
+        ("/c.jpg", "a.jpg"),
+        ("/b.jpg", "b.jpg"),
+    ]
+    found = images.held(asked, ["m"])
+    assert list(found) == [asked[0], asked[3]]
+    held = found[asked[0]]
+    assert (held.image_id, held.tags, held.is_known) == (A, {"dog"}, False)
+    assert held.is_still(5, 1)
+    assert held.is_still(5, 1, version=0)
+    assert not held.is_still(5, 1, version=7)
+    assert not held.is_still(6, 1)
+    assert not held.is_still(5, 2)
+    assert found[asked[3]].is_known
+    assert images.held([], ["m"]) == {}
 
 
 def test_a_path_that_holds_another_picture_now_belongs_to_that_one(images, entry, feature_place):
@@ -217,8 +230,26 @@ def test_a_catalogue_of_another_version_is_refused_with_a_sentence(tmp_path):
             schema.counters.update().where(schema.counters.c.name == "version").values(value=99)
         )
     database.close()
-    with pytest.raises(Misconfigured, match="has version 99, this program has 1"):
+    with pytest.raises(Misconfigured, match="has version 99, written by a newer program"):
         Database(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://ise:not-told@host/ise", "names mysql; the catalogue can be in SQLite or Postgre"),
+        ("ise:not-told@host", "is no URL; one looks like postgresql"),
+        # As psycopg would be, where it's missing.
+        (
+            "postgresql+pg8000://ise:not-told@host/ise",
+            r"pip install 'image-search-engine\[postgres",
+        ),
+    ],
+)
+def test_a_database_that_can_not_be_used_is_told_without_its_password(url, says):
+    with pytest.raises(Misconfigured, match=says) as told:
+        Database(url)
+    assert "not-told" not in told.value.detail
 
 
 def test_a_damaged_catalogue_is_refused_with_a_sentence(tmp_path):
@@ -228,6 +259,7 @@ def test_a_damaged_catalogue_is_refused_with_a_sentence(tmp_path):
         Database(f"sqlite:///{path}")
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_full_disk_is_told_as_such_and_loses_nothing(images, database, entry):
     images.record([entry("a")], {})
     with database.write() as db:

@@ -196,6 +196,7 @@ def test_acknowledged_changes_survive_kills(process, picture, dice):
     survives_kills_during_changes(process, [picture(seed) for seed in range(60)], 3, dice)
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_goes_on_by_itself(process, tmp_path, until):
     rows = 40_000
     np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(rows, 8)))
@@ -214,6 +215,7 @@ def test_an_import_that_is_killed_goes_on_by_itself(process, tmp_path, until):
     check_files(process)
 
 
+@pytest.mark.slow
 def test_acknowledged_vectors_survive_a_kill(process):
     for number in range(3):
         item = {"id": f"v/{number}", "vector": [1, number]}
@@ -234,6 +236,7 @@ def test_acknowledged_changes_survive_many_kills(process, picture, dice):
     survives_kills_during_changes(process, [picture(seed) for seed in range(400)], 15, dice)
 
 
+@pytest.mark.slow
 def test_a_sync_that_is_killed_goes_on_by_itself(process, folder_of, picture, dice, until):
     root = folder(folder_of, 60)
 

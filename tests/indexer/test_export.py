@@ -18,7 +18,7 @@ from shared.clients import indexer, query
 from shared.contracts.features import ExportSpace, FeaturesRequest, ImportRequest
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.jobs import Job, JobKind
-from tests.indexer.conftest import Service
+from tests.indexer.running import Service
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -112,6 +112,7 @@ def test_files_agree_and_leave_out_what_was_deleted(alone, tmp_path):
     assert table[1]["tags"] == ["all,in;one", "Tag 1"]
 
 
+@pytest.mark.slow
 def test_vectors_of_ones_own_answer_alike_after_the_round_trip(alone, second, tmp_path):
     vectors = fill(alone)
     alone.build(clusters=9, metric="l2", seed=3)
@@ -136,6 +137,7 @@ def test_vectors_of_ones_own_answer_alike_after_the_round_trip(alone, second, tm
             assert (back / name).read_bytes() == (folder / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_pictures_answer_alike_after_the_round_trip(
     service, second, embedder, picture, folder_of, tmp_path
 ):
@@ -251,6 +253,7 @@ def table(folder: Path, rows: int = 20_000, dim: int = 4) -> tuple[Path, np.ndar
     return folder / "f.npy", vectors
 
 
+@pytest.mark.slow
 def test_a_table_is_imported_by_its_path(alone, tmp_path):
     """In more than one batch; rows that can't be used are told of and don't fail the others."""
     source, vectors = table(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.indexer.catalog.images import FeatureRows
+from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.features import FeatureStore
 from shared.errors import Corrupt
 

@@ -14,7 +14,7 @@ from shared import errors
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
-from tests.indexer.conftest import Service
+from tests.indexer.running import Service
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -27,7 +27,7 @@ def alone(tmp_path: Path) -> Iterator[Service]:
 
 
 def add(service: Service, *items: dict[str, Any], model: str = "clip") -> Any:
-    request = FeaturesRequest.model_validate({"model": model, "items": items})
+    request = FeaturesRequest.model_validate({"model": model, "items": list(items)})
     return service.send(indexer.add_features(request))
 
 
@@ -123,6 +123,8 @@ ITEM = {"id": "a", "vector": [1.0, 2.0]}
         ({"model": "m", "items": [{"id": "a\nb", "vector": [1]}]}, "no control characters"),
         ('{"model": "m", "items": [{"id": "\\ud800", "vector": [1]}]}', "must be Unicode text"),
         ({"model": "m", "items": [{"id": "a/file", "vector": [1]}]}, "doesn't end in /file"),
+        ({"model": "m", "items": [{"id": "a/why.png", "vector": [1]}]}, "doesn't end in /file"),
+        ({"model": "m", "items": [{"id": "shapes", "vector": [1]}]}, "an id isn't `shapes`"),
         ({"model": "m", "items": [ITEM | {"tag": ["x"]}]}, "did you mean `tags`?"),
         ({"model": "m", "items": [ITEM | {"tags": ["x" * 201]}]}, "A tag has at most 200"),
         ({"model": "../m", "items": [ITEM]}, "`model`: a name has letters, digits"),

@@ -129,8 +129,9 @@ def test_too_many_files_are_refused(start, picture):
 
 
 def test_what_is_too_much_for_one_call_to_the_embedder_is_parted(start, picture, embedder_with):
-    with embedder_with(max_body_bytes=20_000) as embedder, start(embedder) as service:
-        noisy = [picture(seed, "BMP") for seed in range(8)]
+    # So little that a file has no room beside the built-in picture either.
+    with embedder_with(max_body_bytes=60_000) as embedder, start(embedder) as service:
+        noisy = [picture(seed, "BMP", (120, 90)) for seed in range(8)]
         assert states(service.add(*noisy, picture(9, "BMP", (200, 150)))) == [ADDED] * 8 + [FAILED]
 
 

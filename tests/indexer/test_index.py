@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.indexer.builder import Builder, _spaced
+from services.indexer.builder import Builder
+from services.indexer.clustered import _spaced
 from services.indexer.job_context import JobContext
 from services.indexer.parts import Parts
 from shared import durable
@@ -176,7 +177,7 @@ def test_a_retag_holds_at_once_while_a_job_has_pictures_that_can_not_be_publishe
             broken.setattr(Builder, "build", broken_off)
             service.failed(service.start_ingest(folder_of({"new/x.png": 1000}, "more")))
             if cause == "no embedder":
-                broken.setattr(service.parts._embedders.clients[0], "base_url", nowhere)
+                broken.setattr(service.parts._embedders, "clients", [Client(nowhere, within=True)])
             for image_id in (retagged, pending):
                 patch = indexer.patch_image(image_id, ImagePatch(tags=["kitten"]))
                 assert service.send(patch).tags == ["kitten"]
@@ -224,7 +225,7 @@ def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence
     with start(embed_attempts=1) as service:
         [item] = service.add(picture(0), tags=["dog"])
         with monkeypatch.context() as changed:
-            changed.setattr(service.parts._embedders.clients[0], "base_url", nowhere)
+            changed.setattr(service.parts._embedders, "clients", [Client(nowhere, within=True)])
             with pytest.raises(Unavailable, match="Is the service up"):
                 service.add(picture(1))
             error = service.failed(service.start_ingest(folder_of({"a.png": 1})))

@@ -85,6 +85,7 @@ class Clients:
             thread.join()
 
 
+@pytest.mark.slow
 def test_no_query_fails_and_no_answer_is_mixed(
     service_at: Any, tmp_path: Path, both: str, source: Path, models: Any, until: Any
 ) -> None:

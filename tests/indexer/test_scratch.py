@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.indexer.catalog.images import FeatureRows
+from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.scratch import kept_on_disk
 
 

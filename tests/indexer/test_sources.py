@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.indexer.sources import parse_tags, read_source
+from services.indexer.said import parse_tags
+from services.indexer.sources import read_source
 from shared.contracts.indexer import TagsFrom
 from shared.errors import Forbidden, InvalidInput
 
@@ -92,7 +93,7 @@ def test_files_that_are_no_pictures_by_name_are_counted(folder_of):
 def test_a_csv_manifest_gives_paths_tags_and_metadata(tmp_path):
     text = '\ufeffpath,tags,title,year\r\nsub/a.jpg,"dog, big;brown","A dog, running",1999\r\n'
     [file] = read_source(manifest(tmp_path, text), None)
-    assert file.path == tmp_path / "sub/a.jpg"
+    assert file.path == str(tmp_path / "sub/a.jpg")
     assert file.uri == "sub/a.jpg"
     assert file.tags == ("dog", "big", "brown")
     assert file.metadata == {"title": "A dog, running", "year": "1999"}
@@ -101,7 +102,7 @@ def test_a_csv_manifest_gives_paths_tags_and_metadata(tmp_path):
 def test_paths_are_absolute_or_relative_to_the_manifest(tmp_path):
     text = f"path\n{tmp_path}/x/a.jpg\n./b.jpg\n../c.jpg\n"
     files = read_source(manifest(tmp_path, text), None)
-    assert [f.path.resolve() for f in files] == [
+    assert [Path(f.path).resolve() for f in files] == [
         tmp_path / "x/a.jpg",
         tmp_path / "b.jpg",
         tmp_path.parent / "c.jpg",
@@ -159,7 +160,7 @@ def test_a_line_of_jsonl_may_hold_any_text(tmp_path_factory, title):
         ("l.csv", f"path,tags\na.jpg,{'x' * 201}\n", "at most 200"),
         ("l.csv", b"path\ncaf\xe9.jpg\n", "l.csv, line 2: this is not UTF-8"),
         ("l.jsonl", b'\xef\xbb\xbf{"path": "a.jpg"}\n\n\xe9', "l.jsonl, line 3: this is not"),
-        ("l.txt", "a.jpg\n", "is a .csv or a .jsonl file"),
+        ("l.xml", "a.jpg\n", "is a .csv, a .jsonl or a .txt file"),
     ],
 )
 def test_what_is_wrong_with_a_manifest_is_said(tmp_path, name, text, says):

@@ -56,7 +56,8 @@ def test_hits_by_meaning_tell_how_likely_they_match(service, folder_of):
     settings = QUICK.settings.model_copy(update={"holdout": 0.5})
     request = TrainMatchingRequest(settings=settings)
     report = service.succeeded(service.send(indexer.train_matching(request))).result["report"]
-    assert [one["metric"] for one in report["calibration"]] == list(Metric)
+    told = [(one["untrained"], one["metric"]) for one in report["calibration"]]
+    assert told == [(untrained, metric) for untrained in (False, True) for metric in Metric]
 
     def chances(metric):
         hits = service.ask(query.search_term("puppy", limit=48, metric=metric)).hits

@@ -22,7 +22,6 @@ from services.indexer.segments import SegmentStore
 from services.query.app import create_app
 from services.query.config import QuerySettings
 from services.query.embedders import Embedders
-from services.query.fetching import Fetcher
 from shared import problem
 from shared.clients.transport import AsyncClient
 from shared.contracts.embedder import (
@@ -33,6 +32,7 @@ from shared.contracts.embedder import (
 )
 from shared.contracts.query import Metric
 from shared.errors import BadImage, NotFound, Unavailable, UnknownTerm
+from shared.fetching import Fetcher
 from shared.ivf.codec import Codec
 from shared.ivf.distances import prepared
 from shared.ivf.index import InvertedIndex
@@ -186,7 +186,9 @@ class Service:
     def send(self, method: str, path: str, **request: Any) -> httpx.Response:
         async def answer() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://query") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
                 return await client.request(method, path, **request)
 
         return asyncio.run(answer())

@@ -39,22 +39,22 @@ def test_a_tie_with_the_last_is_as_good_as_the_last(tmp_path):
 
 def test_answers_are_checked_in_the_background_and_told_by_snapshot(index):
     told = []
-    audit = Audit(1.0, told.append)
+    audit = Audit(1.0, lambda *recall: told.append(recall))
     audit.start()
     answer = answered(index, clustered(1, 12, seed=2)[0], 1, None)
     while not told:
         audit.offer(answer)
     audit.stop()
-    assert told[0] == recall_of(answer)
+    assert told[0] == (recall_of(answer), 0.5)
     live = audit.live_recall(1)
     assert live is not None
     assert live.queries == len(told)
-    assert (live.measured, live.expected) == (pytest.approx(told[0]), 0.5)
+    assert (live.measured, live.expected) == (pytest.approx(told[0][0]), 0.5)
     assert audit.live_recall(2) is None
 
 
 def test_nothing_is_checked_where_that_is_turned_off(index):
-    audit = Audit(0.0, lambda _: pytest.fail("an answer was checked"))
+    audit = Audit(0.0, lambda *_: pytest.fail("an answer was checked"))
     audit.start()
     for _ in range(50):
         audit.offer(answered(index, clustered(1, 12)[0], 1, None))

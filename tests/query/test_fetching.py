@@ -7,8 +7,8 @@ import socket
 import httpx
 import pytest
 
-from services.query.fetching import Fetcher, is_public
 from shared.errors import BadImage, Forbidden, TooLarge
+from shared.fetching import Fetcher, is_public
 
 PUBLIC = "93.184.216.34"
 
@@ -92,6 +92,13 @@ def test_a_name_is_looked_up_once_so_that_it_can_not_lead_elsewhere():
         "64:ff9b::a9fe:a9fe",
         "2002:7f00:1::",
         "2001:db8::1",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "fec0::1",
+        "64:ff9b:1::7f00:1",
+        "5f00::1",
+        "192.0.0.8",
+        "198.18.0.1",
     ],
 )
 def test_an_address_that_is_not_public_is_refused(address):
@@ -179,6 +186,13 @@ def test_each_redirect_is_checked_again():
         with pytest.raises(Forbidden):
             internet.get(start, ["*.example"])
         assert len(internet.requests) == 1
+
+
+@pytest.mark.parametrize("status", [300, 302, 304])
+def test_a_redirect_to_nowhere_is_no_picture(status):
+    start = "http://pictures.example/"
+    with pytest.raises(BadImage, match=f"{status}"):
+        Internet({start: httpx.Response(status)}).get(start)
 
 
 def test_redirects_come_to_an_end():

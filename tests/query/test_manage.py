@@ -28,6 +28,7 @@ class Told:
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
         self.chunks: list[bytes] = []
+        self.asked: dict[str, Any] = {}
         self.app = FastAPI()
         problem.install(self.app)
 
@@ -47,7 +48,8 @@ class Told:
             raise Overloaded("Busy.", retry_after=17)
 
         @self.app.post("/v1/ingest")
-        async def ingest() -> None:
+        async def ingest(request: Request) -> None:
+            self.asked = await request.json()
             raise Forbidden("Not that folder.")
 
     def client(self, key: str | None = None) -> AsyncClient:
@@ -150,3 +152,42 @@ def test_a_page_of_another_address_changes_nothing(send, told, headers):
     answer = send()("POST", "/v1/images", content=b"x", headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (403, "urn:ise:problem:foreign-page")
     assert told.headers == {}
+
+
+def test_a_key_to_read_changes_nothing_by_way_of_this_service(send, told, tmp_path):
+    (tmp_path / "keys").write_text("reader read reader-0123456789\n")
+    ask = send("own", api_keys_file=tmp_path / "keys")
+    headers = {"Authorization": "Bearer reader-0123456789"}
+    for method, path in (
+        ("POST", "/v1/images"),
+        ("PATCH", "/v1/images/a"),
+        ("DELETE", "/v1/images/a"),
+        ("POST", "/v1/ingest"),
+        ("POST", "/v1/snapshots/1/activate"),
+        ("DELETE", "/v1/jobs/7"),
+    ):
+        answer = ask(method, path, headers=headers, content=b"{}")
+        assert (answer.status_code, answer.json()["scope"]) == (403, "write"), path
+    assert told.headers == {}
+    assert ask("GET", "/v1/jobs", headers=headers).status_code == 200
+    # As the caller, never as the service, which may do everything.
+    assert told.headers["authorization"] == headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "confined"),
+    [
+        ({}, False),
+        ({"api_key": "own"}, False),
+        ({"host": "0.0.0.0", "api_key": "own"}, True),  # noqa: S104
+        ({"host": "0.0.0.0", "allow_open": True}, True),  # noqa: S104
+        ({"allowed_hosts": ["pictures.example"], "api_key": "own"}, True),
+    ],
+)
+def test_where_others_reach_it_an_ingest_is_kept_to_the_roots(send, told, settings, confined):
+    """The indexer behind it may listen on loopback, and let any folder be named there."""
+    key = settings.pop("api_key", None)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    for asked in ({}, {"confined": False}, {"confined": True}):
+        send(key, **settings)("POST", "/v1/ingest", json={"source": "/x"} | asked, headers=headers)
+        assert told.asked["confined"] is (confined or asked.get("confined", False))

@@ -8,18 +8,19 @@ from services.query.search.probing import (
     curve_for,
     expected_recall,
     plan,
-    probes_for,
     widest_curve,
 )
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve, RecallPoint
+from shared.ivf.coarse import Coarse
+from shared.ivf.partition import Partition
 from tests.shared.indexes import clustered, index_of
 
 NONE = np.empty(0, np.int64)
 
 
 def curve(points, k=10, metric=Metric.COSINE):
-    made = [RecallPoint(nprobe=n, recall=r, scanned_fraction=0.5) for n, r in points]
+    made = [RecallPoint(nprobe=n, recall=r, scanned_fraction=n / 40) for n, r in points]
     return RecallCurve(space="visual", metric=metric, k=k, queries=9, points=made)
 
 
@@ -34,7 +35,7 @@ def curves(draw):
 @given(curves(), st.floats(0.01, 1))
 def test_the_fewest_measured_probes_that_reach_the_target_are_taken(case, target):
     measured, clusters = case
-    nprobe = probes_for(measured, target, clusters)
+    nprobe = measured.least_work(target).nprobe
     assert expected_recall(measured, nprobe, clusters) >= target
     fewer = [p for p in measured.points if p.nprobe < nprobe]
     assert all(p.recall < target for p in fewer)
@@ -58,8 +59,8 @@ def test_between_two_points_recall_is_on_the_line():
 def test_nothing_is_promised_that_was_not_measured():
     assert expected_recall(None, 3, 9) is None
     assert expected_recall(None, 9, 9) == expected_recall(None, 12, 9) == 1
-    assert probes_for(None, 0.5, 9) == 9
-    assert probes_for(curve([(1, 0.5), (9, 0.9)]), 0.95, 9) == 9
+    assert curve([(1, 0.5), (9, 0.9)]).least_work(0.95) is None
+    assert expected_recall(curve([(1, 0.5)]), 1, 9, reach=0.25) is None
 
 
 def test_the_curve_is_of_the_metric_and_of_the_least_k_that_covers_the_limit():
@@ -98,46 +99,66 @@ def test_the_recall_that_was_measured_is_what_scanning_finds(tmp_path, built_for
         else [(vector, np.array([ordinal])) for ordinal, vector in enumerate(vectors)]
     )
     for one in measured:
-        recalls, scanned = np.zeros(7), np.zeros(7)
+        points = [*one.by_reach, *one.points]
+        recalls, scanned = np.zeros(len(points)), np.zeros(len(points))
         for query, dead in asked:
-            found = found_at(index, query, one, dead, [(n, None) for n in range(1, 8)])
+            found = found_at(index, query, one, dead, points)
             exact = set(found[-1].ordinals[: one.k].tolist())
             for n, part in enumerate(found):
                 recalls[n] += len(exact & set(part.ordinals[: one.k].tolist())) / one.k
                 scanned[n] += (part.scanned + len(dead)) / len(vectors)
-        assert [(p.nprobe, p.depth) for p in one.points] == [(n, None) for n in range(1, 8)]
+        assert [(p.nprobe, p.reach, p.depth) for p in one.points] == [
+            (n, None, None) for n in range(1, 8)
+        ]
+        assert [p.nprobe for p in one.by_reach] == [2, 4, 6, 7, 7, 7, 7]
+        assert one.by_reach[-1] == one.points[-1]
         wanted = recalls / len(asked)
-        np.testing.assert_allclose([p.recall for p in one.points], wanted, atol=1e-9)
+        np.testing.assert_allclose([p.recall for p in points], wanted, atol=1e-9)
         if given_queries:
             wanted = scanned / len(asked)
-            np.testing.assert_allclose([p.scanned_fraction for p in one.points], wanted)
+            np.testing.assert_allclose([p.scanned_fraction for p in points], wanted)
 
 
 @pytest.mark.parametrize("built_for", Metric)
 def test_with_codes_too_and_it_never_falls_as_probes_rise(tmp_path, built_for):
     index = index_of(tmp_path, clustered(4000, 24), 40, built_for, coded=True)
-    queries = clustered(120, 24, seed=1)
+    queries = clustered(30, 24, seed=1)
     for one in measure(index, "visual", seed=0, queries=queries):
         coded = one.metric is built_for
-        assert all((p.depth is not None) == coded for p in one.points[:-1])
-        work = [(p.nprobe, p.depth) for p in one.points]
-        recalls = np.zeros(len(work))
-        for query in queries:
-            found = found_at(index, query, one, NONE, work)
-            exact = found[-1].ordinals[: one.k]
-            recalls += [np.isin(exact, part.ordinals[: one.k]).mean() for part in found]
-        told = [p.recall for p in one.points]
-        assert told == sorted(told)
-        assert told[-1] == 1
-        # Equal distances between codes may come in another order when fewer lists are looked at.
-        np.testing.assert_allclose(told, recalls / len(queries), atol=0.005 if coded else 1e-9)
+        for points in (one.points, one.by_reach):
+            assert all((p.depth is not None) == coded for p in points[:-1])
+            recalls = np.zeros(len(points))
+            for query in queries:
+                found = found_at(index, query, one, NONE, points)
+                exact = found[-1].ordinals[: one.k]
+                recalls += [np.isin(exact, part.ordinals[: one.k]).mean() for part in found]
+            told = [p.recall for p in points]
+            assert told == sorted(told)
+            assert told[-1] == 1
+            # Equal distances between codes may come in another order when fewer lists are looked
+            # at.
+            np.testing.assert_allclose(told, recalls / len(queries), atol=0.005 if coded else 1e-9)
 
 
-def found_at(index, query, curve, dead, work):
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.floats(0, 4))
+def test_a_reach_leaves_out_what_is_farther_and_keeps_the_order(seed, count, reach):
+    rng = np.random.default_rng(seed)
+    # Whole numbers, so that some are as far as others.
+    centroids = rng.integers(-2, 3, (9, 2)).astype(np.float32)
+    coarse = Coarse(Partition(centroids, Metric.L2))
+    asked = coarse.ask(rng.integers(-2, 3, 2).astype(np.float32))
+    near = coarse.gaps(asked) <= np.float32(reach)
+    plain = coarse.rank(asked, count)
+    assert coarse.rank(asked, count, reach).tolist() == [n for n in plain.tolist() if near[n]]
+
+
+def found_at(index, query, curve, dead, points):
     asked, mask = index.ask(query), index.mask(dead)
     return [
-        index.scan(asked, index.rank(asked, n), curve.k, curve.metric, depth, mask)
-        for n, depth in work
+        index.scan(
+            asked, index.rank(asked, p.nprobe, p.reach), curve.k, curve.metric, p.depth, mask
+        )
+        for p in points
     ]
 
 
@@ -159,6 +180,25 @@ def test_work_is_planned_by_what_was_measured_for_as_many_hits():
     beyond = planned(250)
     assert work(beyond) == (2, 1000, 0.8)
     assert beyond.curve is None
+
+
+def test_a_target_takes_the_reach_that_was_measured_and_a_number_of_probes_is_kept_to():
+    near = RecallPoint(nprobe=6, reach=0.25, depth=70, recall=0.85, scanned_fraction=0.15)
+    all_of_it = RecallPoint(nprobe=9, recall=1, scanned_fraction=1)
+    measured = coded_curve(10, (50, 90)).model_copy(update={"by_reach": [near, all_of_it]})
+
+    def planned(k=10, **options):
+        chosen = plan([measured], Metric.COSINE, k, 9, SearchOptions(**options), 0.8)
+        return chosen.nprobe, chosen.reach, chosen.depth
+
+    assert planned() == (6, 0.25, 70)
+    assert planned(k=20) == (6, 0.25, 140)
+    assert planned(recall_target=0.9) == (4, None, 90)
+    assert planned(recall_target=0.95) == (9, None, None)
+    assert planned(nprobe=3) == (3, None, 90)
+    assert expected_recall(measured, 2, 9, 0.25) == 0.85
+    assert expected_recall(measured, 9, 9, 0.25) == 1
+    assert expected_recall(measured, 2, 9) == 0.8
 
 
 def coded_curve(k, depths):

@@ -9,6 +9,8 @@ import pytest
 
 from shared.snapshots.items import Item
 
+JSON = {"Content-Type": "application/json"}
+
 ONE_WAY = [
     {"nprobe": 1, "exact": True},
     {"nprobe": 1, "recall_target": 0.5},
@@ -51,6 +53,19 @@ def test_a_bad_option_is_422_by_every_way(filled, options):
         assert response.json()["type"] == "urn:ise:problem:invalid-input"
 
 
+@pytest.mark.parametrize("slip", [{"limit": "5"}, {"limit": True}, {"exact": 0}, {"exact": "true"}])
+def test_json_is_taken_at_its_word_while_a_form_and_a_url_have_texts_alone(filled, slip):
+    text = {name: str(value).lower() for name, value in slip.items()}
+    refused = filled.send("POST", "/v1/search", json={"id": "img-001", **slip})
+    assert refused.status_code == 422
+    taken = [
+        filled.send("GET", "/v1/images/img-001/similar", params=text),
+        filled.send("POST", "/v1/search/image", files={"file": b"img-001"}, data=text),
+    ]
+    expected = 422 if slip == {"limit": True} else 200
+    assert [response.status_code for response in taken] == [expected, expected]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -80,8 +95,18 @@ def test_a_vector_that_can_not_be_compared_is_422(filled, vector):
     numbers = vector if vector.count(",") else vector[:-1] + ",0" * 11 + "]"
     if vector == "[1]":
         numbers = vector
-    response = filled.send("POST", "/v1/search", content=f'{{"vector": {numbers}}}')
-    assert response.status_code == 422
+    for body in (f'{{"vector": {numbers}}}', f'{{"parts": [{{"vector": {numbers}}}]}}'):
+        response = filled.send("POST", "/v1/search", content=body, headers=JSON)
+        assert response.status_code == 422
+        assert "vector" in response.json()["detail"]
+    searches = f'{{"searches": [{{"vector": {numbers}}}]}}'
+    response = filled.send("POST", "/v1/search/batch", content=searches, headers=JSON)
+    told = response.json()
+    if response.status_code == 200:
+        (answer,) = told["answers"]
+        assert (answer["answer"], answer["problem"]["status"]) == (None, 422)
+    else:
+        assert response.status_code == 422
     json.loads(response.text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
@@ -89,8 +114,7 @@ def test_a_vector_that_can_not_be_compared_is_422(filled, vector):
     "body", [rb'{"id": "\ud800"}', rb'{"term": "\ud800"}', rb'{"vector": [1' + b"0" * 400 + b"]}"]
 )
 def test_text_that_is_no_unicode_and_numbers_beyond_measure_are_422(filled, body):
-    headers = {"Content-Type": "application/json"}
-    assert filled.send("POST", "/v1/search", content=body, headers=headers).status_code == 422
+    assert filled.send("POST", "/v1/search", content=body, headers=JSON).status_code == 422
 
 
 def test_fields_that_are_not_known_are_refused_everywhere(filled):

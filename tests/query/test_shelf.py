@@ -1,6 +1,7 @@
 """Collections on disk, and which of them is current."""
 
 import logging
+import os
 import threading
 
 import numpy as np
@@ -150,6 +151,21 @@ def test_a_damaged_snapshot_is_not_served_and_the_one_before_goes_on(
     assert shelf.current()[0].manifest.number == 3
 
 
+def test_a_damaged_snapshot_is_served_once_it_is_there_anew(library, vectors):
+    shelf = Shelf(library.folder)
+    library.publish(items(5), visual=library.space(vectors[:5]))
+    shelf.current()
+    bad = library.publish(items(9), visual=library.space(vectors[:9]))
+    damage(library, bad.items[0])
+    assert shelf.current()[0].manifest.number == 1
+    assert shelf.warning
+    # As a replica does that downloads it once more.
+    damage(library, bad.items[0])
+    library.snapshots.use(2)
+    assert shelf.current()[0].manifest.number == 2
+    assert shelf.warning is None
+
+
 def test_a_damaged_snapshot_with_none_before_it_is_an_error_until_it_is_mended(library, vectors):
     shelf = Shelf(library.folder)
     published = library.publish(items(5), visual=library.space(vectors[:5]))
@@ -165,6 +181,21 @@ def test_a_damaged_pointer_is_an_error_and_not_an_empty_collection(library, vect
     library.publish(items(5), visual=library.space(vectors[:5]))
     durable.write_text(library.snapshots.folder / "CURRENT", "x")
     with pytest.raises(Corrupt, match="CURRENT"):
+        Shelf(library.folder).current()
+
+
+def test_a_missing_pointer_is_an_error_and_not_an_empty_collection_but_for_who_serves(
+    library, vectors
+):
+    library.publish(items(5), visual=library.space(vectors[:5]))
+    running = Shelf(library.folder)
+    served, _ = running.current()
+    (library.snapshots.folder / "CURRENT").unlink()
+    assert running.current()[0] is served
+    # The first snapshot's manifest is there a moment before what names it the current one.
+    assert Shelf(library.folder).current()[0].manifest.number == 0
+    os.utime(library.snapshots.path(served.manifest.number), (0, 0))
+    with pytest.raises(Corrupt, match="CURRENT is missing"):
         Shelf(library.folder).current()
 
 

@@ -1,23 +1,57 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from services.query.search.space import Space
+from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.errors import BadVector
+from shared.ivf.index import InvertedIndex
 from shared.ivf.partition import Partition
 from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
+
+
+def one_list(folder: Path) -> InvertedIndex:
+    rows = np.ones((2, 2), np.float32)
+    partition = Partition(rows[:1], Metric.L2)
+    writer = PostingsWriter(folder / "p", partition, np.zeros(2, np.int64), np.arange(2))
+    writer.put(0, rows)
+    writer.close()
+    return InvertedIndex([Postings(folder / "p")], Metric.L2)
 
 
 @pytest.mark.parametrize(
     "bad", [[1.0], [1.0] * 3, [], [np.nan, 1.0], [np.inf, 0.0], [1e300, 0.0], [-1e16, 1.0]]
 )
 def test_a_query_of_another_length_or_out_of_range_is_refused_without_a_warning(tmp_path, bad):
-    rows = np.ones((2, 2), np.float32)
-    partition = Partition(rows[:1], Metric.L2)
-    writer = PostingsWriter(tmp_path / "p", partition, np.zeros(2, np.int64), np.arange(2))
-    writer.put(0, rows)
-    writer.close()
-    space = Space("model", Metric.L2, [Postings(tmp_path / "p")])
+    space = Space("model", one_list(tmp_path))
     with pytest.raises(BadVector):  # Warnings are errors here.
         space.checked(np.array(bad))
+
+
+def test_a_term_that_was_not_trained_on_has_probabilities_of_its_own(tmp_path):
+    def told(untrained: bool, most: float) -> Calibration:
+        return Calibration(
+            space="joint",
+            metric=Metric.L2,
+            untrained=untrained,
+            scores=[0.0, 1.0],
+            probabilities=[0.0, most],
+            queries=1,
+            pairs=100,
+            expected_error=0,
+            brier=0,
+            base_rate_brier=0,
+            predicted=[],
+            matched=[],
+        )
+
+    index = one_list(tmp_path)
+    space = Space("network", index, calibration=[told(False, 1.0), told(True, 0.5)])
+    assert space.chances([0.5], Metric.L2) == [0.5]
+    assert space.for_untrained.chances([0.5], Metric.L2) == [0.25]
+    assert space.for_untrained is space.for_untrained
+    older = Space("network", index, calibration=[told(False, 1.0)])
+    assert older.for_untrained.chances([0.5], Metric.L2) == [None]

@@ -3,13 +3,16 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from hypothesis import settings
 
@@ -51,12 +54,35 @@ def service() -> Callable[..., FastAPI]:
     def build(
         not_ready: Callable[[], str | None] = lambda: None,
         open_paths: tuple[str, ...] = (),
+        asks: tuple[str, ...] = (),
         **settings: Any,
     ) -> FastAPI:
         given = ServiceSettings(_env_file=None, **settings)
-        return create_service("nothing", "Serves nothing.", given, lifespan, not_ready, open_paths)
+        return create_service(
+            "nothing", "Serves nothing.", given, lifespan, not_ready, open_paths, asks=asks
+        )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[FastAPI], AbstractContextManager[str]]:
+    """Runs an app on a free port within a block, and gives its address."""
+
+    @contextmanager
+    def serve(app: FastAPI) -> Iterator[str]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+            listener.close()
+
+    return serve
 
 
 @pytest.fixture
@@ -66,7 +92,9 @@ def ask() -> Callable[..., httpx.Response]:
     def send(app: FastAPI, method: str, path: str, **request: Any) -> httpx.Response:
         async def answer() -> httpx.Response:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://localhost"
+            ) as client:
                 return await client.request(method, path, **request)
 
         return asyncio.run(answer())

@@ -2,11 +2,14 @@ import pytest
 from fastapi import FastAPI
 
 KEY = "correct horse"
+LISTED = "a-key-of-the-file-0123"
 
 
 @pytest.fixture
-def app(service) -> FastAPI:
-    app = service(api_key=KEY, open_paths=("/", "/page/x.js"))
+def app(service, tmp_path) -> FastAPI:
+    file = tmp_path / "keys"
+    file.write_text(f"listed read {LISTED}\n")
+    app = service(api_key=KEY, api_keys_file=file, open_paths=("/", "/page/x.js"))
 
     @app.get("/v1/secret")
     def secret() -> str:
@@ -23,6 +26,24 @@ def app(service) -> FastAPI:
 def test_the_key_opens(app, ask, scheme):
     response = ask(app, "GET", "/v1/secret", headers={"Authorization": scheme + KEY})
     assert response.json() == "treasure"
+
+
+def test_so_does_one_of_the_file_until_it_is_taken_out(app, ask, tmp_path):
+    headers = {"Authorization": f"Bearer {LISTED}"}
+    assert ask(app, "GET", "/v1/secret", headers=headers).json() == "treasure"
+    (tmp_path / "keys").write_text("")
+    assert ask(app, "GET", "/v1/secret", headers=headers).status_code == 401
+    assert ask(app, "GET", "/ready").json() == {"status": "ready"}
+
+
+def test_a_broken_file_of_keys_is_told_by_ready(app, ask, tmp_path):
+    (tmp_path / "keys").write_text("listed\n")
+    headers = {"Authorization": f"Bearer {LISTED}"}
+    assert ask(app, "GET", "/v1/secret", headers=headers).json() == "treasure"
+    told = ask(app, "GET", "/ready")
+    assert told.status_code == 200
+    assert "ISE_API_KEYS_FILE" in told.json()["warning"]
+    assert not any(text in told.text for text in (LISTED, "listed", str(tmp_path)))
 
 
 @pytest.mark.parametrize(

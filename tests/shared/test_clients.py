@@ -53,6 +53,19 @@ def test_a_key_that_is_refused_between_services_is_no_fault_of_the_users(asynchr
         ask(within=True)
 
 
+def test_a_service_that_another_asks_by_a_wrong_name_is_no_fault_of_the_user():
+    def refuse(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(403, json=problem.body_of(errors.ForeignHost("Not my name.")))
+
+    def ask(within: bool) -> None:
+        Client("http://e:1", "k", httpx.MockTransport(refuse), within=within).send(ANY)
+
+    with pytest.raises(errors.ForeignHost):
+        ask(within=False)
+    with pytest.raises(errors.Unavailable, match=r"http://e:1 .* ISE_ALLOWED_HOSTS"):
+        ask(within=True)
+
+
 @pytest.fixture
 def silent() -> Iterator[str]:
     """The address of a server that takes connections and never answers."""

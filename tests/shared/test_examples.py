@@ -10,7 +10,18 @@ from pydantic import BaseModel, TypeAdapter
 
 from scripts.openapi import schemas
 from shared import problem
-from shared.contracts import answer, embedder, explore, features, indexer, jobs, query, stats, sync
+from shared.contracts import (
+    answer,
+    embedder,
+    explore,
+    features,
+    indexer,
+    jobs,
+    migration,
+    query,
+    stats,
+    sync,
+)
 from shared.contracts.base import Wire
 from shared.contracts.problem import Problem
 from shared.errors import tree
@@ -18,7 +29,18 @@ from shared.web import problems
 
 SHOWN: list[tuple[type[BaseModel], object]] = [
     (model, example)
-    for module in (answer, embedder, explore, features, indexer, jobs, query, stats, sync)
+    for module in (
+        answer,
+        embedder,
+        explore,
+        features,
+        indexer,
+        jobs,
+        migration,
+        query,
+        stats,
+        sync,
+    )
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, Wire) and model.__module__ == module.__name__
     for example in (model.model_config.get("json_schema_extra") or {}).get("examples", ())

@@ -22,11 +22,11 @@ def changeable(service) -> FastAPI:
     [
         {"Sec-Fetch-Site": "cross-site", "Origin": "http://elsewhere.example"},
         {"Sec-Fetch-Site": "cross-site"},
-        {"Sec-Fetch-Site": "same-site", "Origin": "http://test:8080"},
-        {"Origin": "http://test:8080"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:8080"},
+        {"Origin": "http://localhost:8080"},
         {"Origin": "http://elsewhere.example"},
         {"Origin": "null"},
-        {"Origin": "http://test.elsewhere.example"},
+        {"Origin": "http://localhost.elsewhere.example"},
     ],
 )
 def test_a_page_of_another_site_changes_nothing(ask, changeable, headers):
@@ -41,9 +41,9 @@ def test_a_page_of_another_site_changes_nothing(ask, changeable, headers):
     "headers",
     [
         {},
-        {"Sec-Fetch-Site": "same-origin", "Origin": "http://test"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"},
         {"Sec-Fetch-Site": "none"},
-        {"Origin": "http://test"},
+        {"Origin": "http://localhost"},
     ],
 )
 def test_programs_and_its_own_page_may(ask, changeable, headers):

@@ -1,11 +1,12 @@
 import asyncio
+import json
 import logging
 
 import httpx
 import pytest
 
 from shared.clients.transport import AsyncClient, Call
-from shared.web.logs import _Told
+from shared.web.logs import JsonLine
 from shared.web.request_id import current_request_id, set_request_id
 
 
@@ -44,7 +45,7 @@ def test_two_requests_get_two_ids_and_none_is_left_after(app, ask):
 
 def test_the_id_travels_through_a_client_to_the_next_service(app, service, ask):
     front = service()
-    client = AsyncClient("http://behind", transport=httpx.ASGITransport(app))
+    client = AsyncClient("http://localhost", transport=httpx.ASGITransport(app))
 
     @front.get("/front")
     async def pass_on() -> str:
@@ -61,7 +62,7 @@ def test_an_id_set_outside_of_a_request_is_sent_and_logged():
         set_request_id("job-7")
         client = AsyncClient("http://x", transport=httpx.MockTransport(echo))
         record = logging.makeLogRecord({"name": "x"})
-        _Told("query").filter(record)
-        return await client.send(Call("GET", "/", lambda r: r.json())), record.request_id
+        line = json.loads(JsonLine("query").format(record))
+        return await client.send(Call("GET", "/", lambda r: r.json())), line["request_id"]
 
     assert asyncio.run(work()) == ("job-7", "job-7")

@@ -17,6 +17,16 @@ def test_each_request_is_a_line_with_its_id(ask, service, capsys):
     assert "GET /v1/none 404 in " in line
 
 
+def test_no_path_begins_a_line_of_its_own(ask, service, capsys):
+    logs.configure("nothing", "info")
+    try:
+        ask(service(), "GET", "/v1/none%0Aforged%0D", headers={HEADER: "abc-1"})
+    finally:
+        logging.basicConfig(level=logging.WARNING, force=True)
+    [line] = capsys.readouterr().err.splitlines()
+    assert "GET /v1/none%0Aforged%0D 404 in " in line
+
+
 def test_the_servers_own_lines_are_the_services(capsys):
     logs.configure("nothing", "info")
     try:

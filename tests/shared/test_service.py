@@ -4,6 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.errors import Misconfigured
+from shared.version import VERSION
 
 
 def samples(text):
@@ -16,7 +17,7 @@ def samples(text):
 
 def test_alive_even_when_it_can_not_serve(service, ask):
     app = service(not_ready=lambda: "The models are being loaded.")
-    assert ask(app, "GET", "/health").json() == {"status": "alive"}
+    assert ask(app, "GET", "/health").json() == {"status": "alive", "version": VERSION}
 
 
 def test_ready_says_why_not_until_it_is(service, ask):
@@ -104,3 +105,37 @@ def test_operations_are_described_by_names_that_read_well(service, ask):
         "/health": "health",
         "/ready": "ready",
     }
+
+
+@pytest.fixture
+def things(service):
+    """Paths as those of images: an id may have slashes, and some calls stand behind it."""
+    app = service()
+    app.patch("/things/{thing:path}/part")(lambda thing: "part")
+    app.get("/things/{thing:path}")(lambda thing: "thing")
+    app.delete("/things/{thing:path}")(lambda thing: "gone")
+    return app
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes"),
+    [
+        ("OPTIONS", "/things/a/b", "DELETE, GET"),
+        ("DELETE", "/things/a/part", "PATCH"),
+        ("TRACE", "/things/a/part", "PATCH"),
+        ("HEAD", "/health", "GET"),
+    ],
+)
+def test_a_method_that_a_path_does_not_take_is_told_those_that_it_takes(
+    things, ask, method, path, takes
+):
+    refused = ask(things, method, path)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, takes)
+    if method != "HEAD":
+        assert refused.json()["detail"] == f"This path takes {takes}."
+
+
+def test_methods_that_a_path_takes_go_through(things, ask):
+    asked = [("PATCH", "/things/a/part"), ("GET", "/things/a"), ("DELETE", "/things/a/b")]
+    assert [ask(things, *one).json() for one in asked] == ["part", "thing", "gone"]
+    assert ask(things, "GET", "/nowhere").status_code == 404

@@ -62,6 +62,25 @@ def test_others_are_let_in_with_a_key_or_on_purpose_only(host):
             ServiceSettings(_env_file=None, host=host, api_key=key).check_bind()
 
 
+def test_a_name_that_others_know_needs_a_key_as_well():
+    """As behind a reverse proxy, from where everybody comes by loopback."""
+    assert ServiceSettings(_env_file=None, allowed_hosts=["localhost", "127.0.0.1"]).is_local
+    for hosts in (["pictures.example"], ["*"], ["localhost", "10.0.0.1"]):
+        assert not ServiceSettings(_env_file=None, allowed_hosts=hosts).is_local
+        ServiceSettings(_env_file=None, allowed_hosts=hosts, api_key="k").check_bind()
+        ServiceSettings(_env_file=None, allowed_hosts=hosts, allow_open=True).check_bind()
+        with pytest.raises(Misconfigured, match="ISE_ALLOWED_HOSTS lets"):
+            ServiceSettings(_env_file=None, allowed_hosts=hosts).check_bind()
+
+
+def test_a_file_of_keys_needs_the_key_that_services_ask_with(tmp_path):
+    file = tmp_path / "keys"
+    with pytest.raises(Misconfigured, match="needs ISE_API_KEY"):
+        ServiceSettings(_env_file=None, api_keys_file=file).check_bind()
+    ServiceSettings(_env_file=None, api_keys_file=file, api_key="k").check_bind()
+    assert ServiceSettings(_env_file=None, api_keys_file="").api_keys_file is None
+
+
 def test_a_home_is_found_where_no_shell_does_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
@@ -144,6 +163,15 @@ def test_a_list_that_is_no_json_is_one_sentence(tmp_path):
     done = ended(tmp_path, "indexer", ISE_INGEST_ROOTS="/pictures")
     assert done.returncode == 2
     assert "ingest_roots" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_broken_file_of_keys_is_one_sentence(tmp_path):
+    (tmp_path / "keys").write_text("office read secret-secret-secret more\n")
+    done = ended(tmp_path, ISE_API_KEY="k", ISE_API_KEYS_FILE=str(tmp_path / "keys"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: ISE_API_KEYS_FILE={tmp_path / 'keys'}, line 1: ")
+    assert "secret-secret" not in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -1,6 +1,4 @@
-"""Tag vectors, tombstones, and the store of snapshots."""
-
-import threading
+"""Tag vectors, and the store of snapshots."""
 
 import numpy as np
 import pytest
@@ -11,10 +9,9 @@ from hypothesis.extra import numpy as arrays
 from shared import durable
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.errors import Corrupt, NotFound
+from shared.errors import Corrupt, Misconfigured, NotFound
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
-from shared.snapshots.tombstones import Tombstones
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 VECTOR = arrays.arrays(np.float32, 4, elements=st.floats(-1, 1, width=32))
@@ -29,60 +26,6 @@ def test_tag_vectors_come_back_as_they_were(fresh, vectors):
     for key, vector in vectors.items():
         assert back[key].dtype == np.float32
         assert np.array_equal(back[key], vector)
-
-
-@given(st.lists(st.lists(st.integers(0, 2**62), max_size=4), max_size=5))
-def test_every_deletion_is_seen_by_every_reader_at_once_ascending(fresh, batches):
-    folder = fresh()
-    writer, reader = Tombstones(folder), Tombstones(folder)
-    gone: set[int] = set()
-    for batch in batches:
-        writer.add(batch)
-        gone |= set(batch)
-        assert reader.read().tolist() == sorted(gone)
-    assert Tombstones(folder).read().tolist() == sorted(gone)
-
-
-def test_before_the_first_deletion_nothing_is_deleted(tmp_path):
-    dead = Tombstones(tmp_path).read()
-    assert (dead.tolist(), dead.dtype) == ([], np.int64)
-
-
-@given(st.lists(st.integers(0, 99), min_size=1, unique=True), st.integers(1, 7))
-def test_a_torn_last_record_is_no_deletion_and_the_next_takes_its_place(fresh, ordinals, torn):
-    folder = fresh()
-    tombstones = Tombstones(folder)
-    tombstones.add(ordinals)
-    with tombstones.path.open("ab") as file:
-        file.write(b"\xff" * torn)
-    assert tombstones.read().tolist() == sorted(ordinals)
-    tombstones.add([100])
-    assert tombstones.read().tolist() == [*sorted(ordinals), 100]
-    assert tombstones.path.stat().st_size == 8 * (len(ordinals) + 1)
-
-
-def test_readers_in_many_threads_never_go_back_behind_an_acknowledged_deletion(tmp_path):
-    tombstones = Tombstones(tmp_path)
-    acknowledged = 0
-    wrong: list[tuple[int, int]] = []
-
-    def read() -> None:
-        while acknowledged < 300:
-            before = acknowledged
-            seen = len(tombstones.read())
-            if seen < before:
-                wrong.append((before, seen))
-
-    threads = [threading.Thread(target=read) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for ordinal in range(300):
-        Tombstones(tmp_path).add([ordinal])
-        acknowledged = ordinal + 1
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-    assert len(tombstones.read()) == 300
 
 
 @pytest.fixture
@@ -140,7 +83,7 @@ def test_what_a_crash_left_between_manifest_and_pointer_is_not_current(store):
 
 def test_a_manifest_of_another_format_is_refused_by_its_number(store):
     store.publish(manifest(1, format=2))
-    with pytest.raises(Corrupt, match="format 2"):
+    with pytest.raises(Misconfigured, match="format 2"):
         store.current()
 
 

@@ -22,6 +22,8 @@ def main() -> int:
         summary = campaign.summary
         if asked.full_disks:
             campaign.at_full_disks()
+            for one in summary.not_told:
+                print(f"not told: {one}")
             print(f"{summary.full_disks} full disks, {len(summary.losses)} losses")
             return 1 if summary.losses else 0
         if not asked.random:

@@ -34,6 +34,7 @@ class Summary:
     kills: dict[str, int] = field(default_factory=lambda: {"failpoint": 0, "random": 0})
     not_reached: list[str] = field(default_factory=list)
     full_disks: int = 0
+    not_told: list[str] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
 
     def lost(self, what: str) -> None:
@@ -144,14 +145,23 @@ class Campaign:
     def at_full_disk(self, name: str, act: str) -> None:
         """The disk is full at one step: a clear error, and the next try does it, as ever."""
         world = self._new_world() if act == "begin" else self._some_world()
+        if self._told_at(world, name, act):
+            return
+        # As with a kill: what a world has been through may leave an act nothing to write.
+        self._world = None
+        world = self._new_world() if act == "begin" else self._some_world()
+        if not self._told_at(world, name, act):
+            self.summary.not_told.append(f"{name} by {act}")
+
+    def _told_at(self, world: World, name: str, act: str) -> bool:
         self._kills_here += 1
+        told = False
         when = f"a full disk at {name} in {act}"
         # A start writes to the catalogue a few times.
         at = 8 if name.startswith("catalogue.") else 1
         with Life(world.data, self._embedder.url, f"{name}=full@{at}") as life:
             try:
                 assert life.is_ready()
-                told = False
                 for _ in range(12):
                     try:
                         world.acts[act](life)
@@ -165,6 +175,7 @@ class Campaign:
             except (AssertionError, ISEError) as error:
                 self.summary.lost(f"{when}: {error}")
                 self._world = None
+        return told
 
     def at_random(self) -> None:
         """Some acts, killed somewhere in them."""

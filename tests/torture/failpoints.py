@@ -21,6 +21,7 @@ _FILES = {
         "network-current",
     ),
     "thumbnail": ("thumbnail",),
+    "delete": ("tombstones-file",),
 }
 # And the other steps.
 _STEPS = {
@@ -41,6 +42,7 @@ _STEPS = {
         "tombstones.begin",
         "tombstones.written",
         "tombstones.synced",
+        "tombstones.counted",
         "tombstones.durable",
         "catalogue.commit",
         "catalogue.committed",
@@ -62,7 +64,7 @@ _REACHED = {
 }
 
 # What can fail on a full disk; the rest of the steps write nothing.
-_WRITES = {"begin", "written", "synced", "renamed", "commit"}
+_WRITES = {"begin", "written", "synced", "counted", "renamed", "commit"}
 _NO_WRITES = {"publish.begin", "retention.begin", "rollback.begin"}
 
 ALL = sorted((name, act) for act, names in _REACHED.items() for name in names)

@@ -34,7 +34,10 @@ def _live(environment: Mapping[str, str]) -> None:
 class Life:
     """Begins at once, armed with some failpoints; ends by one of them, or by `kill`."""
 
-    def __init__(self, data: Path, embedder_url: str, failpoints: str = "") -> None:
+    def __init__(
+        self, data: Path, embedder_url: str, failpoints: str = "", **settings: str
+    ) -> None:
+        """settings: further variables of the environment."""
         port = free_port()
         environment = {
             VARIABLE: failpoints,
@@ -42,6 +45,7 @@ class Life:
             "ISE_INDEXER_PORT": str(port),
             "ISE_EMBEDDER_URL": embedder_url,
             "ISE_LOG_LEVEL": "critical",
+            **settings,
         }
         self._process = _FORKS.Process(target=_live, args=(environment,), daemon=True)
         self._process.start()

@@ -26,6 +26,12 @@ def ensure_torchvision_ops() -> None:
     _define_schemas()
 
 
+def compiled_ops_load() -> bool:
+    """Whether torchvision's own operators work, rather than schemas in their stead."""
+    ensure_torchvision_ops()
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(f"{_NAMESPACE}::nms", "CPU"))
+
+
 def _missing() -> list[str]:
     namespace = getattr(torch.ops, _NAMESPACE)
     return [name for name in _SCHEMAS if not hasattr(namespace, name)]

@@ -1,5 +1,6 @@
 """How likely an image carries the term that found it, by its score."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,24 +17,25 @@ Floats = NDArray[np.float64]
 _HITS = 20
 
 
-def calibrate(
-    network: MatchingNetwork, images: Tensor, terms: Tensor, carries: Tensor
-) -> list[Calibration]:
-    """By metric, over the first hits of each term; arguments as of `evaluate`.
+def fitted(parts: Sequence[Pairs], *, untrained: bool = False) -> list[Calibration]:
+    """By metric, from first hits; empty where there's too little to learn from.
 
-    Empty where there's too little to learn from.
+    parts: each of other queries. untrained: whether the network was not trained on their terms.
     """
-    cosine = first_hits(network, images, terms, carries)
+    cosine = _together(parts)
     l2 = replace(cosine, scores=_of_l2(cosine.scores))
-    fitted = [
+    found = [
         calibrated(pairs, "joint", metric)
         for metric, pairs in ((Metric.COSINE, cosine), (Metric.L2, l2))
     ]
-    return [one for one in fitted if one is not None]
+    return [one.model_copy(update={"untrained": untrained}) for one in found if one is not None]
 
 
 def first_hits(network: MatchingNetwork, images: Tensor, terms: Tensor, carries: Tensor) -> Pairs:
-    """The first hits of each term by cosine, and whether they carry it."""
+    """The first hits of each term by cosine, and whether they carry it.
+
+    Arguments as of `evaluate`.
+    """
     joint_images = network.project_images(images.numpy())
     joint_terms = network.project_words(terms.numpy())
     cosines = (joint_images @ joint_terms.T).astype(np.float64)
@@ -42,6 +44,15 @@ def first_hits(network: MatchingNetwork, images: Tensor, terms: Tensor, carries:
         scores=np.take_along_axis(cosines, first, axis=0).ravel(),
         matched=np.take_along_axis(carries.numpy(), first, axis=0).ravel(),
         queries=np.broadcast_to(np.arange(len(joint_terms)), first.shape).ravel(),
+    )
+
+
+def _together(parts: Sequence[Pairs]) -> Pairs:
+    ends = np.cumsum([0, *(part.queries.max(initial=-1) + 1 for part in parts)])
+    return Pairs(
+        scores=np.concatenate([part.scores for part in parts]),
+        matched=np.concatenate([part.matched for part in parts]),
+        queries=np.concatenate([p.queries + end for p, end in zip(parts, ends, strict=False)]),
     )
 
 

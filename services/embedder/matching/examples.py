@@ -35,6 +35,12 @@ class Examples:
         terms = [self.image_terms[i] for i in part]
         return Examples(self.features, self.rows[part], terms, self.words)
 
+    def without(self, terms: NDArray[np.int64]) -> "Examples":
+        """Without some terms, and without the images that carry no other."""
+        kept = [own[~np.isin(own, terms)] for own in self.image_terms]
+        part = np.array([i for i, own in enumerate(kept) if len(own)], np.int64)
+        return Examples(self.features, self.rows[part], [kept[i] for i in part], self.words)
+
     def occurring(self) -> NDArray[np.int64]:
         """The terms that any of the images carries, in order."""
         return np.unique(np.concatenate(self.image_terms))

@@ -1,12 +1,13 @@
 """Matching networks on the data volume: `<data>/networks/<fingerprint>/network.safetensors`.
 
-The indexer writes there; the embedder only reads. `<data>/networks/CURRENT` holds the fingerprint
-of the one to use where none is named.
+The indexer writes there; the embedder only reads, or has copies of its own (`download.py`).
+`<data>/networks/CURRENT` holds the fingerprint of the one to use where none is named.
 """
 
 import re
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import safetensors
 import safetensors.torch
 
 from services.embedder.backbones.fingerprint import short_digest, tensors_digest
+from services.embedder.matching.download import Download
 from services.embedder.matching.network import MatchingNetwork
+from shared import sums
 from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, NotFound
 
 FILE = "network.safetensors"
@@ -83,9 +86,16 @@ class NetworkStore:
     """The networks in a folder, a few of them kept in memory. Safe to use from several threads."""
 
     def __init__(
-        self, folder: Path, image_fingerprint: str, words_fingerprint: str, capacity: int = 4
+        self,
+        folder: Path,
+        image_fingerprint: str,
+        words_fingerprint: str,
+        capacity: int = 4,
+        download: Download | None = None,
     ) -> None:
+        """`download`: where a network comes from that isn't in the folder."""
         self._folder = folder
+        self._download = download
         self._image_fingerprint = image_fingerprint
         self._words_fingerprint = words_fingerprint
         self._capacity = capacity
@@ -105,6 +115,10 @@ class NetworkStore:
         belongs to other models than those hosted, and Corrupt.
         """
         name = self._current() if fingerprint is None else safe_name(fingerprint)
+        if self._download is not None and name not in self._loaded:
+            # Whoever asks for another one need not wait for it.
+            with suppress(FileNotFoundError):
+                self._download.fetch(name, FILE, self._folder / name)
         with self._lock:
             if name in self._loaded:
                 self._loaded.move_to_end(name)
@@ -117,7 +131,12 @@ class NetworkStore:
 
     def _current(self) -> str:
         try:
-            return safe_name((self._folder / CURRENT).read_text(encoding="utf-8").strip())
+            text = (
+                self._download.current(CURRENT)
+                if self._download is not None
+                else (self._folder / CURRENT).read_text(encoding="utf-8")
+            )
+            return safe_name(text.strip())
         except FileNotFoundError as error:
             raise Conflict(f"There is no matching network yet. {_WAY_OUT}") from error
 
@@ -125,6 +144,7 @@ class NetworkStore:
         path = self._folder / name / FILE
         if not path.is_file():
             raise NotFound(f"There is no matching network {name}. {_WAY_OUT}")
+        sums.check(path)
         matcher = read_matcher(path)
         self._check(
             name,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shared import npy
 from shared.errors import Corrupt, NotFound
 
 
@@ -41,12 +42,12 @@ def read_training_set(folder: Path) -> TrainingSet:
         raise NotFound(f"There is no training set {folder.name}.")
     try:
         tags = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
-        features = np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False)
+        features = npy.load(folder / "features.npy", mapped=True)
         return TrainingSet(
             features=features,
             terms=[str(term) for term in tags["terms"]],
             image_terms=[[int(i) for i in row] for row in tags["image_terms"]],
             fingerprint=str(tags["fingerprint"]),
         )
-    except (ValueError, KeyError, TypeError, EOFError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"The training set {folder.name} can't be read ({error}).") from error

@@ -35,6 +35,14 @@ def find_file(name: str, hub_seconds: float) -> Path:
     return _downloaded(name, hub_seconds)
 
 
+def check_readable(path: Path) -> None:
+    """Raises Misconfigured for a pickle, OSError where the file can't be read."""
+    with _open(path) as file:
+        first = file.readline(_LINE_LIMIT)
+    if path.suffix in _PICKLES or first.startswith(b"\x80"):
+        raise Misconfigured(_pickle(path))
+
+
 def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
     """The vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped.
 
@@ -51,12 +59,15 @@ def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
         count, dim = int(header[1]), int(header[2])
         binary = _values(second) != dim
         if 4 * count * dim < LARGE:
-            return KeyedVectors.load_word2vec_format(
+            keyed = KeyedVectors.load_word2vec_format(
                 str(path), binary=binary, unicode_errors="replace"
             )
+            # Where a word comes twice, gensim may leave a gap.
+            if None not in keyed.index_to_key:
+                return keyed
         with _open(path) as file:
             file.readline()
-            entries = binary_entries(file, count, dim) if binary else text_entries(file, dim)
+            entries = binary_entries(file, count, dim) if binary else text_entries(file, dim, count)
             return mapped(entries, dim, folder)
     except (ValueError, EOFError, OSError, IndexError, AssertionError, MemoryError) as error:
         raise Misconfigured(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Entry = tuple[str, NDArray[np.float32]]
 
 _LONGEST_WORD = 10_000
+_LONGEST_LINE = 1 << 20
 
 
 def mapped(entries: Iterator[Entry], dim: int, folder: Path | None) -> KeyedVectors:
@@ -56,8 +57,12 @@ def binary_entries(file: IO[bytes], count: int, dim: int) -> Iterator[Entry]:
         yield name, np.frombuffer(values, "<f4")
 
 
-def text_entries(file: IO[bytes], dim: int) -> Iterator[Entry]:
-    """Of lines: a word, which may have spaces in it, and `dim` values."""
-    for line in file:
+def text_entries(file: IO[bytes], dim: int, count: int | None = None) -> Iterator[Entry]:
+    """Of lines: a word, which may have spaces in it, and `dim` values; `count`, where it's told."""
+    found = 0
+    while line := file.readline(_LONGEST_LINE):
         word, *values = line.decode(errors="replace").rstrip().rsplit(" ", dim)
         yield word, np.array(values, dtype=np.float32)
+        found += 1
+    if count is not None and found < count:
+        raise EOFError(f"it announces {count} words, and has {found}")

@@ -4,12 +4,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from services.indexer import lock
+from services.indexer import last_backup
 from services.indexer.care.backup import BackupWriter, restore
 from services.indexer.care.check import findings
 from services.indexer.care.finding import Finding
@@ -62,8 +61,8 @@ def _check(settings: IndexerSettings, asked: argparse.Namespace) -> int:
 
 def _repair(settings: IndexerSettings, asked: argparse.Namespace) -> int:
     # To say what would be done disturbs nobody.
-    alone = lock.held(settings.data_dir) if asked.apply else nullcontext()
-    with alone, opened(settings.data_dir, settings.catalog_url) as folder:
+    does = asked.apply
+    with opened(settings.data_dir, settings.catalog_url, migrate=does, alone=does) as folder:
         deeds = Repair(folder).plan()
         for deed in deeds if asked.apply else ():
             if deed.do is not None:
@@ -86,13 +85,18 @@ def _repair(settings: IndexerSettings, asked: argparse.Namespace) -> int:
 def _backup(settings: IndexerSettings, asked: argparse.Namespace) -> int:
     with opened(settings.data_dir, settings.catalog_url) as folder:
         made = BackupWriter(folder, asked.folder, asked.link).write()
+    try:
+        last_backup.note(settings.data_dir, made.created_at)
+    except OSError as error:
+        # The backup stands; only the metric of its age doesn't know of it.
+        sys.stderr.write(f"{error.filename} can't be written: {error.strerror}.\n")
     told = f"{made.images} images, {made.files} files, {made.copied} of them copied; verified."
     _say(asked, asdict(made), [f"{asked.folder}: {told}"])
     return 0
 
 
 def _restore(settings: IndexerSettings, asked: argparse.Namespace) -> int:
-    made = restore(asked.folder, settings.data_dir)
+    made = restore(asked.folder, settings.data_dir, settings.catalog_url)
     _say(asked, asdict(made), [f"{settings.data_dir}: {made.images} images, verified."])
     return 0
 

@@ -1,9 +1,10 @@
 """`ise backup` and `ise restore`: a copy of a data directory that belongs together.
 
 A backup is a data directory itself, so that it is checked as one is. It may be taken while the
-services run: segments, shards and networks never change, and SQLite copies its catalogue as of one
-moment. The order makes the rest agree: the snapshot, then the catalogue, which goes at least as
-far; then what it names; the deletions last, of images that the copied catalogue can know.
+services run: segments, shards and networks never change, and the catalogue is copied as of one
+moment, to SQLite whatever database it is in. The order makes the rest agree: the snapshot, then the
+catalogue, which goes at least as far; then what it names; the deletions last, of images that the
+copied catalogue can know.
 """
 
 import sqlite3
@@ -15,18 +16,18 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import TypeAdapter
-from sqlalchemy.engine import make_url
 
 from services.indexer.care import check, strays
 from services.indexer.care.copying import take
 from services.indexer.care.folder import DataFolder, opened
+from services.indexer.catalog.copying import copy
+from services.indexer.catalog.database import Database, is_shared, version_of
 from services.indexer.features import CANARY
 from services.indexer.networks import CURRENT as CURRENT_NETWORK
 from services.indexer.networks import FILES
 from shared import durable, sums
 from shared.errors import Conflict, Corrupt, InvalidInput, NotFound
 from shared.snapshots.manifest import Manifest, SnapshotStore
-from shared.snapshots.tombstones import NAME as TOMBSTONES
 
 MARK = "backup.json"
 _CATALOGUE = "catalog.sqlite"
@@ -60,12 +61,6 @@ class BackupWriter:
 
     def write(self) -> Backup:
         """Raises Corrupt where something is damaged, InvalidInput, and OSError."""
-        url = make_url(str(self._folder.database.engine.url))
-        if url.get_backend_name() != "sqlite" or url.database is None:
-            raise InvalidInput(
-                "Only a catalogue in SQLite is backed up here. Back up the database with its own "
-                "tools first, then copy the data directory."
-            )
         source, target = self._folder.path, self._target
         if target.resolve() == source.resolve() or source.resolve() in target.resolve().parents:
             raise InvalidInput(f"{target} is in the data directory; name a folder elsewhere.")
@@ -77,8 +72,8 @@ class BackupWriter:
         (target / MARK).unlink(missing_ok=True)
         current = self._snapshots()
         with durable.publishing(target / _CATALOGUE) as temporary:
-            _copy_database(Path(url.database), temporary)
-        with opened(target, catalogue_of(target)) as made:
+            self._copy_catalogue(temporary)
+        with opened(target, catalogue_of(target), migrate=True) as made:
             self._named_by(made)
             self._tombstones(made)
             for one in list(strays.findings(made, made.snapshots.readable())):
@@ -116,6 +111,20 @@ class BackupWriter:
             return current
         raise Conflict("Snapshots come faster than they can be copied; try again.")
 
+    def _copy_catalogue(self, to: Path) -> None:
+        """As of one moment, whoever writes meanwhile; always to SQLite, which is one file."""
+        database = self._folder.database
+        if database.is_shared:
+            with closing(Database(f"sqlite:///{to}")) as made:
+                copy(database, made)
+        else:
+            source = str(database.engine.url.database)
+            with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(to)) as here:
+                there.backup(here)
+        with closing(sqlite3.connect(to)) as here:
+            # Whole in one file: no log beside it.
+            here.execute("PRAGMA journal_mode=DELETE")
+
     def _named_by(self, made: DataFolder) -> None:
         """What the copied catalogue names, and what is kept beside."""
         source = self._folder
@@ -142,7 +151,7 @@ class BackupWriter:
         dead = self._folder.tombstones.read()
         # Numbers that the copied catalogue has not given yet would be given again.
         dead = dead[dead <= made.images.newest()]
-        durable.write_bytes(made.path / TOMBSTONES, dead.astype("<i8").tobytes())
+        made.tombstones.replace(dead)
         present = np.intersect1d(dead, np.array(made.images.all_ordinals(), np.int64))
         if len(present):
             made.images.remove(present.tolist())
@@ -152,8 +161,11 @@ class BackupWriter:
         self._copied += take(source, target, self._link)
 
 
-def restore(backup: Path, data_dir: Path) -> Backup:
-    """Copies a backup to where there is nothing yet. Raises NotFound, Corrupt and Conflict."""
+def restore(backup: Path, data_dir: Path, catalog_url: str = "") -> Backup:
+    """Copies a backup to where there is nothing yet. Raises NotFound, Corrupt and Conflict.
+
+    `catalog_url`: where the catalogue is to be, if not in the data directory.
+    """
     try:
         told = TypeAdapter(Backup).validate_json((backup / MARK).read_bytes())
     except FileNotFoundError:
@@ -162,14 +174,22 @@ def restore(backup: Path, data_dir: Path) -> Backup:
         raise Corrupt(f"{backup / MARK} can't be read: {error}") from error
     if data_dir.exists() and any(path.name != ".lock" for path in data_dir.iterdir()):
         raise Conflict(f"{data_dir} is not empty. Set ISE_DATA_DIR to a new folder.")
+    elsewhere = catalog_url if catalog_url and is_shared(catalog_url) else ""
+    if elsewhere and version_of(elsewhere) is not None:
+        raise Conflict("The database of ISE_DATABASE_URL has a catalogue. Name an empty one.")
     with opened(backup, catalogue_of(backup)) as found:
         check_intact(found)
     for path in _files_of(backup):
         take(path, data_dir / path.relative_to(backup))
     # Last: a folder without it, where this breaks off, is no collection.
     take(backup / _CATALOGUE, data_dir / _CATALOGUE)
-    with opened(data_dir, catalogue_of(data_dir)) as made:
+    with opened(data_dir, catalogue_of(data_dir), migrate=True) as made:
         check_intact(made)
+        if elsewhere:
+            with closing(Database(elsewhere)) as target:
+                copy(made.database, target)
+    if elsewhere:
+        (data_dir / _CATALOGUE).unlink()
     return told
 
 
@@ -185,11 +205,3 @@ def _files_of(backup: Path) -> Iterator[Path]:
     for path in sorted(backup.rglob("*")):
         if path.is_file() and path.name not in left_out and not path.name.endswith(sums.SUFFIX):
             yield path
-
-
-def _copy_database(source: Path, target: Path) -> None:
-    """As of one moment, whoever writes meanwhile."""
-    with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(target)) as here:
-        there.backup(here)
-        # Whole in one file: no log beside it.
-        here.execute("PRAGMA journal_mode=DELETE")

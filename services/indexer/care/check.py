@@ -27,6 +27,7 @@ def findings(folder: DataFolder) -> Iterator[Finding]:
     yield from _features(folder)
     yield from _networks(folder)
     yield from _uploads(folder)
+    yield from _tombstones(folder)
     if not folder.is_in_use:
         yield from _agreement(folder)
         yield from strays.findings(folder, manifests)
@@ -127,38 +128,49 @@ def _summed(kind: Kind, path: Path) -> Iterator[Finding]:
 def _uploads(folder: DataFolder) -> Iterator[Finding]:
     """The bytes of an upload are the image: its SHA-256 stands in the catalogue."""
     for image_id, sha256 in folder.uploads().items():
-        path = folder.files.upload(image_id)
-        if path is None:
-            where = folder.files.kept(image_id)[0]
-            yield Finding(Kind.UPLOAD, where, f"{where}, the picture {image_id}, is missing.")
+        path, _ = folder.files.kept(image_id)
+        if not path.exists():
+            yield Finding(Kind.UPLOAD, path, f"{path}, the picture {image_id}, is missing.")
         elif durable.sha256_of(path) != sha256:
             yield Finding(
                 Kind.UPLOAD, path, f"{path} is damaged: it is not the picture {image_id} any more."
             )
 
 
+def _tombstones(folder: DataFolder) -> Iterator[Finding]:
+    path = folder.tombstones.path
+    try:
+        folder.tombstones.read()
+    except Corrupt as error:
+        yield Finding(Kind.TOMBSTONES, path, error.detail)
+        return
+    if folder.tombstones.is_old():
+        yield Finding(Kind.UNSUMMED, path, f"{path} has no checksum: an older version wrote it.")
+
+
 def _agreement(folder: DataFolder) -> Iterator[Finding]:
     """What the catalogue, the tombstones and the current snapshot say of which images there are."""
     try:
         current = folder.snapshots.current()
+        dead = folder.tombstones.read()
     except (Corrupt, NotFound):
+        # It was told of already.
         return
-    dead = folder.tombstones.read()
     with folder.images.view() as view:
         known = np.array(sorted(folder.images.all_ordinals()), np.int64)
         revision = view.revision
-    catalogue = folder.path / "catalog.sqlite"
+    catalogue, place = folder.catalogue, Path(folder.catalogue)
     if current is None:
         return
     manifest = folder.snapshots.path(current.number)
     if revision < current.revision:
         yield Finding(
-            Kind.CATALOGUE, catalogue, f"{catalogue} is older than snapshot {current.number}."
+            Kind.CATALOGUE, place, f"{catalogue} is older than snapshot {current.number}."
         )
     unburied = len(np.intersect1d(known, dead))
     if unburied:
         told = f"{unburied} deleted images are still in {catalogue}; the next start removes them."
-        yield Finding(Kind.BEHIND, catalogue, told)
+        yield Finding(Kind.BEHIND, place, told)
     if revision > current.revision:
         told = f"Snapshot {current.number} is behind the catalogue; the next start publishes more."
         yield Finding(Kind.BEHIND, manifest, told)
@@ -170,7 +182,8 @@ def _agreement(folder: DataFolder) -> Iterator[Finding]:
     ghosts = len(unknown(held, known, dead))
     if ghosts:
         told = f"{ghosts} images of snapshot {current.number} are neither in the catalogue"
-        yield Finding(Kind.TOMBSTONE, folder.tombstones.path, f"{told} nor deleted.")
+        path = folder.tombstones.path
+        yield Finding(Kind.TOMBSTONE, path, f"{told} nor deleted by {path}.")
     if current.visual is not None and revision == current.revision:
         having = np.unique(folder.rows(current.visual.fingerprint).ordinals)
         lost = len(np.setdiff1d(np.setdiff1d(having, held), dead))

@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 class Kind(StrEnum):
-    """What can be done about it follows from the kind."""
+    """What can be done about it follows from the kind.
+
+    Tombstone: a deletion that was lost. Tombstones: their file.
+    """
 
     CATALOGUE = "catalogue"
     CURRENT = "current"
@@ -17,6 +20,7 @@ class Kind(StrEnum):
     NETWORK = "network"
     UPLOAD = "upload"
     TOMBSTONE = "tombstone"
+    TOMBSTONES = "tombstones"
     UNSUMMED = "unsummed"
     BEHIND = "behind"
     STRAY = "stray"

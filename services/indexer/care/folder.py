@@ -1,7 +1,7 @@
 """A data directory as the care of it sees it: what is there, and what should be."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from services.indexer import lock
-from services.indexer.catalog.database import Database
+from services.indexer.catalog.database import Database, is_shared, version_of
+from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.fingerprints import fingerprints
-from services.indexer.catalog.images import FeatureRows, Images
+from services.indexer.catalog.images import Images
 from services.indexer.catalog.schema import images, locations
+from services.indexer.catalog.turn import Presence
 from services.indexer.files import ImageFiles
 from shared.errors import Misconfigured, NotFound
 from shared.snapshots.manifest import SnapshotStore
@@ -30,6 +32,7 @@ class DataFolder:
     files: ImageFiles
     snapshots: SnapshotStore
     tombstones: Tombstones
+    is_alone: bool = False
 
     def fingerprints(self) -> list[str]:
         """Of every model that the catalogue knows features of."""
@@ -52,11 +55,18 @@ class DataFolder:
     @property
     def is_in_use(self) -> bool:
         """Whether an indexer is at work here."""
+        if self.is_alone:
+            return False
         try:
-            with lock.held(self.path):
+            with lock.held(self.path), alone_on(self.database):
                 return False
         except Misconfigured:
             return True
+
+    @property
+    def catalogue(self) -> Path | str:
+        """Where the catalogue is, for a sentence."""
+        return self.database.name if self.database.is_shared else self.path / "catalog.sqlite"
 
     def uploads(self) -> dict[str, str]:
         """The SHA-256 of each picture that is kept here, by its id."""
@@ -64,7 +74,7 @@ class DataFolder:
             rows = db.execute(
                 select(images.c.id, images.c.sha256, locations.c.path)
                 .join(locations, locations.c.ordinal == images.c.ordinal)
-                .where(locations.c.path.contains("/images/uploads/"))
+                .where(locations.c.path.contains("/images/uploads/"), locations.c.path.like("/%"))
             )
             # A source's folder may be called so too.
             return {i: sha for i, sha, at in rows if Path(at).name == self.files.kept(i)[0].name}
@@ -76,18 +86,45 @@ class DataFolder:
 
 
 @contextmanager
-def opened(path: Path, catalog_url: str) -> Iterator[DataFolder]:
-    """Opens a data directory. Raises NotFound, or Misconfigured for an unusable catalogue."""
-    url = make_url(catalog_url)
+def alone_on(database: Database) -> Iterator[None]:
+    """Keeps the workers away that share a database. Raises Misconfigured where one is at work."""
+    presence = Presence(database)
+    try:
+        if not presence.is_first:
+            raise Misconfigured(f"An indexer is using {database.name}. Stop all of them first.")
+        yield
+    finally:
+        presence.end()
+
+
+@contextmanager
+def opened(
+    path: Path, catalog_url: str, migrate: bool = False, alone: bool = False
+) -> Iterator[DataFolder]:
+    """Opens a data directory; an older one is read as it is, unless to `migrate`.
+
+    `alone`: no indexer may be at work, nor start. Raises NotFound, or Misconfigured for an unusable
+    catalogue.
+    """
     if not path.is_dir():
         raise NotFound(f"There is no folder {path}. Set ISE_DATA_DIR to the one of the collection.")
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    if is_shared(catalog_url):
+        if version_of(catalog_url) is None:
+            raise NotFound(
+                "The database of ISE_DATABASE_URL has no catalogue. Name the one of the "
+                "collection, or restore a backup to it (`ise restore`)."
+            )
+    elif not Path(database_file := make_url(catalog_url).database or "").exists():
         raise NotFound(
-            f"The catalogue {url.database} is missing. Set ISE_DATA_DIR to the folder that has "
+            f"The catalogue {database_file} is missing. Set ISE_DATA_DIR to the folder that has "
             "one, or restore a backup (`ise restore`)."
         )
-    database = Database(catalog_url)
-    try:
+    with ExitStack() as stack:
+        if alone:
+            stack.enter_context(lock.held(path))
+        database = stack.enter_context(closing(Database(catalog_url, migrate)))
+        if alone:
+            stack.enter_context(alone_on(database))
         yield DataFolder(
             path,
             database,
@@ -95,6 +132,5 @@ def opened(path: Path, catalog_url: str) -> Iterator[DataFolder]:
             ImageFiles(path, thumbnail_pixels=1, max_pixels=1),
             SnapshotStore(path),
             Tombstones(path),
+            alone,
         )
-    finally:
-        database.close()

@@ -4,6 +4,7 @@ Nothing is thrown away that might be of use: a damaged file is set aside under `
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,13 @@ class Repair:
         match finding.kind:
             case Kind.STRAY:
                 yield Deed(finding, f"Remove {path}.", lambda: _remove(path))
+            case Kind.UNSUMMED if path == self._folder.tombstones.path:
+                tombstones = self._folder.tombstones
+                yield Deed(
+                    finding,
+                    f"Write {path} anew, with a checksum.",
+                    lambda: tombstones.replace(tombstones.read()),
+                )
             case Kind.UNSUMMED:
                 yield Deed(
                     finding,
@@ -69,6 +77,9 @@ class Repair:
                 yield Deed(finding, "Nothing: the next start of the indexer does it.", None)
             case Kind.TOMBSTONE:
                 yield Deed(finding, "Delete them from every snapshot.", self._bury)
+            case Kind.TOMBSTONES:
+                told = "Set it aside; what the catalogue doesn't have is deleted."
+                yield Deed(finding, told, self._bury_anew)
             case Kind.MANIFEST | Kind.SEGMENT | Kind.CURRENT:
                 yield self._fall_back(finding)
             case Kind.FEATURES:
@@ -177,6 +188,8 @@ class Repair:
         space = None if current is None else current.visual
         if space is None or space.fingerprint != fingerprint or space.transform is not None:
             return None
+        if space.milvus is not None:
+            return None
         found = []
         for file in space.postings:
             try:
@@ -247,6 +260,16 @@ class Repair:
         known = np.array(self._folder.images.all_ordinals(), np.int64)
         held = held_by(self._folder, current)
         self._folder.tombstones.add(unknown(held, known, self._folder.tombstones.read()).tolist())
+
+    def _bury_anew(self) -> None:
+        """Every number that was given and that the catalogue doesn't have is a deleted image's."""
+        given = [np.arange(1, self._folder.images.newest() + 1)]
+        for manifest in self._store.readable():
+            with suppress(Corrupt):
+                given.append(held_by(self._folder, manifest))
+        known = np.array(self._folder.images.all_ordinals(), np.int64)
+        self._set_aside(self._folder.tombstones.path)
+        self._folder.tombstones.replace(np.setdiff1d(np.concatenate(given), known))
 
     def _set_aside(self, *paths: Path) -> None:
         for path in filter(Path.exists, paths):

@@ -1,96 +1,196 @@
 """The connection to the catalogue: many readers, one writer at a time."""
 
-import sqlite3
+import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
 
-from sqlalchemy import Connection, create_engine, event, insert, select, update
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, delete, insert, inspect, select, update
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 
-from services.indexer.catalog import schema
+from services.indexer.catalog import fence, migrations, schema
+from services.indexer.catalog.postgres import Postgres
+from services.indexer.catalog.sqlite import SQLite
 from shared import failpoints
-from shared.errors import Misconfigured, StorageFull
+from shared.errors import Misconfigured
+
+log = logging.getLogger(__name__)
 
 _REVISION = "revision"
 _VERSION = "version"
 
 
 class Database:
-    """An SQLAlchemy engine with this project's tables.
+    """This project's tables, in SQLite or in PostgreSQL.
 
-    SQLite runs in WAL mode, so that reading goes on while a job writes, and syncs at each commit,
-    so that what was acknowledged survives a power cut.
+    `is_shared`: whether several workers may be on it at once.
     """
 
-    def __init__(self, url: str) -> None:
-        self.engine = create_engine(url)
+    def __init__(self, url: str, migrate: bool = True) -> None:
+        """Makes the tables where there are none; `migrate`: brings older ones up to date.
+
+        Raises Misconfigured where it can't be opened, or a newer version wrote it.
+        """
+        self.kind = _kind(url)
+        self.engine = self.kind.engine
+        self.is_shared = self.kind.is_shared
         self._writing = threading.Lock()
-        if make_url(url).get_backend_name() == "sqlite":
-            event.listen(self.engine, "connect", _configure_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
         try:
-            schema.metadata.create_all(self.engine)
-            # Tables that were there may lack an index that came later.
-            for table in schema.metadata.tables.values():
-                for index in table.indexes:
-                    index.create(self.engine, checkfirst=True)
             with self.write() as connection:
-                _check_version(connection)
+                _bring_up_to_date(connection, migrate)
         except DatabaseError as error:
             raise Misconfigured(
-                f"The catalogue {self.engine.url} can't be opened: {error.orig}. Look at "
+                f"The catalogue {self.name} can't be opened: {error.orig}. Look at "
                 "ISE_DATA_DIR and ISE_DATABASE_URL."
             ) from error
 
+    @property
+    def name(self) -> str:
+        """Its URL, without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A view of one moment: all that is read in the block belongs together."""
-        with self.engine.connect() as connection, connection.begin():
+        """A view of one moment: all that is read in the block belongs together.
+
+        Raises CatalogueAway.
+        """
+        with self.telling(), self.kind.reading.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction; durable when the block ends, undone when it raises.
 
-        Raises StorageFull where the disk is.
+        One at a time, of all workers. Raises StorageFull where the disk is, CatalogueAway, and
+        LeaseLost where another worker goes on with what this one was at.
         """
-        try:
+        with self.telling():
             with self._writing, self.engine.begin() as connection:
                 failpoints.reach("catalogue.begin")
+                self.kind.begin_change(connection)
+                fence.cross(connection)
                 yield connection
                 failpoints.reach("catalogue.commit")
             failpoints.reach("catalogue.committed")
-        except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
-                raise
-            raise StorageFull(
-                "The disk that has the catalogue is full. Nothing was lost; free space, then try "
-                "again."
-            ) from error
+
+    @contextmanager
+    def note(self) -> Iterator[Connection]:
+        """A transaction that changes no image: it needn't wait for those that do."""
+        turn = nullcontext() if self.is_shared else self._writing
+        with self.telling(), turn, self.engine.begin() as connection:
+            failpoints.reach("catalogue.begin")
+            yield connection
+            failpoints.reach("catalogue.commit")
+        failpoints.reach("catalogue.committed")
 
     def close(self) -> None:
         self.engine.dispose()
 
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Errors of the driver become those of this project, where they are nobody's fault here."""
+        try:
+            yield
+        except DBAPIError as error:
+            told = self.kind.told(error)
+            if told is None:
+                raise
+            raise told from error
 
-def _check_version(connection: Connection) -> None:
-    """Notes the tables' version in a new catalogue. Raises Misconfigured for another one's."""
-    counters = schema.counters
-    rows = connection.execute(select(counters.c.name, counters.c.value))
-    found = {row.name: row.value for row in rows}
-    if not found:
+
+_KINDS: dict[str, type[SQLite] | type[Postgres]] = {"sqlite": SQLite, "postgresql": Postgres}
+
+
+def is_shared(url: str) -> bool:
+    """Whether several workers may be on such a catalogue at once. Raises Misconfigured."""
+    return _KINDS[_parsed(url).get_backend_name()].is_shared
+
+
+def _kind(url: str) -> SQLite | Postgres:
+    """Raises Misconfigured."""
+    parsed = _parsed(url)
+    try:
+        return _KINDS[parsed.get_backend_name()](parsed)
+    except ArgumentError as error:
+        raise Misconfigured(f"ISE_DATABASE_URL can't be used: {error}.") from None
+    except ImportError as error:
+        raise Misconfigured(
+            f"ISE_DATABASE_URL needs a package that isn't installed ({error.name}): "
+            "`pip install 'image-search-engine[postgres]'`."
+        ) from None
+
+
+def _parsed(url: str) -> URL:
+    """Raises Misconfigured."""
+    example = "postgresql+psycopg://user:password@host/database"
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # What it says may hold the password.
+        raise Misconfigured(f"ISE_DATABASE_URL is no URL; one looks like {example}.") from None
+    if (name := parsed.get_backend_name()) not in _KINDS:
+        raise Misconfigured(
+            f"ISE_DATABASE_URL names {name}; the catalogue can be in SQLite or PostgreSQL "
+            f"({example})."
+        )
+    return parsed
+
+
+def version_of(url: str) -> int | None:
+    """The version of a catalogue that is there; None where it has no tables yet.
+
+    Raises Misconfigured where it can't be read. Nothing is written.
+    """
+    kind = _kind(url)
+    try:
+        with kind.engine.connect() as connection:
+            return _version(connection)
+    except DatabaseError as error:
+        if told := kind.told(error):
+            raise Misconfigured(told.detail) from error
+        raise Misconfigured(
+            f"The catalogue can't be read: {error.orig or error}. Look at "
+            "ISE_DATA_DIR and ISE_DATABASE_URL, or restore a backup (`ise restore`)."
+        ) from error
+    finally:
+        kind.engine.dispose()
+
+
+def _bring_up_to_date(connection: Connection, migrate: bool) -> None:
+    """Makes or migrates the tables. Raises Misconfigured for a newer version's."""
+    version = _version(connection)
+    if version is None:
+        schema.metadata.create_all(connection)
         fresh = {_REVISION: 0, _VERSION: schema.VERSION}
         connection.execute(
-            insert(counters), [{"name": name, "value": value} for name, value in fresh.items()]
+            insert(schema.counters),
+            [{"name": name, "value": value} for name, value in fresh.items()],
         )
-    elif found.get(_VERSION) != schema.VERSION:
+    elif version > schema.VERSION:
         raise Misconfigured(
-            f"The catalogue {connection.engine.url} has version {found.get(_VERSION)}, this "
-            f"program has {schema.VERSION}. Use the program it was made with, or name an empty "
-            "folder in ISE_DATA_DIR."
+            f"The catalogue {connection.engine.url.render_as_string()} has version {version}, "
+            f"written by a newer program; this one knows versions up to {schema.VERSION}. Use "
+            "the newer program, or restore a backup that this one made (`ise restore`) to a new "
+            "ISE_DATA_DIR."
         )
+    elif version < schema.VERSION and migrate:
+        migrations.migrate(connection, version)
+        is_version = schema.counters.c.name == _VERSION
+        connection.execute(delete(schema.counters).where(is_version))
+        connection.execute(insert(schema.counters).values(name=_VERSION, value=schema.VERSION))
+        log.info("the catalogue was brought from version %d to %d", version, schema.VERSION)
+
+
+def _version(connection: Connection) -> int | None:
+    """The version of the tables; None where there are none."""
+    if not inspect(connection).has_table(schema.counters.name):
+        return None
+    rows = connection.execute(select(schema.counters.c.name, schema.counters.c.value))
+    found = {row.name: int(row.value) for row in rows}
+    # The first ones did not say which they were.
+    return found.get(_VERSION, 0) if found else None
 
 
 def revision(connection: Connection) -> int:
@@ -109,19 +209,3 @@ def next_revision(connection: Connection) -> int:
         .values(value=schema.counters.c.value + 1)
     )
     return revision(connection)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
-
-
-def _configure_sqlite(connection: sqlite3.Connection, _: Any) -> None:
-    # The driver's own transactions begin at the first write only; ours are a view of one moment.
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "busy_timeout=30000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")

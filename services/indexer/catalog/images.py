@@ -1,75 +1,38 @@
 """The images of the catalogue: identity, places, tags, metadata, and where their features are."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from services.indexer.catalog import statements
-from services.indexer.catalog.database import Database, next_revision, revision
+from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.fingerprints import check_together
+from services.indexer.catalog.held import Held
 from services.indexer.catalog.places import (
-    MANY,
     Bury,
     Claim,
     Place,
     Said,
+    at_paths,
     follow,
     forget_dismissed,
     left_without_place,
-    put_place,
+    put_places,
     remove_images,
     said_of,
+    touch,
     write_claims,
 )
-from services.indexer.catalog.schema import features, images, locations, tags
+from services.indexer.catalog.rows import add_rows, among, some_of
+from services.indexer.catalog.schema import features, images, locations, origins, tags
+from services.indexer.catalog.tagging import add_tags
+from services.indexer.catalog.view import View, items_of
 from shared.errors import NotFound
-from shared.snapshots.items import Item, tag_key
-
-_ROWS_AT_ONCE = 50_000
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An image as it came in: its identity, one place, and what is said of it.
-
-    `source`: the folder or manifest that it came from, if it did.
-    """
-
-    id: str
-    sha256: str
-    place: Place
-    tags: Sequence[str] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class FeatureRows:
-    """Where the features of images are: three int64 arrays of shape (n,)."""
-
-    ordinals: NDArray[np.int64]
-    shards: NDArray[np.int64]
-    rows: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.ordinals)
-
-    def __getitem__(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> "FeatureRows":
-        return FeatureRows(self.ordinals[chosen], self.shards[chosen], self.rows[chosen])
-
-
-@dataclass(frozen=True)
-class FeaturePlace:
-    """Where the features of one image were stored."""
-
-    fingerprint: str
-    shard: int
-    row: int
+from shared.snapshots.items import Item
 
 
 class Images:
@@ -95,26 +58,15 @@ class Images:
                 check_together(db, fingerprint)
             change = next_revision(db)
             before = said_of(db, _touched(db, entries)) if bury else {}
-            lost: set[int] = set()
-            stored: dict[tuple[str, int], dict[str, Any]] = {}
-            for entry in entries:
-                ordinal, former = self._upsert(db, entry, change)
-                lost |= former
-                if bury:
-                    # Other sources may say something of the file that a new image has taken over.
+            numbers, new, changed = _put(db, entries, change)
+            moved, lost = put_places(db, [(numbers[e.id], e.place) for e in entries])
+            changed |= moved | lost | add_tags(db, [(numbers[e.id], e.tags) for e in entries], new)
+            touch(db, changed - new, change)
+            if bury:
+                # Other sources may say something of the file that a new image has taken over.
+                for ordinal in numbers.values():
                     before.setdefault(ordinal, Said())
-                for found in places.get(entry.id, ()):
-                    # Several entries may be one image: once is enough.
-                    stored[found.fingerprint, ordinal] = {
-                        "fingerprint": found.fingerprint,
-                        "ordinal": ordinal,
-                        "shard": found.shard,
-                        "row": found.row,
-                        "revision": change,
-                    }
-            if stored:
-                db.execute(statements.FORGET_FEATURES, list(stored.values()))
-                db.execute(statements.ADD_FEATURES, list(stored.values()))
+            _put_features(db, {numbers[e.id]: places.get(e.id, ()) for e in entries}, new, change)
             write_claims(
                 db,
                 [
@@ -129,57 +81,6 @@ class Images:
             follow(db, before, change)
             return left_without_place(db, lost, bury)
 
-    def _upsert(self, db: Connection, entry: Entry, change: int) -> tuple[int, set[int]]:
-        """The image's number, and the images that lose their path to it."""
-        row = db.execute(statements.IMAGE, {"id": entry.id}).first()
-        if row is None:
-            done = db.execute(
-                statements.ADD_IMAGE,
-                {
-                    "id": entry.id,
-                    "sha256": entry.sha256,
-                    "bytes": entry.place.bytes,
-                    "metadata": dict(entry.metadata),
-                    "revision": change,
-                    "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                },
-            )
-            key = done.inserted_primary_key
-            if key is None:
-                raise RuntimeError("the database gave no number to a new image")
-            ordinal = int(key[0])
-            changed = False
-        else:
-            ordinal = row.ordinal
-            joined = {**row.metadata, **entry.metadata}
-            changed = joined != row.metadata
-            if changed:
-                db.execute(
-                    update(images).where(images.c.ordinal == ordinal).values(metadata=joined)
-                )
-        moved, former = put_place(db, ordinal, entry.place, change)
-        changed |= moved
-        changed |= self._tag(db, ordinal, entry.tags)
-        if changed:
-            db.execute(statements.CHANGED, {"image": ordinal, "change": change})
-        return ordinal, former
-
-    @staticmethod
-    def _tag(db: Connection, ordinal: int, given: Iterable[str]) -> bool:
-        """Gives whether a tag was new to the image."""
-        wanted: dict[str, str] = {}
-        for tag in given:
-            wanted.setdefault(tag_key(tag), tag)
-        if not wanted:
-            return False
-        there = set(db.execute(statements.TAG_KEYS, {"image": ordinal}).scalars())
-        new = [
-            {"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items() if k not in there
-        ]
-        if new:
-            db.execute(statements.ADD_TAGS, new)
-        return bool(new)
-
     def patch(
         self, image_id: str, new_tags: list[str] | None, metadata: dict[str, Any] | None
     ) -> None:
@@ -189,7 +90,7 @@ class Images:
             change = next_revision(db)
             if new_tags is not None:
                 db.execute(delete(tags).where(tags.c.ordinal == ordinal))
-                self._tag(db, ordinal, new_tags)
+                add_tags(db, [(ordinal, new_tags)], new=[ordinal])
             values: dict[str, Any] = {"revision": change}
             if metadata is not None:
                 values["metadata"] = metadata
@@ -218,7 +119,7 @@ class Images:
             row = db.execute(select(images).where(images.c.id == image_id)).first()
             if row is None:
                 raise NotFound(f"There is no image {image_id!r}.")
-            return row, _items(db, select(images).where(images.c.id == image_id))[0]
+            return row, items_of(db, images.c.id == image_id)[0]
 
     def places(self, image_id: str) -> list[Place]:
         """Where an image's bytes are. Raises NotFound."""
@@ -235,25 +136,48 @@ class Images:
 
     def known(self, ids: Sequence[str], fingerprints: Iterable[str]) -> set[str]:
         """Which of these ids are there with features of all these fingerprints."""
+        with self.database.read() as db:
+            return self._known(db, ids, fingerprints)
+
+    @staticmethod
+    def _known(db: Connection, ids: Sequence[str], fingerprints: Iterable[str]) -> set[str]:
         wanted = set(fingerprints)
-        asked = {"ids": list(ids), "fingerprints": list(wanted), "count": len(wanted)}
-        with self.database.read() as db:
-            return set(db.execute(statements.KNOWN, asked).scalars())
+        query = (
+            select(images.c.id)
+            .join(features, features.c.ordinal == images.c.ordinal)
+            .where(features.c.fingerprint.in_(wanted))
+            .group_by(images.c.id)
+            .having(func.count() == len(wanted))
+        )
+        return {row.id for row in among(db, query, images.c.id, ids)}
 
-    def unchanged(
-        self, path: str, uri: str, mtime_ns: int, size: int
-    ) -> tuple[str, set[str]] | None:
-        """Id and tag keys of the image that a file held when it was last read.
-
-        None when the file is new, at least under this uri, or was written since.
-        """
+    def held(
+        self, files: Sequence[tuple[str, str]], fingerprints: Iterable[str]
+    ) -> dict[tuple[str, str], Held]:
+        """What is known of files by path and uri; those that are new, at least under this uri, are
+        left out."""
+        paths = list({path for path, _ in files})
+        placed = select(locations, images.c.id).join(
+            images, images.c.ordinal == locations.c.ordinal
+        )
         with self.database.read() as db:
-            asked = {"path": path, "uri": uri, "mtime_ns": mtime_ns, "bytes": size}
-            row = db.execute(statements.UNCHANGED, asked).first()
-            if row is None:
-                return None
-            keys = db.execute(statements.TAG_KEYS, {"image": row.ordinal}).scalars()
-            return row.id, set(keys)
+            rows = list(among(db, placed, locations.c.path, paths))
+            keys: dict[int, set[str]] = {row.ordinal: set() for row in rows}
+            for tag in among(db, select(tags.c.ordinal, tags.c.key), tags.c.ordinal, list(keys)):
+                keys[tag.ordinal].add(tag.key)
+            versions: dict[tuple[str, str], set[int]] = {(row.path, row.uri): set() for row in rows}
+            told = select(origins.c.path, origins.c.uri, origins.c.inode)
+            for one in among(db, told, origins.c.path, [row.path for row in rows]):
+                versions[one.path, one.uri].add(one.inode)
+            known = self._known(db, [row.id for row in rows], fingerprints)
+        found = {
+            at: Held(
+                row.id, row.mtime_ns, row.bytes, versions[at], keys[row.ordinal], row.id in known
+            )
+            for row in rows
+            if (at := (row.path, row.uri))
+        }
+        return {at: found[at] for at in files if at in found}
 
     def without_features(self, fingerprint: str) -> list[str]:
         """Ids of the images that have no features of this fingerprint."""
@@ -269,13 +193,9 @@ class Images:
 
     def ids(self, ordinals: Sequence[int]) -> set[str]:
         """The ids of the images with these numbers; those that were deleted have none."""
-        found: set[str] = set()
         with self.database.read() as db:
-            for start in range(0, len(ordinals), MANY):
-                some = ordinals[start : start + MANY]
-                query = select(images.c.id).where(images.c.ordinal.in_(some))
-                found.update(db.execute(query).scalars())
-        return found
+            rows = among(db, select(images.c.id), images.c.ordinal, ordinals)
+            return {row.id for row in rows}
 
     def all_ordinals(self) -> list[int]:
         with self.database.read() as db:
@@ -284,117 +204,85 @@ class Images:
     def newest(self) -> int:
         """The largest number that was ever given to an image; 0 where none was.
 
-        SQLite keeps it also where that image was deleted.
+        Also where that image was deleted.
         """
         with self.database.read() as db:
-            if db.dialect.name == "sqlite":
-                kept = "SELECT seq FROM sqlite_sequence WHERE name = 'images'"
-                return int(db.exec_driver_sql(kept).scalar() or 0)
-            return int(db.execute(select(func.max(images.c.ordinal))).scalar() or 0)
+            return self.database.kind.newest_ordinal(db)
 
-    def view(self) -> "View":
+    def view(self) -> View:
         """The catalogue at one moment, to be read within a `with` block."""
         return View(self.database)
 
 
-class View:
-    """The catalogue at one moment: `revision` and what is read belong together."""
+def _put(
+    db: Connection, entries: Sequence[Entry], change: int
+) -> tuple[dict[str, int], set[int], set[int]]:
+    """Adds the images that aren't there, and joins metadata to that of those that are.
 
-    def __init__(self, database: Database) -> None:
-        self._block = database.read()
-
-    def __enter__(self) -> "View":
-        self._db = self._block.__enter__()
-        self.revision = revision(self._db)
-        return self
-
-    @property
-    def connection(self) -> Connection:
-        """For other readers of the same moment."""
-        return self._db
-
-    def __exit__(self, *details: Any) -> None:
-        self._block.__exit__(*details)
-
-    def features(self, fingerprint: str, since: int = 0, beside: str | None = None) -> FeatureRows:
-        """Where the features of a model are, of images whose features came after `since`.
-
-        `beside`: only of images that have features of this model too, and either came after.
-        """
-        query = select(features.c.ordinal, features.c.shard, features.c.row)
-        if beside is not None and beside != fingerprint:
-            other = features.alias()
-            has = select(other.c.ordinal).where(other.c.fingerprint == beside)
-            query = query.where(has.where(other.c.ordinal == features.c.ordinal).exists())
-        if since:
-            query = query.where(
-                features.c.ordinal.in_(_embedded_since(since, fingerprint, beside or fingerprint))
-            )
-        rows = self._db.execute(
-            query.where(features.c.fingerprint == fingerprint).order_by(
-                features.c.shard, features.c.row
-            )
-        )
-        # In parts: a million rows of Python numbers take a hundred times what the arrays do.
-        parts = [np.array([tuple(row) for row in part]) for part in rows.partitions(_ROWS_AT_ONCE)]
-        table = np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
-        return FeatureRows(table[:, 0], table[:, 1], table[:, 2])
-
-    def items(self, fingerprint: str, since: int = 0) -> list[Item]:
-        """Images with features of a model, changed after `since`."""
-        has = select(features.c.ordinal).where(features.c.fingerprint == fingerprint)
-        query = select(images).where(has.where(features.c.ordinal == images.c.ordinal).exists())
-        if since:
-            # Two ranges of two indexes: as one condition of a join, all images would be looked at.
-            changed = select(images.c.ordinal).where(images.c.revision > since)
-            query = query.where(
-                images.c.ordinal.in_(changed.union(_embedded_since(since, fingerprint)))
-            )
-        return _items(self._db, query)
-
-    def tags_by_ordinal(self) -> dict[int, list[str]]:
-        """The tags of each tagged image, as tag keys."""
-        found: dict[int, list[str]] = {}
-        rows = self._db.execute(
-            select(tags.c.ordinal, tags.c.key).order_by(tags.c.ordinal, tags.c.key)
-        )
-        for ordinal, key in rows:
-            found.setdefault(ordinal, []).append(key)
-        return found
+    Gives the numbers of all by their ids; those of new images; and those that it changed.
+    """
+    columns = select(images.c.id, images.c.ordinal, images.c.metadata)
+    there = {row.id: row for row in among(db, columns, images.c.id, [e.id for e in entries])}
+    said: dict[str, dict[str, Any]] = {row.id: dict(row.metadata) for row in there.values()}
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        first.setdefault(entry.id, entry)
+        said.setdefault(entry.id, {}).update(entry.metadata)
+    new = [entry for entry in first.values() if entry.id not in there]
+    add_rows(db, images, [_row(entry, said[entry.id], change) for entry in new])
+    numbers = {image_id: row.ordinal for image_id, row in there.items()}
+    added = among(db, select(images.c.id, images.c.ordinal), images.c.id, [e.id for e in new])
+    numbers.update((row.id, row.ordinal) for row in added)
+    joined = [
+        {"its_ordinal": row.ordinal, "metadata": said[row.id]}
+        for row in there.values()
+        if said[row.id] != row.metadata
+    ]
+    if joined:
+        db.execute(statements.DESCRIBE, joined)
+    changed = {row["its_ordinal"] for row in joined}
+    return numbers, {numbers[entry.id] for entry in new}, changed
 
 
-def _embedded_since(since: int, *fingerprints: str) -> Select[tuple[int]]:
-    """Ordinals of the images whose features of one of these models came after a revision."""
-    return select(features.c.ordinal).where(
-        features.c.fingerprint.in_(fingerprints), features.c.revision > since
-    )
+def _row(entry: Entry, metadata: dict[str, Any], change: int) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "sha256": entry.sha256,
+        "bytes": entry.place.bytes,
+        "metadata": metadata,
+        "revision": change,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _put_features(
+    db: Connection, stored: Mapping[int, Sequence[FeaturePlace]], new: Collection[int], change: int
+) -> None:
+    """Notes where the features of images are, in the stead of where they were."""
+    rows = {
+        (place.fingerprint, ordinal): {
+            "fingerprint": place.fingerprint,
+            "ordinal": ordinal,
+            "shard": place.shard,
+            "row": place.row,
+            "revision": change,
+        }
+        for ordinal, places in stored.items()
+        for place in places
+    }
+    former: dict[str, list[int]] = {}
+    for fingerprint, ordinal in rows:
+        if ordinal not in new:
+            former.setdefault(fingerprint, []).append(ordinal)
+    for fingerprint, ordinals in former.items():
+        is_its = features.c.fingerprint == fingerprint
+        for some in some_of(ordinals):
+            db.execute(delete(features).where(is_its, features.c.ordinal.in_(some)))
+    add_rows(db, features, list(rows.values()))
 
 
 def _touched(db: Connection, entries: Sequence[Entry]) -> set[int]:
     """The images that these entries name, and those that are at their paths."""
-    found: set[int] = set()
-    for start in range(0, len(entries), MANY):
-        some = entries[start : start + MANY]
-        named = select(images.c.ordinal).where(images.c.id.in_([entry.id for entry in some]))
-        paths = [entry.place.path for entry in some]
-        placed = select(locations.c.ordinal).where(locations.c.path.in_(paths))
-        found.update(db.execute(named.union(placed)).scalars())
-    return found
-
-
-def _items(db: Connection, query: Select[Any]) -> list[Item]:
-    rows = db.execute(query.order_by(images.c.ordinal)).all()
-    found: dict[int, Item] = {
-        row.ordinal: Item(row.ordinal, row.id, [], [], row.metadata) for row in rows
-    }
-    ordinals = list(found)
-    for start in range(0, len(ordinals), MANY):
-        some = ordinals[start : start + MANY]
-        tagged = select(tags.c.ordinal, tags.c.tag).where(tags.c.ordinal.in_(some))
-        for ordinal, tag in db.execute(tagged.order_by(tags.c.key)):
-            found[ordinal].tags.append(tag)
-        placed = select(locations.c.ordinal, locations.c.uri).where(locations.c.ordinal.in_(some))
-        for ordinal, uri in db.execute(placed.order_by(locations.c.uri)):
-            if uri not in found[ordinal].uris:
-                found[ordinal].uris.append(uri)
-    return list(found.values())
+    ids = [entry.id for entry in entries]
+    named = among(db, select(images.c.ordinal), images.c.id, ids)
+    return {row.ordinal for row in named} | at_paths(db, [entry.place.path for entry in entries])

@@ -2,17 +2,21 @@
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.schema import failures, jobs
+from services.indexer.catalog.fence import LeaseLost
+from services.indexer.catalog.schema import failures, jobs, parts
+from services.indexer.catalog.worker import NOBODY, Worker
 from shared.contracts.jobs import Failure, Job, JobKind, JobState, Progress
 from shared.errors import Conflict, NotFound
 
-_MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
 
 def _now() -> str:
@@ -20,16 +24,24 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-class JobTable:
-    """Reads and changes jobs. Times are ISO 8601, UTC."""
+_QUEUED = jobs.c.state == JobState.QUEUED.value
+_RUNNING = jobs.c.state == JobState.RUNNING.value
 
-    def __init__(self, database: Database) -> None:
+
+class JobTable:
+    """Reads and changes jobs. Times are ISO 8601, UTC.
+
+    One job runs at a time, whichever worker has it.
+    """
+
+    def __init__(self, database: Database, worker: Worker | None = None) -> None:
         self.database = database
+        self.worker = worker or Worker(database)
 
     def add(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
         """A new job, queued."""
         job_id = uuid.uuid4().hex
-        with self.database.write() as db:
+        with self.database.note() as db:
             db.execute(
                 insert(jobs).values(
                     id=job_id,
@@ -72,57 +84,84 @@ class JobTable:
             return db.execute(query.limit(1)).first() is not None
 
     def start_next(self) -> Job | None:
-        """Takes the oldest queued job and marks it as running."""
-        with self.database.write() as db:
+        """Takes the oldest queued job and marks it as running; none where one runs."""
+        with self.database.note() as db:
+            self.database.kind.begin_taking(db)
+            if db.execute(select(jobs.c.id).where(_RUNNING).limit(1)).first() is not None:
+                return None
             row = db.execute(
-                select(jobs)
-                .where(jobs.c.state == JobState.QUEUED.value)
-                .order_by(jobs.c.created_at, jobs.c.id)
+                select(jobs).where(_QUEUED).order_by(jobs.c.created_at, jobs.c.id).limit(1)
             ).first()
             if row is None:
                 return None
-            db.execute(
-                update(jobs)
-                .where(jobs.c.id == row.id)
-                .values(state=JobState.RUNNING.value, attempts=row.attempts + 1)
-            )
+            taken = {"state": JobState.RUNNING.value, "attempts": row.attempts + 1}
+            db.execute(update(jobs).where(jobs.c.id == row.id).values(taken | self.worker.lease()))
         return self.get(row.id)
 
     def requeue_interrupted(self) -> None:
-        """Jobs that ran when the process ended run again; each continues where it was.
+        """Jobs that ran when their worker ended run again; each continues where it was.
 
         One that was interrupted three times, without getting any further, is given up: it may be
         what ends the process.
         """
-        with self.database.write() as db:
-            running = jobs.c.state == JobState.RUNNING.value
-            db.execute(
-                update(jobs)
-                .where(running, jobs.c.attempts >= _MAX_ATTEMPTS)
-                .values(
-                    state=JobState.FAILED.value,
-                    error=f"The indexer ended {_MAX_ATTEMPTS} times while this job ran.",
-                    finished_at=_now(),
-                )
-            )
-            db.execute(update(jobs).where(running).values(state=JobState.QUEUED.value))
+        left = and_(_RUNNING, self.worker.may_take(jobs))
+        unwanted = and_(or_(_QUEUED, left), jobs.c.cancelling)
+        worn = and_(left, jobs.c.attempts >= MAX_ATTEMPTS)
+        error = f"The indexer ended {MAX_ATTEMPTS} times while this job ran."
+        with self.database.note() as db:
+            self._end(db, unwanted, JobState.CANCELLED)
+            self._end(db, worn, JobState.FAILED, error)
+            db.execute(update(jobs).where(left).values(state=JobState.QUEUED.value, **NOBODY))
+
+    def was_interrupted(self, job_id: str) -> bool:
+        """Whether another attempt at a running job did not come to its end."""
+        return int(self._row(job_id).attempts) > 1
+
+    def renew(self, job_id: str) -> bool:
+        """Whether this worker may go on with a job, for another while."""
+        query = update(jobs).where(self._mine(job_id)).values(self.worker.lease())
+        with self.database.note() as db:
+            row = db.execute(query.returning(jobs.c.cancelling)).first()
+        return row is not None and not row.cancelling
+
+    def check(self, job_id: str, db: Connection) -> None:
+        """Raises LeaseLost where this worker has a job no more; else it keeps it meanwhile."""
+        query = select(jobs.c.id).where(self._mine(job_id)).with_for_update(read=True)
+        if db.execute(query).first() is None:
+            raise LeaseLost(job_id)
+
+    def _mine(self, job_id: str) -> ColumnElement[bool]:
+        return and_(jobs.c.id == job_id, _RUNNING, self.worker.has(jobs))
+
+    def _end(
+        self, db: Connection, which: ColumnElement[bool], state: JobState, error: str | None = None
+    ) -> None:
+        ended = {"state": state.value, "error": error, "finished_at": _now(), **NOBODY}
+        db.execute(update(jobs).where(which).values(ended))
+
+    def excuse_running(self) -> None:
+        """The attempt of a running job doesn't count: this worker ends in good order."""
+        mine = and_(_RUNNING, self.worker.has(jobs))
+        with self.database.note() as db:
+            db.execute(update(jobs).where(mine).values(attempts=jobs.c.attempts - 1))
 
     def put_back(self, job_id: str) -> None:
-        """Queues a running job again: the indexer ends in good order, which isn't its fault."""
-        with self.database.write() as db:
-            db.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id)
-                .values(state=JobState.QUEUED.value, attempts=jobs.c.attempts - 1)
-            )
+        """Queues a running job again."""
+        back = update(jobs).where(self._mine(job_id))
+        with self.database.note() as db:
+            db.execute(back.values(state=JobState.QUEUED.value, **NOBODY))
 
     def progress(self, job_id: str, progress: Progress, gained: bool = False) -> None:
-        """`gained`: this attempt got further than the ones before, so they no longer count."""
+        """`gained`: this attempt got further than the ones before, so they no longer count.
+
+        Raises LeaseLost.
+        """
         values: dict[str, Any] = {"progress": progress.model_dump()}
         if gained:
             values["attempts"] = 1
-        with self.database.write() as db:
-            db.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+        with self.database.note() as db:
+            if not db.execute(update(jobs).where(self._mine(job_id)).values(values)).rowcount:
+                raise LeaseLost(job_id)
 
     def finish(
         self,
@@ -131,36 +170,48 @@ class JobTable:
         error: str | None = None,
         result: Mapping[str, Any] | None = None,
     ) -> None:
-        with self.database.write() as db:
-            db.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id)
-                .values(
-                    state=state.value,
-                    error=error,
-                    result=None if result is None else dict(result),
-                    finished_at=_now(),
-                )
-            )
+        """Raises LeaseLost."""
+        ended = {
+            "state": state.value,
+            "error": error,
+            "result": None if result is None else dict(result),
+            "finished_at": _now(),
+            **NOBODY,
+        }
+        with self.database.note() as db:
+            if not db.execute(update(jobs).where(self._mine(job_id)).values(ended)).rowcount:
+                raise LeaseLost(job_id)
+            db.execute(delete(parts).where(parts.c.job_id == job_id))
 
-    def cancel_queued(self, job_id: str) -> Job:
-        """Cancels a job that hasn't begun. Raises Conflict where it has ended."""
+    def cancel(self, job_id: str) -> Job:
+        """Cancels a job at once where it hasn't begun; else its worker learns of it.
+
+        Raises Conflict where it has ended.
+        """
         job = self.get(job_id)
         if job.state.ended:
             raise Conflict(f"Job {job_id} has ended already: {job.state.value}.")
-        with self.database.write() as db:
-            db.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.state == JobState.QUEUED.value)
-                .values(state=JobState.CANCELLED.value, finished_at=_now())
-            )
+        is_it = jobs.c.id == job_id
+        with self.database.note() as db:
+            self._end(db, and_(is_it, _QUEUED), JobState.CANCELLED)
+            db.execute(update(jobs).where(is_it, _RUNNING).values(cancelling=True))
         return self.get(job_id)
+
+    def is_cancelling(self, job_id: str) -> bool:
+        """Whether somebody has asked for it to be cancelled."""
+        with self.database.read() as db:
+            query = select(jobs.c.cancelling).where(jobs.c.id == job_id)
+            return bool(db.execute(query).scalar())
 
     def fail_item(self, job_id: str, path: str, reason: str) -> None:
         """Notes why a job could not take a picture."""
-        with self.database.write() as db:
-            db.execute(delete(failures).where(failures.c.job_id == job_id, failures.c.path == path))
-            db.execute(insert(failures).values(job_id=job_id, path=path, reason=reason))
+        known = and_(failures.c.job_id == job_id, failures.c.path == path)
+        with self.database.note() as db:
+            if db.execute(update(failures).where(known).values(reason=reason)).rowcount:
+                return
+            with suppress(IntegrityError), db.begin_nested():
+                # Another worker, which this part was given to, may tell of it at the same time.
+                db.execute(insert(failures).values(job_id=job_id, path=path, reason=reason))
 
     def failures(self, job_id: str) -> list[Failure]:
         """Raises NotFound."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
+from services.indexer.catalog.places import is_address
 from services.indexer.catalog.schema import images, locations, tags
 from shared.contracts.features import ExportedPlace, ExportedRecord
 
@@ -34,7 +35,7 @@ def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[Export
             record = found[row.ordinal]
             if row.uri not in record.uris:
                 record.uris.append(row.uri)
-            if row.path.startswith("/"):
+            if is_address(row.path):
                 record.files.append(
                     ExportedPlace(
                         path=row.path, uri=row.uri, mtime_ns=row.mtime_ns, bytes=row.bytes

@@ -1,29 +1,28 @@
 """What was taken from which source, and what follows when the source says otherwise."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.places import (
-    MANY,
     Bury,
     Claim,
     Place,
+    at_paths,
     follow,
     forget_dismissed,
     left_without_place,
-    put_place,
+    put_places,
     remove_images,
     said_of,
+    touch,
     write_claims,
 )
+from services.indexer.catalog.rows import among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, origins
 from shared.errors import NotFound
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +86,12 @@ class Origins:
             change = next_revision(db)
             paths = [one.place.path for one in claims]
             ordinals = _ordinals(db, [one.image_id for one in claims])
-            before = said_of(db, {*ordinals.values(), *_at(db, paths)})
-            lost: set[int] = set()
-            changed: list[int] = []
-            for one in claims:
-                if (ordinal := ordinals.get(one.image_id)) is None:
-                    continue
-                moved, former = put_place(db, ordinal, one.place, change)
-                changed += [ordinal] if moved else []
-                lost |= former
-            write_claims(db, [one for one in claims if one.image_id in ordinals])
+            before = said_of(db, {*ordinals.values(), *at_paths(db, paths)})
+            there = [one for one in claims if one.image_id in ordinals]
+            changed, lost = put_places(db, [(ordinals[c.image_id], c.place) for c in there])
+            write_claims(db, there)
             forget_dismissed(db, paths)
-            _touch(db, changed, change)
+            touch(db, changed | lost, change)
             follow(db, before, change)
             return left_without_place(db, lost, bury)
 
@@ -112,17 +105,17 @@ class Origins:
         """
         with self.database.write() as db:
             change = next_revision(db)
-            touched = _at(db, [*gone, *(path for path, _ in unnamed)])
+            touched = at_paths(db, [*gone, *(path for path, _ in unnamed)])
             before = said_of(db, touched)
-            for some in _parts(gone):
+            for some in some_of(gone):
                 db.execute(delete(locations).where(locations.c.path.in_(some)))
-            for pairs in _parts(unnamed):
+            for pairs in some_of(unnamed):
                 named = tuple_(origins.c.path, origins.c.uri).in_(pairs)
                 db.execute(delete(origins).where(origins.c.source == source, named))
                 still = select(origins.c.path, origins.c.uri).where(named)
                 here = tuple_(locations.c.path, locations.c.uri)
                 db.execute(delete(locations).where(here.in_(pairs), here.not_in(still)))
-            _touch(db, touched, change)
+            touch(db, touched, change)
             follow(db, before, change)
             return left_without_place(db, touched, bury)
 
@@ -158,7 +151,7 @@ class Origins:
         if not there and not gone:
             return
         with self.database.write() as db:
-            for some in _parts(gone):
+            for some in some_of(gone):
                 db.execute(delete(dismissed).where(dismissed.c.path.in_(some)))
             for one in there:
                 _dismiss(db, one)
@@ -171,28 +164,5 @@ def _dismiss(db: Connection, one: Dismissed) -> None:
 
 
 def _ordinals(db: Connection, ids: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for some in _parts(ids):
-        rows = db.execute(select(images.c.id, images.c.ordinal).where(images.c.id.in_(some)))
-        found.update((row.id, row.ordinal) for row in rows)
-    return found
-
-
-def _at(db: Connection, paths: Sequence[str]) -> set[int]:
-    """The images at these paths."""
-    found: set[int] = set()
-    for some in _parts(paths):
-        found.update(
-            db.execute(select(locations.c.ordinal).where(locations.c.path.in_(some))).scalars()
-        )
-    return found
-
-
-def _touch(db: Connection, ordinals: Sequence[int] | set[int], change: int) -> None:
-    for some in _parts(sorted(set(ordinals))):
-        db.execute(update(images).where(images.c.ordinal.in_(some)).values(revision=change))
-
-
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), MANY):
-        yield values[start : start + MANY]
+    rows = among(db, select(images.c.id, images.c.ordinal), images.c.id, ids)
+    return {row.id: row.ordinal for row in rows}

@@ -4,14 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
 from services.indexer.catalog import statements
+from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
 from shared.snapshots.items import tag_key
-
-# SQLite takes at most 32,766 values in one statement.
-MANY = 10_000
 
 Bury = Callable[[Mapping[int, str]], None]
 """Deletes images from every snapshot, durably: ids by ordinal."""
@@ -19,13 +17,23 @@ Bury = Callable[[Mapping[int, str]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image's bytes are: an absolute path, and the `uri` that a user sees."""
+    """Where an image's bytes are: an absolute path or a URL, and the `uri` that a user sees."""
 
     path: str
     uri: str
     mtime_ns: int
     bytes: int
     inode: int = 0
+
+    @property
+    def has_file(self) -> bool:
+        """Not of a uri that came beside a vector."""
+        return is_address(self.path)
+
+
+def is_address(path: str) -> bool:
+    """Whether a path of the catalogue says where a file is."""
+    return path.startswith("/") or "://" in path
 
 
 @dataclass(frozen=True)
@@ -36,24 +44,46 @@ class Said:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def put_place(db: Connection, ordinal: int, place: Place, change: int) -> tuple[bool, set[int]]:
-    """Whether the image's uris changed; and the images that had the path and lose it to this one.
+def put_places(db: Connection, placed: Sequence[tuple[int, Place]]) -> tuple[set[int], set[int]]:
+    """Says where images are, by their numbers; of two at one path, the later has it.
 
-    The path goes over under every uri that it's known by: they all name the same file.
+    Gives the images whose uris so changed, and those that lost a path. A path goes over under
+    every uri that it's known by: they all name the same file.
     """
-    there = db.execute(statements.AT_PATH, {"at": place.path}).all()
-    former = {row.ordinal for row in there} - {ordinal}
-    values = {"ordinal": ordinal, "mtime_ns": place.mtime_ns, "bytes": place.bytes}
-    if there:
-        db.execute(update(locations).where(locations.c.path == place.path).values(values))
-        is_it = origins.c.path == place.path
-        db.execute(update(origins).where(is_it).values(inode=place.inode))
-    if former:
-        db.execute(update(images).where(images.c.ordinal.in_(former)).values(revision=change))
-    if place.uri in {row.uri for row in there}:
-        return bool(former), former
-    db.execute(statements.ADD_PLACE, {"path": place.path, "uri": place.uri, **values})
-    return True, former
+    paths = list(dict.fromkeys(place.path for _, place in placed))
+    columns = select(locations.c.path, locations.c.uri, locations.c.ordinal)
+    uris: dict[str, set[str]] = {path: set() for path in paths}
+    holders: dict[str, set[int]] = {path: set() for path in paths}
+    for row in among(db, columns, locations.c.path, paths):
+        uris[row.path].add(row.uri)
+        holders[row.path].add(row.ordinal)
+    known = [path for path in paths if uris[path]]
+    changed: set[int] = set()
+    lost: set[int] = set()
+    now: dict[str, tuple[int, Place]] = {}
+    new: list[tuple[str, str]] = []
+    for ordinal, place in placed:
+        former = holders[place.path] - {ordinal}
+        is_new = place.uri not in uris[place.path]
+        if former or is_new:
+            changed.add(ordinal)
+        if is_new:
+            uris[place.path].add(place.uri)
+            new.append((place.path, place.uri))
+        lost |= former
+        holders[place.path] = {ordinal}
+        now[place.path] = ordinal, place
+    if known:
+        db.execute(statements.MOVE, [{"its_path": path, **_held(*now[path])} for path in known])
+        files = [{"its_path": path, "inode": now[path][1].inode} for path in known]
+        db.execute(statements.IDENTIFY, files)
+    rows = [{"path": path, "uri": uri, **_held(*now[path])} for path, uri in new]
+    add_rows(db, locations, rows)
+    return changed, lost
+
+
+def _held(ordinal: int, place: Place) -> dict[str, int]:
+    return {"ordinal": ordinal, "mtime_ns": place.mtime_ns, "bytes": place.bytes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,43 +114,33 @@ def write_claims(db: Connection, claims: Iterable[Claim]) -> None:
         }
         for one in claims
     }
-    if not rows:
-        return
-    named = (
-        (origins.c.source == bindparam("its_source"))
-        & (origins.c.path == bindparam("its_path"))
-        & (origins.c.uri == bindparam("its_uri"))
-    )
-    keys = [{"its_source": s, "its_path": p, "its_uri": u} for s, p, u in rows]
-    db.execute(delete(origins).where(named), keys)
-    db.execute(insert(origins), list(rows.values()))
+    for source in {one.source for one in claims}:
+        for places in some_of([place for its, *place in rows if its == source]):
+            named = tuple_(origins.c.path, origins.c.uri).in_(places)
+            db.execute(delete(origins).where(origins.c.source == source, named))
+    add_rows(db, origins, list(rows.values()))
 
 
 def forget_dismissed(db: Connection, paths: Sequence[str], ids: Sequence[str] = ()) -> None:
     """Files that hold images again, and images that were brought back, are dismissed no more."""
     for column, values in ((dismissed.c.path, paths), (dismissed.c.id, ids)):
-        for start in range(0, len(values), MANY):
-            db.execute(delete(dismissed).where(column.in_(values[start : start + MANY])))
+        for some in some_of(values):
+            db.execute(delete(dismissed).where(column.in_(some)))
 
 
 def said_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Said]:
     """What all sources together say of each of these images."""
     wanted = sorted(set(ordinals))
     found = {ordinal: Said() for ordinal in wanted}
-    for start in range(0, len(wanted), MANY):
-        rows = db.execute(
-            select(locations.c.ordinal, origins.c.tags, origins.c.metadata)
-            .join(
-                origins,
-                (origins.c.path == locations.c.path) & (origins.c.uri == locations.c.uri),
-            )
-            .where(locations.c.ordinal.in_(wanted[start : start + MANY]))
-            .order_by(locations.c.path, locations.c.uri, origins.c.source)
-        )
-        for ordinal, its_tags, its_metadata in rows:
-            for tag in its_tags:
-                found[ordinal].tags.setdefault(tag_key(tag), tag)
-            found[ordinal].metadata.update(its_metadata)
+    query = (
+        select(locations.c.ordinal, origins.c.tags, origins.c.metadata)
+        .join(origins, (origins.c.path == locations.c.path) & (origins.c.uri == locations.c.uri))
+        .order_by(locations.c.path, locations.c.uri, origins.c.source)
+    )
+    for row in among(db, query, locations.c.ordinal, wanted):
+        for tag in row.tags:
+            found[row.ordinal].tags.setdefault(tag_key(tag), tag)
+        found[row.ordinal].metadata.update(row.metadata)
     return found
 
 
@@ -148,8 +168,7 @@ def follow(db: Connection, before: Mapping[int, Said], change: int) -> None:
     """Brings images' tags and metadata in line with what their sources say since `before`."""
     after = said_of(db, before)
     differing = [ordinal for ordinal, was in before.items() if was != after[ordinal]]
-    for start in range(0, len(differing), MANY):
-        some = differing[start : start + MANY]
+    for some in some_of(differing):
         carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in some}
         for row in db.execute(select(tags).where(tags.c.ordinal.in_(some))):
             carried[row.ordinal][row.key] = row.tag
@@ -167,8 +186,7 @@ def follow(db: Connection, before: Mapping[int, Said], change: int) -> None:
             if (wanted, said) != (carried[ordinal], metadata):
                 changed.append({"its_ordinal": ordinal, "metadata": said, "revision": change})
         db.execute(delete(tags).where(tags.c.ordinal.in_(emptied)))
-        if retagged:
-            db.execute(insert(tags), retagged)
+        add_rows(db, tags, retagged)
         if changed:
             db.execute(update(images).where(images.c.ordinal == bindparam("its_ordinal")), changed)
 
@@ -183,8 +201,7 @@ def left_without_place(
     """
     wanted = sorted(set(ordinals))
     placeless: dict[int, str] = {}
-    for start in range(0, len(wanted), MANY):
-        some = wanted[start : start + MANY]
+    for some in some_of(wanted):
         placed = select(locations.c.ordinal).where(locations.c.ordinal.in_(some))
         rows = db.execute(
             select(images.c.ordinal, images.c.id).where(
@@ -200,5 +217,16 @@ def left_without_place(
 
 def remove_images(db: Connection, ordinals: Sequence[int]) -> None:
     """Takes images out, with all that belongs to them."""
-    for start in range(0, len(ordinals), MANY):
-        db.execute(delete(images).where(images.c.ordinal.in_(ordinals[start : start + MANY])))
+    for some in some_of(ordinals):
+        db.execute(delete(images).where(images.c.ordinal.in_(some)))
+
+
+def at_paths(db: Connection, paths: Sequence[str]) -> set[int]:
+    """The images at these paths."""
+    return {row.ordinal for row in among(db, select(locations.c.ordinal), locations.c.path, paths)}
+
+
+def touch(db: Connection, ordinals: Iterable[int], change: int) -> None:
+    """Notes that images were changed."""
+    for some in some_of(sorted(set(ordinals))):
+        db.execute(update(images).where(images.c.ordinal.in_(some)).values(revision=change))

@@ -7,20 +7,37 @@ a snapshot is one indexed range.
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
-    String,
     Table,
-    Text,
+    false,
 )
+from sqlalchemy import (
+    String as AnyString,
+)
+from sqlalchemy import (
+    Text as AnyText,
+)
+from sqlalchemy.types import TypeEngine
 
-VERSION = 1
+VERSION = 3
+"""Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
+
+
+# In the order of their bytes in both databases, whatever the server's language is.
+def String(length: int) -> TypeEngine[str]:  # noqa: N802
+    return AnyString(length).with_variant(AnyString(length, collation="C"), "postgresql")
+
+
+Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 
 # SQLite numbers rows by itself only in a column of exactly its own INTEGER type.
 _Ordinal = BigInteger().with_variant(Integer, "sqlite")
@@ -96,6 +113,12 @@ features = Table(
     Index("features_by_ordinal", "ordinal"),
 )
 
+
+def _lease() -> tuple[Column[str], Column[float]]:
+    """Who works on it, and until when nobody else may take it: seconds since 1970."""
+    return Column("worker", String(100)), Column("leased_until", Float)
+
+
 jobs = Table(
     "jobs",
     metadata,
@@ -109,6 +132,27 @@ jobs = Table(
     Column("result", JSON),
     Column("created_at", String(40), nullable=False, index=True),
     Column("finished_at", String(40)),
+    *_lease(),
+    # A user wants it to end: the worker that runs it may be another than the one that was asked.
+    Column("cancelling", Boolean, nullable=False, server_default=false()),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    # Of the files that a job takes in; `plan` tells this division from another one of the same job.
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("plan", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("task", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("error", Text),
+    Column("result", JSON),
+    *_lease(),
+    Index("parts_by_state", "state"),
 )
 
 failures = Table(

@@ -1,22 +1,21 @@
 """Images that come as vectors: recorded many at a time, with what is said of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import update as update_rows
 
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together, fingerprints
-from services.indexer.catalog.schema import features, images, locations, tags
+from services.indexer.catalog.places import is_address, touch
+from services.indexer.catalog.rows import add_rows, among
+from services.indexer.catalog.schema import features, images, locations
+from services.indexer.catalog.tagging import add_tags
 from shared.contracts.features import ExportedRecord
 from shared.external import is_external
-from shared.snapshots.items import tag_key
-
-# SQLite takes at most 32,766 values in one statement.
-_MANY = 10_000
 
 Stored = tuple[int, int]
 """The shard of a vector, and its row there."""
@@ -46,7 +45,7 @@ class VectorTable:
             .where(features.c.fingerprint == fingerprint)
         )
         with self.database.read() as db:
-            return {row.id: (row.shard, row.row) for row in _among(db, query, images.c.id, ids)}
+            return {row.id: (row.shard, row.row) for row in among(db, query, images.c.id, ids)}
 
     def record(
         self, fingerprint: str, records: Sequence[ExportedRecord], stored: Mapping[str, Stored]
@@ -61,10 +60,10 @@ class VectorTable:
             change = next_revision(db)
             before = {
                 row.id: row.metadata
-                for row in _among(db, select(images.c.id, images.c.metadata), images.c.id, ids)
+                for row in among(db, select(images.c.id, images.c.metadata), images.c.id, ids)
             }
-            _insert(db, images, [_image(r, change) for r in records if r.id not in before])
-            found = _among(db, select(images.c.id, images.c.ordinal), images.c.id, ids)
+            add_rows(db, images, [_image(r, change) for r in records if r.id not in before])
+            found = among(db, select(images.c.id, images.c.ordinal), images.c.id, ids)
             numbers = {row.id: row.ordinal for row in found}
             places = [
                 {
@@ -76,13 +75,11 @@ class VectorTable:
                 }
                 for image_id, (shard, row) in stored.items()
             ]
-            _insert(db, features, places)
-            changed = _tag(db, records, numbers) | _place(db, records, numbers)
+            add_rows(db, features, places)
+            changed = add_tags(db, [(numbers[r.id], r.tags) for r in records])
+            changed |= _place(db, records, numbers)
             changed |= _describe(db, records, numbers, before)
-            known = sorted(changed & {numbers[image_id] for image_id in before})
-            for some in _parts(known):
-                rows = images.c.ordinal.in_(some)
-                db.execute(update_rows(images).where(rows).values(revision=change))
+            touch(db, changed & {numbers[image_id] for image_id in before}, change)
 
 
 def _image(record: ExportedRecord, change: int) -> dict[str, Any]:
@@ -94,23 +91,6 @@ def _image(record: ExportedRecord, change: int) -> dict[str, Any]:
         "revision": change,
         "created_at": record.created_at or datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _tag(db: Connection, records: Sequence[ExportedRecord], numbers: Mapping[str, int]) -> set[int]:
-    """Adds the tags that images lack; gives the images that lacked some."""
-    query = select(tags.c.ordinal, tags.c.key)
-    tagged = [numbers[record.id] for record in records if record.tags]
-    there = {(row.ordinal, row.key) for row in _among(db, query, tags.c.ordinal, tagged)}
-    new = {
-        (numbers[record.id], tag_key(tag)): tag for record in records for tag in record.tags[::-1]
-    }
-    rows: list[dict[str, Any]] = [
-        {"ordinal": ordinal, "key": key, "tag": tag}
-        for (ordinal, key), tag in new.items()
-        if (ordinal, key) not in there
-    ]
-    _insert(db, tags, rows)
-    return {row["ordinal"] for row in rows}
 
 
 def _place(
@@ -133,10 +113,10 @@ def _place(
     # An image's own path has its uris; any other path, if it's there, is left as it is.
     query = select(locations.c.path, locations.c.uri)
     paths = list({path for path, _ in wanted})
-    there = {(row.path, row.uri) for row in _among(db, query, locations.c.path, paths)}
-    taken = {path for path, _ in there if path.startswith("/")}
+    there = {(row.path, row.uri) for row in among(db, query, locations.c.path, paths)}
+    taken = {path for path, _ in there if is_address(path)}
     rows = [row for key, row in wanted.items() if key not in there and row["path"] not in taken]
-    _insert(db, locations, rows)
+    add_rows(db, locations, rows)
     return {row["ordinal"] for row in rows}
 
 
@@ -165,19 +145,3 @@ def _describe(
 def _nowhere(image_id: str) -> str:
     """In the place of a path, for uris of an image that has no file: no path is like it."""
     return f"uri:{sha256(image_id.encode()).hexdigest()}"
-
-
-def _insert(db: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        db.execute(insert(table), rows)
-
-
-def _among(
-    db: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
-) -> Iterator[Row[Any]]:
-    for some in _parts(values):
-        yield from db.execute(query.where(column.in_(some)))
-
-
-def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (values[start : start + _MANY] for start in range(0, len(values), _MANY))

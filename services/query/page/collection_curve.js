@@ -12,8 +12,8 @@ const TOP = 10;
 const BOTTOM = 34;
 const TARGET = 0.95;
 
-export function recallCurve({ points, k, queries }) {
-  const sorted = [...points].sort((a, b) => a.scanned_fraction - b.scanned_fraction);
+export function recallCurve({ points, by_reach: reaches, k, queries }) {
+  const sorted = [...(reaches.length ? reaches : points)].sort((a, b) => a.scanned_fraction - b.scanned_fraction);
   const sentence = sentenceOf(sorted);
   return el(
     "figure",
@@ -30,7 +30,8 @@ export function recallCurve({ points, k, queries }) {
 
 function sentenceOf(points) {
   const enough = points.find((point) => point.recall >= TARGET) ?? points.at(-1);
-  const clusters = count(enough.nprobe, "cluster");
+  const most = enough.reach === null ? "" : "at most ";
+  const clusters = most + count(enough.nprobe, "cluster");
   return `Scanning ${percent(enough.scanned_fraction)} of the images, ${clusters}, finds ${percent(enough.recall)} of the exact answer.`;
 }
 

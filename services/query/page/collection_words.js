@@ -9,6 +9,7 @@ const NAMES = {
   compact: "Merge of additions",
   import: "Import",
   reembed: "Change of model",
+  migrate: "Migration",
 };
 
 export const STATES = {

@@ -17,11 +17,16 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.contracts.stats import LiveRecall
+from shared.engine import Index
+from shared.errors import ISEError
 from shared.ivf.coarse import Asked
-from shared.ivf.index import Candidates, InvertedIndex
+from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
 
 log = logging.getLogger(__name__)
+
+Told = Callable[[float, float], None]
+"""Takes the recall of an answer, and what was expected of it."""
 
 _WAITING = 16
 # An exact search reads everything. So much of the time, at least, nothing is checked.
@@ -33,7 +38,7 @@ class Answer:
     """An answer as it was given, with what is needed to ask again."""
 
     snapshot: int
-    index: InvertedIndex
+    index: Index
     asked: Asked
     k: int
     metric: Metric
@@ -45,10 +50,12 @@ class Answer:
 class Audit:
     """Checks the share of answers that `share` says, one at a time, while the service has time.
 
-    `told`: called with the recall of each answer that was checked.
+    `told`: called for each answer that was checked.
     """
 
-    def __init__(self, share: float, told: Callable[[float], None] = lambda _: None) -> None:
+    def __init__(
+        self, share: float, told: Callable[[float, float], None] = lambda *_: None
+    ) -> None:
         self._share = share
         self._told = told
         self._answers: queue.Queue[Answer] = queue.Queue(_WAITING)
@@ -98,7 +105,7 @@ class Audit:
             started = time.monotonic()
             try:
                 self._check(answer)
-            except OSError as error:
+            except (OSError, ISEError) as error:
                 log.warning("a live answer could not be checked: %s", error)
             self._stopping.wait(_REST * (time.monotonic() - started))
 
@@ -112,7 +119,7 @@ class Audit:
         self._checked += 1
         self._measured += found
         self._expected += answer.expected
-        self._told(found)
+        self._told(found, answer.expected)
 
 
 def recall_of(answer: Answer) -> float | None:

@@ -11,8 +11,13 @@ from services.query.search.filtering import Bits, Filtering
 from services.query.search.recent import Recent
 from services.query.search.space import Space
 from shared.contracts.filters import Filter
+from shared.engine import Index
+from shared.ivf.index import InvertedIndex
 from shared.ivf.mask import Mask
 from shared.ivf.reader import Postings
+from shared.milvus.collection import MilvusCollection
+from shared.milvus.index import MilvusIndex
+from shared.milvus.server import Milvus
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
@@ -27,8 +32,9 @@ _FILTERS_KEPT = 16
 class SegmentCache:
     """Opened segment files by name: they never change, so the next snapshot takes them over."""
 
-    def __init__(self, store: SnapshotStore) -> None:
+    def __init__(self, store: SnapshotStore, milvus: Milvus | None = None) -> None:
         self._store = store
+        self.milvus = milvus or Milvus("")
         self._opened: dict[str, object] = {}
 
     def open(self, file: SegmentFile, opener: Callable[[Path], T]) -> T:
@@ -149,7 +155,7 @@ class Collection:
         def make() -> Mask:
             later = np.empty(0, np.int64) if newest is None else self.after(newest)
             allowed = None if asked is None else self.allowed(asked)
-            return space.index.mask(np.union1d(dead, later), allowed)
+            return space.index.mask(np.union1d(dead, later), allowed, asked)
 
         filtered = asked and asked.model_dump_json(exclude_defaults=True)
         of, narrowed = self._narrowed
@@ -168,20 +174,30 @@ def _space(
 ) -> Space | None:
     if manifest is None:
         return None
-    segments = [cache.open(file, Postings) for file in manifest.postings]
     transform = None
     if (kept := manifest.transform) is not None:
         learned = cache.open(kept.file, read_projection) if kept.file else None
         transform = Transform(kept.name, kept.features_dim, learned)
     return Space(
         manifest.fingerprint,
-        manifest.metric,
-        segments,
+        _index(manifest, cache, None if former is None else former.index),
         manifest.recall,
-        former,
         manifest.calibration,
         transform,
     )
+
+
+def _index(manifest: SpaceManifest, cache: SegmentCache, former: Index | None) -> Index:
+    segments = [cache.open(file, Postings) for file in manifest.postings]
+    if (kept := manifest.milvus) is None:
+        before = former if isinstance(former, InvertedIndex) else None
+        return InvertedIndex(segments, manifest.metric, before)
+    collection = MilvusCollection(
+        cache.milvus, kept.collection, manifest.dim, kept.index_type == "IVF_RABITQ"
+    )
+    if former is None or former.place(0) != collection.name:
+        collection.check(manifest.fingerprint)
+    return MilvusIndex(collection, segments, manifest.metric, manifest.clusters, kept.is_exact)
 
 
 def _contains(ascending: NDArray[np.int64], value: int) -> bool:

@@ -20,7 +20,8 @@ from shared.errors import InvalidInput
 
 _AGAIN = "Ask for the first page again, without `cursor`."
 # What may differ between the pages of one search.
-_OF_A_PAGE = {"limit", "offset", "cursor", "explain", "with_vector", "group_duplicates", "facets"}
+_OF_A_PAGE = {"limit", "offset", "cursor", "min_version"}
+_OF_A_PAGE |= {"explain", "with_vector", "group_duplicates", "facets"}
 _OF_A_SEARCH = set(SearchOptions.model_fields) - _OF_A_PAGE - {"nprobe", "recall_target", "exact"}
 
 

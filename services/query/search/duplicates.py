@@ -19,6 +19,7 @@ from services.query.search.space import Space
 from shared.contracts.answer import Duplicate, Hit
 from shared.contracts.query import Metric
 from shared.ivf.distances import prepared
+from shared.ivf.index import InvertedIndex
 from shared.ivf.mask import Mask
 
 SAME = 0.98
@@ -79,10 +80,10 @@ class Images:
 class Duplicates:
     """Those of one space whose cosine is `least` or more."""
 
-    def __init__(self, space: Space, mask: Mask, least: float) -> None:
-        self._space, self._mask = space, mask
+    def __init__(self, index: InvertedIndex, mask: Mask, least: float) -> None:
+        self._index, self._mask = index, mask
         self._least = least - _ROUNDING
-        self._borders = Borders(space.index.centroids)
+        self._borders = Borders(index.centroids)
         self._reach = np.sqrt(max(2 - 2 * self._least, 0))
         self._members = lru_cache(_REMEMBERED)(self._read)
 
@@ -95,7 +96,7 @@ class Duplicates:
         found: list[list[Group]] = []
         ends = time.monotonic() + seconds
         number = first
-        while number < self._space.index.clusters:
+        while number < self._index.clusters:
             found.append(self._groups_of(number))
             number += 1
             if sum(map(len, found)) >= enough or time.monotonic() > ends:
@@ -125,7 +126,7 @@ class Duplicates:
     def _like(self, images: Images, but: int) -> Images:
         """Those of every cluster but one that are like some images."""
         found = images.at(np.empty(0, np.int64))
-        points = prepared(images.vectors, self._space.index.metric)
+        points = prepared(images.vectors, self._index.metric)
         near = self._borders.within(points, self._reach * np.linalg.norm(points, axis=1))
         near[:, but] = False
         for cluster in np.flatnonzero(near.any(axis=0)).tolist():
@@ -143,7 +144,7 @@ class Duplicates:
     def _read(self, number: int) -> Images:
         """The images of a cluster, by ordinal."""
         ordinals, vectors = [], []
-        for place, segment in enumerate(self._space.index.segments):
+        for place, segment in enumerate(self._index.segments):
             rows = segment.rows_of_lists(np.array([number]))
             allowed = self._mask.rows(place)
             rows = rows if allowed is None else rows[allowed[rows]]

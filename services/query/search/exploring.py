@@ -16,6 +16,7 @@ from shared.contracts.answer import Mode
 from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, SuggestedTags
 from shared.contracts.query import Metric, SearchOptions
 from shared.errors import Conflict, InvalidInput, NotFound
+from shared.ivf.index import InvertedIndex
 from shared.snapshots.items import Item
 
 Vector = NDArray[np.float32]
@@ -42,8 +43,13 @@ def duplicates(
         )
     if space is None:
         return DuplicateGroups(groups=[], threshold=threshold, clusters=0, looked_at=0)
+    if not isinstance(space.index, InvertedIndex):
+        raise Conflict(
+            "Near-duplicates are looked for cluster by cluster, and Milvus doesn't tell its "
+            "clusters. `group_duplicates` folds those among a search's hits."
+        )
     mask = collection.mask(space, searcher.dead)
-    lookup = Duplicates(space, mask, threshold)
+    lookup = Duplicates(space.index, mask, threshold)
     found, after = lookup.groups_from(first, shown + limit, _SECONDS)
     groups = [group for cluster in found for group in cluster][shown : shown + limit]
     # Where a cluster has more than the page takes, the next page goes on with it.

@@ -131,7 +131,7 @@ def _hit(
         explain = Explanation(
             cluster=int(found.clusters[position]),
             cluster_rank=int(found.ranks[position]),
-            segment=space.index.segments[number].path.name,
+            segment=space.index.place(number),
             candidate_distance=by_code,
             exact_distance=float(found.distances[position]),
         )

@@ -21,12 +21,12 @@ from shared.ivf.rerank import CANDIDATES, rank_keys
 
 @dataclass(frozen=True)
 class Reached:
-    """What was found with `nprobe` clusters; the page starts at place `start` of the ranking."""
+    """What was found within a reach; the page starts at place `start` of the ranking."""
 
     found: Candidates
     ranking: Ranking
     start: int
-    nprobe: int
+    reach: float | None
 
 
 class Lookup:
@@ -57,31 +57,31 @@ class Lookup:
         """Looks at more until the page is full, or there is no more to look at."""
         rows, clusters = self._space.index.rows, self._space.index.clusters
         # A re-rank takes as many whatever the page, so that pages are of one order.
-        reach = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted
-        nprobe = self._plan.nprobe
+        k = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted
+        nprobe, reach = self._plan.nprobe, self._plan.reach
         while True:
-            reached = self._once(nprobe, reach, watch)
+            reached = self._once(nprobe, reach, k, watch)
             short = reached.start + self._options.limit - len(reached.ranking)
             if short <= 0:
                 return reached
-            if reach <= len(reached.found.ordinals) and reach < rows:
+            if k <= len(reached.found.ordinals) and k < rows:
                 # Of what earlier pages showed, some is gone from the top.
-                reach = min(reach + short, rows)
-            elif self._plan.target is not None and nprobe < clusters:
+                k = min(k + short, rows)
+            elif self._plan.target is not None and reached.found.nprobe < clusters:
                 # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
                 # come where they exist.
-                nprobe = min(2 * nprobe, clusters)
+                nprobe, reach = min(2 * reached.found.nprobe, clusters), None
             else:
                 return reached
 
-    def _once(self, nprobe: int, reach: int, watch: Stopwatch) -> Reached:
+    def _once(self, nprobe: int, reach: float | None, k: int, watch: Stopwatch) -> Reached:
         index, plan, query = self._space.index, self._plan, self._query
         with watch("probe"):
-            lists = index.rank(self._asked, nprobe)
+            lists = index.rank(self._asked, nprobe, reach)
         with watch("scan"):
-            depth = None if plan.depth is None else max(plan.depth, reach)
+            depth = None if plan.depth is None else max(plan.depth, k)
             include = None if query.itself is None else np.array([query.itself])
-            found = index.scan(self._asked, lists, reach, self._metric, depth, self._mask, include)
+            found = index.scan(self._asked, lists, k, self._metric, depth, self._mask, include)
         keys = found.distances
         if self._reranks:
             with watch("rerank"):
@@ -94,7 +94,7 @@ class Lookup:
             )
             after = query.after
             start = ranking.start(after.place if after else None, self._options.offset)
-        return Reached(found, ranking, start, nprobe)
+        return Reached(found, ranking, start, reach)
 
     def _passing(self, found: Candidates) -> NDArray[np.bool_]:
         """Which candidates the cut-offs let through."""

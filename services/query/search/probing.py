@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve, RecallPoint
+from shared.engine import Index
 from shared.ivf.coarse import Asked
-from shared.ivf.index import InvertedIndex
 from shared.ivf.mask import Mask
 
 # So many rows are compared in no more time than it takes to choose among more.
@@ -18,12 +18,14 @@ _FEW = 2_000
 class Plan:
     """What a search looks at.
 
-    nprobe: top clusters. depth: rows of them that the codes choose; None: every one. target: the
-    recall that was to be reached, None where the work itself was given. curve: the recall that was
-    measured for such a search, None where it was not.
+    nprobe: top clusters. reach: only those of them within it (`RecallPoint`); None: all. depth:
+    rows of them that the codes choose; None: every one. target: the recall that was to be reached,
+    None where the work itself was given. curve: the recall that was measured for such a search,
+    None where it was not.
     """
 
     nprobe: int
+    reach: float | None
     depth: int | None
     target: float | None
     curve: RecallCurve | None
@@ -32,7 +34,7 @@ class Plan:
 class Kept:
     """What a filter keeps, and how much of it around a query."""
 
-    def __init__(self, index: InvertedIndex, asked: Asked, mask: Mask) -> None:
+    def __init__(self, index: Index, asked: Asked, mask: Mask) -> None:
         self._index, self._asked, self._mask = index, asked, mask
 
     @property
@@ -40,12 +42,9 @@ class Kept:
         """Whether to compare them all is less work than to choose among them."""
         return self._mask.live <= _FEW
 
-    def among(self, k: int, nprobe: int) -> int:
+    def among(self, k: int, nprobe: int, reach: float | None = None) -> int:
         """How many of the k nearest rows of the top clusters, as far as their codes tell."""
-        lists = self._index.rank(self._asked, nprobe)
-        rows = self._index.chosen_by_codes(self._asked, lists, k)
-        allowed = self._mask.rows(0)
-        return len(rows) if allowed is None else int(allowed[rows].sum())
+        return self._index.kept(self._asked, nprobe, k, self._mask, reach)
 
 
 def plan(
@@ -65,29 +64,32 @@ def plan(
     curve = curve_for(curves, metric, k)
     guide = curve or widest_curve(curves, metric)
     if options.exact:
-        return Plan(clusters, None, None, curve)
-    target = None
+        return Plan(clusters, None, None, None, curve)
     if options.nprobe is not None:
         nprobe = min(options.nprobe, clusters)
         if kept is not None:
             curve = next((c for c in _of(curves, metric) if kept.among(c.k, nprobe) >= k), None)
-    else:
-        target = options.recall_target or default_target
-        if kept is not None:
-            return _filtered(_of(curves, metric), k, clusters, target, kept)
-        nprobe = probes_for(guide, target, clusters)
-    depth = None if nprobe >= clusters else depth_for(guide, nprobe, k)
-    return Plan(nprobe, depth, target, curve)
+        depth = None if nprobe >= clusters else depth_for(guide, nprobe, k)
+        return Plan(nprobe, None, depth, None, curve)
+    target = options.recall_target or default_target
+    if kept is not None:
+        return _filtered(_of(curves, metric), k, clusters, target, kept)
+    point = guide.least_work(target) if guide else None
+    if guide is None or point is None:
+        return Plan(clusters, None, None, target, curve)
+    return Plan(point.nprobe, point.reach, _depth_of(point, guide, k), target, curve)
 
 
 def _filtered(
     curves: Sequence[RecallCurve], k: int, clusters: int, target: float, kept: Kept
 ) -> Plan:
     for curve in [] if kept.are_few else curves:
-        nprobe = probes_for(curve, target, clusters)
-        if nprobe < clusters and kept.among(curve.k, nprobe) >= k:
-            return Plan(nprobe, depth_for(curve, nprobe, k), target, curve)
-    return Plan(clusters, None, target, None)
+        point = curve.least_work(target)
+        if point is None or (point.nprobe >= clusters and point.reach is None):
+            continue
+        if kept.among(curve.k, point.nprobe, point.reach) >= k:
+            return Plan(point.nprobe, point.reach, _depth_of(point, curve, k), target, curve)
+    return Plan(clusters, None, None, target, None)
 
 
 def _of(curves: Sequence[RecallCurve], metric: Metric) -> list[RecallCurve]:
@@ -108,29 +110,30 @@ def widest_curve(curves: Sequence[RecallCurve], metric: Metric) -> RecallCurve |
     return max((c for c in curves if c.metric is metric), key=lambda curve: curve.k, default=None)
 
 
-def probes_for(curve: RecallCurve | None, target: float, clusters: int) -> int:
-    """The least measured number of probes whose recall reaches the target; all where unknown."""
-    points = curve.points if curve else []
-    return next((p.nprobe for p in points if p.recall >= target), clusters)
-
-
 def depth_for(curve: RecallCurve | None, nprobe: int, k: int) -> int | None:
     """How deep to re-rank at a number of probes: as at the next number that was measured."""
     if curve is None:
         return None
     point = next((p for p in curve.points if p.nprobe >= nprobe), None)
-    if point is None or point.depth is None:
-        return None
+    return None if point is None else _depth_of(point, curve, k)
+
+
+def _depth_of(point: RecallPoint, curve: RecallCurve, k: int) -> int | None:
     # Beyond what was measured, in proportion.
-    return math.ceil(point.depth * max(1.0, k / curve.k))
+    return None if point.depth is None else math.ceil(point.depth * max(1.0, k / curve.k))
 
 
-def expected_recall(curve: RecallCurve | None, nprobe: int, clusters: int) -> float | None:
-    """Measured recall at a number of probes, between points on a straight line; 1 when all."""
+def expected_recall(
+    curve: RecallCurve | None, nprobe: int, clusters: int, reach: float | None = None
+) -> float | None:
+    """Measured recall of a reach; without one at a number of probes, between points on a straight
+    line; 1 where all clusters were probed."""
     if nprobe >= clusters:
         return 1.0
     if curve is None:
         return None
+    if reach is not None:
+        return next((p.recall for p in curve.by_reach if p.reach == reach), None)
     below = [p for p in curve.points if p.nprobe <= nprobe]
     above = [p for p in curve.points if p.nprobe >= nprobe]
     if not below or not above:

@@ -83,8 +83,8 @@ class Searcher:
             chosen = self._plan(space, asked, query, mask, metric, options)
         lookup = Lookup(space, query, options, metric, asked, mask, chosen, self._id_of)
         reached = lookup.run(watch)
-        found, nprobe = reached.found, reached.nprobe
-        expected = expected_recall(chosen.curve, nprobe, index.clusters)
+        found, nprobe = reached.found, reached.found.nprobe
+        expected = expected_recall(chosen.curve, nprobe, index.clusters, reached.reach)
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
             self._audit.offer(
@@ -109,7 +109,7 @@ class Searcher:
         recall = Recall(
             target=chosen.target,
             expected=expected,
-            nprobe=found.nprobe,
+            nprobe=nprobe,
             clusters=index.clusters,
             scanned_fraction=found.scanned / found.live if found.live else 1.0,
             reranked=found.reranked,

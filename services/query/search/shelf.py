@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,57 +10,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.collection import Collection, SegmentCache
-from shared.errors import Corrupt, NotFound, Unavailable
-from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.errors import Corrupt, Misconfigured, NotFound, Unavailable
+from shared.milvus.server import Milvus, Refused
+from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
+_MOMENT_S = 5
 _EMPTY = Manifest(number=0, created_at="", reason="none yet", revision=0, images=0)
 
 
 class Shelf:
     """Holds one collection. Requests that hold the one before go on with it undisturbed."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, milvus: Milvus | None = None) -> None:
         self._store = SnapshotStore(data_dir)
-        self._cache = SegmentCache(self._store)
+        self._cache = SegmentCache(self._store, milvus)
         self._tombstones = Tombstones(data_dir)
         self._collection = Collection(_EMPTY, self._cache)
-        self._refused: int | None = None
+        self._dead = np.empty(0, np.int64)
+        # A number, and when it was made the current one: what is mended is so anew.
+        self._refused: tuple[int, int] | None = None
+        self._unread: str | None = None
         self._lock = threading.Lock()
 
     def current(self) -> tuple[Collection, NDArray[np.int64]]:
         """The collection as of now, and the deleted ordinals (ascending).
 
-        Raises Corrupt when the newest snapshot can't be read and there's no earlier one.
+        Raises Corrupt when the newest snapshot can't be read and there's no earlier one, and when
+        deletions can't be read and none were before.
         """
         # Deletions first: one that comes between the two reads is then of an older snapshot.
-        dead = self._tombstones.read()
+        dead = self._deletions()
         number = self._number()
-        if number in (None, self._refused, self._collection.manifest.number):
+        if self._has_nothing_for(number):
             return self._collection, dead
         with self._lock:
-            if number not in (self._refused, self._collection.manifest.number):
+            if not self._has_nothing_for(number):
                 self._open_newest()
-        return self._collection, self._tombstones.read()
+        return self._collection, self._deletions()
+
+    def _deletions(self) -> NDArray[np.int64]:
+        """Where their file was damaged since: those before, as the indexer takes no more then."""
+        try:
+            self._dead = self._tombstones.read()
+            self._unread = None
+        except Corrupt as error:
+            if self._collection.manifest.number == 0:
+                raise
+            if self._unread is None:
+                log.error("The deletions before go on to hold: %s", error)
+            self._unread = error.detail
+        return self._dead
 
     def settled(self) -> Collection | None:
         """The collection where `current` has nothing to open, and so takes no time."""
         collection = self._collection
-        known = (None, self._refused, collection.manifest.number)
-        return collection if self._store.current_number() in known else None
+        return collection if self._has_nothing_for(self._store.current_number()) else None
+
+    def _is_refused(self, number: int | None) -> bool:
+        return self._refused is not None and self._refused == (number, self._store.used_at())
+
+    def _has_nothing_for(self, number: int | None) -> bool:
+        """Whether there is nothing to open for the current number."""
+        return number in (None, self._collection.manifest.number) or self._is_refused(number)
 
     def _open_newest(self) -> None:
+        used_at = self._store.used_at()
         try:
             manifest = self._read_newest()
-        except (Corrupt, NotFound, Unavailable, OSError) as error:
+        except (Corrupt, NotFound, Unavailable, Misconfigured, OSError) as error:
             number = self._store.current_number()
-            if self._collection.manifest.number == 0 and not self._open_older(number):
+            # What a newer program wrote is no reason to go back to what was before.
+            is_newer = isinstance(error, Misconfigured)
+            if self._collection.manifest.number == 0 and (is_newer or not self._open_older(number)):
                 raise
-            if isinstance(error, Corrupt | NotFound):
+            if isinstance(error, Corrupt | NotFound | Misconfigured) and not isinstance(
+                error, Refused
+            ):
                 # Once is enough: to hash its files anew at each request would stop the service.
-                self._refused = number
+                self._refused = None if number is None else (number, used_at)
             log.error(
                 "Snapshot %s can't be served, %d goes on: %s",
                 number,
@@ -71,23 +102,38 @@ class Shelf:
 
     def _number(self) -> int | None:
         """The number of the current snapshot. Raises Corrupt where nothing tells it."""
+        served = self._collection.manifest.number
         try:
-            return self._store.current_number()
+            number = self._store.current_number()
         except Corrupt as error:
-            if (served := self._collection.manifest.number) == 0:
+            if served == 0:
                 raise
             log.error("%d goes on: %s", served, error)
             return served
+        if number is None and served == 0 and self._has_lost_its_pointer():
+            path = self._store.folder / CURRENT
+            raise Corrupt(f"{path} is missing, though there are snapshots. `ise repair` mends it.")
+        return number
+
+    def _has_lost_its_pointer(self) -> bool:
+        known = [m.number for m in self._store.readable() if m.visual]
+        if len(known) == 1:
+            # The very first has its manifest a moment before it is the current one.
+            written_at = self._store.path(known[0]).stat().st_mtime
+            return time.time() - written_at > _MOMENT_S
+        return bool(known)
 
     @property
     def warning(self) -> str | None:
-        """That an older snapshot is served than the one in use, which is damaged."""
-        if self._refused is None or self._refused <= self._collection.manifest.number:
+        """That an older snapshot is served than the one in use, or older deletions hold."""
+        if self._unread is not None:
+            return self._unread
+        if self._refused is None or self._refused[0] <= self._collection.manifest.number:
             return None
         return (
-            f"Snapshot {self._refused} is damaged, so {self._collection.manifest.number} is "
-            "served; what came since isn't found. `ise check` says what is damaged, `ise repair` "
-            "mends it."
+            f"Snapshot {self._refused[0]} is damaged, or of a newer program, so "
+            f"{self._collection.manifest.number} is served; what came since isn't found. `ise "
+            "check` says what is damaged, `ise repair` mends it."
         )
 
     def _open_older(self, damaged: int | None) -> bool:

@@ -1,7 +1,7 @@
 """One vector space of a snapshot: an inverted index, whose model made it, what recall it has."""
 
 from collections.abc import Sequence
-from typing import Self
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,8 @@ from shared.calibration import Isotonic
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
+from shared.engine import Index
 from shared.errors import BadVector, Conflict
-from shared.ivf.index import InvertedIndex
-from shared.ivf.reader import Postings
 from shared.snapshots.transform import Transform
 
 # The square of a vector of such numbers, of any length met, still fits float32.
@@ -28,24 +27,37 @@ class Space:
     def __init__(
         self,
         fingerprint: str,
-        metric: Metric,
-        segments: Sequence[Postings],
+        index: Index,
         curves: Sequence[RecallCurve] = (),
-        former: Self | None = None,
         calibration: Sequence[Calibration] = (),
         transform: Transform | None = None,
+        way_out: str = "They are learnt from tags: tag images, then run `ise build`.",
     ) -> None:
+        """way_out: what to do where there are no probabilities."""
+        self._way_out = way_out
         self.fingerprint = fingerprint
-        self.metric = metric
-        before = None if former is None else former.index
-        self.index: InvertedIndex = InvertedIndex(segments, metric, before)
+        self.metric = index.metric
+        self.index = index
         self.transform = transform
         self.curves = list(curves)
         self.calibration = list(calibration)
         self._chances = {
             one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
             for one in calibration
+            if not one.untrained
         }
+
+    @cached_property
+    def for_untrained(self) -> "Space":
+        """The same for a term that the network was not trained on, whose scores mean less."""
+        theirs = [
+            one.model_copy(update={"untrained": False}) for one in self.calibration if one.untrained
+        ]
+        way_out = (
+            "Of terms that no image carries they are learnt by a training on 8 tags or more: "
+            "`ise train-matching`."
+        )
+        return Space(self.fingerprint, self.index, self.curves, theirs, self.transform, way_out)
 
     def chances(self, scores: Sequence[float], metric: Metric) -> list[float | None]:
         """The calibrated probability that a hit of each score matches; None: none was fitted."""
@@ -61,8 +73,8 @@ class Space:
         them, as a sentence begins with it."""
         if not self.is_calibrated(metric):
             raise Conflict(
-                f"{wanted} takes probabilities, and none were learnt for {metric} here. They are "
-                "learnt from tags: tag images, then run `ise build`."
+                f"{wanted} takes probabilities, and none were learnt for {metric} here. "
+                f"{self._way_out}"
             )
 
     @property

@@ -228,22 +228,5 @@ def test_it_fits_a_phone_and_works_by_keyboard(visitor: Visitor, own_engine: Eng
     expect(page.get_by_label("Clusters", exact=True)).to_be_focused()
 
 
-def test_a_page_of_another_address_cannot_drive_it(visitor: Visitor, own_engine: Engine) -> None:
-    visitor.refusals = True
-    snapshots = own_engine.indexer.send(indexer_api.snapshots())
-    page = visitor.open(f"{own_engine.group.url('embedder')}/health")
-    url = f"{own_engine.group.url('query')}/v1/index/build"
-    with page.expect_response(url) as answered:
-        page.evaluate(
-            "(url) => fetch(url, { method: 'POST', mode: 'no-cors', body: '{}' })"
-            ".then((answer) => answer.type)",
-            url,
-        )
-    assert answered.value.status == 403
-    assert own_engine.indexer.send(indexer_api.snapshots()) == snapshots
-    assert visitor.foreign == [url]
-    visitor.foreign.clear()
-
-
 def _clusters(count: int) -> indexer_api.BuildSettings:
     return indexer_api.BuildSettings(clusters=count)

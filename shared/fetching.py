@@ -21,6 +21,11 @@ _REDIRECTS = 3
 _PORTS = {"http": 80, "https": 443}
 # IPv4 addresses in the clothes of IPv6 (RFC 6052): where a translator stands, they lead there.
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+# All of IPv6 that the Internet at large has been given (RFC 4291). What lies outside of it isn't
+# public, though Python calls some of it so: the former site-local addresses, `::127.0.0.1`.
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+# Of protocols, not of hosts (RFC 6890), some of which Python calls public.
+_PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
 
 
 class Fetcher:
@@ -71,7 +76,7 @@ class Fetcher:
                 )
                 response = await client.send(request, stream=True)
                 try:
-                    if not response.is_redirect:
+                    if not response.has_redirect_location:
                         return await self._body(response, url)
                     url = url.join(response.headers["Location"])
                 finally:
@@ -127,6 +132,10 @@ def is_public(text: str) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None and not is_public(str(inner)):
             return False
+        if address not in _GLOBAL and inner is None:
+            return False
+    elif address in _PROTOCOLS:
+        return False
     return address.is_global and not address.is_multicast
 
 

@@ -1,0 +1,109 @@
+"""Networks from the copy of the published in an object store, for an embedder that shares no disk
+with the indexer."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from shared import durable, sums
+from shared.errors import Corrupt, Unavailable
+from shared.objects.address import Address
+from shared.objects.store import Objects
+
+log = logging.getLogger(__name__)
+
+# Which network is the current one is asked for so often at most.
+_EVERY_S = 2.0
+# After a download failed, who asks for the same is told at once for so long.
+_AWAY_S = 5.0
+
+
+class Download:
+    """Brings networks into a folder, as they are asked for. Safe to use from several threads."""
+
+    def __init__(self, objects: Objects, address: Address) -> None:
+        """`address`: of the whole copy."""
+        self._objects = objects
+        self._networks = address.child("networks")
+        self._current: str | None = None
+        self._asked_at = 0.0
+        self._lock = threading.Lock()
+        # Those of networks that are being asked for.
+        self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+        self._failed: dict[str, tuple[float, str]] = {}
+
+    def current(self, name: str) -> str:
+        """What names the current network, as the store told some seconds ago, or told last.
+
+        Raises FileNotFoundError, Unavailable where it never told.
+        """
+        known, now = self._current, time.monotonic()
+        if known is not None and now < self._asked_at + _EVERY_S:
+            return known
+        # Others need not wait for the answer.
+        self._asked_at = now
+        try:
+            self._current = known = self._read(name)
+        except Unavailable as error:
+            if known is None:
+                raise
+            log.warning("%s is taken as it was: %s", self._networks.child(name), error.detail)
+        return known
+
+    def fetch(self, network: str, name: str, folder: Path) -> None:
+        """A file of a network, with its SHA-256 beside it, unless it is there intact.
+
+        Raises FileNotFoundError, Corrupt, Unavailable, OSError.
+        """
+        with self._lock:
+            mine = self._locks.setdefault(network, threading.Lock())
+        with mine:
+            if _is_intact(folder / name):
+                return
+            until, why = self._failed.get(network, (0.0, ""))
+            if (left := until - time.monotonic()) > 0:
+                raise Unavailable(why, retry_after=max(1, round(left)))
+            # A process that was killed may have left some.
+            durable.remove_temporaries(folder)
+            try:
+                self._fetch(network, name, folder / name)
+            except Unavailable as error:
+                now = time.monotonic()
+                self._failed = {n: one for n, one in self._failed.items() if one[0] > now}
+                self._failed[network] = now + _AWAY_S, error.detail
+                raise
+
+    def _fetch(self, network: str, name: str, path: Path) -> None:
+        where = self._networks.child(f"{network}/{name}")
+        told = self._sum(network, name)
+        with durable.publishing(path) as temporary:
+            self._objects.get(where, temporary)
+            if durable.sha256_of(temporary) != told:
+                raise Corrupt(f"{where} isn't what its SHA-256 says.")
+            sums.write(path, told)
+
+    def _sum(self, network: str, name: str) -> str:
+        try:
+            return self._read(f"{network}/{name}{sums.SUFFIX}").partition(" ")[0]
+        except FileNotFoundError:
+            where = self._networks.child(f"{network}/{name}")
+            self._objects.look(where)
+            raise Corrupt(
+                f"{where} has no SHA-256 beside it. An indexer that is started anew copies it."
+            ) from None
+
+    def _read(self, name: str) -> str:
+        return self._objects.read(self._networks.child(name)).decode(errors="replace")
+
+
+def _is_intact(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        sums.check(path)
+    except Corrupt as error:
+        log.warning("it is downloaded once more: %s", error.detail)
+        return False
+    return True

@@ -1,0 +1,26 @@
+"""Copies a catalogue to another database: to back it up, to restore it, or to move it."""
+
+from sqlalchemy import delete, insert, select
+
+from services.indexer.catalog.database import Database
+from services.indexer.catalog.schema import metadata, parts
+
+_ROWS = 10_000
+
+
+def copy(source: Database, target: Database) -> None:
+    """All rows as of one moment, in the stead of those there are, in one transaction.
+
+    Parts stay behind: the job that they are of is divided anew.
+    """
+    tables = [table for table in metadata.sorted_tables if table is not parts]
+    with source.read() as there, target.write() as here:
+        for table in reversed(tables):
+            here.execute(delete(table))
+        for table in tables:
+            # Some at a time, as memory would not hold a large table.
+            rows = there.execute(select(table).execution_options(yield_per=_ROWS))
+            for some in rows.mappings().partitions(_ROWS):
+                here.execute(insert(table), [dict(row) for row in some])
+        newest = source.kind.newest_ordinal(there)
+        target.kind.use_up_ordinals(here, newest)

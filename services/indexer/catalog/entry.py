@@ -1,0 +1,22 @@
+"""What is recorded of an image that comes in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.indexer.catalog.places import Place
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image as it came in: its identity, one place, and what is said of it.
+
+    `source`: the folder or manifest that it came from, if it did.
+    """
+
+    id: str
+    sha256: str
+    place: Place
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""

@@ -1,0 +1,38 @@
+"""What keeps a worker from changing things when its work was given to another one meanwhile."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from sqlalchemy import Connection
+
+Check = Callable[[Connection], None]
+"""Raises LeaseLost; else what it found stays so until the transaction ends."""
+
+_check: ContextVar[Check | None] = ContextVar("fence", default=None)
+
+
+class LeaseLost(Exception):
+    """Another worker goes on with what this one had in hand."""
+
+
+@contextmanager
+def fenced(check: Check) -> Iterator[None]:
+    """Whatever the block changes passes `check` first, in the same transaction."""
+    token = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(token)
+
+
+def cross(db: Connection) -> None:
+    """To be called before a change. Raises LeaseLost."""
+    check = _check.get()
+    if check is not None:
+        check(db)
+
+
+def is_up() -> bool:
+    """Whether what is done now is of a job that may be given to another worker."""
+    return _check.get() is not None

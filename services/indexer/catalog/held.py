@@ -1,0 +1,28 @@
+"""What the catalogue says of a file."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Held:
+    """A file as it was when it was last read, and the image that it held.
+
+    `versions`: their numbers, where a store tells them. `tags`: the keys of the image's.
+    `is_known`: whether its features are there.
+    """
+
+    image_id: str
+    mtime_ns: int
+    bytes: int
+    versions: Set[int]
+    tags: Set[str]
+    is_known: bool
+
+    def is_still(self, mtime_ns: int, size: int, version: int | None = None) -> bool:
+        """Whether the file wasn't written since.
+
+        `version`: its number now, where a store tells one: its times may be of whole seconds.
+        """
+        same = (self.mtime_ns, self.bytes) == (mtime_ns, size)
+        return same and (version is None or version in self.versions)

@@ -1,0 +1,86 @@
+"""Brings a catalogue of an older version to the tables of today.
+
+All steps are one transaction: a process that is killed between leaves the catalogue as it was. A
+step says by itself what it makes, for the tables of `schema.py` will change again.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, inspect
+
+
+def _key_places_by_uri(db: Connection) -> None:
+    """One file may be known by several names."""
+    key = inspect(db).get_pk_constraint("locations")["constrained_columns"]
+    if "uri" in key:
+        return
+    _run(
+        db,
+        "ALTER TABLE locations RENAME TO locations_before",
+        """CREATE TABLE locations (
+            path TEXT NOT NULL, uri TEXT NOT NULL, ordinal INTEGER,
+            mtime_ns BIGINT NOT NULL, bytes BIGINT NOT NULL,
+            PRIMARY KEY (path, uri),
+            FOREIGN KEY(ordinal) REFERENCES images (ordinal) ON DELETE CASCADE)""",
+        """INSERT INTO locations (path, uri, ordinal, mtime_ns, bytes)
+            SELECT path, uri, ordinal, mtime_ns, bytes FROM locations_before""",
+        "DROP TABLE locations_before",
+        "CREATE INDEX ix_locations_ordinal ON locations (ordinal)",
+    )
+
+
+def _note_sources(db: Connection) -> None:
+    """What each source said of its files, and what a user dismissed. Some have these already."""
+    _run(
+        db,
+        """CREATE TABLE IF NOT EXISTS origins (
+            source TEXT NOT NULL, path TEXT NOT NULL, uri TEXT NOT NULL,
+            inode BIGINT NOT NULL, tags JSON NOT NULL, metadata JSON NOT NULL,
+            PRIMARY KEY (source, path, uri),
+            FOREIGN KEY(path, uri) REFERENCES locations (path, uri) ON DELETE CASCADE)""",
+        "CREATE INDEX IF NOT EXISTS origins_by_place ON origins (path, uri)",
+        """CREATE TABLE IF NOT EXISTS dismissed (
+            path TEXT NOT NULL, id VARCHAR(200) NOT NULL,
+            mtime_ns BIGINT NOT NULL, bytes BIGINT NOT NULL,
+            PRIMARY KEY (path))""",
+        "CREATE INDEX IF NOT EXISTS ix_dismissed_id ON dismissed (id)",
+        "CREATE INDEX IF NOT EXISTS features_by_ordinal ON features (ordinal)",
+        "CREATE INDEX IF NOT EXISTS tags_by_key ON tags (key)",
+    )
+
+
+def _lease_jobs(db: Connection) -> None:
+    """Several workers share the jobs, and an ingest is divided among them."""
+    _run(
+        db,
+        "ALTER TABLE jobs ADD COLUMN worker VARCHAR(100)",
+        "ALTER TABLE jobs ADD COLUMN leased_until FLOAT",
+        "ALTER TABLE jobs ADD COLUMN cancelling BOOLEAN DEFAULT false NOT NULL",
+        """CREATE TABLE parts (
+            job_id VARCHAR(40) NOT NULL, plan VARCHAR(64) NOT NULL, number INTEGER NOT NULL,
+            state VARCHAR(20) NOT NULL, task JSON NOT NULL, attempts INTEGER NOT NULL,
+            done INTEGER NOT NULL, failed INTEGER NOT NULL, error TEXT, result JSON,
+            worker VARCHAR(100), leased_until FLOAT,
+            PRIMARY KEY (job_id, plan, number),
+            FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE)""",
+        "CREATE INDEX parts_by_state ON parts (state)",
+    )
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (
+    _key_places_by_uri,
+    _note_sources,
+    _lease_jobs,
+)
+"""The step at n leads from version n to n + 1."""
+
+
+def migrate(db: Connection, version: int) -> None:
+    """Takes all steps from a version on, within a write."""
+    for step in STEPS[version:]:
+        step(db)
+
+
+def _run(db: Connection, *statements: str) -> None:
+    for statement in statements:
+        db.exec_driver_sql(statement)

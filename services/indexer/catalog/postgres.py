@@ -1,0 +1,102 @@
+"""PostgreSQL as the catalogue: several workers on several machines share it."""
+
+from sqlalchemy import Connection, Engine, Float, create_engine, literal_column, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import ColumnElement
+
+from shared.errors import CatalogueAway, ISEError, StorageFull
+
+_CHANGES, _TAKING = 1, 2
+SPACE = 0x15E
+"""The first number of all advisory locks here; the second says what is locked."""
+_CONNECT_S = 5
+_STILL = "60s"
+# Beside the five that are kept: calls wait for each other where a server lets in only few.
+_MORE_CONNECTIONS = 20
+# Of a worker whose machine is gone: the server ends its connection, and with it its locks.
+_KEEPALIVE = {"tcp_keepalives_idle": 15, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
+# The same of a server whose machine is gone: its standby may answer at the same name.
+_CLIENT = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+_DISK_FULL = "53100"
+_RETRY_S = 5
+
+
+class Postgres:
+    """A server. One transaction at a time changes images, whichever worker's it is, so that
+    revisions are committed in their order."""
+
+    is_shared = True
+    now: ColumnElement[float] = literal_column(
+        "extract(epoch from clock_timestamp())::float8", Float
+    )
+
+    def __init__(self, url: URL) -> None:
+        kept = {name: value for name, value in _CLIENT.items() if name not in url.query}
+        given = {} if "options" in url.query else {"options": _options()}
+        self.engine = create_engine(
+            url,
+            max_overflow=_MORE_CONNECTIONS,
+            connect_args={"connect_timeout": _CONNECT_S, **kept, **given},
+        )
+        # A view of one moment, as SQLite's transactions are.
+        self.reading: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
+
+    def begin_change(self, db: Connection) -> None:
+        # A worker that stands still within a change is shut out, so that others need not wait.
+        limit = f"set_config('idle_in_transaction_session_timeout', '{_STILL}', true)"
+        db.execute(text(f"SELECT pg_advisory_xact_lock({SPACE}, {_CHANGES}), {limit}"))
+
+    def begin_taking(self, db: Connection) -> None:
+        """One worker at a time looks for a job, so that no two find that none runs."""
+        db.execute(text(f"SELECT pg_advisory_xact_lock({SPACE}, {_TAKING})"))
+
+    def newest_ordinal(self, db: Connection) -> int:
+        query = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {_sequence(db)}"  # noqa: S608
+        return int(db.exec_driver_sql(query).scalar_one())
+
+    def use_up_ordinals(self, db: Connection, newest: int) -> None:
+        if newest:
+            db.execute(text("SELECT setval(:name, :to)"), {"name": _sequence(db), "to": newest})
+
+    def told(self, error: DBAPIError) -> ISEError | None:
+        if getattr(error.orig, "sqlstate", None) == _DISK_FULL:
+            return StorageFull(
+                "The disk of the database is full. Nothing was lost; free space, then try again."
+            )
+        if error.connection_invalidated or _is_away(error):
+            return CatalogueAway(
+                f"The database {self.engine.url} can't be reached: {reason(error)}. Is it up? "
+                "ISE_DATABASE_URL names it.",
+                retry_after=_RETRY_S,
+            )
+        return None
+
+
+def reason(error: DBAPIError) -> str:
+    """The first line of what the driver says; it names no password."""
+    return str(error.orig).strip().splitlines()[0].rstrip(".") if error.orig else str(error)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Where there is no connection, the driver's error has no code of the server's; or the server
+    says that it ends or starts (class 57P)."""
+    code = getattr(error.orig, "sqlstate", None)
+    name = type(error.orig).__name__
+    return name != "ProgrammingError" and (
+        (code is None and name in ("OperationalError", "ConnectionTimeout"))
+        or (code or "").startswith(("57P", "08", "53300"))
+    )
+
+
+def _sequence(db: Connection) -> str:
+    return str(db.execute(text("SELECT pg_get_serial_sequence('images', 'ordinal')")).scalar_one())
+
+
+def _options() -> str:
+    return " ".join(f"-c {name}={value}" for name, value in _KEEPALIVE.items())

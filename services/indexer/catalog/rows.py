@@ -1,0 +1,29 @@
+"""Many rows at a time: each statement is a way to the server and back."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, insert
+
+# SQLite takes at most 32,766 values in one statement.
+MANY = 10_000
+
+T = TypeVar("T")
+
+
+def some_of(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The values in parts, each of which one statement takes."""
+    return (values[start : start + MANY] for start in range(0, len(values), MANY))
+
+
+def among(
+    db: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
+) -> Iterator[Row[Any]]:
+    """The rows of a query whose column has one of these values."""
+    for some in some_of(values):
+        yield from db.execute(query.where(column.in_(some)))
+
+
+def add_rows(db: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        db.execute(insert(table), rows)

@@ -1,0 +1,31 @@
+"""Gives images tags, within a transaction of the caller's."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from services.indexer.catalog.rows import add_rows, among
+from services.indexer.catalog.schema import tags
+from shared.snapshots.items import tag_key
+
+
+def add_tags(
+    db: Connection, given: Iterable[tuple[int, Iterable[str]]], new: Collection[int] = ()
+) -> set[int]:
+    """Adds the tags that images lack, by number; gives the images that lacked some.
+
+    A tag stays as it was written first. `new`: images that have no tag yet.
+    """
+    wanted: dict[tuple[int, str], str] = {}
+    for ordinal, its_tags in given:
+        for tag in its_tags:
+            wanted.setdefault((ordinal, tag_key(tag)), tag)
+    asked = list({ordinal for ordinal, _ in wanted}.difference(new))
+    for row in among(db, select(tags.c.ordinal, tags.c.key), tags.c.ordinal, asked):
+        wanted.pop((row.ordinal, row.key), None)
+    rows: list[dict[str, Any]] = [
+        {"ordinal": ordinal, "key": key, "tag": tag} for (ordinal, key), tag in wanted.items()
+    ]
+    add_rows(db, tags, rows)
+    return {row["ordinal"] for row in rows}

@@ -1,0 +1,131 @@
+"""Whose turn it is: locks among the threads of a process, and among all workers on a server."""
+
+import logging
+import threading
+from typing import Self
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.indexer.catalog import fence
+from services.indexer.catalog.database import Database
+from services.indexer.catalog.fence import LeaseLost
+from services.indexer.catalog.postgres import SPACE
+from shared.errors import CatalogueAway
+
+log = logging.getLogger(__name__)
+
+_TURN, _PRESENT = 3, 4
+_RETRY_S = 2
+
+
+class Turn:
+    """One at a time, as a `with` block that may be nested.
+
+    The server holds it for a connection: it is free again when the process ends, and while the
+    process stands still nobody else has it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._session: Connection | None = None
+
+    def __enter__(self) -> Self:
+        self._lock.acquire()
+        try:
+            if self._depth == 0 and self._database.is_shared:
+                self._session = _locked(self._database, f"pg_advisory_lock({SPACE}, {_TURN})")
+        except BaseException:
+            self._lock.release()
+            raise
+        self._depth += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0 and self._session is not None:
+            session, self._session = self._session, None
+            _let_go(session)
+        self._lock.release()
+
+    def check(self) -> None:
+        """Where the server has ended the connection that holds it: raises LeaseLost within a job,
+        which others go on with; else CatalogueAway."""
+        if self._session is None:
+            return
+        try:
+            self._session.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            if fence.is_up():
+                raise LeaseLost("turn") from error
+            raise CatalogueAway(
+                "The database ended the connection meanwhile. Try again.", retry_after=_RETRY_S
+            ) from error
+
+
+class Presence:
+    """That this worker is there, for those that start. `is_first`: none was before it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session: Connection | None = None
+        self.is_first = not database.is_shared
+        if database.is_shared:
+            self._session = _connected(database)
+            alone = text(f"SELECT pg_try_advisory_lock({SPACE}, {_PRESENT})")
+            self.is_first = bool(self._session.execute(alone).scalar_one())
+            if not self.is_first:
+                # Waits while the first one tidies up.
+                _share(self._session)
+
+    def admit(self) -> None:
+        """The first one is done with what it must do alone."""
+        if self._session is not None and self.is_first:
+            _share(self._session)
+            self._session.execute(text(f"SELECT pg_advisory_unlock({SPACE}, {_PRESENT})"))
+
+    def renew(self) -> None:
+        """Makes it known again where the server was started anew."""
+        if self._session is None:
+            return
+        try:
+            self._session.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            # Or it was closed at an earlier beat, when the server wasn't back yet.
+            self._session.close()
+            self._session = _connected(self._database)
+            _share(self._session)
+
+    def end(self) -> None:
+        if self._session is not None:
+            _let_go(self._session)
+
+
+def _share(session: Connection) -> None:
+    session.execute(text(f"SELECT pg_advisory_lock_shared({SPACE}, {_PRESENT})"))
+
+
+def _connected(database: Database) -> Connection:
+    with database.telling():
+        # Not within a transaction, which would hold back what the server tidies up.
+        return database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _locked(database: Database, lock: str) -> Connection:
+    session = _connected(database)
+    try:
+        with database.telling():
+            session.execute(text(f"SELECT {lock}"))
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _let_go(session: Connection) -> None:
+    """Ends the connection, and with it what the server holds for it."""
+    if not session.closed:
+        session.invalidate()
+    session.close()

@@ -1,0 +1,48 @@
+"""Who works on what: a name for this process, and the lease that it takes a job or a part with."""
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, or_, true
+
+from services.indexer.catalog.database import Database
+
+
+def _name() -> str:
+    # A process that is started anew is another worker: what it had in hand it begins again.
+    return f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """An indexer on a catalogue. What it has in hand is its own for `lease_s`, unless renewed."""
+
+    database: Database
+    lease_s: float = 30.0
+    name: str = field(default_factory=_name)
+
+    def lease(self) -> dict[str, Any]:
+        """The columns of what it takes, or goes on with."""
+        return {"worker": self.name, "leased_until": self.database.kind.now + self.lease_s}
+
+    def has(self, table: Table) -> ColumnElement[bool]:
+        """Rows that this worker has in hand."""
+        return table.c.worker == self.name
+
+    def may_take(self, table: Table) -> ColumnElement[bool]:
+        """Running rows that nobody is at any more; asked while this worker is at none."""
+        if not self.database.is_shared:
+            # There is no other worker, so whoever had it has ended.
+            return true()
+        return or_(self.has(table), self.is_over(table))
+
+    def is_over(self, table: Table) -> ColumnElement[bool]:
+        """Rows whose lease nobody renewed."""
+        until = table.c.leased_until
+        return or_(until.is_(None), until < self.database.kind.now)
+
+
+NOBODY: dict[str, Any] = {"worker": None, "leased_until": None}

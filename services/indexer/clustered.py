@@ -1,0 +1,100 @@
+"""A space in segments of this machine: K-means, codes, assignment, posting lists."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.clustering import (
+    Blocks,
+    assign,
+    cluster_count,
+    sample_rows,
+    train_centroids,
+)
+from services.indexer.job_context import JobContext
+from services.indexer.segments import CODED_ROWS, SegmentStore
+from shared.contracts.indexer import BuildSettings
+from shared.ivf.codec import Codec
+from shared.ivf.distances import prepared
+from shared.ivf.partition import Partition
+from shared.snapshots.manifest import SpaceManifest
+
+# Codes are learned from so many vectors at most.
+_CODEC_ROWS = 30_000
+
+
+def clustered(
+    segments: SegmentStore,
+    name: str,
+    stage: str,
+    fingerprint: str,
+    where: FeatureRows,
+    blocks: Callable[[FeatureRows], Blocks],
+    settings: BuildSettings,
+    job: JobContext,
+) -> SpaceManifest:
+    """Centroids, codes where there are many vectors, and one segment of posting lists.
+
+    blocks: what reads the vectors of some of `where`, as often as one likes.
+    """
+    rows = len(where)
+    clusters = cluster_count(settings.clusters, rows)
+    vectors = Stored(where, blocks, job)
+
+    def progress(number: int, rounds: int) -> None:
+        job.stage(f"{stage}, round {number} of {rounds}")
+
+    centroids = train_centroids(vectors, clusters, settings.metric, settings.seed, progress)
+    codec = None
+    if rows >= CODED_ROWS:
+        job.stage(f"{stage}, learning codes")
+        chosen = sample_rows(rows, clusters, settings.seed)
+        sample = vectors[chosen[:: math.ceil(len(chosen) / _CODEC_ROWS)]]
+        codec = Codec.train(prepared(sample, settings.metric), settings.seed)
+        del sample
+    partition = Partition(centroids, settings.metric, codec, settings.rows)
+    assigning = told(blocks(where), f"{stage}, assigning", rows, job)
+    lists = assign(assigning, rows, centroids, settings.metric)
+    writing = told(blocks(where), f"{stage}, writing", rows, job)
+    file = segments.postings(name, partition, writing, lists, where.ordinals)
+    return SpaceManifest(
+        fingerprint=fingerprint,
+        dim=partition.dim,
+        metric=settings.metric,
+        clusters=clusters,
+        seed=settings.seed,
+        postings=[file],
+        built=segments.built(file),
+    )
+
+
+class Stored:
+    """The vectors of images, read by their place in `where`; a cancelled job reads no more."""
+
+    def __init__(
+        self, where: FeatureRows, blocks: Callable[[FeatureRows], Blocks], job: JobContext
+    ) -> None:
+        self._where = where
+        self._blocks = blocks
+        self._job = job
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __getitem__(self, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+        self._job.check_cancelled()
+        return np.concatenate([block for _, block in self._blocks(self._where[chosen])])
+
+
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def told(blocks: Blocks, stage: str, rows: int, job: JobContext) -> Blocks:
+    """The blocks; the job says at each how far it is, and is cancelled there."""
+    for start, block in blocks:
+        job.stage(f"{stage} {_spaced(start)} of {_spaced(rows)}")
+        yield start, block

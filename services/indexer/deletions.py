@@ -1,0 +1,80 @@
+"""Deletes images: first their tombstones, which decide, then their rows and what is kept of them
+beside."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.places import Bury
+from services.indexer.catalog.turn import Turn
+from services.indexer.files import ImageFiles
+from shared import failpoints
+from shared.errors import CatalogueAway
+from shared.snapshots.tombstones import Tombstones
+
+
+class Deletions:
+    """Of a collection; nothing is published meanwhile."""
+
+    def __init__(
+        self,
+        tombstones: Tombstones,
+        images: Images,
+        files: ImageFiles,
+        turn: Turn,
+        done: Callable[[list[int]], None],
+    ) -> None:
+        """`done`: called with the ordinals that were deleted, while it's still this one's turn."""
+        self._tombstones = tombstones
+        self._images = images
+        self._files = files
+        self._turn = turn
+        self._done = done
+        self._has_left = False
+
+    @contextmanager
+    def burying(self) -> Iterator[Bury]:
+        """Gives what deletes images.
+
+        Where the block raises, as on a full disk, none of them is deleted anywhere; but where the
+        catalogue went away, which may have taken it, the deletion stands.
+        """
+        gone: list[int] = []
+        with self._turn:
+            self.finish_left()
+            with self._noting_what_stands(), self._tombstones.adding() as add, ExitStack() as files:
+
+                def bury(deleted: Mapping[int, str]) -> None:
+                    gone.extend(deleted)
+                    # The tombstone decides: from then on a process that is killed goes on with it.
+                    add(list(deleted))
+                    files.enter_context(self._files.removing(deleted.values()))
+                    failpoints.reach("delete.buried")
+
+                yield bury
+            failpoints.reach("delete.done")
+            self._done(gone)
+
+    def finish_left(self) -> None:
+        """Finishes the deletions whose end the catalogue, which went away, hasn't told."""
+        if self._has_left:
+            self.finish()
+            self._has_left = False
+
+    def finish(self) -> None:
+        """Takes what is buried out of the catalogue too, where a process was killed between."""
+        with self._turn:
+            dead = set(self._tombstones.read().tolist())
+            left = [ordinal for ordinal in self._images.all_ordinals() if ordinal in dead]
+            for image_id in self._images.ids(left):
+                self._files.remove(image_id)
+            if left:
+                self._images.remove(left)
+
+    @contextmanager
+    def _noting_what_stands(self) -> Iterator[None]:
+        try:
+            yield
+        except CatalogueAway:
+            self._has_left = True
+            raise

@@ -1,0 +1,148 @@
+"""Reads the files of a source, but for those that the catalogue knows as they are."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from hashlib import sha256
+
+from services.indexer.catalog.held import Held
+from services.indexer.catalog.images import Images
+from services.indexer.reading import ahead
+from services.indexer.sources import SourceFile, Unusable, reason, stamp_of
+from shared.errors import BadImage, Forbidden, InvalidInput, TooLarge, Unavailable
+from shared.objects.file import Stamp
+from shared.snapshots.items import tag_key
+
+log = logging.getLogger(__name__)
+
+_LOOKED_UP = 256
+_MIB = 2**20
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """A file as it was read: `data` is None where it needn't be taken in."""
+
+    file: SourceFile
+    stamp: Stamp | None = None
+    data: bytes | None = None
+    error: str | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A file to be read, and what the catalogue says of it, if it does."""
+
+    file: SourceFile
+    held: Held | None
+
+
+class FileReader:
+    """`reads`: files at a time of a source that isn't on this machine, together of some
+    `batch_bytes`. `fingerprints`: the models whose features a known file's image must have."""
+
+    def __init__(
+        self,
+        images: Images,
+        fingerprints: Set[str],
+        max_bytes: int,
+        batch_bytes: int,
+        reads: int,
+    ) -> None:
+        self._images = images
+        self._fingerprints = fingerprints
+        self._max_bytes = max_bytes
+        self._batch_bytes = batch_bytes
+        self._reads = reads
+
+    def read(self, files: Sequence[SourceFile]) -> Iterator[FileRead]:
+        """Each file, in order; those that are far are read ahead. Raises Unavailable."""
+        if all(file.file.is_local for file in files):
+            return map(self._read, self._looked_up(files))
+        return ahead(
+            self._looked_up(files),
+            self._read_far,
+            self._expected,
+            self._reads,
+            self._batch_bytes,
+        )
+
+    def _looked_up(self, files: Sequence[SourceFile]) -> Iterator[_Wanted]:
+        for start in range(0, len(files), _LOOKED_UP):
+            some = files[start : start + _LOOKED_UP]
+            # No database takes a name that isn't UTF-8; such a file fails when it's read.
+            places = [(file.path, file.uri) for file in some if file.shown == file.uri]
+            held = self._images.held(places, self._fingerprints)
+            for file in some:
+                yield _Wanted(file, held.get((file.path, file.uri)))
+
+    def _read_far(self, file: _Wanted) -> FileRead:
+        """A store that is away is asked again for a while. Raises Unavailable."""
+        for pause in _PAUSES_S:
+            try:
+                return self._read(file)
+            except Unavailable as error:
+                log.warning("%s Trying again in %.2g s.", error.detail, pause)
+                time.sleep(pause)
+        try:
+            return self._read(file)
+        except Unavailable as error:
+            raise Unavailable(
+                f"{error.detail} What was taken in stays; an ingest goes on from there."
+            ) from error
+
+    def _expected(self, wanted: _Wanted) -> int:
+        """How many bytes a file takes; some of the most that it may, where that isn't listed."""
+        known = wanted.file.listed
+        most = self._max_bytes
+        return most // 8 if known is None else min(known.bytes, most)
+
+    def _read(self, wanted: _Wanted) -> FileRead:
+        """Reads a file unless it's known or can't be taken; in any thread, so it counts nothing."""
+        file = wanted.file
+        most = self._max_bytes
+        try:
+            stamp = stamp_of(file)
+            if stamp is not None and _is_unchanged(wanted, stamp):
+                return FileRead(file, stamp)
+            if stamp is not None and stamp.bytes > most:
+                return FileRead(file, error=self._too_large())
+            data = file.file.read(most)
+            if stamp is not None and not _is_still(file, stamp, len(data)):
+                error = "The file was written to while it was read; try again."
+                return FileRead(file, error=error)
+        except Unusable as unusable:
+            return FileRead(file, error=unusable.reason)
+        except TooLarge:
+            return FileRead(file, error=self._too_large())
+        except (BadImage, Forbidden, InvalidInput) as error:
+            return FileRead(file, error=error.detail)
+        except OSError as error:
+            return FileRead(file, error=f"The file can't be read: {reason(error)}.")
+        digest = sha256(data).hexdigest()
+        return FileRead(file, stamp or Stamp(0, len(data)), data, digest=digest)
+
+    def _too_large(self) -> str:
+        limit = self._max_bytes / _MIB
+        return f"The file is over the limit of {limit:g} MiB (ISE_MAX_IMAGE_BYTES)."
+
+
+def _is_unchanged(wanted: _Wanted, stamp: Stamp) -> bool:
+    file, held = wanted.file, wanted.held
+    version = None if file.file.is_local else stamp.inode
+    if held is None or not held.is_still(stamp.mtime_ns, stamp.bytes, version):
+        return False
+    # Metadata of a manifest may have changed though the file hasn't: it's joined again then.
+    has_tags = {tag_key(tag) for tag in file.tags} <= held.tags
+    return not file.metadata and has_tags and held.is_known
+
+
+def _is_still(file: SourceFile, stamp: Stamp, read: int) -> bool:
+    """Whether what was read is what was looked at before."""
+    if not file.file.is_local:
+        return read == stamp.bytes
+    now = stamp_of(file)
+    return now is not None and (now.mtime_ns, now.bytes) == (stamp.mtime_ns, stamp.bytes)

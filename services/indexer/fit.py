@@ -1,0 +1,119 @@
+"""Whether what comes in fits the collection that is indexed.
+
+Asked before anything is recorded, so that a refused addition leaves nothing behind.
+"""
+
+import logging
+from collections.abc import Callable
+
+from services.indexer.catalog.fingerprints import mismatch
+from services.indexer.embedding import Embedding, ModelPair
+from shared import canary
+from shared.errors import BadVector, FingerprintMismatch, ISEError
+from shared.external import is_external
+from shared.snapshots.manifest import Manifest
+
+log = logging.getLogger(__name__)
+
+
+class Fit:
+    """Compares models and vectors with those of the current snapshot, while it has images."""
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        current: Callable[[], Manifest],
+        live: Callable[[Manifest], int],
+    ) -> None:
+        """`live`: how many images of a snapshot aren't deleted."""
+        self._embedding = embedding
+        self._canaries = embedding.canaries
+        self._current = current
+        self._live = live
+
+    def check_visual(self, pair: ModelPair) -> None:
+        """Raises FingerprintMismatch or ModelDrift when such images would not fit the snapshot."""
+        self.check_drift(pair)
+        current = self._current()
+        if current.visual is None or not self._live(current):
+            return
+        if current.visual.fingerprint != pair.visual:
+            raise FingerprintMismatch(
+                f"The collection is indexed with {current.visual.fingerprint}, but the embedder "
+                f"hosts {pair.visual}. Put the former model back, or build the index anew "
+                "(`ise build`), which embeds every image with the new one.",
+                index=current.visual.fingerprint,
+                embedder=pair.visual,
+            )
+
+    def check_drift(self, pair: ModelPair) -> None:
+        """Raises ModelDrift when features of now would not fit those that are stored.
+
+        Whichever process embeds the pictures then is asked as well.
+        """
+        kept = self._canaries.kept(pair.all)
+        if any(not self._canaries.has_passed(pair.instance, fingerprint) for fingerprint in kept):
+            self._ask(pair)
+
+    def with_canaries(self, manifest: Manifest) -> Manifest:
+        """A manifest with those of its models; without, where no embedder tells them now."""
+        visual = manifest.visual
+        if visual is None or is_external(visual.fingerprint):
+            return manifest
+        pair = ModelPair(visual.fingerprint, manifest.matching_fingerprint or visual.fingerprint)
+        try:
+            if self._canaries.kept(pair.all).keys() != pair.all:
+                self._ask(pair)
+        except ISEError as error:
+            log.warning("the built-in picture can't be embedded yet: %s", error.detail)
+        kept = self._canaries.kept(pair.all)
+        canaries = {fingerprint: vector.tolist() for fingerprint, vector in kept.items()}
+        return manifest.model_copy(update={"canaries": canaries})
+
+    def _ask(self, pair: ModelPair) -> None:
+        """Has a process of the embedder compared."""
+        [embedded] = self._embedding.images([canary.picture()], pair)
+        if embedded.error is not None:
+            raise ISEError(f"The built-in picture can't be embedded: {embedded.error}")
+
+    def check_vectors(self, fingerprint: str, dim: int) -> None:
+        """Raises FingerprintMismatch or BadVector when such vectors would not fit the snapshot."""
+        current = self._current()
+        if current.visual is None or not self._live(current):
+            return
+        if current.visual.fingerprint != fingerprint:
+            raise mismatch(current.visual.fingerprint, fingerprint)
+        if current.visual.features_dim != dim:
+            raise BadVector(
+                f"The vectors have {dim} numbers; those of {fingerprint} have "
+                f"{current.visual.features_dim}."
+            )
+
+    def check_model(self, pair: ModelPair) -> None:
+        """Raises FingerprintMismatch when additions by these models would not fit the snapshot.
+
+        Asked before anything is recorded, so that a refused addition leaves nothing behind.
+        """
+        self.check_visual(pair)
+        current = self._current()
+        if current.joint is None or not self._live(current):
+            return
+        if current.matching_fingerprint != pair.matching:
+            raise FingerprintMismatch(
+                f"The joint space is made with {current.matching_fingerprint}, but the embedder "
+                f"hosts {pair.matching} for matching. Put the former model back, or make it anew: "
+                "`ise build`.",
+                index=current.matching_fingerprint,
+                embedder=pair.matching,
+            )
+        network = current.joint.fingerprint
+        if not self._embedding.has_network(network, pair.matching):
+            words = self._embedding.models().words.fingerprint
+            anew = "ise train-matching" if pair.joint is None else "ise build"
+            raise FingerprintMismatch(
+                f"The index is made with the matching network {network}, which is damaged or of "
+                f"another model of words than {words}, which the embedder hosts. Put the former "
+                f"one back (ISE_WORDS, ISE_MATCHING), or make it anew: `{anew}`.",
+                index=network,
+                embedder=words,
+            )

@@ -1,0 +1,178 @@
+"""What is kept of pictures beside their sources, uploads and thumbnails: in a folder, or by URL."""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from shared import durable, failpoints
+from shared.errors import Unavailable
+from shared.objects.address import Address
+from shared.objects.file import File, LocalFile
+from shared.objects.store import Objects
+
+log = logging.getLogger(__name__)
+
+_ASIDE = "aside"
+_AT_ONCE = 32
+
+
+class Kept(Protocol):
+    """Files by key, `uploads/ab/abcd`. What was written is there whole, or not at all."""
+
+    def file(self, key: str) -> File: ...
+
+    def has(self, key: str) -> bool: ...
+
+    def read(self, key: str) -> bytes:
+        """Raises FileNotFoundError."""
+
+    def write(self, key: str, data: bytes, what: str) -> None:
+        """Durable when this returns. `what` names the failpoints of the steps."""
+
+    def remove(self, key: str) -> None:
+        """Whether or not it is there."""
+
+    @contextmanager
+    def removing(self, keys: Iterable[str]) -> Iterator[None]:
+        """Removes files at the end of the block; puts them back where it raises.
+
+        Set aside at once: meanwhile the same picture may be uploaded again, and kept anew.
+        """
+        yield
+
+    def tidy(self) -> None:
+        """Removes what a killed process left half-written or set aside."""
+
+
+class KeptHere:
+    """In a folder of the data directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, key: str) -> Path:
+        return self._folder / key
+
+    def file(self, key: str) -> File:
+        return LocalFile(self.path(key))
+
+    def has(self, key: str) -> bool:
+        return self.path(key).exists()
+
+    def read(self, key: str) -> bytes:
+        return self.path(key).read_bytes()
+
+    def write(self, key: str, data: bytes, what: str) -> None:
+        durable.write_bytes(self.path(key), data, what)
+
+    def remove(self, key: str) -> None:
+        self.path(key).unlink(missing_ok=True)
+
+    @contextmanager
+    def removing(self, keys: Iterable[str]) -> Iterator[None]:
+        aside: dict[Path, Path] = {}
+        try:
+            for path in map(self.path, keys):
+                away = durable.temporary_of(path)
+                with suppress(FileNotFoundError):
+                    path.replace(away)
+                    aside[path] = away
+            yield
+        except BaseException:
+            for path, away in aside.items():
+                away.replace(path)
+            raise
+        # It is decided by now: what can't be removed costs its bytes only.
+        for away in aside.values():
+            failpoints.reach("delete.file")
+            try:
+                away.unlink()
+            except OSError as error:
+                log.warning("%s is left: %s", away, error)
+
+    def tidy(self) -> None:
+        durable.remove_temporaries(self._folder)
+
+
+class KeptByURL:
+    """In an object store, below an address."""
+
+    def __init__(self, objects: Objects, address: Address) -> None:
+        self._objects = objects
+        self._address = address
+
+    def file(self, key: str) -> File:
+        return self._objects.file(self._at(key))
+
+    def has(self, key: str) -> bool:
+        try:
+            self._objects.look(self._at(key))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def read(self, key: str) -> bytes:
+        return self._objects.read(self._at(key))
+
+    def write(self, key: str, data: bytes, what: str) -> None:
+        failpoints.reach(f"{what}.begin")
+        self._objects.write(self._at(key), data)
+        failpoints.reach(f"{what}.durable")
+
+    def remove(self, key: str) -> None:
+        self._objects.remove(self._at(key))
+
+    @contextmanager
+    def removing(self, keys: Iterable[str]) -> Iterator[None]:
+        # Known before it's moved: a move may be made though its answer is lost.
+        aside = {self._at(key): self._at(f"{_ASIDE}/{key}.{uuid.uuid4().hex}") for key in set(keys)}
+        try:
+            _each(self._set_aside, aside)
+            yield
+        except BaseException:
+            _each(self._put_back, aside)
+            raise
+        _each(self._drop, aside)
+
+    def _set_aside(self, at: Address, away: Address) -> None:
+        with suppress(FileNotFoundError):
+            self._objects.move(at, away)
+
+    def _put_back(self, at: Address, away: Address) -> None:
+        try:
+            self._objects.move(away, at)
+        except FileNotFoundError:
+            # It was never set aside.
+            return
+        except (OSError, Unavailable) as error:
+            log.error("%s is left at %s, move it back: %s", at, away, error)
+
+    def _drop(self, _: Address, away: Address) -> None:
+        failpoints.reach("delete.file")
+        try:
+            self._objects.remove(away)
+        except (OSError, Unavailable) as error:
+            # It is decided by now: what can't be removed costs its bytes only.
+            log.warning("%s is left: %s", away, error)
+
+    def tidy(self) -> None:
+        """A put is whole or not there. What is set aside costs its bytes and is in nobody's way."""
+
+    def _at(self, key: str) -> Address:
+        return self._address.child(key)
+
+
+def _each(work: Callable[[Address, Address], None], aside: Mapping[Address, Address]) -> None:
+    """Each is a few ways to the store. All are tried; raises what the first of them raised."""
+    if len(aside) > 1:
+        with ThreadPoolExecutor(min(len(aside), _AT_ONCE), "kept") as pool:
+            done = [pool.submit(work, at, away) for at, away in aside.items()]
+        for one in done:
+            one.result()
+    else:
+        for at, away in aside.items():
+            work(at, away)

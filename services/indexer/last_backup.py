@@ -1,0 +1,21 @@
+"""When a backup of a data directory was last finished: a file's one line."""
+
+from datetime import datetime
+from pathlib import Path
+
+from shared import durable
+
+NAME = "last_backup"
+
+
+def note(data_dir: Path, created_at: str) -> None:
+    """`created_at`: ISO 8601."""
+    durable.write_text(data_dir / NAME, f"{created_at}\n")
+
+
+def when(data_dir: Path) -> float:
+    """Unix seconds; 0 where there never was one, or it can't be told."""
+    try:
+        return datetime.fromisoformat((data_dir / NAME).read_text().strip()).timestamp()
+    except (OSError, ValueError):
+        return 0.0

@@ -1,0 +1,76 @@
+"""Keeps what this worker has in hand its own while it is at it, and hears when it must let go."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from services.indexer.catalog.worker import Worker
+from shared.errors import CatalogueAway
+
+log = logging.getLogger(__name__)
+
+_BEATS = 5
+"""So often is a lease renewed before it would end."""
+
+Renew = Callable[[], bool]
+
+
+class Leases:
+    """One thread renews all. Where the catalogue isn't shared, nobody can take anything away."""
+
+    def __init__(self, worker: Worker, also: Callable[[], None] = lambda: None) -> None:
+        """`also`: called at each beat."""
+        self._is_shared = worker.database.is_shared
+        self._also = also
+        self.every_s = worker.lease_s / _BEATS
+        self._held: dict[object, tuple[Renew, threading.Event]] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+
+    def start(self) -> None:
+        if self._is_shared:
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @contextmanager
+    def holding(self, renew: Renew, let_go: threading.Event) -> Iterator[None]:
+        """Within the block `renew` is called now and then; where it says no, `let_go` is set.
+
+        What is in hand is to be given back after the block, not within it.
+        """
+        key = object()
+        with self._lock:
+            self._held[key] = renew, let_go
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._held[key]
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self.every_s):
+            try:
+                self._beat()
+            except CatalogueAway as error:
+                log.warning("leases can't be renewed: %s", error.detail)
+            except Exception:
+                # The next beat may do what this one could not; without any, all would be lost.
+                log.exception("leases can't be renewed")
+
+    def _beat(self) -> None:
+        with self._lock:
+            held = list(self._held.items())
+        for key, (renew, let_go) in held:
+            goes_on = renew()
+            with self._lock:
+                # It may have been given back meanwhile, and so was not renewed.
+                if not goes_on and key in self._held:
+                    let_go.set()
+        # Last: what goes wrong here must not keep any lease from being renewed.
+        self._also()

@@ -1,0 +1,124 @@
+"""What the indexer measures: the catalogue, the snapshot in use, jobs, backups, the disk."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.indexer import last_backup
+from services.indexer.catalog.figures import Figures, JobFigures
+from services.indexer.health import health
+from services.indexer.parts import Parts
+from shared.contracts.jobs import JobKind, JobState
+from shared.errors import ISEError
+
+log = logging.getLogger(__name__)
+
+_OPEN = tuple(state.value for state in JobState if not state.ended)
+_ENDED = tuple(state.value for state in JobState if state.ended)
+
+
+class IndexerMetrics(Collector):
+    """Read when they are asked for. `parts` gives None until the indexer has started."""
+
+    def __init__(self, parts: Callable[[], Parts | None]) -> None:
+        self._parts = parts
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        parts = self._parts()
+        if parts is None:
+            return
+        # What can't be read must not hide the rest.
+        for read in (self._images, self._index, self._jobs, self._storage):
+            try:
+                yield from list(read(parts))
+            except (ISEError, OSError, SQLAlchemyError) as error:
+                log.warning("some metrics can't be read: %s", error)
+
+    def _images(self, parts: Parts) -> Iterator[Metric]:
+        figures, manifest = Figures(parts.database), parts.publisher.current()
+        yield GaugeMetricFamily("ise_catalog_images", "Images of the catalogue.", figures.images())
+        yield GaugeMetricFamily(
+            "ise_images_unpublished",
+            "Images that were added or changed and are in no snapshot yet.",
+            figures.changed_since(manifest.revision),
+        )
+        model = manifest.visual.fingerprint if manifest.visual else None
+        yield GaugeMetricFamily(
+            "ise_images_waiting",
+            "Images that wait for a build: they have no features of the index's model.",
+            figures.without_features(model) if model else 0,
+        )
+
+    def _index(self, parts: Parts) -> Iterator[Metric]:
+        publisher = parts.publisher
+        manifest = publisher.current()
+        found = health(publisher.segments, manifest, publisher.tombstones.read())
+        for name, told, value in (
+            ("ise_snapshot_number", "Number of the snapshot in use.", manifest.number),
+            (
+                "ise_snapshot_created_timestamp_seconds",
+                "When the snapshot in use was published.",
+                datetime.fromisoformat(manifest.created_at).timestamp(),
+            ),
+            ("ise_index_images", "Images of the index that aren't deleted.", found.images),
+            ("ise_index_clusters", "Clusters of the index.", found.clusters),
+            (
+                "ise_index_deleted_ratio",
+                "Share of the index's rows that are of deleted images.",
+                found.deleted,
+            ),
+            (
+                "ise_index_additions_ratio",
+                "Share of the index's rows that came after its clusters were made.",
+                found.additions,
+            ),
+            (
+                "ise_index_rebuild_due",
+                "Whether a rebuild is advised; `ise index` says why.",
+                float(found.advice is not None),
+            ),
+        ):
+            yield GaugeMetricFamily(name, told, value)
+
+    def _jobs(self, parts: Parts) -> Iterator[Metric]:
+        found: JobFigures = Figures(parts.database).jobs()
+        now = GaugeMetricFamily("ise_jobs", "Jobs that are queued or running.", labels=["state"])
+        ended = CounterMetricFamily(
+            "ise_jobs_ended_total", "Jobs that ended, ever.", labels=["kind", "state"]
+        )
+        last = GaugeMetricFamily(
+            "ise_job_last_success_timestamp_seconds",
+            "When a job of a kind last succeeded; 0: never.",
+            labels=["kind"],
+        )
+        for state in _OPEN:
+            count = sum(found.counts.get((kind.value, state), 0) for kind in JobKind)
+            now.add_metric([state], count)
+        for kind in JobKind:
+            for state in _ENDED:
+                ended.add_metric([kind.value, state], found.counts.get((kind.value, state), 0))
+            last.add_metric([kind.value], found.succeeded.get(kind.value, 0.0))
+        yield from (now, ended, last)
+
+    def _storage(self, parts: Parts) -> Iterator[Metric]:
+        data = parts.settings.data_dir
+        disk = shutil.disk_usage(data)
+        yield GaugeMetricFamily(
+            "ise_data_free_bytes", "Free space where ISE_DATA_DIR is.", disk.free
+        )
+        yield GaugeMetricFamily(
+            "ise_data_size_bytes", "Size of the file system where ISE_DATA_DIR is.", disk.total
+        )
+        yield GaugeMetricFamily(
+            "ise_last_backup_timestamp_seconds",
+            "When `ise backup` last succeeded; 0: never.",
+            last_backup.when(data),
+        )

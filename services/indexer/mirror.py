@@ -1,0 +1,231 @@
+"""Copies what is published to an object store, for services that share no disk with the indexer.
+
+    segments/…, snapshots/<number>/…, networks/<fingerprint>/…    once
+    tombstones                                                   anew with every deletion
+    snapshots/CURRENT                                            last
+
+The paths are those of the data directory; `shared/snapshots/follower.py` is the way back.
+"""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.indexer.networks import FILES
+from shared import durable, sums
+from shared.errors import Corrupt, ISEError, NotFound
+from shared.loop import Loop
+from shared.objects.address import Address
+from shared.objects.file import Stamp
+from shared.objects.store import Objects
+from shared.snapshots import tombstones
+from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore, parsed, pointer
+from shared.snapshots.tombstones import Tombstones
+
+log = logging.getLogger(__name__)
+
+# Now and then unasked: another worker may have ended before it copied what it published, or have
+# written late what was older.
+_EVERY_S = 5.0
+# Whoever downloads the one before may be half-way.
+_KEPT = 2
+# Longer is no snapshot's number.
+_DIGITS = 18
+# Before a network that could not be copied is left to the snapshot that is made with it.
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+
+
+class Mirror:
+    """Follows the published in threads of its own; a store that is away holds nothing up.
+
+    Deletions have one for themselves: a large snapshot on its way doesn't keep them waiting.
+    """
+
+    def __init__(self, data_dir: Path, objects: Objects, address: Address) -> None:
+        self._data = data_dir
+        self._snapshots = SnapshotStore(data_dir)
+        self._tombstones = Tombstones(data_dir)
+        self._objects = objects
+        self._address = address
+        # The deletions that were found in the store, and what the store told of them then.
+        self._copied: tuple[NDArray[np.int64], Stamp] | None = None
+        self._copying_deletions = threading.Lock()
+        self._current: int | None = None
+        failed = f"What is published can't be copied to {address} now"
+        self._loops = [
+            Loop("mirror-deletions", self.copy_deletions, failed, _EVERY_S),
+            Loop("mirror", self.copy, failed, _EVERY_S),
+        ]
+
+    @property
+    def warning(self) -> str | None:
+        return next((loop.warning for loop in self._loops if loop.warning), None)
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+
+    def consider(self) -> None:
+        """To be called after each publication and each deletion."""
+        for loop in self._loops:
+            loop.consider()
+
+    def stop(self) -> None:
+        """What isn't copied yet is at the next start."""
+        for loop in self._loops:
+            loop.stop()
+
+    def network(self, fingerprint: str) -> None:
+        """Copies a network soon: embedders are asked for it before a snapshot names it.
+
+        Where the store stays away for some seconds, it comes with that snapshot.
+        """
+        for pause in (*_PAUSES_S, None):
+            try:
+                self._put_network(fingerprint)
+            except (ISEError, OSError) as error:
+                log.warning("network %s is not copied yet: %s", fingerprint, error)
+                if pause is not None:
+                    time.sleep(pause)
+            else:
+                return
+
+    def copy(self) -> None:
+        """Brings the store up to the data directory. Raises Unavailable, OSError, Corrupt."""
+        # A replica would show what is deleted if it had the snapshot first.
+        self.copy_deletions()
+        # Until it's the one that stands: another may have been published, and copied, meanwhile.
+        while (number := self._snapshots.current_number()) is not None:
+            if number == self._current and self._stored(f"snapshots/{CURRENT}") == _named(number):
+                return
+            try:
+                self._copy_snapshot(self._snapshots.read(number))
+            except (FileNotFoundError, NotFound):
+                if self._snapshots.current_number() == number:
+                    raise
+                continue
+            self._current = number
+
+    def copy_deletions(self) -> None:
+        """Raises Unavailable, OSError, Corrupt."""
+        at = self._at(tombstones.NAME)
+        with self._copying_deletions:
+            while True:
+                dead, stamp = self._tombstones.read(), self._stamp(at)
+                known = self._copied
+                if known is not None and known[0] is dead and known[1] == stamp:
+                    return
+                data = tombstones.encoded(dead)
+                if stamp is None or self._stored(tombstones.NAME) != data:
+                    self._objects.write(at, data)
+                else:
+                    # The stamp is the older of the two: what is written between them is seen.
+                    self._copied = dead, stamp
+
+    def _copy_snapshot(self, manifest: Manifest) -> None:
+        for file in manifest.files():
+            self._put_once(self._snapshots.segments / file.name)
+        if manifest.joint is not None:
+            self._put_network(manifest.joint.fingerprint)
+            self._set(f"networks/{CURRENT}", manifest.joint.fingerprint.encode())
+        self._set_with_sum(self._snapshots.path(manifest.number))
+        self._set(f"snapshots/{CURRENT}", _named(manifest.number))
+        log.info("copied snapshot %d to %s", manifest.number, self._address)
+        self._remove_older(manifest)
+
+    def _put_network(self, fingerprint: str) -> None:
+        folder = self._data / "networks" / fingerprint
+        # The weights last, as they are written.
+        for name in FILES:
+            if (path := folder / name).exists():
+                self._set(self._key(sums.path_of(path)), _sum(path))
+                self._put_once(path)
+
+    def _remove_older(self, current: Manifest) -> None:
+        """Only what snapshots named that go: other workers may be copying what none names yet."""
+        there = self._numbers()
+        kept = {current.number, *(n for n in there if n > current.number)}
+        kept |= set(sorted(n for n in there if n <= current.number)[-_KEPT:])
+        gone = [number for number in there if number < min(kept)]
+        if not gone:
+            return
+        files = {f.name for number in kept for f in self._read(number).files()}
+        for number in gone:
+            try:
+                named = {file.name for file in self._read(number).files()}
+            except Corrupt as error:
+                log.warning("what it named stays in the store: %s", error.detail)
+                named = set()
+            for name in named - files:
+                self._remove(self._snapshots.segments / name)
+            path = self._snapshots.path(number)
+            self._remove(path)
+            self._remove(sums.path_of(path))
+
+    def _numbers(self) -> list[int]:
+        folder = self._at("snapshots")
+        names = {at.path.removeprefix(f"{folder.path}/") for at, _ in self._objects.list(folder)}
+        suffix = f"/{self._snapshots.path(0).name}"
+        numbers = [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
+        # Whatever else is there is not the mirror's.
+        return [int(n) for n in numbers if n.isdecimal() and len(n) < _DIGITS]
+
+    def _read(self, number: int) -> Manifest:
+        where = self._at(self._key(self._snapshots.path(number)))
+        return parsed(self._objects.read(where), where)
+
+    def _put_once(self, path: Path) -> None:
+        """Of a file that never changes under its name."""
+        try:
+            is_there = self._objects.look(self._at(self._key(path))).bytes == path.stat().st_size
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            self._put(path)
+
+    def _put(self, path: Path) -> None:
+        self._objects.put(path, self._at(self._key(path)))
+
+    def _set_with_sum(self, path: Path) -> None:
+        self._set(self._key(sums.path_of(path)), _sum(path))
+        self._set(self._key(path), path.read_bytes())
+
+    def _set(self, key: str, data: bytes) -> None:
+        """Of a small object, whatever was there."""
+        if self._stored(key) != data:
+            self._objects.write(self._at(key), data)
+
+    def _stored(self, key: str) -> bytes | None:
+        try:
+            return self._objects.read(self._at(key))
+        except FileNotFoundError:
+            return None
+
+    def _stamp(self, at: Address) -> Stamp | None:
+        try:
+            return self._objects.look(at)
+        except FileNotFoundError:
+            return None
+
+    def _remove(self, path: Path) -> None:
+        self._objects.remove(self._at(self._key(path)))
+
+    def _key(self, path: Path) -> str:
+        return path.relative_to(self._data).as_posix()
+
+    def _at(self, key: str) -> Address:
+        return self._address.child(key)
+
+
+def _named(number: int) -> bytes:
+    return pointer(number).encode()
+
+
+def _sum(path: Path) -> bytes:
+    """The sum that is kept of a file; made now where an older version kept none."""
+    sha256 = sums.read(path) or durable.sha256_of(path)
+    return sums.text(path, sha256).encode()

@@ -1,0 +1,216 @@
+"""Pictures in tar and zip archives: what is in one, by its headers, and any member by its offset.
+
+Archives come from outside. So nothing is unpacked to a disk, no more is unpacked than a header
+says, no header may say more than a picture may have, and links lead nowhere.
+"""
+
+import calendar
+import io
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO, Protocol, cast
+
+from shared.errors import InvalidInput, TooLarge
+from shared.objects.file import Stamp
+
+# A zip's directory: some 600,000 members. A tar's header is far shorter.
+_LONGEST_HEADER = 64 * 2**20
+_ZIP_HEADER = 30
+# The part of a zip's local header whose length only it tells; more of it costs a second read.
+_EXTRA = 256
+_ENCRYPTED = 0x1
+_UNPACKABLE = 1024
+# Seconds; beyond it, as 1e30 or infinity, a time is none.
+_LATEST = 2**33
+_END = bytes(tarfile.BLOCKSIZE)
+
+
+class Bytes(Protocol):
+    """What an archive is read from: any range, from many threads."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def ahead(self) -> int:
+        """How much to read at once where headers are looked for."""
+
+    def read(self, start: int, end: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file of an archive. `stored`: its bytes there; `kind`: how a zip packs it."""
+
+    stamp: Stamp
+    offset: int
+    stored: int
+    kind: int = zipfile.ZIP_STORED
+    name_length: int = -1
+    crc: int | None = None
+    error: str | None = None
+
+
+Index = dict[str, Member]
+
+
+def index(archive: Bytes, protocol: str, name: str) -> Index:
+    """Every file by its path in the archive; of several at one, the last. Raises InvalidInput."""
+    try:
+        return _tar(archive) if protocol == "tar" else _zip(archive)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, UnicodeError, ValueError) as error:
+        hint = "; one that is compressed must be unpacked first" if protocol == "tar" else ""
+        raise InvalidInput(
+            f"{name} can't be read as a {protocol} archive: {error}{hint}."
+        ) from None
+
+
+def read(archive: Bytes, member: Member, most: int) -> bytes:
+    """A member's bytes. Raises TooLarge, OSError."""
+    if member.error is not None:
+        raise OSError(member.error)
+    # Deflate adds a few bytes to each block that it can't pack.
+    if max(member.stamp.bytes, member.stored - most // 1000 - _UNPACKABLE) > most:
+        raise TooLarge(f"The archive's member is over the limit of {most / 2**20:g} MiB.")
+    if member.name_length < 0:
+        data = archive.read(member.offset, member.offset + member.stored)
+    else:
+        data = _unpacked(archive, member)
+    if len(data) != member.stamp.bytes:
+        raise OSError("the archive ends in the middle of it, or is damaged")
+    return data
+
+
+def _unpacked(archive: Bytes, member: Member) -> bytes:
+    head = _ZIP_HEADER + member.name_length + _EXTRA
+    found = archive.read(member.offset, member.offset + head + member.stored)
+    if found[:4] != b"PK\3\4":
+        raise OSError("the archive has no header where its directory says")
+    start = _ZIP_HEADER + sum(int.from_bytes(found[at : at + 2], "little") for at in (26, 28))
+    if start + member.stored > len(found):
+        found += archive.read(member.offset + len(found), member.offset + start + member.stored)
+    packed = found[start : start + member.stored]
+    if member.kind == zipfile.ZIP_STORED:
+        data = packed
+    else:
+        try:
+            # One byte more than was said is enough to know that it's a lie.
+            data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, member.stamp.bytes + 1)
+        except zlib.error as error:
+            raise OSError(f"it can't be unpacked: {error}") from None
+    if len(data) == member.stamp.bytes and zlib.crc32(data) != member.crc:
+        raise OSError("its bytes are not those that the archive was made of")
+    return data
+
+
+def _tar(archive: Bytes) -> Index:
+    found: Index = {}
+    with tarfile.open(fileobj=cast(IO[bytes], _Reader(archive)), mode="r:") as opened:
+        while (info := opened.next()) is not None:
+            # It would keep them all, though none is asked for again.
+            opened.members.clear()  # type: ignore[attr-defined]
+            if info.isreg() and not info.issparse():
+                time = info.mtime if abs(info.mtime) < _LATEST else 0
+                stamp = Stamp(int(time * 10**9), info.size)
+                found[_within(info.name)] = Member(
+                    stamp, info.offset_data, info.size, error=_leads_out(info.name)
+                )
+        if archive.read(opened.offset, opened.offset + tarfile.BLOCKSIZE) != _END:
+            raise tarfile.ReadError("it breaks off, or is damaged")
+    return found
+
+
+def _zip(archive: Bytes) -> Index:
+    found: Index = {}
+    with zipfile.ZipFile(cast(IO[bytes], _Reader(archive))) as opened:
+        infos = opened.infolist()
+    _check_apart(infos)
+    for info in infos:
+        if info.is_dir():
+            continue
+        stamp = Stamp(_zip_time(info), info.file_size, info.CRC)
+        found[_within(info.filename)] = Member(
+            stamp,
+            info.header_offset,
+            info.compress_size,
+            info.compress_type,
+            len(info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")),
+            info.CRC,
+            _leads_out(info.filename) or _why_not(info),
+        )
+    return found
+
+
+def _check_apart(infos: Iterable[zipfile.ZipInfo]) -> None:
+    """Raises BadZipFile where members share bytes: so a small file can unpack to anything."""
+    end = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            raise zipfile.BadZipFile("members lie over one another, as in a zip bomb")
+        end = info.header_offset + _ZIP_HEADER + info.compress_size
+
+
+def _why_not(info: zipfile.ZipInfo) -> str | None:
+    if info.flag_bits & _ENCRYPTED:
+        return "it is encrypted"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"it is packed by method {info.compress_type}; only `deflate` is unpacked"
+    return None
+
+
+def _zip_time(info: zipfile.ZipInfo) -> int:
+    try:
+        return calendar.timegm((*info.date_time, 0, 0, 0)) * 10**9
+    except ValueError:
+        return 0
+
+
+def _within(name: str) -> str:
+    return name.removeprefix("./")
+
+
+def _leads_out(name: str) -> str | None:
+    if name.startswith("/") or "\\" in name or "::" in name:
+        return "its name in the archive is no path within it"
+    if {".", "..", ""} & set(_within(name).split("/")):
+        return "its name leads out of the archive"
+    return None
+
+
+class _Reader:
+    """Ranges as a file, for what reads headers."""
+
+    def __init__(self, archive: Bytes) -> None:
+        self._archive = archive
+        self._at = 0
+        self._block, self._start = b"", 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._archive.size}[whence]
+        if base + offset < 0:
+            raise ValueError("it is too short")
+        self._at = base + offset
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        whole = self._archive.size
+        end = min(whole, whole if size < 0 else self._at + size)
+        if end - self._at > _LONGEST_HEADER:
+            raise tarfile.ReadError("a header is too long")
+        if self._at < self._start or end > self._start + len(self._block):
+            # Headers may lie near one another: one read brings some of the next.
+            self._start = self._at
+            until = min(whole, max(end, self._at + self._archive.ahead))
+            self._block = self._archive.read(self._at, until)
+        data = self._block[self._at - self._start : max(0, end - self._start)]
+        self._at += len(data)
+        return data

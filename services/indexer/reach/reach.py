@@ -1,0 +1,176 @@
+"""One way to the bytes at any address."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from services.indexer.reach import archive
+from services.indexer.reach.archive import Bytes, Index
+from shared.errors import Forbidden, TooLarge
+from shared.objects.address import ARCHIVES, WEB, Address
+from shared.objects.file import FarFile, File, LocalFile, Stamp, stamp_of
+from shared.objects.store import Objects
+
+Fetch = Callable[[str], bytes]
+"""The file at a web address, by the rules for those."""
+
+_OPEN_ARCHIVES = 4
+
+
+class Found(NamedTuple):
+    """A file below an address. `name`: its path from there."""
+
+    name: str
+    file: File
+
+
+class Reach:
+    """Reads files and lists folders, wherever they are."""
+
+    def __init__(
+        self,
+        objects: Objects | None = None,
+        fetch: Fetch | None = None,
+        also: Collection[str] = (),
+    ) -> None:
+        """`also`: protocols to read beside the usual ones."""
+        self.objects = objects or Objects()
+        self.also = frozenset(also)
+        self._fetch = fetch or _no_fetch
+        self._archives: OrderedDict[Address, tuple[Stamp, Index]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def address(self, text: str) -> Address:
+        """Raises InvalidInput."""
+        return Address.parse(text, self.also)
+
+    def file(self, address: Address) -> File:
+        """The file at an address. Nothing is looked at yet, but where it's in an archive."""
+        if address.is_local:
+            return LocalFile(Path(address.path))
+        if address.protocol in WEB:
+            return FarFile(str(address), partial(self._web, address))
+        if address.archive is None:
+            return self.objects.file(address)
+        return FarFile(
+            str(address), partial(self._of_archive, address), lambda: self._member(address)[1].stamp
+        )
+
+    def list(self, address: Address) -> list[Found]:
+        """Every file below a folder of an object store or of an archive, in the order in which a
+        local folder is read: a folder's files before its folders. Raises OSError, InvalidInput,
+        Unavailable."""
+        if address.archive is not None:
+            found = list(self._members(address))
+        else:
+            start = len(address.path) + 1
+            found = [
+                Found(at.path[start:], self.objects.file(at, stamp))
+                for at, stamp in self.objects.list(address)
+            ]
+        found.sort(key=lambda one: _folders_last(one.name))
+        return found
+
+    def _members(self, address: Address) -> Iterator[Found]:
+        opened, index = self._opened(address)
+        start = f"{address.path}/" if address.path else ""
+        for name, member in index.items():
+            if name.startswith(start):
+                where = str(Address(address.protocol, name, address.archive))
+                yield Found(
+                    name.removeprefix(start),
+                    FarFile(where, partial(archive.read, opened, member), listed=member.stamp),
+                )
+
+    def _of_archive(self, address: Address, most: int) -> bytes:
+        opened, member = self._member(address)
+        return archive.read(opened, member, most)
+
+    def _member(self, address: Address) -> tuple[Bytes, archive.Member]:
+        opened, index = self._opened(address)
+        if address.path not in index:
+            raise FileNotFoundError(2, "the archive has no such member", str(address))
+        return opened, index[address.path]
+
+    def _opened(self, address: Address) -> tuple[Bytes, Index]:
+        """An archive, and what is in it; its headers are read again once it has changed."""
+        where = address.archive
+        if where is None:
+            raise ValueError(f"{address} is of no archive")
+        opened: Bytes
+        if where.is_local:
+            opened = _LocalBytes(Path(where.path), stamp_of(Path(where.path).stat()))
+        else:
+            opened = _ObjectBytes(self.objects, where, self.objects.look(where))
+        with self._lock:
+            kept = self._archives.get(where)
+        if kept is None or kept[0] != opened.stamp:
+            kept = opened.stamp, archive.index(opened, address.protocol, where.name)
+        with self._lock:
+            self._archives[where] = kept
+            self._archives.move_to_end(where)
+            while len(self._archives) > _OPEN_ARCHIVES:
+                self._archives.popitem(last=False)
+        return opened, kept[1]
+
+    def _web(self, address: Address, most: int) -> bytes:
+        data = self._fetch(str(address))
+        if len(data) > most:
+            raise TooLarge(f"{address} is over the limit of {most / 2**20:g} MiB.")
+        return data
+
+
+def archive_at(address: Address) -> Address | None:
+    """The top of an archive, where an address is that of one by its name."""
+    protocol = address.suffix.removeprefix(".")
+    if protocol not in ARCHIVES or address.archive is not None:
+        return None
+    return Address(protocol, "", address)
+
+
+@dataclass(frozen=True)
+class _LocalBytes:
+    path: Path
+    stamp: Stamp
+    ahead = 2**14
+
+    @property
+    def size(self) -> int:
+        return self.stamp.bytes
+
+    def read(self, start: int, end: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(start)
+            data = file.read(end - start)
+        if stamp_of(self.path.stat()) != self.stamp:
+            raise OSError(f"{self.path.name} was written to meanwhile")
+        return data
+
+
+@dataclass(frozen=True)
+class _ObjectBytes:
+    objects: Objects
+    address: Address
+    stamp: Stamp
+    ahead = 2**20
+
+    @property
+    def size(self) -> int:
+        return self.stamp.bytes
+
+    def read(self, start: int, end: int) -> bytes:
+        end = min(end, self.size)
+        return self.objects.read(self.address, start, end) if start < end else b""
+
+
+def _folders_last(name: str) -> list[tuple[bool, str]]:
+    *folders, last = name.split("/")
+    return [*((True, folder) for folder in folders), (False, last)]
+
+
+def _no_fetch(text: str) -> bytes:
+    raise Forbidden(f"{text} may not be fetched: no host is named in ISE_FETCH_HOSTS.")

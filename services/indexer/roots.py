@@ -1,0 +1,58 @@
+"""Which sources may be ingested."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from shared.errors import Forbidden, InvalidInput, Misconfigured
+from shared.objects.address import Address
+
+Root = Path | Address
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The folders that may be ingested; with `anywhere`, others too, unless a request says not."""
+
+    folders: Sequence[Root]
+    anywhere: bool = False
+
+    @classmethod
+    def parse(
+        cls, given: Iterable[Path | str], also: Collection[str] = (), anywhere: bool = False
+    ) -> Self:
+        """As the setting has them: paths, and URLs. Raises Misconfigured."""
+        try:
+            found = [Address.parse(root, also) if isinstance(root, str) else root for root in given]
+        except InvalidInput as error:
+            raise Misconfigured(f"ISE_INGEST_ROOTS: {error.detail}") from None
+        return cls(
+            [Path(r.path) if isinstance(r, Address) and r.is_local else r for r in found], anywhere
+        )
+
+    def of(self, confined: bool) -> Sequence[Root] | None:
+        """The folders that a request is kept to; None: it may name any."""
+        return None if self.anywhere and not confined else self.folders
+
+
+def check_allowed(source: Root, roots: Sequence[Root] | None) -> None:
+    """Raises Forbidden unless a source lies under a root, links resolved. None: all are allowed.
+
+    What is in an archive lies where the archive does.
+    """
+    if roots is None:
+        return
+    if isinstance(source, Address):
+        archive = source if source.archive is None else source.archive
+        source = Path(archive.path) if archive.is_local else source
+    if not any(_is_within(source, root) for root in roots):
+        raise Forbidden(
+            f"{source} is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
+        )
+
+
+def _is_within(source: Root, root: Root) -> bool:
+    if isinstance(source, Path):
+        return isinstance(root, Path) and source.resolve().is_relative_to(root.resolve())
+    return isinstance(root, Address) and source.is_within(root)

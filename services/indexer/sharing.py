@@ -1,0 +1,215 @@
+"""Divides what a job takes in among all workers on the same catalogue."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from services.indexer.catalog.fence import LeaseLost, fenced
+from services.indexer.catalog.jobs import JobTable
+from services.indexer.catalog.parts import Part, PartTable, Standing
+from services.indexer.embedding import ModelPair
+from services.indexer.ingest import IngestResult
+from services.indexer.job_context import Cancelled, JobContext
+from services.indexer.leases import Leases
+from services.indexer.reach.reach import Reach
+from services.indexer.sources import SourceFile
+from shared.contracts.jobs import Progress
+from shared.errors import CatalogueAway, ISEError
+from shared.objects.file import FarFile, File, LocalFile, Stamp
+from shared.web.request_id import set_request_id
+
+log = logging.getLogger(__name__)
+
+PART_FILES = 256
+"""Large enough to be worth a shard, small enough that little is done twice when a worker dies."""
+_LOOK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Task:
+    """Files to take in. `follows`: an image whose last path another one takes is deleted."""
+
+    files: Sequence[SourceFile]
+    visual: str
+    matching: str
+    source: str = ""
+    follows: bool = False
+
+    @property
+    def pair(self) -> ModelPair:
+        return ModelPair(self.visual, self.matching)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A file to take in, as another worker is told of it."""
+
+    path: str
+    is_local: bool
+    listed: Stamp | None
+    uri: str
+    tags: list[str]
+    metadata: dict[str, Any]
+    error: str | None
+
+    @classmethod
+    def of(cls, file: SourceFile) -> Self:
+        return cls(
+            file.path,
+            file.file.is_local,
+            file.listed,
+            file.uri,
+            list(file.tags),
+            dict(file.metadata),
+            file.error,
+        )
+
+    def found(self, reach: Reach) -> SourceFile:
+        return SourceFile(self._file(reach), self.uri, self.tags, self.metadata, self.error)
+
+    def _file(self, reach: Reach) -> File:
+        if self.is_local:
+            return LocalFile(Path(self.path))
+        file = reach.file(reach.address(self.path))
+        return replace(file, listed=self.listed) if isinstance(file, FarFile) else file
+
+
+_NAMED = TypeAdapter(list[_Named])
+Take = Callable[[Task, JobContext], IngestResult]
+
+
+class Sharing:
+    """Does parts: those of this worker's own job, or, while it has none, of another's."""
+
+    def __init__(self, jobs: JobTable, parts: PartTable, leases: Leases, reach: Reach) -> None:
+        self._jobs = jobs
+        self._reach = reach
+        self._parts = parts
+        self._leases = leases
+        self._let_go = threading.Event()
+        self._stopping = False
+
+    def interrupt(self) -> None:
+        """Has a part of another worker's job end at its next step."""
+        self._stopping = True
+        self._let_go.set()
+
+    def run(self, task: Task, job: JobContext, take: Take) -> IngestResult:
+        """Takes in all files of a job, whoever does so. Raises Cancelled, and what parts raise."""
+        job.stage("embedding")
+        job.count(len(task.files))
+        plan = self._parts.plan(job.id, [_dumped(part) for part in _parted(task)])
+        standing = self._parts.standing(job.id, plan)
+        before = standing.done
+
+        def told() -> Standing:
+            found = self._parts.standing(job.id, plan)
+            job.at(found.done, found.failed, skipped=before)
+            return found
+
+        while standing.error is None and standing.open:
+            job.check_cancelled()
+            part = self._parts.take(job.id)
+            if part is not None:
+                self._work_for(job, part, take, told)
+            elif job.cancelled.wait(_LOOK_S):
+                raise Cancelled
+            standing = told()
+        if standing.error is not None:
+            raise ISEError(standing.error)
+        return _sum(standing.results)
+
+    def help(self, take: Take) -> bool:
+        """Does the next part of any job; False where there is none."""
+        part = self._parts.take()
+        if part is None:
+            return False
+        set_request_id(f"job-{part.job_id[:12]}")
+        self._let_go = threading.Event()
+        if self._stopping:
+            self._let_go.set()
+        try:
+            self._work(part, take, self._let_go)
+        except (Cancelled, LeaseLost):
+            log.info("part %d of job %s was let go", part.number, part.job_id)
+        finally:
+            set_request_id(None)
+        return True
+
+    def _work_for(
+        self, job: JobContext, part: Part, take: Take, told: Callable[[], object]
+    ) -> None:
+        """Does a part of the job that is this worker's."""
+        try:
+            self._work(part, take, job.cancelled, told)
+        except Cancelled:
+            if self._stopping or self._jobs.is_cancelling(job.id):
+                raise
+            # The part was given to another worker, which is no reason to end the job.
+            raise LeaseLost(job.id) from None
+
+    def _work(
+        self,
+        part: Part,
+        take: Take,
+        let_go: threading.Event,
+        told: Callable[[], object] = lambda: None,
+    ) -> None:
+        task = self._loaded(part.task)
+
+        def save(progress: Progress, gained: bool) -> None:
+            self._parts.tell(part, progress.done, progress.failed, gained)
+            told()
+
+        def fail_item(path: str, reason: str) -> None:
+            self._jobs.fail_item(part.job_id, path, reason)
+
+        context = JobContext(save, fail_item, let_go)
+        error = None
+        try:
+            with (
+                self._leases.holding(lambda: self._parts.renew(part), let_go),
+                fenced(lambda db: self._parts.check(part, db)),
+            ):
+                result = take(task, context)
+        except Cancelled:
+            self._parts.put_back(part)
+            raise
+        except (LeaseLost, CatalogueAway):
+            raise
+        except ISEError as failure:
+            error = failure.detail
+        except Exception as failure:
+            # Whatever a part does wrong is the job's error, and must not end this worker.
+            log.exception("part %d of job %s failed", part.number, part.job_id)
+            error = f"Unexpected {type(failure).__name__}; see the log."
+        if error is not None:
+            self._parts.fail(part, error)
+        else:
+            self._parts.finish(part, len(task.files), context.failed, asdict(result))
+
+    def _loaded(self, told: Mapping[str, Any]) -> Task:
+        named = _NAMED.validate_python(told["files"])
+        return Task(**{**told, "files": [one.found(self._reach) for one in named]})
+
+
+def _dumped(task: Task) -> dict[str, Any]:
+    named = [_Named.of(file) for file in task.files]
+    plain = {one.name: getattr(task, one.name) for one in fields(task)}
+    return {**plain, "files": _NAMED.dump_python(named, mode="json")}
+
+
+def _parted(task: Task) -> Iterator[Task]:
+    for start in range(0, len(task.files), PART_FILES):
+        some = task.files[start : start + PART_FILES]
+        yield Task(some, task.visual, task.matching, task.source, task.follows)
+
+
+def _sum(results: Sequence[dict[str, Any]]) -> IngestResult:
+    names = [one.name for one in fields(IngestResult)]
+    return IngestResult(**{name: sum(result[name] for result in results) for name in names})

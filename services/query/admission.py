@@ -1,0 +1,68 @@
+"""How many searches are in hand at once: past that, a further one is turned away.
+
+Each that is let in shares the processor with the others, so a limit on how many there are is one on
+how long they take. What is turned away costs next to nothing, and its body is not read. Whoever is
+slow to send a body keeps nobody out meanwhile: its place is lent, and taken again for the answer.
+"""
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import problem
+from shared.errors import Overloaded
+
+# What scans the index or asks the embedder. Figures, tags and files are not in question.
+_BEGINNINGS = ("/v1/search", "/v1/suggest-tags", "/v1/duplicates", "/v1/why")
+_ENDS = ("/similar", "/suggest-tags", "/why", "/why.png")
+_RETRY_AFTER = 1
+
+
+class AdmissionMiddleware:
+    """Lets in `limit` searches at once."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+        self.in_hand = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_search(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        if self.in_hand >= self.limit:
+            busy = Overloaded(self._refusal(self.in_hand), retry_after=_RETRY_AFTER)
+            await problem.refuse(busy, scope)(scope, receive, send)
+            return
+        whole = False
+
+        async def receive_in_others_time() -> Message:
+            nonlocal whole
+            if whole:
+                return await receive()
+            self.in_hand -= 1
+            try:
+                message = await receive()
+            finally:
+                self.in_hand += 1
+            whole = not message.get("more_body", False)
+            if whole and self.in_hand > self.limit:
+                # Not an ISEError: FastAPI makes any other error while a body is read a 400.
+                raise HTTPException(
+                    429, self._refusal(self.in_hand - 1), {"Retry-After": str(_RETRY_AFTER)}
+                )
+            return message
+
+        self.in_hand += 1
+        try:
+            await self.app(scope, receive_in_others_time, send)
+        finally:
+            self.in_hand -= 1
+
+    @staticmethod
+    def _refusal(in_hand: int) -> str:
+        return f"{in_hand} searches are in hand already; try again in a second."
+
+
+def is_search(path: str) -> bool:
+    """Whether a request at this path counts."""
+    return path.startswith(_BEGINNINGS) or path.endswith(_ENDS)

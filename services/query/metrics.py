@@ -1,0 +1,89 @@
+"""What the query service measures: the snapshot that it serves, and how right its answers are."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Summary
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.query.canary import CanaryWatch
+from services.query.search.shelf import Shelf
+from shared.canary import LARGEST_DRIFT
+from shared.errors import ISEError
+
+
+class LiveRecallMetrics:
+    """The recall of the answers that were checked, beside what was expected of them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._found = Summary(
+            "ise_live_recall",
+            "Share of the exact answer that a sampled live answer held.",
+            registry=registry,
+        )
+        self._expected = Summary(
+            "ise_live_recall_expected",
+            "Share of the exact answer that the sampled live answers were expected to hold.",
+            registry=registry,
+        )
+
+    def observe(self, found: float, expected: float) -> None:
+        """Counts an answer."""
+        self._found.observe(found)
+        self._expected.observe(expected)
+
+
+class QueryMetrics(Collector):
+    """Read when they are asked for."""
+
+    def __init__(self, shelf: Shelf, canary: CanaryWatch, recall_target: float) -> None:
+        self._shelf = shelf
+        self._canary = canary
+        self._recall_target = recall_target
+
+    def describe(self) -> Iterator[Metric]:
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "ise_recall_target", "The recall of searches that name none.", self._recall_target
+        )
+        yield GaugeMetricFamily(
+            "ise_model_drift_limit",
+            "The largest ise_model_drift_distance at which pictures are searched by.",
+            LARGEST_DRIFT,
+        )
+        yield from self._snapshot()
+
+    def _snapshot(self) -> Iterator[Metric]:
+        try:
+            collection, dead = self._shelf.current()
+            drift = self._canary.drift()
+        except ISEError:
+            # `ise_ready` is 0 then.
+            return
+        manifest = collection.manifest
+        yield GaugeMetricFamily(
+            "ise_served_snapshot_number", "Number of the snapshot that is served.", manifest.number
+        )
+        created = datetime.fromisoformat(manifest.created_at) if manifest.created_at else None
+        yield GaugeMetricFamily(
+            "ise_served_snapshot_created_timestamp_seconds",
+            "When the snapshot that is served was published; 0: there is none.",
+            created.timestamp() if created else 0,
+        )
+        yield GaugeMetricFamily(
+            "ise_served_images", "Images that a search can find.", collection.live(dead)
+        )
+        yield GaugeMetricFamily(
+            "ise_snapshot_damaged",
+            "Whether the snapshot in use is damaged, so that an older one is served.",
+            float(self._shelf.warning is not None),
+        )
+        yield GaugeMetricFamily(
+            "ise_model_drift_distance",
+            "Cosine distance of what the model makes of the built-in picture to what it made when "
+            "the index was built; 0 before the first search by a picture.",
+            drift.distance if drift else 0.0,
+        )

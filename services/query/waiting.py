@@ -1,0 +1,41 @@
+"""Waits until a client's own write has come to this service, which may be one of several."""
+
+import time
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+
+from services.query.search.shelf import Shelf
+from shared import deadline
+from shared.errors import Behind
+from shared.snapshots.version import Version
+
+_STEP_S = 0.05
+
+
+class Waiting:
+    """For a search that names a `min_version`."""
+
+    def __init__(self, shelf: Shelf, seconds: float, look: Callable[[], None]) -> None:
+        """`look`: has what is new looked for now, where it isn't on this disk."""
+        self._shelf = shelf
+        self._seconds = seconds
+        self._look = look
+
+    async def until(self, min_version: str) -> None:
+        """Raises Behind where it doesn't come in time, nor while the caller waits."""
+        wanted = Version.parse(min_version)
+        left = deadline.remaining()
+        end = time.monotonic() + (self._seconds if left is None else min(left, self._seconds))
+        while not (served := await anyio.to_thread.run_sync(self._served)).has(wanted):
+            if time.monotonic() >= end:
+                raise Behind(
+                    f"Version {wanted} hasn't come here yet; {served} is served.", retry_after=1
+                )
+            self._look()
+            await anyio.sleep(_STEP_S)
+
+    def _served(self) -> Version:
+        collection, dead = self._shelf.current()
+        return Version(collection.manifest.number, len(dead))

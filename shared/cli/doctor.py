@@ -1,0 +1,55 @@
+"""`ise doctor`: what is wrong with how the engine is set up here, and what to do."""
+
+from collections.abc import Iterator
+
+import typer
+from rich.text import Text
+
+from shared.cli.session import AsJson, load_settings, session
+from shared.doctor import machine, reach
+from shared.doctor import settings as set_up
+from shared.doctor.finding import Finding, Level
+from shared.doctor.told import heard
+from shared.errors import Misconfigured
+from shared.settings import Settings
+
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Explain a broken set-up: settings, packages, files, ports, services. Exits with 1 if so."""
+    with session(as_json) as opened:
+        found = list(findings())
+        worst = any(one.level is Level.PROBLEM for one in found)
+        if as_json:
+            body = [
+                {"level": one.level.value, "subject": one.subject, "sentence": one.sentence}
+                for one in found
+            ]
+            opened.write_json({"ok": not worst, "findings": body})
+        else:
+            for one in found:
+                level = (f"{one.level.value:<8}", _COLOURS[one.level])
+                line = Text.assemble(level, f"{one.subject}: {one.sentence}")
+                opened.out.print(line, soft_wrap=True)
+    raise typer.Exit(1 if worst else 0)
+
+
+def findings() -> Iterator[Finding]:
+    """All of them, from this process outwards."""
+    yield from machine.findings()
+    known = {name.upper() for name in Settings.model_fields}
+    told: list[Finding] = []
+    for name in reach.NAMES:
+        names, found = heard(name)
+        known |= names
+        told += found
+    yield from set_up.unknown(known)
+    # A setting that several services read is told of once.
+    yield from dict.fromkeys(told)
+    try:
+        settings = load_settings(Settings)
+    except Misconfigured:
+        return
+    yield from set_up.at_odds(settings)
+    yield from reach.findings(settings)

@@ -1,0 +1,23 @@
+"""`ise migrate`: the collection goes to the other engine."""
+
+from typing import Annotated
+
+import typer
+
+from shared.cli.jobs import run_job
+from shared.cli.session import AsJson, session
+from shared.clients import indexer
+from shared.contracts.migration import Engine, MigrateRequest
+
+
+def migrate(
+    to: Annotated[Engine, typer.Option("--to", help="The engine that ISE_ENGINE names by now.")],
+    sample: Annotated[
+        int,
+        typer.Option("--sample", min=8, max=1000, help="How many images both engines are asked."),
+    ] = 256,
+    as_json: AsJson = False,
+) -> None:
+    """Move the collection to the other engine, while it is searched; run again, it goes on."""
+    with session(as_json) as opened:
+        run_job(opened, indexer.migrate(MigrateRequest(to=to, sample=sample)))

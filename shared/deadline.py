@@ -1,0 +1,25 @@
+"""Until when somebody waits for the work in hand, so that nothing is waited for any longer."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+def remaining() -> float | None:
+    """Seconds that are left, at least 0; None where nobody said."""
+    until = _until.get()
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+@contextmanager
+def within(seconds: float | None) -> Iterator[None]:
+    """In the block at most so many seconds are left, and never more than before."""
+    times = [one for one in (seconds, remaining()) if one is not None]
+    token = _until.set(time.monotonic() + min(times) if times else None)
+    try:
+        yield
+    finally:
+        _until.reset(token)

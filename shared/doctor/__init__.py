@@ -1,0 +1,1 @@
+"""What `ise doctor` looks at. Each check gives findings, changes nothing, and raises nothing."""

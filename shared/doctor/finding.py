@@ -1,0 +1,33 @@
+"""What was found of one thing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """`problem`: something does not work, or will not."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, and a sentence that says what to do where it isn't ok."""
+
+    level: Level
+    subject: str
+    sentence: str
+
+
+def ok(subject: str, sentence: str) -> Finding:
+    return Finding(Level.OK, subject, sentence)
+
+
+def warning(subject: str, sentence: str) -> Finding:
+    return Finding(Level.WARNING, subject, sentence)
+
+
+def problem(subject: str, sentence: str) -> Finding:
+    return Finding(Level.PROBLEM, subject, sentence)

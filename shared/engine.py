@@ -1,0 +1,91 @@
+"""What a search asks of the engine that holds a space's vectors.
+
+`shared/ivf/index.py` answers from the snapshot's own files, `shared/milvus/index.py` from Milvus.
+What stands above them, from paging to the audit, knows no more than this.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contracts.filters import Filter
+from shared.contracts.query import Metric
+from shared.ivf.coarse import Asked
+from shared.ivf.index import Candidates
+from shared.ivf.mask import Mask
+from shared.ivf.reader import Postings
+
+
+class Index(Protocol):
+    """One space, immutable; search parameters are arguments.
+
+    segments: who is in it. With Milvus they hold no vectors. metric: what it was built for; either
+    can be asked for.
+    """
+
+    segments: list[Postings]
+    metric: Metric
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def clusters(self) -> int: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    def is_coded(self, metric: Metric) -> bool:
+        """Whether codes of ours choose the candidates for a metric."""
+
+    def mask(
+        self,
+        left_out: NDArray[np.int64],
+        allowed: NDArray[np.bool_] | None = None,
+        condition: Filter | None = None,
+    ) -> Mask:
+        """The rows that are left without some images; of those allowed, where given, which are
+        those that meet the condition."""
+
+    def vector(self, ordinal: int) -> NDArray[np.float32] | None:
+        """The stored vector of an image, float32 of shape (dim,), or None."""
+
+    def vectors(self, found: Candidates) -> NDArray[np.float32]:
+        """The stored vectors of what a scan found, float32 of shape (n, dim)."""
+
+    def ask(self, vector: NDArray[np.float32]) -> Asked:
+        """Makes a query ready; float32 of shape (dim,)."""
+
+    def rank(self, asked: Asked, count: int, reach: float | None = None) -> NDArray[np.int64]:
+        """The `count` lists to look at, as `scan` takes them; less those beyond a reach, where the
+        engine measures recall by one."""
+
+    def scan(
+        self,
+        asked: Asked,
+        lists: NDArray[np.int64],
+        k: int,
+        metric: Metric,
+        depth: int | None = None,
+        mask: Mask | None = None,
+        include: NDArray[np.int64] | None = None,
+    ) -> Candidates:
+        """The k nearest within some lists, the nearest first, and all ties with the last."""
+
+    def among(
+        self, query: NDArray[np.float32], ordinals: NDArray[np.int64], metric: Metric
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ordinals and exact distances of those of the given images that are in the index."""
+
+    def kept(
+        self, asked: Asked, nprobe: int, k: int, mask: Mask, reach: float | None = None
+    ) -> int:
+        """How many of the k nearest rows of the top clusters a mask keeps, as far as is known
+        without a look at vectors."""
+
+    def place(self, segment: int) -> str:
+        """The name of what holds a segment."""
+
+    def code_distance(self, asked: Asked, segment: int, ordinal: int) -> float | None:
+        """How far an image is by its code, in the index's own metric; None where it has none."""

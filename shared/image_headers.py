@@ -1,0 +1,155 @@
+"""What stands before the pixels of a file, held against limits before a plugin reads it.
+
+Pillow reads headers in Python, part by part, and a tag of TIFF may point to bytes that other tags
+point to as well: so a small file can take minutes, or all memory, before its size is known.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from shared.errors import BadImage
+
+_PARTS = 4096
+"""Of segments, chunks or blocks before the pixels; the most that cameras write is some hundreds."""
+_FILLING = 65_536
+_TEXTS = 16
+"""Packed texts of PNG, of which Pillow unpacks up to a MiB each."""
+_LONGEST_EXIF = 2**20
+"""Of JPEG, whose segments hold 64 KiB; some cameras go on in a second one."""
+_NUMBERS = 65_536 * 4
+"""Of one tag of TIFF: a palette of 16 bits has 196,608. Texts and bytes are not counted."""
+
+_ORIENTATION = 0x0112
+_SHORT = 3
+# Bytes of a value by the number of its type in TIFF 6.0, and in BigTIFF.
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_BYTES |= {16: 8, 17: 8, 18: 8}
+_SINGLE = frozenset({1, 2, 6, 7})
+_EXIF = b"Exif\0\0"
+_APP1, _SCAN = 0xE1, 0xDA
+_NO_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
+
+
+def check(kind: str, data: bytes) -> None:
+    """Raises BadImage where the header of a file of that format takes more than any camera's.
+
+    What is damaged passes: the plugin says so.
+    """
+    if (parts_of := _PARTS_OF.get(kind)) is None:
+        return
+    try:
+        for count, _ in enumerate(parts_of(data)):
+            if count == _PARTS:
+                raise BadImage(f"There are over {_PARTS:,} parts of metadata before its pixels.")
+    except (struct.error, IndexError):
+        return
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation that Exif tells (2.32, tag 0x0112), 0 where it tells none."""
+    tiff = exif.removeprefix(_EXIF)
+    order = _order(tiff)
+    with suppress(struct.error):
+        for tag, kind, _, at in islice(_entries(tiff, order, is_big=False), _PARTS):
+            if tag == _ORIENTATION and kind == _SHORT:
+                return int(struct.unpack_from(f"{order}H", tiff, at)[0])
+    return 0
+
+
+def _jpeg(data: bytes) -> Iterator[Any]:
+    at, filling, exif = 2, 0, bytearray()
+    while True:
+        begin = data.find(b"\xff", at)
+        filling += (begin if begin >= 0 else len(data)) - at
+        while begin >= 0 and filling <= _FILLING and data[begin + 1] in (0x00, 0xFF):
+            begin, filling = begin + 1, filling + 1
+        if filling > _FILLING:
+            raise BadImage(f"There are over {_FILLING:,} bytes of nothing before its pixels.")
+        if begin < 0:
+            return
+        marker = data[begin + 1]
+        if marker == _SCAN:
+            # Pillow joins the segments of it, and reads it before it knows the picture's size.
+            yield from _tiff(bytes(exif))
+            return
+        yield marker
+        at = begin + 2
+        if marker not in _NO_LENGTH:
+            size = struct.unpack_from(">H", data, at)[0]
+            if marker == _APP1 and data[at + 2 : at + 8] == _EXIF:
+                exif += data[at + 8 : at + size]
+                if len(exif) > _LONGEST_EXIF:
+                    raise BadImage(f"Its Exif is over {_LONGEST_EXIF:,} bytes.")
+            at += size
+
+
+def _png(data: bytes) -> Iterator[Any]:
+    at, texts = 8, 0
+    while True:
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if kind in (b"IDAT", b"IEND"):
+            return
+        texts += kind == b"zTXt" or (kind == b"iTXt" and _is_packed(data[at + 8 : at + 96]))
+        if texts > _TEXTS:
+            raise BadImage(f"There are over {_TEXTS} packed texts before its pixels.")
+        yield kind
+        at += 12 + size
+
+
+def _is_packed(text: bytes) -> bool:
+    """Of the start of an iTXt chunk: a keyword, a zero, and whether it is packed."""
+    return text.partition(b"\0")[2][:1] == b"\1"
+
+
+def _gif(data: bytes) -> Iterator[Any]:
+    flags = data[10]
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while data[at] == 0x21:
+        at += 2
+        while size := data[at]:
+            yield at
+            at += 1 + size
+        yield at
+        at += 1
+
+
+def _tiff(data: bytes) -> Iterator[Any]:
+    """Of the first picture; the others aren't read."""
+    order, is_big = _order(data), data[2:3] == b"+" or data[3:4] == b"+"
+    announced = 0
+    for tag, kind, count, _ in _entries(data, order, is_big):
+        if kind not in _SINGLE and count > _NUMBERS:
+            raise BadImage(f"Its tag {tag} has {count:,} numbers, over the limit of {_NUMBERS:,}.")
+        announced += _BYTES.get(kind, 0) * count
+        if announced > len(data):
+            raise BadImage("Its tags announce more bytes than the file has.")
+        yield tag
+
+
+def _order(tiff: bytes) -> str:
+    return ">" if tiff[:2] == b"MM" else "<"
+
+
+def _entries(tiff: bytes, order: str, is_big: bool) -> Iterator[tuple[int, int, int, int]]:
+    """Number, type and count of each tag of the first directory, and where its value stands."""
+    if is_big:
+        head, entry, first = f"{order}Q", f"{order}HHQ", struct.unpack_from(f"{order}Q", tiff, 8)[0]
+    else:
+        head, entry, first = f"{order}H", f"{order}HHI", struct.unpack_from(f"{order}I", tiff, 4)[0]
+    at = first + struct.calcsize(head)
+    for _ in range(struct.unpack_from(head, tiff, first)[0]):
+        tag, kind, count = struct.unpack_from(entry, tiff, at)
+        value = at + struct.calcsize(entry)
+        yield tag, kind, count, value
+        at = value + (8 if is_big else 4)
+
+
+_PARTS_OF: dict[str, Callable[[bytes], Iterator[Any]]] = {
+    "JPEG": _jpeg,
+    "PNG": _png,
+    "GIF": _gif,
+    "TIFF": _tiff,
+}

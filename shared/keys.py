@@ -1,0 +1,162 @@
+"""Who may do what: keys, each with a label and scopes, from a file that may change meanwhile.
+
+A line of the file has a label, scopes, and the key itself or its SHA-256; `#` begins a comment:
+
+    # label   scopes       key
+    office    read,write   sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
+    kiosk     read         gT5wq9Zr0yXc7uKd2sLbNf8e
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from shared.errors import Misconfigured
+
+# Within a key it is a letter like others.
+_COMMENT = re.compile(r"(?:^|\s)#")
+_LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_LEAST = 16
+"""Characters of a key in the file. One that is shorter is soon guessed, above all from its hash."""
+
+log = logging.getLogger(__name__)
+
+
+class Scope(StrEnum):
+    """What a key is good for. `write` doesn't hold `read`: a key may be there to add only."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+ALL = frozenset(Scope)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key by its SHA-256: the key itself isn't kept."""
+
+    label: str
+    scopes: frozenset[Scope]
+    digest: bytes
+
+
+class KeyRing:
+    """The keys that open a service: its own, with all scopes, and those of a file.
+
+    A file that can't be used is an error at the start. Later the keys before it go on, and
+    `warning` says so.
+    """
+
+    def __init__(self, own: str | None, file: Path | None = None) -> None:
+        self._own = [Key("ISE_API_KEY", ALL, _digest(own.encode()))] if own else []
+        self._file = file
+        self._listed: list[Key] = []
+        self._seen: tuple[int, ...] | None = None
+        self.warning: str | None = None
+        """Why the file's present version isn't used, or None."""
+        if file is not None:
+            self._seen = _version(file)
+            self._listed = _read(file)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no key is asked for. A file that lists none shuts everybody else out."""
+        return not self._own and self._file is None
+
+    def find(self, given: bytes) -> Key | None:
+        """The key that was given. The time it takes tells nothing of how near a wrong one was."""
+        self._refresh()
+        digest = _digest(given)
+        found = None
+        for key in (*self._own, *self._listed):
+            if hmac.compare_digest(digest, key.digest):
+                found = key
+        return found
+
+    def _refresh(self) -> None:
+        if self._file is None or (version := _version(self._file)) == self._seen:
+            return
+        self._seen = version
+        try:
+            self._listed = _read(self._file)
+        except Misconfigured as error:
+            # Shown to anybody by `/ready`, so what is wrong stands in the log alone.
+            self.warning = (
+                "ISE_API_KEYS_FILE can't be used as it is now; the log says why. The keys that "
+                "were read before still hold."
+            )
+            log.error("%s The keys that were read before still hold.", error.detail)
+        else:
+            self.warning = None
+            log.info("%s: read again, %d keys", self._file, len(self._listed))
+
+
+def parse(text: str) -> list[Key]:
+    """The keys of a file's text. Raises Misconfigured, which never shows a key."""
+    keys: list[Key] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = _COMMENT.split(line, maxsplit=1)[0].split()
+        if not words:
+            continue
+        try:
+            keys.append(_key(words, keys))
+        except ValueError as error:
+            raise Misconfigured(f"line {number}: {error}.") from None
+    return keys
+
+
+def _key(words: list[str], before: Iterable[Key]) -> Key:
+    """Raises ValueError, whose text leaves out what may be a key."""
+    if len(words) != 3:
+        raise ValueError("a line has a label, scopes and a key, parted by blanks")
+    label, scopes, secret = words
+    if not _LABEL.fullmatch(label):
+        raise ValueError("a label has up to 64 letters, digits, dots, dashes and underscores")
+    try:
+        allowed = frozenset(Scope(scope) for scope in scopes.split(","))
+    except ValueError:
+        raise ValueError("the scopes are `read`, `write` or `read,write`") from None
+    if hashed := _HASH.fullmatch(secret):
+        digest = bytes.fromhex(hashed[1])
+    elif secret.startswith("sha256:"):
+        raise ValueError("`sha256:` is followed by 64 hexadecimal digits in lower case")
+    elif len(secret) < _LEAST or not secret.isascii():
+        raise ValueError(f"a key has at least {_LEAST} ASCII characters")
+    else:
+        digest = _digest(secret.encode())
+    for key in before:
+        if key.label == label or key.digest == digest:
+            raise ValueError(f"the label or the key is that of {key.label!r} already")
+    return Key(label, allowed, digest)
+
+
+def _read(file: Path) -> list[Key]:
+    try:
+        return parse(file.read_text(encoding="utf-8"))
+    except Misconfigured as error:
+        raise Misconfigured(f"ISE_API_KEYS_FILE={file}, {error.detail}") from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Misconfigured(f"ISE_API_KEYS_FILE={file} can't be read: {why}.") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"ISE_API_KEYS_FILE={file} is not UTF-8 text.") from None
+
+
+def _version(file: Path) -> tuple[int, ...] | None:
+    """What changes with the file, whether it's written anew or another one put in its place."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()

@@ -1,0 +1,1 @@
+"""Milvus as the engine: https://milvus.io. Nothing here is imported unless a snapshot is there."""

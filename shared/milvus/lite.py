@@ -1,0 +1,60 @@
+"""Milvus Lite's server for one machine: `python -m shared.milvus.lite --data-dir F --port N`.
+
+Milvus Lite 3.2 takes no notice of the `nlist` that pymilvus 3.0 sends, nor of a search's `nprobe`:
+it makes 128 lists and probes 10 of them whatever is asked, so that nothing could be searched
+exactly. Here both numbers reach the place where its index looks for them.
+"""
+
+import argparse
+from contextvars import ContextVar
+from typing import Any
+
+from milvus_lite.adapter.grpc import server, servicer
+from milvus_lite.index.faiss_ivf_flat import FaissIvfFlatIndex
+from milvus_lite.index.faiss_ivf_sq8 import FaissIvfSq8Index
+
+_nprobe: ContextVar[int | None] = ContextVar("nprobe", default=None)
+
+
+def heed_parameters() -> None:
+    """Has this process's Milvus Lite make and probe as many lists as it is asked to."""
+    parse = servicer.parse_search_request
+    indexed = servicer.kv_pairs_to_index_params_dict
+
+    def parsing(*given: Any, **named: Any) -> dict[str, Any]:
+        # A request is parsed and answered by one thread, which each request sets anew.
+        parsed: dict[str, Any] = parse(*given, **named)
+        _nprobe.set((parsed["search_params"] or {}).get("nprobe"))
+        return parsed
+
+    def indexing(pairs: Any) -> dict[str, Any]:
+        read: dict[str, Any] = indexed(pairs)
+        loose = {pair.key: int(pair.value) for pair in pairs if pair.key == "nlist"}
+        return {**read, "params": {**loose, **read["params"]}}
+
+    servicer.parse_search_request = parsing
+    servicer.kv_pairs_to_index_params_dict = indexing
+    for index in (FaissIvfFlatIndex, FaissIvfSq8Index):
+        index.search = _probing(index.search)
+
+
+def _probing(search: Any) -> Any:
+    def probing(*given: Any, **named: Any) -> Any:
+        nprobe = _nprobe.get()
+        return search(*given, **({**named, "params": {"nprobe": nprobe}} if nprobe else named))
+
+    return probing
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description="Milvus Lite's server.")
+    asked.add_argument("--data-dir", required=True)
+    asked.add_argument("--host", default="127.0.0.1")
+    asked.add_argument("--port", type=int, required=True)
+    given = asked.parse_args()
+    heed_parameters()
+    server.run_server(given.data_dir, given.host, given.port)
+
+
+if __name__ == "__main__":
+    main()

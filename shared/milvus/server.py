@@ -1,0 +1,123 @@
+"""The connection to a Milvus server; its errors become ours."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from shared.errors import Corrupt, Misconfigured, Unavailable
+
+SECONDS = 30.0
+_CONNECT_S = 2.0
+_RETRY_S = 5
+# Nobody waits for a connection that was refused this short a time ago.
+_PAUSE_S = 1.0
+# Milvus's numbers for a collection that isn't there, and for one that isn't in memory.
+_UNKNOWN, _NOT_LOADED = 100, 101
+# What it answers of a request that it doesn't like.
+_REFUSED = (1, 5, 6, 7, 1100)
+# Under the same numbers, but for a moment only.
+_PASSING = ("closed channel", "not ready", "initializ", "unavailable", "quota", "limit exceeded")
+
+
+class NotLoaded(Unavailable):
+    """A collection is on disk only."""
+
+
+class Refused(Misconfigured):
+    """This Milvus can't do what was asked."""
+
+
+class Milvus:
+    """Connects when it is first asked, and anew after it was away. Safe to use by many threads."""
+
+    def __init__(self, uri: str, token: str = "") -> None:
+        self.uri = uri
+        self._token = token
+        self._client: Any = None
+        self._failed = float("-inf")
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def asked(self) -> Iterator[Any]:
+        """The client. Raises Unavailable where Milvus can't be reached, Refused where it can't do
+        what is asked, Corrupt where a collection is gone, NotLoaded."""
+        client = self._connected()
+        # Of extras, which are there when there is a client.
+        from grpc import RpcError
+        from pymilvus.exceptions import MilvusException
+
+        try:
+            yield client
+        except (MilvusException, RpcError) as error:
+            code, why = getattr(error, "code", None), getattr(error, "message", str(error))
+            if code == _NOT_LOADED:
+                raise NotLoaded(f"A collection of Milvus isn't loaded: {why}") from error
+            if code == _UNKNOWN:
+                raise Corrupt(
+                    f"Milvus at {self.uri} lacks what the snapshot names: {_told(why)}. "
+                    "`ise build` puts it there anew, from the stored features."
+                ) from error
+            if code in _REFUSED and not any(word in why.lower() for word in _PASSING):
+                raise Refused(f"Milvus at {self.uri} refuses: {_told(why)}.") from error
+            self._forget(client)
+            raise self._away(why) from error
+
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is not None:
+                return self._client
+            if time.monotonic() - self._failed < _PAUSE_S:
+                raise self._away("it was not there a moment ago")
+            try:
+                self._client = _client(self.uri, self._token)
+            except Unavailable as error:
+                self._failed = time.monotonic()
+                raise self._away(error.detail) from error
+            return self._client
+
+    def _forget(self, client: Any) -> None:
+        # Not closed: another thread may be waiting for its answer.
+        with self._lock:
+            if self._client is client:
+                self._client = None
+
+    def _away(self, why: str) -> Unavailable:
+        return Unavailable(
+            f"Milvus at {self.uri} doesn't answer: {_told(why)}. Start it, or set ISE_MILVUS_URI "
+            "to where it is.",
+            retry_after=_RETRY_S,
+        )
+
+
+def _told(why: str) -> str:
+    return why.strip().strip("<>").rstrip(".")
+
+
+def _client(uri: str, token: str) -> Any:
+    if not uri:
+        raise Misconfigured(
+            "The collection is kept in Milvus, but ISE_MILVUS_URI doesn't say where that is."
+        )
+    try:
+        from pymilvus import MilvusClient
+        from pymilvus.exceptions import MilvusException
+    except ImportError as error:
+        raise Misconfigured(
+            "Milvus needs a package that isn't installed: pip install 'image-search-engine[milvus]'"
+        ) from error
+    # It logs every refused call with a stack; ours say what was refused, and why.
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+    try:
+        # A connection that others share stays closed once it broke off.
+        return MilvusClient(uri, token=token, timeout=_CONNECT_S, dedicated=True)
+    except MilvusException as error:
+        raise Unavailable(error.message) from error

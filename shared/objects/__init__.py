@@ -1,0 +1,1 @@
+"""Files at addresses: what an address is, and the object stores behind some."""

@@ -1,0 +1,201 @@
+"""Where something is, as text: a path of this machine, a URL, or a member of an archive.
+
+The text is kept in the catalogue and shown, so it holds no credentials, and one thing has one text.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Self
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
+
+from shared.errors import InvalidInput, Misconfigured
+
+LOCAL = "file"
+WEB = frozenset({"http", "https"})
+ARCHIVES = frozenset({"zip", "tar"})
+PROTOCOLS = frozenset({LOCAL, "s3"}) | WEB | ARCHIVES
+"""Those that need no setting."""
+
+# What a signed URL carries, of the stores and hosts that sign them.
+_SECRETS = frozenset(
+    {"access_token", "key", "sig", "signature", "token", "x-amz-credential", "x-amz-security-token"}
+    | {"x-amz-signature", "x-goog-credential", "x-goog-signature"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`path`: absolute for this machine; else what follows `://`, the bucket or host first.
+
+    `archive`: where the archive is that it's a member of.
+    """
+
+    protocol: str
+    path: str
+    archive: "Address | None" = None
+
+    @classmethod
+    def parse(cls, text: str, also: Collection[str] = ()) -> Self:
+        """`also`: protocols beside the usual ones. Raises InvalidInput."""
+        protocol, parted, rest = text.partition("://")
+        if text.startswith("/") or not parted:
+            return cls._local(text)
+        protocol = protocol.lower()
+        if protocol == LOCAL:
+            return cls._local(unquote(rest))
+        if protocol not in PROTOCOLS | set(also):
+            raise InvalidInput(
+                f"{protocol}:// is none of the protocols that are read ({_listed(also)}). Name it "
+                "in ISE_SOURCE_PROTOCOLS."
+            )
+        if protocol in ARCHIVES:
+            member, chained, archive = rest.rpartition("::")
+            if not chained:
+                raise InvalidInput(
+                    f"{protocol}:// needs an archive behind `::`, as in "
+                    f"{protocol}://folder::s3://bucket/pictures.{protocol}."
+                )
+            _check_segments(member)
+            return cls(protocol, member.strip("/"), cls._of_archive(archive, also))
+        if protocol in WEB:
+            return cls(protocol, _web_path(protocol, rest))
+        _check_segments(rest.rstrip("/"))
+        if "@" in rest.partition("/")[0]:
+            raise _with_credentials(protocol)
+        if not rest.strip("/"):
+            raise InvalidInput(f"{protocol}:// needs the name of a bucket behind it.")
+        return cls(protocol, rest.strip("/"))
+
+    @classmethod
+    def of_store(cls, text: str, setting: str, also: Collection[str] = ()) -> Self:
+        """A folder of an object store, as a setting names it. Raises Misconfigured."""
+        try:
+            address = cls.parse(text, also)
+        except InvalidInput as error:
+            raise Misconfigured(f"{setting}: {error.detail}") from None
+        if address.is_local or address.protocol in WEB or address.archive is not None:
+            raise Misconfigured(
+                f"{setting} must be the URL of an object store, such as s3://bucket/folder."
+            )
+        return address
+
+    @classmethod
+    def _local(cls, text: str) -> Self:
+        if not text.startswith("/"):
+            raise InvalidInput(
+                "`source` must be an absolute path on the indexer's machine, or a URL."
+            )
+        return cls(LOCAL, text)
+
+    @classmethod
+    def _of_archive(cls, text: str, also: Collection[str]) -> Self:
+        found = cls.parse(text, also)
+        if found.protocol in WEB | ARCHIVES:
+            raise InvalidInput(
+                "An archive is read where parts of a file can be: on this machine or in an object "
+                "store. Fetch or unpack this one first."
+            )
+        return found
+
+    def __str__(self) -> str:
+        if self.protocol == LOCAL:
+            return self.path
+        behind = "" if self.archive is None else f"::{self.archive}"
+        return f"{self.protocol}://{self.path}{behind}"
+
+    @property
+    def is_local(self) -> bool:
+        return self.protocol == LOCAL
+
+    @property
+    def name(self) -> str:
+        """The last part of the path, without a query."""
+        return PurePosixPath(self._plain).name
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.name).suffix.lower()
+
+    @property
+    def _plain(self) -> str:
+        return self.path.partition("?")[0] if self.protocol in WEB else self.path
+
+    def child(self, name: str) -> "Address":
+        """What is at a path below this one."""
+        path = f"{self.path.rstrip('/')}/{name}" if self.path else name
+        return Address(self.protocol, path, self.archive)
+
+    def beside(self, given: str, also: Collection[str] = ()) -> "Address":
+        """What a manifest at this address means by a path or URL. Raises InvalidInput."""
+        if "://" in given:
+            found = Address.parse(given, also)
+            inner = found.archive or found
+            if not self.is_local and (
+                inner.is_local or (self.protocol in WEB) > (found.protocol in WEB)
+            ):
+                raise InvalidInput("A manifest from elsewhere names only what is where it is.")
+            return found
+        if self.is_local:
+            return Address(LOCAL, str(Path(self.path).parent / given))
+        if self.protocol in WEB:
+            return Address.parse(urljoin(str(self), given), also)
+        _check_segments(given)
+        if given.startswith("/"):
+            raise InvalidInput("A path in a manifest that isn't on this machine is relative to it.")
+        folder = str(PurePosixPath(self.path).parent)
+        return Address(self.protocol, "" if folder == "." else folder, self.archive).child(given)
+
+    def is_within(self, root: "Address") -> bool:
+        """Whether it lies under another one, as far as text can tell; an archive's member does
+        where the archive does."""
+        if self.archive is not None and self.protocol != root.protocol:
+            return self.archive.is_within(root)
+        if (self.protocol, self.archive) != (root.protocol, root.archive):
+            return False
+        above = root._plain.rstrip("/")
+        return not above or self._plain == above or self._plain.startswith(f"{above}/")
+
+
+def _web_path(protocol: str, rest: str) -> str:
+    try:
+        parts = urlsplit(f"{protocol}://{rest}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidInput(f"A URL can't be read: {error}.") from None
+    if not host:
+        raise InvalidInput(f"{protocol}:// needs the name of a host behind it.")
+    if parts.username is not None or parts.password is not None:
+        raise _with_credentials(protocol)
+    _check_segments(parts.path)
+    if _SECRETS & {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+        raise InvalidInput(
+            f"A URL of {host} is signed, or carries a key. It would be kept and shown: take the "
+            "pictures from a bucket by s3://, or give URLs that need no key."
+        )
+    shown = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}[protocol]
+    netloc = shown if port in (None, usual) else f"{shown}:{port}"
+    return f"{netloc}{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+
+
+def _check_segments(path: str) -> None:
+    for segment in path.split("/"):
+        plain = unquote(segment)
+        if plain in (".", "..") or "/../" in f"/{plain}/" or not plain.isprintable():
+            raise InvalidInput(f"{path!a} has `.`, `..` or a control character as a part of it.")
+        if "\\" in plain:
+            raise InvalidInput(f"{path!a} has a backslash; the parts of a path are parted by `/`.")
+    if "::" in path:
+        raise InvalidInput(f"{path!a} has `::`, which parts a member from its archive.")
+
+
+def _with_credentials(protocol: str) -> InvalidInput:
+    return InvalidInput(
+        f"The {protocol}:// URL has a user or a password in it, which would be kept and shown. Set "
+        "credentials in the environment instead."
+    )
+
+
+def _listed(also: Collection[str]) -> str:
+    return ", ".join(sorted(PROTOCOLS | set(also)))

@@ -1,0 +1,12 @@
+"""What can be asked next with an id that was answered, as OpenAPI has it."""
+
+from typing import Any
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def to(parameter: str, place: str, *operations: str) -> Responses:
+    """The id at `place`, a JSON pointer into the answer, is what these operations take."""
+    given = {parameter: f"$response.body#{place}"}
+    links = {name: {"operationId": name, "parameters": given} for name in operations}
+    return {200: {"links": links}}

@@ -1,0 +1,52 @@
+"""Answers a method that a path doesn't take by 405, with those that it takes.
+
+The router takes any route that fits path and method. As ids may have slashes in them, what changes
+an image would take `PATCH /v1/images/a/file` for its own, and `Allow` would name one method alone.
+"""
+
+import re
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from shared import problem
+
+Paths = list[tuple[re.Pattern[str], set[str]]]
+
+
+class MethodMiddleware:
+    """The first route whose path fits says what is asked for; all routes of that path, how."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._paths: Paths | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if self._paths is None:
+                # Not sooner: routes are added after middleware.
+                self._paths = _paths_of(scope["app"])
+            allowed = self._allowed(scope["path"])
+            if allowed and scope["method"] not in allowed:
+                told = ", ".join(sorted(allowed))
+                answer = problem.plain_response(
+                    405, f"This path takes {told}.", scope["path"], {"Allow": told}
+                )
+                await answer(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _allowed(self, path: str) -> set[str]:
+        """Empty where no route fits."""
+        found = (methods for pattern, methods in self._paths or () if pattern.match(path))
+        return next(found, set())
+
+
+def _paths_of(app: FastAPI) -> Paths:
+    paths: dict[str, set[str]] = {}
+    for route in iter_route_contexts(app.routes):
+        if route.path is not None and route.methods:
+            paths.setdefault(route.path, set()).update(route.methods)
+    return [(compile_path(path)[0], methods) for path, methods in paths.items()]

@@ -1,0 +1,65 @@
+"""What whoever runs a service asks of it: is it alive, can it serve, what does it measure?
+
+The routes find all they tell in the app's state: FastAPI remembers the functions of routes for as
+long as the process lives, and with them whatever they would enclose.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from shared import problem
+from shared.errors import Unavailable
+from shared.version import VERSION
+from shared.web.metrics import Metrics
+from shared.web.problems import STARTING, Responses, problems
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """`not_ready` says why a service can't serve, `warning` what is wrong with a part of it."""
+
+    not_ready: Callable[[], str | None]
+    warning: Callable[[], str | None]
+
+
+def _answer(example: dict[str, str]) -> Responses:
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get(
+    "/health",
+    summary="Is the process alive?",
+    responses=_answer({"status": "alive", "version": VERSION}),
+)
+async def health() -> dict[str, str]:
+    return {"status": "alive", "version": VERSION}
+
+
+@router.get(
+    "/ready",
+    summary="Can it serve?",
+    response_model=None,
+    responses=_answer({"status": "ready"}) | problems(STARTING),
+)
+def ready(request: Request) -> dict[str, str] | JSONResponse:
+    state = request.app.state
+    readiness: Readiness = state.readiness
+    # Why a process gives up is told once, as its last words.
+    gives_up = getattr(state, "failure", None) is not None
+    reason = "It can't start, and is ending." if gives_up else readiness.not_ready()
+    if reason is None:
+        told = readiness.warning()
+        return {"status": "ready"} | ({"warning": told} if told else {})
+    return problem.response(Unavailable(reason, retry_after=2), "/ready")
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    found: Metrics = request.app.state.metrics
+    return await found.exposition()

@@ -1,0 +1,69 @@
+"""Routes that say which scope a key needs for them; it's looked at before a body is read."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi.routing import APIRoute
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
+
+from shared.errors import LacksScope
+from shared.keys import Scope
+from shared.web import write_log
+from shared.web.callers import caller_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SCHEME = "key"
+"""What the OpenAPI calls the way to send a key."""
+
+_NEEDED = "__needed_scope__"
+
+
+def needs(scope: Scope) -> Callable[[F], F]:
+    """Declares which scope the calls of a route need; stands below `@router.<method>`."""
+
+    def declare(endpoint: F) -> F:
+        setattr(endpoint, _NEEDED, scope)
+        return endpoint
+
+    return declare
+
+
+def lacking(scope: Scope) -> LacksScope:
+    """What is told to a caller whose key lacks a scope."""
+    return LacksScope(
+        f"This key may not be used for this: it lacks the scope `{scope}`. Use a key that has it.",
+        scope=scope.value,
+    )
+
+
+class ScopedRoute(APIRoute):
+    """A route that looks at the caller's scopes, and logs what changes something.
+
+    Its endpoint must declare its scope by `needs`.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self._needed: Scope = getattr(endpoint, _NEEDED)
+        # Either none or a key: it depends on the settings.
+        security = [{}, {SCHEME: [self._needed.value]}]
+        told = {**(options.pop("openapi_extra", None) or {}), "security": security}
+        super().__init__(path, endpoint, openapi_extra=told, **options)
+
+    async def handle(self, scope: Connection, receive: Receive, send: Send) -> None:
+        if scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
+        if self._needed is Scope.READ:
+            self._check(scope)
+            await super().handle(scope, receive, send)
+            return
+        with write_log.written(scope, send, self.name) as noted:
+            self._check(scope)
+            await super().handle(scope, receive, noted)
+
+    def _check(self, scope: Connection) -> None:
+        """Raises LacksScope."""
+        if self._needed not in caller_of(scope).scopes:
+            raise lacking(self._needed)

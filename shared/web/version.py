@@ -1,0 +1,39 @@
+"""Each answer tells the version of what is published when it's given, so that a client can wait for
+what it wrote."""
+
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.errors import Corrupt
+from shared.snapshots.version import HEADER, Version
+
+
+class VersionMiddleware:
+    """Adds the header to answers below `/v1`."""
+
+    def __init__(self, app: ASGIApp, version: Callable[[], Version]) -> None:
+        self.app = app
+        self.version = version
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_version(message: Message) -> None:
+            # When the answer begins, whatever it tells of is published.
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                told = await run_in_threadpool(self._header)
+                message["headers"] = [*message["headers"], *told]
+            await send(message)
+
+        await self.app(scope, receive, send_with_version)
+
+    def _header(self) -> list[tuple[bytes, bytes]]:
+        try:
+            return [(HEADER.lower().encode(), str(self.version()).encode())]
+        except (Corrupt, OSError):
+            # What is damaged is told where it matters; what was done stays done.
+            return []

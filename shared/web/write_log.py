@@ -1,0 +1,69 @@
+"""A log line for each call that may change something: who, what, and what became of it.
+
+Never a key, and nothing of a picture.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import quote
+
+from starlette.types import Message, Scope, Send
+
+from shared import problem
+from shared.errors import ISEError
+from shared.web.callers import caller_of
+
+log = logging.getLogger(__name__)
+
+_told: ContextVar[dict[str, Any] | None] = ContextVar("told", default=None)
+
+
+def tell(**facts: Any) -> None:
+    """Adds to the present write's line, such as ids and counts. JSON types only."""
+    told = _told.get()
+    if told is not None:
+        told.update(facts)
+
+
+@contextmanager
+def written(scope: Scope, send: Send, action: str) -> Iterator[Send]:
+    """Logs the write that the block does, and which answers by the `send` that it's given.
+
+    The line comes before the answer: what was acknowledged has one.
+    """
+    facts: dict[str, Any] = {}
+
+    async def send_after_line(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            _log(scope, action, message["status"], facts)
+        await send(message)
+
+    token = _told.set(facts)
+    try:
+        yield send_after_line
+    except Exception as error:
+        # It's answered further out.
+        status = problem.status_of(error) if isinstance(error, ISEError) else 500
+        _log(scope, action, status, facts)
+        raise
+    finally:
+        _told.reset(token)
+
+
+def _log(scope: Scope, action: str, status: int, facts: dict[str, Any]) -> None:
+    caller = caller_of(scope)
+    write = {
+        "key": caller.label,
+        "address": caller.address,
+        "action": action,
+        "method": scope["method"],
+        # Quoted, so that no id can begin a line of its own.
+        "path": quote(scope["path"]),
+        "status": status,
+        **facts,
+    }
+    log.info("write %s", json.dumps(write), extra={"write": write})

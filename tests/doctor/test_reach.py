@@ -1,0 +1,103 @@
+"""What `ise doctor` says of ports, services, keys and clocks, by what really is so."""
+
+import http.server
+import os
+import socket
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.doctor import ports, reach
+from shared.doctor.finding import Level
+from shared.settings import Settings
+from shared.version import VERSION
+from tests.doctor.levels import worst
+from tests.e2e.engine import REPOSITORY
+from tests.shared.conftest import service as service
+from tests.shared.conftest import serving as serving
+
+
+class _Foreign(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def foreign() -> Iterator[int]:
+    """The port of a program that is none of ours."""
+    with http.server.HTTPServer(("127.0.0.1", 0), _Foreign) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def of_query(url: str, **given: Any) -> tuple[Level, str]:
+    settings = Settings(_env_file=None, query_url=url, indexer_port=9, embedder_port=9, **given)
+    return worst(one for one in reach.findings(settings) if one.subject in ("query", "clock"))
+
+
+def test_who_listens_on_a_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert (ports.listener(port) or "").endswith(f"({os.getpid()})")
+    assert ports.listener(port) is None
+
+
+def test_nothing_answers():
+    level, told = of_query("http://127.0.0.1:9")
+    assert (level, "ise up" in told) == (Level.WARNING, True)
+
+
+def test_another_program_has_the_port(foreign):
+    level, told = of_query(f"http://127.0.0.1:{foreign}")
+    assert level is Level.PROBLEM
+    assert "is none of our services" in told
+    assert f"({os.getpid()})" in told
+
+
+def test_a_service_that_is_not_ready(service, serving):
+    with serving(service(not_ready=lambda: "The models are being loaded.")) as url:
+        level, told = of_query(url)
+    assert (level, "The models are being loaded." in told) == (Level.PROBLEM, True)
+
+
+@pytest.fixture
+def with_key(service: Callable[..., Any]) -> Any:
+    app = service(api_key="right")
+    app.add_api_route("/v1/stats", lambda: {})
+    return app
+
+
+def test_a_key_that_is_refused(with_key, serving):
+    with serving(with_key) as url:
+        level, told = of_query(url, api_key="wrong")
+        assert (level, "refuses the key" in told) == (Level.PROBLEM, True)
+        assert of_query(url, api_key="right")[0] is Level.OK
+
+
+def test_a_service_of_another_version(with_key, serving, monkeypatch):
+    monkeypatch.setattr(reach, "VERSION", "9.9")
+    with serving(with_key) as url:
+        level, told = of_query(url, api_key="right")
+    assert (level, f"has version {VERSION}, this command 9.9" in told) == (Level.WARNING, True)
+
+
+def test_a_clock_that_is_off():
+    then = httpx.Response(200, headers={"Date": "Mon, 01 Jan 2024 00:00:00 GMT"})
+    [found] = reach._clock("query", then)
+    assert found.level is Level.WARNING
+    assert "seconds off" in found.sentence
+
+
+def test_the_version_is_that_of_the_package():
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["version"] == VERSION

@@ -1,0 +1,40 @@
+"""Both engines, each with a world of its own for every test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.milvus.server import Milvus
+from tests.engine.milvus_server import MilvusServer
+from tests.engine.world import World
+
+
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    pytest.importorskip("milvus_lite")
+    server = MilvusServer(tmp_path_factory.mktemp("milvus") / "lite.db")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["local", pytest.param("milvus", marks=pytest.mark.slow)])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """An empty data directory over each engine in turn."""
+    (tmp_path / "segments").mkdir()
+    if request.param == "local":
+        yield World(tmp_path, None)
+        return
+    milvus = Milvus(request.getfixturevalue("milvus_server").uri)
+    yield World(tmp_path, milvus)
+    milvus.close()
+
+
+@pytest.fixture
+def milvus_world(milvus_server: MilvusServer, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Makes a world over Milvus, of an index type."""
+    (tmp_path / "segments").mkdir()
+    milvus = Milvus(milvus_server.uri)
+    yield lambda index_type="IVF_FLAT": World(tmp_path, milvus, index_type)
+    milvus.close()

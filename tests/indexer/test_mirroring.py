@@ -1,0 +1,164 @@
+"""What the indexer copies to a store, and that it stays right whatever happens there."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.indexer.mirror import Mirror
+from shared import sums
+from shared.errors import Unavailable
+from shared.loop import Loop
+from shared.objects.address import Address
+from shared.objects.store import Objects
+from shared.snapshots.manifest import pointer
+from shared.snapshots.tombstones import encoded
+from tests.indexer.copying import Copies
+from tests.indexer.running import until
+
+
+class Slow(Objects):
+    """A store to which a file goes only when it's let."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(endpoint)
+        self.has_begun, self.may_end = threading.Event(), threading.Event()
+
+    def put(self, path: Path, address: Address) -> None:
+        self.has_begun.set()
+        assert self.may_end.wait(60)
+        super().put(path, address)
+
+
+class Away(Objects):
+    def put(self, path: Path, address: Address) -> None:
+        raise Unavailable(f"{address} doesn't answer.")
+
+
+def dead_in_store(copies: Copies) -> bytes:
+    return copies.objects.read(copies.address.child("tombstones"))
+
+
+def current_in_store(copies: Copies) -> bytes:
+    return copies.objects.read(copies.address.child("snapshots/CURRENT"))
+
+
+def test_deletions_are_copied_while_a_large_snapshot_is_on_its_way(copies: Copies) -> None:
+    copies.publish()
+    slow = Slow(copies.s3.url)
+    mirror = Mirror(copies.here, slow, copies.address)
+    mirror.start()
+    try:
+        assert slow.has_begun.wait(30)
+        copies.tombstones.add([5])
+        mirror.consider()
+        until(lambda: dead_in_store(copies) == encoded(np.array([5])))
+        assert "snapshots/CURRENT" not in copies.stored()
+    finally:
+        slow.may_end.set()
+        mirror.stop()
+
+
+def test_another_deletion_is_copied_though_there_are_as_many(copies: Copies) -> None:
+    copies.publish()
+
+    def fail() -> None:
+        with copies.tombstones.adding() as add:
+            add([5])
+            copies.mirror.copy()
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    copies.tombstones.add([7])
+    copies.mirror.copy()
+    assert dead_in_store(copies) == encoded(np.array([7]))
+
+
+def test_what_another_worker_wrote_late_is_put_right(copies: Copies) -> None:
+    copies.publish()
+    copies.tombstones.add([1])
+    copies.mirror.copy()
+    late = dead_in_store(copies), current_in_store(copies)
+    copies.publish()
+    copies.tombstones.add([2])
+    copies.mirror.copy()
+    right = dead_in_store(copies), current_in_store(copies)
+    assert right != late
+    for key, data in zip(("tombstones", "snapshots/CURRENT"), late, strict=True):
+        copies.objects.write(copies.address.child(key), data)
+    copies.mirror.copy()
+    assert (dead_in_store(copies), current_in_store(copies)) == right
+
+
+def test_what_is_missing_in_the_store_comes_back_at_the_next_start(copies: Copies) -> None:
+    copies.publish()
+    copies.mirror.copy()
+    whole = copies.stored()
+    bucket, _, folder = copies.address.path.partition("/")
+    for key in whole:
+        copies.objects.remove(Address(copies.address.protocol, f"{bucket}/{folder}/{key}"))
+    Mirror(copies.here, copies.objects, copies.address).copy()
+    assert copies.stored() == whole
+
+
+def test_objects_that_are_not_the_mirrors_stop_nothing(copies: Copies) -> None:
+    for name in ("old copy", "9" * 5000, "-1"):
+        where = copies.address.child(f"snapshots/{name[:900]}/manifest.json")
+        copies.objects.write(where, b"{}")
+    for _ in range(4):
+        copies.publish()
+        copies.mirror.copy()
+    assert current_in_store(copies) == pointer(4).encode()
+
+
+def test_an_old_manifest_that_is_damaged_keeps_none_from_going(copies: Copies) -> None:
+    copies.publish()
+    copies.mirror.copy()
+    copies.objects.write(copies.address.child("snapshots/000001/manifest.json"), b"{")
+    for _ in range(3):
+        copies.publish()
+        copies.mirror.copy()
+    manifests = {key for key in copies.stored() if key.endswith("manifest.json")}
+    assert manifests == {f"snapshots/00000{n}/manifest.json" for n in (3, 4)}
+
+
+def test_a_snapshot_of_before_there_were_sums_is_copied_with_one(copies: Copies) -> None:
+    copies.publish()
+    sums.path_of(copies.snapshots.path(1)).unlink()
+    copies.mirror.copy()
+    copies.follower.follow()
+    assert copies.same()
+
+
+def test_a_network_is_left_to_its_snapshot_where_the_store_is_away(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.indexer.mirror._PAUSES_S", (0.0,))
+    folder = copies.here / "networks" / "one"
+    folder.mkdir(parents=True)
+    (folder / "network.safetensors").write_bytes(b"weights")
+    Mirror(copies.here, Away(copies.s3.url), copies.address).network("one")
+    weights = "networks/one/network.safetensors"
+    assert weights not in copies.stored()
+    copies.mirror.network("one")
+    assert copies.stored() == {weights, f"{weights}.sha256"}
+
+
+def test_a_loop_goes_on_after_what_nobody_expected() -> None:
+    done: list[int] = []
+
+    def work() -> None:
+        done.append(1)
+        if len(done) == 1:
+            raise KeyError("what")
+
+    loop = Loop("test", work, "It can't be done now", 3600)
+    loop.start()
+    until(lambda: loop.warning is not None)
+    assert loop.warning == "It can't be done now: KeyError, see the log."
+    loop.consider()
+    until(lambda: loop.warning is None)
+    loop.stop()
+    assert len(done) == 2

@@ -1,0 +1,32 @@
+"""The short soak: a minute of everything at once."""
+
+import sys
+
+import pytest
+
+from tests.soak.levels import MIB, Level, rises
+from tests.soak.run import soaking
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
+def test_a_minute_of_everything_fails_nothing_and_holds_no_more_at_its_end(tmp_path):
+    told = soaking(tmp_path, rounds=9, seconds=6)
+    assert told.failures == []
+    assert told.rises == []
+    assert {"searches", "uploads", "deletions", "builds"} <= set(told.done)
+
+
+def test_what_rises_is_told_and_what_comes_and_goes_is_not():
+    def rounds(*held: tuple[int, int]) -> list[dict[str, Level]]:
+        return [{"query": Level(100 * MIB + MIB * more, 20 + files)} for more, files in held]
+
+    assert rises(rounds(*((i % 2 * 12, i % 3 * 4) for i in range(12)))) == []
+    # What is held after the first rounds is held for good.
+    assert rises(rounds((0, 0), (40, 9), *[(60, 15)] * 10)) == []
+    assert rises(rounds(*((4 * i, 0) for i in range(12)))) == [
+        "the memory of the query rose by 28 MiB"
+    ]
+    assert rises(rounds(*((0, 2 * i) for i in range(12)))) == [
+        "the open files of the query rose by 14"
+    ]
