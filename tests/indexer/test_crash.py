@@ -72,6 +72,11 @@ class Process:
     def images(self) -> int:
         return self.send(indexer.stats()).images
 
+    def goes_on(self, job_id: str) -> None:
+        """Waits until the job has recorded more, or has nothing more to record."""
+        before = self.images()
+        self.until(lambda: self.images() != before or self.send(indexer.job(job_id)).state.ended)
+
 
 @pytest.fixture
 def process(embedder, tmp_path, until):
@@ -106,10 +111,9 @@ def check_files(process: Process) -> None:
 def survives_kills_during_an_ingest(process, root, count, kills, dice, until) -> None:
     job = process.send(indexer.ingest(IngestRequest(source=str(root))))
     for _ in range(kills):
-        before = process.images()
-        if before == count:
+        if process.images() == count:
             break
-        until(lambda before=before: process.images() > before)
+        process.goes_on(job.id)
         # Anywhere between two records, or in one.
         threading.Event().wait(dice.uniform(0, 0.3))
         process.kill()
@@ -203,8 +207,7 @@ def test_an_import_that_is_killed_goes_on_by_itself(process, tmp_path, until):
     request = ImportRequest(source=str(tmp_path / "f.npy"), model="m", clusters=4)
     job = process.send(indexer.import_(request))
     for _ in range(2):
-        before = process.images()
-        until(lambda before=before: process.images() > before)
+        process.goes_on(job.id)
         process.kill()
         process.start()
     done = until(lambda: (j := process.send(indexer.job(job.id))).state.ended and j)
@@ -252,8 +255,7 @@ def test_a_sync_that_is_killed_goes_on_by_itself(process, folder_of, picture, di
     folder_of({f"new/{n}.png": 2000 + n for n in range(60)})
     job = process.send(indexer.ingest(sync))
     for _ in range(2):
-        before = process.images()
-        until(lambda before=before: process.images() != before)
+        process.goes_on(job.id)
         threading.Event().wait(dice.uniform(0, 0.3))
         process.kill()
         process.start()
