@@ -8,6 +8,8 @@ Training sets and networks are folders on the data volume, immutable once they'r
 """
 
 import json
+import logging
+import random
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -33,12 +35,20 @@ from shared.contracts.embedder import (
     TrainingSettings,
     TrainRequest,
 )
-from shared.errors import InvalidInput, ISEError
+from shared.errors import InvalidInput, ISEError, Overloaded, Unavailable
 from shared.snapshots.items import tag_key
+
+log = logging.getLogger(__name__)
+
+_BUSY_S = 2.0
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.25, 15.0
 
 
 class Matching:
-    """Trains the matching network on the tagged images, by way of the embedder."""
+    """Trains the matching network on the tagged images, by way of the embedder.
+
+    An embedder that is away, or goes away, is asked again, `attempts` times in all.
+    """
 
     def __init__(
         self,
@@ -47,6 +57,7 @@ class Matching:
         features: FeatureStore,
         embedders: Embedders,
         mirror: Mirror | None = None,
+        attempts: int = 1,
     ) -> None:
         self._networks = Networks(data_dir)
         self._training = data_dir / "training"
@@ -54,6 +65,7 @@ class Matching:
         self._features = features
         self._embedders = embedders
         self._mirror = mirror
+        self._attempts = attempts
 
     def start(self) -> None:
         """Removes the training sets of a process that was killed."""
@@ -79,8 +91,7 @@ class Matching:
         name, terms = self._publish_training_set(fingerprint, self._held_out(hold_out))
         try:
             request = TrainRequest(training_set=name, settings=settings)
-            client = self._embedders.hosting(matching=fingerprint)
-            done = self._follow(embedder.train(client, request), job)
+            done = self._trained(fingerprint, request, job)
         finally:
             shutil.rmtree(self._training / name)
         failpoints.reach("training.trained")
@@ -94,6 +105,27 @@ class Matching:
         """How many of the tags that images carry a network was not trained on, where known."""
         trained = self._networks.trained_on(network)
         return None if trained is None else len(self._images.tag_keys() - trained)
+
+    def _trained(self, fingerprint: str, request: TrainRequest, job: JobContext) -> TrainingDone:
+        """From its first epoch each time that the embedder was lost in the middle."""
+        pause, away = _FIRST_PAUSE_S, 0
+        while True:
+            try:
+                client = self._embedders.hosting(matching=fingerprint)
+                return self._follow(embedder.train(client, request), job)
+            except Overloaded as error:
+                # It trains for somebody else, who may be this job itself before it was killed.
+                log.info("embedder: %s", error.detail)
+                job.stage("waiting for the embedder, which is busy with another training")
+                job.cancelled.wait(_BUSY_S)
+            except Unavailable as error:
+                away += 1
+                if away >= self._attempts:
+                    raise
+                log.warning("embedder: %s Training anew in %.2g s.", error.detail, pause)
+                job.stage("waiting for the embedder, to train anew")
+                job.cancelled.wait(random.uniform(pause / 2, pause))  # noqa: S311
+                pause = min(2 * pause, _MAX_PAUSE_S)
 
     def _follow(self, events: Iterator[TrainingEvent], job: JobContext) -> TrainingDone:
         # Closing the stream is what ends the training when the job is cancelled.

@@ -101,7 +101,7 @@ class Parts:
         )
         self.exporter = Exporter(data, self.images, features, self.publisher)
         self._mirror = _mirror(settings, self.reach.objects)
-        self._matching = Matching(data, self.images, features, embedders, self._mirror)
+        self._matching = Matching(data, self.images, features, embedders, self._mirror, attempts)
         roots = Roots.parse(settings.ingest_roots, self.reach.also, anywhere=settings.is_local)
         workshop = Workshop.of(
             images=self.images,

@@ -1,8 +1,6 @@
 """Three query services and two embedders under load; one of each is killed and brought back."""
 
-import os
 import re
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,13 +13,14 @@ import httpx
 import pytest
 
 from shared.cli.group import ServiceGroup
-from shared.cli.service import Service, environment, local_services
+from shared.cli.service import environment
 from shared.clients import query
 from shared.clients.transport import Call, Client
 from shared.contracts.answer import SearchResponse
 from shared.errors import Unavailable
 from shared.settings import ServiceSettings
 from tests.e2e.engine import Engine, free_port
+from tests.e2e.replica import Replica
 
 pytestmark = pytest.mark.slow
 
@@ -31,42 +30,6 @@ ANSWERS = 60
 LIMIT = 5
 
 Truth = list[tuple[str, float]]
-
-
-class Replica:
-    """A process beside the group's own of the same service, which may be killed and started."""
-
-    def __init__(self, name: str, env: dict[str, str], log: Path) -> None:
-        settings = ServiceSettings(_env_file=None, **{f"{name}_port": free_port()})
-        self.service = next(one for one in local_services(settings) if one.name == name)
-        self._env = {**os.environ, **env, f"ISE_{name.upper()}_PORT": str(self.service.port)}
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return self.service.url
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.service.command, env=self._env, stdout=log, stderr=log
-            )
-        wait_ready(self.service, self._process)
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-
-def wait_ready(service: Service, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 120
-    with httpx.Client(trust_env=False) as http:
-        while (reason := service.not_ready(http)) is not None:
-            assert process.poll() is None, f"{service.name} ended"
-            assert time.monotonic() < end, f"{service.name}: {reason}"
-            time.sleep(0.1)
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,8 @@ class Trainer:
             yield await running
         finally:
             cancel.set()
+            # Where the caller is gone, nobody else asks what became of it.
+            running.add_done_callback(_heed)
 
     async def close(self) -> None:
         """Ends a training that goes on, and waits for its end."""
@@ -97,3 +99,8 @@ class Trainer:
             raise Overloaded(
                 "A training is going on already; there is one at a time.", retry_after=10
             )
+
+
+def _heed(running: asyncio.Future[TrainingDone]) -> None:
+    if not running.cancelled():
+        running.exception()
