@@ -125,7 +125,7 @@ def visit(browser: Browser, start: Start) -> Iterator[Visit]:
     It ends before the servers do, hence `start`.
     """
     context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     visit = Visit(context.new_page())
     yield visit
     context.close()

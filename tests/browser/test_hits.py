@@ -82,6 +82,11 @@ def test_nothing_is_wider_than_a_small_screen(visit, stand_in, path):
 
 
 def test_rows_are_as_wide_as_the_page_and_of_one_height(visit, stand_in):
+    # However late their shapes come.
+    visit.page.add_init_script(
+        "const later = setTimeout;"
+        "window.setTimeout = (f, ms, ...rest) => later(f, ms === 250 ? 20000 : ms, ...rest);"
+    )
     page = visit.open(f"{stand_in.url}?term=sun")
     expect(page.locator(".hit img.here").nth(8)).to_be_visible()
     grid = page.locator(".hits").bounding_box()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.service import Service, environment, free_port
+from shared.cli.service import Service, environment
 from shared.cli.up import ServiceEnded, ServiceGroup
 from shared.errors import Misconfigured, Unavailable
 from shared.settings import ServiceSettings
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,8 +92,8 @@ def test_env_reaches_the_processes_and_a_service_that_never_is_ready_is_named():
     waits: list[dict[str, str]] = []
     group = ServiceGroup([service(ANSWERS)], env={"NEVER_READY": "1"})
     with group, pytest.raises(Unavailable) as caught:
-        group.wait_ready(3.0, waits.append)
-    assert "answerer (loading) took over 3 seconds" in caught.value.detail
+        group.wait_ready(10.0, waits.append)
+    assert "answerer (loading) took over 10 seconds" in caught.value.detail
     assert waits[-1] == {"answerer": "loading"}
     assert waits.count(waits[-1]) == 1
 

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from shared.cli.progress import ProgressView, duration, figures
-from shared.cli.service import free_port
 from shared.cli.waiting import wait
 from shared.clients.transport import Client
 from shared.contracts.jobs import Job, Progress
 from shared.errors import Unavailable
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(

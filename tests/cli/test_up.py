@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.cli.service import NAMES, free_port
+from shared.cli.service import NAMES
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = """

@@ -18,8 +18,8 @@ import httpx
 import pytest
 
 from demo.sample import draw_sample
-from shared.cli.service import free_port
 from tests.e2e.engine import REPOSITORY
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,10 @@ from rich.console import Console
 from demo.data_folder import Place
 from demo.run import is_first, local_settings, main, run, source_of, verdict
 from shared.cli.group import ServiceEnded, ServiceGroup
-from shared.cli.service import NAMES, Service, free_port
+from shared.cli.service import NAMES, Service
 from shared.contracts.answer import Hit, Recall, SearchResponse
 from shared.errors import ISEError, Misconfigured
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "cli" / "fake_services.py"

@@ -11,6 +11,7 @@ from tests.e2e.engine import REPOSITORY
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @needs_programs
 def test_every_block_runs(start: Start, home: Path) -> None:
     pictures = home / "Pictures"

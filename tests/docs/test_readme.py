@@ -26,8 +26,9 @@ from tests.docs.blocks import (
     urls_of,
 )
 from tests.e2e.conftest import Start
-from tests.e2e.engine import REPOSITORY, Engine, free_port
+from tests.e2e.engine import REPOSITORY, Engine
 from tests.indexer.s3 import CREDENTIALS, S3Server
+from tests.ports import free_port
 
 README = REPOSITORY / "README.md"
 BASE_IMAGE = "python:3.11-slim-bookworm"

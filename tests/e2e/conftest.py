@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from demo.sample import draw_sample
 from tests.e2e.engine import REFERENCE, Engine, find_chromium, running
@@ -17,6 +17,13 @@ from tests.postgres import postgres
 __all__ = ["postgres"]
 
 Start = Callable[..., AbstractContextManager[Engine]]
+
+# A machine that does something else besides may well need more than the 5 seconds of the default.
+expect.set_options(timeout=30_000)
+
+# A function: the page's policy lets no expression be evaluated a second time.
+SHOWN = "() => [...document.querySelectorAll('main img')].some((i) => i.naturalWidth > 0)"
+"""Whether a picture of the page's own is drawn."""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-import socket
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +15,10 @@ from shared.clients.transport import Call, Client, T
 from shared.contracts.indexer import IngestRequest
 from shared.contracts.jobs import Job, JobState
 from shared.settings import ServiceSettings
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 REFERENCE = Path(os.environ.get("ISE_REFERENCE_DATA", REPOSITORY.parent / "shared" / "data"))
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def find_chromium() -> str | None:
@@ -85,3 +80,14 @@ def running(data_dir: Path, log_dir: Path, **env: str) -> Iterator[Engine]:
             yield engine
         finally:
             engine.close()
+
+
+@contextmanager
+def hanging(engine: Engine, name: str) -> Iterator[None]:
+    """A service that takes connections and answers nothing, until the block ends."""
+    pid = engine.group.pids()[name]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -10,7 +10,7 @@ import httpx
 
 from shared.cli.service import Service, local_services
 from shared.settings import ServiceSettings
-from tests.e2e.engine import free_port
+from tests.ports import free_port
 
 
 class Replica:

@@ -91,6 +91,7 @@ def asking(swapping: Swapping, url: str, seed: int, ended: threading.Event) -> l
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_hundred_swaps_fail_no_search_and_mix_no_answer(start: Start) -> None:
     with start() as engine:
         swapping = Swapping(engine)

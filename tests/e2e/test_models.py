@@ -13,7 +13,8 @@ from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import JobState
 from shared.errors import FingerprintMismatch
 from tests.e2e.conftest import Start
-from tests.e2e.engine import REPOSITORY, free_port, running
+from tests.e2e.engine import REPOSITORY, running
+from tests.ports import free_port
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import SHOWN
 from tests.e2e.engine import Engine
 
 
@@ -14,9 +15,7 @@ def test_a_term_typed_in_shows_pictures_that_carry_it(page: Page, engine: Engine
     box.press("Enter")
     page.wait_for_url("**/?term=umbrella*")
     expect(page.locator("main img").first).to_be_visible()
-    page.wait_for_function(
-        "document.images.length > 0 && [...document.images].some((i) => i.naturalWidth > 0)"
-    )
+    page.wait_for_function(SHOWN)
     expect(page.locator("main")).to_contain_text("umbrella")
 
 
@@ -25,6 +24,4 @@ def test_an_uploaded_picture_finds_itself(page: Page, engine: Engine, sample: Pa
     page.goto(engine.group.url("query"))
     page.locator("input[type=file]").first.set_input_files(picture)
     expect(page.locator("main")).to_contain_text(picture.name)
-    page.wait_for_function(
-        "document.images.length > 0 && [...document.images].some((i) => i.naturalWidth > 0)"
-    )
+    page.wait_for_function(SHOWN)

@@ -2,8 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -13,20 +11,10 @@ from demo.sample import draw_sample
 from shared.clients import indexer, query
 from shared.errors import Unavailable
 from tests.e2e.conftest import Start
-from tests.e2e.engine import Engine
+from tests.e2e.engine import Engine, hanging
 
 # Of a caller who doesn't wait for ever; others here have all the time they need.
 HASTY = {"Prefer": "wait=1"}
-
-
-@contextmanager
-def hanging(engine: Engine, name: str) -> Iterator[None]:
-    pid = engine.group.pids()[name]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def kill(engine: Engine, name: str) -> None:
@@ -71,15 +59,16 @@ def test_a_service_that_hangs_or_is_gone_takes_with_it_what_needs_it_alone(
         def by_picture(**headers: str) -> httpx.Response:
             return http.post(f"{asked}/v1/search/image", files={"file": data}, headers=headers)
 
-        def upload() -> httpx.Response:
-            return http.post(f"{kept}/v1/images", files={"files": data[:-9]}, headers=HASTY)
+        def upload(**headers: str) -> httpx.Response:
+            files = {"files": data[:-9]}
+            return http.post(f"{kept}/v1/images", files=files, headers=headers)
 
         def of_file(name: str, **headers: str) -> httpx.Response:
             return http.get(f"{asked}/v1/images/{image_id}/{name}", headers=headers)
 
         with hanging(engine, "embedder"):
             assert "did not answer in time" in check_503(by_picture(**HASTY))
-            assert "did not answer in time" in check_503(upload())
+            assert "did not answer in time" in check_503(upload(**HASTY))
             assert "did not answer in time" in ready(engine)["warning"]
             check_searches(engine, image_id, tag)
         assert by_picture().is_success

@@ -28,7 +28,8 @@ from shared.errors import ISEError
 from shared.identity import content_id
 from shared.ivf.reader import Postings
 from shared.snapshots.manifest import SnapshotStore
-from tests.e2e.engine import REPOSITORY, Engine, free_port
+from tests.e2e.engine import REPOSITORY, Engine
+from tests.ports import free_port
 from tests.postgres import Server
 
 PHOTOS = 2500
@@ -119,6 +120,7 @@ def ended(client: Client, job: Job) -> Job:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("victim", "blow"),
     [("leader", signal.SIGKILL), ("helper", signal.SIGKILL), ("leader", signal.SIGSTOP)],
@@ -142,13 +144,13 @@ def test_a_worker_that_is_killed_or_stands_still_half_way_loses_nothing(
         def half_way() -> str | None:
             leader, helpers = at_work(database)
             seen.update(helpers, {leader} - {""})
-            done = ask(indexer.job(first.id)).progress.done
-            if done < PHOTOS / 2:
+            job = ask(indexer.job(first.id))
+            assert not job.state.ended, f"it ended before all took part: {seen}"
+            if job.progress.done < PHOTOS / 2 or len(seen) < 3:
                 return None
             return leader if victim == "leader" else next(iter(sorted(helpers)), None)
 
         killed = until(half_way)
-        assert len(seen) == 3, "not all workers took part"
         # Whoever answers here must not be it.
         clients = [engine.indexer, *(w.client for w in more)]
         pids = [engine.group.pids()["indexer"], *(w.process.pid for w in more)]

@@ -210,7 +210,7 @@ def test_a_worker_that_hangs_is_left_behind():
         return list(items)
 
     async def scenario():
-        async with batcher(hangs, renew=Doubler, seconds=0.2, max_batch=1) as running:
+        async with batcher(hangs, renew=Doubler, seconds=1.0, max_batch=1) as running:
             outcomes = await call(running, [1, 2, 3])
             assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
             await until(lambda: running.failure is None)

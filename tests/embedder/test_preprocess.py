@@ -46,8 +46,8 @@ def test_is_what_timm_does(name, size, picture, timm):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 60_000), (60_000, 1), (2, 3)])
 def test_extreme_shapes_cost_little(size):
-    started = time.perf_counter()
+    started = time.process_time()
     pixels = Preprocessing((256, 256), (224, 224), "bicubic")(Image.new("RGB", size, (1, 2, 3)))
     assert pixels.shape == (224, 224, 3)
     np.testing.assert_array_equal(pixels.reshape(-1, 3).max(axis=0), [1, 2, 3])
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -6,13 +6,15 @@ import sys
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 
 class MilvusServer:
     """Ends and starts again at one address, on one file."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -39,9 +41,3 @@ class MilvusServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

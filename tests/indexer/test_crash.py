@@ -2,7 +2,6 @@
 
 import os
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from shared.contracts.indexer import IngestRequest, ReembedRequest
 from shared.contracts.jobs import JobState
 from shared.errors import ISEError
 from shared.identity import content_id
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -30,8 +30,7 @@ class Process:
     """The real indexer, as a process that can be killed and started again."""
 
     def __init__(self, data: Path, embedder_url: str, until: Any) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        port = free_port()
         self.data = data
         self.client = Client(f"http://127.0.0.1:{port}")
         self.until = until

@@ -2,7 +2,6 @@
 
 import io
 import os
-import socket
 import subprocess
 import sys
 
@@ -28,6 +27,7 @@ from shared.errors import (
 from shared.identity import content_id
 from shared.ivf.reader import Postings
 from tests.indexer.training import QUICK, broken_off, current, tagged_folder, train
+from tests.ports import free_port
 
 # --- builds -----------------------------------------------------------------------------------
 
@@ -195,11 +195,6 @@ def test_a_retag_holds_at_once_while_a_job_has_pictures_that_can_not_be_publishe
 
 
 # --- what may be missing ----------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from shared.errors import Unavailable
 from shared.settings import ServiceSettings
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -231,10 +232,7 @@ def app(settings):
 sys.exit(run("query", ServiceSettings, app))
 """
     settings = ServiceSettings(_env_file=None, data_dir=tmp_path, shutdown_seconds=2)
-    port = socket.create_server(("127.0.0.1", 0))
-    number = port.getsockname()[1]
-    port.close()
-    env = os.environ | {"ISE_SHUTDOWN_SECONDS": "2", "ISE_QUERY_PORT": str(number)}
+    env = os.environ | {"ISE_SHUTDOWN_SECONDS": "2", "ISE_QUERY_PORT": str(free_port())}
     lines: list[str] = []
     python = local_services(settings)[0].command[0]
     stuck = Child("query", [python, "-c", script], env, lambda _, line: lines.append(line))

@@ -196,10 +196,11 @@ def test_odd_shapes(size):
     ids=["png", "gif", "bmp"],
 )
 def test_bomb_is_refused_from_its_header(data):
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(BadImage, match=r"over the limit of 100 million \(ISE_MAX_PIXELS\)"):
         decode(data)
-    assert time.perf_counter() - started < 0.1
+    # Of the processor's time: to decode it takes seconds.
+    assert time.thread_time() - started < 0.5
 
 
 def test_the_limit_is_inclusive():

@@ -162,7 +162,7 @@ def async_failures(url: str, seconds: float, times: int) -> int:
 def test_one_that_hangs_is_dropped_but_not_for_who_would_hardly_wait(failures, two):
     two[0].status = -1
     url = f"{two[0].url}|{two[1].url}"
-    assert failures(url, 0.6, 20) == 1
+    assert failures(url, 1.5, 20) == 1
     assert two[0].asked == 1
     assert failures(url, 0.05, 20) > 1
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx
 
-from shared.cli.service import free_port
 from shared.clients.transport import Client
 from shared.errors import ISEError, StorageFull
+from tests.ports import free_port
 from tests.torture.failpoints import ALL, FULL
 from tests.torture.life import Life
 from tests.torture.world import World

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from shared.cli.service import free_port
 from shared.clients.transport import Call, Client, T
 from shared.failpoints import VARIABLE
+from tests.ports import free_port
 
 _PATIENCE_S = 60.0
 _FORKS = multiprocessing.get_context("forkserver")

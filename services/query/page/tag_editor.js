@@ -36,6 +36,7 @@ export function tagEditor(api, hit, onDone) {
     const tag = text.trim();
     if (tag && !has(tag)) tags = [...tags, tag];
     input.value = "";
+    completion.close(); // Nothing is being typed any more.
     draw();
   };
   const remove = (tag) => {
@@ -120,7 +121,7 @@ export function tagEditor(api, hit, onDone) {
       el("button", { type: "button", class: "action", click: () => onDone(null) }, "Cancel"),
     ),
   );
-  new Completion(input, completions, api, add);
+  const completion = new Completion(input, completions, api, add);
   draw();
   suggest();
   return form;

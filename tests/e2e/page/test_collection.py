@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from shared.clients import indexer as indexer_api
 from shared.clients import query as query_api
-from tests.e2e.engine import Engine
+from tests.e2e.engine import Engine, hanging
 from tests.e2e.page.conftest import ServeQuery, Visitor
 
 MINUTE = 60_000
@@ -57,8 +57,10 @@ def test_a_folder_is_taken_in_while_its_progress_shows(
     before = own_engine.ask(query_api.stats()).images
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
     page.get_by_label("Path").fill(str(folder))
-    page.get_by_role("button", name="Take it in").click()
-    expect(page.get_by_role("progressbar", name="Progress of the ingest")).to_be_visible()
+    # However quick the ingest, it can't end before its progress is seen.
+    with hanging(own_engine, "embedder"):
+        page.get_by_role("button", name="Take it in").click()
+        expect(page.get_by_role("progressbar", name="Progress of the ingest")).to_be_visible()
     job = newest_job(page)
     expect(job).to_contain_text("Done", timeout=MINUTE)
     expect(page.get_by_role("progressbar")).to_have_count(0)

@@ -59,6 +59,7 @@ def test_any_of_several_tags_will_do(visitor: Visitor, engine: Engine) -> None:
     filters(page)
     page.get_by_role("button", name=re.compile("^Only castle, ")).click()
     expect(page.get_by_role("button", name="Remove the filter castle")).to_be_visible()
+    expect(page).to_have_url(re.compile("castle"))
     page.goto(page.url.replace("%5D", "%2C%7B%22tag%22%3A%22house%22%7D%5D", 1))
     expect(page.get_by_role("heading", name="No images found")).to_be_visible()
     page.get_by_role("button", name="Any of them").click()

@@ -17,6 +17,15 @@ from tests.e2e.engine import Engine
 from tests.e2e.page.conftest import Visitor
 from tests.e2e.page.steps import chips, give, hits, large, names, search
 
+LIES_OVER = """(figure) => {
+  const [picture, heat] = ['img', 'canvas'].map((name) => {
+    const { x, y, width, height } = figure.querySelector(name).getBoundingClientRect();
+    return [x, y, width, height].join();
+  });
+  return picture === heat;
+}"""
+"""Whether the heat map is exactly where its picture is."""
+
 
 @dataclass(frozen=True)
 class Extra:
@@ -89,8 +98,8 @@ def test_why_it_is_like_that(visitor: Visitor, engine: Engine, sample: Path, by:
     if by != "term":
         assert is_drawn(page, "#hit .other canvas.heat")
         for figure in dialog.locator(".shown").all():
-            picture, heat = (figure.locator(one).bounding_box() for one in ("img", "canvas"))
-            assert picture == heat
+            # Both may still move while the picture itself comes.
+            page.wait_for_function(LIES_OVER, arg=figure.element_handle())
     why.click()
     expect(dialog.locator("canvas.heat")).to_have_count(0)
 
@@ -135,6 +144,8 @@ def test_its_tags_are_changed(visitor: Visitor, engine: Engine, extra: Extra) ->
     field = dialog.get_by_role("combobox", name="Another tag")
     field.fill("lasting")
     field.press("Enter")
+    # No list of tags comes to complete what is a tag already.
+    page.wait_for_timeout(400)
     # Escape in here lets go of the changes alone.
     field.press("Escape")
     expect(dialog.get_by_role("list", name="Tags of this image")).to_contain_text("passing")
@@ -181,7 +192,7 @@ def test_a_delete_that_is_not_undone_is_one(
         page.goto("about:blank")
     else:
         page.clock.fast_forward(9000)
-    for _ in range(50):
+    for _ in range(300):
         if not extra.is_there:
             break
         page.wait_for_timeout(100)

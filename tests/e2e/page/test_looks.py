@@ -62,7 +62,7 @@ def test_the_first_hits_are_drawn_soon(
     box.fill("castle")
     box.press("Enter")
     expect(hits(page).first).to_be_visible()
-    page.wait_for_timeout(300)
+    page.wait_for_function("() => window.drawnAfter !== undefined")
     took = page.evaluate("window.drawnAfter")
     assert took > 0
     with capsys.disabled():
