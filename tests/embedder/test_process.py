@@ -25,6 +25,7 @@ from shared.contracts.embedder import (
     TrainRequest,
 )
 from shared.errors import Overloaded, Unavailable
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -38,9 +39,7 @@ REPOSITORY = Path(__file__).parents[2]
     ],
 )
 def test_a_setting_that_cannot_work_ends_it_with_a_sentence(variables, code, sentence, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     ended = subprocess.run(
         [sys.executable, "-m", "services.embedder"],
         cwd=REPOSITORY,

@@ -12,6 +12,8 @@ from typing import Any
 
 import boto3
 
+from tests.ports import free_port
+
 KEY, SECRET = "testing-key", "testing-secret"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": KEY,
@@ -37,9 +39,7 @@ class S3Server:
     """Ends and starts again at one address; what it holds is gone then."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -2,9 +2,11 @@
 
 import os
 import random
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -287,14 +289,19 @@ def test_a_change_of_the_model_survives_a_kill(
         shards = (data / "features" / model).glob("0*.npy")
         return sum(len(np.load(path)) for path in shards)
 
+    def recorded() -> int:
+        with closing(sqlite3.connect(data / "catalog.sqlite", timeout=30)) as db:
+            query = "SELECT count(*) FROM features WHERE fingerprint = ?"
+            found: int = db.execute(query, [model]).fetchone()[0]
+            return found
+
     process.start()
     try:
         job = process.send(indexer.reembed(ReembedRequest()))
-        until(embedded)
-        # The catalogue follows the shard.
-        threading.Event().wait(0.3)
+        # Features come first; a kill between the two leaves them to nobody.
+        until(recorded)
         process.kill()
-        assert 0 < embedded() < count
+        assert 0 < recorded() < count
         process.start()
         until(lambda: process.send(indexer.job(job.id)).state is JobState.SUCCEEDED)
         assert embedded() == process.images() == count

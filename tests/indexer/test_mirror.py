@@ -89,7 +89,7 @@ def test_a_write_is_found_where_its_version_is_waited_for(
 ) -> None:
     with (
         start(snapshots_to=url, s3_endpoint=s3.url) as service,
-        replica(tmp_path / "far", url, s3, service) as far,
+        replica(tmp_path / "far", url, s3, service, version_seconds=60) as far,
     ):
         for seed in range(3):
             data, image = picture(seed), content_id(picture(seed))
@@ -200,7 +200,7 @@ def test_a_store_that_goes_away_holds_nobody_up(
         store.fill(url.split("/")[2], {})
         with (
             start(snapshots_to=url, s3_endpoint=store.url) as service,
-            replica(tmp_path / "far", url, store, service) as far,
+            replica(tmp_path / "far", url, store, service, version_seconds=60) as far,
         ):
             assert far.found(picture(1), min_version=upload(service, picture(1)))
             store.kill()

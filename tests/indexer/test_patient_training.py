@@ -77,7 +77,7 @@ def replica(tmp_path: Path) -> Iterator[Replica]:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
 def test_a_training_outlives_the_embedder(replica, service_at, tmp_path, folder_of, number):
-    with service_at(tmp_path / "data", replica.url) as service:
+    with service_at(tmp_path / "data", replica.url, embed_attempts=30) as service:
         service.ingest(tagged_folder(folder_of), build=False)
         job = begun(service)
         replica.kill(number)

@@ -148,7 +148,8 @@ def test_stopped_half_way_it_goes_on_and_embeds_none_twice(
         job = service.send(indexer.reembed(ReembedRequest()))
         until(lambda: hold.asked > 3)
         # Not before the service was told to end.
-        threading.Timer(1, hold.let_go.set).start()
+        stopping = service.parts.jobs._stopping
+        threading.Thread(target=lambda: (stopping.wait(60), hold.let_go.set()), daemon=True).start()
     done = rows_of(data, models[1])
     assert 0 < done < PICTURES
     with service_at(data, both) as service:

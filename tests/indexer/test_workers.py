@@ -49,14 +49,14 @@ def test_one_job_runs_at_a_time_whoever_has_it(member):
 
 
 def test_what_is_renewed_is_not_given_away(member, until):
-    one, other = member(lease_s=0.5), member()
+    one, other = member(lease_s=2), member()
     job = one.jobs.add(INGEST, {})
     one.jobs.start_next()
     leases, let_go = Leases(one.worker), threading.Event()
     leases.start()
     try:
         with leases.holding(lambda: one.jobs.renew(job.id), let_go):
-            for _ in range(10):
+            for _ in range(30):
                 time.sleep(0.1)
                 other.jobs.requeue_interrupted()
                 assert other.jobs.start_next() is None

@@ -196,7 +196,7 @@ def endless(picture: bytes) -> Iterator[Callable[[str], Halfway]]:
 def test_embeddings_are_answered_and_a_request_that_never_ends_keeps_nobody(
     start: Start, pictures: list[tuple[str, bytes]], endless: Callable[[str], Halfway]
 ) -> None:
-    with start(ISE_SHUTDOWN_SECONDS="5") as engine:
+    with start(ISE_SHUTDOWN_SECONDS="15") as engine:
         endless(engine.group.url("query"))
         until(lambda: open_requests(engine) >= 2)
         child(engine, "query").terminate()
