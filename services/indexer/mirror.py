@@ -1,5 +1,6 @@
 """Copies what is published to an object store, for services that share no disk with the indexer.
 
+    COLLECTION                                                   first: whose copies these are
     segments/…, snapshots/<number>/…, networks/<fingerprint>/…    once
     tombstones                                                   anew with every deletion
     snapshots/CURRENT                                            last
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indexer.claim import Claim
 from services.indexer.networks import FILES
 from shared import durable, sums
 from shared.errors import Corrupt, ISEError, NotFound
@@ -51,6 +53,7 @@ class Mirror:
         self._tombstones = Tombstones(data_dir)
         self._objects = objects
         self._address = address
+        self._claim = Claim(data_dir, objects, address)
         # The deletions that were found in the store, and what the store told of them then.
         self._copied: tuple[NDArray[np.int64], Stamp] | None = None
         self._copying_deletions = threading.Lock()
@@ -86,6 +89,7 @@ class Mirror:
         """
         for pause in (*_PAUSES_S, None):
             try:
+                self._claim.check()
                 self._put_network(fingerprint)
             except (ISEError, OSError) as error:
                 log.warning("network %s is not copied yet: %s", fingerprint, error)
@@ -95,7 +99,10 @@ class Mirror:
                 return
 
     def copy(self) -> None:
-        """Brings the store up to the data directory. Raises Unavailable, OSError, Corrupt."""
+        """Brings the store up to the data directory.
+
+        Raises Conflict where the place is another collection's; Unavailable, OSError, Corrupt.
+        """
         # A replica would show what is deleted if it had the snapshot first.
         self.copy_deletions()
         # Until it's the one that stands: another may have been published, and copied, meanwhile.
@@ -111,7 +118,8 @@ class Mirror:
             self._current = number
 
     def copy_deletions(self) -> None:
-        """Raises Unavailable, OSError, Corrupt."""
+        """Raises as `copy`."""
+        self._claim.check()
         at = self._at(tombstones.NAME)
         with self._copying_deletions:
             while True:

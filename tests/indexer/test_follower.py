@@ -118,6 +118,7 @@ def test_it_does_not_go_back(copies: Copies) -> None:
     copies.mirror.copy()
     copies.follower.follow()
     restored = Copies(copies.here.parent / "restored", copies.s3, copies.url)
+    copies.objects.remove(copies.address.child("COLLECTION"))
     # The first has a lower number, the second the same one and other content.
     for _ in range(2):
         restored.publish()

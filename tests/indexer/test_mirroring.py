@@ -1,14 +1,16 @@
 """What the indexer copies to a store, and that it stays right whatever happens there."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from services.indexer.claim import Claim
 from services.indexer.mirror import Mirror
 from shared import sums
-from shared.errors import Unavailable
+from shared.errors import Conflict, Unavailable
 from shared.loop import Loop
 from shared.objects.address import Address
 from shared.objects.store import Objects
@@ -143,7 +145,7 @@ def test_a_network_is_left_to_its_snapshot_where_the_store_is_away(
     weights = "networks/one/network.safetensors"
     assert weights not in copies.stored()
     copies.mirror.network("one")
-    assert copies.stored() == {weights, f"{weights}.sha256"}
+    assert copies.stored() == {"COLLECTION", weights, f"{weights}.sha256"}
 
 
 def test_a_loop_goes_on_after_what_nobody_expected() -> None:
@@ -162,3 +164,41 @@ def test_a_loop_goes_on_after_what_nobody_expected() -> None:
     until(lambda: loop.warning is None)
     loop.stop()
     assert len(done) == 2
+
+
+def test_a_place_is_one_collections_alone(
+    copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.indexer.mirror._PAUSES_S", ())
+    copies.publish()
+    copies.mirror.copy()
+    right = dead_in_store(copies), current_in_store(copies), copies.stored()
+    other = Copies(tmp_path / "other", copies.s3, copies.url)
+    for _ in range(2):
+        other.publish()
+    other.tombstones.add([1, 2, 3])
+    for step in (other.mirror.copy, other.mirror.copy_deletions):
+        with pytest.raises(Conflict, match=r"has the copies of another collection than .*other"):
+            step()
+    other.mirror.network("match-1")
+    assert (dead_in_store(copies), current_in_store(copies), copies.stored()) == right
+    # A worker of the same collection, or the same one after a restart.
+    copies.publish()
+    Mirror(copies.here, copies.objects, copies.address).copy()
+    copies.follower.follow()
+    assert copies.same()
+    # The way that the sentence tells.
+    copies.objects.remove(copies.address.child("COLLECTION"))
+    other.mirror.copy()
+    with pytest.raises(Conflict):
+        copies.mirror.copy()
+    assert dead_in_store(copies) == encoded(np.array([1, 2, 3]))
+
+
+def test_workers_that_begin_at_once_are_one_collection(copies: Copies) -> None:
+    copies.here.mkdir(exist_ok=True)
+    claims = [Claim(copies.here, copies.objects, copies.address) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        names = set(pool.map(lambda claim: claim._name(), claims))
+    assert len(names) == 1
+    assert [path.name for path in copies.here.iterdir()] == ["COLLECTION"]

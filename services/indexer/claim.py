@@ -1,0 +1,56 @@
+"""Whose copies a place in an object store has: two collections there would overwrite each other."""
+
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from shared import durable
+from shared.errors import Conflict
+from shared.objects.address import Address
+from shared.objects.store import Objects
+
+NAME = "COLLECTION"
+
+
+class Claim:
+    """A place is its who came first. The collection's name is random, and in its folder.
+
+    A backup has no such name: what is restored beside the original is another collection.
+    """
+
+    def __init__(self, data_dir: Path, objects: Objects, address: Address) -> None:
+        self._own = data_dir / NAME
+        self._objects = objects
+        self._address = address
+
+    def check(self) -> None:
+        """Takes the place where it's nobody's yet. Raises Conflict, Unavailable, OSError.
+
+        Of two that take it at once, the one whose name was overwritten finds out the next time.
+        """
+        own, at = self._name(), self._address.child(NAME)
+        try:
+            there = self._objects.read(at)
+        except FileNotFoundError:
+            self._objects.write(at, own)
+            return
+        if there != own:
+            raise Conflict(
+                f"{self._address} has the copies of another collection than {self._own.parent}. "
+                "Set ISE_SNAPSHOTS_TO to a place of its own; or, where this collection is to "
+                f"take the place of that one, as after a restore, remove {at}."
+            )
+
+    def _name(self) -> bytes:
+        with suppress(FileNotFoundError):
+            return self._own.read_bytes()
+        temporary = durable.temporary_of(self._own)
+        temporary.write_text(uuid.uuid4().hex)
+        durable.fsync_file(temporary)
+        # Another worker on this folder may be the first to do so: then its name stands.
+        with suppress(FileExistsError):
+            os.link(temporary, self._own)
+        temporary.unlink()
+        durable.fsync_dir(self._own.parent)
+        return self._own.read_bytes()
