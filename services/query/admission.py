@@ -3,7 +3,12 @@
 Each that is let in shares the processor with the others, so a limit on how many there are is one on
 how long they take. What is turned away costs next to nothing, and its body is not read. Whoever is
 slow to send a body keeps nobody out meanwhile: its place is lent, and taken again for the answer.
+So is that of a search that waits for its `min_version`; of those too there are as many at most.
 """
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +21,18 @@ _BEGINNINGS = ("/v1/search", "/v1/suggest-tags", "/v1/duplicates", "/v1/why")
 _ENDS = ("/similar", "/suggest-tags", "/why", "/why.png")
 _RETRY_AFTER = 1
 
+_lending: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar(
+    "lending", default=nullcontext
+)
+
+
+def lent() -> AbstractContextManager[None]:
+    """For a block in which the request in hand does nothing but wait.
+
+    Raises Overloaded where too many do so, or where no place is free after the block.
+    """
+    return _lending.get()()
+
 
 class AdmissionMiddleware:
     """Lets in `limit` searches at once."""
@@ -24,6 +41,7 @@ class AdmissionMiddleware:
         self.app = app
         self.limit = limit
         self.in_hand = 0
+        self.waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_search(scope["path"]):
@@ -53,10 +71,30 @@ class AdmissionMiddleware:
             return message
 
         self.in_hand += 1
+        token = _lending.set(self._lent)
         try:
             await self.app(scope, receive_in_others_time, send)
         finally:
             self.in_hand -= 1
+            _lending.reset(token)
+
+    @contextmanager
+    def _lent(self) -> Iterator[None]:
+        if self.waiting >= self.limit:
+            raise Overloaded(
+                f"{self.waiting} searches wait for their `min_version` already; try again in a "
+                "second.",
+                retry_after=_RETRY_AFTER,
+            )
+        self.waiting += 1
+        self.in_hand -= 1
+        try:
+            yield
+        finally:
+            self.in_hand += 1
+            self.waiting -= 1
+        if self.in_hand > self.limit:
+            raise Overloaded(self._refusal(self.in_hand - 1), retry_after=_RETRY_AFTER)
 
     @staticmethod
     def _refusal(in_hand: int) -> str:

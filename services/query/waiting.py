@@ -6,6 +6,7 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
+from services.query import admission
 from services.query.search.shelf import Shelf
 from shared import deadline
 from shared.errors import Behind
@@ -24,18 +25,27 @@ class Waiting:
         self._look = look
 
     async def until(self, min_version: str) -> None:
-        """Raises Behind where it doesn't come in time, nor while the caller waits."""
+        """Raises Behind where it doesn't come in time, nor while the caller waits; Overloaded."""
         wanted = Version.parse(min_version)
         left = deadline.remaining()
         end = time.monotonic() + (self._seconds if left is None else min(left, self._seconds))
-        while not (served := await anyio.to_thread.run_sync(self._served)).has(wanted):
-            if time.monotonic() >= end:
-                raise Behind(
-                    f"Version {wanted} hasn't come here yet; {served} is served.", retry_after=1
-                )
-            self._look()
-            await anyio.sleep(_STEP_S)
+        served = await self._served()
+        if served.has(wanted):
+            return
+        with admission.lent():
+            while not served.has(wanted):
+                if time.monotonic() >= end:
+                    raise Behind(
+                        f"Version {wanted} hasn't come here yet; {served} is served.",
+                        retry_after=1,
+                    )
+                self._look()
+                await anyio.sleep(_STEP_S)
+                served = await self._served()
 
-    def _served(self) -> Version:
+    async def _served(self) -> Version:
+        return await anyio.to_thread.run_sync(self._now)
+
+    def _now(self) -> Version:
         collection, dead = self._shelf.current()
         return Version(collection.manifest.number, len(dead))

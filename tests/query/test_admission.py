@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
-from services.query.admission import AdmissionMiddleware, is_search
+from services.query.admission import AdmissionMiddleware, is_search, lent
+from shared.errors import Overloaded
 
 LIMIT = 3
 
@@ -110,6 +112,72 @@ def test_a_body_that_comes_slowly_keeps_nobody_out():
             assert [one.status_code for one in answers] == [200] + [429] * (LIMIT + 1)
             assert answers[-1].headers["Retry-After"] == "1"
             assert "3 searches are in hand already" in answers[-1].json()["detail"]
+
+    asyncio.run(ask())
+
+
+class Waits:
+    """Searches that wait before they begin, with their places lent."""
+
+    def __init__(self) -> None:
+        self.app = FastAPI()
+        self.come, self.go = asyncio.Event(), asyncio.Event()
+        self.waiting = self.searching = 0
+        self.app.add_api_route("/v1/search", self._search, methods=["POST"])
+        self.app.add_exception_handler(Overloaded, self._busy)
+        self.app.add_middleware(AdmissionMiddleware, limit=LIMIT)
+
+    async def _search(self, wait: bool = False) -> dict[str, str]:
+        if wait:
+            with lent():
+                self.waiting += 1
+                try:
+                    await self.come.wait()
+                finally:
+                    self.waiting -= 1
+        self.searching += 1
+        try:
+            await self.go.wait()
+        finally:
+            self.searching -= 1
+        return {}
+
+    @staticmethod
+    async def _busy(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Overloaded)
+        return JSONResponse({"detail": error.detail}, 429)
+
+
+def test_whoever_waits_for_its_write_keeps_nobody_out():
+    async def ask() -> None:
+        service = Waits()
+        transport = httpx.ASGITransport(service.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://query") as http:
+
+            def search(wait: bool) -> asyncio.Task[httpx.Response]:
+                return asyncio.create_task(http.post("/v1/search", params={"wait": wait}))
+
+            waiting = [search(True) for _ in range(LIMIT)]
+            while service.waiting < LIMIT:
+                await asyncio.sleep(0)
+            refused = await search(True)
+            assert (refused.status_code, service.searching) == (429, 0)
+            assert refused.json()["detail"].startswith("3 searches wait for their `min_version`")
+            others = [search(False) for _ in range(LIMIT - 1)]
+            while service.searching < LIMIT - 1:
+                await asyncio.sleep(0)
+            # One whose caller leaves gives nothing back twice.
+            waiting.pop().cancel()
+            # One place is left for two.
+            service.come.set()
+            while service.searching < LIMIT or service.waiting:
+                await asyncio.sleep(0)
+            service.go.set()
+            assert [(await one).status_code for one in others] == [200] * (LIMIT - 1)
+            answers = sorted([(await one).status_code for one in waiting])
+            assert answers == [200, 429]
+            after = [search(False) for _ in range(LIMIT)]
+            assert [(await one).status_code for one in after] == [200] * LIMIT
 
     asyncio.run(ask())
 
