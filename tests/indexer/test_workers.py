@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import select, update
 
 from services.indexer import sharing
 from services.indexer.catalog.fence import LeaseLost, fenced
+from services.indexer.catalog.schema import jobs
 from services.indexer.catalog.turn import Presence, Turn
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import Cancelled, JobContext
@@ -19,6 +21,7 @@ from services.indexer.reach.reach import Reach
 from services.indexer.sources import SourceFile
 from shared.clients import indexer
 from shared.contracts.jobs import JobKind, JobState, Progress
+from shared.errors import CatalogueAway
 from shared.objects.file import LocalFile
 from tests.indexer.following import Collection
 from tests.indexer.members import Member
@@ -64,6 +67,28 @@ def test_what_is_renewed_is_not_given_away(member, until):
             until(let_go.is_set)
     finally:
         leases.stop()
+
+
+def test_a_worker_that_stands_still_while_it_notes_holds_up_nobody(member, monkeypatch):
+    monkeypatch.setattr("services.indexer.catalog.postgres._STILL", "1s")
+    slow, other = member(), member()
+    job = slow.jobs.add(INGEST, {})
+    slow.jobs.start_next()
+    slow.expire()
+
+    def stand_still() -> None:
+        with slow.database.note() as db:
+            slow.database.kind.begin_taking(db)
+            db.execute(update(jobs).values(slow.worker.lease()))
+            # Both wait for what it holds, until the server ends its connection.
+            other.jobs.requeue_interrupted()
+            assert other.jobs.start_next().id == job.id
+            db.execute(select(jobs.c.id))
+
+    with pytest.raises(CatalogueAway):
+        stand_still()
+    assert not slow.jobs.renew(job.id)
+    assert other.jobs.renew(job.id)
 
 
 def test_a_late_worker_can_no_longer_tell_end_or_put_back_the_job(late):

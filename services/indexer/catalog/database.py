@@ -81,6 +81,7 @@ class Database:
         turn = nullcontext() if self.is_shared else self._writing
         with self.telling(), turn, self.engine.begin() as connection:
             failpoints.reach("catalogue.begin")
+            self.kind.begin_note(connection)
             yield connection
             failpoints.reach("catalogue.commit")
         failpoints.reach("catalogue.committed")

@@ -48,9 +48,10 @@ class Postgres:
         self.reading: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     def begin_change(self, db: Connection) -> None:
-        # A worker that stands still within a change is shut out, so that others need not wait.
-        limit = f"set_config('idle_in_transaction_session_timeout', '{_STILL}', true)"
-        db.execute(text(f"SELECT pg_advisory_xact_lock({SPACE}, {_CHANGES}), {limit}"))
+        db.execute(text(f"SELECT pg_advisory_xact_lock({SPACE}, {_CHANGES}), {_limit()}"))
+
+    def begin_note(self, db: Connection) -> None:
+        db.execute(text(f"SELECT {_limit()}"))
 
     def begin_taking(self, db: Connection) -> None:
         """One worker at a time looks for a job, so that no two find that none runs."""
@@ -76,6 +77,12 @@ class Postgres:
                 retry_after=_RETRY_S,
             )
         return None
+
+
+def _limit() -> str:
+    """A worker that stands still within a transaction is shut out, so that others need not wait
+    for the rows and locks that it holds."""
+    return f"set_config('idle_in_transaction_session_timeout', '{_STILL}', true)"
 
 
 def reason(error: DBAPIError) -> str:

@@ -30,7 +30,7 @@ class SQLite:
     def begin_change(self, db: Connection) -> None:
         """Nothing: a process has one writer, and SQLite sees to it that no other has."""
 
-    begin_taking = begin_change
+    begin_note = begin_taking = begin_change
 
     def newest_ordinal(self, db: Connection) -> int:
         """The largest number that was ever given to an image; 0 where none was."""
