@@ -13,6 +13,8 @@ KILLS ?= 1000
 SEED  ?= 0
 EXAMPLES ?= 200
 MINUTES ?= 60
+# One more than cores: many tests wait for a service to start or end.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo run up down test test-slow torture soak fuzz check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
@@ -38,7 +40,7 @@ down: ## End the containers; their data stays
 	$(COMPOSE) down
 
 test: $(VENV)/.installed-dev ## Every test but the slow ones, on all cores
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference data
 	$(BIN)/python -m pytest -m slow

@@ -143,6 +143,7 @@ REFUSED = {
 _VECTOR = {"id": "v", "vector": [1.0, 2.0]}
 
 
+@pytest.mark.slow
 def test_every_route_is_called(
     generated: Path, start: Start, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
