@@ -14,7 +14,6 @@ from services.embedder.answers import RAW_BODY, ROWS_RESPONSES, hosted, rows
 from services.embedder.hosting import Hosted
 from services.embedder.matching.joint import JointSpace
 from services.embedder.matching.trainer import Trainer
-from services.embedder.matching.training import TrainingCancelled
 from services.embedder.matching.training_set import TrainingSet
 from shared import problem
 from shared.contracts.embedder import (
@@ -26,7 +25,7 @@ from shared.contracts.embedder import (
     TrainingSettings,
     TrainRequest,
 )
-from shared.errors import BadVector, FingerprintMismatch, ISEError, Unavailable
+from shared.errors import BadVector, FingerprintMismatch, ISEError
 from shared.keys import Scope
 from shared.web.problems import (
     BAD_ROWS,
@@ -133,8 +132,6 @@ async def _lines(
                 yield event.model_dump_json().encode() + b"\n"
         except ISEError as error:
             yield _failed(error)
-        except TrainingCancelled:
-            yield _failed(Unavailable("The embedder ends, and the training with it."))
         except Exception as error:
             log.exception("a training failed")
             yield _failed(ISEError(f"The training failed ({type(error).__name__}: {error})."))

@@ -14,9 +14,10 @@ NAME = "COLLECTION"
 
 
 class Claim:
-    """A place is its who came first. The collection's name is random, and in its folder.
+    """A place belongs to the collection that came first.
 
-    A backup has no such name: what is restored beside the original is another collection.
+    Its name is random, and in its folder. A backup has no such name: what is restored beside the
+    original is another collection.
     """
 
     def __init__(self, data_dir: Path, objects: Objects, address: Address) -> None:
@@ -46,11 +47,13 @@ class Claim:
         with suppress(FileNotFoundError):
             return self._own.read_bytes()
         temporary = durable.temporary_of(self._own)
-        temporary.write_text(uuid.uuid4().hex)
-        durable.fsync_file(temporary)
-        # Another worker on this folder may be the first to do so: then its name stands.
-        with suppress(FileExistsError):
-            os.link(temporary, self._own)
-        temporary.unlink()
+        try:
+            temporary.write_text(uuid.uuid4().hex)
+            durable.fsync_file(temporary)
+            # Another worker on this folder may be the first to do so: then its name stands.
+            with suppress(FileExistsError):
+                os.link(temporary, self._own)
+        finally:
+            temporary.unlink(missing_ok=True)
         durable.fsync_dir(self._own.parent)
         return self._own.read_bytes()

@@ -1,5 +1,6 @@
 """What the indexer copies to a store, and that it stays right whatever happens there."""
 
+import errno
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -202,3 +203,22 @@ def test_workers_that_begin_at_once_are_one_collection(copies: Copies) -> None:
         names = set(pool.map(lambda claim: claim._name(), claims))
     assert len(names) == 1
     assert [path.name for path in copies.here.iterdir()] == ["COLLECTION"]
+
+
+def test_a_name_that_can_not_be_given_leaves_nothing_behind(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    copies.publish()
+    before = sorted(copies.here.rglob("*"))
+    with monkeypatch.context() as disk:
+        disk.setattr("shared.durable.fsync_file", full)
+        with pytest.raises(OSError, match="No space left"):
+            copies.mirror.copy()
+    assert sorted(copies.here.rglob("*")) == before
+    assert copies.s3.keys(copies.address.path.partition("/")[0]) == []
+    copies.mirror.copy()
+    copies.follower.follow()
+    assert copies.same()

@@ -199,8 +199,8 @@ def test_bomb_is_refused_from_its_header(data):
     started = time.thread_time()
     with pytest.raises(BadImage, match=r"over the limit of 100 million \(ISE_MAX_PIXELS\)"):
         decode(data)
-    # Of the processor's time: to decode it takes seconds.
-    assert time.thread_time() - started < 0.5
+    # Of the processor's time, which no other process takes away.
+    assert time.thread_time() - started < 0.1
 
 
 def test_the_limit_is_inclusive():

@@ -12,12 +12,9 @@ from tests.soak.run import soaking
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_minute_of_everything_fails_nothing_and_holds_no_more_at_its_end(tmp_path):
-    told = soaking(tmp_path / "short", rounds=9, seconds=6)
+    # The first third is not judged: a slow machine takes half a minute to warm up.
+    told = soaking(tmp_path, rounds=15, seconds=6)
     assert told.failures == []
-    if told.rises:
-        # A slow machine may be warming up still. What leaks goes on.
-        told = soaking(tmp_path / "long", rounds=18, seconds=6)
-        assert told.failures == []
     assert told.rises == []
     assert {"searches", "uploads", "deletions", "builds"} <= set(told.done)
 
