@@ -60,7 +60,8 @@ def test_nothing_is_promised_that_was_not_measured():
     assert expected_recall(None, 3, 9) is None
     assert expected_recall(None, 9, 9) == expected_recall(None, 12, 9) == 1
     assert curve([(1, 0.5), (9, 0.9)]).least_work(0.95) is None
-    assert expected_recall(curve([(1, 0.5)]), 1, 9, reach=0.25) is None
+    near = RecallPoint(nprobe=6, reach=0.25, recall=0.85, scanned_fraction=0.15)
+    assert expected_recall(None, 2, 9, near) is None
 
 
 def test_the_curve_is_of_the_metric_and_of_the_least_k_that_covers_the_limit():
@@ -196,8 +197,8 @@ def test_a_target_takes_the_reach_that_was_measured_and_a_number_of_probes_is_ke
     assert planned(recall_target=0.9) == (4, None, 90)
     assert planned(recall_target=0.95) == (9, None, None)
     assert planned(nprobe=3) == (3, None, 90)
-    assert expected_recall(measured, 2, 9, 0.25) == 0.85
-    assert expected_recall(measured, 9, 9, 0.25) == 1
+    assert expected_recall(measured, 2, 9, near) == 0.85
+    assert expected_recall(measured, 9, 9, near) == 1
     assert expected_recall(measured, 2, 9) == 0.8
 
 

@@ -22,8 +22,6 @@ from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
 from shared.snapshots.items import tag_key
 
-_SAME = 1e-5
-
 
 @dataclass(frozen=True)
 class Found:
@@ -84,7 +82,7 @@ class Searcher:
         lookup = Lookup(space, query, options, metric, asked, mask, chosen, self._id_of)
         reached = lookup.run(watch)
         found, nprobe = reached.found, reached.found.nprobe
-        expected = expected_recall(chosen.curve, nprobe, index.clusters, reached.reach)
+        expected = expected_recall(chosen.curve, nprobe, index.clusters, reached.near)
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
             self._audit.offer(
