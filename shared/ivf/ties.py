@@ -14,7 +14,7 @@ from shared.floats import SAME_FEATURES
 from shared.ivf.index import Candidates
 
 _BLOCK = 1024
-_NEXT = 16
+NEXT = 16
 """How many candidates on in the order a copy is looked for."""
 
 
@@ -22,12 +22,14 @@ def with_ties(
     found: Candidates,
     vectors: Callable[[Candidates], NDArray[np.float32]],
     query: NDArray[np.float32],
+    first: int | None = None,
 ) -> Candidates:
     """Return the candidates, nearest first, with copies of a picture at the distance of the first.
 
-    Vectors are read only of candidates that stand that close together.
+    Vectors are read only of candidates that stand that close together. `first`: how many of the
+    candidates matter; None: all.
     """
-    pairs = _close(found.distances, query)
+    pairs = _close(found.distances[:first], query)
     if not len(pairs):
         return found
     places, ends = np.unique(pairs, return_inverse=True)
@@ -36,8 +38,8 @@ def with_ties(
         return found
     firsts = np.arange(len(found.distances))
     # By the later place, so that each first is known by the time that it's asked for.
-    for first, later in sorted(pairs[copies].tolist(), key=lambda pair: (pair[1], pair[0])):
-        firsts[later] = min(firsts[later], firsts[first])
+    for one, later in sorted(pairs[copies].tolist(), key=lambda pair: (pair[1], pair[0])):
+        firsts[later] = min(firsts[later], firsts[one])
     level = found.distances[firsts]
     order = np.argsort(level, kind="stable")
     return replace(found.at(order), distances=level[order])
@@ -62,7 +64,7 @@ def _close(distances: NDArray[np.float64], query: NDArray[np.float32]) -> NDArra
     length = float(np.linalg.norm(query.astype(np.float64)))
     most = SAME_FEATURES * np.maximum(1, length + distances)
     found = [np.empty((0, 2), np.int64)]
-    for step in range(1, min(_NEXT, len(distances) - 1) + 1):
+    for step in range(1, min(NEXT, len(distances) - 1) + 1):
         gaps = distances[step:] - distances[:-step]
         # What is equally far ties as it is.
         near = np.flatnonzero((gaps > 0) & (gaps <= most[:-step]))
