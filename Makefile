@@ -17,10 +17,10 @@ MINUTES ?= 60
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow torture soak fuzz check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
+.PHONY: help install demo run up down test test-slow test-portable torture soak fuzz check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## Everything the default settings use, and the `ise` command, into .venv
 
@@ -44,6 +44,9 @@ test: $(VENV)/.installed-dev ## Every test but the slow ones, on all cores
 
 test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference data
 	$(BIN)/python -m pytest -m slow
+
+test-portable: $(VENV)/.installed-dev ## The float-sensitive tests by each engine, and with AVX-512 switched off
+	$(BIN)/python -m tests.portable
 
 torture: $(VENV)/.installed-dev ## Kill the indexer KILLS=1000 times, and check that nothing is lost
 	$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED)
