@@ -26,6 +26,8 @@ from shared.floats import SAME_FEATURES, furthest
 from shared.images import decode
 from tests.floats import assert_same
 
+pytestmark = pytest.mark.floats
+
 PRECISIONS = processor.precisions(CPU)
 
 

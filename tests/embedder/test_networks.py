@@ -14,6 +14,8 @@ from shared import durable, sums
 from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, ISEError, NotFound
 from tests.floats import assert_same
 
+pytestmark = pytest.mark.floats
+
 GOOD_TAGS = {"fingerprint": "cnn-1", "terms": ["ä", "b"], "image_terms": [[0], [1, 0]]}
 
 

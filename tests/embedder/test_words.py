@@ -9,6 +9,8 @@ from services.embedder.words.vectors import Words, load_words
 from shared.errors import Misconfigured, UnknownTerm
 from tests.floats import assert_same
 
+pytestmark = pytest.mark.floats
+
 NAMES = ["the", "dog", "New_York", "naïve", "elephant"]
 
 

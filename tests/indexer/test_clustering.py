@@ -26,6 +26,8 @@ from shared.ivf.reader import Postings
 from shared.ivf.writer import PostingsWriter
 from tests.floats import assert_same
 
+pytestmark = pytest.mark.floats
+
 METRICS = pytest.mark.parametrize("metric", list(Metric))
 
 

@@ -16,6 +16,8 @@ from shared.errors import StorageFull
 from shared.identity import content_id
 from tests.floats import assert_same_hits
 
+pytestmark = [pytest.mark.floats, pytest.mark.engine]
+
 SEEDS = range(24)
 TAGS = ("dog", "cat", "car")
 

@@ -12,6 +12,8 @@ from shared.identity import content_id
 from tests.floats import assert_same_hits
 from tests.indexer.s3 import S3Server, pack
 
+pytestmark = [pytest.mark.floats, pytest.mark.engine]
+
 POLICY = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],

@@ -12,6 +12,8 @@ from shared.contracts.indexer import ImagePatch
 from shared.identity import content_id
 from tests.floats import alike
 
+pytestmark = [pytest.mark.floats, pytest.mark.engine]
+
 REPLICAS = 3
 
 

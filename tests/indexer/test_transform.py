@@ -11,6 +11,8 @@ from shared.projection import Projection
 from shared.snapshots.transform import Transform, read_projection, write_projection
 from tests.floats import assert_same
 
+pytestmark = pytest.mark.floats
+
 
 @pytest.fixture
 def features():

@@ -16,6 +16,8 @@ from shared.ivf.coarse import Coarse
 from shared.ivf.partition import Partition
 from tests.shared.indexes import clustered, index_of
 
+pytestmark = pytest.mark.floats
+
 NONE = np.empty(0, np.int64)
 
 

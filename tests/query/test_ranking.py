@@ -1,6 +1,7 @@
 """The order of hits, their scores and their pages, over collections drawn at random."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, SearchOptions
 from shared.snapshots.items import Item
+
+pytestmark = pytest.mark.floats
 
 
 @st.composite

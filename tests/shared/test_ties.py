@@ -9,6 +9,8 @@ from shared.ivf.index import InvertedIndex
 from shared.ivf.ties import with_ties
 from tests.shared.indexes import index_of
 
+pytestmark = pytest.mark.floats
+
 RNG = np.random.default_rng(3)
 DIM = 32
 
