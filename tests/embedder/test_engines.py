@@ -109,16 +109,16 @@ def test_auto_measures_once_and_remembers(mini, tmp_path, caplog):
 @pytest.mark.parametrize("fastest", [Inference.EAGER, Inference.OPENVINO])
 @pytest.mark.parametrize("precision", [Precision.AUTO, Precision.FP32])
 def test_whichever_engine_wins_the_race_features_are_the_same(
-    backbone, files, monkeypatch, precision, fastest
+    mini, files, monkeypatch, precision, fastest
 ):
-    pixels = np.stack([backbone.preprocessing(decode(data)) for data in files])
-    expected = chosen(backbone, precision=precision)(pixels)
+    pixels = np.stack([mini.preprocessing(decode(data)) for data in files])
+    expected = chosen(mini, precision=precision)(pixels)
 
     def won(engines, _):
         return {engine.name: float(engine.name.startswith(fastest)) for engine in engines}
 
     monkeypatch.setattr(choice, "images_per_second", won)
-    found = chosen(backbone, precision=precision)
+    found = chosen(mini, precision=precision)
     assert furthest(found(pixels), expected) <= SAME_FEATURES
 
 

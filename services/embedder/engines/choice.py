@@ -82,11 +82,14 @@ class Chooser:
                 log.info("%s runs by %s, as measured before", self._model, engine.name)
                 return engine
             engines.append(engine)
-        rates = images_per_second(engines, self._pictures)
-        fastest = max(engines, key=lambda engine: rates[engine.name])
+        fastest, rates, shown = engines[0], {}, ""
+        if len(engines) > 1:
+            rates = images_per_second(engines, self._pictures)
+            fastest = max(engines, key=lambda engine: rates[engine.name])
+            told = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+            shown = f" (images per second: {told})"
         self._memory.keep(asked, fastest.name, rates)
-        shown = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-        log.info("%s runs by %s (images per second: %s)", self._model, fastest.name, shown)
+        log.info("%s runs by %s%s", self._model, fastest.name, shown)
         return fastest
 
     def _interchangeable(self) -> Iterator[Engine]:

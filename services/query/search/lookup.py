@@ -82,7 +82,8 @@ class Lookup:
     def _once(self, nprobe: int, near: RecallPoint | None, k: int, watch: Stopwatch) -> Reached:
         index, plan, query = self._space.index, self._plan, self._query
         with watch("probe"):
-            lists = index.rank(self._asked, nprobe, near and near.reach)
+            reach = None if near is None else near.reach
+            lists = index.rank(self._asked, nprobe, reach)
         with watch("scan"):
             depth = None if plan.depth is None else max(plan.depth, k)
             include = None if query.itself is None else np.array([query.itself])

@@ -33,7 +33,7 @@ class Plan:
     @property
     def reach(self) -> float | None:
         """How much farther than the nearest cluster the others may be; None: any distance."""
-        return self.near and self.near.reach
+        return None if self.near is None else self.near.reach
 
 
 class Kept:
