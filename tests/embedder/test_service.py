@@ -34,6 +34,8 @@ def parts(*contents, name="files"):
     return [(name, (f"{i}.bin", data, RAW_MEDIA_TYPE)) for i, data in enumerate(contents)]
 
 
+@pytest.mark.floats
+@pytest.mark.engine
 class TestImages:
     def test_rows_come_in_order_and_do_not_depend_on_neighbours(self, service, encoded):
         files = [encoded("JPEG", seed=i) for i in range(10)]
