@@ -46,7 +46,7 @@ test: $(VENV)/.installed-dev ## Every test but the slow ones, on all cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference data
-	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses $(SLOW_WORKERS) --dist loadfile --timeout 900
+	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder --timeout 900
 	$(BIN)/python -m pytest -m "slow and alone"
 
 test-portable: $(VENV)/.installed-dev ## The float-sensitive tests by each engine, and with AVX-512 switched off
