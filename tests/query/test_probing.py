@@ -204,6 +204,18 @@ def test_a_target_takes_the_reach_that_was_measured_and_a_number_of_probes_is_ke
     assert expected_recall(measured, 2, 9) == 0.8
 
 
+def test_the_recall_to_expect_is_that_of_the_point_which_is_searched_with():
+    """Two points may have one reach, and neither is looked up by it."""
+    points = [
+        RecallPoint(nprobe=n, reach=0.25, recall=recall, scanned_fraction=n / 40)
+        for n, recall in ((4, 0.7), (6, 0.85))
+    ]
+    measured = curve([(9, 1.0)]).model_copy(update={"by_reach": points})
+    chosen = plan([measured], Metric.COSINE, 10, 9, SearchOptions(), 0.8)
+    assert (chosen.nprobe, chosen.reach) == (6, 0.25)
+    assert expected_recall(chosen.curve, 5, 9, chosen.near) == 0.85
+
+
 def coded_curve(k, depths):
     points = [
         RecallPoint(nprobe=2, depth=depths[0], recall=0.8, scanned_fraction=0.2),
