@@ -66,7 +66,10 @@ def _close(distances: NDArray[np.float64], query: NDArray[np.float32]) -> NDArra
     found = [np.empty((0, 2), np.int64)]
     for step in range(1, min(NEXT, len(distances) - 1) + 1):
         gaps = distances[step:] - distances[:-step]
+        close = gaps <= most[:-step]
+        if not close.any():
+            break
         # What is equally far ties as it is.
-        near = np.flatnonzero((gaps > 0) & (gaps <= most[:-step]))
+        near = np.flatnonzero(close & (gaps > 0))
         found.append(np.stack([near, near + step], axis=1))
     return np.concatenate(found)
