@@ -23,7 +23,7 @@ ALL = "floats"
 
 @dataclass(frozen=True)
 class Machine:
-    """One way to run the tests: `mark` is that of the tests, `env` what is set for all processes."""
+    """One way to run tests: `mark` says which, `env` is set for all processes."""
 
     name: str
     mark: str
