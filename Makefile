@@ -16,11 +16,14 @@ MINUTES ?= 60
 # One more than cores: many tests wait for a service to start or end.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
+# Each has services of its own, whose networks use all cores: more only wait for each other.
+SLOW_WORKERS ?= 2
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow torture soak fuzz check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
+.PHONY: help install demo run up down test test-slow test-portable torture soak fuzz check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## Everything the default settings use, and the `ise` command, into .venv
 
@@ -43,7 +46,11 @@ test: $(VENV)/.installed-dev ## Every test but the slow ones, on all cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference data
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder --timeout 900
+	$(BIN)/python -m pytest -m "slow and alone"
+
+test-portable: $(VENV)/.installed-dev ## The float-sensitive tests by each engine, and with AVX-512 switched off
+	$(BIN)/python -m tests.portable --workers $(WORKERS)
 
 torture: $(VENV)/.installed-dev ## Kill the indexer KILLS=1000 times, and check that nothing is lost
 	$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED)

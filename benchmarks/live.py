@@ -29,6 +29,7 @@ from shared.clients.transport import Call, Client
 from shared.contracts.features import FeaturesRequest, ImportRequest, VectorItem
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import Job, JobState
+from shared.floats import SAME_FEATURES
 
 _CLIENTS = 4
 _MODEL = "benchmark"
@@ -115,7 +116,7 @@ class _Session:
         self._wait_for_jobs()
         before = self._answers()
         self.ended(self._client.send(indexer.compact()))
-        same = sum(a == b for a, b in zip(before, self._answers(), strict=True))
+        same = sum(map(_are_same, before, self._answers()))
         compacted = self._listened(lambda: time.sleep(self._quiet_s)).figures
         self.ended(self._client.send(indexer.build(BuildSettings())))
         fresh = self._listened(lambda: time.sleep(self._quiet_s)).figures
@@ -170,7 +171,7 @@ class _Session:
         self._query.close()
         queries = np.load(self._queries)[:_COMPARED]
         answers = [self._search({"vector": q.tolist(), "exact": True}) for q in queries]
-        return [[(h["id"], round(h["distance"], 9)) for h in a["hits"]] for a in answers]
+        return [[(h["id"], h["distance"]) for h in a["hits"]] for a in answers]
 
     def _search(self, body: dict[str, Any]) -> dict[str, Any]:
         status, answer = _post(self._query, body)
@@ -207,6 +208,13 @@ class _Session:
             job = self._client.send(indexer.job(job.id))
         if job.state is not JobState.SUCCEEDED:
             raise RuntimeError(f"the job {job.kind} ended as {job.state}: {job.error}")
+
+
+def _are_same(before: list[tuple[str, float]], after: list[tuple[str, float]]) -> bool:
+    """Whether two answers hold the same images, at distances that differ by rounding only."""
+    return [one for one, _ in before] == [one for one, _ in after] and np.allclose(
+        [away for _, away in before], [away for _, away in after], atol=SAME_FEATURES
+    )
 
 
 def _clients(pipe: Connection, port: int, queries: Path) -> None:

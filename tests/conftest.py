@@ -2,8 +2,24 @@
 
 import signal
 
+import pytest
+
 
 def pytest_configure() -> None:
     """Takes Ctrl-C again where a shell's `&` had it ignored: the programs under test inherit it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files with the longest tests first, so that none is left to one worker at the end.
+
+    How long a test may take tells how long it takes.
+    """
+    longest: dict[str, float] = {}
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        seconds = float(marker.args[0]) if marker and marker.args else 0.0
+        file = item.nodeid.partition("::")[0]
+        longest[file] = max(seconds, longest.get(file, 0.0))
+    items.sort(key=lambda item: -longest[item.nodeid.partition("::")[0]])

@@ -62,7 +62,7 @@ class EmbedderSettings(ServiceSettings):
     device: str = Field("auto", description="auto, cpu, cuda, or cuda:<number>.")
     inference: Inference = Field(
         Inference.AUTO,
-        description="auto: the fastest here, by measurement; or eager, compile, openvino.",
+        description="auto: the fastest here of those that agree; or eager, compile, openvino.",
     )
     precision: Precision = Field(
         Precision.AUTO,

@@ -56,3 +56,5 @@ def test_what_is_skipped_has_failed_where_all_is_required(
 def test_ci_requires_all() -> None:
     script = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
     assert "export ISE_REQUIRE_ALL=1" in script
+    for target in ("check", "test", "test-portable", "test-slow"):
+        assert f"\nmake {target}\n" in script

@@ -27,6 +27,10 @@ class Replica:
     def url(self) -> str:
         return self.service.url
 
+    @property
+    def is_started(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -85,6 +85,7 @@ def test_poison_among_many_requests_hurts_nobody(start: Start, good: list[bytes]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(1200)
 def test_a_thousand_requests_and_poison_that_costs_time_and_memory(
     start: Start, good: list[bytes]

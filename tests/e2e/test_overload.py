@@ -24,6 +24,7 @@ Answer = tuple[int, float, str | None]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_an_overload_is_turned_away_and_what_is_let_in_is_answered_in_full(start: Start) -> None:
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(ROWS, DIM)).astype(np.float32)

@@ -21,6 +21,7 @@ from shared.errors import Unavailable
 from shared.settings import ServiceSettings
 from tests.e2e.engine import Engine
 from tests.e2e.replica import Replica
+from tests.floats import assert_same_hits
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -89,9 +90,11 @@ def hits(answer: SearchResponse) -> Truth:
 
 
 def same(found: Truth, truth: Truth) -> bool:
-    return [one for one, _ in found] == [one for one, _ in truth] and all(
-        abs(one - other) < 1e-3 for (_, one), (_, other) in zip(found, truth, strict=True)
-    )
+    try:
+        assert_same_hits(found, truth)
+    except AssertionError:
+        return False
+    return True
 
 
 def answered_by(url: str, route: str) -> int:

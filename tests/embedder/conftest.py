@@ -24,6 +24,7 @@ from services.embedder.config import EmbedderSettings
 from services.embedder.words.vectors import Words
 from shared.clients.transport import AsyncClient, Call
 from tests import declared
+from tests.outside import no_settings_from_outside
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).parents[2]
@@ -91,12 +92,11 @@ def settings_for(data_dir: Path, **changes: Any) -> EmbedderSettings:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("ISE_")}
-    # One for all tests, so that engines are measured once.
-    os.environ["ISE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    del os.environ["ISE_CACHE_DIR"]
-    os.environ.update(kept)
+    with no_settings_from_outside():
+        # One for all tests, so that engines are measured once.
+        os.environ["ISE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+        yield
+        del os.environ["ISE_CACHE_DIR"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ from services.embedder.backbones.torchvision_backbone import drop_classifier
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.preprocess import Preprocessing
 from shared.errors import BadImage, Misconfigured
+from tests.floats import assert_same
 
 TIMM = {"resnet50": 2048, "inception_resnet_v2": 1536}
 TORCHVISION = {
@@ -171,7 +172,7 @@ def test_features_that_are_not_finite_fail_alone():
     black, grey = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 99, np.uint8)
     good, bad, also_good = backbone.features([grey, black, grey])
     assert isinstance(bad, BadImage)
-    np.testing.assert_array_equal(good, also_good)
+    assert_same(good, also_good)
 
 
 class TestWeights:

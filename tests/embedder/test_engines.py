@@ -22,7 +22,11 @@ from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
 from services.embedder.engines.wish import Inference, Precision
 from services.embedder.preprocess import Preprocessing
+from shared.floats import SAME_FEATURES, furthest
 from shared.images import decode
+from tests.floats import assert_same
+
+pytestmark = pytest.mark.floats
 
 PRECISIONS = processor.precisions(CPU)
 
@@ -86,21 +90,64 @@ def test_an_engine_does_not_change_the_fingerprint():
 
 def test_auto_measures_once_and_remembers(mini, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    first = chosen(mini, cache_dir=tmp_path)
-    (kept,) = tmp_path.rglob("auto-auto.json")
+    wish = {"precision": Precision.FP32, "cache_dir": tmp_path}
+    first = chosen(mini, **wish)
+    (kept,) = tmp_path.rglob("auto-fp32.json")
     content = json.loads(kept.read_text())
     assert content["chosen"] == first.name
-    assert set(content["images_per_second"]) == {
-        f"{k}-{PRECISIONS[0]}" for k in ("openvino", "eager")
-    }
+    assert set(content["images_per_second"]) == {"openvino-fp32", "eager-fp32"}
     assert "images per second" in caplog.text
     # What was kept is what is taken, also where another is the faster.
     other = (set(content["images_per_second"]) - {first.name}).pop()
     kept.write_text(json.dumps({**content, "chosen": other}))
     caplog.clear()
-    assert chosen(mini, cache_dir=tmp_path).name == other
+    assert chosen(mini, **wish).name == other
     assert "as measured before" in caplog.text
     assert "images per second" not in caplog.text
+
+
+@pytest.mark.parametrize("fastest", [Inference.EAGER, Inference.OPENVINO])
+@pytest.mark.parametrize("precision", [Precision.AUTO, Precision.FP32])
+def test_whichever_engine_wins_the_race_features_are_the_same(
+    mini, files, monkeypatch, precision, fastest
+):
+    pixels = np.stack([mini.preprocessing(decode(data)) for data in files])
+    expected = chosen(mini, precision=precision)(pixels)
+
+    def won(engines, _):
+        return {engine.name: float(engine.name.startswith(fastest)) for engine in engines}
+
+    monkeypatch.setattr(choice, "images_per_second", won)
+    found = chosen(mini, precision=precision)
+    assert furthest(found(pixels), expected) <= SAME_FEATURES
+
+
+@pytest.mark.skipif(PRECISIONS == [Precision.FP32], reason="this processor has no bf16")
+def test_what_an_earlier_version_remembers_does_not_bring_other_features_back(mini, tmp_path):
+    first = chosen(mini, cache_dir=tmp_path)
+    (kept,) = tmp_path.rglob("auto-auto.json")
+    kept.write_text(json.dumps({"chosen": "eager-bf16"}))
+    assert chosen(mini, cache_dir=tmp_path).name == first.name == "openvino-bf16"
+
+
+@pytest.mark.parametrize("kind", [Inference.EAGER, Inference.OPENVINO])
+def test_no_features_depend_on_the_batch(backbone, files, kind):
+    pixels = np.stack([backbone.preprocessing(decode(data)) for data in files])
+    engine = chosen(backbone, inference=kind)
+    alone = np.concatenate([engine(row[None]) for row in pixels])
+    for size in (2, 5, 7):
+        parts = [engine(pixels[start : start + size]) for start in range(0, len(pixels), size)]
+        assert_same(np.concatenate(parts), alone)
+
+
+def test_without_avx512_there_is_no_bf16(monkeypatch):
+    monkeypatch.setattr(processor, "_fact", lambda *_: "avx2 avx512f avx512_bf16")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    with_it = processor.name(CPU)
+    assert processor.precisions(CPU) == [Precision.BF16, Precision.FP32]
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert processor.precisions(CPU) == [Precision.FP32]
+    assert processor.name(CPU) != with_it
 
 
 def test_a_choice_holds_for_its_model_and_its_wish_only(mini, small_resnet, tmp_path):
@@ -129,7 +176,7 @@ def test_a_converted_network_is_kept_and_read_again(mini, tmp_path, monkeypatch)
         raise AssertionError("converted again")
 
     monkeypatch.setattr(openvino, "_converted", never)
-    np.testing.assert_array_equal(chosen(mini, **wish)(pixels), expected)
+    assert_same(chosen(mini, **wish)(pixels), expected)
 
 
 def test_a_damaged_converted_network_is_made_anew(mini, tmp_path):

@@ -12,6 +12,9 @@ from services.embedder.matching.store import CURRENT, FILE, Matcher, NetworkStor
 from services.embedder.matching.training_set import read_training_set
 from shared import durable, sums
 from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, ISEError, NotFound
+from tests.floats import assert_same
+
+pytestmark = pytest.mark.floats
 
 GOOD_TAGS = {"fingerprint": "cnn-1", "terms": ["ä", "b"], "image_terms": [[0], [1, 0]]}
 
@@ -74,9 +77,7 @@ class TestStore:
         written = publish()
         read = self.store(tmp_path).get(written.fingerprint)
         features = np.random.default_rng(0).normal(size=(3, 6)).astype("f4")
-        np.testing.assert_array_equal(
-            read.network.project_images(features), written.network.project_images(features)
-        )
+        assert_same(read.network.project_images(features), written.network.project_images(features))
         assert read.fingerprint == written.fingerprint
 
     def test_one_from_before_there_were_anchors_is_as_it_was(self, publish, tmp_path):
@@ -85,7 +86,7 @@ class TestStore:
         assert not network.takes_context
         words = np.random.default_rng(0).normal(size=(3, 4)).astype("f4")
         plain = network.word(torch.from_numpy(words)).detach().numpy()
-        np.testing.assert_array_equal(network.project_words(words), plain)
+        assert_same(network.project_words(words), plain)
 
     def test_anchors_draw_what_is_near_to_them(self, publish, tmp_path):
         network = self.store(tmp_path).get(publish().fingerprint).network

@@ -24,6 +24,7 @@ from shared.contracts.embedder import (
 )
 from shared.errors import BadImage, Conflict, InvalidInput, NotFound, UnknownTerm
 from tests import poison
+from tests.floats import assert_same
 
 IMAGES = "/v1/embed/images"
 RAW = {"Accept": RAW_MEDIA_TYPE}
@@ -33,6 +34,8 @@ def parts(*contents, name="files"):
     return [(name, (f"{i}.bin", data, RAW_MEDIA_TYPE)) for i, data in enumerate(contents)]
 
 
+@pytest.mark.floats
+@pytest.mark.engine
 class TestImages:
     def test_rows_come_in_order_and_do_not_depend_on_neighbours(self, service, encoded):
         files = [encoded("JPEG", seed=i) for i in range(10)]
@@ -126,7 +129,7 @@ class TestImages:
         answer = service.request(
             "POST", IMAGES, files=[("files", (None, encoded(kind)))], headers=RAW
         )
-        np.testing.assert_array_equal(np.frombuffer(answer.content, "<f4"), named[0])
+        assert_same(np.frombuffer(answer.content, "<f4"), named[0])
 
     def test_bad_files_are_named_by_index(self, service, encoded):
         files = [encoded(), b"", encoded("PNG"), b"text", encoded()[:200]]
@@ -229,7 +232,7 @@ class TestImages:
             again = service.send(embedder.embed_images([encoded()])).vectors
             restarts = f'ise_network_restarts_total{{model="{broken.fingerprint}"}} 1.0'
             assert restarts in service.request("GET", "/metrics").text
-        np.testing.assert_array_equal(again, expected)
+        assert_same(again, expected)
 
     def test_a_network_whose_weights_changed_meanwhile_is_not_served(
         self, start, tmp_path, encoded, monkeypatch, torchvision_models
@@ -283,7 +286,7 @@ class TestTerms:
         dog, upper, phrase, wild, cat = rows.vectors
         assert rows.vectors.shape == (5, 200)
         assert rows.fingerprint == service.send(embedder.models()).words.fingerprint
-        np.testing.assert_array_equal(dog, upper)
+        assert_same(dog, upper)
         lengths = np.linalg.norm([wild, cat], axis=1)
         mean = (wild / lengths[0] + 2 * cat / lengths[1]) / 3 * lengths.mean()
         np.testing.assert_allclose(phrase, mean, rtol=1e-4, atol=1e-6)

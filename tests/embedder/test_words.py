@@ -7,6 +7,9 @@ from gensim.models import KeyedVectors
 from services.embedder.words.files import read_vectors
 from services.embedder.words.vectors import Words, load_words
 from shared.errors import Misconfigured, UnknownTerm
+from tests.floats import assert_same
+
+pytestmark = pytest.mark.floats
 
 NAMES = ["the", "dog", "New_York", "naïve", "elephant"]
 
@@ -168,7 +171,7 @@ def test_known_words_are_not_written_as_one():
 
 
 def test_words_not_known_are_left_out_of_a_phrase(small_words):
-    np.testing.assert_array_equal(small_words.features("zq_cat"), small_words.features("cat"))
+    assert_same(small_words.features("zq_cat"), small_words.features("cat"))
 
 
 @pytest.mark.parametrize("term", ["", "  ", "_", "zq", "zq xv", "日本", "a" * 100_000])
@@ -236,4 +239,4 @@ class TestInContext:
         keyed.add_vectors([f"w{n}" for n in range(10_000)], vectors[:10_000])
         frequent = Words(keyed)
         asked = vectors[10_000:10_050]
-        np.testing.assert_array_equal(words.in_context(asked), frequent.in_context(asked))
+        assert_same(words.in_context(asked), frequent.in_context(asked))

@@ -1,7 +1,6 @@
 """Builders of the indexer's tests: pictures, catalogues, and the three real services."""
 
 import io
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.indexer.copying import Copies
 from tests.indexer.members import Member
 from tests.indexer.running import Embedder, Service, running_embedder, serving, until
 from tests.indexer.s3 import CREDENTIALS, S3Server
+from tests.outside import no_settings_from_outside
 from tests.postgres import Server, postgres
 
 __all__ = ["postgres"]
@@ -158,9 +158,8 @@ def feature_place() -> Callable[..., FeaturePlace]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("ISE_")}
-    yield
-    os.environ.update(kept)
+    with no_settings_from_outside():
+        yield
 
 
 @pytest.fixture(name="until", scope="session")

@@ -8,6 +8,8 @@ from shared.clients import query
 from shared.contracts.query import Metric
 from tests.shared.indexes import index_of
 
+pytestmark = [pytest.mark.floats, pytest.mark.engine]
+
 
 @pytest.fixture(scope="module")
 def grouped(tmp_path_factory):

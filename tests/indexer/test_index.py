@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -26,6 +25,7 @@ from shared.errors import (
 )
 from shared.identity import content_id
 from shared.ivf.reader import Postings
+from tests.floats import assert_same
 from tests.indexer.training import QUICK, broken_off, current, tagged_folder, train
 from tests.ports import free_port
 
@@ -82,7 +82,7 @@ def test_the_same_build_gives_the_same_clusters(service, picture):
         service.build(clusters=4, seed=3)
         manifest = service.parts.publisher.current()
         centroids.append(Postings(service.data / "segments" / manifest.visual.postings[0].name))
-    assert np.array_equal(centroids[0].centroids, centroids[1].centroids)
+    assert_same(centroids[1].centroids, centroids[0].centroids)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.indexer.subspace import Subspace
+from tests.floats import assert_same
 
 
 def flat(rows: int, dim: int, rank: int, seed: int = 0) -> NDArray[np.float32]:
@@ -43,7 +44,7 @@ def test_the_leading_directions_are_those_of_pca():
 def test_the_same_seed_gives_the_same_directions():
     points = flat(50, 20, 9)
     first, again = (Subspace.leading(points, 3, seed=1).coordinates(points) for _ in range(2))
-    assert np.array_equal(first, again)
+    assert_same(again, first)
 
 
 @pytest.mark.parametrize("points", [np.zeros((5, 9)), np.ones((1, 9)), np.eye(9)[:2]])

@@ -9,6 +9,9 @@ from shared.errors import BadVector, InvalidInput
 from shared.ivf.distances import prepared
 from shared.projection import Projection
 from shared.snapshots.transform import Transform, read_projection, write_projection
+from tests.floats import assert_same
+
+pytestmark = pytest.mark.floats
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def test_it_reads_as_it_was_written(features, tmp_path):
     projection = Projection.learn(features, 8)
     assert write_projection(projection, tmp_path / "transform.hdf5") == 8
     again = Transform("pca:8", 32, read_projection(tmp_path / "transform.hdf5"))
-    np.testing.assert_array_equal(again(features), Transform("pca:8", 32, projection)(features))
+    assert_same(again(features), Transform("pca:8", 32, projection)(features))
 
 
 def test_it_travels_as_it_is(features):

@@ -12,6 +12,8 @@ from PIL import Image
 from shared.clients import query
 from shared.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
 
+pytestmark = [pytest.mark.floats, pytest.mark.engine]
+
 
 @pytest.fixture
 def filled(service: Any, picture: Callable[..., bytes]) -> tuple[Any, list[str]]:

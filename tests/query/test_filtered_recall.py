@@ -8,6 +8,8 @@ from services.query.search.probing import Kept, plan
 from shared.contracts.query import Metric, SearchOptions
 from tests.shared.indexes import clustered, index_of
 
+pytestmark = pytest.mark.floats
+
 ROWS, K, TARGET = 24_000, 10, 0.9
 NONE = np.empty(0, np.int64)
 

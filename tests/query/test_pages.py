@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from shared.snapshots.items import Item
 from tests.query.test_search_api import ids
 
+pytestmark = pytest.mark.floats
+
 DIM = 6
 
 

@@ -16,6 +16,8 @@ from shared.ivf.coarse import Coarse
 from shared.ivf.partition import Partition
 from tests.shared.indexes import clustered, index_of
 
+pytestmark = pytest.mark.floats
+
 NONE = np.empty(0, np.int64)
 
 
@@ -60,7 +62,8 @@ def test_nothing_is_promised_that_was_not_measured():
     assert expected_recall(None, 3, 9) is None
     assert expected_recall(None, 9, 9) == expected_recall(None, 12, 9) == 1
     assert curve([(1, 0.5), (9, 0.9)]).least_work(0.95) is None
-    assert expected_recall(curve([(1, 0.5)]), 1, 9, reach=0.25) is None
+    near = RecallPoint(nprobe=6, reach=0.25, recall=0.85, scanned_fraction=0.15)
+    assert expected_recall(None, 2, 9, near) is None
 
 
 def test_the_curve_is_of_the_metric_and_of_the_least_k_that_covers_the_limit():
@@ -196,9 +199,21 @@ def test_a_target_takes_the_reach_that_was_measured_and_a_number_of_probes_is_ke
     assert planned(recall_target=0.9) == (4, None, 90)
     assert planned(recall_target=0.95) == (9, None, None)
     assert planned(nprobe=3) == (3, None, 90)
-    assert expected_recall(measured, 2, 9, 0.25) == 0.85
-    assert expected_recall(measured, 9, 9, 0.25) == 1
+    assert expected_recall(measured, 2, 9, near) == 0.85
+    assert expected_recall(measured, 9, 9, near) == 1
     assert expected_recall(measured, 2, 9) == 0.8
+
+
+def test_the_recall_to_expect_is_that_of_the_point_which_is_searched_with():
+    """Two points may have one reach, and neither is looked up by it."""
+    points = [
+        RecallPoint(nprobe=n, reach=0.25, recall=recall, scanned_fraction=n / 40)
+        for n, recall in ((4, 0.7), (6, 0.85))
+    ]
+    measured = curve([(9, 1.0)]).model_copy(update={"by_reach": points})
+    chosen = plan([measured], Metric.COSINE, 10, 9, SearchOptions(), 0.8)
+    assert (chosen.nprobe, chosen.reach) == (6, 0.25)
+    assert expected_recall(chosen.curve, 5, 9, chosen.near) == 0.85
 
 
 def coded_curve(k, depths):

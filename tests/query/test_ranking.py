@@ -1,6 +1,7 @@
 """The order of hits, their scores and their pages, over collections drawn at random."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, SearchOptions
 from shared.snapshots.items import Item
+
+pytestmark = pytest.mark.floats
 
 
 @st.composite
@@ -100,3 +103,42 @@ def test_scanning_every_cluster_answers_as_exact_does(fresh_library, case, metri
     assert exact.recall.expected == exact.recall.scanned_fraction == 1
     for nprobe in (clusters, clusters + 5, 10**9):
         assert nearest(searcher, query, nprobe=nprobe, **options) == exact
+
+
+def test_copies_of_a_picture_go_by_id_whatever_embedded_them(fresh_library):
+    """Their features differ in the last bits, as those of two engines do."""
+    rng = np.random.default_rng(5)
+    pictures = rng.normal(size=(60, 16)) * 3
+    copies = np.repeat(pictures[:6], 4, axis=0)
+    copies += (
+        2e-6 / 4 * np.linalg.norm(copies, axis=1, keepdims=True) * rng.normal(size=copies.shape)
+    )
+    vectors = np.concatenate([pictures, copies]).astype(np.float32)
+    ids = [f"{number:03}" for number in rng.permutation(len(vectors))]
+    library = fresh_library()
+    space = library.space(vectors, 3, Metric.COSINE)
+    joint = library.space(vectors, 3, Metric.COSINE, name="joint", fingerprint="network-1")
+    items = [Item(number, one, ["all"]) for number, one in enumerate(ids)]
+    manifest = library.publish(items, visual=space, joint=joint)
+    searcher = Searcher(
+        Collection(manifest, SegmentCache(library.snapshots)), np.empty(0, np.int64), 0.95
+    )
+    copied = [{ids[n], *ids[60 + 4 * n : 64 + 4 * n]} for n in range(6)]
+    for number in range(6):
+        # Asked by something near a picture, so that none is the query itself.
+        near = (pictures[number] + 0.3 * rng.normal(size=16)).astype(np.float32)
+        for options in ({"rerank": "none"}, {"rerank": "none", "metric": "l2"}, {}):
+            hits = [hit.id for hit in nearest(searcher, near, limit=84, exact=True, **options).hits]
+            assert [hit for hit in hits if hit in copied[number]] == sorted(copied[number])
+            paged = [
+                hit.id
+                for start in range(0, 84, 7)
+                for hit in nearest(
+                    searcher, near, limit=7, offset=start, exact=True, **options
+                ).hits
+            ]
+            assert paged == hits
+    found = searcher.tagged("all", SearchOptions(limit=84), Stopwatch())
+    hits = [hit.id for hit in found.hits]
+    for group in copied:
+        assert [hit for hit in hits if hit in group] == sorted(group)

@@ -8,6 +8,8 @@ from shared.contracts.query import Metric
 from shared.ivf.rerank import CANDIDATES, averaged_distances
 from shared.snapshots.items import Item
 
+pytestmark = pytest.mark.floats
+
 DIM = 16
 
 

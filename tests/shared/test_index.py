@@ -13,6 +13,8 @@ from shared.ivf.distances import prepared
 from shared.ivf.index import InvertedIndex
 from tests.shared.indexes import HALF, KINDS, brute, clustered, index_of, tolerance, vectors_of
 
+pytestmark = pytest.mark.floats
+
 
 @st.composite
 def cases(draw):

@@ -10,6 +10,7 @@ from tests.soak.run import soaking
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_a_minute_of_everything_fails_nothing_and_holds_no_more_at_its_end(tmp_path):
     # The first third is not judged: a slow machine takes half a minute to warm up.

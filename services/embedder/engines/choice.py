@@ -1,10 +1,12 @@
-"""Which engine runs a network: the one asked for, or the fastest of those that agree.
+"""Choice of the engine that runs a network: the one asked for, or the fastest of those that agree.
 
 An engine takes part only where its features are those of torch in fp32, so which one runs is no
-part of a model's fingerprint.
+part of a model's fingerprint. The time decides only between engines whose features are the same
+within SAME_FEATURES, so that two replicas on one kind of processor answer alike.
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
 from services.embedder.engines.race import images_per_second
 from services.embedder.engines.wish import Inference, Precision
+from shared.floats import SAME_FEATURES, furthest
 
 AGREEMENT = 0.999
 """The least cosine to the features of eager fp32, on each of the built-in pictures."""
@@ -38,7 +41,7 @@ class Wish:
     cache_dir: Path | None = None
 
     def kinds(self) -> list[Inference]:
-        """The engines that take part. Compiling takes too long for a try."""
+        """The engines that take part, the standard first. Compiling takes too long for a try."""
         if self.inference is not Inference.AUTO:
             return [self.inference]
         if self.device.type == "cpu":
@@ -73,31 +76,50 @@ class Chooser:
         """The engine; eager fp32 where nothing else will do, and the log says why."""
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
-        for kind in self._wish.kinds():
-            for precision in self._wish.precisions():
-                if f"{kind}-{precision}" != remembered:
-                    continue
-                if engine := self._accepted(kind, [precision]):
-                    log.info("%s runs by %s, as measured before", self._model, engine.name)
-                    return engine
-        engines = self._all_accepted(self._wish.kinds()) or self._all_accepted([Inference.EAGER])
-        if not engines:
-            engines = [EagerEngine(self._network, Precision.FP32, self._wish.device)]
-        rates = images_per_second(engines, self._pictures)
-        fastest = max(engines, key=lambda engine: rates[engine.name])
+        engines: list[Engine] = []
+        for engine in self._interchangeable():
+            if engine.name == remembered:
+                log.info("%s runs by %s, as measured before", self._model, engine.name)
+                return engine
+            engines.append(engine)
+        fastest, rates, shown = engines[0], {}, ""
+        if len(engines) > 1:
+            rates = images_per_second(engines, self._pictures)
+            fastest = max(engines, key=lambda engine: rates[engine.name])
+            told = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+            shown = f" (images per second: {told})"
         self._memory.keep(asked, fastest.name, rates)
-        shown = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-        log.info("%s runs by %s (images per second: %s)", self._model, fastest.name, shown)
+        log.info("%s runs by %s%s", self._model, fastest.name, shown)
         return fastest
 
-    def _all_accepted(self, kinds: list[Inference]) -> list[Engine]:
-        precisions = self._wish.precisions()
-        found = [self._accepted(kind, precisions) for kind in kinds]
-        return [engine for engine in found if engine is not None]
+    def _interchangeable(self) -> Iterator[Engine]:
+        """The engines that the time may choose among: the standard, and those that agree with it.
 
-    def _accepted(self, kind: Inference, precisions: list[Precision]) -> Engine | None:
+        The standard is the first that is accepted, in an order that is fixed for a processor.
+        """
+        kinds = dict.fromkeys([*self._wish.kinds(), Inference.EAGER])
+        accepted = (engine for kind in kinds if (engine := self._accepted(kind)) is not None)
+        standard = next(accepted, None)
+        if standard is None:
+            standard = EagerEngine(self._network, Precision.FP32, self._wish.device)
+        yield standard
+        if self._wish.inference is not Inference.AUTO:
+            return
+        features = standard(self._pictures)
+        for other in accepted:
+            apart = furthest(other(self._pictures), features)
+            if apart <= SAME_FEATURES:
+                yield other
+                continue
+            log.info(
+                "%s doesn't race against %s for %s: their features are %.1g apart, and %g is the "
+                "most",
+                *(other.name, standard.name, self._model, apart, SAME_FEATURES),
+            )
+
+    def _accepted(self, kind: Inference) -> Engine | None:
         """That kind of engine in the first precision in which its features are right."""
-        for precision in precisions:
+        for precision in self._wish.precisions():
             try:
                 engine = self._build(kind, precision)
                 # Several together and one alone, which may take different ways.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +19,11 @@ _TYPES = {
 
 
 class EagerEngine:
-    """Runs a network by torch on a device, which the network is moved to; autocast below fp32."""
+    """Runs a network by torch on a device, which the network is moved to; autocast below fp32.
+
+    On a CPU image by image, so that no image's features depend on its batch: sums come out in
+    another order there. ResNet50 is no slower for it.
+    """
 
     kind = "eager"
 
@@ -34,6 +39,12 @@ class EagerEngine:
         self._network: Callable[[Tensor], Tensor] = network.to(device)
 
     def __call__(self, pixels: Pixels) -> Floats:
+        if self._device.type == "cpu":
+            rows = range(len(pixels))
+            return np.concatenate([self._features(pixels[row : row + 1]) for row in rows])
+        return self._features(pixels)
+
+    def _features(self, pixels: Pixels) -> Floats:
         # As bytes: a quarter of what floats take on the way to a GPU.
         batch = torch.from_numpy(pixels)
         if self._device.type == "cuda":

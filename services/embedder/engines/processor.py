@@ -8,8 +8,9 @@ import torch
 from services.embedder.engines.wish import Precision
 
 _CPUINFO = Path("/proc/cpuinfo")
-_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Any of these flags (x86, x86, Arm) means instructions for bf16; without, it is slower."""
+_BF16_ON_X86 = {"avx512_bf16", "amx_bf16"}
+_BF16_ON_ARM = "bf16"
+_WITHOUT_AVX512 = ("DEFAULT", "AVX2")
 
 
 def precisions(device: torch.device) -> list[Precision]:
@@ -19,9 +20,25 @@ def precisions(device: torch.device) -> list[Precision]:
         found.insert(0, Precision.FP16)
         if torch.cuda.is_bf16_supported(including_emulation=False):
             found.insert(0, Precision.BF16)
-    elif _BF16 & set(_fact("flags", "Features").split()):
+    elif _has_bf16():
         found.insert(0, Precision.BF16)
     return found
+
+
+def _has_bf16() -> bool:
+    """Whether there are instructions for bf16 that are in use; without, it is slower than fp32.
+
+    ATEN_CPU_CAPABILITY=avx2 switches AVX-512 off, and AMX with it.
+    """
+    flags = set(_fact("flags", "Features").split())
+    if _BF16_ON_X86 & flags:
+        return _capability() not in _WITHOUT_AVX512
+    return _BF16_ON_ARM in flags
+
+
+def _capability() -> str:
+    """The instructions that torch uses, like `AVX2`."""
+    return str(torch.backends.cpu.get_cpu_capability())
 
 
 def name(device: torch.device) -> str:
@@ -30,7 +47,7 @@ def name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     model = [_fact(key) for key in ("model name", "cpu family", "model", "stepping")]
     # Virtual processors of one name may have different instructions.
-    return " ".join((platform.machine(), *model, _fact("flags", "Features")))
+    return " ".join((platform.machine(), _capability(), *model, _fact("flags", "Features")))
 
 
 def _fact(*keys: str) -> str:

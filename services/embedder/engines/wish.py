@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Inference(StrEnum):
-    """Which engine runs the networks; `auto`: the fastest by measurement."""
+    """Which engine runs the networks; `auto`: the fastest of those that agree."""
 
     AUTO = "auto"
     EAGER = "eager"
@@ -13,7 +13,7 @@ class Inference(StrEnum):
 
 
 class Precision(StrEnum):
-    """In which numbers they compute; `auto`: the fastest by measurement."""
+    """In which numbers they compute; `auto`: the lowest precision at full speed that agrees."""
 
     AUTO = "auto"
     FP32 = "fp32"

@@ -12,21 +12,26 @@ from services.query.search.query import Query
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Metric, SearchOptions
+from shared.contracts.stats import RecallPoint
 from shared.ivf import distances
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
 from shared.ivf.rerank import CANDIDATES, rank_keys
+from shared.ivf.ties import with_ties
 
 
 @dataclass(frozen=True)
 class Reached:
-    """What was found within a reach; the page starts at place `start` of the ranking."""
+    """What was found, `near`: within the reach of a measured point; None: at any distance.
+
+    The page starts at place `start` of the ranking.
+    """
 
     found: Candidates
     ranking: Ranking
     start: int
-    reach: float | None
+    near: RecallPoint | None
 
 
 class Lookup:
@@ -58,9 +63,9 @@ class Lookup:
         rows, clusters = self._space.index.rows, self._space.index.clusters
         # A re-rank takes as many whatever the page, so that pages are of one order.
         k = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted
-        nprobe, reach = self._plan.nprobe, self._plan.reach
+        nprobe, near = self._plan.nprobe, self._plan.near
         while True:
-            reached = self._once(nprobe, reach, k, watch)
+            reached = self._once(nprobe, near, k, watch)
             short = reached.start + self._options.limit - len(reached.ranking)
             if short <= 0:
                 return reached
@@ -70,18 +75,20 @@ class Lookup:
             elif self._plan.target is not None and reached.found.nprobe < clusters:
                 # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
                 # come where they exist.
-                nprobe, reach = min(2 * reached.found.nprobe, clusters), None
+                nprobe, near = min(2 * reached.found.nprobe, clusters), None
             else:
                 return reached
 
-    def _once(self, nprobe: int, reach: float | None, k: int, watch: Stopwatch) -> Reached:
+    def _once(self, nprobe: int, near: RecallPoint | None, k: int, watch: Stopwatch) -> Reached:
         index, plan, query = self._space.index, self._plan, self._query
         with watch("probe"):
+            reach = None if near is None else near.reach
             lists = index.rank(self._asked, nprobe, reach)
         with watch("scan"):
             depth = None if plan.depth is None else max(plan.depth, k)
             include = None if query.itself is None else np.array([query.itself])
             found = index.scan(self._asked, lists, k, self._metric, depth, self._mask, include)
+            found = with_ties(found, index.vectors, self._asked.vector)
         keys = found.distances
         if self._reranks:
             with watch("rerank"):
@@ -94,7 +101,7 @@ class Lookup:
             )
             after = query.after
             start = ranking.start(after.place if after else None, self._options.offset)
-        return Reached(found, ranking, start, reach)
+        return Reached(found, ranking, start, near)
 
     def _passing(self, found: Candidates) -> NDArray[np.bool_]:
         """Which candidates the cut-offs let through."""

@@ -18,17 +18,22 @@ _FEW = 2_000
 class Plan:
     """What a search looks at.
 
-    nprobe: top clusters. reach: only those of them within it (`RecallPoint`); None: all. depth:
-    rows of them that the codes choose; None: every one. target: the recall that was to be reached,
-    None where the work itself was given. curve: the recall that was measured for such a search,
-    None where it was not.
+    nprobe: top clusters. near: the measured point whose reach they have to be within; None: all of
+    them. depth: rows of them that the codes choose; None: every one. target: the recall that was to
+    be reached, None where the work itself was given. curve: the recall that was measured for such a
+    search, None where it was not.
     """
 
     nprobe: int
-    reach: float | None
+    near: RecallPoint | None
     depth: int | None
     target: float | None
     curve: RecallCurve | None
+
+    @property
+    def reach(self) -> float | None:
+        """How much farther than the nearest cluster the others may be; None: any distance."""
+        return None if self.near is None else self.near.reach
 
 
 class Kept:
@@ -77,7 +82,7 @@ def plan(
     point = guide.least_work(target) if guide else None
     if guide is None or point is None:
         return Plan(clusters, None, None, target, curve)
-    return Plan(point.nprobe, point.reach, _depth_of(point, guide, k), target, curve)
+    return _at(point, guide, k, target, curve)
 
 
 def _filtered(
@@ -88,8 +93,16 @@ def _filtered(
         if point is None or (point.nprobe >= clusters and point.reach is None):
             continue
         if kept.among(curve.k, point.nprobe, point.reach) >= k:
-            return Plan(point.nprobe, point.reach, _depth_of(point, curve, k), target, curve)
+            return _at(point, curve, k, target, curve)
     return Plan(clusters, None, None, target, None)
+
+
+def _at(
+    point: RecallPoint, of: RecallCurve, k: int, target: float, curve: RecallCurve | None
+) -> Plan:
+    """Look at what a point of a curve was measured with."""
+    near = None if point.reach is None else point
+    return Plan(point.nprobe, near, _depth_of(point, of, k), target, curve)
 
 
 def _of(curves: Sequence[RecallCurve], metric: Metric) -> list[RecallCurve]:
@@ -124,16 +137,16 @@ def _depth_of(point: RecallPoint, curve: RecallCurve, k: int) -> int | None:
 
 
 def expected_recall(
-    curve: RecallCurve | None, nprobe: int, clusters: int, reach: float | None = None
+    curve: RecallCurve | None, nprobe: int, clusters: int, near: RecallPoint | None = None
 ) -> float | None:
-    """Measured recall of a reach; without one at a number of probes, between points on a straight
-    line; 1 where all clusters were probed."""
+    """The recall measured at a point with a reach; without one at a number of probes, between
+    points on a straight line; 1 where all clusters were probed."""
     if nprobe >= clusters:
         return 1.0
     if curve is None:
         return None
-    if reach is not None:
-        return next((p.recall for p in curve.by_reach if p.reach == reach), None)
+    if near is not None:
+        return near.recall
     below = [p for p in curve.points if p.nprobe <= nprobe]
     above = [p for p in curve.points if p.nprobe >= nprobe]
     if not below or not above:

@@ -1,6 +1,7 @@
 """From a query vector or a tag to hits: rank clusters, probe, re-rank exactly, answer."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,8 @@ from shared.contracts.query import Metric, SearchOptions
 from shared.ivf.coarse import Asked
 from shared.ivf.index import Candidates
 from shared.ivf.mask import Mask
+from shared.ivf.ties import NEXT, with_ties
 from shared.snapshots.items import tag_key
-
-_SAME = 1e-5
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Searcher:
         lookup = Lookup(space, query, options, metric, asked, mask, chosen, self._id_of)
         reached = lookup.run(watch)
         found, nprobe = reached.found, reached.found.nprobe
-        expected = expected_recall(chosen.curve, nprobe, index.clusters, reached.reach)
+        expected = expected_recall(chosen.curve, nprobe, index.clusters, reached.near)
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
             self._audit.offer(
@@ -152,6 +152,10 @@ class Searcher:
                 live=len(order),
                 nprobe=0,
                 reranked=len(order),
+            )
+            before = after.offset if after else options.offset
+            found = with_ties(
+                found, partial(_vectors, space), vector, before + options.limit + NEXT
             )
         with watch("rank"):
             found = found.without(after.shown if after else ())
@@ -244,6 +248,12 @@ class Searcher:
                 norms = np.linalg.norm(rows, axis=1, keepdims=True)
                 return space, (rows / np.where(norms > 0, norms, 1)).mean(axis=0).astype(np.float32)
         raise RuntimeError("images carry a tag, but no space holds them")
+
+
+def _vectors(space: Space, found: Candidates) -> NDArray[np.float32]:
+    """The stored vectors of candidates, wherever they are stored."""
+    vectors = (space.index.vector(ordinal) for ordinal in found.ordinals.tolist())
+    return np.stack([np.zeros(space.index.dim) if one is None else one for one in vectors])
 
 
 def _unknown(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
