@@ -1,6 +1,7 @@
 """Settings that all services share: the environment, then a `.env` file, then the default."""
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -88,6 +89,11 @@ class ServiceSettings(Settings):
         description="JSON list of the names that the service is reached by: `name`, `*.domain`, "
         "or `*`. Loopback and the names in ISE_*_URL need not be named.",
     )
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="JSON list of the addresses and networks of reverse proxies, whose "
+        "X-Forwarded-For is believed.",
+    )
     log_level: str = "info"
     log_format: LogFormat = Field(LogFormat.TEXT, description="text, or json: an object a line.")
     engine: Engine = Field(
@@ -117,6 +123,18 @@ class ServiceSettings(Settings):
     @classmethod
     def _no_file(cls, given: object) -> object:
         return given or None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, given: list[str]) -> list[str]:
+        for network in given:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise ValueError(
+                    f"{network!r} is no address and no network; write 10.0.0.7 or 10.0.0.0/24"
+                ) from None
+        return given
 
     def followed(self) -> Address | None:
         """Where snapshots and networks are downloaded from, if anywhere. Raises Misconfigured."""
