@@ -30,7 +30,7 @@ def up(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the three services on this machine until Ctrl-C."""
+    """Run the three services on this machine until Ctrl-C; start one again that ends."""
     with session(as_json) as opened:
         settings = load_settings(ServiceSettings)
         settings.check_bind()
@@ -48,7 +48,7 @@ def up(
             else:
                 _welcome(told, urls, settings.data_dir.absolute())
             _warn(told, settings)
-            group.watch()
+            group.watch(lambda sentence: told.print(sentence, soft_wrap=True))
             told.print("Ending all three.")
 
 
