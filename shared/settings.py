@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.migration import Engine
 from shared.errors import Misconfigured
-from shared.loopback import is_loopback
+from shared.loopback import is_loopback, url_at
 from shared.objects.address import Address
 
 
@@ -47,6 +47,7 @@ class Settings(BaseSettings):
 
     data_dir: Folder = Path("data")
     api_key: SecretStr | None = None
+    host: str = Field("127.0.0.1", description="Where the services of this machine listen.")
     query_port: Port = 8000
     indexer_port: Port = 8001
     embedder_port: Port = 8002
@@ -63,20 +64,19 @@ class Settings(BaseSettings):
         return key
 
     def url_of(self, service: str) -> str:
-        """The base URL of a service: the first as set, else on loopback at its port."""
+        """The base URL of a service: the first as set, else where it listens on this machine."""
         return self.urls_of(service)[0]
 
     def urls_of(self, service: str) -> list[str]:
         """All base URLs of a service, parted by commas where there are several."""
         given: str = getattr(self, f"{service}_url")
         urls = [url.strip().rstrip("/") for url in given.split(",") if url.strip()]
-        return urls or [f"http://127.0.0.1:{getattr(self, f'{service}_port')}"]
+        return urls or [url_at(self.host, getattr(self, f"{service}_port"))]
 
 
 class ServiceSettings(Settings):
     """What a service needs to run, beside what it does."""
 
-    host: str = "127.0.0.1"
     allow_open: bool = Field(
         default=False,
         description="Listen off loopback without a key; for containers behind a loopback port.",

@@ -163,7 +163,7 @@ def reembed(
             clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
         )
         request = ReembedRequest(embedder=embedder, build=settings)
-        _tell_untrained(opened, run_job(opened, indexer.reembed(request)))
+        _tell_untrained(opened, run_job(opened, indexer.reembed(request), embeds=True))
 
 
 def compact(as_json: AsJson = False) -> None:
@@ -194,12 +194,12 @@ def train_matching(
     with session(as_json) as opened:
         settings = TrainingSettings(epochs=epochs, seed=seed)
         request = TrainMatchingRequest(settings=settings, hold_out=hold_out or [])
-        run_job(opened, indexer.train_matching(request))
+        run_job(opened, indexer.train_matching(request), embeds=True)
 
 
 def _take_in(opened: Session, request: IngestRequest) -> None:
     shown = tables.sync_plan if request.dry_run else tables.job_result
-    job = run_job(opened, indexer.ingest(request), shown)
+    job = run_job(opened, indexer.ingest(request), shown, embeds=not request.dry_run)
     _tell_untrained(opened, job)
     if replaced := (job.result or {}).get("replaced"):
         opened.say(

@@ -1,6 +1,7 @@
 """`ise doctor`: what is wrong with how the engine is set up here, and what to do."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import typer
 from rich.text import Text
@@ -40,10 +41,11 @@ def findings() -> Iterator[Finding]:
     yield from machine.findings()
     known = {name.upper() for name in Settings.model_fields}
     told: list[Finding] = []
-    for name in reach.NAMES:
-        names, found = heard(name)
-        known |= names
-        told += found
+    # Each is a process of its own, which is busy with its imports.
+    with ThreadPoolExecutor(len(reach.NAMES)) as pool:
+        for names, found in pool.map(heard, reach.NAMES):
+            known |= names
+            told += found
     yield from set_up.unknown(known)
     # A setting that several services read is told of once.
     yield from dict.fromkeys(told)

@@ -13,8 +13,9 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from shared import problem
+from shared.clients import indexer
 from shared.clients.transport import Client
-from shared.errors import InvalidInput, ISEError, Misconfigured
+from shared.errors import InvalidInput, ISEError, Misconfigured, Unavailable
 from shared.settings import Settings, slips
 from shared.validation import verdict
 
@@ -56,6 +57,19 @@ class Session:
     @property
     def indexer(self) -> Client:
         return self._client("indexer")
+
+    def require_embedder(self) -> None:
+        """Raise Unavailable where the indexer finds no embedder: a job would wait for it."""
+        try:
+            missing = self.indexer.send(indexer.missing())
+        except Unavailable:
+            # Where it doesn't answer, the next call says so; where it isn't ready, it says why.
+            return
+        if missing.get("embedder") == "away":
+            raise Unavailable(
+                "The embedder is not running, and nothing can be added without it. `ise up` starts "
+                "all three services."
+            )
 
     def reply(self, answer: BaseModel, *shown: RenderableType) -> None:
         """Prints the result of a command: `answer` with `--json`, else what is to be shown."""

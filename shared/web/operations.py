@@ -16,7 +16,7 @@ from shared import problem
 from shared.errors import Unavailable
 from shared.version import VERSION
 from shared.web.metrics import Metrics
-from shared.web.peers import Peers, State
+from shared.web.peers import Peers
 from shared.web.problems import STARTING, Responses, problems
 
 
@@ -55,7 +55,8 @@ async def health() -> dict[str, str]:
     response_model=None,
     responses=_answer({"status": "ready"}) | problems(STARTING),
     description="A service that lacks another one is ready all the same, where it can answer a "
-    "part of what it is asked: `missing` then names the other, and `paused` says what waits.",
+    "part of what it is asked: `missing` then names the other, as away, slow or starting, and `paused` says what "
+    "waits.",
 )
 async def ready(request: Request) -> dict[str, Any] | JSONResponse:
     state = request.app.state
@@ -75,8 +76,7 @@ async def ready(request: Request) -> dict[str, Any] | JSONResponse:
         told["warning"] = warning
     await readiness.peers.look()
     if paused := readiness.peers.paused(readiness.work):
-        states = readiness.peers.states
-        told["missing"] = [name for name, found in states.items() if found is not State.READY]
+        told["missing"] = readiness.peers.missing
         told["paused"] = paused
     return told
 

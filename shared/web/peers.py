@@ -9,7 +9,7 @@ import httpx
 
 from shared.clients.replicas import each_of
 
-_TIMEOUT_S = 1.0
+_TIMEOUT_S = 2.0
 # Several may watch; the services are not asked for each of them. What is away may be back soon.
 _FRESH_S = 5.0
 _AWAY_FRESH_S = 1.0
@@ -22,8 +22,9 @@ class State(IntEnum):
     """What a service does, as seen from here."""
 
     AWAY = 0
-    STARTING = 1
-    READY = 2
+    SLOW = 1
+    STARTING = 2
+    READY = 3
 
 
 class Peers:
@@ -40,7 +41,7 @@ class Peers:
     @property
     def up(self) -> dict[str, bool]:
         """Whether each gave an answer when it was asked last."""
-        return {name: state is not State.AWAY for name, state in self.states.items()}
+        return {name: state >= State.STARTING for name, state in self.states.items()}
 
     async def look(self) -> None:
         """Brings `states` up to date."""
@@ -55,6 +56,15 @@ class Peers:
                 for name, urls in self._urls.items()
             }
 
+    @property
+    def missing(self) -> dict[str, str]:
+        """What each that isn't ready does instead."""
+        return {
+            name: state.name.lower()
+            for name, state in self.states.items()
+            if state is not State.READY
+        }
+
     def paused(self, work: Mapping[str, str]) -> list[str]:
         """A sentence for each service that isn't there: which work waits for it, and why."""
         return [
@@ -64,7 +74,11 @@ class Peers:
         ]
 
 
-_WHY = {State.AWAY: "is not running at the moment", State.STARTING: "is starting"}
+_WHY = {
+    State.AWAY: "is not running at the moment",
+    State.SLOW: "does not answer in time",
+    State.STARTING: "is starting",
+}
 
 
 async def _best(http: httpx.AsyncClient, urls: Sequence[str], path: str) -> State:
@@ -74,6 +88,8 @@ async def _best(http: httpx.AsyncClient, urls: Sequence[str], path: str) -> Stat
 async def _state(http: httpx.AsyncClient, url: str) -> State:
     try:
         answer = await http.get(url)
+    except httpx.TimeoutException:
+        return State.SLOW
     except (httpx.HTTPError, httpx.InvalidURL):
         return State.AWAY
     return State.READY if answer.is_success else State.STARTING

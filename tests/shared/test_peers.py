@@ -40,7 +40,7 @@ def test_ready_says_in_plain_words_what_waits_for_a_service_that_is_away_or_star
         200,
         {
             "status": "ready",
-            "missing": ["embedder", "indexer"],
+            "missing": {"embedder": "starting", "indexer": "away"},
             "paused": [
                 "Search by picture is paused: the embedder is starting.",
                 "Adding pictures is paused: the indexer is not running at the moment.",

@@ -194,3 +194,18 @@ def test_it_does_not_listen_where_it_can_not_and_tells_of_slips(tmp_path):
     assert done.returncode != 0
     assert "listening" not in done.stderr
     assert "ISE_QUERYPORT is not a setting; did you mean ISE_QUERY_PORT?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8001"),
+        ("::1", "http://[::1]:8001"),
+        ("0.0.0.0", "http://127.0.0.1:8001"),
+        ("::", "http://[::1]:8001"),
+        ("10.0.0.7", "http://10.0.0.7:8001"),
+        ("localhost", "http://localhost:8001"),
+    ],
+)
+def test_a_service_of_this_machine_is_asked_where_it_listens(host, url):
+    assert Settings(_env_file=None, host=host).url_of("indexer") == url
