@@ -172,7 +172,8 @@ def run(
         except ISEError:
             group.check()  # A service that ended says more than the call that missed it.
             raise
-    out.print(f"{held.images:,} images, {held.clusters:,} clusters, {held.tags:,} tags.\n")
+    out.print(f"{held.images:,} images, {held.clusters:,} clusters, {held.tags:,} tags.")
+    out.print()
     show(out, "Search by image", by_image)
     if by_term:
         show(out, "Search by term", by_term + by_meaning)

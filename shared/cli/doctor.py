@@ -12,6 +12,7 @@ from shared.doctor import settings as set_up
 from shared.doctor.finding import Finding, Level
 from shared.doctor.told import heard
 from shared.errors import Misconfigured
+from shared.printable import escaped
 from shared.settings import Settings
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
@@ -31,7 +32,7 @@ def doctor(as_json: AsJson = False) -> None:
         else:
             for one in found:
                 level = (f"{one.level.value:<8}", _COLOURS[one.level])
-                line = Text.assemble(level, f"{one.subject}: {one.sentence}")
+                line = Text.assemble(level, escaped(f"{one.subject}: {one.sentence}"))
                 opened.out.print(line, soft_wrap=True)
     raise typer.Exit(1 if worst else 0)
 
