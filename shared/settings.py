@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.migration import Engine
 from shared.errors import Misconfigured
+from shared.keys import LEAST as LEAST_KEY
 from shared.loopback import is_loopback, url_at
 from shared.objects.address import Address
 
@@ -48,12 +49,21 @@ class Settings(BaseSettings):
     data_dir: Folder = Path("data")
     api_key: SecretStr | None = None
     host: str = Field("127.0.0.1", description="Where the services of this machine listen.")
+    umask: str = Field(
+        "077",
+        pattern=r"^[0-7]{3}$",
+        description="Permissions that new files and folders lack; 027 lets the group read.",
+    )
     query_port: Port = 8000
     indexer_port: Port = 8001
     embedder_port: Port = 8002
     query_url: str = ""
     indexer_url: str = ""
     embedder_url: str = ""
+
+    def keep_files_private(self) -> None:
+        """Have what this process writes from now on readable by whom `umask` lets."""
+        os.umask(int(self.umask, 8))
 
     @field_validator("api_key")
     @classmethod
@@ -151,13 +161,23 @@ class ServiceSettings(Settings):
         """Whether the service is for this machine alone: nor has it a name that others know."""
         return self.on_loopback and all(map(is_loopback, self.allowed_hosts))
 
+    def check_key(self) -> None:
+        """Raises Misconfigured where others can reach the service and may guess its key."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        if key and len(key) < LEAST_KEY and not self.is_local:
+            raise Misconfigured(
+                f"ISE_API_KEY has {len(key)} characters, which others soon guess. Take at least "
+                f"{LEAST_KEY}, such as those of `openssl rand -hex 24`."
+            )
+
     @property
     def is_keyed(self) -> bool:
         """Whether a key is asked for."""
         return bool(self.api_key or self.api_keys_file)
 
     def check_bind(self) -> None:
-        """Raises Misconfigured when others could reach the service without a key."""
+        """Raises Misconfigured when others could reach the service without a key, or guess it."""
+        self.check_key()
         if self.api_keys_file and not self.api_key:
             raise Misconfigured(
                 "ISE_API_KEYS_FILE needs ISE_API_KEY beside it: with that one the services and "

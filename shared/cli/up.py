@@ -35,6 +35,7 @@ def up(
     with session(as_json) as opened:
         settings = load_settings(ServiceSettings)
         settings.check_bind()
+        settings.keep_files_private()
         told = opened.err if as_json else opened.out
         for slip in slips(ServiceSettings):
             told.print(slip, soft_wrap=True)

@@ -1,7 +1,8 @@
-"""Keeps other web sites' pages from changing anything by way of a user's browser.
+"""Keeps other web sites' pages from using the API by way of a user's browser.
 
 A service on loopback is open to every page that the same browser shows. Browsers tell where a
-request comes from; programs don't, and are let through.
+request comes from; programs don't, and are let through. A GET changes nothing, but it may cost much,
+as an export of the whole collection does, and its answer is kept from other pages anyway.
 """
 
 from urllib.parse import urlsplit
@@ -17,23 +18,29 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_PAGE = frozenset({"same-origin", "none"})
 
 
-FOREIGN_PAGE = (
-    "A page of another address may not change anything here. Open this service's own page."
-)
+FOREIGN_PAGE = "A page of another address may not use this API. Open this service's own page."
+_API = "/v1/"
 
 
 class OriginMiddleware:
-    """Refuses a request that could change something and comes from a page of another site."""
+    """Refuses a request that comes from a page of another site.
+
+    A link to the service's own page is followed from anywhere.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS or not _is_foreign(scope):
+        if scope["type"] != "http" or _is_harmless(scope) or not _is_foreign(scope):
             await self.app(scope, receive, send)
             return
         error = ForeignPage(FOREIGN_PAGE)
         await problem.refuse(error, scope)(scope, receive, send)
+
+
+def _is_harmless(scope: Scope) -> bool:
+    return scope["method"] in _SAFE_METHODS and not scope["path"].startswith(_API)
 
 
 def _is_foreign(scope: Scope) -> bool:

@@ -38,6 +38,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     try:
         settings = settings_type()
         settings.check_bind()
+        settings.keep_files_private()
         logs.configure(name, settings.log_level, settings.log_format)
         logs.take_strays()
         app = create_app(settings)

@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     commands = {"check": _check, "repair": _repair, "backup": _backup, "restore": _restore}
     try:
-        return commands[asked.command](IndexerSettings(), asked)
+        settings = IndexerSettings()
+        settings.keep_files_private()
+        return commands[asked.command](settings, asked)
     except ISEError as error:
         last_words.say(error.detail)
     except OSError as error:
