@@ -1,7 +1,7 @@
-"""Text of others, such as a file's name, as it may be shown: it forges no line and steers nothing.
+"""Text of others, such as a file's name, as it may be shown: it forges no line, steers nothing.
 
-Control characters move a terminal's cursor and set its title, line separators begin a line of a log,
-and directional overrides show text in another order than it is written.
+Control characters move a terminal's cursor and set its title, line separators begin a line of a
+log, and directional overrides show text in another order than it is written.
 """
 
 import re

@@ -31,8 +31,8 @@ def findings(folder: Path) -> Iterator[Finding]:
     if not at.is_dir():
         yield problem(_SUBJECT, f"{at} is no folder. {_WAY_OUT}")
         return
-    yield from _private(at)
     yield from _writable(at)
+    yield from _private(at)
     yield from _room(at)
 
 

@@ -85,7 +85,7 @@ def _complete_problems(path: str, method: str, operation: dict[str, Any], is_lim
         # FastAPI's own form of it, which is never sent.
         del responses["422"]
     if (scope := _scope(operation)) is not None:
-        for error in (*_of_access(method, scope, is_limited), *_general(operation)):
+        for error in (*_of_access(scope, is_limited), *_general(operation)):
             problems.add(responses, error)
     for response in responses.values():
         shown = response.get("content", {}).get(problem.MEDIA_TYPE, {})
@@ -94,12 +94,11 @@ def _complete_problems(path: str, method: str, operation: dict[str, Any], is_lim
             example["value"]["request_id"] = _REQUEST_ID
 
 
-def _of_access(method: str, scope: Scope, is_limited: bool) -> Iterator[ISEError]:
+def _of_access(scope: Scope, is_limited: bool) -> Iterator[ISEError]:
     yield problems.NO_KEY
     yield problems.LACKS_READ if scope is Scope.READ else problems.LACKS_WRITE
     yield problems.OTHER_HOST
-    if method != "get":
-        yield problems.OTHER_SITE
+    yield problems.OTHER_SITE
     if is_limited:
         yield problems.TOO_OFTEN
 

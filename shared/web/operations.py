@@ -55,8 +55,8 @@ async def health() -> dict[str, str]:
     response_model=None,
     responses=_answer({"status": "ready"}) | problems(STARTING),
     description="A service that lacks another one is ready all the same, where it can answer a "
-    "part of what it is asked: `missing` then names the other, as away, slow or starting, and `paused` says what "
-    "waits.",
+    "part of what it is asked: `missing` then names the other, as away, slow or starting, and "
+    "`paused` says what waits.",
 )
 async def ready(request: Request) -> dict[str, Any] | JSONResponse:
     state = request.app.state

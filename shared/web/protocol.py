@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, with bounds on what a client may send before it has said what it wants.
+"""HTTP as uvicorn speaks it, with bounds on what a client sends before it has asked for anything.
 
 uvicorn and its parser bound neither the head of a request nor the time it takes, and a long header
 costs the square of its length.

@@ -56,9 +56,7 @@ def create_service(
     peers = Peers({peer: settings.urls_of(peer) for peer in asks})
     metrics = Metrics(name, not_ready, peers)
     app.state.metrics = metrics
-    app.state.readiness = Readiness(
-        not_ready, lambda: keys.warning or warning(), peers, asks
-    )
+    app.state.readiness = Readiness(not_ready, lambda: keys.warning or warning(), peers, asks)
     # Called when the process is to end, while requests are still answered.
     app.state.on_stop = []
     problem.install(app)

@@ -187,8 +187,13 @@ def test_no_service_no_traceback(ise, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    [("ingest", "photos"), ("ingest", "photos", "--sync"), ("add", "a.jpg"), ("reembed",)]
-    + [("train-matching",)],
+    [
+        ("ingest", "photos"),
+        ("ingest", "photos", "--sync"),
+        ("add", "a.jpg"),
+        ("reembed",),
+        ("train-matching",),
+    ],
     ids=" ".join,
 )
 def test_what_needs_the_embedder_says_at_once_that_it_is_down(fake, ise, tmp_path, command):

@@ -13,7 +13,9 @@ from shared.printable import escaped, escaped_json
 from shared.settings import LogFormat
 from shared.web import logs
 
-FORGED = "cat.jpg\n2026-01-01 00:00:00,000 INFO    indexer - write: {}\r\x1b[2J\x9b31m\u2028\u202etxt"
+FORGED = (
+    "cat.jpg\n2026-01-01 00:00:00,000 INFO    indexer - write: {}\r\x1b[2J\x9b31m\u2028\u202etxt"
+)
 STEERING = [*map(chr, range(0x20)), "\x7f", *map(chr, range(0x80, 0xA0)), *"\u2028\u2029"]
 STEERING += [*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))]
 
@@ -31,7 +33,9 @@ def test_nothing_that_is_left_is_a_control_and_twice_is_as_once(text):
     shown = escaped(text)
     assert escaped(shown) == shown
     assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in shown)
-    assert all(unicodedata.bidirectional(c)[-1:] not in ("O", "E", "I") for c in shown if c > "\u2000")
+    assert all(
+        unicodedata.bidirectional(c)[-1:] not in ("O", "E", "I") for c in shown if c > "\u2000"
+    )
 
 
 def test_letters_of_all_scripts_and_composed_signs_stay():

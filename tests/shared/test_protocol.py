@@ -124,7 +124,9 @@ def test_the_head_of_a_second_request_has_the_same_bound(port):
 
 def test_trailers_of_a_body_have_the_same_bound(port):
     started = time.process_time()
-    chunked = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: "
+    chunked = (
+        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: "
+    )
     with connect(port) as connection:
         send(connection, chunked, *LARGE[:64])
         connection.settimeout(30)
@@ -311,7 +313,8 @@ def test_one_that_works_stays_and_leaving_twice_frees_one_place():
 
 
 @pytest.mark.parametrize(
-    ("trusted", "told"), [([], "127.0.0.1"), (["127.0.0.1"], "203.0.113.7"), (["10.0.0.0/8"], "127.0.0.1")]
+    ("trusted", "told"),
+    [([], "127.0.0.1"), (["127.0.0.1"], "203.0.113.7"), (["10.0.0.0/8"], "127.0.0.1")],
 )
 def test_a_forwarded_address_is_believed_from_a_trusted_proxy_alone(
     service: Callable[..., FastAPI], trusted: list[str], told: str

@@ -201,7 +201,7 @@ def test_it_does_not_listen_where_it_can_not_and_tells_of_slips(tmp_path):
     [
         ("127.0.0.1", "http://127.0.0.1:8001"),
         ("::1", "http://[::1]:8001"),
-        ("0.0.0.0", "http://127.0.0.1:8001"),
+        ("0.0.0.0", "http://127.0.0.1:8001"),  # noqa: S104
         ("::", "http://[::1]:8001"),
         ("10.0.0.7", "http://10.0.0.7:8001"),
         ("localhost", "http://localhost:8001"),
