@@ -56,7 +56,7 @@ def _completed(schema: dict[str, Any], is_limited: bool) -> dict[str, Any]:
     _restore_examples(schemas, Wire)
     for path, item in schema.get("paths", {}).items():
         for method, operation in item.items():
-            _complete_problems(path, method, operation, is_limited)
+            _complete_problems(path, operation, is_limited)
             _complete_form(operation, schemas)
     return schema
 
@@ -78,7 +78,7 @@ def _restore_examples(schemas: dict[str, Any], models: type[Wire]) -> None:
         _restore_examples(schemas, model)
 
 
-def _complete_problems(path: str, method: str, operation: dict[str, Any], is_limited: bool) -> None:
+def _complete_problems(path: str, operation: dict[str, Any], is_limited: bool) -> None:
     """Adds to a route's own problems those of every route of its kind."""
     responses = operation["responses"]
     if _VALIDATION[0] in str(responses.get("422")):

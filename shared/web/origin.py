@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared import problem
 from shared.errors import ForeignPage
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # `none`: the user asked for it, as by typing the address.
 _OWN_PAGE = frozenset({"same-origin", "none"})
 
@@ -40,7 +39,9 @@ class OriginMiddleware:
 
 
 def _is_harmless(scope: Scope) -> bool:
-    return scope["method"] in _SAFE_METHODS and not scope["path"].startswith(_API)
+    # A browser that asks by OPTIONS whether it may gets no leave, which is enough.
+    reads = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith(_API)
+    return reads or scope["method"] == "OPTIONS"
 
 
 def _is_foreign(scope: Scope) -> bool:

@@ -82,8 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().data_received(piece)
             if self._silent > MOST_HEAD_BYTES + len(self.url if self.scope else b""):
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE)
-        if not self._has_head:
-            self._await_head()
+        self._await_head()
 
     def send_400_response(self, msg: str) -> None:
         # A callback that refused the request made the parser stop.
@@ -140,7 +139,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._refused or self.transport.is_closing()
 
     def _await_head(self) -> None:
-        """From now on a head has to come within its time; more bytes of it don't prolong that."""
+        """Have a head come within its time, unless a request is being answered.
+
+        More bytes of it don't prolong that; nor does the rest of a body that nobody wants any more.
+        """
         if self._is_closing or self.is_answering:
             return
         self._places.wait(self, self._leave)
@@ -172,7 +174,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._end_head_timer()
         self._unset_keepalive_if_required()
-        if self.is_answering:
+        if self.is_answering or self._has_head:
+            # The answer to this request is under way, or was sent.
             self.transport.close()
             return
         self.transport.write(_answer(status, detail))

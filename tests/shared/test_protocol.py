@@ -12,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from shared.settings import ServiceSettings
 from shared.web import protocol, running
@@ -201,6 +202,43 @@ def test_more_bytes_do_not_prolong_the_time_of_a_head(port, monkeypatch):
             except TimeoutError:
                 continue
     assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_the_rest_of_a_body_that_was_refused_may_not_come_for_ever(monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    app = FastAPI()
+
+    @app.post("/no")
+    async def refuse() -> JSONResponse:
+        return JSONResponse({"detail": "no"}, 401)
+
+    with served(app) as port, connect(port) as connection:
+        connection.sendall(b"POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        received = connection.recv(65536)
+        deadline = time.monotonic() + 30
+        connection.settimeout(0.05)
+        ended = False
+        while time.monotonic() < deadline and not ended:
+            send(connection, b"x")
+            try:
+                part = connection.recv(65536)
+            except TimeoutError:
+                continue
+            except ConnectionResetError:
+                part = b""
+            received, ended = received + part, not part
+    assert ended
+    # One answer to one request.
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("protocol_name", [b"h2c", b"websocket"])
+def test_one_that_asks_for_another_protocol_is_answered_in_this_one(port, protocol_name):
+    upgrade = b"Connection: Upgrade\r\nUpgrade: " + protocol_name + b"\r\n\r\n"
+    with connect(port) as connection:
+        connection.sendall(ASK + upgrade)
+        received = connection.recv(65536)
+    assert b" 200 " in received.split(b"\r\n")[0]
 
 
 def test_an_answer_that_takes_longer_than_a_head_may_is_waited_for(monkeypatch):
