@@ -55,7 +55,7 @@ def _completed(schema: dict[str, Any], is_limited: bool) -> dict[str, Any]:
     }
     _restore_examples(schemas, Wire)
     for path, item in schema.get("paths", {}).items():
-        for method, operation in item.items():
+        for operation in item.values():
             _complete_problems(path, operation, is_limited)
             _complete_form(operation, schemas)
     return schema
