@@ -26,6 +26,7 @@ from shared.contracts.indexer import (
 from shared.contracts.jobs import Job
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput, ISEError
+from shared.external import is_external
 
 _MOST_CLUSTERS = 1_000_000
 
@@ -135,7 +136,8 @@ def build(
             rows=rows,
             drop_missing=drop_missing,
         )
-        _tell_untrained(opened, run_job(opened, indexer.build(settings)))
+        job = run_job(opened, indexer.build(settings), embeds=not _is_external(opened))
+        _tell_untrained(opened, job)
 
 
 def reembed(
@@ -195,6 +197,12 @@ def train_matching(
         settings = TrainingSettings(epochs=epochs, seed=seed)
         request = TrainMatchingRequest(settings=settings, hold_out=hold_out or [])
         run_job(opened, indexer.train_matching(request), embeds=True)
+
+
+def _is_external(opened: Session) -> bool:
+    """Whether the index holds vectors from outside, for which there is no embedder."""
+    found = opened.indexer.send(indexer.snapshots()).snapshots
+    return any(one.current and is_external(one.model or "") for one in found)
 
 
 def _take_in(opened: Session, request: IngestRequest) -> None:

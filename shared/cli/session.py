@@ -69,7 +69,7 @@ class Session:
             return
         if missing.get("embedder") == "away":
             raise Unavailable(
-                "The embedder is not running, and nothing can be added without it. `ise up` starts "
+                "The embedder is not running, and this can't be done without it. `ise up` starts "
                 "all three services."
             )
 

@@ -192,6 +192,7 @@ def test_no_service_no_traceback(ise, monkeypatch, tmp_path):
         ("ingest", "photos", "--sync"),
         ("add", "a.jpg"),
         ("reembed",),
+        ("build",),
         ("train-matching",),
     ],
     ids=" ".join,
@@ -202,7 +203,7 @@ def test_what_needs_the_embedder_says_at_once_that_it_is_down(fake, ise, tmp_pat
     done = ise(*command)
     assert (done.code, done.out, fake.asked) == (1, "", [])
     assert done.err == (
-        "The embedder is not running, and nothing can be added without it. `ise up` starts all "
+        "The embedder is not running, and this can't be done without it. `ise up` starts all "
         "three services.\n"
     )
 
