@@ -35,7 +35,7 @@ _MAX_WAIT_S = 15.0
 _BUSY_WAIT_S = 2.0
 _BUSY_TRIES = 20
 # Nobody waits for an answer of a job, and an embedder that is started again loads its models first.
-_AWAY_TRIES = 2
+_AWAY_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,15 @@ class Embedding:
         self._wait = wait
         self._indexed = indexed
 
-    def models(self) -> Models:
+    def models(self, bulk: bool = False) -> Models:
         """Those of the embedder that fits the index, or else of the first."""
         return self._patiently(
-            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models())
+            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models()), bulk
         )
 
-    def pair(self) -> ModelPair:
-        return _pair(self.models())
+    def pair(self, bulk: bool = False) -> ModelPair:
+        """Return the models in use. `bulk`: a job asks, which waits while they are loaded."""
+        return _pair(self.models(bulk))
 
     def other_pair(self, url: str | None) -> ModelPair:
         """The models of the embedder at `url`, or of the one that doesn't fit the index.
