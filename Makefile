@@ -27,10 +27,10 @@ help: ## Show this list
 
 install: $(VENV)/.installed ## Everything the default settings use, and the `ise` command, into .venv
 
-demo: install ## Take IMAGES=folder (or draw a sample), index it, train, search both ways, print, end
+demo: install ## Take IMAGES=folder (or draw a sample) into data-demo, index, train, search both ways, end
 	$(BIN)/python -m demo.run $(if $(DATA),--data "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)")
 
-run: install ## Serve DATA=folder (or ISE_DATA_DIR, or the ./data of `make demo`) until Ctrl-C
+run: install ## Serve DATA=folder (or ISE_DATA_DIR, or ./data) until Ctrl-C; DATA=data-demo: the demo's
 	$(if $(DATA),ISE_DATA_DIR="$(DATA)") $(BIN)/ise up
 
 # The plugin where there is one, else the command of its own.

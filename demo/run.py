@@ -36,6 +36,8 @@ from shared.evaluation import run as evaluation
 from shared.evaluation.measure import FIGURES
 from shared.settings import ServiceSettings
 
+DATA = "data-demo"
+"""Not the folder of `ise up`, which is for a user's own pictures."""
 PICTURES = 3
 TERMS = 3
 HITS = 5
@@ -172,7 +174,8 @@ def run(
         except ISEError:
             group.check()  # A service that ended says more than the call that missed it.
             raise
-    out.print(f"{held.images:,} images, {held.clusters:,} clusters, {held.tags:,} tags.\n")
+    out.print(f"{held.images:,} images, {held.clusters:,} clusters, {held.tags:,} tags.")
+    out.print()
     show(out, "Search by image", by_image)
     if by_term:
         show(out, "Search by term", by_term + by_meaning)
@@ -241,12 +244,12 @@ def source_of(images: Path) -> Path:
     return source
 
 
-def local_settings(data: Path | None) -> ServiceSettings:
+def local_settings(data: Path) -> ServiceSettings:
     """Loopback only, the usual ports where they are free, and no service elsewhere."""
     settings = load_settings(ServiceSettings).model_copy(
         update={"host": "127.0.0.1", "query_url": "", "indexer_url": "", "embedder_url": ""}
     )
-    changed: dict[str, object] = {"data_dir": data.expanduser()} if data else {}
+    changed: dict[str, object] = {"data_dir": data.expanduser()}
     for service in local_services(settings):
         try:
             service.check_port()
@@ -255,13 +258,12 @@ def local_settings(data: Path | None) -> ServiceSettings:
     return settings.model_copy(update=changed)
 
 
-def demo(images: Path | None, data: Path | None, out: Console) -> None:
+def demo(images: Path | None, data: Path, out: Console) -> None:
     """Prepares pictures and settings, runs the demo, and says how to go on."""
     source = source_of(images) if images else None
     settings = local_settings(data)
     place = Place.beside(settings.data_dir)
-    diverted = place.folder != settings.data_dir
-    if diverted:
+    if place.folder != settings.data_dir:
         out.print(
             f"{settings.data_dir} has a collection that isn't the demo's; it stays as it is. "
             f"The demo's goes to {place.folder}.",
@@ -290,14 +292,20 @@ def demo(images: Path | None, data: Path | None, out: Console) -> None:
             out.print(f"The services' logs are in {logs}.", soft_wrap=True)
             raise
     shutil.rmtree(logs)
-    where = f" DATA={shlex.quote(str(place.folder))}" if diverted or data else ""
-    out.print(f"To go on: `make run{where}` serves this collection.", soft_wrap=True)
+    where = shlex.quote(str(place.folder))
+    out.print(
+        f"To go on: `make run DATA={where}` serves this collection; `make run` serves ./data, for "
+        "your own.",
+        soft_wrap=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m demo.run", description=__doc__)
     parser.add_argument("--images", help="a folder of pictures; without it, a sample is drawn")
-    parser.add_argument("--data", type=Path, help="where the collection goes (./data)")
+    parser.add_argument(
+        "--data", type=Path, default=Path(DATA), help=f"where the collection goes ({DATA})"
+    )
     given = parser.parse_args(arguments)
     out = console()
     try:

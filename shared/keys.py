@@ -22,8 +22,8 @@ from shared.errors import Misconfigured
 _COMMENT = re.compile(r"(?:^|\s)#")
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
-_LEAST = 16
-"""Characters of a key in the file. One that is shorter is soon guessed, above all from its hash."""
+LEAST = 16
+"""Characters of a key. One that is shorter is soon guessed, above all from its hash."""
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +127,8 @@ def _key(words: list[str], before: Iterable[Key]) -> Key:
         digest = bytes.fromhex(hashed[1])
     elif secret.startswith("sha256:"):
         raise ValueError("`sha256:` is followed by 64 hexadecimal digits in lower case")
-    elif len(secret) < _LEAST or not secret.isascii():
-        raise ValueError(f"a key has at least {_LEAST} ASCII characters")
+    elif len(secret) < LEAST or not secret.isascii():
+        raise ValueError(f"a key has at least {LEAST} ASCII characters")
     else:
         digest = _digest(secret.encode())
     for key in before:

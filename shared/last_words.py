@@ -6,12 +6,14 @@ By the mark `ise up` tells them from all else that a service writes, and says th
 import sys
 from collections.abc import Iterable
 
+from shared.printable import escaped
+
 MARK = "error: "
 
 
 def say(sentence: str) -> None:
     """Writes a sentence to standard error, in one line."""
-    sys.stderr.write(f"{MARK}{' '.join(sentence.splitlines())}\n")
+    sys.stderr.write(f"{MARK}{escaped(' '.join(sentence.splitlines()))}\n")
 
 
 def heard(lines: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whether a name or an address is one of this machine alone."""
+"""Names and addresses: whether one is this machine's alone, and the URL of what listens there."""
 
 import ipaddress
 
@@ -15,3 +15,10 @@ def is_address(host: str) -> bool:
 def is_loopback(host: str) -> bool:
     """Whether only this machine can mean itself by it."""
     return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def url_at(host: str, port: int) -> str:
+    """The base URL, for this machine, of what listens on a host and a port."""
+    # One that listens on all addresses is reached by loopback.
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,6 +1,7 @@
 """Settings that all services share: the environment, then a `.env` file, then the default."""
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterator
 from enum import StrEnum
@@ -13,7 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.migration import Engine
 from shared.errors import Misconfigured
-from shared.loopback import is_loopback
+from shared.keys import LEAST as LEAST_KEY
+from shared.loopback import is_loopback, url_at
 from shared.objects.address import Address
 
 
@@ -46,12 +48,22 @@ class Settings(BaseSettings):
 
     data_dir: Folder = Path("data")
     api_key: SecretStr | None = None
+    host: str = Field("127.0.0.1", description="Where the services of this machine listen.")
+    umask: str = Field(
+        "077",
+        pattern=r"^[0-7]{3}$",
+        description="Permissions that new files and folders lack; 027 lets the group read.",
+    )
     query_port: Port = 8000
     indexer_port: Port = 8001
     embedder_port: Port = 8002
     query_url: str = ""
     indexer_url: str = ""
     embedder_url: str = ""
+
+    def keep_files_private(self) -> None:
+        """Have what this process writes from now on readable by whom `umask` lets."""
+        os.umask(int(self.umask, 8))
 
     @field_validator("api_key")
     @classmethod
@@ -62,20 +74,19 @@ class Settings(BaseSettings):
         return key
 
     def url_of(self, service: str) -> str:
-        """The base URL of a service: the first as set, else on loopback at its port."""
+        """The base URL of a service: the first as set, else where it listens on this machine."""
         return self.urls_of(service)[0]
 
     def urls_of(self, service: str) -> list[str]:
         """All base URLs of a service, parted by commas where there are several."""
         given: str = getattr(self, f"{service}_url")
         urls = [url.strip().rstrip("/") for url in given.split(",") if url.strip()]
-        return urls or [f"http://127.0.0.1:{getattr(self, f'{service}_port')}"]
+        return urls or [url_at(self.host, getattr(self, f"{service}_port"))]
 
 
 class ServiceSettings(Settings):
     """What a service needs to run, beside what it does."""
 
-    host: str = "127.0.0.1"
     allow_open: bool = Field(
         default=False,
         description="Listen off loopback without a key; for containers behind a loopback port.",
@@ -87,6 +98,11 @@ class ServiceSettings(Settings):
         default_factory=list,
         description="JSON list of the names that the service is reached by: `name`, `*.domain`, "
         "or `*`. Loopback and the names in ISE_*_URL need not be named.",
+    )
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="JSON list of the addresses and networks of reverse proxies, whose "
+        "X-Forwarded-For is believed.",
     )
     log_level: str = "info"
     log_format: LogFormat = Field(LogFormat.TEXT, description="text, or json: an object a line.")
@@ -118,6 +134,18 @@ class ServiceSettings(Settings):
     def _no_file(cls, given: object) -> object:
         return given or None
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, given: list[str]) -> list[str]:
+        for network in given:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise ValueError(
+                    f"{network!r} is no address and no network; write 10.0.0.7 or 10.0.0.0/24"
+                ) from None
+        return given
+
     def followed(self) -> Address | None:
         """Where snapshots and networks are downloaded from, if anywhere. Raises Misconfigured."""
         url = self.snapshots_from
@@ -133,13 +161,23 @@ class ServiceSettings(Settings):
         """Whether the service is for this machine alone: nor has it a name that others know."""
         return self.on_loopback and all(map(is_loopback, self.allowed_hosts))
 
+    def check_key(self) -> None:
+        """Raises Misconfigured where others can reach the service and may guess its key."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        if key and len(key) < LEAST_KEY and not self.is_local:
+            raise Misconfigured(
+                f"ISE_API_KEY has {len(key)} characters, which others soon guess. Take at least "
+                f"{LEAST_KEY}, such as those of `openssl rand -hex 24`."
+            )
+
     @property
     def is_keyed(self) -> bool:
         """Whether a key is asked for."""
         return bool(self.api_key or self.api_keys_file)
 
     def check_bind(self) -> None:
-        """Raises Misconfigured when others could reach the service without a key."""
+        """Raises Misconfigured when others could reach the service without a key, or guess it."""
+        self.check_key()
         if self.api_keys_file and not self.api_key:
             raise Misconfigured(
                 "ISE_API_KEYS_FILE needs ISE_API_KEY beside it: with that one the services and "

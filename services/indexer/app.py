@@ -57,7 +57,7 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
         lifespan,
         not_ready,
         warning=warning,
-        asks=("embedder",),
+        asks={"embedder": "Adding pictures"},
     )
     app.add_middleware(PatienceMiddleware)
     app.add_middleware(VersionMiddleware, version=Published(settings.data_dir).version)

@@ -34,6 +34,8 @@ _MAX_WAIT_S = 15.0
 # One that is busy does answer: a job waits for its turn, as several workers may fill the queue.
 _BUSY_WAIT_S = 2.0
 _BUSY_TRIES = 20
+# Nobody waits for an answer of a job, and an embedder that is started again loads its models first.
+_AWAY_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,15 @@ class Embedding:
         self._wait = wait
         self._indexed = indexed
 
-    def models(self) -> Models:
+    def models(self, bulk: bool = False) -> Models:
         """Those of the embedder that fits the index, or else of the first."""
         return self._patiently(
-            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models())
+            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models()), bulk
         )
 
-    def pair(self) -> ModelPair:
-        return _pair(self.models())
+    def pair(self, bulk: bool = False) -> ModelPair:
+        """Return the models in use. `bulk`: a job asks, which waits while they are loaded."""
+        return _pair(self.models(bulk))
 
     def other_pair(self, url: str | None) -> ModelPair:
         """The models of the embedder at `url`, or of the one that doesn't fit the index.
@@ -282,7 +285,8 @@ class Embedding:
             except (Overloaded, Unavailable) as error:
                 is_queue = bulk and isinstance(error, Overloaded)
                 busy, away = busy + is_queue, away + (not is_queue)
-                given_up = away >= self._attempts or busy >= self._attempts * _BUSY_TRIES
+                tries = self._attempts * (_AWAY_TRIES if bulk else 1)
+                given_up = away >= tries or busy >= self._attempts * _BUSY_TRIES
                 if given_up or deadline.remaining() == 0:
                     raise
                 log.log(

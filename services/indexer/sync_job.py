@@ -54,7 +54,7 @@ class SyncJob:
             sync.check(plan)
         is_first = self._publisher.is_empty()
         # What only moved or went needs no embedder.
-        pair = self._embedding.pair() if plan.embed or is_first else None
+        pair = self._embedding.pair(bulk=True) if plan.embed or is_first else None
         if pair is not None:
             self._publisher.fit.check_model(pair)
         job.stage("following the source")

@@ -126,7 +126,7 @@ class Workshop:
             return self._syncing.run(source, asked, job)
         if not source:
             raise nothing_in(source)
-        pair = self._embedding.pair()
+        pair = self._embedding.pair(bulk=True)
         if asked.build:
             # Told before the work rather than after it.
             cluster_count(asked.clusters, len(source) + self._images.count())
@@ -159,7 +159,7 @@ class Workshop:
         settings = BuildSettings.model_validate(request)
         if external := self._external.fingerprint:
             return self._building.build_alone(external, settings, job)
-        return self._building.build(self._embedding.pair(), settings, job)
+        return self._building.build(self._embedding.pair(bulk=True), settings, job)
 
     def reembed(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Goes over to the model of another embedder, while that of the index goes on serving."""
@@ -179,7 +179,7 @@ class Workshop:
                 f"The collection holds vectors of {external}. The matching network learns from "
                 "pictures that the embedder has seen."
             )
-        pair = self._embedding.pair()
+        pair = self._embedding.pair(bulk=True)
         if pair.joint is not None:
             raise Conflict(
                 f"The embedder's joint space, {pair.joint}, is of towers that were trained "

@@ -102,7 +102,10 @@ def create_app(
         not_ready,
         page_files.open_paths(),
         warning,
-        asks=("embedder", "indexer"),
+        asks={
+            "embedder": "Search by picture",
+            "indexer": "Adding, changing and showing pictures",
+        },
         rate=Rate.of(settings.rate_limit, settings.rate_burst),
     )
     app.add_middleware(PatienceMiddleware, seconds=settings.answer_seconds)

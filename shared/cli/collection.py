@@ -26,6 +26,7 @@ from shared.contracts.indexer import (
 from shared.contracts.jobs import Job
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput, ISEError
+from shared.external import is_external
 
 _MOST_CLUSTERS = 1_000_000
 
@@ -135,7 +136,8 @@ def build(
             rows=rows,
             drop_missing=drop_missing,
         )
-        _tell_untrained(opened, run_job(opened, indexer.build(settings)))
+        job = run_job(opened, indexer.build(settings), embeds=not _is_external(opened))
+        _tell_untrained(opened, job)
 
 
 def reembed(
@@ -163,7 +165,7 @@ def reembed(
             clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
         )
         request = ReembedRequest(embedder=embedder, build=settings)
-        _tell_untrained(opened, run_job(opened, indexer.reembed(request)))
+        _tell_untrained(opened, run_job(opened, indexer.reembed(request), embeds=True))
 
 
 def compact(as_json: AsJson = False) -> None:
@@ -194,12 +196,18 @@ def train_matching(
     with session(as_json) as opened:
         settings = TrainingSettings(epochs=epochs, seed=seed)
         request = TrainMatchingRequest(settings=settings, hold_out=hold_out or [])
-        run_job(opened, indexer.train_matching(request))
+        run_job(opened, indexer.train_matching(request), embeds=True)
+
+
+def _is_external(opened: Session) -> bool:
+    """Whether the index holds vectors from outside, for which there is no embedder."""
+    found = opened.indexer.send(indexer.snapshots()).snapshots
+    return any(one.current and is_external(one.model or "") for one in found)
 
 
 def _take_in(opened: Session, request: IngestRequest) -> None:
     shown = tables.sync_plan if request.dry_run else tables.job_result
-    job = run_job(opened, indexer.ingest(request), shown)
+    job = run_job(opened, indexer.ingest(request), shown, embeds=not request.dry_run)
     _tell_untrained(opened, job)
     if replaced := (job.result or {}).get("replaced"):
         opened.say(

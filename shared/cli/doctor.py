@@ -1,6 +1,7 @@
 """`ise doctor`: what is wrong with how the engine is set up here, and what to do."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import typer
 from rich.text import Text
@@ -11,6 +12,7 @@ from shared.doctor import settings as set_up
 from shared.doctor.finding import Finding, Level
 from shared.doctor.told import heard
 from shared.errors import Misconfigured
+from shared.printable import escaped
 from shared.settings import Settings
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
@@ -30,7 +32,7 @@ def doctor(as_json: AsJson = False) -> None:
         else:
             for one in found:
                 level = (f"{one.level.value:<8}", _COLOURS[one.level])
-                line = Text.assemble(level, f"{one.subject}: {one.sentence}")
+                line = Text.assemble(level, escaped(f"{one.subject}: {one.sentence}"))
                 opened.out.print(line, soft_wrap=True)
     raise typer.Exit(1 if worst else 0)
 
@@ -40,10 +42,11 @@ def findings() -> Iterator[Finding]:
     yield from machine.findings()
     known = {name.upper() for name in Settings.model_fields}
     told: list[Finding] = []
-    for name in reach.NAMES:
-        names, found = heard(name)
-        known |= names
-        told += found
+    # Each is a process of its own, which is busy with its imports.
+    with ThreadPoolExecutor(len(reach.NAMES)) as pool:
+        for names, found in pool.map(heard, reach.NAMES):
+            known |= names
+            told += found
     yield from set_up.unknown(known)
     # A setting that several services read is told of once.
     yield from dict.fromkeys(told)

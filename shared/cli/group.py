@@ -1,4 +1,4 @@
-"""Processes that start together and end together."""
+"""Processes that start together and end together; one that ends on its own is started again."""
 
 import os
 import signal
@@ -12,6 +12,7 @@ import httpx
 from shared import last_words
 from shared.cli.child import Child, Sink
 from shared.cli.service import MilvusLite, Service, environment, local_services, waiting_line
+from shared.cli.supervisor import Supervisor, http_client
 from shared.errors import Unavailable
 from shared.settings import ServiceSettings
 
@@ -29,7 +30,9 @@ class ServiceGroup:
 
         with ServiceGroup.local(settings) as group:
             group.wait_ready(timeout=120)
-            group.watch()
+            group.watch(print)
+
+    One that ends before all were ready is an error; later it is started again.
 
     `sink` gets every line that they write; with `log_dir`, `<log_dir>/<name>.log` does too. Start
     it from a thread that lives as long as the group: on Linux the processes end with that thread.
@@ -93,7 +96,7 @@ class ServiceGroup:
                 self._logs[service.name] = log
         try:
             for service in self.services:
-                self._children.append(Child(service.name, service.command, self._env, self._hear))
+                self._children.append(self._start(service))
         except BaseException:
             self.stop()
             raise
@@ -128,27 +131,21 @@ class ServiceGroup:
                 time.sleep(_POLL_S)
         return False
 
-    def watch(self) -> None:
-        """Returns when it is asked to stop; raises ServiceEnded when one ends by itself."""
-        while not self._stops_asked:
-            self.check()
-            time.sleep(_POLL_S)
+    def watch(self, say: Callable[[str], None]) -> None:
+        """Start services again that end, until asked to stop. `say` hears of it."""
+        pairs = list(zip(self.services, self._children, strict=True))
+        supervisor = Supervisor(pairs, self._start, lambda child: _end_of(child).detail, say)
+        with http_client() as http:
+            while not self._stops_asked:
+                supervisor.look(http)
+                self._children = supervisor.children
+                time.sleep(_POLL_S)
 
     def check(self) -> None:
         """Raises ServiceEnded when one has ended."""
         for child in self._children:
-            code = child.exit_code
-            if code is not None:
-                lines = child.last_lines()
-                said = " ".join(last_words.heard(lines))
-                raise ServiceEnded(
-                    f"The {child.name} can't start: {said}"
-                    if said
-                    else f"The {child.name} {_manner(code)}.",
-                    service=child.name,
-                    exit_code=code,
-                    last_lines=[] if said else lines,
-                )
+            if child.exit_code is not None:
+                raise _end_of(child)
 
     def request_stop(self) -> None:
         """Makes `wait_ready` and `watch` return; asked again, `stop` waits no longer.
@@ -175,6 +172,9 @@ class ServiceGroup:
             log.close()
         self._logs.clear()
 
+    def _start(self, service: Service) -> Child:
+        return Child(service.name, service.command, self._env, self._hear)
+
     def _hear(self, name: str, line: str) -> None:
         if log := self._logs.get(name):
             log.write(line + "\n")
@@ -189,6 +189,20 @@ class ServiceGroup:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _end_of(child: Child) -> ServiceEnded:
+    """How a process that has ended came to it."""
+    code, lines = child.exit_code, child.last_lines()
+    said = " ".join(last_words.heard(lines))
+    return ServiceEnded(
+        f"The {child.name} can't start: {said}"
+        if said
+        else f"The {child.name} {_manner(code or 0)}.",
+        service=child.name,
+        exit_code=code,
+        last_lines=[] if said else lines,
+    )
 
 
 def _manner(code: int) -> str:

@@ -35,6 +35,7 @@ def add(
             items.extend(some)
             _show(opened, some)
 
+        opened.require_embedder()
         for batch in _batches(files, tell):
             added = opened.indexer.send(indexer.add_images(batch, wanted))
             snapshot = added.snapshot

@@ -49,11 +49,15 @@ def run_job(
     opened: Session,
     start: Call[Job],
     shown: Callable[[Job], RenderableType] = tables.job_result,
+    embeds: bool = False,
 ) -> Job:
     """Starts a job, shows how it goes, and tells how it went; gives the job as it ended.
 
-    Raises the error it ended with.
+    `embeds`: it needs the embedder, so without one it isn't started. Raises the error that it ended
+    with.
     """
+    if embeds:
+        opened.require_embedder()
     job = opened.indexer.send(start)
     try:
         with nullcontext(_ignore) if opened.as_json else ProgressView(opened.err) as show:

@@ -21,6 +21,7 @@ from shared.cli import (
     up,
 )
 from shared.cli.session import console
+from shared.printable import escaped
 
 app = typer.Typer(
     help="Image search by picture and by term. Settings come from ISE_* variables or `.env`.",
@@ -56,18 +57,27 @@ app.command("restore")(care.restore)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="ise")
+        app(args=[*map(_option_escaped, given)], prog_name="ise")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except Exception as error:
         if os.environ.get("ISE_DEBUG"):
             raise
         told = f"This is a mistake in ise itself: {type(error).__name__}: {error}"
-        console(stderr=True).print(Text(told, style="red"), soft_wrap=True)
+        console(stderr=True).print(Text(escaped(told), style="red"), soft_wrap=True)
         console(stderr=True).print("Set ISE_DEBUG=1 to see where, and please report it.")
         return 1
     return 0
+
+
+def _option_escaped(argument: str) -> str:
+    """An argument whose option's name is printable: a file that is named so may be meant."""
+    if not argument.startswith("-"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return escaped(name) + equals + value
 
 
 if __name__ == "__main__":

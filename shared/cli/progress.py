@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from shared.contracts.jobs import Job, JobState
 from shared.contracts.jobs import Progress as Figures
+from shared.printable import escaped
 
 _LINE_EVERY_S = 5.0
 
@@ -139,7 +140,8 @@ class _Lines:
 def stage_of(job: Job) -> str:
     """What a job does at the moment, in a word."""
     if job.state is JobState.RUNNING or job.state.ended:
-        return job.progress.stage or job.kind.value
+        # A stage may name what it is at.
+        return escaped(job.progress.stage or job.kind.value)
     return job.state.value
 
 

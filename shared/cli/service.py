@@ -11,6 +11,7 @@ from typing import Self
 import httpx
 
 from shared.errors import Misconfigured
+from shared.loopback import url_at
 from shared.settings import ServiceSettings
 
 NAMES = ("embedder", "indexer", "query")
@@ -27,8 +28,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return url_at(self.host, self.port)
 
     def check_port(self) -> None:
         """Raises Misconfigured when the service could not listen where it is meant to."""

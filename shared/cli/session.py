@@ -13,8 +13,11 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from shared import problem
+from shared.cli.terminal import Terminal
+from shared.clients import indexer
 from shared.clients.transport import Client
-from shared.errors import InvalidInput, ISEError, Misconfigured
+from shared.errors import InvalidInput, ISEError, Misconfigured, Unavailable
+from shared.printable import escaped, escaped_json
 from shared.settings import Settings, slips
 from shared.validation import verdict
 
@@ -57,6 +60,19 @@ class Session:
     def indexer(self) -> Client:
         return self._client("indexer")
 
+    def require_embedder(self) -> None:
+        """Raise Unavailable where the indexer finds no embedder: a job would wait for it."""
+        try:
+            missing = self.indexer.send(indexer.missing())
+        except Unavailable:
+            # Where it doesn't answer, the next call says so; where it isn't ready, it says why.
+            return
+        if missing.get("embedder") == "away":
+            raise Unavailable(
+                "The embedder is not running, and this can't be done without it. `ise up` starts "
+                "all three services."
+            )
+
     def reply(self, answer: BaseModel, *shown: RenderableType) -> None:
         """Prints the result of a command: `answer` with `--json`, else what is to be shown."""
         if self.as_json:
@@ -65,7 +81,7 @@ class Session:
             self.out.print(*shown, sep="\n")
 
     def write_json(self, document: Any) -> None:
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        typer.echo(escaped_json(json.dumps(document, indent=2, ensure_ascii=False)))
 
     def say(self, sentence: str) -> None:
         """A sentence for a person, beside the result."""
@@ -139,8 +155,8 @@ def load_settings(cls: type[S]) -> S:
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that prints text as it is: nothing in a path or a tag is taken for markup."""
-    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    """A console that prints text as it is: nothing in a path or a tag is markup, or steers it."""
+    made = Terminal(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
         made.width = _PIPE_WIDTH
     return made
@@ -148,6 +164,6 @@ def console(stderr: bool = False) -> Console:
 
 def print_error(to: Console, error: ISEError) -> None:
     """One red sentence, and below it the last lines of a service, where one ended."""
-    to.print(Text(error.detail, style="red"), soft_wrap=True)
+    to.print(Text(escaped(error.detail), style="red"), soft_wrap=True)
     for line in error.extra.get("last_lines", []):
         to.print(f"  {line}", soft_wrap=True)

@@ -16,6 +16,7 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import Stats
 from shared.contracts.sync import SyncPlan
 from shared.evaluation.results import Evaluation, TagResult
+from shared.printable import escaped
 
 FAILURES_SHOWN = 20
 _LIST_SHOWN = 8
@@ -194,8 +195,8 @@ def _lines(pairs: Iterable[tuple[str, Any]], indent: str = "") -> Iterator[tuple
 
 
 def plain(value: object) -> Text:
-    """Text that can't steer a terminal: a file's name may hold any character."""
-    return Text("".join(c if c.isprintable() else "�" for c in str(value)))
+    """Text in one line that can't steer a terminal: a file's name may hold any character."""
+    return Text(escaped(str(value)))
 
 
 def _text(value: Any) -> str:

@@ -81,6 +81,7 @@ def export(
     with session(as_json) as opened:
         if folder.exists() and any(folder.iterdir()):
             raise InvalidInput(f"{folder.absolute()} is not empty; name a new folder.")
+        opened.settings.keep_files_private()
         _download(opened, folder, space, parquet)
         info = ExportInfo.model_validate_json((folder / "export.json").read_bytes())
         opened.reply(info, tables.fields(info.model_dump(mode="json").items()))

@@ -16,6 +16,7 @@ from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, environment, waiting_line
 from shared.cli.session import AsJson, load_settings, session
 from shared.clients.transport import Client
+from shared.printable import escaped
 from shared.settings import LogFormat, ServiceSettings, slips
 
 __all__ = ["ServiceEnded", "ServiceGroup", "stop_on_signals", "up"]
@@ -30,10 +31,11 @@ def up(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the three services on this machine until Ctrl-C."""
+    """Run the three services on this machine until Ctrl-C; start one again that ends."""
     with session(as_json) as opened:
         settings = load_settings(ServiceSettings)
         settings.check_bind()
+        settings.keep_files_private()
         told = opened.err if as_json else opened.out
         for slip in slips(ServiceSettings):
             told.print(slip, soft_wrap=True)
@@ -48,7 +50,7 @@ def up(
             else:
                 _welcome(told, urls, settings.data_dir.absolute())
             _warn(told, settings)
-            group.watch()
+            group.watch(lambda sentence: told.print(sentence, soft_wrap=True))
             told.print("Ending all three.")
 
 
@@ -57,14 +59,14 @@ def prefixed(console: Console) -> Sink:
 
     def sink(name: str, line: str) -> None:
         label = (f"{name:<8} | ", _COLOURS.get(name, ""))
-        console.print(Text.assemble(label, line), soft_wrap=True)
+        console.print(Text.assemble(label, escaped(line)), soft_wrap=True)
 
     return sink
 
 
 def plain() -> Sink:
     """Passes each line on to standard error as it is: it names its service itself."""
-    return lambda _, line: typer.echo(line, err=True)
+    return lambda _, line: typer.echo(escaped(line), err=True)
 
 
 def _welcome(console: Console, urls: dict[str, str], data_dir: Path) -> None:
@@ -87,7 +89,7 @@ def _warn(console: Console, settings: ServiceSettings) -> None:
                 sentences.append(fit.warning(embedder, query))
         sentence = None if None in sentences else sentences[0]
     if sentence is not None:
-        console.print(Text(sentence, style="yellow"), soft_wrap=True)
+        console.print(Text(escaped(sentence), style="yellow"), soft_wrap=True)
 
 
 @contextmanager

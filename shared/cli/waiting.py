@@ -9,7 +9,7 @@ from shared.contracts.jobs import Job, JobState
 from shared.errors import Conflict, ISEError, Unavailable
 
 _POLL_S = 0.3
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
 
 
 def wait(

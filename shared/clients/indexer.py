@@ -33,6 +33,17 @@ from shared.contracts.migration import MigrateRequest
 _SLOW_S = 600.0
 
 
+def missing() -> Call[dict[str, str]]:
+    """What each service is, away for one, that the indexer needs and that isn't ready."""
+
+    def read(response: httpx.Response) -> dict[str, str]:
+        body = response.json() if response.content else None
+        found = body.get("missing") if isinstance(body, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    return Call("GET", "/ready", read)
+
+
 def add_images(
     files: Sequence[tuple[str, bytes]], tags: Sequence[str] = (), metadata: str = "{}"
 ) -> Call[Added]:

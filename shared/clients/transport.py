@@ -44,6 +44,10 @@ _AWAY_S = 60.0
 _PATIENCE_S = 0.5
 
 
+PEER_AWAY = "peer_away"
+"""The member of a problem that says: not this service is away, but one that it asks."""
+
+
 @dataclass(frozen=True)
 class Call(Generic[T]):
     """One request and the reading of its answer."""
@@ -164,12 +168,17 @@ def _timed_out(error: httpx.TransportError | TimeoutError) -> bool:
     return isinstance(error, httpx.TimeoutException | TimeoutError)
 
 
-def _unreachable(base_url: str, error: httpx.TransportError | TimeoutError) -> errors.Unavailable:
+def _unreachable(
+    base_url: str, error: httpx.TransportError | TimeoutError, within: bool
+) -> errors.Unavailable:
+    # Whoever asked a service of ours need not read of addresses behind it.
+    extra = {PEER_AWAY: True} if within else {}
     if _timed_out(error):
-        return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5)
+        return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5, **extra)
     return errors.Unavailable(
         f"Nothing answers at {base_url} ({error}). Is the service up? `ise up` starts all three.",
         retry_after=5,
+        **extra,
     )
 
 
@@ -206,7 +215,7 @@ class Client:
             except httpx.TransportError as error:
                 pause = None if isinstance(error, httpx.TimeoutException) else next(pauses, None)
                 if pause is None:
-                    raise _unreachable(self.base_url, error) from error
+                    raise _unreachable(self.base_url, error, self._within) from error
             time.sleep(pause)
 
     @contextmanager
@@ -219,7 +228,7 @@ class Client:
                     raise_for_problem(response, self._within)
                 yield response
         except httpx.TransportError as error:
-            raise _unreachable(self.base_url, error) from error
+            raise _unreachable(self.base_url, error, self._within) from error
 
     def close(self) -> None:
         self._http.close()
@@ -265,7 +274,7 @@ class AsyncClient:
             async with asyncio.timeout(patience_s):
                 response = await self._response(call)
         except (httpx.TransportError, TimeoutError) as error:
-            away = _unreachable(self.base_url, error)
+            away = _unreachable(self.base_url, error, self._within)
             if not _timed_out(error) or patience_s is None or patience_s >= _PATIENCE_S:
                 self._failed = time.monotonic(), away.detail
             raise away from error
@@ -294,7 +303,7 @@ class AsyncClient:
                     raise_for_problem(response, self._within)
                 yield response
         except httpx.TransportError as error:
-            raise _unreachable(self.base_url, error) from error
+            raise _unreachable(self.base_url, error, self._within) from error
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -4,6 +4,7 @@ import errno
 import mmap
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,10 +32,21 @@ def findings(folder: Path) -> Iterator[Finding]:
         yield problem(_SUBJECT, f"{at} is no folder. {_WAY_OUT}")
         return
     yield from _writable(at)
+    yield from _private(at)
     yield from _room(at)
 
 
 _WAY_OUT = "Set ISE_DATA_DIR to a folder that this user may write to."
+
+
+def _private(folder: Path) -> Iterator[Finding]:
+    """New files are private; a folder of an older version, or made by hand, may be open."""
+    others = stat.S_IROTH | stat.S_IXOTH
+    if folder.stat().st_mode & others:
+        yield warning(
+            _SUBJECT,
+            f"Other users of this machine may look into {folder}: `chmod -R o= {folder}`.",
+        )
 
 
 def _writable(folder: Path) -> Iterator[Finding]:

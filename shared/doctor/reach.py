@@ -76,7 +76,7 @@ def _service(http: httpx.Client, name: str, url: str, key: str | None) -> Iterat
 
 def _unreachable(name: str, url: str, error: Exception) -> Finding:
     if isinstance(error, httpx.ConnectError) and not _by(url):
-        return warning(name, f"Nothing answers at {url}. `ise up` starts all three services.")
+        return problem(name, f"Nothing answers at {url}. `ise up` starts all three services.")
     return problem(
         name,
         f"{url} does not answer as a service does{_by(url)}: {error}. Look at "

@@ -9,6 +9,8 @@ from starlette.types import Scope as Connection
 from shared.keys import ALL, Scope
 
 _NAME = "ise.caller"
+_CALLER_BITS = 64
+"""Of an IPv6 address, those that a provider gives to one customer."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Caller:
     @property
     def name(self) -> str:
         """What tells this caller from others."""
-        return f"address {self.address}" if self.label is None else f"key {self.label}"
+        return f"address {network_of(self.address)}" if self.label is None else f"key {self.label}"
 
 
 def caller_of(connection: Connection) -> Caller:
@@ -42,3 +44,21 @@ def address_of(connection: Connection) -> str:
         return str(ipaddress.ip_address(client[0])) if client else "unknown"
     except ValueError:
         return "unknown"
+
+
+def network_of(address: str) -> str:
+    """The network of one caller: an IPv4 address, or the /64 of an IPv6 address.
+
+    Whoever has one IPv6 address has 2^64 of them.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    if found.is_loopback:
+        return str(found)
+    return str(ipaddress.ip_network((int(found), _CALLER_BITS), strict=False))

@@ -1,7 +1,8 @@
 """One line a log record, as text or as JSON, with the request that it belongs to.
 
 What a record carries in `extra` comes along in both. Whatever writes a record, its line shows no
-key, no password and no query string of a URL, which may have a key in it.
+key, no password and no query string of a URL, which may have a key in it; and nothing in it, such
+as the name of a file, begins a line of its own or steers the terminal that shows it.
 """
 
 import json
@@ -11,6 +12,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.printable import escaped, escaped_json
 from shared.settings import LogFormat
 from shared.web.request_id import current_request_id
 
@@ -23,6 +25,9 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 # Their own sentences tell these already.
 _TOLD_IN_TEXT = frozenset({"method", "path", "route", "status", "ms", "write"})
+
+_TRACE = "  | "
+"""Before each line of a traceback, which so is no record, whatever it holds."""
 
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer\s+)[^\s\"',]+"), r"\1***"),
@@ -73,7 +78,8 @@ class TextLine(_Line):
             ),
         ]
         trace = self._trace(record)
-        return without_secrets(" ".join(told) + (f"\n{trace}" if trace else ""))
+        line = escaped(without_secrets(" ".join(told)))
+        return line + "".join(f"\n{_TRACE}{one}" for one in _lines(trace))
 
 
 class JsonLine(_Line):
@@ -92,7 +98,14 @@ class JsonLine(_Line):
         told = {name: value for name, value in own.items() if value is not None}
         told = self._extra(record) | told
         blank = {name: _blanked(value) for name, value in told.items()}
-        return json.dumps(blank, ensure_ascii=False, default=lambda value: _blanked(str(value)))
+        return escaped_json(
+            json.dumps(blank, ensure_ascii=False, default=lambda value: _blanked(str(value)))
+        )
+
+
+def _lines(trace: str | None) -> list[str]:
+    """The lines of a traceback; one of them may be a text of others."""
+    return [escaped(line) for line in without_secrets(trace or "").split("\n") if line]
 
 
 def _blanked(value: Any) -> Any:

@@ -55,8 +55,8 @@ def _completed(schema: dict[str, Any], is_limited: bool) -> dict[str, Any]:
     }
     _restore_examples(schemas, Wire)
     for path, item in schema.get("paths", {}).items():
-        for method, operation in item.items():
-            _complete_problems(path, method, operation, is_limited)
+        for operation in item.values():
+            _complete_problems(path, operation, is_limited)
             _complete_form(operation, schemas)
     return schema
 
@@ -78,14 +78,14 @@ def _restore_examples(schemas: dict[str, Any], models: type[Wire]) -> None:
         _restore_examples(schemas, model)
 
 
-def _complete_problems(path: str, method: str, operation: dict[str, Any], is_limited: bool) -> None:
+def _complete_problems(path: str, operation: dict[str, Any], is_limited: bool) -> None:
     """Adds to a route's own problems those of every route of its kind."""
     responses = operation["responses"]
     if _VALIDATION[0] in str(responses.get("422")):
         # FastAPI's own form of it, which is never sent.
         del responses["422"]
     if (scope := _scope(operation)) is not None:
-        for error in (*_of_access(method, scope, is_limited), *_general(operation)):
+        for error in (*_of_access(scope, is_limited), *_general(operation)):
             problems.add(responses, error)
     for response in responses.values():
         shown = response.get("content", {}).get(problem.MEDIA_TYPE, {})
@@ -94,12 +94,11 @@ def _complete_problems(path: str, method: str, operation: dict[str, Any], is_lim
             example["value"]["request_id"] = _REQUEST_ID
 
 
-def _of_access(method: str, scope: Scope, is_limited: bool) -> Iterator[ISEError]:
+def _of_access(scope: Scope, is_limited: bool) -> Iterator[ISEError]:
     yield problems.NO_KEY
     yield problems.LACKS_READ if scope is Scope.READ else problems.LACKS_WRITE
     yield problems.OTHER_HOST
-    if method != "get":
-        yield problems.OTHER_SITE
+    yield problems.OTHER_SITE
     if is_limited:
         yield problems.TOO_OFTEN
 

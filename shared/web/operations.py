@@ -4,9 +4,11 @@ The routes find all they tell in the app's state: FastAPI remembers the function
 long as the process lives, and with them whatever they would enclose.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -14,18 +16,24 @@ from shared import problem
 from shared.errors import Unavailable
 from shared.version import VERSION
 from shared.web.metrics import Metrics
+from shared.web.peers import Peers
 from shared.web.problems import STARTING, Responses, problems
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """`not_ready` says why a service can't serve, `warning` what is wrong with a part of it."""
+    """`not_ready` says why a service can't serve, `warning` what is wrong with a part of it.
+
+    `work`: what each of `peers` is needed for, and so waits while it is away.
+    """
 
     not_ready: Callable[[], str | None]
     warning: Callable[[], str | None]
+    peers: Peers
+    work: Mapping[str, str]
 
 
-def _answer(example: dict[str, str]) -> Responses:
+def _answer(example: dict[str, Any]) -> Responses:
     return {200: {"content": {"application/json": {"example": example}}}}
 
 
@@ -46,17 +54,31 @@ async def health() -> dict[str, str]:
     summary="Can it serve?",
     response_model=None,
     responses=_answer({"status": "ready"}) | problems(STARTING),
+    description="A service that lacks another one is ready all the same, where it can answer a "
+    "part of what it is asked: `missing` then names the other, as away, slow or starting, and "
+    "`paused` says what waits.",
 )
-def ready(request: Request) -> dict[str, str] | JSONResponse:
+async def ready(request: Request) -> dict[str, Any] | JSONResponse:
     state = request.app.state
     readiness: Readiness = state.readiness
     # Why a process gives up is told once, as its last words.
     gives_up = getattr(state, "failure", None) is not None
-    reason = "It can't start, and is ending." if gives_up else readiness.not_ready()
-    if reason is None:
-        told = readiness.warning()
-        return {"status": "ready"} | ({"warning": told} if told else {})
-    return problem.response(Unavailable(reason, retry_after=2), "/ready")
+    # In a thread: files may be read for it.
+    reason = (
+        "It can't start, and is ending."
+        if gives_up
+        else await anyio.to_thread.run_sync(readiness.not_ready)
+    )
+    if reason is not None:
+        return problem.response(Unavailable(reason, retry_after=2), "/ready")
+    told: dict[str, Any] = {"status": "ready"}
+    if warning := readiness.warning():
+        told["warning"] = warning
+    await readiness.peers.look()
+    if paused := readiness.peers.paused(readiness.work):
+        told["missing"] = readiness.peers.missing
+        told["paused"] = paused
+    return told
 
 
 @router.get("/metrics", include_in_schema=False)

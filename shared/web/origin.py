@@ -1,7 +1,8 @@
-"""Keeps other web sites' pages from changing anything by way of a user's browser.
+"""Keeps other web sites' pages from using the API by way of a user's browser.
 
 A service on loopback is open to every page that the same browser shows. Browsers tell where a
-request comes from; programs don't, and are let through.
+request comes from; programs don't, and are let through. A GET changes nothing, but it may cost
+much, as an export of the whole collection does, and its answer is kept from other pages anyway.
 """
 
 from urllib.parse import urlsplit
@@ -12,28 +13,35 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared import problem
 from shared.errors import ForeignPage
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # `none`: the user asked for it, as by typing the address.
 _OWN_PAGE = frozenset({"same-origin", "none"})
 
 
-FOREIGN_PAGE = (
-    "A page of another address may not change anything here. Open this service's own page."
-)
+FOREIGN_PAGE = "A page of another address may not use this API. Open this service's own page."
+_API = "/v1/"
 
 
 class OriginMiddleware:
-    """Refuses a request that could change something and comes from a page of another site."""
+    """Refuses a request that comes from a page of another site.
+
+    A link to the service's own page is followed from anywhere.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS or not _is_foreign(scope):
+        if scope["type"] != "http" or _is_harmless(scope) or not _is_foreign(scope):
             await self.app(scope, receive, send)
             return
         error = ForeignPage(FOREIGN_PAGE)
         await problem.refuse(error, scope)(scope, receive, send)
+
+
+def _is_harmless(scope: Scope) -> bool:
+    # A browser that asks by OPTIONS whether it may gets no leave, which is enough.
+    reads = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith(_API)
+    return reads or scope["method"] == "OPTIONS"
 
 
 def _is_foreign(scope: Scope) -> bool:

@@ -1,20 +1,34 @@
-"""Whether the services that this one asks can be reached from here."""
+"""Whether the services that this one asks can be reached from here, and what waits for them."""
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 
 import httpx
 
 from shared.clients.replicas import each_of
 
-_TIMEOUT_S = 1.0
-# Several may watch; the services are not asked for each of them.
+_TIMEOUT_S = 2.0
+# Several may watch; the services are not asked for each of them. What is away may be back soon.
 _FRESH_S = 5.0
+_AWAY_FRESH_S = 1.0
+# The embedder answers long before its models are loaded. Whether others are ready may depend on
+# services that they ask themselves, and so take longer than is waited here.
+_PATHS = {"embedder": "/ready"}
+
+
+class State(IntEnum):
+    """What a service does, as seen from here."""
+
+    AWAY = 0
+    SLOW = 1
+    STARTING = 2
+    READY = 3
 
 
 class Peers:
-    """Asks each for `/health`, all at once, and remembers the answers for some seconds."""
+    """Asks each, all at once, and remembers the answers for some seconds."""
 
     def __init__(self, urls: Mapping[str, Sequence[str]]) -> None:
         """`urls`: the addresses of a service by its name; one that answers is enough."""
@@ -22,23 +36,60 @@ class Peers:
             name: [one for url in given for one in each_of(url)] for name, given in urls.items()
         }
         self._asked: float | None = None
-        self.up: dict[str, bool] = {}
+        self.states: dict[str, State] = {}
+
+    @property
+    def up(self) -> dict[str, bool]:
+        """Whether each gave an answer when it was asked last."""
+        return {name: state >= State.STARTING for name, state in self.states.items()}
 
     async def look(self) -> None:
-        """Brings `up` up to date."""
-        if self._asked is not None and time.monotonic() - self._asked < _FRESH_S:
+        """Brings `states` up to date."""
+        all_ready = all(state is State.READY for state in self.states.values())
+        fresh_s = _FRESH_S if all_ready else _AWAY_FRESH_S
+        if self._asked is not None and time.monotonic() - self._asked < fresh_s:
             return
         self._asked = time.monotonic()
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as http:
-            self.up = {name: await _any_up(http, urls) for name, urls in self._urls.items()}
+            self.states = {
+                name: await _best(http, urls, _PATHS.get(name, "/health"))
+                for name, urls in self._urls.items()
+            }
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """What each that isn't ready does instead."""
+        return {
+            name: state.name.lower()
+            for name, state in self.states.items()
+            if state is not State.READY
+        }
+
+    def paused(self, work: Mapping[str, str]) -> list[str]:
+        """A sentence for each service that isn't there: which work waits for it, and why."""
+        return [
+            f"{work[name]} is paused: the {name} {_WHY[state]}."
+            for name, state in self.states.items()
+            if state is not State.READY and name in work
+        ]
 
 
-async def _any_up(http: httpx.AsyncClient, urls: Sequence[str]) -> bool:
-    return any(await asyncio.gather(*(_is_up(http, url) for url in urls)))
+_WHY = {
+    State.AWAY: "is not running at the moment",
+    State.SLOW: "does not answer in time",
+    State.STARTING: "is starting",
+}
 
 
-async def _is_up(http: httpx.AsyncClient, url: str) -> bool:
+async def _best(http: httpx.AsyncClient, urls: Sequence[str], path: str) -> State:
+    return max(await asyncio.gather(*(_state(http, url + path) for url in urls)))
+
+
+async def _state(http: httpx.AsyncClient, url: str) -> State:
     try:
-        return (await http.get(f"{url}/health")).is_success
+        answer = await http.get(url)
+    except httpx.TimeoutException:
+        return State.SLOW
     except (httpx.HTTPError, httpx.InvalidURL):
-        return False
+        return State.AWAY
+    return State.READY if answer.is_success else State.STARTING

@@ -20,6 +20,8 @@ from shared.errors import ISEError
 from shared.settings import ServiceSettings, slips
 from shared.validation import verdict
 from shared.web import logs
+from shared.web.connections import Connections, places
+from shared.web.protocol import bounded
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -36,6 +38,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     try:
         settings = settings_type()
         settings.check_bind()
+        settings.keep_files_private()
         logs.configure(name, settings.log_level, settings.log_format)
         logs.take_strays()
         app = create_app(settings)
@@ -59,15 +62,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     for slip in slips(settings_type):
         log.warning(slip)
     server = _Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            # The rest of the time is for what closes after the last answer.
-            timeout_graceful_shutdown=max(1, settings.shutdown_seconds - _CLOSING_S),
-        ),
+        server_config(app, settings, port),
         lambda: log.info("listening on http://%s:%d", settings.host, port),
         app.state.on_stop,
         settings.shutdown_seconds,
@@ -81,6 +76,23 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         return 0 if server.started else 1
     last_words.say(failure.detail)
     return 1
+
+
+def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn.Config:
+    """Return how an app is served, with the bounds on what a client may send."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        http=bounded(Connections(places())),
+        ws="none",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        # The rest of the time is for what closes after the last answer.
+        timeout_graceful_shutdown=max(1, settings.shutdown_seconds - _CLOSING_S),
+    )
 
 
 class _Server(uvicorn.Server):

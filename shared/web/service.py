@@ -1,7 +1,8 @@
 """What the three services have in common as web applications."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import MappingProxyType
 
 from fastapi import FastAPI
 
@@ -32,14 +33,14 @@ def create_service(
     not_ready: Callable[[], str | None],
     open_paths: Iterable[str] = (),
     warning: Callable[[], str | None] = lambda: None,
-    asks: Iterable[str] = (),
+    asks: Mapping[str, str] = MappingProxyType({}),
     rate: Rate | None = None,
 ) -> FastAPI:
     """An app with access checks, body limit, request ids, metrics, problems, health and `/docs`.
 
     `not_ready` gives a sentence on why the service can't serve yet, or None when it can; `warning`
-    one on what is wrong with a part of it. `asks`: the services that it needs. `rate`: how often a
-    caller may ask.
+    one on what is wrong with a part of it. `asks`: the services that it needs, and for which
+    work. `rate`: how often a caller may ask.
     """
     keys = KeyRing(_own_key(settings), settings.api_keys_file)
     app = FastAPI(
@@ -55,7 +56,7 @@ def create_service(
     peers = Peers({peer: settings.urls_of(peer) for peer in asks})
     metrics = Metrics(name, not_ready, peers)
     app.state.metrics = metrics
-    app.state.readiness = Readiness(not_ready, lambda: keys.warning or warning())
+    app.state.readiness = Readiness(not_ready, lambda: keys.warning or warning(), peers, asks)
     # Called when the process is to end, while requests are still answered.
     app.state.on_stop = []
     problem.install(app)

@@ -58,6 +58,8 @@ class StandIn:
     error: ISEError | None = None
     hold: threading.Event | None = None
     """Thumbnails wait for it."""
+    paused: list[str] = field(default_factory=list)
+    """What `/ready` says that waits for another service."""
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -162,6 +164,10 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
     app = FastAPI()
     problem.install(app)
     page_files.install(app)
+
+    @app.get("/ready")
+    def ready() -> dict[str, str | list[str]]:
+        return {"status": "ready"} | ({"paused": stand_in.paused} if stand_in.paused else {})
 
     @app.get("/v1/stats")
     async def stats() -> Stats:

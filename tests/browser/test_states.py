@@ -40,6 +40,27 @@ def test_a_failing_service_can_be_tried_again(visit, stand_in):
     visit.forgive("503")
 
 
+def test_what_is_paused_is_said_in_a_sentence_until_it_is_back(visit, stand_in):
+    stand_in.paused = ["Search by picture is paused: the embedder is starting."]
+    page = visit.open(f"{stand_in.url}?term=sea")
+    expect(page.get_by_text(stand_in.paused[0], exact=True)).to_be_visible()
+    expect(page.locator(HITS)).to_have_count(5)
+    stand_in.paused = []
+    expect(page.locator("#paused")).to_be_hidden()
+
+
+def test_a_service_that_is_away_is_told_without_an_address(visit, stand_in):
+    stand_in.error = Unavailable("Nothing answers at http://127.0.0.1:8002.", peer_away=True)
+    page = visit.open(f"{stand_in.url}?term=sea")
+    said = "A part of the search is not there at the moment."
+    expect(page.locator("#results")).to_contain_text(said)
+    detail = page.get_by_text("Nothing answers at")
+    expect(detail).to_be_hidden()
+    page.get_by_text("Details").click()
+    expect(detail).to_be_visible()
+    visit.forgive("503")
+
+
 def test_a_failure_while_loading_more_keeps_what_is_there(visit, start, many):
     stand_in = start(many(100))
     page = visit.open(f"{stand_in.url}?term=sun")

@@ -63,6 +63,7 @@ class Fake:
     own_first: bool = True
     knows_words: bool = True
     thumbnail: bytes | None = None
+    missing: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def next_step(self) -> Job:
@@ -108,7 +109,8 @@ def create_app(fake: Fake) -> FastAPI:
     problem.install(app)
 
     @app.get("/ready")
-    async def ready() -> None: ...
+    async def ready() -> dict[str, object]:
+        return {"status": "ready"} | ({"missing": fake.missing} if fake.missing else {})
 
     @app.post("/v1/search/image")
     async def search_image(request: Request, file: UploadFile) -> SearchResponse:

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import re
+import socket
+import threading
 
 import pytest
 from rich.console import Console
@@ -181,6 +183,57 @@ def test_no_service_no_traceback(ise, monkeypatch, tmp_path):
     done = ise("stats")
     assert done.code == 1
     assert "Nothing answers at http://127.0.0.1:9" in done.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ingest", "photos"),
+        ("ingest", "photos", "--sync"),
+        ("add", "a.jpg"),
+        ("reembed",),
+        ("build",),
+        ("train-matching",),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_the_embedder_says_at_once_that_it_is_down(fake, ise, tmp_path, command):
+    fake.missing = {"embedder": "away"}
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    done = ise(*command)
+    assert (done.code, done.out, fake.asked) == (1, "", [])
+    assert done.err == (
+        "The embedder is not running, and this can't be done without it. `ise up` starts all "
+        "three services.\n"
+    )
+
+
+@pytest.mark.parametrize("state", ["starting", "slow"])
+def test_a_job_waits_for_an_embedder_that_is_starting(fake, ise, state):
+    fake.missing = {"embedder": state}
+    assert ise("ingest", "photos").code == 0
+
+
+def test_ise_asks_where_ise_host_says_that_the_services_listen(ise, monkeypatch, tmp_path):
+    if not socket.has_ipv6:
+        pytest.skip("needs IPv6")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ISE_HOST", "::1")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        monkeypatch.setenv("ISE_QUERY_PORT", str(server.getsockname()[1]))
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        done = ise("stats")
+        thread.join()
+    assert "http://[::1]:" in done.err
+    assert "418" in done.err
 
 
 def test_a_setting_that_cant_be_used_is_named(ise, monkeypatch):

@@ -5,13 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from shared.cli.service import Service, environment
+from shared.cli.supervisor import Supervisor
 from shared.cli.up import ServiceEnded, ServiceGroup
 from shared.errors import Misconfigured, Unavailable
 from shared.settings import ServiceSettings
@@ -112,20 +116,106 @@ def test_a_service_that_ends_is_named_and_the_others_end():
     assert not any(runs(pid) for pid in pids.values())
 
 
-def test_watch_tells_of_a_service_that_is_killed():
+@contextmanager
+def watched(group: ServiceGroup) -> Iterator[list[str]]:
+    """What a group says that is watched in a thread meanwhile."""
+    said: list[str] = []
+    thread = threading.Thread(target=group.watch, args=(said.append,))
+    thread.start()
+    try:
+        yield said
+    finally:
+        group.request_stop()
+        thread.join()
+
+
+def test_one_that_is_killed_is_started_again_and_the_others_go_on():
+    with ServiceGroup([service(ANSWERS), service(ANSWERS, "other")]) as group:
+        group.wait_ready(20)
+        before = group.pids()
+        with watched(group) as said:
+            os.kill(before["answerer"], signal.SIGKILL)
+            assert eventually(lambda: "The answerer is back." in said, 30)
+            after = group.pids()
+            assert after["other"] == before["other"]
+            assert after["answerer"] != before["answerer"]
+            assert httpx.get(group.url("answerer"), trust_env=False).is_success
+    assert said[0] == (
+        "The answerer was ended by SIGKILL. It starts again in a second; the others go on."
+    )
+    assert not any(runs(pid) for pid in after.values())
+
+
+FAILS_LATER = ANSWERS.replace(
+    "print(", "os.path.exists('broken') and sys.exit('error: The disk is full.')\nprint("
+)
+
+
+def test_one_that_cannot_start_again_says_why_and_is_tried_until_it_can(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with ServiceGroup([service(FAILS_LATER)]) as group:
+        group.wait_ready(20)
+        with watched(group) as said:
+            Path("broken").touch()
+            os.kill(group.pids()["answerer"], signal.SIGKILL)
+            assert eventually(lambda: len(said) >= 2, 30)
+            Path("broken").unlink()
+            assert eventually(lambda: "The answerer is back." in said, 30)
+    assert said[1] == (
+        "The answerer can't start: The disk is full. It starts again in 2 seconds; the others go "
+        "on."
+    )
+
+
+def test_asked_to_stop_in_the_pause_before_a_start_it_ends():
     with ServiceGroup([service(ANSWERS)]) as group:
         group.wait_ready(20)
-        os.kill(group.pids()["answerer"], signal.SIGKILL)
-        with pytest.raises(ServiceEnded) as caught:
-            group.watch()
-    assert caught.value.detail == "The answerer was ended by SIGKILL."
+        with watched(group) as said:
+            os.kill(group.pids()["answerer"], signal.SIGKILL)
+            assert eventually(lambda: said)
+    assert group.pids() == {}
+
+
+class Ends:
+    """A process that has ended as soon as it was started."""
+
+    exit_code = 1
+
+    def kill(self) -> None:
+        return
+
+
+def test_the_pause_doubles_up_to_a_minute_and_begins_anew_after_a_steady_minute():
+    now, said = [0.0], []
+    one = Ends()
+    watcher = Supervisor(
+        [(service(ANSWERS), one)], lambda _: one, lambda _: "It ended.", said.append, lambda: now[0]
+    )
+
+    def ended_after(seconds: float) -> str:
+        """What is said where the process runs this long once it's started."""
+        now[0] += 100.0
+        one.exit_code = None
+        watcher.look(no_http)
+        now[0] += seconds
+        one.exit_code = 1
+        watcher.look(no_http)
+        return said[-1].split(" in ")[1].split(";")[0]
+
+    watcher.look(no_http)
+    pauses = [ended_after(1) for _ in range(7)]
+    assert pauses == [f"{seconds} seconds" for seconds in (2, 4, 8, 16, 32, 60, 60)]
+    assert ended_after(61) == "a second"
+
+
+no_http = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(503)))
 
 
 def test_asked_to_stop_it_neither_waits_nor_watches():
     with ServiceGroup([service(ANSWERS)], env={"NEVER_READY": "1"}) as group:
         group.request_stop()
         assert group.wait_ready(20) is False
-        group.watch()
+        group.watch(print)
 
 
 def test_a_port_in_use_is_told_before_anything_starts():

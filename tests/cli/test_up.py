@@ -129,18 +129,33 @@ def test_models_that_do_not_fit_the_index_are_told_of_in_a_line(tmp_path, ports,
     assert all(way_out in line and "-0" in line for line in warning)
 
 
-def test_one_that_ends_is_named_and_the_others_end(tmp_path, ports):
+def test_one_that_ends_is_started_again_and_named_in_a_line(tmp_path, ports):
     with started(tmp_path, ports, "--log-dir", "logs") as process:
         until(process.stdout, "Ctrl-C")
         httpx.get(f"http://127.0.0.1:{ports['indexer']}/end", trust_env=False)
+        told = until(process.stdout, "is back")
+        assert not any(closed(port) for port in ports.values())
+        process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert errors.splitlines() == [
-        "The indexer ended by itself with exit code 9.",
-        "  indexer listens",
+    assert (process.returncode, errors, out) == (0, "", "Ending all three.\n")
+    assert told.splitlines() == [
+        "The indexer ended by itself with exit code 9. It starts again in a second; the others go "
+        "on.",
+        "The indexer is back.",
     ]
-    assert "listens" not in out
-    assert (tmp_path / "logs" / "query.log").read_text() == "query listens\n"
+    assert (tmp_path / "logs" / "indexer.log").read_text() == "indexer listens\n" * 2
+    assert all(closed(port) for port in ports.values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_pause_before_a_start_ends_all_three(tmp_path, ports, number):
+    with started(tmp_path, ports, "--log-dir", "logs") as process:
+        until(process.stdout, "Ctrl-C")
+        httpx.get(f"http://127.0.0.1:{ports['embedder']}/end", trust_env=False)
+        until(process.stdout, "starts again")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
     assert all(closed(port) for port in ports.values())
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +43,10 @@ def read(request: pytest.FixtureRequest) -> Read:
         found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
         for service in found.values():
             # Merging files may change their order, which means nothing.
-            service["volumes"].sort(key=str)
+            for part in ("volumes", "tmpfs", "security_opt"):
+                service.get(part, []).sort(key=str)
+            if "networks" in service:
+                service["networks"] = sorted(service["networks"])
         return found
 
     return services
@@ -73,6 +77,69 @@ def test_containers_may_nothing_that_a_service_does_not_need(read: Read, files: 
         assert service["tmpfs"] == ["/tmp:size=1g"]  # noqa: S108
         forbidden = {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc", "user"}
         assert not forbidden & set(service), name
+
+
+@pytest.mark.parametrize("profile", ["postgres", "replicas", "milvus"])
+def test_containers_of_others_may_no_more(read: Read, profile: str) -> None:
+    services = read("docker-compose.yml", profile=profile)
+    others = {name: one for name, one in services.items() if name not in _OURS}
+    assert others
+    for name, service in others.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+        forbidden = {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc"}
+        assert not forbidden & set(service), name
+        # Milvus writes beside its volume.
+        assert service.get("read_only", False) is (name != "milvus"), name
+    for name in {"postgres", "proxy"} & set(others):
+        assert services[name]["user"].split(":")[0].isdigit()
+        assert services[name]["user"].split(":")[0] != "0"
+
+
+_OURS = {"query", "indexer", "embedder", "worker"}
+
+
+def test_there_is_no_password_by_default(read: Read) -> None:
+    for profile in ("postgres", "milvus"):
+        for name, service in read("docker-compose.yml", profile=profile).items():
+            for key, value in (service.get("environment") or {}).items():
+                is_secret = key.endswith(("PASSWORD", "SECRET_ACCESS_KEY", "TOKEN", "API_KEY"))
+                assert not (is_secret and value), f"{name}: {key}"
+
+
+@pytest.mark.parametrize(("password", "code"), [("", 1), ("x" * 15, 1), ("x" * 16, 0)])
+def test_minio_does_not_start_with_a_password_that_is_known_or_guessed(
+    tmp_path: Path, password: str, code: int
+) -> None:
+    text = (REPOSITORY / "docker-compose.yml").read_text("utf-8")
+    shell, flag, script = yaml.safe_load(text)["services"]["minio"]["entrypoint"]
+    (tmp_path / "minio").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "minio").chmod(0o755)
+    done = subprocess.run(
+        # Compose makes one of two dollars.
+        [shell, flag, script.replace("$$", "$")],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "MINIO_ROOT_PASSWORD": password},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "ISE_MINIO_PASSWORD" in done.stderr) == (code, code == 1)
+
+
+def test_a_database_is_reached_by_what_needs_it_alone(read: Read) -> None:
+    def networks(service: dict[str, Any]) -> set[str]:
+        return set(service.get("networks") or {"default"})
+
+    services = read("docker-compose.yml", profile="postgres")
+    beside = {
+        name for name, one in services.items() if networks(one) & networks(services["postgres"])
+    }
+    assert beside == {"postgres", "indexer", "worker"}
+    services = read("docker-compose.yml", profile="milvus")
+    for name in ("etcd", "minio"):
+        assert networks(services[name]) == {"vectors"}
 
 
 @pytest.mark.parametrize("name", ["query", "indexer", "embedder"])

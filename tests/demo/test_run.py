@@ -151,7 +151,7 @@ def test_takes_free_ports_where_the_usual_ones_are_taken(tmp_path, monkeypatch):
         ("empty", "There are no pictures in empty."),
         ("~/hidden", "There are no pictures in ~/hidden."),
         ("mistyped", "{here}/mistyped doesn't exist."),
-        ("data/sample", "data/sample lies in data, which the demo empties."),
+        ("data-demo/sample", "data-demo/sample lies in data-demo, which the demo empties."),
     ],
 )
 def test_what_cannot_be_taken_in_is_one_sentence(given, sentence, tmp_path, capsys, monkeypatch):
@@ -162,12 +162,12 @@ def test_what_cannot_be_taken_in_is_one_sentence(given, sentence, tmp_path, caps
     (tmp_path / "hidden" / ".thumbnails").mkdir(parents=True)
     (tmp_path / "hidden" / "._x.jpg").touch()
     (tmp_path / "hidden" / ".thumbnails" / "x.jpg").touch()
-    with Place(tmp_path / "data") as place:
+    with Place(tmp_path / "data-demo") as place:
         place.sample.mkdir()
         (place.sample / "x.jpg").touch()
     assert main(["--images", given]) == 1
     assert capsys.readouterr().err == f"{sentence.format(here=tmp_path)}\n"
-    assert (tmp_path / "data" / "sample" / "x.jpg").exists()
+    assert (tmp_path / "data-demo" / "sample" / "x.jpg").exists()
 
 
 def test_a_home_and_every_kind_that_is_taken_in_are_known(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from demo.run import DATA
 from tests.e2e.engine import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -24,10 +25,15 @@ def told(*arguments: str, **env: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "run"])
-def test_a_data_folder_of_the_environment_or_the_env_file_is_left_to_the_settings(target: str):
-    assert "DATA_DIR" not in told(target, ISE_DATA_DIR="elsewhere")
-    assert "--data" not in told(target, ISE_DATA_DIR="elsewhere")
+def test_a_data_folder_of_the_environment_or_the_env_file_is_left_to_the_settings():
+    assert "DATA_DIR" not in told("run", ISE_DATA_DIR="elsewhere")
+
+
+def test_the_demo_has_a_data_folder_of_its_own_and_run_serves_ones_own():
+    assert told("demo").rstrip().endswith("-m demo.run")
+    assert DATA == "data-demo"
+    assert told("run").rstrip().endswith("/ise up")
+    assert 'ISE_DATA_DIR="data-demo"' in told("run", "DATA=data-demo")
 
 
 def test_folders_may_have_blanks():

@@ -70,6 +70,27 @@ def test_two_commands(tmp_path: Path) -> None:
     assert " passed in " in output
 
 
+def test_the_first_lines_lead_to_ones_own_pictures_in_the_browser() -> None:
+    first = next(block for block in blocks_of(README))
+    assert first.section == "Your own pictures"
+    serve, ingest, page = first.text.strip().splitlines()
+    assert serve.split("#")[0].split() == ["make", "run"]
+    assert ingest.split("#")[0].split() == [".venv/bin/ise", "ingest", "~/Pictures"]
+    assert "http://127.0.0.1:8000" in page
+
+
+@pytest.mark.slow
+@needs_programs
+def test_your_own_pictures(start: Start, home: Path) -> None:
+    """The second line beside running services, which the first one starts."""
+    ingest = section("Your own pictures").replace("make run", ":")
+    ingest = ingest.replace(".venv/bin/ise", "ise")
+    with start() as engine:
+        env = environment(HOME=str(home), **urls_of(engine))
+        run(ingest, REPOSITORY, env)
+        assert engine.ask(query.search_term("tree")).mode is Mode.TAG
+
+
 def found_at(engine: Engine, home: Path) -> None:
     """Makes `curl` find the services on their ports, and fail where a call is refused."""
     found = [
@@ -207,6 +228,7 @@ def test_containers(home: Path, tmp_path: Path) -> None:
 
 def test_no_block_is_left_out() -> None:
     tested = {
+        "Your own pictures": test_your_own_pictures,
         "Two commands": test_two_commands,
         "Use it": test_use_it,
         "How good is it?": test_how_good_is_it,

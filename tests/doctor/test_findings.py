@@ -83,6 +83,12 @@ def test_a_folder_that_fits(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_others_may_look_into(tmp_path):
+    tmp_path.chmod(0o755)
+    level, told = worst(folder.findings(tmp_path))
+    assert (level, f"chmod -R o= {tmp_path}" in told) == (Level.WARNING, True)
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     level, told = worst(folder.findings(tmp_path / "data"))
     assert (level, "doesn't exist" in told) == (Level.WARNING, True)

@@ -52,9 +52,9 @@ def test_who_listens_on_a_port():
     assert ports.listener(port) is None
 
 
-def test_nothing_answers():
+def test_a_service_that_is_down_is_a_problem():
     level, told = of_query("http://127.0.0.1:9")
-    assert (level, "ise up" in told) == (Level.WARNING, True)
+    assert (level, "ise up" in told) == (Level.PROBLEM, True)
 
 
 def test_another_program_has_the_port(foreign):

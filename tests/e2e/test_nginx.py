@@ -137,6 +137,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "ISE_API_KEY": OWN,
         "ISE_API_KEYS_FILE": str(folder / "keys"),
         "ISE_ALLOWED_HOSTS": json.dumps([HOST]),
+        "ISE_TRUSTED_PROXIES": json.dumps(["127.0.0.1"]),
     }
     with running(folder / "data", folder / "logs", **settings) as engine:
         port, plain_port = free_port(), free_port()

@@ -40,7 +40,7 @@ class Numbers(Embedding):
 
     embedded = 0
 
-    def pair(self) -> ModelPair:
+    def pair(self, bulk: bool = False) -> ModelPair:
         return ModelPair("m", "m")
 
     def images(self, files, pair, bulk=False) -> list[Embedded]:

@@ -54,12 +54,13 @@ def service() -> Callable[..., FastAPI]:
     def build(
         not_ready: Callable[[], str | None] = lambda: None,
         open_paths: tuple[str, ...] = (),
-        asks: tuple[str, ...] = (),
+        asks: tuple[str, ...] | dict[str, str] = (),
         **settings: Any,
     ) -> FastAPI:
+        work = asks if isinstance(asks, dict) else dict.fromkeys(asks, "Work")
         given = ServiceSettings(_env_file=None, **settings)
         return create_service(
-            "nothing", "Serves nothing.", given, lifespan, not_ready, open_paths, asks=asks
+            "nothing", "Serves nothing.", given, lifespan, not_ready, open_paths, asks=work
         )
 
     return build

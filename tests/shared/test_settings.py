@@ -55,7 +55,7 @@ def test_loopback_needs_no_key(host):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "", "0", "example.org"])  # noqa: S104
 def test_others_are_let_in_with_a_key_or_on_purpose_only(host):
-    ServiceSettings(_env_file=None, host=host, api_key="k").check_bind()
+    ServiceSettings(_env_file=None, host=host, api_key="k" * 16).check_bind()
     ServiceSettings(_env_file=None, host=host, allow_open=True).check_bind()
     for key in (None, ""):
         with pytest.raises(Misconfigured, match="ISE_API_KEY"):
@@ -67,7 +67,7 @@ def test_a_name_that_others_know_needs_a_key_as_well():
     assert ServiceSettings(_env_file=None, allowed_hosts=["localhost", "127.0.0.1"]).is_local
     for hosts in (["pictures.example"], ["*"], ["localhost", "10.0.0.1"]):
         assert not ServiceSettings(_env_file=None, allowed_hosts=hosts).is_local
-        ServiceSettings(_env_file=None, allowed_hosts=hosts, api_key="k").check_bind()
+        ServiceSettings(_env_file=None, allowed_hosts=hosts, api_key="k" * 16).check_bind()
         ServiceSettings(_env_file=None, allowed_hosts=hosts, allow_open=True).check_bind()
         with pytest.raises(Misconfigured, match="ISE_ALLOWED_HOSTS lets"):
             ServiceSettings(_env_file=None, allowed_hosts=hosts).check_bind()
@@ -194,3 +194,41 @@ def test_it_does_not_listen_where_it_can_not_and_tells_of_slips(tmp_path):
     assert done.returncode != 0
     assert "listening" not in done.stderr
     assert "ISE_QUERYPORT is not a setting; did you mean ISE_QUERY_PORT?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8001"),
+        ("::1", "http://[::1]:8001"),
+        ("0.0.0.0", "http://127.0.0.1:8001"),  # noqa: S104
+        ("::", "http://[::1]:8001"),
+        ("10.0.0.7", "http://10.0.0.7:8001"),
+        ("localhost", "http://localhost:8001"),
+    ],
+)
+def test_a_service_of_this_machine_is_asked_where_it_listens(host, url):
+    assert Settings(_env_file=None, host=host).url_of("indexer") == url
+
+
+@pytest.mark.parametrize("more", [{}, {"allow_open": True}])
+def test_a_key_that_others_could_guess_is_refused_with_the_way_out(more):
+    for given in ({"host": "0.0.0.0"}, {"allowed_hosts": ["pictures.example"]}):  # noqa: S104
+        settings = ServiceSettings(_env_file=None, api_key="x" * 15, **given, **more)
+        with pytest.raises(Misconfigured, match="at least 16"):
+            settings.check_bind()
+    ServiceSettings(_env_file=None, api_key="x").check_bind()
+
+
+def test_proxies_are_addresses_and_networks():
+    given = ["10.0.0.7", "10.1.0.0/16", "::1", "fd00::/8"]
+    assert ServiceSettings(_env_file=None, trusted_proxies=given).trusted_proxies == given
+    for wrong in ("*", "nginx", "10.0.0.0/99", ""):
+        with pytest.raises(ValidationError, match="no address and no network"):
+            ServiceSettings(_env_file=None, trusted_proxies=[wrong])
+
+
+def test_the_umask_is_three_octal_digits():
+    for wrong in ("7", "0o77", "088", "0077"):
+        with pytest.raises(ValidationError):
+            Settings(_env_file=None, umask=wrong)

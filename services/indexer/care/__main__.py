@@ -17,6 +17,7 @@ from services.indexer.care.repair import Repair
 from services.indexer.config import IndexerSettings
 from shared import last_words
 from shared.errors import ISEError
+from shared.printable import escaped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     commands = {"check": _check, "repair": _repair, "backup": _backup, "restore": _restore}
     try:
-        return commands[asked.command](IndexerSettings(), asked)
+        settings = IndexerSettings()
+        settings.keep_files_private()
+        return commands[asked.command](settings, asked)
     except ISEError as error:
         last_words.say(error.detail)
     except OSError as error:
@@ -89,7 +92,7 @@ def _backup(settings: IndexerSettings, asked: argparse.Namespace) -> int:
         last_backup.note(settings.data_dir, made.created_at)
     except OSError as error:
         # The backup stands; only the metric of its age doesn't know of it.
-        sys.stderr.write(f"{error.filename} can't be written: {error.strerror}.\n")
+        sys.stderr.write(escaped(f"{error.filename} can't be written: {error.strerror}.") + "\n")
     told = f"{made.images} images, {made.files} files, {made.copied} of them copied; verified."
     _say(asked, asdict(made), [f"{asked.folder}: {told}"])
     return 0
@@ -111,7 +114,7 @@ def _told(finding: Finding) -> dict[str, Any]:
 
 
 def _say(asked: argparse.Namespace, body: dict[str, Any], lines: list[str]) -> None:
-    shown = json.dumps(body, indent=1) if asked.json else "\n".join(lines)
+    shown = json.dumps(body, indent=1) if asked.json else "\n".join(map(escaped, lines))
     sys.stdout.write(shown + "\n")
 
 

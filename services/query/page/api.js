@@ -8,8 +8,10 @@ const LIKELY = 0.5;
 
 /** What went wrong, in a sentence for a person. `status` is 0 when there was no answer at all. */
 export class ApiError extends Error {
-  constructor(status, title, detail, requestId = null, upload = null) {
+  constructor(status, title, detail, requestId = null, upload = null, details = null) {
     super(detail);
+    /** What is of use to whoever runs the services alone. */
+    this.details = details;
     /** The upload that is no longer kept, where that is what's wrong. */
     this.upload = upload;
     this.status = status;
@@ -195,11 +197,14 @@ function pathOf(id) {
 async function problemOf(response) {
   const type = response.headers.get("Content-Type") ?? "";
   const problem = type.includes("json") ? await response.json().catch(() => ({})) : {};
+  const detail =
+    problem.detail || `The server answered ${response.status} ${response.statusText}`.trim() + ".";
   return new ApiError(
     response.status,
     problem.title || "The search failed",
-    problem.detail || `The server answered ${response.status} ${response.statusText}`.trim() + ".",
+    problem.peer_away ? "A part of the search is not there at the moment." : detail,
     problem.request_id,
     problem.upload,
+    problem.peer_away ? detail : null,
   );
 }

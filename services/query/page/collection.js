@@ -14,6 +14,7 @@ import { Work } from "./collection_work.js";
 import { jobName, sentenceOf, STATES } from "./collection_words.js";
 import { byId } from "./dom.js";
 import { KeyForm } from "./key_form.js";
+import { Paused } from "./paused.js";
 
 const keyForm = new KeyForm(byId("key"));
 const api = new CollectionApi(new Api((wrong) => keyForm.ask(wrong)));
@@ -100,3 +101,4 @@ function say(sentence) {
 
 window.addEventListener("online", () => polling.now());
 polling.now();
+new Paused(byId("paused")).look();

@@ -9,6 +9,7 @@ import { Filters } from "./filters.js";
 import { HitView } from "./hit_view.js";
 import { KeyForm } from "./key_form.js";
 import { Router } from "./router.js";
+import { Paused } from "./paused.js";
 import { PictureInput } from "./picture_input.js";
 import { by, part, withPart, withoutPart } from "./query.js";
 import { Removal } from "./removal.js";
@@ -26,6 +27,7 @@ const store = new Store();
 const sources = new Sources(api, () => store.changed(store.current));
 const cropper = new Cropper(byId("crop"));
 const router = new Router(store, api, sources);
+const paused = new Paused(byId("paused"));
 /** The part whose picture is being chosen again, as it's no longer kept. */
 let lost = null;
 
@@ -100,6 +102,7 @@ const views = [
 store.subscribe((search) => {
   document.title = titleOf(search, sources);
   for (const view of views) view.render(search);
+  if (search.error?.status === 503) paused.look();
 });
 router.onOpen = (hit, around) => hitView.show(hit, store.current, around);
 router.onClosed = (id) => {
@@ -148,5 +151,6 @@ window.addEventListener("online", () => {
 });
 
 tellConnection();
+paused.look();
 pictures.listen();
 router.start();

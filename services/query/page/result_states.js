@@ -91,6 +91,8 @@ export function problem(error, { onRetry, onChooseAgain }) {
     { class: error.passing ? "state error" : "state" },
     el("h2", {}, gone ? "The picture is no longer here" : error.title),
     el("p", {}, gone ? "Pictures that are searched by are kept for a while only." : error.message),
+    error.details &&
+      el("details", {}, el("summary", {}, "Details"), el("p", {}, error.details)),
     gone && button("Choose the picture again", () => onChooseAgain(error.upload)),
     error.passing && button("Try again", onRetry),
     error.requestId && !gone && el("p", { class: "request-id" }, `Request ${error.requestId}`),

@@ -1,0 +1,201 @@
+"""HTTP as uvicorn speaks it, with bounds on what a client sends before it has asked for anything.
+
+uvicorn and its parser bound neither the head of a request nor the time it takes, and a long header
+costs the square of its length.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from shared import problem
+from shared.web.connections import Connections
+from shared.web.headers import DEFAULTS
+
+MOST_HEAD_BYTES = 64 * 1024
+"""Of all headers together."""
+MOST_LINE_BYTES = 32 * 1024
+"""Of the address in a request's first line."""
+MOST_HEADERS = 256
+HEAD_SECONDS = 10.0
+"""Until a connection has sent the whole head of a request."""
+_LINGER_SECONDS = 1.0
+"""What still comes after a refusal is thrown away, so that its sender gets to read the answer."""
+_PIECE = 4096
+"""The parser gets a head in pieces, so that it is stopped soon after it is too long."""
+
+TOO_LONG = f"The address of the request is over {MOST_LINE_BYTES} bytes. Send a POST instead."
+TOO_LARGE = (
+    f"The headers are over {MOST_HEAD_BYTES} bytes or {MOST_HEADERS} lines. Send fewer or shorter "
+    "ones."
+)
+TOO_SLOW = f"The head of the request took over {HEAD_SECONDS:g} seconds. Send it again."
+BROKEN = "What was sent is not an HTTP request. Look at its first line and its headers."
+FULL = "All connections are in use. Try again in a moment."
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses heads that are too long or too slow, and connections beyond the places there are."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._places = connections
+        self._has_head = False
+        self._refused = False
+        # Bytes since the message began or the last part of its body: the head, or trailers.
+        self._silent = 0
+        self._header_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if not self._places.enter(self, self.client[0] if self.client else ""):
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, FULL)
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._places.leave(self)
+        self._end_head_timer()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        at = 0
+        while at < len(data) and not self._is_closing:
+            piece = data[at:] if self._has_head else data[at : at + _PIECE]
+            at += len(piece)
+            self._silent += len(piece)
+            super().data_received(piece)
+            if self._silent > MOST_HEAD_BYTES + len(self.url if self.scope else b""):
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE)
+        self._await_head()
+
+    def send_400_response(self, msg: str) -> None:
+        # A callback that refused the request made the parser stop.
+        self._refuse(HTTPStatus.BAD_REQUEST, BROKEN)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._silent = self._header_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MOST_LINE_BYTES:
+            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, TOO_LONG)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers of a body come by here too.
+        self._header_bytes += len(name) + len(value) + len(b": \r\n")
+        if self._header_bytes > MOST_HEAD_BYTES or len(self.headers) >= MOST_HEADERS:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE)
+        elif not self._has_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._is_closing:
+            return
+        self._has_head = True
+        self._end_head_timer()
+        self._places.work(self)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._silent = 0
+        if not self._is_closing:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._has_head = False
+        self._silent = 0
+        if not self._is_closing:
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._is_closing and not self.is_answering:
+            self._places.wait(self, self._leave)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request was accepted whose answer isn't complete."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._refused or self.transport.is_closing()
+
+    def _await_head(self) -> None:
+        """Have a head come within its time, unless a request is being answered.
+
+        More bytes of it don't prolong that; nor does the rest of a body that nobody wants any more.
+        """
+        if self._is_closing or self.is_answering:
+            return
+        self._places.wait(self, self._leave)
+        is_idle = self.timeout_keep_alive_task is not None
+        if self._head_timer is None and not is_idle:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if not self.is_answering:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
+
+    def _end_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _leave(self) -> None:
+        self._refused = True
+        self._end_head_timer()
+        self._unset_keepalive_if_required()
+        # What is still to be sent to a client that doesn't read would hold the descriptor.
+        self.transport.abort()
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer with a problem document, unless an answer is under way, and close."""
+        if self._is_closing:
+            return
+        self._refused = True
+        self._end_head_timer()
+        self._unset_keepalive_if_required()
+        if self.is_answering or self._has_head:
+            # The answer to this request is under way, or was sent.
+            self.transport.close()
+            return
+        self.transport.write(_answer(status, detail))
+        self._places.wait(self, self._leave)
+        self._linger_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+        self.transport.write_eof()
+
+
+def bounded(connections: Connections) -> type[asyncio.Protocol]:
+    """The protocol as uvicorn wants it, a class, for a server with these places."""
+
+    class Bounded(BoundedProtocol):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(connections, *args, **kwargs)
+
+    return Bounded
+
+
+def _answer(status: HTTPStatus, detail: str) -> bytes:
+    response = problem.plain_response(status, detail, "", {**DEFAULTS, "Connection": "close"})
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
+    lines += [name + b": " + value for name, value in response.raw_headers]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])
