@@ -95,6 +95,10 @@ class Hit(Wire):
         None, description="With `group_duplicates`: those of the page that show the same."
     )
     vector: list[float] | None = None
+    notes: list[str] | None = Field(
+        None,
+        description="What is left out of this image, as no answer can give it; null: nothing is.",
+    )
 
 
 class Recall(Wire):

@@ -259,6 +259,10 @@ class ImageInfo(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
+    notes: list[str] | None = Field(
+        None,
+        description="What is left out of this image, as no answer can give it; null: nothing is.",
+    )
 
 
 class Uploaded(Wire):
