@@ -176,7 +176,8 @@ def delete_image(here: Here, image_id: str) -> Deleted:
 )
 @needs(Scope.READ)
 def get_image(here: Here, image_id: str) -> Image:
-    row, item = here.images.get(image_id)
+    row, found = here.images.get(image_id)
+    item = found.presentable()
     return Image(
         id=item.id,
         tags=item.tags,
@@ -185,6 +186,7 @@ def get_image(here: Here, image_id: str) -> Image:
         sha256=row.sha256,
         bytes=row.bytes,
         created_at=row.created_at,
+        notes=item.notes or None,
     )
 
 

@@ -64,7 +64,7 @@ METADATA_TOLD = (
 
 def check(
     *,
-    id: str | None = None,
+    image_id: str | None = None,
     uri: str | None = None,
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -72,8 +72,8 @@ def check(
     """Raises InvalidInput, one sentence that names the field, for what no way in takes."""
     try:
         named = "id"
-        if id is not None:
-            check_id(id)
+        if image_id is not None:
+            check_id(image_id)
         named = "uri"
         if uri is not None:
             check_uri(uri)
@@ -196,9 +196,14 @@ def shown(text: str) -> str:
     return cut.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
+def whole(texts: Sequence[str]) -> list[str]:
+    """Those of some texts that an answer can give."""
+    return [text for text in texts if text_fault(text, ANSWERED) is None]
+
+
 def presentable(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Metadata without the fields that no answer can give, and a note for each of these."""
-    if metadata_fault(metadata, ANSWERED) is None:
+    if not metadata or metadata_fault(metadata, ANSWERED) is None:
         return dict(metadata), []
     kept: dict[str, Any] = {}
     notes: list[str] = []
@@ -286,8 +291,21 @@ def _unnamed(values: Iterable[Any]) -> Iterator[tuple[str | None, Any]]:
     return ((None, value) for value in values)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 ImageId = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(check_id)]
 Uri = Annotated[str, Field(min_length=1, max_length=MAX_URI), AfterValidator(check_uri)]
 Metadata = Annotated[
     dict[str, Any], Field(description=METADATA_TOLD), AfterValidator(check_metadata)
+]
+Notes = Annotated[
+    list[str] | None,
+    Field(
+        description="What is left out of this image, as no answer can give it; absent where "
+        "nothing is.",
+        # Almost always: and versions before, which refuse fields that they don't know, read it.
+        exclude_if=_is_none,
+    ),
 ]

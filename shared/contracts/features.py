@@ -1,7 +1,7 @@
 """What goes over the wire to bring vectors of one's own, and to take a collection out and in."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -10,6 +10,7 @@ from shared.contracts.annotations import (
     TAGS_TOLD,
     ImageId,
     Metadata,
+    Notes,
     Uri,
     check_tags,
     check_uri,
@@ -170,6 +171,4 @@ class ExportedRecord(Record):
     bytes: Annotated[int, Field(ge=0, le=_MOST)] = 0
     created_at: Annotated[str, Field(max_length=40)] = ""
     files: list[ExportedPlace] = Field(default_factory=list, max_length=_MAX_URIS)
-    notes: list[str] | None = Field(
-        None, description="What is left out of this image, as no answer can give it."
-    )
+    notes: Notes = None

@@ -20,7 +20,6 @@ _MOST = 256
 _MOST_VALUES = 1000
 
 
-
 def _exact(given: Any, checked: Callable[[Any], float]) -> float:
     """A whole number as it is: as a float, one of over 53 bits would be another."""
     number = checked(given)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.contracts.annotations import MAX_TAG, MAX_TAGS, TAGS_TOLD, Metadata, check_tags
+from shared.contracts.annotations import MAX_TAG, MAX_TAGS, TAGS_TOLD, Metadata, Notes, check_tags
 from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.query import Metric
@@ -202,10 +202,7 @@ class Image(Wire):
     sha256: str
     bytes: int
     created_at: str
-    notes: list[str] | None = Field(
-        None,
-        description="What is left out of this image, as no answer can give it; null: nothing is.",
-    )
+    notes: Notes = None
 
 
 class ShapesRequest(Request):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_validator
 
+from shared.contracts.annotations import Notes
 from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
 from shared.contracts.base import Choice, Request, Wire
 from shared.contracts.crop import Crop
@@ -259,10 +260,7 @@ class ImageInfo(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
-    notes: list[str] | None = Field(
-        None,
-        description="What is left out of this image, as no answer can give it; null: nothing is.",
-    )
+    notes: Notes = None
 
 
 class Uploaded(Wire):
