@@ -1,6 +1,7 @@
 """Writes answers as JSON. One image can never fail an answer: what can't be written is left out."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from shared.contracts.answer import Hit, SearchResponse
 from shared.contracts.query import BatchResponse, ImageInfo
@@ -55,7 +56,13 @@ def _without_unwritable(answer: SearchResponse) -> SearchResponse:
 
 
 def _writable(hits: Sequence[Hit]) -> list[Hit]:
-    nothing = {"tags": [], "uris": [], "uri": "", "metadata": {}, "duplicates": None}
+    nothing: dict[str, Any] = {
+        "tags": [],
+        "uris": [],
+        "uri": "",
+        "metadata": {},
+        "duplicates": None,
+    }
     return [
         hit
         if AnswerWriter._written(hit) is not None

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from services.indexer.catalog import statements
 from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
+from shared.contracts.annotations import metadata_fault
 from shared.snapshots.items import tag_key
 
 Bury = Callable[[Mapping[int, str]], None]
@@ -183,6 +184,9 @@ def follow(db: Connection, before: Mapping[int, Said], change: int) -> None:
                 emptied.append(ordinal)
                 retagged += [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]
             said = merged(metadata, was.metadata, now.metadata)
+            if said != metadata and metadata_fault(said) is not None:
+                # Several sources together say more than an image can hold.
+                said = metadata
             if (wanted, said) != (carried[ordinal], metadata):
                 changed.append({"its_ordinal": ordinal, "metadata": said, "revision": change})
         db.execute(delete(tags).where(tags.c.ordinal.in_(emptied)))

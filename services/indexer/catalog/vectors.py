@@ -10,6 +10,7 @@ from sqlalchemy import update as update_rows
 
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together, fingerprints
+from services.indexer.catalog.joining import joined, over_bounds
 from services.indexer.catalog.places import is_address, touch
 from services.indexer.catalog.rows import add_rows, among
 from services.indexer.catalog.schema import features, images, locations
@@ -46,6 +47,11 @@ class VectorTable:
         )
         with self.database.read() as db:
             return {row.id: (row.shard, row.row) for row in among(db, query, images.c.id, ids)}
+
+    def over_bounds(self, records: Sequence[ExportedRecord]) -> dict[int, str]:
+        """Which records say more than their images can hold, and why, in a sentence."""
+        with self.database.read() as db:
+            return over_bounds(db, [(r.id, r.tags, r.metadata) for r in records])
 
     def record(
         self, fingerprint: str, records: Sequence[ExportedRecord], stored: Mapping[str, Stored]
@@ -128,7 +134,7 @@ def _describe(
 ) -> set[int]:
     """Joins metadata to that of images that were there; gives the images that it changed."""
     joined = {
-        numbers[r.id]: {**before[r.id], **r.metadata}
+        numbers[r.id]: joined(before[r.id], r.metadata)
         for r in records
         if r.id in before and r.metadata
     }
