@@ -8,7 +8,8 @@ from pathlib import Path
 class Kind(StrEnum):
     """What can be done about it follows from the kind.
 
-    Tombstone: a deletion that was lost. Tombstones: their file.
+    Metadata: more of it, or of tags, than is taken in today. Tombstone: a deletion that was lost.
+    Tombstones: their file.
     """
 
     CATALOGUE = "catalogue"
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     UPLOAD = "upload"
     TOMBSTONE = "tombstone"
     TOMBSTONES = "tombstones"
+    METADATA = "metadata"
     UNSUMMED = "unsummed"
     BEHIND = "behind"
     STRAY = "stray"

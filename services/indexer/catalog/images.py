@@ -12,7 +12,7 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.held import Held
-from services.indexer.catalog.joining import Saying, joined, over_bounds
+from services.indexer.catalog.joining import Saying, differ, joined, over_bounds
 from services.indexer.catalog.places import (
     Bury,
     Claim,
@@ -242,7 +242,7 @@ def _put(
     described = [
         {"its_ordinal": row.ordinal, "metadata": said[row.id]}
         for row in there.values()
-        if said[row.id] != row.metadata
+        if differ(said[row.id], row.metadata)
     ]
     if described:
         db.execute(statements.DESCRIBE, described)

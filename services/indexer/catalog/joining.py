@@ -33,7 +33,7 @@ def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
         before = present.get(image_id, {})
         both = {**before, **metadata}
         its_keys = keys.get(image_id, set()) | {tag_key(tag) for tag in tagged}
-        fault = metadata_fault(both) if both != before and before else None
+        fault = metadata_fault(both) if before and differ(both, before) else None
         if len(its_keys) > MAX_TAGS and its_keys != keys.get(image_id):
             found[at] = f"With these tags, the image would have over {MAX_TAGS:,}; drop some first."
         elif fault is not None:
@@ -43,13 +43,18 @@ def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
     return found
 
 
+def differ(one: object, other: object) -> bool:
+    """Whether two JSON values differ: to Python, 1 is true, and 1.0 too."""
+    return one != other or repr(one) != repr(other)
+
+
 def joined(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Metadata with more of it; as it was before where both together are over the bounds.
 
     Whoever brings it asked `over_bounds` first; this is for what came in between.
     """
     both = {**before, **more}
-    if before and both != before and (fault := metadata_fault(both)) is not None:
+    if before and differ(both, before) and (fault := metadata_fault(both)) is not None:
         log.warning("metadata was not joined to an image's own: %s", fault)
         return dict(before)
     return both

@@ -5,6 +5,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
+from services.indexer.catalog import json_text
 from shared.errors import CatalogueAway, ISEError, StorageFull
 
 _CHANGES, _TAKING = 1, 2
@@ -41,6 +42,7 @@ class Postgres:
         given = {} if "options" in url.query else {"options": _options()}
         self.engine = create_engine(
             url,
+            json_deserializer=json_text.read,
             max_overflow=_MORE_CONNECTIONS,
             connect_args={"connect_timeout": _CONNECT_S, **kept, **given},
         )
