@@ -1,9 +1,10 @@
 """What comes beside vectors: an id for each row, and what is said of it."""
 
 import codecs
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
@@ -59,9 +60,32 @@ def read_records(file: BinaryIO, name: str, kind: type[R]) -> Iterator[R | BadRe
     """Records of a JSONL file, one a line."""
     for place, line in _lines(file, name):
         try:
-            yield checked(kind.model_validate_json(line))
+            yield checked(_parsed(line, kind))
         except ValidationError as error:
             yield BadRecord(place, _reason(error))
+        except InvalidInput as error:
+            yield BadRecord(place, error.detail)
+
+
+def _parsed(line: bytes, kind: type[R]) -> R:
+    """Raises ValidationError, and InvalidInput for what even Python's own JSON can't read."""
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+            raise
+        # pydantic's parser takes less than Python's, by which requests are read: what it stumbles
+        # over has a field, and an error that is the same by every way in.
+        return kind.model_validate(_object(line, error))
+
+
+def _object(line: bytes, error: ValidationError) -> Any:
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise InvalidInput("its JSON is nested too deep.") from None
+    except ValueError:
+        raise error from None
 
 
 def checked(record: R) -> R:

@@ -1,4 +1,4 @@
-"""One image that can't be written never fails an answer: it's told of, and the rest is as it was."""
+"""One image that can't be written never fails an answer: a note tells what is left out of it."""
 
 import itertools
 import json
