@@ -2,6 +2,7 @@
 
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
+import { stringify } from "./exact_json.js";
 import { tagChip } from "./tag_chip.js";
 import { tagEditor } from "./tag_editor.js";
 import { nameOf } from "./words.js";
@@ -91,5 +92,5 @@ export class HitFacts {
 }
 
 function textOf(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : stringify(value);
 }
