@@ -59,8 +59,8 @@ class AddForm(Wire):
     )
 
     files: list[UploadFile] = Field(min_length=1, description="Image files.")
-    tags: str = Field("", description="Comma-separated.")
-    metadata: str = Field("{}", description="A JSON object.")
+    tags: str = Field("", description=f"Comma-separated. {annotations.TAGS_TOLD}")
+    metadata: str = Field("{}", description=annotations.METADATA_TOLD)
 
 
 @router.post(

@@ -53,13 +53,13 @@ def _metadata(folder: DataFolder) -> Iterator[Finding]:
     if first is None:
         return
     others = sum(1 for _ in found)
-    more = f" So is that of {others:,} more images." if others else ""
+    more = f" So is what is said of {others:,} more images." if others else ""
     yield Finding(
         Kind.METADATA,
         Path(folder.catalogue),
-        f"The metadata of image {shown(first.id)!r} is beyond what is taken in today: "
-        f"{first.fault}.{more} Answers leave out what they can't give; `ise repair --apply` "
-        "shortens it, and keeps the whole of it in a file.",
+        f"What is said of image {shown(first.id)!r} is over today's bounds: {first.fault}.{more} "
+        "Answers leave out what they can't give; `ise repair --apply` shortens it and keeps the "
+        "whole of it in a file.",
     )
 
 

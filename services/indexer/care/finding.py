@@ -28,15 +28,15 @@ class Kind(StrEnum):
     STRAY = "stray"
 
 
-_HARMLESS = (Kind.UNSUMMED, Kind.BEHIND, Kind.STRAY)
+_HARMLESS = (Kind.METADATA, Kind.UNSUMMED, Kind.BEHIND, Kind.STRAY)
 
 
 @dataclass(frozen=True)
 class Finding:
     """One sentence on one thing.
 
-    Harmless: a stray takes space, a file of an older version has no sum, and what a killed process
-    left behind is caught up with at the next start.
+    Harmless: answers leave out what they can't give, a stray takes space, a file of an older
+    version has no sum, and what a killed process left behind is caught up with at the next start.
     """
 
     kind: Kind

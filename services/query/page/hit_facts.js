@@ -40,6 +40,11 @@ export class HitFacts {
             ),
           ),
         ),
+      hit.notes?.length > 0 &&
+        this.#section(
+          "Not shown",
+          el("ul", { class: "uris" }, ...hit.notes.map((note) => el("li", {}, note))),
+        ),
       hit.duplicates?.length > 0 &&
         this.#section(
           "Near-duplicates",
