@@ -20,8 +20,8 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.places import Place
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest, ImportRequest
-from shared.contracts.indexer import ImagePatch
-from shared.errors import BadVector, InvalidInput
+from shared.contracts.indexer import AddState, ImagePatch
+from shared.errors import BadVector, InvalidInput, NotFound
 from tests.indexer.running import Service
 
 NOWHERE = "http://127.0.0.1:9"
@@ -178,6 +178,26 @@ def test_no_way_of_recording_joins_more_than_an_image_holds(images, entry):
     assert set(images.over_bounds([(one.id, (), second), (one.id, ("a1",), {"a0": 0})])) == {0}
 
 
+def test_uploads_and_ingests_list_what_an_image_can_not_hold_and_take_the_rest(
+    service, picture, tmp_path
+):
+    first, second = ({f"{kind}{n}": n for n in range(200)} for kind in "ab")
+    [item] = service.add(picture(0), metadata=json.dumps(first))
+    again = service.add(picture(0), picture(1), metadata=json.dumps(second))
+    assert [one.state for one in again] == [AddState.FAILED, AddState.ADDED]
+    assert "more than 256 keys" in again[0].error
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    rows = [{"path": "0.png"} | second, {"path": "2.png", "post": POST}]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    job = service.ingest(manifest, build=False)
+    assert "more than 256 keys" in service.reasons(job)["0.png"]
+    assert service.send(indexer.get_image(item.id)).metadata == first
+    [found] = service.ask(query.search_image(picture(2), limit=1)).hits
+    assert found.metadata == {"post": POST}
+
+
 def test_true_is_not_one_where_metadata_is_joined(alone):
     for value in (1, True, 1.0):
         add(alone, {"id": "a", "vector": [1, 2], "metadata": {"n": value}})
@@ -233,6 +253,22 @@ def test_a_vector_that_float32_does_not_hold_is_refused_when_added_and_when_aske
     assert (added.status_code, asked.status_code) == (422, 422)
     assert "finite" in added.json()["detail"]
     assert "finite" in asked.json()["detail"]
+
+
+def test_a_text_that_a_database_does_not_keep_is_no_failure_of_it(images):
+    for ask in (images.get, images.places, images.ordinal):
+        with pytest.raises((InvalidInput, NotFound)):
+            ask("a\0")
+
+
+def test_metadata_that_a_database_does_not_keep_costs_its_own_field_only(images, entry):
+    """As it is copied from SQLite, which kept all that Python writes, to PostgreSQL."""
+    odd = {"good": "é 🐶", "none": float("nan"), "half": "\ud800"}
+    one = entry("x", "/a.png")
+    images.record([one], {})
+    images.patch(one.id, None, odd)
+    _, item = images.get(one.id)
+    assert item.presentable().metadata == {"good": "é 🐶"}
 
 
 # --- what an earlier version took in -------------------------------------------------------------
