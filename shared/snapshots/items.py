@@ -175,7 +175,7 @@ class ItemsFile:
             data = self._records[start:end].tobytes()
             item = Item(int(self.ordinals[row]), **_read(data))
             return item if _is_plain(data) else item.presentable()
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(f"{self.path.name}: record {row} can't be read: {error}") from error
 
     def row_of(self, ordinal: int) -> int | None:
