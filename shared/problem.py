@@ -19,6 +19,8 @@ from shared.web.request_id import current_request_id
 MEDIA_TYPE = "application/problem+json"
 _TYPE_PREFIX = "urn:ise:problem:"
 _TOLD = 5
+# Errors of one request that `errors` lists, at most.
+_LISTED = 20
 KIND = "ise.problem"
 """Where a request's scope says which kind of problem answered it."""
 
@@ -124,9 +126,10 @@ async def _on_error(request: Request, exc: Exception) -> JSONResponse:
 async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, RequestValidationError):
         raise exc
-    found = validation.sentences(exc.errors(), _model_of(request, exc))
+    model = _model_of(request, exc)
+    found, left = validation.first_sentences(exc.errors(), model, _LISTED)
     told = [item["message"] for item in found[:_TOLD]]
-    if (more := len(found) - _TOLD) > 0:
+    if (more := len(found) + left - _TOLD) > 0:
         told.append(f"And {more:,} more like these; see `errors`.")
     detail = " ".join(told)
     return _answer(errors.InvalidInput(detail, errors=found), request)
@@ -147,10 +150,19 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
         raise exc
     if exc.status_code == 400:
         # FastAPI's word for a body that it can't parse.
-        unread = errors.InvalidInput(f"The body can't be read: {exc.detail}")
+        unread = errors.InvalidInput(f"The body can't be read: {_unread(exc)}")
         return _answer(unread, request)
     headers = dict(exc.headers or {})
     return plain_response(exc.status_code, str(exc.detail), request.url.path, headers)
+
+
+def _unread(exc: HTTPException) -> str:
+    """Why a body can't be parsed; of FastAPI's causes, those with words for people."""
+    if isinstance(exc.__cause__, RecursionError):
+        return "its JSON is nested too deep."
+    if isinstance(exc.__cause__, ValueError):
+        return "its JSON has a number of too many digits, or is no text."
+    return str(exc.detail)
 
 
 async def _on_os_error(request: Request, exc: Exception) -> JSONResponse:

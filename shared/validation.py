@@ -5,12 +5,14 @@ pydantic's own words ("Extra inputs are not permitted") are for those who know p
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 _MUST_BE = "must be "
 _LONGEST = 60
+_LONGEST_FIELD = 1000
 _VERDICTS = {
     "missing": "is missing",
     "int_type": "must be a whole number",
@@ -66,16 +68,33 @@ def sentences(
     `root`: the model that the request was read as. A field that may be one of several types has an
     error for each; together they are one sentence.
     """
+    told, _ = first_sentences(found, root, len(found))
+    return told
+
+
+def first_sentences(
+    found: Sequence[Mapping[str, Any]], root: type[BaseModel] | None, most: int
+) -> tuple[list[dict[str, str]], int]:
+    """The same for so many fields, and how many more there are.
+
+    A sentence on a field that isn't known looks for one that is like it, which takes a while.
+    """
     grouped: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for error in found:
         # Where JSON breaks off, there is a number of a character in the place of a field.
         breaks_off = error["type"] == "json_invalid" and isinstance(error["loc"][-1], int)
         place = error["loc"][:1] if breaks_off else error["loc"]
         grouped.setdefault(_path(place, root), []).append(error)
-    return [
-        {"field": ".".join(path), "message": _sentence(path, errors, root)}
-        for path, errors in grouped.items()
+    told = [
+        {"field": _text(".".join(path)), "message": _sentence(path, errors, root)}
+        for path, errors in islice(grouped.items(), most)
     ]
+    return told, len(grouped) - len(told)
+
+
+def _text(path: str) -> str:
+    """A field's name, of whole characters and not endless: a caller may send anything."""
+    return path[:_LONGEST_FIELD].encode(errors="backslashreplace").decode()
 
 
 def _sentence(
@@ -92,7 +111,7 @@ def _sentence(
 
 def _unknown_field(path: tuple[str, ...], root: type[BaseModel] | None) -> str:
     known = _fields_at(path[1:-1], root)
-    close = difflib.get_close_matches(path[-1], known, n=1)
+    close = difflib.get_close_matches(path[-1][:_LONGEST], known, n=1)
     hint = f"; did you mean `{close[0]}`?" if close else "."
     return f"{_subject(path)} is not a field of this request{hint}"
 
@@ -104,7 +123,7 @@ def _either(verdicts: list[str]) -> str:
 
 
 def _subject(path: tuple[str, ...]) -> str:
-    name = ".".join(path[1:])
+    name = _text(".".join(path[1:]))
     if not name:
         return f"The {path[0]}"
     return f"`{name if len(name) <= _LONGEST else name[:_LONGEST] + '…'}`"

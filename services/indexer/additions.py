@@ -64,8 +64,11 @@ class Additions:
         embedded = self._embed(new, pair)
         places = self._store(embedded, pair)
         entries, items = [], []
-        for image_id, digest, (name, data) in zip(ids, digests, uploads, strict=True):
-            failed = embedded[image_id].error if image_id in embedded else None
+        over = self._images.over_bounds([(image_id, tags, metadata) for image_id in ids])
+        for at, (image_id, digest, (name, data)) in enumerate(
+            zip(ids, digests, uploads, strict=True)
+        ):
+            failed = embedded[image_id].error if image_id in embedded else over.get(at)
             if failed is not None:
                 items.append(AddedItem(name=name, id=None, state=AddState.FAILED, error=failed))
                 continue

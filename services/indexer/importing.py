@@ -4,7 +4,7 @@ What is there already is passed over, so an import that broke off goes on where 
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from services.indexer.job_context import JobContext
 from services.indexer.npy import NpyFile
-from services.indexer.records import checked, numbered, read_ids, read_records
+from services.indexer.records import BadRecord, checked, numbered, read_ids, read_records
 from services.indexer.roots import Root, check_allowed
 from services.indexer.vectors import Vectors
 from shared.contracts.features import (
@@ -40,7 +40,7 @@ class VectorSource:
 
     fingerprint: str
     npy: NpyFile
-    records: Iterator[ExportedRecord]
+    records: Iterator[ExportedRecord | BadRecord]
     exported: ExportInfo | None = None
 
 
@@ -86,7 +86,10 @@ def open_source(
         return VectorSource(
             info.fingerprint,
             npy,
-            (_within(r, roots) for r in read_records(listed, "records.jsonl", ExportedRecord)),
+            (
+                record if isinstance(record, BadRecord) else _within(record, roots)
+                for record in read_records(listed, "records.jsonl", ExportedRecord)
+            ),
             info,
         )
     if not source.exists():
@@ -100,19 +103,35 @@ def open_source(
         )
     npy = table(source)
     ids = Path(request.ids) if request.ids is not None else None
-    records = numbered(npy.rows) if ids is None else read_ids(opened(ids), ids.name)
+    records = iter(numbered(npy.rows)) if ids is None else read_ids(opened(ids), ids.name)
     return VectorSource(fingerprint_of(request.model, npy.dim), npy, records)
 
 
-def batches(npy: NpyFile, records: Iterator[ExportedRecord], size: int = _BATCH) -> Iterator[Batch]:
-    """Vectors with their records. Raises InvalidInput where their numbers differ."""
+def _refuse(record: BadRecord) -> None:
+    raise record.error()
+
+
+def batches(
+    npy: NpyFile,
+    records: Iterator[ExportedRecord | BadRecord],
+    size: int = _BATCH,
+    on_bad: Callable[[BadRecord], None] = _refuse,
+) -> Iterator[Batch]:
+    """Vectors with their records; `on_bad` hears of those that can't be taken, and left out.
+
+    Raises InvalidInput where their numbers differ.
+    """
     done = 0
     for vectors in npy.blocks(size):
         some = list(itertools.islice(records, len(vectors)))
         done += len(some)
         if len(some) < len(vectors):
             raise InvalidInput(f"There are {npy.rows} vectors, but only {done} ids.")
-        yield some, vectors
+        for bad in some:
+            if isinstance(bad, BadRecord):
+                on_bad(bad)
+        good = [row for row, record in enumerate(some) if not isinstance(record, BadRecord)]
+        yield [record for record in some if not isinstance(record, BadRecord)], vectors[good]
     if next(records, None) is not None:
         raise InvalidInput(f"There are {npy.rows} vectors, but more ids.")
 
@@ -129,9 +148,9 @@ class Import:
         result = ImportResult(source.fingerprint, source.npy.rows)
         self._job.stage("importing")
         self._job.count(source.npy.rows)
-        for records, vectors in batches(source.npy, source.records):
+        before = self._job.failed
+        for records, vectors in batches(source.npy, source.records, on_bad=self._fail):
             self._job.check_cancelled()
-            before = self._job.failed
             with self._vectors.lock:
                 good = self._good(source.fingerprint, records, vectors)
                 taken = self._vectors.take(
@@ -141,8 +160,11 @@ class Import:
             self._job.advance(taken.exists, skipped=True)
             result.added += taken.added
             result.already_there += taken.exists
-            result.failed += self._job.failed - before
+            result.failed = self._job.failed - before
         return result
+
+    def _fail(self, record: BadRecord) -> None:
+        self._job.fail(record.place, record.reason)
 
     def _good(
         self, fingerprint: str, records: list[ExportedRecord], vectors: NDArray[np.float32]

@@ -225,13 +225,14 @@ class Ingest:
                 place = FeaturePlace(fingerprint, shard, row)
                 places.setdefault(same[0].id, []).append(place)
         entries = [entry for same, _ in good for entry in same]
+        fitting = self._fitting(entries)
         failpoints.reach("ingest.stored")
-        if entries:
-            self._result.replaced += len(self._record(entries, places))
+        if fitting:
+            self._result.replaced += len(self._record(fitting, places))
         failpoints.reach("ingest.recorded")
         self._result.embedded += len(good)
-        self._result.already_there += len(entries) - len(good)
-        self._job.advance(len(entries))
+        self._result.already_there += len(fitting) - len(good)
+        self._job.advance(len(fitting))
         for same, found in embedded:
             self._in_flight.pop(same[0].id)
             if found.error is not None:
@@ -240,11 +241,18 @@ class Ingest:
         self._flush_known()
 
     def _flush_known(self) -> None:
-        known, self._known = self._known, []
+        known, self._known = self._fitting(self._known), []
         if known:
             self._result.replaced += len(self._record(known, {}))
             self._result.already_there += len(known)
             self._job.advance(len(known), skipped=True)
+
+    def _fitting(self, entries: list[Entry]) -> list[Entry]:
+        """The entries that their images can hold; the job is told of the others."""
+        over = self._images.over_bounds([(e.id, e.tags, e.metadata) for e in entries])
+        for at, reason in over.items():
+            self._job.fail(entries[at].place.uri, reason)
+        return [entry for at, entry in enumerate(entries) if at not in over]
 
 
 def place_of(file: SourceFile, stamp: Stamp) -> Place:

@@ -1,12 +1,14 @@
 """What comes beside vectors: an id for each row, and what is said of it."""
 
 import codecs
+import json
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, TypeVar
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
-from services.indexer.said import checked_metadata, parse_tags
+from services.indexer.said import parse_tags
 from shared.contracts.features import ExportedRecord, Record
 from shared.errors import InvalidInput
 from shared.validation import sentences
@@ -18,23 +20,35 @@ _LONGEST_LINE = 16 * 2**20
 R = TypeVar("R", bound=Record)
 
 
-def read_ids(file: BinaryIO, name: str) -> Iterator[ExportedRecord]:
-    """A record for each line: JSONL by the file's name, else the lines are ids as they stand.
+@dataclass(frozen=True)
+class BadRecord:
+    """A line that can't be taken in. `place`: the file and the line; `reason`: a sentence."""
 
-    Raises InvalidInput, which names the line.
-    """
+    place: str
+    reason: str
+
+    def error(self) -> InvalidInput:
+        return InvalidInput(f"{self.place}: {self.reason}")
+
+
+def read_ids(file: BinaryIO, name: str) -> Iterator[ExportedRecord | BadRecord]:
+    """A record for each line: JSONL by the file's name, else the lines are ids as they stand."""
     if name.lower().endswith(_SUFFIXES):
         for record in read_records(file, name, Record):
-            yield ExportedRecord.model_construct(**dict(record), files=[])
+            if isinstance(record, BadRecord):
+                yield record
+            else:
+                yield ExportedRecord.model_construct(**dict(record), files=[])
         return
-    for number, line in _lines(file, name):
+    for place, line in _lines(file, name):
         try:
             record = Record(id=line.decode())
         except UnicodeDecodeError:
-            raise InvalidInput(f"{name}, line {number}: this is not UTF-8 text.") from None
+            yield BadRecord(place, "this is not UTF-8 text.")
         except ValidationError as error:
-            raise _refusal(name, number, error) from None
-        yield ExportedRecord(id=record.id)
+            yield BadRecord(place, _reason(error))
+        else:
+            yield ExportedRecord(id=record.id)
 
 
 def numbered(rows: int) -> Iterator[ExportedRecord]:
@@ -42,21 +56,41 @@ def numbered(rows: int) -> Iterator[ExportedRecord]:
     return (ExportedRecord(id=str(row)) for row in range(rows))
 
 
-def read_records(file: BinaryIO, name: str, kind: type[R]) -> Iterator[R]:
-    """Records of a JSONL file. Raises InvalidInput, which names the line."""
-    for number, line in _lines(file, name):
+def read_records(file: BinaryIO, name: str, kind: type[R]) -> Iterator[R | BadRecord]:
+    """Records of a JSONL file, one a line."""
+    for place, line in _lines(file, name):
         try:
-            yield checked(kind.model_validate_json(line))
+            yield checked(_parsed(line, kind))
         except ValidationError as error:
-            raise _refusal(name, number, error) from None
+            yield BadRecord(place, _reason(error))
         except InvalidInput as error:
-            raise InvalidInput(f"{name}, line {number}: {error.detail}") from None
+            yield BadRecord(place, error.detail)
+
+
+def _parsed(line: bytes, kind: type[R]) -> R:
+    """Raises ValidationError, and InvalidInput for what even Python's own JSON can't read."""
+    try:
+        return kind.model_validate_json(line)
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
+            raise
+        # pydantic's parser takes less than Python's, by which requests are read: what it stumbles
+        # over has a field, and an error that is the same by every way in.
+        return kind.model_validate(_object(line, error))
+
+
+def _object(line: bytes, error: ValidationError) -> Any:
+    try:
+        return json.loads(line)
+    except RecursionError:
+        raise InvalidInput("its JSON is nested too deep.") from None
+    except ValueError:
+        raise error from None
 
 
 def checked(record: R) -> R:
-    """A record with its tags as they are kept. Raises InvalidInput."""
-    tags = list(parse_tags(record.tags))
-    return record.model_copy(update={"tags": tags, "metadata": checked_metadata(record.metadata)})
+    """A record with its tags as they are kept."""
+    return record.model_copy(update={"tags": list(parse_tags(record.tags))})
 
 
 def check_distinct(records: Iterable[Record]) -> None:
@@ -70,19 +104,21 @@ def check_distinct(records: Iterable[Record]) -> None:
         seen.add(record.id)
 
 
-def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+def _lines(file: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
+    """Each line, and its place for an error. Raises InvalidInput for one that no memory holds."""
     number = 0
     while line := file.readline(_LONGEST_LINE):
         number += 1
+        place = f"{name}, line {number}"
         if len(line) == _LONGEST_LINE:
-            raise InvalidInput(f"{name}, line {number}: the line is over 16 MiB.")
+            raise InvalidInput(f"{place}: the line is over 16 MiB.")
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
-        yield number, line.rstrip(b"\r\n")
+        yield place, line.rstrip(b"\r\n")
 
 
-def _refusal(name: str, number: int, error: ValidationError) -> InvalidInput:
+def _reason(error: ValidationError) -> str:
     # Each has a place of its own before the fields, as in a request: the line.
-    errors = [{**one, "loc": ("line", *one["loc"])} for one in error.errors()]
-    told = " ".join(one["message"] for one in sentences(errors, ExportedRecord)[:3])
-    return InvalidInput(f"{name}, line {number}: {told}")
+    found = error.errors(include_url=False, include_input=False)
+    errors = [{**one, "loc": ("line", *one["loc"])} for one in found]
+    return " ".join(one["message"] for one in sentences(errors, ExportedRecord)[:3])

@@ -1,13 +1,13 @@
 """Adding, reading, retagging and deleting images."""
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Response, UploadFile
 from pydantic import ConfigDict, Field
 
 from services.indexer.parts import Parts, parts
-from services.indexer.said import checked_metadata, parse_tags
+from services.indexer.said import parse_metadata, parse_tags
+from shared.contracts import annotations
 from shared.contracts.base import Wire
 from shared.contracts.indexer import (
     Added,
@@ -59,8 +59,8 @@ class AddForm(Wire):
     )
 
     files: list[UploadFile] = Field(min_length=1, description="Image files.")
-    tags: str = Field("", description="Comma-separated.")
-    metadata: str = Field("{}", description="A JSON object.")
+    tags: str = Field("", description=f"Comma-separated. {annotations.TAGS_TOLD}")
+    metadata: str = Field("{}", description=annotations.METADATA_TOLD)
 
 
 @router.post(
@@ -80,13 +80,17 @@ def add_images(
     if len(files) > here.settings.max_upload_files:
         raise TooLarge(f"At most {here.settings.max_upload_files} files a call.")
     wanted = parse_tags(form.tags.split(","))
-    said = _object(form.metadata)
+    said = parse_metadata(form.metadata)
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
     uploads: list[tuple[str, bytes]] = []
     for index, file in enumerate(files):
         name = file.filename or f"upload-{index}"
-        if (file.size or 0) > limit:
+        if (fault := name_fault(name)) is not None:
+            refused[index] = AddedItem(
+                name=annotations.shown(name), id=None, state=AddState.FAILED, error=fault
+            )
+        elif (file.size or 0) > limit:
             reason = f"The file is over the limit of {limit / 2**20:g} MiB (ISE_MAX_IMAGE_BYTES)."
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
@@ -147,8 +151,7 @@ def thumbnail(here: Here, image_id: str) -> Response:
 def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     tell(ids=[image_id])
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
-    metadata = None if patch.metadata is None else checked_metadata(patch.metadata)
-    here.images.patch(image_id, tags, metadata)
+    here.images.patch(image_id, tags, patch.metadata)
     here.publisher.publish_retag()
     return get_image(here, image_id)
 
@@ -173,7 +176,8 @@ def delete_image(here: Here, image_id: str) -> Deleted:
 )
 @needs(Scope.READ)
 def get_image(here: Here, image_id: str) -> Image:
-    row, item = here.images.get(image_id)
+    row, found = here.images.get(image_id)
+    item = found.presentable()
     return Image(
         id=item.id,
         tags=item.tags,
@@ -182,14 +186,14 @@ def get_image(here: Here, image_id: str) -> Image:
         sha256=row.sha256,
         bytes=row.bytes,
         created_at=row.created_at,
+        notes=item.notes or None,
     )
 
 
-def _object(text: str) -> dict[str, Any]:
+def name_fault(name: str) -> str | None:
+    """What is wrong with the name of an upload, in a sentence; None where nothing is."""
     try:
-        value = json.loads(text or "{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"`metadata` is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise InvalidInput("`metadata` must be a JSON object.")
-    return checked_metadata(value)
+        annotations.check(uri=name)
+    except InvalidInput as error:
+        return error.detail
+    return None

@@ -1,39 +1,45 @@
-"""What is said of pictures: tags and metadata that can be kept."""
+"""What is said of pictures: tags and metadata that can be kept, and the errors for what can't."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from shared.contracts import annotations
 from shared.errors import InvalidInput
-
-_MAX_TAG = 200
 
 
 def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:
-    """Tags without blanks around them, each once. Raises InvalidInput for one that's too long."""
-    found = dict.fromkeys(part.strip() for part in parts if part.strip())
-    for tag in found:
-        check_text(tag)
-        if len(tag) > _MAX_TAG:
-            raise InvalidInput(f"A tag has at most {_MAX_TAG} characters; {tag[:30]!r}… has more.")
-    return tuple(found)
+    """Tags without blanks around them, each once. Raises InvalidInput for what can't be kept."""
+    found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    annotations.check(tags=found)
+    return found
 
 
 def checked_metadata(given: dict[str, Any]) -> dict[str, Any]:
-    """Metadata that can be kept and answered. Raises InvalidInput for NaN, and for half characters.
-
-    Python's own JSON takes both; one such value would make every answer that has it fail.
-    """
-    try:
-        check_text(json.dumps(given, ensure_ascii=False, allow_nan=False))
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"`metadata` can't be written as JSON: {error}.") from None
+    """Metadata that can be kept and answered. Raises InvalidInput."""
+    annotations.check(metadata=given)
     return given
 
 
-def check_text(text: str) -> None:
-    """Raises InvalidInput for text that has no UTF-8."""
+def parse_metadata(text: str) -> dict[str, Any]:
+    """Metadata from the JSON of a form's field. Raises InvalidInput."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(f"{text[:60]!a} has half a character, a lone surrogate.") from None
+        value = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise annotations.refusal("metadata", f"this is not JSON ({error})") from None
+    except RecursionError:
+        levels = annotations.WRITTEN.depth
+        raise annotations.refusal("metadata", f"it is nested deeper than {levels} levels") from None
+    except ValueError:
+        # Of all errors, the one for a number of thousands of digits.
+        told = "a whole number fits 64 bits; write a longer one as text"
+        raise annotations.refusal("metadata", told) from None
+    if not isinstance(value, dict):
+        raise annotations.refusal("metadata", "it must be a JSON object")
+    return checked_metadata(value)
+
+
+def check_text(text: str) -> None:
+    """Raises InvalidInput for text that neither an answer nor a database takes."""
+    if (fault := annotations.text_fault(text)) is not None:
+        raise InvalidInput(f"`{annotations.shown(text)}`: {fault}.")

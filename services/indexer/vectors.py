@@ -11,11 +11,9 @@ from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.features import FeatureStore
 from shared.contracts.features import ExportedRecord
-from shared.errors import BadVector, Conflict, ISEError
+from shared.errors import BadVector, Conflict, InvalidInput, ISEError
 from shared.external import is_external
-
-# The square of a vector of such numbers still fits float32.
-_MAX_VALUE = 1e15
+from shared.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
 
 
 @dataclass(frozen=True)
@@ -44,18 +42,22 @@ class Vectors:
         differ from batch to batch.
         """
         with np.errstate(invalid="ignore"):
-            usable: NDArray[np.bool_] = np.all(np.abs(vectors) < _MAX_VALUE, axis=1)
+            usable: NDArray[np.bool_] = np.all(np.abs(vectors) < MAX_VALUE, axis=1)
         bad, zero = ~usable, np.zeros(len(records), bool)
         if is_external(fingerprint):
-            zero = ~np.any(vectors, axis=1)
+            zero = ~has_direction(vectors)
             bad |= zero | self._other(fingerprint, records, vectors)
+        over = self.table.over_bounds(records)
+        bad[list(over)] = True
         for row in np.flatnonzero(bad).tolist():
             name = f"The vector of {records[row].id!r}"
             if not usable[row]:
-                why = f"{name} has numbers that are not finite, or not below {_MAX_VALUE:g}."
+                why = f"{name} has numbers that are not finite, or not below {MAX_VALUE:g}."
                 yield row, BadVector(why)
             elif zero[row]:
-                yield row, BadVector(f"{name} is zero, so it has no direction to compare.")
+                yield row, BadVector(f"{name} {NO_DIRECTION}.")
+            elif row in over:
+                yield row, InvalidInput(f"{records[row].id!r}: {over[row]}")
             else:
                 yield (
                     row,

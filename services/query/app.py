@@ -23,12 +23,13 @@ from services.query.canary import CanaryWatch
 from services.query.config import QuerySettings
 from services.query.embedders import Embedders
 from services.query.features import Features
-from services.query.metrics import LiveRecallMetrics, QueryMetrics
+from services.query.metrics import LeftOutMetric, LiveRecallMetrics, QueryMetrics
 from services.query.reasons import Reasons
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
 from services.query.uploads import Uploads
 from services.query.waiting import Waiting
+from services.query.writing import AnswerWriter
 from shared.canary import drifted
 from shared.clients.transport import AsyncClient
 from shared.errors import ISEError
@@ -127,6 +128,7 @@ def create_app(
         audit,
         Waiting(shelf, settings.version_seconds, follower.wake if follower else lambda: None),
     )
+    app.state.writer = AnswerWriter(LeftOutMetric(registry).observe)
     app.state.indexer = files
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)

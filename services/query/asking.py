@@ -6,7 +6,6 @@ from functools import partial
 from typing import TypeVar
 
 import anyio.to_thread
-import numpy as np
 
 from services.query.answering import answer_of
 from services.query.features import (
@@ -285,7 +284,7 @@ class Asking:
             if space is None:
                 found = searcher.nothing(Mode.IMAGE, options)
             else:
-                query = Query(space.placed(np.array(vector)), Mode.IMAGE, after=pages.after)
+                query = Query(space.given(vector, options.metric), Mode.IMAGE, after=pages.after)
                 found = searcher.nearest(space, query, options, watch)
             return answer_of(searcher, found, options, watch, pages)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Summary
+from prometheus_client import CollectorRegistry, Counter, Summary
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -32,6 +32,22 @@ class LiveRecallMetrics:
         """Counts an answer."""
         self._found.observe(found)
         self._expected.observe(expected)
+
+
+class LeftOutMetric:
+    """Images that answers told of, but not whole: an earlier version took in more than can be."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._images = Counter(
+            "ise_images_left_out",
+            "Images in answers of which something was left out, as no answer can give it; "
+            "`ise check` names them.",
+            registry=registry,
+        )
+
+    def observe(self, images: int) -> None:
+        """Counts images of an answer."""
+        self._images.inc(images)
 
 
 class QueryMetrics(Collector):

@@ -95,7 +95,7 @@ class Parts:
                     "A `vector` is of the space of pictures, so it can't be weighed with a `term`: "
                     "give the picture itself, or its `id`."
                 )
-            return space.placed(np.array(part.vector))
+            return space.given(part.vector, Metric.COSINE)
         return await self._of_picture(part, space)
 
     async def _of_term(self, term: str, space: Space) -> Floats:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Query, Request, UploadFile
 from pydantic import ConfigDict, Field
 
 from services.query.routes_images import described
-from services.query.routes_search import Ask, check_size
+from services.query.routes_search import Ask, Write, check_size
 from services.query.search import exploring
 from services.query.search.duplicates import SAME
 from shared.contracts.base import Seed, Wire
@@ -77,10 +77,12 @@ def duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> Duplicat
 
 @router.get("/random", summary="Images at random", responses=problems(DAMAGED))
 @needs(Scope.READ)
-def random_images(ask: Ask, query: Annotated[RandomQuery, Query()]) -> Sample:
+def random_images(ask: Ask, write: Write, query: Annotated[RandomQuery, Query()]) -> Sample:
     rng = np.random.default_rng(query.seed)
     found = exploring.at_random(ask.searcher_now(), query.limit, rng)
-    return Sample(images=[described(item) for item in found])
+    images = [described(item) for item in found]
+    write.told(images)
+    return Sample(images=images)
 
 
 @router.get(

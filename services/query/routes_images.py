@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from services.query.routes_search import Ask
+from services.query.routes_search import Ask, Write
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient, Call
 from shared.contracts.indexer import Shapes, ShapesRequest
@@ -54,12 +54,14 @@ async def image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
     responses=problems(NO_IMAGE, DAMAGED),
 )
 @needs(Scope.READ)
-async def get_image(ask: Ask, image_id: str) -> ImageInfo:
+async def get_image(ask: Ask, write: Write, image_id: str) -> ImageInfo:
     searcher = await ask.searcher()
     item = searcher.collection.find(image_id, searcher.dead)
     if item is None:
         raise NotFound(f"There is no image {image_id!r}.")
-    return described(item)
+    image = described(item)
+    write.told([image])
+    return image
 
 
 def described(item: Item) -> ImageInfo:
@@ -70,6 +72,7 @@ def described(item: Item) -> ImageInfo:
         uri=item.uris[0] if item.uris else "",
         uris=item.uris,
         metadata=item.metadata,
+        notes=item.notes or None,
     )
 
 

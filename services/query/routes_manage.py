@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from services.query.config import QuerySettings
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient, Call
+from shared.contracts import annotations
 from shared.contracts.indexer import (
     Added,
     BuildSettings,
@@ -73,12 +74,12 @@ _UPLOAD: dict[str, Any] = {
                         "tags": {
                             "type": "string",
                             "default": "",
-                            "description": "Comma-separated.",
+                            "description": f"Comma-separated. {annotations.TAGS_TOLD}",
                         },
                         "metadata": {
                             "type": "string",
                             "default": "{}",
-                            "description": "A JSON object.",
+                            "description": annotations.METADATA_TOLD,
                         },
                     },
                 }

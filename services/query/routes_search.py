@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFi
 from pydantic import ConfigDict, Field, Json, WithJsonSchema
 
 from services.query.asking import Asking
+from services.query.writing import AnswerWriter
 from shared.contracts.answer import SearchResponse
-from shared.contracts.base import Wire
 from shared.contracts.filters import Filter
 from shared.contracts.query import BatchRequest, BatchResponse, SearchOptions, SearchRequest
 from shared.errors import InvalidInput, TooLarge
@@ -48,6 +48,14 @@ async def asking(request: Request) -> Asking:
 
 
 Ask = Annotated[Asking, Depends(asking)]
+
+
+async def writing(request: Request) -> AnswerWriter:
+    found: AnswerWriter = request.app.state.writer
+    return found
+
+
+Write = Annotated[AnswerWriter, Depends(writing)]
 
 
 class TextOptions(SearchOptions):
@@ -93,11 +101,14 @@ class TermQuery(TextOptions):
 )
 @needs(Scope.READ)
 async def search_by_image(
-    ask: Ask, request: Request, form: Annotated[ImageForm, Form(media_type="multipart/form-data")]
+    ask: Ask,
+    write: Write,
+    request: Request,
+    form: Annotated[ImageForm, Form(media_type="multipart/form-data")],
 ) -> Response:
     check_size(request, form.file.size or 0)
     await ask.reach(form)
-    return _json(await ask.image(await form.file.read(), form))
+    return _json(write.search(await ask.image(await form.file.read(), form)))
 
 
 @router.get(
@@ -108,11 +119,11 @@ async def search_by_image(
     | problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
 )
 @needs(Scope.READ)
-async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Response:
+async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Query()]) -> Response:
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
     await ask.reach(query)
-    return _json(await ask.term(query.term, query))
+    return _json(write.search(await ask.term(query.term, query)))
 
 
 @router.post(
@@ -138,8 +149,8 @@ async def search_by_term(ask: Ask, query: Annotated[TermQuery, Query()]) -> Resp
     ),
 )
 @needs(Scope.READ)
-async def search(ask: Ask, body: SearchRequest) -> Response:
-    return _json(await ask.request(body))
+async def search(ask: Ask, write: Write, body: SearchRequest) -> Response:
+    return _json(write.search(await ask.request(body)))
 
 
 @router.post(
@@ -149,12 +160,12 @@ async def search(ask: Ask, body: SearchRequest) -> Response:
     responses=problems(TOO_MANY_SEARCHES, DAMAGED),
 )
 @needs(Scope.READ)
-async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> Response:
+async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequest) -> Response:
     """Each is answered as if it came alone; one that fails has a `problem` in its place."""
     limit: int = request.app.state.settings.max_searches
     if len(body.searches) > limit:
         raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
-    return _json(BatchResponse(answers=await ask.batch(body.searches)))
+    return _json(write.batch(BatchResponse(answers=await ask.batch(body.searches))))
 
 
 @router.get(
@@ -165,15 +176,15 @@ async def search_batch(ask: Ask, request: Request, body: BatchRequest) -> Respon
 )
 @needs(Scope.READ)
 async def similar_images(
-    ask: Ask, image_id: str, options: Annotated[TextOptions, Query()]
+    ask: Ask, write: Write, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> Response:
     await ask.reach(options)
-    return _json(await ask.id(image_id, options, without_itself=True))
+    return _json(write.search(await ask.id(image_id, options, without_itself=True)))
 
 
-def _json(answer: Wire) -> Response:
+def _json(text: str) -> Response:
     """An answer as it is: it was checked when it was made, so FastAPI need not do so again."""
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return Response(text, media_type="application/json")
 
 
 def check_size(request: Request, size: int) -> None:

@@ -1,6 +1,10 @@
-"""A filter, from what was typed: `--filter JSON`, `--tag dog`, `--where 'year>=1999'`."""
+"""A filter, from what was typed: `--filter JSON`, `--tag dog`, `--where 'year>=1999'`.
+
+`--where 'post="0123"'` asks for the text, not for the number.
+"""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -39,12 +43,14 @@ def filter_of(
 
 
 def _value(text: str) -> Any:
-    """A number, true or false where it reads as one, else the text."""
+    """A number, true or false where it reads as one; the text in quotes; else the text."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
-    return value if isinstance(value, bool | int | float) else text
+    if isinstance(value, float) and not math.isfinite(value):
+        return text
+    return value if isinstance(value, bool | int | float | str) else text
 
 
 def _checked(text: str) -> Any:

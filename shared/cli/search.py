@@ -55,7 +55,11 @@ def search(
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", help="Only images with such metadata: 'year>=1999'; repeatable."),
+        typer.Option(
+            "--where",
+            help="Only images with such metadata: 'year>=1999'; a text in quotes stays one: "
+            "'post=\"0123\"'; repeatable.",
+        ),
     ] = None,
     filter_json: Annotated[
         str | None, typer.Option("--filter", help="Only images that meet this filter, as JSON.")

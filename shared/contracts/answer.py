@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from shared.contracts.annotations import Notes
 from shared.contracts.base import Wire
 from shared.contracts.metric import Metric as Metric
 
@@ -95,6 +96,7 @@ class Hit(Wire):
         None, description="With `group_duplicates`: those of the page that show the same."
     )
     vector: list[float] | None = None
+    notes: Notes = None
 
 
 class Recall(Wire):

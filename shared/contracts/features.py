@@ -1,29 +1,29 @@
 """What goes over the wire to bring vectors of one's own, and to take a collection out and in."""
 
-import unicodedata
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from shared.contracts.annotations import (
+    MAX_TAGS,
+    TAGS_TOLD,
+    ImageId,
+    Metadata,
+    Notes,
+    Uri,
+    check_tags,
+    check_uri,
+)
 from shared.contracts.base import Request, Seed, Wire
 from shared.contracts.query import Metric
 from shared.external import is_model
 
 MAX_DIM = 65_536
 MAX_ITEMS = 1000
-_ENDINGS = ("/file", "/thumbnail", "/similar", "/suggest-tags", "/why", "/why.png")
-_SHAPES = "shapes"
-
-
-def _checked_id(text: str) -> str:
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
-        raise ValueError("an id has no control characters, line ends among them")
-    if text.endswith(_ENDINGS):
-        raise ValueError(f"an id doesn't end in {', '.join(_ENDINGS)}: calls of an image do")
-    if text == _SHAPES:
-        raise ValueError(f"an id isn't `{_SHAPES}`: a call of images is")
-    return text
+_MAX_URIS = 10_000
+# What the catalogue keeps in 64 bits.
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 def _checked_model(text: str) -> str:
@@ -32,7 +32,6 @@ def _checked_model(text: str) -> str:
     return text
 
 
-ImageId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_checked_id)]
 ModelName = Annotated[str, AfterValidator(_checked_model)]
 
 
@@ -46,9 +45,11 @@ class Record(Request):
     )
 
     id: ImageId
-    tags: list[str] = Field(default_factory=list)
-    uris: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(default_factory=list)
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    tags: Annotated[list[str], AfterValidator(check_tags)] = Field(
+        default_factory=list, max_length=MAX_TAGS, description=TAGS_TOLD
+    )
+    uris: list[Uri] = Field(default_factory=list, max_length=_MAX_URIS)
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class VectorItem(Record):
@@ -157,16 +158,17 @@ class ExportInfo(Wire):
 class ExportedPlace(Wire):
     """A file of an image, on the machine that it was exported from."""
 
-    path: str
-    uri: str
-    mtime_ns: int
-    bytes: int
+    path: Annotated[str, AfterValidator(check_uri)]
+    uri: Uri
+    mtime_ns: Annotated[int, Field(ge=_LEAST, le=_MOST)]
+    bytes: Annotated[int, Field(ge=0, le=_MOST)]
 
 
 class ExportedRecord(Record):
     """A line of `records.jsonl`."""
 
-    sha256: str = ""
-    bytes: int = 0
-    created_at: str = ""
-    files: list[ExportedPlace] = Field(default_factory=list)
+    sha256: Annotated[str, Field(max_length=64)] = ""
+    bytes: Annotated[int, Field(ge=0, le=_MOST)] = 0
+    created_at: Annotated[str, Field(max_length=40)] = ""
+    files: list[ExportedPlace] = Field(default_factory=list, max_length=_MAX_URIS)
+    notes: Notes = None

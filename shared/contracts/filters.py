@@ -1,8 +1,17 @@
 """Which images may be hits at all: conditions on tags and metadata."""
 
-from typing import Annotated, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StringConstraints,
+    WrapValidator,
+    model_validator,
+)
 
 from shared.contracts.base import Request
 
@@ -10,9 +19,25 @@ _DEEPEST = 8
 _MOST = 256
 _MOST_VALUES = 1000
 
+
+def _exact(given: Any, checked: Callable[[Any], float]) -> float:
+    """A whole number as it is: as a float, one of over 53 bits would be another."""
+    number = checked(given)
+    return given if isinstance(given, int) else number
+
+
+def _as_it_is(number: float) -> float:
+    return number
+
+
 Text = Annotated[str, StringConstraints(max_length=1000)]
 # Strict: true is no number, and 1 is not true.
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Number = Annotated[
+    float,
+    Field(strict=True, allow_inf_nan=False),
+    WrapValidator(_exact),
+    PlainSerializer(_as_it_is, return_type=int | float),
+]
 Bound = Number | Text
 Value = StrictBool | Number | Text
 
@@ -59,8 +84,9 @@ class Condition(Filter):
     """One of: a `tag`; a metadata `key` with what is asked of it; a filter of its own.
 
     Of a key, one of `match`, `any`, bounds and `exists`. A number compares with numbers and with
-    texts that read as one; a text compares with texts, in the order of their characters, as dates
-    in ISO form have it. Where a value is a list, one element is enough.
+    texts that read as one, whole numbers exactly, however long; a text compares with texts, in the
+    order of their characters, as dates in ISO form have it. Where a value is a list, one element
+    is enough.
     """
 
     model_config = ConfigDict(

@@ -3,13 +3,17 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from shared.contracts.annotations import MAX_TAG, MAX_TAGS, TAGS_TOLD, Metadata, Notes, check_tags
 from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.query import Metric
 
-Tag = Annotated[str, Field(min_length=1, max_length=200)]
+Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
+Tags = Annotated[
+    list[Tag], Field(max_length=MAX_TAGS, description=TAGS_TOLD), AfterValidator(check_tags)
+]
 
 
 class TagsFrom(Choice):
@@ -168,8 +172,8 @@ class ImagePatch(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["castle", "favourite"]}]})
 
-    tags: list[Tag] | None = None
-    metadata: dict[str, Any] | None = None
+    tags: Tags | None = None
+    metadata: Metadata | None = None
 
 
 class Image(Wire):
@@ -198,6 +202,7 @@ class Image(Wire):
     sha256: str
     bytes: int
     created_at: str
+    notes: Notes = None
 
 
 class ShapesRequest(Request):

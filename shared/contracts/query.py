@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_validator
 
+from shared.contracts.annotations import Notes
 from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
 from shared.contracts.base import Choice, Request, Wire
 from shared.contracts.crop import Crop
@@ -259,6 +260,7 @@ class ImageInfo(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
+    notes: Notes = None
 
 
 class Uploaded(Wire):

@@ -9,6 +9,26 @@ from shared.contracts.query import Metric
 _ROUNDING = 2e-5
 
 
+MAX_VALUE = 1e15
+"""The square of a vector of numbers below, of any length met, still fits float32."""
+_SHORTEST = 1e-15
+NO_DIRECTION = (
+    f"is zero, or shorter than {_SHORTEST:g}, so it has no direction that cosine compares"
+)
+
+
+def has_direction(vectors: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether each of some finite vectors (n, dim) is long enough to be compared by cosine.
+
+    A shorter one's squares are lost in float32. The norms are of float32 values, as these are what
+    is stored and compared.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        norms = np.linalg.norm(vectors.astype(np.float32).astype(np.float64), axis=1)
+    long_enough: NDArray[np.bool_] = norms >= _SHORTEST
+    return long_enough
+
+
 def prepared(vectors: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:
     """Vectors as they are clustered and compared with centroids: of unit norm for cosine.
 

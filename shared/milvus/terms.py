@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from shared.contracts.filters import Condition, Filter
 from shared.snapshots.items import Item, tag_key
-from shared.snapshots.metadata_index import number_of, text_of, texts_of
+from shared.snapshots.metadata_index import EXACT_BELOW, number_of, text_of, texts_of
 
 FIELD = "terms"
 LENGTH = 24
@@ -62,8 +62,14 @@ def _condition(asked: Condition) -> tuple[str, bool]:
     if asked.bounds:
         # Who is within bounds has the key, at least.
         return _has([_term("key", asked.key)]), False
-    values = asked.any if asked.match is None else [asked.match]
-    return _has([_value(asked.key, value) for value in values or []]), True
+    values = (asked.any if asked.match is None else [asked.match]) or []
+    terms = [_value(asked.key, value) for value in values]
+    # A term is of a float, which several whole numbers share: the snapshot tells them apart.
+    return _has(terms), all(map(_is_exact, values))
+
+
+def _is_exact(value: bool | float | str) -> bool:
+    return isinstance(value, bool | str) or abs(value) < EXACT_BELOW
 
 
 def _value(key: str, value: bool | float | str) -> str:

@@ -18,7 +18,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.contracts import annotations
 from shared.errors import Corrupt
 from shared.ivf.mapped import MappedFile, write_arrays
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_METADATA = b',"metadata":'
+# What Python writes where JSON has no word for it: numbers that are none, halves of characters.
+_NOT_JSON = (b"NaN", b"Infinity", b"\\ud")
 
 
 def tag_key(tag: str) -> str:
@@ -51,15 +55,34 @@ class Item:
     tags: list[str] = field(default_factory=list)
     uris: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What is left out of it, as no answer can give it."""
+
+    def presentable(self) -> "Item":
+        """The same without what no answer can give, each told of in `notes`."""
+        metadata, notes = annotations.presentable(self.metadata)
+        tags, uris = annotations.whole(self.tags), annotations.whole(self.uris)
+        if len(tags) < len(self.tags):
+            notes.append(
+                f"{len(self.tags) - len(tags)} of its tags are left out: they aren't text."
+            )
+        if len(uris) < len(self.uris):
+            notes.append(
+                f"{len(self.uris) - len(uris)} of its uris are left out: they aren't text."
+            )
+        if not notes:
+            return self
+        notes = [*self.notes, *notes]
+        return replace(self, tags=tags, uris=uris, metadata=metadata, notes=notes)
 
 
 def write_items(path: Path, items: Iterable[Item]) -> int:
-    """Writes an items file; gives the number of images in it."""
-    ordered = sorted(items, key=lambda item: item.ordinal)
-    records = [
-        _JSON.encode({"id": i.id, "tags": i.tags, "uris": i.uris, "metadata": i.metadata}).encode()
-        for i in ordered
-    ]
+    """Writes an items file; gives the number of images in it.
+
+    One image whose metadata can't be written must not hold up all others.
+    """
+    ordered = [item.presentable() for item in sorted(items, key=lambda item: item.ordinal)]
+    records = [_record(item) for item in ordered]
     hashes = np.array([_hash(item.id) for item in ordered], np.uint64)
     by_hash = np.argsort(hashes, kind="stable").astype(np.int64)
     names: dict[str, str] = {}
@@ -84,6 +107,35 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
         },
     )
     return len(ordered)
+
+
+def _record(item: Item) -> bytes:
+    told = {"id": item.id, "tags": item.tags, "uris": item.uris, "metadata": item.metadata}
+    # Left out where there are none, as versions before don't know of them.
+    return _JSON.encode(told | ({"notes": item.notes} if item.notes else {})).encode()
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    """A record, without the metadata that can't be read: an earlier version wrote anything."""
+    try:
+        record: dict[str, Any] = json.loads(data)
+    except (ValueError, RecursionError):
+        # No text in JSON has a quote of its own, so this is where the metadata begins.
+        rest, found, _ = data.partition(_METADATA)
+        if not found:
+            raise
+        record = json.loads(rest + b"}")
+        record["notes"] = ["The metadata is left out: it can't be read."]
+    return record
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether all of a record can surely be answered; cheap, as it's asked of every hit."""
+    return (
+        len(data) < annotations.ANSWERED.bytes
+        and data.count(b"{") + data.count(b"[") < annotations.ANSWERED.depth
+        and not any(name in data for name in _NOT_JSON)
+    )
 
 
 class ItemsFile:
@@ -120,9 +172,10 @@ class ItemsFile:
         """The record in a row."""
         try:
             start, end = self._record_offsets[row : row + 2]
-            record = json.loads(self._records[start:end].tobytes().decode())
-            return Item(int(self.ordinals[row]), **record)
-        except (ValueError, TypeError) as error:
+            data = self._records[start:end].tobytes()
+            item = Item(int(self.ordinals[row]), **_read(data))
+            return item if _is_plain(data) else item.presentable()
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(f"{self.path.name}: record {row} can't be read: {error}") from error
 
     def row_of(self, ordinal: int) -> int | None:

@@ -11,11 +11,15 @@
 A text that reads as a number is that number too, and a number has its JSON for a text: metadata
 from a CSV manifest has texts only. Each element of a list is a value; `a.b` is the key of what is
 in an object; null is no value.
+
+Numbers compare exactly, though a float holds whole ones of 53 bits only: rounding keeps the order,
+so that only values of the very float of a bound are in doubt, and their texts have all digits.
 """
 
 import json
+import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -34,6 +38,7 @@ _NAMES = (
 )
 # Not all that Python's `float` takes: no "nan", "inf" or "1_000".
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
 Side = Literal["left", "right"]
 
@@ -83,7 +88,13 @@ class MetadataIndex:
         numbers = self._numbers[first:last]
         kept = ~np.isnan(numbers)
         for name, bound in bounds.items():
-            kept &= _COMPARED[name](numbers, _float(bound))
+            compared, rounded = _COMPARED[name], _float(bound)
+            met = compared(numbers, rounded)
+            # Small ones in bulk: every float up to there is the number itself.
+            if abs(rounded) >= EXACT_BELOW:
+                for at in np.flatnonzero(numbers == rounded).tolist():
+                    met[at] = compared(exact_number(self._text(first + at)), bound)
+            kept &= met
         each = np.repeat(kept, np.diff(self._image_offsets[first : last + 1]))
         found: NDArray[np.int64] = self._between(first, last)[each]
         return found
@@ -110,24 +121,34 @@ class MetadataIndex:
         wanted = text.encode()
         while first < last:
             middle = (first + last) // 2
-            start, end = self._value_offsets[middle : middle + 2]
-            there = self._values[start:end].tobytes()
+            there = self._bytes(middle)
             if there < wanted or (side == "right" and there == wanted):
                 first = middle + 1
             else:
                 last = middle
         return first
 
+    def _bytes(self, value: int) -> bytes:
+        start, end = self._value_offsets[value : value + 2]
+        found: bytes = self._values[start:end].tobytes()
+        return found
+
+    def _text(self, value: int) -> str:
+        return self._bytes(value).decode()
+
     def _between(self, first: int, last: int) -> NDArray[np.int64]:
         start, end = self._image_offsets[first], self._image_offsets[last]
         return np.asarray(self._images[start:end])
 
 
-_COMPARED = {
-    "gt": np.greater,
-    "gte": np.greater_equal,
-    "lt": np.less,
-    "lte": np.less_equal,
+EXACT_BELOW = 2.0**53
+"""Up to here, a float is one whole number; beyond, several share it."""
+
+_COMPARED: dict[str, Callable[[Any, Any], Any]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
 }
 
 
@@ -184,7 +205,16 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def exact_number(text: str) -> int | float:
+    """The number that a text reads as: of a whole one all digits, of any other the nearest float.
+
+    Only for a text of which `number_of` is a number.
+    """
+    return int(text) if _WHOLE.fullmatch(text) else float(text)
+
+
 def number_of(text: str) -> float:
+    """The float nearest to the number that a text reads as, or NaN where it reads as none."""
     number = float(text) if _NUMBER.fullmatch(text) else np.nan
     return number if np.isfinite(number) else np.nan
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, File, Query, Request, Response, UploadFile
 from PIL import Image
@@ -36,6 +36,7 @@ class Picture:
     tags: tuple[str, ...]
     data: bytes
     ratio: float = 1.0
+    metadata: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def info(self) -> ImageInfo:
         return ImageInfo(
@@ -43,7 +44,7 @@ class Picture:
             uri=self.uri,
             uris=[self.uri] if self.uri else [],
             tags=list(self.tags),
-            metadata={},
+            metadata=self.metadata,
         )
 
 

@@ -104,6 +104,28 @@ def test_search_with_conditions_sends_one_filter(fake, ise):
 
 
 @pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ('post="0123"', "0123"),
+        ("post=0123", "0123"),
+        ("post=1234567890123456789", 1234567890123456789),
+        ('post="1234567890123456789"', "1234567890123456789"),
+        ("post=NaN", "NaN"),
+        ("post=1e999", "1e999"),
+        ('post="half', '"half'),
+        ("post=true", True),
+        ('post="true"', "true"),
+    ],
+)
+def test_a_quoted_condition_asks_for_the_text_and_a_number_keeps_its_digits(
+    fake, ise, typed, value
+):
+    assert ise("search", "--id", "a1", "--where", typed).code == 0
+    [(_, asked)] = fake.asked
+    assert asked["filter"]["must"] == [{"key": "post", "match": value}]
+
+
+@pytest.mark.parametrize(
     ("typed", "said"),
     [
         (["--where", "year"], "--where 'year' can't be read; write a key"),

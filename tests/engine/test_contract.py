@@ -84,9 +84,19 @@ def test_a_recall_target_is_met_within_a_hundredth(world: World):
     assert found.recall.nprobe < 16
 
 
+# Of a hundred and more of these, a float makes one.
+POST = 1234567890123456000
+
+
 def tagged(count: int) -> list[Item]:
     return [
-        Item(n, f"id-{n:05d}", ["Dog"] if n % 2 else ["cat"], [], {"year": 1990 + n % 30})
+        Item(
+            n,
+            f"id-{n:05d}",
+            ["Dog"] if n % 2 else ["cat"],
+            [],
+            {"year": 1990 + n % 30, "post": POST + n},
+        )
         for n in range(count)
     ]
 
@@ -116,6 +126,12 @@ FILTERS = [
     ),
     ({"must": [{"key": "author", "exists": False}, {"tag": "cat"}]}, lambda i: not is_dog(i)),
     ({"must": [{"tag": "nobody"}]}, lambda _: False),
+    ({"must": [{"key": "post", "match": POST + 7}]}, lambda i: i.ordinal == 7),
+    (
+        {"must": [{"tag": "dog"}], "must_not": [{"key": "post", "match": POST + 7}]},
+        lambda i: is_dog(i) and i.ordinal != 7,
+    ),
+    ({"must": [{"key": "post", "gt": POST + 2590}]}, lambda i: i.ordinal > 2590),
     ({"must": [{"key": "year", "exists": True}]}, lambda _: True),
 ]
 

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from services.embedder.words.vectors import load_words
 from services.indexer.catalog.database import Database
 from services.indexer.features import FeatureStore, opened
 from services.indexer.npy import NpyFile
-from services.indexer.records import read_ids, read_records
+from services.indexer.records import BadRecord, read_ids, read_records
 from services.indexer.sources import read_source
 from shared.contracts.features import ExportedRecord
 from shared.errors import Corrupt, InvalidInput, ISEError, Misconfigured
@@ -115,6 +115,16 @@ def canary(path: Path) -> object:
     return store.canary("model")
 
 
+def taken(records: Iterable[object]) -> list[object]:
+    """Records, as a call takes them that refuses all where one is bad."""
+    found = []
+    for record in records:
+        if isinstance(record, BadRecord):
+            raise record.error()
+        found.append(record)
+    return found
+
+
 def read_items(path: Path) -> None:
     found = ItemsFile(path)
     for row in range(len(found.ordinals)):
@@ -132,12 +142,12 @@ FORMATS: dict[str, tuple[bytes | Callable[[Path], None], Read, type[ISEError]]] 
     "features.npy": (training_set, lambda path: read_training_set(path.parent), ISEError),
     "ids.txt": (
         b"a\nb\nc/d\n",
-        lambda p: list(read_ids(io.BytesIO(p.read_bytes()), "i")),
+        lambda p: taken(read_ids(io.BytesIO(p.read_bytes()), "i")),
         InvalidInput,
     ),
     "records.jsonl": (
         RECORD * 5,
-        lambda path: list(read_records(io.BytesIO(path.read_bytes()), "r.jsonl", ExportedRecord)),
+        lambda path: taken(read_records(io.BytesIO(path.read_bytes()), "r.jsonl", ExportedRecord)),
         InvalidInput,
     ),
     "source.jsonl": (

@@ -1,5 +1,6 @@
 """Filters against a plain reading of their conditions, over items drawn at random."""
 
+import json
 import re
 
 import numpy as np
@@ -15,8 +16,23 @@ from shared.snapshots.metadata_index import metadata_arrays
 
 TAGS = ["Dog", "dog", "cat", "straße", "STRASSE"]
 KEYS = ["a", "b", "a.b", "c"]
-NUMBERS = st.sampled_from([0, 1, 2, 7, -1, 1.5, 2.0, 1e300, 10**25])
-TEXTS = st.sampled_from(["", "1", "01", "1.50", "2", "-1", "x", "é", "𝄞", "\uffff", "nan", "1_0"])
+# Numbers that a float can't tell from their neighbours, so near to each other that they meet.
+CROWDED = st.builds(
+    lambda base, off, sign: sign * (base + off),
+    st.sampled_from([2**53, 1234567890123456789, 2**63 - 1, 2**64 - 4]),
+    st.integers(-3, 3),
+    st.sampled_from([1, -1]),
+)
+NUMBERS = st.one_of(
+    st.sampled_from([0, 1, 2, 7, -1, -0.0, 1.5, 2.0, 0.1, 1e300, 10**25]),
+    CROWDED,
+    CROWDED.map(float),
+    st.integers(-(2**63), 2**64 - 1),
+)
+TEXTS = st.one_of(
+    st.sampled_from(["", "1", "01", "1.50", "2", "-1", "x", "é", "𝄞", "\uffff", "nan", "1_0"]),
+    CROWDED.map(str),
+)
 DATES = st.dates().map(str)
 SCALARS = st.booleans() | NUMBERS | TEXTS | DATES
 VALUES = st.recursive(
@@ -97,14 +113,17 @@ def text_of(value):
 def number_of(value):
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?", value):
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"-?\d+(\.\d+)?", value):
         return None
-    return float(value)
+    # Python compares whole numbers and floats as mathematics does.
+    return float(value) if "." in value else int(value)
 
 
 def is_met(value, test, bound):
     if isinstance(bound, int | float) and not isinstance(bound, bool):
-        value, bound = number_of(value), float(bound)
+        value = number_of(value)
         if value is None:
             return False
     else:
@@ -157,6 +176,29 @@ def test_a_filter_lets_through_what_a_plain_reading_of_it_does(fresh_library, fi
         allowed = filtering.allowed(Filter.model_validate(one))
         for ordinal, item in newest.items():
             assert allowed[ordinal] == passes(item, one), (item, one)
+
+
+def test_two_long_numbers_of_one_float_are_told_apart(tmp_path):
+    first, second = 1234567890123456788, 1234567890123456789
+    assert float(first) == float(second)
+    items = [
+        Item(0, "a", metadata={"post": first}),
+        Item(1, "b", metadata={"post": second}),
+        Item(2, "c", metadata={"post": str(second)}),
+        Item(3, "d", metadata={"post": float(second)}),
+    ]
+    filtering = Filtering(opened(tmp_path, [items]))
+
+    def found(**asked):
+        condition = Filter.model_validate_json(json.dumps({"must": [{"key": "post", **asked}]}))
+        return np.flatnonzero(filtering.allowed(condition)).tolist()
+
+    assert found(match=second) == [1, 2]
+    assert found(match=first) == [0]
+    assert found(any=[first, 5]) == [0]
+    assert found(gt=first) == [1, 2]
+    assert found(lt=first) == [3], "the float is ...768"
+    assert found(gte=second) == [1, 2]
 
 
 def without_index(path):

@@ -202,3 +202,38 @@ def test_only_short_searches_keep_the_loop_busy(library, serve, monkeypatch):
     # Many vectors that have no codes are compared one by one.
     monkeypatch.setattr("services.query.search.space._SCANNED", 60 * 4 - 1)
     assert not in_the_loop(id="i3")
+
+
+@pytest.mark.parametrize("number", ["0", "-0.0", "1e-30", "1e-46", "1e-310"])
+def test_a_vector_without_direction_is_422_where_angles_count(filled, number):
+    vector = f"[{','.join([number] * 12)}]"
+    one = f'{{"vector": {vector}}}'
+    for body in (
+        one,
+        f'{{"vector": {vector}, "metric": "cosine"}}',
+        f'{{"parts": [{one}]}}',
+        f'{{"parts": [{one}, {{"id": "img-001"}}]}}',
+    ):
+        response = filled.send("POST", "/v1/search", content=body, headers=JSON)
+        assert response.status_code == 422
+        assert "has no direction" in response.json()["detail"]
+    searches = f'{{"searches": [{one}, {{"id": "img-001"}}]}}'
+    found = filled.send("POST", "/v1/search/batch", content=searches, headers=JSON).json()
+    assert [answer["problem"] is None for answer in found["answers"]] == [False, True]
+    assert found["answers"][0]["problem"]["status"] == 422
+
+
+def test_a_zero_vector_is_answered_where_distances_count(filled):
+    found = filled.search(vector=[0.0] * 12, metric="l2", limit=3, exact=True)
+    assert [hit["distance"] for hit in found["hits"]] == sorted(
+        hit["distance"] for hit in found["hits"]
+    )
+
+
+def test_a_hundred_thousand_unknown_fields_are_told_of_in_a_few(filled):
+    body = json.dumps({f"k{n}": n for n in range(100_000)} | {"id": "img-001"})
+    response = filled.send("POST", "/v1/search", content=body, headers=JSON)
+    assert response.status_code == 422
+    assert len(response.json()["errors"]) == 20
+    assert "99,995 more" in response.json()["detail"]
+    assert len(response.content) < 10_000

@@ -10,9 +10,11 @@ from sqlalchemy import text
 from services.indexer.care import strays
 from services.indexer.care.finding import Finding, Kind
 from services.indexer.care.folder import DataFolder
+from services.indexer.care.overfull import overfull
 from services.indexer.features import CANARY, opened
 from services.indexer.networks import FILES
 from shared import durable, sums
+from shared.contracts.annotations import shown
 from shared.errors import Corrupt, NotFound
 from shared.ivf.reader import Postings
 from shared.snapshots.manifest import CURRENT, Manifest
@@ -21,6 +23,7 @@ from shared.snapshots.manifest import CURRENT, Manifest
 def findings(folder: DataFolder) -> Iterator[Finding]:
     """All that is wrong. Nothing is changed. While an indexer is at work, only what stays so."""
     yield from _catalogue(folder)
+    yield from _metadata(folder)
     yield from _snapshots(folder)
     manifests = folder.snapshots.readable()
     yield from _segments(folder, manifests)
@@ -41,6 +44,23 @@ def _catalogue(folder: DataFolder) -> Iterator[Finding]:
             if line != "ok":
                 path = folder.path / "catalog.sqlite"
                 yield Finding(Kind.CATALOGUE, path, f"The catalogue {path} is damaged: {line}.")
+
+
+def _metadata(folder: DataFolder) -> Iterator[Finding]:
+    """What an earlier version took in that no way in takes any more."""
+    found = overfull(folder)
+    first = next(found, None)
+    if first is None:
+        return
+    others = sum(1 for _ in found)
+    more = f" So is what is said of {others:,} more images." if others else ""
+    yield Finding(
+        Kind.METADATA,
+        Path(folder.catalogue),
+        f"What is said of image {shown(first.id)!r} is over today's bounds: {first.fault}.{more} "
+        "Answers leave out what they can't give; `ise repair --apply` shortens it and keeps the "
+        "whole of it in a file.",
+    )
 
 
 def _snapshots(folder: DataFolder) -> Iterator[Finding]:

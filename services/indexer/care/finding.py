@@ -8,7 +8,8 @@ from pathlib import Path
 class Kind(StrEnum):
     """What can be done about it follows from the kind.
 
-    Tombstone: a deletion that was lost. Tombstones: their file.
+    Metadata: more of it, or of tags, than is taken in today. Tombstone: a deletion that was lost.
+    Tombstones: their file.
     """
 
     CATALOGUE = "catalogue"
@@ -21,20 +22,21 @@ class Kind(StrEnum):
     UPLOAD = "upload"
     TOMBSTONE = "tombstone"
     TOMBSTONES = "tombstones"
+    METADATA = "metadata"
     UNSUMMED = "unsummed"
     BEHIND = "behind"
     STRAY = "stray"
 
 
-_HARMLESS = (Kind.UNSUMMED, Kind.BEHIND, Kind.STRAY)
+_HARMLESS = (Kind.METADATA, Kind.UNSUMMED, Kind.BEHIND, Kind.STRAY)
 
 
 @dataclass(frozen=True)
 class Finding:
     """One sentence on one thing.
 
-    Harmless: a stray takes space, a file of an older version has no sum, and what a killed process
-    left behind is caught up with at the next start.
+    Harmless: answers leave out what they can't give, a stray takes space, a file of an older
+    version has no sum, and what a killed process left behind is caught up with at the next start.
     """
 
     kind: Kind

@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select
 from services.indexer.care.check import findings, held_by, unknown
 from services.indexer.care.finding import Finding, Kind
 from services.indexer.care.folder import DataFolder
+from services.indexer.care.overfull import bring_within
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.schema import features
 from services.indexer.features import FeatureStore
@@ -90,6 +91,9 @@ class Repair:
                     "Set it aside; the next publication asks the model anew.",
                     lambda: self._set_aside(path, sums.path_of(path)),
                 )
+            case Kind.METADATA:
+                told = f"Shorten it, and keep the whole of it under {self._folder.path / ASIDE}."
+                yield Deed(finding, told, lambda: bring_within(self._folder, ASIDE))
             case Kind.UPLOAD:
                 yield self._mend_upload(finding)
             case Kind.NETWORK:

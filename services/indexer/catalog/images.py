@@ -12,6 +12,7 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.held import Held
+from services.indexer.catalog.joining import Saying, differ, joined, over_bounds
 from services.indexer.catalog.places import (
     Bury,
     Claim,
@@ -80,6 +81,11 @@ class Images:
             forget_dismissed(db, paths, ids)
             follow(db, before, change)
             return left_without_place(db, lost, bury)
+
+    def over_bounds(self, said: Sequence[Saying]) -> dict[int, str]:
+        """Which of these are more than their images can hold, and why, in a sentence."""
+        with self.database.read() as db:
+            return over_bounds(db, said)
 
     def patch(
         self, image_id: str, new_tags: list[str] | None, metadata: dict[str, Any] | None
@@ -227,20 +233,20 @@ def _put(
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.id, entry)
-        said.setdefault(entry.id, {}).update(entry.metadata)
+        said[entry.id] = joined(said.get(entry.id, {}), entry.metadata)
     new = [entry for entry in first.values() if entry.id not in there]
     add_rows(db, images, [_row(entry, said[entry.id], change) for entry in new])
     numbers = {image_id: row.ordinal for image_id, row in there.items()}
     added = among(db, select(images.c.id, images.c.ordinal), images.c.id, [e.id for e in new])
     numbers.update((row.id, row.ordinal) for row in added)
-    joined = [
+    described = [
         {"its_ordinal": row.ordinal, "metadata": said[row.id]}
         for row in there.values()
-        if said[row.id] != row.metadata
+        if differ(said[row.id], row.metadata)
     ]
-    if joined:
-        db.execute(statements.DESCRIBE, joined)
-    changed = {row["its_ordinal"] for row in joined}
+    if described:
+        db.execute(statements.DESCRIBE, described)
+    changed = {row["its_ordinal"] for row in described}
     return numbers, {numbers[entry.id] for entry in new}, changed
 
 

@@ -1,30 +1,26 @@
 """All that the catalogue says of images, listed some at a time."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from services.indexer.catalog.places import is_address
 from services.indexer.catalog.schema import images, locations, tags
+from shared.contracts import annotations
 from shared.contracts.features import ExportedPlace, ExportedRecord
 
 _MANY = 10_000
 
 
 def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[ExportedRecord]:
-    """The record of each of these images, in their order."""
+    """The record of each of these images, in their order, without what can't be written."""
     for start in range(0, len(ordinals), _MANY):
         some = ordinals[start : start + _MANY].tolist()
         found = {
-            row.ordinal: ExportedRecord(
-                id=row.id,
-                metadata=row.metadata,
-                sha256=row.sha256,
-                bytes=row.bytes,
-                created_at=row.created_at,
-            )
+            row.ordinal: _record(row)
             for row in db.execute(select(images).where(images.c.ordinal.in_(some)))
         }
         tagged = select(tags.c.ordinal, tags.c.tag).where(tags.c.ordinal.in_(some))
@@ -37,11 +33,27 @@ def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[Export
                 record.uris.append(row.uri)
             if is_address(row.path):
                 record.files.append(
-                    ExportedPlace(
+                    ExportedPlace.model_construct(
                         path=row.path, uri=row.uri, mtime_ns=row.mtime_ns, bytes=row.bytes
                     )
                 )
         yield from (found[ordinal] for ordinal in some)
+
+
+def _record(row: Row[Any]) -> ExportedRecord:
+    metadata, notes = annotations.presentable(row.metadata)
+    # Not checked: an earlier version took in more than is taken today.
+    return ExportedRecord.model_construct(
+        id=row.id,
+        tags=[],
+        uris=[],
+        metadata=metadata,
+        sha256=row.sha256,
+        bytes=row.bytes,
+        created_at=row.created_at,
+        files=[],
+        notes=notes or None,
+    )
 
 
 def list_carriers(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[tuple[str, str, str]]:

@@ -7,8 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
 from services.indexer.catalog import statements
+from services.indexer.catalog.joining import differ
 from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
+from shared.contracts.annotations import metadata_fault
 from shared.snapshots.items import tag_key
 
 Bury = Callable[[Mapping[int, str]], None]
@@ -155,7 +157,7 @@ def merged(
     found = dict(present)
     for key in before.keys() | after.keys():
         was, now = before.get(key, nothing), after.get(key, nothing)
-        if was == now or present.get(key, nothing) != was:
+        if not differ(was, now) or differ(present.get(key, nothing), was):
             continue
         if now is nothing:
             del found[key]
@@ -183,7 +185,10 @@ def follow(db: Connection, before: Mapping[int, Said], change: int) -> None:
                 emptied.append(ordinal)
                 retagged += [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]
             said = merged(metadata, was.metadata, now.metadata)
-            if (wanted, said) != (carried[ordinal], metadata):
+            if differ(said, metadata) and metadata_fault(said) is not None:
+                # Several sources together say more than an image can hold.
+                said = metadata
+            if wanted != carried[ordinal] or differ(said, metadata):
                 changed.append({"its_ordinal": ordinal, "metadata": said, "revision": change})
         db.execute(delete(tags).where(tags.c.ordinal.in_(emptied)))
         add_rows(db, tags, retagged)

@@ -5,7 +5,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
-from shared.errors import CatalogueAway, ISEError, StorageFull
+from services.indexer.catalog import json_text
+from shared.errors import CatalogueAway, InvalidInput, ISEError, StorageFull
 
 _CHANGES, _TAKING = 1, 2
 SPACE = 0x15E
@@ -41,6 +42,8 @@ class Postgres:
         given = {} if "options" in url.query else {"options": _options()}
         self.engine = create_engine(
             url,
+            json_serializer=json_text.write,
+            json_deserializer=json_text.read,
             max_overflow=_MORE_CONNECTIONS,
             connect_args={"connect_timeout": _CONNECT_S, **kept, **given},
         )
@@ -70,6 +73,8 @@ class Postgres:
             return StorageFull(
                 "The disk of the database is full. Nothing was lost; free space, then try again."
             )
+        if type(error.orig).__name__ == "DataError" and "NUL" in str(error.orig):
+            return InvalidInput("The database keeps no text with a NUL character: leave it out.")
         if error.connection_invalidated or _is_away(error):
             return CatalogueAway(
                 f"The database {self.engine.url} can't be reached: {reason(error)}. Is it up? "

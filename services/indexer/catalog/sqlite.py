@@ -8,6 +8,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
+from services.indexer.catalog import json_text
 from shared.errors import ISEError, StorageFull
 
 # Seconds since 1970, from days.
@@ -22,7 +23,7 @@ class SQLite:
     now: ColumnElement[float] = literal_column(_NOW, Float)
 
     def __init__(self, url: URL) -> None:
-        self.engine = create_engine(url)
+        self.engine = create_engine(url, json_deserializer=json_text.read)
         self.reading: Engine = self.engine
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)

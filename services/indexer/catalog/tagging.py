@@ -1,5 +1,6 @@
 """Gives images tags, within a transaction of the caller's."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from services.indexer.catalog.rows import add_rows, among
 from services.indexer.catalog.schema import tags
+from shared.contracts.annotations import MAX_TAGS
 from shared.snapshots.items import tag_key
 
 
@@ -22,10 +24,15 @@ def add_tags(
         for tag in its_tags:
             wanted.setdefault((ordinal, tag_key(tag)), tag)
     asked = list({ordinal for ordinal, _ in wanted}.difference(new))
+    carried: Counter[int] = Counter()
     for row in among(db, select(tags.c.ordinal, tags.c.key), tags.c.ordinal, asked):
         wanted.pop((row.ordinal, row.key), None)
-    rows: list[dict[str, Any]] = [
-        {"ordinal": ordinal, "key": key, "tag": tag} for (ordinal, key), tag in wanted.items()
-    ]
+        carried[row.ordinal] += 1
+    rows: list[dict[str, Any]] = []
+    for (ordinal, key), tag in wanted.items():
+        # Whoever brings them asked `over_bounds` first; this is for what came in between.
+        if carried[ordinal] < MAX_TAGS:
+            carried[ordinal] += 1
+            rows.append({"ordinal": ordinal, "key": key, "tag": tag})
     add_rows(db, tags, rows)
     return {row["ordinal"] for row in rows}

@@ -10,6 +10,7 @@ from sqlalchemy import update as update_rows
 
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together, fingerprints
+from services.indexer.catalog.joining import differ, joined, over_bounds
 from services.indexer.catalog.places import is_address, touch
 from services.indexer.catalog.rows import add_rows, among
 from services.indexer.catalog.schema import features, images, locations
@@ -46,6 +47,11 @@ class VectorTable:
         )
         with self.database.read() as db:
             return {row.id: (row.shard, row.row) for row in among(db, query, images.c.id, ids)}
+
+    def over_bounds(self, records: Sequence[ExportedRecord]) -> dict[int, str]:
+        """Which records say more than their images can hold, and why, in a sentence."""
+        with self.database.read() as db:
+            return over_bounds(db, [(r.id, r.tags, r.metadata) for r in records])
 
     def record(
         self, fingerprint: str, records: Sequence[ExportedRecord], stored: Mapping[str, Stored]
@@ -127,14 +133,14 @@ def _describe(
     before: Mapping[str, Mapping[str, Any]],
 ) -> set[int]:
     """Joins metadata to that of images that were there; gives the images that it changed."""
-    joined = {
-        numbers[r.id]: {**before[r.id], **r.metadata}
+    described = {
+        numbers[r.id]: joined(before[r.id], r.metadata)
         for r in records
         if r.id in before and r.metadata
     }
     former = {numbers[image_id]: metadata for image_id, metadata in before.items()}
     rows: list[dict[str, Any]] = [
-        {"at": n, "to": said} for n, said in joined.items() if said != former[n]
+        {"at": n, "to": said} for n, said in described.items() if differ(said, former[n])
     ]
     if rows:
         where = images.c.ordinal == bindparam("at")

@@ -1,5 +1,6 @@
 /** The address bar holds the search, so that it can be kept, sent and gone back to. */
 
+import { parse, stringify } from "./exact_json.js";
 import { NO_FILTER, NOTHING, conditionsOf, part } from "./query.js";
 
 const NAMES = { term: "term", image: "similar", upload: "upload" };
@@ -26,7 +27,7 @@ export function hrefOf(query, open = null) {
     const box = crop ? `@${[crop.x, crop.y, crop.width, crop.height].join(",")}` : "";
     given.append((weight < 0 ? AGAINST : "") + NAMES[kind], value + box);
   }
-  if (conditionsOf(query).length) given.set("filter", JSON.stringify(query.filter));
+  if (conditionsOf(query).length) given.set("filter", stringify(query.filter));
   for (const name of ["exact", "likely", "copies"]) if (query[name]) given.set(name, "1");
   if (open !== null) given.set("open", open);
   return given.size ? `?${given}` : "./";
@@ -53,7 +54,7 @@ function cropOf(text) {
 /** What was written by hand may be anything; the service says what is wrong with its conditions. */
 function filterOf(text) {
   try {
-    const given = JSON.parse(text) ?? {};
+    const given = parse(text) ?? {};
     const lists = Object.keys(NO_FILTER).map((way) => [
       way,
       Array.isArray(given[way]) ? given[way] : [],

@@ -1,5 +1,6 @@
 /** The query service's API, as this page uses it. */
 
+import { parse, stringify } from "./exact_json.js";
 import { conditionsOf, onlyPart } from "./query.js";
 
 const KEY = "ise.key";
@@ -63,7 +64,7 @@ export class Api {
     const fields = { ...options, facets: FACETS, ...mannerOf(query) };
     const only = onlyPart(query);
     if (only?.kind === "image") {
-      if (fields.filter) fields.filter = JSON.stringify(fields.filter);
+      if (fields.filter) fields.filter = stringify(fields.filter);
       const asked = new URLSearchParams(fields);
       return this.#json(`${pathOf(only.value)}/similar?${asked}`, { signal });
     }
@@ -134,7 +135,7 @@ export class Api {
 
   #post(url, body, signal, method = "POST") {
     const headers = { "Content-Type": "application/json" };
-    return this.#json(url, { method, headers, body: JSON.stringify(body), signal });
+    return this.#json(url, { method, headers, body: stringify(body), signal });
   }
 
   async #json(url, init = {}) {
@@ -147,7 +148,7 @@ export class Api {
       response = await this.#send(url, init);
     }
     if (!response.ok) throw await problemOf(response);
-    return response.json();
+    return parse(await response.text());
   }
 
   async #send(url, init) {

@@ -1,5 +1,7 @@
 /** What the hits have in common: their tags and the values of their metadata, counted. */
 
+import { isNumber, numberOf } from "./exact_json.js";
+
 const VALUES = 12;
 const KEYS = 6;
 
@@ -33,9 +35,13 @@ function described(key, counts) {
     .sort(([a, m], [b, n]) => n - m || String(a).localeCompare(String(b)))
     .map(([value, count]) => ({ value, count }));
   // A manifest's numbers are texts; the service compares them as numbers all the same.
-  const numbers = values.map(({ value }) => (value === "" ? NaN : Number(value)));
-  if (values.length > VALUES && numbers.every(Number.isFinite))
-    return { key, values: [], least: Math.min(...numbers), most: Math.max(...numbers) };
+  const numbers = values.map(({ value }) => numberOf(value));
+  if (values.length > VALUES && numbers.every(isNumber)) {
+    // Not by `Math`, which knows no whole numbers of over 53 bits.
+    const least = numbers.reduce((one, other) => (other < one ? other : one));
+    const most = numbers.reduce((one, other) => (other > one ? other : one));
+    return { key, values: [], least, most };
+  }
   return { key, values: values.slice(0, VALUES) };
 }
 

@@ -2,6 +2,7 @@
 
 import { conditionWords } from "./condition.js";
 import { el, fill, icon } from "./dom.js";
+import { numberOf, stringify } from "./exact_json.js";
 import { metadataFacets, tagFacets } from "./facets.js";
 import { NO_FILTER, conditionsOf, withCondition, wayOf } from "./query.js";
 import { count } from "./words.js";
@@ -27,7 +28,7 @@ export class Filters {
     if (this.section.hidden) return;
     this.#search = search;
     // While an answer is awaited, what was found before still stands there.
-    const now = `${search.hits.length} ${search.status} ${JSON.stringify(search.query)}`;
+    const now = `${search.hits.length} ${search.status} ${stringify(search.query)}`;
     if (now === this.#drawn) return;
     this.#drawn = now;
     const focused = this.section.contains(document.activeElement)
@@ -151,7 +152,7 @@ export class Filters {
         {
           type: "button",
           class: "with",
-          "data-name": `with ${JSON.stringify(condition)}`,
+          "data-name": `with ${stringify(condition)}`,
           "aria-pressed": String(way !== null && way !== NOT),
           "aria-label": `Only ${words}, ${count(images, "image")}`,
           click: put(wanted),
@@ -164,7 +165,7 @@ export class Filters {
         {
           type: "button",
           class: "without",
-          "data-name": `without ${JSON.stringify(condition)}`,
+          "data-name": `without ${stringify(condition)}`,
           "aria-pressed": String(way === NOT),
           "aria-label": `Not ${words}`,
           title: `Not ${words}`,
@@ -217,7 +218,7 @@ export class Filters {
         submit: (event) => {
           event.preventDefault();
           const condition = { key };
-          for (const { name, value } of [from, to]) if (value !== "") condition[name] = Number(value);
+          for (const { name, value } of [from, to]) if (value !== "") condition[name] = numberOf(value);
           if (from.value !== "" || to.value !== "")
             this.onChange(withCondition(this.#search.query, condition, "must"));
         },

@@ -2,6 +2,7 @@
 
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
+import { stringify } from "./exact_json.js";
 import { tagChip } from "./tag_chip.js";
 import { tagEditor } from "./tag_editor.js";
 import { nameOf } from "./words.js";
@@ -38,6 +39,11 @@ export class HitFacts {
               el("div", {}, el("dt", {}, key), el("dd", {}, textOf(value))),
             ),
           ),
+        ),
+      hit.notes?.length > 0 &&
+        this.#section(
+          "Not shown",
+          el("ul", { class: "uris" }, ...hit.notes.map((note) => el("li", {}, note))),
         ),
       hit.duplicates?.length > 0 &&
         this.#section(
@@ -91,5 +97,5 @@ export class HitFacts {
 }
 
 function textOf(value) {
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : stringify(value);
 }

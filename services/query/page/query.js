@@ -7,6 +7,8 @@
  * is as the API has it. `likely`: leave out what hardly matches. `copies`: don't fold duplicates.
  */
 
+import { stringify } from "./exact_json.js";
+
 export const NO_FILTER = Object.freeze({ must: [], should: [], must_not: [] });
 
 export const NOTHING = Object.freeze({
@@ -55,10 +57,10 @@ export function conditionsOf({ filter }) {
 
 /** The search with a condition put under `way` (must, should, must_not), or taken out for null. */
 export function withCondition(query, condition, way) {
-  const same = JSON.stringify(condition);
+  const same = stringify(condition);
   const filter = {};
   for (const name of Object.keys(NO_FILTER)) {
-    const kept = query.filter[name].filter((one) => JSON.stringify(one) !== same);
+    const kept = query.filter[name].filter((one) => stringify(one) !== same);
     filter[name] = name === way ? [...kept, condition] : kept;
   }
   return { ...query, filter };
@@ -66,9 +68,9 @@ export function withCondition(query, condition, way) {
 
 /** Under which way a condition is asked for; null where it isn't. */
 export function wayOf({ filter }, condition) {
-  const same = JSON.stringify(condition);
+  const same = stringify(condition);
   const found = Object.entries(filter).find(([, conditions]) =>
-    conditions.some((one) => JSON.stringify(one) === same),
+    conditions.some((one) => stringify(one) === same),
   );
   return found ? found[0] : null;
 }

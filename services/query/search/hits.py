@@ -147,4 +147,5 @@ def _hit(
         explain=explain,
         contributions=contributions,
         vector=vector.tolist() if options.with_vector and vector is not None else None,
+        notes=item.notes or None,
     )

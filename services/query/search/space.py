@@ -12,10 +12,9 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.engine import Index
 from shared.errors import BadVector, Conflict
+from shared.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.snapshots.transform import Transform
 
-# The square of a vector of such numbers, of any length met, still fits float32.
-_MAX_VALUE = 1e15
 # Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.
 _IN_MEMORY = 2**28
 _SCANNED = 2**23
@@ -100,6 +99,18 @@ class Space:
         placed: NDArray[np.float32] = vectors[0]
         return placed
 
+    def given(self, vector: Sequence[float], metric: Metric | None) -> NDArray[np.float32]:
+        """A vector that a caller sent, placed. Raises BadVector, as where vectors are added.
+
+        `metric`: that of the search; None: the index's own.
+        """
+        features = np.array(vector)
+        placed = self.placed(features)
+        is_by_angle = (metric or self.metric) is Metric.COSINE
+        if is_by_angle and not all(has_direction(one[None])[0] for one in (features, placed)):
+            raise BadVector(f"The vector {NO_DIRECTION}.")
+        return placed
+
     def checked(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
         """A stored vector, or one like them, as float32 of shape (dim,). Raises BadVector."""
         return _checked(vector, self.index.dim, self.fingerprint)
@@ -111,6 +122,6 @@ def _checked(vector: NDArray[np.floating], dim: int, fingerprint: str) -> NDArra
         raise BadVector(
             f"The vector has {query.size} numbers; vectors of {fingerprint} have {dim}."
         )
-    if not np.abs(query).max() < _MAX_VALUE:
-        raise BadVector(f"The vector has numbers that are not finite, or not below {_MAX_VALUE:g}.")
+    if not np.abs(query).max() < MAX_VALUE:
+        raise BadVector(f"The vector has numbers that are not finite, or not below {MAX_VALUE:g}.")
     return query.astype(np.float32)

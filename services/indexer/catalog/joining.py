@@ -1,0 +1,60 @@
+"""Joins what is said anew of images to what was said before: both together keep to the bounds."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from services.indexer.catalog.rows import among
+from services.indexer.catalog.schema import images, tags
+from shared.contracts.annotations import MAX_TAGS, metadata_fault
+from shared.snapshots.items import tag_key
+
+log = logging.getLogger(__name__)
+
+Saying = tuple[str, Sequence[str], Mapping[str, Any]]
+"""An image's id, and the tags and metadata that are to be joined to its own."""
+
+
+def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
+    """Which of these can't be joined, one after the other, and why, in a sentence."""
+    ids = list({image_id for image_id, tagged, metadata in said if tagged or metadata})
+    columns = select(images.c.id, images.c.ordinal, images.c.metadata)
+    there = {row.id: row for row in among(db, columns, images.c.id, ids)}
+    names = {row.ordinal: row.id for row in there.values()}
+    present: dict[str, dict[str, Any]] = {i: dict(row.metadata) for i, row in there.items()}
+    keys: dict[str, set[str]] = {image_id: set() for image_id in there}
+    carried = select(tags.c.ordinal, tags.c.key)
+    for row in among(db, carried, tags.c.ordinal, list(names)):
+        keys[names[row.ordinal]].add(row.key)
+    found: dict[int, str] = {}
+    for at, (image_id, tagged, metadata) in enumerate(said):
+        before = present.get(image_id, {})
+        both = {**before, **metadata}
+        its_keys = keys.get(image_id, set()) | {tag_key(tag) for tag in tagged}
+        fault = metadata_fault(both) if before and differ(both, before) else None
+        if len(its_keys) > MAX_TAGS and its_keys != keys.get(image_id):
+            found[at] = f"With these tags, the image would have over {MAX_TAGS:,}; drop some first."
+        elif fault is not None:
+            found[at] = f"With this metadata, the image's would be too much: {fault}."
+        else:
+            present[image_id], keys[image_id] = both, its_keys
+    return found
+
+
+def differ(one: object, other: object) -> bool:
+    """Whether two JSON values differ: to Python, 1 is true, and 1.0 too."""
+    return one != other or repr(one) != repr(other)
+
+
+def joined(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata with more of it; as it was before where both together are over the bounds.
+
+    Whoever brings it asked `over_bounds` first; this is for what came in between.
+    """
+    both = {**before, **more}
+    if before and differ(both, before) and (fault := metadata_fault(both)) is not None:
+        log.warning("metadata was not joined to an image's own: %s", fault)
+        return dict(before)
+    return both

@@ -1,0 +1,376 @@
+"""What the API can't answer, no way in takes; what an earlier version took, it answers."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from services.indexer.care.backup import BackupWriter
+from services.indexer.care.check import findings
+from services.indexer.care.finding import Kind
+from services.indexer.care.folder import opened
+from services.indexer.care.repair import ASIDE, Repair
+from services.indexer.catalog.database import next_revision
+from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.places import Place
+from shared.clients import indexer, query
+from shared.contracts.features import FeaturesRequest, ImportRequest
+from shared.contracts.indexer import AddState, ImagePatch
+from shared.errors import BadVector, InvalidInput, NotFound
+from tests.indexer.running import Service
+
+NOWHERE = "http://127.0.0.1:9"
+POST = 1234567890123456789
+
+
+def nested(levels):
+    return '{"a":' * levels + "1" + "}" * levels
+
+
+METADATA = {
+    "deep": nested(300),
+    "deeper than Python": nested(5000),
+    "large": json.dumps({"a": "x" * 100_000}),
+    "wide": json.dumps({str(n): n for n in range(300)}),
+    "endless": '{"a": 1e999}',
+    "no number": '{"a": NaN}',
+    "over 64 bits": '{"a": 18446744073709551616}',
+    "5,000 digits": '{"a": 1' + "0" * 5000 + "}",
+    "half a character": '{"a": "\\ud800"}',
+    "a NUL": '{"a": "\\u0000"}',
+    "a NUL in a key": '{"a\\u0000": 1}',
+}
+TAGS = {
+    "many": json.dumps([f"t{n}" for n in range(1001)]),
+    "long": json.dumps(["x" * 201]),
+    "a NUL in a tag": '["a\\u0000"]',
+}
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory):
+    """An indexer of vectors from outside; images `a` and `b` are there. Refusals leave it alone."""
+    data = tmp_path_factory.mktemp("bounds") / "data"
+    with Service(data, NOWHERE, embed_attempts=1) as service:
+        add(
+            service,
+            {"id": "a", "vector": [1, 2], "metadata": {"n": 1}},
+            {"id": "b", "vector": [2, 1]},
+        )
+        yield service
+
+
+@pytest.fixture
+def alone(tmp_path):
+    with Service(tmp_path / "data", NOWHERE, embed_attempts=1) as service:
+        yield service
+
+
+def add(service, *items):
+    request = FeaturesRequest.model_validate({"model": "m", "items": list(items)})
+    return service.send(indexer.add_features(request))
+
+
+def npy(rows):
+    out = io.BytesIO()
+    np.save(out, np.asarray(rows, np.float32))
+    return out.getvalue()
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def by_upload(http, field, value):
+    given = ",".join(json.loads(value)) if field == "tags" else value
+    files = {"files": ("a.png", b"no picture", "image/png")}
+    return http.post("/v1/images", files=files, data={field: given})
+
+
+def by_patch(http, field, value):
+    return http.patch("/v1/images/a", content=f'{{"{field}": {value}}}', headers=JSON)
+
+
+def by_features(http, field, value):
+    item = f'{{"id": "new", "vector": [1, 1], "{field}": {value}}}'
+    return http.post("/v1/features", content=f'{{"model": "m", "items": [{item}]}}', headers=JSON)
+
+
+def by_table(http, field, value):
+    files = {
+        "features": ("f.npy", npy([[1, 1]])),
+        "ids": ("ids.jsonl", f'{{"id": "new", "{field}": {value}}}'.encode()),
+    }
+    return http.post("/v1/features/npy", files=files, data={"model": "m"})
+
+
+CASES = [("metadata", name) for name in METADATA] + [("tags", name) for name in TAGS]
+
+
+@pytest.mark.parametrize("way", [by_upload, by_patch, by_features, by_table])
+@pytest.mark.parametrize(("field", "name"), CASES)
+def test_what_can_not_be_answered_is_refused_by_every_way_in(shared_service, way, field, name):
+    answer = way(shared_service.http, field, {"metadata": METADATA, "tags": TAGS}[field][name])
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert len(problem["detail"]) < 500
+    # What isn't JSON to any parser has no fields yet.
+    unread = name in ("deeper than Python", "5,000 digits") and way is not by_upload
+    assert f"{field}" in problem["detail"] or unread
+    assert shared_service.parts.images.count() == 2
+    assert shared_service.send(indexer.get_image("a")).metadata == {"n": 1}
+
+
+def test_a_record_that_can_not_be_taken_is_one_failure_of_its_import(alone, tmp_path):
+    lines = [
+        '{"id": "good"}',
+        f'{{"id": "deep", "metadata": {METADATA["deep"]}}}',
+        "{",
+        '{"id": "half", "metadata": {"a": "\\ud800"}}',
+        f'{{"id": "many", "tags": {TAGS["many"]}}}',
+        '{"id": "zero"}',
+        f'{{"id": "last", "metadata": {{"post": {POST}}}}}',
+    ]
+    ids, table = tmp_path / "ids.jsonl", tmp_path / "f.npy"
+    ids.write_text("\n".join(lines) + "\n")
+    rows = np.arange(14).reshape(7, 2) + 1
+    rows[5] = 0
+    table.write_bytes(npy(rows))
+    request = ImportRequest(source=str(table), ids=str(ids), model="m", build=False)
+    job = alone.succeeded(alone.send(indexer.import_(request)))
+    assert (job.result["added"], job.result["failed"]) == (2, 5)
+    reasons = alone.reasons(job)
+    assert set(reasons) == {"zero", *(f"ids.jsonl, line {n}" for n in (2, 3, 4, 5))}
+    assert "`metadata`" in reasons["ids.jsonl, line 2"]
+    assert "`tags`" in reasons["ids.jsonl, line 5"]
+    answer = alone.ask(query.search_vector([13, 14], limit=9))
+    assert {hit.id for hit in answer.hits} == {"good", "last"}
+    assert answer.hits[0].metadata == {"post": POST}
+
+
+def test_what_is_joined_keeps_to_the_bounds_together(alone):
+    first = {str(n): n for n in range(200)}
+    second = {f"x{n}": n for n in range(200)}
+    add(alone, {"id": "a", "vector": [1, 2], "metadata": first, "tags": ["t"]})
+    with pytest.raises(InvalidInput, match=r"'a': With this metadata.* 256 keys"):
+        add(alone, {"id": "a", "vector": [1, 2], "metadata": second})
+    with pytest.raises(InvalidInput, match="over 1,000"):
+        add(alone, {"id": "a", "vector": [1, 2], "tags": [f"t{n}" for n in range(1000)]})
+    known = alone.send(indexer.get_image("a"))
+    assert (known.metadata, known.tags) == (first, ["t"])
+
+
+def test_no_way_of_recording_joins_more_than_an_image_holds(images, entry):
+    """Not even where it came in between the look and the record."""
+    first, second = ({f"{kind}{n}": n for n in range(200)} for kind in "ab")
+    one = entry("x", "/a.png", metadata=first, tags=[f"a{n}" for n in range(600)])
+    images.record([one], {})
+    other = Entry(
+        one.id, one.sha256, Place("/b.png", "b.png", 0, 1), [f"b{n}" for n in range(600)], second
+    )
+    images.record([other], {})
+    _, item = images.get(one.id)
+    assert (item.metadata, len(item.tags)) == (first, 1000)
+    assert set(images.over_bounds([(one.id, (), second), (one.id, ("a1",), {"a0": 0})])) == {0}
+
+
+def test_uploads_and_ingests_list_what_an_image_can_not_hold_and_take_the_rest(
+    service, picture, tmp_path
+):
+    first, second = ({f"{kind}{n}": n for n in range(200)} for kind in "ab")
+    [item] = service.add(picture(0), metadata=json.dumps(first))
+    again = service.add(picture(0), picture(1), metadata=json.dumps(second))
+    assert [one.state for one in again] == [AddState.FAILED, AddState.ADDED]
+    assert "more than 256 keys" in again[0].error
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    rows = [{"path": "0.png"} | second, {"path": "2.png", "post": POST}]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    job = service.ingest(manifest, build=False)
+    assert "more than 256 keys" in service.reasons(job)["0.png"]
+    assert service.send(indexer.get_image(item.id)).metadata == first
+    [found] = service.ask(query.search_image(picture(2), limit=1)).hits
+    assert found.metadata == {"post": POST}
+
+
+def test_true_is_not_one_where_metadata_is_joined(alone):
+    for value in (1, True, 1.0):
+        add(alone, {"id": "a", "vector": [1, 2], "metadata": {"n": value}})
+        assert repr(alone.send(indexer.get_image("a")).metadata["n"]) == repr(value)
+
+
+def test_long_numbers_are_exact_by_every_way_out(alone, tmp_path):
+    add(
+        alone,
+        {"id": "a", "vector": [1, 2], "metadata": {"post": POST}},
+        {"id": "b", "vector": [1, 3], "metadata": {"post": POST - 1}},
+    )
+    alone.send(indexer.patch_image("b", ImagePatch(metadata={"post": POST - 1, "most": 2**64 - 1})))
+    assert alone.send(indexer.get_image("b")).metadata == {"post": POST - 1, "most": 2**64 - 1}
+
+    def found(**asked):
+        wanted = {"must": [{"key": "post", **asked}]}
+        answer = alone.ask(query.search_vector([1, 2], filter=wanted))
+        return {hit.id: hit.metadata["post"] for hit in answer.hits}
+
+    assert found(match=POST) == {"a": POST}
+    assert found(match=POST - 1) == {"b": POST - 1}
+    assert found(gt=POST - 1) == {"a": POST}
+    assert found(lt=POST) == {"b": POST - 1}
+    assert found(gte=POST - 1, lt=POST) == {"b": POST - 1}
+    folder = exported(alone, tmp_path / "out")
+    told = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    assert [one["metadata"]["post"] for one in told] == [POST, POST - 1]
+    assert str(POST) in (folder / "catalog.csv").read_text()
+
+
+@pytest.mark.parametrize("vector", [[0, 0], [-0.0, 0.0], [1e-46, 0], [1e-30, 1e-30], [1e-310, 0]])
+def test_a_vector_without_direction_is_refused_when_added_and_when_asked(shared_service, vector):
+    with pytest.raises(BadVector, match="has no direction"):
+        add(shared_service, {"id": "z", "vector": vector})
+    with pytest.raises(BadVector, match="has no direction"):
+        shared_service.ask(query.search_vector(vector))
+
+
+@pytest.mark.parametrize("vector", ["[1e39, 0]", "[1e999, 0]", "[NaN, 1]", "[1e15, 0]"])
+def test_a_vector_that_float32_does_not_hold_is_refused_when_added_and_when_asked(
+    shared_service, vector
+):
+    item = f'{{"model": "m", "items": [{{"id": "z", "vector": {vector}}}]}}'
+    added = shared_service.http.post("/v1/features", content=item, headers=JSON)
+    shared_service.ask(query.stats())
+    asked = httpx.post(
+        f"{shared_service.query_url}/v1/search",
+        content=f'{{"vector": {vector}}}',
+        headers=JSON,
+        trust_env=False,
+    )
+    assert (added.status_code, asked.status_code) == (422, 422)
+    assert "finite" in added.json()["detail"]
+    assert "finite" in asked.json()["detail"]
+
+
+def test_a_text_that_a_database_does_not_keep_is_no_failure_of_it(images):
+    for ask in (images.get, images.places, images.ordinal):
+        with pytest.raises((InvalidInput, NotFound)):
+            ask("a\0")
+
+
+def test_metadata_that_a_database_does_not_keep_costs_its_own_field_only(images, entry):
+    """As it is copied from SQLite, which kept all that Python writes, to PostgreSQL."""
+    odd = {"good": "é 🐶", "none": float("nan"), "half": "\ud800"}
+    one = entry("x", "/a.png")
+    images.record([one], {})
+    images.patch(one.id, None, odd)
+    _, item = images.get(one.id)
+    assert item.presentable().metadata == {"good": "é 🐶"}
+
+
+# --- what an earlier version took in -------------------------------------------------------------
+
+ODD = {
+    "deep": f'{{"kept": "yes", "deep": {nested(300)}}}',
+    "none": '{"kept": "yes", "none": NaN}',
+    "half": '{"kept": "yes", "half": "\\ud800"}',
+    "big": '{"big": 1' + "0" * 5000 + "}",
+    "wide": json.dumps({str(n): n for n in range(300)}),
+}
+
+
+def exported(service, folder: Path) -> Path:
+    folder.mkdir()
+    with service.client.stream(indexer.export()) as response:
+        data = io.BytesIO(b"".join(response.iter_bytes()))
+    with tarfile.open(fileobj=data) as tar:
+        tar.extractall(folder, filter="data")
+    return folder
+
+
+def write_as_before(database, said):
+    """Metadata past every check, as versions before took it."""
+    with database.write() as db:
+        change = next_revision(db)
+        for image_id, metadata in said.items():
+            db.execute(
+                text("UPDATE images SET metadata = :m, revision = :r WHERE id = :i"),
+                {"m": metadata, "r": change, "i": image_id},
+            )
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A data directory in which images hold what no answer can give."""
+    data = tmp_path / "data"
+    with Service(data, NOWHERE, embed_attempts=1) as service:
+        add(
+            service,
+            *({"id": i, "vector": [n + 1, 1]} for n, i in enumerate([*ODD, "good"])),
+            {"id": "crowded", "vector": [1, 9], "tags": [f"t{n}" for n in range(1000)]},
+        )
+        write_as_before(service.parts.images.database, ODD)
+        with service.parts.images.database.write() as db:
+            ordinal = db.execute(text("SELECT ordinal FROM images WHERE id='crowded'")).scalar()
+            rows = [{"o": ordinal, "k": f"more{n}"} for n in range(500)]
+            db.execute(text("INSERT INTO tags (ordinal, key, tag) VALUES (:o, :k, :k)"), rows)
+    return data
+
+
+def test_a_catalogue_of_an_earlier_version_is_published_answered_and_exported(old, tmp_path):
+    with Service(old, NOWHERE, embed_attempts=1) as service:
+        answer = service.ask(query.search_vector([1, 1], limit=10))
+        hits = {hit.id: hit for hit in answer.hits}
+        assert set(hits) == {*ODD, "good", "crowded"}
+        for image_id in ("deep", "none", "half"):
+            assert hits[image_id].metadata == {"kept": "yes"}
+            assert f"`{image_id}`" in " ".join(hits[image_id].notes or [])
+            assert service.send(indexer.get_image(image_id)).metadata == {"kept": "yes"}
+        assert len(hits["wide"].metadata) == 300
+        assert hits["good"].notes is None
+        folder = exported(service, tmp_path / "out")
+    lines = (folder / "records.jsonl").read_text().splitlines()
+    records = {record["id"]: record for record in map(json.loads, lines)}
+    assert records["deep"]["metadata"] == {"kept": "yes"}
+    assert records["deep"]["notes"]
+    assert "notes" not in records["good"]
+    with Service(tmp_path / "new", NOWHERE, embed_attempts=1) as service:
+        request = ImportRequest(source=str(folder), build=False)
+        job = service.succeeded(service.send(indexer.import_(request)))
+        assert job.result["added"] == len(records) - 2
+        assert len(service.reasons(job)) == 2, "one has 300 keys, and one over 1,000 tags"
+
+
+def found_in(data):
+    with opened(data, f"sqlite:///{data / 'catalog.sqlite'}") as folder:
+        return [finding for finding in findings(folder) if finding.kind is Kind.METADATA]
+
+
+def test_check_names_what_an_earlier_version_took_and_repair_shortens_it(old):
+    [finding] = found_in(old)
+    assert "'deep'" in finding.sentence
+    assert "5 more images" in finding.sentence
+    assert "`ise repair --apply`" in finding.sentence
+    assert finding.is_harmless, "else there were no backup of it"
+    with opened(old, f"sqlite:///{old / 'catalog.sqlite'}") as folder:
+        assert BackupWriter(folder, old.parent / "backup", False).write().images == 7
+    url = f"sqlite:///{old / 'catalog.sqlite'}"
+    with opened(old, url, migrate=True, alone=True) as folder:
+        for deed in Repair(folder).plan():
+            if deed.do is not None:
+                deed.do()
+    assert found_in(old) == []
+    [aside] = (old / ASIDE).glob("*.jsonl")
+    kept = {one["id"]: one for one in map(json.loads, aside.read_text().splitlines())}
+    assert {i: kept[i]["metadata"] for i in ODD} == ODD
+    assert len(kept["crowded"]["tags"]) == 1500
+    with Service(old, NOWHERE, embed_attempts=1) as service:
+        answer = service.ask(query.search_vector([1, 1], limit=10))
+        hits = {hit.id: hit for hit in answer.hits}
+        assert all(hit.notes is None for hit in answer.hits)
+        assert json.loads(hits["deep"].metadata["deep"]) == json.loads(nested(300))
+        assert len(hits["wide"].metadata) == 256
+        assert len(hits["crowded"].tags) == 1000
