@@ -14,6 +14,7 @@ from services.query import (
     routes_manage,
     routes_search,
     routes_stats,
+    routes_tags,
     routes_uploads,
     routes_why,
 )
@@ -27,6 +28,7 @@ from services.query.metrics import LiveRecallMetrics, QueryMetrics
 from services.query.reasons import Reasons
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
+from services.query.term_reader import TermReader
 from services.query.uploads import Uploads
 from services.query.waiting import Waiting
 from shared.canary import drifted
@@ -123,6 +125,7 @@ def create_app(
         settings.recall_target,
         audit,
         Waiting(shelf, settings.version_seconds, follower.wake if follower else lambda: None),
+        TermReader(embedders),
     )
     app.state.indexer = files
     app.state.canary = canary
@@ -134,6 +137,7 @@ def create_app(
     app.include_router(routes_images.router)
     app.include_router(routes_manage.router)
     app.include_router(routes_stats.router)
+    app.include_router(routes_tags.router)
     app.include_router(routes_uploads.router)
     page_files.install(app)
     return app
