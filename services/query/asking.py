@@ -146,9 +146,7 @@ class Asking:
     ) -> dict[str, str]:
         """Return the tags that terms of the parts are read as, of those not read as written."""
         terms = dict.fromkeys(part.term.strip() for part in parts if part.term is not None)
-        found = {
-            term: await self.terms.read(searcher, term, options.exact_term) for term in terms
-        }
+        found = {term: await self.terms.read(searcher, term, options.exact_term) for term in terms}
         return {term: tag for term, tag in found.items() if tag is not None}
 
     async def image(
@@ -209,7 +207,8 @@ class Asking:
     async def term(self, term: str, options: SearchOptions) -> SearchResponse:
         """Images that carry a tag; where none does, images that are near to what it means.
 
-        A term that no tag equals may be read as one, see `TermReader`. Raises UnknownTerm where neither images nor word2vec know the term.
+        A term that no tag equals may be read as one, see `TermReader`. Raises UnknownTerm where
+        neither images nor word2vec know the term.
         """
         watch = Stopwatch()
         term = term.strip()

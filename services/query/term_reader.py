@@ -12,8 +12,8 @@ from shared.contracts.embedder import TermSpace
 from shared.errors import ISEError, UnknownTerm
 from shared.external import is_external
 from shared.snapshots.items import tag_key
-from shared.terms.number import other_numbers
 from shared.terms.normal_form import words_of
+from shared.terms.number import other_numbers
 
 # Forms of the other number that are tried for a slip too: the first ones are the likely ones.
 _FORMS = 4

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 
-# The last of them: hyphens, dashes and the minus sign that keyboards and word processors put for `-`.
+# The last of them: hyphens, dashes and the minus sign, which word processors put for `-`.
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015\u2212]+")
 # They have no look of their own: soft hyphen, zero-width space, word joiner, byte order mark, and
 # the two signs that say whether an emoji is drawn in colour.

@@ -1,4 +1,4 @@
-"""Terms that no tag equals: singular and plural, near spellings, and words that are none of these."""
+"""Terms that no tag equals: singular and plural, near spellings, words with a meaning."""
 
 import numpy as np
 import pytest
@@ -106,16 +106,29 @@ def test_every_way_to_search_tells_how_a_term_was_read(read):
     alone = {"term": "butterflies"}
     sent = read.send("POST", "/v1/search/batch", json={"searches": [alone, {"term": "cat"}]})
     first, second = (one["answer"] for one in sent.json()["answers"])
-    for answer in (read.term("butterflies"), read.search(**alone), first, read.search(parts=[alone])):
+    for answer in (
+        read.term("butterflies"),
+        read.search(**alone),
+        first,
+        read.search(parts=[alone]),
+    ):
         assert (answer["searched_as"], answer["corrected_terms"]) == ("butterfly", corrected)
     assert (second["searched_as"], second["corrected_terms"]) == (None, [])
 
 
 def test_each_part_is_read_and_an_excluded_one_excludes_the_tag(read):
-    parts = [{"term": "cats"}, {"term": "goose", "weight": 0.5}, {"term": "butterfli", "weight": -1}]
+    parts = [
+        {"term": "cats"},
+        {"term": "goose", "weight": 0.5},
+        {"term": "butterfli", "weight": -1},
+    ]
     answer = read.search(parts=parts)
     assert answer["searched_as"] == "cat"
-    assert [one["searched_as"] for one in answer["corrected_terms"]] == ["cat", "Geese", "butterfly"]
+    assert [one["searched_as"] for one in answer["corrected_terms"]] == [
+        "cat",
+        "Geese",
+        "butterfly",
+    ]
     assert "butterfly" not in ids(answer)
     kept = read.search(parts=[{"term": "cat"}, {"term": "puppy", "weight": -1}], exact_term=True)
     assert kept["searched_as"] is None

@@ -26,7 +26,14 @@ def test_either_number_leads_to_the_other(singular, plural):
 
 @pytest.mark.parametrize(
     ("word", "other"),
-    [("news", "new"), ("lens", "len"), ("glass", "glas"), ("gas", "ga"), ("is", "i"), ("mars", "mar")],
+    [
+        ("news", "new"),
+        ("lens", "len"),
+        ("glass", "glas"),
+        ("gas", "ga"),
+        ("is", "i"),
+        ("mars", "mar"),
+    ],
 )
 def test_a_word_that_only_looks_like_a_plural_is_none(word, other):
     assert other not in other_numbers(word)

@@ -20,7 +20,7 @@ def test_any_tags_come_back_from_one_text(tags):
         ("castle, night ,,", ["castle", "night"]),
         ('castle,"Portland, Oregon"', ["castle", "Portland, Oregon"]),
         (' "a, b" , c', ["a, b", "c"]),
-        ('12" vinyl, 5\' tall', ['12" vinyl', "5' tall"]),
+        ("12\" vinyl, 5' tall", ['12" vinyl', "5' tall"]),
         ('"quoted" and more, b', ['"quoted" and more', "b"]),
         ('"open, b', ['"open', "b"]),
         ('"say ""hi"", you"', ['say "hi", you']),

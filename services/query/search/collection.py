@@ -209,7 +209,14 @@ def _index(manifest: SpaceManifest, cache: SegmentCache, former: Index | None) -
     )
     if former is None or former.place(0) != collection.name:
         collection.check(manifest.fingerprint)
-    return MilvusIndex(collection, segments, manifest.metric, manifest.clusters, kept.is_exact)
+    return MilvusIndex(
+        collection,
+        segments,
+        manifest.metric,
+        manifest.clusters,
+        kept.is_exact,
+        kept.knows_tags,
+    )
 
 
 def _contains(ascending: NDArray[np.int64], value: int) -> bool:

@@ -1,4 +1,4 @@
-"""The tags that images carry: completion by any word, pages of all, and tags that are spelt alike."""
+"""The tags that images carry: completion by any word, pages of all, tags that are spelt alike."""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -63,7 +63,8 @@ class Vocabulary:
         of, starts = self._words
 
         def rest(place: int) -> str:
-            return self.keys[of[place]][starts[place] :]
+            key: str = self.keys[int(of[place])]
+            return key[int(starts[place]) :]
 
         places = range(len(of))
         first, end = (bisect_left(places, one, key=rest) for one in (text, text + _LAST))
