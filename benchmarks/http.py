@@ -20,8 +20,10 @@ import numpy as np
 from benchmarks import product
 from benchmarks.serving import query_service
 from services.query.asking import Asking
+from services.query.embedders import Embedders
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
+from services.query.term_reader import TermReader
 from services.query.waiting import Waiting
 from shared.contracts.query import Rerank, SearchOptions
 
@@ -50,7 +52,8 @@ def measure(
     ids = [product.row_id(int(row)) for row in drawn]
     shelf = Shelf(data_dir)
     nothing_to_wait_for = Waiting(shelf, 0, lambda: None)
-    asking = Asking(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for)
+    no_terms = TermReader(Embedders([]))
+    asking = Asking(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
     group, port = query_service(data_dir)
     http = _Connection(port)
     ways: dict[str, Search] = {

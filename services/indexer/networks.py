@@ -14,6 +14,7 @@ from pathlib import Path
 from shared import durable, sums
 from shared.contracts.calibration import Calibration
 from shared.contracts.embedder import TrainingDone, TrainingReport
+from shared.snapshots.items import tag_key
 
 CURRENT = "CURRENT"
 _TERMS = "terms.json"
@@ -47,7 +48,8 @@ class Networks:
     def trained_on(self, fingerprint: str) -> set[str] | None:
         """The keys of the tags that a network was trained on, or None where that isn't known."""
         try:
-            return set(json.loads(self._read(fingerprint, _TERMS)))
+            # Those of older versions kept `_`, `-` and spaces apart.
+            return {tag_key(term) for term in json.loads(self._read(fingerprint, _TERMS))}
         except FileNotFoundError:
             return None
 

@@ -21,6 +21,7 @@ from shared.contracts.indexer import (
 )
 from shared.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.keys import Scope
+from shared.terms.tag_list import split_tags
 from shared.web import links
 from shared.web.media import FENCED, IMAGE, JPEG
 from shared.web.problems import (
@@ -59,7 +60,11 @@ class AddForm(Wire):
     )
 
     files: list[UploadFile] = Field(min_length=1, description="Image files.")
-    tags: str = Field("", description=f"Comma-separated. {annotations.TAGS_TOLD}")
+    tags: str = Field(
+        "",
+        description="Comma-separated; a tag with a comma in it stands in double quotes: "
+        f'`castle,"Portland, Oregon"`. {annotations.TAGS_TOLD}',
+    )
     metadata: str = Field("{}", description=annotations.METADATA_TOLD)
 
 
@@ -79,7 +84,7 @@ def add_images(
     files = form.files
     if len(files) > here.settings.max_upload_files:
         raise TooLarge(f"At most {here.settings.max_upload_files} files a call.")
-    wanted = parse_tags(form.tags.split(","))
+    wanted = parse_tags(split_tags(form.tags))
     said = parse_metadata(form.metadata)
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}

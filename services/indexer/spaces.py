@@ -25,7 +25,13 @@ from shared.milvus.index import MilvusIndex
 from shared.milvus.server import Milvus, Refused
 from shared.milvus.terms import terms_of
 from shared.snapshots.items import Item, ItemsFile
-from shared.snapshots.manifest import Manifest, MilvusManifest, SegmentFile, SpaceManifest
+from shared.snapshots.manifest import (
+    TAG_FORM,
+    Manifest,
+    MilvusManifest,
+    SegmentFile,
+    SpaceManifest,
+)
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +134,9 @@ class Spaces:
             clusters=clusters,
             seed=0,
             postings=[self._segments.members(name, ordinals, metric)],
-            milvus=MilvusManifest(collection=collection.name, index_type=index_type),
+            milvus=MilvusManifest(
+                collection=collection.name, index_type=index_type, tag_form=TAG_FORM
+            ),
         )
 
     def extended(
@@ -174,7 +182,14 @@ class Spaces:
         parts = [self._segments.open(file) for file in space.postings]
         if (kept := space.milvus) is None:
             return InvertedIndex(parts, space.metric)
-        return MilvusIndex(self._of(space), parts, space.metric, space.clusters, kept.is_exact)
+        return MilvusIndex(
+            self._of(space),
+            parts,
+            space.metric,
+            space.clusters,
+            kept.is_exact,
+            kept.knows_tags,
+        )
 
     def reader(self, space: SpaceManifest) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
         """What reads the vectors of those of some images that are in a space, float32 (n, dim).

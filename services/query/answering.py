@@ -1,20 +1,27 @@
 """From what a search found to what is answered."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from services.query.search.cursor import Pages
 from services.query.search.searcher import Found, Searcher
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.answer import Hit, SearchResponse, TagCount
+from shared.contracts.answer import CorrectedTerm, Hit, SearchResponse, TagCount
 from shared.contracts.query import SearchOptions
 from shared.snapshots.items import tag_key
 from shared.snapshots.version import Version
 
 
 def answer_of(
-    searcher: Searcher, found: Found, options: SearchOptions, watch: Stopwatch, pages: Pages
+    searcher: Searcher,
+    found: Found,
+    options: SearchOptions,
+    watch: Stopwatch,
+    pages: Pages,
+    corrected: Mapping[str, str] = MappingProxyType({}),
 ) -> SearchResponse:
+    """Return the answer to a search. corrected: the tags that its terms were read as."""
     collection = searcher.collection
     return SearchResponse(
         hits=found.hits,
@@ -25,6 +32,10 @@ def answer_of(
         facets=None if options.facets is None else _facets(found.hits, options.facets),
         cut_off=found.cut_off,
         mode=found.mode,
+        searched_as=next(iter(corrected.values()), None),
+        corrected_terms=[
+            CorrectedTerm(term=term, searched_as=tag) for term, tag in corrected.items()
+        ],
         metric=found.metric,
         snapshot=collection.manifest.number,
         version=str(Version(collection.manifest.number, len(searcher.dead))),

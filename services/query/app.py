@@ -14,6 +14,7 @@ from services.query import (
     routes_manage,
     routes_search,
     routes_stats,
+    routes_tags,
     routes_uploads,
     routes_why,
 )
@@ -27,6 +28,7 @@ from services.query.metrics import LeftOutMetric, LiveRecallMetrics, QueryMetric
 from services.query.reasons import Reasons
 from services.query.search.audit import Audit
 from services.query.search.shelf import Shelf
+from services.query.term_reader import TermReader
 from services.query.uploads import Uploads
 from services.query.waiting import Waiting
 from services.query.writing import AnswerWriter
@@ -127,6 +129,7 @@ def create_app(
         settings.recall_target,
         audit,
         Waiting(shelf, settings.version_seconds, follower.wake if follower else lambda: None),
+        TermReader(embedders),
     )
     app.state.writer = AnswerWriter(LeftOutMetric(registry).observe)
     app.state.indexer = files
@@ -139,6 +142,7 @@ def create_app(
     app.include_router(routes_images.router)
     app.include_router(routes_manage.router)
     app.include_router(routes_stats.router)
+    app.include_router(routes_tags.router)
     app.include_router(routes_uploads.router)
     page_files.install(app)
     return app

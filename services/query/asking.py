@@ -1,7 +1,7 @@
 """From a request to an answer: the query's features come from the embedder, the rest from here."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -24,6 +24,7 @@ from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
 from services.query.search.shelf import Shelf
 from services.query.search.stopwatch import Stopwatch
+from services.query.term_reader import TermReader
 from services.query.waiting import Waiting
 from shared import problem
 from shared.contracts.answer import Mode, SearchResponse
@@ -51,6 +52,7 @@ class Asking:
         recall_target: float,
         audit: Audit,
         waiting: Waiting,
+        terms: TermReader,
     ) -> None:
         """`features`: makes what one request asks the embedder with."""
         self.shelf = shelf
@@ -58,6 +60,7 @@ class Asking:
         self._features = features
         self._recall_target = recall_target
         self._waiting = waiting
+        self.terms = terms
 
     async def reach(self, options: SearchOptions) -> None:
         """Waits for the `min_version` of a search, where it names one. Raises Behind."""
@@ -124,16 +127,26 @@ class Asking:
         watch = Stopwatch()
         asked = [part.model_dump_json(exclude_defaults=True) for part in parts]
         pages = Pages(["parts", *asked], options)
-        resolved = Parts(await self.searcher(), parts, features)
+        searcher = await self.searcher()
+        corrected = await self._corrected(searcher, parts, options)
+        resolved = Parts(searcher, _read_as(parts, corrected), features)
         searcher, space = resolved.searcher, resolved.space()
         if space is None:
             found = searcher.nothing(resolved.mode, options)
-            return answer_of(searcher, found, options, watch, pages)
+            return answer_of(searcher, found, options, watch, pages, corrected)
         with watch("embed"):
             query = await resolved.query(space, pages.after)
         narrowed = resolved.options(options)
         found = await _in_thread(lambda: searcher.nearest(space, query, narrowed, watch))
-        return answer_of(searcher, found, options, watch, pages)
+        return answer_of(searcher, found, options, watch, pages, corrected)
+
+    async def _corrected(
+        self, searcher: Searcher, parts: Sequence[Part], options: SearchOptions
+    ) -> dict[str, str]:
+        """Return the tags that terms of the parts are read as, of those not read as written."""
+        terms = dict.fromkeys(part.term.strip() for part in parts if part.term is not None)
+        found = {term: await self.terms.read(searcher, term, options.exact_term) for term in terms}
+        return {term: tag for term, tag in found.items() if tag is not None}
 
     async def image(
         self, data: bytes, options: SearchOptions, features: Features | None = None
@@ -193,16 +206,21 @@ class Asking:
     async def term(self, term: str, options: SearchOptions) -> SearchResponse:
         """Images that carry a tag; where none does, images that are near to what it means.
 
-        Raises UnknownTerm where neither images nor word2vec know the term.
+        A term that no tag equals may be read as one, see `TermReader`. Raises UnknownTerm where
+        neither images nor word2vec know the term.
         """
         watch = Stopwatch()
         term = term.strip()
         pages = Pages(["term", tag_key(term)], options)
         searcher = await self.searcher()
-        found = await _in_thread(lambda: searcher.tagged(term, options, watch, pages.after))
+        with watch("probe"):
+            tag = await self.terms.read(searcher, term, options.exact_term)
+        read = term if tag is None else tag
+        found = await _in_thread(lambda: searcher.tagged(read, options, watch, pages.after))
         if found is None:
-            found = await self._by_meaning(searcher, term, options, watch, pages)
-        return answer_of(searcher, found, options, watch, pages)
+            found = await self._by_meaning(searcher, read, options, watch, pages)
+        corrected = {} if tag is None else {term: tag}
+        return answer_of(searcher, found, options, watch, pages, corrected)
 
     async def _by_meaning(
         self,
@@ -307,6 +325,16 @@ class Asking:
         return (
             collection is not None and collection.visual is not None and collection.visual.is_quick
         )
+
+
+def _read_as(parts: Sequence[Part], corrected: Mapping[str, str]) -> list[Part]:
+    """Return the parts with their terms as they are read."""
+    return [
+        part
+        if part.term is None or (tag := corrected.get(part.term.strip())) is None
+        else part.model_copy(update={"term": tag})
+        for part in parts
+    ]
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

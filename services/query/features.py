@@ -13,7 +13,6 @@ from services.query.canary import CanaryWatch
 from services.query.embedders import Embedders
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
-from services.query.search.spelling import close_tags
 from services.query.uploads import Uploads
 from shared.clients import embedder, indexer
 from shared.clients.transport import AsyncClient
@@ -256,8 +255,7 @@ async def unknown(
     searcher: Searcher, term: str, reason: str, words: Sequence[str] = ()
 ) -> UnknownTerm:
     """The error for a term that finds nothing, with the tags and `words` that are spelt like it."""
-    counts = searcher.collection.tag_counts(searcher.dead)
-    tags = await anyio.to_thread.run_sync(lambda: close_tags(term, counts))
+    tags = await anyio.to_thread.run_sync(lambda: searcher.tags().close(tag_key(term)))
     keys = {tag_key(tag) for tag in tags}
     close = [*tags, *(word for word in words if tag_key(word) not in keys)]
     hint = f" Did you mean {', '.join(close)}?" if close else ""

@@ -94,6 +94,7 @@ class Reasons:
                 "There is no matching network yet, so images and terms have nothing to compare. "
                 "Tag some images, then run `ise build`, which trains one."
             )
+        term = await self._asking.terms.read(searcher, term) or term
         stored = _stored(searcher, space, image_id)
         vector = searcher.collection.tag_vectors.get(tag_key(term))
         score = None if vector is None else _cosine(stored, vector)

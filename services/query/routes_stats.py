@@ -1,45 +1,18 @@
-"""What the collection is: tags with counts, and figures."""
+"""Figures of the collection."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request
-from pydantic import Field
+from fastapi import APIRouter, Request
 
 from services.query.canary import CanaryWatch
 from services.query.routes_search import Ask
-from shared.contracts.answer import TagCount
-from shared.contracts.base import Wire
-from shared.contracts.query import Metric, Tags
+from shared.contracts.query import Metric
 from shared.contracts.stats import Stats
 from shared.keys import Scope
-from shared.snapshots.items import tag_key
 from shared.web.problems import DAMAGED, problems
 from shared.web.scoped import ScopedRoute, needs
 
 router = APIRouter(
     prefix="/v1", tags=["collection"], responses=problems(DAMAGED), route_class=ScopedRoute
 )
-
-
-class TagQuery(Wire):
-    """Which tags to tell of."""
-
-    prefix: Annotated[str, Field(max_length=200)] = ""
-    limit: Annotated[int, Field(ge=1, le=1000)] = 20
-
-
-@router.get("/tags", summary="Tags that begin with a text, the most frequent first")
-@needs(Scope.READ)
-def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
-    collection, dead = ask.shelf.current()
-    wanted = tag_key(query.prefix)
-    counts = [
-        TagCount(tag=name, count=count)
-        for key, (name, count) in collection.tag_counts(dead).items()
-        if key.startswith(wanted)
-    ]
-    counts.sort(key=lambda found: (-found.count, tag_key(found.tag)))
-    return Tags(tags=counts[: query.limit])
 
 
 @router.get("/stats", summary="Figures of the collection, its measured recall among them")
@@ -51,7 +24,7 @@ def stats(ask: Ask, request: Request) -> Stats:
     return Stats(
         images=collection.live(dead),
         clusters=visual.index.clusters if visual else 0,
-        tags=len(collection.tag_counts(dead)),
+        tags=len(collection.tags(dead)),
         snapshot=manifest.number,
         model=visual.fingerprint if visual else None,
         network=collection.joint.fingerprint if collection.joint else None,

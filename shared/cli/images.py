@@ -12,6 +12,7 @@ from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.indexer import AddedItem, AddState
 from shared.errors import NotFound
+from shared.terms.tag_list import split_tags
 
 # One call holds what the indexer takes at least, and little enough to be in memory at once.
 _FILES_A_CALL = 100
@@ -21,13 +22,18 @@ _BYTES_A_CALL = 64 * 1024 * 1024
 def add(
     files: Annotated[list[Path], typer.Argument(help="Pictures to add.")],
     tags: Annotated[
-        str, typer.Option("--tags", metavar="A,B", help="Tags for all of them, parted by commas.")
+        str,
+        typer.Option(
+            "--tags",
+            metavar="A,B",
+            help="Comma-separated tags for all of them; one with a comma in double quotes.",
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Add pictures; they can be searched at once."""
     with session(as_json) as opened:
-        wanted = [tag for part in tags.split(",") if (tag := part.strip())]
+        wanted = split_tags(tags)
         items: list[AddedItem] = []
         snapshot = None
 

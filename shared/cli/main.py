@@ -17,6 +17,7 @@ from shared.cli import (
     migrate,
     search,
     snapshots,
+    tags,
     transfer,
     up,
 )
@@ -38,6 +39,7 @@ app.command("train-matching")(collection.train_matching)
 app.command("compact")(collection.compact)
 app.command("migrate")(migrate.migrate)
 app.command("search")(search.search)
+app.command("tags")(tags.tags)
 app.command("eval")(evaluate.evaluate)
 app.command("jobs")(jobs.jobs)
 app.command("snapshots")(snapshots.snapshots)

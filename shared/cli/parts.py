@@ -1,29 +1,55 @@
 """What is searched by, from what was typed: `--image a.jpg --term night^0.5 --exclude garden`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from shared.clients import query
-from shared.clients.transport import Call
+from shared.clients.transport import Call, Client
 from shared.contracts.answer import SearchResponse
-from shared.errors import InvalidInput
+from shared.contracts.query import TagOrder
+from shared.errors import InvalidInput, NotFound
+from shared.snapshots.items import tag_key
 
-_BOOSTED = re.compile(r"(.+)\^([+-]?\d+(?:\.\d+)?)", re.DOTALL)
+_BOOSTED = re.compile(r"(.*[^\\])\^([+-]?\d+(?:\.\d+)?)", re.DOTALL)
 
 
-def parts_of(
-    images: Sequence[str], terms: Sequence[str], ids: Sequence[str], sign: int = 1
-) -> list[dict[str, Any]]:
-    """Parts with their weights: `sign`, times what stands behind a `^`. Raises OSError."""
-    found = [_weighed(text, sign, _is_file) for text in images]
-    pictures = [{"image": Path(text).read_bytes(), "weight": weight} for text, weight in found]
-    return [
-        *pictures,
-        *({"term": text, "weight": weight} for text, weight in (_weighed(t, sign) for t in terms)),
-        *({"id": text, "weight": weight} for text, weight in (_weighed(i, sign) for i in ids)),
-    ]
+class PartReader:
+    """Reads parts with their weights: what stands behind a `^`, times a sign.
+
+    A file, a tag or an id that is there as it was typed is meant, whatever it has behind a `^`;
+    `\\^` is a `^` that is no weight's.
+    """
+
+    def __init__(self, client: Client) -> None:
+        """client: of the query service, which is asked only about texts with a `^`."""
+        self._client = client
+
+    def read(
+        self, images: Sequence[str], terms: Sequence[str], ids: Sequence[str], sign: int = 1
+    ) -> list[dict[str, Any]]:
+        """Return the parts as a search takes them. Raises OSError."""
+        files = [_weighed(text, sign, lambda path: Path(path).exists()) for text in images]
+        pictures = [{"image": Path(text).read_bytes(), "weight": weight} for text, weight in files]
+        named = [
+            {kind: text, "weight": weight}
+            for kind, typed, is_there in (("term", terms, self._is_tag), ("id", ids, self._is_id))
+            for text, weight in (_weighed(one, sign, is_there) for one in typed)
+        ]
+        return [*pictures, *named]
+
+    def _is_tag(self, text: str) -> bool:
+        # By name, the tag that is the text comes before those that go on after it.
+        found = self._client.send(query.tags(prefix=text, limit=1, sort=TagOrder.NAME))
+        return any(tag_key(one.tag) == tag_key(text) for one in found.tags)
+
+    def _is_id(self, text: str) -> bool:
+        try:
+            self._client.send(query.image(text))
+        except NotFound:
+            return False
+        return True
 
 
 def search_call(parts: Sequence[dict[str, Any]], **options: Any) -> Call[SearchResponse]:
@@ -40,10 +66,10 @@ def search_call(parts: Sequence[dict[str, Any]], **options: Any) -> Call[SearchR
     return query.search_id(parts[0]["id"], **options)
 
 
-def _is_file(text: str) -> bool:
-    return Path(text).exists()
-
-
-def _weighed(text: str, sign: int, is_whole: Any = lambda _: False) -> tuple[str, float]:
-    boosted = None if is_whole(text) else _BOOSTED.fullmatch(text)
-    return (text, float(sign)) if boosted is None else (boosted[1], sign * float(boosted[2]))
+def _weighed(text: str, sign: int, is_there: Callable[[str], bool]) -> tuple[str, float]:
+    if "^" not in text or is_there(text):
+        return text, float(sign)
+    boosted = _BOOSTED.fullmatch(text)
+    if boosted is not None:
+        text = boosted[1]
+    return text.replace("\\^", "^"), sign * float(boosted[2] if boosted else 1)

@@ -8,7 +8,7 @@ import typer
 
 from shared.cli import tables
 from shared.cli.conditions import filter_of
-from shared.cli.parts import parts_of, search_call
+from shared.cli.parts import PartReader, search_call
 from shared.cli.session import AsJson, Session, session
 from shared.cli.thumbnails import strips, way_of
 from shared.clients import query
@@ -78,20 +78,32 @@ def search(
         typer.Option("--recall-target", help="Scan as many clusters as this recall needs."),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Scan everything.")] = False,
+    exact_term: Annotated[
+        bool,
+        typer.Option(
+            "--exact-term",
+            help="Read terms only as written: no singular or plural, no near spelling.",
+        ),
+    ] = False,
     thumbnails: Annotated[
         bool, typer.Option(help="Show the hits' pictures, where the terminal can.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Search by pictures, tag terms and images' ids. `--term night^0.5` counts half as much."""
+    """Search by pictures, tag terms and images' ids. `--term night^0.5` counts half as much.
+
+    A tag or an id that holds a `^`, as `m^2` does, is found as it is written. `m\\^2` never has
+    a weight, also where no image carries the tag.
+    """
     with session(as_json) as opened:
         if sum([nprobe is not None, recall_target is not None, exact]) > 1:
             raise InvalidInput("Give one of --nprobe, --recall-target and --exact, not several.")
+        typed = PartReader(opened.query)
         answer = opened.query.send(
             search_call(
                 [
-                    *parts_of(image or [], term or [], image_id or []),
-                    *parts_of(exclude_image or [], exclude or [], exclude_id or [], sign=-1),
+                    *typed.read(image or [], term or [], image_id or []),
+                    *typed.read(exclude_image or [], exclude or [], exclude_id or [], sign=-1),
                 ],
                 limit=limit,
                 offset=offset,
@@ -103,8 +115,12 @@ def search(
                 recall_target=recall_target,
                 exact=exact or None,
                 min_probability=min_probability,
+                exact_term=exact_term or None,
             )
         )
+        for one in answer.corrected_terms:
+            shown = f"Showing {one.searched_as} ({one.term} isn't a tag)."
+            opened.say(tables.plain(shown).plain)
         summary = tables.search_summary(answer)
         if answer.hits:
             opened.reply(answer, tables.hits(answer), summary)

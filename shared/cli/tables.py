@@ -12,7 +12,7 @@ from shared.cli.progress import figures, stage_of
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.indexer import IndexHealth, SnapshotInfo
 from shared.contracts.jobs import Failure, Job
-from shared.contracts.query import Metric
+from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
 from shared.contracts.sync import SyncPlan
 from shared.evaluation.results import Evaluation, TagResult
@@ -55,6 +55,14 @@ def search_summary(response: SearchResponse) -> str:
     ]
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in response.timings_ms.items())
     return ", ".join(parts) + (f"; ms: {stages}" if stages else "")
+
+
+def tags(found: Tags) -> Table:
+    """The tags with the number of images that carry each."""
+    table = _table(["tag", "images"], numbers=("images",))
+    for one in found.tags:
+        _row(table, [one.tag, f"{one.count:,}"])
+    return table
 
 
 def jobs(found: Iterable[Job]) -> Table:

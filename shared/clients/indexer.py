@@ -29,6 +29,7 @@ from shared.contracts.indexer import (
 )
 from shared.contracts.jobs import Failures, Job, Jobs
 from shared.contracts.migration import MigrateRequest
+from shared.terms.tag_list import join_tags
 
 _SLOW_S = 600.0
 
@@ -54,7 +55,7 @@ def add_images(
         "/v1/images",
         model(Added),
         files=parts,
-        data={"tags": ",".join(tags), "metadata": metadata},
+        data={"tags": join_tags(tags), "metadata": metadata},
         timeout_s=_SLOW_S,
     )
 

@@ -9,7 +9,7 @@ from shared.clients.transport import Call, model, segment
 from shared.contracts.answer import SearchResponse
 from shared.contracts.explanation import Why
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
-from shared.contracts.query import BatchResponse, ImageInfo, Tags, Uploaded
+from shared.contracts.query import BatchResponse, ImageInfo, TagOrder, Tags, Uploaded
 from shared.contracts.stats import Stats
 
 
@@ -141,8 +141,22 @@ def why_upload(data: bytes, to: str, name: str = "query") -> Call[Why]:
     )
 
 
-def tags(prefix: str = "", limit: int = 20) -> Call[Tags]:
-    return Call("GET", "/v1/tags", model(Tags), params={"prefix": prefix, "limit": limit})
+def tags(
+    prefix: str = "",
+    limit: int = 20,
+    match: str = "",
+    sort: TagOrder = TagOrder.COUNT,
+    cursor: str | None = None,
+) -> Call[Tags]:
+    """List tags that begin with `prefix`, or of which a word begins with `match`."""
+    params = {
+        "match": match or None,
+        "prefix": prefix or None,
+        "sort": sort.value,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    return Call("GET", "/v1/tags", model(Tags), params=params)
 
 
 def stats() -> Call[Stats]:

@@ -51,6 +51,8 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "next": "WyI4ZjA1YjJlMSIsImltYWdlIl0",
     "complete": True,
     "mode": "image",
+    "searched_as": None,
+    "corrected_terms": [],
     "metric": "cosine",
     "snapshot": 3,
     "version": "3.0",
@@ -115,6 +117,13 @@ class TagCount(Wire):
     count: int
 
 
+class CorrectedTerm(Wire):
+    """A term that no tag equals, and the tag that was searched by instead."""
+
+    term: str
+    searched_as: str
+
+
 class CutOff(Wire):
     """What `score_threshold` and `min_probability` made of the nearest images."""
 
@@ -141,6 +150,15 @@ class SearchResponse(Wire):
         None, description="Told where `score_threshold` or `min_probability` was given."
     )
     mode: Mode
+    searched_as: str | None = Field(
+        None,
+        description="The tag that the term was read as, where that is not as it is written: it in "
+        "singular or plural, or a near spelling. `exact_term` switches that off. Of several parts, "
+        "the first that was; all of them stand in `corrected_terms`.",
+    )
+    corrected_terms: list[CorrectedTerm] = Field(
+        default_factory=list, description="The terms that were not read as they are written."
+    )
     metric: Metric
     snapshot: int
     version: str = Field(description="Of the snapshot and the deletions; see `min_version`.")

@@ -68,6 +68,11 @@ class SearchOptions(Request):
         description="Leave out hits that match with less probability. It takes a collection with "
         "tags, from which probabilities are learnt.",
     )
+    exact_term: bool = Field(
+        False,
+        description="Read a term only as it is written: not as singular or plural, nor as a near "
+        "spelling of a tag.",
+    )
     explain: bool = Field(False, description="Say of each hit how it was found.")
     group_duplicates: bool = Field(
         False,
@@ -281,11 +286,28 @@ class Uploaded(Wire):
     expires_at: str
 
 
+class TagOrder(Choice):
+    """`count`: the most frequent first; `name`: by the alphabet."""
+
+    COUNT = "count"
+    NAME = "name"
+
+
 class Tags(Wire):
+    """A page of the tags that images carry."""
+
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"tags": [{"tag": "castle", "count": 19}, {"tag": "cat", "count": 12}]}]
+            "examples": [
+                {
+                    "tags": [{"tag": "castle", "count": 19}, {"tag": "cat", "count": 12}],
+                    "total": 2,
+                    "next": None,
+                }
+            ]
         }
     )
 
     tags: list[TagCount]
+    total: int = Field(0, description="How many tags match on all pages.")
+    next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")

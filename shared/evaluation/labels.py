@@ -10,6 +10,7 @@ from shared.clients.transport import Client
 from shared.contracts.query import MAX_LIMIT
 from shared.errors import InvalidInput, NotFound
 from shared.identity import content_id
+from shared.snapshots.items import tag_key
 
 Labels = dict[str, frozenset[str]]
 """The labels of each image, by its id; those without any are left out."""
@@ -24,7 +25,7 @@ def of_collection(client: Client) -> Labels:
             call = query.search_term(tag.tag, limit=MAX_LIMIT, cursor=cursor)
             answer = client.send(call)
             for hit in answer.hits:
-                found.setdefault(hit.id, set()).add(tag.tag.casefold())
+                found.setdefault(hit.id, set()).add(tag_key(tag.tag))
             if (cursor := answer.next) is None:
                 break
     return _frozen(found)
@@ -58,7 +59,7 @@ def indexed(client: Client, labels: Labels) -> Labels:
 def _in_folder(folder: Path) -> Iterator[tuple[Path, set[str]]]:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.parent != folder:
-            yield file, {file.parent.name.casefold()}
+            yield file, {tag_key(file.parent.name)}
 
 
 def _in_manifest(manifest: Path) -> Iterator[tuple[Path, set[str]]]:
@@ -70,7 +71,7 @@ def _in_manifest(manifest: Path) -> Iterator[tuple[Path, set[str]]]:
             tags = row.get("tags") or []
             if isinstance(tags, str):
                 tags = tags.replace(";", ",").split(",")
-            yield manifest.parent / row["path"], {t.strip().casefold() for t in tags if t.strip()}
+            yield manifest.parent / row["path"], {tag_key(t) for t in tags if t.strip()}
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidInput(f"{manifest} has no `path` and `tags` to read: {error}") from error
 

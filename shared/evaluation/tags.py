@@ -39,7 +39,7 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
     terms = sorted({one for some in names for one in some})
     call = embedder.embed_terms(terms, TermSpace.JOINT, info.fingerprint, allow_unknown=True)
     asked = _units(embedding.send(call).vectors)
-    trained = None if info.trained_on is None else set(info.trained_on)
+    trained = None if info.trained_on is None else set(map(tag_key, info.trained_on))
     vectors_of = dict(zip(terms, asked, strict=True))
     unknown = [term for term, vector in vectors_of.items() if np.isnan(vector).any()]
     found = [

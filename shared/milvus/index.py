@@ -60,7 +60,8 @@ class MilvusIndex:
     """One space in one collection. Immutable; search parameters are arguments.
 
     segments: who is in it, without their vectors. is_exact: whether all lists together give the
-    exact answer, as they do where Milvus keeps vectors whole.
+    exact answer, as they do where Milvus keeps vectors whole. knows_tags: whether it can filter by
+    tags; collections of older versions know other keys of them.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class MilvusIndex:
         metric: Metric,
         clusters: int,
         is_exact: bool,
+        knows_tags: bool = True,
     ) -> None:
         self.segments = list(segments)
         self.metric = metric
         self.collection = collection
         self._clusters = clusters
         self._is_exact = is_exact
+        self._knows_tags = knows_tags
         self._whole = Mask(segments, np.empty(0, np.int64))
 
     @property
@@ -108,7 +111,7 @@ class MilvusIndex:
             return self._whole
         if condition is None:
             return Mask(self.segments, left_out, allowed)
-        return _Filtered(self.segments, left_out, allowed, expression(condition))
+        return _Filtered(self.segments, left_out, allowed, expression(condition, self._knows_tags))
 
     def vector(self, ordinal: int) -> NDArray[np.float32] | None:
         """The stored vector of an image, float32 of shape (dim,), or None."""

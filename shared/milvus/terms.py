@@ -32,17 +32,20 @@ def terms_of(item: Item) -> list[str]:
     return sorted(found) if len(found) <= MOST else [_MANY]
 
 
-def expression(asked: Filter) -> str:
-    """What every image that meets a filter meets; empty where that says nothing."""
-    said, _ = _said(asked)
+def expression(asked: Filter, knows_tags: bool = True) -> str:
+    """Return what every image that meets a filter meets; empty where that says nothing.
+
+    knows_tags: whether the collection has the terms of tags; without, nothing is said of tags.
+    """
+    said, _ = _said(asked, knows_tags)
     return f'({said}) or array_contains({FIELD}, "{_MANY}")' if said else ""
 
 
-def _said(asked: Filter) -> tuple[str, bool]:
+def _said(asked: Filter, knows_tags: bool) -> tuple[str, bool]:
     """An expression, and whether it says all that the filter says."""
-    must = [_condition(one) for one in asked.must]
-    should = [_condition(one) for one in asked.should]
-    must_not = [_condition(one) for one in asked.must_not]
+    must = [_condition(one, knows_tags) for one in asked.must]
+    should = [_condition(one, knows_tags) for one in asked.should]
+    must_not = [_condition(one, knows_tags) for one in asked.must_not]
     parts = [said for said, _ in must if said]
     if should and all(said for said, _ in should):
         parts.append(_joined("or", [said for said, _ in should]))
@@ -51,11 +54,13 @@ def _said(asked: Filter) -> tuple[str, bool]:
     return _joined("and", parts), is_all
 
 
-def _condition(asked: Condition) -> tuple[str, bool]:
+def _condition(asked: Condition, knows_tags: bool) -> tuple[str, bool]:
     if asked.tag is not None:
+        if not knows_tags:
+            return "", False
         return _has([_term("tag", tag_key(asked.tag))]), True
     if asked.key is None:
-        return _said(asked)
+        return _said(asked, knows_tags)
     if asked.exists is not None:
         said = _has([_term("key", asked.key)])
         return (said if asked.exists else f"(not {said})"), True

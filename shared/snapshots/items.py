@@ -5,18 +5,15 @@
     records         (bytes,)  uint8   JSON of each image: id, tags, uris, metadata
     id_hashes       (n,)      uint64  hash of each id, ascending
     id_rows         (n,)      int64   row of each of these
-    tag_names       (bytes,)  uint8   JSON list of the tags as written, ascending by tag_key
-    tag_offsets     (t + 1,)  int64   list i is tag_ordinals[tag_offsets[i] : tag_offsets[i + 1]]
-    tag_ordinals    (m,)      int64   images that carry a tag, ascending
 
-and the index of the metadata (`metadata_index.py`), which files from before it lack.
+the tag -> images lists (`tag_lists.py`), and the index of the metadata (`metadata_index.py`), which
+files from before it lack.
 
 A newer file's record of an image stands before an older one's: a retag is a new small file.
 """
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,16 +27,16 @@ from shared.contracts import annotations
 from shared.errors import Corrupt
 from shared.ivf.mapped import MappedFile, write_arrays
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
+from shared.snapshots.tag_lists import TagLists, tag_arrays
+from shared.terms.normal_form import normal_form
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _METADATA = b',"metadata":'
 # What Python writes where JSON has no word for it: numbers that are none, halves of characters.
 _NOT_JSON = (b"NaN", b"Infinity", b"\\ud")
 
-
-def tag_key(tag: str) -> str:
-    """Tags are matched whole, ignoring case and blanks around them."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", tag.strip()).casefold())
+tag_key = normal_form
+"""The key of a tag is its normal form: tags are matched whole, by it."""
 
 
 def _hash(text: str) -> int:
@@ -85,13 +82,6 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
     records = [_record(item) for item in ordered]
     hashes = np.array([_hash(item.id) for item in ordered], np.uint64)
     by_hash = np.argsort(hashes, kind="stable").astype(np.int64)
-    names: dict[str, str] = {}
-    carriers: dict[str, list[int]] = {}
-    for item in ordered:
-        for key, tag in {tag_key(tag): tag for tag in item.tags}.items():
-            names.setdefault(key, tag)
-            carriers.setdefault(key, []).append(item.ordinal)
-    keys = sorted(names)
     write_arrays(
         path,
         {
@@ -100,9 +90,7 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
             "records": np.frombuffer(b"".join(records), np.uint8),
             "id_hashes": hashes[by_hash],
             "id_rows": by_hash,
-            "tag_names": np.frombuffer(json.dumps([names[key] for key in keys]).encode(), np.uint8),
-            "tag_offsets": _offsets([len(carriers[key]) for key in keys]),
-            "tag_ordinals": np.array([o for key in keys for o in carriers[key]], np.int64),
+            **tag_arrays((item.ordinal, item.tags) for item in ordered),
             **metadata_arrays((item.ordinal, item.metadata) for item in ordered),
         },
     )
@@ -150,15 +138,8 @@ class ItemsFile:
         self._records: NDArray[np.uint8] = np.asarray(file["records"])
         self._id_hashes: NDArray[np.uint64] = file["id_hashes"]
         self._id_rows: NDArray[np.int64] = file["id_rows"]
-        self._tag_offsets: NDArray[np.int64] = np.array(file["tag_offsets"])
-        self._tag_ordinals: NDArray[np.int64] = file["tag_ordinals"]
         self._metadata = MetadataIndex.within(file)
-        names: list[str] = file.json("tag_names")
-        if len(names) != len(self._tag_offsets) - 1:
-            raise Corrupt(f"{path.name}: its tags and their lists don't agree.")
-        self.tags: dict[str, tuple[str, int]] = {
-            tag_key(name): (name, row) for row, name in enumerate(names)
-        }
+        self.tags = TagLists(file)
 
     @cached_property
     def metadata(self) -> MetadataIndex:
@@ -192,12 +173,8 @@ class ItemsFile:
         return [row for row in rows if self.item(row).id == image_id]
 
     def carriers(self, key: str) -> NDArray[np.int64]:
-        """Ordinals of the images that carry a tag (its `tag_key`), ascending."""
-        if key not in self.tags:
-            return np.empty(0, np.int64)
-        row = self.tags[key][1]
-        start, end = self._tag_offsets[row : row + 2]
-        return np.asarray(self._tag_ordinals[start:end])
+        """Return the ordinals of the images that carry a tag (its `tag_key`), ascending."""
+        return self.tags.carriers(key)
 
 
 def _offsets(sizes: list[int]) -> NDArray[np.int64]:

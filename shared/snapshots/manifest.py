@@ -18,6 +18,8 @@ from shared.errors import Corrupt, Misconfigured, NotFound
 FORMAT = 1
 """Of a manifest and all that it names. A field that an older one lacks is no new format."""
 CURRENT = "CURRENT"
+TAG_FORM = 1
+"""The normal form of tags that filters of Milvus go by; see `shared/terms/normal_form.py`."""
 _MANIFEST = "manifest.json"
 
 
@@ -63,6 +65,14 @@ class MilvusManifest(Wire):
 
     collection: str
     index_type: str
+    tag_form: int = Field(
+        0, description="By which normal form of tags its filters go; 0: one of older versions."
+    )
+
+    @property
+    def knows_tags(self) -> bool:
+        """Whether its filters find tags by today's normal form."""
+        return self.tag_form == TAG_FORM
 
     @property
     def is_exact(self) -> bool:

@@ -18,15 +18,24 @@ from PIL import Image
 from services.query import page_files
 from services.query.routes_search import TextOptions
 from shared import problem
-from shared.contracts.answer import Hit, Mode, Recall, SearchResponse, TagCount
+from shared.contracts.answer import CorrectedTerm, Hit, Mode, Recall, SearchResponse, TagCount
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
 from shared.contracts.stats import Stats
 from shared.errors import BadImage, ISEError, NotFound, UnknownTerm
 from shared.keys import KeyRing
+from shared.snapshots.items import tag_key
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 
 CLUSTERS = 8
+READ_AS = {"seas": "sea", "lefa": "leaf"}
+"""Terms that no tag equals, and the tags that they are read as."""
+
+
+def words_from(tag: str) -> list[str]:
+    """A tag from each of its words on, in normal form."""
+    words = tag_key(tag).split(" ")
+    return [" ".join(words[n:]) for n in range(len(words))]
 
 
 @dataclass(frozen=True)
@@ -186,11 +195,16 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
         )
 
     @app.get("/v1/tags")
-    async def tags(prefix: str = "", limit: int = 20) -> Tags:
+    async def tags(prefix: str = "", match: str = "", limit: int = 20) -> Tags:
         counts: dict[str, int] = {}
         for tag in (tag for p in stand_in.pictures for tag in p.tags):
             counts[tag] = counts.get(tag, 0) + 1
-        found = [t for t in counts if t.startswith(prefix.lower())]
+        found = [
+            t
+            for t in counts
+            if t.startswith(prefix.lower())
+            and any(word.startswith(tag_key(match)) for word in words_from(t))
+        ]
         found.sort(key=lambda tag: (-counts[tag], tag))
         return Tags(tags=[TagCount(tag=t, count=counts[t]) for t in found[:limit]])
 
@@ -215,6 +229,8 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
         return stand_in.answer(f"upload {name}", body, Mode.IMAGE, look(data), stand_in.pictures)
 
     def by_term(term: str, options: SearchOptions) -> SearchResponse:
+        as_typed, term = term, term if options.exact_term else READ_AS.get(term, term)
+        corrected = [CorrectedTerm(term=as_typed, searched_as=term)] if term != as_typed else []
         tagged = [p for p in stand_in.pictures if term.lower() in p.tags]
         if term == "gibberish":
             raise UnknownTerm("No image carries “gibberish”, and the model doesn't know the word.")
@@ -223,7 +239,9 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
             sum(column) for column in zip(*(stand_in.vectors[p.id] for p in tagged), strict=True)
         ] or [1.0] * 48
         among = tagged or ([] if term == "nothing" else stand_in.pictures)
-        return stand_in.answer(f"term {term}", options, mode, centre, among)
+        answer = stand_in.answer(f"term {as_typed}", options, mode, centre, among)
+        read = {"searched_as": term if corrected else None, "corrected_terms": corrected}
+        return answer.model_copy(update=read)
 
     @app.post("/v1/images/shapes")
     async def shapes(body: ShapesRequest) -> Shapes:

@@ -14,10 +14,10 @@ import uvicorn
 from fastapi import FastAPI, Request, Response, UploadFile
 
 from shared import problem
-from shared.contracts.answer import CutOff, Hit, Recall, SearchResponse, TagCount
+from shared.contracts.answer import CorrectedTerm, CutOff, Hit, Recall, SearchResponse, TagCount
 from shared.contracts.indexer import Added, AddedItem, Deleted, Image, Snapshots
 from shared.contracts.jobs import Failure, Failures, Job, Jobs
-from shared.contracts.query import Tags
+from shared.contracts.query import ImageInfo, Tags
 from shared.contracts.stats import Stats
 from shared.errors import BadImage, NotFound, UnknownTerm
 
@@ -64,6 +64,10 @@ class Fake:
     knows_words: bool = True
     thumbnail: bytes | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=lambda: ["dog", "cat"])
+    ids: set[str] = field(default_factory=set)
+    """Of images whose id has a `^`; all others are there."""
+    searched_as: str | None = None
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def next_step(self) -> Job:
@@ -93,6 +97,10 @@ class Fake:
             complete=len(found) >= min(2, limit),
             cut_off=None if self.below is None else CutOff(confident=bool(found), below=self.below),
             mode=mode,
+            searched_as=self.searched_as,
+            corrected_terms=[]
+            if self.searched_as is None
+            else [CorrectedTerm(term=own, searched_as=self.searched_as)],
             metric="cosine",
             snapshot=4,
             version="4.0",
@@ -144,8 +152,22 @@ def create_app(fake: Fake) -> FastAPI:
         return replace(fake, own_first=True).answer(own, "image", ["cat"], body["limit"])
 
     @app.get("/v1/tags")
-    async def tags() -> Tags:
-        return Tags(tags=[TagCount(tag="cat", count=3), TagCount(tag="dog", count=9)])
+    async def tags(
+        prefix: str = "", match: str = "", sort: str = "count", limit: int = 20, cursor: str = "0"
+    ) -> Tags:
+        found = [
+            TagCount(tag=tag, count=9 - n)
+            for n, tag in enumerate(fake.tags)
+            if tag.startswith(prefix) and any(word.startswith(match) for word in tag.split("_"))
+        ]
+        if sort == "name":
+            found.sort(key=lambda one: one.tag)
+        end = int(cursor) + limit
+        return Tags(
+            tags=found[int(cursor) : end],
+            total=len(found),
+            next=str(end) if end < len(found) else None,
+        )
 
     @app.get("/v1/stats")
     async def stats() -> Stats:
@@ -212,7 +234,11 @@ def create_app(fake: Fake) -> FastAPI:
         return Added(items=items, snapshot=5)
 
     @app.get("/v1/images/{image_id}")
-    async def image(image_id: str) -> Image:
+    async def image(image_id: str) -> Image | ImageInfo:
+        if "^" in image_id:
+            if image_id not in fake.ids:
+                raise NotFound(f"There is no image {image_id}.")
+            return ImageInfo(id=image_id, tags=[], uri="", uris=[], metadata={})
         return Image(
             **{"id": image_id, "sha256": image_id, "tags": [], "uris": [], "metadata": {}},
             **{"bytes": 1, "created_at": "2025-01-02T03:04:05Z"},

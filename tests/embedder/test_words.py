@@ -170,6 +170,12 @@ def test_known_words_are_not_written_as_one():
     np.testing.assert_allclose(Words(keyed).features("car pet"), [1 / 3, 2 / 3, 0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("term", ["nai\u0308ve", "ＮＡÏＶＥ", "New\u00a0York", "new\u2010york"])
+def test_composition_width_and_kind_of_separator_make_no_difference(term, keyed):
+    entry = "naïve" if term[-1] in "eＥ" else "New_York"
+    np.testing.assert_array_equal(Words(keyed).find(term), keyed[entry])
+
+
 def test_words_not_known_are_left_out_of_a_phrase(small_words):
     assert_same(small_words.features("zq_cat"), small_words.features("cat"))
 

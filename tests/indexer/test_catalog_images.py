@@ -1,13 +1,14 @@
 """The catalogue of images."""
 
 import threading
+import unicodedata
 from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.indexer.catalog import schema
+from services.indexer.catalog import migrations, schema
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.schema import features, locations, tags
@@ -220,6 +221,41 @@ def test_any_tags_come_back_verbatim_once_each(
     if given_tags:
         assert images.get(A)[1].tags == expected
     database.close()
+
+
+def _key_before(tag: str) -> str:
+    """The key of a tag in catalogues up to version 3."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", tag.strip()).casefold())
+
+
+def test_a_migration_gives_tags_the_normal_form_for_a_key(
+    database: Database, images: Images, entry: Callable
+):
+    tags = ["car_side", "Car Side", "Dog", "ﬁsh", "grand-piano"]
+    other = content_id(b"b")
+    images.record([entry("a", "/a", tags=["x"]), entry("b", "/b", tags=["y"])], {})
+    with database.write() as db:
+        db.execute(schema.tags.delete())
+        numbers = [images.ordinal(A), images.ordinal(other)]
+        rows = [(numbers[0], tag) for tag in tags] + [(numbers[1], "car-side")]
+        before = [{"ordinal": n, "key": _key_before(tag), "tag": tag} for n, tag in rows]
+        db.execute(schema.tags.insert(), before)
+    with database.write() as db:
+        migrations._normalise_tag_keys(db)
+    with database.read() as db:
+        now = {(row.ordinal, row.key, row.tag) for row in db.execute(schema.tags.select())}
+    # Of two spellings on one image, the one whose key was the normal form already is kept.
+    kept = [(numbers[0], tag) for tag in tags if tag != "car_side"] + [(numbers[1], "car-side")]
+    assert now == {(n, tag_key(tag), tag) for n, tag in kept}
+    with database.write() as db:
+        migrations._normalise_tag_keys(db)
+    assert images.get(other)[1].tags == ["car-side"]
+    assert "car side" in images.tag_keys()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+def test_a_key_of_before_has_the_normal_form_of_its_tag(tag: str):
+    assert tag_key(_key_before(tag)) == tag_key(tag)
 
 
 def test_a_catalogue_of_another_version_is_refused_with_a_sentence(tmp_path):

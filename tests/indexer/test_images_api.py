@@ -90,6 +90,23 @@ def test_tags_and_metadata_are_for_all_files_and_searchable_at_once(service, pic
     assert hit.metadata == {"by": "Ann"}
 
 
+def test_a_tag_is_one_however_pictures_spell_it_and_stays_as_it_was_written(service, picture):
+    [first] = service.add(picture(0), tags=["car_side"])
+    [second] = service.add(picture(1), tags=["Car Side", "Portland, Oregon"])
+    [third] = service.add(picture(2), tags=["Car Side", "car-side", "grand_piano"])
+    ids = {first.id, second.id, third.id}
+    for term in ("car side", "CAR-SIDE", "car_side", "car sides", "carside"):
+        assert service.tagged(term) == ids
+    found = service.ask(query.tags(match="side")).tags
+    assert [(one.tag, one.count) for one in found] == [("Car Side", 3)]
+    assert service.send(indexer.get_image(first.id)).tags == ["car_side"]
+    # The first spelling on an image holds, and a comma within a tag is part of it.
+    assert service.send(indexer.get_image(third.id)).tags == ["Car Side", "grand_piano"]
+    assert service.send(indexer.get_image(second.id)).tags == ["Car Side", "Portland, Oregon"]
+    assert service.tagged("portland, oregon") == {second.id}
+    assert service.tagged("Grand-Piano") == {third.id}
+
+
 def test_tags_of_a_picture_that_exists_are_searchable_at_once(service, picture):
     [item] = service.add(picture(0))
     assert states(service.add(picture(0), tags=["dog"])) == [EXISTS]

@@ -35,7 +35,7 @@ def test_each_is_answered_as_alone_in_their_order(filled):
 
 def test_one_that_fails_is_told_in_its_place(filled):
     good = {"image": encoded(b"img-009"), "limit": 2}
-    bad = [{"id": "none"}, {"image": encoded(b"no picture")}, {"term": "strase"}]
+    bad = [{"id": "none"}, {"image": encoded(b"no picture")}, {"term": "qwxz"}]
     answers = batch(filled, good, *bad, good)
     for found in (answers[0], answers[-1]):
         assert found["answer"]["hits"][0]["id"] == "img-009"

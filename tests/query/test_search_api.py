@@ -261,7 +261,7 @@ def test_an_empty_collection_is_ready_and_answers_no_hits(library, serve):
         service.search(vector=[1.0], exact=True, offset=5, metric="l2"),
     ):
         assert (answer["hits"], answer["complete"], answer["snapshot"]) == ([], True, 0)
-    assert service.get("/v1/tags") == {"tags": []}
+    assert service.get("/v1/tags") == {"tags": [], "total": 0, "next": None}
     stats = service.get("/v1/stats")
     assert (stats["images"], stats["clusters"], stats["model"]) == (0, 0, None)
     assert service.send("GET", "/v1/images/x").status_code == 404

@@ -1,4 +1,5 @@
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from shared.errors import Corrupt
 from shared.ivf.mapped import MappedFile, write_arrays
 from shared.snapshots import items as module
 from shared.snapshots.items import Item, ItemsFile, tag_key, write_items
+from shared.snapshots.tag_vectors import read_tag_vectors
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 JSON = st.dictionaries(TEXT, st.none() | st.integers() | TEXT | st.lists(TEXT, max_size=2))
@@ -56,14 +58,22 @@ def test_a_tag_is_carried_by_whoever_has_it_in_any_case(fresh, items):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Dog", "dOG"), ("STRASSE", "straße"), ("ÉTÉ", "été"), (" dog\t", "dog"), ("ΣΑΣ", "σας")],
+    [
+        ("Dog", "dOG"),
+        ("STRASSE", "straße"),
+        ("ÉTÉ", "été"),
+        (" dog\t", "dog"),
+        ("ΣΑΣ", "σας"),
+        ("a_b", "a b"),
+        ("a-b", "A_b"),
+    ],
 )
-def test_tags_that_differ_in_case_or_blanks_around_are_one(one, other):
+def test_tags_that_differ_in_case_or_separators_are_one(one, other):
     assert tag_key(one) == tag_key(other)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("a_b", "a b"), ("a-b", "a_b"), ("a", "as"), ("é", "e")]
+    ("one", "other"), [("a_b", "ab"), ("a/b", "a b"), ("a", "as"), ("é", "e"), ("c", "c++")]
 )
 def test_tags_are_matched_whole_with_all_their_characters(one, other):
     assert tag_key(one) != tag_key(other)
@@ -99,3 +109,70 @@ def test_a_tag_is_the_same_composed_or_not():
     composed, decomposed = "cr\u00e8me", "cre\u0300me"
     assert composed != decomposed
     assert tag_key(composed) == tag_key(decomposed) == tag_key(decomposed.upper())
+
+
+def old_file(folder, items):
+    """An items file as versions up to commit d581658 wrote it: `_`, `-` and spaces kept apart."""
+
+    def key_before(tag):
+        return unicodedata.normalize("NFC", unicodedata.normalize("NFC", tag.strip()).casefold())
+
+    write_items(folder / "new", items)
+    file = MappedFile(folder / "new")
+    names, carriers = {}, {}
+    for item in items:
+        for key, tag in {key_before(tag): tag for tag in item.tags}.items():
+            names.setdefault(key, tag)
+            carriers.setdefault(key, []).append(item.ordinal)
+    keys = sorted(names)
+    arrays = {n: np.array(file[n]) for n in file.sizes() if not n.startswith(("tag_", "spelling"))}
+    arrays["tag_names"] = np.frombuffer(json.dumps([names[k] for k in keys]).encode(), np.uint8)
+    arrays["tag_offsets"] = np.cumsum([0, *(len(carriers[k]) for k in keys)])
+    arrays["tag_ordinals"] = np.array([o for k in keys for o in carriers[k]], np.int64)
+    write_arrays(folder / "old", arrays)
+    return ItemsFile(folder / "old")
+
+
+@given(collections())
+def test_a_file_of_before_the_normal_form_answers_as_a_new_one(fresh, items):
+    items = sorted(items, key=lambda item: item.ordinal)
+    folder = fresh()
+    old, new = old_file(folder, items), ItemsFile(folder / "new")
+    none = np.empty(0, np.int64)
+    assert set(old.tags) == set(new.tags)
+    for key in new.tags:
+        assert old.carriers(key).tolist() == new.carriers(key).tolist()
+        rows = old.tags[key][1], new.tags[key][1]
+        counts = [file.tags.counts(none)[row] for file, row in zip((old, new), rows, strict=True)]
+        assert counts[0] == counts[1] == len(new.carriers(key))
+
+
+def test_an_old_file_merges_the_lists_of_one_tag(tmp_path):
+    spelt = [["car_side", "car side"], ["car side"], ["Car-Side"], ["dog"]]
+    file = old_file(tmp_path, [Item(n, str(n), tags) for n, tags in enumerate(spelt)])
+    assert file.carriers("car side").tolist() == [0, 1, 2]
+    name, row = file.tags["car side"]
+    assert name == "car side"
+    assert file.tags.counts(np.array([1]))[row] == 2
+    assert len(file.tags) == 2
+
+
+def test_the_more_frequent_spelling_stands_for_a_tag_and_the_others_are_counted(tmp_path):
+    spelt = ["car_side", "Car Side", "Car Side", "CAR-SIDE"]
+    write_items(tmp_path / "items", [Item(n, str(n), [tag]) for n, tag in enumerate(spelt)])
+    tags = ItemsFile(tmp_path / "items").tags
+    assert tags["car side"] == ("Car Side", 0)
+    assert tags.carriers("car side").tolist() == [0, 1, 2, 3]
+    assert tags.counts(np.array([0, 1])).tolist() == [2]
+    assert set(tags.spelling_counts(np.array([0]))) == {(0, "car_side", 0), (0, "CAR-SIDE", 1)}
+
+
+def test_tag_vectors_of_before_the_normal_form_are_found_by_it(tmp_path):
+    vectors = np.arange(12, dtype=np.float32).reshape(4, 3)
+    keys = ["car side", "car_side", "dog", "ﬁsh"]
+    encoded = np.frombuffer(json.dumps(keys).encode(), np.uint8)
+    write_arrays(tmp_path / "old", {"keys": encoded, "vectors": vectors})
+    found = read_tag_vectors(tmp_path / "old")
+    assert set(found) == {"car side", "dog", "fish"}
+    np.testing.assert_allclose(found["car side"], vectors[:2].mean(axis=0))
+    np.testing.assert_array_equal(found["dog"], vectors[2])

@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,8 @@ from services.embedder.words.files import find_file, read_vectors
 from services.embedder.words.neighbours import Neighbours
 from services.embedder.words.packaged import load_packaged_words
 from shared.errors import Misconfigured, UnknownTerm
+from shared.terms.normal_form import words_of
 
-_PARTS = re.compile(r"[\s_\-]+")
 _LONGEST_ENTRY = 200
 _PART = 10_000
 
@@ -52,8 +52,9 @@ class Words:
         by space, `_` or `-`) that isn't an entry itself is a mean of its words' directions, or
         one word where it's an entry when written so; words not known are left out of a mean.
         """
-        parts = [part for part in _PARTS.split(term) if part]
-        whole = self._row([term.strip(), "_".join(parts), "-".join(parts)])
+        parts = words_of(term)
+        composed = unicodedata.normalize("NFKC", term).strip()
+        whole = self._row([term.strip(), composed, "_".join(parts), "-".join(parts)])
         if whole is not None:
             return np.array(self._vectors[whole])
         rows = [row for part in parts if (row := self._row([part])) is not None]

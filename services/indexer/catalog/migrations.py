@@ -6,7 +6,9 @@ step says by itself what it makes, for the tables of `schema.py` will change aga
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
+
+from shared.terms.normal_form import normal_form
 
 
 def _key_places_by_uri(db: Connection) -> None:
@@ -67,10 +69,35 @@ def _lease_jobs(db: Connection) -> None:
     )
 
 
+def _normalise_tag_keys(db: Connection) -> None:
+    """Give tags the keys of today, by which `_`, `-` and spaces are alike.
+
+    Where an image has two tags of one key, it keeps the one that had the key already, or that
+    sorts first.
+    """
+    rows = db.execute(text("SELECT DISTINCT key, tag FROM tags ORDER BY key, tag")).all()
+    for former, tag in rows:
+        change = {"former": former, "tag": tag, "key": normal_form(tag)}
+        if change["key"] == former:
+            continue
+        db.execute(
+            text(
+                "DELETE FROM tags WHERE key = :former AND tag = :tag AND ordinal IN "
+                "(SELECT ordinal FROM tags WHERE key = :key)"
+            ),
+            change,
+        )
+        db.execute(
+            text("UPDATE tags SET key = :key WHERE key = :former AND tag = :tag"),
+            change,
+        )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _key_places_by_uri,
     _note_sources,
     _lease_jobs,
+    _normalise_tag_keys,
 )
 """The step at n leads from version n to n + 1."""
 

@@ -14,6 +14,7 @@ export function read(url) {
     parts: [...given].map(([name, value]) => partOf(name, value.trim())).filter(Boolean),
     filter: filterOf(given.get("filter")),
     exact: given.get("exact") === "1",
+    literal: given.get("exact_term") === "1",
     likely: given.get("likely") === "1",
     copies: given.get("copies") === "1",
   };
@@ -29,6 +30,7 @@ export function hrefOf(query, open = null) {
   }
   if (conditionsOf(query).length) given.set("filter", stringify(query.filter));
   for (const name of ["exact", "likely", "copies"]) if (query[name]) given.set(name, "1");
+  if (query.literal) given.set("exact_term", "1");
   if (open !== null) given.set("open", open);
   return given.size ? `?${given}` : "./";
 }

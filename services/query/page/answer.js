@@ -4,7 +4,7 @@ import { hrefOf } from "./address.js";
 import { el, fill, icon } from "./dom.js";
 import { by } from "./query.js";
 import { headingOf } from "./title.js";
-import { milliseconds, modeSentence, recall, scanned, stages, total } from "./words.js";
+import { listed, milliseconds, modeSentence, recall, scanned, showing, stages, total } from "./words.js";
 
 export class AnswerView {
   #open = false;
@@ -36,6 +36,7 @@ export class AnswerView {
           icon("close"),
         ),
       ),
+      answer && correction(answer, query),
       sentence && el("p", { class: "mode" }, sentence),
       answer && search.status !== "error" && this.#how(answer),
     );
@@ -63,6 +64,21 @@ export class AnswerView {
     );
     return told;
   }
+}
+
+/** Which tags are shown in place of words that no tag equals, and the way to search as typed. */
+function correction({ corrected_terms: corrected = [] }, query) {
+  if (!corrected.length) return null;
+  return el(
+    "p",
+    { class: "mode correction" },
+    `${showing(corrected)}. `,
+    el(
+      "a",
+      { href: hrefOf({ ...query, literal: true }), "data-search": true },
+      `Search for ${listed(corrected.map(({ term }) => term))} instead`,
+    ),
+  );
 }
 
 /** How long each stage took, as widths and in words. */

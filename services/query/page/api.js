@@ -51,8 +51,9 @@ export class Api {
     return this.#json(url, init);
   }
 
-  tags(prefix, limit, signal) {
-    return this.#json(`v1/tags?${new URLSearchParams({ prefix, limit })}`, { signal });
+  /** The tags with a word that begins as `match` does, the most frequent first. */
+  tags(match, limit, signal) {
+    return this.#json(`v1/tags?${new URLSearchParams({ match, limit })}`, { signal });
   }
 
   image(id, signal) {
@@ -179,6 +180,7 @@ export class Api {
 function mannerOf(query) {
   const fields = {};
   if (query.exact) fields.exact = true;
+  if (query.literal) fields.exact_term = true;
   if (!query.copies) fields.group_duplicates = true;
   if (query.likely && query.parts.length === 1) fields.min_probability = LIKELY;
   if (conditionsOf(query).length) fields.filter = query.filter;

@@ -1,6 +1,7 @@
 /** Completion of tags: an ARIA combobox with a list. */
 
 import { el } from "./dom.js";
+import { matchIn } from "./tag_text.js";
 import { count } from "./words.js";
 
 const LIMIT = 8;
@@ -46,9 +47,9 @@ export class Completion {
   async #ask() {
     this.#asked.abort();
     this.#asked = new AbortController();
-    const prefix = this.input.value.replace(/^[-\u2212]/, "").trim();
+    const typed = this.input.value.replace(/^([-\u2212]|\\(?=[-\u2212]))/, "").trim();
     try {
-      const { tags } = await this.api.tags(prefix, LIMIT, this.#asked.signal);
+      const { tags } = await this.api.tags(typed, LIMIT, this.#asked.signal);
       this.#tags = tags;
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -56,7 +57,7 @@ export class Completion {
     }
     if (document.activeElement !== this.input) return;
     this.#active = -1;
-    this.#draw(prefix);
+    this.#draw(typed);
   }
 
   #key(event) {
@@ -83,10 +84,9 @@ export class Completion {
     this.onChosen(tag);
   }
 
-  #draw(prefix) {
+  #draw(typed) {
     const options = this.#tags.map(({ tag, count: images }, index) => {
-      const starts = tag.toLowerCase().startsWith(prefix.toLowerCase());
-      const typed = starts ? prefix.length : 0;
+      const [start, end] = matchIn(tag, typed);
       return el(
         "li",
         {
@@ -95,7 +95,7 @@ export class Completion {
           "data-index": index,
           "aria-label": `${tag}, ${count(images, "image")}`,
         },
-        el("span", {}, el("b", {}, tag.slice(0, typed)), tag.slice(typed)),
+        el("span", {}, tag.slice(0, start), el("b", {}, tag.slice(start, end)), tag.slice(end)),
         el("span", { class: "count" }, images.toLocaleString("en")),
       );
     });

@@ -1,10 +1,11 @@
 /**
  * What is searched for, as a value that is never changed, only replaced.
  *
- * A query is {parts, filter, exact, likely, copies}. A part is {kind, value, weight, crop}: `kind`
+ * A query is {parts, filter, exact, literal, likely, copies}. A part is {kind, value, weight, crop}: `kind`
  * is term, image (an indexed one, by its id) or upload (by the id that the service gave to it);
  * `weight` is 1 or -1; `crop` is null or {x, y, width, height} in fractions of the sides. `filter`
- * is as the API has it. `likely`: leave out what hardly matches. `copies`: don't fold duplicates.
+ * is as the API has it. `literal`: read words only as they are written, not as singular or plural,
+ * nor as a near spelling. `likely`: leave out what hardly matches. `copies`: don't fold duplicates.
  */
 
 import { stringify } from "./exact_json.js";
@@ -15,6 +16,7 @@ export const NOTHING = Object.freeze({
   parts: [],
   filter: NO_FILTER,
   exact: false,
+  literal: false,
   likely: false,
   copies: false,
 });

@@ -3,6 +3,8 @@
 import { Completion } from "./completion.js";
 
 const MINUS = /^[-\u2212]\s*/;
+/** Says that the minus after it is the word's own. */
+const ESCAPE = /^\\(?=[-\u2212])/;
 
 export class SearchForm {
   #shown = null;
@@ -11,18 +13,19 @@ export class SearchForm {
   constructor(form, api, { onTerm, onExact, onLast }) {
     this.input = form.querySelector("#term");
     this.switch = form.querySelector("#exact");
-    const take = (text) => {
-      const term = text.replace(MINUS, "").trim();
+    const take = (term, weight) => {
       this.completion.close();
       this.input.value = "";
-      if (term) onTerm(term, MINUS.test(text) ? -1 : 1);
+      if (term) onTerm(term, weight);
     };
+    const sign = () => (MINUS.test(this.input.value) ? -1 : 1);
     this.completion = new Completion(this.input, form.querySelector("#completions"), api, (tag) =>
-      take(MINUS.test(this.input.value) ? `-${tag}` : tag),
+      take(tag, sign()),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.input.value.trim()) take(this.input.value.trim());
+      const typed = this.input.value.trim();
+      if (typed) take(typed.replace(MINUS, "").replace(ESCAPE, ""), sign());
       else this.input.focus();
     });
     this.input.addEventListener("keydown", (event) => {

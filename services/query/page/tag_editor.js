@@ -2,6 +2,7 @@
 
 import { Completion } from "./completion.js";
 import { el, icon } from "./dom.js";
+import { normalForm } from "./tag_text.js";
 import { percent } from "./words.js";
 
 const SUGGESTED = 5;
@@ -31,7 +32,7 @@ export function tagEditor(api, hit, onDone) {
     hidden: true,
   });
 
-  const has = (tag) => tags.some((one) => one.toLowerCase() === tag.toLowerCase());
+  const has = (tag) => tags.some((one) => normalForm(one) === normalForm(tag));
   const add = (text) => {
     const tag = text.trim();
     if (tag && !has(tag)) tags = [...tags, tag];

@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 import { isAsked } from "./query.js";
-import { count } from "./words.js";
+import { count, listed, showing } from "./words.js";
 
 const NAME = "Image Search";
 
@@ -14,10 +14,10 @@ export function headingOf({ parts }, sources) {
   });
   const wanted = named.filter(({ part }) => part.weight > 0);
   const unwanted = named.filter(({ part }) => part.weight < 0);
-  const without = unwanted.length ? ` without ${listed(unwanted)}` : "";
+  const without = unwanted.length ? ` without ${listed(unwanted.map(({ name }) => name))}` : "";
   const [only] = wanted;
   if (wanted.length === 1 && only.part.kind === "term") return only.name + without;
-  return `Like ${listed(wanted)}${without}`;
+  return `Like ${listed(wanted.map(({ name }) => name))}${without}`;
 }
 
 export function titleOf({ query }, sources) {
@@ -32,14 +32,10 @@ export function announce(what, visible = false) {
   if (visible) setTimeout(() => region.classList.remove("toast"), 6000);
 }
 
-function listed(named) {
-  const names = named.map(({ name }) => name);
-  const last = names.pop();
-  return names.length ? `${names.join(", ")} and ${last}` : last;
-}
-
 function outcome(search) {
   if (search.error) return `${search.error.title}. ${search.error.message}`;
   if (search.shown.length === 0) return "No images found.";
-  return `${count(search.shown.length, "image")} shown${search.more ? ", there are more" : ""}.`;
+  const corrected = search.answer.corrected_terms ?? [];
+  const read = corrected.length ? `${showing(corrected)}. ` : "";
+  return `${read}${count(search.shown.length, "image")} shown${search.more ? ", there are more" : ""}.`;
 }

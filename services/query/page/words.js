@@ -70,6 +70,17 @@ export function closeness(hit, metric, mode) {
   ]);
 }
 
+/** Names as a list in a sentence. */
+export function listed(names) {
+  const [last, ...others] = [...names].reverse();
+  return others.length ? `${others.reverse().join(", ")} and ${last}` : last;
+}
+
+/** Which tags are shown in place of the words that were typed. */
+export function showing(corrected) {
+  return `Showing ${listed(corrected.map((one) => one.searched_as))}`;
+}
+
 /** How the answer came about, as a sentence. */
 export function modeSentence(mode, query) {
   switch (mode) {

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from services.query.search.filtering import Bits, Filtering
 from services.query.search.recent import Recent
 from services.query.search.space import Space
+from services.query.search.tags import Tags, Vocabulary
 from shared.contracts.filters import Filter
 from shared.engine import Index
 from shared.ivf.index import InvertedIndex
@@ -67,7 +68,8 @@ class Collection:
         for file in manifest.tag_vectors:
             self.tag_vectors |= cache.open(file, read_tag_vectors)
         # Each beside the deletions that it was made for, an array that changes are not made in.
-        self._counted: tuple[NDArray[np.int64], dict[str, tuple[str, int]]] | None = None
+        self._counted: tuple[NDArray[np.int64], Tags] | None = None
+        self._vocabulary = None if former is None else former.vocabulary
         self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
         self._filtering = Filtering(self._items)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
@@ -98,7 +100,7 @@ class Collection:
         return None
 
     def carriers(self, term: str, dead: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Ordinals of the images that carry a tag, matched whole, ignoring case."""
+        """Return the ordinals of the images that carry a tag, matched by its normal form."""
         key = tag_key(term)
         parts = [
             np.setdiff1d(file.carriers(key), superseded, assume_unique=True)
@@ -107,15 +109,25 @@ class Collection:
         found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return np.setdiff1d(found, dead, assume_unique=True)
 
-    def tag_counts(self, dead: NDArray[np.int64]) -> dict[str, tuple[str, int]]:
-        """Every tag that a live image carries: as written and how many do, by its key."""
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The index of the tags, where something has asked for it."""
+        return self._vocabulary
+
+    def tags(self, dead: NDArray[np.int64]) -> Tags:
+        """Return the tags that live images carry, with their counts.
+
+        Counted once for each state of the deletions; the index of their words is made once, and
+        taken over by the next snapshot where that has the same tags.
+        """
         counted = self._counted
         if counted is None or counted[0] is not dead:
-            names = {
-                k: name for file in reversed(self._items) for k, (name, _) in file.tags.items()
-            }
-            counts = {k: (name, len(self.carriers(k, dead))) for k, name in names.items()}
-            counted = (dead, {k: found for k, found in counts.items() if found[1]})
+            keys = sorted(set().union(*(file.tags for file in self._items)))
+            if self._vocabulary is None or self._vocabulary.keys != keys:
+                self._vocabulary = Vocabulary(keys)
+            gone = [np.union1d(superseded, dead) for superseded in self._superseded]
+            lists = [file.tags for file in self._items]
+            counted = (dead, Tags.of(self._vocabulary, zip(lists, gone, strict=True)))
             self._counted = counted
         return counted[1]
 
@@ -197,7 +209,14 @@ def _index(manifest: SpaceManifest, cache: SegmentCache, former: Index | None) -
     )
     if former is None or former.place(0) != collection.name:
         collection.check(manifest.fingerprint)
-    return MilvusIndex(collection, segments, manifest.metric, manifest.clusters, kept.is_exact)
+    return MilvusIndex(
+        collection,
+        segments,
+        manifest.metric,
+        manifest.clusters,
+        kept.is_exact,
+        kept.knows_tags,
+    )
 
 
 def _contains(ascending: NDArray[np.int64], value: int) -> bool:

@@ -16,6 +16,7 @@ from services.query.search.probing import Kept, Plan, expected_recall, plan
 from services.query.search.query import Query
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
+from services.query.search.tags import Tags
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
 from shared.contracts.query import Metric, SearchOptions
 from shared.ivf.coarse import Asked
@@ -58,6 +59,14 @@ class Searcher:
     def is_empty(self) -> bool:
         """Whether there is no image, or none that was not deleted."""
         return self.collection.live(self.dead) == 0
+
+    def is_carried(self, term: str) -> bool:
+        """Tell whether an image carries a tag."""
+        return len(self.collection.carriers(term, self.dead)) > 0
+
+    def tags(self) -> Tags:
+        """Return the tags that images carry."""
+        return self.collection.tags(self.dead)
 
     def nothing(self, mode: Mode, options: SearchOptions) -> Found:
         """The answer of an empty collection."""

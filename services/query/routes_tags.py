@@ -1,0 +1,71 @@
+"""The tags that images carry: completion, and all of them by pages."""
+
+import base64
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field, TypeAdapter
+
+from services.query.routes_search import Ask
+from services.query.search.tags import Tag
+from shared.contracts.answer import TagCount
+from shared.contracts.base import Wire
+from shared.contracts.query import TagOrder, Tags
+from shared.errors import InvalidInput
+from shared.keys import Scope
+from shared.snapshots.items import tag_key
+from shared.web.problems import DAMAGED, problems
+from shared.web.scoped import ScopedRoute, needs
+
+router = APIRouter(
+    prefix="/v1", tags=["collection"], responses=problems(DAMAGED), route_class=ScopedRoute
+)
+
+_CURSOR: TypeAdapter[tuple[list[str], int, str]] = TypeAdapter(tuple[list[str], int, str])
+
+
+class TagQuery(Wire):
+    """Which tags to list."""
+
+    match: Annotated[str, Field(max_length=200)] = Field(
+        "", description="How any word of the tag begins: `piano` matches `grand_piano`."
+    )
+    prefix: Annotated[str, Field(max_length=200)] = Field("", description="How the tag begins.")
+    sort: TagOrder = TagOrder.COUNT
+    limit: Annotated[int, Field(ge=1, le=1000)] = 20
+    cursor: Annotated[str, Field(max_length=8000)] | None = Field(
+        None, description="The `next` of the page before."
+    )
+
+
+@router.get("/tags", summary="Tags that images carry, the most frequent first")
+@needs(Scope.READ)
+def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
+    """Case, and `_`, `-` and spaces, make no difference to `match` and `prefix`."""
+    match, prefix = tag_key(query.match), tag_key(query.prefix)
+    asked = [match, prefix, query.sort.value]
+    after = None if query.cursor is None else _read(query.cursor, asked)
+    by_count = query.sort is TagOrder.COUNT
+    page = ask.searcher_now().tags().page(match, prefix, by_count, query.limit, after)
+    return Tags(
+        tags=[TagCount(tag=tag.name, count=tag.count) for tag in page.tags],
+        total=page.total,
+        next=None if page.is_last else _text(asked, page.tags[-1]),
+    )
+
+
+def _text(asked: list[str], last: Tag) -> str:
+    """Return the cursor of the page after a tag: it holds over any number of snapshots."""
+    told = json.dumps([asked, last.count, last.key], separators=(",", ":"))
+    return base64.urlsafe_b64encode(told.encode()).decode()
+
+
+def _read(cursor: str, asked: list[str]) -> tuple[int, str]:
+    try:
+        known, count, key = _CURSOR.validate_json(base64.urlsafe_b64decode(cursor))
+    except ValueError:
+        raise InvalidInput("`cursor` is not the `next` of an answer: ask without it.") from None
+    if known != asked:
+        raise InvalidInput("`cursor` belongs to another list of tags: ask without it.")
+    return count, key

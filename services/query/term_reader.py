@@ -1,0 +1,79 @@
+"""From a term as it was typed to the tag that it stands for."""
+
+from collections.abc import Iterator
+
+import anyio.to_thread
+
+from services.query.embedders import Embedders
+from services.query.search.searcher import Searcher
+from services.query.search.tags import Tag, Tags
+from shared.clients import embedder
+from shared.contracts.embedder import TermSpace
+from shared.errors import ISEError, UnknownTerm
+from shared.external import is_external
+from shared.snapshots.items import tag_key
+from shared.terms.normal_form import words_of
+from shared.terms.number import other_numbers
+
+# Forms of the other number that are tried for a slip too: the first ones are the likely ones.
+_FORMS = 4
+
+
+class TermReader:
+    """Reads a term that no tag equals as singular or plural, then as a near spelling of a tag."""
+
+    def __init__(self, embedders: Embedders) -> None:
+        self._embedders = embedders
+
+    async def read(self, searcher: Searcher, term: str, exact: bool = False) -> str | None:
+        """Return the tag to search by instead of a term, or None where it is read as written.
+
+        A word that word2vec knows is no slip, so it is searched by its meaning. exact: only as
+        written. Raises Unavailable where a near spelling exists and no embedder tells whether the
+        term is a word.
+        """
+        key = tag_key(term)
+        if exact or searcher.is_carried(term):
+            return None
+        tags = await anyio.to_thread.run_sync(searcher.tags)
+        found = await anyio.to_thread.run_sync(_in_other_number, tags, key)
+        if found is None:
+            found = await anyio.to_thread.run_sync(_nearest, tags, key)
+            if found is not None and await self._is_known(searcher, term):
+                return None
+        return None if found is None else found.name
+
+    async def _is_known(self, searcher: Searcher, term: str) -> bool:
+        """Tell whether every word of a term has a word vector."""
+        collection = searcher.collection
+        if collection.visual is not None and is_external(collection.visual.fingerprint):
+            # No word can be searched by its meaning there.
+            return False
+        try:
+            await self._embedders.send(embedder.embed_terms(words_of(term), TermSpace.WORD))
+        except UnknownTerm:
+            return False
+        except ISEError:
+            if collection.joint is not None:
+                raise
+            return False
+        return True
+
+
+def _in_other_number(tags: Tags, key: str) -> Tag | None:
+    """Return the tag that is a term in the other number, or without its accents."""
+    return tags.first_of([key, *_numbers(key)])
+
+
+def _nearest(tags: Tags, key: str) -> Tag | None:
+    """Return the tag that a term, or its other number, is a misspelling of."""
+    forms = [form for form, _ in zip(_numbers(key), range(_FORMS), strict=False)]
+    return tags.nearest([key, *forms])
+
+
+def _numbers(key: str) -> Iterator[str]:
+    """Give a term with one of its words in the other number, the last word first."""
+    words = key.split(" ")
+    for at in reversed(range(len(words))):
+        for form in other_numbers(words[at]):
+            yield " ".join([*words[:at], form, *words[at + 1 :]])

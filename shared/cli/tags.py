@@ -1,0 +1,39 @@
+"""`ise tags`: the tags that images carry."""
+
+from typing import Annotated
+
+import typer
+
+from shared.cli import tables
+from shared.cli.session import AsJson, session
+from shared.clients import query
+from shared.contracts.query import MAX_LIMIT, TagOrder, Tags
+
+
+def tags(
+    match: Annotated[
+        str,
+        typer.Argument(
+            metavar="[WORD]",
+            help="Only tags with a word that begins so: `piano` finds `grand_piano`.",
+        ),
+    ] = "",
+    prefix: Annotated[str, typer.Option("--prefix", help="Only tags that begin so.")] = "",
+    sort: Annotated[
+        TagOrder, typer.Option("--sort", help="The most frequent first, or by the alphabet.")
+    ] = TagOrder.COUNT,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Tags to show.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the tags that images carry, with the number of their images."""
+    with session(as_json) as opened:
+        page = opened.query.send(query.tags(prefix, min(MAX_LIMIT, limit), match, sort))
+        found = list(page.tags)
+        while page.next and len(found) < limit:
+            size = min(MAX_LIMIT, limit - len(found))
+            page = opened.query.send(query.tags(prefix, size, match, sort, page.next))
+            found += page.tags
+        answer = Tags(tags=found, total=page.total, next=page.next)
+        opened.reply(answer, tables.tags(answer) if found else "No image carries such a tag.")
+        if page.next:
+            opened.say(f"{page.total - len(found):,} more: raise --limit.")

@@ -1,0 +1,1 @@
+"""Tags and terms as text: their normal form, their grammatical number, lists of them."""

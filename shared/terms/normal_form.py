@@ -1,0 +1,45 @@
+"""The normal form by which tags and terms are matched; they are kept as they were written."""
+
+import hashlib
+import re
+import unicodedata
+
+# The last of them: hyphens, dashes and the minus sign, which word processors put for `-`.
+_SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015\u2212]+")
+# They have no look of their own: soft hyphen, zero-width space, word joiner, byte order mark, and
+# the two signs that say whether an emoji is drawn in colour.
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufe0e\ufe0f]")
+
+# In UTF-8 at most four times as many bytes, which fits an index of PostgreSQL (2,704 bytes).
+_LONGEST = 600
+_KEPT = 560
+
+
+def normal_form(text: str) -> str:
+    """Return the form that all ways to write one tag share: `Car_Side`, `car-side`, `car side`.
+
+    Unicode NFKC, case-folded, with each run of `_`, `-` and white space as one space, and none at
+    the ends. Text of nothing else stays what it is. It is its own normal form.
+    """
+    folded = _folded(text)
+    form = _SEPARATORS.sub(" ", folded).strip() or folded.strip() or folded
+    if len(form) <= _LONGEST:
+        return form
+    # One character may stand for eighteen.
+    digest = hashlib.blake2b(form.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return form[:_KEPT].rstrip() + digest
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a tag or term in NFKC, in their own case."""
+    return [word for word in _SEPARATORS.split(unicodedata.normalize("NFKC", text)) if word]
+
+
+def _folded(text: str) -> str:
+    if text.isascii():
+        return text.casefold()
+    text = _INVISIBLE.sub("", text) or text
+    # To fold a character may make another one that NFKC composes anew, if seldom.
+    while (folded := unicodedata.normalize("NFKC", text).casefold()) != text:
+        text = folded
+    return text

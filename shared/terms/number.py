@@ -1,0 +1,91 @@
+"""Singular and plural of English words.
+
+Callers look the forms up among the tags that exist, so that a form that is no word is harmless.
+"""
+
+from collections.abc import Iterator
+
+# (singular, plural) endings; each is tried in both directions.
+_ENDINGS = (
+    ("", "s"),
+    ("y", "ies"),
+    ("ey", "ies"),
+    ("s", "ses"),
+    ("x", "xes"),
+    ("z", "zes"),
+    ("ch", "ches"),
+    ("sh", "shes"),
+    ("o", "oes"),
+    ("z", "zzes"),
+    ("s", "sses"),
+    ("f", "ves"),
+    ("fe", "ves"),
+    ("ff", "ves"),
+    ("is", "es"),
+    ("us", "i"),
+    ("us", "era"),
+    ("um", "a"),
+    ("on", "a"),
+    ("a", "ae"),
+    ("ex", "ices"),
+    ("ix", "ices"),
+    ("o", "i"),
+    ("eau", "eaux"),
+    ("eu", "eux"),
+    ("ma", "mata"),
+)
+# Whole words, or the last part of a compound: snowman, eyetooth, grandchild.
+_IRREGULAR = (
+    ("man", "men"),
+    ("child", "children"),
+    ("foot", "feet"),
+    ("tooth", "teeth"),
+    ("goose", "geese"),
+    ("mouse", "mice"),
+    ("louse", "lice"),
+    ("person", "people"),
+)
+_WHOLE = (
+    ("ox", "oxen"),
+    ("die", "dice"),
+    ("penny", "pence"),
+    ("brother", "brethren"),
+    ("passerby", "passersby"),
+    ("cherub", "cherubim"),
+    ("seraph", "seraphim"),
+)
+# Their last letter is no plural, so that without it they are another word.
+_NO_PLURALS = frozenset(
+    [
+        *["news", "lens", "mars", "gas", "bus", "plus"],
+        *["mass", "pants", "series", "species", "physics", "always"],
+        *["perhaps", "this", "his", "its", "mathematics", "athletics"],
+        *["gymnastics", "measles", "christmas", "atlas", "canvas", "cosmos"],
+        *["chaos", "iris", "oasis"],
+    ]
+)
+_SHORTEST = 3
+
+
+def other_numbers(word: str) -> list[str]:
+    """Return what a normalised word may be in the other number, the likelier forms first."""
+    forms = dict.fromkeys(_forms(word))
+    return [form for form in forms if form != word and (len(form) >= _SHORTEST or form == "ox")]
+
+
+def _forms(word: str) -> Iterator[str]:
+    for possessive in ("'s", "’s"):
+        if word.endswith(possessive):
+            yield word.removesuffix(possessive)
+    for pairs, is_whole in ((_WHOLE, True), (_IRREGULAR, False)):
+        for singular, plural in pairs:
+            for one, other in ((plural, singular), (singular, plural)):
+                if word == one or (not is_whole and word.endswith(one)):
+                    yield word.removesuffix(one) + other
+    if word not in _NO_PLURALS and not word.endswith("ss"):
+        for singular, plural in sorted(_ENDINGS, key=lambda pair: -len(pair[1])):
+            if word.endswith(plural):
+                yield word.removesuffix(plural) + singular
+    for singular, plural in sorted(_ENDINGS, key=lambda pair: -len(pair[0])):
+        if word.endswith(singular):
+            yield word.removesuffix(singular) + plural
