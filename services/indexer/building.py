@@ -7,11 +7,16 @@ from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.job_context import JobContext
 from services.indexer.matching import Matching
 from services.indexer.missing import Missing
+from services.indexer.optional_steps import OptionalStep, attempt
 from services.indexer.publisher import Publisher
+from services.indexer.stage_plan import PUBLISHING
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
-from shared.errors import InvalidInput
+from shared.errors import Conflict, InvalidInput
 from shared.snapshots.manifest import Manifest
+
+_MUST_BE_TOLD = (InvalidInput, Conflict)
+"""Errors of a build that somebody has to act on."""
 
 
 class Building:
@@ -34,7 +39,7 @@ class Building:
     def build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
         """Embeds what these models have no features of, then clusters everything."""
         given_up = self._missing.embed(pair, job, settings.drop_missing)
-        network, report, reason = self._network(pair, job)
+        network, report, is_unknown = self._network(pair, job)
         # What was added meanwhile may have features of another model only, which is in use still.
         manifest = self._builder.build(
             pair,
@@ -42,13 +47,41 @@ class Building:
             network,
             job,
             lambda: self._missing.embed_late(pair, job, given_up.ids),
+            keep_joint=is_unknown,
         )
         return _built(manifest) | {
             "dropped": given_up.dropped,
             "network": network,
             "report": report and report.model_dump(),
-            "not_trained": reason,
+            "not_trained": _reason(job, OptionalStep.TRAINING),
             "untrained_tags": self.untrained_tags(network),
+        }
+
+    def build_or_publish(
+        self, pair: ModelPair, settings: BuildSettings, job: JobContext, reason: str
+    ) -> dict[str, Any]:
+        """Builds; where that fails, publishes the pictures on the present clusters, or as one list.
+
+        Raises what somebody has to act on, such as a model that other pictures lack features of.
+        """
+        current = self._publisher.current().visual
+        if current is not None and current.fingerprint != pair.visual:
+            # Without a build these pictures would be in no answer.
+            return self.build(pair, settings, job)
+        built = attempt(
+            job,
+            OptionalStep.CLUSTERING,
+            lambda: self.build(pair, settings, job),
+            None,
+            but=_MUST_BE_TOLD,
+        )
+        if built is not None:
+            return built
+        job.stage(PUBLISHING)
+        manifest = self._publisher.publish_first(pair.visual, reason, may_lag=True)
+        return self.told(manifest) | {
+            "clusters": manifest.visual.clusters if manifest.visual else 0,
+            "network": manifest.joint.fingerprint if manifest.joint else None,
         }
 
     def build_alone(
@@ -89,24 +122,37 @@ class Building:
 
     def _network(
         self, pair: ModelPair, job: JobContext
-    ) -> tuple[str | None, TrainingReport | None, str | None]:
+    ) -> tuple[str | None, TrainingReport | None, bool]:
         """The network in use where it fits the models, else a new one where there are tags.
 
-        Tags that nothing can be learnt from are no reason to fail a build: then there is no
-        network, and the sentence that says why.
+        Also tells whether it's unknown if the one in use fits, as where the embedder is away.
         """
         if pair.joint is not None:
-            return pair.joint, None, None
-        current = self._publisher.network()
-        if current is not None and self._embedding.has_network(current, pair.matching):
-            return current, None, None
+            return pair.joint, None, False
+        current, fits = self._publisher.network(), None
+        if current is not None:
+            network = current
+            fits = attempt(
+                job,
+                OptionalStep.TRAINING,
+                lambda: self._embedding.has_network(network, pair.matching),
+                None,
+            )
+            if fits or fits is None:
+                return (current if fits else None), None, fits is None
+        found = attempt(job, OptionalStep.TRAINING, lambda: self._trained(pair, job), None)
+        return *(found or (None, None)), False
+
+    def _trained(self, pair: ModelPair, job: JobContext) -> tuple[str, TrainingReport] | None:
+        """A new network, or None where no image has a tag."""
         if not self._matching.has_tags(pair.matching):
-            return None, None, None
-        try:
-            trained = self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
-        except InvalidInput as error:
-            return None, None, error.detail
-        return *trained, None
+            return None
+        return self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
+
+
+def _reason(job: JobContext, step: OptionalStep) -> str | None:
+    """The reason for which a job went on without a step; None where it didn't."""
+    return next((one.reason for one in job.skipped if one.step == step), None)
 
 
 def _built(manifest: Manifest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ _HITS = 20
 _RECALL = 0.95
 _SAME = 1e-5
 
+Reached = Callable[[int, int], None]
+"""Called with how many queries were asked, of how many; what it raises ends the work."""
+
 
 def calibrate(
     index: Index,
@@ -28,6 +32,7 @@ def calibrate(
     curves: Sequence[RecallCurve],
     seed: int,
     reranks: bool = False,
+    reached: Reached = lambda done, total: None,
 ) -> list[Calibration]:
     """Image to image, by metric: the chance that two images share a tag.
 
@@ -40,7 +45,7 @@ def calibrate(
     rng = np.random.default_rng(seed)
     rows = rng.permutation(tagged)[:_QUERIES]
     asked = (_of_image(index, int(postings.ordinals[row]), tags) for row in rows.tolist())
-    return _fitted("visual", index, asked, tags, curves, reranks)
+    return _fitted("visual", index, asked, tags, curves, reranks, reached)
 
 
 def calibrate_terms(
@@ -49,6 +54,7 @@ def calibrate_terms(
     carriers: Mapping[str, Sequence[int]],
     curves: Sequence[RecallCurve],
     seed: int,
+    reached: Reached = lambda done, total: None,
 ) -> list[Calibration]:
     """Term to image, by metric: the chance that an image carries the term.
 
@@ -58,7 +64,7 @@ def calibrate_terms(
     tagged = {ordinal for some in carriers.values() for ordinal in some}
     keys = np.random.default_rng(seed).permutation(sorted(vectors))[:_QUERIES].tolist()
     asked = (Asked(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
-    return _fitted("joint", index, asked, tagged, curves, reranks=False)
+    return _fitted("joint", index, asked, tagged, curves, reranks=False, reached=reached)
 
 
 @dataclass(frozen=True)
@@ -85,16 +91,28 @@ def _fitted(
     tagged: Container[int],
     curves: Sequence[RecallCurve],
     reranks: bool,
+    reached: Reached,
 ) -> list[Calibration]:
     asked = list(queries)
     found = []
-    for metric in Metric:
+    for number, metric in enumerate(Metric):
+        begin = number * len(asked)
         pairs = first_hits(
-            index, asked, tagged, metric, work_for(curves, metric, _HITS + 1, _RECALL), reranks
+            index,
+            asked,
+            tagged,
+            metric,
+            work_for(curves, metric, _HITS + 1, _RECALL),
+            reranks,
+            partial(_reached_after, reached, begin, len(Metric) * len(asked)),
         )
         if (fitted := calibrated(pairs, space, metric)) is not None:
             found.append(fitted)
     return found
+
+
+def _reached_after(reached: Reached, before: int, total: int, done: int) -> None:
+    reached(before + done, total)
 
 
 def first_hits(
@@ -104,6 +122,7 @@ def first_hits(
     metric: Metric,
     work: RecallPoint | None,
     reranks: bool,
+    reached: Callable[[int], None] = lambda done: None,
 ) -> Pairs:
     """The scores of what a search shows first, and which of it matched; only `tagged` count."""
     nprobe, reach, depth = index.clusters, None, None
@@ -113,6 +132,7 @@ def first_hits(
     matched: list[bool] = []
     numbers: list[int] = []
     for number, query in enumerate(queries):
+        reached(number)
         asked = index.ask(query.vector)
         lists = index.rank(asked, nprobe, reach)
         k = CANDIDATES if reranks else _HITS + 1

@@ -12,6 +12,8 @@ from services.indexer.catalog.fence import LeaseLost, fenced
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.job_context import Cancelled, JobContext
 from services.indexer.leases import Leases
+from services.indexer.optional_steps import SkipCounts
+from services.indexer.stage_plan import StagePlan, learned
 from shared.contracts.jobs import Job, JobKind, JobState
 from shared.errors import CatalogueAway, ISEError, full_disk
 from shared.web.request_id import current_request_id, set_request_id
@@ -46,6 +48,7 @@ class JobRunner:
         self._help_others = help_others
         self._work = work
         self._settle = settle
+        self.skips = SkipCounts()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._cancelled: dict[str, threading.Event] = {}
@@ -133,6 +136,8 @@ class JobRunner:
             lambda path, reason: self._table.fail_item(job.id, path, reason),
             cancelled,
             job.id,
+            StagePlan(learned(self._table.last_succeeded())),
+            self.skips.add,
         )
         try:
             with fenced(lambda db: self._table.check(job.id, db)):
@@ -151,6 +156,8 @@ class JobRunner:
                     # Where a process is alone on its catalogue, it did so at its start.
                     self._settle()
                 result = self._work[job.kind](self._table.request(job.id), context)
+            if context.skipped:
+                result["skipped_steps"] = [one.model_dump() for one in context.skipped]
         except Cancelled:
             state = JobState.CANCELLED
         except (LeaseLost, CatalogueAway):
@@ -172,6 +179,7 @@ class JobRunner:
             return
         if state is not JobState.SUCCEEDED:
             self._settle()
+        context.end()
         self._table.progress(job.id, context.progress())
         self._table.finish(job.id, state, error, result)
         log.info("job %s %s%s", job.id, state.value, f": {error}" if error else "")

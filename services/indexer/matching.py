@@ -24,6 +24,7 @@ from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.mirror import Mirror
 from services.indexer.networks import Networks
+from services.indexer.stage_plan import TRAINING
 from shared import durable, failpoints, problem
 from shared.clients import embedder
 from shared.contracts.embedder import (
@@ -87,7 +88,7 @@ class Matching:
         hold_out: tags that are taken for not there. Gives the network's fingerprint and the report.
         Raises InvalidInput when no image has a tag, Cancelled, and what the embedder raises.
         """
-        job.stage("training the matching network")
+        job.stage(TRAINING)
         name, terms = self._publish_training_set(fingerprint, self._held_out(hold_out))
         try:
             request = TrainRequest(training_set=name, settings=settings)
@@ -134,9 +135,10 @@ class Matching:
                 match event:
                     case TrainingProgress():
                         job.stage(
-                            "training the matching network, "
-                            f"epoch {event.epoch} of {event.epochs}, loss {event.loss:.3f}"
+                            f"{TRAINING}, epoch {event.epoch} of {event.epochs}, "
+                            f"loss {event.loss:.3f}"
                         )
+                        job.reach(event.epoch - 1, event.epochs)
                     case TrainingFailed():
                         status = event.problem.get("status")
                         raise problem.from_body(

@@ -27,6 +27,7 @@ from services.indexer.reach.reach import Reach
 from services.indexer.roots import Roots
 from services.indexer.sharing import Sharing
 from services.indexer.sources import nothing_in, read_source
+from services.indexer.stage_plan import BUILD, EMBEDDING, JOINT, PUBLISHING, READING, TRAINING
 from services.indexer.sync_job import SyncJob
 from services.indexer.vectors import Vectors
 from shared.contracts.indexer import (
@@ -119,7 +120,7 @@ class Workshop:
         """Takes in a source; then builds, or publishes what's new on the present clusters."""
         asked = IngestRequest.model_validate(request)
         self._external.refuse_pictures()
-        job.stage("reading the source")
+        job.stage(READING)
         roots = self._roots.of(asked.confined)
         source = read_source(asked.source, asked.tags_from, roots, self._reach)
         if asked.sync:
@@ -132,12 +133,21 @@ class Workshop:
             cluster_count(asked.clusters, len(source) + self._images.count())
         else:
             self._publisher.fit.check_model(pair)
+        if asked.build:
+            job.expect(
+                [EMBEDDING, TRAINING, *BUILD, *JOINT, PUBLISHING],
+                len(source) + self._images.count(),
+            )
+        else:
+            job.expect([EMBEDDING, PUBLISHING], len(source))
         taken = self._intake.take(source, pair, job, source.name)
         result: dict[str, Any] = asdict(taken) | {"skipped": source.skipped}
         if asked.build:
-            return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)
-        job.stage("publishing")
-        return result | self._building.told(self._publisher.publish_first(pair.visual, "ingest"))
+            settings = BuildSettings(clusters=asked.clusters)
+            return result | self._building.build_or_publish(pair, settings, job, "ingest")
+        job.stage(PUBLISHING)
+        manifest = self._publisher.publish_first(pair.visual, "ingest", may_lag=True)
+        return result | self._building.told(manifest)
 
     def help(self) -> bool:
         """Does a part of another worker's job; False where there is none."""

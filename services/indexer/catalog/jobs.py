@@ -76,6 +76,15 @@ class JobTable:
             rows = db.execute(select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id))
             return [_job(row) for row in rows]
 
+    def last_succeeded(self, limit: int = 5) -> list[Job]:
+        """The jobs that succeeded last, the newest first."""
+        query = select(jobs).where(jobs.c.state == JobState.SUCCEEDED.value)
+        with self.database.read() as db:
+            return [
+                _job(row)
+                for row in db.execute(query.order_by(jobs.c.finished_at.desc()).limit(limit))
+            ]
+
     def is_open(self, kind: JobKind) -> bool:
         """Whether a job of a kind is queued or running."""
         open_states = [state.value for state in JobState if not state.ended]
