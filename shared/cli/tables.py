@@ -73,6 +73,8 @@ def job_result(job: Job) -> Text:
     told = dict(job.result or {})
     if isinstance(report := told.get("report"), dict):
         told["report"] = {name: v for name, v in report.items() if name != "calibration"}
+    if skipped := told.get("skipped_steps"):
+        told["skipped_steps"] = {one["step"]: one["reason"] for one in skipped}
     return fields(told.items())
 
 
