@@ -58,6 +58,10 @@ class Builder:
         self._segments = publisher.segments
         self._spaces = publisher.spaces
 
+    def pictures(self) -> int:
+        """Return the number of images of the catalogue."""
+        return self._images.count()
+
     def build(
         self,
         pair: ModelPair,

@@ -9,7 +9,7 @@ from services.indexer.matching import Matching
 from services.indexer.missing import Missing
 from services.indexer.optional_steps import OptionalStep, attempt
 from services.indexer.publisher import Publisher
-from services.indexer.stage_plan import PUBLISHING
+from services.indexer.stage_plan import BUILD, JOINT, PUBLISHING, TRAINING
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
 from shared.errors import Conflict, InvalidInput
@@ -39,6 +39,7 @@ class Building:
     def build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
         """Embeds what these models have no features of, then clusters everything."""
         given_up = self._missing.embed(pair, job, settings.drop_missing)
+        job.expect([TRAINING, *BUILD, *JOINT, PUBLISHING], self._builder.pictures())
         network, report, is_unknown = self._network(pair, job)
         # What was added meanwhile may have features of another model only, which is in use still.
         manifest = self._builder.build(
@@ -101,6 +102,7 @@ class Building:
         self._missing.embed(pair, job)
         if self._publisher.is_empty():
             self._publisher.publish_first(pair.visual, "images embedded")
+        job.expect([TRAINING, *JOINT, PUBLISHING], self._builder.pictures())
         # Otherwise what's pending comes with the new network: the old one may no longer fit.
         network, report = self._matching.train(pair.matching, asked.settings, job, asked.hold_out)
         manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)

@@ -16,6 +16,7 @@ from shared.engine import Index
 from shared.errors import Corrupt
 from shared.ivf import distances
 from shared.ivf.rerank import CANDIDATES, rank_keys
+from shared.linear_algebra import one_thread
 
 _QUERIES = 1000
 _HITS = 20
@@ -97,15 +98,17 @@ def _fitted(
     found = []
     for number, metric in enumerate(Metric):
         begin = number * len(asked)
-        pairs = first_hits(
-            index,
-            asked,
-            tagged,
-            metric,
-            work_for(curves, metric, _HITS + 1, _RECALL),
-            reranks,
-            partial(_reached_after, reached, begin, len(Metric) * len(asked)),
-        )
+        # The products of one query are small: threads would mostly wait for each other.
+        with one_thread():
+            pairs = first_hits(
+                index,
+                asked,
+                tagged,
+                metric,
+                work_for(curves, metric, _HITS + 1, _RECALL),
+                reranks,
+                partial(_reached_after, reached, begin, len(Metric) * len(asked)),
+            )
         if (fitted := calibrated(pairs, space, metric)) is not None:
             found.append(fitted)
     return found

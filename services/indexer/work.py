@@ -20,6 +20,7 @@ from services.indexer.ingest import IngestSettings
 from services.indexer.intake import Intake
 from services.indexer.job_context import JobContext
 from services.indexer.jobs import Work
+from services.indexer.learning import Learning
 from services.indexer.matching import Matching
 from services.indexer.missing import Missing
 from services.indexer.publisher import Publisher
@@ -37,6 +38,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import JobKind
+from shared.contracts.learning import LearningTask
 from shared.errors import Conflict, ISEError
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class Workshop:
         importing: ImportJob,
         roots: Roots,
         reach: Reach,
+        learning: Learning,
     ) -> None:
         self._images = images
         self._embedding = embedding
@@ -68,6 +71,7 @@ class Workshop:
         self._importing = importing
         self._roots = roots
         self._reach = reach
+        self._learning = learning
 
     @classmethod
     def of(
@@ -85,6 +89,7 @@ class Workshop:
         ingest: IngestSettings,
         roots: Roots,
         reach: Reach,
+        learning: Learning,
         sharing: Sharing | None = None,
     ) -> Self:
         """Puts together what jobs need. roots: where a source may be."""
@@ -105,6 +110,7 @@ class Workshop:
             importing,
             roots,
             reach,
+            learning,
         )
 
     def kinds(self) -> dict[JobKind, Work]:
@@ -114,6 +120,7 @@ class Workshop:
             JobKind.TRAIN: self.train,
             JobKind.IMPORT: self._importing.run,
             JobKind.REEMBED: self.reembed,
+            JobKind.LEARN: self.learn,
         }
 
     def ingest(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
@@ -180,6 +187,28 @@ class Workshop:
             )
         pair = self._embedding.other_pair(asked.embedder)
         return self._building.build(pair, asked.build, job) | {"model": pair.visual}
+
+    def learn(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Learns in the background what is due: new tags, clusters for what came since."""
+        tasks = self._learning.due()
+        result: dict[str, Any] = {"learnt": [task.value for task in tasks]}
+        if external := self._external.fingerprint:
+            if LearningTask.CLUSTERING in tasks:
+                settings = self._learning.build_settings()
+                result |= self._building.build_alone(external, settings, job)
+            return result
+        if not tasks:
+            return result
+        pair = self._embedding.pair()
+        self._publisher.fit.check_visual(pair)
+        if LearningTask.TRAINING in tasks and pair.joint is None:
+            asked = TrainMatchingRequest(settings=self._learning.training_settings())
+            result |= self._building.train(pair, asked, job)
+        if LearningTask.CLUSTERING in tasks:
+            result |= self._building.build(pair, self._learning.build_settings(), job)
+        joint = self._publisher.current().joint
+        network = joint.fingerprint if joint else None
+        return result | {"untrained_tags": self._building.untrained_tags(network)}
 
     def train(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Trains the matching network, projects every image with it and publishes."""

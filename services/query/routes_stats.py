@@ -2,15 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from services.query.canary import CanaryWatch
 from services.query.routes_search import Ask
+from shared import deadline
+from shared.clients import indexer
+from shared.clients.transport import AsyncClient
 from shared.contracts.answer import TagCount
 from shared.contracts.base import Wire
+from shared.contracts.learning import Learning
 from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
+from shared.errors import ISEError
 from shared.keys import Scope
 from shared.snapshots.items import tag_key
 from shared.web.problems import DAMAGED, problems
@@ -21,11 +26,27 @@ router = APIRouter(
 )
 
 
+_PATIENCE_S = 1.0
+
+
 class TagQuery(Wire):
     """Which tags to tell of."""
 
     prefix: Annotated[str, Field(max_length=200)] = ""
     limit: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
+async def _learning(request: Request) -> Learning | None:
+    """What the indexer says of its learning; None where it doesn't answer at once."""
+    client: AsyncClient = request.app.state.indexer
+    with deadline.within(_PATIENCE_S):
+        try:
+            return (await client.send(indexer.stats())).learning
+        except ISEError:
+            return None
+
+
+LearningOfIndexer = Annotated[Learning | None, Depends(_learning)]
 
 
 @router.get("/tags", summary="Tags that begin with a text, the most frequent first")
@@ -44,7 +65,7 @@ def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
 
 @router.get("/stats", summary="Figures of the collection, its measured recall among them")
 @needs(Scope.READ)
-def stats(ask: Ask, request: Request) -> Stats:
+def stats(ask: Ask, request: Request, learning: LearningOfIndexer) -> Stats:
     canary: CanaryWatch = request.app.state.canary
     collection, dead = ask.shelf.current()
     manifest, visual = collection.manifest, collection.visual
@@ -65,4 +86,5 @@ def stats(ask: Ask, request: Request) -> Stats:
         ],
         live_recall=ask.audit.live_recall(manifest.number),
         drift=canary.drift(),
+        learning=learning,
     )

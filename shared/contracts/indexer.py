@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.embedder import TrainingSettings
+from shared.contracts.learning import Learning
 from shared.contracts.query import Metric
 
 Tag = Annotated[str, Field(min_length=1, max_length=200)]
@@ -304,6 +305,7 @@ class IndexHealth(Wire):
     drift: float | None = None
     growth: float | None = None
     advice: str | None = Field(None, description="What should be done, if anything.")
+    learning: Learning | None = Field(None, description="What is learnt by itself.")
 
 
 class CatalogStats(Wire):
@@ -316,3 +318,4 @@ class CatalogStats(Wire):
     images: int
     snapshot: int
     segments: int
+    learning: Learning | None = None

@@ -16,6 +16,7 @@ class JobKind(StrEnum):
     IMPORT = "import"
     REEMBED = "reembed"
     MIGRATE = "migrate"
+    LEARN = "learn"
 
 
 class JobState(StrEnum):

@@ -43,7 +43,7 @@ def tagged(tags: int, images: int, known: int, layout: str, alike: bool, seed: i
 def check(training_set: TrainingSet, words: Words) -> None:
     carried = {training_set.terms[tag] for row in training_set.image_terms for tag in row}
     if not any(words.find(term) is not None for term in carried):
-        with pytest.raises(InvalidInput, match="^Matching can't be trained: "):
+        with pytest.raises(InvalidInput, match=r"^Matching can't be trained: "):
             train(training_set, words, QUICK)
         return
     network, report = train(training_set, words, QUICK)

@@ -10,6 +10,7 @@ const NAMES = {
   import: "Import",
   reembed: "Change of model",
   migrate: "Migration",
+  learn: "Learning in the background",
 };
 
 export const STATES = {
