@@ -1,5 +1,6 @@
 """What a build is made of: what lacks features is embedded, words are matched, all is clustered."""
 
+from collections.abc import Callable
 from typing import Any
 
 from services.indexer.builder import Builder
@@ -65,21 +66,28 @@ class Building:
 
         Raises what somebody has to act on, such as a model that other pictures lack features of.
         """
-        current = self._publisher.current().visual
-        if current is not None and current.fingerprint != pair.visual:
-            # Without a build these pictures would be in no answer.
-            return self.build(pair, settings, job)
-        built = attempt(
-            job,
-            OptionalStep.CLUSTERING,
-            lambda: self.build(pair, settings, job),
-            None,
-            but=_MUST_BE_TOLD,
+        return self._or_publish(pair.visual, lambda: self.build(pair, settings, job), job, reason)
+
+    def build_alone_or_publish(
+        self, fingerprint: str, settings: BuildSettings, job: JobContext, reason: str
+    ) -> dict[str, Any]:
+        """Does as `build_or_publish`, of vectors that the embedder knows nothing of."""
+        return self._or_publish(
+            fingerprint, lambda: self.build_alone(fingerprint, settings, job), job, reason
         )
+
+    def _or_publish(
+        self, fingerprint: str, build: Callable[[], dict[str, Any]], job: JobContext, reason: str
+    ) -> dict[str, Any]:
+        current = self._publisher.current().visual
+        if current is not None and current.fingerprint != fingerprint:
+            # Without a build these pictures would be in no answer.
+            return build()
+        built = attempt(job, OptionalStep.CLUSTERING, build, None, but=_MUST_BE_TOLD)
         if built is not None:
             return built
         job.stage(PUBLISHING)
-        manifest = self._publisher.publish_first(pair.visual, reason, may_lag=True)
+        manifest = self._publisher.publish_first(fingerprint, reason, may_lag=True)
         return self.told(manifest) | {
             "clusters": manifest.visual.clusters if manifest.visual else 0,
             "network": manifest.joint.fingerprint if manifest.joint else None,

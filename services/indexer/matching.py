@@ -11,6 +11,7 @@ import json
 import logging
 import random
 import shutil
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 
 _BUSY_S = 2.0
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.25, 15.0
+# An embedder that hangs is found out by a timeout of minutes, and not as often as one that ended.
+_LONGEST_AWAY_S = 120.0
 
 
 class Matching:
@@ -109,7 +112,7 @@ class Matching:
 
     def _trained(self, fingerprint: str, request: TrainRequest, job: JobContext) -> TrainingDone:
         """From its first epoch each time that the embedder was lost in the middle."""
-        pause, away = _FIRST_PAUSE_S, 0
+        pause, away, since = _FIRST_PAUSE_S, 0, 0.0
         while True:
             try:
                 client = self._embedders.hosting(matching=fingerprint)
@@ -121,7 +124,8 @@ class Matching:
                 job.cancelled.wait(_BUSY_S)
             except Unavailable as error:
                 away += 1
-                if away >= self._attempts:
+                since = since or time.monotonic()
+                if away >= self._attempts or time.monotonic() - since > _LONGEST_AWAY_S:
                     raise
                 log.warning("embedder: %s Training anew in %.2g s.", error.detail, pause)
                 job.stage("waiting for the embedder, to train anew")

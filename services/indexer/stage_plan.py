@@ -64,7 +64,7 @@ def learned(jobs: Iterable[Job]) -> dict[str, float]:
         if job.state is not JobState.SUCCEEDED or not isinstance(pictures, int):
             continue
         for stage, seconds in job.progress.seconds.items():
-            count = job.progress.total if stage == EMBEDDING else pictures
+            count = (job.result or {}).get("embedded", 0) if stage == EMBEDDING else pictures
             if stage in _COSTS and seconds >= _LEAST_S and count:
                 factors.setdefault(stage, _bounded(seconds / cost(stage, count)))
     return factors

@@ -42,7 +42,7 @@ def ended(pictures: int = 2500, **seconds: float) -> Job:
         progress=Progress(
             total=pictures, seconds={names[name]: took for name, took in seconds.items()}
         ),
-        result={"images": pictures},
+        result={"images": pictures, "embedded": pictures},
         created_at="2026-11-22T05:43:50+00:00",
     )
 
