@@ -1,8 +1,9 @@
 """Learns how likely a hit of some score matches, from the tags that images carry."""
 
+import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ _QUERIES = 1000
 _HITS = 20
 _RECALL = 0.95
 _SAME = 1e-5
+_LOOK_S = 0.25
 
 Reached = Callable[[int, int], None]
 """Called with how many queries were asked, of how many; what it raises ends the work."""
@@ -95,27 +97,33 @@ def _fitted(
     reached: Reached,
 ) -> list[Calibration]:
     asked = list(queries)
-    found = []
-    for number, metric in enumerate(Metric):
-        begin = number * len(asked)
-        # The products of one query are small: threads would mostly wait for each other.
-        with one_thread():
-            pairs = first_hits(
-                index,
-                asked,
-                tagged,
-                metric,
-                work_for(curves, metric, _HITS + 1, _RECALL),
-                reranks,
-                partial(_reached_after, reached, begin, len(Metric) * len(asked)),
-            )
-        if (fitted := calibrated(pairs, space, metric)) is not None:
-            found.append(fitted)
-    return found
+    done = dict.fromkeys(Metric, 0)
+    given_up = threading.Event()
+
+    def hits(metric: Metric) -> Pairs:
+        def count(number: int) -> None:
+            done[metric] = number
+            if given_up.is_set():
+                raise _GivenUp
+
+        work = work_for(curves, metric, _HITS + 1, _RECALL)
+        return first_hits(index, asked, tagged, metric, work, reranks, count)
+
+    # The products of one query are small: threads within one would mostly wait for each other.
+    with one_thread(), ThreadPoolExecutor(len(Metric)) as threads:
+        running = {metric: threads.submit(hits, metric) for metric in Metric}
+        try:
+            while wait(running.values(), _LOOK_S, FIRST_EXCEPTION).not_done:
+                reached(sum(done.values()), len(Metric) * len(asked))
+        except BaseException:
+            given_up.set()
+            raise
+    found = [calibrated(pairs.result(), space, metric) for metric, pairs in running.items()]
+    return [one for one in found if one is not None]
 
 
-def _reached_after(reached: Reached, before: int, total: int, done: int) -> None:
-    reached(before + done, total)
+class _GivenUp(Exception):
+    """Nobody wants the hits any more."""
 
 
 def first_hits(

@@ -7,7 +7,7 @@ collection really took corrects it, and so do the stages of the present job that
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from shared.contracts.jobs import Job, JobState
+from shared.contracts.jobs import Job, JobState, parts_of
 
 READING, COMPARING, EMBEDDING = "reading the source", "comparing", "embedding"
 FOLLOWING = "following the source"
@@ -27,18 +27,20 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     READING: (0.1, 0.0001),
     COMPARING: (0.1, 0.0002),
     FOLLOWING: (0.1, 0.0002),
-    EMBEDDING: (0.5, 0.01),
-    TRAINING: (2.0, 0.01),
+    EMBEDDING: (0.5, 0.005),
+    TRAINING: (2.0, 0.003),
     TRANSFORM: (0.1, 0.0005),
     CLUSTERING: (0.5, 0.001),
     RECALL: (0.5, 0.001),
-    CALIBRATING: (0.5, 0.001),
+    CALIBRATING: (0.3, 0.005),
     PROJECTING: (0.1, 0.0005),
     CLUSTERING_JOINT: (0.5, 0.001),
     RECALL_JOINT: (0.5, 0.001),
-    CALIBRATING_JOINT: (0.2, 0.0005),
+    CALIBRATING_JOINT: (0.3, 0.005),
     PUBLISHING: (0.5, 0.0001),
 }
+# Stages that look at a sample of so many pictures.
+_MOST_PICTURES = {CALIBRATING: 1000, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
 # A measured duration says little below this; and a factor beyond these bounds is an accident.
 _LEAST_S = 0.2
 _LEAST_FACTOR, _MOST_FACTOR = 0.02, 50.0
@@ -53,7 +55,7 @@ Factors = Mapping[str, float]
 def cost(stage: str, pictures: int) -> float:
     """Seconds that a stage takes by default."""
     fixed, each = _COSTS.get(stage, (0.2, 0.0))
-    return fixed + each * pictures
+    return fixed + each * min(pictures, _MOST_PICTURES.get(stage, pictures))
 
 
 def learned(jobs: Iterable[Job]) -> dict[str, float]:
@@ -95,7 +97,7 @@ class StagePlan:
 
     def enter(self, name: str) -> None:
         """Begin a stage; what follows a comma in its name is a detail of it."""
-        stage = name.partition(", ")[0]
+        stage = parts_of(name)[0]
         if stage == self._stage:
             return
         self._leave()

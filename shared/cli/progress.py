@@ -7,7 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from shared.contracts.jobs import Job, JobState
+from shared.contracts.jobs import Job, JobState, parts_of
 from shared.contracts.jobs import Progress as Figures
 
 _LINE_EVERY_S = 5.0
@@ -51,7 +51,7 @@ class _Stage:
 
         `closing` are then the last figures of the stage before it, where they can be told.
         """
-        name, _, self.detail = stage_of(job).partition(", ")
+        name, self.detail = parts_of(stage_of(job))
         now = job.progress
         counts = (now.done, now.total)
         began = name != self.name

@@ -1,5 +1,6 @@
 """Jobs of the indexer, and how far they are."""
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -59,6 +60,15 @@ class Progress(Wire):
     seconds: dict[str, float] = Field(
         default_factory=dict, description="Duration of each stage so far; the next job learns it."
     )
+
+
+_DETAIL = re.compile(r", | (?=\d[\d ]* of \d)")
+
+
+def parts_of(stage: str) -> tuple[str, str]:
+    """Return the name of a stage and the detail that follows it, such as `round 3 of 20`."""
+    name, *detail = _DETAIL.split(stage, maxsplit=1)
+    return name, "".join(detail)
 
 
 _JOB: dict[str, Any] = {
