@@ -4,6 +4,7 @@ Nothing is learnt for ever: after a success as much must be new as made it worth
 most a tenth of the time goes into it; after a failure a day passes.
 """
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from shared.contracts.indexer import BuildSettings, IngestRequest, ReembedReques
 from shared.contracts.jobs import Job, JobKind, JobState
 from shared.contracts.learning import Learning as LearningStatus
 from shared.contracts.learning import LearningState, LearningTask
+from shared.errors import Corrupt
+
+log = logging.getLogger(__name__)
 
 # New tags are worth a training from so many, and from this share of those that it knows.
 _LEAST_TAGS = 5
@@ -68,7 +72,7 @@ class Learning:
         self._count_after = 0.0
 
     def due(self) -> list[LearningTask]:
-        """What is worth doing now. Raises Corrupt, CatalogueAway."""
+        """What is worth doing now. Raises CatalogueAway."""
         last = self._table.latest(JobKind.LEARN)
         tasks = []
         if self._is_training_worth(last):
@@ -159,7 +163,19 @@ class Learning:
     def _advice(self) -> str | None:
         publisher = self._publisher
         dead = publisher.tombstones.read()
-        return health(publisher.segments, publisher.current(), dead).advice
+        try:
+            return health(publisher.segments, publisher.current(), dead).advice
+        except Corrupt as error:
+            # `ise check` tells of it; no rebuild is begun on what can't be read.
+            log.warning("whether a rebuild is due can't be told: %s", error.detail)
+            return None
+
+    def _trained_on(self, network: str) -> set[str] | None:
+        try:
+            return self._networks.trained_on(network)
+        except Corrupt as error:
+            log.warning("what the network was trained on can't be read: %s", error.detail)
+            return None
 
     def _tags(self) -> _Tags:
         """Counted anew when the index changed: many images carry many tags."""
@@ -170,7 +186,7 @@ class Learning:
         if former is None or (former[0] != moment and time.monotonic() >= self._count_after):
             began = time.monotonic()
             keys = self._images.tag_keys()
-            trained = self._networks.trained_on(network) if network else None
+            trained = self._trained_on(network) if network else None
             known = None if trained is None else len(keys & trained)
             former = self._counted = moment, _Tags(len(keys), known)
             self._count_after = time.monotonic() + _COUNT_PAUSE * (time.monotonic() - began)

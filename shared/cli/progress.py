@@ -154,7 +154,7 @@ def figures(progress: Figures) -> str:
         parts.append(f"{progress.done:,}")
     if progress.per_second:
         parts.append(f"{progress.per_second:,.1f} images/s")
-    if progress.eta_s:
+    if progress.eta_s and progress.eta_s >= 0.5:
         parts.append(f"{duration(progress.eta_s)} left")
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")

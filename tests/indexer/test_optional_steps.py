@@ -1,10 +1,13 @@
 """No optional step fails the job it belongs to: the pictures are published all the same."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.indexer import builder
 from services.indexer.builder import Builder
@@ -17,10 +20,12 @@ from shared.clients.transport import Client
 from shared.contracts.indexer import BuildSettings
 from shared.errors import CatalogueAway, InvalidInput, Unavailable
 from shared.identity import content_id
+from tests.indexer.running import Service
 from tests.indexer.training import QUICK, tagged_folder, train
 from tests.ports import free_port
 
 WORDS = ["dog", "car", "tree", "house", "horse", "boat", "bird", "chair", "flower"]
+MANY = [f"{size} {word}" for size in ("", "big", "small", "red", "old") for word in WORDS[:8]]
 
 
 def break_down(*_, **__):
@@ -154,6 +159,36 @@ def test_a_joint_space_that_lags_behind_catches_up(start, folder_of, picture, no
         service.add(picture(200))
         assert len(service.ask(query.search_term("puppy", limit=100)).hits) == 31
         assert content_id(picture(100)) in service.tagged("dog")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@settings(max_examples=15, deadline=None)
+@given(
+    tags=st.integers(0, 40),
+    images=st.integers(1, 40),
+    layout=st.sampled_from(["one tag each", "all tags on all"]),
+    unknown=st.booleans(),
+)
+def test_any_small_collection_is_published(
+    embedder, picture, tmp_path_factory, tags, images, layout, unknown
+):
+    root = tmp_path_factory.mktemp("small")
+    words = [f"qqzzx{n}" if unknown and n % 2 else word for n, word in enumerate(MANY[:tags])]
+    rows = []
+    for number in range(images):
+        (root / f"{number}.png").write_bytes(picture(number))
+        own = words if layout == "all tags on all" else words[number % tags :][:1] if tags else []
+        rows.append(json.dumps({"path": f"{number}.png", "tags": own}))
+    (root / "list.jsonl").write_text("\n".join(rows))
+    embedder.mount(root / "data")
+    with Service(root / "data", embedder.url, learn_after=0) as service:
+        job = service.ingest(root / "list.jsonl")
+        assert job.result["images"] == images
+        assert service.finds_itself(picture(images - 1))
+        assert not any("Unexpected" in reason for reason in skipped(job).values())
+        for word in words[:images]:
+            assert service.tagged(word)
 
 
 class TestAttempt:
