@@ -90,6 +90,9 @@ class Growth:
         if joint is None or matching is None:
             return joint
         since = base.revision if joint.revision is None else min(joint.revision, base.revision)
+        if base.visual is not None and since < base.revision:
+            # Those that it lacks come with their tags.
+            changed = view.items(base.visual.fingerprint, since=since)
         try:
             whole = self._extended(joint, "joint", view, base, matching, changed, since)
         except (Unavailable, Overloaded) as error:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from shared.clients import indexer, query
 from tests.e2e.engine import REPOSITORY, Engine, running
+from tests.indexer.running import until
 
 TAGS = ["dog", "car", "tree", "house", "horse", "boat", "bird", "chair", "xqzzt", "train", "qvvxj"]
 A_FOLDER = 6
@@ -67,7 +68,9 @@ def test_eight_folders_of_six_photos_each_are_taken_in_by_one_command(
     for tag in TAGS[:8]:
         assert len(engine.ask(query.search_term(tag, limit=100)).hits) == A_FOLDER
     assert engine.ask(query.search_term("puppy", limit=5)).mode == "semantic"
-    assert engine.ask(query.stats()).learning == engine.indexer.send(indexer.stats()).learning
+    until(
+        lambda: engine.ask(query.stats()).learning == engine.indexer.send(indexer.stats()).learning
+    )
 
 
 @pytest.mark.slow
