@@ -59,7 +59,7 @@ class Workshop:
         importing: ImportJob,
         roots: Roots,
         reach: Reach,
-        learning: Learning,
+        learning: Learning | None = None,
     ) -> None:
         self._images = images
         self._embedding = embedding
@@ -89,10 +89,13 @@ class Workshop:
         ingest: IngestSettings,
         roots: Roots,
         reach: Reach,
-        learning: Learning,
+        learning: Learning | None = None,
         sharing: Sharing | None = None,
     ) -> Self:
-        """Puts together what jobs need. roots: where a source may be."""
+        """Puts together what jobs need.
+
+        roots: where a source may be. learning: tells what is due; None: nothing is learnt.
+        """
         intake = Intake(images, features, embedding, publisher, ingest, sharing)
         missing = Missing(images, files, Dropouts(images, publisher), intake.take)
         builder = Builder(images, features, embedding, publisher)
@@ -190,6 +193,8 @@ class Workshop:
 
     def learn(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Learns in the background what is due: new tags, clusters for what came since."""
+        if self._learning is None:
+            return {"learnt": []}
         tasks = self._learning.due()
         result: dict[str, Any] = {"learnt": [task.value for task in tasks]}
         if external := self._external.fingerprint:
