@@ -18,6 +18,8 @@ from shared.snapshots.manifest import Manifest
 
 _MUST_BE_TOLD = (InvalidInput, Conflict)
 """Errors of a build that somebody has to act on."""
+_PATIENCE_S = 600.0
+"""How long a build waits for an embedder that trains for somebody else; the pictures wait too."""
 
 
 class Building:
@@ -157,7 +159,8 @@ class Building:
         """A new network, or None where no image has a tag."""
         if not self._matching.has_tags(pair.matching):
             return None
-        return self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
+        settings = TrainMatchingRequest().settings
+        return self._matching.train(pair.matching, settings, job, patience_s=_PATIENCE_S)
 
 
 def _reason(job: JobContext, step: OptionalStep) -> str | None:

@@ -9,6 +9,7 @@ Training sets and networks are folders on the data volume, immutable once they'r
 
 import json
 import logging
+import math
 import random
 import shutil
 import time
@@ -85,17 +86,20 @@ class Matching:
         settings: TrainingSettings,
         job: JobContext,
         hold_out: Collection[str] = (),
+        patience_s: float | None = None,
     ) -> tuple[str, TrainingReport]:
         """Trains on all tagged images with features of the matching backbone; keeps the network.
 
-        hold_out: tags that are taken for not there. Gives the network's fingerprint and the report.
-        Raises InvalidInput when no image has a tag, Cancelled, and what the embedder raises.
+        hold_out: tags that are taken for not there. patience_s: how long an embedder is waited for
+        that trains for somebody else; None: as long as it takes. Gives the network's fingerprint
+        and the report. Raises InvalidInput when no image has a tag, Cancelled, and what the
+        embedder raises.
         """
         job.stage(TRAINING)
         name, terms = self._publish_training_set(fingerprint, self._held_out(hold_out))
         try:
             request = TrainRequest(training_set=name, settings=settings)
-            done = self._trained(fingerprint, request, job)
+            done = self._trained(fingerprint, request, job, patience_s)
         finally:
             shutil.rmtree(self._training / name)
         failpoints.reach("training.trained")
@@ -110,15 +114,24 @@ class Matching:
         trained = self._networks.trained_on(network)
         return None if trained is None else len(self._images.tag_keys() - trained)
 
-    def _trained(self, fingerprint: str, request: TrainRequest, job: JobContext) -> TrainingDone:
+    def _trained(
+        self,
+        fingerprint: str,
+        request: TrainRequest,
+        job: JobContext,
+        patience_s: float | None,
+    ) -> TrainingDone:
         """From its first epoch each time that the embedder was lost in the middle."""
         pause, away, since = _FIRST_PAUSE_S, 0, 0.0
+        busy_until = math.inf if patience_s is None else time.monotonic() + patience_s
         while True:
             try:
                 client = self._embedders.hosting(matching=fingerprint)
                 return self._follow(embedder.train(client, request), job)
             except Overloaded as error:
                 # It trains for somebody else, who may be this job itself before it was killed.
+                if time.monotonic() > busy_until:
+                    raise
                 log.info("embedder: %s", error.detail)
                 job.stage("waiting for the embedder, which is busy with another training")
                 job.cancelled.wait(_BUSY_S)

@@ -24,6 +24,7 @@ from tests.indexer.running import Service
 from tests.indexer.training import QUICK, tagged_folder, train
 from tests.ports import free_port
 
+SLOW = pytest.mark.slow
 WORDS = ["dog", "car", "tree", "house", "horse", "boat", "bird", "chair", "flower"]
 MANY = [f"{size} {word}" for size in ("", "big", "small", "red", "old") for word in WORDS[:8]]
 
@@ -69,10 +70,7 @@ def losing_embedder(service, stage: str, nowhere: Client) -> Iterator[None]:
         embedders.clients = clients
 
 
-@pytest.mark.parametrize(
-    "folders",
-    [8, pytest.param(9, marks=pytest.mark.slow), pytest.param(10, marks=pytest.mark.slow), 11],
-)
+@pytest.mark.parametrize("folders", [*(pytest.param(n, marks=SLOW) for n in (8, 9, 10)), 11])
 def test_folders_of_six_photos_each_are_ingested_and_matched(service, folder_of, folders):
     names = [*WORDS[:8], "xqzzt", "qqvvx", WORDS[8]]
     root = folder_of({f"{names[n % folders]}/{n}.png": n for n in range(6 * folders)})
