@@ -14,10 +14,24 @@ from services.indexer.clustering import Blocks, cluster_count
 from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
+from services.indexer.optional_steps import OptionalStep, attempt
 from services.indexer.publisher import Publisher
 from services.indexer.retention import BUILD_REASON, TRAIN_REASON
 from services.indexer.scratch import kept_on_disk
 from services.indexer.searched_recall import measured
+from services.indexer.stage_plan import (
+    BUILD,
+    CALIBRATING,
+    CALIBRATING_JOINT,
+    CLUSTERING,
+    CLUSTERING_JOINT,
+    JOINT,
+    PROJECTING,
+    PUBLISHING,
+    RECALL,
+    RECALL_JOINT,
+    TRANSFORM,
+)
 from services.indexer.tag_vectors import joint_tag_vectors
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
@@ -44,6 +58,10 @@ class Builder:
         self._segments = publisher.segments
         self._spaces = publisher.spaces
 
+    def pictures(self) -> int:
+        """Return the number of images of the catalogue."""
+        return self._images.count()
+
     def build(
         self,
         pair: ModelPair,
@@ -51,12 +69,13 @@ class Builder:
         network: str | None,
         job: JobContext,
         before_publishing: Callable[[], object] = lambda: None,
+        keep_joint: bool = False,
     ) -> Manifest:
         """Clusters every image with features of `pair` and publishes the snapshot.
 
-        `network`: the matching network to make the joint space with, or None.
-        `before_publishing`: called when nothing else is published any more. Raises InvalidInput
-        when more clusters than images are asked for.
+        `network`: the matching network to make the joint space with, or None. `keep_joint`: where
+        there is none, the present joint space stays. `before_publishing`: called when nothing else
+        is published any more. Raises InvalidInput when more clusters than images are asked for.
         """
         with self._images.view() as view:
             where = view.features(pair.visual)
@@ -69,10 +88,12 @@ class Builder:
                     update={"number": number, "created_at": job.now(), "reason": BUILD_REASON}
                 )
             )
+        joint_stages = JOINT if network is not None else ()
+        job.expect([*BUILD, *joint_stages, PUBLISHING], len(where))
         transform = self._transform(pair.visual, where, settings, job)
         visual = self._space(
             "visual",
-            "clustering",
+            CLUSTERING,
             pair.visual,
             where,
             lambda rows: transformed(self._features.blocks(pair.visual, rows), transform),
@@ -92,15 +113,26 @@ class Builder:
             items=items,
             visual=visual,
         )
+        joint = None
         if network is not None:
-            base = self._with_joint(base, visual, pair, network, settings, job)
-        job.stage("publishing")
+            name = network
+            joint = attempt(
+                job,
+                OptionalStep.JOINT_SPACE,
+                lambda: self._with_joint(base, visual, pair, name, settings, job),
+                None,
+            )
+        if joint is not None:
+            base = joint
+        elif network is not None or keep_joint:
+            base = self._with_former_joint(base, pair, network)
+        job.stage(PUBLISHING)
 
         def make(number: int) -> Manifest:
             before_publishing()
             return base.model_copy(update={"number": number, "created_at": job.now()})
 
-        return self._publisher.publish(make)
+        return self._publisher.publish(make, may_lag=True)
 
     def rebuild_joint(
         self, pair: ModelPair, network: str, settings: BuildSettings, job: JobContext
@@ -109,8 +141,9 @@ class Builder:
         base = self._publisher.current()
         if base.visual is None:
             raise RuntimeError("there is no index to put a joint space beside")
+        job.expect([*JOINT, PUBLISHING], base.images)
         with_joint = self._with_joint(base, base.visual, pair, network, settings, job)
-        job.stage("publishing")
+        job.stage(PUBLISHING)
 
         def latest(number: int) -> Manifest:
             # The visual side may have had additions meanwhile; only the joint side is ours.
@@ -147,12 +180,11 @@ class Builder:
             return base
         # A tag's vector is a cosine query, so the joint space is clustered for cosine.
         cosine = settings.model_copy(update={"metric": Metric.COSINE, "clusters": "auto"})
-        stage = "projecting to the joint space"
-        projected = told(self._projected(matching, network, where), stage, len(where), job)
+        projected = told(self._projected(matching, network, where), PROJECTING, len(where), job)
         with kept_on_disk(self._segments.folder, where, projected) as blocks:
             joint = self._space(
                 "joint",
-                "clustering the joint space",
+                CLUSTERING_JOINT,
                 network,
                 where,
                 blocks,
@@ -170,14 +202,22 @@ class Builder:
         # Fitted where the network was trained, on images that it had not seen.
         calibration = self._publisher.calibration_of(network)
         if vectors:
+            job.stage(RECALL_JOINT)
             asked = np.stack(list(vectors.values()))
-            curves = self._measured(joint, "joint", settings.seed, asked)
+            curves = self._measured(joint, "joint", settings.seed, asked, job)
             joint = joint.model_copy(update={"recall": curves})
             if network == pair.joint:
                 # Nothing was trained: every image and every term is new to the towers.
-                job.stage("clustering the joint space, calibrating")
+                job.stage(CALIBRATING_JOINT)
                 index = self._spaces.index(joint)
-                fitted = calibrate_terms(index, vectors, carriers, curves, settings.seed)
+                fitted: list[Calibration] = attempt(
+                    job,
+                    OptionalStep.CALIBRATION,
+                    lambda: calibrate_terms(
+                        index, vectors, carriers, curves, settings.seed, job.reach
+                    ),
+                    [],
+                )
                 calibration = [
                     one.model_copy(update={"untrained": untrained})
                     for untrained in (False, True)
@@ -192,6 +232,26 @@ class Builder:
             }
         )
 
+    def _with_former_joint(self, base: Manifest, pair: ModelPair, network: str | None) -> Manifest:
+        """The base with the present joint space, where that fits it; what it lacks comes later."""
+        current = self._publisher.current()
+        joint, visual = current.joint, current.visual
+        if joint is None or visual is None or visual.fingerprint != pair.visual:
+            return base
+        if current.matching_fingerprint != pair.matching or network not in (
+            None,
+            joint.fingerprint,
+        ):
+            return base
+        upto = current.revision if joint.revision is None else joint.revision
+        return base.model_copy(
+            update={
+                "joint": joint.model_copy(update={"revision": upto}),
+                "matching_fingerprint": current.matching_fingerprint,
+                "tag_vectors": current.tag_vectors,
+            }
+        )
+
     def _projected(self, matching: str, network: str, where: FeatureRows) -> Blocks:
         for start, block in self._features.blocks(matching, where):
             yield start, self._embedding.project(block, matching, network, _JOINT_BLOCK)
@@ -202,9 +262,17 @@ class Builder:
         features = Stored(where, lambda rows: self._features.blocks(fingerprint, rows), job)
         dim = features[np.zeros(1, np.int64)].shape[1]
         name = transforming.chosen(settings.transform, fingerprint, len(where), dim)
-        if name != "none":
-            job.stage("learning the transform")
-        return transforming.learned(name, features, dim)
+        if name == "none":
+            return None
+        job.stage(TRANSFORM)
+        if settings.transform != "auto":
+            return transforming.learned(name, features, dim)
+        return attempt(
+            job,
+            OptionalStep.TRANSFORM,
+            lambda: transforming.learned(name, features, dim),
+            None,
+        )
 
     def _space(
         self,
@@ -231,25 +299,38 @@ class Builder:
             )
         if name == "joint":
             return space
-        job.stage(f"{stage}, measuring recall")
-        curves = self._measured(space, name, settings.seed, None)
+        job.stage(RECALL)
+        curves = self._measured(space, name, settings.seed, None, job)
         reranks = not is_external(fingerprint)
-        calibration = self._calibrated(
-            space, curves, settings.seed, f"{stage}, calibrating", reranks, job
+        calibration: list[Calibration] = attempt(
+            job,
+            OptionalStep.CALIBRATION,
+            lambda: self._calibrated(space, curves, settings.seed, reranks, job),
+            [],
         )
         return space.model_copy(update={"recall": curves, "calibration": calibration})
 
     def _measured(
-        self, space: SpaceManifest, name: str, seed: int, queries: NDArray[np.float32] | None
+        self,
+        space: SpaceManifest,
+        name: str,
+        seed: int,
+        queries: NDArray[np.float32] | None,
+        job: JobContext,
     ) -> list[RecallCurve]:
-        return measured(self._spaces.index(space), name, seed, queries)
+        """The measured curves; empty where recall can't be measured."""
+        return attempt(
+            job,
+            OptionalStep.RECALL,
+            lambda: measured(self._spaces.index(space), name, seed, queries),
+            [],
+        )
 
     def _calibrated(
         self,
         space: SpaceManifest,
         curves: list[RecallCurve],
         seed: int,
-        stage: str,
         reranks: bool,
         job: JobContext,
     ) -> list[Calibration]:
@@ -258,5 +339,5 @@ class Builder:
             tags = view.tags_by_ordinal()
         if not tags:
             return []
-        job.stage(stage)
-        return calibrate(self._spaces.index(space), tags, curves, seed, reranks)
+        job.stage(CALIBRATING)
+        return calibrate(self._spaces.index(space), tags, curves, seed, reranks, job.reach)

@@ -1,5 +1,6 @@
 """What a build is made of: what lacks features is embedded, words are matched, all is clustered."""
 
+from collections.abc import Callable
 from typing import Any
 
 from services.indexer.builder import Builder
@@ -7,11 +8,18 @@ from services.indexer.embedding import Embedding, ModelPair
 from services.indexer.job_context import JobContext
 from services.indexer.matching import Matching
 from services.indexer.missing import Missing
+from services.indexer.optional_steps import OptionalStep, attempt
 from services.indexer.publisher import Publisher
+from services.indexer.stage_plan import BUILD, JOINT, PUBLISHING, TRAINING
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
-from shared.errors import InvalidInput
+from shared.errors import Conflict, InvalidInput
 from shared.snapshots.manifest import Manifest
+
+_MUST_BE_TOLD = (InvalidInput, Conflict)
+"""Errors of a build that somebody has to act on."""
+_PATIENCE_S = 600.0
+"""How long a build waits for an embedder that trains for somebody else; the pictures wait too."""
 
 
 class Building:
@@ -34,7 +42,8 @@ class Building:
     def build(self, pair: ModelPair, settings: BuildSettings, job: JobContext) -> dict[str, Any]:
         """Embeds what these models have no features of, then clusters everything."""
         given_up = self._missing.embed(pair, job, settings.drop_missing)
-        network, report, reason = self._network(pair, job)
+        job.expect([TRAINING, *BUILD, *JOINT, PUBLISHING], self._builder.pictures())
+        network, report, is_unknown = self._network(pair, job)
         # What was added meanwhile may have features of another model only, which is in use still.
         manifest = self._builder.build(
             pair,
@@ -42,13 +51,48 @@ class Building:
             network,
             job,
             lambda: self._missing.embed_late(pair, job, given_up.ids),
+            keep_joint=is_unknown,
         )
         return _built(manifest) | {
             "dropped": given_up.dropped,
             "network": network,
             "report": report and report.model_dump(),
-            "not_trained": reason,
+            "not_trained": _reason(job, OptionalStep.TRAINING),
             "untrained_tags": self.untrained_tags(network),
+        }
+
+    def build_or_publish(
+        self, pair: ModelPair, settings: BuildSettings, job: JobContext, reason: str
+    ) -> dict[str, Any]:
+        """Builds; where that fails, publishes the pictures on the present clusters, or as one list.
+
+        Raises what somebody has to act on, such as a model that other pictures lack features of.
+        """
+        return self._or_publish(pair.visual, lambda: self.build(pair, settings, job), job, reason)
+
+    def build_alone_or_publish(
+        self, fingerprint: str, settings: BuildSettings, job: JobContext, reason: str
+    ) -> dict[str, Any]:
+        """Does as `build_or_publish`, of vectors that the embedder knows nothing of."""
+        return self._or_publish(
+            fingerprint, lambda: self.build_alone(fingerprint, settings, job), job, reason
+        )
+
+    def _or_publish(
+        self, fingerprint: str, build: Callable[[], dict[str, Any]], job: JobContext, reason: str
+    ) -> dict[str, Any]:
+        current = self._publisher.current().visual
+        if current is not None and current.fingerprint != fingerprint:
+            # Without a build these pictures would be in no answer.
+            return build()
+        built = attempt(job, OptionalStep.CLUSTERING, build, None, but=_MUST_BE_TOLD)
+        if built is not None:
+            return built
+        job.stage(PUBLISHING)
+        manifest = self._publisher.publish_first(fingerprint, reason, may_lag=True)
+        return self.told(manifest) | {
+            "clusters": manifest.visual.clusters if manifest.visual else 0,
+            "network": manifest.joint.fingerprint if manifest.joint else None,
         }
 
     def build_alone(
@@ -68,6 +112,7 @@ class Building:
         self._missing.embed(pair, job)
         if self._publisher.is_empty():
             self._publisher.publish_first(pair.visual, "images embedded")
+        job.expect([TRAINING, *JOINT, PUBLISHING], self._builder.pictures())
         # Otherwise what's pending comes with the new network: the old one may no longer fit.
         network, report = self._matching.train(pair.matching, asked.settings, job, asked.hold_out)
         manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
@@ -89,24 +134,38 @@ class Building:
 
     def _network(
         self, pair: ModelPair, job: JobContext
-    ) -> tuple[str | None, TrainingReport | None, str | None]:
+    ) -> tuple[str | None, TrainingReport | None, bool]:
         """The network in use where it fits the models, else a new one where there are tags.
 
-        Tags that nothing can be learnt from are no reason to fail a build: then there is no
-        network, and the sentence that says why.
+        Also tells whether it's unknown if the one in use fits, as where the embedder is away.
         """
         if pair.joint is not None:
-            return pair.joint, None, None
-        current = self._publisher.network()
-        if current is not None and self._embedding.has_network(current, pair.matching):
-            return current, None, None
+            return pair.joint, None, False
+        current, fits = self._publisher.network(), None
+        if current is not None:
+            network = current
+            fits = attempt(
+                job,
+                OptionalStep.TRAINING,
+                lambda: self._embedding.has_network(network, pair.matching),
+                None,
+            )
+            if fits or fits is None:
+                return (current if fits else None), None, fits is None
+        found = attempt(job, OptionalStep.TRAINING, lambda: self._trained(pair, job), None)
+        return *(found or (None, None)), False
+
+    def _trained(self, pair: ModelPair, job: JobContext) -> tuple[str, TrainingReport] | None:
+        """A new network, or None where no image has a tag."""
         if not self._matching.has_tags(pair.matching):
-            return None, None, None
-        try:
-            trained = self._matching.train(pair.matching, TrainMatchingRequest().settings, job)
-        except InvalidInput as error:
-            return None, None, error.detail
-        return *trained, None
+            return None
+        settings = TrainMatchingRequest().settings
+        return self._matching.train(pair.matching, settings, job, patience_s=_PATIENCE_S)
+
+
+def _reason(job: JobContext, step: OptionalStep) -> str | None:
+    """The reason for which a job went on without a step; None where it didn't."""
+    return next((one.reason for one in job.skipped if one.step == step), None)
 
 
 def _built(manifest: Manifest) -> dict[str, Any]:

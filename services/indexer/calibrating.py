@@ -1,6 +1,8 @@
 """Learns how likely a hit of some score matches, from the tags that images carry."""
 
+import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +17,16 @@ from shared.engine import Index
 from shared.errors import Corrupt
 from shared.ivf import distances
 from shared.ivf.rerank import CANDIDATES, rank_keys
+from shared.linear_algebra import one_thread
 
 _QUERIES = 1000
 _HITS = 20
 _RECALL = 0.95
 _SAME = 1e-5
+_LOOK_S = 0.25
+
+Reached = Callable[[int, int], None]
+"""Called with how many queries were asked, of how many; what it raises ends the work."""
 
 
 def calibrate(
@@ -28,6 +35,7 @@ def calibrate(
     curves: Sequence[RecallCurve],
     seed: int,
     reranks: bool = False,
+    reached: Reached = lambda done, total: None,
 ) -> list[Calibration]:
     """Image to image, by metric: the chance that two images share a tag.
 
@@ -40,7 +48,7 @@ def calibrate(
     rng = np.random.default_rng(seed)
     rows = rng.permutation(tagged)[:_QUERIES]
     asked = (_of_image(index, int(postings.ordinals[row]), tags) for row in rows.tolist())
-    return _fitted("visual", index, asked, tags, curves, reranks)
+    return _fitted("visual", index, asked, tags, curves, reranks, reached)
 
 
 def calibrate_terms(
@@ -49,6 +57,7 @@ def calibrate_terms(
     carriers: Mapping[str, Sequence[int]],
     curves: Sequence[RecallCurve],
     seed: int,
+    reached: Reached = lambda done, total: None,
 ) -> list[Calibration]:
     """Term to image, by metric: the chance that an image carries the term.
 
@@ -58,7 +67,7 @@ def calibrate_terms(
     tagged = {ordinal for some in carriers.values() for ordinal in some}
     keys = np.random.default_rng(seed).permutation(sorted(vectors))[:_QUERIES].tolist()
     asked = (Asked(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
-    return _fitted("joint", index, asked, tagged, curves, reranks=False)
+    return _fitted("joint", index, asked, tagged, curves, reranks=False, reached=reached)
 
 
 @dataclass(frozen=True)
@@ -85,16 +94,36 @@ def _fitted(
     tagged: Container[int],
     curves: Sequence[RecallCurve],
     reranks: bool,
+    reached: Reached,
 ) -> list[Calibration]:
     asked = list(queries)
-    found = []
-    for metric in Metric:
-        pairs = first_hits(
-            index, asked, tagged, metric, work_for(curves, metric, _HITS + 1, _RECALL), reranks
-        )
-        if (fitted := calibrated(pairs, space, metric)) is not None:
-            found.append(fitted)
-    return found
+    done = dict.fromkeys(Metric, 0)
+    given_up = threading.Event()
+
+    def hits(metric: Metric) -> Pairs:
+        def count(number: int) -> None:
+            done[metric] = number
+            if given_up.is_set():
+                raise _GivenUp
+
+        work = work_for(curves, metric, _HITS + 1, _RECALL)
+        return first_hits(index, asked, tagged, metric, work, reranks, count)
+
+    # The products of one query are small: threads within one would mostly wait for each other.
+    with one_thread(), ThreadPoolExecutor(len(Metric)) as threads:
+        running = {metric: threads.submit(hits, metric) for metric in Metric}
+        try:
+            while wait(running.values(), _LOOK_S, FIRST_EXCEPTION).not_done:
+                reached(sum(done.values()), len(Metric) * len(asked))
+        except BaseException:
+            given_up.set()
+            raise
+    found = [calibrated(pairs.result(), space, metric) for metric, pairs in running.items()]
+    return [one for one in found if one is not None]
+
+
+class _GivenUp(Exception):
+    """Nobody wants the hits any more."""
 
 
 def first_hits(
@@ -104,6 +133,7 @@ def first_hits(
     metric: Metric,
     work: RecallPoint | None,
     reranks: bool,
+    reached: Callable[[int], None] = lambda done: None,
 ) -> Pairs:
     """The scores of what a search shows first, and which of it matched; only `tagged` count."""
     nprobe, reach, depth = index.clusters, None, None
@@ -113,6 +143,7 @@ def first_hits(
     matched: list[bool] = []
     numbers: list[int] = []
     for number, query in enumerate(queries):
+        reached(number)
         asked = index.ask(query.vector)
         lists = index.rank(asked, nprobe, reach)
         k = CANDIDATES if reranks else _HITS + 1

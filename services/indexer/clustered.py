@@ -24,6 +24,8 @@ from shared.snapshots.manifest import SpaceManifest
 
 # Codes are learned from so many vectors at most.
 _CODEC_ROWS = 30_000
+# Per cent of the stage at which the rounds of K-means are over, and the assignment.
+_ROUNDS_END, _ASSIGNED_END, _WHOLE = 60, 80, 100
 
 
 def clustered(
@@ -46,6 +48,7 @@ def clustered(
 
     def progress(number: int, rounds: int) -> None:
         job.stage(f"{stage}, round {number} of {rounds}")
+        job.reach(_ROUNDS_END * (number - 1) // rounds, _WHOLE)
 
     centroids = train_centroids(vectors, clusters, settings.metric, settings.seed, progress)
     codec = None
@@ -56,9 +59,9 @@ def clustered(
         codec = Codec.train(prepared(sample, settings.metric), settings.seed)
         del sample
     partition = Partition(centroids, settings.metric, codec, settings.rows)
-    assigning = told(blocks(where), f"{stage}, assigning", rows, job)
+    assigning = told(blocks(where), f"{stage}, assigning", rows, job, (_ROUNDS_END, _ASSIGNED_END))
     lists = assign(assigning, rows, centroids, settings.metric)
-    writing = told(blocks(where), f"{stage}, writing", rows, job)
+    writing = told(blocks(where), f"{stage}, writing", rows, job, (_ASSIGNED_END, _WHOLE))
     file = segments.postings(name, partition, writing, lists, where.ordinals)
     return SpaceManifest(
         fingerprint=fingerprint,
@@ -93,8 +96,15 @@ def _spaced(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def told(blocks: Blocks, stage: str, rows: int, job: JobContext) -> Blocks:
-    """The blocks; the job says at each how far it is, and is cancelled there."""
+def told(
+    blocks: Blocks, stage: str, rows: int, job: JobContext, share: tuple[int, int] = (0, _WHOLE)
+) -> Blocks:
+    """The blocks; the job says at each how far it is, and is cancelled there.
+
+    share: from how many to how many per cent of the stage they take it.
+    """
+    begin, end = share
     for start, block in blocks:
         job.stage(f"{stage} {_spaced(start)} of {_spaced(rows)}")
+        job.reach(begin + (end - begin) * start // max(rows, 1), _WHOLE)
         yield start, block

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from services.indexer import recall
 from services.indexer.health import grown
 from services.indexer.job_context import JobContext
+from services.indexer.optional_steps import OptionalStep, attempt
 from services.indexer.publisher import Publisher
 from services.indexer.retention import COMPACTION_REASON
 from shared import failpoints
+from shared.contracts.stats import RecallCurve
 from shared.errors import Conflict
 from shared.ivf.index import InvertedIndex
 from shared.ivf.reader import Postings
@@ -119,11 +121,16 @@ class Compaction:
             np.concatenate([_lists(part)[some] for part, some in zip(parts, kept, strict=True)]),
             np.concatenate([part.ordinals[some] for part, some in zip(parts, kept, strict=True)]),
         )
-        curves = []
+        curves: list[RecallCurve] = []
         if name == "visual" or queries is not None:
             job.stage(f"measuring the recall of the {name} space")
             index = InvertedIndex([self._segments.open(file)], space.metric)
-            curves = recall.measure(index, name, space.seed, queries)
+            curves = attempt(
+                job,
+                OptionalStep.RECALL,
+                lambda: recall.measure(index, name, space.seed, queries),
+                curves,
+            )
         return space.model_copy(update={"postings": [file], "recall": curves})
 
 

@@ -50,6 +50,12 @@ class IndexerSettings(ServiceSettings):
     embed_attempts: int = Field(
         8, ge=1, le=100, description="How often a job asks an embedder that is busy or away."
     )
+    learn_after: float = Field(
+        60,
+        ge=0,
+        description="Seconds without a change or a job after which new tags are learnt and drifted "
+        "clusters made anew in the background; 0: never.",
+    )
     thumbnail_pixels: int = Field(320, ge=16, le=2048, description="Longer side, in pixels.")
     max_upload_files: int = Field(1000, ge=100)
 

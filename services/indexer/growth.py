@@ -53,8 +53,11 @@ class Growth:
         self._features = features
         self._embedding = embedding
 
-    def with_pending(self, base: Manifest) -> Manifest:
-        """With all that came since."""
+    def with_pending(self, base: Manifest, may_lag: bool = False) -> Manifest:
+        """With all that came since.
+
+        may_lag: the joint space may go without it, where the embedder is away.
+        """
         if base.visual is None:
             return base
         dead = self._tombstones.read()
@@ -62,10 +65,7 @@ class Growth:
             fingerprint = base.visual.fingerprint
             changed = view.items(fingerprint, since=base.revision)
             visual = self._extended(base.visual, "visual", view, base, fingerprint, changed)
-            joint = base.joint
-            if joint is not None and base.matching_fingerprint is not None:
-                matching = base.matching_fingerprint
-                joint = self._extended(joint, "joint", view, base, matching, changed)
+            joint = self._extended_joint(view, base, changed, may_lag)
             items = [*base.items, self._segments.items(changed)] if changed else base.items
             manifest = base.model_copy(
                 update={
@@ -77,6 +77,30 @@ class Growth:
                 }
             )
         return manifest.model_copy(update={"images": self._segments.live(manifest, dead)})
+
+    def _extended_joint(
+        self, view: View, base: Manifest, changed: list[Item], may_lag: bool
+    ) -> SpaceManifest | None:
+        """The joint space with what came since.
+
+        Where it may lag, searches by picture needn't wait for an embedder that is away: the next
+        publication catches up.
+        """
+        joint, matching = base.joint, base.matching_fingerprint
+        if joint is None or matching is None:
+            return joint
+        since = base.revision if joint.revision is None else min(joint.revision, base.revision)
+        if base.visual is not None and since < base.revision:
+            # Those that it lacks come with their tags.
+            changed = view.items(base.visual.fingerprint, since=since)
+        try:
+            whole = self._extended(joint, "joint", view, base, matching, changed, since)
+        except (Unavailable, Overloaded) as error:
+            if not may_lag:
+                raise
+            log.warning("the joint space lags behind: %s", error.detail)
+            return joint.model_copy(update={"revision": since})
+        return whole.model_copy(update={"revision": None})
 
     def with_own_records(self, base: Manifest) -> Manifest:
         """With new records of the base's own images; as the rest is pending, its revision stays."""
@@ -108,12 +132,14 @@ class Growth:
         base: Manifest,
         fingerprint: str,
         changed: list[Item],
+        since: int | None = None,
     ) -> SpaceManifest:
-        """A space with the images whose features came after the base."""
+        """A space with the images whose features came after a revision, by default the base's."""
         self._spaces.retag(space, changed)
         # Beside the visual features: an image without them has no record, so no answer may have it.
         beside = base.visual.fingerprint if base.visual is not None else None
-        rows = view.features(fingerprint, since=base.revision, beside=beside)
+        since = base.revision if since is None else since
+        rows = view.features(fingerprint, since=since, beside=beside)
         where = self._new_rows(space, rows)
         if not len(where):
             return space

@@ -13,11 +13,14 @@ from services.indexer.importing import Import, VectorSource, open_source
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
 from services.indexer.roots import Roots
+from services.indexer.stage_plan import PUBLISHING
 from services.indexer.vectors import Vectors
 from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import BuildSettings
 from shared.errors import Overloaded, Unavailable
 from shared.external import is_external
+
+_REASON = "vectors imported"
 
 
 class ImportJob:
@@ -54,10 +57,12 @@ class ImportJob:
             settings = _settings_of(asked, source, was_empty)
             pair = self._pair_of(source.fingerprint)
             if pair is None:
-                return result | self._building.build_alone(source.fingerprint, settings, job)
-            return result | self._building.build(pair, settings, job)
-        job.stage("publishing")
-        manifest = self._publisher.publish_first(source.fingerprint, "vectors imported")
+                return result | self._building.build_alone_or_publish(
+                    source.fingerprint, settings, job, _REASON
+                )
+            return result | self._building.build_or_publish(pair, settings, job, _REASON)
+        job.stage(PUBLISHING)
+        manifest = self._publisher.publish_first(source.fingerprint, _REASON)
         return result | {"snapshot": manifest.number, "images": manifest.images}
 
     def _pair_of(self, fingerprint: str) -> ModelPair | None:

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from shared.contracts.jobs import Progress
+from services.indexer.stage_plan import EMBEDDING, StagePlan
+from shared.contracts.jobs import Progress, SkippedStep
 
 _REPORT_EVERY_S = 0.5
 
@@ -23,8 +24,14 @@ class JobContext:
         save_failure: Callable[[str, str], None],
         cancelled: threading.Event,
         job_id: str = "",
+        plan: StagePlan | None = None,
+        count_skip: Callable[[str, str], None] = lambda step, cause: None,
     ) -> None:
+        """plan: the stages to come. count_skip: called with the step and the cause of each skip."""
         self.id = job_id
+        self._plan = plan or StagePlan()
+        self._count_skip = count_skip
+        self.skipped: list[SkippedStep] = []
         self.cancelled = cancelled
         self._save = save
         self._save_failure = save_failure
@@ -45,7 +52,27 @@ class JobContext:
         """What the job does from now on, for a person to read."""
         self.check_cancelled()
         self._stage = name
+        self._plan.enter(name)
         self._report(now=True)
+
+    def expect(self, stages: Sequence[str], pictures: int) -> None:
+        """Set the stages to come and the number of pictures they are about, for the estimate."""
+        self._plan.expect(stages, pictures)
+
+    def reach(self, done: int, total: int) -> None:
+        """Note how far the present stage is, in whatever it counts. Raises Cancelled."""
+        self.check_cancelled()
+        self._plan.reach(done, total)
+        self._report()
+
+    def skip(self, step: str, reason: str, cause: str) -> None:
+        """Note an optional step that the job goes on without."""
+        self.skipped.append(SkippedStep(step=step, reason=reason))
+        self._count_skip(step, cause)
+
+    def end(self) -> None:
+        """Note that nothing more is to be done."""
+        self._plan.end()
 
     def count(self, pictures: int) -> None:
         """So many more pictures are to be done; the rate is that of these alone."""
@@ -92,13 +119,20 @@ class JobContext:
         seconds = (self._ended or time.monotonic()) - self._started
         rate = worked / seconds if worked and seconds > 0 else None
         left = self._total - self._done
+        within = left / rate if rate and left else None
+        eta = self._plan.remaining(within)
+        # A stage that counts nothing of its own goes by the pictures that are under way.
+        by_picture = not self._plan.total and (left or self._stage == EMBEDDING)
         return Progress(
             stage=self._stage,
             done=self._done,
             total=self._total,
             failed=self._failed,
             per_second=rate and round(rate, 2),
-            eta_s=round(left / rate, 1) if rate and left else None,
+            eta_s=None if eta is None else round(eta, 1),
+            stage_done=self._done if by_picture else self._plan.done,
+            stage_total=self._total if by_picture else self._plan.total,
+            seconds=self._plan.seconds(),
         )
 
     @staticmethod

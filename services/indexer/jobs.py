@@ -6,19 +6,24 @@ Where workers share the catalogue, one of them runs the job, and the others do p
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from services.indexer.catalog.fence import LeaseLost, fenced
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.job_context import Cancelled, JobContext
 from services.indexer.leases import Leases
+from services.indexer.optional_steps import SkipCounts
+from services.indexer.stage_plan import StagePlan, learned
 from shared.contracts.jobs import Job, JobKind, JobState
-from shared.errors import CatalogueAway, ISEError, full_disk
+from shared.errors import CatalogueAway, Conflict, ISEError, full_disk
 from shared.web.request_id import current_request_id, set_request_id
 
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 5.0
+_BACKGROUND = (JobKind.COMPACT, JobKind.LEARN)
+"""Kinds that nobody waits for."""
 _LOOK_S = 1.0
 """How often the catalogue is asked for work that came by another worker."""
 
@@ -46,6 +51,8 @@ class JobRunner:
         self._help_others = help_others
         self._work = work
         self._settle = settle
+        self.skips = SkipCounts()
+        self.was_preempted = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._cancelled: dict[str, threading.Event] = {}
@@ -79,11 +86,23 @@ class JobRunner:
         return self._thread.is_alive()
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
-        """Queues a job."""
+        """Queues a job. One that somebody waits for ends what is learnt in the background."""
+        if kind is JobKind.LEARN:
+            self.was_preempted = False
+        elif kind not in _BACKGROUND:
+            self._preempt()
         job = self._table.add(kind, request)
         self._wake.set()
         log.info("job %s (%s) queued by request %s", job.id, kind.value, current_request_id())
         return job
+
+    def _preempt(self) -> None:
+        last = self._table.latest(JobKind.LEARN)
+        if last is not None and not last.state.ended:
+            self.was_preempted = True
+            # It may have come to its end just now.
+            with suppress(Conflict):
+                self.cancel(last.id)
 
     def cancel(self, job_id: str) -> Job:
         """Cancels a job, at once when queued, at its next step when running.
@@ -133,6 +152,8 @@ class JobRunner:
             lambda path, reason: self._table.fail_item(job.id, path, reason),
             cancelled,
             job.id,
+            StagePlan(learned(self._table.last_succeeded())),
+            self.skips.add,
         )
         try:
             with fenced(lambda db: self._table.check(job.id, db)):
@@ -151,6 +172,8 @@ class JobRunner:
                     # Where a process is alone on its catalogue, it did so at its start.
                     self._settle()
                 result = self._work[job.kind](self._table.request(job.id), context)
+            if context.skipped:
+                result["skipped_steps"] = [one.model_dump() for one in context.skipped]
         except Cancelled:
             state = JobState.CANCELLED
         except (LeaseLost, CatalogueAway):
@@ -172,6 +195,7 @@ class JobRunner:
             return
         if state is not JobState.SUCCEEDED:
             self._settle()
+        context.end()
         self._table.progress(job.id, context.progress())
         self._table.finish(job.id, state, error, result)
         log.info("job %s %s%s", job.id, state.value, f": {error}" if error else "")

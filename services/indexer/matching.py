@@ -9,8 +9,10 @@ Training sets and networks are folders on the data volume, immutable once they'r
 
 import json
 import logging
+import math
 import random
 import shutil
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +26,7 @@ from services.indexer.features import FeatureStore
 from services.indexer.job_context import JobContext
 from services.indexer.mirror import Mirror
 from services.indexer.networks import Networks
+from services.indexer.stage_plan import TRAINING
 from shared import durable, failpoints, problem
 from shared.clients import embedder
 from shared.contracts.embedder import (
@@ -42,6 +45,8 @@ log = logging.getLogger(__name__)
 
 _BUSY_S = 2.0
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.25, 15.0
+# An embedder that hangs is found out by a timeout of minutes, and not as often as one that ended.
+_LONGEST_AWAY_S = 120.0
 
 
 class Matching:
@@ -81,17 +86,20 @@ class Matching:
         settings: TrainingSettings,
         job: JobContext,
         hold_out: Collection[str] = (),
+        patience_s: float | None = None,
     ) -> tuple[str, TrainingReport]:
         """Trains on all tagged images with features of the matching backbone; keeps the network.
 
-        hold_out: tags that are taken for not there. Gives the network's fingerprint and the report.
-        Raises InvalidInput when no image has a tag, Cancelled, and what the embedder raises.
+        hold_out: tags that are taken for not there. patience_s: how long an embedder is waited for
+        that trains for somebody else; None: as long as it takes. Gives the network's fingerprint
+        and the report. Raises InvalidInput when no image has a tag, Cancelled, and what the
+        embedder raises.
         """
-        job.stage("training the matching network")
+        job.stage(TRAINING)
         name, terms = self._publish_training_set(fingerprint, self._held_out(hold_out))
         try:
             request = TrainRequest(training_set=name, settings=settings)
-            done = self._trained(fingerprint, request, job)
+            done = self._trained(fingerprint, request, job, patience_s)
         finally:
             shutil.rmtree(self._training / name)
         failpoints.reach("training.trained")
@@ -106,21 +114,31 @@ class Matching:
         trained = self._networks.trained_on(network)
         return None if trained is None else len(self._images.tag_keys() - trained)
 
-    def _trained(self, fingerprint: str, request: TrainRequest, job: JobContext) -> TrainingDone:
+    def _trained(
+        self,
+        fingerprint: str,
+        request: TrainRequest,
+        job: JobContext,
+        patience_s: float | None,
+    ) -> TrainingDone:
         """From its first epoch each time that the embedder was lost in the middle."""
-        pause, away = _FIRST_PAUSE_S, 0
+        pause, away, since = _FIRST_PAUSE_S, 0, 0.0
+        busy_until = math.inf if patience_s is None else time.monotonic() + patience_s
         while True:
             try:
                 client = self._embedders.hosting(matching=fingerprint)
                 return self._follow(embedder.train(client, request), job)
             except Overloaded as error:
                 # It trains for somebody else, who may be this job itself before it was killed.
+                if time.monotonic() > busy_until:
+                    raise
                 log.info("embedder: %s", error.detail)
                 job.stage("waiting for the embedder, which is busy with another training")
                 job.cancelled.wait(_BUSY_S)
             except Unavailable as error:
                 away += 1
-                if away >= self._attempts:
+                since = since or time.monotonic()
+                if away >= self._attempts or time.monotonic() - since > _LONGEST_AWAY_S:
                     raise
                 log.warning("embedder: %s Training anew in %.2g s.", error.detail, pause)
                 job.stage("waiting for the embedder, to train anew")
@@ -134,9 +152,10 @@ class Matching:
                 match event:
                     case TrainingProgress():
                         job.stage(
-                            "training the matching network, "
-                            f"epoch {event.epoch} of {event.epochs}, loss {event.loss:.3f}"
+                            f"{TRAINING}, epoch {event.epoch} of {event.epochs}, "
+                            f"loss {event.loss:.3f}"
                         )
+                        job.reach(event.epoch - 1, event.epochs)
                     case TrainingFailed():
                         status = event.problem.get("status")
                         raise problem.from_body(

@@ -106,7 +106,14 @@ class IndexerMetrics(Collector):
             for state in _ENDED:
                 ended.add_metric([kind.value, state], found.counts.get((kind.value, state), 0))
             last.add_metric([kind.value], found.succeeded.get(kind.value, 0.0))
-        yield from (now, ended, last)
+        skipped = CounterMetricFamily(
+            "ise_optional_steps_skipped_total",
+            "Optional steps that jobs went on without since the start.",
+            labels=["step", "cause"],
+        )
+        for labels, count in parts.jobs.skips.all().items():
+            skipped.add_metric(labels, count)
+        yield from (now, ended, last, skipped)
 
     def _storage(self, parts: Parts) -> Iterator[Metric]:
         data = parts.settings.data_dir

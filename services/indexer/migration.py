@@ -17,12 +17,14 @@ from services.indexer.clustering import Blocks
 from services.indexer.comparing import compared
 from services.indexer.job_context import JobContext
 from services.indexer.moves import SPACES, Move, engine_of, is_same
+from services.indexer.optional_steps import OptionalStep, attempt
 from services.indexer.publisher import Publisher
 from services.indexer.retention import MIGRATION_REASON
 from services.indexer.searched_recall import measured
 from shared import durable, failpoints
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.migration import Engine, MigrateRequest, MigrationReport
+from shared.contracts.stats import RecallCurve
 from shared.errors import Conflict, Corrupt
 from shared.milvus.collection import MilvusCollection
 from shared.snapshots.manifest import Manifest, SpaceManifest
@@ -112,10 +114,15 @@ class Migration:
         job.stage(f"measuring the recall of the {name} space")
         tags = [read_tag_vectors(self._segments.intact(file)) for file in move.base.tag_vectors]
         asked = [vector for vectors in tags for vector in vectors.values()]
-        curves = []
+        curves: list[RecallCurve] = []
         if name == "visual" or asked:
             queries = np.stack(asked) if name == "joint" else None
-            curves = measured(self._spaces.index(there), name, space.seed, queries)
+            curves = attempt(
+                job,
+                OptionalStep.RECALL,
+                lambda: measured(self._spaces.index(there), name, space.seed, queries),
+                curves,
+            )
         return there.model_copy(
             update={
                 "transform": space.transform,

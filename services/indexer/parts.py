@@ -26,11 +26,13 @@ from services.indexer.files import ImageFiles
 from services.indexer.ingest import IngestSettings
 from services.indexer.jobs import JobRunner
 from services.indexer.kept import Kept, KeptByURL
+from services.indexer.learning import Learning
 from services.indexer.leases import Leases
 from services.indexer.lock import DirectoryLock
 from services.indexer.matching import Matching
 from services.indexer.migration import Migration
 from services.indexer.mirror import Mirror
+from services.indexer.networks import Networks
 from services.indexer.publisher import Publisher
 from services.indexer.reach.reach import Reach
 from services.indexer.roots import Roots
@@ -103,6 +105,13 @@ class Parts:
         self._mirror = _mirror(settings, self.reach.objects)
         self._matching = Matching(data, self.images, features, embedders, self._mirror, attempts)
         roots = Roots.parse(settings.ingest_roots, self.reach.also, anywhere=settings.is_local)
+        self.learning = Learning(
+            self.publisher,
+            self.images,
+            Networks(data),
+            self.job_table,
+            is_on=settings.learn_after > 0,
+        )
         workshop = Workshop.of(
             images=self.images,
             origins=self.origins,
@@ -122,6 +131,7 @@ class Parts:
             ),
             roots=roots,
             reach=self.reach,
+            learning=self.learning,
             sharing=self._sharing if self.database.is_shared else None,
         )
         self.ingest_roots = roots
@@ -138,7 +148,9 @@ class Parts:
             lambda: self._between_jobs(workshop.help),
             leases,
         )
-        self._upkeep = Upkeep(compaction, self.jobs, self.job_table)
+        self._upkeep = Upkeep(
+            compaction, self.jobs, self.job_table, self.learning, settings.learn_after
+        )
         self.is_started = False
 
     def start(self) -> None:
@@ -156,6 +168,7 @@ class Parts:
         if self._mirror is not None:
             self._mirror.start()
         self.jobs.start()
+        self._upkeep.start()
         self.is_started = True
 
     def interrupt(self) -> None:
@@ -165,6 +178,7 @@ class Parts:
 
     def stop(self) -> None:
         self.interrupt()
+        self._upkeep.stop()
         self.jobs.stop(self.settings.shutdown_seconds)
         if self._mirror is not None:
             self._mirror.stop()

@@ -8,6 +8,7 @@ So an addition costs what it brings, and a process killed at any point catches u
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -158,17 +159,19 @@ class Publisher:
         self,
         make: Callable[[int], Manifest],
         complete: Callable[[Manifest], Manifest] | None = None,
+        may_lag: bool = False,
     ) -> Manifest:
         """Publishes the snapshot that `make` gives for a number, and what came since with it.
 
-        `complete` adds what came since; by default all of it.
+        `complete` adds what came since; by default all of it. `may_lag`: the joint space may go
+        without it, where the embedder is away.
         """
         with self._lock:
             failpoints.reach("publish.begin")
             self.deletions.finish_left()
             number = (self.snapshots.current_number() or 0) + 1
             number = max([number, *(n + 1 for n in self.snapshots.numbers())])
-            complete = complete or self._growth.with_pending
+            complete = complete or partial(self._growth.with_pending, may_lag=may_lag)
             manifest = self.fit.with_canaries(complete(make(number)))
             self._check_turn()
             self.snapshots.publish(manifest)
@@ -180,7 +183,7 @@ class Publisher:
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
 
-    def publish_pending(self, reason: str) -> Manifest:
+    def publish_pending(self, reason: str, may_lag: bool = False) -> Manifest:
         """Publishes what changed since the current snapshot, if anything did."""
         with self._lock:
             current = self.current()
@@ -191,7 +194,8 @@ class Publisher:
             return self.publish(
                 lambda number: current.model_copy(
                     update={"number": number, "created_at": _now(), "reason": reason}
-                )
+                ),
+                may_lag=may_lag,
             )
 
     def publish_retag(self) -> None:
@@ -212,12 +216,12 @@ class Publisher:
                     self._growth.with_own_records,
                 )
 
-    def publish_first(self, fingerprint: str, reason: str) -> Manifest:
+    def publish_first(self, fingerprint: str, reason: str, may_lag: bool = False) -> Manifest:
         """Publishes images of a collection that has no index yet: one list, scanned exactly."""
         with self._lock:
             current = self.current()
             if self._live(current):
-                return self.publish_pending(reason)
+                return self.publish_pending(reason, may_lag)
             with self._images.view() as view:
                 where = view.features(fingerprint)
                 revision, items = view.revision, view.items(fingerprint)

@@ -74,7 +74,8 @@ def activate_snapshot(here: Here, number: int) -> Snapshots:
 @needs(Scope.READ)
 def index_health(here: Here) -> IndexHealth:
     publisher = here.publisher
-    return health(publisher.segments, publisher.current(), publisher.tombstones.read())
+    found = health(publisher.segments, publisher.current(), publisher.tombstones.read())
+    return found.model_copy(update={"learning": here.learning.status()})
 
 
 @router.get("/stats", summary="Figures of the catalogue")
@@ -82,5 +83,8 @@ def index_health(here: Here) -> IndexHealth:
 def stats(here: Here) -> CatalogStats:
     manifest = here.publisher.current()
     return CatalogStats(
-        images=here.images.count(), snapshot=manifest.number, segments=len(manifest.files())
+        images=here.images.count(),
+        snapshot=manifest.number,
+        segments=len(manifest.files()),
+        learning=here.learning.status(),
     )

@@ -11,6 +11,15 @@ from services.indexer.intake import Intake
 from services.indexer.job_context import JobContext
 from services.indexer.publisher import Publisher
 from services.indexer.sources import Source, nothing_in
+from services.indexer.stage_plan import (
+    BUILD,
+    COMPARING,
+    EMBEDDING,
+    FOLLOWING,
+    JOINT,
+    PUBLISHING,
+    TRAINING,
+)
 from services.indexer.sync import Sync
 from shared.contracts.indexer import BuildSettings, IngestRequest
 
@@ -36,7 +45,7 @@ class SyncJob:
 
     def run(self, source: Source, asked: IngestRequest, job: JobContext) -> dict[str, Any]:
         """Plans, follows and publishes; with `dry_run` only the plan."""
-        job.stage("comparing")
+        job.stage(COMPARING)
         sync = Sync(
             source,
             self._images,
@@ -57,7 +66,10 @@ class SyncJob:
         pair = self._embedding.pair(bulk=True) if plan.embed or is_first else None
         if pair is not None:
             self._publisher.fit.check_model(pair)
-        job.stage("following the source")
+        builds = pair is not None and is_first and asked.build
+        after = [TRAINING, *BUILD, *JOINT] if builds else []
+        job.expect([FOLLOWING, EMBEDDING, *after, PUBLISHING], len(source))
+        job.stage(FOLLOWING)
         failed = job.failed
         settled = len(source) - len(plan.embed) - failed
         job.count(settled + failed)
@@ -76,11 +88,12 @@ class SyncJob:
             "skipped": source.skipped,
         }
         if pair is not None and is_first and asked.build and self._images.count():
-            return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)
-        job.stage("publishing")
+            settings = BuildSettings(clusters=asked.clusters)
+            return result | self._building.build_or_publish(pair, settings, job, "sync")
+        job.stage(PUBLISHING)
         publisher = self._publisher
         return result | self._building.told(
-            publisher.publish_pending("sync")
+            publisher.publish_pending("sync", may_lag=True)
             if pair is None
-            else publisher.publish_first(pair.visual, "sync")
+            else publisher.publish_first(pair.visual, "sync", may_lag=True)
         )

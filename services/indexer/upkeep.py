@@ -1,4 +1,4 @@
-"""Has the index compacted when it's due, so that nobody has to think of it."""
+"""Has the index compacted, and what is new learnt, so that nobody has to think of it."""
 
 import logging
 import threading
@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.compaction import Compaction
 from services.indexer.jobs import JobRunner
+from services.indexer.learning import Learning
 from shared.contracts.jobs import JobKind
 from shared.errors import ISEError
 
@@ -16,20 +17,47 @@ log = logging.getLogger(__name__)
 
 # One that failed is tried again, but not at each addition.
 _PAUSE_S = 60.0
+_LONGEST_WAIT_S = 3600.0
 
 
 class Upkeep:
-    """Queues a compaction when one is due and none is under way."""
+    """Queues a compaction when one is due and none is under way; learns when all is quiet."""
 
-    def __init__(self, compaction: Compaction, jobs: JobRunner, table: JobTable) -> None:
+    def __init__(
+        self,
+        compaction: Compaction,
+        jobs: JobRunner,
+        table: JobTable,
+        learning: Learning,
+        quiet_s: float,
+    ) -> None:
+        """quiet_s: seconds without a change and without a job after which something is learnt."""
         self._compaction = compaction
         self._jobs = jobs
         self._table = table
+        self._learning = learning
+        self._quiet_s = quiet_s
         self._not_before = 0.0
         self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch for a quiet time."""
+        if self._learning.is_on:
+            self._changed.set()
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._changed.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def consider(self) -> None:
         """To be called after each change of the index, which it never fails: that is done."""
+        self._changed.set()
         try:
             self._queue_if_due()
         except (ISEError, OSError, SQLAlchemyError) as error:
@@ -43,3 +71,31 @@ class Upkeep:
                 return
             self._not_before = time.monotonic() + _PAUSE_S
             self._jobs.submit(JobKind.COMPACT, {})
+
+    def _watch(self) -> None:
+        wait: float | None = None
+        while not self._stopping.is_set():
+            self._changed.wait(wait)
+            # Each change begins the quiet time anew.
+            while self._changed.is_set() and not self._stopping.is_set():
+                self._changed.clear()
+                self._changed.wait(self._quiet_s)
+            if self._stopping.is_set():
+                return
+            try:
+                wait = self._learn_if_due()
+            except (ISEError, OSError, SQLAlchemyError) as error:
+                log.warning("what is to be learnt can't be told now: %s", error)
+                wait = _PAUSE_S
+
+    def _learn_if_due(self) -> float | None:
+        """Queue a job where something is due; give the seconds to wait, or None: for a change."""
+        if not self._learning.due():
+            return None
+        if self._table.any_open():
+            return self._quiet_s
+        pause = self._learning.pause(self._jobs.was_preempted).total_seconds()
+        if pause > 0:
+            return min(pause, _LONGEST_WAIT_S)
+        self._jobs.submit(JobKind.LEARN, {})
+        return self._quiet_s

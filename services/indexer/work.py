@@ -20,6 +20,7 @@ from services.indexer.ingest import IngestSettings
 from services.indexer.intake import Intake
 from services.indexer.job_context import JobContext
 from services.indexer.jobs import Work
+from services.indexer.learning import Learning
 from services.indexer.matching import Matching
 from services.indexer.missing import Missing
 from services.indexer.publisher import Publisher
@@ -27,6 +28,7 @@ from services.indexer.reach.reach import Reach
 from services.indexer.roots import Roots
 from services.indexer.sharing import Sharing
 from services.indexer.sources import nothing_in, read_source
+from services.indexer.stage_plan import BUILD, EMBEDDING, JOINT, PUBLISHING, READING, TRAINING
 from services.indexer.sync_job import SyncJob
 from services.indexer.vectors import Vectors
 from shared.contracts.indexer import (
@@ -36,6 +38,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import JobKind
+from shared.contracts.learning import LearningTask
 from shared.errors import Conflict, ISEError
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class Workshop:
         importing: ImportJob,
         roots: Roots,
         reach: Reach,
+        learning: Learning | None = None,
     ) -> None:
         self._images = images
         self._embedding = embedding
@@ -67,6 +71,7 @@ class Workshop:
         self._importing = importing
         self._roots = roots
         self._reach = reach
+        self._learning = learning
 
     @classmethod
     def of(
@@ -84,9 +89,13 @@ class Workshop:
         ingest: IngestSettings,
         roots: Roots,
         reach: Reach,
+        learning: Learning | None = None,
         sharing: Sharing | None = None,
     ) -> Self:
-        """Puts together what jobs need. roots: where a source may be."""
+        """Puts together what jobs need.
+
+        roots: where a source may be. learning: tells what is due; None: nothing is learnt.
+        """
         intake = Intake(images, features, embedding, publisher, ingest, sharing)
         missing = Missing(images, files, Dropouts(images, publisher), intake.take)
         builder = Builder(images, features, embedding, publisher)
@@ -104,6 +113,7 @@ class Workshop:
             importing,
             roots,
             reach,
+            learning,
         )
 
     def kinds(self) -> dict[JobKind, Work]:
@@ -113,13 +123,14 @@ class Workshop:
             JobKind.TRAIN: self.train,
             JobKind.IMPORT: self._importing.run,
             JobKind.REEMBED: self.reembed,
+            JobKind.LEARN: self.learn,
         }
 
     def ingest(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Takes in a source; then builds, or publishes what's new on the present clusters."""
         asked = IngestRequest.model_validate(request)
         self._external.refuse_pictures()
-        job.stage("reading the source")
+        job.stage(READING)
         roots = self._roots.of(asked.confined)
         source = read_source(asked.source, asked.tags_from, roots, self._reach)
         if asked.sync:
@@ -132,12 +143,21 @@ class Workshop:
             cluster_count(asked.clusters, len(source) + self._images.count())
         else:
             self._publisher.fit.check_model(pair)
+        if asked.build:
+            job.expect(
+                [EMBEDDING, TRAINING, *BUILD, *JOINT, PUBLISHING],
+                len(source) + self._images.count(),
+            )
+        else:
+            job.expect([EMBEDDING, PUBLISHING], len(source))
         taken = self._intake.take(source, pair, job, source.name)
         result: dict[str, Any] = asdict(taken) | {"skipped": source.skipped}
         if asked.build:
-            return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)
-        job.stage("publishing")
-        return result | self._building.told(self._publisher.publish_first(pair.visual, "ingest"))
+            settings = BuildSettings(clusters=asked.clusters)
+            return result | self._building.build_or_publish(pair, settings, job, "ingest")
+        job.stage(PUBLISHING)
+        manifest = self._publisher.publish_first(pair.visual, "ingest", may_lag=True)
+        return result | self._building.told(manifest)
 
     def help(self) -> bool:
         """Does a part of another worker's job; False where there is none."""
@@ -170,6 +190,30 @@ class Workshop:
             )
         pair = self._embedding.other_pair(asked.embedder)
         return self._building.build(pair, asked.build, job) | {"model": pair.visual}
+
+    def learn(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """Learns in the background what is due: new tags, clusters for what came since."""
+        if self._learning is None:
+            return {"learnt": []}
+        tasks = self._learning.due()
+        result: dict[str, Any] = {"learnt": [task.value for task in tasks]}
+        if external := self._external.fingerprint:
+            if LearningTask.CLUSTERING in tasks:
+                settings = self._learning.build_settings()
+                result |= self._building.build_alone(external, settings, job)
+            return result
+        if not tasks:
+            return result
+        pair = self._embedding.pair()
+        self._publisher.fit.check_visual(pair)
+        if LearningTask.TRAINING in tasks and pair.joint is None:
+            asked = TrainMatchingRequest(settings=self._learning.training_settings())
+            result |= self._building.train(pair, asked, job)
+        if LearningTask.CLUSTERING in tasks:
+            result |= self._building.build(pair, self._learning.build_settings(), job)
+        joint = self._publisher.current().joint
+        network = joint.fingerprint if joint else None
+        return result | {"untrained_tags": self._building.untrained_tags(network)}
 
     def train(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Trains the matching network, projects every image with it and publishes."""

@@ -1,11 +1,18 @@
 """Figures of the collection."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 
 from services.query.canary import CanaryWatch
 from services.query.routes_search import Ask
+from shared import deadline
+from shared.clients import indexer
+from shared.clients.transport import AsyncClient
+from shared.contracts.learning import Learning
 from shared.contracts.query import Metric
 from shared.contracts.stats import Stats
+from shared.errors import ISEError
 from shared.keys import Scope
 from shared.web.problems import DAMAGED, problems
 from shared.web.scoped import ScopedRoute, needs
@@ -15,9 +22,25 @@ router = APIRouter(
 )
 
 
+_PATIENCE_S = 1.0
+
+
+async def _learning(request: Request) -> Learning | None:
+    """Return the indexer's report of its learning; None where it doesn't answer at once."""
+    client: AsyncClient = request.app.state.indexer
+    with deadline.within(_PATIENCE_S):
+        try:
+            return (await client.send(indexer.stats())).learning
+        except ISEError:
+            return None
+
+
+LearningOfIndexer = Annotated[Learning | None, Depends(_learning)]
+
+
 @router.get("/stats", summary="Figures of the collection, its measured recall among them")
 @needs(Scope.READ)
-def stats(ask: Ask, request: Request) -> Stats:
+def stats(ask: Ask, request: Request, learning: LearningOfIndexer) -> Stats:
     canary: CanaryWatch = request.app.state.canary
     collection, dead = ask.shelf.current()
     manifest, visual = collection.manifest, collection.visual
@@ -38,4 +61,5 @@ def stats(ask: Ask, request: Request) -> Stats:
         ],
         live_recall=ask.audit.live_recall(manifest.number),
         drift=canary.drift(),
+        learning=learning,
     )

@@ -7,7 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from shared.contracts.jobs import Job, JobState
+from shared.contracts.jobs import Job, JobState, parts_of
 from shared.contracts.jobs import Progress as Figures
 from shared.printable import escaped
 
@@ -43,6 +43,7 @@ class _Stage:
         self.name = ""
         self.detail = ""
         self.progress = Figures()
+        self.done = self.total = 0
         self.closing = ""
         self._inherited: tuple[int, int] | None = None
 
@@ -51,7 +52,7 @@ class _Stage:
 
         `closing` are then the last figures of the stage before it, where they can be told.
         """
-        name, _, self.detail = stage_of(job).partition(", ")
+        name, self.detail = parts_of(stage_of(job))
         now = job.progress
         counts = (now.done, now.total)
         began = name != self.name
@@ -61,7 +62,10 @@ class _Stage:
             self._inherited = counts if now.total and now.done >= now.total else None
             from_last = self._inherited and self.progress.total == now.total
             self.closing = figures(now) if from_last else ""
-        self.progress = now if counts != self._inherited else Figures()
+        self.progress = now if counts != self._inherited else Figures(eta_s=now.eta_s)
+        self.done, self.total = self.progress.done, self.progress.total
+        if now.stage_total:
+            self.done, self.total = now.stage_done, now.stage_total
         return began
 
     @property
@@ -91,10 +95,8 @@ class _Bars:
         if self._stage.see(job) or self._bar is None:
             self._fill(self._stage.closing)
             self._bar = self._progress.add_task(self._stage.name, total=None, text="")
-        now = self._stage.progress
-        self._progress.update(
-            self._bar, total=now.total or None, completed=now.done, text=self._stage.text
-        )
+        now = self._stage
+        self._progress.update(self._bar, total=now.total or None, completed=now.done, text=now.text)
         if job.state is JobState.SUCCEEDED:
             self._fill()
 
@@ -154,7 +156,7 @@ def figures(progress: Figures) -> str:
         parts.append(f"{progress.done:,}")
     if progress.per_second:
         parts.append(f"{progress.per_second:,.1f} images/s")
-    if progress.eta_s and progress.done < progress.total:
+    if progress.eta_s and progress.eta_s >= 0.5:
         parts.append(f"{duration(progress.eta_s)} left")
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")

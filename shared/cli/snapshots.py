@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from shared.cli import tables
 from shared.cli.session import AsJson, session
 from shared.clients import indexer, query
+from shared.contracts.indexer import IndexHealth
 
 
 def snapshots(
@@ -39,4 +40,13 @@ def index(as_json: AsJson = False) -> None:
     """Show how the index changed since it was built, and whether a rebuild is due."""
     with session(as_json) as opened:
         found = opened.indexer.send(indexer.index_health())
-        opened.reply(found, tables.health(found), found.advice or "Nothing needs to be done.")
+        opened.reply(found, tables.health(found), *_sentences(found))
+
+
+def _sentences(found: IndexHealth) -> list[str]:
+    """What should be done, and what is learnt by itself."""
+    learning = found.learning
+    is_due = found.advice or (learning is not None and learning.tasks)
+    said = [found.advice, None if is_due else "Nothing needs to be done."]
+    said.append(learning.message if learning is not None and learning.tags else None)
+    return [sentence for sentence in said if sentence]

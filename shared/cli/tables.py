@@ -82,6 +82,8 @@ def job_result(job: Job) -> Text:
     told = dict(job.result or {})
     if isinstance(report := told.get("report"), dict):
         told["report"] = {name: v for name, v in report.items() if name != "calibration"}
+    if skipped := told.get("skipped_steps"):
+        told["skipped_steps"] = {one["step"]: one["reason"] for one in skipped}
     return fields(told.items())
 
 
@@ -124,16 +126,20 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 
 def stats(found: Stats) -> Text:
     """The collection in a few lines; the whole curves are for programs."""
-    told = found.model_dump(mode="json", exclude={"recall_curve", "calibration", "drift"})
+    told = found.model_dump(
+        mode="json", exclude={"recall_curve", "calibration", "drift", "learning"}
+    )
     if found.drift is not None:
         verdict = "served" if found.drift.served else "searches by picture are refused"
         told["drift"] = f"{found.drift.distance:.1e}, {verdict}"
+    if found.learning is not None:
+        told["learning"] = found.learning.message
     return fields(told.items())
 
 
 def health(found: IndexHealth) -> Text:
     """The figures of the index; the advice stands apart."""
-    return fields(found.model_dump(mode="json", exclude={"advice"}).items())
+    return fields(found.model_dump(mode="json", exclude={"advice", "learning"}).items())
 
 
 def recall(found: Stats) -> Table:

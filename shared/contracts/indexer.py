@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from shared.contracts.annotations import MAX_TAG, MAX_TAGS, TAGS_TOLD, Metadata, Notes, check_tags
 from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.embedder import TrainingSettings
+from shared.contracts.learning import Learning
 from shared.contracts.query import Metric
 
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
@@ -309,6 +310,7 @@ class IndexHealth(Wire):
     drift: float | None = None
     growth: float | None = None
     advice: str | None = Field(None, description="What should be done, if anything.")
+    learning: Learning | None = Field(None, description="What is learnt by itself.")
 
 
 class CatalogStats(Wire):
@@ -321,3 +323,4 @@ class CatalogStats(Wire):
     images: int
     snapshot: int
     segments: int
+    learning: Learning | None = None

@@ -1,9 +1,10 @@
 """Jobs of the indexer, and how far they are."""
 
+import re
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from shared.contracts.base import Wire
 
@@ -16,6 +17,7 @@ class JobKind(StrEnum):
     IMPORT = "import"
     REEMBED = "reembed"
     MIGRATE = "migrate"
+    LEARN = "learn"
 
 
 class JobState(StrEnum):
@@ -30,15 +32,43 @@ class JobState(StrEnum):
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
+class SkippedStep(Wire):
+    """An optional step that a job went on without, and the reason in one sentence.
+
+    A job's result lists them as `skipped_steps`; it has no such member where every step was done.
+    """
+
+    step: str
+    reason: str
+
+
 class Progress(Wire):
-    """How far a job is. `eta_s` and `per_second` are null until they can be told."""
+    """How far a job is. `eta_s` and `per_second` are null until they can be told.
+
+    `done`, `total` and `failed` count pictures. `stage_done` of `stage_total` is how far the
+    present stage is, in whatever it counts; 0 of 0 where it can't be told.
+    """
 
     stage: str = ""
     done: int = 0
     total: int = 0
     failed: int = 0
     per_second: float | None = None
-    eta_s: float | None = None
+    eta_s: float | None = Field(None, description="Of the whole job, with the stages to come.")
+    stage_done: int = 0
+    stage_total: int = 0
+    seconds: dict[str, float] = Field(
+        default_factory=dict, description="Duration of each stage so far; the next job learns it."
+    )
+
+
+_DETAIL = re.compile(r", | (?=\d[\d ]* of \d)")
+
+
+def parts_of(stage: str) -> tuple[str, str]:
+    """Return the name of a stage and the detail that follows it, such as `round 3 of 20`."""
+    name, *detail = _DETAIL.split(stage, maxsplit=1)
+    return name, "".join(detail)
 
 
 _JOB: dict[str, Any] = {
@@ -51,7 +81,10 @@ _JOB: dict[str, Any] = {
         "total": 2500,
         "failed": 1,
         "per_second": 212.4,
-        "eta_s": 4.8,
+        "eta_s": 14.8,
+        "stage_done": 1472,
+        "stage_total": 2500,
+        "seconds": {"reading the source": 0.2, "embedding": 7.0},
     },
     "error": None,
     "result": None,

@@ -4,6 +4,7 @@ from pydantic import ConfigDict, Field
 
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
+from shared.contracts.learning import Learning
 from shared.contracts.metric import Metric as Metric
 
 
@@ -99,5 +100,8 @@ class Stats(Wire):
     )
     live_recall: LiveRecall | None = Field(
         None, description="Null until an answer from this snapshot was checked."
+    )
+    learning: Learning | None = Field(
+        None, description="What the indexer learns by itself; null while it gives no answer."
     )
     drift: Drift | None = Field(None, description="Null until a picture was searched by.")

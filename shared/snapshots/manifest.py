@@ -99,6 +99,11 @@ class SpaceManifest(Wire):
     recall: list[RecallCurve] = Field(default_factory=list)
     built: Built | None = None
     calibration: list[Calibration] = Field(default_factory=list)
+    revision: int | None = Field(
+        None,
+        description="Up to which change of the catalogue the space goes, where it lags behind its "
+        "snapshot; null: as far as the snapshot.",
+    )
 
     @property
     def features_dim(self) -> int:

@@ -183,7 +183,7 @@ def test_a_compaction_that_fails_is_not_tried_again_at_each_addition(
     built, picture, until, monkeypatch
 ):
     monkeypatch.setattr(compaction, "_LEAST", 1)
-    monkeypatch.setattr(compaction.recall, "measure", lambda *_: 1 / 0)
+    monkeypatch.setattr(compaction, "_lists", lambda *_: 1 / 0)
     add_one_by_one(built, picture, range(100, 106))
 
     def compactions():
@@ -226,6 +226,17 @@ def test_an_empty_collection_is_compacted_to_nothing(service):
     assert compacted(service).result == {"snapshot": 1, "images": 0}
     found = service.send(indexer.index_health())
     assert (found.snapshot, found.images, found.advice) == (1, 0, None)
+
+
+def test_a_compaction_whose_recall_cannot_be_measured_merges_all_the_same(
+    built, picture, monkeypatch
+):
+    add_one_by_one(built, picture, range(100, 104))
+    monkeypatch.setattr(compaction.recall, "measure", lambda *_: 1 / 0)
+    job = compacted(built)
+    assert [one["step"] for one in job.result["skipped_steps"]] == ["recall"]
+    assert len(manifest(built).visual.postings) == 1
+    assert built.finds_itself(picture(103))
 
 
 def test_health_tells_what_was_added_and_deleted(built, picture):

@@ -23,3 +23,11 @@ def train(service):
 
 def current(service) -> int:
     return next(s.number for s in service.send(indexer.snapshots()).snapshots if s.current)
+
+
+def wait_until_cancelled(request, job):
+    """Work that goes on until it's cancelled."""
+    job.stage("waiting")
+    job.cancelled.wait(60)
+    job.check_cancelled()
+    return {}

@@ -18,6 +18,8 @@ Doubles = NDArray[np.float64]
 _RIDGE = 5.0
 """Of the features' mean variance, which is 1: they are standardised."""
 _CHUNK = 4096
+# Of what should come out at length 1; less is rounding.
+_LEAST_LENGTH = 1e-6
 
 
 def start(network: MatchingNetwork, examples: Examples) -> None:
@@ -29,6 +31,10 @@ def start(network: MatchingNetwork, examples: Examples) -> None:
     weights = _regression(network, examples, joint)
     network.word.start_from(torch.from_numpy(basis.T).float())
     network.image.start_from(torch.from_numpy(weights.T).float())
+    if not weights.any():
+        # Nothing tells these images apart, as where they carry one tag: they lie at their words.
+        centre = np.mean([joint[terms].mean(axis=0) for terms in examples.image_terms], axis=0)
+        network.image.second.bias.copy_(torch.from_numpy(centre).float())
 
 
 def _basis(words: Doubles, dim: int) -> Doubles:
@@ -54,9 +60,8 @@ def _regression(network: MatchingNetwork, examples: Examples, joint: Doubles) ->
         targets += images.T @ np.stack([joint[some].mean(axis=0) for some in terms])
     ridge = _RIDGE * len(examples) * np.eye(dim)
     weights: Doubles = np.asarray(np.linalg.solve(products + ridge, targets), np.float64)
-    length = np.sqrt((weights * (products @ weights)).sum() / len(examples))
-    weights /= max(float(length), 1e-12)
-    return weights
+    length = float(np.sqrt((weights * (products @ weights)).sum() / len(examples)))
+    return weights / length if length > _LEAST_LENGTH else np.zeros_like(weights)
 
 
 def _standard(mean: torch.Tensor, std: torch.Tensor, features: NDArray[np.float32]) -> Doubles:

@@ -12,7 +12,7 @@ from torch import Tensor
 from services.embedder.matching import regression
 from services.embedder.matching.calibrating import first_hits, fitted
 from services.embedder.matching.evaluation import evaluate
-from services.embedder.matching.examples import Examples, gather
+from services.embedder.matching.examples import Examples, Floats, gather
 from services.embedder.matching.loss import contrastive_loss
 from services.embedder.matching.network import MOST_ANCHORS, MatchingNetwork, keep_share
 from services.embedder.matching.training_set import TrainingSet
@@ -35,6 +35,9 @@ which semantic search rests, by a third to a half (20 held-out tags of Caltech 1
 # Networks that are trained without some terms: at most so many, until so many terms were left out;
 # on so many images at most. Where there are fewer terms than that, none can be spared.
 _MOST_FOLDS, _WITHHELD, _FOLD_IMAGES, _LEAST_TERMS = 5, 10, 10_000, 8
+
+# Of the vectors' size: less of a difference between them is rounding.
+_LEAST_SPREAD = 1e-5
 
 Judging = tuple[Tensor, Tensor, Tensor]
 """As of `Examples.tensors`."""
@@ -130,7 +133,7 @@ def _of_untrained(
         return []
     rng = np.random.default_rng(settings.seed)
     count = max(2, len(terms) // 10)
-    folds = min(_MOST_FOLDS, math.ceil(_WITHHELD / count))
+    folds = min(_MOST_FOLDS, math.ceil(_WITHHELD / count), len(terms) // count)
     withheld = rng.permutation(terms)[: folds * count].reshape(folds, count)
     judging, found = held_out.tensors(), held_out.occurring()
     hits = []
@@ -164,12 +167,22 @@ def _initialise(network: MatchingNetwork, seen: Examples, seed: int) -> None:
         network.image.initialise(generator)
         network.word.initialise(generator)
         network.image.standardise_by(*_mean_and_std(seen))
-        occurring = torch.from_numpy(seen.words[seen.occurring()])
-        mean = occurring.mean(dim=0)
-        # One deviation for all: word2vec's distances stay as they are.
-        deviation = (occurring - mean).square().mean().sqrt()
-        network.word.standardise_by(mean, deviation.expand_as(mean))
+        network.word.standardise_by(*_centre_and_spread(seen.words[seen.occurring()]))
         regression.start(network, seen)
+
+
+def _centre_and_spread(words: Floats) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the terms' vectors, each (word_dim,).
+
+    One deviation for all, so that word2vec's distances stay as they are. Terms that all have the
+    same vector, as one term alone, are told from other words by their direction from the origin.
+    """
+    given = torch.from_numpy(words)
+    mean = given.mean(dim=0)
+    deviation = (given - mean).square().mean().sqrt()
+    if deviation <= _LEAST_SPREAD * given.square().mean().sqrt():
+        mean, deviation = torch.zeros_like(mean), given.square().mean().sqrt()
+    return mean, deviation.expand_as(mean)
 
 
 def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor]:

@@ -76,6 +76,31 @@ class JobTable:
             rows = db.execute(select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id))
             return [_job(row) for row in rows]
 
+    def last_succeeded(self, limit: int = 5) -> list[Job]:
+        """The jobs that succeeded last, the newest first."""
+        query = select(jobs).where(jobs.c.state == JobState.SUCCEEDED.value)
+        with self.database.read() as db:
+            return [
+                _job(row)
+                for row in db.execute(query.order_by(jobs.c.finished_at.desc()).limit(limit))
+            ]
+
+    def latest(self, kind: JobKind, state: JobState | None = None) -> Job | None:
+        """The newest job of a kind, in that state where one is given; None where there is none."""
+        query = select(jobs).where(jobs.c.kind == kind.value)
+        if state is not None:
+            query = query.where(jobs.c.state == state.value)
+        with self.database.read() as db:
+            row = db.execute(query.order_by(jobs.c.created_at.desc()).limit(1)).first()
+        return None if row is None else _job(row)
+
+    def any_open(self) -> bool:
+        """Tell whether any job is queued or running."""
+        open_states = [state.value for state in JobState if not state.ended]
+        query = select(jobs.c.id).where(jobs.c.state.in_(open_states))
+        with self.database.read() as db:
+            return db.execute(query.limit(1)).first() is not None
+
     def is_open(self, kind: JobKind) -> bool:
         """Whether a job of a kind is queued or running."""
         open_states = [state.value for state in JobState if not state.ended]

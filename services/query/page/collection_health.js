@@ -12,7 +12,7 @@ export class Health {
   render({ stats, health, errors }) {
     this.section.replaceChildren(
       el("h2", { id: "health-title" }, "Index"),
-      ...(health ? told(health) : [el("p", { class: "soft" }, waiting(errors.indexer))]),
+      ...(health ? told(health, stats?.learning ?? health.learning) : [el("p", { class: "soft" }, waiting(errors.indexer))]),
       ...(stats ? measured(stats) : []),
     );
   }
@@ -22,11 +22,16 @@ function waiting(error) {
   return error ? "How the index does can't be told without the indexer." : "Asking the indexer.";
 }
 
-function told(health) {
+function told(health, learning) {
   if (!health.images)
     return [el("p", { class: "soft" }, "There is no index yet. Add pictures, then build one.")];
+  const isDue = health.advice || learning?.tasks.length;
+  const sentences = [
+    health.advice ?? (isDue ? null : "In good order. Nothing needs to be done."),
+    learning?.tags ? learning.message : null,
+  ].filter(Boolean);
   return [
-    el("p", { class: health.advice ? "advice due" : "advice" }, health.advice ?? "In good order. Nothing needs to be done."),
+    ...sentences.map((sentence) => el("p", { class: isDue ? "advice due" : "advice" }, sentence)),
     el(
       "dl",
       { class: "measures" },

@@ -1,7 +1,7 @@
 /** One job. */
 
 import { el } from "./dom.js";
-import { jobName, moment, progressSentence, STATES } from "./collection_words.js";
+import { jobName, moment, progressSentence, reached, skippedSentences, STATES } from "./collection_words.js";
 import { count } from "./words.js";
 
 const FAILURES_SHOWN = 200;
@@ -10,6 +10,7 @@ export class JobRow {
   #state = el("span", { class: "state" });
   #bar = el("progress");
   #words = el("p", { class: "job-words" });
+  #skipped = el("ul", { class: "job-skipped soft", "aria-label": "Left out", hidden: true });
   #error = el("p", { class: "job-error", hidden: true });
   #cancel = el("button", { type: "button", class: "quiet small", hidden: true }, "Cancel");
   #failures = el("button", { type: "button", class: "quiet small", hidden: true, "aria-expanded": "false" });
@@ -39,6 +40,7 @@ export class JobRow {
       ),
       this.#bar,
       this.#words,
+      this.#skipped,
       this.#error,
       el("div", { class: "job-buttons" }, this.#cancel, this.#failures),
       this.#list,
@@ -52,12 +54,16 @@ export class JobRow {
     this.element.dataset.state = state;
     this.#state.textContent = STATES[state];
     this.#bar.hidden = !active;
-    if (active && progress.done < progress.total) {
-      this.#bar.max = progress.total;
-      this.#bar.value = progress.done;
+    const { done, total } = reached(progress);
+    if (active && done < total) {
+      this.#bar.max = total;
+      this.#bar.value = done;
     } else this.#bar.removeAttribute("value");
     this.#words.textContent = progressSentence(job);
     this.#words.hidden = !this.#words.textContent;
+    const skipped = skippedSentences(job);
+    this.#skipped.hidden = !skipped.length;
+    this.#skipped.replaceChildren(...skipped.map((sentence) => el("li", {}, sentence)));
     this.#error.textContent = job.error ?? "";
     this.#error.hidden = !job.error;
     this.#cancel.hidden = !active;

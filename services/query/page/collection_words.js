@@ -10,6 +10,7 @@ const NAMES = {
   import: "Import",
   reembed: "Change of model",
   migrate: "Migration",
+  learn: "Learning in the background",
 };
 
 export const STATES = {
@@ -32,15 +33,25 @@ export function moment(text) {
 
 /** How far a job is, or what came of it. */
 export function progressSentence({ state, progress }) {
-  const { stage, done, total, per_second: speed, eta_s: left } = progress;
+  const { stage, done, total, stage_total: steps, per_second: speed, eta_s: left } = progress;
   if (state === "queued") return "It starts when the job before it has ended.";
   if (state !== "running") return total ? `${whole(done)} of ${whole(total)}` : "";
   const parts = [stage ? stage.charAt(0).toUpperCase() + stage.slice(1) : "Starting"];
-  // Stages that count nothing come after all pictures are through.
-  if (done < total) parts[0] += ` ${whole(done)} of ${whole(total)}`;
+  // A stage that counts no pictures has its own detail in its name, or none.
+  if (done < total && (!steps || steps === total)) parts[0] += ` ${whole(done)} of ${whole(total)}`;
   if (speed && done < total) parts.push(`${whole(Math.max(1, Math.round(speed)))} a second`);
   if (left !== null && left !== undefined) parts.push(`${duration(left)} left`);
   return parts.join(", ");
+}
+
+/** How far the present stage is; of pictures, where it counts nothing of its own. */
+export function reached({ done, total, stage_done: steps, stage_total: all }) {
+  return all ? { done: steps, total: all } : { done, total };
+}
+
+/** What a job went on without, and why. */
+export function skippedSentences({ result }) {
+  return (result?.skipped_steps ?? []).map(({ step, reason }) => `Without ${step}: ${reason}`);
 }
 
 export function duration(seconds) {

@@ -45,7 +45,9 @@ def test_it_shows_what_there_is(visitor: Visitor, own_engine: Engine) -> None:
     expect(figure(page, "Images")).to_contain_text(f"{stats.images:,}")
     expect(figure(page, "Tags")).to_contain_text(f"{stats.tags:,}")
     expect(figure(page, "Model")).to_contain_text(stats.model or "")
-    expect(page.get_by_role("region", name="Index")).to_contain_text("Imbalance")
+    index = page.get_by_role("region", name="Index")
+    expect(index).to_contain_text("Imbalance")
+    expect(index).to_contain_text(f"The network knows {stats.tags} of {stats.tags} tags.")
     expect(page.get_by_role("img", name=re.compile("finds .* of the exact answer"))).to_be_visible()
     expect(newest_job(page)).to_contain_text("Done")
     expect(page.get_by_role("listitem").filter(has_text="In use")).to_have_count(1)
@@ -67,6 +69,26 @@ def test_a_folder_is_taken_in_while_its_progress_shows(
     expect(figure(page, "Images")).to_contain_text(f"{before + 12:,}")
     job.get_by_role("button", name="1 failure").click()
     expect(job.get_by_role("list", name="What could not be taken")).to_contain_text("broken.jpg")
+
+
+def test_a_job_tells_what_it_went_on_without_and_how_far_its_stage_is(
+    visitor: Visitor, own_engine: Engine
+) -> None:
+    page = visitor.open(f"{own_engine.group.url('query')}/collection")
+    job = own_engine.indexer.send(indexer_api.jobs()).jobs[0].model_dump(mode="json")
+    skipped = {"step": "training", "reason": "No image carries a tag that has a word vector."}
+    done = job | {"id": "done", "result": job["result"] | {"skipped_steps": [skipped]}}
+    counts = {"done": 60, "total": 60, "stage_done": 250, "stage_total": 1000, "eta_s": 30.0}
+    running = job | {"id": "running", "state": "running", "result": None}
+    running["progress"] = job["progress"] | counts | {"stage": "calibrating"}
+    page.route("**/v1/jobs", lambda route: route.fulfill(json={"jobs": [running, done]}))
+    expect(newest_job(page)).to_contain_text("Calibrating, 30 seconds left")
+    bar = page.get_by_role("progressbar", name=re.compile("Progress of the"))
+    expect(bar).to_have_js_property("value", 250)
+    expect(bar).to_have_js_property("max", 1000)
+    expect(page.get_by_role("list", name="Left out")).to_have_text(
+        "Without training: No image carries a tag that has a word vector."
+    )
 
 
 def test_a_folder_that_is_not_there_is_refused_in_the_servers_words(

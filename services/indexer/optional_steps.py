@@ -1,0 +1,98 @@
+"""Optional steps: each makes an index better, and none of them may fail the job it belongs to."""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from services.indexer.catalog.fence import LeaseLost
+from services.indexer.job_context import Cancelled, JobContext
+from shared.errors import CatalogueAway, ISEError, full_disk
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class OptionalStep(StrEnum):
+    """Names as a job's result has them."""
+
+    TRANSFORM = "transform"
+    CLUSTERING = "clustering"
+    RECALL = "recall"
+    CALIBRATION = "calibration"
+    TRAINING = "training"
+    JOINT_SPACE = "joint space"
+
+
+class SkipCause(StrEnum):
+    """`refused`: the collection or another service can't have it; `fault`: a fault in this code."""
+
+    REFUSED = "refused"
+    FAULT = "fault"
+
+
+class SkipCounts:
+    """Numbers of optional steps that jobs of this process skipped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, step: str, cause: str) -> None:
+        with self._lock:
+            self._counts[step, cause] += 1
+
+    def all(self) -> Mapping[tuple[str, str], int]:
+        """Counts by step and cause, with 0 for those that were never skipped."""
+        with self._lock:
+            return {
+                (step.value, cause.value): self._counts[step.value, cause.value]
+                for step in OptionalStep
+                for cause in SkipCause
+            }
+
+
+def attempt(
+    job: JobContext,
+    step: OptionalStep,
+    work: Callable[[], T],
+    otherwise: T,
+    but: tuple[type[Exception], ...] = (),
+) -> T:
+    """Return what an optional step gives, or `otherwise` where it fails.
+
+    The job notes the step and the reason. A fault in this code is logged with its trace. What ends
+    the job itself goes through: a cancel, a lost lease, a catalogue that is away.
+    but: errors that fail the job all the same.
+    """
+    try:
+        return work()
+    except (Cancelled, LeaseLost, CatalogueAway):
+        raise
+    except Exception as error:
+        if isinstance(error, but):
+            raise
+        # A job that is being ended has its connections closed under it: it resumes later.
+        job.check_cancelled()
+        reason, cause = _explained(error)
+        if cause is SkipCause.FAULT:
+            log.exception("job %s goes on without its optional step %s", job.id, step)
+        else:
+            log.warning("job %s goes on without its optional step %s: %s", job.id, step, reason)
+        job.skip(step, reason, cause)
+        return otherwise
+
+
+def _explained(error: Exception) -> tuple[str, SkipCause]:
+    """A sentence for a person, and the cause."""
+    if isinstance(error, ISEError):
+        return error.detail, SkipCause.REFUSED
+    if isinstance(error, OSError):
+        if (full := full_disk(error)) is not None:
+            return full.detail, SkipCause.REFUSED
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or type(error).__name__}{where}.", SkipCause.FAULT
+    return f"Unexpected {type(error).__name__}; the log has its trace.", SkipCause.FAULT

@@ -1,0 +1,174 @@
+"""Estimates how long a job has still to go, over all of its stages.
+
+Each stage has a cost: so many seconds, and so many for each picture. What the last jobs of this
+collection really took corrects it, and so do the stages of the present job that are over.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from shared.contracts.jobs import Job, JobState, parts_of
+
+READING, COMPARING, EMBEDDING = "reading the source", "comparing", "embedding"
+FOLLOWING = "following the source"
+TRAINING = "training the matching network"
+TRANSFORM, CLUSTERING = "learning the transform", "clustering"
+RECALL, CALIBRATING = "measuring recall", "calibrating"
+PROJECTING, CLUSTERING_JOINT = "projecting to the joint space", "clustering the joint space"
+RECALL_JOINT = "measuring recall of the joint space"
+CALIBRATING_JOINT = "calibrating the joint space"
+PUBLISHING = "publishing"
+
+BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING)
+JOINT = (PROJECTING, CLUSTERING_JOINT, RECALL_JOINT, CALIBRATING_JOINT)
+
+# Seconds for a stage, and for each picture, on two cores; measured with 2,500 photos.
+_COSTS: Mapping[str, tuple[float, float]] = {
+    READING: (0.1, 0.0001),
+    COMPARING: (0.1, 0.0002),
+    FOLLOWING: (0.1, 0.0002),
+    EMBEDDING: (0.5, 0.005),
+    TRAINING: (2.0, 0.003),
+    TRANSFORM: (0.1, 0.0005),
+    CLUSTERING: (0.5, 0.001),
+    RECALL: (0.5, 0.001),
+    CALIBRATING: (0.3, 0.005),
+    PROJECTING: (0.1, 0.0005),
+    CLUSTERING_JOINT: (0.5, 0.001),
+    RECALL_JOINT: (0.5, 0.001),
+    CALIBRATING_JOINT: (0.3, 0.005),
+    PUBLISHING: (0.5, 0.0001),
+}
+# Stages that look at a sample of so many pictures.
+_MOST_PICTURES = {CALIBRATING: 1000, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
+# A measured duration says little below this; and a factor beyond these bounds is an accident.
+_LEAST_S = 0.2
+_LEAST_FACTOR, _MOST_FACTOR = 0.02, 50.0
+# A stage that outlasts its estimate takes this share of what it has taken so far.
+_OVERDUE = 0.2
+# A rise by less than this is noise, and isn't shown.
+_NOISE = 0.25
+
+Factors = Mapping[str, float]
+
+
+def cost(stage: str, pictures: int) -> float:
+    """Seconds that a stage takes by default."""
+    fixed, each = _COSTS.get(stage, (0.2, 0.0))
+    return fixed + each * min(pictures, _MOST_PICTURES.get(stage, pictures))
+
+
+def learned(jobs: Iterable[Job]) -> dict[str, float]:
+    """Real by estimated duration of each stage; of several jobs, the first one counts."""
+    factors: dict[str, float] = {}
+    for job in jobs:
+        pictures = (job.result or {}).get("images")
+        if job.state is not JobState.SUCCEEDED or not isinstance(pictures, int):
+            continue
+        for stage, seconds in job.progress.seconds.items():
+            count = (job.result or {}).get("embedded", 0) if stage == EMBEDDING else pictures
+            if stage in _COSTS and seconds >= _LEAST_S and count:
+                factors.setdefault(stage, _bounded(seconds / cost(stage, count)))
+    return factors
+
+
+class StagePlan:
+    """Stages of one job: those that are over, the present one, and those to come."""
+
+    def __init__(
+        self, factors: Factors | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._factors = dict(factors or {})
+        self._clock = clock
+        self._is_known = False
+        self._coming: list[str] = []
+        self._pictures = 0
+        self._stage = ""
+        self._entered = clock()
+        self._done = self._total = 0
+        self._seconds: dict[str, float] = {}
+        self._shown: tuple[float, float] | None = None
+
+    def expect(self, stages: Sequence[str], pictures: int) -> None:
+        """Set the stages to come, in order, and the number of pictures they are about."""
+        self._is_known = True
+        self._coming = list(stages)
+        self._pictures = pictures
+
+    def enter(self, name: str) -> None:
+        """Begin a stage; what follows a comma in its name is a detail of it."""
+        stage = parts_of(name)[0]
+        if stage == self._stage:
+            return
+        self._leave()
+        self._stage, self._entered = stage, self._clock()
+        self._done = self._total = 0
+        if stage in self._coming:
+            # The stages before it turned out not to be needed.
+            self._coming = self._coming[self._coming.index(stage) + 1 :]
+
+    def reach(self, done: int, total: int) -> None:
+        """Note how far the present stage is; within a stage it never goes back."""
+        if total != self._total:
+            self._done, self._total = done, total
+        self._done = max(self._done, min(done, total))
+
+    def end(self) -> None:
+        """End the last stage."""
+        self._leave()
+        self._stage, self._coming = "", []
+        self._done = self._total = 0
+
+    @property
+    def done(self) -> int:
+        return self._done
+
+    @property
+    def total(self) -> int:
+        return self._total
+
+    def seconds(self) -> dict[str, float]:
+        """Duration of each stage so far."""
+        found = dict(self._seconds)
+        if self._stage:
+            found[self._stage] = found.get(self._stage, 0.0) + self._clock() - self._entered
+        return {stage: round(seconds, 2) for stage, seconds in found.items()}
+
+    def remaining(self, within: float | None = None) -> float | None:
+        """Seconds until the job's end; None where its stages aren't known.
+
+        within: seconds that the present stage still takes, where these are known otherwise.
+        """
+        if not self._is_known or not self._stage:
+            return within
+        now = self._clock()
+        left = self._left(now) if within is None else within
+        left += sum(self._estimate(stage) for stage in self._coming)
+        if self._shown is not None:
+            before = max(0.0, self._shown[0] - (now - self._shown[1]))
+            if before < left < before * (1 + _NOISE):
+                left = before
+        self._shown = (left, now)
+        return left
+
+    def _left(self, now: float) -> float:
+        taken, whole = now - self._entered, self._estimate(self._stage)
+        share = self._done / self._total if self._total else 0.0
+        if share > 0:
+            # What is measured counts the more, the farther the stage is.
+            weight = min(1.0, 2 * share)
+            measured = taken * (1 - share) / share
+            return weight * measured + (1 - weight) * max(whole - taken, 0.0)
+        return whole - taken if taken < whole * (1 - _OVERDUE) else _OVERDUE * max(taken, whole)
+
+    def _estimate(self, stage: str) -> float:
+        return cost(stage, self._pictures) * self._factors.get(stage, 1.0)
+
+    def _leave(self) -> None:
+        if self._stage:
+            taken = self._clock() - self._entered
+            self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + taken
+
+
+def _bounded(factor: float) -> float:
+    return min(max(factor, _LEAST_FACTOR), _MOST_FACTOR)
