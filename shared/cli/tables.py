@@ -73,6 +73,8 @@ def job_result(job: Job) -> Text:
     told = dict(job.result or {})
     if isinstance(report := told.get("report"), dict):
         told["report"] = {name: v for name, v in report.items() if name != "calibration"}
+    if notes := told.pop("file_notes", None):
+        told["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
     return fields(told.items())
 
 

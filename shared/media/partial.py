@@ -9,7 +9,6 @@ import re
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +59,9 @@ def _jpeg(data: bytes, opened: Open) -> tuple[Image.Image, float]:
     other = opened(data + _NOISE + _EOI)
     with suppress(OSError):
         other.load()
-    changed = np.flatnonzero((np.asarray(image) != np.asarray(other)).reshape(image.height, -1).any(1))
+    changed = np.flatnonzero(
+        (np.asarray(image) != np.asarray(other)).reshape(image.height, -1).any(1)
+    )
     return image, float(changed[0]) / image.height if changed.size else 1.0
 
 
@@ -91,7 +92,9 @@ def _fill(picture: Image.Image, missing: NDArray[np.bool_]) -> None:
         missing &= ~alone
     bands = len(picture.getbands())
     grey = 0.5 if picture.mode == "F" else _GREY
-    picture.paste(grey if bands == 1 else (_GREY,) * bands, (0, 0, *picture.size), Image.fromarray(missing))
+    picture.paste(
+        grey if bands == 1 else (_GREY,) * bands, (0, 0, *picture.size), Image.fromarray(missing)
+    )
 
 
 def _share_of_scans(data: bytes) -> float | None:

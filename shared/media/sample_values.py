@@ -9,6 +9,7 @@ the range of the values themselves. Single pixels far from all others decide not
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def eight_bits(values: NDArray[np.generic], sample: SampleFormat) -> NDArray[np.
     # As float64, 100 million samples would take 800 MB; that is needed only where all of them are
     # far from zero and near to each other.
     wide = np.float64 if max(abs(low), abs(high)) > 1e4 * (high - low) else np.float32
-    scaled = values.astype(wide)
+    scaled: NDArray[np.floating[Any]] = values.astype(wide)
     with np.errstate(over="ignore", invalid="ignore"):
         scaled -= wide(low)
         scaled *= wide(255.0 / (high - low))

@@ -30,7 +30,7 @@ _RAW_MODES: dict[tuple[str, int], tuple[str, str]] = {
 """Kind and bits of a grey sample -> Pillow's mode and raw mode, with a place for the byte order."""
 
 
-class TiffFile(TiffImagePlugin.TiffImageFile):  # type: ignore[misc]
+class TiffFile(TiffImagePlugin.TiffImageFile):
     """A TIFF; `sample` describes its samples where they are single grey values."""
 
     sample: SampleFormat | None = None
@@ -38,8 +38,10 @@ class TiffFile(TiffImagePlugin.TiffImageFile):  # type: ignore[misc]
     def _setup(self) -> None:
         tags = self.tag_v2
         self.sample = _described(tags)
-        found = self.sample and _RAW_MODES.get((self.sample.kind, self.sample.bits))
-        if self.sample is None or found is None or tags.get(_FILL_ORDER, 1) != 1:
+        found = None
+        if self.sample is not None and tags.get(_FILL_ORDER, 1) == 1:
+            found = _RAW_MODES.get((self.sample.kind, self.sample.bits))
+        if self.sample is None or found is None:
             super()._setup()
             return
         # A layout that the plugin knows, of as many bits; the raw mode is put right afterwards.
@@ -75,9 +77,7 @@ def _described(tags: Any) -> SampleFormat | None:
     declared = None
     if high is not None and (low is not None or kind == "u"):
         declared = (low or 0.0, high)
-    return SampleFormat(
-        int(bits), kind, declared, photometric == 0, _number(tags.get(_NO_DATA))
-    )
+    return SampleFormat(int(bits), kind, declared, photometric == 0, _number(tags.get(_NO_DATA)))
 
 
 def _first(value: Any) -> Any:

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from shared.images import decode, read
+from tests import bombs
 from tests.shared.profiles import profile
 from tests.shared.test_picture_kinds import photo, png_with, saved
-from tests import bombs
 
 SPACES = ["display-p3", "adobe-rgb", "prophoto"]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -415,7 +415,12 @@ def test_an_interlaced_png_that_lacks_the_end_of_its_last_pass_shows_no_stripes(
     height, width = grey.shape
     raw = b""
     for x, y, dx, dy in (
-        (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
         (0, 1, 1, 2),
     ):
         for line in grey[y::dy, x::dx]:
