@@ -1,9 +1,10 @@
 """Adding, reading, retagging and deleting images."""
 
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
 from services.indexer.parts import Parts, parts
@@ -22,7 +23,8 @@ from shared.contracts.indexer import (
 from shared.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.keys import Scope
 from shared.web import links
-from shared.web.media import FENCED, IMAGE, JPEG
+from shared.web.conditional import etag_of, matches
+from shared.web.media import FENCED, IMAGE, JPEG, disposition, validators
 from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
@@ -120,9 +122,17 @@ def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
     responses=IMAGE | problems(NO_IMAGE, SOURCE_AWAY),
 )
 @needs(Scope.READ)
-def image_file(here: Here, image_id: str) -> Response:
-    data, media_type = here.files.read(image_id, here.images.places(image_id))
-    return Response(data, media_type=media_type, headers=FENCED)
+def image_file(here: Here, request: Request, image_id: str) -> Response:
+    row, _ = here.images.get(image_id)
+    places = here.images.places(image_id)
+    headers = FENCED | validators(f'"{row.sha256}"', datetime.fromisoformat(row.created_at))
+    has_file = any(place.has_file for place in places)
+    if has_file and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        # The bytes of an image never change, so none of them need be read.
+        return Response(status_code=304, headers=headers)
+    data, media_type = here.files.read(image_id, places)
+    headers["Content-Disposition"] = disposition(places[0].uri)
+    return Response(data, media_type=media_type, headers=headers)
 
 
 @router.get(
@@ -134,7 +144,8 @@ def image_file(here: Here, image_id: str) -> Response:
 @needs(Scope.READ)
 def thumbnail(here: Here, image_id: str) -> Response:
     data = here.files.thumbnail(image_id, here.images.places(image_id))
-    return Response(data, media_type="image/jpeg", headers=FENCED)
+    headers = FENCED | validators(etag_of(data))
+    return Response(data, media_type="image/jpeg", headers=headers)
 
 
 # The last ones: an id may have slashes in it.

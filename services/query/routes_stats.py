@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from services.query.canary import CanaryWatch
@@ -13,6 +13,7 @@ from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
 from shared.keys import Scope
 from shared.snapshots.items import tag_key
+from shared.web.conditional import etag_of
 from shared.web.problems import DAMAGED, problems
 from shared.web.scoped import ScopedRoute, needs
 
@@ -42,13 +43,17 @@ def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
     return Tags(tags=counts[: query.limit])
 
 
-@router.get("/stats", summary="Figures of the collection, its measured recall among them")
+@router.get(
+    "/stats",
+    summary="Figures of the collection, its measured recall among them",
+    responses={304: {"description": "They are as `If-None-Match` knows them."}},
+)
 @needs(Scope.READ)
-def stats(ask: Ask, request: Request) -> Stats:
+def stats(ask: Ask, request: Request, response: Response) -> Stats:
     canary: CanaryWatch = request.app.state.canary
     collection, dead = ask.shelf.current()
     manifest, visual = collection.manifest, collection.visual
-    return Stats(
+    found = Stats(
         images=collection.live(dead),
         clusters=visual.index.clusters if visual else 0,
         tags=len(collection.tag_counts(dead)),
@@ -66,3 +71,7 @@ def stats(ask: Ask, request: Request) -> Stats:
         live_recall=ask.audit.live_recall(manifest.number),
         drift=canary.drift(),
     )
+    response.headers["ETag"] = f"W/{etag_of(found.model_dump_json().encode())}"
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Authorization"
+    return found
