@@ -34,6 +34,7 @@ from shared.web.problems import (
     NO_EMBEDDER,
     NO_IMAGE,
     OTHER_MODEL,
+    OUTSIDE_RANGE,
     SOURCE_AWAY,
     TOO_MANY_FILES,
     problems,
@@ -119,7 +120,7 @@ def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
     "/{image_id:path}/file",
     summary="The image's own bytes",
     response_class=Response,
-    responses=IMAGE | problems(NO_IMAGE, SOURCE_AWAY),
+    responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, SOURCE_AWAY),
 )
 @needs(Scope.READ)
 def image_file(here: Here, request: Request, image_id: str) -> Response:
@@ -139,7 +140,7 @@ def image_file(here: Here, request: Request, image_id: str) -> Response:
     "/{image_id:path}/thumbnail",
     summary="A small JPEG of the image",
     response_class=Response,
-    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, SOURCE_AWAY, DISK_FULL),
+    responses=JPEG | problems(NO_IMAGE, OUTSIDE_RANGE, BAD_IMAGE, SOURCE_AWAY, DISK_FULL),
 )
 @needs(Scope.READ)
 def thumbnail(here: Here, image_id: str) -> Response:

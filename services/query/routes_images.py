@@ -12,7 +12,15 @@ from shared.keys import Scope
 from shared.snapshots.items import Item
 from shared.web.conditional import IS_HEAD
 from shared.web.media import FENCED, IMAGE, JPEG, forwarded
-from shared.web.problems import BAD_IMAGE, DAMAGED, DISK_FULL, NO_IMAGE, NO_INDEXER, problems
+from shared.web.problems import (
+    BAD_IMAGE,
+    DAMAGED,
+    DISK_FULL,
+    NO_IMAGE,
+    NO_INDEXER,
+    OUTSIDE_RANGE,
+    problems,
+)
 from shared.web.scoped import ScopedRoute, needs
 
 _CONDITIONS = ("If-None-Match", "If-Modified-Since", "Range", "If-Range")
@@ -24,7 +32,7 @@ router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute
     "/{image_id:path}/file",
     summary="The image's own bytes",
     response_class=Response,
-    responses=IMAGE | problems(NO_IMAGE, NO_INDEXER),
+    responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, NO_INDEXER),
 )
 @needs(Scope.READ)
 async def image_file(request: Request, image_id: str) -> Response:
@@ -35,7 +43,7 @@ async def image_file(request: Request, image_id: str) -> Response:
     "/{image_id:path}/thumbnail",
     summary="A small JPEG of the image",
     response_class=Response,
-    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, NO_INDEXER, DISK_FULL),
+    responses=JPEG | problems(NO_IMAGE, OUTSIDE_RANGE, BAD_IMAGE, NO_INDEXER, DISK_FULL),
 )
 @needs(Scope.READ)
 async def image_thumbnail(request: Request, image_id: str) -> Response:

@@ -12,7 +12,7 @@ from shared.contracts.query import Uploaded
 from shared.keys import Scope
 from shared.web.conditional import etag_of
 from shared.web.media import FENCED, MANNERS, OCTETS, validators
-from shared.web.problems import FILE_TOO_LARGE, NO_UPLOAD, problems
+from shared.web.problems import FILE_TOO_LARGE, NO_UPLOAD, OUTSIDE_RANGE, problems
 from shared.web.scoped import ScopedRoute, needs
 
 router = APIRouter(prefix="/v1/uploads", tags=["search"], route_class=ScopedRoute)
@@ -44,7 +44,7 @@ async def keep_upload(
     "/{upload_id}",
     summary="The picture's bytes, as they were sent",
     response_class=Response,
-    responses=OCTETS | MANNERS | problems(NO_UPLOAD),
+    responses=OCTETS | MANNERS | problems(NO_UPLOAD, OUTSIDE_RANGE),
 )
 @needs(Scope.READ)
 async def get_upload(request: Request, upload_id: str) -> Response:

@@ -23,6 +23,7 @@ from shared.web.problems import (
     NO_IMAGE,
     NO_INDEXER,
     OTHER_MODEL,
+    OUTSIDE_RANGE,
     UNKNOWN_TERM,
     problems,
 )
@@ -81,7 +82,7 @@ async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Wh
     "/images/{image_id:path}/why.png",
     summary="The same over the image, as a PNG",
     response_class=Response,
-    responses=PNG | MANNERS,
+    responses=PNG | MANNERS | problems(OUTSIDE_RANGE),
 )
 @needs(Scope.READ)
 async def why_overlay(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:

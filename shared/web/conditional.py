@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import problem
+from shared.errors import OutsideRange
 
 IS_HEAD = "ise.head"
 """Where a request's scope says that only the headers are sent."""
@@ -24,6 +25,11 @@ IS_HEAD = "ise.head"
 _OF_THE_BODY = ("content-length", "content-type", "content-disposition", "accept-ranges")
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*$", re.IGNORECASE)
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"|\*')
+
+
+def outside_range(size: int) -> OutsideRange:
+    """Return what is told to a client that asks for a part that there isn't."""
+    return OutsideRange(f"The range lies outside of the {size:,} bytes of the file.", bytes=size)
 
 
 def etag_of(content: bytes) -> str:
@@ -64,7 +70,6 @@ class _Answer:
     """One answer on its way to a client."""
 
     def __init__(self, scope: Scope, send: Send, is_head: bool = False) -> None:
-        self._path: str = scope["path"]
         self._request = Headers(scope=scope)
         self._send = send
         self._is_head = is_head
@@ -153,10 +158,8 @@ class _Answer:
         return given is None or given in (headers.get("etag"), headers.get("last-modified"))
 
     async def _refuse(self, size: int) -> None:
-        told = f"The range lies outside of the {size:,} bytes that there are."
-        headers = {"Content-Range": f"bytes */{size}"}
         self._ended.set()
-        answer = problem.plain_response(416, told, self._path, headers)
+        answer = problem.refuse(outside_range(size), self._scope)
         await answer(self._scope, self.receive, self._send)
 
 

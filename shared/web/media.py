@@ -62,7 +62,6 @@ OCTETS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-
 MANNERS: dict[int | str, dict[str, Any]] = {
     206: {"description": "The part that `Range` asks for."},
     304: {"description": "It is as `If-None-Match` or `If-Modified-Since` know it."},
-    416: {"description": "`Range` lies outside of the picture."},
 }
 IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}, **MANNERS}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}
