@@ -15,6 +15,7 @@ ISEError
 │   ├── ForeignHost         asked under a name that the service doesn't go by
 │   └── LacksScope          the key is not good for this
 ├── TooLarge                over a size limit
+├── OutsideRange            a part of a file that it doesn't have
 ├── Behind                  what is waited for hasn't come to this replica yet
 ├── Overloaded              the queue is full; try again
 │   └── RateLimited         this caller asks too often
@@ -103,6 +104,12 @@ class LacksScope(Forbidden):
 
 class TooLarge(ISEError):
     slug, title = "too-large", "Too large"
+
+
+class OutsideRange(ISEError):
+    """`extra["bytes"]`: how many there are."""
+
+    slug, title = "outside-range", "Part that isn't there"
 
 
 class Behind(ISEError):

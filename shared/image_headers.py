@@ -16,7 +16,7 @@ _PARTS = 4096
 """Of segments, chunks or blocks before the pixels; the most that cameras write is some hundreds."""
 _FILLING = 65_536
 _TEXTS = 16
-"""Packed texts of PNG, of which Pillow unpacks up to a MiB each."""
+"""Packed texts of PNG that Pillow may unpack, up to a MiB each; of more, none are."""
 _LONGEST_EXIF = 2**20
 """Of JPEG, whose segments hold 64 KiB; some cameras go on in a second one."""
 _NUMBERS = 65_536 * 4
@@ -87,16 +87,30 @@ def _jpeg(data: bytes) -> Iterator[Any]:
 
 
 def _png(data: bytes) -> Iterator[Any]:
-    at, texts = 8, 0
+    at = 8
     while True:
         size, kind = struct.unpack_from(">I4s", data, at)
         if kind in (b"IDAT", b"IEND"):
             return
-        texts += kind == b"zTXt" or (kind == b"iTXt" and _is_packed(data[at + 8 : at + 96]))
-        if texts > _TEXTS:
-            raise BadImage(f"There are over {_TEXTS} packed texts before its pixels.")
         yield kind
         at += 12 + size
+
+
+def has_many_texts(data: bytes) -> bool:
+    """Tell whether a PNG has more packed texts than Pillow should unpack."""
+    at, texts = 8, 0
+    with suppress(struct.error):
+        for _ in range(2 * _PARTS):
+            size, kind = struct.unpack_from(">I4s", data, at)
+            if kind == b"IEND":
+                return False
+            texts += kind == b"zTXt" or (kind == b"iTXt" and _is_packed(data[at + 8 : at + 96]))
+            if texts > _TEXTS:
+                return True
+            at += 12 + size
+        # Of pixels in so many parts nobody knows what stands behind them.
+        return True
+    return False
 
 
 def _is_packed(text: bytes) -> bool:

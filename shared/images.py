@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import numpy as np
@@ -25,20 +26,24 @@ from PIL import (
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 from pillow_heif import HeifImageFile
 
 from shared import image_headers
 from shared.errors import BadImage, Unavailable
+from shared.media.color_profiles import to_srgb, undo_gamma
+from shared.media.partial import PARTIAL, note_of, read_partly
+from shared.media.png_chunks import without_texts
+from shared.media.sample_values import SampleFormat, eight_bits
+from shared.media.tiff import TiffFile
 
 _OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
     "GIF": GifImagePlugin.GifImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
+    "TIFF": TiffFile,
     "BMP": BmpImagePlugin.BmpImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
     "HEIC": HeifImageFile,
@@ -68,18 +73,25 @@ _TRANSPOSE = {
 }
 """EXIF orientation -> what makes it upright (Exif 2.32, tag 0x0112)."""
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+_LEAST_READ = 0.5
+"""Share of a damaged picture that must be there for it to count."""
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, and notes for its owner on what was wrong with the file."""
+
+    image: Image.Image
+    notes: tuple[str, ...] = ()
 
 
 def size(data: bytes) -> tuple[int, int]:
     """Width and height of a picture as it is shown, from its head alone. Raises BadImage."""
-    name = _format_of(data)
-    if name is None:
-        raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
-    image_headers.check(name, data)
+    name, data = _checked(data)
     try:
-        image = _OPENERS[name](BytesIO(data))
-        turned = _orientation(image) in _ON_ITS_SIDE
+        image = _open(name, data)
+        turned = name != "TIFF" and _orientation(image) in _ON_ITS_SIDE
     except Exception as error:  # whatever a plugin makes of a hostile header
         raise _bad(error) from error
     width, height = image.size
@@ -87,21 +99,26 @@ def size(data: bytes) -> tuple[int, int]:
 
 
 def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -> Image.Image:
-    """The picture in `data`, upright, as an RGB image with 8 bits a channel.
+    """The picture in `data`, upright, as an RGB image with 8 bits a channel; see `read`."""
+    return read(data, max_pixels, least).image
 
-    Of an animation the first frame; transparency is laid over white; 16-bit and float channels are
-    scaled down. Raises BadImage for anything that is not a whole picture of at most `max_pixels`.
-    `least`: as many pixels a side will do, so a larger JPEG may come out at a part of its size,
-    which takes less time and memory.
+
+def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -> Picture:
+    """The picture in `data`, upright, in sRGB with 8 bits a channel, and what was wrong with it.
+
+    Of an animation, a multi-page TIFF or an MPO the first picture; transparency is laid over white;
+    samples of more bits are scaled down; colours are converted by the profile of the file. A file
+    that ends early or is damaged is read as far as it goes, where that is most of it.
+
+    Raises BadImage for anything that is not a picture of at most `max_pixels`. `least`: as many
+    pixels a side will do, so a larger JPEG may come out at a part of its size, which takes less
+    time and memory.
     """
     if not data:
         raise BadImage("The file is empty.")
-    name = _format_of(data)
-    if name is None:
-        raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
-    image_headers.check(name, data)
+    name, data = _checked(data)
     try:
-        image = _OPENERS[name](BytesIO(data))
+        image = _open(name, data)
     except Image.DecompressionBombError as error:
         # Some plugins look at the limit of their own; it is over ours, unless that was raised.
         raise BadImage(
@@ -118,17 +135,72 @@ def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None)
             "(ISE_MAX_PIXELS)."
         )
     try:
-        if least is not None:
-            image.draft("RGB", (least, least))
-        image.load()
-        return _rgb(_upright(image))
+        loaded, note = _loaded(image, name, data, least)
+        return _shown(_upright(loaded, image), image, note)
     except MemoryError as error:
         raise Unavailable(
             f"Not enough memory to decode {width} x {height} pixels; lower ISE_MAX_PIXELS.",
             retry_after=5,
         ) from error
+    except BadImage:
+        raise
     except Exception as error:  # the decoders fail in as many ways as there are formats
         raise _bad(error) from error
+
+
+def _checked(data: bytes) -> tuple[str, bytes]:
+    """Return the format of a file and its bytes, without what makes a header costly to read."""
+    name = _format_of(data)
+    if name is None:
+        raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
+    image_headers.check(name, data)
+    if name == "PNG" and image_headers.has_many_texts(data):
+        data = without_texts(data)
+    return name, data
+
+
+def _open(name: str, data: bytes) -> ImageFile.ImageFile:
+    """Open a file of that format. A PNG whose texts or profile are damaged is opened without."""
+    try:
+        return _OPENERS[name](BytesIO(data))
+    except (SyntaxError, ValueError, struct.error, EOFError):
+        if name != "PNG":
+            raise
+        return _OPENERS[name](BytesIO(without_texts(data)))
+
+
+def _loaded(
+    image: ImageFile.ImageFile, name: str, data: bytes, least: int | None
+) -> tuple[Image.Image, str | None]:
+    """Decode an image that was opened, and return it, with a note where a part is missing."""
+
+    def opened(content: bytes) -> ImageFile.ImageFile:
+        again = _open(name, content)
+        if least is not None:
+            again.draft("RGB", (least, least))
+        return again
+
+    try:
+        if least is not None:
+            image.draft("RGB", (least, least))
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        if name not in PARTIAL:
+            raise
+        content = without_texts(data) if name == "PNG" else data
+        found, share = read_partly(name, content, opened)
+        is_truncated = _is_truncation(error)
+        if share < _LEAST_READ:
+            what = "truncated" if is_truncated else "damaged"
+            read_share = f"{100 * share:.0f} % of it"
+            raise BadImage(f"The image is {what}: only {read_share} can be read.") from error
+        if name == "PNG" and share >= 1.0:
+            # The pixels are whole, so it was one of the texts behind them.
+            return found, None
+        return found, note_of(share, is_truncated)
+    return image, None
 
 
 def media_type(data: bytes) -> str:
@@ -163,16 +235,21 @@ def _format_of_brands(data: bytes) -> str | None:
 
 def _bad(error: Exception) -> BadImage:
     text = str(error).strip()
-    # Pillow has no class for it: OSError, EOFError, SyntaxError and others say it in words.
-    if isinstance(error, EOFError | struct.error) or any(
-        sign in text.lower() for sign in ("truncated", "end of file", "ran out of data")
-    ):
+    if _is_truncation(error):
         return BadImage("The image is truncated.")
     return BadImage(f"The image is damaged, or of an odd kind ({text or type(error).__name__}).")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    method = _TRANSPOSE.get(_orientation(image))
+def _is_truncation(error: Exception) -> bool:
+    # Pillow has no class for it: OSError, EOFError, SyntaxError and others say it in words.
+    return isinstance(error, EOFError | struct.error) or any(
+        sign in str(error).lower() for sign in ("truncated", "end of file", "ran out of data")
+    )
+
+
+def _upright(image: Image.Image, opened: Image.Image) -> Image.Image:
+    """Turn a picture as the file that it was opened from says."""
+    method = _TRANSPOSE.get(_orientation(opened))
     return image if method is None else image.transpose(method)
 
 
@@ -196,28 +273,53 @@ def _orientation_of_xmp(image: Image.Image) -> int:
     return int(found[1]) if found else 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        image = _eight_bits(image)
+def _shown(image: Image.Image, opened: Image.Image, note: str | None) -> Picture:
+    """Bring the pixels of a file to 8-bit sRGB without transparency."""
+    notes = [note] if note else []
+    info = opened.info
+    if (sample := _sample_format(image, opened)) is not None:
+        image = _grey(image, sample, info.get("transparency"))
+    profile = info.get("icc_profile")
+    image, ignored = to_srgb(image, profile)
+    if ignored:
+        notes.append(ignored)
+    elif not profile and "srgb" not in info:
+        image = undo_gamma(image, info.get("gamma"))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+        return Picture(Image.alpha_composite(white, layer).convert("RGB"), tuple(notes))
+    return Picture(image.convert("RGB"), tuple(notes))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Single-channel pixels of 16 or 32 bits, or floats in [0, 1] or [0, 255], as mode `L`."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    peak = values.max(initial=0.0)
+def _sample_format(image: Image.Image, opened: Image.Image) -> SampleFormat | None:
+    """Return how the samples of an image are to be scaled, or None where they have 8 plain bits."""
+    found = opened.sample if isinstance(opened, TiffFile) else None
+    if found is not None and image.mode == "L":
+        # Its white is white already.
+        found = replace(found, white_is_zero=False)
+        is_plain = found.kind == "u" and found.declared in (None, (0.0, 255.0))
+        return None if is_plain or found.bits != 8 else found
+    if not image.mode.startswith(("I", "F")):
+        return None
+    if found is not None:
+        return found
     if image.mode == "F":
-        scale = 255.0 if peak <= 1.0 else 1.0
-    elif image.mode.startswith("I;16") or peak > 255:
-        # A 32-bit integer image is nearly always a 16-bit one in a wider type.
-        scale = 255.0 / max(65535.0, peak)
-    else:
-        scale = 1.0
-    return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
+        return SampleFormat(32, "f")
+    # Pillow brings the grey of PNG and of PGM to 16 bits.
+    return SampleFormat(16, "u")
+
+
+def _grey(image: Image.Image, sample: SampleFormat, transparent: object) -> Image.Image:
+    values = np.asarray(image)
+    if sample.kind == "u" and sample.bits == 32:
+        values = values.view(np.uint32)
+    elif sample.kind == "i" and sample.bits == 8:
+        values = values.view(np.int8)
+    grey = Image.fromarray(eight_bits(values, sample))
+    if isinstance(transparent, int):
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return grey
 
 
 def _count(pixels: int) -> str:

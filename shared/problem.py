@@ -32,6 +32,7 @@ _STATUS: dict[type[errors.ISEError], int] = {
     errors.Forbidden: 403,
     errors.Behind: 412,
     errors.TooLarge: 413,
+    errors.OutsideRange: 416,
     errors.Overloaded: 429,
     errors.Unavailable: 503,
     errors.StorageFull: 507,
@@ -105,6 +106,8 @@ def headers_of(error: errors.ISEError) -> dict[str, str]:
     headers = {}
     if "retry_after" in error.extra:
         headers["Retry-After"] = str(error.extra["retry_after"])
+    if isinstance(error, errors.OutsideRange) and "bytes" in error.extra:
+        headers["Content-Range"] = f"bytes */{error.extra['bytes']}"
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return headers

@@ -1,5 +1,6 @@
 """Rows of features as an answer: raw float32, or JSON for people."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,12 +13,14 @@ from shared.contracts.embedder import (
     DIM_HEADER,
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
+    NOTES_HEADER,
     RAW_MEDIA_TYPE,
     Embeddings,
 )
 
 Floats = NDArray[np.float32]
 
+_HEADER_CHARACTERS = 3000
 RAW_BODY = {"schema": {"type": "string", "format": "binary"}}
 ROWS_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -42,9 +45,11 @@ def rows(
     dim: int,
     fingerprint: str,
     timings: Mapping[str, float] | None = None,
+    notes: Mapping[int, str] | None = None,
 ) -> Response:
     """`vectors` (n, dim), in the form that `Accept` asks for; a row that isn't there is NaN raw,
-    and null in JSON. `timings`: seconds by the stage's name, for the header."""
+    and null in JSON. `timings`: seconds by the stage's name, for the header. `notes`: by the
+    row's index, what was wrong with the file of it."""
     host: Host = request.app.state.host
     headers = {
         FINGERPRINT_HEADER: fingerprint,
@@ -54,6 +59,8 @@ def rows(
     if timings:
         stages = (f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in timings.items())
         headers["Server-Timing"] = ", ".join(stages)
+    if notes:
+        headers[NOTES_HEADER] = _short_enough(notes)
     if RAW_MEDIA_TYPE in request.headers.get("accept", ""):
         missing = np.full(dim, np.nan, dtype="<f4")
         body = b"".join(
@@ -64,5 +71,14 @@ def rows(
         fingerprint=fingerprint,
         dim=dim,
         vectors=[None if row is None else row.tolist() for row in vectors],
+        notes=dict(notes or {}),
     )
     return Response(described.model_dump_json(), media_type="application/json", headers=headers)
+
+
+def _short_enough(notes: Mapping[int, str]) -> str:
+    """Return the notes as JSON, as many as fit into a header that a proxy passes on."""
+    kept = dict(notes)
+    while len(text := json.dumps(kept)) > _HEADER_CHARACTERS:
+        kept.popitem()
+    return text

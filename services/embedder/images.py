@@ -49,10 +49,12 @@ class Stages:
 
 @dataclass(frozen=True)
 class EmbeddedImages:
-    """`vectors` (n, dim) float32, and `stages`, both in order of the files."""
+    """`vectors` (n, dim) float32, and `stages`, both in order of the files. `notes`: what was wrong
+    with files that could be read all the same, by their index."""
 
     vectors: Floats
     stages: list[Stages]
+    notes: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,11 @@ class ImageEmbedder:
 
     async def _embed_one(
         self, data: bytes, crop: Crop | None, lane: DecodeLane, seat: Seat[Pixels, Floats]
-    ) -> tuple[Floats, Stages]:
+    ) -> tuple[Floats, Stages, str | None]:
         decoded, waited = await self._decode(data, lane, crop=crop)
         timed = await seat.run(decoded.pixels)
-        return timed.value, Stages(decoded.seconds, waited + timed.queued, timed.ran)
+        stages = Stages(decoded.seconds, waited + timed.queued, timed.ran)
+        return timed.value, stages, decoded.note
 
     async def _decode(
         self,
@@ -191,8 +194,10 @@ class ImageEmbedder:
         return fresh.features
 
 
-def _gathered(outcomes: Sequence[tuple[Floats, Stages] | BaseException]) -> EmbeddedImages:
-    done: list[tuple[Floats, Stages]] = []
+def _gathered(
+    outcomes: Sequence[tuple[Floats, Stages, str | None] | BaseException],
+) -> EmbeddedImages:
+    done: list[tuple[Floats, Stages, str | None]] = []
     bad: list[dict[str, object]] = []
     for index, outcome in enumerate(outcomes):
         if not isinstance(outcome, BaseException):
@@ -205,6 +210,7 @@ def _gathered(outcomes: Sequence[tuple[Floats, Stages] | BaseException]) -> Embe
         first = f"file {bad[0]['index']}: {bad[0]['error']}"
         raise BadImage(f"{len(bad)} of {len(outcomes)} files can't be used; {first}", items=bad)
     return EmbeddedImages(
-        vectors=np.stack([vector for vector, _ in done]),
-        stages=[stages for _, stages in done],
+        vectors=np.stack([vector for vector, _, _ in done]),
+        stages=[stages for _, stages, _ in done],
+        notes={index: note for index, (_, _, note) in enumerate(done) if note},
     )

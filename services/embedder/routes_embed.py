@@ -113,9 +113,23 @@ async def embed_images(
     }
     if matcher is None:
         backbone = embedder.backbone
-        return rows(request, embedded.vectors, backbone.dim, backbone.fingerprint, timings)
+        return rows(
+            request,
+            embedded.vectors,
+            backbone.dim,
+            backbone.fingerprint,
+            timings,
+            embedded.notes,
+        )
     joint = matcher.network.project_images(embedded.vectors)
-    return rows(request, joint, matcher.network.joint_dim, matcher.fingerprint, timings)
+    return rows(
+        request,
+        joint,
+        matcher.network.joint_dim,
+        matcher.fingerprint,
+        timings,
+        embedded.notes,
+    )
 
 
 @router.post(

@@ -75,7 +75,8 @@ class Additions:
             place = self._files.keep(image_id, name, data)
             entries.append(Entry(image_id, digest, place, tags, metadata))
             state = AddState.ADDED if image_id in embedded else AddState.EXISTS
-            items.append(AddedItem(name=name, id=image_id, state=state))
+            note = embedded[image_id].note if image_id in embedded else None
+            items.append(AddedItem(name=name, id=image_id, state=state, note=note))
         if entries:
             failpoints.reach("addition.kept")
             self._images.record(entries, places)

@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,10 +58,31 @@ class ModelPair:
 
 @dataclass(frozen=True)
 class Embedded:
-    """One file's features by fingerprint, or why there are none."""
+    """One file's features by fingerprint, or why there are none.
+
+    `note`: what was wrong with a file that was read all the same.
+    """
 
     features: dict[str, NDArray[np.float32]]
     error: str | None = None
+    note: str | None = None
+
+
+@dataclass
+class _Space:
+    """What came of files in one space: rows in their order, of zero length where a file failed;
+    reasons and notes by index."""
+
+    rows: list[NDArray[np.float32]]
+    errors: dict[int, str] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+
+    def put(self, indices: Sequence[int], part: "_Space") -> None:
+        """Take over what came of the files at these indices."""
+        for at, index in enumerate(indices):
+            self.rows[index] = part.rows[at]
+        self.errors |= {indices[at]: reason for at, reason in part.errors.items()}
+        self.notes |= {indices[at]: note for at, note in part.notes.items()}
 
 
 class Embedding:
@@ -132,18 +153,19 @@ class Embedding:
         Raises FingerprintMismatch, Unavailable, and ModelDrift where the process that answers has
         other features of the built-in picture than those that are stored.
         """
-        found, errors = self._space(files, ImageSpace.VISUAL, pair.visual, bulk)
-        features = [{pair.visual: row} for row in found]
+        found = self._space(files, ImageSpace.VISUAL, pair.visual, bulk)
+        features = [{pair.visual: row} for row in found.rows]
+        errors = found.errors
         good = [i for i in range(len(files)) if i not in errors]
         if pair.matching != pair.visual and good:
-            rows, failed = self._space(
-                [files[i] for i in good], ImageSpace.MATCHING, pair.matching, bulk
-            )
-            errors |= {good[i]: reason for i, reason in failed.items()}
-            for i, row in zip(good, rows, strict=True):
+            other = self._space([files[i] for i in good], ImageSpace.MATCHING, pair.matching, bulk)
+            errors |= {good[i]: reason for i, reason in other.errors.items()}
+            for i, row in zip(good, other.rows, strict=True):
                 features[i][pair.matching] = row
         return [
-            Embedded({}, errors[i]) if i in errors else Embedded(features[i])
+            Embedded({}, errors[i])
+            if i in errors
+            else Embedded(features[i], note=found.notes.get(i))
             for i in range(len(files))
         ]
 
@@ -183,10 +205,9 @@ class Embedding:
 
     def _space(
         self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool
-    ) -> tuple[list[NDArray[np.float32]], dict[int, str]]:
-        """Rows in order (of zero length where a file failed), and the reasons by index."""
-        errors: dict[int, str] = {}
-        rows: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(files)
+    ) -> _Space:
+        found = _Space([np.empty(0, np.float32)] * len(files))
+        errors = found.errors
         left = list(range(len(files)))
         while left:
             try:
@@ -197,7 +218,7 @@ class Embedding:
                 }
                 if not bad:
                     raise
-                errors |= bad
+                errors.update(bad)
                 left = [i for i in left if i not in bad]
                 continue
             except TooLarge as refused:
@@ -206,23 +227,20 @@ class Embedding:
                     break
                 # Together they are more than one call may carry.
                 for part in (left[: len(left) // 2], left[len(left) // 2 :]):
-                    found, failed = self._space([files[i] for i in part], space, fingerprint, bulk)
-                    errors |= {part[at]: reason for at, reason in failed.items()}
-                    for i, row in zip(part, found, strict=True):
-                        rows[i] = row
+                    halves = self._space([files[i] for i in part], space, fingerprint, bulk)
+                    found.put(part, halves)
                 break
-            for i, row in zip(left, answer, strict=True):
-                rows[i] = row
+            found.put(left, _Space(list(answer.vectors), notes=dict(answer.notes)))
             break
-        return rows, errors
+        return found
 
     def _rows(
         self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool
-    ) -> NDArray[np.float32]:
+    ) -> embedder.Rows:
         """Features by a process that was compared. Raises BadImage, TooLarge, and as `images`."""
         answer = self._answer(files, space, fingerprint, bulk)
         if self.canaries.has_passed(answer.instance, fingerprint):
-            return answer.vectors
+            return answer
         # Both in one call: behind one address there may be several processes.
         try:
             both = self._answer([*files, canary.picture()], space, fingerprint, bulk)
@@ -234,7 +252,7 @@ class Embedding:
             self.canaries.compare(alone.instance, fingerprint, alone.vectors[0])
             return self._rows(files, space, fingerprint, bulk)
         self.canaries.compare(both.instance, fingerprint, both.vectors[-1])
-        return both.vectors[:-1]
+        return replace(both, vectors=both.vectors[:-1])
 
     def _answer(
         self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool

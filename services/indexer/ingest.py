@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
 _MIB = 2**20
+MOST_NOTES = 1000
 _BATCHES_AHEAD = 12
 """As much as the embedder takes while a flush goes on."""
 
@@ -52,7 +53,8 @@ class IngestSettings:
 class IngestResult:
     """What became of the files: `embedded` images were new to the model.
 
-    `replaced`: images whose file holds another picture now.
+    `replaced`: images whose file holds another picture now. `file_notes`: what is wrong with
+    pictures that were taken in all the same, `{path, note}`; the first thousand of them.
     """
 
     files: int = 0
@@ -60,6 +62,12 @@ class IngestResult:
     already_there: int = 0
     failed: int = 0
     replaced: int = 0
+    file_notes: list[dict[str, str]] = field(default_factory=list)
+
+    def note(self, path: str, note: str) -> None:
+        """Remember what is wrong with a picture, unless there is so much of it already."""
+        if len(self.file_notes) < MOST_NOTES:
+            self.file_notes.append({"path": path, "note": note})
 
 
 Record = Callable[[Sequence[Entry], Mapping[str, Sequence[FeaturePlace]]], list[str]]
@@ -238,6 +246,9 @@ class Ingest:
             if found.error is not None:
                 for entry in same:
                     self._job.fail(entry.place.uri, found.error)
+            elif found.note is not None:
+                for entry in same:
+                    self._result.note(entry.place.uri, found.note)
         self._flush_known()
 
     def _flush_known(self) -> None:

@@ -1,8 +1,9 @@
 """Adding, reading, retagging and deleting images."""
 
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
 from services.indexer.parts import Parts, parts
@@ -23,7 +24,8 @@ from shared.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailabl
 from shared.keys import Scope
 from shared.terms.tag_list import split_tags
 from shared.web import links
-from shared.web.media import FENCED, IMAGE, JPEG
+from shared.web.conditional import etag_of, matches
+from shared.web.media import FENCED, IMAGE, JPEG, disposition, validators
 from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
@@ -33,6 +35,7 @@ from shared.web.problems import (
     NO_EMBEDDER,
     NO_IMAGE,
     OTHER_MODEL,
+    OUTSIDE_RANGE,
     SOURCE_AWAY,
     TOO_MANY_FILES,
     problems,
@@ -126,24 +129,33 @@ def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
     "/{image_id:path}/file",
     summary="The image's own bytes",
     response_class=Response,
-    responses=IMAGE | problems(NO_IMAGE, SOURCE_AWAY),
+    responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, SOURCE_AWAY),
 )
 @needs(Scope.READ)
-def image_file(here: Here, image_id: str) -> Response:
-    data, media_type = here.files.read(image_id, here.images.places(image_id))
-    return Response(data, media_type=media_type, headers=FENCED)
+def image_file(here: Here, request: Request, image_id: str) -> Response:
+    row, _ = here.images.get(image_id)
+    places = here.images.places(image_id)
+    headers = FENCED | validators(f'"{row.sha256}"', datetime.fromisoformat(row.created_at))
+    has_file = any(place.has_file for place in places)
+    if has_file and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
+        # The bytes of an image never change, so none of them need be read.
+        return Response(status_code=304, headers=headers)
+    data, media_type = here.files.read(image_id, places)
+    headers["Content-Disposition"] = disposition(places[0].uri)
+    return Response(data, media_type=media_type, headers=headers)
 
 
 @router.get(
     "/{image_id:path}/thumbnail",
     summary="A small JPEG of the image",
     response_class=Response,
-    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, SOURCE_AWAY, DISK_FULL),
+    responses=JPEG | problems(NO_IMAGE, OUTSIDE_RANGE, BAD_IMAGE, SOURCE_AWAY, DISK_FULL),
 )
 @needs(Scope.READ)
 def thumbnail(here: Here, image_id: str) -> Response:
     data = here.files.thumbnail(image_id, here.images.places(image_id))
-    return Response(data, media_type="image/jpeg", headers=FENCED)
+    headers = FENCED | validators(etag_of(data))
+    return Response(data, media_type="image/jpeg", headers=headers)
 
 
 # The last ones: an id may have slashes in it.

@@ -13,7 +13,7 @@ from services.indexer.catalog.fence import LeaseLost, fenced
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.parts import Part, PartTable, Standing
 from services.indexer.embedding import ModelPair
-from services.indexer.ingest import IngestResult
+from services.indexer.ingest import MOST_NOTES, IngestResult
 from services.indexer.job_context import Cancelled, JobContext
 from services.indexer.leases import Leases
 from services.indexer.reach.reach import Reach
@@ -211,5 +211,11 @@ def _parted(task: Task) -> Iterator[Task]:
 
 
 def _sum(results: Sequence[dict[str, Any]]) -> IngestResult:
-    names = [one.name for one in fields(IngestResult)]
-    return IngestResult(**{name: sum(result[name] for result in results) for name in names})
+    found = IngestResult()
+    for result in results:
+        for one in fields(IngestResult):
+            # A part that was done before an update may lack a field.
+            if one.name in result:
+                setattr(found, one.name, getattr(found, one.name) + result[one.name])
+    del found.file_notes[MOST_NOTES:]
+    return found

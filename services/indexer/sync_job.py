@@ -86,6 +86,7 @@ class SyncJob:
             "dismissed": sync.dismissed,
             "failed": failed + taken.failed,
             "skipped": source.skipped,
+            "file_notes": taken.file_notes,
         }
         if pair is not None and is_first and asked.build and self._images.count():
             settings = BuildSettings(clusters=asked.clusters)

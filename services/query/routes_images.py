@@ -4,15 +4,26 @@ from fastapi import APIRouter, Request, Response
 
 from services.query.routes_search import Ask, Write
 from shared.clients import indexer
-from shared.clients.transport import AsyncClient, Call
+from shared.clients.transport import AsyncClient
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
 from shared.errors import NotFound
 from shared.keys import Scope
 from shared.snapshots.items import Item
-from shared.web.media import FENCED, IMAGE, JPEG
-from shared.web.problems import BAD_IMAGE, DAMAGED, DISK_FULL, NO_IMAGE, NO_INDEXER, problems
+from shared.web.conditional import IS_HEAD
+from shared.web.media import FENCED, IMAGE, JPEG, forwarded
+from shared.web.problems import (
+    BAD_IMAGE,
+    DAMAGED,
+    DISK_FULL,
+    NO_IMAGE,
+    NO_INDEXER,
+    OUTSIDE_RANGE,
+    problems,
+)
 from shared.web.scoped import ScopedRoute, needs
+
+_CONDITIONS = ("If-None-Match", "If-Modified-Since", "Range", "If-Range")
 
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute)
 
@@ -21,22 +32,22 @@ router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute
     "/{image_id:path}/file",
     summary="The image's own bytes",
     response_class=Response,
-    responses=IMAGE | problems(NO_IMAGE, NO_INDEXER),
+    responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, NO_INDEXER),
 )
 @needs(Scope.READ)
 async def image_file(request: Request, image_id: str) -> Response:
-    return await _passed_on(request, indexer.image_file(image_id))
+    return await _passed_on(request, image_id, "file")
 
 
 @router.get(
     "/{image_id:path}/thumbnail",
     summary="A small JPEG of the image",
     response_class=Response,
-    responses=JPEG | problems(NO_IMAGE, BAD_IMAGE, NO_INDEXER, DISK_FULL),
+    responses=JPEG | problems(NO_IMAGE, OUTSIDE_RANGE, BAD_IMAGE, NO_INDEXER, DISK_FULL),
 )
 @needs(Scope.READ)
 async def image_thumbnail(request: Request, image_id: str) -> Response:
-    return await _passed_on(request, indexer.thumbnail(image_id))
+    return await _passed_on(request, image_id, "thumbnail")
 
 
 @router.post("/shapes", summary="Width by height of some images", responses=problems(NO_INDEXER))
@@ -76,7 +87,12 @@ def described(item: Item) -> ImageInfo:
     )
 
 
-async def _passed_on(request: Request, call: Call[tuple[bytes, str]]) -> Response:
+async def _passed_on(request: Request, image_id: str, kind: str) -> Response:
+    """Answer as the indexer does, which is asked for no more than the client wants."""
     client: AsyncClient = request.app.state.indexer
-    data, media_type = await client.send(call)
-    return Response(data, media_type=media_type, headers=FENCED)
+    method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
+    given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
+    found = await client.send(indexer.picture(image_id, kind, method, given))
+    headers = FENCED | forwarded(found.headers)
+    media_type = found.headers.get("Content-Type")
+    return Response(found.content, found.status_code, headers, media_type)

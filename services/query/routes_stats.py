@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
 from services.query.canary import CanaryWatch
 from services.query.routes_search import Ask
@@ -14,6 +14,7 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import Stats
 from shared.errors import ISEError
 from shared.keys import Scope
+from shared.web.conditional import etag_of
 from shared.web.problems import DAMAGED, problems
 from shared.web.scoped import ScopedRoute, needs
 
@@ -38,13 +39,17 @@ async def _learning(request: Request) -> Learning | None:
 LearningOfIndexer = Annotated[Learning | None, Depends(_learning)]
 
 
-@router.get("/stats", summary="Figures of the collection, its measured recall among them")
+@router.get(
+    "/stats",
+    summary="Figures of the collection, its measured recall among them",
+    responses={304: {"description": "They are as `If-None-Match` knows them."}},
+)
 @needs(Scope.READ)
-def stats(ask: Ask, request: Request, learning: LearningOfIndexer) -> Stats:
+def stats(ask: Ask, request: Request, response: Response, learning: LearningOfIndexer) -> Stats:
     canary: CanaryWatch = request.app.state.canary
     collection, dead = ask.shelf.current()
     manifest, visual = collection.manifest, collection.visual
-    return Stats(
+    found = Stats(
         images=collection.live(dead),
         clusters=visual.index.clusters if visual else 0,
         tags=len(collection.tags(dead)),
@@ -63,3 +68,7 @@ def stats(ask: Ask, request: Request, learning: LearningOfIndexer) -> Stats:
         drift=canary.drift(),
         learning=learning,
     )
+    response.headers["ETag"] = f"W/{etag_of(found.model_dump_json().encode())}"
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Vary"] = "Authorization"
+    return found

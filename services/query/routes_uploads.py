@@ -10,8 +10,9 @@ from services.query.uploads import Uploads
 from shared.contracts.base import Wire
 from shared.contracts.query import Uploaded
 from shared.keys import Scope
-from shared.web.media import FENCED, OCTETS
-from shared.web.problems import FILE_TOO_LARGE, NO_UPLOAD, problems
+from shared.web.conditional import etag_of
+from shared.web.media import FENCED, MANNERS, OCTETS, validators
+from shared.web.problems import FILE_TOO_LARGE, NO_UPLOAD, OUTSIDE_RANGE, problems
 from shared.web.scoped import ScopedRoute, needs
 
 router = APIRouter(prefix="/v1/uploads", tags=["search"], route_class=ScopedRoute)
@@ -43,13 +44,15 @@ async def keep_upload(
     "/{upload_id}",
     summary="The picture's bytes, as they were sent",
     response_class=Response,
-    responses=OCTETS | problems(NO_UPLOAD),
+    responses=OCTETS | MANNERS | problems(NO_UPLOAD, OUTSIDE_RANGE),
 )
 @needs(Scope.READ)
 async def get_upload(request: Request, upload_id: str) -> Response:
     """Of no type: it was looked at by nobody yet, so a browser must not take it for a page."""
     data = _uploads(request).data(upload_id)
-    return Response(data, media_type="application/octet-stream", headers=FENCED)
+    # The id is given once, for one picture.
+    headers = FENCED | validators(etag_of(upload_id.encode()))
+    return Response(data, media_type="application/octet-stream", headers=headers)
 
 
 def _uploads(request: Request) -> Uploads:

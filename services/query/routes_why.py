@@ -10,7 +10,8 @@ from services.query.routes_search import check_size
 from shared.contracts.base import Wire
 from shared.contracts.explanation import Why
 from shared.keys import Scope
-from shared.web.media import FENCED, PNG
+from shared.web.conditional import etag_of
+from shared.web.media import FENCED, MANNERS, PNG, validators
 from shared.web.problems import (
     BAD_IMAGE,
     BUSY,
@@ -22,6 +23,7 @@ from shared.web.problems import (
     NO_IMAGE,
     NO_INDEXER,
     OTHER_MODEL,
+    OUTSIDE_RANGE,
     UNKNOWN_TERM,
     problems,
 )
@@ -80,7 +82,7 @@ async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Wh
     "/images/{image_id:path}/why.png",
     summary="The same over the image, as a PNG",
     response_class=Response,
-    responses=PNG,
+    responses=PNG | MANNERS | problems(OUTSIDE_RANGE),
 )
 @needs(Scope.READ)
 async def why_overlay(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:
@@ -111,4 +113,5 @@ async def _of_upload(here: Reasons, request: Request, form: WhyForm) -> Reason:
 
 
 async def _drawn(here: Reasons, reason: Reason) -> Response:
-    return Response(await here.overlay(reason), media_type="image/png", headers=FENCED)
+    drawn = await here.overlay(reason)
+    return Response(drawn, media_type="image/png", headers=FENCED | validators(etag_of(drawn)))

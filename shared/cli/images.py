@@ -86,9 +86,8 @@ def _show(opened: Session, items: Iterable[AddedItem]) -> None:
         return
     for item in items:
         line = f"{item.state:<6}  {item.id or '-'}  {item.name}"
-        opened.out.print(
-            tables.plain(f"{line}: {item.error}" if item.error else line), soft_wrap=True
-        )
+        said = item.error or item.note
+        opened.out.print(tables.plain(f"{line}: {said}" if said else line), soft_wrap=True)
 
 
 def _batches(

@@ -84,6 +84,8 @@ def job_result(job: Job) -> Text:
         told["report"] = {name: v for name, v in report.items() if name != "calibration"}
     if skipped := told.get("skipped_steps"):
         told["skipped_steps"] = {one["step"]: one["reason"] for one in skipped}
+    if notes := told.pop("file_notes", None):
+        told["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
     return fields(told.items())
 
 

@@ -1,7 +1,7 @@
 """The calls of the embedder."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from shared.contracts.embedder import (
     DIM_HEADER,
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
+    NOTES_HEADER,
     PRIORITY_HEADER,
     RAW_MEDIA_TYPE,
     EmbedTermsRequest,
@@ -29,6 +30,7 @@ from shared.contracts.explanation import Explanation
 from shared.errors import ISEError
 
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
+_NOTES: TypeAdapter[dict[int, str]] = TypeAdapter(dict[int, str])
 _SLOW_S = 300.0
 # It tells what it knows; who waits longer waits for a service that hangs.
 _QUICK_S = 10.0
@@ -39,12 +41,14 @@ _RAW = {"Accept": RAW_MEDIA_TYPE}
 class Rows:
     """Features: `vectors` float32 of shape (n, dim), and the model that they are of.
 
-    `instance` names the process that answered.
+    `instance` names the process that answered. `notes`: what was wrong with files that were read
+    all the same, by their index.
     """
 
     vectors: NDArray[np.float32]
     fingerprint: str
     instance: str = ""
+    notes: Mapping[int, str] = field(default_factory=dict)
 
 
 def models() -> Call[Models]:
@@ -205,8 +209,9 @@ def _rows(count: int) -> Callable[[httpx.Response], Rows]:
             fingerprint = response.headers[FINGERPRINT_HEADER]
             flat = np.frombuffer(response.content, dtype="<f4")
             vectors = flat.reshape(count, dim).astype(np.float32, copy=False)
+            notes = _NOTES.validate_json(response.headers.get(NOTES_HEADER, "{}"))
         except (KeyError, ValueError) as error:
             raise ISEError(f"The embedder's answer can't be read: {error}") from error
-        return Rows(vectors, fingerprint, response.headers.get(INSTANCE_HEADER, ""))
+        return Rows(vectors, fingerprint, response.headers.get(INSTANCE_HEADER, ""), notes)
 
     return read

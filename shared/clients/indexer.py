@@ -1,6 +1,6 @@
 """The calls of the indexer."""
 
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -90,6 +90,19 @@ def shapes(request: ShapesRequest) -> Call[Shapes]:
 def image_file(image_id: str) -> Call[tuple[bytes, str]]:
     """The image's own bytes and their media type."""
     return Call("GET", f"/v1/images/{segment(image_id)}/file", _file)
+
+
+def picture(
+    image_id: str, kind: str, method: str = "GET", headers: Mapping[str, str] | None = None
+) -> Call[httpx.Response]:
+    """The answer to a `file` or `thumbnail` as it is, conditional and partial ones too."""
+    return Call(
+        method,
+        f"/v1/images/{segment(image_id)}/{kind}",
+        lambda response: response,
+        headers=headers or {},
+        taken=frozenset({304, 416}),
+    )
 
 
 def thumbnail(image_id: str) -> Call[tuple[bytes, str]]:

@@ -65,11 +65,13 @@ class Call(Generic[T]):
     timeout_s: float = 60.0
     repeatable: bool = False
     """Whether it changes nothing, though it isn't a GET."""
+    taken: frozenset[int] = frozenset()
+    """Statuses beside those of success that `read` takes."""
 
     @property
     def is_safe(self) -> bool:
         """Whether it may be given up, and sent again. Of a change nobody would know the outcome."""
-        return self.method == "GET" or self.repeatable
+        return self.method in ("GET", "HEAD") or self.repeatable
 
     def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
         """The same call with headers beside its own."""
@@ -204,7 +206,8 @@ class Client:
     def send(self, call: Call[T]) -> T:
         """Sends a call and reads its answer. Raises an ISEError."""
         response = self._response(call)
-        raise_for_problem(response, self._within)
+        if response.status_code not in call.taken:
+            raise_for_problem(response, self._within)
         return call.read(response)
 
     def _response(self, call: Call[T]) -> httpx.Response:
@@ -279,7 +282,8 @@ class AsyncClient:
                 self._failed = time.monotonic(), away.detail
             raise away from error
         self._failed = None
-        raise_for_problem(response, self._within)
+        if response.status_code not in call.taken:
+            raise_for_problem(response, self._within)
         return call.read(response)
 
     async def _response(self, call: Call[T]) -> httpx.Response:

@@ -15,6 +15,8 @@ from shared.contracts.calibration import Calibration
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
 INSTANCE_HEADER = "X-ISE-Instance"
+NOTES_HEADER = "X-ISE-Notes"
+"""JSON: by a file's index, what was wrong with it though it was read."""
 """Names the process that answered, from its start to its end."""
 PRIORITY_HEADER = "Priority"
 BULK_PRIORITY = "u=7"
@@ -130,6 +132,9 @@ class Embeddings(Wire):
     fingerprint: str
     dim: int
     vectors: list[list[float] | None]
+    notes: dict[int, str] = Field(
+        default={}, description="What was wrong with files that were read all the same, by index."
+    )
 
 
 class ItemError(Wire):

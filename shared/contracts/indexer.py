@@ -32,12 +32,16 @@ class AddState(StrEnum):
 
 
 class AddedItem(Wire):
-    """What became of one uploaded file. `exists`: its bytes were there; tags were joined."""
+    """What became of one uploaded file. `exists`: its bytes were there; tags were joined.
+
+    `note`: what is wrong with a picture that was added all the same.
+    """
 
     name: str
     id: str | None
     state: AddState
     error: str | None = None
+    note: str | None = None
 
 
 class Added(Wire):
@@ -51,12 +55,14 @@ class Added(Wire):
                             "id": "d0ed203b490efa13b89928e082c3728f",
                             "state": "added",
                             "error": None,
+                            "note": "The file ends early; 97 % of it was read.",
                         },
                         {
                             "name": "notes.jpg",
                             "id": None,
                             "state": "failed",
                             "error": "The file is empty.",
+                            "note": None,
                         },
                     ],
                     "snapshot": 4,

@@ -1,17 +1,69 @@
 """How a picture's bytes are sent, and how the OpenAPI tells of them."""
 
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
+from urllib.parse import quote
 
 # They come from outside, so a browser must run nothing of them.
 FENCED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, max-age=3600",
+    # Whoever has another key, or none, is answered anew.
+    "Vary": "Authorization",
 }
+
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]|[%;/]")
+_LONGEST_NAME = 255
+
+
+def validators(etag: str, modified: datetime | None = None) -> dict[str, str]:
+    """Return the headers by which a client asks again for bytes that it has, or for a part."""
+    headers = {"ETag": etag, "Accept-Ranges": "bytes"}
+    if modified is not None:
+        headers["Last-Modified"] = format_datetime(modified, usegmt=True)
+    return headers
+
+
+def disposition(name: str) -> str:
+    """Return a `Content-Disposition` that shows a picture, and saves it under its name (RFC 6266).
+
+    `name` may hold any characters; what a file system or a header can't hold is left out.
+    """
+    plain = "".join(c for c in name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
+    plain = plain.encode(errors="ignore").decode()[-_LONGEST_NAME:].strip(" .") or "picture"
+    ascii_form = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
+    fallback = _UNSAFE.sub("_", ascii_form).strip() or "picture"
+    if fallback == plain:
+        return f'inline; filename="{plain}"'
+    return f"inline; filename=\"{fallback}\"; filename*=UTF-8''{quote(plain, safe='')}"
+
+
+def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of another service's answer that are those of a picture's bytes."""
+    return {name: headers[name] for name in _OF_BYTES if name in headers}
+
+
+_OF_BYTES = (
+    "ETag",
+    "Last-Modified",
+    "Accept-Ranges",
+    "Content-Range",
+    "Content-Length",
+    "Content-Disposition",
+)
 
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 OCTETS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": _BYTES}}}
-IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}}
+MANNERS: dict[int | str, dict[str, Any]] = {
+    206: {"description": "The part that `Range` asks for."},
+    304: {"description": "It is as `If-None-Match` or `If-Modified-Since` know it."},
+}
+IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}, **MANNERS}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": _BYTES}}}
-JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": _BYTES}}}
+JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": _BYTES}}, **MANNERS}

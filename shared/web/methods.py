@@ -48,5 +48,9 @@ def _paths_of(app: FastAPI) -> Paths:
     paths: dict[str, set[str]] = {}
     for route in iter_route_contexts(app.routes):
         if route.path is not None and route.methods:
-            paths.setdefault(route.path, set()).update(route.methods)
+            taken = paths.setdefault(route.path, set())
+            taken.update(route.methods)
+            if "GET" in taken:
+                # `conditional.py` answers it for every route.
+                taken.add("HEAD")
     return [(compile_path(path)[0], methods) for path, methods in paths.items()]

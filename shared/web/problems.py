@@ -31,6 +31,7 @@ from shared.errors import (
 )
 from shared.keys import Scope
 from shared.web.auth import NO_KEY_SENT
+from shared.web.conditional import outside_range
 from shared.web.hosts import FOREIGN_HOST
 from shared.web.origin import FOREIGN_PAGE
 from shared.web.rate_limit import limited
@@ -68,6 +69,7 @@ NO_UPLOAD = NotFound(
     "The picture of this search is no longer kept. Give the picture again.",
     upload=UPLOAD,
 )
+OUTSIDE_RANGE = outside_range(48_213)
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
 NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")

@@ -13,6 +13,7 @@ from shared.settings import ServiceSettings
 from shared.web import docs, openapi, operations
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
+from shared.web.conditional import ConditionalMiddleware
 from shared.web.headers import SecurityHeadersMiddleware
 from shared.web.hosts import HostMiddleware, Hosts
 from shared.web.methods import MethodMiddleware
@@ -65,6 +66,7 @@ def create_service(
     app.include_router(operations.router)
 
     # Added last runs first: the id is there for all that follows, the key before any body is read.
+    app.add_middleware(ConditionalMiddleware)
     app.add_middleware(MethodMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(KeyMiddleware, open_paths=open_paths)

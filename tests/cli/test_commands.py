@@ -311,7 +311,7 @@ def test_add_sends_in_batches_and_tells_of_each(fake, ise, tmp_path):
 def test_add_as_json(fake, ise, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"picture")
     done = ise("add", "a.jpg", "--json")
-    item = {"name": "a.jpg", "id": "a1", "state": "added", "error": None}
+    item = {"name": "a.jpg", "id": "a1", "state": "added", "error": None, "note": None}
     assert (done.code, done.json) == (0, {"items": [item], "snapshot": 5})
 
 

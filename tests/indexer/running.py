@@ -155,6 +155,14 @@ class Service:
             self._query = self._stack.enter_context(Client(url))
         return self._query.send(call)
 
+    @property
+    def query_http(self) -> httpx.Client:
+        """The query service over the same data, as any program asks it."""
+        self.ask(query.stats())
+        return self._stack.enter_context(
+            httpx.Client(base_url=self.query_url, timeout=PATIENCE_S, trust_env=False)
+        )
+
     def found(self, data: bytes, **options: Any) -> list[str]:
         """Ids of the hits of a picture."""
         return _ids(self.ask(query.search_image(data, **options)))

@@ -1,6 +1,7 @@
 """The files and the thumbnails of images."""
 
 import io
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -95,3 +96,54 @@ def test_nobody_is_not_found(service):
     ):
         with pytest.raises(NotFound, match="no image 'nobody'"):
             service.send(call)
+
+
+@pytest.mark.parametrize("what", ["file", "thumbnail"])
+@pytest.mark.parametrize("by_way_of", ["indexer", "query"])
+def test_pictures_are_cached_by_their_content_and_sent_in_parts(service, picture, what, by_way_of):
+    [item] = service.add(("Käse 1.png", picture(0, size=(900, 300))))
+    http = service.http if by_way_of == "indexer" else service.query_http
+    path = f"/v1/images/{item.id}/{what}"
+    whole = http.get(path)
+    tag = whole.headers["etag"]
+    assert whole.headers["cache-control"].startswith("private")
+    assert whole.headers["vary"] == "Authorization"
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    known = http.get(path, headers={"If-None-Match": tag})
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
+    part = http.get(path, headers={"Range": "bytes=5-9", "If-Range": tag})
+    assert (part.status_code, part.content) == (206, whole.content[5:10])
+    assert part.headers["content-range"] == f"bytes 5-9/{len(whole.content)}"
+    beyond = http.get(path, headers={"Range": "bytes=99999999-"})
+    assert beyond.status_code == 416
+    assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+    head = http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("etag", "content-length", "content-type", "accept-ranges"):
+        assert head.headers[name] == whole.headers[name]
+    if what == "file":
+        assert tag == f'"{sha256(picture(0, size=(900, 300))).hexdigest()}"'
+        assert "filename*=UTF-8''K%C3%A4se%201.png" in whole.headers["content-disposition"]
+        assert "last-modified" in whole.headers
+    service.send(indexer.delete_image(item.id))
+    for gone in (http.head(path), http.get(path, headers={"If-None-Match": tag})):
+        assert gone.status_code == 404
+
+
+def test_head_is_answered_wherever_a_user_would_ask(service, picture):
+    [item] = service.add((picture(0)), tags=["castle"])
+    for http in (service.http, service.query_http):
+        for path in ("/health", "/ready", "/v1/stats", f"/v1/images/{item.id}"):
+            assert (http.head(path).status_code, http.head(path).content) == (200, b""), path
+    for path in ("/v1/search?term=castle", "/v1/tags", "/", "/collection", "/v1/jobs"):
+        assert service.query_http.head(path).status_code == 200, path
+
+
+def test_stats_that_have_not_changed_are_not_sent_again(service, picture):
+    service.add(picture(0))
+    first = service.query_http.get("/v1/stats")
+    again = service.query_http.get("/v1/stats", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    service.add(picture(1))
+    later = service.query_http.get("/v1/stats", headers={"If-None-Match": first.headers["etag"]})
+    assert later.json()["images"] == 2

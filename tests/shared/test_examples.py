@@ -81,7 +81,7 @@ def contents() -> Iterator[Content]:
                 named = f"{method} {path}"
                 sent = {"": operation["requestBody"]} if "requestBody" in operation else {}
                 for status, described in (sent | operation["responses"]).items():
-                    for media_type, content in described["content"].items():
+                    for media_type, content in described.get("content", {}).items():
                         yield Content(service, named, status, media_type, content)
 
 

@@ -26,6 +26,7 @@ STATUSES = {
     "foreign-host": 403,
     "lacks-scope": 403,
     "too-large": 413,
+    "outside-range": 416,
     "overloaded": 429,
     "behind": 412,
     "rate-limited": 429,

@@ -120,10 +120,10 @@ def things(service):
 @pytest.mark.parametrize(
     ("method", "path", "takes"),
     [
-        ("OPTIONS", "/things/a/b", "DELETE, GET"),
+        ("OPTIONS", "/things/a/b", "DELETE, GET, HEAD"),
         ("DELETE", "/things/a/part", "PATCH"),
         ("TRACE", "/things/a/part", "PATCH"),
-        ("HEAD", "/health", "GET"),
+        ("PUT", "/health", "GET, HEAD"),
     ],
 )
 def test_a_method_that_a_path_does_not_take_is_told_those_that_it_takes(
@@ -131,8 +131,20 @@ def test_a_method_that_a_path_does_not_take_is_told_those_that_it_takes(
 ):
     refused = ask(things, method, path)
     assert (refused.status_code, refused.headers["Allow"]) == (405, takes)
-    if method != "HEAD":
-        assert refused.json()["detail"] == f"This path takes {takes}."
+    assert refused.json()["detail"] == f"This path takes {takes}."
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/things/a/b", "/openapi.json"])
+def test_head_is_answered_as_get_without_its_body(things, ask, path):
+    whole, head = ask(things, "GET", path), ask(things, "HEAD", path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    if path != "/metrics":
+        assert head.headers["content-length"] == str(len(whole.content))
+
+
+def test_head_is_refused_where_get_is(things, ask):
+    assert ask(things, "HEAD", "/things/a/part").status_code == 405
 
 
 def test_methods_that_a_path_takes_go_through(things, ask):

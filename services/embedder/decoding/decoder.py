@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedder.decoding.task import ANSWER, SIZE, Outcome, Task
+from services.embedder.decoding.task import ANSWER, PICTURE, Outcome, Task
 from shared.errors import BadImage
 
 _START_SECONDS = 60.0
@@ -32,12 +32,14 @@ class DecodeLimits:
 class Decoded:
     """Preprocessed pixels, (height, width, 3) uint8, and the seconds that it took.
 
-    `size`: width and height of the picture, in proportion.
+    `size`: width and height of the picture, in proportion. `note`: what was wrong with the file
+    that could be read all the same.
     """
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
     seconds: float
+    note: str | None = None
 
 
 class DecoderEnded(Exception):
@@ -93,9 +95,12 @@ class Decoder:
                 raise DecoderEnded from error
             outcome, body, seconds = await self._answer()
         if outcome is Outcome.PIXELS:
-            width, height = SIZE.unpack_from(body)
-            pixels = np.frombuffer(body, np.uint8, offset=SIZE.size)
-            return Decoded(pixels.reshape(*task.preprocessing.crop, 3), (width, height), seconds)
+            width, height, length = PICTURE.unpack_from(body)
+            begin = PICTURE.size + length
+            note = body[PICTURE.size : begin].decode() or None
+            pixels = np.frombuffer(body, np.uint8, offset=begin)
+            shaped = pixels.reshape(*task.preprocessing.crop, 3)
+            return Decoded(shaped, (width, height), seconds, note)
         if outcome is Outcome.OUT_OF_MEMORY:
             raise BadImage(
                 f"It needs more memory to decode than {self._limits.memory_bytes:,} bytes "

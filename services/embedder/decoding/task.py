@@ -17,8 +17,8 @@ from services.embedder.preprocess import Preprocessing
 REQUEST = struct.Struct("<II")
 """Bytes of the task, bytes of the file."""
 
-SIZE = struct.Struct("<II")
-"""Width and height of the upright picture, as far as it was decoded."""
+PICTURE = struct.Struct("<III")
+"""Width and height of the upright picture, as far as it was decoded, and bytes of the note."""
 
 ANSWER = struct.Struct("<BIf")
 """Outcome, bytes that follow, seconds that it took."""
@@ -30,7 +30,7 @@ class Outcome(IntEnum):
     READY = 0
     """The process has started; nothing follows."""
     PIXELS = 1
-    """A SIZE, then (height, width, 3) uint8, as the task's preprocessing crops."""
+    """A PICTURE, its note, then (height, width, 3) uint8, as the task's preprocessing crops."""
     REFUSED = 2
     """A sentence for the user."""
     OUT_OF_MEMORY = 3

@@ -13,9 +13,9 @@ import socket
 import sys
 import time
 
-from services.embedder.decoding.task import ANSWER, REQUEST, SIZE, Outcome, Task
+from services.embedder.decoding.task import ANSWER, PICTURE, REQUEST, Outcome, Task
 from shared.errors import BadImage, Unavailable
-from shared.images import decode
+from shared.images import read
 
 _PR_SET_PDEATHSIG = 1
 _MIN_PIXELS = 16
@@ -44,13 +44,16 @@ def main(argv: list[str]) -> None:
 
 def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
     try:
-        image = task.cropped(decode(data, task.max_pixels, task.least))
+        picture = read(data, task.max_pixels, task.least)
+        image = task.cropped(picture.image)
         if image.width * image.height < _MIN_PIXELS:
             raise BadImage(
                 f"{image.width} x {image.height} pixels are too few to show anything; a picture "
                 f"has at least {_MIN_PIXELS}."
             )
-        return Outcome.PIXELS, SIZE.pack(*image.size) + task.preprocessing(image).tobytes()
+        note = " ".join(picture.notes).encode()
+        head = PICTURE.pack(*image.size, len(note))
+        return Outcome.PIXELS, head + note + task.preprocessing(image).tobytes()
     except BadImage as error:
         return Outcome.REFUSED, error.detail.encode()
     except (MemoryError, Unavailable):

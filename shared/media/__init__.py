@@ -1,0 +1,1 @@
+"""Pictures: how their values, colours and damage are read."""

@@ -1,0 +1,192 @@
+"""HEAD, conditional requests and ranges (RFC 9110), for every route that answers GET.
+
+A route says what it has by its headers: `ETag` or `Last-Modified` make its answer conditional,
+`Accept-Ranges: bytes` lets a part of it be asked for. Whatever it sends, bytes or a stream from an
+open file, is cut to what was asked.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import problem
+from shared.errors import OutsideRange
+
+IS_HEAD = "ise.head"
+"""Where a request's scope says that only the headers are sent."""
+
+# RFC 9110, 15.4.5: what a 304 repeats; headers of security and of the request go along anyway.
+_OF_THE_BODY = ("content-length", "content-type", "content-disposition", "accept-ranges")
+_ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*$", re.IGNORECASE)
+_ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"|\*')
+
+
+def outside_range(size: int) -> OutsideRange:
+    """Return what is told to a client that asks for a part that there isn't."""
+    return OutsideRange(f"The range lies outside of the {size:,} bytes of the file.", bytes=size)
+
+
+def etag_of(content: bytes) -> str:
+    """Return a strong entity tag for bytes."""
+    return f'"{sha256(content).hexdigest()[:32]}"'
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Tell whether a client has what an entity tag names, compared weakly as GET asks for."""
+    plain = etag.removeprefix("W/")
+    given = _ENTITY_TAG.findall(if_none_match)
+    return "*" in given or plain in {tag.removeprefix("W/") for tag in given}
+
+
+class ConditionalMiddleware:
+    """Answers HEAD as GET without its body, 304 to who has it, 206 and 416 to who wants a part."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] == "GET":
+            await self.app(scope, receive, _Answer(scope, send).send)
+            return
+        answer = _Answer(scope, send, is_head=True)
+        as_get = {**scope, "method": "GET", IS_HEAD: True}
+        try:
+            await self.app(as_get, answer.receive, answer.send)
+        finally:
+            # Routes leave word in it for those who log and count.
+            scope.update({**as_get, "method": "HEAD"})
+
+
+class _Answer:
+    """One answer on its way to a client."""
+
+    def __init__(self, scope: Scope, send: Send, is_head: bool = False) -> None:
+        self._request = Headers(scope=scope)
+        self._send = send
+        self._is_head = is_head
+        self._asked = False
+        self._ended = asyncio.Event()
+        self._scope = scope
+        # Of the body, the bytes to skip and those to send; None: all.
+        self._skip = 0
+        self._left: int | None = 0 if is_head else None
+
+    async def receive(self) -> Message:
+        """Give HEAD no body; and once its headers are sent, have a stream end."""
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        if self._ended.is_set():
+            return
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif message["type"] == "http.response.body":
+            await self._body(message)
+        else:
+            await self._send(message)
+
+    async def _start(self, message: Message) -> None:
+        headers = MutableHeaders(raw=list(message["headers"]))
+        message = {**message, "headers": headers.raw}
+        if message["status"] == 200:
+            if self._is_known(headers):
+                for name in _OF_THE_BODY:
+                    del headers[name]
+                message["status"], self._left = 304, 0
+            elif (size := _size(headers)) is not None and self._wants_part(headers):
+                part = part_of(self._request["range"], size)
+                if part is None:
+                    pass
+                elif not part:
+                    await self._refuse(size)
+                    return
+                else:
+                    headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+                    headers["content-length"] = str(len(part))
+                    message["status"] = 206
+                    if not self._is_head:
+                        self._skip, self._left = part.start, len(part)
+        await self._send(message)
+        if self._left == 0:
+            await self._end()
+
+    async def _body(self, message: Message) -> None:
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if self._left is None:
+            await self._send(message)
+            return
+        skipped = min(self._skip, len(body))
+        self._skip -= skipped
+        body = body[skipped : skipped + self._left]
+        self._left -= len(body)
+        if self._left == 0 or not more:
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
+            self._ended.set()
+        elif body:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _end(self) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._ended.set()
+
+    def _is_known(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether the client has what the answer would bring."""
+        if (given := self._request.get("if-none-match")) is not None:
+            return "etag" in headers and matches(given, headers["etag"])
+        since = _time(self._request.get("if-modified-since"))
+        changed = _time(headers.get("last-modified"))
+        return since is not None and changed is not None and changed <= since
+
+    def _wants_part(self, headers: Mapping[str, str]) -> bool:
+        if "range" not in self._request or headers.get("accept-ranges") != "bytes":
+            return False
+        given = self._request.get("if-range")
+        # A weak tag or another state of the file: all of it is sent.
+        return given is None or given in (headers.get("etag"), headers.get("last-modified"))
+
+    async def _refuse(self, size: int) -> None:
+        self._ended.set()
+        answer = problem.refuse(outside_range(size), self._scope)
+        await answer(self._scope, self.receive, self._send)
+
+
+def part_of(header: str, size: int) -> range | None:
+    """Return the bytes that a `Range` asks for: empty where there are none of them, None where it
+    asks for several parts or is malformed, so that all is sent, as RFC 9110 allows."""
+    found = _ONE_RANGE.match(header)
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        return range(max(0, size - int(found[2])), size) if int(found[2]) else range(0)
+    first = int(found[1])
+    last = min(int(found[2]), size - 1) if found[2] else size - 1
+    if found[2] and int(found[2]) < first:
+        return None
+    return range(first, last + 1)
+
+
+def _size(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
+    return int(text) if text.isdigit() else None
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    # A date without a zone can't be compared with one that has it.
+    return found if found.tzinfo else None
