@@ -22,6 +22,7 @@ from services.indexer.embedding import Embedded, Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.file_reader import FileRead, FileReader
 from services.indexer.job_context import JobContext
+from services.indexer.one_by_one import each_alone
 from services.indexer.sources import SourceFile
 from shared import failpoints
 from shared.identity import id_of_sha256
@@ -226,12 +227,12 @@ class Ingest:
                 places.setdefault(same[0].id, []).append(place)
         entries = [entry for same, _ in good for entry in same]
         failpoints.reach("ingest.stored")
-        if entries:
-            self._result.replaced += len(self._record(entries, places))
+        failed = self._keep(entries, places)
         failpoints.reach("ingest.recorded")
-        self._result.embedded += len(good)
-        self._result.already_there += len(entries) - len(good)
-        self._job.advance(len(entries))
+        lost = sum(all(id(entry) in failed for entry in same) for same, _ in good)
+        self._result.embedded += len(good) - lost
+        self._result.already_there += len(entries) - len(failed) - len(good) + lost
+        self._job.advance(len(entries) - len(failed))
         for same, found in embedded:
             self._in_flight.pop(same[0].id)
             if found.error is not None:
@@ -241,10 +242,26 @@ class Ingest:
 
     def _flush_known(self) -> None:
         known, self._known = self._known, []
-        if known:
-            self._result.replaced += len(self._record(known, {}))
-            self._result.already_there += len(known)
-            self._job.advance(len(known), skipped=True)
+        kept = len(known) - len(self._keep(known, {}))
+        self._result.already_there += kept
+        self._job.advance(kept, skipped=True)
+
+    def _keep(
+        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
+    ) -> set[int]:
+        """Records entries; gives those, by `id`, that can't be, of which the job is told."""
+        failed: set[int] = set()
+
+        def fail(entry: Entry, why: str) -> None:
+            failed.add(id(entry))
+            self._job.fail(entry.place.uri, why)
+
+        def record(some: Sequence[Entry]) -> int:
+            ids = {entry.id for entry in some}
+            return len(self._record(some, {i: at for i, at in places.items() if i in ids}))
+
+        self._result.replaced += sum(each_alone(entries, record, fail))
+        return failed
 
 
 def place_of(file: SourceFile, stamp: Stamp) -> Place:

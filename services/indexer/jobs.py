@@ -14,6 +14,7 @@ from services.indexer.job_context import Cancelled, JobContext
 from services.indexer.leases import Leases
 from shared.contracts.jobs import Job, JobKind, JobState
 from shared.errors import CatalogueAway, ISEError, full_disk
+from shared.objects.local_path import readable
 from shared.web.request_id import current_request_id, set_request_id
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ class JobRunner:
             log.exception("job %s failed", job.id)
             full = full_disk(failure)
             told = full.detail if full else f"{failure.strerror or failure}: {failure.filename}"
-            state, error = JobState.FAILED, told
+            state, error = JobState.FAILED, readable(told)
         except Exception as failure:
             # Whatever a job does wrong must not end the thread that runs the next one.
             log.exception("job %s failed", job.id)

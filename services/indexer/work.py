@@ -26,7 +26,7 @@ from services.indexer.publisher import Publisher
 from services.indexer.reach.reach import Reach
 from services.indexer.roots import Roots
 from services.indexer.sharing import Sharing
-from services.indexer.sources import nothing_in, read_source
+from services.indexer.sources import Reading, nothing_in, read_source
 from services.indexer.sync_job import SyncJob
 from services.indexer.vectors import Vectors
 from shared.contracts.indexer import (
@@ -121,7 +121,8 @@ class Workshop:
         self._external.refuse_pictures()
         job.stage("reading the source")
         roots = self._roots.of(asked.confined)
-        source = read_source(asked.source, asked.tags_from, roots, self._reach)
+        reading = Reading(asked.exclude, asked.follow_links, job.check_cancelled)
+        source = read_source(asked.source, asked.tags_from, roots, self._reach, reading)
         if asked.sync:
             return self._syncing.run(source, asked, job)
         if not source:
@@ -133,7 +134,7 @@ class Workshop:
         else:
             self._publisher.fit.check_model(pair)
         taken = self._intake.take(source, pair, job, source.name)
-        result: dict[str, Any] = asdict(taken) | {"skipped": source.skipped}
+        result: dict[str, Any] = asdict(taken) | source.told()
         if asked.build:
             return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)
         job.stage("publishing")
