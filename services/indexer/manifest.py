@@ -59,13 +59,18 @@ def read_manifest(
 
     Raises InvalidInput, which says where, for what is wrong with the whole of it.
     """
-    lines = _Lines(_decoded(file), check)
+    text = _decoded(file)
+    lines = _Lines(text, check)
     kind = name.lower().rpartition(".")[2]
     read = {"csv": _csv_rows, "txt": _text_rows}.get(kind, _jsonl_rows)
-    for count, fields in enumerate(read(lines, name), 1):
-        if count > MOST_ROWS:
-            raise InvalidInput(f"{name} has over {MOST_ROWS:,} rows; split it.")
-        yield _row(fields)
+    try:
+        for count, fields in enumerate(read(lines, name), 1):
+            if count > MOST_ROWS:
+                raise InvalidInput(f"{name} has over {MOST_ROWS:,} rows; split it.")
+            yield _row(fields)
+    finally:
+        # The file is its caller's to close.
+        text.detach()
 
 
 def _row(fields: _Fields) -> Row:
@@ -119,14 +124,13 @@ def _as_text(given: str) -> str:
 
 def _decoded(file: BinaryIO) -> io.TextIOWrapper:
     """Return a file as text, by its first bytes; bytes that aren't UTF-8 are kept as they are."""
-    buffered = io.BufferedReader(file) if isinstance(file, io.RawIOBase) else file
-    head = buffered.read(4)
-    buffered.seek(0)
+    head = file.read(4)
+    file.seek(0)
     encoding = next((name for bom, name in _BOMS if head.startswith(bom)), None)
     if encoding is None and b"\0" in head:
         encoding = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
     escape = "replace" if encoding and encoding.startswith("utf-16") else "surrogateescape"
-    return io.TextIOWrapper(buffered, encoding or "utf-8", errors=escape, newline="")
+    return io.TextIOWrapper(file, encoding or "utf-8", errors=escape, newline="")
 
 
 class _Lines:

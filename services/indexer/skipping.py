@@ -78,7 +78,8 @@ class Rules:
         folder, _, name = path.rpartition("/")
         if name.lower() in _SYSTEM_NAMES or _SYSTEM_PATTERN.fullmatch(name):
             return Skip.SYSTEM
-        if name.startswith("."):
+        # `..` in an archive is a fault, which is told.
+        if name.startswith(".") and name != "..":
             return Skip.HIDDEN
         tried = f"{path}/" if is_folder else path
         told = self._given.check_file(tried).include if self._given else None

@@ -64,7 +64,7 @@ def attempt(do: Callable[[], T]) -> T:
     except ISEError:
         raise
     except NotAFile:
-        raise Unusable("It is not a regular file.") from None
+        raise Unusable("It is not a file.") from None
     except OSError as error:
         is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise Unusable(f"The file can't be read: {reason(error)}.", is_gone) from None

@@ -55,9 +55,13 @@ class Source(list[SourceFile]):
         return not self.is_manifest and path.endswith(f"::{self.name}")
 
     def skip(self, skip: Skip, path: str) -> None:
-        """Counts what is left out; `path`: as the catalogue would have it."""
+        """Counts what is left out; `path`: as the catalogue would have it.
+
+        What is behind a link to a folder is there: it stays, as where a folder was moved and a link
+        put in its place.
+        """
         self.skips[skip] += 1
-        if skip is not Skip.NOT_PICTURES:
+        if skip not in (Skip.NOT_PICTURES, Skip.LINKS):
             self.leave_out(path)
 
     def leave_out(self, path: str) -> None:
