@@ -5,6 +5,7 @@ says, no header may say more than a picture may have, and links lead nowhere.
 """
 
 import calendar
+import errno
 import io
 import stat
 import struct
@@ -269,7 +270,8 @@ class _Reader:
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._archive.size}[whence]
         if base + offset < 0:
-            raise ValueError("it is too short")
+            # As a file does, which zipfile reckons with.
+            raise OSError(errno.EINVAL, "it is too short")
         self._at = base + offset
         return self._at
 
