@@ -20,12 +20,24 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".gif": "GIF", ".BMP"
 FORMATS |= {".tif": "TIFF", ".JPeG": "JPEG", ".jfif": "JPEG"}
 SKIPPED_NAMES = ("@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "__MACOSX", ".hidden")
 SKIPPED_NAMES += ("System Volume Information", ".Trash-1000", ".thumbnails", "._x", "@EADIR")
-_ODD_NAMES = (
-    ("a", "b", "c d", "Größe", "日本語", "e\u0301", "\u00e9", "🐈", "אבג", "new\nline", "tab\there")
-    + (" lead", "tail ", "-rf", "a\\b", "a::b", "a%20b", "%2e%2e", "it's", '"q"', "*", "?", "[x]")
-    + ("x" * 240, "日" * 75, "caf\udce9", "caf\udce8", "\udcff\udcfe", "caf%E9", "~", "#", "!no")
-    + ("a,b;c", "CON", "a=b&c", "<b>", "\x1b[31m", "con.tmp", "..x..", "file:", "s3:", "\u202e")
-)
+_ODD_NAMES = [
+    *(
+        "a",
+        "b",
+        "c d",
+        "Größe",
+        "日本語",
+        "e\u0301",
+        "\u00e9",
+        "🐈",
+        "אבג",
+        "new\nline",
+        "tab\there",
+    ),
+    *(" lead", "tail ", "-rf", "a\\b", "a::b", "a%20b", "%2e%2e", "it's", '"q"', "*", "?", "[x]"),
+    *("x" * 240, "日" * 75, "caf\udce9", "caf\udce8", "\udcff\udcfe", "caf%E9", "~", "#", "!no"),
+    *("a,b;c", "CON", "a=b&c", "<b>", "\x1b[31m", "con.tmp", "..x..", "file:", "s3:", "\u202e"),
+]
 _DATES = (None, None, 0, -1, 1, -(2**31), 2**31, 2**32, 4_102_444_800, 9_214_646_400, 9_223_372_037)
 _DATES += (13_569_465_600, -62_135_596_800)
 _MODES = (None, None, None, 0o000, 0o200, 0o444, 0o777, 0o4755)
@@ -234,10 +246,10 @@ def zip_of(root: Path, flagged: bool) -> bytes:
                 info.compress_type = zipfile.ZIP_DEFLATED
                 made.writestr(info, path.read_bytes())
     data = out.getvalue()
-    return data if flagged else _without_flags(data)
+    return data if flagged else without_flags(data)
 
 
-def _without_flags(data: bytes) -> bytes:
+def without_flags(data: bytes) -> bytes:
     changed = bytearray(data)
     with zipfile.ZipFile(io.BytesIO(data)) as made:
         at = made.start_dir

@@ -39,7 +39,13 @@ def test_any_number_of_a_file_system_is_kept_and_read_again(database, images, en
 
 
 def test_a_photo_of_any_date_is_taken_in_by_ingest_and_by_sync(service, folder_of, picture):
-    years = {"1901": -(2**31), "1969": -1, "2106": 2**32, "2262": 9_223_372_037, "2446": 15032385535}
+    years = {
+        "1901": -(2**31),
+        "1969": -1,
+        "2106": 2**32,
+        "2262": 9_223_372_037,
+        "2446": 15032385535,
+    }
     root = folder_of({f"{year}.png": n for n, year in enumerate(years)} | {"now.png": 99})
     for year, second in years.items():
         os.utime(root / f"{year}.png", (0, second))
@@ -108,7 +114,7 @@ def test_only_regular_files_are_opened_and_nothing_is_waited_for(tmp_path):
             LocalFile(path).read(10)
         with pytest.raises(NotAFile):
             LocalFile(path).sha256(10)
-    with pytest.raises(OSError, match="No such device|regular"):
+    with pytest.raises(OSError, match=r"No such device|regular"):
         open_regular(tmp_path / "socket.png")
     (tmp_path / "a.png").write_bytes(b"")
     found = read_source(tmp_path, None)

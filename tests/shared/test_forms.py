@@ -16,7 +16,7 @@ from shared.web.scoped import ScopedRoute, needs
         (b"form-data; name=\"file\"; filename*=UTF-8''caf%C3%A9%20%22x%22.png", 'café "x".png'),
         (b"form-data; name=\"file\"; filename*=ISO-8859-1'en'caf%E9.png", "café.png"),
         (b'form-data; name="file"; filename*0="long-"; filename*1="name.png"', "long-name.png"),
-        (b"form-data; name=\"file\"; filename=\"a.png\"; filename*=UTF-8''b.png", "a.png"),
+        (b'form-data; name="file"; filename="a.png"; filename*=UTF-8\'\'b.png', "a.png"),
         (b'form-data; name="file"; filename="*.png"', "*.png"),
     ],
 )
