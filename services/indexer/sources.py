@@ -1,6 +1,7 @@
 """Where pictures come from: a folder, an archive, or a manifest; here, in a store or on the web."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from services.indexer import manifest
@@ -13,7 +14,7 @@ from services.indexer.source_file import SourceFile, Unusable, attempt, reason, 
 from services.indexer.source_list import Reading, Source
 from services.indexer.walking import Walk, bad_lines
 from shared.contracts.indexer import TagsFrom
-from shared.errors import Forbidden, InvalidInput, TooLarge
+from shared.errors import Forbidden, InvalidInput
 from shared.objects.address import LOCAL, WEB, Address
 from shared.objects.file import File, LocalFile
 from shared.objects.local_path import readable
@@ -140,10 +141,10 @@ def _listed(
     found, tags, rules = Source(source), FolderTags(), Rules(reading.exclude)
     try:
         listed = reach.list(archive_at(source) or source, reading.follow_links, reading.check)
-        _take_rules(found, rules, listed)
     except OSError as error:
         raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
     found.present = {one.file.path for one in listed}
+    unknown = _take_rules(found, rules, listed)
     folders: set[str] = set()
     for name, file, skip in listed:
         reading.check()
@@ -157,6 +158,8 @@ def _listed(
             found.leave_out(file.path)
         elif skip is not None:
             found.skip(skip, file.path)
+        elif unread := next((f for f in unknown if name.startswith(f)), None):
+            found.append(SourceFile(file, readable(name), error=unknown[unread]))
         else:
             try:
                 check_allowed(reach.address(file.path), roots)
@@ -168,17 +171,23 @@ def _listed(
     return found
 
 
-def _take_rules(found: Source, rules: Rules, listed: Sequence[Found]) -> None:
-    """Reads the ignore files of a listing. Raises OSError: what they leave out isn't known then."""
+def _take_rules(found: Source, rules: Rules, listed: Sequence[Found]) -> dict[str, str]:
+    """Reads the ignore files of a listing. Gives why one can't be read, by how the paths begin of
+    which so nothing is known."""
+    unknown: dict[str, str] = {}
     for name, file, _ in listed:
         folder, _, last = name.rpartition("/")
-        if last == IGNORE_FILE:
-            try:
-                bad = rules.add(folder, file.read(LONGEST_IGNORE_FILE))
-            except TooLarge as error:
-                raise OSError(None, error.detail) from None
+        if last != IGNORE_FILE:
+            continue
+        try:
+            bad = rules.add(folder, attempt(partial(file.read, LONGEST_IGNORE_FILE)))
+        except Unusable as unusable:
+            below = f"{folder}/" if folder else ""
+            unknown[below] = f"The folder's {IGNORE_FILE} can't be read. {unusable.reason}"
+        else:
             if bad:
-                found.append(SourceFile(file, name, error=bad_lines(bad)))
+                found.append(SourceFile(file, readable(name), error=bad_lines(bad)))
+    return unknown
 
 
 def _add(found: Source, file: File, uri: str, tags: FolderTags | None) -> None:

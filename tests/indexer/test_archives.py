@@ -207,6 +207,20 @@ def test_members_that_cannot_be_taken_fail_alone_also_where_roots_are_checked(tm
             assert len(told) == 6
 
 
+def test_an_ignore_file_that_cannot_be_read_fails_its_folder_alone(tmp_path):
+    names = ["a\\b/.iseignore", "a\\b/x.png", "c/.iseignore", "c/x.png", "d/x.png"]
+    source = zip_of(tmp_path, *((name, b"1") for name in names))
+    data = bytearray(source.read_bytes())
+    at = data.index(b"c/.iseignore", data.index(b"PK\1\2")) - 46
+    data[at + 8] |= 1
+    source.write_bytes(data)
+    found = held(source)
+    assert found.pop("d/x.png") == b"1"
+    assert "no path within" in found.pop("a\\b/x.png")
+    assert "its .iseignore" in found["c/x.png"] or "'s .iseignore can't be read" in found["c/x.png"]
+    assert set(found) == {"c/x.png"}
+
+
 def test_an_encrypted_member_fails_alone(tmp_path):
     source = zip_of(tmp_path, ("a.png", b"1"), ("b.png", b"2"))
     data = bytearray(source.read_bytes())
