@@ -3,25 +3,21 @@
 Read as spreadsheets and scripts write them, a line at a time; a row that can't be used fails alone.
 """
 
-import csv
-import io
 import json
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
+from services.indexer.manifest_lines import LONG_LINE, Lines, LongLine, Records, decoded
 from services.indexer.said import check_text, checked_metadata, parse_tags
 from shared.errors import InvalidInput
 from shared.objects.local_path import is_text
 
 SUFFIXES = frozenset({".csv", ".jsonl", ".ndjson", ".txt"})
 MOST_ROWS = 5_000_000
-_LONGEST_LINE = 2**20
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEPARATOR = re.compile(r"\"?sep=([^\w\s\"]|\t)\"?[\r\n]*", re.IGNORECASE)
-_BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
 @dataclass(frozen=True)
@@ -48,10 +44,6 @@ class _Fields(NamedTuple):
     raw_path: str | None = None
 
 
-class _LongLine(Exception):
-    """A line that nobody means: it is not kept in memory whole."""
-
-
 def read_manifest(
     file: BinaryIO, name: str, check: Callable[[], None] = lambda: None
 ) -> Iterator[Row]:
@@ -59,8 +51,8 @@ def read_manifest(
 
     Raises InvalidInput, which says where, for what is wrong with the whole of it.
     """
-    text = _decoded(file)
-    lines = _Lines(text, check)
+    text = decoded(file)
+    lines = Lines(text, check)
     kind = name.lower().rpartition(".")[2]
     read = {"csv": _csv_rows, "txt": _text_rows}.get(kind, _jsonl_rows)
     try:
@@ -119,73 +111,23 @@ def _as_text(given: str) -> str:
         ) from None
 
 
-# --- lines ------------------------------------------------------------------------------------
-
-
-def _decoded(file: BinaryIO) -> io.TextIOWrapper:
-    """Return a file as text, by its first bytes; bytes that aren't UTF-8 are kept as they are."""
-    head = file.read(4)
-    file.seek(0)
-    encoding = next((name for bom, name in _BOMS if head.startswith(bom)), None)
-    if encoding is None and b"\0" in head:
-        encoding = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
-    escape = "replace" if encoding and encoding.startswith("utf-16") else "surrogateescape"
-    return io.TextIOWrapper(file, encoding or "utf-8", errors=escape, newline="")
-
-
-class _Lines:
-    """Lines with their ends, whichever they are, and their numbers. Some can be given back.
-
-    `number`: of the line that came last.
-    """
-
-    def __init__(self, text: io.TextIOWrapper, check: Callable[[], None]) -> None:
-        self._text = text
-        self._check = check
-        self._back: deque[str] = deque()
-        self.number = 0
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        """Raises _LongLine, and goes on behind it."""
-        self._check()
-        line = self._back.popleft() if self._back else self._text.readline(_LONGEST_LINE)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        if len(line) >= _LONGEST_LINE:
-            while line and not line.endswith(("\n", "\r")):
-                self._check()
-                line = self._text.readline(_LONGEST_LINE)
-            raise _LongLine
-        return line
-
-    def give_back(self, lines: Iterable[str]) -> None:
-        some = list(lines)
-        self._back.extendleft(reversed(some))
-        self.number -= len(some)
-
-
 def _long(number: int) -> _Fields:
-    limit = _LONGEST_LINE // 2**20
-    return _Fields(number, [], f"the line has over {limit} million characters.")
+    return _Fields(number, [], LONG_LINE)
 
 
-def _numbered(lines: _Lines) -> Iterator[tuple[int, str] | _Fields]:
+def _numbered(lines: Lines) -> Iterator[tuple[int, str] | _Fields]:
     while True:
         try:
             line = next(lines)
         except StopIteration:
             return
-        except _LongLine:
+        except LongLine:
             yield _long(lines.number)
         else:
             yield lines.number, line
 
 
-def _text_rows(lines: _Lines, _: str) -> Iterator[_Fields]:
+def _text_rows(lines: Lines, _: str) -> Iterator[_Fields]:
     for found in _numbered(lines):
         if isinstance(found, _Fields):
             yield found
@@ -198,9 +140,9 @@ def _text_rows(lines: _Lines, _: str) -> Iterator[_Fields]:
 # --- CSV --------------------------------------------------------------------------------------
 
 
-def _csv_rows(lines: _Lines, name: str) -> Iterator[_Fields]:
+def _csv_rows(lines: Lines, name: str) -> Iterator[_Fields]:
     columns, delimiter = _header(lines, name)
-    records = _Records(lines, delimiter)
+    records = Records(lines, delimiter)
     while (record := records.next()) is not None:
         number, cells, error = record
         if error is not None:
@@ -234,7 +176,7 @@ def _of_cells(number: int, columns: list[str], cells: list[str], delimiter: str)
     return _Fields(number, named, error, raw)
 
 
-def _header(lines: _Lines, name: str) -> tuple[list[str], str]:
+def _header(lines: Lines, name: str) -> tuple[list[str], str]:
     """Return the names of the columns, and what separates them. Raises InvalidInput."""
     try:
         first = next((line for line in lines if line.strip()), "")
@@ -246,7 +188,7 @@ def _header(lines: _Lines, name: str) -> tuple[list[str], str]:
         found: dict[str, list[str]] = {}
         error = ""
         for delimiter in [given[1]] if given else _DELIMITERS:
-            records = _Records(lines, delimiter)
+            records = Records(lines, delimiter)
             record = records.next()
             # The next try begins with the same lines.
             if record is not None and record.error is None:
@@ -258,13 +200,13 @@ def _header(lines: _Lines, name: str) -> tuple[list[str], str]:
         right = [d for d, columns in found.items() if "path" in map(_key, columns)]
         if not right:
             raise _no_path(found, error)
-        _Records(lines, right[0]).next()
+        Records(lines, right[0]).next()
         keys = [_key(column) for column in found[right[0]]]
         twice = [key for key in dict.fromkeys(keys) if key and keys.count(key) > 1]
         if twice:
             raise InvalidInput(f"the column `{twice[0][:40]}` is there twice; name each once.")
-    except _LongLine:
-        raise InvalidInput(f"{name}, line {lines.number}: {_long(0).error}") from None
+    except LongLine:
+        raise InvalidInput(f"{name}, line {lines.number}: {LONG_LINE}") from None
     except InvalidInput as refused:
         raise InvalidInput(f"{name}, line {max(start, 1)}: {refused.detail}") from None
     return found[right[0]], right[0]
@@ -283,65 +225,10 @@ def _no_path(columns: dict[str, list[str]], error: str) -> InvalidInput:
     )
 
 
-class _Record(NamedTuple):
-    number: int
-    cells: list[str]
-    error: str | None
-
-
-class _Records:
-    """Rows of cells. After one that can't be read, the next begins on the line behind its first:
-    one quote too many costs one row, not all that follow."""
-
-    def __init__(self, lines: _Lines, delimiter: str) -> None:
-        self._lines = lines
-        self._reader = csv.reader(
-            _Noting(lines, self), delimiter=delimiter, strict=True, skipinitialspace=True
-        )
-        self.read: list[str] = []
-        """The lines of the row that came last."""
-
-    def next(self) -> _Record | None:
-        self.read = []
-        start = self._lines.number + 1
-        try:
-            cells = next(self._reader)
-        except StopIteration:
-            return None
-        except _LongLine:
-            number = self._lines.number
-            self._lines.give_back(self.read[1:])
-            return _Record(number, [], _long(0).error)
-        except csv.Error as error:
-            self._lines.give_back(self.read[1:])
-            said = str(error)
-            if "unexpected end" in said or "field larger" in said:
-                limit = csv.field_size_limit()
-                said = f"a quote is not closed, or a cell has over {limit:,} characters"
-            return _Record(start, [], f"this is not CSV: {said}.")
-        return _Record(start, cells, None)
-
-
-class _Noting:
-    """Lines that a reader takes. Not a generator, which would be at its end once it raised."""
-
-    def __init__(self, lines: _Lines, records: _Records) -> None:
-        self._lines = lines
-        self._records = records
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self._records.read.append(line)
-        return line
-
-
 # --- JSONL ------------------------------------------------------------------------------------
 
 
-def _jsonl_rows(lines: _Lines, _: str) -> Iterator[_Fields]:
+def _jsonl_rows(lines: Lines, _: str) -> Iterator[_Fields]:
     for found in _numbered(lines):
         if isinstance(found, _Fields):
             yield found
