@@ -13,6 +13,7 @@ KILLS ?= 1000
 SEED  ?= 0
 EXAMPLES ?= 200
 MINUTES ?= 60
+FOLDERS ?= 500
 # One more than cores: many tests wait for a service to start or end.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
@@ -20,7 +21,7 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SLOW_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run up down test test-slow test-portable torture soak fuzz check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
+.PHONY: help install demo run up down test test-slow test-portable torture soak fuzz odd-folders check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -60,6 +61,9 @@ soak: $(VENV)/.installed-dev ## Searches, uploads, syncs and builds at once for 
 
 fuzz: $(VENV)/.installed-dev ## Send the services what they should take and what not, EXAMPLES a route and phase; minutes
 	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES) --seed $(SEED)
+
+odd-folders: $(VENV)/.installed-dev ## Take in and sync FOLDERS=500 odd folders; no job fails and no file is lost; minutes
+	ISE_ODD_FOLDERS=$(FOLDERS) $(BIN)/python -m pytest -m slow tests/fuzz/test_odd_folders.py
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import rules
 	$(BIN)/ruff format --check .

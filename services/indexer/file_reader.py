@@ -9,8 +9,8 @@ from hashlib import sha256
 from services.indexer.catalog.held import Held
 from services.indexer.catalog.images import Images
 from services.indexer.reading import ahead
-from services.indexer.sources import SourceFile, Unusable, reason, stamp_of
-from shared.errors import BadImage, Forbidden, InvalidInput, TooLarge, Unavailable
+from services.indexer.source_file import SourceFile, Unusable, attempt, stamp_of
+from shared.errors import TooLarge, Unavailable
 from shared.objects.file import Stamp
 from shared.snapshots.items import tag_key
 
@@ -73,8 +73,7 @@ class FileReader:
     def _looked_up(self, files: Sequence[SourceFile]) -> Iterator[_Wanted]:
         for start in range(0, len(files), _LOOKED_UP):
             some = files[start : start + _LOOKED_UP]
-            # No database takes a name that isn't UTF-8; such a file fails when it's read.
-            places = [(file.path, file.uri) for file in some if file.shown == file.uri]
+            places = [(file.path, file.uri) for file in some if file.error is None]
             held = self._images.held(places, self._fingerprints)
             for file in some:
                 yield _Wanted(file, held.get((file.path, file.uri)))
@@ -102,26 +101,26 @@ class FileReader:
 
     def _read(self, wanted: _Wanted) -> FileRead:
         """Reads a file unless it's known or can't be taken; in any thread, so it counts nothing."""
+        try:
+            return attempt(lambda: self._attempted(wanted))
+        except Unusable as unusable:
+            return FileRead(wanted.file, error=unusable.reason)
+
+    def _attempted(self, wanted: _Wanted) -> FileRead:
         file = wanted.file
         most = self._max_bytes
+        stamp = stamp_of(file)
+        if stamp is not None and _is_unchanged(wanted, stamp):
+            return FileRead(file, stamp)
+        if stamp is not None and stamp.bytes > most:
+            return FileRead(file, error=self._too_large())
         try:
-            stamp = stamp_of(file)
-            if stamp is not None and _is_unchanged(wanted, stamp):
-                return FileRead(file, stamp)
-            if stamp is not None and stamp.bytes > most:
-                return FileRead(file, error=self._too_large())
             data = file.file.read(most)
-            if stamp is not None and not _is_still(file, stamp, len(data)):
-                error = "The file was written to while it was read; try again."
-                return FileRead(file, error=error)
-        except Unusable as unusable:
-            return FileRead(file, error=unusable.reason)
         except TooLarge:
             return FileRead(file, error=self._too_large())
-        except (BadImage, Forbidden, InvalidInput) as error:
-            return FileRead(file, error=error.detail)
-        except OSError as error:
-            return FileRead(file, error=f"The file can't be read: {reason(error)}.")
+        if stamp is not None and not _is_still(file, stamp, len(data)):
+            error = "The file was written to while it was read; try again."
+            return FileRead(file, error=error)
         digest = sha256(data).hexdigest()
         return FileRead(file, stamp or Stamp(0, len(data)), data, digest=digest)
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from services.indexer.job_context import JobContext
 from services.indexer.npy import NpyFile
 from services.indexer.records import BadRecord, checked, numbered, read_ids, read_records
-from services.indexer.roots import Root, check_allowed
+from services.indexer.roots import Root, check_allowed, check_path
 from services.indexer.vectors import Vectors
 from shared.contracts.features import (
     ExportedRecord,
@@ -28,6 +28,7 @@ from shared.contracts.features import (
 from shared.errors import Forbidden, InvalidInput
 from shared.external import fingerprint_of, is_fingerprint
 from shared.objects.address import Address
+from shared.objects.regular import open_regular
 
 _BATCH = 8192
 
@@ -61,12 +62,15 @@ def open_source(
     """Opens the files; they close with `held`. Raises InvalidInput, Forbidden."""
     source = Path(request.source)
     check_allowed(source, roots)
+    check_path(source)
 
     def opened(path: Path) -> BinaryIO:
         check_allowed(path, roots)
         try:
-            return held.enter_context(path.open("rb"))
-        except OSError as error:
+            return held.enter_context(open_regular(path))
+        except (OSError, ValueError) as error:
+            if not isinstance(error, OSError):
+                raise InvalidInput(f"{path!a} is no path.") from None
             raise InvalidInput(f"{path} can't be read: {error.strerror or error}.") from None
 
     def table(path: Path) -> NpyFile:

@@ -22,6 +22,7 @@ from services.indexer.embedding import Embedded, Embedding, ModelPair
 from services.indexer.features import FeatureStore
 from services.indexer.file_reader import FileRead, FileReader
 from services.indexer.job_context import JobContext
+from services.indexer.one_by_one import each_alone
 from services.indexer.sources import SourceFile
 from shared import failpoints
 from shared.identity import id_of_sha256
@@ -235,12 +236,12 @@ class Ingest:
         entries = [entry for same, _ in good for entry in same]
         fitting = self._fitting(entries)
         failpoints.reach("ingest.stored")
-        if fitting:
-            self._result.replaced += len(self._record(fitting, places))
+        kept = {id(entry) for entry in fitting} - self._keep(fitting, places)
         failpoints.reach("ingest.recorded")
-        self._result.embedded += len(good)
-        self._result.already_there += len(fitting) - len(good)
-        self._job.advance(len(fitting))
+        new = sum(any(id(entry) in kept for entry in same) for same, _ in good)
+        self._result.embedded += new
+        self._result.already_there += len(kept) - new
+        self._job.advance(len(kept))
         for same, found in embedded:
             self._in_flight.pop(same[0].id)
             if found.error is not None:
@@ -253,10 +254,26 @@ class Ingest:
 
     def _flush_known(self) -> None:
         known, self._known = self._fitting(self._known), []
-        if known:
-            self._result.replaced += len(self._record(known, {}))
-            self._result.already_there += len(known)
-            self._job.advance(len(known), skipped=True)
+        kept = len(known) - len(self._keep(known, {}))
+        self._result.already_there += kept
+        self._job.advance(kept, skipped=True)
+
+    def _keep(
+        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
+    ) -> set[int]:
+        """Record entries; return those, by `id`, that can't be recorded, after telling the job."""
+        failed: set[int] = set()
+
+        def fail(entry: Entry, why: str) -> None:
+            failed.add(id(entry))
+            self._job.fail(entry.place.uri, why)
+
+        def record(some: Sequence[Entry]) -> int:
+            ids = {entry.id for entry in some}
+            return len(self._record(some, {i: at for i, at in places.items() if i in ids}))
+
+        self._result.replaced += sum(each_alone(entries, record, fail))
+        return failed
 
     def _fitting(self, entries: list[Entry]) -> list[Entry]:
         """The entries that their images can hold; the job is told of the others."""

@@ -7,8 +7,14 @@ from datetime import UTC, datetime
 
 from services.indexer.stage_plan import EMBEDDING, StagePlan
 from shared.contracts.jobs import Progress, SkippedStep
+from shared.objects.local_path import readable
 
 _REPORT_EVERY_S = 0.5
+
+
+def _storable(text: str) -> str:
+    """Return a text that any database takes."""
+    return readable(text).replace("\0", "\ufffd")
 
 
 class Cancelled(Exception):
@@ -99,7 +105,7 @@ class JobContext:
 
     def fail(self, path: str, reason: str) -> None:
         """A picture can't be taken. It counts as done."""
-        self._save_failure(path, reason)
+        self._save_failure(_storable(path), _storable(reason))
         self._failed += 1
         self._advance(1)
 

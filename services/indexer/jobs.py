@@ -17,6 +17,7 @@ from services.indexer.optional_steps import SkipCounts
 from services.indexer.stage_plan import StagePlan, learned
 from shared.contracts.jobs import Job, JobKind, JobState
 from shared.errors import CatalogueAway, Conflict, ISEError, full_disk
+from shared.objects.local_path import readable
 from shared.web.request_id import current_request_id, set_request_id
 
 log = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ class JobRunner:
             log.exception("job %s failed", job.id)
             full = full_disk(failure)
             told = full.detail if full else f"{failure.strerror or failure}: {failure.filename}"
-            state, error = JobState.FAILED, told
+            state, error = JobState.FAILED, readable(told)
         except Exception as failure:
             # Whatever a job does wrong must not end the thread that runs the next one.
             log.exception("job %s failed", job.id)

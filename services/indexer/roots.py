@@ -7,6 +7,7 @@ from typing import Self
 
 from shared.errors import Forbidden, InvalidInput, Misconfigured
 from shared.objects.address import Address
+from shared.objects.local_path import readable
 
 Root = Path | Address
 
@@ -46,13 +47,47 @@ def check_allowed(source: Root, roots: Sequence[Root] | None) -> None:
     if isinstance(source, Address):
         archive = source if source.archive is None else source.archive
         source = Path(archive.path) if archive.is_local else source
-    if not any(_is_within(source, root) for root in roots):
+    if isinstance(source, Path):
+        real = resolved(source)
+        allowed = any(
+            isinstance(root, Path) and real.is_relative_to(root.resolve()) for root in roots
+        )
+    else:
+        allowed = any(isinstance(root, Address) and source.is_within(root) for root in roots)
+    if not allowed:
         raise Forbidden(
-            f"{source} is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
+            f"{readable(str(source))} is not under a folder that may be ingested. Name one in "
+            "ISE_INGEST_ROOTS."
         )
 
 
-def _is_within(source: Root, root: Root) -> bool:
-    if isinstance(source, Path):
-        return isinstance(root, Path) and source.resolve().is_relative_to(root.resolve())
-    return isinstance(root, Address) and source.is_within(root)
+def check_path(path: Path) -> None:
+    """Raises InvalidInput for a path that can't be: too long, or a loop of links.
+
+    What isn't there passes, as its disk may be mounted yet.
+    """
+    resolved(path)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as error:
+        raise _impossible(path, error) from None
+
+
+def resolved(path: Path) -> Path:
+    """Return a path with all links followed, as far as it is there. Raises InvalidInput."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _impossible(path, error) from None
+
+
+def _impossible(path: Path, error: Exception) -> InvalidInput:
+    # Python 3.11 raises a RuntimeError for a loop of links, a ValueError for a NUL character.
+    why = "Too many levels of symbolic links"
+    if isinstance(error, OSError):
+        why = error.strerror or str(error)
+    elif isinstance(error, ValueError):
+        why = "it has a character that no path may have"
+    return InvalidInput(f"{readable(str(path))[:300]!r} can't be read: {why}.")

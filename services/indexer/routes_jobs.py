@@ -1,11 +1,13 @@
 """Long work: ingest, build, training; and how far it is."""
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
 from services.indexer.parts import Parts, parts
-from services.indexer.roots import check_allowed
+from services.indexer.roots import check_allowed, check_path
+from services.indexer.skipping import Rules
 from shared.contracts.base import Wire
 from shared.contracts.indexer import (
     BuildSettings,
@@ -49,7 +51,11 @@ def submitted(here: Parts, kind: JobKind, request: Wire | None = None) -> Job:
 @needs(Scope.WRITE)
 def ingest(here: Here, request: IngestRequest) -> Job:
     # Told at once rather than by a job that fails, and never kept; the job checks every file again.
-    check_allowed(here.reach.address(request.source), here.ingest_roots.of(request.confined))
+    source = here.reach.address(request.source)
+    check_allowed(source, here.ingest_roots.of(request.confined))
+    if source.is_local:
+        check_path(Path(source.path))
+    Rules(request.exclude)
     here.external.refuse_pictures()
     return submitted(here, JobKind.INGEST, request)
 

@@ -56,6 +56,7 @@ class _Named:
     tags: list[str]
     metadata: dict[str, Any]
     error: str | None
+    row: str = ""
 
     @classmethod
     def of(cls, file: SourceFile) -> Self:
@@ -67,13 +68,16 @@ class _Named:
             list(file.tags),
             dict(file.metadata),
             file.error,
+            file.row,
         )
 
     def found(self, reach: Reach) -> SourceFile:
-        return SourceFile(self._file(reach), self.uri, self.tags, self.metadata, self.error)
+        return SourceFile(
+            self._file(reach), self.uri, self.tags, self.metadata, self.error, self.row
+        )
 
     def _file(self, reach: Reach) -> File:
-        if self.is_local:
+        if self.error is not None:
             return LocalFile(Path(self.path))
         file = reach.file(reach.address(self.path))
         return replace(file, listed=self.listed) if isinstance(file, FarFile) else file

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from stat import S_ISLNK, S_ISREG
 from typing import TypeVar
 
 from services.indexer.catalog.images import Images
@@ -11,17 +13,20 @@ from services.indexer.catalog.origins import Dismissed, Origins
 from services.indexer.catalog.places import Claim, Place
 from services.indexer.ingest import IngestSettings, place_of
 from services.indexer.job_context import JobContext
+from services.indexer.one_by_one import each_alone
 from services.indexer.publisher import Publisher
 from services.indexer.reading import ahead
 from services.indexer.said import parse_tags
-from services.indexer.sources import Source, SourceFile, Unusable, reason, stamp_of
+from services.indexer.source_file import SourceFile, Unusable, attempt, stamp_of
+from services.indexer.source_list import Source
 from services.indexer.sync_plan import FileNow, Planner, SyncPlan
 from shared.contracts.sync import SyncAction
 from shared.contracts.sync import SyncPlan as WirePlan
 from shared.contracts.sync import SyncStep as WireStep
-from shared.errors import Conflict, InvalidInput, TooLarge
+from shared.errors import Conflict, InvalidInput
 from shared.identity import id_of_sha256
 from shared.objects.file import Stamp, signed
+from shared.objects.local_path import path_of
 
 # Changes that are made in one transaction, so that an upload never waits long for its turn.
 _AT_ONCE = 5000
@@ -61,7 +66,11 @@ class Sync:
         claims = self._origins.claims(self._name, self._source.below)
         files = self._identified({one.place.path: one for one in claims})
         is_gone = _Gone(self._source, [now.place for now in files])
-        planner = Planner(self._name, claims, is_gone, self._source.is_manifest)
+        # A row of a manifest that can't be read may be the one that names a file.
+        names_all = self._source.is_manifest and self._source.is_whole
+        planner = Planner(
+            self._name, claims, is_gone, names_all, leaves_out=self._source.leaves_out
+        )
         plan = planner.plan(files, self._unsure)
         told = {step.uri for step in plan.steps}
         self.unchanged = sum(now.place.uri not in told for now in files)
@@ -109,8 +118,14 @@ class Sync:
 
     def _put(self, claims: Sequence[Claim]) -> None:
         self._job.check_cancelled()
+        each_alone(claims, self._put_together, self._fail)
+
+    def _put_together(self, claims: Sequence[Claim]) -> None:
         with self._publisher.deletions.burying() as bury:
             self._origins.put(claims, bury)
+
+    def _fail(self, claim: Claim, why: str) -> None:
+        self._job.fail(claim.place.uri, why)
 
     def _drop(self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]]) -> None:
         self._job.check_cancelled()
@@ -167,11 +182,9 @@ class Sync:
 
     def _hashed(self, one: tuple[SourceFile, Place]) -> str | Unusable:
         try:
-            return one[0].file.sha256(self._settings.max_image_bytes)
-        except TooLarge as error:
-            return Unusable(error.detail)
-        except OSError as error:
-            return Unusable(f"The file can't be read: {reason(error)}.")
+            return attempt(lambda: one[0].file.sha256(self._settings.max_image_bytes))
+        except Unusable as unusable:
+            return unusable
 
     def _places(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, Place]]:
         """Where files are, of those of which something can be told now."""
@@ -210,8 +223,9 @@ class Sync:
 
 
 def needs_force(plan: SyncPlan) -> bool:
-    """Whether so much is gone that it may be a disk that isn't mounted."""
-    return plan.counts()[SyncAction.DELETE] * 2 > plan.before
+    """Whether so much is gone that it may be a disk that isn't mounted; what is left out by rule
+    is there."""
+    return (plan.counts()[SyncAction.DELETE] - plan.left_out) * 2 > plan.before
 
 
 def _stamp(file: SourceFile) -> Stamp | Unusable | None:
@@ -243,14 +257,20 @@ class _Gone:
         self._places = places
 
     def __call__(self, path: str) -> bool:
-        if not path.startswith("/"):
+        if path_of(path) is None:
             return self._present is not None and path not in self._present
+        local = path_of(path) or path
         try:
-            stat = os.lstat(path)
+            stat = os.lstat(local)
+            is_link = S_ISLNK(stat.st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return True
-        except OSError:
+        except (OSError, ValueError):
             return False
+        with suppress(OSError):
+            # What is there now may be a folder or a pipe; behind a link nothing may be mounted yet.
+            if not S_ISREG((os.stat(local) if is_link else stat).st_mode):  # noqa: PTH116
+                return True
         # Where case doesn't count, a renamed file is found by its former name too.
         return self._listed.get((path.casefold(), signed(stat.st_ino)), path) != path
 

@@ -58,7 +58,7 @@ class SyncJob:
         if not source and not plan.before:
             raise nothing_in(source)
         if asked.dry_run:
-            return {"plan": sync.shown(plan).model_dump(mode="json")}
+            return {"plan": sync.shown(plan).model_dump(mode="json")} | source.told()
         if not asked.force:
             sync.check(plan)
         is_first = self._publisher.is_empty()
@@ -85,9 +85,8 @@ class SyncJob:
             "unchanged": sync.unchanged,
             "dismissed": sync.dismissed,
             "failed": failed + taken.failed,
-            "skipped": source.skipped,
             "file_notes": taken.file_notes,
-        }
+        } | source.told()
         if pair is not None and is_first and asked.build and self._images.count():
             settings = BuildSettings(clusters=asked.clusters)
             return result | self._building.build_or_publish(pair, settings, job, "sync")

@@ -37,7 +37,8 @@ class SyncPlan:
 
     `embed`: files with bytes that the catalogue lacks. `put`: files that hold known images; they
     are `swapped` where their paths held other ones. `gone`: paths without a file. `unnamed`: paths
-    and uris that a manifest names no more. `before`: how many files the source had.
+    and uris that a manifest names no more, or rules leave out: so many are `left_out`. `before`:
+    how many files the source had.
     """
 
     before: int = 0
@@ -47,6 +48,7 @@ class SyncPlan:
     swapped: list[Claim] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     unnamed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: int = 0
 
     def counts(self) -> dict[SyncAction, int]:
         found = Counter(step.action for step in self.steps)
@@ -62,12 +64,15 @@ class Planner:
         claims: Sequence[Claim],
         is_gone: Callable[[str], bool],
         is_manifest: bool,
+        leaves_out: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`claims`: the source's own, and those of others within its folder."""
+        """`claims`: the source's own, and those of others within its folder. `is_manifest`: what it
+        doesn't name is not its any more. `leaves_out`: nor is what is at such a path."""
         self._source = source
         self._claims = claims
         self._is_gone = is_gone
         self._is_manifest = is_manifest
+        self._leaves_out = leaves_out
         self._own = {one.key: one for one in claims if one.source == source}
         self._at = {one.place.path: one for one in claims}
         self._lost: dict[str, list[Claim]] = defaultdict(list)
@@ -99,6 +104,9 @@ class Planner:
                 plan.gone.append(path)
             elif own and (path in paths or self._is_manifest):
                 plan.unnamed.append(one.key)
+            elif own and self._leaves_out(path):
+                plan.unnamed.append(one.key)
+                plan.left_out += 1
             else:
                 continue
             self._lost[one.image_id].append(one)

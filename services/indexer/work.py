@@ -27,7 +27,7 @@ from services.indexer.publisher import Publisher
 from services.indexer.reach.reach import Reach
 from services.indexer.roots import Roots
 from services.indexer.sharing import Sharing
-from services.indexer.sources import nothing_in, read_source
+from services.indexer.sources import Reading, nothing_in, read_source
 from services.indexer.stage_plan import BUILD, EMBEDDING, JOINT, PUBLISHING, READING, TRAINING
 from services.indexer.sync_job import SyncJob
 from services.indexer.vectors import Vectors
@@ -132,7 +132,8 @@ class Workshop:
         self._external.refuse_pictures()
         job.stage(READING)
         roots = self._roots.of(asked.confined)
-        source = read_source(asked.source, asked.tags_from, roots, self._reach)
+        reading = Reading(asked.exclude, asked.follow_links, job.check_cancelled)
+        source = read_source(asked.source, asked.tags_from, roots, self._reach, reading)
         if asked.sync:
             return self._syncing.run(source, asked, job)
         if not source:
@@ -151,7 +152,7 @@ class Workshop:
         else:
             job.expect([EMBEDDING, PUBLISHING], len(source))
         taken = self._intake.take(source, pair, job, source.name)
-        result: dict[str, Any] = asdict(taken) | {"skipped": source.skipped}
+        result: dict[str, Any] = asdict(taken) | source.told()
         if asked.build:
             settings = BuildSettings(clusters=asked.clusters)
             return result | self._building.build_or_publish(pair, settings, job, "ingest")

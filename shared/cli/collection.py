@@ -27,6 +27,7 @@ from shared.contracts.jobs import Job
 from shared.contracts.query import Metric
 from shared.errors import InvalidInput, ISEError
 from shared.external import is_external
+from shared.objects.local_path import path_of, text_of
 
 _MOST_CLUSTERS = 1_000_000
 
@@ -79,6 +80,19 @@ def ingest(
             help="With --watch: look so often. Default: the system tells, but on network mounts.",
         ),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="GLOB",
+            help="Leave out what matches, as in a .gitignore: '*.gif', 'private/', '/2019/**/raw'; "
+            "repeatable. A file called .iseignore in a folder says the same for that folder.",
+        ),
+    ] = None,
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Follow symbolic links to folders, too."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in the pictures of a folder, an archive or a manifest, and build the index."""
@@ -97,6 +111,8 @@ def ingest(
             sync=sync,
             dry_run=dry_run,
             force=force,
+            exclude=exclude or [],
+            follow_links=follow_links,
         )
         if watch:
             _watch(opened, request, poll)
@@ -217,7 +233,7 @@ def _take_in(opened: Session, request: IngestRequest) -> None:
 
 
 def _watch(opened: Session, request: IngestRequest, poll: int | None) -> None:
-    folder = Path(request.source)
+    folder = Path(path_of(request.source) or request.source)
     if not folder.is_dir():
         raise InvalidInput(f"--watch needs a folder of this machine; {folder} is none.")
 
@@ -250,7 +266,8 @@ def source_of(path: str) -> str:
     """A source as the indexer finds it, which may run in another folder."""
     if not path:
         raise InvalidInput("Say which folder or manifest to take in.")
-    return path if "://" in path else os.path.abspath(path)  # noqa: PTH100 - keeps symbolic links.
+    # Not `resolve`, which would follow symbolic links.
+    return path if "://" in path else text_of(os.path.abspath(path))  # noqa: PTH100
 
 
 def transform_name(text: str) -> str:

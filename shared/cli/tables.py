@@ -1,6 +1,6 @@
 """Answers of the services as tables and lines for a person."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from rich import box
@@ -77,9 +77,29 @@ def jobs(found: Iterable[Job]) -> Table:
     return table
 
 
+# The words for what a source's files were left out as.
+_SKIPPED = {
+    "system": "system files and folders",
+    "hidden": "hidden files and folders",
+    "excluded": "excluded files and folders",
+    "links": "links (--follow-links follows those to folders)",
+    "special_files": "special files",
+    "not_pictures": "files of no picture format",
+}
+
+
+def skipped(counts: Mapping[str, int]) -> str:
+    """Return one line on what was left out of a source, by reason."""
+    return ", ".join(f"{n:,} {_SKIPPED.get(why, why)}" for why, n in counts.items() if n) or "none"
+
+
 def job_result(job: Job) -> Text:
     """What a job that succeeded has to tell; `ise stats` has a table of the calibration."""
     told = dict(job.result or {})
+    if isinstance(counts := told.get("skipped"), dict):
+        told["skipped"] = skipped(counts)
+    if notes := told.pop("tag_notes", None):
+        told["tags"] = " ".join(notes)
     if isinstance(report := told.get("report"), dict):
         told["report"] = {name: v for name, v in report.items() if name != "calibration"}
     if skipped := told.get("skipped_steps"):
@@ -101,6 +121,8 @@ def sync_plan(job: Job) -> RenderableType:
         told["left out, as their pictures were deleted"] = plan.dismissed
     if plan.left_out:
         told["not listed here"] = plan.left_out
+    if counts := (job.result or {}).get("skipped"):
+        told["skipped"] = skipped(counts)
     if plan.needs_force:
         told["needs --force, as over half the files are gone"] = True
     return Group(table, "", fields(told.items())) if plan.steps else fields(told.items())

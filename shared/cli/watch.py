@@ -65,7 +65,7 @@ def _changes(folder: Path, poll_s: int | None, beside: Path | None) -> Iterator[
         if beside is not None and changed.is_relative_to(beside):
             return False
         inside = changed.parts[len(folder.parts) :]
-        return not any(part.startswith(".") for part in inside)
+        return changed.name == ".iseignore" or not any(part.startswith(".") for part in inside)
 
     try:
         for changes in watch(

@@ -153,6 +153,16 @@ class IngestRequest(Request):
         False, description="With `sync`: delete also where more than half of the files are gone."
     )
 
+    exclude: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Leave out what matches, by patterns as in a .gitignore, beside those of "
+        "`.iseignore` files. A sync takes what is left out for gone.",
+    )
+    follow_links: bool = Field(
+        False, description="Follow symbolic links to folders too; none leads out of the roots."
+    )
+
     @model_validator(mode="after")
     def _options_of_sync(self) -> Self:
         if (self.dry_run or self.force) and not self.sync:

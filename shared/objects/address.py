@@ -10,6 +10,7 @@ from typing import Self
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from shared.errors import InvalidInput, Misconfigured
+from shared.objects.local_path import readable, text_of
 
 LOCAL = "file"
 WEB = frozenset({"http", "https"})
@@ -43,7 +44,7 @@ class Address:
             return cls._local(text)
         protocol = protocol.lower()
         if protocol == LOCAL:
-            return cls._local(unquote(rest))
+            return cls._local(unquote(rest, errors="surrogateescape"))
         if protocol not in PROTOCOLS | set(also):
             raise InvalidInput(
                 f"{protocol}:// is none of the protocols that are read ({_listed(also)}). Name it "
@@ -86,6 +87,8 @@ class Address:
             raise InvalidInput(
                 "`source` must be an absolute path on the indexer's machine, or a URL."
             )
+        if "\0" in text:
+            raise InvalidInput(f"{text[:200]!a} has a NUL character, which no path may have.")
         return cls(LOCAL, text)
 
     @classmethod
@@ -100,7 +103,7 @@ class Address:
 
     def __str__(self) -> str:
         if self.protocol == LOCAL:
-            return self.path
+            return text_of(self.path)
         behind = "" if self.archive is None else f"::{self.archive}"
         return f"{self.protocol}://{self.path}{behind}"
 
@@ -111,7 +114,7 @@ class Address:
     @property
     def name(self) -> str:
         """The last part of the path, without a query."""
-        return PurePosixPath(self._plain).name
+        return readable(PurePosixPath(self._plain).name)
 
     @property
     def suffix(self) -> str:
@@ -137,7 +140,7 @@ class Address:
                 raise InvalidInput("A manifest from elsewhere names only what is where it is.")
             return found
         if self.is_local:
-            return Address(LOCAL, str(Path(self.path).parent / given))
+            return Address._local(str(Path(self.path).parent / given))
         if self.protocol in WEB:
             return Address.parse(urljoin(str(self), given), also)
         _check_segments(given)

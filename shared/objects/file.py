@@ -6,22 +6,31 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
-from shared import durable
+from shared.objects.local_path import text_of
+from shared.objects.regular import NotAFile, read_regular, sha256_of_regular
+
+__all__ = ["FarFile", "File", "LocalFile", "NotAFile", "Stamp", "signed", "stamp_of"]
 
 
-class Stamp(NamedTuple):
-    """What changes when a file does. `inode`: which file it is; elsewhere the number of its version
-    (ETag, CRC)."""
-
+class _Numbers(NamedTuple):
     mtime_ns: int
     bytes: int
     inode: int = 0
 
 
-class NotAFile(OSError):
-    """A folder, a pipe, or something else that isn't read."""
+class Stamp(_Numbers):
+    """What changes when a file does. `inode`: which file it is; elsewhere the number of its version
+    (ETag, CRC).
+
+    Any numbers will do, each is kept as 64 bits: file systems have times past the year 2262.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, mtime_ns: int, bytes: int, inode: int = 0) -> Self:  # noqa: A002
+        return super().__new__(cls, signed(mtime_ns), signed(bytes), signed(inode))
 
 
 class File(Protocol):
@@ -58,19 +67,19 @@ class LocalFile:
 
     @property
     def path(self) -> str:
-        return str(self._path.absolute())
+        return text_of(str(self._path.absolute()))
 
     def stamp(self) -> Stamp:
         stat = self._path.stat()
         if not S_ISREG(stat.st_mode):
-            raise NotAFile
+            raise NotAFile(str(self._path))
         return stamp_of(stat)
 
     def read(self, most: int) -> bytes:
-        return self._path.read_bytes()
+        return read_regular(self._path, most)
 
     def sha256(self, most: int) -> str:
-        return durable.sha256_of(self._path)
+        return sha256_of_regular(self._path, most)
 
 
 @dataclass(frozen=True)
@@ -95,9 +104,10 @@ class FarFile:
 
 
 def stamp_of(stat: os.stat_result) -> Stamp:
-    return Stamp(stat.st_mtime_ns, stat.st_size, signed(stat.st_ino))
+    return Stamp(stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 def signed(number: int) -> int:
-    """As a database's integers are: some network file systems use all 64 bits."""
-    return number - 2**64 if number >= 2**63 else number
+    """Return a number as a database's integers are, of 64 bits: what passes them is wrapped round,
+    so that two near one another still differ."""
+    return (number + 2**63) % 2**64 - 2**63

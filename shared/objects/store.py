@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib import import_module
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def _nanoseconds(time: object) -> int:
         time = datetime.fromisoformat(time)
     if isinstance(time, datetime):
         return int(time.timestamp()) * 10**9 + time.microsecond * 1000
-    return int(time * 10**9) if isinstance(time, int | float) else 0
+    return int(time * 10**9) if isinstance(time, int | float) and isfinite(time) else 0
 
 
 def _number(version: object) -> int:

@@ -1,9 +1,11 @@
 """Routes that say which scope a key needs for them; it's looked at before a body is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
@@ -11,6 +13,7 @@ from shared.errors import LacksScope
 from shared.keys import Scope
 from shared.web import write_log
 from shared.web.callers import caller_of
+from shared.web.forms import FormRequest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -50,6 +53,14 @@ class ScopedRoute(APIRoute):
         security = [{}, {SCHEME: [self._needed.value]}]
         told = {**(options.pop("openapi_extra", None) or {}), "security": security}
         super().__init__(path, endpoint, openapi_extra=told, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def with_form(request: Request) -> Response:
+            return await handle(FormRequest(request.scope, request.receive))
+
+        return with_form
 
     async def handle(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["method"] not in (self.methods or ()):

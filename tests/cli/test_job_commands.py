@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.cli import tables
+from shared.cli.collection import source_of
 from shared.contracts.jobs import Failure, Job
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,7 @@ def test_ingest_sends_an_absolute_path_and_waits(fake, ise, services, tmp_path):
     assert done.code == 0
     wanted = {"source": str(tmp_path / "photos"), "tags_from": "none", "build": False}
     plain = {"confined": False, "sync": False, "dry_run": False, "force": False}
+    plain |= {"exclude": [], "follow_links": False}
     assert fake.asked == [("ingest", {**wanted, **plain, "clusters": 8})]
     assert done.out.split() == ["added", "40"]
     # A line for each stage, and the last figures; those between come every few seconds.
@@ -33,6 +35,26 @@ def test_ingest_sends_an_absolute_path_and_waits(fake, ise, services, tmp_path):
         "reading: 40/40",
         "Job 7 is done.",
     ]
+
+
+def test_ingest_says_in_one_line_what_was_left_out(fake, ise, services):
+    skipped = {"system": 3, "links": 1, "not_pictures": 1200}
+    note = "The folder 'x' has a name that is over 200 characters; the tag was cut to that."
+    result = {"added": 40, "skipped": skipped, "tag_notes": [note]}
+    fake.steps = [services.job(state="succeeded", result=result)]
+    done = ise("ingest", "photos", "--exclude", "*.gif", "--exclude", "raw/", "--follow-links")
+    assert done.code == 0
+    [(_, asked)] = fake.asked
+    assert (asked["exclude"], asked["follow_links"]) == (["*.gif", "raw/"], True)
+    told = " ".join(done.out.split())
+    assert "3 system files and folders, 1 links" in told
+    assert "1,200 files of no picture format" in told
+    assert "cut to that" in told
+
+
+def test_a_path_that_is_not_utf8_is_sent_as_a_url():
+    assert source_of("/caf\udce9") == "file:///caf%E9"
+    assert source_of("/café") == "/café"
 
 
 @pytest.mark.parametrize("command", [("ingest", "photos"), ("build",)])

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,16 +80,25 @@ def test_files_that_cannot_be_read_are_listed_too(start, folder_of, picture):
     assert (job.progress.done, job.progress.failed) == (5, 4)
 
 
-def test_a_name_that_is_not_utf8_fails_alone(service, folder_of, picture):
+def test_names_that_are_not_utf8_are_taken_in_and_told_apart(service, folder_of, picture):
     root = folder_of({"good.png": 1})
-    name = os.fsencode(root) + b"/caf\xe9.png"
-    with open(name, "wb") as file:  # noqa: PTH123 - a Path can't say it
-        file.write(picture(2))
-    job = service.ingest(root, build=False)
-    [(path, reason)] = service.reasons(job).items()
-    assert path == "caf\\udce9.png"
-    assert "not UTF-8" in reason
-    assert counts(job)["embedded"] == 1
+    for seed, name in enumerate((b"caf\xe9", b"caf\xe8"), 2):
+        folder = os.fsencode(root) + b"/" + name
+        os.mkdir(folder)  # noqa: PTH102 - a Path can't say it
+        with open(folder + b"/" + name + b".png", "wb") as file:  # noqa: PTH123
+            file.write(picture(seed))
+    job = service.ingest(root)
+    assert service.reasons(job) == {}
+    assert counts(job)["embedded"] == 3
+    for seed, name in ((2, "caf%E9"), (3, "caf%E8")):
+        image = service.send(indexer.get_image(content_id(picture(seed))))
+        assert (image.uris, image.tags) == ([f"{name}/{name}.png"], [name])
+        assert service.http.get(f"/v1/images/{image.id}/file").content == picture(seed)
+        assert service.finds_itself(picture(seed))
+    again = service.ingest(root, sync=True)
+    assert (again.result["unchanged"], again.result["failed"]) == (3, 0)
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9/caf\xe9.png")).unlink()
+    assert service.ingest(root, sync=True).result["delete"] == 1
 
 
 def test_a_source_without_pictures_fails_with_a_sentence_and_publishes_nothing(service, folder_of):
@@ -108,10 +118,10 @@ def test_a_folder_that_cannot_be_read_fails_alone(service, folder_of, picture, u
     job = service.ingest(root)
     reasons = service.reasons(job)
     assert reasons.pop("cat") == "The folder can't be read: Permission denied."
-    [long] = reasons.values()
-    assert "at most 200 characters" in long
-    assert counts(job) == {"files": 3, "embedded": 1, "already_there": 0, "failed": 2}
-    assert job.result["skipped"] == 1
+    assert reasons == {}
+    assert counts(job) == {"files": 3, "embedded": 2, "already_there": 0, "failed": 1}
+    assert job.result["skipped"] == {"not_pictures": 1}
+    assert "over 200 characters" in " ".join(job.result["tag_notes"])
     assert service.finds_itself(picture(2))
 
 
@@ -216,10 +226,16 @@ def test_a_manifest_brings_tags_metadata_and_uris(service, folder_of, picture):
     assert service.send(indexer.get_image(second)).uris[0].endswith("pictures/b.png")
 
 
-def test_a_manifest_that_cannot_be_read_fails_the_job_with_its_line(service, folder_of):
-    root = folder_of({})
+def test_a_manifest_that_cannot_be_read_fails_the_job_and_a_row_only_itself(
+    service, folder_of, picture
+):
+    root = folder_of({"a.png": 1})
     (root / "list.jsonl").write_text('{"path": "a.png"}\n{oops\n')
-    assert "line 2" in service.failed(service.start_ingest(root / "list.jsonl"))
+    job = service.ingest(root / "list.jsonl")
+    assert set(service.reasons(job)) == {"list.jsonl, line 2"}
+    assert service.finds_itself(picture(1))
+    (root / "list.csv").write_text("file,tags\na.png,dog\n")
+    assert "line 1" in service.failed(service.start_ingest(root / "list.csv"))
     assert "doesn't exist" in service.failed(service.start_ingest(root / "nowhere"))
 
 
@@ -309,7 +325,8 @@ def test_off_loopback_only_the_roots_are_read(start, folder_of):
         answer = service.http.post("/v1/ingest", json={"source": str(outside)})
         assert answer.status_code == 403
         (inside / "list.csv").write_text("path\n../outside/b.png\n")
-        assert "ISE_INGEST_ROOTS" in service.failed(service.start_ingest(inside / "list.csv"))
+        [reason] = service.reasons(service.ingest(inside / "list.csv")).values()
+        assert "ISE_INGEST_ROOTS" in reason
         (inside / "list.csv").unlink()
         assert counts(service.ingest(inside, build=False))["embedded"] == 1
 

@@ -1,6 +1,7 @@
 """Where pictures come from."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -73,18 +74,21 @@ def test_what_cannot_be_looked_at_is_told_and_the_others_are_taken(folder_of, un
         read_source(root, None)
 
 
-def test_a_folder_of_blanks_is_no_tag_and_one_too_long_is_told(folder_of):
+def test_a_folder_of_blanks_is_no_tag_and_one_too_long_is_cut_and_told(folder_of):
     root = folder_of({"  /a.png": b"", f"{'x' * 201}/b.png": b"", f"{'y' * 200}/c.png": b""})
-    blank, long, fits = read_source(root, None)
+    found = read_source(root, None)
+    blank, long, fits = found
     assert (blank.tags, blank.error) == ((), None)
-    assert "at most 200 characters" in long.error
+    assert (long.tags, long.error) == (("x" * 200,), None)
     assert (fits.tags, fits.error) == (("y" * 200,), None)
-    assert all(file.error is None for file in read_source(root, TagsFrom.NONE))
+    [note] = found.notes
+    assert "over 200 characters" in note
+    assert not read_source(root, TagsFrom.NONE).notes
 
 
 def test_files_that_are_no_pictures_by_name_are_counted(folder_of):
     root = folder_of({"a.png": b"", "b.txt": b"", "x/c": b"", ".d.txt": b"", ".e/f.txt": b""})
-    assert read_source(root, None).skipped == 2
+    assert read_source(root, None).skipped == {"not_pictures": 2, "hidden": 2}
 
 
 # --- manifests --------------------------------------------------------------------------------
@@ -137,35 +141,61 @@ def test_a_line_of_jsonl_may_hold_any_text(tmp_path_factory, title):
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("l.csv", "file,tags\na.jpg,dog\n", "`path` among them"),
+        ("l.csv", "file,tags\na.jpg,dog\n", "line 1: .*`path` among them.*`file`, `tags`"),
         ("l.csv", "", "`path` among them"),
-        ("l.csv", "path,tags\n,dog\n", "line 2: there is no `path`"),
-        ("l.csv", 'path\nb.jpg\n"a.jpg\n', "line 3"),
         ("l.csv", '"pa"th\na.jpg\n', "line 1"),
-        (
-            "l.jsonl",
-            '{"path": "a.jpg"}\n\n{path: 1}\n',
-            r"line 3 is not JSON: Expecting property name .*, at character 2\.$",
-        ),
-        ("l.jsonl", "[1]\n", "line 1 is not a JSON object"),
-        ("l.jsonl", '{"tags": "dog"}\n', "line 1: there is no `path`"),
-        ("l.jsonl", '{"path": 7}\n', "line 1: there is no `path`"),
-        ("l.jsonl", '{"path": "a.jpg", "tags": 7}\n', "line 1: `tags` must be"),
-        ("l.jsonl", '{"path": "a.jpg", "tags": [7]}\n', "line 1: `tags` must be"),
-        ("l.jsonl", '{"path": "a.jpg", "tags": ["\\ud800"]}\n', "line 1"),
-        ("l.jsonl", '{"path": "a\\ud800.jpg"}\n', "line 1"),
-        ("l.jsonl", '{"path": "a.jpg", "x": NaN}\n', "line 1"),
-        ("l.jsonl", '{"path": "a.jpg", "x": "\\ud800"}\n', "line 1"),
-        ("l.jsonl", '{"path": "a.jpg", "x": 1e999}\n', "line 1"),
-        ("l.csv", f"path,tags\na.jpg,{'x' * 201}\n", "at most 200"),
-        ("l.csv", b"path\ncaf\xe9.jpg\n", "l.csv, line 2: this is not UTF-8"),
-        ("l.jsonl", b'\xef\xbb\xbf{"path": "a.jpg"}\n\n\xe9', "l.jsonl, line 3: this is not"),
+        ("l.csv", "path,Tags,tags\na.jpg,b,c\n", "line 1: the column `tags` is there twice"),
         ("l.xml", "a.jpg\n", "is a .csv, a .jsonl or a .txt file"),
     ],
 )
-def test_what_is_wrong_with_a_manifest_is_said(tmp_path, name, text, says):
+def test_what_is_wrong_with_a_whole_manifest_is_said(tmp_path, name, text, says):
     with pytest.raises(InvalidInput, match=says):
         read_source(manifest(tmp_path, text, name), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "number", "says"),
+    [
+        ("l.csv", ",dog", 3, "there is no `path`"),
+        ("l.csv", '"b.jpg', 3, "not CSV: a quote is not closed"),
+        ("l.csv", '"b.jpg"x,dog', 3, "not CSV"),
+        ("l.csv", "b.jpg,cat,dog,bird", 3, "4 cells for 2 columns .*'dog' is in none"),
+        ("l.csv", f"b.jpg,{'x' * 201}", 3, "at most 200"),
+        ("l.csv", b"caf\x81.jpg,dog", 3, "neither UTF-8, UTF-16 nor Windows-1252"),
+        ("l.csv", f"b.jpg,{'x' * 200_000}", 3, "over 131,072 characters"),
+        ("l.csv", f"b.jpg,{'x' * 2**20}", 3, "over 1 million characters"),
+        ("l.jsonl", "{path: 1}", 2, r"not JSON: Expecting property name .*, at character 2\.$"),
+        ("l.jsonl", "[1]", 2, "not a JSON object"),
+        ("l.jsonl", "[" * 100_000, 2, "not JSON"),
+        ("l.jsonl", '{"tags": "dog"}', 2, "there is no `path`"),
+        ("l.jsonl", '{"path": 7}', 2, "there is no `path`"),
+        ("l.jsonl", '{"path": "b.jpg", "Path": "c.jpg"}', 2, "`path` is there twice"),
+        ("l.jsonl", '{"path": "b.jpg", "x": 1, "x": 2}', 2, "'x' is there twice"),
+        ("l.jsonl", '{"path": "b.jpg", "tags": 7}', 2, "`tags` must be"),
+        ("l.jsonl", '{"path": "b.jpg", "tags": [7]}', 2, "`tags` must be"),
+        ("l.jsonl", '{"path": "b.jpg", "tags": ["\\ud800"]}', 2, "surrogate"),
+        ("l.jsonl", '{"path": "b\\ud800.jpg"}', 2, "surrogate"),
+        ("l.jsonl", '{"path": "b\\u0000.jpg"}', 2, "NUL"),
+        ("l.jsonl", '{"path": "b.jpg", "x": NaN}', 2, "JSON"),
+        ("l.jsonl", '{"path": "b.jpg", "x": "\\ud800"}', 2, "surrogate"),
+        ("l.jsonl", '{"path": "b.jpg", "x": 1e999}', 2, "JSON"),
+        ("l.jsonl", b'{"path": "caf\x81.jpg"}', 2, "neither UTF-8"),
+        ("l.txt", "https://user:geheim@host.example/b.jpg", 2, "user or a password"),
+    ],
+)
+def test_a_row_that_cannot_be_used_fails_alone_and_its_line_is_named(
+    tmp_path, name, bad, number, says
+):
+    good = {"l.csv": "path,tags\na.jpg,\n", "l.txt": "a.jpg\n", "l.jsonl": '{"path": "a.jpg"}\n'}
+    after = {"l.csv": "z.jpg,last\n", "l.txt": "z.jpg\n", "l.jsonl": '{"path": "z.jpg"}\n'}
+    row = bad if isinstance(bad, bytes) else bad.encode()
+    text = good[name].encode() + row + b"\n" + after[name].encode()
+    first, failed, last = read_source(manifest(tmp_path, text, name), None)
+    assert [(one.uri, one.error) for one in (first, last)] == [("a.jpg", None), ("z.jpg", None)]
+    assert failed.shown == f"{name}, line {number}"
+    assert failed.error.startswith(f"Line {number}: ")
+    assert re.search(says, failed.error)
+    assert "geheim" not in failed.error
 
 
 def test_a_source_must_be_what_it_is_said_to_be(tmp_path):
@@ -202,8 +232,9 @@ def test_nothing_outside_the_roots_is_read(folder_of, tmp_path):
 def test_a_link_leads_to_nothing_outside_the_roots(folder_of):
     inside, outside = folder_of({"a.png": b""}, "inside"), folder_of({"b.png": b""}, "outside")
     (inside / "link.png").symlink_to(outside / "b.png")
-    with pytest.raises(Forbidden, match=r"link\.png"):
-        read_source(inside, None, [inside])
+    link, good = sorted(read_source(inside, None, [inside]), key=lambda one: one.error is None)
+    assert (link.uri, good.uri, good.error) == ("link.png", "a.png", None)
+    assert "link.png is not under a folder that may be ingested" in link.error
     (inside / "way-out").symlink_to(outside)
     with pytest.raises(Forbidden, match="way-out"):
         read_source(inside / "way-out", None, [inside])
@@ -213,5 +244,6 @@ def test_a_link_leads_to_nothing_outside_the_roots(folder_of):
 def test_a_manifest_names_nothing_outside_the_roots(folder_of, path):
     inside, outside = folder_of({}, "inside"), folder_of({"b.png": b""}, "outside")
     source = manifest(inside, f"path\n{path.format(outside=outside)}\n")
-    with pytest.raises(Forbidden):
-        read_source(source, None, [inside])
+    [file] = read_source(source, None, [inside])
+    assert "Line 2: " in file.error
+    assert "not under a folder that may be ingested" in file.error

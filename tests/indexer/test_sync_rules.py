@@ -11,9 +11,9 @@ import pytest
 from services.indexer import sync as sync_module
 from services.indexer.catalog.places import merged
 from services.indexer.job_context import Cancelled
-from shared import durable
 from shared.errors import Conflict, InvalidInput
 from shared.identity import content_id
+from shared.objects import file as objects_file
 from tests.indexer.following import Collection, collection
 
 ACTIONS = ("add", "change", "move", "copy", "retag", "delete")
@@ -56,7 +56,7 @@ def tag(here: Collection, content: str, *tags: str) -> None:
 def test_a_second_sync_reads_no_file(here, root, monkeypatch):
     here.sync(root)
     before = here.publisher.current()
-    monkeypatch.setattr(durable, "sha256_of", None)
+    monkeypatch.setattr(objects_file, "sha256_of_regular", None)
     result = here.sync(root)
     assert (done(result), here.embedding.embedded) == ({}, 3)
     assert here.publisher.current() == before
@@ -67,7 +67,7 @@ def test_a_touched_file_is_read_and_not_embedded(here, root, monkeypatch):
     os.utime(root / "a.png")
     result = here.sync(root)
     assert (done(result), result["unchanged"], here.embedding.embedded) == ({}, 3, 3)
-    monkeypatch.setattr(durable, "sha256_of", None)
+    monkeypatch.setattr(objects_file, "sha256_of_regular", None)
     here.sync(root)
 
 

@@ -23,6 +23,7 @@ from services.indexer.catalog.places import (
 from services.indexer.catalog.rows import among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, origins
 from shared.errors import NotFound
+from shared.objects.local_path import path_of, url_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,11 @@ class Origins:
         """What a source names, and what others name within its folder."""
         wanted = origins.c.source == source
         if folder is not None:
-            wanted |= origins.c.path.startswith(folder, autoescape=True)
+            # Paths in it that aren't UTF-8 are kept as URLs, and so may the folder's own be.
+            local = path_of(folder)
+            forms = {folder} if local is None else {folder, url_of(local)}
+            for form in forms:
+                wanted |= origins.c.path.startswith(form, autoescape=True)
         with self.database.read() as db:
             rows = db.execute(
                 select(origins, locations.c.mtime_ns, locations.c.bytes, images.c.id)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    TypeDecorator,
     false,
 )
 from sqlalchemy import (
@@ -24,7 +25,10 @@ from sqlalchemy import (
 from sqlalchemy import (
     Text as AnyText,
 )
+from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
+
+from shared.objects.file import signed
 
 VERSION = 4
 """Of these tables; `migrations.py` leads to it from each one before."""
@@ -39,6 +43,18 @@ def String(length: int) -> TypeEngine[str]:  # noqa: N802
 
 Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 
+
+class Number(TypeDecorator[int]):
+    """What a file system or a store says as a number; one past 64 bits is wrapped round, as in a
+    `Stamp`, and never refused."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        return None if value is None else signed(value)
+
+
 # SQLite numbers rows by itself only in a column of exactly its own INTEGER type.
 _Ordinal = BigInteger().with_variant(Integer, "sqlite")
 
@@ -48,7 +64,7 @@ images = Table(
     Column("ordinal", _Ordinal, primary_key=True, autoincrement=True),
     Column("id", String(200), nullable=False, unique=True),
     Column("sha256", String(64), nullable=False),
-    Column("bytes", BigInteger, nullable=False),
+    Column("bytes", Number, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False, index=True),
     Column("created_at", String(40), nullable=False),
@@ -63,8 +79,8 @@ locations = Table(
     # One file may be known by several: as part of two sources, or uploaded under two names.
     Column("uri", Text, primary_key=True),
     Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), index=True),
-    Column("mtime_ns", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
+    Column("mtime_ns", Number, nullable=False),
+    Column("bytes", Number, nullable=False),
 )
 
 origins = Table(
@@ -74,7 +90,7 @@ origins = Table(
     Column("source", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     Column("uri", Text, primary_key=True),
-    Column("inode", BigInteger, nullable=False),
+    Column("inode", Number, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     ForeignKeyConstraint(["path", "uri"], ["locations.path", "locations.uri"], ondelete="CASCADE"),
@@ -87,8 +103,8 @@ dismissed = Table(
     # A file whose image a user deleted: a sync leaves it out.
     Column("path", Text, primary_key=True),
     Column("id", String(200), nullable=False, index=True),
-    Column("mtime_ns", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
+    Column("mtime_ns", Number, nullable=False),
+    Column("bytes", Number, nullable=False),
 )
 
 tags = Table(

@@ -5,14 +5,20 @@ says, no header may say more than a picture may have, and links lead nowhere.
 """
 
 import calendar
+import errno
 import io
+import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import IO, Protocol, cast
 
+from services.indexer.reach import member_names
+from services.indexer.reach.links import resolved, target_of
+from services.indexer.reach.member import Index, Member
+from services.indexer.skipping import Skip
 from shared.errors import InvalidInput, TooLarge
 from shared.objects.file import Stamp
 
@@ -26,6 +32,11 @@ _UNPACKABLE = 1024
 # Seconds; beyond it, as 1e30 or infinity, a time is none.
 _LATEST = 2**33
 _END = bytes(tarfile.BLOCKSIZE)
+_UNIX = 3
+_LONGEST_LINK = 4096
+# No member's name is empty.
+_NOWHERE = ""
+_NO_SIZE = "its header says a size that no file has"
 
 
 class Bytes(Protocol):
@@ -41,27 +52,25 @@ class Bytes(Protocol):
     def read(self, start: int, end: int) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file of an archive. `stored`: its bytes there; `kind`: how a zip packs it."""
-
-    stamp: Stamp
-    offset: int
-    stored: int
-    kind: int = zipfile.ZIP_STORED
-    name_length: int = -1
-    crc: int | None = None
-    error: str | None = None
+Check = Callable[[], None]
 
 
-Index = dict[str, Member]
+def index(archive: Bytes, protocol: str, name: str, check: Check = lambda: None) -> Index:
+    """Every file by its path in the archive; of several at one, the last. Raises InvalidInput.
 
-
-def index(archive: Bytes, protocol: str, name: str) -> Index:
-    """Every file by its path in the archive; of several at one, the last. Raises InvalidInput."""
+    `check` is called between, and may raise to end it.
+    """
     try:
-        return _tar(archive) if protocol == "tar" else _zip(archive)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, UnicodeError, ValueError) as error:
+        return _tar(archive, check) if protocol == "tar" else _zip(archive, check)
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        RecursionError,
+        ValueError,
+        struct.error,
+    ) as error:
         hint = "; one that is compressed must be unpacked first" if protocol == "tar" else ""
         raise InvalidInput(
             f"{name} can't be read as a {protocol} archive: {error}{hint}."
@@ -75,6 +84,8 @@ def read(archive: Bytes, member: Member, most: int) -> bytes:
     # Deflate adds a few bytes to each block that it can't pack.
     if max(member.stamp.bytes, member.stored - most // 1000 - _UNPACKABLE) > most:
         raise TooLarge(f"The archive's member is over the limit of {most / 2**20:g} MiB.")
+    if member.holes is not None:
+        return _with_holes(archive, member)
     if member.name_length < 0:
         data = archive.read(member.offset, member.offset + member.stored)
     else:
@@ -106,42 +117,116 @@ def _unpacked(archive: Bytes, member: Member) -> bytes:
     return data
 
 
-def _tar(archive: Bytes) -> Index:
+def _with_holes(archive: Bytes, member: Member) -> bytes:
+    """A sparse file, whose pieces lie in the archive one behind the other."""
+    data, at = bytearray(member.stamp.bytes), member.offset
+    for start, size in member.holes or ():
+        piece = archive.read(at, at + size)
+        if len(piece) != size or start + size > len(data):
+            raise OSError("the archive ends in the middle of it, or is damaged")
+        data[start : start + size] = piece
+        at += size
+    return bytes(data)
+
+
+def _tar(archive: Bytes, check: Check) -> Index:
     found: Index = {}
-    with tarfile.open(fileobj=cast(IO[bytes], _Reader(archive)), mode="r:") as opened:
+    links: dict[str, str] = {}
+    reader = cast(IO[bytes], _Reader(archive))
+    with tarfile.open(
+        fileobj=reader, mode="r:", encoding="utf-8", errors="surrogateescape"
+    ) as opened:
+        before = -1
         while (info := opened.next()) is not None:
+            check()
+            if opened.offset <= before:
+                raise tarfile.ReadError("a header leads back to an earlier one")
+            before = opened.offset
             # It would keep them all, though none is asked for again.
             opened.members.clear()  # type: ignore[attr-defined]
-            if info.isreg() and not info.issparse():
-                time = info.mtime if abs(info.mtime) < _LATEST else 0
-                stamp = Stamp(int(time * 10**9), info.size)
-                found[_within(info.name)] = Member(
-                    stamp, info.offset_data, info.size, error=_leads_out(info.name)
-                )
+            name = member_names.of_tar(info.name)
+            if info.isdir():
+                continue
+            # Of several at one path, the last.
+            found.pop(name, None)
+            links.pop(name, None)
+            error = member_names.leads_out(name)
+            if error is not None:
+                found[name] = Member(_tar_stamp(info), 0, 0, error=error)
+            elif info.isreg():
+                found[name] = _tar_member(info)
+            elif info.islnk():
+                target = member_names.of_tar(info.linkname)
+                if target in found:
+                    found[name] = found[target]
+                else:
+                    links[name] = target
+            elif info.issym():
+                links[name] = target_of(name, info.linkname) or _NOWHERE
+            else:
+                found[name] = Member(_tar_stamp(info), 0, 0, skip=Skip.SPECIAL)
         if archive.read(opened.offset, opened.offset + tarfile.BLOCKSIZE) != _END:
             raise tarfile.ReadError("it breaks off, or is damaged")
-    return found
+    return resolved(found, links)
 
 
-def _zip(archive: Bytes) -> Index:
+def _tar_stamp(info: tarfile.TarInfo) -> Stamp:
+    time = info.mtime if abs(info.mtime) < _LATEST else 0
+    return Stamp(int(time * 10**9), info.size)
+
+
+def _tar_member(info: tarfile.TarInfo) -> Member:
+    holes = cast(list[tuple[int, int]] | None, info.sparse)
+    stored = info.size if holes is None else sum(size for _, size in holes)
+    error = None if min([info.size, *(min(one) for one in holes or ())]) >= 0 else _NO_SIZE
+    return Member(
+        _tar_stamp(info),
+        info.offset_data,
+        stored,
+        error=error,
+        holes=None if holes is None else tuple(holes),
+    )
+
+
+def _zip(archive: Bytes, check: Check) -> Index:
     found: Index = {}
+    links: dict[str, str] = {}
     with zipfile.ZipFile(cast(IO[bytes], _Reader(archive))) as opened:
         infos = opened.infolist()
     _check_apart(infos)
     for info in infos:
+        check()
+        name = member_names.of_zip(info)
         if info.is_dir():
             continue
-        stamp = Stamp(_zip_time(info), info.file_size, info.CRC)
-        found[_within(info.filename)] = Member(
-            stamp,
+        mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
+        kind = stat.S_IFMT(mode)
+        member = Member(
+            Stamp(_zip_time(info), info.file_size, info.CRC),
             info.header_offset,
             info.compress_size,
             info.compress_type,
-            len(info.orig_filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437")),
+            member_names.raw_length(info),
             info.CRC,
-            _leads_out(info.filename) or _why_not(info),
+            member_names.leads_out(name) or _why_not(info),
+            Skip.SPECIAL if kind not in (0, stat.S_IFREG, stat.S_IFLNK) else None,
         )
-    return found
+        found.pop(name, None)
+        links.pop(name, None)
+        if kind == stat.S_IFLNK and member.error is None:
+            links[name] = _zip_link(archive, name, member)
+        else:
+            found[name] = member
+    return resolved(found, links)
+
+
+def _zip_link(archive: Bytes, name: str, member: Member) -> str:
+    """The path that a symbolic link names: its content."""
+    try:
+        given = read(archive, member, _LONGEST_LINK).decode("utf-8", "surrogateescape")
+    except (OSError, TooLarge):
+        return _NOWHERE
+    return target_of(name, given) or _NOWHERE
 
 
 def _check_apart(infos: Iterable[zipfile.ZipInfo]) -> None:
@@ -168,18 +253,6 @@ def _zip_time(info: zipfile.ZipInfo) -> int:
         return 0
 
 
-def _within(name: str) -> str:
-    return name.removeprefix("./")
-
-
-def _leads_out(name: str) -> str | None:
-    if name.startswith("/") or "\\" in name or "::" in name:
-        return "its name in the archive is no path within it"
-    if {".", "..", ""} & set(_within(name).split("/")):
-        return "its name leads out of the archive"
-    return None
-
-
 class _Reader:
     """Ranges as a file, for what reads headers."""
 
@@ -197,7 +270,8 @@ class _Reader:
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._archive.size}[whence]
         if base + offset < 0:
-            raise ValueError("it is too short")
+            # As a file does, which zipfile reckons with.
+            raise OSError(errno.EINVAL, "it is too short")
         self._at = base + offset
         return self._at
 

@@ -1,5 +1,6 @@
 """One way to the bytes at any address."""
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.indexer.reach import archive
-from services.indexer.reach.archive import Bytes, Index
+from services.indexer.reach.archive import Bytes, Check
+from services.indexer.reach.member import Index, Member
+from services.indexer.skipping import Skip
 from shared.errors import Forbidden, TooLarge
 from shared.objects.address import ARCHIVES, WEB, Address
 from shared.objects.file import FarFile, File, LocalFile, Stamp, stamp_of
+from shared.objects.regular import open_regular
 from shared.objects.store import Objects
 
 Fetch = Callable[[str], bytes]
@@ -22,10 +26,11 @@ _OPEN_ARCHIVES = 4
 
 
 class Found(NamedTuple):
-    """A file below an address. `name`: its path from there."""
+    """A file below an address. `name`: its path from there; `skip`: why it is no file to take."""
 
     name: str
     file: File
+    skip: Skip | None = None
 
 
 class Reach:
@@ -60,56 +65,63 @@ class Reach:
             str(address), partial(self._of_archive, address), lambda: self._member(address)[1].stamp
         )
 
-    def list(self, address: Address) -> list[Found]:
+    def list(
+        self, address: Address, follow_links: bool = False, check: Check = lambda: None
+    ) -> list[Found]:
         """Every file below a folder of an object store or of an archive, in the order in which a
         local folder is read: a folder's files before its folders. Raises OSError, InvalidInput,
-        Unavailable."""
+        Unavailable. `follow_links`: also what is behind links to folders, of an
+        archive. `check` is called between, and may raise to end it."""
+        found: list[Found] = []
         if address.archive is not None:
-            found = list(self._members(address))
+            found += self._members(address, follow_links, check)
         else:
             start = len(address.path) + 1
-            found = [
-                Found(at.path[start:], self.objects.file(at, stamp))
-                for at, stamp in self.objects.list(address)
-            ]
+            for at, stamp in self.objects.list(address):
+                check()
+                found.append(Found(at.path[start:], self.objects.file(at, stamp)))
         found.sort(key=lambda one: _folders_last(one.name))
         return found
 
-    def _members(self, address: Address) -> Iterator[Found]:
-        opened, index = self._opened(address)
+    def _members(self, address: Address, follow_links: bool, check: Check) -> Iterator[Found]:
+        opened, index = self._opened(address, check)
         start = f"{address.path}/" if address.path else ""
         for name, member in index.items():
+            if member.is_folder if follow_links else member.through_link:
+                continue
             if name.startswith(start):
                 where = str(Address(address.protocol, name, address.archive))
                 yield Found(
                     name.removeprefix(start),
                     FarFile(where, partial(archive.read, opened, member), listed=member.stamp),
+                    member.skip,
                 )
 
     def _of_archive(self, address: Address, most: int) -> bytes:
         opened, member = self._member(address)
         return archive.read(opened, member, most)
 
-    def _member(self, address: Address) -> tuple[Bytes, archive.Member]:
+    def _member(self, address: Address) -> tuple[Bytes, Member]:
         opened, index = self._opened(address)
-        if address.path not in index:
+        if address.path not in index or index[address.path].skip is not None:
             raise FileNotFoundError(2, "the archive has no such member", str(address))
         return opened, index[address.path]
 
-    def _opened(self, address: Address) -> tuple[Bytes, Index]:
+    def _opened(self, address: Address, check: Check = lambda: None) -> tuple[Bytes, Index]:
         """An archive, and what is in it; its headers are read again once it has changed."""
         where = address.archive
         if where is None:
             raise ValueError(f"{address} is of no archive")
         opened: Bytes
         if where.is_local:
-            opened = _LocalBytes(Path(where.path), stamp_of(Path(where.path).stat()))
+            local = Path(where.path)
+            opened = _LocalBytes(local, LocalFile(local).stamp())
         else:
             opened = _ObjectBytes(self.objects, where, self.objects.look(where))
         with self._lock:
             kept = self._archives.get(where)
         if kept is None or kept[0] != opened.stamp:
-            kept = opened.stamp, archive.index(opened, address.protocol, where.name)
+            kept = opened.stamp, archive.index(opened, address.protocol, where.name, check)
         with self._lock:
             self._archives[where] = kept
             self._archives.move_to_end(where)
@@ -143,10 +155,11 @@ class _LocalBytes:
         return self.stamp.bytes
 
     def read(self, start: int, end: int) -> bytes:
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             file.seek(start)
-            data = file.read(end - start)
-        if stamp_of(self.path.stat()) != self.stamp:
+            data = file.read(min(end, self.size) - start) if start < self.size else b""
+            now = stamp_of(os.fstat(file.fileno()))
+        if now != self.stamp:
             raise OSError(f"{self.path.name} was written to meanwhile")
         return data
 

@@ -1,0 +1,88 @@
+"""The files that a manifest names."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from services.indexer import manifest
+from services.indexer.reach.reach import Reach
+from services.indexer.roots import Root, check_allowed
+from services.indexer.source_file import SourceFile, reason
+from services.indexer.source_list import Reading, Source
+from shared.errors import Forbidden, InvalidInput
+from shared.objects.address import Address
+from shared.objects.file import File, LocalFile
+from shared.objects.local_path import readable
+from shared.objects.regular import open_regular
+
+# Of one that is read whole: from the web, a store or an archive.
+_MOST_OF_A_MANIFEST = 2**28
+
+
+def read_rows(
+    source: Address,
+    with_tags: bool,
+    roots: Sequence[Root] | None,
+    reach: Reach,
+    reading: Reading,
+) -> Source:
+    """The files that a manifest names. Raises InvalidInput where it can't be read."""
+    found = Source(source, is_manifest=True)
+    try:
+        with _opened(source, reach) as file:
+            for row in manifest.read_manifest(file, source.name, reading.check):
+                found.append(_named(source, row, with_tags, roots, reach))
+                found.is_whole &= row.path is not None
+    except OSError as error:
+        raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
+    return found
+
+
+def _opened(source: Address, reach: Reach) -> BinaryIO:
+    """A manifest's bytes. One of this machine is read piece by piece. Raises OSError."""
+    if source.is_local:
+        return open_regular(source.path)
+    return io.BytesIO(reach.file(source).read(_MOST_OF_A_MANIFEST))
+
+
+def _named(
+    source: Address,
+    row: manifest.Row,
+    with_tags: bool,
+    roots: Sequence[Root] | None,
+    reach: Reach,
+) -> SourceFile:
+    """The file that a row names; one that can't be used has an `error`, which names the line."""
+    where = f"{source.name}, line {row.number}"
+    file: File = LocalFile(Path(f"/{where}"))
+    uri = where
+    error = row.error
+    try:
+        if row.path is not None:
+            address, given = _meant(source, row, reach)
+            uri = _uri(given, address)
+            # Before it is opened: an archive is looked into.
+            check_allowed(address, roots)
+            file = reach.file(address)
+    except (Forbidden, InvalidInput) as refused:
+        error = error or refused.detail
+    if error is not None:
+        return SourceFile(file, uri, error=f"Line {row.number}: {error}", row=where)
+    return SourceFile(file, uri, row.tags if with_tags else (), row.metadata, row=where)
+
+
+def _meant(source: Address, row: manifest.Row, reach: Reach) -> tuple[Address, str]:
+    """What a row's path means. Where it isn't UTF-8: its bytes, if there is such a file."""
+    given = row.path or ""
+    if row.raw_path is not None and source.is_local:
+        address = source.beside(row.raw_path, reach.also)
+        if address.is_local and Path(address.path).exists():
+            return address, row.raw_path
+    return source.beside(given, reach.also), given
+
+
+def _uri(given: str, address: Address) -> str:
+    """A path as it was given; of a URL what is behind the protocol, without a query."""
+    text = address.path.partition("?")[0] if "://" in given else given
+    return readable(Path(text).as_posix().lstrip("/"))

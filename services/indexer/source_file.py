@@ -1,0 +1,85 @@
+"""A file to take in, and the one way in which whatever is wrong with it becomes a sentence."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from shared.errors import BadImage, Forbidden, InvalidInput, ISEError, TooLarge
+from shared.objects.file import File, NotAFile, Stamp
+from shared.objects.local_path import readable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to take in. `uri`: its path within the source; `error`: why it can't be taken.
+
+    `row`: the manifest's row that names it, for a person to find.
+    """
+
+    file: File
+    uri: str
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    row: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.file.path
+
+    @property
+    def shown(self) -> str:
+        """What a list of failures calls it."""
+        return self.row if self.error is not None and self.row else readable(self.uri)
+
+    @property
+    def listed(self) -> Stamp | None:
+        """What a listing told of it."""
+        return self.file.listed
+
+
+class Unusable(Exception):
+    """Why a file can't be taken in, in a sentence."""
+
+    def __init__(self, reason: str, is_gone: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.is_gone = is_gone
+
+
+def attempt(do: Callable[[], T]) -> T:
+    """Do something with one file. Whatever is wrong with the file is raised as Unusable, so that it
+    never ends what is done with the others; Unavailable and the like are not the file's."""
+    try:
+        return do()
+    except Unusable:
+        raise
+    except (BadImage, Forbidden, InvalidInput, TooLarge) as error:
+        raise Unusable(error.detail) from None
+    except ISEError:
+        raise
+    except NotAFile:
+        raise Unusable("It is not a file.") from None
+    except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise Unusable(f"The file can't be read: {reason(error)}.", is_gone) from None
+    except Exception as error:
+        # No file should do so. One that does is listed, and the log says where it went wrong.
+        log.exception("a file can't be taken")
+        raise Unusable(f"The file can't be taken: unexpected {type(error).__name__}.") from None
+
+
+def stamp_of(file: SourceFile) -> Stamp | None:
+    """What is known of a file before it's read. Raises Unusable."""
+    if file.error is not None:
+        raise Unusable(file.error)
+    return attempt(file.file.stamp)
+
+
+def reason(error: OSError) -> str:
+    return error.strerror or str(error)
