@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from shared.errors import Forbidden, InvalidInput, Misconfigured
+from shared.errors import InvalidInput, Misconfigured
 from shared.objects.address import Address
+from shared.objects.opening import outside
 
 Root = Path | Address
 
@@ -47,9 +48,12 @@ def check_allowed(source: Root, roots: Sequence[Root] | None) -> None:
         archive = source if source.archive is None else source.archive
         source = Path(archive.path) if archive.is_local else source
     if not any(_is_within(source, root) for root in roots):
-        raise Forbidden(
-            f"{source} is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
-        )
+        raise outside(source)
+
+
+def local_roots(roots: Sequence[Root] | None) -> Sequence[Path] | None:
+    """Return those of the roots that are folders of this machine."""
+    return None if roots is None else [root for root in roots if isinstance(root, Path)]
 
 
 def _is_within(source: Root, root: Root) -> bool:

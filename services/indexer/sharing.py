@@ -56,9 +56,12 @@ class _Named:
     tags: list[str]
     metadata: dict[str, Any]
     error: str | None
+    roots: list[str] | None = None
+    """Where a file of this machine must lie."""
 
     @classmethod
     def of(cls, file: SourceFile) -> Self:
+        roots = file.file.roots if isinstance(file.file, LocalFile) else None
         return cls(
             file.path,
             file.file.is_local,
@@ -67,6 +70,7 @@ class _Named:
             list(file.tags),
             dict(file.metadata),
             file.error,
+            None if roots is None else [str(root) for root in roots],
         )
 
     def found(self, reach: Reach) -> SourceFile:
@@ -74,7 +78,8 @@ class _Named:
 
     def _file(self, reach: Reach) -> File:
         if self.is_local:
-            return LocalFile(Path(self.path))
+            roots = None if self.roots is None else [Path(root) for root in self.roots]
+            return LocalFile(Path(self.path), roots)
         file = reach.file(reach.address(self.path))
         return replace(file, listed=self.listed) if isinstance(file, FarFile) else file
 

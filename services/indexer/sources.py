@@ -110,7 +110,7 @@ def read_source(
     Raises InvalidInput when the source can't be read as what it is said to be, Forbidden when it
     or a file that it names may not be read, Unavailable when what it is in doesn't answer.
     """
-    reach = reach or Reach()
+    reach = (reach or Reach()).within(roots)
     source = Address(LOCAL, str(given)) if isinstance(given, Path) else reach.address(given)
     check_allowed(source, roots)
     with_tags = tags_from is not TagsFrom.NONE
@@ -122,7 +122,7 @@ def read_source(
     if not is_folder:
         found = _manifest(source, with_tags, roots, reach)
     elif source.is_local and archive_at(source) is None:
-        found = _folder(source, with_tags)
+        found = _folder(source, with_tags, reach)
     else:
         found = _listed(source, with_tags, reach)
     if roots is not None:
@@ -167,7 +167,7 @@ def _is_folder(source: Address) -> bool:
     return True
 
 
-def _folder(source: Address, with_tags: bool) -> Source:
+def _folder(source: Address, with_tags: bool, reach: Reach) -> Source:
     found = Source(source)
     top = Path(source.path)
     # Links to folders are not followed, so that a loop can't catch us.
@@ -190,7 +190,8 @@ def _folder(source: Address, with_tags: bool) -> Source:
                     folders += [] if path.is_symlink() else [path]
                 elif path.is_file():
                     uri = path.relative_to(top).as_posix()
-                    _add(found, LocalFile(path), uri, path.suffix, with_tags)
+                    file = reach.file(Address(LOCAL, str(path)))
+                    _add(found, file, uri, path.suffix, with_tags)
             except OSError as error:
                 found.append(_unreadable(top, path, "file", error))
         pending[:0] = folders

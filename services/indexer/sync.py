@@ -124,7 +124,9 @@ class Sync:
         unread: list[tuple[SourceFile, Place]] = []
         for file, place in self._places(_joined(self._source)):
             known, left = at.get(place.path), self._dismissed.get(place.path)
-            if known and replace(known.place, uri=place.uri) == place:
+            if known and place.is_as(known.place):
+                # Nothing but a look at the bytes tells a ctime that the catalogue lacks.
+                place = replace(place, ctime_ns=known.place.ctime_ns)
                 settled.append(FileNow(file, place, known.image_id))
             elif left and (left.mtime_ns, left.bytes) == (place.mtime_ns, place.bytes):
                 self.dismissed += 1

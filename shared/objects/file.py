@@ -8,20 +8,25 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple, Protocol
 
-from shared import durable
+from shared.errors import TooLarge
+from shared.objects.opening import NotAFile, Roots, open_file
+
+__all__ = ["FarFile", "File", "LocalFile", "NotAFile", "Stamp", "signed", "stamp_of"]
+
+_CHUNK = 1 << 20
 
 
 class Stamp(NamedTuple):
     """What changes when a file does. `inode`: which file it is; elsewhere the number of its version
-    (ETag, CRC)."""
+    (ETag, CRC). `ctime_ns`: when a local file was changed last, which no program can set; else 0.
+
+    It only saves reading: what a file holds is decided by its SHA-256.
+    """
 
     mtime_ns: int
     bytes: int
     inode: int = 0
-
-
-class NotAFile(OSError):
-    """A folder, a pipe, or something else that isn't read."""
+    ctime_ns: int = 0
 
 
 class File(Protocol):
@@ -48,13 +53,14 @@ class File(Protocol):
 
 
 class LocalFile:
-    """A file of this machine."""
+    """A file of this machine. `roots`: where it must lie when it's read."""
 
     is_local = True
     listed = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, roots: Roots = None) -> None:
         self._path = path
+        self.roots = roots
 
     @property
     def path(self) -> str:
@@ -67,10 +73,26 @@ class LocalFile:
         return stamp_of(stat)
 
     def read(self, most: int) -> bytes:
-        return self._path.read_bytes()
+        with open_file(self._path, self.roots) as file:
+            size = os.fstat(file.fileno()).st_size
+            # One byte more than there should be shows that it grew.
+            data = file.read(min(size, most) + 1)
+        if max(size, len(data)) > most:
+            raise self._too_large(most)
+        return data
 
     def sha256(self, most: int) -> str:
-        return durable.sha256_of(self._path)
+        digest, left = sha256(), most
+        with open_file(self._path, self.roots) as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    raise self._too_large(most)
+        return digest.hexdigest()
+
+    def _too_large(self, most: int) -> TooLarge:
+        return TooLarge(f"{self._path} is over the limit of {most / 2**20:g} MiB.")
 
 
 @dataclass(frozen=True)
@@ -95,7 +117,12 @@ class FarFile:
 
 
 def stamp_of(stat: os.stat_result) -> Stamp:
-    return Stamp(stat.st_mtime_ns, stat.st_size, signed(stat.st_ino))
+    return Stamp(stat.st_mtime_ns, stat.st_size, signed(stat.st_ino), _bounded(stat.st_ctime_ns))
+
+
+def _bounded(number: int) -> int:
+    """Return a number that a database's integers hold."""
+    return max(-(2**63), min(number, 2**63 - 1))
 
 
 def signed(number: int) -> int:

@@ -126,9 +126,12 @@ class Images:
         with self.database.read() as db:
             ordinal = self._ordinal(db, image_id)
             rows = db.execute(
-                select(locations).where(locations.c.ordinal == ordinal).order_by(locations.c.path)
+                select(locations, images.c.sha256)
+                .join(images, images.c.ordinal == locations.c.ordinal)
+                .where(locations.c.ordinal == ordinal)
+                .order_by(locations.c.path)
             )
-            return [Place(r.path, r.uri, r.mtime_ns, r.bytes) for r in rows]
+            return [Place(r.path, r.uri, r.mtime_ns, r.bytes, sha256=r.sha256) for r in rows]
 
     def count(self) -> int:
         with self.database.read() as db:
@@ -172,7 +175,13 @@ class Images:
             known = self._known(db, [row.id for row in rows], fingerprints)
         found = {
             at: Held(
-                row.id, row.mtime_ns, row.bytes, versions[at], keys[row.ordinal], row.id in known
+                row.id,
+                row.mtime_ns,
+                row.bytes,
+                versions[at],
+                keys[row.ordinal],
+                row.id in known,
+                row.ctime_ns,
             )
             for row in rows
             if (at := (row.path, row.uri))

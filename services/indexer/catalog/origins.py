@@ -48,7 +48,13 @@ class Origins:
             wanted |= origins.c.path.startswith(folder, autoescape=True)
         with self.database.read() as db:
             rows = db.execute(
-                select(origins, locations.c.mtime_ns, locations.c.bytes, images.c.id)
+                select(
+                    origins,
+                    locations.c.mtime_ns,
+                    locations.c.bytes,
+                    locations.c.ctime_ns,
+                    images.c.id,
+                )
                 .join(
                     locations,
                     (locations.c.path == origins.c.path) & (locations.c.uri == origins.c.uri),
@@ -61,7 +67,9 @@ class Origins:
                 Claim(
                     row.source,
                     row.id,
-                    Place(row.path, row.uri, row.mtime_ns, row.bytes, row.inode),
+                    Place(
+                        row.path, row.uri, row.mtime_ns, row.bytes, row.inode, row.ctime_ns
+                    ),
                     tuple(row.tags),
                     row.metadata,
                 )

@@ -1,8 +1,10 @@
 """One way to the bytes at any address."""
 
+import copy
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import NamedTuple
 
 from services.indexer.reach import archive
 from services.indexer.reach.archive import Bytes, Index
+from services.indexer.roots import Root, check_allowed, local_roots
 from shared.errors import Forbidden, TooLarge
 from shared.objects.address import ARCHIVES, WEB, Address
 from shared.objects.file import FarFile, File, LocalFile, Stamp, stamp_of
+from shared.objects.opening import open_file
 from shared.objects.store import Objects
 
 Fetch = Callable[[str], bytes]
@@ -36,22 +40,34 @@ class Reach:
         objects: Objects | None = None,
         fetch: Fetch | None = None,
         also: Collection[str] = (),
+        roots: Sequence[Root] | None = None,
     ) -> None:
-        """`also`: protocols to read beside the usual ones."""
+        """`also`: protocols to read beside the usual ones. `roots`: where files must lie."""
         self.objects = objects or Objects()
         self.also = frozenset(also)
         self._fetch = fetch or _no_fetch
         self._archives: OrderedDict[Address, tuple[Stamp, Index]] = OrderedDict()
         self._lock = threading.Lock()
+        self._roots = roots
+
+    def within(self, roots: Sequence[Root] | None) -> "Reach":
+        """Return the same, kept to these roots."""
+        found = copy.copy(self)
+        found._roots = roots
+        return found
 
     def address(self, text: str) -> Address:
         """Raises InvalidInput."""
         return Address.parse(text, self.also)
 
     def file(self, address: Address) -> File:
-        """The file at an address. Nothing is looked at yet, but where it's in an archive."""
+        """The file at an address. Nothing is looked at yet, but where it's in an archive.
+
+        Raises Forbidden for what is outside the roots; of a file on this machine, when it's read.
+        """
         if address.is_local:
-            return LocalFile(Path(address.path))
+            return LocalFile(Path(address.path), local_roots(self._roots))
+        check_allowed(address, self._roots)
         if address.protocol in WEB:
             return FarFile(str(address), partial(self._web, address))
         if address.archive is None:
@@ -103,7 +119,8 @@ class Reach:
             raise ValueError(f"{address} is of no archive")
         opened: Bytes
         if where.is_local:
-            opened = _LocalBytes(Path(where.path), stamp_of(Path(where.path).stat()))
+            stamp = stamp_of(Path(where.path).stat())
+            opened = _LocalBytes(Path(where.path), stamp, local_roots(self._roots))
         else:
             opened = _ObjectBytes(self.objects, where, self.objects.look(where))
         with self._lock:
@@ -136,6 +153,7 @@ def archive_at(address: Address) -> Address | None:
 class _LocalBytes:
     path: Path
     stamp: Stamp
+    roots: Sequence[Path] | None = None
     ahead = 2**14
 
     @property
@@ -143,10 +161,11 @@ class _LocalBytes:
         return self.stamp.bytes
 
     def read(self, start: int, end: int) -> bytes:
-        with self.path.open("rb") as file:
+        with open_file(self.path, self.roots) as file:
             file.seek(start)
             data = file.read(end - start)
-        if stamp_of(self.path.stat()) != self.stamp:
+            stamp = stamp_of(os.fstat(file.fileno()))
+        if stamp != self.stamp:
             raise OSError(f"{self.path.name} was written to meanwhile")
         return data
 
