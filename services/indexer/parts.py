@@ -209,9 +209,7 @@ def _reach(settings: IndexerSettings) -> Reach:
 
 
 def _roots(settings: IndexerSettings) -> Roots:
-    return Roots.parse(
-        settings.ingest_roots, settings.source_protocols, anywhere=settings.is_local
-    )
+    return Roots.parse(settings.ingest_roots, settings.source_protocols, anywhere=settings.is_local)
 
 
 def _kept(settings: IndexerSettings, reach: Reach) -> Kept | None:

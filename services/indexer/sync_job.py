@@ -44,6 +44,8 @@ class SyncJob:
             self._publisher,
             job,
             self._intake.settings,
+            asked.force,
+            asked.force_in,
         )
         plan = sync.look()
         if not source and not plan.before:
@@ -75,6 +77,8 @@ class SyncJob:
             "failed": failed + taken.failed,
             "skipped": source.skipped,
         }
+        if held := sync.held_back(plan):
+            result["held_back"] = [one.model_dump() for one in held]
         if pair is not None and is_first and asked.build and self._images.count():
             return result | self._building.build(pair, BuildSettings(clusters=asked.clusters), job)
         job.stage("publishing")

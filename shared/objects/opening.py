@@ -73,6 +73,6 @@ def outside(path: object) -> Forbidden:
 @cache
 def _pseudo_devices() -> frozenset[int]:
     """Return the devices of file systems whose files are the kernel's answers, not pictures."""
-    top = os.stat("/").st_dev
-    found = {os.stat(path).st_dev for path in _PSEUDO if path.is_dir()}
+    top = Path("/").stat().st_dev
+    found = {path.stat().st_dev for path in _PSEUDO if path.is_dir()}
     return frozenset(found - {top})
