@@ -5,7 +5,7 @@ import io
 import os
 import threading
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from services.indexer.catalog.places import Place
@@ -48,7 +48,10 @@ class ImageFiles:
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
         file = self._kept.file(key)
         # Elsewhere its time would be one more request, and nobody asks for it.
-        stamp = file.stamp() if file.is_local else None
+        stamp = None
+        # A deletion of the same picture may take it away at once; the caller looks for that.
+        with suppress(FileNotFoundError):
+            stamp = file.stamp() if file.is_local else None
         return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
 
     def has_upload(self, image_id: str) -> bool:
@@ -61,9 +64,10 @@ class ImageFiles:
             return self._kept.file(_upload(image_id))
         try:
             return self._reach.file(self._reach.address(place.path))
-        except (Forbidden, InvalidInput):
-            # Outside the roots, of a protocol that isn't read any more, or beside a vector: it
-            # can't be read.
+        except InvalidInput:
+            # Of a protocol that isn't read any more, or beside a vector: it isn't there.
+            return LocalFile(Path(place.path))
+        except Forbidden:
             return LocalFile(Path(place.path), roots=())
 
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:

@@ -45,6 +45,8 @@ def open_file(path: Path, roots: Roots = None) -> Iterator[BinaryIO]:
 
 
 def _beneath(path: Path, roots: Sequence[Path]) -> int:
+    if not roots:
+        raise outside(path)
     real = Path(os.path.realpath(path, strict=True))
     root = next((top for top in map(Path.resolve, roots) if real.is_relative_to(top)), None)
     if root is None:

@@ -1,6 +1,6 @@
 """What users said of images that a sync deleted, within a transaction of the caller's.
 
-A file may be away for a day only, and a tag that was set by hand can't be had from any source. So it
+A file may be away for a day only, and no source has a tag that was set by hand. So it
 is kept by the image's id, which is its content's, until the bytes are back or a user deletes the
 image.
 """
