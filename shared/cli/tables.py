@@ -73,6 +73,8 @@ def job_result(job: Job) -> Text:
     told = dict(job.result or {})
     if isinstance(report := told.get("report"), dict):
         told["report"] = {name: v for name, v in report.items() if name != "calibration"}
+    if isinstance(held := told.get("held_back"), list):
+        told["held_back"] = {one["folder"]: one["files"] for one in held}
     return fields(told.items())
 
 
@@ -88,8 +90,11 @@ def sync_plan(job: Job) -> RenderableType:
         told["left out, as their pictures were deleted"] = plan.dismissed
     if plan.left_out:
         told["not listed here"] = plan.left_out
-    if plan.needs_force:
-        told["needs --force, as over half the files are gone"] = True
+    if plan.held_back:
+        told["held back"] = {one.folder: f"{one.files:,}: {one.reason}" for one in plan.held_back}
+        told["needs --force, or --force-in FOLDER, to delete what is held back"] = True
+    elif plan.needs_force:
+        told["needs --force, as half of the files are gone, or all of a folder's"] = True
     return Group(table, "", fields(told.items())) if plan.steps else fields(told.items())
 
 

@@ -282,12 +282,26 @@ def test_a_sync_that_would_delete_most_is_refused_without_consent(here, root):
         here.sync(root)
 
 
-def test_half_may_go_unasked(here, root):
-    folder(root, {"d.png": "d"})
+def test_fewer_than_half_may_go_unasked_and_one_of_two(here, root, tmp_path):
+    folder(root, {"dog/d.png": "d", "dog/e.png": "e"})
     here.sync(root)
     (root / "dog/b.png").unlink()
     (root / "dog/c.png").unlink()
     assert done(here.sync(root, force=False)) == {"delete": 2}
+    two = folder(tmp_path / "two", {"x.png": "x", "y.png": "y"})
+    here.sync(two)
+    (two / "x.png").unlink()
+    assert done(here.sync(two, force=False)) == {"delete": 1}
+
+
+def test_half_of_all_files_may_not_go_unasked(here, root):
+    folder(root, {"dog/d.png": "d"})
+    here.sync(root)
+    (root / "dog/b.png").unlink()
+    (root / "dog/c.png").unlink()
+    with pytest.raises(Conflict, match=r"^2 of the 4 files"):
+        here.sync(root, force=False)
+    assert done(here.sync(root)) == {"delete": 2}
 
 
 def test_a_dry_run_tells_the_steps_and_changes_nothing(here, root, monkeypatch):
