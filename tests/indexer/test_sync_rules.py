@@ -10,10 +10,11 @@ import pytest
 
 from services.indexer import sync as sync_module
 from services.indexer.catalog.places import merged
+from services.indexer.catalog.schema import locations
 from services.indexer.job_context import Cancelled
-from shared import durable
 from shared.errors import Conflict, InvalidInput
 from shared.identity import content_id
+from shared.objects.file import LocalFile
 from tests.indexer.following import Collection, collection
 
 ACTIONS = ("add", "change", "move", "copy", "retag", "delete")
@@ -53,22 +54,44 @@ def tag(here: Collection, content: str, *tags: str) -> None:
 # --- files --------------------------------------------------------------------------------------
 
 
-def test_a_second_sync_reads_no_file(here, root, monkeypatch):
+@pytest.fixture
+def no_reading(monkeypatch):
+    """Has no file be opened from now on."""
+
+    def stop() -> None:
+        monkeypatch.setattr(LocalFile, "sha256", None)
+        monkeypatch.setattr(LocalFile, "read", None)
+
+    return stop
+
+
+def test_a_second_sync_reads_no_file(here, root, no_reading):
     here.sync(root)
     before = here.publisher.current()
-    monkeypatch.setattr(durable, "sha256_of", None)
+    no_reading()
     result = here.sync(root)
     assert (done(result), here.embedding.embedded) == ({}, 3)
     assert here.publisher.current() == before
 
 
-def test_a_touched_file_is_read_and_not_embedded(here, root, monkeypatch):
+def test_a_touched_file_is_read_once_and_not_embedded(here, root, no_reading):
     here.sync(root)
     os.utime(root / "a.png")
+    (root / "dog/b.png").chmod(0o600)
     result = here.sync(root)
     assert (done(result), result["unchanged"], here.embedding.embedded) == ({}, 3, 3)
-    monkeypatch.setattr(durable, "sha256_of", None)
+    no_reading()
+    assert done(here.sync(root)) == {}
+
+
+def test_a_catalogue_that_knows_no_ctime_has_no_file_read_anew(here, root, no_reading):
+    """As an older version wrote it."""
     here.sync(root)
+    with here.database.write() as db:
+        db.execute(locations.update().values(ctime_ns=0))
+    no_reading()
+    for _ in range(2):
+        assert done(here.sync(root)) == {}
 
 
 def test_another_file_of_the_same_time_and_size_is_seen(here, root):
