@@ -31,6 +31,12 @@ def open_file(path: Path, roots: Roots = None) -> Iterator[BinaryIO]:
     The roots hold for the file that is open, whatever is renamed or linked meanwhile: the path is
     resolved, and then walked from its root without following a link.
     """
+    try:
+        is_path = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_path = False
+    if not is_path:
+        raise FileNotFoundError(2, "no file can have such a name", str(path))
     descriptor = os.open(path, _FLAGS) if roots is None else _beneath(path, roots)
     try:
         status = os.fstat(descriptor)

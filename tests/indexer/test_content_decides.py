@@ -1,5 +1,6 @@
 """A picture is its bytes: a time, a size or a path proves nothing, and forbids nothing."""
 
+import io
 import os
 import shutil
 import tarfile
@@ -105,6 +106,31 @@ def test_a_damaged_upload_is_not_passed_off_as_the_picture(service, picture):
     kept.write_bytes(of_size(kept, FORGED))
     with pytest.raises(NotFound, match="gone or has changed"):
         service.send(indexer.image_file(item.id))
+
+
+@pytest.mark.parametrize("sync", [False, True])
+def test_a_tar_with_other_bytes_under_the_same_time_and_size_is_read_anew(
+    service, picture, tmp_path, sync
+):
+    """Tars that are made to be alike, byte for byte, have times of zero."""
+    size = max(len(picture(n)) for n in (1, 2)) + 8
+    first, second = (picture(n).ljust(size, b"\0") for n in (1, 2))
+    source = tmp_path / "p.tar"
+
+    def pack(data: bytes) -> None:
+        with tarfile.open(source, "w") as tar:
+            for name, content in (("a.png", data), ("b.png", picture(3))):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+
+    pack(first)
+    service.ingest(source, build=False, sync=sync)
+    assert service.ingest(source, build=False, sync=sync).result["embedded"] == 0
+    pack(second)
+    assert service.ingest(source, build=False, sync=sync).result["embedded"] == 1
+    assert file(service, second) == second
+    assert file(service, picture(3)) == picture(3)
 
 
 # --- a moved library ----------------------------------------------------------------------------

@@ -55,6 +55,13 @@ def test_links_are_followed_within_the_roots_and_never_out_of_them(root: Path) -
         read(root / "loop", root)
 
 
+@pytest.mark.parametrize("name", ["a\0.png", "\ud800.png", "a" * 5000])
+def test_what_can_be_no_name_is_not_there(root: Path, name: str) -> None:
+    for roots in (None, [root]):
+        with pytest.raises(OSError), open_file(root / name, roots):  # noqa: PT011 - two kinds.
+            pass
+
+
 def test_a_hard_link_is_a_file_like_any_other(root: Path) -> None:
     os.link(root / "dog/a.png", root / "b.png")
     assert read(root / "b.png", root) == b"picture"

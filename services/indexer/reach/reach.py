@@ -5,8 +5,9 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from services.indexer.reach.archive import Bytes, Index
 from services.indexer.roots import Root, check_allowed, local_roots
 from shared.errors import Forbidden, TooLarge
 from shared.objects.address import ARCHIVES, WEB, Address
-from shared.objects.file import FarFile, File, LocalFile, Stamp, stamp_of
+from shared.objects.file import FarFile, File, LocalFile, Stamp, signed, stamp_of
 from shared.objects.opening import open_file
 from shared.objects.store import Objects
 
@@ -126,7 +127,8 @@ class Reach:
         with self._lock:
             kept = self._archives.get(where)
         if kept is None or kept[0] != opened.stamp:
-            kept = opened.stamp, archive.index(opened, address.protocol, where.name)
+            index = archive.index(opened, address.protocol, where.name)
+            kept = opened.stamp, _versioned(index, opened.stamp)
         with self._lock:
             self._archives[where] = kept
             self._archives.move_to_end(where)
@@ -139,6 +141,21 @@ class Reach:
         if len(data) > most:
             raise TooLarge(f"{address} is over the limit of {most / 2**20:g} MiB.")
         return data
+
+
+def _versioned(index: Index, stamp: Stamp) -> Index:
+    """Return an index whose members have versions: by their CRC, else by the archive's own stamp.
+
+    A tar says nothing of a member's bytes, and tars are made with times of zero.
+    """
+    digest = blake2b(repr(tuple(stamp)).encode(), digest_size=8).digest()
+    version = signed(int.from_bytes(digest, "big"))
+    return {
+        name: member
+        if member.crc is not None
+        else replace(member, stamp=member.stamp._replace(inode=version))
+        for name, member in index.items()
+    }
 
 
 def archive_at(address: Address) -> Address | None:
