@@ -9,7 +9,7 @@ class FolderGuard:
 
     A folder that had pictures and has none of them now, nor any other, is held back; so is what is
     missing below a folder that was a mount point and isn't any more, or the other way round. The
-    whole source is not a folder in this sense: `Sync.check` looks at it.
+    whole source is not a folder in this sense: `SyncGuard.check` looks at it.
     """
 
     def __init__(
@@ -57,7 +57,9 @@ class FolderGuard:
 
 def folder_of(path: str) -> str:
     """The folder that a path or URL lies in; of an archive's member, within the archive."""
-    return path.partition("::")[0].rpartition("/")[0]
+    # A local file's name may have any character but one.
+    within = path if path.startswith("/") else path.partition("::")[0]
+    return within.rpartition("/")[0]
 
 
 def mount_points(folders: Iterable[str]) -> set[str]:

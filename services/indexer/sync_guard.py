@@ -37,6 +37,9 @@ class SyncGuard:
         self._present = {*present, *unreadable}
         below = self._source.below
         base = None if below is None else below.rstrip("/")
+        if below is not None and not all(p.startswith(below) for p in self._known | self._present):
+            # The source was given by another spelling than its files have, as /a//b.
+            base = None
         guard = FolderGuard(self._known, self._present, base, consented=self._consented)
         self._base = guard.base
         if self._source.is_local and self._source.present is None:

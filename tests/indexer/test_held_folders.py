@@ -147,6 +147,23 @@ def test_a_folder_that_cant_be_read_is_said_and_stays(here, root, unreadable):
     assert len(here.all()) == 10
 
 
+def test_a_source_by_another_spelling_is_guarded_alike(here, root):
+    source = f"{root.parent}/./{root.name}/"
+    follow(here, source)
+    shutil.rmtree(root / "dog")
+    assert list(follow(here, source).values()) == [3]
+    assert len(here.all()) == 10
+
+
+def test_a_folder_may_have_any_name(here, tmp_path):
+    names = ["a::b/1.png", "[x]/1.png", "new\nline/1.png", "ok/1.png", "ok/2.png", "ok/3.png"]
+    root = write(tmp_path / "odd", *names)
+    follow(here, root)
+    for name in names[:3]:
+        shutil.rmtree(root / name.partition("/")[0])
+    assert follow(here, root) == {"a::b": 1, "[x]": 1, "new\nline": 1}
+
+
 def test_the_files_of_a_manifest_are_guarded_alike(here, root):
     names = [str(path.relative_to(root)) for path in root.rglob("*.png")]
     (root / "list.txt").write_text("\n".join(names))
