@@ -132,7 +132,7 @@ class FileReader:
 def _is_unchanged(wanted: _Wanted, stamp: Stamp) -> bool:
     file, held = wanted.file, wanted.held
     version = None if file.file.is_local else stamp.inode
-    if held is None or not held.is_still(stamp.mtime_ns, stamp.bytes, version):
+    if held is None or not held.is_still(stamp.mtime_ns, stamp.bytes, version, stamp.ctime_ns):
         return False
     # Metadata of a manifest may have changed though the file hasn't: it's joined again then.
     has_tags = {tag_key(tag) for tag in file.tags} <= held.tags

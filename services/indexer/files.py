@@ -5,7 +5,7 @@ import io
 import os
 import threading
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from services.indexer.catalog.places import Place
@@ -13,7 +13,7 @@ from services.indexer.kept import Kept, KeptHere
 from services.indexer.reach.reach import Reach
 from shared import images
 from shared.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
-from shared.identity import content_id
+from shared.identity import id_of_sha256
 from shared.objects.file import File, LocalFile
 
 
@@ -48,7 +48,10 @@ class ImageFiles:
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
         file = self._kept.file(key)
         # Elsewhere its time would be one more request, and nobody asks for it.
-        stamp = file.stamp() if file.is_local else None
+        stamp = None
+        # A deletion of the same picture may take it away at once; the caller looks for that.
+        with suppress(FileNotFoundError):
+            stamp = file.stamp() if file.is_local else None
         return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
 
     def has_upload(self, image_id: str) -> bool:
@@ -64,47 +67,53 @@ class ImageFiles:
         except InvalidInput:
             # Of a protocol that isn't read any more, or beside a vector: it isn't there.
             return LocalFile(Path(place.path))
+        except Forbidden:
+            return LocalFile(Path(place.path), roots=())
 
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
         """An image's own bytes and media type.
 
-        Raises NotFound when they are gone or changed, Unavailable where no source answers.
+        The bytes that are returned were hashed: a time and a size are no proof, and some file
+        systems keep no time that a program can't set. Raises NotFound when they are gone, changed
+        or outside the roots, Unavailable where no source answers.
         """
         # A uri that came beside a vector is no path.
         places = [place for place in places if place.has_file]
         if not places:
             raise NotFound(f"Image {image_id!r} has no file: it came as a vector.")
         away: Unavailable | None = None
+        outside = 0
         for place in places:
             try:
                 data = self._bytes(image_id, place)
             except Unavailable as error:
                 away = error
-            except (OSError, BadImage, Forbidden, InvalidInput, TooLarge):
+            except Forbidden:
+                outside += 1
+            except (OSError, BadImage, InvalidInput, TooLarge):
                 continue
             else:
                 if data is not None:
                     return data, images.media_type(data)
         if away is not None:
             raise away
-        raise NotFound(f"The file of image {image_id} is gone or has changed since it was indexed.")
+        if outside == len(places):
+            raise NotFound(
+                f"The file of image {image_id} is outside the folders that may be read; name its "
+                "folder in ISE_INGEST_ROOTS."
+            )
+        raise NotFound(
+            f"The file of image {image_id} is gone or has changed since it was indexed. Ingest or "
+            "sync the folder that it is in now."
+        )
 
     def _bytes(self, image_id: str, place: Place) -> bytes | None:
         """The bytes at a place, or None where they are of another picture by now."""
-        file = self.file(image_id, place)
-        data = None
-        # An upload is ours, so only we could have changed it; its time may, in a restored copy.
-        if _is_upload(image_id, place):
-            data = file.read(self._max_bytes)
-        elif file.is_local:
-            stamp = file.stamp()
-            if stamp and (stamp.bytes, stamp.mtime_ns) == (place.bytes, place.mtime_ns):
-                data = file.read(self._max_bytes)
-        else:
-            # One request rather than two: what it holds says itself whether it's the picture.
-            data = file.read(self._max_bytes)
-            data = data if content_id(data) == image_id else None
-        return data
+        # The limit may have been lowered since.
+        data = self.file(image_id, place).read(max(self._max_bytes, place.bytes))
+        found = hashlib.sha256(data).hexdigest()
+        is_its = found == place.sha256 if place.sha256 else id_of_sha256(found) == image_id
+        return data if is_its else None
 
     def thumbnail(self, image_id: str, places: list[Place]) -> bytes:
         """A JPEG whose longer side is at most the set number of pixels; made once."""

@@ -4,6 +4,7 @@ What is there already is passed over, so an import that broke off goes on where 
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from services.indexer.job_context import JobContext
 from services.indexer.npy import NpyFile
 from services.indexer.records import BadRecord, checked, numbered, read_ids, read_records
-from services.indexer.roots import Root, check_allowed, check_path
+from services.indexer.roots import Root, check_allowed, check_path, local_roots
 from services.indexer.vectors import Vectors
 from shared.contracts.features import (
     ExportedRecord,
@@ -28,7 +29,7 @@ from shared.contracts.features import (
 from shared.errors import Forbidden, InvalidInput
 from shared.external import fingerprint_of, is_fingerprint
 from shared.objects.address import Address
-from shared.objects.regular import open_regular
+from shared.objects.opening import open_file
 
 _BATCH = 8192
 
@@ -65,16 +66,16 @@ def open_source(
     check_path(source)
 
     def opened(path: Path) -> BinaryIO:
-        check_allowed(path, roots)
         try:
-            return held.enter_context(open_regular(path))
+            return held.enter_context(open_file(path, local_roots(roots)))
         except (OSError, ValueError) as error:
             if not isinstance(error, OSError):
                 raise InvalidInput(f"{path!a} is no path.") from None
             raise InvalidInput(f"{path} can't be read: {error.strerror or error}.") from None
 
     def table(path: Path) -> NpyFile:
-        return NpyFile(opened(path), path.stat().st_size, path.name)
+        file = opened(path)
+        return NpyFile(file, os.fstat(file.fileno()).st_size, path.name)
 
     if source.is_dir():
         if request.ids is not None or request.model is not None:

@@ -285,7 +285,7 @@ class Ingest:
 
 def place_of(file: SourceFile, stamp: Stamp) -> Place:
     """A file's place, as the file is now."""
-    return Place(file.path, file.uri, stamp.mtime_ns, stamp.bytes, stamp.inode)
+    return Place(file.path, file.uri, stamp.mtime_ns, stamp.bytes, stamp.inode, stamp.ctime_ns)
 
 
 def _bytes_of(batch: list[_Picture]) -> int:

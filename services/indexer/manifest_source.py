@@ -2,19 +2,20 @@
 
 import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 from services.indexer import manifest
 from services.indexer.reach.reach import Reach
-from services.indexer.roots import Root, check_allowed
+from services.indexer.roots import Root, check_allowed, local_roots
 from services.indexer.source_file import SourceFile, reason
 from services.indexer.source_list import Reading, Source
 from shared.errors import Forbidden, InvalidInput
 from shared.objects.address import Address
 from shared.objects.file import File, LocalFile
 from shared.objects.local_path import readable
-from shared.objects.regular import open_regular
+from shared.objects.opening import open_file
 
 # Of one that is read whole: from the web, a store or an archive.
 _MOST_OF_A_MANIFEST = 2**28
@@ -30,7 +31,7 @@ def read_rows(
     """The files that a manifest names. Raises InvalidInput where it can't be read."""
     found = Source(source, is_manifest=True)
     try:
-        with _opened(source, reach) as file:
+        with _opened(source, roots, reach) as file:
             for row in manifest.read_manifest(file, source.name, reading.check):
                 found.append(_named(source, row, with_tags, roots, reach))
                 found.is_whole &= row.path is not None
@@ -39,10 +40,12 @@ def read_rows(
     return found
 
 
-def _opened(source: Address, reach: Reach) -> BinaryIO:
+def _opened(
+    source: Address, roots: Sequence[Root] | None, reach: Reach
+) -> AbstractContextManager[BinaryIO]:
     """A manifest's bytes. One of this machine is read piece by piece. Raises OSError."""
     if source.is_local:
-        return open_regular(source.path)
+        return open_file(Path(source.path), local_roots(roots))
     return io.BytesIO(reach.file(source).read(_MOST_OF_A_MANIFEST))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.places import Place
 from services.indexer.dropouts import Dropouts
 from services.indexer.embedding import ModelPair
 from services.indexer.files import ImageFiles
@@ -67,15 +68,26 @@ class Missing:
         """A file for each image, and the images that have none."""
         files, gone = [], set()
         for image_id in sorted(missing):
-            found = [
-                SourceFile(self._files.file(image_id, place), place.uri)
+            # Those that weren't written to first: another one may hold another picture by now.
+            placed = [
+                (SourceFile(self._files.file(image_id, place), place.uri), place)
                 for place in self._images.places(image_id)
             ]
+            found = [file for file, _ in sorted(placed, key=lambda one: not _is_as_noted(*one))]
             there = [file for file in found if not _is_gone(file)]
             files += (there or found)[:1]
             if not there:
                 gone.add(image_id)
         return files, gone
+
+
+def _is_as_noted(file: SourceFile, place: Place) -> bool:
+    """Return whether a local file has the time and size that the catalogue knows."""
+    try:
+        stamp = stamp_of(file) if file.file.is_local else None
+    except Unusable:
+        return False
+    return stamp is not None and (stamp.mtime_ns, stamp.bytes) == (place.mtime_ns, place.bytes)
 
 
 def _is_gone(file: SourceFile) -> bool:

@@ -104,7 +104,7 @@ class Parts:
         self.exporter = Exporter(data, self.images, features, self.publisher)
         self._mirror = _mirror(settings, self.reach.objects)
         self._matching = Matching(data, self.images, features, embedders, self._mirror, attempts)
-        roots = Roots.parse(settings.ingest_roots, self.reach.also, anywhere=settings.is_local)
+        roots = _roots(settings)
         self.learning = Learning(
             self.publisher,
             self.images,
@@ -218,7 +218,12 @@ def _reach(settings: IndexerSettings) -> Reach:
         # In a loop of its own: a job's threads have none.
         lambda url: asyncio.run(fetcher.get(url)),
         settings.source_protocols,
+        _roots(settings).of(confined=False),
     )
+
+
+def _roots(settings: IndexerSettings) -> Roots:
+    return Roots.parse(settings.ingest_roots, settings.source_protocols, anywhere=settings.is_local)
 
 
 def _kept(settings: IndexerSettings, reach: Reach) -> Kept | None:

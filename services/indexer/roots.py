@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from shared.errors import Forbidden, InvalidInput, Misconfigured
+from shared.errors import InvalidInput, Misconfigured
 from shared.objects.address import Address
 from shared.objects.local_path import readable
+from shared.objects.opening import outside
 
 Root = Path | Address
 
@@ -47,18 +48,19 @@ def check_allowed(source: Root, roots: Sequence[Root] | None) -> None:
     if isinstance(source, Address):
         archive = source if source.archive is None else source.archive
         source = Path(archive.path) if archive.is_local else source
+    if not any(_is_within(source, root) for root in roots):
+        raise outside(readable(str(source)))
+
+
+def local_roots(roots: Sequence[Root] | None) -> Sequence[Path] | None:
+    """Return those of the roots that are folders of this machine."""
+    return None if roots is None else [root for root in roots if isinstance(root, Path)]
+
+
+def _is_within(source: Root, root: Root) -> bool:
     if isinstance(source, Path):
-        real = resolved(source)
-        allowed = any(
-            isinstance(root, Path) and real.is_relative_to(root.resolve()) for root in roots
-        )
-    else:
-        allowed = any(isinstance(root, Address) and source.is_within(root) for root in roots)
-    if not allowed:
-        raise Forbidden(
-            f"{readable(str(source))} is not under a folder that may be ingested. Name one in "
-            "ISE_INGEST_ROOTS."
-        )
+        return isinstance(root, Path) and resolved(source).is_relative_to(root.resolve())
+    return isinstance(root, Address) and source.is_within(root)
 
 
 def check_path(path: Path) -> None:

@@ -21,6 +21,7 @@ from services.indexer.sources import SourceFile
 from shared.contracts.jobs import Progress
 from shared.errors import CatalogueAway, ISEError
 from shared.objects.file import FarFile, File, LocalFile, Stamp
+from shared.objects.local_path import path_of
 from shared.web.request_id import set_request_id
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,12 @@ class _Named:
     metadata: dict[str, Any]
     error: str | None
     row: str = ""
+    roots: list[str] | None = None
+    """Where a file of this machine must lie."""
 
     @classmethod
     def of(cls, file: SourceFile) -> Self:
+        roots = file.file.roots if isinstance(file.file, LocalFile) else None
         return cls(
             file.path,
             file.file.is_local,
@@ -69,6 +73,7 @@ class _Named:
             dict(file.metadata),
             file.error,
             file.row,
+            None if roots is None else [str(root) for root in roots],
         )
 
     def found(self, reach: Reach) -> SourceFile:
@@ -77,8 +82,9 @@ class _Named:
         )
 
     def _file(self, reach: Reach) -> File:
-        if self.error is not None:
-            return LocalFile(Path(self.path))
+        if self.is_local:
+            roots = None if self.roots is None else [Path(root) for root in self.roots]
+            return LocalFile(Path(path_of(self.path) or self.path), roots)
         file = reach.file(reach.address(self.path))
         return replace(file, listed=self.listed) if isinstance(file, FarFile) else file
 

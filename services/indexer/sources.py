@@ -8,7 +8,7 @@ from services.indexer import manifest
 from services.indexer.manifest_source import read_rows
 from services.indexer.naming import FolderTags
 from services.indexer.reach.reach import Found, Reach, archive_at
-from services.indexer.roots import Root, check_allowed, check_path
+from services.indexer.roots import Root, check_allowed, check_path, local_roots
 from services.indexer.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
 from services.indexer.source_file import SourceFile, Unusable, attempt, reason, stamp_of
 from services.indexer.source_list import Reading, Source
@@ -51,7 +51,7 @@ def read_source(
     may not be read, Unavailable when what it is in doesn't answer. A file that may not be read
     has an `error`.
     """
-    reach, reading = reach or Reach(), reading or Reading()
+    reach, reading = (reach or Reach()).within(roots), reading or Reading()
     source = Address(LOCAL, str(given)) if isinstance(given, Path) else reach.address(given)
     check_allowed(source, roots)
     with_tags = tags_from is not TagsFrom.NONE
@@ -119,7 +119,7 @@ def _folder(
     rules = Rules(reading.exclude)
     walk = Walk(Path(source.path), rules, reading.follow_links, allowed, reading.check)
     for path, uri, skip, error in walk:
-        file = LocalFile(path)
+        file = LocalFile(path, local_roots(roots))
         if skip is not None:
             found.skip(skip, file.path)
         elif error is not None:

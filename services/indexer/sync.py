@@ -19,11 +19,12 @@ from services.indexer.reading import ahead
 from services.indexer.said import parse_tags
 from services.indexer.source_file import SourceFile, Unusable, attempt, stamp_of
 from services.indexer.source_list import Source
+from services.indexer.sync_guard import SyncGuard
 from services.indexer.sync_plan import FileNow, Planner, SyncPlan
-from shared.contracts.sync import SyncAction
+from shared.contracts.sync import HeldFolder
 from shared.contracts.sync import SyncPlan as WirePlan
 from shared.contracts.sync import SyncStep as WireStep
-from shared.errors import Conflict, InvalidInput
+from shared.errors import InvalidInput
 from shared.identity import id_of_sha256
 from shared.objects.file import Stamp, signed
 from shared.objects.local_path import path_of
@@ -47,7 +48,10 @@ class Sync:
         publisher: Publisher,
         job: JobContext,
         settings: IngestSettings,
+        force: bool = False,
+        force_in: Sequence[str] = (),
     ) -> None:
+        """`force`: whatever is gone may be deleted; `force_in`: what is in these folders may."""
         self._source = source
         self._name = source.name
         self._images = images
@@ -55,7 +59,11 @@ class Sync:
         self._publisher = publisher
         self._job = job
         self._settings = settings
+        self._force = force
+        self._guard = SyncGuard(source, origins, force_in)
         self._unsure: set[tuple[str, str]] = set()
+        self._unreadable: dict[str, str] = {}
+        self._present: set[str] = set()
         self._dismissed: dict[str, Dismissed] = {}
         self._dismissed_now: list[Dismissed] = []
         self.unchanged = 0
@@ -66,24 +74,19 @@ class Sync:
         claims = self._origins.claims(self._name, self._source.below)
         files = self._identified({one.place.path: one for one in claims})
         is_gone = _Gone(self._source, [now.place for now in files])
+        guard = self._guard.of(claims, self._present, self._unreadable)
         # A row of a manifest that can't be read may be the one that names a file.
         names_all = self._source.is_manifest and self._source.is_whole
-        planner = Planner(
-            self._name, claims, is_gone, names_all, leaves_out=self._source.leaves_out
-        )
+        leaves_out = self._source.leaves_out
+        planner = Planner(self._name, claims, is_gone, names_all, guard, leaves_out, self._force)
         plan = planner.plan(files, self._unsure)
         told = {step.uri for step in plan.steps}
         self.unchanged = sum(now.place.uri not in told for now in files)
         return plan
 
     def check(self, plan: SyncPlan) -> None:
-        """Raises Conflict where more than half of the files are gone."""
-        if needs_force(plan):
-            raise Conflict(
-                f"{plan.counts()[SyncAction.DELETE]:,} of the {plan.before:,} files that were "
-                f"taken from {self._name} are gone. Is its disk mounted? If this is right, sync "
-                "with `force` (`--force`). Nothing was changed."
-            )
+        """Raises Conflict where half of the files are gone, as where a disk isn't mounted."""
+        self._guard.check(plan)
 
     def follow(self, plan: SyncPlan) -> None:
         """Does all of a plan but the embedding. Places first: a moved image is never without."""
@@ -98,8 +101,14 @@ class Sync:
             self._drop([], unnamed)
         is_gone = _Gone(self._source)
         left = [path for path in self._dismissed if self._source.governs(path)]
-        forgotten = [path for path in left if is_gone(path)]
+        away = self._guard.may_be_mounted_again
+        forgotten = [p for p in left if is_gone(p) and (self._force or not away(p))]
         self._origins.dismissed_are_now(self._dismissed_now, forgotten)
+        self._guard.note(plan)
+
+    def held_back(self, plan: SyncPlan) -> list[HeldFolder]:
+        """The folders of which nothing is deleted, though their pictures are gone."""
+        return self._guard.held_back(plan)
 
     def shown(self, plan: SyncPlan) -> WirePlan:
         """The plan, to go over the wire."""
@@ -108,7 +117,8 @@ class Sync:
             embed=len(plan.embed),
             unchanged=self.unchanged,
             dismissed=self.dismissed,
-            needs_force=needs_force(plan),
+            needs_force=plan.needs_force,
+            held_back=self.held_back(plan),
             steps=[
                 WireStep(action=step.action, uri=step.uri, was=step.was, tags=list(step.tags))
                 for step in plan.steps[:_LISTED]
@@ -138,8 +148,11 @@ class Sync:
         settled: list[FileNow] = []
         unread: list[tuple[SourceFile, Place]] = []
         for file, place in self._places(_joined(self._source)):
+            self._present.add(place.path)
             known, left = at.get(place.path), self._dismissed.get(place.path)
-            if known and replace(known.place, uri=place.uri) == place:
+            if known and place.is_as(known.place):
+                # Nothing but a look at the bytes tells a ctime that the catalogue lacks.
+                place = replace(place, ctime_ns=known.place.ctime_ns)
                 settled.append(FileNow(file, place, known.image_id))
             elif left and (left.mtime_ns, left.bytes) == (place.mtime_ns, place.bytes):
                 self.dismissed += 1
@@ -219,13 +232,8 @@ class Sync:
     def _leave(self, file: SourceFile, why: Unusable) -> None:
         """A file that can't be read: what the catalogue has of it stays as it is."""
         self._unsure.add((file.path, file.uri))
+        self._unreadable[file.path] = why.reason
         self._job.fail(file.shown, why.reason)
-
-
-def needs_force(plan: SyncPlan) -> bool:
-    """Whether so much is gone that it may be a disk that isn't mounted; what is left out by rule
-    is there."""
-    return (plan.counts()[SyncAction.DELETE] - plan.left_out) * 2 > plan.before
 
 
 def _stamp(file: SourceFile) -> Stamp | Unusable | None:

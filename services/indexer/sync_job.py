@@ -53,6 +53,8 @@ class SyncJob:
             self._publisher,
             job,
             self._intake.settings,
+            asked.force,
+            asked.force_in,
         )
         plan = sync.look()
         if not source and not plan.before:
@@ -87,6 +89,8 @@ class SyncJob:
             "failed": failed + taken.failed,
             "file_notes": taken.file_notes,
         } | source.told()
+        if held := sync.held_back(plan):
+            result["held_back"] = [one.model_dump() for one in held]
         if pair is not None and is_first and asked.build and self._images.count():
             settings = BuildSettings(clusters=asked.clusters)
             return result | self._building.build_or_publish(pair, settings, job, "sync")

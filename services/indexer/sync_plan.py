@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.indexer.catalog.places import Claim, Place
+from services.indexer.folder_guard import FolderGuard
 from services.indexer.sources import SourceFile
 from shared.contracts.sync import SyncAction
 
@@ -38,10 +39,14 @@ class SyncPlan:
     `embed`: files with bytes that the catalogue lacks. `put`: files that hold known images; they
     are `swapped` where their paths held other ones. `gone`: paths without a file. `unnamed`: paths
     and uris that a manifest names no more, or rules leave out: so many are `left_out`. `before`:
-    how many files the source had.
+    how many files the source had. `held`: files that are gone and stay, by the folder on whose
+    account. `unasked`: how many are deleted that no user named. `overruled`: how many would be
+    held, but for `force`.
     """
 
     before: int = 0
+    unasked: int = 0
+    overruled: int = 0
     steps: list[Step] = field(default_factory=list)
     embed: list[SourceFile] = field(default_factory=list)
     put: list[Claim] = field(default_factory=list)
@@ -49,6 +54,19 @@ class SyncPlan:
     gone: list[str] = field(default_factory=list)
     unnamed: list[tuple[str, str]] = field(default_factory=list)
     left_out: int = 0
+    held: dict[str, list[Claim]] = field(default_factory=dict)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether so much is deleted that it may be a disk that isn't mounted: half of the files or
+        more, but one file may always go from a source of two."""
+        half = self.unasked * 2
+        return half > self.before or (half == self.before and self.unasked > 1)
+
+    @property
+    def needs_force(self) -> bool:
+        """Whether all of it is done only with `force`."""
+        return self.is_in_doubt or bool(self.held or self.overruled)
 
     def counts(self) -> dict[SyncAction, int]:
         found = Counter(step.action for step in self.steps)
@@ -64,15 +82,20 @@ class Planner:
         claims: Sequence[Claim],
         is_gone: Callable[[str], bool],
         is_manifest: bool,
+        guard: FolderGuard,
         leaves_out: Callable[[str], bool] = lambda _: False,
+        force: bool = False,
     ) -> None:
         """`claims`: the source's own, and those of others within its folder. `is_manifest`: what it
-        doesn't name is not its any more. `leaves_out`: nor is what is at such a path."""
+        doesn't name is not its any more. `guard`: what holds deletions back, unless `force` is
+        given. `leaves_out`: what is at such a path is not the source's any more, by a rule."""
         self._source = source
         self._claims = claims
         self._is_gone = is_gone
         self._is_manifest = is_manifest
+        self._guard = guard
         self._leaves_out = leaves_out
+        self._force = force
         self._own = {one.key: one for one in claims if one.source == source}
         self._at = {one.place.path: one for one in claims}
         self._lost: dict[str, list[Claim]] = defaultdict(list)
@@ -85,8 +108,7 @@ class Planner:
         for now in files:
             step = self._step(plan, now)
             plan.steps += [step] if step else []
-        for claims in self._lost.values():
-            plan.steps += [Step(SyncAction.DELETE, one.place.uri, None, one.tags) for one in claims]
+        self._delete(plan)
         plan.steps.sort(key=lambda step: step.uri)
         return plan
 
@@ -110,6 +132,22 @@ class Planner:
             else:
                 continue
             self._lost[one.image_id].append(one)
+
+    def _delete(self, plan: SyncPlan) -> None:
+        """Take out what is lost and wasn't found again, but for what the guard holds back."""
+        gone, held = set(plan.gone), set()
+        for one in (claim for claims in self._lost.values() for claim in claims):
+            path = one.place.path
+            folder = self._guard.holding(path) if path in gone else None
+            if folder is not None and not self._force:
+                plan.held.setdefault(folder, []).append(one)
+                held.add(path)
+                continue
+            plan.steps.append(Step(SyncAction.DELETE, one.place.uri, None, one.tags))
+            # A user wrote the rules by which a file is left out.
+            plan.unasked += not (self._guard.is_consented(path) or self._leaves_out(path))
+            plan.overruled += folder is not None
+        plan.gone = [path for path in plan.gone if path not in held]
 
     def _step(self, plan: SyncPlan, now: FileNow) -> Step | None:
         """Puts a file where it belongs in the plan; None where there's nothing to tell."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from services.indexer.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
 from shared.errors import InvalidInput, ISEError, TooLarge
+from shared.objects.file import LocalFile
 from shared.objects.local_path import readable
-from shared.objects.regular import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class Walk:
             return
         try:
             self.allowed(own)
-            bad = self.rules.add(folder.within, read_regular(own, LONGEST_IGNORE_FILE))
+            bad = self.rules.add(folder.within, LocalFile(own).read(LONGEST_IGNORE_FILE))
         except (OSError, TooLarge) as error:
             raise OSError(None, f"its {IGNORE_FILE} can't be read: {_reason(error)}") from None
         if bad:

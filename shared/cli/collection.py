@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -65,9 +66,19 @@ def ingest(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="With --sync: delete also where over half the files are gone."
+            "--force",
+            help="With --sync: delete whatever is gone, also half of all files or whole folders.",
         ),
     ] = False,
+    force_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--force-in",
+            metavar="FOLDER",
+            help="With --sync: this folder of the source may have lost all its pictures; "
+            "repeatable.",
+        ),
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="With --sync: do so at each change, until Ctrl-C.")
     ] = False,
@@ -97,8 +108,10 @@ def ingest(
 ) -> None:
     """Take in the pictures of a folder, an archive or a manifest, and build the index."""
     with session(as_json) as opened:
-        if not sync and (dry_run or force or watch):
-            raise InvalidInput("--dry-run, --force and --watch belong to a sync: add --sync.")
+        if not sync and (dry_run or force or force_in or watch):
+            raise InvalidInput(
+                "--dry-run, --force, --force-in and --watch belong to a sync: add --sync."
+            )
         if poll is not None and not watch:
             raise InvalidInput("--poll belongs to --watch.")
         if dry_run and watch:
@@ -113,6 +126,7 @@ def ingest(
             force=force,
             exclude=exclude or [],
             follow_links=follow_links,
+            force_in=force_in or [],
         )
         if watch:
             _watch(opened, request, poll)
@@ -229,6 +243,12 @@ def _take_in(opened: Session, request: IngestRequest) -> None:
         opened.say(
             f"{replaced:,} pictures have no file any more, as another is at its path now. They are "
             "still found; `ise ingest --sync` would have deleted them."
+        )
+    for held in (job.result or {}).get("held_back", ()):
+        folder = tables.plain(held["folder"]).plain
+        opened.say(
+            f"{folder}: {held['files']:,} pictures stay. {held['reason']} If that is right, add "
+            f"--force-in {shlex.quote(folder)}."
         )
 
 

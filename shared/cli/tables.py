@@ -102,10 +102,12 @@ def job_result(job: Job) -> Text:
         told["tags"] = " ".join(notes)
     if isinstance(report := told.get("report"), dict):
         told["report"] = {name: v for name, v in report.items() if name != "calibration"}
-    if skipped := told.get("skipped_steps"):
-        told["skipped_steps"] = {one["step"]: one["reason"] for one in skipped}
+    if steps := told.get("skipped_steps"):
+        told["skipped_steps"] = {one["step"]: one["reason"] for one in steps}
     if notes := told.pop("file_notes", None):
         told["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
+    if isinstance(held := told.get("held_back"), list):
+        told["held_back"] = {one["folder"]: one["files"] for one in held}
     return fields(told.items())
 
 
@@ -123,8 +125,11 @@ def sync_plan(job: Job) -> RenderableType:
         told["not listed here"] = plan.left_out
     if counts := (job.result or {}).get("skipped"):
         told["skipped"] = skipped(counts)
-    if plan.needs_force:
-        told["needs --force, as over half the files are gone"] = True
+    if plan.held_back:
+        told["held back"] = {one.folder: f"{one.files:,}: {one.reason}" for one in plan.held_back}
+        told["needs --force, or --force-in FOLDER, to delete what is held back"] = True
+    elif plan.needs_force:
+        told["needs --force, as half of the files are gone, or all of a folder's"] = True
     return Group(table, "", fields(told.items())) if plan.steps else fields(told.items())
 
 

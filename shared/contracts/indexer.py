@@ -150,7 +150,15 @@ class IngestRequest(Request):
         False, description="With `sync`: only plan. The job's result has the plan."
     )
     force: bool = Field(
-        False, description="With `sync`: delete also where more than half of the files are gone."
+        False,
+        description="With `sync`: delete whatever is gone, also half of all files, or all of those "
+        "of a folder.",
+    )
+    force_in: list[str] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="With `sync`: folders whose pictures may all be gone, by their paths in the "
+        "source.",
     )
 
     exclude: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
@@ -165,8 +173,8 @@ class IngestRequest(Request):
 
     @model_validator(mode="after")
     def _options_of_sync(self) -> Self:
-        if (self.dry_run or self.force) and not self.sync:
-            raise ValueError("`dry_run` and `force` belong to a sync: add `sync`")
+        if (self.dry_run or self.force or self.force_in) and not self.sync:
+            raise ValueError("`dry_run`, `force` and `force_in` belong to a sync: add `sync`")
         return self
 
 

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from shared.contracts.base import Wire
 
 
@@ -26,6 +28,17 @@ class SyncStep(Wire):
     tags: list[str]
 
 
+class HeldFolder(Wire):
+    """A folder of a source whose pictures are gone or out of reach, and stay in the collection.
+
+    `folder`: its path within the source. `files`: how many pictures were taken from it.
+    """
+
+    folder: str
+    files: int
+    reason: str
+
+
 class SyncPlan(Wire):
     """`plan` in the result of a sync's dry run. `left_out`: steps that are counted but not listed.
 
@@ -37,5 +50,6 @@ class SyncPlan(Wire):
     unchanged: int
     dismissed: int
     needs_force: bool
+    held_back: list[HeldFolder] = Field(default_factory=list)
     steps: list[SyncStep]
     left_out: int = 0

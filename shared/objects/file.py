@@ -8,29 +8,36 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple, Protocol, Self
 
+from shared.errors import TooLarge
 from shared.objects.local_path import text_of
-from shared.objects.regular import NotAFile, read_regular, sha256_of_regular
+from shared.objects.opening import NotAFile, Roots, open_file
 
 __all__ = ["FarFile", "File", "LocalFile", "NotAFile", "Stamp", "signed", "stamp_of"]
+
+_CHUNK = 1 << 20
 
 
 class _Numbers(NamedTuple):
     mtime_ns: int
     bytes: int
     inode: int = 0
+    ctime_ns: int = 0
 
 
 class Stamp(_Numbers):
     """What changes when a file does. `inode`: which file it is; elsewhere the number of its version
-    (ETag, CRC).
+    (ETag, CRC). `ctime_ns`: when a local file was changed last, which no program can set; else 0.
 
-    Any numbers will do, each is kept as 64 bits: file systems have times past the year 2262.
+    It only saves reading: what a file holds is decided by its SHA-256. Any numbers will do, each is
+    kept as 64 bits: file systems have times past the year 2262.
     """
 
     __slots__ = ()
 
-    def __new__(cls, mtime_ns: int, bytes: int, inode: int = 0) -> Self:  # noqa: A002
-        return super().__new__(cls, signed(mtime_ns), signed(bytes), signed(inode))
+    def __new__(cls, mtime_ns: int, bytes: int, inode: int = 0, ctime_ns: int = 0) -> Self:  # noqa: A002
+        return super().__new__(
+            cls, signed(mtime_ns), signed(bytes), signed(inode), signed(ctime_ns)
+        )
 
 
 class File(Protocol):
@@ -57,13 +64,14 @@ class File(Protocol):
 
 
 class LocalFile:
-    """A file of this machine."""
+    """A file of this machine. `roots`: where it must lie when it's read."""
 
     is_local = True
     listed = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, roots: Roots = None) -> None:
         self._path = path
+        self.roots = roots
 
     @property
     def path(self) -> str:
@@ -72,14 +80,30 @@ class LocalFile:
     def stamp(self) -> Stamp:
         stat = self._path.stat()
         if not S_ISREG(stat.st_mode):
-            raise NotAFile(str(self._path))
+            raise NotAFile(22, "it is not a regular file", str(self._path))
         return stamp_of(stat)
 
     def read(self, most: int) -> bytes:
-        return read_regular(self._path, most)
+        with open_file(self._path, self.roots) as file:
+            size = os.fstat(file.fileno()).st_size
+            # One byte more than there should be shows that it grew.
+            data = file.read(min(size, most) + 1)
+        if max(size, len(data)) > most:
+            raise self._too_large(most)
+        return data
 
     def sha256(self, most: int) -> str:
-        return sha256_of_regular(self._path, most)
+        digest, left = sha256(), most
+        with open_file(self._path, self.roots) as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                left -= len(chunk)
+                if left < 0:
+                    raise self._too_large(most)
+        return digest.hexdigest()
+
+    def _too_large(self, most: int) -> TooLarge:
+        return TooLarge(f"{self._path} is over the limit of {most / 2**20:g} MiB.")
 
 
 @dataclass(frozen=True)
@@ -104,7 +128,7 @@ class FarFile:
 
 
 def stamp_of(stat: os.stat_result) -> Stamp:
-    return Stamp(stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return Stamp(stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_ctime_ns)
 
 
 def signed(number: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.cli import watch
-from shared.contracts.sync import SyncAction, SyncPlan, SyncStep
+from shared.contracts.sync import HeldFolder, SyncAction, SyncPlan, SyncStep
 from shared.errors import InvalidInput
 
 PLAN = SyncPlan(
@@ -45,6 +45,22 @@ def test_a_sync_asks_for_what_was_said(fake, ise, tmp_path):
     assert wanted.items() <= asked.items()
 
 
+def test_folders_that_may_be_empty_are_named(fake, ise):
+    options = ["--force-in", "trips/far", "--force-in", "dog"]
+    assert ise("ingest", "photos", "--sync", *options).code == 0
+    assert fake.asked[0][1]["force_in"] == ["trips/far", "dog"]
+    assert fake.asked[0][1]["force"] is False
+
+
+def test_a_folder_that_was_held_back_is_told_with_what_to_do(fake, ise, services):
+    held = {"folder": "trips/so far", "files": 1200, "reason": "The folder is not there any more."}
+    fake.steps = [services.job(state="succeeded", result={"delete": 1, "held_back": [held]})]
+    done = ise("ingest", "photos", "--sync")
+    assert done.code == 0
+    assert "1,200 pictures stay" in done.err
+    assert "--force-in 'trips/so far'" in done.err
+
+
 def test_a_dry_run_shows_each_step_and_counts(fake, ise, planned):
     planned()
     done = ise("ingest", "photos", "--sync", "--dry-run")
@@ -61,8 +77,18 @@ def test_a_dry_run_shows_each_step_and_counts(fake, ise, planned):
 def test_a_dry_run_says_what_it_leaves_out_and_what_needs_consent(ise, planned):
     planned(needs_force=True, left_out=7)
     out = ise("ingest", "photos", "--sync", "--dry-run").out
-    assert "needs --force" in out
+    assert "needs --force, as half" in out
     assert ["not", "listed", "here", "7"] in [line.split() for line in out.splitlines()]
+
+
+def test_a_dry_run_names_the_folders_that_it_would_hold_back(ise, planned):
+    planned(
+        needs_force=True,
+        held_back=[HeldFolder(folder="dog", files=3, reason="The folder is empty.")],
+    )
+    out = ise("ingest", "photos", "--sync", "--dry-run").out
+    assert "3: The folder is empty." in out
+    assert "--force-in FOLDER" in out
 
 
 def test_a_dry_run_as_json_is_the_job_with_its_plan(ise, planned):
@@ -75,6 +101,7 @@ def test_a_dry_run_as_json_is_the_job_with_its_plan(ise, planned):
     [
         (["--dry-run"], "belong to a sync: add --sync."),
         (["--force"], "belong to a sync: add --sync."),
+        (["--force-in", "dog"], "belong to a sync: add --sync."),
         (["--watch"], "belong to a sync: add --sync."),
         (["--sync", "--poll", "5"], "--poll belongs to --watch."),
         (["--sync", "--watch", "--dry-run"], "not both."),

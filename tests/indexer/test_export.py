@@ -18,6 +18,7 @@ from shared.clients import indexer, query
 from shared.contracts.features import ExportSpace, FeaturesRequest, ImportRequest
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.jobs import Job, JobKind
+from shared.identity import content_id
 from tests.floats import alike, assert_same_hits
 from tests.indexer.running import Service
 
@@ -370,6 +371,34 @@ def test_off_loopback_only_the_roots_are_read(alone, second, tmp_path):
             start_import(alone, Path(path), model="m")
     with pytest.raises(errors.InvalidInput, match="`model`"):
         start_import(alone, outside)
+
+
+def test_what_an_import_says_of_files_is_not_believed(
+    service, second, embedder, picture, folder_of, tmp_path
+):
+    """Its records name any path, and give the time and size that the file there has."""
+    source = folder_of({"dog/a.png": 1, "dog/b.png": 2})
+    service.ingest(source)
+    folder = exported(service, tmp_path / "out")
+    other_picture = source / "other.png"
+    other_picture.write_bytes(picture(7))
+    stat = other_picture.stat()
+    place = {"path": str(other_picture), "uri": "other.png", "mtime_ns": stat.st_mtime_ns}
+    records = [json.loads(line) for line in lines(folder / "records.jsonl")]
+    for record in records:
+        record["files"] = [{**place, "bytes": stat.st_size}]
+    (folder / "records.jsonl").write_text("\n".join(map(json.dumps, records)))
+    embedder.mount(tmp_path / "second")
+    with second(embedder.url) as other:
+        imported(other, folder)
+        for record in records:
+            with pytest.raises(errors.NotFound):
+                other.send(indexer.image_file(record["id"]))
+        # Nor is the file passed over as one that was read.
+        assert other.ingest(source, build=False).result["embedded"] == 1
+        assert other.finds_itself(picture(7))
+        for n in (1, 2):
+            assert other.send(indexer.image_file(content_id(picture(n))))[0] == picture(n)
 
 
 def test_an_import_stays_out_of_a_collection_of_another_model(service, second, picture, tmp_path):

@@ -17,7 +17,7 @@ from shared.identity import content_id
 from shared.objects.address import Address
 from shared.objects.file import LocalFile, NotAFile, Stamp
 from shared.objects.local_path import path_of, readable, text_of
-from shared.objects.regular import open_regular, read_regular
+from shared.objects.opening import open_file
 
 # --- dates and other properties (row 3) -------------------------------------------------------
 
@@ -104,27 +104,25 @@ def test_only_regular_files_are_opened_and_nothing_is_waited_for(tmp_path):
         made.bind(str(tmp_path / "socket.png"))
     for path in (tmp_path / "pipe.png", tmp_path, Path("/dev/zero")):
         with pytest.raises(NotAFile):
-            open_regular(path)
+            open_file(path).__enter__()
         with pytest.raises(NotAFile):
             LocalFile(path).read(10)
         with pytest.raises(NotAFile):
             LocalFile(path).sha256(10)
     with pytest.raises(OSError, match=r"No such device|regular"):
-        open_regular(tmp_path / "socket.png")
+        open_file(tmp_path / "socket.png").__enter__()
     (tmp_path / "a.png").write_bytes(b"")
     found = read_source(tmp_path, None)
     assert [file.uri for file in found] == ["a.png"]
     assert found.skipped == {"special_files": 2}
 
 
-def test_a_file_of_unknown_size_is_read_up_to_the_bound():
+def test_the_kernels_answers_are_no_files():
     told = Path("/proc/self/status")
     if not told.exists():
         pytest.skip("there is no /proc")
-    assert told.stat().st_size == 0
-    assert read_regular(told, 2**20).startswith(b"Name:")
-    with pytest.raises(TooLarge):
-        read_regular(told, 10)
+    with pytest.raises(NotAFile):
+        LocalFile(told).read(2**20)
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.txt", "m.tar", "m.zip", "m.png"])

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.clients import indexer
+from shared.contracts.indexer import ImagePatch
 from shared.contracts.sync import SyncPlan
 from shared.identity import content_id
 
@@ -65,9 +66,11 @@ def test_a_dry_run_is_a_job_whose_result_has_the_plan(service, sync, folder_of):
     assert (plan.embed, service.send(indexer.stats()).images) == (2, 0)
 
 
-@pytest.mark.parametrize("option", ["dry_run", "force"])
-def test_options_of_a_sync_are_refused_without_it(service, tmp_path, option):
-    answer = service.http.post("/v1/ingest", json={"source": str(tmp_path), option: True})
+@pytest.mark.parametrize(
+    ("option", "value"), [("dry_run", True), ("force", True), ("force_in", ["dog"])]
+)
+def test_options_of_a_sync_are_refused_without_it(service, tmp_path, option, value):
+    answer = service.http.post("/v1/ingest", json={"source": str(tmp_path), option: value})
     assert answer.status_code == 422
     assert "belong to a sync" in answer.text
 
@@ -82,6 +85,33 @@ def test_a_disk_that_is_not_mounted_deletes_nothing(service, sync, folder_of, pi
     assert service.finds_itself(picture(1))
     assert done(sync(root, force=True)) == {"delete": 2}
     assert service.found(picture(1)) == []
+
+
+def test_a_sub_folder_that_is_not_mounted_keeps_its_pictures_and_what_was_said_of_them(
+    service, sync, folder_of, picture
+):
+    root = folder_of(
+        {f"{folder}/{n}.png": 10 * n + i for i, folder in enumerate("abc") for n in range(3)}
+    )
+    sync(root)
+    said = ImagePatch(tags=["a", "Rex"], metadata={"note": "in the garden"})
+    service.send(indexer.patch_image(content_id(picture(0)), said))
+    (root / "a").rename(root.parent / "unmounted")
+    (root / "a").mkdir()
+    job = sync(root)
+    assert (done(job), job.result["held_back"]) == (
+        {},
+        [{"folder": "a", "files": 3, "reason": "The folder has none of its pictures any more."}],
+    )
+    assert service.tagged("Rex") == {content_id(picture(0))}
+    assert done(sync(root, force_in=["a"])) == {"delete": 3}
+    assert service.found(picture(0))[0] != content_id(picture(0))
+    (root / "a").rmdir()
+    (root.parent / "unmounted").rename(root / "a")
+    assert done(sync(root)) == {"add": 3}
+    assert service.tagged("Rex") == {content_id(picture(0))}
+    image = service.send(indexer.get_image(content_id(picture(0))))
+    assert image.metadata == {"note": "in the garden"}
 
 
 def test_a_deleted_picture_stays_deleted(service, sync, folder_of, picture):

@@ -10,10 +10,11 @@ import pytest
 
 from services.indexer import sync as sync_module
 from services.indexer.catalog.places import merged
+from services.indexer.catalog.schema import locations
 from services.indexer.job_context import Cancelled
 from shared.errors import Conflict, InvalidInput
 from shared.identity import content_id
-from shared.objects import file as objects_file
+from shared.objects.file import LocalFile
 from tests.indexer.following import Collection, collection
 
 ACTIONS = ("add", "change", "move", "copy", "retag", "delete")
@@ -53,22 +54,44 @@ def tag(here: Collection, content: str, *tags: str) -> None:
 # --- files --------------------------------------------------------------------------------------
 
 
-def test_a_second_sync_reads_no_file(here, root, monkeypatch):
+@pytest.fixture
+def no_reading(monkeypatch):
+    """Has no file be opened from now on."""
+
+    def stop() -> None:
+        monkeypatch.setattr(LocalFile, "sha256", None)
+        monkeypatch.setattr(LocalFile, "read", None)
+
+    return stop
+
+
+def test_a_second_sync_reads_no_file(here, root, no_reading):
     here.sync(root)
     before = here.publisher.current()
-    monkeypatch.setattr(objects_file, "sha256_of_regular", None)
+    no_reading()
     result = here.sync(root)
     assert (done(result), here.embedding.embedded) == ({}, 3)
     assert here.publisher.current() == before
 
 
-def test_a_touched_file_is_read_and_not_embedded(here, root, monkeypatch):
+def test_a_touched_file_is_read_once_and_not_embedded(here, root, no_reading):
     here.sync(root)
     os.utime(root / "a.png")
+    (root / "dog/b.png").chmod(0o600)
     result = here.sync(root)
     assert (done(result), result["unchanged"], here.embedding.embedded) == ({}, 3, 3)
-    monkeypatch.setattr(objects_file, "sha256_of_regular", None)
+    no_reading()
+    assert done(here.sync(root)) == {}
+
+
+def test_a_catalogue_that_knows_no_ctime_has_no_file_read_anew(here, root, no_reading):
+    """As an older version wrote it."""
     here.sync(root)
+    with here.database.write() as db:
+        db.execute(locations.update().values(ctime_ns=0))
+    no_reading()
+    for _ in range(2):
+        assert done(here.sync(root)) == {}
 
 
 def test_another_file_of_the_same_time_and_size_is_seen(here, root):
@@ -282,12 +305,26 @@ def test_a_sync_that_would_delete_most_is_refused_without_consent(here, root):
         here.sync(root)
 
 
-def test_half_may_go_unasked(here, root):
-    folder(root, {"d.png": "d"})
+def test_fewer_than_half_may_go_unasked_and_one_of_two(here, root, tmp_path):
+    folder(root, {"dog/d.png": "d", "dog/e.png": "e"})
     here.sync(root)
     (root / "dog/b.png").unlink()
     (root / "dog/c.png").unlink()
     assert done(here.sync(root, force=False)) == {"delete": 2}
+    two = folder(tmp_path / "two", {"x.png": "x", "y.png": "y"})
+    here.sync(two)
+    (two / "x.png").unlink()
+    assert done(here.sync(two, force=False)) == {"delete": 1}
+
+
+def test_half_of_all_files_may_not_go_unasked(here, root):
+    folder(root, {"dog/d.png": "d"})
+    here.sync(root)
+    (root / "dog/b.png").unlink()
+    (root / "dog/c.png").unlink()
+    with pytest.raises(Conflict, match=r"^2 of the 4 files"):
+        here.sync(root, force=False)
+    assert done(here.sync(root)) == {"delete": 2}
 
 
 def test_a_dry_run_tells_the_steps_and_changes_nothing(here, root, monkeypatch):

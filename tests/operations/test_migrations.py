@@ -24,6 +24,9 @@ from shared.clients import indexer, query
 from shared.errors import FingerprintMismatch, Misconfigured, NotFound
 from shared.snapshots.manifest import FORMAT, SnapshotStore
 from tests.e2e.engine import Engine
+from tests.postgres import Server, postgres
+
+__all__ = ["postgres"]
 
 FOLDER = Path(__file__).with_name("old_data")
 OLD = sorted(path.name.removesuffix(".tar.xz") for path in FOLDER.glob("*.tar.xz"))
@@ -101,6 +104,23 @@ def test_an_old_catalogue_becomes_as_a_new_one_and_loses_nothing(
     # Again, there is nothing to do.
     Database(url_of(data)).close()
     assert rows(data) == after
+
+
+def test_a_step_leads_to_the_same_tables_in_both_databases(postgres: Server) -> None:
+    """The first three were there before PostgreSQL was."""
+    url = postgres.new()
+    fresh = Database(url)
+    wanted = tables(fresh)
+    with fresh.write() as db:
+        db.exec_driver_sql("ALTER TABLE locations DROP COLUMN ctime_ns")
+        for name in ("remembered", "mounts"):
+            db.exec_driver_sql(f"DROP TABLE {name}")
+        version = schema.counters.update().where(schema.counters.c.name == "version")
+        db.execute(version.values(value=3))
+    fresh.close()
+    migrated = Database(url)
+    assert tables(migrated) == wanted
+    migrated.close()
 
 
 @pytest.mark.parametrize("name", OLD)

@@ -3,6 +3,7 @@
 Nothing is thrown away that might be of use: a damaged file is set aside under `damaged/`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,9 +24,13 @@ from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import JobKind
 from shared.errors import Corrupt, NotFound
 from shared.ivf.reader import Postings
+from shared.objects.file import LocalFile
 from shared.snapshots.manifest import CURRENT, Manifest
 
 ASIDE = "damaged"
+
+_MOST = 2**32
+"""Bytes of a picture."""
 
 
 @dataclass(frozen=True)
@@ -239,22 +244,23 @@ class Repair:
     def _mend_upload(self, finding: Finding) -> Deed:
         same = self._same_upload(finding.path)
         if same is not None:
+            path, sha256 = same
             return Deed(
                 finding,
-                f"Copy it from {same}.",
-                lambda: durable.write_bytes(finding.path, same.read_bytes()),
+                f"Copy it from {path}.",
+                lambda: durable.write_bytes(finding.path, _verified(path, sha256)),
             )
         told = "Can't be mended: restore a backup, or delete the image; it can be searched still."
         return Deed(finding, told, None)
 
-    def _same_upload(self, damaged: Path) -> Path | None:
-        """Another file with the same bytes."""
+    def _same_upload(self, damaged: Path) -> tuple[Path, str] | None:
+        """Another file with the same bytes, and their SHA-256."""
         for image_id, sha256 in self._folder.uploads().items():
             if self._folder.files.kept(image_id)[0] == damaged:
                 for place in self._folder.images.places(image_id):
                     path = Path(place.path)
-                    if path.is_file() and durable.sha256_of(path) == sha256:
-                        return path
+                    if path.is_file() and LocalFile(path).sha256(_MOST) == sha256:
+                        return path, sha256
         return None
 
     def _bury(self) -> None:
@@ -280,6 +286,14 @@ class Repair:
             target = self._folder.path / ASIDE / path.relative_to(self._folder.path)
             durable.make_dir(target.parent)
             path.replace(target)
+
+
+def _verified(path: Path, sha256: str) -> bytes:
+    """Return a file's bytes. Raises Corrupt where they were changed since they were looked at."""
+    data = LocalFile(path).read(_MOST)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Corrupt(f"{path} was changed meanwhile; repair again.")
+    return data
 
 
 def _remove(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from services.indexer.catalog import statements
-from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.fingerprints import check_together
@@ -28,6 +28,7 @@ from services.indexer.catalog.places import (
     touch,
     write_claims,
 )
+from services.indexer.catalog.remembering import recall, remember, remember_placeless
 from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import features, images, locations, origins, tags
 from services.indexer.catalog.tagging import add_tags
@@ -79,7 +80,10 @@ class Images:
             # Whoever brings a picture that was deleted wants it back.
             paths, ids = [e.place.path for e in entries], [e.id for e in entries]
             forget_dismissed(db, paths, ids)
+            if bury:
+                remember_placeless(db, before, change)
             follow(db, before, change)
+            recall(db, new)
             return left_without_place(db, lost, bury)
 
     def over_bounds(self, said: Sequence[Saying]) -> dict[int, str]:
@@ -115,8 +119,12 @@ class Images:
         return int(found)
 
     def remove(self, ordinals: Sequence[int]) -> None:
-        """Takes images out, with all that belongs to them."""
+        """Takes images out, with all that belongs to them; what users said of them is remembered.
+
+        Nobody knows any more whether a sync deleted them.
+        """
         with self.database.write() as db:
+            remember(db, said_of(db, ordinals), revision(db))
             remove_images(db, ordinals)
 
     def get(self, image_id: str) -> tuple[Row[Any], Item]:
@@ -132,9 +140,12 @@ class Images:
         with self.database.read() as db:
             ordinal = self._ordinal(db, image_id)
             rows = db.execute(
-                select(locations).where(locations.c.ordinal == ordinal).order_by(locations.c.path)
+                select(locations, images.c.sha256)
+                .join(images, images.c.ordinal == locations.c.ordinal)
+                .where(locations.c.ordinal == ordinal)
+                .order_by(locations.c.path)
             )
-            return [Place(r.path, r.uri, r.mtime_ns, r.bytes) for r in rows]
+            return [Place(r.path, r.uri, r.mtime_ns, r.bytes, sha256=r.sha256) for r in rows]
 
     def count(self) -> int:
         with self.database.read() as db:
@@ -178,7 +189,13 @@ class Images:
             known = self._known(db, [row.id for row in rows], fingerprints)
         found = {
             at: Held(
-                row.id, row.mtime_ns, row.bytes, versions[at], keys[row.ordinal], row.id in known
+                row.id,
+                row.mtime_ns,
+                row.bytes,
+                versions[at],
+                keys[row.ordinal],
+                row.id in known,
+                row.ctime_ns,
             )
             for row in rows
             if (at := (row.path, row.uri))

@@ -93,11 +93,30 @@ def _normalise_tag_keys(db: Connection) -> None:
         )
 
 
+def _remember_words(db: Connection) -> None:
+    """When files were changed, what users said of deleted images, and what was mounted."""
+    # In the order of their bytes, as `schema.py` has text in both databases.
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    _run(
+        db,
+        "ALTER TABLE locations ADD COLUMN ctime_ns BIGINT DEFAULT '0' NOT NULL",
+        f"""CREATE TABLE remembered (
+            id VARCHAR(200){ordered} NOT NULL, tags JSON NOT NULL, metadata JSON NOT NULL,
+            said_tags JSON NOT NULL, said_metadata JSON NOT NULL, revision BIGINT NOT NULL,
+            PRIMARY KEY (id))""",
+        "CREATE INDEX ix_remembered_revision ON remembered (revision)",
+        f"""CREATE TABLE mounts (
+            source TEXT{ordered} NOT NULL, path TEXT{ordered} NOT NULL,
+            PRIMARY KEY (source, path))""",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _key_places_by_uri,
     _note_sources,
     _lease_jobs,
     _normalise_tag_keys,
+    _remember_words,
 )
 """The step at n leads from version n to n + 1."""
 

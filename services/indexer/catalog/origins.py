@@ -1,6 +1,6 @@
 """What was taken from which source, and what follows when the source says otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, tuple_
@@ -20,8 +20,9 @@ from services.indexer.catalog.places import (
     touch,
     write_claims,
 )
-from services.indexer.catalog.rows import among, some_of
-from services.indexer.catalog.schema import dismissed, images, locations, origins
+from services.indexer.catalog.remembering import forget, remember_placeless
+from services.indexer.catalog.rows import add_rows, among, some_of
+from services.indexer.catalog.schema import dismissed, images, locations, mounts, origins
 from shared.errors import NotFound
 from shared.objects.local_path import path_of, url_of
 
@@ -34,6 +35,10 @@ class Dismissed:
     path: str
     mtime_ns: int
     bytes: int
+
+
+_NOTED = ""
+"""In the stead of a path: says that a source's mount points are known, though it have none."""
 
 
 class Origins:
@@ -53,7 +58,13 @@ class Origins:
                 wanted |= origins.c.path.startswith(form, autoescape=True)
         with self.database.read() as db:
             rows = db.execute(
-                select(origins, locations.c.mtime_ns, locations.c.bytes, images.c.id)
+                select(
+                    origins,
+                    locations.c.mtime_ns,
+                    locations.c.bytes,
+                    locations.c.ctime_ns,
+                    images.c.id,
+                )
                 .join(
                     locations,
                     (locations.c.path == origins.c.path) & (locations.c.uri == origins.c.uri),
@@ -66,7 +77,7 @@ class Origins:
                 Claim(
                     row.source,
                     row.id,
-                    Place(row.path, row.uri, row.mtime_ns, row.bytes, row.inode),
+                    Place(row.path, row.uri, row.mtime_ns, row.bytes, row.inode, row.ctime_ns),
                     tuple(row.tags),
                     row.metadata,
                 )
@@ -97,6 +108,7 @@ class Origins:
             write_claims(db, there)
             forget_dismissed(db, paths)
             touch(db, changed | lost, change)
+            remember_placeless(db, before, change)
             follow(db, before, change)
             return left_without_place(db, lost, bury)
 
@@ -121,6 +133,7 @@ class Origins:
                 here = tuple_(locations.c.path, locations.c.uri)
                 db.execute(delete(locations).where(here.in_(pairs), here.not_in(still)))
             touch(db, touched, change)
+            remember_placeless(db, before, change)
             follow(db, before, change)
             return left_without_place(db, touched, bury)
 
@@ -144,6 +157,7 @@ class Origins:
                 _dismiss(db, Dismissed(image_id, row.path, row.mtime_ns, row.bytes))
             bury({ordinal: image_id})
             remove_images(db, [ordinal])
+            forget(db, [image_id])
 
     def dismissed(self) -> list[Dismissed]:
         """Every file whose image a user deleted."""
@@ -160,6 +174,21 @@ class Origins:
                 db.execute(delete(dismissed).where(dismissed.c.path.in_(some)))
             for one in there:
                 _dismiss(db, one)
+
+    def mounts(self, source: str) -> set[str] | None:
+        """The folders that were mount points when a source was synced last; None before that."""
+        with self.database.read() as db:
+            query = select(mounts.c.path).where(mounts.c.source == source)
+            found = set(db.execute(query).scalars())
+        return found - {_NOTED} if found else None
+
+    def note_mounts(self, source: str, paths: Set[str]) -> None:
+        """Notes which folders of a source are mount points."""
+        if self.mounts(source) == paths:
+            return
+        with self.database.note() as db:
+            db.execute(delete(mounts).where(mounts.c.source == source))
+            add_rows(db, mounts, [{"source": source, "path": p} for p in {*paths, _NOTED}])
 
 
 def _dismiss(db: Connection, one: Dismissed) -> None:

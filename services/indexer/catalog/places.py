@@ -19,18 +19,32 @@ Bury = Callable[[Mapping[int, str]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image's bytes are: an absolute path or a URL, and the `uri` that a user sees."""
+    """Where an image's bytes are: an absolute path or a URL, and the `uri` that a user sees.
+
+    `sha256`: that of the image, where somebody is to read it.
+    """
 
     path: str
     uri: str
     mtime_ns: int
     bytes: int
     inode: int = 0
+    ctime_ns: int = 0
+    sha256: str = ""
 
     @property
     def has_file(self) -> bool:
         """Not of a uri that came beside a vector."""
         return is_address(self.path)
+
+    def is_as(self, known: "Place") -> bool:
+        """Return whether the file wasn't written since the catalogue took note of it.
+
+        A catalogue of an older version knows no ctime.
+        """
+        stamp = self.mtime_ns, self.bytes, self.inode
+        same = stamp == (known.mtime_ns, known.bytes, known.inode)
+        return same and known.ctime_ns in (0, self.ctime_ns)
 
 
 def is_address(path: str) -> bool:
@@ -85,7 +99,12 @@ def put_places(db: Connection, placed: Sequence[tuple[int, Place]]) -> tuple[set
 
 
 def _held(ordinal: int, place: Place) -> dict[str, int]:
-    return {"ordinal": ordinal, "mtime_ns": place.mtime_ns, "bytes": place.bytes}
+    return {
+        "ordinal": ordinal,
+        "mtime_ns": place.mtime_ns,
+        "bytes": place.bytes,
+        "ctime_ns": place.ctime_ns,
+    }
 
 
 @dataclass(frozen=True, slots=True)

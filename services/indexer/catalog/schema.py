@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 4
+VERSION = 5
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -81,6 +81,8 @@ locations = Table(
     Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), index=True),
     Column("mtime_ns", Number, nullable=False),
     Column("bytes", Number, nullable=False),
+    # When the file was changed last, which no program can set; 0 where that isn't known.
+    Column("ctime_ns", Number, nullable=False, server_default="0"),
 )
 
 origins = Table(
@@ -105,6 +107,27 @@ dismissed = Table(
     Column("id", String(200), nullable=False, index=True),
     Column("mtime_ns", Number, nullable=False),
     Column("bytes", Number, nullable=False),
+)
+
+remembered = Table(
+    "remembered",
+    metadata,
+    # What users had made of the tags and metadata of an image that a sync deleted, beside what its
+    # sources said then: when its bytes are back, so are the user's words.
+    Column("id", String(200), primary_key=True),
+    Column("tags", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("said_tags", JSON, nullable=False),
+    Column("said_metadata", JSON, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+)
+
+mounts = Table(
+    "mounts",
+    metadata,
+    # The folders of a source that were mount points when it was synced last.
+    Column("source", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
 )
 
 tags = Table(

@@ -110,12 +110,11 @@ def _place(
     for record in records:
         ordinal = numbers[record.id]
         for file in record.files:
-            wanted.setdefault((file.path, file.uri), {**file.model_dump(), "ordinal": ordinal})
+            wanted.setdefault((file.path, file.uri), _unread(file.path, file.uri, ordinal))
         for uri in record.uris:
             if uri not in {file.uri for file in record.files}:
                 path = _nowhere(record.id)
-                place = {"path": path, "uri": uri, "mtime_ns": 0, "bytes": 0}
-                wanted[path, uri] = place | {"ordinal": ordinal}
+                wanted[path, uri] = _unread(path, uri, ordinal)
     # An image's own path has its uris; any other path, if it's there, is left as it is.
     query = select(locations.c.path, locations.c.uri)
     paths = list({path for path, _ in wanted})
@@ -124,6 +123,11 @@ def _place(
     rows = [row for key, row in wanted.items() if key not in there and row["path"] not in taken]
     add_rows(db, locations, rows)
     return {row["ordinal"] for row in rows}
+
+
+def _unread(path: str, uri: str, ordinal: int) -> dict[str, Any]:
+    """Return a place without a stamp: no file is taken as read because others say so."""
+    return {"path": path, "uri": uri, "mtime_ns": 0, "bytes": 0, "ordinal": ordinal}
 
 
 def _describe(

@@ -1,22 +1,25 @@
 """One way to the bytes at any address."""
 
+import copy
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
 from services.indexer.reach import archive
 from services.indexer.reach.archive import Bytes, Check
 from services.indexer.reach.member import Index, Member
+from services.indexer.roots import Root, check_allowed, local_roots
 from services.indexer.skipping import Skip
 from shared.errors import Forbidden, TooLarge
 from shared.objects.address import ARCHIVES, WEB, Address
-from shared.objects.file import FarFile, File, LocalFile, Stamp, stamp_of
-from shared.objects.regular import open_regular
+from shared.objects.file import FarFile, File, LocalFile, Stamp, signed, stamp_of
+from shared.objects.opening import open_file
 from shared.objects.store import Objects
 
 Fetch = Callable[[str], bytes]
@@ -41,22 +44,34 @@ class Reach:
         objects: Objects | None = None,
         fetch: Fetch | None = None,
         also: Collection[str] = (),
+        roots: Sequence[Root] | None = None,
     ) -> None:
-        """`also`: protocols to read beside the usual ones."""
+        """`also`: protocols to read beside the usual ones. `roots`: where files must lie."""
         self.objects = objects or Objects()
         self.also = frozenset(also)
         self._fetch = fetch or _no_fetch
         self._archives: OrderedDict[Address, tuple[Stamp, Index]] = OrderedDict()
         self._lock = threading.Lock()
+        self._roots = roots
+
+    def within(self, roots: Sequence[Root] | None) -> "Reach":
+        """Return the same, kept to these roots."""
+        found = copy.copy(self)
+        found._roots = roots
+        return found
 
     def address(self, text: str) -> Address:
         """Raises InvalidInput."""
         return Address.parse(text, self.also)
 
     def file(self, address: Address) -> File:
-        """The file at an address. Nothing is looked at yet, but where it's in an archive."""
+        """The file at an address. Nothing is looked at yet, but where it's in an archive.
+
+        Raises Forbidden for what is outside the roots; of a file on this machine, when it's read.
+        """
         if address.is_local:
-            return LocalFile(Path(address.path))
+            return LocalFile(Path(address.path), local_roots(self._roots))
+        check_allowed(address, self._roots)
         if address.protocol in WEB:
             return FarFile(str(address), partial(self._web, address))
         if address.archive is None:
@@ -115,13 +130,14 @@ class Reach:
         opened: Bytes
         if where.is_local:
             local = Path(where.path)
-            opened = _LocalBytes(local, LocalFile(local).stamp())
+            opened = _LocalBytes(local, LocalFile(local).stamp(), local_roots(self._roots))
         else:
             opened = _ObjectBytes(self.objects, where, self.objects.look(where))
         with self._lock:
             kept = self._archives.get(where)
         if kept is None or kept[0] != opened.stamp:
-            kept = opened.stamp, archive.index(opened, address.protocol, where.name, check)
+            index = archive.index(opened, address.protocol, where.name, check)
+            kept = opened.stamp, _versioned(index, opened.stamp)
         with self._lock:
             self._archives[where] = kept
             self._archives.move_to_end(where)
@@ -136,6 +152,21 @@ class Reach:
         return data
 
 
+def _versioned(index: Index, stamp: Stamp) -> Index:
+    """Return an index whose members have versions: by their CRC, else by the archive's own stamp.
+
+    A tar says nothing of a member's bytes, and tars are made with times of zero.
+    """
+    digest = blake2b(repr(tuple(stamp)).encode(), digest_size=8).digest()
+    version = signed(int.from_bytes(digest, "big"))
+    return {
+        name: member
+        if member.crc is not None
+        else replace(member, stamp=member.stamp._replace(inode=version))
+        for name, member in index.items()
+    }
+
+
 def archive_at(address: Address) -> Address | None:
     """The top of an archive, where an address is that of one by its name."""
     protocol = address.suffix.removeprefix(".")
@@ -148,6 +179,7 @@ def archive_at(address: Address) -> Address | None:
 class _LocalBytes:
     path: Path
     stamp: Stamp
+    roots: Sequence[Path] | None = None
     ahead = 2**14
 
     @property
@@ -155,7 +187,7 @@ class _LocalBytes:
         return self.stamp.bytes
 
     def read(self, start: int, end: int) -> bytes:
-        with open_regular(self.path) as file:
+        with open_file(self.path, self.roots) as file:
             file.seek(start)
             data = file.read(min(end, self.size) - start) if start < self.size else b""
             now = stamp_of(os.fstat(file.fileno()))

@@ -1,0 +1,114 @@
+"""What users said of images that a sync deleted, within a transaction of the caller's.
+
+A file may be away for a day only, and no source has a tag that was set by hand. So it
+is kept by the image's id, which is its content's, until the bytes are back or a user deletes the
+image.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+
+from services.indexer.catalog.places import Said, left_without_place, merged, said_of
+from services.indexer.catalog.rows import add_rows, among, some_of
+from services.indexer.catalog.schema import images, remembered, tags
+from shared.snapshots.items import tag_key
+
+MOST = 1_000_000
+"""Images whose words are kept; then those that were deleted first go."""
+
+
+def remember_placeless(db: Connection, before: Mapping[int, Said], change: int) -> None:
+    """Keep what users said of those images that have no place any more.
+
+    To be called before their tags follow what sources say now. `before`: what sources said while
+    the images had their places.
+    """
+    placeless = left_without_place(db, before)
+    rows = among(db, select(images.c.ordinal, images.c.id), images.c.id, placeless)
+    remember(db, {row.ordinal: before[row.ordinal] for row in rows}, change)
+
+
+def remember(db: Connection, said: Mapping[int, Said], change: int) -> None:
+    """Keep what users made of the tags and metadata of these images, beside what sources said."""
+    wanted = sorted(said)
+    carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in wanted}
+    for row in among(db, select(tags), tags.c.ordinal, wanted):
+        carried[row.ordinal][row.key] = row.tag
+    columns = select(images.c.ordinal, images.c.id, images.c.metadata)
+    found = list(among(db, columns, images.c.ordinal, wanted))
+    forget(db, [row.id for row in found])
+    kept = [
+        {
+            "id": row.id,
+            "tags": list(carried[row.ordinal].values()),
+            "metadata": row.metadata,
+            "said_tags": list(said[row.ordinal].tags.values()),
+            "said_metadata": said[row.ordinal].metadata,
+            "revision": change,
+        }
+        for row in found
+        if (carried[row.ordinal].keys(), row.metadata)
+        != (said[row.ordinal].tags.keys(), said[row.ordinal].metadata)
+    ]
+    add_rows(db, remembered, kept)
+    if kept:
+        _trim(db)
+
+
+def recall(db: Connection, ordinals: Collection[int]) -> None:
+    """Give images that are new what users said of them before they were deleted.
+
+    What sources say otherwise than then is followed; what came with the bytes now is joined.
+    """
+    ids = among(db, select(images.c.id), images.c.ordinal, sorted(ordinals))
+    known = among(db, select(remembered), remembered.c.id, [row.id for row in ids])
+    words = {row.id: row for row in known}
+    if not words:
+        return
+    columns = select(images.c.ordinal, images.c.id, images.c.metadata)
+    found = list(among(db, columns, images.c.id, list(words)))
+    numbers = [row.ordinal for row in found]
+    said = said_of(db, numbers)
+    carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in numbers}
+    for row in among(db, select(tags), tags.c.ordinal, numbers):
+        carried[row.ordinal][row.key] = row.tag
+    retagged: list[dict[str, Any]] = []
+    described: list[dict[str, Any]] = []
+    for row in found:
+        was, now = words[row.id], said[row.ordinal]
+        wanted = merged(_keyed(was.tags), _keyed(was.said_tags), now.tags)
+        wanted |= _beside(carried[row.ordinal], now.tags)
+        metadata = merged(was.metadata, was.said_metadata, now.metadata)
+        metadata |= _beside(row.metadata, now.metadata)
+        retagged += [{"ordinal": row.ordinal, "key": k, "tag": t} for k, t in wanted.items()]
+        described.append({"its_ordinal": row.ordinal, "said": metadata})
+    for some in some_of(numbers):
+        db.execute(delete(tags).where(tags.c.ordinal.in_(some)))
+    add_rows(db, tags, retagged)
+    where = images.c.ordinal == bindparam("its_ordinal")
+    db.execute(update(images).where(where).values(metadata=bindparam("said")), described)
+    forget(db, list(words))
+
+
+def forget(db: Connection, ids: Sequence[str]) -> None:
+    """Drop what is kept of these images."""
+    for some in some_of(ids):
+        db.execute(delete(remembered).where(remembered.c.id.in_(some)))
+
+
+def _trim(db: Connection) -> None:
+    count = db.execute(select(func.count()).select_from(remembered)).scalar_one()
+    if count > MOST:
+        by_age = select(remembered.c.id).order_by(remembered.c.revision, remembered.c.id)
+        forget(db, list(db.execute(by_age.limit(count - MOST)).scalars()))
+
+
+def _keyed(texts: Iterable[str]) -> dict[str, str]:
+    return {tag_key(text): text for text in texts}
+
+
+def _beside(present: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """What is there and isn't said by sources: it came with an upload."""
+    return {key: value for key, value in present.items() if said.get(key, ...) != value}

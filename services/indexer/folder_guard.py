@@ -1,0 +1,101 @@
+"""Keeps the pictures of a folder that emptied as a whole: its disk may not be mounted."""
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+
+class FolderGuard:
+    """Decides which of the pictures that are gone may be deleted unasked.
+
+    A folder that had pictures and has none of them now, nor any other, is held back; so is what is
+    missing below a folder that was a mount point and isn't any more, or the other way round. The
+    whole source is not a folder in this sense: `SyncGuard.check` looks at it.
+    """
+
+    def __init__(
+        self,
+        known: Iterable[str],
+        present: Iterable[str],
+        base: str | None = None,
+        remounted: Collection[str] = (),
+        consented: Collection[str] = (),
+    ) -> None:
+        """`known`, `present`: paths of files, at the last sync and now. `base`: the folder that the
+        source is; by default the one that all of them lie in. `consented`: folders whose pictures
+        may go."""
+        folders = {folder_of(path) for path in present}
+        former = {folder_of(path) for path in known}
+        self.base = _common(folders | former) if base is None else base
+        self._alive = {above for folder in folders for above in self.chain(folder)}
+        self._remounted = frozenset(remounted)
+        self._consented = frozenset(consented)
+
+    def chain(self, folder: str) -> Iterator[str]:
+        """A folder and those that it lies in, up to the base and without it."""
+        while folder.startswith(f"{self.base}/"):
+            yield folder
+            folder = folder.rpartition("/")[0]
+
+    def is_consented(self, path: str) -> bool:
+        """Return whether a user said that what is gone here may be deleted."""
+        folders = self.chain(folder_of(path))
+        return not self._consented.isdisjoint(folders)
+
+    def holding(self, path: str) -> str | None:
+        """The folder on whose account a file that's gone is kept, if there is one.
+
+        The outermost: what is not mounted may have folders in it.
+        """
+        if self.is_consented(path):
+            return None
+        folders = list(self.chain(folder_of(path)))
+        held = [one for one in folders if one not in self._alive or one in self._remounted]
+        if not held and self.base in self._remounted:
+            return self.base
+        return held[-1] if held else None
+
+
+def folder_of(path: str) -> str:
+    """The folder that a path or URL lies in; of an archive's member, within the archive."""
+    # A local file's name may have any character but one.
+    within = path if path.startswith("/") else path.partition("::")[0]
+    return within.rpartition("/")[0]
+
+
+def mount_points(folders: Iterable[str]) -> set[str]:
+    """Those of these folders, of this machine, that lie on another device than their parents."""
+    devices: dict[str, int | None] = {}
+
+    def device(folder: str) -> int | None:
+        if folder not in devices:
+            try:
+                devices[folder] = Path(folder or "/").stat().st_dev
+            except OSError:
+                devices[folder] = None
+        return devices[folder]
+
+    found = set()
+    for folder in folders:
+        here, above = device(folder), device(folder.rpartition("/")[0])
+        if None not in (here, above) and here != above:
+            found.add(folder)
+    return found
+
+
+def why_held(folder: str, is_local: bool, was_remounted: bool) -> str:
+    """Return in a sentence what is the matter with a folder."""
+    if was_remounted:
+        return "Another disk is mounted there than at the last sync, or none."
+    if is_local and not Path(folder).is_dir():
+        return "The folder is not there any more."
+    return "The folder has none of its pictures any more."
+
+
+def _common(folders: Collection[str]) -> str:
+    """The folder that all of these lie in."""
+    shared: list[str] = []
+    for parts in zip(*(folder.split("/") for folder in folders), strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "/".join(shared)

@@ -1,0 +1,437 @@
+"""A folder that emptied is not taken for deleted, and what users said returns with the bytes."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from services.indexer.catalog import remembering
+from services.indexer.catalog.places import Claim, Place
+from services.indexer.folder_guard import FolderGuard, mount_points
+from services.indexer.sources import SourceFile
+from services.indexer.sync_plan import FileNow, Planner
+from shared.errors import NotFound
+from shared.identity import content_id
+from shared.objects.file import LocalFile
+from tests.indexer.following import Collection, collection
+
+ACTIONS = ("add", "change", "move", "copy", "retag", "delete")
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Collection]:
+    with collection(tmp_path / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three folders of three pictures, one of which has a folder in it."""
+    names = [f"{f}/{n}.png" for f in ("dog", "cat", "trips/far") for n in range(3)]
+    return write(tmp_path / "source", *names, "trips/near.png")
+
+
+def write(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def image(name: str) -> str:
+    return content_id(name.encode())
+
+
+def follow(here: Collection, root: Path, **options) -> dict[str, int]:
+    """A sync without consent; gives what it did."""
+    result = here.sync(root, **{"force": False, **options})
+    return {action: result[action] for action in ACTIONS if result[action]} | {
+        one["folder"]: one["files"] for one in result.get("held_back", ())
+    }
+
+
+# --- folders ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["emptied", "vanished"])
+@pytest.mark.parametrize("name", ["dog", "trips/far"])
+def test_a_folder_that_emptied_is_held_back_and_said(here, root, name, is_there):
+    follow(here, root)
+    held = root.parent / "away"
+    (root / name).rename(held)
+    if is_there:
+        (root / name).mkdir()
+    (root / "cat/0.png").unlink()
+    result = here.sync(root, force=False)
+    assert (result["delete"], len(here.all())) == (1, 9)
+    [told] = result["held_back"]
+    assert (told["folder"], told["files"]) == (name, 3)
+    assert ("not there" in told["reason"]) == (not is_there)
+    # It is there again, and nothing is to be done.
+    if is_there:
+        (root / name).rmdir()
+    held.rename(root / name)
+    assert follow(here, root) == {}
+    assert here.embedding.embedded == 10
+
+
+def test_the_outermost_folder_that_emptied_is_named(here, root):
+    follow(here, root)
+    shutil.rmtree(root / "trips")
+    assert follow(here, root) == {"trips": 4}
+
+
+def test_exactly_half_in_folders_that_emptied_is_held_back(here, tmp_path):
+    root = write(tmp_path / "half", "a/1.png", "a/2.png", "b/1.png", "b/2.png")
+    follow(here, root)
+    shutil.rmtree(root / "a")
+    assert follow(here, root) == {"a": 2}
+    assert len(here.all()) == 4
+
+
+def test_most_of_a_source_in_folders_that_emptied_is_held_back_and_the_rest_followed(here, root):
+    follow(here, root)
+    for name in ("dog", "trips"):
+        shutil.rmtree(root / name)
+    write(root, "cat/new.png")
+    assert follow(here, root) == {"add": 1, "dog": 3, "trips": 4}
+
+
+def test_a_folder_goes_when_a_user_says_so(here, root):
+    follow(here, root)
+    for name in ("dog", "cat", "trips/far"):
+        shutil.rmtree(root / name)
+    assert follow(here, root, force_in=["trips"]) == {"delete": 3, "dog": 3, "cat": 3}
+    assert follow(here, root, force_in=[str(root / "cat")]) == {"delete": 3, "dog": 3}
+    assert follow(here, root, force=True) == {"delete": 3}
+    assert len(here.all()) == 1
+
+
+def test_a_dry_run_says_what_would_be_held_back(here, root):
+    follow(here, root)
+    shutil.rmtree(root / "dog")
+    plan = here.sync(root, force=False, dry_run=True)["plan"]
+    assert (plan["counts"]["delete"], plan["needs_force"]) == (0, True)
+    assert [(one["folder"], one["files"]) for one in plan["held_back"]] == [("dog", 3)]
+    plan = here.sync(root, dry_run=True)["plan"]
+    assert (plan["counts"]["delete"], plan["held_back"]) == (3, [])
+
+
+def test_a_folder_that_moved_is_no_loss(here, root):
+    follow(here, root)
+    (root / "dog").rename(root / "wolf")
+    assert follow(here, root) == {"retag": 3}
+    assert here.embedding.embedded == 10
+
+
+def test_files_of_a_folder_that_has_others_go_unasked(here, root):
+    follow(here, root)
+    (root / "dog/0.png").unlink()
+    (root / "dog/1.png").unlink()
+    (root / "trips/far/0.png").unlink()
+    assert follow(here, root) == {"delete": 3}
+
+
+def test_a_folder_that_cant_be_read_is_said_and_stays(here, root, unreadable):
+    follow(here, root)
+    unreadable(root / "dog")
+    result = here.sync(root)
+    assert result["held_back"] == [
+        {"folder": "dog", "files": 3, "reason": "The folder can't be read: Permission denied."}
+    ]
+    assert len(here.all()) == 10
+
+
+def test_a_source_by_another_spelling_is_guarded_alike(here, root):
+    source = f"{root.parent}/./{root.name}/"
+    follow(here, source)
+    shutil.rmtree(root / "dog")
+    assert list(follow(here, source).values()) == [3]
+    assert len(here.all()) == 10
+
+
+def test_a_folder_may_have_any_name(here, tmp_path):
+    names = ["a::b/1.png", "[x]/1.png", "new\nline/1.png", "ok/1.png", "ok/2.png", "ok/3.png"]
+    root = write(tmp_path / "odd", *names)
+    follow(here, root)
+    for name in names[:3]:
+        shutil.rmtree(root / name.partition("/")[0])
+    assert follow(here, root) == {"a::b": 1, "[x]": 1, "new\nline": 1}
+
+
+def test_the_files_of_a_manifest_are_guarded_alike(here, root):
+    names = [str(path.relative_to(root)) for path in root.rglob("*.png")]
+    (root / "list.txt").write_text("\n".join(names))
+    follow(here, root / "list.txt")
+    shutil.rmtree(root / "dog")
+    assert follow(here, root / "list.txt") == {str(root / "dog"): 3}
+    assert follow(here, root / "list.txt", force_in=[str(root / "dog")]) == {"delete": 3}
+
+
+def test_what_a_user_deleted_stays_deleted_while_its_folder_is_away(here, root):
+    follow(here, root)
+    here.delete(image("dog/0.png"))
+    (root / "dog").rename(root.parent / "away")
+    follow(here, root)
+    (root.parent / "away").rename(root / "dog")
+    follow(here, root)
+    assert image("dog/0.png") not in here.all()
+    assert len(here.all()) == 9
+
+
+# --- mounts -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mount(root: Path) -> Iterator[Path]:
+    """A disk mounted in the source, with pictures of its own."""
+    at = root / "disk"
+    at.mkdir()
+    # Without it, no mount is allowed.
+    done = subprocess.run(["mount", "-t", "tmpfs", "none", str(at)], capture_output=True)
+    if done.returncode:
+        pytest.skip("nothing may be mounted here")
+    write(at, *(f"{n}.png" for n in range(3)))
+    yield at
+    subprocess.run(["umount", str(at)], capture_output=True)
+
+
+def test_a_disk_that_is_not_mounted_is_noticed_though_a_picture_lies_beneath_it(here, root, mount):
+    follow(here, root)
+    subprocess.run(["umount", str(mount)], check=True)
+    write(mount, "beneath.png")
+    for _ in range(2):
+        result = here.sync(root, force=False)
+        [told] = result["held_back"]
+        assert (told["folder"], told["files"], result["delete"]) == ("disk", 3, 0)
+        assert "Another disk" in told["reason"]
+    assert follow(here, root, force=True) == {"delete": 3}
+
+
+def test_a_disk_that_is_mounted_over_pictures_hides_them_only(here, root, mount):
+    subprocess.run(["umount", str(mount)], check=True)
+    write(mount, "beneath.png", "too.png")
+    follow(here, root)
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(mount)], check=True)
+    write(mount, "above.png")
+    assert follow(here, root) == {"add": 1, "disk": 2}
+    subprocess.run(["umount", str(mount)], check=True)
+    # The one that was seen while the disk was there is gone with it.
+    assert follow(here, root) == {"delete": 1}
+    assert image("beneath.png") in here.all()
+
+
+def test_mount_points_are_told_by_their_devices(tmp_path):
+    assert mount_points(["/proc", str(tmp_path), str(tmp_path / "none")]) == {"/proc"}
+
+
+# --- the planner --------------------------------------------------------------------------------
+
+PATHS = st.lists(st.sampled_from("abc"), max_size=3).flatmap(
+    lambda folders: st.sampled_from("12345").map(lambda n: "/".join(["", *folders, f"{n}.png"]))
+)
+
+
+def claim(path: str, content: str) -> Claim:
+    return Claim("/s", content, Place(f"/s{path}", path[1:], 1, 1))
+
+
+def now(path: str, content: str) -> FileNow:
+    place = claim(path, content).place
+    return FileNow(SourceFile(LocalFile(Path(place.path)), place.uri), place, content)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    before=st.dictionaries(PATHS, st.sampled_from("vwxyz"), min_size=1, max_size=12),
+    lost=st.sets(PATHS),
+    lost_folders=st.sets(st.sampled_from(["/a", "/b", "/a/b", "/b/c", "/c"])),
+    moved=st.dictionaries(PATHS, st.sampled_from("vwxyz"), max_size=3),
+)
+@example({"/a/1.png": "v", "/a/2.png": "w", "/1.png": "x"}, set(), {"/a"}, {})
+def test_no_image_whose_folder_emptied_is_lost(before, lost, lost_folders, moved):
+    left = {
+        path: content
+        for path, content in before.items()
+        if path not in lost and not any(path.startswith(f"{one}/") for one in lost_folders)
+    }
+    present = {**moved, **left}
+    files = [now(path, content) for path, content in present.items()]
+    claims = [claim(path, content) for path, content in before.items()]
+    guard = FolderGuard([one.place.path for one in claims], [one.place.path for one in files], "/s")
+    for force in (False, True):
+        plan = Planner(
+            "/s", claims, lambda path: path[2:] not in present, False, guard, force
+        ).plan(files, ())
+        gone = {path[2:] for path in plan.gone}
+        assert gone <= before.keys() - present.keys()
+        kept = {path: before[path] for path in before.keys() - present.keys() - gone}
+        images = {*present.values(), *kept.values()}
+        if force:
+            assert not kept
+            continue
+        for path, content in before.items():
+            folders = [path[:end] for end in range(1, len(path)) if path[end] == "/"]
+            emptied = any(not any(p.startswith(f"{f}/") for p in present) for f in folders)
+            if emptied:
+                assert content in images
+            elif path not in present:
+                assert path in gone
+
+
+# --- what users said ----------------------------------------------------------------------------
+
+
+def said(here: Collection, name: str) -> tuple[list[str], dict[str, object]]:
+    row, item = here.images.get(image(name))
+    return item.tags, row.metadata
+
+
+def lose(here: Collection, root: Path, *names: str) -> dict[str, bytes]:
+    """Has a sync delete these files' images; gives their bytes."""
+    kept = {name: (root / name).read_bytes() for name in names}
+    for name in names:
+        (root / name).unlink()
+    follow(here, root, force=True)
+    assert not {image(name) for name in names} & here.all().keys()
+    return kept
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request, tmp_path: Path) -> Iterator[Collection]:
+    """A collection on each of the two databases."""
+    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres").new()
+    (tmp_path / "either").mkdir()
+    found = Collection(tmp_path / "either", url=url)
+    yield found
+    found.database.close()
+
+
+def test_mount_points_are_kept_by_their_source(either):
+    origins = either.origins
+    assert origins.mounts("/s") is None
+    for mounts in (set(), {"/s/a", "/s/b"}, {"/s/b"}, set()):
+        origins.note_mounts("/s", mounts)
+        assert origins.mounts("/s") == mounts
+    assert origins.mounts("/other") is None
+
+
+def test_what_a_user_said_returns_with_the_bytes(either, root):
+    here = either
+    follow(here, root)
+    here.images.patch(image("dog/0.png"), ["dog", "Rex", "two words"], {"note": "in the garden"})
+    here.images.patch(image("dog/1.png"), ["mine"], None)
+    kept = lose(here, root, "dog/0.png", "dog/1.png", "dog/2.png")
+    for name, data in kept.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(data)
+    follow(here, root)
+    assert said(here, "dog/0.png") == (["dog", "Rex", "two words"], {"note": "in the garden"})
+    # Nor does a tag return that a user had taken off.
+    assert said(here, "dog/1.png") == (["mine"], {})
+    assert said(here, "dog/2.png") == (["dog"], {})
+    here.check()
+
+
+def test_it_returns_at_another_path_and_by_other_ways_in(here, root):
+    follow(here, root)
+    for n in range(3):
+        here.images.patch(image(f"dog/{n}.png"), ["dog", f"mine {n}"], {"n": n})
+    kept = lose(here, root, *(f"dog/{n}.png" for n in range(3)))
+    (root / "cat/moved.png").write_bytes(kept["dog/0.png"])
+    follow(here, root)
+    assert said(here, "dog/0.png") == (["cat", "mine 0"], {"n": 0})
+    here.upload("up.png", kept["dog/1.png"])
+    assert said(here, "dog/1.png") == (["mine 1"], {"n": 1})
+    other = write(root.parent / "other")
+    other.mkdir()
+    (other / "x.png").write_bytes(kept["dog/2.png"])
+    here.ingest(other)
+    assert said(here, "dog/2.png") == (["mine 2"], {"n": 2})
+
+
+def test_it_is_forgotten_when_the_user_deletes_the_image(here, root):
+    follow(here, root)
+    here.images.patch(image("dog/0.png"), ["mine"], None)
+    kept = lose(here, root, "dog/0.png")
+    (root / "dog/0.png").write_bytes(kept["dog/0.png"])
+    follow(here, root)
+    here.delete(image("dog/0.png"))
+    here.ingest(root)
+    assert said(here, "dog/0.png") == (["dog"], {})
+    # The words of the time before are not those of a later loss either.
+    kept = lose(here, root, "dog/0.png")
+    (root / "dog/0.png").write_bytes(kept["dog/0.png"])
+    follow(here, root)
+    assert said(here, "dog/0.png") == (["dog"], {})
+
+
+def test_it_outlives_a_file_that_was_overwritten_for_a_while(here, root):
+    follow(here, root)
+    here.images.patch(image("dog/0.png"), ["dog", "mine"], None)
+    (root / "dog/0.png").write_text("something else")
+    follow(here, root)
+    with pytest.raises(NotFound):
+        here.images.get(image("dog/0.png"))
+    (root / "dog/0.png").write_text("dog/0.png")
+    follow(here, root)
+    assert said(here, "dog/0.png") == (["dog", "mine"], {})
+
+
+def test_it_outlives_a_process_that_was_killed_while_it_deleted(here, root):
+    follow(here, root)
+    here.images.patch(image("dog/0.png"), ["dog", "mine"], None)
+    # The tombstone was durable, and the catalogue's change was not.
+    here.publisher.tombstones.add([here.images.ordinal(image("dog/0.png"))])
+    here.publisher.deletions.finish()
+    assert image("dog/0.png") not in here.all()
+    follow(here, root)
+    assert said(here, "dog/0.png") == (["dog", "mine"], {})
+
+
+def test_the_oldest_words_go_where_there_are_too_many(here, root, monkeypatch):
+    monkeypatch.setattr(remembering, "MOST", 2)
+    follow(here, root)
+    kept = {}
+    for n in range(3):
+        here.images.patch(image(f"dog/{n}.png"), ["mine"], None)
+        kept |= lose(here, root, f"dog/{n}.png")
+    for name, data in kept.items():
+        (root / name).write_bytes(data)
+    follow(here, root)
+    assert [said(here, f"dog/{n}.png")[0] for n in range(3)] == [["dog"], ["mine"], ["mine"]]
+
+
+WORDS = st.lists(st.sampled_from(["dog", "cat", "mine", "Two Words"]), unique=True)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    tags=st.tuples(WORDS, WORDS, WORDS),
+    back=st.lists(st.sampled_from(["dog", "cat", "elsewhere"]), min_size=3, max_size=3),
+)
+def test_a_users_words_survive_loss_and_return(tags, back):
+    with TemporaryDirectory() as made, collection(Path(made, "data")) as here:
+        names = [f"dog/{n}.png" for n in range(3)]
+        root = write(Path(made, "source"), *names, "cat/stays.png")
+        follow(here, root)
+        for name, its in zip(names, tags, strict=True):
+            here.images.patch(image(name), its, {"note": name})
+        kept = lose(here, root, *names)
+        for name, folder in zip(names, back, strict=True):
+            target = root / folder / Path(name).name
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(kept[name])
+        follow(here, root)
+        for name, its, folder in zip(names, tags, back, strict=True):
+            own = {tag for tag in its if tag != "dog"}
+            # Of the source's own tag, the user's word counts while the source says the same.
+            by_source = {"dog"} & set(its) if folder == "dog" else {folder}
+            found, metadata = said(here, name)
+            assert (set(found), metadata) == (own | by_source, {"note": name})
+        here.check()
