@@ -35,6 +35,7 @@ from shared.errors import InvalidInput, ISEError, Misconfigured, UnknownTerm
 from shared.evaluation import run as evaluation
 from shared.evaluation.measure import FIGURES
 from shared.settings import ServiceSettings
+from shared.snapshots.items import tag_key
 
 DATA = "data-demo"
 """Not the folder of `ise up`, which is for a user's own pictures."""
@@ -220,14 +221,14 @@ def verdict(by_image: Answers, by_term: Answers) -> str:
     alike = [bool(tags & tagset(hit)) for tags, others in own for hit in others if tags]
     if alike:
         parts.append(f"Of the hits after it, {share(alike)} share a tag with it.")
-    carried = [term.casefold() in tagset(hit) for term, answer in by_term for hit in answer.hits]
+    carried = [tag_key(term) in tagset(hit) for term, answer in by_term for hit in answer.hits]
     if carried:
         parts.append(f"Of the hits by tag, {share(carried)} carry the tag.")
     return " ".join(parts)
 
 
 def tagset(hit: Hit) -> set[str]:
-    return {tag.casefold() for tag in hit.tags}
+    return {tag_key(tag) for tag in hit.tags}
 
 
 def share(flags: Sequence[bool]) -> str:

@@ -7,7 +7,7 @@ pictures whose small versions look alike are alike.
 import io
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
@@ -66,6 +66,8 @@ class StandIn:
     uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     error: ISEError | None = None
+    chance: Callable[[float], float] | None = None
+    """What makes a probability of a score, also for terms."""
     hold: threading.Event | None = None
     """Thumbnails wait for it."""
     paused: list[str] = field(default_factory=list)
@@ -106,7 +108,11 @@ class StandIn:
                 Hit(
                     score=score,
                     distance=1 - score,
-                    probability=round(score**2, 3) if mode is Mode.IMAGE else None,
+                    probability=self.chance(score)
+                    if self.chance is not None
+                    else round(score**2, 3)
+                    if mode is Mode.IMAGE
+                    else None,
                     **p.info().model_dump(),
                 )
                 for score, p in page

@@ -1,5 +1,6 @@
 """Empty, failing, offline, locked: what the page says, and what can be done."""
 
+import pytest
 from playwright.sync_api import expect
 
 from shared.errors import Unavailable
@@ -9,6 +10,16 @@ from tests.browser.asking import HITS, expect_outcome
 def test_no_hits(visit, stand_in):
     page = visit.open(f"{stand_in.url}?term=nothing")
     expect(page.get_by_role("heading", name="No images found")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("chance", "doubts"), [(lambda score: 0.16, 0), (lambda score: 0.1 + abs(score) / 10, 1)]
+)
+def test_a_chance_that_all_hits_share_is_no_reason_to_doubt(visit, stand_in, chance, doubts):
+    stand_in.chance = chance
+    page = visit.open(f"{stand_in.url}?term=insect")
+    expect_outcome(page, "45 images shown.")
+    expect(page.get_by_role("heading", name="No confident match")).to_have_count(doubts)
 
 
 def test_an_empty_collection(visit, start):

@@ -199,6 +199,17 @@ def test_two_spellings_of_one_tag_are_one_tag_under_the_more_frequent(fresh_libr
     assert service.get("/v1/tags", match="car")["tags"] == [{"tag": "Car Side", "count": 3}]
 
 
+TYPED = st.text(min_size=1, max_size=12) | st.text("abutrefly pno_-é1", min_size=1, max_size=12)
+
+
+@given(TYPED.filter(str.strip), st.booleans())
+def test_any_term_is_answered_or_unknown(read, term, exact):
+    response = read.send("POST", "/v1/search", json={"term": term, "exact_term": exact})
+    assert response.status_code in (200, 422), response.text
+    tags = read.send("GET", "/v1/tags", params={"match": term, "prefix": term})
+    assert tags.status_code in (200, 422), tags.text
+
+
 VERBATIM = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=12
 ).filter(str.strip)

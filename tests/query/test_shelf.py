@@ -227,3 +227,23 @@ def test_threads_that_ask_while_snapshots_and_deletions_come_see_all_that_was_ac
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_tag_is_carried_as_long_as_one_image_with_it_lives(library, vectors):
+    first = library.publish(items(3, ["old"]), visual=library.space(vectors[:3]))
+    newer = library.segments.items([Item(1, "id-1", ["new"])])
+    library.publish(items=[*first.items, newer], visual=first.visual)
+    shelf = Shelf(library.folder)
+    for deleted, old, new in (
+        ([], True, True),
+        ([0], True, True),
+        ([2], False, True),
+        ([1], False, False),
+    ):
+        library.tombstones.add(deleted)
+        collection, dead = shelf.current()
+        assert (
+            collection.is_carried("OLD", dead) is old is bool(len(collection.carriers("old", dead)))
+        )
+        assert collection.is_carried("new", dead) is new
+    assert not collection.is_carried("other", dead)

@@ -50,7 +50,9 @@ export function doubt(search, { onCrop, onExact, onUnfiltered, onAll }) {
   // The first hit need not be the likeliest: its neighbours had a say in the order.
   const chances = hits.slice(0, LOOKED_AT).map(({ probability }) => probability);
   const known = chances.length > 0 && chances.every((chance) => chance != null);
-  const best = known ? Math.max(...chances) : null;
+  // One chance for all of them tells nothing of any.
+  const tells = known && (chances.length === 1 || new Set(chances).size > 1);
+  const best = tells ? Math.max(...chances) : null;
   const cut = answer.cut_off && !answer.cut_off.confident;
   if (!cut && (best === null || best >= CONFIDENT)) return null;
   const picture = query.parts.find(({ kind, weight }) => kind !== "term" && weight > 0);

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 # A filter on millions of images takes some MB.
 _FILTERS_KEPT = 16
+# Carriers of a tag that are looked at together until one is found that lives.
+_A_LOOK = 1024
 
 
 class SegmentCache:
@@ -108,6 +110,17 @@ class Collection:
         ]
         found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return np.setdiff1d(found, dead, assume_unique=True)
+
+    def is_carried(self, term: str, dead: NDArray[np.int64]) -> bool:
+        """Tell whether a live image carries a tag; it reads no more of the list than it must."""
+        key = tag_key(term)
+        for file, superseded in zip(self._items, self._superseded, strict=True):
+            found = file.carriers(key)
+            for start in range(0, len(found), _A_LOOK):
+                some = found[start : start + _A_LOOK]
+                if not (_among(some, superseded) | _among(some, dead)).all():
+                    return True
+        return False
 
     @property
     def vocabulary(self) -> Vocabulary | None:
@@ -217,6 +230,15 @@ def _index(manifest: SpaceManifest, cache: SegmentCache, former: Index | None) -
         kept.is_exact,
         kept.knows_tags,
     )
+
+
+def _among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> Bits:
+    """Whether each value is among the others, which may be very many."""
+    if not len(ascending):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    found: Bits = ascending[at] == values
+    return found
 
 
 def _contains(ascending: NDArray[np.int64], value: int) -> bool:

@@ -62,7 +62,7 @@ class Searcher:
 
     def is_carried(self, term: str) -> bool:
         """Tell whether an image carries a tag."""
-        return len(self.collection.carriers(term, self.dead)) > 0
+        return self.collection.is_carried(term, self.dead)
 
     def tags(self) -> Tags:
         """Return the tags that images carry."""

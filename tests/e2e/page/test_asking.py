@@ -116,7 +116,7 @@ def test_all_of_it_by_keyboard(visitor: Visitor, engine: Engine) -> None:
     expect(page.get_by_role("link", name="Skip to the results")).to_be_focused()
     while not page.get_by_role("combobox").evaluate("box => box === document.activeElement"):
         page.keyboard.press("Tab")
-    with page.expect_response(re.compile(r"/v1/tags\?prefix=umb&")):
+    with page.expect_response(re.compile(r"/v1/tags\?match=umb&")):
         page.keyboard.type("umb")
     expect(page.get_by_role("option")).to_have_count(1)
     page.keyboard.press("ArrowDown")
