@@ -155,8 +155,8 @@ class StagePlan:
         taken, whole = now - self._entered, self._estimate(self._stage)
         share = self._done / self._total if self._total else 0.0
         if share > 0:
-            # What is measured counts the more, the farther the stage is.
-            weight = min(1.0, 2 * share)
+            # What is measured counts the more, the farther the stage is: its beginning says little.
+            weight = min(1.0, (2 * share) ** 2)
             measured = taken * (1 - share) / share
             return weight * measured + (1 - weight) * max(whole - taken, 0.0)
         return whole - taken if taken < whole * (1 - _OVERDUE) else _OVERDUE * max(taken, whole)
