@@ -23,6 +23,7 @@ _LEAST_FILLED = 0.25
 _SAMPLE = 2_000_000
 """Values that are looked at; percentiles of more take long and say the same."""
 _HALF_ENOUGH = 0.5
+_OF_SENSORS = frozenset({(0.0, 1023.0), (0.0, 4095.0), (0.0, 16383.0)})
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,11 @@ def _holds(declared: Range, values: Floats) -> bool:
 def _guessed(values: Floats, sample: SampleFormat) -> Range:
     """Return the usual range that the values are written in, or else their own."""
     low, high = np.percentile(values, (_FEW, 100 - _FEW))
+    # Ranges of 10, 12 and 14 bits are those of sensors, whose values are whole numbers.
+    is_whole = sample.kind != "f" or bool(np.all(values == np.rint(values)))
     for usual in _usual(sample):
+        if not is_whole and usual in _OF_SENSORS:
+            continue
         # What lies a little outside comes of sharpening and rounding.
         slack = 0.02 * (usual[1] - usual[0]) if sample.kind == "f" else 0.0
         if usual[0] - slack <= low and high <= usual[1] + slack:

@@ -11,7 +11,8 @@ from PIL import Image, ImageCms
 from shared.images import decode, read
 from tests import bombs
 from tests.shared.profiles import profile
-from tests.shared.test_picture_kinds import photo, png_with, saved
+from tests.shared.test_damaged_pictures import png_with
+from tests.shared.test_picture_kinds import photo, saved
 
 SPACES = ["display-p3", "adobe-rgb", "prophoto"]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
