@@ -56,8 +56,10 @@ class SyncPlan:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Return whether so much is deleted that it may be a disk that isn't mounted: half of the files or
-        more, but one file may always go from a source of two."""
+        """Return whether so much is deleted that it may be a disk that isn't mounted.
+
+        That is half of the files or more, but one file may always go from a source of two.
+        """
         half = self.unasked * 2
         return half > self.before or (half == self.before and self.unasked > 1)
 
