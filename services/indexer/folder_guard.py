@@ -63,7 +63,7 @@ def folder_of(path: str) -> str:
 
 
 def mount_points(folders: Iterable[str]) -> set[str]:
-    """Those of these folders, of this machine, that lie on another device than their parents."""
+    """Return those of these local folders that lie on another device than their parents."""
     devices: dict[str, int | None] = {}
 
     def device(folder: str) -> int | None:

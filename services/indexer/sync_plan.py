@@ -58,14 +58,16 @@ class SyncPlan:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether so much is deleted that it may be a disk that isn't mounted: half of the files or
-        more, but one file may always go from a source of two."""
+        """Return whether so much is deleted that it may be a disk that isn't mounted.
+
+        That is half of the files or more, but one file may always go from a source of two.
+        """
         half = self.unasked * 2
         return half > self.before or (half == self.before and self.unasked > 1)
 
     @property
     def needs_force(self) -> bool:
-        """Whether all of it is done only with `force`."""
+        """Return whether all of it is done only with `force`."""
         return self.is_in_doubt or bool(self.held or self.overruled)
 
     def counts(self) -> dict[SyncAction, int]:

@@ -85,7 +85,7 @@ def test_a_touched_file_is_read_once_and_not_embedded(here, root, no_reading):
 
 
 def test_a_catalogue_that_knows_no_ctime_has_no_file_read_anew(here, root, no_reading):
-    """As an older version wrote it."""
+    """An older version wrote it."""
     here.sync(root)
     with here.database.write() as db:
         db.execute(locations.update().values(ctime_ns=0))

@@ -1,4 +1,4 @@
-"""What users said of images that a sync deleted, within a transaction of the caller's.
+"""Words of users about images that a sync deleted, within a transaction of the caller's.
 
 A file may be away for a day only, and no source has a tag that was set by hand. So it
 is kept by the image's id, which is its content's, until the bytes are back or a user deletes the
@@ -110,5 +110,5 @@ def _keyed(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _beside(present: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """What is there and isn't said by sources: it came with an upload."""
+    """Return what is there and isn't said by sources: it came with an upload."""
     return {key: value for key, value in present.items() if said.get(key, ...) != value}
