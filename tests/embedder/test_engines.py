@@ -292,6 +292,16 @@ def test_an_unknown_engine_is_refused_with_the_choices(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.timeout(900)
+def test_compiled_features_are_those_of_eager_fp32(mini, files):
+    pixels = np.stack([mini.preprocessing(decode(data)) for data in files])
+    engine = chosen(mini, inference=Inference.COMPILE, precision=Precision.FP32)
+    assert engine.name == "compile-fp32"
+    assert_same(engine(pixels), EagerEngine(mini.network)(pixels))
+
+
+@pytest.mark.slow
 def test_without_a_compiler_the_eager_engine_takes_over(mini, monkeypatch, caplog):
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/such/compiler"))
     assert chosen(mini, inference=Inference.COMPILE).name.startswith("eager-")
