@@ -1,0 +1,1 @@
+"""Requests to batches: lanes, priorities, callers who left."""

@@ -1,0 +1,1 @@
+"""K-means and transforms in pure numpy."""

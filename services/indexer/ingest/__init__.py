@@ -1,0 +1,1 @@
+"""Files to features to catalogue rows."""

@@ -1,0 +1,1 @@
+"""Running, leasing and cancelling jobs."""

@@ -1,0 +1,1 @@
+"""Catalogue to snapshot: commits, additions, deletions, retention."""

@@ -1,1 +1,0 @@
-"""Where the bytes of pictures may be: this machine, object stores, the web, archives."""

@@ -1,0 +1,1 @@
+"""Copies of snapshots in object stores."""

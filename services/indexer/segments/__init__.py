@@ -1,0 +1,1 @@
+"""The index's files on disk and the spaces that they hold."""

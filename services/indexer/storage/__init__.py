@@ -1,0 +1,1 @@
+"""Files that the indexer keeps: features, pictures, networks."""

@@ -1,0 +1,1 @@
+"""Following a source: what came, changed, moved and went."""

@@ -1,0 +1,1 @@
+"""Vectors in, the collection out."""

@@ -1,0 +1,1 @@
+"""Jobs, one kind a file: build, import, sync, compact, migrate, train."""

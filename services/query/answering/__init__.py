@@ -1,0 +1,1 @@
+"""From a request to an answer: query features, the search, the reasons."""

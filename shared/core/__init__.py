@@ -1,0 +1,1 @@
+"""Errors, settings and other basics; no HTTP, no files of the index."""

@@ -1,0 +1,1 @@
+"""Durable writes, checksums and `.npy` headers."""

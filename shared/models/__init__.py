@@ -1,0 +1,1 @@
+"""Identity of models: canaries and external fingerprints."""
