@@ -16,7 +16,7 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.places import Place
+from services.indexer.catalog.locations import Place
 
 _FLUSH = 512
 _READS = 2048

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from benchmarks.features import chunks
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.clustered import clustered
-from services.indexer.clustering import Blocks, cluster_count
-from services.indexer.job_context import JobContext
-from services.indexer.recall import work_for
-from services.indexer.searched_recall import measured
-from services.indexer.segments import SegmentStore
-from services.indexer.spaces import Spaces
+from services.indexer.clustering.streaming import Blocks, cluster_count
+from services.indexer.jobs.context import JobContext
+from services.indexer.measuring.recall import work_for
+from services.indexer.measuring.recall_by_search import measured
+from services.indexer.segments.local_space import clustered
+from services.indexer.segments.store import SegmentStore
+from services.indexer.segments.vector_spaces import Spaces
 from shared.cli.service import free_port
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.engine import Index
-from shared.milvus.server import Milvus
+from shared.engines.engine import Index
+from shared.engines.milvus.server import Milvus
 from shared.snapshots.manifest import SpaceManifest
 
 _K = 10
@@ -134,7 +134,13 @@ def _served(uri: str, folder: Path) -> Iterator[str]:
         yield uri
         return
     port = free_port()
-    command = [sys.executable, "-m", "shared.milvus.lite", "--data-dir", str(folder / "lite.db")]
+    command = [
+        sys.executable,
+        "-m",
+        "shared.engines.milvus.lite",
+        "--data-dir",
+        str(folder / "lite.db"),
+    ]
     with (folder / "milvus.log").open("w") as log:
         server = subprocess.Popen(  # noqa: S603
             [*command, "--port", str(port)], stdout=log, stderr=log

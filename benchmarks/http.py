@@ -19,12 +19,12 @@ import numpy as np
 
 from benchmarks import product
 from benchmarks.serving import query_service
-from services.query.asking import Asking
+from services.query.answering.service import Asking
+from services.query.answering.term_reader import TermReader
 from services.query.embedders import Embedders
+from services.query.read_your_writes import Waiting
 from services.query.search.audit import Audit
-from services.query.search.shelf import Shelf
-from services.query.term_reader import TermReader
-from services.query.waiting import Waiting
+from services.query.search.snapshot_reader import Shelf
 from shared.contracts.query import Rerank, SearchOptions
 
 _SEED = 0

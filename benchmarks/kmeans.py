@@ -11,7 +11,12 @@ from sklearn.cluster import KMeans
 
 from benchmarks.collection import Collection
 from benchmarks.contenders.contender import steps
-from services.indexer.clustering import assign, cluster_count, sample_rows, train_centroids
+from services.indexer.clustering.streaming import (
+    assign,
+    cluster_count,
+    sample_rows,
+    train_centroids,
+)
 from shared.contracts.query import Metric
 
 _K = 10

@@ -29,7 +29,7 @@ from shared.clients.transport import Call, Client
 from shared.contracts.features import FeaturesRequest, ImportRequest, VectorItem
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import Job, JobState
-from shared.floats import SAME_FEATURES
+from shared.maths.floats import SAME_FEATURES
 
 _CLIENTS = 4
 _MODEL = "benchmark"

@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import insert
 
-from services.indexer.builder import Builder
-from services.indexer.canaries import Canaries
 from services.indexer.catalog import schema
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.images import Images
-from services.indexer.clustering import cluster_count
-from services.indexer.embedders import Embedders
-from services.indexer.embedding import Embedding, ModelPair
-from services.indexer.features import FeatureStore
-from services.indexer.files import ImageFiles
-from services.indexer.job_context import JobContext
-from services.indexer.publisher import Publisher
-from shared import durable
+from services.indexer.clustering.streaming import cluster_count
+from services.indexer.embedding.canaries import Canaries
+from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.embedding.registry import Embedders
+from services.indexer.jobs.context import JobContext
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.image_files import ImageFiles
+from services.indexer.workflows.index_builder import Builder
 from shared.clients.transport import Client
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import Progress
 from shared.contracts.query import Metric
+from shared.files import durable
 from shared.snapshots.manifest import SnapshotStore, SpaceManifest
 
 FINGERPRINT = "external:benchmark"

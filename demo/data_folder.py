@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Self
 
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 _MARK = ".demo"
 _PASSING = (_MARK, ".lock", "catalog.sqlite", "images/thumbnails/")

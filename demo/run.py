@@ -17,24 +17,24 @@ from rich.text import Text
 
 from demo.data_folder import Place
 from demo.sample import draw_sample
-from services.indexer.sources import read_source
+from services.indexer.sources.source import read_source
 from shared.cli.group import ServiceGroup
+from shared.cli.job_wait import raise_if_failed, wait
 from shared.cli.progress import ProgressView
 from shared.cli.service import free_port, local_services, waiting_line
 from shared.cli.session import console, load_settings, print_error, readable_errors
 from shared.cli.tables import FAILURES_SHOWN, failures, plain
 from shared.cli.tables import evaluation as table_of
-from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.answer import Hit, Mode, SearchResponse
 from shared.contracts.indexer import IngestRequest
 from shared.contracts.jobs import Job
 from shared.contracts.stats import Stats
-from shared.errors import InvalidInput, ISEError, Misconfigured, UnknownTerm
+from shared.core.errors import InvalidInput, ISEError, Misconfigured, UnknownTerm
+from shared.core.settings import ServiceSettings
 from shared.evaluation import run as evaluation
 from shared.evaluation.measure import FIGURES
-from shared.settings import ServiceSettings
 from shared.snapshots.items import tag_key
 
 DATA = "data-demo"

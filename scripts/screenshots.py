@@ -16,13 +16,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo.sample import draw_sample
 from shared.cli.group import ServiceGroup
+from shared.cli.job_wait import raise_if_failed, wait
 from shared.cli.service import free_port
-from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer
 from shared.clients.transport import Client
 from shared.contracts.indexer import IngestRequest
-from shared.errors import Misconfigured
-from shared.settings import ServiceSettings
+from shared.core.errors import Misconfigured
+from shared.core.settings import ServiceSettings
 
 _START_S = 300.0
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -16,7 +16,7 @@ from typing import Any
 import pillow_heif
 from PIL import Image
 
-from shared.errors import BadImage
+from shared.core.errors import BadImage
 
 MIB = 2**20
 Entry = tuple[int, int, int, int]
@@ -218,7 +218,7 @@ def all_kinds() -> dict[str, Callable[[], bytes]]:
 
 def _measured(name: str) -> str:
     """Decodes one here and tells of it; for a process of its own, whose peak starts low."""
-    from shared.images import decode
+    from shared.media.images import decode
 
     data = all_kinds()[name]()
     decode(saved("JPEG"))

@@ -4,7 +4,7 @@ import re
 
 from fastapi import FastAPI
 
-from services.embedder.departures import CLIENT_CLOSED_REQUEST
+from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST
 
 _UNSEEN = str(CLIENT_CLOSED_REQUEST)
 

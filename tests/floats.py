@@ -1,7 +1,7 @@
 """Comparison of floats that two calls computed.
 
 They are never compared to the last bit, which depends on the processor, the engine, the number of
-threads and the batch; `shared/floats.py` says how far that goes.
+threads and the batch; `shared/maths/floats.py` says how far that goes.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel
 
 from shared.contracts.answer import Hit
-from shared.floats import SAME_FEATURES, furthest
+from shared.maths.floats import SAME_FEATURES, furthest
 
 SAME_PROBABILITY = 0.02
 """A calibration is fitted to ranks: two pictures that swap their places move it by a step."""

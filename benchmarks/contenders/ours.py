@@ -12,8 +12,8 @@ from benchmarks.contenders.contender import Contender, Place, Setting, steps
 from services.query.search.probing import curve_for, depth_for, plan
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve
-from shared.ivf.index import InvertedIndex
-from shared.ivf.reader import Postings
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.reader import Postings
 
 K = 10
 

@@ -20,7 +20,7 @@ from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
 from shared.clients.embedder import embed_images, models
 from shared.clients.transport import Client
-from shared.images import decode
+from shared.media.images import decode
 
 Floats = NDArray[np.float32]
 Embed = Callable[[Sequence[bytes]], Floats]

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedder.matching.training_set import TrainingSet
-from services.indexer import transforming
-from services.indexer.calibrating import Asked, calibrate, first_hits
-from services.indexer.clustering import assign, train_centroids
-from shared import calibration
-from shared.calibrated import Pairs
+from services.indexer.clustering import transforms
+from services.indexer.clustering.streaming import assign, train_centroids
+from services.indexer.measuring.calibration import Asked, calibrate, first_hits
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
-from shared.ivf.index import InvertedIndex
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
-from shared.ivf.writer import PostingsWriter
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.partition import Partition
+from shared.engines.ivf.reader import Postings
+from shared.engines.ivf.writer import PostingsWriter
+from shared.maths import calibration
+from shared.maths.calibrated import Pairs
 from shared.snapshots.transform import transformed
 
 # Every list is probed, so that the answers are exact and the curve is all that is judged.
@@ -50,8 +50,8 @@ def _as_indexed(photos: TrainingSet, kept: NDArray[np.int64]) -> NDArray[np.floa
     """All features by the transform that a build of the kept ones learns."""
     features = np.asarray(photos.features, np.float32)
     dim = features.shape[1]
-    name = transforming.chosen("auto", photos.fingerprint, len(kept), dim)
-    transform = transforming.learned(name, features[kept], dim)
+    name = transforms.chosen("auto", photos.fingerprint, len(kept), dim)
+    transform = transforms.learned(name, features[kept], dim)
     return np.concatenate([block for _, block in transformed([(0, features)], transform)])
 
 

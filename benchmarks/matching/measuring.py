@@ -20,9 +20,9 @@ from services.embedder.matching.network import MatchingNetwork
 from services.embedder.matching.training import train
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.vectors import Words
-from shared import calibration
 from shared.contracts.embedder import MatchingLoss, TrainingReport, TrainingSettings
 from shared.contracts.query import Metric
+from shared.maths import calibration
 
 Rows = NDArray[np.int64]
 Judging = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

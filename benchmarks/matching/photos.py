@@ -12,7 +12,7 @@ from PIL import Image
 
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.engines.choice import Wish
-from services.embedder.engines.wish import Inference, Precision
+from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.preprocess import Preprocessing
 from services.embedder.words.vectors import Words

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.embedder import routes_embed, routes_explain, routes_matching
+from services.embedder.api import embed, explain, matching
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
 from services.embedder.metrics import EmbedderMetrics
-from shared.errors import ISEError
+from shared.core.errors import ISEError
 from shared.web.patience import PatienceMiddleware
 from shared.web.running import give_up
 from shared.web.service import create_service
@@ -45,7 +45,7 @@ def create_app(
     app.state.embedder_metrics = EmbedderMetrics(
         app.state.metrics.registry, host, settings.queue_size
     )
-    app.include_router(routes_embed.router)
-    app.include_router(routes_explain.router)
-    app.include_router(routes_matching.router)
+    app.include_router(embed.router)
+    app.include_router(explain.router)
+    app.include_router(matching.router)
     return app

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.embedder.engines.wish import Inference, Precision
-from shared.settings import Folder, ServiceSettings
+from services.embedder.engines.engine_options import Inference, Precision
+from shared.core.settings import Folder, ServiceSettings
 
 
 def _user_cache() -> Path | None:

@@ -2,7 +2,7 @@
 
 import torch
 
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 
 def device_of(setting: str) -> torch.device:

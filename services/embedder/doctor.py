@@ -10,9 +10,9 @@ from services.embedder.backbones.torchvision_ops import compiled_ops_load, ensur
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import check_matching
 from services.embedder.words.files import check_readable
+from shared.core.errors import Misconfigured
 from shared.doctor.finding import Finding, ok, problem, warning
 from shared.doctor.told import packages, tell
-from shared.errors import Misconfigured
 
 _PACKAGES = ("torch", "torchvision", "timm", "safetensors", "gensim", "openvino", "pillow_heif")
 

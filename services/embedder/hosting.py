@@ -28,7 +28,7 @@ from services.embedder.towers.aligned import AlignedSpace
 from services.embedder.towers.source import PREFIX as TOWERS
 from services.embedder.towers.text_tower import TextTower, load_text_tower
 from services.embedder.words.vectors import Words, load_words
-from shared.errors import Conflict, ISEError, Misconfigured, Unavailable
+from shared.core.errors import Conflict, ISEError, Misconfigured, Unavailable
 from shared.objects.store import Objects
 
 log = logging.getLogger(__name__)

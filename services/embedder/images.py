@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.batching import Batcher, Seat, Work
+from services.embedder.batching.batcher import Batcher, Seat, Work
+from services.embedder.batching.lanes import Lane
 from services.embedder.decoding.decoder import Decoded
 from services.embedder.decoding.pool import DecodeLane, Decoders, File
 from services.embedder.decoding.task import Task
-from services.embedder.lanes import Lane
 from services.embedder.preprocess import Preprocessing
-from shared import deadline
 from shared.contracts.crop import Crop
-from shared.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
+from shared.core import deadline
+from shared.core.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

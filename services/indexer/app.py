@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 from fastapi import FastAPI
 
-from services.indexer import routes_features, routes_images, routes_jobs, routes_snapshots
+from services.indexer.api import features, images, jobs, snapshots
 from services.indexer.config import IndexerSettings
-from services.indexer.embedders import Embedders
+from services.indexer.container import Parts
+from services.indexer.embedding.registry import Embedders
 from services.indexer.metrics import IndexerMetrics
-from services.indexer.parts import Parts
 from shared.clients.transport import Client
 from shared.snapshots.version import Published
 from shared.web.patience import PatienceMiddleware
@@ -68,6 +68,6 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
 
     app.state.on_stop.append(interrupt_jobs)
     app.state.metrics.registry.register(IndexerMetrics(started))
-    for routes in (routes_images, routes_features, routes_jobs, routes_snapshots):
+    for routes in (images, features, jobs, snapshots):
         app.include_router(routes.router, responses=problems(NO_CATALOGUE))
     return app

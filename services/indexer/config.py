@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 
 
 class IndexerSettings(ServiceSettings):

@@ -5,49 +5,49 @@ from collections.abc import Callable
 
 from fastapi import Request
 
-from services.indexer.additions import Additions
-from services.indexer.canaries import Canaries
 from services.indexer.catalog.database import Database, is_shared
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.job_chunks import PartTable
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.catalog.origins import Origins
-from services.indexer.catalog.parts import PartTable
-from services.indexer.catalog.turn import Presence
+from services.indexer.catalog.locks import Presence
+from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.catalog.worker import Worker
-from services.indexer.compaction import Compaction
 from services.indexer.config import IndexerSettings
-from services.indexer.embedders import Embedders
-from services.indexer.embedding import Embedding
-from services.indexer.export import Exporter
-from services.indexer.external import External
-from services.indexer.features import FeatureStore
-from services.indexer.files import ImageFiles
-from services.indexer.ingest import IngestSettings
-from services.indexer.jobs import JobRunner
-from services.indexer.kept import Kept, KeptByURL
-from services.indexer.learning import Learning
-from services.indexer.leases import Leases
-from services.indexer.lock import DirectoryLock
-from services.indexer.matching import Matching
-from services.indexer.migration import Migration
-from services.indexer.mirror import Mirror
-from services.indexer.networks import Networks
-from services.indexer.publisher import Publisher
-from services.indexer.reach.reach import Reach
-from services.indexer.roots import Roots
-from services.indexer.sharing import Sharing
-from services.indexer.upkeep import Upkeep
-from services.indexer.vectors import Vectors
-from services.indexer.work import Workshop
-from shared import durable
+from services.indexer.embedding.canaries import Canaries
+from services.indexer.embedding.client import Embedding
+from services.indexer.embedding.external_guard import External
+from services.indexer.embedding.registry import Embedders
+from services.indexer.ingest.distributed import Sharing
+from services.indexer.ingest.pipeline import IngestSettings
+from services.indexer.ingest.uploads import Additions
+from services.indexer.jobs.leases import Leases
+from services.indexer.jobs.runner import JobRunner
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.replication.snapshot_mirror import Mirror
+from services.indexer.sources.allowlist import Roots
+from services.indexer.sources.resolver import Reach
+from services.indexer.storage.blob_store import Kept, KeptByURL
+from services.indexer.storage.directory_lock import DirectoryLock
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.image_files import ImageFiles
+from services.indexer.storage.networks import Networks
+from services.indexer.transfer.exporter import Exporter
+from services.indexer.transfer.vector_intake import Vectors
+from services.indexer.workflows.compaction import Compaction
+from services.indexer.workflows.dispatch import Workshop
+from services.indexer.workflows.engine_migration import Migration
+from services.indexer.workflows.learning import Learning
+from services.indexer.workflows.matching_training import Matching
+from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
 from shared.contracts.migration import Engine
-from shared.fetching import Fetcher
-from shared.milvus.server import Milvus
+from shared.core.settings import store_at
+from shared.engines.milvus.server import Milvus
+from shared.files import durable
+from shared.media.fetching import Fetcher
 from shared.objects.address import Address
 from shared.objects.store import Objects
-from shared.settings import store_at
 
 
 class Parts:

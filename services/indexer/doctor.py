@@ -5,14 +5,14 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from services.indexer import last_backup
 from services.indexer.catalog import schema
 from services.indexer.catalog.database import is_shared, version_of
 from services.indexer.config import IndexerSettings
+from services.indexer.storage import last_backup
+from shared.core.errors import Misconfigured
 from shared.doctor import folder
 from shared.doctor.finding import Finding, ok, problem, warning
 from shared.doctor.told import packages, tell
-from shared.errors import Misconfigured
 
 _PACKAGES = ("faiss", "h5py", "numpy", "sqlalchemy", "PIL", "pillow_heif")
 

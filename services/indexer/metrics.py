@@ -9,12 +9,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.indexer import last_backup
-from services.indexer.catalog.figures import Figures, JobFigures
-from services.indexer.health import health
-from services.indexer.parts import Parts
+from services.indexer.catalog.counts import Figures, JobFigures
+from services.indexer.container import Parts
+from services.indexer.segments.health import health
+from services.indexer.storage import last_backup
 from shared.contracts.jobs import JobKind, JobState
-from shared.errors import ISEError
+from shared.core.errors import ISEError
 
 log = logging.getLogger(__name__)
 

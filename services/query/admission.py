@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import problem
-from shared.errors import Overloaded
+from shared.core.errors import Overloaded
+from shared.web import problem
 
 # What scans the index or asks the embedder. Figures, tags and files are not in question.
 _BEGINNINGS = ("/v1/search", "/v1/suggest-tags", "/v1/duplicates", "/v1/why")

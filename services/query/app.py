@@ -7,36 +7,28 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from services.query import (
-    page_files,
-    routes_explore,
-    routes_images,
-    routes_manage,
-    routes_search,
-    routes_stats,
-    routes_tags,
-    routes_uploads,
-    routes_why,
-)
+from services.query import page_files
 from services.query.admission import AdmissionMiddleware
-from services.query.asking import Asking
+from services.query.answering.features import Features
+from services.query.answering.reasons import Reasons
+from services.query.answering.service import Asking
+from services.query.answering.term_reader import TermReader
+from services.query.answering.uploads import Uploads
+from services.query.api import explore, images, manage, search, stats, tags, why
+from services.query.api import uploads as routes_uploads
+from services.query.api.writing import AnswerWriter
 from services.query.canary import CanaryWatch
 from services.query.config import QuerySettings
 from services.query.embedders import Embedders
-from services.query.features import Features
 from services.query.metrics import LeftOutMetric, LiveRecallMetrics, QueryMetrics
-from services.query.reasons import Reasons
+from services.query.read_your_writes import Waiting
 from services.query.search.audit import Audit
-from services.query.search.shelf import Shelf
-from services.query.term_reader import TermReader
-from services.query.uploads import Uploads
-from services.query.waiting import Waiting
-from services.query.writing import AnswerWriter
-from shared.canary import drifted
+from services.query.search.snapshot_reader import Shelf
 from shared.clients.transport import AsyncClient
-from shared.errors import ISEError
-from shared.fetching import Fetcher
-from shared.milvus.server import Milvus
+from shared.core.errors import ISEError
+from shared.engines.milvus.server import Milvus
+from shared.media.fetching import Fetcher
+from shared.models.canary import drifted
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
 from shared.web.patience import PatienceMiddleware
@@ -135,14 +127,14 @@ def create_app(
     app.state.indexer = files
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)
-    app.include_router(routes_search.router)
+    app.include_router(search.router)
     # First: the route of an image takes any path, as an id may have slashes in it.
-    app.include_router(routes_explore.router)
-    app.include_router(routes_why.router)
-    app.include_router(routes_images.router)
-    app.include_router(routes_manage.router)
-    app.include_router(routes_stats.router)
-    app.include_router(routes_tags.router)
+    app.include_router(explore.router)
+    app.include_router(why.router)
+    app.include_router(images.router)
+    app.include_router(manage.router)
+    app.include_router(stats.router)
+    app.include_router(tags.router)
     app.include_router(routes_uploads.router)
     page_files.install(app)
     return app

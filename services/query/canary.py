@@ -6,11 +6,11 @@ from dataclasses import replace
 import anyio.to_thread
 
 from services.query.embedders import Embedders
-from services.query.search.shelf import Shelf
-from shared import canary
+from services.query.search.snapshot_reader import Shelf
 from shared.clients import embedder
 from shared.contracts.crop import Crop
 from shared.contracts.stats import Drift
+from shared.models import canary
 
 
 class CanaryWatch:

@@ -4,7 +4,7 @@ import os
 
 from pydantic import Field
 
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 
 
 class QuerySettings(ServiceSettings):

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 
 from services.query.config import QuerySettings
+from shared.core.errors import ISEError
 from shared.doctor import machine
 from shared.doctor.finding import Finding, ok, problem
 from shared.doctor.told import packages, tell
-from shared.errors import ISEError
-from shared.ivf.mapped import MappedFile
+from shared.engines.ivf.mapped import MappedFile
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
 _PACKAGES = ("faiss", "h5py", "numpy")

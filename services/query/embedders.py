@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from shared import deadline
 from shared.clients.transport import AsyncClient, Call
-from shared.errors import Conflict, NotFound, Overloaded, Unavailable
+from shared.core import deadline
+from shared.core.errors import Conflict, NotFound, Overloaded, Unavailable
 
 T = TypeVar("T")
 

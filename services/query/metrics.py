@@ -8,9 +8,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.query.canary import CanaryWatch
-from services.query.search.shelf import Shelf
-from shared.canary import LARGEST_DRIFT
-from shared.errors import ISEError
+from services.query.search.snapshot_reader import Shelf
+from shared.core.errors import ISEError
+from shared.models.canary import LARGEST_DRIFT
 
 
 class LiveRecallMetrics:

@@ -7,9 +7,9 @@ import anyio
 import anyio.to_thread
 
 from services.query import admission
-from services.query.search.shelf import Shelf
-from shared import deadline
-from shared.errors import Behind
+from services.query.search.snapshot_reader import Shelf
+from shared.core import deadline
+from shared.core.errors import Behind
 from shared.snapshots.version import Version
 
 _STEP_S = 0.05

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared import durable
-from shared.errors import ISEError
+from shared.core.errors import ISEError
+from shared.files import durable
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from shared.cli import leash
+from shared.cli import die_with_parent
 
 Sink = Callable[[str, str], None]
 """Takes the name of a process and a line that it wrote."""
@@ -32,7 +32,7 @@ class Child:
         self._sink = sink
         self._last: deque[str] = deque(maxlen=_LINES_KEPT)
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command],
+            [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *command],
             env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

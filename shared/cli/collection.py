@@ -26,8 +26,8 @@ from shared.contracts.indexer import (
 )
 from shared.contracts.jobs import Job
 from shared.contracts.query import Metric
-from shared.errors import InvalidInput, ISEError
-from shared.external import is_external
+from shared.core.errors import InvalidInput, ISEError
+from shared.models.external import is_external
 from shared.objects.local_path import path_of, text_of
 
 _MOST_CLUSTERS = 1_000_000

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.contracts.filters import Filter
-from shared.errors import InvalidInput
-from shared.validation import sentences
+from shared.core.errors import InvalidInput
+from shared.core.validation import sentences
 
 _WHERE = re.compile(r"([^<>=!]+)(>=|<=|!=|=|>|<)(.*)", re.DOTALL)
 _TESTS = {"=": "match", "!=": "match", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}

@@ -7,13 +7,13 @@ import typer
 from rich.text import Text
 
 from shared.cli.session import AsJson, load_settings, session
-from shared.doctor import machine, reach
+from shared.core.errors import Misconfigured
+from shared.core.printable import escaped
+from shared.core.settings import Settings
+from shared.doctor import connectivity, machine
 from shared.doctor import settings as set_up
 from shared.doctor.finding import Finding, Level
 from shared.doctor.told import heard
-from shared.errors import Misconfigured
-from shared.printable import escaped
-from shared.settings import Settings
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
@@ -43,8 +43,8 @@ def findings() -> Iterator[Finding]:
     known = {name.upper() for name in Settings.model_fields}
     told: list[Finding] = []
     # Each is a process of its own, which is busy with its imports.
-    with ThreadPoolExecutor(len(reach.NAMES)) as pool:
-        for names, found in pool.map(heard, reach.NAMES):
+    with ThreadPoolExecutor(len(connectivity.NAMES)) as pool:
+        for names, found in pool.map(heard, connectivity.NAMES):
             known |= names
             told += found
     yield from set_up.unknown(known)
@@ -55,4 +55,4 @@ def findings() -> Iterator[Finding]:
     except Misconfigured:
         return
     yield from set_up.at_odds(settings)
-    yield from reach.findings(settings)
+    yield from connectivity.findings(settings)

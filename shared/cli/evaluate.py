@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from shared.cli import tables
 from shared.cli.session import AsJson, session
 from shared.contracts.query import SearchOptions
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 from shared.evaluation import run
 from shared.evaluation.measure import FIGURES
 

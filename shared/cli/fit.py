@@ -4,7 +4,7 @@ from shared.clients import embedder, query
 from shared.clients.transport import Client
 from shared.contracts.embedder import Models
 from shared.contracts.stats import Stats
-from shared.errors import ISEError
+from shared.core.errors import ISEError
 
 
 def warning(embedding: Client, searching: Client) -> str | None:

@@ -9,12 +9,12 @@ from typing import Self, TextIO
 
 import httpx
 
-from shared import last_words
 from shared.cli.child import Child, Sink
 from shared.cli.service import MilvusLite, Service, environment, local_services, waiting_line
 from shared.cli.supervisor import Supervisor, http_client
-from shared.errors import Unavailable
-from shared.settings import ServiceSettings
+from shared.core import startup_errors
+from shared.core.errors import Unavailable
+from shared.core.settings import ServiceSettings
 
 _POLL_S = 0.1
 
@@ -180,7 +180,7 @@ class ServiceGroup:
             log.write(line + "\n")
             log.flush()
         # Why a service can't start is told once, by the error that it becomes.
-        if self._sink and not last_words.heard([line]):
+        if self._sink and not startup_errors.heard([line]):
             self._sink(name, line)
 
     def __enter__(self) -> Self:
@@ -194,7 +194,7 @@ class ServiceGroup:
 def _end_of(child: Child) -> ServiceEnded:
     """How a process that has ended came to it."""
     code, lines = child.exit_code, child.last_lines()
-    said = " ".join(last_words.heard(lines))
+    said = " ".join(startup_errors.heard(lines))
     return ServiceEnded(
         f"The {child.name} can't start: {said}"
         if said

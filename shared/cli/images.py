@@ -11,7 +11,7 @@ from shared.cli import tables
 from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.indexer import AddedItem, AddState
-from shared.errors import NotFound
+from shared.core.errors import NotFound
 from shared.terms.tag_list import split_tags
 
 # One call holds what the indexer takes at least, and little enough to be in memory at once.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from shared.clients import indexer
 from shared.clients.transport import Client
 from shared.contracts.jobs import Job, JobState
-from shared.errors import Conflict, ISEError, Unavailable
+from shared.core.errors import Conflict, ISEError, Unavailable
 
 _POLL_S = 0.3
 _PATIENCE_S = 120.0

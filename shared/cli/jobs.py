@@ -8,13 +8,13 @@ import typer
 from rich.console import RenderableType
 
 from shared.cli import tables
+from shared.cli.job_wait import raise_if_failed, wait
 from shared.cli.progress import ProgressView
 from shared.cli.session import AsJson, Session, session
-from shared.cli.waiting import raise_if_failed, wait
 from shared.clients import indexer
 from shared.clients.transport import Call
 from shared.contracts.jobs import Job, JobState
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 
 def jobs(

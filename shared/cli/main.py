@@ -22,7 +22,7 @@ from shared.cli import (
     up,
 )
 from shared.cli.session import console
-from shared.printable import escaped
+from shared.core.printable import escaped
 
 app = typer.Typer(
     help="Image search by picture and by term. Settings come from ISE_* variables or `.env`.",

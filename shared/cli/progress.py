@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from shared.contracts.jobs import Job, JobState, parts_of
 from shared.contracts.jobs import Progress as Figures
-from shared.printable import escaped
+from shared.core.printable import escaped
 
 _LINE_EVERY_S = 5.0
 

@@ -9,7 +9,7 @@ from shared.clients import query
 from shared.clients.transport import Call, Client
 from shared.contracts.answer import SearchResponse
 from shared.contracts.query import TagOrder
-from shared.errors import InvalidInput, NotFound
+from shared.core.errors import InvalidInput, NotFound
 from shared.snapshots.items import tag_key
 
 _BOOSTED = re.compile(r"(.*[^\\])\^([+-]?\d+(?:\.\d+)?)", re.DOTALL)

@@ -8,13 +8,13 @@ import typer
 
 from shared.cli import tables
 from shared.cli.conditions import filter_of
-from shared.cli.parts import PartReader, search_call
+from shared.cli.query_args import PartReader, search_call
 from shared.cli.session import AsJson, Session, session
 from shared.cli.thumbnails import strips, way_of
 from shared.clients import query
 from shared.contracts.answer import CutOff, SearchResponse
 from shared.contracts.query import MAX_LIMIT, Metric, Rerank
-from shared.errors import InvalidInput, ISEError
+from shared.core.errors import InvalidInput, ISEError
 
 # More are no overview.
 _PICTURES = 30

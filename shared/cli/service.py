@@ -10,9 +10,9 @@ from typing import Self
 
 import httpx
 
-from shared.errors import Misconfigured
-from shared.loopback import url_at
-from shared.settings import ServiceSettings
+from shared.core.errors import Misconfigured
+from shared.core.loopback import url_at
+from shared.core.settings import ServiceSettings
 
 NAMES = ("embedder", "indexer", "query")
 
@@ -96,7 +96,7 @@ class MilvusLite(Service):
                 "pip install 'image-search-engine[milvus-lite]'"
             )
         port, file = free_port(), str(Path(settings.milvus_uri).expanduser().absolute())
-        command = (sys.executable, "-m", "shared.milvus.lite", "--data-dir", file)
+        command = (sys.executable, "-m", "shared.engines.milvus.lite", "--data-dir", file)
         return cls("milvus", (*command, "--port", str(port)), "127.0.0.1", port)
 
     def not_ready(self, http: httpx.Client) -> str | None:

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ValidationError
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from shared import problem
 from shared.cli.terminal import Terminal
 from shared.clients import indexer
 from shared.clients.transport import Client
-from shared.errors import InvalidInput, ISEError, Misconfigured, Unavailable
-from shared.printable import escaped, escaped_json
-from shared.settings import Settings, slips
-from shared.validation import verdict
+from shared.core.errors import InvalidInput, ISEError, Misconfigured, Unavailable
+from shared.core.printable import escaped, escaped_json
+from shared.core.settings import Settings, slips
+from shared.core.validation import verdict
+from shared.web import problem
 
 S = TypeVar("S", bound=Settings)
 

@@ -15,8 +15,8 @@ from shared.contracts.jobs import Failure, Job
 from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
 from shared.contracts.sync import SyncPlan
+from shared.core.printable import escaped
 from shared.evaluation.results import Evaluation, TagResult
-from shared.printable import escaped
 
 FAILURES_SHOWN = 20
 _LIST_SHOWN = 8

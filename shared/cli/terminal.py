@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from shared.printable import escaped
+from shared.core.printable import escaped
 
 
 class Terminal(Console):

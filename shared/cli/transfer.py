@@ -14,7 +14,7 @@ from shared.cli.jobs import run_job
 from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.features import ExportInfo, ExportSpace, ImportRequest
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 _CHUNK = 2**20
 _DEFAULT_MODEL = "vectors"

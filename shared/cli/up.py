@@ -16,8 +16,8 @@ from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, environment, waiting_line
 from shared.cli.session import AsJson, load_settings, session
 from shared.clients.transport import Client
-from shared.printable import escaped
-from shared.settings import LogFormat, ServiceSettings, slips
+from shared.core.printable import escaped
+from shared.core.settings import LogFormat, ServiceSettings, slips
 
 __all__ = ["ServiceEnded", "ServiceGroup", "stop_on_signals", "up"]
 

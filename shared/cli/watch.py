@@ -6,7 +6,7 @@ from pathlib import Path
 
 from watchfiles import watch
 
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 POLL_S = 60
 _TICK_MS = 1000

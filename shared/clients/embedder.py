@@ -27,7 +27,7 @@ from shared.contracts.embedder import (
     TrainRequest,
 )
 from shared.contracts.explanation import Explanation
-from shared.errors import ISEError
+from shared.core.errors import ISEError
 
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
 _NOTES: TypeAdapter[dict[int, str]] = TypeAdapter(dict[int, str])

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from shared import deadline
+from shared.core import deadline
 
 REPEATABLE = "ise_repeatable"
 """The extension of a request that another replica may be sent after a 503."""

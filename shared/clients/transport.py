@@ -1,4 +1,4 @@
-"""Sends calls over httpx, sync or async; a bad status becomes an error of `shared/errors.py`.
+"""Sends calls over httpx, sync or async; a bad status becomes an error of `shared/core/errors.py`.
 
 A call is a value that knows its request and how to read its answer, and nothing of sockets; so
 each API is written once and used both ways:
@@ -20,14 +20,14 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from shared import deadline, errors, problem
 from shared.clients.replicas import (
     REPEATABLE,
     AsyncReplicaTransport,
     ReplicaTransport,
     each_of,
 )
-from shared.web import patience
+from shared.core import deadline, errors
+from shared.web import patience, problem
 from shared.web.request_id import HEADER, current_request_id
 
 T = TypeVar("T")

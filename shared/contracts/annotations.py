@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 MAX_TAGS = 1000
 MAX_TAG = 200

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from shared.contracts.base import Request
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 _ROUNDING = 1e-6
 

@@ -17,7 +17,7 @@ from shared.contracts.annotations import (
 )
 from shared.contracts.base import Request, Seed, Wire
 from shared.contracts.query import Metric
-from shared.external import is_model
+from shared.models.external import is_model
 
 MAX_DIM = 65_536
 MAX_ITEMS = 1000

@@ -1,4 +1,4 @@
-"""The error tree. It knows no HTTP; `shared/problem.py` is the one place that renders it.
+"""The error tree. It knows no HTTP; `shared/web/problem.py` is the one place that renders it.
 
 ISEError
 ├── InvalidInput            what was sent can't be used

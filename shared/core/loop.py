@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from shared.errors import ISEError
+from shared.core.errors import ISEError
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.migration import Engine
-from shared.errors import Misconfigured
-from shared.keys import LEAST as LEAST_KEY
-from shared.loopback import is_loopback, url_at
+from shared.core.errors import Misconfigured
+from shared.core.loopback import is_loopback, url_at
 from shared.objects.address import Address
+from shared.web.keys import LEAST as LEAST_KEY
 
 
 def _at_home(folder: Path) -> Path:

@@ -6,7 +6,7 @@ By the mark `ise up` tells them from all else that a service writes, and says th
 import sys
 from collections.abc import Iterable
 
-from shared.printable import escaped
+from shared.core.printable import escaped
 
 MARK = "error: "
 

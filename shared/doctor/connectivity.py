@@ -11,11 +11,11 @@ from shared.cli import fit
 from shared.clients import embedder, query
 from shared.clients.replicas import each_of
 from shared.clients.transport import Client
+from shared.core.errors import ISEError
+from shared.core.settings import Settings
+from shared.core.version import VERSION
 from shared.doctor import ports
 from shared.doctor.finding import Finding, ok, problem, warning
-from shared.errors import ISEError
-from shared.settings import Settings
-from shared.version import VERSION
 
 NAMES = ("query", "indexer", "embedder")
 _CLOCK_S = 30.0

@@ -10,9 +10,9 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from shared.core.settings import Settings
+from shared.core.validation import verdict
 from shared.doctor.finding import Finding, ok, problem, warning
-from shared.settings import Settings
-from shared.validation import verdict
 
 OTHERS = {
     "ISE_DEBUG",

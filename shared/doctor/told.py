@@ -8,9 +8,9 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import TypeVar
 
+from shared.core.settings import Settings
 from shared.doctor.finding import Finding, Level, ok, problem, warning
 from shared.doctor.settings import unusable
-from shared.settings import Settings
 
 S = TypeVar("S", bound=Settings)
 

@@ -1,6 +1,6 @@
 """What a search asks of the engine that holds a space's vectors.
 
-`shared/ivf/index.py` answers from the snapshot's own files, `shared/milvus/index.py` from Milvus.
+`shared/engines/ivf/index.py` answers from the snapshot's own files, `shared/engines/milvus/index.py` from Milvus.
 What stands above them, from paging to the audit, knows no more than this.
 """
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
-from shared.ivf.coarse import Asked
-from shared.ivf.index import Candidates
-from shared.ivf.mask import Mask
-from shared.ivf.reader import Postings
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.mask import Mask
+from shared.engines.ivf.reader import Postings
 
 
 class Index(Protocol):

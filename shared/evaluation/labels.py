@@ -8,8 +8,8 @@ from pathlib import Path
 from shared.clients import query
 from shared.clients.transport import Client
 from shared.contracts.query import MAX_LIMIT
-from shared.errors import InvalidInput, NotFound
-from shared.identity import content_id
+from shared.core.errors import InvalidInput, NotFound
+from shared.media.identity import content_id
 from shared.snapshots.items import tag_key
 
 Labels = dict[str, frozenset[str]]

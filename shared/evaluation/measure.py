@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import calibration
 from shared.clients import query
 from shared.clients.transport import Client
 from shared.contracts.answer import SearchResponse
 from shared.contracts.query import MAX_LIMIT
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 from shared.evaluation import metrics
 from shared.evaluation.labels import Labels
 from shared.evaluation.results import (
@@ -27,6 +26,7 @@ from shared.evaluation.results import (
     QueryResult,
     SettingResult,
 )
+from shared.maths import calibration
 
 FIGURES = ("mAP", "P@1", "P@10", "R@10", "R@100", "NDCG@10")
 _TOP = 10

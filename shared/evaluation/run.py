@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared import durable
 from shared.clients import indexer, query
 from shared.clients.transport import Client
-from shared.errors import Conflict, InvalidInput, ISEError, NotFound
+from shared.core.errors import Conflict, InvalidInput, ISEError, NotFound
 from shared.evaluation import measure, report
 from shared.evaluation.labels import Labels, indexed, of_collection, of_path
 from shared.evaluation.results import Evaluation, SettingResult, TagResult
 from shared.evaluation.tags import tag_to_image
+from shared.files import durable
 
 SEED = 0
 

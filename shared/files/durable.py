@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from shared import failpoints
+from shared.core import failpoints
 
 _CHUNK = 1 << 20
 TEMPORARY_SUFFIX = ".tmp"

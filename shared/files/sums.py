@@ -10,8 +10,8 @@ none, and are taken as they are.
 from collections.abc import Callable
 from pathlib import Path
 
-from shared import durable
-from shared.errors import Corrupt
+from shared.core.errors import Corrupt
+from shared.files import durable
 
 SUFFIX = ".sha256"
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import calibration
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
+from shared.maths import calibration
 
 # Fewer tell nothing.
 _LEAST_PAIRS = 100

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.errors import BadVector
-from shared.ivf.distances import prepared
-from shared.linear_algebra import principal_axes
+from shared.core.errors import BadVector
+from shared.engines.ivf.distances import prepared
+from shared.maths.linear_algebra import principal_axes
 
 Floats = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
 
-from shared.errors import BadImage, Forbidden, TooLarge
+from shared.core.errors import BadImage, Forbidden, TooLarge
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-from shared.errors import BadImage
+from shared.core.errors import BadImage
 
 _PARTS = 4096
 """Of segments, chunks or blocks before the pixels; the most that cameras write is some hundreds."""

@@ -30,8 +30,8 @@ from PIL import (
 )
 from pillow_heif import HeifImageFile
 
-from shared import image_headers
-from shared.errors import BadImage, Unavailable
+from shared.core.errors import BadImage, Unavailable
+from shared.media import image_headers
 from shared.media.color_profiles import to_srgb, undo_gamma
 from shared.media.partial import PARTIAL, note_of, read_partly
 from shared.media.png_chunks import without_texts

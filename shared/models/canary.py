@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from shared.errors import ModelDrift
+from shared.core.errors import ModelDrift
 
 LARGEST_DRIFT = 1e-3
 """The largest cosine distance that is taken for the same features."""

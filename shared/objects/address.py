@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
-from shared.errors import InvalidInput, Misconfigured
+from shared.core.errors import InvalidInput, Misconfigured
 from shared.objects.local_path import readable, text_of
 
 LOCAL = "file"

@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple, Protocol, Self
 
-from shared.errors import TooLarge
+from shared.core.errors import TooLarge
 from shared.objects.local_path import text_of
 from shared.objects.opening import NotAFile, Roots, open_file
 

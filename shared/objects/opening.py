@@ -8,7 +8,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from shared.errors import Forbidden
+from shared.core.errors import Forbidden
 
 Roots = Sequence[Path] | None
 """Folders that files must lie in; None: they may lie anywhere."""

@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from shared.errors import Misconfigured, TooLarge, Unavailable
+from shared.core.errors import Misconfigured, TooLarge, Unavailable
 from shared.objects.address import Address
 from shared.objects.file import FarFile, Stamp, signed
 

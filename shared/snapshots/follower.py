@@ -14,9 +14,9 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from shared import durable, sums
-from shared.errors import Corrupt, Misconfigured, NotFound
-from shared.loop import Loop
+from shared.core.errors import Corrupt, Misconfigured, NotFound
+from shared.core.loop import Loop
+from shared.files import durable, sums
 from shared.objects.address import Address
 from shared.objects.file import Stamp
 from shared.objects.store import Objects

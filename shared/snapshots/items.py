@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts import annotations
-from shared.errors import Corrupt
-from shared.ivf.mapped import MappedFile, write_arrays
+from shared.core.errors import Corrupt
+from shared.engines.ivf.mapped import MappedFile, write_arrays
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
 from shared.snapshots.tag_lists import TagLists, tag_arrays
 from shared.terms.normal_form import normal_form

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from shared import durable, sums
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
-from shared.errors import Corrupt, Misconfigured, NotFound
+from shared.core.errors import Corrupt, Misconfigured, NotFound
+from shared.files import durable, sums
 
 FORMAT = 1
 """Of a manifest and all that it names. A field that an older one lacks is no new format."""

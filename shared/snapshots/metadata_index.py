@@ -25,7 +25,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import Corrupt
+from shared.core.errors import Corrupt
 
 _NAMES = (
     "metadata_keys",

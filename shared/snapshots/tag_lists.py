@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import Corrupt
-from shared.ivf.mapped import MappedFile
+from shared.core.errors import Corrupt
+from shared.engines.ivf.mapped import MappedFile
 from shared.terms.normal_form import normal_form
 
 Ordinals = NDArray[np.int64]

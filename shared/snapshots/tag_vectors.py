@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import Corrupt
-from shared.ivf.mapped import MappedFile, write_arrays
+from shared.core.errors import Corrupt
+from shared.engines.ivf.mapped import MappedFile, write_arrays
 from shared.terms.normal_form import normal_form
 
 _FORM = "tag_form"

@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import durable, failpoints
-from shared.errors import CatalogueAway, Corrupt
+from shared.core import failpoints
+from shared.core.errors import CatalogueAway, Corrupt
+from shared.files import durable
 
 NAME = "tombstones"
 _MAGIC = b"ISEdead2"

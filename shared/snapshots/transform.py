@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.errors import Corrupt
-from shared.ivf.distances import prepared
-from shared.ivf.mapped import MappedFile, write_arrays
-from shared.projection import Projection
+from shared.core.errors import Corrupt
+from shared.engines.ivf.distances import prepared
+from shared.engines.ivf.mapped import MappedFile, write_arrays
+from shared.maths.projection import Projection
 
 Floats = NDArray[np.float32]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import problem
-from shared.errors import Unauthorized
-from shared.keys import ALL, KeyRing
+from shared.core.errors import Unauthorized
+from shared.web import problem
 from shared.web.callers import Caller, address_of, caller_of, remember
+from shared.web.keys import ALL, KeyRing
 
 OPEN_PATHS = frozenset(
     {"/health", "/ready", "/metrics", "/docs", "/docs/start.js", "/openapi.json"}

@@ -7,8 +7,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import problem
-from shared.errors import TooLarge
+from shared.core.errors import TooLarge
+from shared.web import problem
 
 
 class BodyLimitMiddleware:

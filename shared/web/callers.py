@@ -6,7 +6,7 @@ from typing import cast
 
 from starlette.types import Scope as Connection
 
-from shared.keys import ALL, Scope
+from shared.web.keys import ALL, Scope
 
 _NAME = "ise.caller"
 _CALLER_BITS = 64

@@ -15,8 +15,8 @@ from hashlib import sha256
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import problem
-from shared.errors import OutsideRange
+from shared.core.errors import OutsideRange
+from shared.web import problem
 
 IS_HEAD = "ise.head"
 """Where a request's scope says that only the headers are sent."""

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import problem
 from shared.clients.replicas import each_of
-from shared.errors import ForeignHost
-from shared.loopback import is_address, is_loopback
-from shared.settings import ServiceSettings
+from shared.core.errors import ForeignHost
+from shared.core.loopback import is_address, is_loopback
+from shared.core.settings import ServiceSettings
+from shared.web import problem
 
 FOREIGN_HOST = (
     "This service doesn't go by the name that it was asked under. Name it in ISE_ALLOWED_HOSTS."

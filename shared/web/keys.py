@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 # Within a key it is a letter like others.
 _COMMENT = re.compile(r"(?:^|\s)#")

@@ -12,8 +12,8 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.printable import escaped, escaped_json
-from shared.settings import LogFormat
+from shared.core.printable import escaped, escaped_json
+from shared.core.settings import LogFormat
 from shared.web.request_id import current_request_id
 
 # What every record has; the rest was given as `extra`.

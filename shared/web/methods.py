@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import problem
+from shared.web import problem
 
 Paths = list[tuple[re.Pattern[str], set[str]]]
 

@@ -18,8 +18,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import problem
-from shared.errors import tree
+from shared.core.errors import tree
+from shared.web import problem
 from shared.web.peers import Peers
 
 log = logging.getLogger(__name__)

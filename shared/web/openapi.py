@@ -5,12 +5,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from shared import problem
 from shared.contracts.base import Wire
 from shared.contracts.problem import Problem
-from shared.errors import ISEError
-from shared.keys import Scope
-from shared.web import problems
+from shared.core.errors import ISEError
+from shared.web import problem, problems
+from shared.web.keys import Scope
 from shared.web.scoped import SCHEME
 
 _VALIDATION = ("HTTPValidationError", "ValidationError")

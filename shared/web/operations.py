@@ -12,9 +12,9 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from shared import problem
-from shared.errors import Unavailable
-from shared.version import VERSION
+from shared.core.errors import Unavailable
+from shared.core.version import VERSION
+from shared.web import problem
 from shared.web.metrics import Metrics
 from shared.web.peers import Peers
 from shared.web.problems import STARTING, Responses, problems

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import problem
-from shared.errors import ForeignPage
+from shared.core.errors import ForeignPage
+from shared.web import problem
 
 # `none`: the user asked for it, as by typing the address.
 _OWN_PAGE = frozenset({"same-origin", "none"})

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared import errors, validation
+from shared.core import errors, validation
 from shared.web.request_id import current_request_id
 
 MEDIA_TYPE = "application/problem+json"

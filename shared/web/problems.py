@@ -6,9 +6,7 @@ those that a caller gets.
 
 from typing import Any
 
-from shared import problem
-from shared.canary import drifted
-from shared.errors import (
+from shared.core.errors import (
     BadImage,
     BadVector,
     Behind,
@@ -29,10 +27,12 @@ from shared.errors import (
     Unavailable,
     UnknownTerm,
 )
-from shared.keys import Scope
+from shared.models.canary import drifted
+from shared.web import problem
 from shared.web.auth import NO_KEY_SENT
 from shared.web.conditional import outside_range
 from shared.web.hosts import FOREIGN_HOST
+from shared.web.keys import Scope
 from shared.web.origin import FOREIGN_PAGE
 from shared.web.rate_limit import limited
 from shared.web.scoped import lacking

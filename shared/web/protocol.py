@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from shared import problem
+from shared.web import problem
 from shared.web.connections import Connections
 from shared.web.headers import DEFAULTS
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shared import problem
-from shared.errors import RateLimited
+from shared.core.errors import RateLimited
+from shared.web import problem
 from shared.web.callers import caller_of
 
 _MOST_CALLERS = 10_000

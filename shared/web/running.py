@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-from shared import last_words
-from shared.errors import ISEError
-from shared.settings import ServiceSettings, slips
-from shared.validation import verdict
+from shared.core import startup_errors
+from shared.core.errors import ISEError
+from shared.core.settings import ServiceSettings, slips
+from shared.core.validation import verdict
 from shared.web import logs
 from shared.web.connections import Connections, places
 from shared.web.protocol import bounded
@@ -46,15 +46,15 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         for item in error.errors():
             field = "_".join(str(part) for part in item["loc"]).upper()
             shown = "" if _is_secret(settings_type, item["loc"][0]) else f"={item['input']}"
-            last_words.say(f"ISE_{field}{shown}: {verdict(item)}.")
+            startup_errors.say(f"ISE_{field}{shown}: {verdict(item)}.")
         return 2
     except SettingsError as error:
-        last_words.say(
+        startup_errors.say(
             f'A setting can\'t be read: {error}. A list is written as JSON: ["/pictures"].'
         )
         return 2
     except ISEError as error:
-        last_words.say(error.detail)
+        startup_errors.say(error.detail)
         return 2
     app.state.runs_alone = True
     port: int = getattr(settings, f"{name}_port")
@@ -74,7 +74,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
     failure: ISEError | None = getattr(app.state, "failure", None)
     if failure is None:
         return 0 if server.started else 1
-    last_words.say(failure.detail)
+    startup_errors.say(failure.detail)
     return 1
 
 

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from shared.errors import LacksScope
-from shared.keys import Scope
+from shared.core.errors import LacksScope
 from shared.web import write_log
 from shared.web.callers import caller_of
 from shared.web.forms import FormRequest
+from shared.web.keys import Scope
 
 F = TypeVar("F", bound=Callable[..., Any])
 

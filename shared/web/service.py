@@ -6,16 +6,15 @@ from types import MappingProxyType
 
 from fastapi import FastAPI
 
-from shared import problem
-from shared.errors import ISEError, Misconfigured
-from shared.keys import KeyRing
-from shared.settings import ServiceSettings
-from shared.web import docs, openapi, operations
+from shared.core.errors import ISEError, Misconfigured
+from shared.core.settings import ServiceSettings
+from shared.web import docs, openapi, operations, problem
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
 from shared.web.conditional import ConditionalMiddleware
 from shared.web.headers import SecurityHeadersMiddleware
 from shared.web.hosts import HostMiddleware, Hosts
+from shared.web.keys import KeyRing
 from shared.web.methods import MethodMiddleware
 from shared.web.metrics import Metrics, MetricsMiddleware
 from shared.web.operations import Readiness

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import Corrupt
+from shared.core.errors import Corrupt
 from shared.snapshots.version import HEADER, Version
 
 

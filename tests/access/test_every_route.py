@@ -14,7 +14,7 @@ from services.indexer.app import create_app as create_indexer
 from services.indexer.config import IndexerSettings
 from services.query.app import create_app as create_query
 from services.query.config import QuerySettings
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 
 NAMES = ("query", "indexer", "embedder")
 READER, WRITER = "reader-0123456789", "writer-0123456789"

@@ -16,16 +16,16 @@ from fastapi import FastAPI, File, Query, Request, Response, UploadFile
 from PIL import Image
 
 from services.query import page_files
-from services.query.routes_search import TextOptions
-from shared import problem
+from services.query.api.search import TextOptions
 from shared.contracts.answer import CorrectedTerm, Hit, Mode, Recall, SearchResponse, TagCount
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
 from shared.contracts.stats import Stats
-from shared.errors import BadImage, ISEError, NotFound, UnknownTerm
-from shared.keys import KeyRing
+from shared.core.errors import BadImage, ISEError, NotFound, UnknownTerm
 from shared.snapshots.items import tag_key
+from shared.web import problem
 from shared.web.auth import CallerMiddleware, KeyMiddleware
+from shared.web.keys import KeyRing
 
 CLUSTERS = 8
 READ_AS = {"seas": "sea", "lefa": "leaf"}

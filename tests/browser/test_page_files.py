@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.query import page_files
-from shared.keys import KeyRing
 from shared.web.auth import CallerMiddleware, KeyMiddleware
+from shared.web.keys import KeyRing
 
 PAGE = resources.files("services.query") / "page"
 NAMES = sorted(entry.name for entry in PAGE.iterdir())

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from shared.errors import Unavailable
+from shared.core.errors import Unavailable
 from tests.browser.asking import HITS, expect_outcome
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request, Response, UploadFile
 
-from shared import problem
 from shared.contracts.answer import CorrectedTerm, CutOff, Hit, Recall, SearchResponse, TagCount
 from shared.contracts.indexer import Added, AddedItem, Deleted, Image, Snapshots
 from shared.contracts.jobs import Failure, Failures, Job, Jobs
 from shared.contracts.query import ImageInfo, Tags
 from shared.contracts.stats import Stats
-from shared.errors import BadImage, NotFound, UnknownTerm
+from shared.core.errors import BadImage, NotFound, UnknownTerm
+from shared.web import problem
 
 SNAPSHOT = {
     "number": 4,

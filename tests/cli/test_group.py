@@ -17,8 +17,8 @@ import pytest
 from shared.cli.service import Service, environment
 from shared.cli.supervisor import Supervisor
 from shared.cli.up import ServiceEnded, ServiceGroup
-from shared.errors import Misconfigured, Unavailable
-from shared.settings import ServiceSettings
+from shared.core.errors import Misconfigured, Unavailable
+from shared.core.settings import ServiceSettings
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 from shared.cli import watch
 from shared.contracts.sync import HeldFolder, SyncAction, SyncPlan, SyncStep
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 PLAN = SyncPlan(
     counts={action: int(action in ("add", "retag")) for action in SyncAction},

@@ -54,7 +54,7 @@ def test_a_tag_with_a_weight_behind_it_is_that_tag(fake, ise):
 
 
 def test_texts_without_a_caret_ask_for_no_tags(fake, ise, monkeypatch):
-    monkeypatch.setattr("shared.cli.parts.PartReader._is_tag", None)
+    monkeypatch.setattr("shared.cli.query_args.PartReader._is_tag", None)
     assert ise("search", "--term", "cat", "--exclude", "dog").code == 0
 
 

@@ -7,11 +7,11 @@ import time
 import pytest
 from rich.console import Console
 
+from shared.cli.job_wait import wait
 from shared.cli.progress import ProgressView, duration, figures
-from shared.cli.waiting import wait
 from shared.clients.transport import Client
 from shared.contracts.jobs import Job, Progress
-from shared.errors import Unavailable
+from shared.core.errors import Unavailable
 from tests.ports import free_port
 
 

@@ -11,7 +11,7 @@ from shared.cli.progress import ProgressView
 from shared.cli.session import print_error
 from shared.cli.terminal import Terminal
 from shared.contracts.jobs import Failure
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 EVIL = "a\x1b[31m\nb\x9b2J\r\u202egpj.exe\u2028\x7f"
 SHOWN = "a\\x1b[31m\\nb\\x9b2J\\r\\u202egpj.exe\\u2028\\x7f"

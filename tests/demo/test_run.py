@@ -17,7 +17,7 @@ from demo.run import is_first, local_settings, main, run, source_of, verdict
 from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, Service
 from shared.contracts.answer import Hit, Recall, SearchResponse
-from shared.errors import ISEError, Misconfigured
+from shared.core.errors import ISEError, Misconfigured
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

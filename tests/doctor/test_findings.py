@@ -15,10 +15,10 @@ from services.embedder.config import EmbedderSettings
 from services.indexer.catalog import schema
 from services.indexer.catalog.database import Database
 from services.query.config import QuerySettings
+from shared.core.settings import Settings
 from shared.doctor import folder, machine
 from shared.doctor import settings as set_up
 from shared.doctor.finding import Level
-from shared.settings import Settings
 from tests.doctor.levels import worst
 from tests.e2e.engine import REPOSITORY
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.doctor import ports, reach
+from shared.core.settings import Settings
+from shared.core.version import VERSION
+from shared.doctor import connectivity, ports
 from shared.doctor.finding import Level
-from shared.settings import Settings
-from shared.version import VERSION
 from tests.doctor.levels import worst
 from tests.e2e.engine import REPOSITORY
 from tests.shared.conftest import service as service
@@ -42,7 +42,9 @@ def foreign() -> Iterator[int]:
 
 def of_query(url: str, **given: Any) -> tuple[Level, str]:
     settings = Settings(_env_file=None, query_url=url, indexer_port=9, embedder_port=9, **given)
-    return worst(one for one in reach.findings(settings) if one.subject in ("query", "clock"))
+    return worst(
+        one for one in connectivity.findings(settings) if one.subject in ("query", "clock")
+    )
 
 
 def test_who_listens_on_a_port():
@@ -85,7 +87,7 @@ def test_a_key_that_is_refused(with_key, serving):
 
 
 def test_a_service_of_another_version(with_key, serving, monkeypatch):
-    monkeypatch.setattr(reach, "VERSION", "9.9")
+    monkeypatch.setattr(connectivity, "VERSION", "9.9")
     with serving(with_key) as url:
         level, told = of_query(url, api_key="right")
     assert (level, f"has version {VERSION}, this command 9.9" in told) == (Level.WARNING, True)
@@ -93,7 +95,7 @@ def test_a_service_of_another_version(with_key, serving, monkeypatch):
 
 def test_a_clock_that_is_off():
     then = httpx.Response(200, headers={"Date": "Mon, 01 Jan 2024 00:00:00 GMT"})
-    [found] = reach._clock("query", then)
+    [found] = connectivity._clock("query", then)
     assert found.level is Level.WARNING
     assert "seconds off" in found.sentence
 

@@ -14,7 +14,7 @@ from shared.clients import indexer
 from shared.clients.transport import Call, Client, T
 from shared.contracts.indexer import IngestRequest
 from shared.contracts.jobs import Job, JobState
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]

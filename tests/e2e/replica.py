@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from shared.cli.service import Service, local_services
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 from tests.ports import free_port
 
 

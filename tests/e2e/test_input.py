@@ -10,7 +10,7 @@ import pytest
 
 from shared.clients import embedder, indexer, query
 from shared.contracts.indexer import AddState
-from shared.errors import BadImage
+from shared.core.errors import BadImage
 from tests import bombs
 from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY, Engine

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.clients import embedder
-from shared.errors import BadImage, ISEError
+from shared.core.errors import BadImage, ISEError
 from tests import poison
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine

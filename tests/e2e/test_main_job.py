@@ -9,7 +9,7 @@ from shared.clients import indexer, query
 from shared.contracts.answer import Mode
 from shared.contracts.indexer import BuildSettings, ImagePatch
 from shared.contracts.query import Metric
-from shared.errors import BadImage, InvalidInput, NotFound, UnknownTerm
+from shared.core.errors import BadImage, InvalidInput, NotFound, UnknownTerm
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine
 from tests.floats import assert_same_hits

@@ -11,7 +11,7 @@ from shared.clients import embedder, indexer, query
 from shared.contracts.answer import Mode
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import JobState
-from shared.errors import FingerprintMismatch
+from shared.core.errors import FingerprintMismatch
 from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY, running
 from tests.ports import free_port

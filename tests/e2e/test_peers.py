@@ -9,7 +9,7 @@ import pytest
 
 from demo.sample import draw_sample
 from shared.clients import indexer, query
-from shared.errors import Unavailable
+from shared.core.errors import Unavailable
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine, hanging
 

@@ -17,8 +17,8 @@ from shared.cli.service import environment
 from shared.clients import query
 from shared.clients.transport import Call, Client
 from shared.contracts.answer import SearchResponse
-from shared.errors import Unavailable
-from shared.settings import ServiceSettings
+from shared.core.errors import Unavailable
+from shared.core.settings import ServiceSettings
 from tests.e2e.engine import Engine
 from tests.e2e.replica import Replica
 from tests.floats import assert_same_hits

@@ -7,7 +7,7 @@ import pytest
 
 from shared.clients import query
 from shared.contracts.answer import Mode
-from shared.identity import content_id
+from shared.media.identity import content_id
 from tests.e2e.conftest import Start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -12,7 +12,7 @@ from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace, TermSpace
 from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
 from shared.contracts.jobs import JobState
-from shared.errors import FingerprintMismatch
+from shared.core.errors import FingerprintMismatch
 from tests.e2e.engine import Engine, running
 from tests.embedder.towers import save_towers
 

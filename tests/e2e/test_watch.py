@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.clients import query
-from shared.identity import content_id
+from shared.media.identity import content_id
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine
 

@@ -24,9 +24,9 @@ from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import IngestRequest
 from shared.contracts.jobs import Job, JobState
-from shared.errors import ISEError
-from shared.identity import content_id
-from shared.ivf.reader import Postings
+from shared.core.errors import ISEError
+from shared.engines.ivf.reader import Postings
+from shared.media.identity import content_id
 from shared.snapshots.manifest import SnapshotStore
 from tests.e2e.engine import REPOSITORY, Engine
 from tests.ports import free_port

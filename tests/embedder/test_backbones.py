@@ -12,7 +12,7 @@ from services.embedder.backbones.registry import load_backbone
 from services.embedder.backbones.torchvision_backbone import drop_classifier
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.preprocess import Preprocessing
-from shared.errors import BadImage, Misconfigured
+from shared.core.errors import BadImage, Misconfigured
 from tests.floats import assert_same
 
 TIMM = {"resnet50": 2048, "inception_resnet_v2": 1536}

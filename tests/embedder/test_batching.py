@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.embedder.batching import Batcher
-from shared.errors import BadImage, ISEError, Overloaded, Unavailable
+from services.embedder.batching.batcher import Batcher
+from shared.core.errors import BadImage, ISEError, Overloaded, Unavailable
 
 
 class Doubler:

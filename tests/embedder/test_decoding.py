@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.embedder.batching.lanes import Lane
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders, File
 from services.embedder.decoding.task import Task
-from services.embedder.lanes import Lane
 from services.embedder.preprocess import Preprocessing
-from shared.errors import BadImage, Unavailable
-from shared.images import decode
+from shared.core.errors import BadImage, Unavailable
+from shared.media.images import decode
 from tests import poison
 
 PREPROCESSING = Preprocessing(resize=(64, 64), crop=(56, 48), interpolation="bicubic")

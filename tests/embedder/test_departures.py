@@ -3,8 +3,8 @@ import asyncio
 import pytest
 from fastapi import Request
 
-from services.embedder.departures import unless_gone
-from shared.errors import BadImage
+from services.embedder.batching.disconnects import unless_gone
+from shared.core.errors import BadImage
 
 
 def request(*messages):

@@ -5,7 +5,7 @@ import torch
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines.choice import Wish
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 
 def test_auto_is_a_gpu_where_there_is_one_else_the_cpu():

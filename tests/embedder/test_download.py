@@ -11,8 +11,8 @@ import torch
 from services.embedder.matching.download import Download
 from services.embedder.matching.network import MatchingNetwork
 from services.embedder.matching.store import FILE, Matcher, NetworkStore
-from shared import durable, sums
-from shared.errors import Corrupt, NotFound, Unavailable
+from shared.core.errors import Corrupt, NotFound, Unavailable
+from shared.files import durable, sums
 from shared.objects.address import Address
 from shared.objects.file import Stamp
 from shared.objects.store import Objects

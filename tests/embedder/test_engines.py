@@ -17,13 +17,13 @@ from services.embedder.config import EmbedderSettings
 from services.embedder.engines import choice, openvino, processor
 from services.embedder.engines.choice import Chooser, Wish
 from services.embedder.engines.eager import CPU, EagerEngine
+from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
-from services.embedder.engines.wish import Inference, Precision
 from services.embedder.preprocess import Preprocessing
-from shared.floats import SAME_FEATURES, furthest
-from shared.images import decode
+from shared.maths.floats import SAME_FEATURES, furthest
+from shared.media.images import decode
 from tests.floats import assert_same
 
 pytestmark = pytest.mark.floats

@@ -17,8 +17,8 @@ from services.embedder.explaining.explainer import Explainer
 from services.embedder.matching.network import MatchingNetwork
 from services.embedder.preprocess import Preprocessing
 from shared.contracts.explanation import Explanation
-from shared.errors import Conflict
-from shared.projection import Projection
+from shared.core.errors import Conflict
+from shared.maths.projection import Projection
 from shared.snapshots.transform import Transform
 from tests.floats import assert_same
 

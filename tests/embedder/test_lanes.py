@@ -1,6 +1,6 @@
 import asyncio
 
-from services.embedder.lanes import Lane, Lanes
+from services.embedder.batching.lanes import Lane, Lanes
 
 
 def turns(lanes, most, count):

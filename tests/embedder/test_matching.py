@@ -10,7 +10,7 @@ from services.embedder.matching.training import TrainingCancelled, train
 from services.embedder.matching.training_set import TrainingSet
 from shared.contracts.embedder import MatchingLoss, TrainingReport, TrainingSettings
 from shared.contracts.query import Metric
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 QUICK = TrainingSettings(epochs=8, batch_size=64, hidden=64, holdout=0.25)
 

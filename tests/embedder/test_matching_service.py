@@ -13,7 +13,7 @@ from shared.contracts.embedder import (
     TrainingDone,
     TrainingProgress,
 )
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 from tests.floats import assert_same
 
 TAGS = ["dog", "butterfly", "airplane", "wild_cat"]

@@ -10,7 +10,7 @@ from services.embedder.matching.training import train
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.vectors import Words
 from shared.contracts.embedder import TrainingSettings
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 QUICK = TrainingSettings(epochs=1, hidden=16)
 TAGS, DIM = 40, 48

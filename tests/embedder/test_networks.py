@@ -10,8 +10,15 @@ import torch
 from services.embedder.matching.network import MatchingNetwork
 from services.embedder.matching.store import CURRENT, FILE, Matcher, NetworkStore, safe_name
 from services.embedder.matching.training_set import read_training_set
-from shared import durable, sums
-from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, ISEError, NotFound
+from shared.core.errors import (
+    Conflict,
+    Corrupt,
+    FingerprintMismatch,
+    InvalidInput,
+    ISEError,
+    NotFound,
+)
+from shared.files import durable, sums
 from tests.floats import assert_same
 
 pytestmark = pytest.mark.floats

@@ -24,7 +24,7 @@ from shared.contracts.embedder import (
     TrainingSettings,
     TrainRequest,
 )
-from shared.errors import Overloaded, Unavailable
+from shared.core.errors import Overloaded, Unavailable
 from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.explaining.explainer import Explainer
-from shared.images import decode
+from shared.media.images import decode
 
 MOBILENET = "weights/mobilenet_v2_features.safetensors"
 PHOTOS = "photos/caltech101"

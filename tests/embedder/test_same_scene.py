@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from services.embedder.backbones.registry import load_backbone
-from shared.images import decode
+from shared.media.images import decode
 from tests.shared.profiles import profile
 from tests.shared.test_picture_kinds import saved, tiff
 

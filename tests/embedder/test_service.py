@@ -22,7 +22,7 @@ from shared.contracts.embedder import (
     ImageSpace,
     TermSpace,
 )
-from shared.errors import BadImage, Conflict, InvalidInput, NotFound, UnknownTerm
+from shared.core.errors import BadImage, Conflict, InvalidInput, NotFound, UnknownTerm
 from tests import poison
 from tests.floats import assert_same
 

@@ -14,7 +14,7 @@ from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.towers.text_tower import load_text_tower
 from shared.clients import embedder
 from shared.contracts.embedder import ImageSpace, TermSpace
-from shared.errors import Conflict, FingerprintMismatch, Misconfigured
+from shared.core.errors import Conflict, FingerprintMismatch, Misconfigured
 from tests.embedder.towers import CONFIG, PREPROCESSING, save_towers
 
 pytestmark = pytest.mark.skipif(

@@ -7,9 +7,9 @@ import pytest
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from services.embedder.api.uploads import uploads
 from services.embedder.config import EmbedderSettings
-from services.embedder.uploads import uploads
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 
 def taken(status):

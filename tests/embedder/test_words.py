@@ -6,7 +6,7 @@ from gensim.models import KeyedVectors
 
 from services.embedder.words.files import read_vectors
 from services.embedder.words.vectors import Words, load_words
-from shared.errors import Misconfigured, UnknownTerm
+from shared.core.errors import Misconfigured, UnknownTerm
 from tests.floats import assert_same
 
 pytestmark = pytest.mark.floats

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.milvus.server import Milvus
+from shared.engines.milvus.server import Milvus
 from tests.engine.milvus_server import MilvusServer
 from tests.engine.world import World
 

@@ -22,7 +22,13 @@ class MilvusServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "shared.milvus.lite", "--data-dir", str(self.folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "shared.engines.milvus.lite",
+            "--data-dir",
+            str(self.folder),
+        ]
         self._process = subprocess.Popen(
             [*command, "--port", str(self.port)],
             stdout=subprocess.DEVNULL,

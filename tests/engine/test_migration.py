@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from demo.sample import draw_sample
-from services.indexer.moves import engine_of
+from services.indexer.publishing.migration_state import engine_of
 from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
-from services.query.search.shelf import Shelf
+from services.query.search.snapshot_reader import Shelf
 from services.query.search.stopwatch import Stopwatch
 from shared.clients import indexer
 from shared.contracts.answer import Mode
@@ -22,8 +22,8 @@ from shared.contracts.indexer import IngestRequest
 from shared.contracts.jobs import Job, JobKind, JobState
 from shared.contracts.migration import Engine, MigrateRequest
 from shared.contracts.query import Metric, SearchOptions
-from shared.errors import Conflict, Unavailable
-from shared.milvus.server import Milvus
+from shared.core.errors import Conflict, Unavailable
+from shared.engines.milvus.server import Milvus
 from tests.engine.milvus_server import MilvusServer
 from tests.floats import alike
 from tests.torture.campaign import embedding

@@ -7,8 +7,8 @@ import pytest
 
 from services.query.search.exploring import duplicates
 from shared.contracts.query import Metric
-from shared.errors import Conflict, Corrupt, FingerprintMismatch, Unavailable
-from shared.milvus.server import Milvus
+from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, Unavailable
+from shared.engines.milvus.server import Milvus
 from tests.engine.milvus_server import MilvusServer
 from tests.engine.test_contract import collection, told, truth
 from tests.engine.world import World, items

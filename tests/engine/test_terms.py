@@ -3,7 +3,7 @@
 import pytest
 
 from shared.contracts.filters import Filter
-from shared.milvus.terms import FIELD, expression, terms_of
+from shared.engines.milvus.terms import FIELD, expression, terms_of
 from shared.snapshots.items import Item
 
 POST = 1234567890123456789

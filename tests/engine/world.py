@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering import assign, train_centroids
-from services.indexer.searched_recall import measured
-from services.indexer.segments import SegmentStore
-from services.indexer.spaces import Spaces
+from services.indexer.clustering.streaming import assign, train_centroids
+from services.indexer.measuring.recall_by_search import measured
+from services.indexer.segments.store import SegmentStore
+from services.indexer.segments.vector_spaces import Spaces
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
-from services.query.search.shelf import Shelf
+from services.query.search.snapshot_reader import Shelf
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, Rerank, SearchOptions
-from shared.ivf.partition import Partition
-from shared.milvus.server import Milvus
+from shared.engines.ivf.partition import Partition
+from shared.engines.milvus.server import Milvus
 from shared.snapshots.items import Item
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones

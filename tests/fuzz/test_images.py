@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from services.embedder.batching.lanes import Lane
 from services.embedder.decoding.decoder import Decoded, DecodeLimits
 from services.embedder.decoding.pool import Decoders, File
 from services.embedder.decoding.task import Task
-from services.embedder.lanes import Lane
 from services.embedder.preprocess import Preprocessing
-from shared.errors import BadImage
+from shared.core.errors import BadImage
 from tests import bombs
 from tests.e2e.processes import resident_bytes
 from tests.fuzz.mutation import mutants

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from sqlalchemy import select
 
 from services.indexer.catalog.schema import images, locations
-from services.indexer.sources import IMAGE_SUFFIXES
+from services.indexer.sources.source import IMAGE_SUFFIXES
 from shared.clients import indexer
 from shared.contracts.jobs import Job, JobState
-from shared.identity import content_id
+from shared.media.identity import content_id
 from shared.objects.local_path import path_of, readable
 from tests.fuzz.odd_folders import (
     SKIPPED_NAMES,

@@ -23,13 +23,13 @@ from services.embedder.matching.store import Matcher, read_matcher
 from services.embedder.matching.training_set import read_training_set
 from services.embedder.words.vectors import load_words
 from services.indexer.catalog.database import Database
-from services.indexer.features import FeatureStore, opened
-from services.indexer.npy import NpyFile
-from services.indexer.records import BadRecord, read_ids, read_records
-from services.indexer.sources import read_source
+from services.indexer.sources.source import read_source
+from services.indexer.storage.feature_store import FeatureStore, opened
+from services.indexer.transfer.npy_stream import NpyFile
+from services.indexer.transfer.records import BadRecord, read_ids, read_records
 from shared.contracts.features import ExportedRecord
-from shared.errors import Corrupt, InvalidInput, ISEError, Misconfigured
-from shared.ivf.reader import Postings
+from shared.core.errors import Corrupt, InvalidInput, ISEError, Misconfigured
+from shared.engines.ivf.reader import Postings
 from shared.snapshots.items import Item, ItemsFile, write_items
 from shared.snapshots.manifest import Manifest, SnapshotStore
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors

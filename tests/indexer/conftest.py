@@ -16,8 +16,8 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.places import Place
-from shared.identity import content_id
+from services.indexer.catalog.locations import Place
+from shared.media.identity import content_id
 from tests.indexer.copying import Copies
 from tests.indexer.members import Member
 from tests.indexer.running import Embedder, Service, running_embedder, serving, until

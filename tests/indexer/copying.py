@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from services.indexer.mirror import Mirror
-from services.indexer.segments import SegmentStore
+from services.indexer.replication.snapshot_mirror import Mirror
+from services.indexer.segments.store import SegmentStore
+from shared.core.settings import store_at
 from shared.objects.store import Objects
-from shared.settings import store_at
 from shared.snapshots.follower import Follower
 from shared.snapshots.manifest import Manifest, SnapshotStore
 from shared.snapshots.tombstones import Tombstones

@@ -13,26 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from services.indexer.additions import Additions
-from services.indexer.canaries import Canaries
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.origins import Origins
+from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.vectors import VectorTable
-from services.indexer.embedding import Embedded, Embedding, ModelPair
-from services.indexer.external import External
-from services.indexer.features import FeatureStore
-from services.indexer.files import ImageFiles
-from services.indexer.ingest import IngestSettings
-from services.indexer.job_context import JobContext
-from services.indexer.matching import Matching
-from services.indexer.publisher import Publisher
-from services.indexer.reach.reach import Reach
-from services.indexer.roots import Roots
-from services.indexer.vectors import Vectors
-from services.indexer.work import Workshop
-from shared import canary
+from services.indexer.embedding.canaries import Canaries
+from services.indexer.embedding.client import Embedded, Embedding, ModelPair
+from services.indexer.embedding.external_guard import External
+from services.indexer.ingest.pipeline import IngestSettings
+from services.indexer.ingest.uploads import Additions
+from services.indexer.jobs.context import JobContext
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.sources.allowlist import Roots
+from services.indexer.sources.resolver import Reach
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.image_files import ImageFiles
+from services.indexer.transfer.vector_intake import Vectors
+from services.indexer.workflows.dispatch import Workshop
+from services.indexer.workflows.matching_training import Matching
 from shared.clients.transport import Client
+from shared.models import canary
 
 
 class Numbers(Embedding):

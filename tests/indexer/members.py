@@ -4,8 +4,8 @@ from sqlalchemy import update
 
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.job_chunks import PartTable
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.catalog.parts import PartTable
 from services.indexer.catalog.schema import jobs, parts
 from services.indexer.catalog.worker import Worker
 

@@ -23,8 +23,8 @@ from shared.clients.transport import Call, Client, T
 from shared.contracts.answer import SearchResponse
 from shared.contracts.indexer import BuildSettings, IngestRequest
 from shared.contracts.jobs import Job, JobState
-from shared.errors import UnknownTerm
-from shared.identity import content_id
+from shared.core.errors import UnknownTerm
+from shared.media.identity import content_id
 from tests import declared
 
 PATIENCE_S = 60

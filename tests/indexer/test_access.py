@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.indexer.config import IndexerSettings
-from services.indexer.embedders import Embedders
-from services.indexer.parts import Parts
+from services.indexer.container import Parts
+from services.indexer.embedding.registry import Embedders
 from shared.contracts.indexer import AddState
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.indexer.reach.links import target_of
-from services.indexer.reach.reach import Reach
-from services.indexer.sources import Reading, read_source
-from shared.errors import InvalidInput
+from services.indexer.sources.links import target_of
+from services.indexer.sources.resolver import Reach
+from services.indexer.sources.source import Reading, read_source
+from shared.core.errors import InvalidInput
 from tests.fuzz.odd_folders import without_flags
 
 

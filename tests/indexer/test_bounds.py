@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from services.indexer.catalog.entry import Entry
-from services.indexer.catalog.places import Place
+from services.indexer.catalog.locations import Place
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest, ImportRequest
 from shared.contracts.indexer import AddState, ImagePatch
-from shared.errors import BadVector, InvalidInput, NotFound
+from shared.core.errors import BadVector, InvalidInput, NotFound
 from tests.indexer.running import Service
 
 NOWHERE = "http://127.0.0.1:9"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.indexer.calibrating import calibrate
+from services.indexer.measuring.calibration import calibrate
 from shared.clients import query
 from shared.contracts.query import Metric
 from tests.shared.indexes import index_of

@@ -10,13 +10,13 @@ import pytest
 
 from services.embedder.app import create_app as embedder_app
 from services.embedder.config import EmbedderSettings
-from services.indexer.features import FeatureStore
-from shared import canary
+from services.indexer.storage.feature_store import FeatureStore
 from shared.clients import embedder as call
 from shared.clients import query
 from shared.clients.transport import Client
-from shared.errors import FingerprintMismatch, ModelDrift
-from shared.identity import content_id
+from shared.core.errors import FingerprintMismatch, ModelDrift
+from shared.media.identity import content_id
+from shared.models import canary
 from shared.snapshots.manifest import SnapshotStore
 
 

@@ -12,8 +12,8 @@ from services.indexer.catalog import migrations, schema
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.schema import features, locations, tags
-from shared.errors import Misconfigured, NotFound, StorageFull
-from shared.identity import content_id
+from shared.core.errors import Misconfigured, NotFound, StorageFull
+from shared.media.identity import content_id
 from shared.snapshots.items import tag_key
 
 A = content_id(b"a")

@@ -5,12 +5,12 @@ import threading
 import pytest
 
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.fence import LeaseLost, fenced
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.turn import Presence, Turn
-from services.indexer.leases import Leases
+from services.indexer.catalog.lease_fence import LeaseLost, fenced
+from services.indexer.catalog.locks import Presence, Turn
+from services.indexer.jobs.leases import Leases
 from shared.contracts.jobs import JobKind
-from shared.errors import CatalogueAway
+from shared.core.errors import CatalogueAway
 from tests.indexer.members import Member
 from tests.postgres import need_installed, running
 

@@ -10,20 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.indexer import clustering, recall
-from services.indexer.clustering import (
+from services.indexer.clustering import streaming
+from services.indexer.clustering.streaming import (
     assign,
     cluster_count,
     prepared,
     sample_rows,
     train_centroids,
 )
+from services.indexer.measuring import recall
 from shared.contracts.query import Metric
-from shared.errors import InvalidInput
-from shared.ivf.index import InvertedIndex
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
-from shared.ivf.writer import PostingsWriter
+from shared.core.errors import InvalidInput
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.partition import Partition
+from shared.engines.ivf.reader import Postings
+from shared.engines.ivf.writer import PostingsWriter
 from tests.floats import assert_same
 
 pytestmark = pytest.mark.floats
@@ -100,7 +101,7 @@ class Counted:
 
 
 def test_memory_stays_small_whatever_the_collection(monkeypatch):
-    monkeypatch.setattr(clustering, "_BLOCK", 1024)
+    monkeypatch.setattr(streaming, "_BLOCK", 1024)
     vectors = Counted(32_768, 1024)
     tracemalloc.start()
     try:

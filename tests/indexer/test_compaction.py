@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.indexer import compaction, health
-from services.indexer.drift import imbalance
+from services.indexer.measuring.cluster_quality import imbalance
+from services.indexer.segments import health
+from services.indexer.workflows import compaction
 from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.jobs import JobKind, JobState
-from shared.errors import StorageFull
-from shared.identity import content_id
+from shared.core.errors import StorageFull
+from shared.media.identity import content_id
 from tests.floats import assert_same_hits
 
 pytestmark = [pytest.mark.floats, pytest.mark.engine]

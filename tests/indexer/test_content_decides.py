@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.clients import indexer, query
-from shared.errors import NotFound
-from shared.identity import content_id
+from shared.core.errors import NotFound
+from shared.media.identity import content_id
 
 FORGED = b"the keys of the house"
 

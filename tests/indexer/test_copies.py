@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.indexer.mirror import Mirror
-from shared.errors import Corrupt, NotFound
+from services.indexer.replication.snapshot_mirror import Mirror
+from shared.core.errors import Corrupt, NotFound
 from shared.snapshots.manifest import Manifest, SnapshotStore
 from tests.indexer.copying import Copies
 

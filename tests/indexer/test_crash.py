@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from services.query.search.searcher import Searcher
-from services.query.search.shelf import Shelf
+from services.query.search.snapshot_reader import Shelf
 from shared.clients import indexer
 from shared.clients.embedder import models
 from shared.clients.transport import Client
 from shared.contracts.features import FeaturesRequest, ImportRequest
 from shared.contracts.indexer import IngestRequest, ReembedRequest
 from shared.contracts.jobs import JobState
-from shared.errors import ISEError
-from shared.identity import content_id
+from shared.core.errors import ISEError
+from shared.media.identity import content_id
 from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]

@@ -11,11 +11,11 @@ from services.indexer.care.check import findings
 from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
-from services.query.search.shelf import Shelf
+from services.query.search.snapshot_reader import Shelf
 from shared.clients import indexer
 from shared.contracts.indexer import AddState
-from shared.errors import CatalogueAway, Corrupt
-from shared.identity import content_id
+from shared.core.errors import CatalogueAway, Corrupt
+from shared.media.identity import content_id
 from tests.ports import free_port
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared import errors
 from shared.clients import indexer, query
 from shared.contracts.features import ExportSpace, FeaturesRequest, ImportRequest
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.jobs import Job, JobKind
-from shared.identity import content_id
+from shared.core import errors
+from shared.media.identity import content_id
 from tests.floats import alike, assert_same_hits
 from tests.indexer.running import Service
 

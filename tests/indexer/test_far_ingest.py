@@ -7,8 +7,8 @@ import pytest
 
 from shared.clients import indexer, query
 from shared.contracts.indexer import BuildSettings
-from shared.errors import NotFound, Unavailable
-from shared.identity import content_id
+from shared.core.errors import NotFound, Unavailable
+from shared.media.identity import content_id
 from tests.floats import assert_same_hits
 from tests.indexer.s3 import S3Server, pack
 
@@ -128,7 +128,7 @@ def test_a_store_that_is_away_is_told_and_a_job_goes_on_once_it_is_back(
     start, s3, picture, until, monkeypatch
 ):
     # Else the first is recorded after three seconds, when a quick machine has read them all.
-    monkeypatch.setattr("services.indexer.ingest._FLUSH_IMAGES", 20)
+    monkeypatch.setattr("services.indexer.ingest.pipeline._FLUSH_IMAGES", 20)
     server = S3Server()
     objects = {f"{n:03}.png": picture(n) for n in range(600)}
     server.start()

@@ -5,8 +5,8 @@ The S3 server is a real one, over HTTP; the embedder's stand-in takes any bytes 
 
 import pytest
 
-from services.indexer.reach.reach import Reach
-from shared.errors import InvalidInput, TooLarge, Unavailable
+from services.indexer.sources.resolver import Reach
+from shared.core.errors import InvalidInput, TooLarge, Unavailable
 from shared.objects.store import Objects
 from tests.floats import alike
 from tests.indexer.following import collection

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.features import FeatureStore
-from shared.errors import Corrupt
+from services.indexer.storage.feature_store import FeatureStore
+from shared.core.errors import Corrupt
 
 
 def rows(shards: list[int], rows: list[int]) -> FeatureRows:
@@ -50,7 +50,7 @@ def test_rows_come_in_the_order_asked(tmp_path_factory, wanted):
 
 
 def test_blocks_are_as_the_whole(store, monkeypatch):
-    monkeypatch.setattr("services.indexer.features._BLOCK", 4)
+    monkeypatch.setattr("services.indexer.storage.feature_store._BLOCK", 4)
     store.append("m", numbered(6))
     store.append("m", numbered(6, start=6))
     where = rows([1] * 6 + [2] * 6, [*range(6), *range(6)])
@@ -103,7 +103,7 @@ def test_a_shard_is_there_whole_or_not_at_all(store, monkeypatch):
 
 
 def test_a_copy_is_as_the_whole(store, monkeypatch, tmp_path):
-    monkeypatch.setattr("services.indexer.features._BLOCK", 4)
+    monkeypatch.setattr("services.indexer.storage.feature_store._BLOCK", 4)
     monkeypatch.setattr(FeatureStore, "read", None)
     store.append("m", numbered(6))
     store.append("m", numbered(6, start=6))

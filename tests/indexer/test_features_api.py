@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared import errors
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
+from shared.core import errors
 from tests.indexer.running import Service
 
 NOWHERE = "http://127.0.0.1:9"

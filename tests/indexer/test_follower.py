@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import Corrupt, Misconfigured
+from shared.core.errors import Corrupt, Misconfigured
 from shared.objects.address import Address
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower

@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import pytest
 
-from shared import failpoints
 from shared.clients import indexer
 from shared.contracts.indexer import ImagePatch
-from shared.errors import NotFound, StorageFull
-from shared.identity import content_id
+from shared.core import failpoints
+from shared.core.errors import NotFound, StorageFull
+from shared.media.identity import content_id
 
 
 @pytest.fixture

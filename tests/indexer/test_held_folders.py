@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.indexer.catalog.places import Claim, Place
-from services.indexer.folder_guard import FolderGuard, mount_points
-from services.indexer.sources import SourceFile
-from services.indexer.sync_plan import FileNow, Planner
-from shared.identity import content_id
+from services.indexer.catalog.locations import Claim, Place
+from services.indexer.sources.source import SourceFile
+from services.indexer.sync.folder_guard import FolderGuard, mount_points
+from services.indexer.sync.planner import FileNow, Planner
+from shared.media.identity import content_id
 from shared.objects.file import LocalFile
 from tests.indexer.following import Collection, collection
 

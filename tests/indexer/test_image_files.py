@@ -9,7 +9,7 @@ from PIL import Image
 
 from shared.clients import indexer
 from shared.contracts.indexer import ImagePatch
-from shared.errors import BadImage, NotFound
+from shared.core.errors import BadImage, NotFound
 
 
 def test_a_thumbnail_is_a_small_jpeg(service, picture):

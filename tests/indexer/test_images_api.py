@@ -8,8 +8,8 @@ import pytest
 
 from shared.clients import indexer, query
 from shared.contracts.indexer import AddState, ImagePatch
-from shared.errors import InvalidInput, NotFound, TooLarge
-from shared.identity import content_id
+from shared.core.errors import InvalidInput, NotFound, TooLarge
+from shared.media.identity import content_id
 
 ADDED, EXISTS, FAILED = AddState
 

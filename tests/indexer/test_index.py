@@ -8,23 +8,19 @@ import sys
 import pytest
 from PIL import Image
 
-from services.indexer.builder import Builder
-from services.indexer.clustered import _spaced
-from services.indexer.job_context import JobContext
-from services.indexer.parts import Parts
-from shared import durable
+from services.indexer.container import Parts
+from services.indexer.jobs.context import JobContext
+from services.indexer.segments.local_space import _spaced
+from services.indexer.workflows.index_builder import Builder
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import BuildSettings, ImagePatch
 from shared.contracts.jobs import JobState
-from shared.errors import (
-    Conflict,
-    Misconfigured,
-    Unavailable,
-)
-from shared.identity import content_id
-from shared.ivf.reader import Postings
+from shared.core.errors import Conflict, Misconfigured, Unavailable
+from shared.engines.ivf.reader import Postings
+from shared.files import durable
+from shared.media.identity import content_id
 from tests.floats import assert_same
 from tests.indexer.training import QUICK, broken_off, current, tagged_folder, train
 from tests.ports import free_port
@@ -127,8 +123,8 @@ def test_a_build_tells_how_far_it_is(service, folder_of, monkeypatch):
         stage(job, name)
 
     monkeypatch.setattr(JobContext, "stage", noted)
-    monkeypatch.setattr("services.indexer.features._BLOCK", 16)
-    monkeypatch.setattr("services.indexer.scratch._BLOCK", 16)
+    monkeypatch.setattr("services.indexer.storage.feature_store._BLOCK", 16)
+    monkeypatch.setattr("services.indexer.segments.scratch_vectors._BLOCK", 16)
     service.ingest(tagged_folder(folder_of))
     at = told.index("projecting to the joint space 0 of 24")
     assert told[at + 1] == "projecting to the joint space 16 of 24"

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.indexer import ingest as ingest_module
-from services.indexer.embedding import Embedding
-from services.indexer.ingest import IngestSettings
-from shared import canary
+from services.indexer.embedding.client import Embedding
+from services.indexer.ingest import pipeline as ingest_module
+from services.indexer.ingest.pipeline import IngestSettings
 from shared.clients import indexer
 from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest, TrainMatchingRequest
 from shared.contracts.jobs import JobState
-from shared.errors import Forbidden, InvalidInput
-from shared.identity import content_id
+from shared.core.errors import Forbidden, InvalidInput
+from shared.media.identity import content_id
+from shared.models import canary
 
 
 def counts(job) -> dict[str, int]:

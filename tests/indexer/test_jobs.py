@@ -7,10 +7,10 @@ import pytest
 
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.job_context import JobContext
-from services.indexer.jobs import JobRunner
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.runner import JobRunner
 from shared.contracts.jobs import JobKind, JobState, Progress
-from shared.errors import Conflict, InvalidInput, NotFound
+from shared.core.errors import Conflict, InvalidInput, NotFound
 
 BUILD = JobKind.BUILD
 
@@ -112,7 +112,7 @@ def test_a_job_that_raises_has_failed_and_the_next_one_runs(runner, ended, error
 
 
 def test_a_result_that_cannot_be_kept_does_not_end_the_runner(runner, ended, monkeypatch):
-    monkeypatch.setattr("services.indexer.jobs._PAUSE_S", 0)
+    monkeypatch.setattr("services.indexer.jobs.runner._PAUSE_S", 0)
     one = runner(lambda request, job: {"x": object()} if request else {})
     bad = ended(one.submit(BUILD, {"bad": True}))
     assert bad.state is JobState.FAILED

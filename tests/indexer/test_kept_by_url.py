@@ -5,10 +5,10 @@ import io
 import pytest
 from PIL import Image
 
-from services.indexer.kept import KeptByURL
-from services.indexer.parts import Parts
+from services.indexer.container import Parts
+from services.indexer.storage.blob_store import KeptByURL
 from shared.clients import indexer
-from shared.errors import Misconfigured, NotFound, Unavailable
+from shared.core.errors import Misconfigured, NotFound, Unavailable
 from shared.objects.address import Address
 from shared.objects.store import Objects
 from tests.indexer.s3 import S3Server

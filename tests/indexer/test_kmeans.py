@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.indexer import kmeans as module
-from services.indexer.kmeans import kmeans, nearest, nearest_around
+from services.indexer.clustering import kmeans as module
+from services.indexer.clustering.kmeans import kmeans, nearest, nearest_around
 from tests.floats import assert_same
 
 

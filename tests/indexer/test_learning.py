@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from services.indexer import health
-from services.indexer.work import Workshop
+from services.indexer.segments import health
+from services.indexer.workflows.dispatch import Workshop
 from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
 from shared.contracts.jobs import JobKind, JobState
-from shared.identity import content_id
+from shared.media.identity import content_id
 from tests.indexer.running import until
 from tests.indexer.training import QUICK, tagged_folder, train, wait_until_cancelled
 

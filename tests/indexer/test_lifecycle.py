@@ -22,7 +22,7 @@ from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.query import Metric, Rerank
-from shared.identity import content_id
+from shared.media.identity import content_id
 
 SEEDS = 16
 TAGS = ("dog", "Night", "new york")

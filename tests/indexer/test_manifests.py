@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.indexer.manifest import Row, read_manifest
-from services.indexer.sources import read_source
-from shared.errors import InvalidInput
+from services.indexer.sources.manifest import Row, read_manifest
+from services.indexer.sources.source import read_source
+from shared.core.errors import InvalidInput
 
 
 def rows(tmp_path: Path, text: str | bytes, name: str = "list.csv") -> list[Row]:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from services.indexer.moves import Move, Moves
+from services.indexer.publishing.migration_state import Move, Moves
 from shared.clients import indexer
 from shared.contracts.indexer import AddState
 from shared.contracts.migration import Engine, MigrateRequest
-from shared.errors import Conflict, Corrupt
+from shared.core.errors import Conflict, Corrupt
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -14,11 +14,11 @@ from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.answer import SearchResponse
 from shared.contracts.indexer import ImagePatch
-from shared.errors import Behind, Misconfigured
-from shared.identity import content_id
+from shared.core.errors import Behind, Misconfigured
+from shared.core.settings import store_at
+from shared.media.identity import content_id
 from shared.objects.address import Address
 from shared.objects.store import Objects
-from shared.settings import store_at
 from shared.snapshots.follower import Follower
 from shared.snapshots.version import HEADER, Version
 from tests.indexer.running import Service, running_embedder, serving, until

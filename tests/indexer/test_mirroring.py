@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.indexer.claim import Claim
-from services.indexer.mirror import Mirror
-from shared import sums
-from shared.errors import Conflict, Unavailable
-from shared.loop import Loop
+from services.indexer.replication.prefix_owner import Claim
+from services.indexer.replication.snapshot_mirror import Mirror
+from shared.core.errors import Conflict, Unavailable
+from shared.core.loop import Loop
+from shared.files import sums
 from shared.objects.address import Address
 from shared.objects.store import Objects
 from shared.snapshots.manifest import pointer
@@ -138,7 +138,7 @@ def test_a_snapshot_of_before_there_were_sums_is_copied_with_one(copies: Copies)
 def test_a_network_is_left_to_its_snapshot_where_the_store_is_away(
     copies: Copies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.indexer.mirror._PAUSES_S", (0.0,))
+    monkeypatch.setattr("services.indexer.replication.snapshot_mirror._PAUSES_S", (0.0,))
     folder = copies.here / "networks" / "one"
     folder.mkdir(parents=True)
     (folder / "network.safetensors").write_bytes(b"weights")
@@ -170,7 +170,7 @@ def test_a_loop_goes_on_after_what_nobody_expected() -> None:
 def test_a_place_is_one_collections_alone(
     copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.indexer.mirror._PAUSES_S", ())
+    monkeypatch.setattr("services.indexer.replication.snapshot_mirror._PAUSES_S", ())
     copies.publish()
     copies.mirror.copy()
     right = dead_in_store(copies), current_in_store(copies), copies.stored()
@@ -214,7 +214,7 @@ def test_a_name_that_can_not_be_given_leaves_nothing_behind(
     copies.publish()
     before = sorted(copies.here.rglob("*"))
     with monkeypatch.context() as disk:
-        disk.setattr("shared.durable.fsync_file", full)
+        disk.setattr("shared.files.durable.fsync_file", full)
         with pytest.raises(OSError, match="No space left"):
             copies.mirror.copy()
     assert sorted(copies.here.rglob("*")) == before

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.indexer.npy import NpyFile, npy_header
-from shared.errors import InvalidInput
+from services.indexer.transfer.npy_stream import NpyFile, npy_header
+from shared.core.errors import InvalidInput
 
 TABLE = np.arange(12, dtype=np.float32).reshape(4, 3)
 

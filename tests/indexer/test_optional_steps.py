@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.indexer import builder
-from services.indexer.builder import Builder
-from services.indexer.catalog.fence import LeaseLost
-from services.indexer.job_context import Cancelled, JobContext
-from services.indexer.matching import Matching
-from services.indexer.optional_steps import OptionalStep, SkipCause, SkipCounts, attempt
+from services.indexer.catalog.lease_fence import LeaseLost
+from services.indexer.jobs.context import Cancelled, JobContext
+from services.indexer.jobs.optional_steps import OptionalStep, SkipCause, SkipCounts, attempt
+from services.indexer.workflows import index_builder
+from services.indexer.workflows.index_builder import Builder
+from services.indexer.workflows.matching_training import Matching
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import BuildSettings
-from shared.errors import CatalogueAway, InvalidInput, Unavailable
-from shared.identity import content_id
+from shared.core.errors import CatalogueAway, InvalidInput, Unavailable
+from shared.media.identity import content_id
 from tests.indexer.running import Service
 from tests.indexer.training import QUICK, tagged_folder, train
 from tests.ports import free_port
@@ -84,11 +84,11 @@ def test_folders_of_six_photos_each_are_ingested_and_matched(service, folder_of,
 @pytest.mark.parametrize(
     ("owner", "name", "step"),
     [
-        (builder, "measured", OptionalStep.RECALL),
-        (builder, "calibrate", OptionalStep.CALIBRATION),
+        (index_builder, "measured", OptionalStep.RECALL),
+        (index_builder, "calibrate", OptionalStep.CALIBRATION),
         (Matching, "train", OptionalStep.TRAINING),
         (Builder, "_with_joint", OptionalStep.JOINT_SPACE),
-        (builder, "clustered", OptionalStep.CLUSTERING),
+        (index_builder, "clustered", OptionalStep.CLUSTERING),
     ],
 )
 def test_a_step_that_breaks_down_is_named_and_the_pictures_are_published(
@@ -108,7 +108,7 @@ def test_a_build_that_is_asked_for_by_itself_fails_with_its_clustering(
     service, folder_of, monkeypatch
 ):
     service.ingest(tagged_folder(folder_of))
-    monkeypatch.setattr(builder, "clustered", break_down)
+    monkeypatch.setattr(index_builder, "clustered", break_down)
     error = service.failed(service.send(indexer.build(BuildSettings())))
     assert "ZeroDivisionError" in error
 
@@ -119,8 +119,8 @@ def test_a_transform_that_is_asked_for_fails_its_build_and_the_usual_one_does_no
     service.ingest(tagged_folder(folder_of))
     asked = BuildSettings(transform="pca:4000")
     assert "directions" in service.failed(service.send(indexer.build(asked)))
-    monkeypatch.setattr(builder.transforming, "chosen", lambda *_: "pca:8")
-    monkeypatch.setattr(builder.transforming, "learned", break_down)
+    monkeypatch.setattr(index_builder.transforming, "chosen", lambda *_: "pca:8")
+    monkeypatch.setattr(index_builder.transforming, "learned", break_down)
     assert OptionalStep.TRANSFORM in skipped(service.build())
 
 

@@ -6,9 +6,7 @@ import pytest
 
 from shared.clients import indexer, query
 from shared.contracts.indexer import BuildSettings
-from shared.errors import (
-    FingerprintMismatch,
-)
+from shared.core.errors import FingerprintMismatch
 from tests.indexer.training import QUICK, current, tagged_folder, train
 
 

@@ -14,7 +14,7 @@ from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingEvent, TrainingSettings, TrainRequest
 from shared.contracts.indexer import TrainMatchingRequest
 from shared.contracts.jobs import Job, JobState
-from shared.errors import Overloaded
+from shared.core.errors import Overloaded
 from tests.e2e.replica import Replica
 from tests.indexer.running import Service, until
 from tests.indexer.training import QUICK, tagged_folder

@@ -10,10 +10,10 @@ import zipfile
 
 import pytest
 
-from services.indexer.reach.reach import Reach
-from services.indexer.roots import Roots, check_allowed
-from services.indexer.sources import read_source
-from shared.errors import BadImage, Forbidden, InvalidInput, Misconfigured, TooLarge
+from services.indexer.sources.allowlist import Roots, check_allowed
+from services.indexer.sources.resolver import Reach
+from services.indexer.sources.source import read_source
+from shared.core.errors import BadImage, Forbidden, InvalidInput, Misconfigured, TooLarge
 from shared.objects.address import Address
 from tests.indexer.following import collection
 
@@ -328,7 +328,7 @@ def test_a_list_from_the_web_names_nothing_within(line):
 def test_without_its_packages_the_extra_is_named():
     code = (
         "import sys; sys.modules['s3fs'] = None\n"
-        "from services.indexer.sources import read_source\n"
+        "from services.indexer.sources.source import read_source\n"
         "try: read_source('s3://bucket/a', None)\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
@@ -343,7 +343,7 @@ def test_what_is_on_this_disk_needs_no_fsspec(tmp_path):
     (tmp_path / "a.png").write_bytes(b"a")
     (tmp_path / "p.tar").write_bytes(tar_of(("a.png", b"x")))
     code = (
-        "import sys; from pathlib import Path; from services.indexer.sources import read_source\n"
+        "import sys; from pathlib import Path; from services.indexer.sources.source import read_source\n"
         f"for at in ('', 'p.tar'): assert read_source(Path({str(tmp_path)!r}) / at, None)\n"
         "assert not {'fsspec', 's3fs', 'botocore', 'aiohttp'} & set(sys.modules)"
     )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from services.indexer.one_by_one import each_alone
-from services.indexer.roots import Roots, check_allowed
-from services.indexer.sources import Reading, attempt, read_source, stamp_of
-from services.indexer.sources import Unusable as UnusableFile
+from services.indexer.ingest.one_by_one import each_alone
+from services.indexer.sources.allowlist import Roots, check_allowed
+from services.indexer.sources.source import Reading, attempt, read_source, stamp_of
+from services.indexer.sources.source import Unusable as UnusableFile
 from shared.clients import indexer
-from shared.errors import Forbidden, InvalidInput, StorageFull, TooLarge
-from shared.identity import content_id
+from shared.core.errors import Forbidden, InvalidInput, StorageFull, TooLarge
+from shared.media.identity import content_id
 from shared.objects.address import Address
 from shared.objects.file import LocalFile, NotAFile, Stamp
 from shared.objects.local_path import path_of, readable, text_of

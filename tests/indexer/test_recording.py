@@ -12,10 +12,10 @@ from sqlalchemy import event, select
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.origins import Origins
-from services.indexer.catalog.places import Claim, Place
+from services.indexer.catalog.locations import Claim, Place
 from services.indexer.catalog.schema import features, images, locations, origins, tags
-from shared.identity import content_id
+from services.indexer.catalog.source_claims import Origins
+from shared.media.identity import content_id
 
 FEW = st.integers(0, 3)
 

@@ -14,8 +14,8 @@ from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import ReembedRequest
 from shared.contracts.jobs import JobState
-from shared.errors import ISEError
-from shared.identity import content_id
+from shared.core.errors import ISEError
+from shared.media.identity import content_id
 
 PICTURES = 24
 
@@ -169,7 +169,7 @@ class Hold:
 
 @contextmanager
 def held_up() -> Iterator[Hold]:
-    from services.indexer.ingest import Ingest
+    from services.indexer.ingest.pipeline import Ingest
 
     hold, former = Hold(), Ingest._embed
 

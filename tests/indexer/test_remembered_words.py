@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.indexer.catalog import remembering
-from shared.errors import NotFound
-from shared.identity import content_id
+from shared.core.errors import NotFound
+from shared.media.identity import content_id
 from tests.indexer.following import Collection, collection
 
 ACTIONS = ("add", "change", "move", "copy", "retag", "delete")

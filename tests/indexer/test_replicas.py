@@ -9,7 +9,7 @@ from services.query.config import QuerySettings
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import ImagePatch
-from shared.identity import content_id
+from shared.media.identity import content_id
 from tests.floats import alike
 
 pytestmark = [pytest.mark.floats, pytest.mark.engine]

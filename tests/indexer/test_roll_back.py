@@ -3,10 +3,8 @@
 import pytest
 
 from shared.clients import indexer
-from shared.errors import (
-    NotFound,
-)
-from shared.identity import content_id
+from shared.core.errors import NotFound
+from shared.media.identity import content_id
 from tests.indexer.training import current
 
 
@@ -45,7 +43,7 @@ def test_there_is_no_way_back_to_what_never_was(service):
 
 
 def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monkeypatch):
-    monkeypatch.setattr("services.indexer.retention._KEPT_SNAPSHOTS", 3)
+    monkeypatch.setattr("services.indexer.publishing.retention._KEPT_SNAPSHOTS", 3)
     service.add(picture(0))
     service.build()
     built = current(service)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.scratch import kept_on_disk
+from services.indexer.segments.scratch_vectors import kept_on_disk
 
 
 def rows_of(ordinals):

@@ -5,10 +5,10 @@ import io
 import pytest
 from PIL import ExifTags, Image
 
-from shared import images
 from shared.clients import indexer
 from shared.contracts.indexer import ShapesRequest
-from shared.errors import BadImage
+from shared.core.errors import BadImage
+from shared.media import images
 
 
 def drawn(width: int, height: int, orientation: int = 1, file_format: str = "JPEG") -> bytes:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.indexer.sources import Reading, read_source
-from shared.errors import InvalidInput
+from services.indexer.sources.source import Reading, read_source
+from shared.core.errors import InvalidInput
 
 
 def uris(source: Path, **reading) -> list[str]:

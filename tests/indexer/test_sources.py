@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.indexer.said import parse_tags
-from services.indexer.sources import read_source
+from services.indexer.sources.annotations import parse_tags
+from services.indexer.sources.source import read_source
 from shared.contracts.indexer import TagsFrom
-from shared.errors import Forbidden, InvalidInput
+from shared.core.errors import Forbidden, InvalidInput
 
 
 def uris(source: Path, **options) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.indexer.stage_plan import (
+from services.indexer.jobs.stage_plan import (
     CALIBRATING,
     CLUSTERING,
     EMBEDDING,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.indexer.subspace import Subspace
+from services.indexer.clustering.subspace import Subspace
 from tests.floats import assert_same
 
 

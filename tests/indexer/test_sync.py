@@ -5,7 +5,7 @@ import pytest
 from shared.clients import indexer
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.sync import SyncPlan
-from shared.identity import content_id
+from shared.media.identity import content_id
 
 ACTIONS = ("add", "change", "move", "copy", "retag", "delete")
 

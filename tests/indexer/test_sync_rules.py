@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from services.indexer import sync as sync_module
-from services.indexer.catalog.places import merged
+from services.indexer.catalog.locations import merged
 from services.indexer.catalog.schema import locations
-from services.indexer.job_context import Cancelled
-from shared.errors import Conflict, InvalidInput
-from shared.identity import content_id
+from services.indexer.jobs.context import Cancelled
+from services.indexer.sync import runner as sync_module
+from shared.core.errors import Conflict, InvalidInput
+from shared.media.identity import content_id
 from shared.objects.file import LocalFile
 from tests.indexer.following import Collection, collection
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.identity import content_id
+from shared.media.identity import content_id
 from tests.indexer.following import collection
 
 PATHS = st.sampled_from([f"{d}{n}.png" for d in ("", "dog/", "Cat/", "dog/cat/") for n in "abc"])

@@ -4,15 +4,13 @@ import json
 
 import pytest
 
-from services.indexer.builder import Builder
-from shared import sums
+from services.indexer.workflows.index_builder import Builder
 from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
 from shared.contracts.query import Metric
-from shared.errors import (
-    FingerprintMismatch,
-)
-from shared.identity import content_id
+from shared.core.errors import FingerprintMismatch
+from shared.files import sums
+from shared.media.identity import content_id
 from tests.floats import alike
 from tests.indexer.training import OTHER, QUICK, broken_off, current, tagged_folder, train
 

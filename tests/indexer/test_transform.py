@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from services.indexer import transforming
+from services.indexer.clustering import transforms
 from shared.contracts.query import Metric
-from shared.errors import BadVector, InvalidInput
-from shared.ivf.distances import prepared
-from shared.projection import Projection
+from shared.core.errors import BadVector, InvalidInput
+from shared.engines.ivf.distances import prepared
+from shared.maths.projection import Projection
 from shared.snapshots.transform import Transform, read_projection, write_projection
 from tests.floats import assert_same
 
@@ -23,7 +23,7 @@ def features():
 
 
 def test_pca_keeps_what_tells_the_collection_apart(features):
-    transform = transforming.learned("pca:4", features, 32)
+    transform = transforms.learned("pca:4", features, 32)
     vectors = transform(features)
     assert vectors.shape == (400, 4)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
@@ -33,7 +33,7 @@ def test_pca_keeps_what_tells_the_collection_apart(features):
 
 
 def test_one_vector_comes_out_as_it_does_among_others(features):
-    transform = transforming.learned("pca:8", features, 32)
+    transform = transforms.learned("pca:8", features, 32)
     together = transform(features)
     for row in range(0, 400, 37):
         np.testing.assert_allclose(transform(features[row : row + 1])[0], together[row], atol=1e-6)
@@ -60,7 +60,7 @@ def test_it_travels_as_it_is(features):
 
 def test_l2_brings_to_unit_length_and_leaves_zero(features):
     features[3] = 0
-    vectors = transforming.learned("l2", features, 32)(features)
+    vectors = transforms.learned("l2", features, 32)(features)
     np.testing.assert_allclose(np.linalg.norm(vectors[:3], axis=1), 1, atol=1e-6)
     assert not vectors[3].any()
 
@@ -75,7 +75,7 @@ def test_l2_brings_to_unit_length_and_leaves_zero(features):
     ],
 )
 def test_auto_is_what_measured_best(fingerprint, rows, dim, expected):
-    assert transforming.chosen("auto", fingerprint, rows, dim) == expected
+    assert transforms.chosen("auto", fingerprint, rows, dim) == expected
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_auto_is_what_measured_best(fingerprint, rows, dim, expected):
 )
 def test_what_a_collection_cannot_have_is_refused(wanted, fingerprint, said):
     with pytest.raises(InvalidInput, match=said):
-        transforming.chosen(wanted, fingerprint, 1000, 256)
+        transforms.chosen(wanted, fingerprint, 1000, 256)

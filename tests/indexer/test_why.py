@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from shared.clients import query
-from shared.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
+from shared.core.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
 
 pytestmark = [pytest.mark.floats, pytest.mark.engine]
 

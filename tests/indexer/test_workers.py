@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
-from services.indexer import sharing
-from services.indexer.catalog.fence import LeaseLost, fenced
+from services.indexer.catalog.lease_fence import LeaseLost, fenced
+from services.indexer.catalog.locks import Presence, Turn
 from services.indexer.catalog.schema import jobs
-from services.indexer.catalog.turn import Presence, Turn
-from services.indexer.features import FeatureStore
-from services.indexer.job_context import Cancelled, JobContext
-from services.indexer.jobs import JobRunner
-from services.indexer.leases import Leases
-from services.indexer.reach.reach import Reach
-from services.indexer.sources import SourceFile
+from services.indexer.ingest import distributed
+from services.indexer.jobs.context import Cancelled, JobContext
+from services.indexer.jobs.leases import Leases
+from services.indexer.jobs.runner import JobRunner
+from services.indexer.sources.resolver import Reach
+from services.indexer.sources.source import SourceFile
+from services.indexer.storage.feature_store import FeatureStore
 from shared.clients import indexer
 from shared.contracts.jobs import JobKind, JobState, Progress
-from shared.errors import CatalogueAway
+from shared.core.errors import CatalogueAway
 from shared.objects.file import LocalFile
 from tests.indexer.following import Collection
 from tests.indexer.members import Member
@@ -238,8 +238,8 @@ def test_two_workers_never_write_the_same_shard(tmp_path: Path):
 def test_two_indexers_share_an_ingest_and_tell_the_same(
     start, url, folder_of, monkeypatch, picture
 ):
-    monkeypatch.setattr(sharing, "PART_FILES", 4)
-    monkeypatch.setattr("services.indexer.intake.PART_FILES", 4)
+    monkeypatch.setattr(distributed, "PART_FILES", 4)
+    monkeypatch.setattr("services.indexer.ingest.service.PART_FILES", 4)
     source = folder_of({f"{n}.png": n for n in range(40)})
     with start(database_url=url, embed_batch=1) as one, start(database_url=url) as other:
         job = one.ingest(source, clusters=4)
@@ -310,7 +310,7 @@ def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):
     one = member()
     job = one.jobs.add(INGEST, {})
     one.jobs.start_next()
-    shared = sharing.Sharing(one.jobs, one.parts, Leases(one.worker), Reach())
+    shared = distributed.Sharing(one.jobs, one.parts, Leases(one.worker), Reach())
     context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
 
     def lose(task: object, part: JobContext) -> None:
@@ -318,7 +318,7 @@ def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):
         context.cancelled.set()
         part.check_cancelled()
 
-    task = sharing.Task([SourceFile(LocalFile(tmp_path / "a.png"), "a.png")], "m", "m")
+    task = distributed.Task([SourceFile(LocalFile(tmp_path / "a.png"), "a.png")], "m", "m")
     with pytest.raises(LeaseLost):
         shared.run(task, context, lose)
     context.cancelled.clear()

@@ -3,7 +3,7 @@
 from shared.clients import indexer
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import TrainMatchingRequest
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 OTHER = TrainMatchingRequest(settings=TrainingSettings(epochs=2, batch_size=8, hidden=24))
 QUICK = TrainMatchingRequest(settings=TrainingSettings(epochs=2, batch_size=8, hidden=16))

@@ -18,10 +18,11 @@ from sqlalchemy import inspect
 
 from services.indexer.catalog import migrations, schema
 from services.indexer.catalog.database import Database
-from services.query.search.shelf import Shelf
-from shared import failpoints, sums
+from services.query.search.snapshot_reader import Shelf
 from shared.clients import indexer, query
-from shared.errors import FingerprintMismatch, Misconfigured, NotFound
+from shared.core import failpoints
+from shared.core.errors import FingerprintMismatch, Misconfigured, NotFound
+from shared.files import sums
 from shared.snapshots.manifest import FORMAT, SnapshotStore
 from tests.e2e.engine import Engine
 from tests.postgres import Server, postgres

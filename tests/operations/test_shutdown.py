@@ -23,8 +23,8 @@ from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import BuildSettings, IngestRequest, TrainMatchingRequest
 from shared.contracts.jobs import Job, JobState
-from shared.errors import Unavailable
-from shared.settings import ServiceSettings
+from shared.core.errors import Unavailable
+from shared.core.settings import ServiceSettings
 from tests.e2e.conftest import Start
 from tests.e2e.engine import Engine
 from tests.ports import free_port

@@ -16,13 +16,12 @@ from fastapi import FastAPI, Request, Response
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from services.indexer.clustering import assign, train_centroids
-from services.indexer.recall import measure
-from services.indexer.segments import SegmentStore
+from services.indexer.clustering.streaming import assign, train_centroids
+from services.indexer.measuring.recall import measure
+from services.indexer.segments.store import SegmentStore
 from services.query.app import create_app
 from services.query.config import QuerySettings
 from services.query.embedders import Embedders
-from shared import problem
 from shared.clients.transport import AsyncClient
 from shared.contracts.embedder import (
     DIM_HEADER,
@@ -31,16 +30,17 @@ from shared.contracts.embedder import (
     EmbedTermsRequest,
 )
 from shared.contracts.query import Metric
-from shared.errors import BadImage, NotFound, Unavailable, UnknownTerm
-from shared.fetching import Fetcher
-from shared.ivf.codec import Codec
-from shared.ivf.distances import prepared
-from shared.ivf.index import InvertedIndex
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
+from shared.core.errors import BadImage, NotFound, Unavailable, UnknownTerm
+from shared.engines.ivf.codec import Codec
+from shared.engines.ivf.distances import prepared
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.partition import Partition
+from shared.engines.ivf.reader import Postings
+from shared.media.fetching import Fetcher
 from shared.snapshots.items import Item
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
+from shared.web import problem
 from tests import declared
 
 settings.register_profile("query", deadline=None, max_examples=18)

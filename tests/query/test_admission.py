@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from services.query.admission import AdmissionMiddleware, is_search, lent
-from shared.errors import Overloaded
+from shared.core.errors import Overloaded
 
 LIMIT = 3
 

@@ -4,8 +4,8 @@ import httpx
 import numpy as np
 import pytest
 
-from shared import canary
 from shared.clients.transport import AsyncClient
+from shared.models import canary
 from shared.snapshots.items import Item
 from tests.query.conftest import Models
 
@@ -38,7 +38,7 @@ def upload(service):
 def test_the_picture_is_always_the_same():
     from hashlib import sha256
 
-    from shared.images import decode
+    from shared.media.images import decode
 
     pixels = decode(PICTURE).tobytes()
     assert sha256(pixels).hexdigest()[:16] == "eb0e17e3c06a34c2"

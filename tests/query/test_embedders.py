@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from services.query.embedders import Embedders
-from shared import deadline
 from shared.clients.transport import AsyncClient, Call
-from shared.errors import Unavailable
+from shared.core import deadline
+from shared.core.errors import Unavailable
 
 ASK: Call[int] = Call("GET", "/", lambda response: response.status_code)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.indexer.segments import CODED_ROWS
+from services.indexer.segments.store import CODED_ROWS
 from shared.contracts.query import Metric
 from shared.snapshots.items import Item
 from tests.shared.indexes import clustered

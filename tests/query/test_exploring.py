@@ -5,8 +5,8 @@ import pytest
 
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
-from shared.identity import content_id
-from shared.ivf.reader import Postings
+from shared.engines.ivf.reader import Postings
+from shared.media.identity import content_id
 from shared.snapshots.items import Item
 
 DIM = 24

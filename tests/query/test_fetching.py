@@ -7,8 +7,8 @@ import socket
 import httpx
 import pytest
 
-from shared.errors import BadImage, Forbidden, TooLarge
-from shared.fetching import Fetcher, is_public
+from shared.core.errors import BadImage, Forbidden, TooLarge
+from shared.media.fetching import Fetcher, is_public
 
 PUBLIC = "93.184.216.34"
 

@@ -22,8 +22,8 @@ import httpx
 import pytest
 from httpcore._backends.auto import AutoBackend
 
-from shared.errors import BadImage, Forbidden, TooLarge
-from shared.fetching import Fetcher
+from shared.core.errors import BadImage, Forbidden, TooLarge
+from shared.media.fetching import Fetcher
 
 NAME, OTHER, INNER = "pictures.example", "cdn.example", "inner.example"
 ADDRESSES = {NAME: ["93.184.216.34"], OTHER: ["93.184.216.35"], INNER: ["10.0.0.7"]}

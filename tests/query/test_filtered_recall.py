@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.indexer.recall import measure
+from services.indexer.measuring.recall import measure
 from services.query.search.probing import Kept, plan
 from shared.contracts.query import Metric, SearchOptions
 from tests.shared.indexes import clustered, index_of

@@ -7,11 +7,11 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from services.query import writing
-from services.query.writing import AnswerWriter
-from shared import durable
+from services.query.api import writing
+from services.query.api.writing import AnswerWriter
 from shared.contracts.answer import Hit, SearchResponse
-from shared.ivf.mapped import MappedFile, write_arrays
+from shared.engines.ivf.mapped import MappedFile, write_arrays
+from shared.files import durable
 from shared.snapshots.items import Item, ItemsFile, write_items
 
 DEEP = 300

@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse
 
-from shared import problem
 from shared.clients.transport import AsyncClient
 from shared.contracts.jobs import Job, JobKind, Jobs, JobState, Progress
-from shared.errors import Forbidden, Overloaded
+from shared.core.errors import Forbidden, Overloaded
+from shared.web import problem
 
 JOB = Job(
     id="7",

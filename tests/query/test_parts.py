@@ -73,7 +73,7 @@ def test_what_is_excluded_is_no_hit_and_its_neighbours_sink(library, serve, away
 
 
 def test_an_excluded_upload_of_an_indexed_picture_is_no_hit(library, serve):
-    from shared.identity import content_id
+    from shared.media.identity import content_id
 
     files = [f"file {i}".encode() for i in range(6)]
     vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.indexer.recall import measure
+from services.indexer.measuring.recall import measure
 from services.query.search.probing import (
     curve_for,
     expected_recall,
@@ -12,8 +12,8 @@ from services.query.search.probing import (
 )
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.ivf.coarse import Coarse
-from shared.ivf.partition import Partition
+from shared.engines.ivf.coarse import Coarse
+from shared.engines.ivf.partition import Partition
 from tests.shared.indexes import clustered, index_of
 
 pytestmark = pytest.mark.floats

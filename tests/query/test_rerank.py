@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.ivf.rerank import CANDIDATES, averaged_distances
+from shared.engines.ivf.rerank import CANDIDATES, averaged_distances
 from shared.snapshots.items import Item
 
 pytestmark = pytest.mark.floats

@@ -8,7 +8,7 @@ import pytest
 
 from shared.clients.transport import AsyncClient
 from shared.contracts.answer import SearchResponse
-from shared.identity import content_id
+from shared.media.identity import content_id
 from shared.snapshots.items import Item
 from tests.query.answers import ids
 

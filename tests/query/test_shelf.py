@@ -7,9 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from services.query.search.shelf import Shelf
-from shared import durable
-from shared.errors import Corrupt, Unavailable
+from services.query.search.snapshot_reader import Shelf
+from shared.core.errors import Corrupt, Unavailable
+from shared.files import durable
 from shared.snapshots.items import Item
 from shared.snapshots.manifest import SnapshotStore
 

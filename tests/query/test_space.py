@@ -6,11 +6,11 @@ import pytest
 from services.query.search.space import Space
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
-from shared.errors import BadVector
-from shared.ivf.index import InvertedIndex
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
-from shared.ivf.writer import PostingsWriter
+from shared.core.errors import BadVector
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.partition import Partition
+from shared.engines.ivf.reader import Postings
+from shared.engines.ivf.writer import PostingsWriter
 
 
 def one_list(folder: Path) -> InvertedIndex:

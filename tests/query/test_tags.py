@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.query.search.shelf import Shelf
+from services.query.search.snapshot_reader import Shelf
 from services.query.search.tags import Tags, Vocabulary
 from shared.snapshots.items import Item, tag_key
 

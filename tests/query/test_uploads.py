@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.query.uploads import Uploads
-from shared.errors import NotFound, TooLarge
+from services.query.answering.uploads import Uploads
+from shared.core.errors import NotFound, TooLarge
 
 
 class Clock:

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from hypothesis import settings
 
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 from shared.web.service import create_service
 
 settings.register_profile("shared", deadline=None, max_examples=40)

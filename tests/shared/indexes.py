@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 
-from services.indexer.clustering import assign, train_centroids
+from services.indexer.clustering.streaming import assign, train_centroids
 from shared.contracts.query import Metric
-from shared.ivf.codec import Codec
-from shared.ivf.distances import prepared
-from shared.ivf.index import InvertedIndex
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
-from shared.ivf.writer import PostingsWriter
+from shared.engines.ivf.codec import Codec
+from shared.engines.ivf.distances import prepared
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.partition import Partition
+from shared.engines.ivf.reader import Postings
+from shared.engines.ivf.writer import PostingsWriter
 
 HALF = ("random", "duplicates", "zeros")
 KINDS = ("random", "duplicates", "zeros", "scaled", "huge", "tiny", "near", "skewed")

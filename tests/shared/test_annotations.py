@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.contracts import annotations
 from shared.contracts.answer import Hit
 from shared.contracts.indexer import ImagePatch
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 
 def nested(levels, inner=1):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import calibration
+from shared.maths import calibration
 
 
 def drawn(count, seed=0):

@@ -9,11 +9,12 @@ import httpx
 import numpy as np
 import pytest
 
-from shared import errors, problem
 from shared.clients import embedder, indexer, query
 from shared.clients.transport import AsyncClient, Call, Client
 from shared.contracts.embedder import TrainingProgress, TrainRequest
 from shared.contracts.indexer import ImagePatch
+from shared.core import errors
+from shared.web import problem
 
 ANY: Call[httpx.Response] = Call("GET", "/", lambda response: response)
 

@@ -2,8 +2,8 @@ import faiss
 import numpy as np
 import pytest
 
-from shared.ivf.codec import Codec
-from shared.ivf.codes import CodedLists
+from shared.engines.ivf.codec import Codec
+from shared.engines.ivf.codes import CodedLists
 from tests.shared.indexes import clustered
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from shared.images import decode, read
+from shared.media.images import decode, read
 from tests import bombs
 from tests.shared.profiles import profile
 from tests.shared.test_damaged_pictures import png_with

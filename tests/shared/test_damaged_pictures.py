@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.errors import BadImage
-from shared.images import decode, read
+from shared.core.errors import BadImage
+from shared.media.images import decode, read
 from tests import bombs
 from tests.shared.test_picture_kinds import EIGHT, photo, saved
 

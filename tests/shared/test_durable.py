@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from shared import durable
+from shared.files import durable
 
 
 def test_a_file_appears_whole_at_the_end_of_the_block(tmp_path):

@@ -9,7 +9,6 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, TypeAdapter
 
 from scripts.openapi import schemas
-from shared import problem
 from shared.contracts import (
     answer,
     embedder,
@@ -24,8 +23,8 @@ from shared.contracts import (
 )
 from shared.contracts.base import Wire
 from shared.contracts.problem import Problem
-from shared.errors import tree
-from shared.web import problems
+from shared.core.errors import tree
+from shared.web import problem, problems
 
 SHOWN: list[tuple[type[BaseModel], object]] = [
     (model, example)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from shared import failpoints
+from shared.core import failpoints
 
 
 @pytest.fixture

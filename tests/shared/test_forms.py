@@ -5,8 +5,8 @@ from fastapi import APIRouter, FastAPI, UploadFile
 from fastapi.testclient import TestClient
 from python_multipart.multipart import parse_options_header
 
-from shared.keys import Scope
 from shared.web.forms import with_filename
+from shared.web.keys import Scope
 from shared.web.scoped import ScopedRoute, needs
 
 

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 from shared.web.hosts import Hosts
 
 OPEN = {"host": "0.0.0.0", "allow_open": True}  # noqa: S104

@@ -6,9 +6,9 @@ from contextlib import suppress
 import pytest
 from PIL import Image, ImageFile
 
-from shared import image_headers
-from shared.errors import BadImage
-from shared.images import decode
+from shared.core.errors import BadImage
+from shared.media import image_headers
+from shared.media.images import decode
 from tests import bombs
 
 OFF_THE_LIST = ["ICO", "PPM", "TGA", "PCX", "SGI", "ICNS", "PDF", "EPS", "DDS", "JPEG2000"]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from shared.errors import BadImage
-from shared.images import decode, media_type
+from shared.core.errors import BadImage
+from shared.media.images import decode, media_type
 
 LOSSY = {"JPEG": 12, "WEBP": 16, "AVIF": 16, "HEIC": 16, "GIF": 40}
 """Format -> the mean deviation, of 255, that its compression or palette may cause."""

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from shared.errors import Misconfigured
-from shared.keys import ALL, KeyRing, Scope, parse
+from shared.core.errors import Misconfigured
+from shared.web.keys import ALL, KeyRing, Scope, parse
 
 OFFICE, KIOSK = "office-key-0123456789", "kiosk-key-0123456789"
 HASHED = "sha256:" + hashlib.sha256(OFFICE.encode()).hexdigest()
@@ -143,7 +143,7 @@ def test_a_missing_file_is_an_error_at_the_start(tmp_path):
 
 
 def test_the_example_of_the_documentation_can_be_read():
-    from shared import keys
+    from shared.web import keys
 
     example = "\n".join(line[4:] for line in keys.__doc__.splitlines() if line.startswith("    "))
     assert [key.label for key in parse(example)] == ["office", "kiosk"]

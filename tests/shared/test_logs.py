@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.settings import LogFormat
+from shared.core.settings import LogFormat
 from shared.web import logs
 from shared.web.request_id import HEADER
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shared.errors import Corrupt, Unavailable
-from shared.ivf.mapped import MappedFile, MappedWriter, write_arrays
+from shared.core.errors import Corrupt, Unavailable
+from shared.engines.ivf.mapped import MappedFile, MappedWriter, write_arrays
 from tests import open_files
 
 DTYPES = st.sampled_from(["<f4", "<f8", "<i8", "|u1", "<u8", "<i4"])

@@ -1,7 +1,7 @@
 """What Milvus is told of a filter on tags."""
 
 from shared.contracts.filters import Condition, Filter
-from shared.milvus.terms import expression, terms_of
+from shared.engines.milvus.terms import expression, terms_of
 from shared.snapshots.items import Item
 
 TAG = Condition(tag="car side")

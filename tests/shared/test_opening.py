@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import Forbidden, TooLarge
+from shared.core.errors import Forbidden, TooLarge
 from shared.objects.file import LocalFile
 from shared.objects.opening import NotAFile, open_file
 

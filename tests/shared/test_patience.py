@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from shared import deadline, errors
 from shared.clients.transport import AsyncClient, Call, Client
+from shared.core import deadline, errors
 from shared.web.patience import PatienceMiddleware
 
 GET: Call[httpx.Response] = Call("GET", "/", lambda response: response)

@@ -8,7 +8,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
-from shared.images import decode, size
+from shared.media.images import decode, size
 from tests import bombs
 
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.query import Metric
-from shared.errors import Corrupt
-from shared.ivf import layout
-from shared.ivf.mapped import write_arrays
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
-from shared.ivf.writer import PostingsWriter
+from shared.core.errors import Corrupt
+from shared.engines.ivf import layout
+from shared.engines.ivf.mapped import write_arrays
+from shared.engines.ivf.partition import Partition
+from shared.engines.ivf.reader import Postings
+from shared.engines.ivf.writer import PostingsWriter
 
 
 @st.composite
@@ -156,7 +156,7 @@ def test_rows_that_come_from_disk_are_asked_for_at_once_each_run_as_one(
         asked.append(np.frombuffer(data[offset : offset + length], dtype).reshape(-1, 7))
 
     monkeypatch.setattr("os.posix_fadvise", noted)
-    monkeypatch.setattr("shared.ivf.reader._SLOW_ROW", -1.0)  # Whatever takes time is slow.
+    monkeypatch.setattr("shared.engines.ivf.reader._SLOW_ROW", -1.0)  # Whatever takes time is slow.
     rows = np.array([3, 7, 8, 9, 400, 499])
     for runs in ([], [[3], [7, 8, 9], [400], [499]]):
         asked.clear()
@@ -165,7 +165,7 @@ def test_rows_that_come_from_disk_are_asked_for_at_once_each_run_as_one(
         assert np.array_equal(found, vectors[rows])
         assert len(asked) == len(runs)
         assert all(np.array_equal(a, vectors[run]) for a, run in zip(asked, runs, strict=True))
-    monkeypatch.setattr("shared.ivf.reader._SLOW_ROW", 1.0)
+    monkeypatch.setattr("shared.engines.ivf.reader._SLOW_ROW", 1.0)
     postings.gather(rows)
     asked.clear()
     postings.gather(rows)

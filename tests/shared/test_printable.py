@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import last_words
-from shared.printable import escaped, escaped_json
-from shared.settings import LogFormat
+from shared.core import startup_errors
+from shared.core.printable import escaped, escaped_json
+from shared.core.settings import LogFormat
 from shared.web import logs
 
 FORGED = (
@@ -69,7 +69,7 @@ def test_a_traceback_forges_no_record(capsys, request):
 
 
 def test_last_words_are_one_line(capsys):
-    last_words.say(FORGED)
+    startup_errors.say(FORGED)
     text = capsys.readouterr().err
     assert text.count("\n") == 1
     assert text[:-1].isprintable()

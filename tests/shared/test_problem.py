@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from shared import errors, problem
+from shared.core import errors
+from shared.web import problem
 
 TREE = errors.tree()
 STATUSES = {

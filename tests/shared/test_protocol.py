@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 from shared.web import protocol, running
 from shared.web.connections import Connections
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 from shared.web.rate_limit import Rate, TokenBuckets
 from shared.web.service import create_service
 

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from shared import deadline
 from shared.clients.replicas import Replicas
 from shared.clients.transport import AsyncClient, Call, Client
-from shared.errors import Unavailable
+from shared.core import deadline
+from shared.core.errors import Unavailable
 
 READ: Call[str] = Call("GET", "/", lambda answer: answer.text)
 CHANGE: Call[str] = Call("POST", "/", lambda answer: answer.text, content=b"{}")

@@ -7,8 +7,8 @@ import logging
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 
-from shared.errors import NotFound
-from shared.keys import Scope
+from shared.core.errors import NotFound
+from shared.web.keys import Scope
 from shared.web.scoped import ScopedRoute, needs
 from shared.web.write_log import tell
 

@@ -3,8 +3,8 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared.errors import Misconfigured
-from shared.version import VERSION
+from shared.core.errors import Misconfigured
+from shared.core.version import VERSION
 
 
 def samples(text):

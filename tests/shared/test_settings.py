@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from services.embedder.config import EmbedderSettings
 from services.indexer.config import IndexerSettings
 from services.query.config import QuerySettings
-from shared.errors import Misconfigured
-from shared.settings import ServiceSettings, Settings, slips
+from shared.core.errors import Misconfigured
+from shared.core.settings import ServiceSettings, Settings, slips
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shared import durable
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.errors import Corrupt, Misconfigured, NotFound
+from shared.core.errors import Corrupt, Misconfigured, NotFound
+from shared.files import durable
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
 

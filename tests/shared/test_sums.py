@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from shared import durable, sums
-from shared.errors import Corrupt
+from shared.core.errors import Corrupt
+from shared.files import durable, sums
 
 
 @pytest.fixture

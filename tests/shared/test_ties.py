@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from shared.contracts.query import Metric
-from shared.floats import SAME_FEATURES, furthest
-from shared.ivf.index import InvertedIndex
-from shared.ivf.ties import with_ties
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.ties import with_ties
+from shared.maths.floats import SAME_FEATURES, furthest
 from tests.shared.indexes import index_of
 
 pytestmark = pytest.mark.floats

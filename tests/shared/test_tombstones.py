@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import durable
-from shared.errors import CatalogueAway, Corrupt, StorageFull
+from shared.core.errors import CatalogueAway, Corrupt, StorageFull
+from shared.files import durable
 from shared.snapshots.tombstones import NAME, Tombstones
 
 ORDINALS = st.integers(1, 2**48)

@@ -5,7 +5,7 @@ import pytest
 from fastapi import Form, Query, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.validation import verdict
+from shared.core.validation import verdict
 
 
 class Colour(StrEnum):

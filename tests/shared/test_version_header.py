@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from shared.errors import Corrupt
+from shared.core.errors import Corrupt
 from shared.snapshots.version import HEADER, Version
 from shared.web.version import VersionMiddleware
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest
-from shared.errors import ISEError, Overloaded
-from shared.identity import content_id
+from shared.core.errors import ISEError, Overloaded
+from shared.media.identity import content_id
 from tests.e2e.engine import Engine
 from tests.torture.world import picture
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from shared.clients.transport import Client
-from shared.errors import ISEError, StorageFull
+from shared.core.errors import ISEError, StorageFull
 from tests.ports import free_port
 from tests.torture.failpoints import ALL, FULL
 from tests.torture.life import Life

@@ -1,6 +1,6 @@
 """Every failpoint, beside what a client does to reach it."""
 
-from shared.failpoints import FILE_STEPS
+from shared.core.failpoints import FILE_STEPS
 
 # By action of `World`: the files that it writes.
 _FILES = {

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from shared.clients.transport import Call, Client, T
-from shared.failpoints import VARIABLE
+from shared.core.failpoints import VARIABLE
 from tests.ports import free_port
 
 _PATIENCE_S = 60.0

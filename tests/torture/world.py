@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.query.search.shelf import Shelf
+from services.query.search.snapshot_reader import Shelf
 from services.query.search.space import Space
 from shared.clients import embedder, indexer
 from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import BuildSettings, ImagePatch, IngestRequest, TrainMatchingRequest
 from shared.contracts.jobs import Job, JobKind, JobState
-from shared.durable import TEMPORARY_SUFFIX
-from shared.errors import Conflict, NotFound, StorageFull
-from shared.identity import content_id
+from shared.core.errors import Conflict, NotFound, StorageFull
+from shared.files.durable import TEMPORARY_SUFFIX
+from shared.media.identity import content_id
 from tests.torture.life import Life
 
 _TAGS = ("dog", "cat", "car", "tree")

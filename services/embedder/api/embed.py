@@ -7,14 +7,14 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from services.embedder.answers import ROWS_RESPONSES, hosted, rows
+from services.embedder.api.answers import ROWS_RESPONSES, hosted, rows
+from services.embedder.api.uploads import FILES_BODY, uploads
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.departures import CLIENT_CLOSED_REQUEST, unless_gone
+from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST, unless_gone
+from services.embedder.batching.priority import is_bulk
 from services.embedder.hosting import Hosted
 from services.embedder.matching.joint import joint_terms
 from services.embedder.metrics import EmbedderMetrics
-from services.embedder.priority import is_bulk
-from services.embedder.uploads import FILES_BODY, uploads
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     EmbedTermsRequest,
@@ -24,8 +24,8 @@ from shared.contracts.embedder import (
     Models,
     TermSpace,
 )
-from shared.errors import InvalidInput
-from shared.keys import Scope
+from shared.core.errors import InvalidInput
+from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGES,
     BUSY,

@@ -7,6 +7,8 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from services.embedder.api.embed import HostedModels, Network
+from services.embedder.api.uploads import body_of, uploads_beside
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.decoding.decoder import Decoded
 from services.embedder.explaining.explainer import Explained
@@ -15,13 +17,11 @@ from services.embedder.hosting import Hosted
 from services.embedder.images import ImageEmbedder
 from services.embedder.matching.joint import joint_terms
 from services.embedder.preprocess import Preprocessing
-from services.embedder.routes_embed import HostedModels, Network
-from services.embedder.uploads import body_of, uploads_beside
 from shared.contracts.embedder import FINGERPRINT_HEADER, ImageSpace
 from shared.contracts.explanation import Box, Explanation, Heat
-from shared.errors import InvalidInput
-from shared.keys import Scope
-from shared.projection import Projection
+from shared.core.errors import InvalidInput
+from shared.maths.projection import Projection
+from shared.web.keys import Scope
 from shared.web.media import PNG
 from shared.web.problems import (
     BAD_IMAGE,

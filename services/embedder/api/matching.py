@@ -10,12 +10,11 @@ import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.embedder.answers import RAW_BODY, ROWS_RESPONSES, hosted, rows
+from services.embedder.api.answers import RAW_BODY, ROWS_RESPONSES, hosted, rows
 from services.embedder.hosting import Hosted
 from services.embedder.matching.joint import JointSpace
 from services.embedder.matching.trainer import Trainer
 from services.embedder.matching.training_set import TrainingSet
-from shared import problem
 from shared.contracts.embedder import (
     EVENTS_MEDIA_TYPE,
     FINGERPRINT_HEADER,
@@ -25,8 +24,9 @@ from shared.contracts.embedder import (
     TrainingSettings,
     TrainRequest,
 )
-from shared.errors import BadVector, FingerprintMismatch, ISEError
-from shared.keys import Scope
+from shared.core.errors import BadVector, FingerprintMismatch, ISEError
+from shared.web import problem
+from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_ROWS,
     DAMAGED,

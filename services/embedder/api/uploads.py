@@ -9,7 +9,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from services.embedder.config import EmbedderSettings
-from shared.errors import InvalidInput, Unavailable
+from shared.core.errors import InvalidInput, Unavailable
 
 FIELD = "files"
 

@@ -13,7 +13,7 @@ from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import Engine
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.preprocess import Preprocessing
-from shared.errors import BadImage, ISEError, Misconfigured
+from shared.core.errors import BadImage, ISEError, Misconfigured
 
 
 class Backbone:

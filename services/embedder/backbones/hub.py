@@ -1,7 +1,7 @@
 """Pretrained weights that may have to be downloaded."""
 
 from services.embedder.hub import check_answers
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 
 def check_reachable(url: str, seconds: float, what: str, setting: str) -> None:

@@ -4,7 +4,7 @@ from services.embedder.backbones import mini
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.preprocess import Preprocessing
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 NAME = "mini"
 

@@ -13,7 +13,7 @@ from services.embedder.backbones.spelling import did_you_mean
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.preprocess import Preprocessing
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 PREFIX = "torchvision/"
 

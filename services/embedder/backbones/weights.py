@@ -8,7 +8,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 _SHOWN = 5
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
-from services.embedder.lanes import Lane, Lanes, Pending
-from shared.errors import ISEError, Overloaded, Unavailable
+from services.embedder.batching.lanes import Lane, Lanes, Pending
+from shared.core.errors import ISEError, Overloaded, Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")

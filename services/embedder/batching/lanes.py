@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from shared.errors import ISEError
+from shared.core.errors import ISEError
 
 T = TypeVar("T")
 R = TypeVar("R")

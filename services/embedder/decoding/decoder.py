@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedder.decoding.task import ANSWER, PICTURE, Outcome, Task
-from shared.errors import BadImage
+from shared.core.errors import BadImage
 
 _START_SECONDS = 60.0
 _BUFFER_BYTES = 2**20

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
+from services.embedder.batching.lanes import Lane, Lanes, Pending
 from services.embedder.decoding.decoder import (
     Decoded,
     DecodeLimits,
@@ -14,8 +15,7 @@ from services.embedder.decoding.decoder import (
     ending,
 )
 from services.embedder.decoding.task import Task
-from services.embedder.lanes import Lane, Lanes, Pending
-from shared.errors import BadImage, ISEError, Unavailable
+from shared.core.errors import BadImage, ISEError, Unavailable
 
 log = logging.getLogger(__name__)
 

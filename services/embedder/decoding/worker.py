@@ -14,8 +14,8 @@ import sys
 import time
 
 from services.embedder.decoding.task import ANSWER, PICTURE, REQUEST, Outcome, Task
-from shared.errors import BadImage, Unavailable
-from shared.images import read
+from shared.core.errors import BadImage, Unavailable
+from shared.media.images import read
 
 _PR_SET_PDEATHSIG = 1
 _MIN_PIXELS = 16

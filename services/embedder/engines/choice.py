@@ -17,13 +17,13 @@ from services.embedder.engines import processor
 from services.embedder.engines.compiled import CompiledEngine
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine import Engine, EngineUnavailable, Floats
+from services.embedder.engines.engine_benchmark import images_per_second
+from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.engines.memory import Memory
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
-from services.embedder.engines.race import images_per_second
-from services.embedder.engines.wish import Inference, Precision
-from shared.floats import SAME_FEATURES, furthest
+from shared.maths.floats import SAME_FEATURES, furthest
 
 AGREEMENT = 0.999
 """The least cosine to the features of eager fp32, on each of the built-in pictures."""

@@ -4,8 +4,8 @@ import torch
 
 from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
+from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
-from services.embedder.engines.wish import Precision
 
 
 class CompiledEngine(EagerEngine):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from services.embedder.engines.engine import Floats, Pixels
+from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
-from services.embedder.engines.wish import Precision
 
 CPU = torch.device("cpu")
 _TYPES = {

@@ -10,7 +10,7 @@ import torch
 
 from services.embedder.backbones.fingerprint import short_digest
 from services.embedder.engines import processor
-from shared import durable
+from shared.files import durable
 
 _FORMAT = 1
 _PACKAGES = ("torch", "openvino")

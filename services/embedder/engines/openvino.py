@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
+from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
-from services.embedder.engines.wish import Precision
-from shared import durable
+from shared.files import durable
 
 _HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16"}
 

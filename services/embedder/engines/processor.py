@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from services.embedder.engines.wish import Precision
+from services.embedder.engines.engine_options import Precision
 
 _CPUINFO = Path("/proc/cpuinfo")
 _BF16_ON_X86 = {"avx512_bf16", "amx_bf16"}

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from services.embedder.engines.engine import Pixels
 from services.embedder.engines.network import PixelNetwork
-from shared.errors import Conflict
-from shared.projection import Projection
+from shared.core.errors import Conflict
+from shared.maths.projection import Projection
 
 _SAME = 1e-5
 """How far the mean of the cells may be from the features, relative to their length."""

@@ -15,7 +15,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.engines.engine import Pixels
 from services.embedder.explaining.cells import CellNetwork, Cells
 from services.embedder.matching.joint import JointNetwork
-from shared.projection import Projection
+from shared.maths.projection import Projection
 
 Grid = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from services.embedder.matching.network import MatchingNetwork
-from shared.calibrated import Pairs, calibrated
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
+from shared.maths.calibrated import Pairs, calibrated
 
 Floats = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from shared import durable, sums
-from shared.errors import Corrupt, Unavailable
+from shared.core.errors import Corrupt, Unavailable
+from shared.files import durable, sums
 from shared.objects.address import Address
 from shared.objects.store import Objects
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.vectors import Words
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 Floats = NDArray[np.float32]
 

@@ -17,8 +17,8 @@ import safetensors.torch
 from services.embedder.backbones.fingerprint import short_digest, tensors_digest
 from services.embedder.matching.download import Download
 from services.embedder.matching.network import MatchingNetwork
-from shared import sums
-from shared.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, NotFound
+from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, NotFound
+from shared.files import sums
 
 FILE = "network.safetensors"
 CURRENT = "CURRENT"

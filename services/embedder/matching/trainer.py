@@ -12,7 +12,7 @@ from services.embedder.matching.training import train
 from services.embedder.matching.training_set import TrainingSet, read_training_set
 from services.embedder.words.vectors import Words
 from shared.contracts.embedder import TrainingDone, TrainingProgress, TrainingSettings
-from shared.errors import FingerprintMismatch, Overloaded
+from shared.core.errors import FingerprintMismatch, Overloaded
 
 _EVERY = 0.5
 """Seconds between two events: often enough for a progress bar, and to show that it's alive."""

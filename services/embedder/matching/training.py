@@ -19,7 +19,7 @@ from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.vectors import Words
 from shared.contracts.calibration import Calibration
 from shared.contracts.embedder import TrainingReport, TrainingSettings
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 _DIVERGED = (
     "The training diverged: its numbers are no longer finite. Give it a lower `learning_rate`, or "

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import npy
-from shared.errors import Corrupt, NotFound
+from shared.core.errors import Corrupt, NotFound
+from shared.files import npy
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from services.embedder.backbones.fingerprint import short_digest
-from shared.errors import FingerprintMismatch
+from shared.core.errors import FingerprintMismatch
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from services.embedder.backbones import fingerprint
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.preprocess import Preprocessing
 from services.embedder.towers.source import Source, find_source
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 _SQUASH = {"shortest": False, "squash": True}
 

@@ -19,7 +19,7 @@ from services.embedder.backbones.spelling import did_you_mean
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.hub import check_answers
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 PREFIX = "open_clip:"
 _FOLDER, _HUB = "local-dir:", "hf-hub:"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from services.embedder.backbones import fingerprint
 from services.embedder.towers.source import Source, find_source
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 _BATCH = 64
 

@@ -14,7 +14,7 @@ from gensim.models import KeyedVectors
 
 from services.embedder.hub import check_answers
 from services.embedder.words.spool import binary_entries, mapped, text_entries
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 LARGE = 256 << 20
 """Bytes of vectors that are mapped rather than held in memory."""

@@ -15,7 +15,7 @@ from services.embedder.words.english import other_numbers
 from services.embedder.words.files import find_file, read_vectors
 from services.embedder.words.neighbours import Neighbours
 from services.embedder.words.packaged import load_packaged_words
-from shared.errors import Misconfigured, UnknownTerm
+from shared.core.errors import Misconfigured, UnknownTerm
 from shared.terms.normal_form import words_of
 
 _LONGEST_ENTRY = 200

@@ -12,12 +12,12 @@ from pydantic import ConfigDict, Field
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from services.indexer.importing import Batch, batches, open_source
-from services.indexer.npy import NpyFile
-from services.indexer.parts import Parts, parts
-from services.indexer.records import check_distinct, checked, read_ids
-from services.indexer.routes_jobs import submitted
-from services.indexer.tar import archive
+from services.indexer.api.jobs import submitted
+from services.indexer.container import Parts, parts
+from services.indexer.transfer.importer import Batch, batches, open_source
+from services.indexer.transfer.npy_stream import NpyFile
+from services.indexer.transfer.records import check_distinct, checked, read_ids
+from services.indexer.transfer.tar_stream import archive
 from shared.contracts.base import Wire
 from shared.contracts.features import (
     ExportedRecord,
@@ -28,9 +28,9 @@ from shared.contracts.features import (
     ModelName,
 )
 from shared.contracts.jobs import Job, JobKind
-from shared.errors import BadVector, InvalidInput
-from shared.external import fingerprint_of
-from shared.keys import Scope
+from shared.core.errors import BadVector, InvalidInput
+from shared.models.external import fingerprint_of
+from shared.web.keys import Scope
 from shared.web.media import TAR
 from shared.web.problems import (
     BAD_NPY,

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
-from services.indexer.parts import Parts, parts
-from services.indexer.said import parse_metadata, parse_tags
+from services.indexer.container import Parts, parts
+from services.indexer.sources.annotations import parse_metadata, parse_tags
 from shared.contracts import annotations
 from shared.contracts.base import Wire
 from shared.contracts.indexer import (
@@ -20,11 +20,11 @@ from shared.contracts.indexer import (
     Shapes,
     ShapesRequest,
 )
-from shared.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
-from shared.keys import Scope
+from shared.core.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.terms.tag_list import split_tags
 from shared.web import links
 from shared.web.conditional import etag_of, matches
+from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, disposition, validators
 from shared.web.problems import (
     BAD_IMAGE,

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from services.indexer.parts import Parts, parts
-from services.indexer.roots import check_allowed, check_path
-from services.indexer.skipping import Rules
+from services.indexer.container import Parts, parts
+from services.indexer.sources.allowlist import check_allowed, check_path
+from services.indexer.sources.skipping import Rules
 from shared.contracts.base import Wire
 from shared.contracts.indexer import (
     BuildSettings,
@@ -17,7 +17,7 @@ from shared.contracts.indexer import (
 )
 from shared.contracts.jobs import Failures, Job, JobKind, Jobs
 from shared.contracts.migration import MigrateRequest
-from shared.keys import Scope
+from shared.web.keys import Scope
 from shared.web.problems import (
     DISK_FULL,
     EXTERNAL_VECTORS,

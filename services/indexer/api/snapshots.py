@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from services.indexer.health import health
-from services.indexer.parts import Parts, parts
+from services.indexer.container import Parts, parts
+from services.indexer.segments.health import health
 from shared.contracts.indexer import CatalogStats, IndexHealth, SnapshotInfo, Snapshots
-from shared.keys import Scope
+from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_NUMBER,
     BUSY,

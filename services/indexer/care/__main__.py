@@ -8,16 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from services.indexer import last_backup
 from services.indexer.care.backup import BackupWriter, restore
 from services.indexer.care.check import findings
 from services.indexer.care.finding import Finding
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.config import IndexerSettings
-from shared import last_words
-from shared.errors import ISEError
-from shared.printable import escaped
+from services.indexer.storage import last_backup
+from shared.core import startup_errors
+from shared.core.errors import ISEError
+from shared.core.printable import escaped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings.keep_files_private()
         return commands[asked.command](settings, asked)
     except ISEError as error:
-        last_words.say(error.detail)
+        startup_errors.say(error.detail)
     except OSError as error:
-        last_words.say(f"{error.strerror or error}: {error.filename or 'the data directory'}.")
+        startup_errors.say(f"{error.strerror or error}: {error.filename or 'the data directory'}.")
     return 1
 
 

@@ -22,11 +22,11 @@ from services.indexer.care.copying import take
 from services.indexer.care.folder import DataFolder, opened
 from services.indexer.catalog.copying import copy
 from services.indexer.catalog.database import Database, is_shared, version_of
-from services.indexer.features import CANARY
-from services.indexer.networks import CURRENT as CURRENT_NETWORK
-from services.indexer.networks import FILES
-from shared import durable, sums
-from shared.errors import Conflict, Corrupt, InvalidInput, NotFound
+from services.indexer.storage.feature_store import CANARY
+from services.indexer.storage.networks import CURRENT as CURRENT_NETWORK
+from services.indexer.storage.networks import FILES
+from shared.core.errors import Conflict, Corrupt, InvalidInput, NotFound
+from shared.files import durable, sums
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
 MARK = "backup.json"

@@ -11,12 +11,12 @@ from services.indexer.care import strays
 from services.indexer.care.finding import Finding, Kind
 from services.indexer.care.folder import DataFolder
 from services.indexer.care.overfull import overfull
-from services.indexer.features import CANARY, opened
-from services.indexer.networks import FILES
-from shared import durable, sums
+from services.indexer.storage.feature_store import CANARY, opened
+from services.indexer.storage.networks import FILES
 from shared.contracts.annotations import shown
-from shared.errors import Corrupt, NotFound
-from shared.ivf.reader import Postings
+from shared.core.errors import Corrupt, NotFound
+from shared.engines.ivf.reader import Postings
+from shared.files import durable, sums
 from shared.snapshots.manifest import CURRENT, Manifest
 
 

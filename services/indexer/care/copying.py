@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from shared import durable, sums
+from shared.files import durable, sums
 
 
 def take(source: Path, target: Path, link: bool = False) -> bool:

@@ -9,15 +9,15 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
-from services.indexer import lock
 from services.indexer.catalog.database import Database, is_shared, version_of
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.fingerprints import fingerprints
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.locks import Presence
 from services.indexer.catalog.schema import images, locations
-from services.indexer.catalog.turn import Presence
-from services.indexer.files import ImageFiles
-from shared.errors import Misconfigured, NotFound
+from services.indexer.storage import directory_lock
+from services.indexer.storage.image_files import ImageFiles
+from shared.core.errors import Misconfigured, NotFound
 from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
@@ -58,7 +58,7 @@ class DataFolder:
         if self.is_alone:
             return False
         try:
-            with lock.held(self.path), alone_on(self.database):
+            with directory_lock.held(self.path), alone_on(self.database):
                 return False
         except Misconfigured:
             return True
@@ -121,7 +121,7 @@ def opened(
         )
     with ExitStack() as stack:
         if alone:
-            stack.enter_context(lock.held(path))
+            stack.enter_context(directory_lock.held(path))
         database = stack.enter_context(closing(Database(catalog_url, migrate)))
         if alone:
             stack.enter_context(alone_on(database))

@@ -10,8 +10,8 @@ from sqlalchemy import Text, cast, delete, func, select, update
 from services.indexer.care.folder import DataFolder
 from services.indexer.catalog.database import next_revision
 from services.indexer.catalog.schema import images, tags
-from shared import durable
 from shared.contracts.annotations import MAX_TAGS, mended, metadata_fault
+from shared.files import durable
 
 ASIDE = "metadata.jsonl"
 _ROWS = 1000

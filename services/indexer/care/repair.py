@@ -18,12 +18,12 @@ from services.indexer.care.folder import DataFolder
 from services.indexer.care.overfull import bring_within
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.schema import features
-from services.indexer.features import FeatureStore
-from shared import durable, sums
+from services.indexer.storage.feature_store import FeatureStore
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import JobKind
-from shared.errors import Corrupt, NotFound
-from shared.ivf.reader import Postings
+from shared.core.errors import Corrupt, NotFound
+from shared.engines.ivf.reader import Postings
+from shared.files import durable, sums
 from shared.objects.file import LocalFile
 from shared.snapshots.manifest import CURRENT, Manifest
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from services.indexer.care.finding import Finding, Kind
 from services.indexer.care.folder import DataFolder
 from services.indexer.catalog.schema import images
-from shared import sums
-from shared.durable import TEMPORARY_SUFFIX
+from shared.files import sums
+from shared.files.durable import TEMPORARY_SUFFIX
 from shared.snapshots.manifest import Manifest
 
 

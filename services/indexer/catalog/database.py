@@ -9,11 +9,11 @@ from sqlalchemy import Connection, delete, insert, inspect, select, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 
-from services.indexer.catalog import fence, migrations, schema
+from services.indexer.catalog import lease_fence, migrations, schema
 from services.indexer.catalog.postgres import Postgres
 from services.indexer.catalog.sqlite import SQLite
-from shared import failpoints
-from shared.errors import Misconfigured
+from shared.core import failpoints
+from shared.core.errors import Misconfigured
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Database:
             with self._writing, self.engine.begin() as connection:
                 failpoints.reach("catalogue.begin")
                 self.kind.begin_change(connection)
-                fence.cross(connection)
+                lease_fence.cross(connection)
                 yield connection
                 failpoints.reach("catalogue.commit")
             failpoints.reach("catalogue.committed")

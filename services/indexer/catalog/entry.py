@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.indexer.catalog.places import Place
+from services.indexer.catalog.locations import Place
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, func, select
 
 from services.indexer.catalog.schema import features
-from shared.errors import FingerprintMismatch
-from shared.external import is_external
+from shared.core.errors import FingerprintMismatch
+from shared.models.external import is_external
 
 
 def fingerprints(db: Connection) -> list[str]:

@@ -11,9 +11,9 @@ from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.fingerprints import check_together
-from services.indexer.catalog.held import Held
 from services.indexer.catalog.joining import Saying, differ, joined, over_bounds
-from services.indexer.catalog.places import (
+from services.indexer.catalog.known_file import Held
+from services.indexer.catalog.locations import (
     Bury,
     Claim,
     Place,
@@ -33,7 +33,7 @@ from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import features, images, locations, origins, tags
 from services.indexer.catalog.tagging import add_tags
 from services.indexer.catalog.view import View, items_of
-from shared.errors import NotFound
+from shared.core.errors import NotFound
 from shared.snapshots.items import Item
 
 

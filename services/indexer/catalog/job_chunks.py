@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
-from services.indexer.catalog import fence
+from services.indexer.catalog import lease_fence
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.fence import LeaseLost
 from services.indexer.catalog.jobs import MAX_ATTEMPTS
+from services.indexer.catalog.lease_fence import LeaseLost
 from services.indexer.catalog.schema import jobs, parts
 from services.indexer.catalog.worker import NOBODY, Worker
 from shared.contracts.jobs import JobState
@@ -61,7 +61,7 @@ class PartTable:
         rows = [_new(job_id, digest, number, task) for number, task in enumerate(tasks)]
         of_job = parts.c.job_id == job_id
         with self._database.note() as db:
-            fence.cross(db)
+            lease_fence.cross(db)
             db.execute(delete(parts).where(of_job, parts.c.plan != digest))
             if db.execute(select(parts.c.number).where(of_job).limit(1)).first() is None:
                 for start in range(0, len(rows), _ROWS):

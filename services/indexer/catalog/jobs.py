@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_
 from sqlalchemy.exc import IntegrityError
 
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.fence import LeaseLost
+from services.indexer.catalog.lease_fence import LeaseLost
 from services.indexer.catalog.schema import failures, jobs, parts
 from services.indexer.catalog.worker import NOBODY, Worker
 from shared.contracts.jobs import Failure, Job, JobKind, JobState, Progress
-from shared.errors import Conflict, NotFound
+from shared.core.errors import Conflict, NotFound
 
 MAX_ATTEMPTS = 3
 

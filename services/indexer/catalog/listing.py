@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, select
 
-from services.indexer.catalog.places import is_address
+from services.indexer.catalog.locations import is_address
 from services.indexer.catalog.schema import images, locations, tags
 from shared.contracts import annotations
 from shared.contracts.features import ExportedPlace, ExportedRecord

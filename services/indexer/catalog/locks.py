@@ -7,11 +7,11 @@ from typing import Self
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.indexer.catalog import fence
+from services.indexer.catalog import lease_fence
 from services.indexer.catalog.database import Database
-from services.indexer.catalog.fence import LeaseLost
+from services.indexer.catalog.lease_fence import LeaseLost
 from services.indexer.catalog.postgres import SPACE
-from shared.errors import CatalogueAway
+from shared.core.errors import CatalogueAway
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Turn:
         try:
             self._session.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
-            if fence.is_up():
+            if lease_fence.is_up():
                 raise LeaseLost("turn") from error
             raise CatalogueAway(
                 "The database ended the connection meanwhile. Try again.", retry_after=_RETRY_S

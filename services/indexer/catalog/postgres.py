@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from services.indexer.catalog import json_text
-from shared.errors import CatalogueAway, InvalidInput, ISEError, StorageFull
+from shared.core.errors import CatalogueAway, InvalidInput, ISEError, StorageFull
 
 _CHANGES, _TAKING = 1, 2
 SPACE = 0x15E

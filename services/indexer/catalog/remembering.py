@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from services.indexer.catalog.places import Said, left_without_place, merged, said_of
+from services.indexer.catalog.locations import Said, left_without_place, merged, said_of
 from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import images, remembered, tags
 from shared.snapshots.items import tag_key

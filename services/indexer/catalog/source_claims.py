@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from services.indexer.catalog.database import Database, next_revision
-from services.indexer.catalog.places import (
+from services.indexer.catalog.locations import (
     Bury,
     Claim,
     Place,
@@ -23,7 +23,7 @@ from services.indexer.catalog.places import (
 from services.indexer.catalog.remembering import forget, remember_placeless
 from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, mounts, origins
-from shared.errors import NotFound
+from shared.core.errors import NotFound
 from shared.objects.local_path import path_of, url_of
 
 

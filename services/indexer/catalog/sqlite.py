@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from services.indexer.catalog import json_text
-from shared.errors import ISEError, StorageFull
+from shared.core.errors import ISEError, StorageFull
 
 # Seconds since 1970, from days.
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"

@@ -11,12 +11,12 @@ from sqlalchemy import update as update_rows
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together, fingerprints
 from services.indexer.catalog.joining import differ, joined, over_bounds
-from services.indexer.catalog.places import is_address, touch
+from services.indexer.catalog.locations import is_address, touch
 from services.indexer.catalog.rows import add_rows, among
 from services.indexer.catalog.schema import features, images, locations
 from services.indexer.catalog.tagging import add_tags
 from shared.contracts.features import ExportedRecord
-from shared.external import is_external
+from shared.models.external import is_external
 
 Stored = tuple[int, int]
 """The shard of a vector, and its row there."""

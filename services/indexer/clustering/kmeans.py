@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.linear_algebra import one_thread
+from shared.maths.linear_algebra import one_thread
 
 # The share of the points that each round sees, and for each centroid at least so many of them.
 _SHARES = (0.25,) * 4 + (0.5,) * 4 + (1.0,) * 12

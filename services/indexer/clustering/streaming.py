@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.kmeans import Progress, kmeans, nearest
-from services.indexer.subspace import Subspace
+from services.indexer.clustering.kmeans import Progress, kmeans, nearest
+from services.indexer.clustering.subspace import Subspace
 from shared.contracts.query import Metric
-from shared.errors import InvalidInput
-from shared.ivf.distances import prepared
+from shared.core.errors import InvalidInput
+from shared.engines.ivf.distances import prepared
 
 # faiss's own advice: fewer points than this for each centroid, and centroids mean little.
 _MIN_POINTS = 39

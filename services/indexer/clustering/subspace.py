@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.linear_algebra import orthonormal
+from shared.maths.linear_algebra import orthonormal
 
 _PASSES = 6
 # What float32 rounding leaves outside, as a share of the sum of squares.

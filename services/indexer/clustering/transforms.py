@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from services.indexer.clustering import Rows
-from shared.errors import InvalidInput
-from shared.external import is_external
-from shared.projection import Projection
+from services.indexer.clustering.streaming import Rows
+from shared.core.errors import InvalidInput
+from shared.maths.projection import Projection
+from shared.models.external import is_external
 from shared.snapshots.transform import Transform
 
 _AUTO_WIDTH = 128

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.database import Database
-from services.indexer.features import FeatureStore
-from shared import canary
+from services.indexer.storage.feature_store import FeatureStore
+from shared.models import canary
 
 Vector = NDArray[np.float32]
 

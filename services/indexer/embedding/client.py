@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.canaries import Canaries
-from services.indexer.embedders import Embedders
-from shared import canary, deadline
+from services.indexer.embedding.canaries import Canaries
+from services.indexer.embedding.registry import Embedders
 from shared.clients import embedder
 from shared.clients.transport import Call, T
 from shared.contracts.embedder import ImageSpace, Models
-from shared.errors import (
+from shared.core import deadline
+from shared.core.errors import (
     BadImage,
     Conflict,
     Corrupt,
@@ -27,6 +27,7 @@ from shared.errors import (
     TooLarge,
     Unavailable,
 )
+from shared.models import canary
 
 log = logging.getLogger(__name__)
 

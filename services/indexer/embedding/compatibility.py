@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable
 
 from services.indexer.catalog.fingerprints import mismatch
-from services.indexer.embedding import Embedding, ModelPair
-from shared import canary
-from shared.errors import BadVector, FingerprintMismatch, ISEError
-from shared.external import is_external
+from services.indexer.embedding.client import Embedding, ModelPair
+from shared.core.errors import BadVector, FingerprintMismatch, ISEError
+from shared.models import canary
+from shared.models.external import is_external
 from shared.snapshots.manifest import Manifest
 
 log = logging.getLogger(__name__)

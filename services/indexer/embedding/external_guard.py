@@ -1,8 +1,8 @@
 """Keeps pictures out of collections of vectors from outside."""
 
 from services.indexer.catalog.vectors import VectorTable
-from services.indexer.embedding import Embedding
-from shared.errors import FingerprintMismatch, Overloaded, Unavailable
+from services.indexer.embedding.client import Embedding
+from shared.core.errors import FingerprintMismatch, Overloaded, Unavailable
 
 
 class External:

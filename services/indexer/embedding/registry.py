@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from shared.clients import embedder
 from shared.clients.transport import Client
 from shared.contracts.embedder import Models
-from shared.errors import Overloaded, Unavailable
+from shared.core.errors import Overloaded, Unavailable
 
 
 class Embedders:

@@ -9,17 +9,17 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from services.indexer.catalog.fence import LeaseLost, fenced
+from services.indexer.catalog.job_chunks import Part, PartTable, Standing
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.catalog.parts import Part, PartTable, Standing
-from services.indexer.embedding import ModelPair
-from services.indexer.ingest import MOST_NOTES, IngestResult
-from services.indexer.job_context import Cancelled, JobContext
-from services.indexer.leases import Leases
-from services.indexer.reach.reach import Reach
-from services.indexer.sources import SourceFile
+from services.indexer.catalog.lease_fence import LeaseLost, fenced
+from services.indexer.embedding.client import ModelPair
+from services.indexer.ingest.pipeline import MOST_NOTES, IngestResult
+from services.indexer.jobs.context import Cancelled, JobContext
+from services.indexer.jobs.leases import Leases
+from services.indexer.sources.resolver import Reach
+from services.indexer.sources.source import SourceFile
 from shared.contracts.jobs import Progress
-from shared.errors import CatalogueAway, ISEError
+from shared.core.errors import CatalogueAway, ISEError
 from shared.objects.file import FarFile, File, LocalFile, Stamp
 from shared.objects.local_path import path_of
 from shared.web.request_id import set_request_id

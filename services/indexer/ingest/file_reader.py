@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from hashlib import sha256
 
-from services.indexer.catalog.held import Held
 from services.indexer.catalog.images import Images
-from services.indexer.reading import ahead
-from services.indexer.source_file import SourceFile, Unusable, attempt, stamp_of
-from shared.errors import TooLarge, Unavailable
+from services.indexer.catalog.known_file import Held
+from services.indexer.sources.prefetch import ahead
+from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
+from shared.core.errors import TooLarge, Unavailable
 from shared.objects.file import Stamp
 from shared.snapshots.items import tag_key
 

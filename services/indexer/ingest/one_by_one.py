@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from services.indexer.catalog.fence import LeaseLost
-from services.indexer.job_context import Cancelled
-from shared.errors import ISEError
+from services.indexer.catalog.lease_fence import LeaseLost
+from services.indexer.jobs.context import Cancelled
+from shared.core.errors import ISEError
 
 log = logging.getLogger(__name__)
 

@@ -17,15 +17,15 @@ import numpy as np
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.places import Place
-from services.indexer.embedding import Embedded, Embedding, ModelPair
-from services.indexer.features import FeatureStore
-from services.indexer.file_reader import FileRead, FileReader
-from services.indexer.job_context import JobContext
-from services.indexer.one_by_one import each_alone
-from services.indexer.sources import SourceFile
-from shared import failpoints
-from shared.identity import id_of_sha256
+from services.indexer.catalog.locations import Place
+from services.indexer.embedding.client import Embedded, Embedding, ModelPair
+from services.indexer.ingest.file_reader import FileRead, FileReader
+from services.indexer.ingest.one_by_one import each_alone
+from services.indexer.jobs.context import JobContext
+from services.indexer.sources.source import SourceFile
+from services.indexer.storage.feature_store import FeatureStore
+from shared.core import failpoints
+from shared.media.identity import id_of_sha256
 from shared.objects.file import Stamp
 
 log = logging.getLogger(__name__)

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
-from services.indexer.embedding import Embedding, ModelPair
-from services.indexer.features import FeatureStore
-from services.indexer.ingest import Ingest, IngestResult, IngestSettings
-from services.indexer.job_context import JobContext
-from services.indexer.publisher import Publisher
-from services.indexer.sharing import PART_FILES, Sharing, Task
-from services.indexer.sources import SourceFile
+from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.ingest.distributed import PART_FILES, Sharing, Task
+from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings
+from services.indexer.jobs.context import JobContext
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.sources.source import SourceFile
+from services.indexer.storage.feature_store import FeatureStore
 
 
 class Intake:

@@ -9,14 +9,14 @@ import numpy as np
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
-from services.indexer.embedding import Embedded, Embedding, ModelPair
-from services.indexer.external import External
-from services.indexer.features import FeatureStore
-from services.indexer.files import ImageFiles
-from services.indexer.publisher import Publisher
-from shared import failpoints
+from services.indexer.embedding.client import Embedded, Embedding, ModelPair
+from services.indexer.embedding.external_guard import External
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.image_files import ImageFiles
 from shared.contracts.indexer import Added, AddedItem, AddState
-from shared.identity import id_of_sha256
+from shared.core import failpoints
+from shared.media.identity import id_of_sha256
 
 
 class Additions:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from services.indexer.stage_plan import EMBEDDING, StagePlan
+from services.indexer.jobs.stage_plan import EMBEDDING, StagePlan
 from shared.contracts.jobs import Progress, SkippedStep
 from shared.objects.local_path import readable
 

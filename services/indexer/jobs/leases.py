@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.indexer.catalog.worker import Worker
-from shared.errors import CatalogueAway
+from shared.core.errors import CatalogueAway
 
 log = logging.getLogger(__name__)
 

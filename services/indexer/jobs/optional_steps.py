@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
-from services.indexer.catalog.fence import LeaseLost
-from services.indexer.job_context import Cancelled, JobContext
-from shared.errors import CatalogueAway, ISEError, full_disk
+from services.indexer.catalog.lease_fence import LeaseLost
+from services.indexer.jobs.context import Cancelled, JobContext
+from shared.core.errors import CatalogueAway, ISEError, full_disk
 
 log = logging.getLogger(__name__)
 

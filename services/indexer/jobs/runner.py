@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from services.indexer.catalog.fence import LeaseLost, fenced
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.job_context import Cancelled, JobContext
-from services.indexer.leases import Leases
-from services.indexer.optional_steps import SkipCounts
-from services.indexer.stage_plan import StagePlan, learned
+from services.indexer.catalog.lease_fence import LeaseLost, fenced
+from services.indexer.jobs.context import Cancelled, JobContext
+from services.indexer.jobs.leases import Leases
+from services.indexer.jobs.optional_steps import SkipCounts
+from services.indexer.jobs.stage_plan import StagePlan, learned
 from shared.contracts.jobs import Job, JobKind, JobState
-from shared.errors import CatalogueAway, Conflict, ISEError, full_disk
+from shared.core.errors import CatalogueAway, Conflict, ISEError, full_disk
 from shared.objects.local_path import readable
 from shared.web.request_id import current_request_id, set_request_id
 

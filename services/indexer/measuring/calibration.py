@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.recall import work_for
-from shared.calibrated import Pairs, calibrated
+from services.indexer.measuring.recall import work_for
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.engine import Index
-from shared.errors import Corrupt
-from shared.ivf import distances
-from shared.ivf.rerank import CANDIDATES, rank_keys
-from shared.linear_algebra import one_thread
+from shared.core.errors import Corrupt
+from shared.engines.engine import Index
+from shared.engines.ivf import distances
+from shared.engines.ivf.rerank import CANDIDATES, rank_keys
+from shared.maths.calibrated import Pairs, calibrated
+from shared.maths.linear_algebra import one_thread
 
 _QUERIES = 1000
 _HITS = 20

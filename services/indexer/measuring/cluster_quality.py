@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.ivf.distances import prepared
-from shared.ivf.reader import Postings
+from shared.engines.ivf.distances import prepared
+from shared.engines.ivf.reader import Postings
 
 _SAMPLE = 2048
 

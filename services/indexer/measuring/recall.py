@@ -16,11 +16,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.neighbours import exact_neighbours
+from services.indexer.measuring.exact_neighbours import exact_neighbours
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.ivf.coarse import Asked
-from shared.ivf.index import InvertedIndex
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.index import InvertedIndex
 
 KS = (10, 30, 100, 300, 1000)
 _QUERIES = 256

@@ -11,13 +11,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.neighbours import exact_neighbours
-from services.indexer.recall import KS, measure
+from services.indexer.measuring.exact_neighbours import exact_neighbours
+from services.indexer.measuring.recall import KS, measure
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.engine import Index
-from shared.ivf.index import InvertedIndex
-from shared.milvus.index import SPARE, MilvusIndex
+from shared.engines.engine import Index
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.milvus.index import SPARE, MilvusIndex
 
 _QUERIES = 256
 # For many neighbours fewer queries tell as much, and each brings so many hits.

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.places import Bury
-from services.indexer.catalog.turn import Turn
-from services.indexer.files import ImageFiles
-from shared import failpoints
-from shared.errors import CatalogueAway
+from services.indexer.catalog.locations import Bury
+from services.indexer.catalog.locks import Turn
+from services.indexer.storage.image_files import ImageFiles
+from shared.core import failpoints
+from shared.core.errors import CatalogueAway
 from shared.snapshots.tombstones import Tombstones
 
 

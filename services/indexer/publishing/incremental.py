@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.view import View
-from services.indexer.clustering import Blocks, assign
-from services.indexer.embedding import Embedding
-from services.indexer.features import FeatureStore
-from services.indexer.segments import SegmentStore
-from services.indexer.spaces import Spaces
-from services.indexer.tag_vectors import joint_tag_vectors
-from shared.errors import Conflict, Corrupt, NotFound, Overloaded, Unavailable
+from services.indexer.clustering.streaming import Blocks, assign
+from services.indexer.embedding.client import Embedding
+from services.indexer.publishing.tag_vectors import joint_tag_vectors
+from services.indexer.segments.store import SegmentStore
+from services.indexer.segments.vector_spaces import Spaces
+from services.indexer.storage.feature_store import FeatureStore
+from shared.core.errors import Conflict, Corrupt, NotFound, Overloaded, Unavailable
 from shared.snapshots.items import Item, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors

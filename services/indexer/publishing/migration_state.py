@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from shared import durable
 from shared.contracts.base import Wire
 from shared.contracts.migration import Engine, MigrationReport
-from shared.errors import Corrupt
+from shared.core.errors import Corrupt
+from shared.files import durable
 from shared.snapshots.manifest import Manifest, SpaceManifest
 
 SPACES = ("visual", "joint")

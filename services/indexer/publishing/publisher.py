@@ -13,33 +13,29 @@ from pathlib import Path
 
 import numpy as np
 
-from services.indexer.catalog import fence
+from services.indexer.catalog import lease_fence
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.turn import Turn
-from services.indexer.clustering import sample_rows, train_centroids
-from services.indexer.deletions import Deletions
-from services.indexer.embedding import Embedding
-from services.indexer.features import FeatureStore
-from services.indexer.files import ImageFiles
-from services.indexer.fit import Fit
-from services.indexer.growth import NOT_EMBEDDED, Growth
-from services.indexer.moves import Moves
-from services.indexer.networks import Networks
-from services.indexer.retention import Retention
-from services.indexer.segments import SegmentStore
-from services.indexer.spaces import Spaces
-from shared import durable, failpoints
+from services.indexer.catalog.locks import Turn
+from services.indexer.clustering.streaming import sample_rows, train_centroids
+from services.indexer.embedding.client import Embedding
+from services.indexer.embedding.compatibility import Fit
+from services.indexer.publishing.deletions import Deletions
+from services.indexer.publishing.incremental import NOT_EMBEDDED, Growth
+from services.indexer.publishing.migration_state import Moves
+from services.indexer.publishing.retention import Retention
+from services.indexer.segments.store import SegmentStore
+from services.indexer.segments.vector_spaces import Spaces
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.image_files import ImageFiles
+from services.indexer.storage.networks import Networks
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
-from shared.errors import (
-    Conflict,
-    Corrupt,
-    Misconfigured,
-    NotFound,
-)
-from shared.ivf.partition import Partition
-from shared.milvus.server import Milvus
+from shared.core import failpoints
+from shared.core.errors import Conflict, Corrupt, Misconfigured, NotFound
+from shared.engines.ivf.partition import Partition
+from shared.engines.milvus.server import Milvus
+from shared.files import durable
 from shared.snapshots.manifest import CURRENT, Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
@@ -304,7 +300,7 @@ class Publisher:
     def check_lease(self) -> None:
         """Raises LeaseLost where the job that this is of was given to another worker."""
         with self._images.database.note() as db:
-            fence.cross(db)
+            lease_fence.cross(db)
 
     def _check_turn(self) -> None:
         """Raises LeaseLost where another worker has the turn by now, or the job that this is of."""

@@ -4,11 +4,11 @@ import logging
 import shutil
 from contextlib import suppress
 
-from services.indexer.moves import Moves
-from services.indexer.segments import SegmentStore
-from services.indexer.spaces import Spaces
-from shared import failpoints
-from shared.errors import Corrupt, NotFound
+from services.indexer.publishing.migration_state import Moves
+from services.indexer.segments.store import SegmentStore
+from services.indexer.segments.vector_spaces import Spaces
+from shared.core import failpoints
+from shared.core.errors import Corrupt, NotFound
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
 log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.embedding import Embedding
-from services.indexer.spaces import Spaces
+from services.indexer.embedding.client import Embedding
+from services.indexer.segments.vector_spaces import Spaces
 from shared.snapshots.manifest import SpaceManifest
 
 

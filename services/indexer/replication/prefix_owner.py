@@ -5,8 +5,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from shared import durable
-from shared.errors import Conflict
+from shared.core.errors import Conflict
+from shared.files import durable
 from shared.objects.address import Address
 from shared.objects.store import Objects
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.claim import Claim
-from services.indexer.networks import FILES
-from shared import durable, sums
-from shared.errors import Corrupt, ISEError, NotFound
-from shared.loop import Loop
+from services.indexer.replication.prefix_owner import Claim
+from services.indexer.storage.networks import FILES
+from shared.core.errors import Corrupt, ISEError, NotFound
+from shared.core.loop import Loop
+from shared.files import durable, sums
 from shared.objects.address import Address
 from shared.objects.file import Stamp
 from shared.objects.store import Objects

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.drift import imbalance
-from services.indexer.segments import SegmentStore
+from services.indexer.measuring.cluster_quality import imbalance
+from services.indexer.segments.store import SegmentStore
 from shared.contracts.indexer import IndexHealth
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 

@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.clustering import (
+from services.indexer.clustering.streaming import (
     Blocks,
     assign,
     cluster_count,
     sample_rows,
     train_centroids,
 )
-from services.indexer.job_context import JobContext
-from services.indexer.segments import CODED_ROWS, SegmentStore
+from services.indexer.jobs.context import JobContext
+from services.indexer.segments.store import CODED_ROWS, SegmentStore
 from shared.contracts.indexer import BuildSettings
-from shared.ivf.codec import Codec
-from shared.ivf.distances import prepared
-from shared.ivf.partition import Partition
+from shared.engines.ivf.codec import Codec
+from shared.engines.ivf.distances import prepared
+from shared.engines.ivf.partition import Partition
 from shared.snapshots.manifest import SpaceManifest
 
 # Codes are learned from so many vectors at most.

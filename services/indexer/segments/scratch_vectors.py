@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.clustering import Blocks
-from shared.durable import TEMPORARY_SUFFIX
-from shared.ivf.mapped import let_go
+from services.indexer.clustering.streaming import Blocks
+from shared.engines.ivf.mapped import let_go
+from shared.files.durable import TEMPORARY_SUFFIX
 
 _BLOCK = 16_384
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering import Blocks
-from services.indexer.drift import imbalance, spread
-from shared import durable, failpoints, sums
+from services.indexer.clustering.streaming import Blocks
+from services.indexer.measuring.cluster_quality import imbalance, spread
 from shared.contracts.query import Metric
-from shared.ivf.partition import Partition
-from shared.ivf.reader import Postings
-from shared.ivf.writer import PostingsWriter
+from shared.core import failpoints
+from shared.engines.ivf.partition import Partition
+from shared.engines.ivf.reader import Postings
+from shared.engines.ivf.writer import PostingsWriter
+from shared.files import durable, sums
 from shared.snapshots.items import Item, ItemsFile, write_items
 from shared.snapshots.manifest import (
     Built,

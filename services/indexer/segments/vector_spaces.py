@@ -13,17 +13,17 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering import Blocks
-from services.indexer.segments import SegmentStore
-from shared import durable
+from services.indexer.clustering.streaming import Blocks
+from services.indexer.segments.store import SegmentStore
 from shared.contracts.query import Metric
-from shared.engine import Index
-from shared.errors import Conflict, Corrupt, ISEError, Misconfigured, Unavailable
-from shared.ivf.index import InvertedIndex
-from shared.milvus.collection import MilvusCollection
-from shared.milvus.index import MilvusIndex
-from shared.milvus.server import Milvus, Refused
-from shared.milvus.terms import terms_of
+from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured, Unavailable
+from shared.engines.engine import Index
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.milvus.collection import MilvusCollection
+from shared.engines.milvus.index import MilvusIndex
+from shared.engines.milvus.server import Milvus, Refused
+from shared.engines.milvus.terms import terms_of
+from shared.files import durable
 from shared.snapshots.items import Item, ItemsFile
 from shared.snapshots.manifest import (
     TAG_FORM,

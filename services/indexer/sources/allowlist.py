@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from shared.errors import InvalidInput, Misconfigured
+from shared.core.errors import InvalidInput, Misconfigured
 from shared.objects.address import Address
 from shared.objects.local_path import readable
 from shared.objects.opening import outside

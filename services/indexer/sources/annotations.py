@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.contracts import annotations
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 
 def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:

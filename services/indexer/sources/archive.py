@@ -15,11 +15,11 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import IO, Protocol, cast
 
-from services.indexer.reach import member_names
-from services.indexer.reach.links import resolved, target_of
-from services.indexer.reach.member import Index, Member
-from services.indexer.skipping import Skip
-from shared.errors import InvalidInput, TooLarge
+from services.indexer.sources import member_names
+from services.indexer.sources.links import resolved, target_of
+from services.indexer.sources.member import Index, Member
+from services.indexer.sources.skipping import Skip
+from shared.core.errors import InvalidInput, TooLarge
 from shared.objects.file import Stamp
 
 # A zip's directory: some 600,000 members. A tar's header is far shorter.

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from services.indexer.reach.member import Index, Member
-from services.indexer.skipping import Skip
+from services.indexer.sources.member import Index, Member
+from services.indexer.sources.skipping import Skip
 from shared.objects.file import Stamp
 
 _MOST_HOPS = 40

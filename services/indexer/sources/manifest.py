@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
-from services.indexer.manifest_lines import LONG_LINE, Lines, LongLine, Records, decoded
-from services.indexer.said import check_text, checked_metadata, parse_tags
-from shared.errors import InvalidInput
+from services.indexer.sources.annotations import check_text, checked_metadata, parse_tags
+from services.indexer.sources.manifest_lines import LONG_LINE, Lines, LongLine, Records, decoded
+from shared.core.errors import InvalidInput
 from shared.objects.local_path import is_text
 
 SUFFIXES = frozenset({".csv", ".jsonl", ".ndjson", ".txt"})

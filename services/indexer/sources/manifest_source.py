@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-from services.indexer import manifest
-from services.indexer.reach.reach import Reach
-from services.indexer.roots import Root, check_allowed, local_roots
-from services.indexer.source_file import SourceFile, reason
-from services.indexer.source_list import Reading, Source
-from shared.errors import Forbidden, InvalidInput
+from services.indexer.sources import manifest
+from services.indexer.sources.allowlist import Root, check_allowed, local_roots
+from services.indexer.sources.resolver import Reach
+from services.indexer.sources.source_file import SourceFile, reason
+from services.indexer.sources.source_list import Reading, Source
+from shared.core.errors import Forbidden, InvalidInput
 from shared.objects.address import Address
 from shared.objects.file import File, LocalFile
 from shared.objects.local_path import readable

@@ -3,7 +3,7 @@
 import zipfile
 from dataclasses import dataclass
 
-from services.indexer.skipping import Skip
+from services.indexer.sources.skipping import Skip
 from shared.objects.file import Stamp
 
 

@@ -1,7 +1,7 @@
 """Tags from the names of folders, whatever those names are."""
 
-from services.indexer.said import parse_tags
-from shared.errors import InvalidInput
+from services.indexer.sources.annotations import parse_tags
+from shared.core.errors import InvalidInput
 
 _LONGEST = 200
 

@@ -11,12 +11,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from services.indexer.reach import archive
-from services.indexer.reach.archive import Bytes, Check
-from services.indexer.reach.member import Index, Member
-from services.indexer.roots import Root, check_allowed, local_roots
-from services.indexer.skipping import Skip
-from shared.errors import Forbidden, TooLarge
+from services.indexer.sources import archive
+from services.indexer.sources.allowlist import Root, check_allowed, local_roots
+from services.indexer.sources.archive import Bytes, Check
+from services.indexer.sources.member import Index, Member
+from services.indexer.sources.skipping import Skip
+from shared.core.errors import Forbidden, TooLarge
 from shared.objects.address import ARCHIVES, WEB, Address
 from shared.objects.file import FarFile, File, LocalFile, Stamp, signed, stamp_of
 from shared.objects.opening import open_file

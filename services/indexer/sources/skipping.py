@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore import GitIgnorePatternError
 
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 IGNORE_FILE = ".iseignore"
 LONGEST_IGNORE_FILE = 2**18

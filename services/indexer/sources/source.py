@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from services.indexer import manifest
-from services.indexer.manifest_source import read_rows
-from services.indexer.naming import FolderTags
-from services.indexer.reach.reach import Found, Reach, archive_at
-from services.indexer.roots import Root, check_allowed, check_path, local_roots
-from services.indexer.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
-from services.indexer.source_file import SourceFile, Unusable, attempt, reason, stamp_of
-from services.indexer.source_list import Reading, Source
-from services.indexer.walking import Walk, bad_lines
+from services.indexer.sources import manifest
+from services.indexer.sources.allowlist import Root, check_allowed, check_path, local_roots
+from services.indexer.sources.manifest_source import read_rows
+from services.indexer.sources.naming import FolderTags
+from services.indexer.sources.resolver import Found, Reach, archive_at
+from services.indexer.sources.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
+from services.indexer.sources.source_file import SourceFile, Unusable, attempt, reason, stamp_of
+from services.indexer.sources.source_list import Reading, Source
+from services.indexer.sources.walking import Walk, bad_lines
 from shared.contracts.indexer import TagsFrom
-from shared.errors import Forbidden, InvalidInput
+from shared.core.errors import Forbidden, InvalidInput
 from shared.objects.address import LOCAL, WEB, Address
 from shared.objects.file import File, LocalFile
 from shared.objects.local_path import readable

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from shared.errors import BadImage, Forbidden, InvalidInput, ISEError, TooLarge
+from shared.core.errors import BadImage, Forbidden, InvalidInput, ISEError, TooLarge
 from shared.objects.file import File, NotAFile, Stamp
 from shared.objects.local_path import readable
 

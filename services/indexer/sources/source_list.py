@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.indexer.reach.reach import archive_at
-from services.indexer.skipping import Skip
-from services.indexer.source_file import SourceFile
+from services.indexer.sources.resolver import archive_at
+from services.indexer.sources.skipping import Skip
+from services.indexer.sources.source_file import SourceFile
 from shared.objects.address import Address
 from shared.objects.file import LocalFile
 from shared.objects.local_path import path_of

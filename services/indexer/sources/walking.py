@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from services.indexer.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
-from shared.errors import InvalidInput, ISEError, TooLarge
+from services.indexer.sources.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
+from shared.core.errors import InvalidInput, ISEError, TooLarge
 from shared.objects.file import LocalFile
 from shared.objects.local_path import readable
 

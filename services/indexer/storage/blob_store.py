@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from shared import durable, failpoints
-from shared.errors import Unavailable
+from shared.core import failpoints
+from shared.core.errors import Unavailable
+from shared.files import durable
 from shared.objects.address import Address
 from shared.objects.file import File, LocalFile
 from shared.objects.store import Objects

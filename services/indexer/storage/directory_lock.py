@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.errors import Misconfigured
+from shared.core.errors import Misconfigured
 
 
 class DirectoryLock:

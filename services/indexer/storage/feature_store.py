@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
-from shared import durable, npy, sums
-from shared.errors import Corrupt
-from shared.ivf.mapped import let_go
+from shared.core.errors import Corrupt
+from shared.engines.ivf.mapped import let_go
+from shared.files import durable, npy, sums
 
 _BLOCK = 16_384
 CANARY = "canary.npy"

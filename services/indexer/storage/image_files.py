@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from services.indexer.catalog.places import Place
-from services.indexer.kept import Kept, KeptHere
-from services.indexer.reach.reach import Reach
-from shared import images
-from shared.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
-from shared.identity import id_of_sha256
+from services.indexer.catalog.locations import Place
+from services.indexer.sources.resolver import Reach
+from services.indexer.storage.blob_store import Kept, KeptHere
+from shared.core.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
+from shared.media import images
+from shared.media.identity import id_of_sha256
 from shared.objects.file import File, LocalFile
 
 

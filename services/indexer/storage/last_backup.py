@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from shared import durable
+from shared.files import durable
 
 NAME = "last_backup"
 

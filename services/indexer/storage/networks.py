@@ -11,9 +11,9 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
-from shared import durable, sums
 from shared.contracts.calibration import Calibration
 from shared.contracts.embedder import TrainingDone, TrainingReport
+from shared.files import durable, sums
 from shared.snapshots.items import tag_key
 
 CURRENT = "CURRENT"

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from services.indexer.catalog.origins import Origins
-from services.indexer.catalog.places import Claim
-from services.indexer.folder_guard import FolderGuard, folder_of, mount_points, why_held
-from services.indexer.sources import Source
-from services.indexer.sync_plan import SyncPlan
+from services.indexer.catalog.locations import Claim
+from services.indexer.catalog.source_claims import Origins
+from services.indexer.sources.source import Source
+from services.indexer.sync.folder_guard import FolderGuard, folder_of, mount_points, why_held
+from services.indexer.sync.planner import SyncPlan
 from shared.contracts.sync import HeldFolder, SyncAction
-from shared.errors import Conflict
+from shared.core.errors import Conflict
 
 
 class SyncGuard:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.indexer.catalog.places import Claim, Place
-from services.indexer.folder_guard import FolderGuard
-from services.indexer.sources import SourceFile
+from services.indexer.catalog.locations import Claim, Place
+from services.indexer.sources.source import SourceFile
+from services.indexer.sync.folder_guard import FolderGuard
 from shared.contracts.sync import SyncAction
 
 

@@ -9,23 +9,23 @@ from stat import S_ISLNK, S_ISREG
 from typing import TypeVar
 
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.origins import Dismissed, Origins
-from services.indexer.catalog.places import Claim, Place
-from services.indexer.ingest import IngestSettings, place_of
-from services.indexer.job_context import JobContext
-from services.indexer.one_by_one import each_alone
-from services.indexer.publisher import Publisher
-from services.indexer.reading import ahead
-from services.indexer.said import parse_tags
-from services.indexer.source_file import SourceFile, Unusable, attempt, stamp_of
-from services.indexer.source_list import Source
-from services.indexer.sync_guard import SyncGuard
-from services.indexer.sync_plan import FileNow, Planner, SyncPlan
+from services.indexer.catalog.locations import Claim, Place
+from services.indexer.catalog.source_claims import Dismissed, Origins
+from services.indexer.ingest.one_by_one import each_alone
+from services.indexer.ingest.pipeline import IngestSettings, place_of
+from services.indexer.jobs.context import JobContext
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.sources.annotations import parse_tags
+from services.indexer.sources.prefetch import ahead
+from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
+from services.indexer.sources.source_list import Source
+from services.indexer.sync.guard import SyncGuard
+from services.indexer.sync.planner import FileNow, Planner, SyncPlan
 from shared.contracts.sync import HeldFolder
 from shared.contracts.sync import SyncPlan as WirePlan
 from shared.contracts.sync import SyncStep as WireStep
-from shared.errors import InvalidInput
-from shared.identity import id_of_sha256
+from shared.core.errors import InvalidInput
+from shared.media.identity import id_of_sha256
 from shared.objects.file import Stamp, signed
 from shared.objects.local_path import path_of
 

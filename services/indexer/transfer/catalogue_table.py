@@ -6,7 +6,7 @@ import json
 from typing import IO, Any, Protocol
 
 from shared.contracts.features import ExportedRecord
-from shared.errors import Conflict
+from shared.core.errors import Conflict
 
 _COLUMNS = ("id", "uris", "tags", "metadata", "sha256", "bytes", "created_at")
 _ROWS = 10_000

@@ -30,16 +30,16 @@ from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.listing import list_carriers, list_records
 from services.indexer.catalog.view import View
-from services.indexer.features import FeatureStore
-from services.indexer.networks import Networks
-from services.indexer.npy import npy_header
-from services.indexer.publisher import Publisher
-from services.indexer.tables import CsvTable, ParquetTable, Table
-from services.indexer.tar import Member
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.networks import Networks
+from services.indexer.transfer.catalogue_table import CsvTable, ParquetTable, Table
+from services.indexer.transfer.npy_stream import npy_header
+from services.indexer.transfer.tar_stream import Member
 from shared.contracts.features import ExportInfo, ExportSpace
-from shared.errors import Conflict
-from shared.ivf.mapped import let_go
-from shared.ivf.reader import Postings
+from shared.core.errors import Conflict
+from shared.engines.ivf.mapped import let_go
+from shared.engines.ivf.reader import Postings
 from shared.snapshots.manifest import Manifest, SpaceManifest
 
 _CHUNK = 2**20

@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from services.indexer.job_context import JobContext
-from services.indexer.npy import NpyFile
-from services.indexer.records import BadRecord, checked, numbered, read_ids, read_records
-from services.indexer.roots import Root, check_allowed, check_path, local_roots
-from services.indexer.vectors import Vectors
+from services.indexer.jobs.context import JobContext
+from services.indexer.sources.allowlist import Root, check_allowed, check_path, local_roots
+from services.indexer.transfer.npy_stream import NpyFile
+from services.indexer.transfer.records import BadRecord, checked, numbered, read_ids, read_records
+from services.indexer.transfer.vector_intake import Vectors
 from shared.contracts.features import (
     ExportedRecord,
     ExportInfo,
     ExportSpace,
     ImportRequest,
 )
-from shared.errors import Forbidden, InvalidInput
-from shared.external import fingerprint_of, is_fingerprint
+from shared.core.errors import Forbidden, InvalidInput
+from shared.models.external import fingerprint_of, is_fingerprint
 from shared.objects.address import Address
 from shared.objects.opening import open_file
 

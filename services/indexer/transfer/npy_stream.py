@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.features import MAX_DIM
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 10_000

@@ -8,10 +8,10 @@ from typing import Any, BinaryIO, TypeVar
 
 from pydantic import ValidationError
 
-from services.indexer.said import parse_tags
+from services.indexer.sources.annotations import parse_tags
 from shared.contracts.features import ExportedRecord, Record
-from shared.errors import InvalidInput
-from shared.validation import sentences
+from shared.core.errors import InvalidInput
+from shared.core.validation import sentences
 
 _SUFFIXES = (".jsonl", ".ndjson")
 # A line is in memory whole; nobody means a longer one.

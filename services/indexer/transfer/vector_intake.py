@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.vectors import VectorTable
-from services.indexer.features import FeatureStore
+from services.indexer.storage.feature_store import FeatureStore
 from shared.contracts.features import ExportedRecord
-from shared.errors import BadVector, Conflict, InvalidInput, ISEError
-from shared.external import is_external
-from shared.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.core.errors import BadVector, Conflict, InvalidInput, ISEError
+from shared.engines.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.models.external import is_external
 
 
 @dataclass(frozen=True)

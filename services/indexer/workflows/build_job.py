@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from services.indexer.builder import Builder
-from services.indexer.embedding import Embedding, ModelPair
-from services.indexer.job_context import JobContext
-from services.indexer.matching import Matching
-from services.indexer.missing import Missing
-from services.indexer.optional_steps import OptionalStep, attempt
-from services.indexer.publisher import Publisher
-from services.indexer.stage_plan import BUILD, JOINT, PUBLISHING, TRAINING
+from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.optional_steps import OptionalStep, attempt
+from services.indexer.jobs.stage_plan import BUILD, JOINT, PUBLISHING, TRAINING
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.workflows.index_builder import Builder
+from services.indexer.workflows.matching_training import Matching
+from services.indexer.workflows.reembedding import Missing
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
-from shared.errors import Conflict, InvalidInput
+from shared.core.errors import Conflict, InvalidInput
 from shared.snapshots.manifest import Manifest
 
 _MUST_BE_TOLD = (InvalidInput, Conflict)

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer import recall
-from services.indexer.health import grown
-from services.indexer.job_context import JobContext
-from services.indexer.optional_steps import OptionalStep, attempt
-from services.indexer.publisher import Publisher
-from services.indexer.retention import COMPACTION_REASON
-from shared import failpoints
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.optional_steps import OptionalStep, attempt
+from services.indexer.measuring import recall
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.retention import COMPACTION_REASON
+from services.indexer.segments.health import grown
 from shared.contracts.stats import RecallCurve
-from shared.errors import Conflict
-from shared.ivf.index import InvertedIndex
-from shared.ivf.reader import Postings
+from shared.core import failpoints
+from shared.core.errors import Conflict
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.reader import Postings
 from shared.snapshots.manifest import Manifest, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
 

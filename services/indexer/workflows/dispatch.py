@@ -5,32 +5,32 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Self
 
-from services.indexer.builder import Builder
-from services.indexer.building import Building
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.origins import Origins
-from services.indexer.clustering import cluster_count
-from services.indexer.dropouts import Dropouts
-from services.indexer.embedding import Embedding
-from services.indexer.external import External
-from services.indexer.features import FeatureStore
-from services.indexer.files import ImageFiles
-from services.indexer.import_job import ImportJob
-from services.indexer.ingest import IngestSettings
-from services.indexer.intake import Intake
-from services.indexer.job_context import JobContext
-from services.indexer.jobs import Work
-from services.indexer.learning import Learning
-from services.indexer.matching import Matching
-from services.indexer.missing import Missing
-from services.indexer.publisher import Publisher
-from services.indexer.reach.reach import Reach
-from services.indexer.roots import Roots
-from services.indexer.sharing import Sharing
-from services.indexer.sources import Reading, nothing_in, read_source
-from services.indexer.stage_plan import BUILD, EMBEDDING, JOINT, PUBLISHING, READING, TRAINING
-from services.indexer.sync_job import SyncJob
-from services.indexer.vectors import Vectors
+from services.indexer.catalog.source_claims import Origins
+from services.indexer.clustering.streaming import cluster_count
+from services.indexer.embedding.client import Embedding
+from services.indexer.embedding.external_guard import External
+from services.indexer.ingest.distributed import Sharing
+from services.indexer.ingest.pipeline import IngestSettings
+from services.indexer.ingest.service import Intake
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.runner import Work
+from services.indexer.jobs.stage_plan import BUILD, EMBEDDING, JOINT, PUBLISHING, READING, TRAINING
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.sources.allowlist import Roots
+from services.indexer.sources.resolver import Reach
+from services.indexer.sources.source import Reading, nothing_in, read_source
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.image_files import ImageFiles
+from services.indexer.transfer.vector_intake import Vectors
+from services.indexer.workflows.build_job import Building
+from services.indexer.workflows.import_job import ImportJob
+from services.indexer.workflows.index_builder import Builder
+from services.indexer.workflows.learning import Learning
+from services.indexer.workflows.matching_training import Matching
+from services.indexer.workflows.reembedding import Missing
+from services.indexer.workflows.sync_job import SyncJob
+from services.indexer.workflows.unembeddable import Dropouts
 from shared.contracts.indexer import (
     BuildSettings,
     IngestRequest,
@@ -39,7 +39,7 @@ from shared.contracts.indexer import (
 )
 from shared.contracts.jobs import JobKind
 from shared.contracts.learning import LearningTask
-from shared.errors import Conflict, ISEError
+from shared.core.errors import Conflict, ISEError
 
 log = logging.getLogger(__name__)
 

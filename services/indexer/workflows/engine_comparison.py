@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.job_context import JobContext
-from services.indexer.moves import Move
-from services.indexer.recall import work_for
-from services.indexer.segments import SegmentStore
-from services.indexer.spaces import Spaces
+from services.indexer.jobs.context import JobContext
+from services.indexer.measuring.recall import work_for
+from services.indexer.publishing.migration_state import Move
+from services.indexer.segments.store import SegmentStore
+from services.indexer.segments.vector_spaces import Spaces
 from shared.contracts.filters import Condition, Filter
 from shared.contracts.migration import Engine, MigrationReport
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
-from shared.engine import Index
-from shared.floats import SAME_FEATURES
-from shared.ivf.mask import Mask
+from shared.engines.engine import Index
+from shared.engines.ivf.mask import Mask
+from shared.maths.floats import SAME_FEATURES
 from shared.snapshots.items import ItemsFile
 from shared.snapshots.manifest import SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors

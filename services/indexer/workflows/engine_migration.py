@@ -12,21 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.clustered import clustered
-from services.indexer.clustering import Blocks
-from services.indexer.comparing import compared
-from services.indexer.job_context import JobContext
-from services.indexer.moves import SPACES, Move, engine_of, is_same
-from services.indexer.optional_steps import OptionalStep, attempt
-from services.indexer.publisher import Publisher
-from services.indexer.retention import MIGRATION_REASON
-from services.indexer.searched_recall import measured
-from shared import durable, failpoints
+from services.indexer.clustering.streaming import Blocks
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.optional_steps import OptionalStep, attempt
+from services.indexer.measuring.recall_by_search import measured
+from services.indexer.publishing.migration_state import SPACES, Move, engine_of, is_same
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.retention import MIGRATION_REASON
+from services.indexer.segments.local_space import clustered
+from services.indexer.workflows.engine_comparison import compared
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.migration import Engine, MigrateRequest, MigrationReport
 from shared.contracts.stats import RecallCurve
-from shared.errors import Conflict, Corrupt
-from shared.milvus.collection import MilvusCollection
+from shared.core import failpoints
+from shared.core.errors import Conflict, Corrupt
+from shared.engines.milvus.collection import MilvusCollection
+from shared.files import durable
 from shared.snapshots.manifest import Manifest, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
 

@@ -5,20 +5,20 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from services.indexer.building import Building
 from services.indexer.catalog.images import Images
-from services.indexer.clustering import cluster_count
-from services.indexer.embedding import Embedding, ModelPair
-from services.indexer.importing import Import, VectorSource, open_source
-from services.indexer.job_context import JobContext
-from services.indexer.publisher import Publisher
-from services.indexer.roots import Roots
-from services.indexer.stage_plan import PUBLISHING
-from services.indexer.vectors import Vectors
+from services.indexer.clustering.streaming import cluster_count
+from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.stage_plan import PUBLISHING
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.sources.allowlist import Roots
+from services.indexer.transfer.importer import Import, VectorSource, open_source
+from services.indexer.transfer.vector_intake import Vectors
+from services.indexer.workflows.build_job import Building
 from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import BuildSettings
-from shared.errors import Overloaded, Unavailable
-from shared.external import is_external
+from shared.core.errors import Overloaded, Unavailable
+from shared.models.external import is_external
 
 _REASON = "vectors imported"
 

@@ -5,21 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer import transforming
-from services.indexer.calibrating import calibrate, calibrate_terms
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
-from services.indexer.clustered import Stored, clustered, told
-from services.indexer.clustering import Blocks, cluster_count
-from services.indexer.embedding import Embedding, ModelPair
-from services.indexer.features import FeatureStore
-from services.indexer.job_context import JobContext
-from services.indexer.optional_steps import OptionalStep, attempt
-from services.indexer.publisher import Publisher
-from services.indexer.retention import BUILD_REASON, TRAIN_REASON
-from services.indexer.scratch import kept_on_disk
-from services.indexer.searched_recall import measured
-from services.indexer.stage_plan import (
+from services.indexer.clustering import transforms
+from services.indexer.clustering.streaming import Blocks, cluster_count
+from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.optional_steps import OptionalStep, attempt
+from services.indexer.jobs.stage_plan import (
     BUILD,
     CALIBRATING,
     CALIBRATING_JOINT,
@@ -32,12 +25,19 @@ from services.indexer.stage_plan import (
     RECALL_JOINT,
     TRANSFORM,
 )
-from services.indexer.tag_vectors import joint_tag_vectors
+from services.indexer.measuring.calibration import calibrate, calibrate_terms
+from services.indexer.measuring.recall_by_search import measured
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.retention import BUILD_REASON, TRAIN_REASON
+from services.indexer.publishing.tag_vectors import joint_tag_vectors
+from services.indexer.segments.local_space import Stored, clustered, told
+from services.indexer.segments.scratch_vectors import kept_on_disk
+from services.indexer.storage.feature_store import FeatureStore
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
-from shared.external import is_external
+from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.transform import Transform, transformed
@@ -261,16 +261,16 @@ class Builder:
     ) -> Transform | None:
         features = Stored(where, lambda rows: self._features.blocks(fingerprint, rows), job)
         dim = features[np.zeros(1, np.int64)].shape[1]
-        name = transforming.chosen(settings.transform, fingerprint, len(where), dim)
+        name = transforms.chosen(settings.transform, fingerprint, len(where), dim)
         if name == "none":
             return None
         job.stage(TRANSFORM)
         if settings.transform != "auto":
-            return transforming.learned(name, features, dim)
+            return transforms.learned(name, features, dim)
         return attempt(
             job,
             OptionalStep.TRANSFORM,
-            lambda: transforming.learned(name, features, dim),
+            lambda: transforms.learned(name, features, dim),
             None,
         )
 

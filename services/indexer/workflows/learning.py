@@ -13,15 +13,15 @@ from typing import Any
 
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.health import health
-from services.indexer.networks import Networks
-from services.indexer.publisher import Publisher
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.segments.health import health
+from services.indexer.storage.networks import Networks
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import BuildSettings, IngestRequest, ReembedRequest
 from shared.contracts.jobs import Job, JobKind, JobState
 from shared.contracts.learning import Learning as LearningStatus
 from shared.contracts.learning import LearningState, LearningTask
-from shared.errors import Corrupt
+from shared.core.errors import Corrupt
 
 log = logging.getLogger(__name__)
 

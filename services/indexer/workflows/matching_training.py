@@ -21,13 +21,12 @@ import numpy as np
 
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
-from services.indexer.embedders import Embedders
-from services.indexer.features import FeatureStore
-from services.indexer.job_context import JobContext
-from services.indexer.mirror import Mirror
-from services.indexer.networks import Networks
-from services.indexer.stage_plan import TRAINING
-from shared import durable, failpoints, problem
+from services.indexer.embedding.registry import Embedders
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.stage_plan import TRAINING
+from services.indexer.replication.snapshot_mirror import Mirror
+from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.storage.networks import Networks
 from shared.clients import embedder
 from shared.contracts.embedder import (
     TrainingDone,
@@ -38,8 +37,11 @@ from shared.contracts.embedder import (
     TrainingSettings,
     TrainRequest,
 )
-from shared.errors import InvalidInput, ISEError, Overloaded, Unavailable
+from shared.core import failpoints
+from shared.core.errors import InvalidInput, ISEError, Overloaded, Unavailable
+from shared.files import durable
 from shared.snapshots.items import tag_key
+from shared.web import problem
 
 log = logging.getLogger(__name__)
 

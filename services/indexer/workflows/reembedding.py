@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.places import Place
-from services.indexer.dropouts import Dropouts
-from services.indexer.embedding import ModelPair
-from services.indexer.files import ImageFiles
-from services.indexer.job_context import JobContext
-from services.indexer.sources import SourceFile, Unusable, stamp_of
+from services.indexer.catalog.locations import Place
+from services.indexer.embedding.client import ModelPair
+from services.indexer.jobs.context import JobContext
+from services.indexer.sources.source import SourceFile, Unusable, stamp_of
+from services.indexer.storage.image_files import ImageFiles
+from services.indexer.workflows.unembeddable import Dropouts
 
 TakeIn = Callable[[list[SourceFile], ModelPair, JobContext], object]
 

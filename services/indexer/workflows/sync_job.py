@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from services.indexer.building import Building
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.origins import Origins
-from services.indexer.embedding import Embedding
-from services.indexer.ingest import IngestResult
-from services.indexer.intake import Intake
-from services.indexer.job_context import JobContext
-from services.indexer.publisher import Publisher
-from services.indexer.sources import Source, nothing_in
-from services.indexer.stage_plan import (
+from services.indexer.catalog.source_claims import Origins
+from services.indexer.embedding.client import Embedding
+from services.indexer.ingest.pipeline import IngestResult
+from services.indexer.ingest.service import Intake
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.stage_plan import (
     BUILD,
     COMPARING,
     EMBEDDING,
@@ -20,7 +17,10 @@ from services.indexer.stage_plan import (
     PUBLISHING,
     TRAINING,
 )
-from services.indexer.sync import Sync
+from services.indexer.publishing.publisher import Publisher
+from services.indexer.sources.source import Source, nothing_in
+from services.indexer.sync.runner import Sync
+from services.indexer.workflows.build_job import Building
 from shared.contracts.indexer import BuildSettings, IngestRequest
 
 

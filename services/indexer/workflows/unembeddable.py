@@ -3,10 +3,10 @@
 import numpy as np
 
 from services.indexer.catalog.images import Images
-from services.indexer.embedding import ModelPair
-from services.indexer.publisher import Publisher
-from shared.errors import Conflict
-from shared.ivf.reader import Postings
+from services.indexer.embedding.client import ModelPair
+from services.indexer.publishing.publisher import Publisher
+from shared.core.errors import Conflict
+from shared.engines.ivf.reader import Postings
 
 
 class Dropouts:

@@ -7,11 +7,11 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.compaction import Compaction
-from services.indexer.jobs import JobRunner
-from services.indexer.learning import Learning
+from services.indexer.jobs.runner import JobRunner
+from services.indexer.workflows.compaction import Compaction
+from services.indexer.workflows.learning import Learning
 from shared.contracts.jobs import JobKind
-from shared.errors import ISEError
+from shared.core.errors import ISEError
 
 log = logging.getLogger(__name__)
 

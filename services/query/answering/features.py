@@ -9,17 +9,17 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.answering.uploads import Uploads
 from services.query.canary import CanaryWatch
 from services.query.embedders import Embedders
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
-from services.query.uploads import Uploads
 from shared.clients import embedder, indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchRequest, Subject
-from shared.errors import (
+from shared.core.errors import (
     BadImage,
     Conflict,
     FingerprintMismatch,
@@ -28,8 +28,8 @@ from shared.errors import (
     TooLarge,
     UnknownTerm,
 )
-from shared.external import is_external
-from shared.fetching import Fetcher
+from shared.media.fetching import Fetcher
+from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 
 Floats = NDArray[np.float32]

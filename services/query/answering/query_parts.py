@@ -6,7 +6,7 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
-from services.query.features import Features, check_model, check_network, check_pictures
+from services.query.answering.features import Features, check_model, check_network, check_pictures
 from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
@@ -16,8 +16,8 @@ from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.filters import Condition, Filter
 from shared.contracts.query import Metric, Part, SearchOptions
-from shared.errors import Conflict, InvalidInput, NotFound
-from shared.identity import content_id
+from shared.core.errors import Conflict, InvalidInput, NotFound
+from shared.media.identity import content_id
 
 Floats = NDArray[np.float32]
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.query.asking import Asking
+from services.query.answering.features import check_model
+from services.query.answering.service import Asking
 from services.query.embedders import Embedders
-from services.query.features import check_model
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
 from shared.clients import embedder, indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.explanation import Why
-from shared.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
-from shared.external import is_external
+from shared.core.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
+from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 from shared.snapshots.transform import Transform
 

@@ -7,8 +7,7 @@ from typing import TypeVar
 
 import anyio.to_thread
 
-from services.query.answering import answer_of
-from services.query.features import (
+from services.query.answering.features import (
     Embedded,
     Features,
     Picture,
@@ -16,26 +15,27 @@ from services.query.features import (
     check_pictures,
     unknown,
 )
-from services.query.parts import Parts
+from services.query.answering.query_parts import Parts
+from services.query.answering.response import answer_of
+from services.query.answering.term_reader import TermReader
+from services.query.read_your_writes import Waiting
 from services.query.search import exploring
 from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
 from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
-from services.query.search.shelf import Shelf
+from services.query.search.snapshot_reader import Shelf
 from services.query.search.stopwatch import Stopwatch
-from services.query.term_reader import TermReader
-from services.query.waiting import Waiting
-from shared import problem
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.explore import SuggestedTags
 from shared.contracts.problem import Problem
 from shared.contracts.query import BatchAnswer, Part, SearchOptions, SearchRequest, Subject
-from shared.errors import ISEError, NotFound
-from shared.external import is_external
-from shared.identity import content_id
+from shared.core.errors import ISEError, NotFound
+from shared.media.identity import content_id
+from shared.models.external import is_external
 from shared.snapshots.items import tag_key
+from shared.web import problem
 
 T = TypeVar("T")
 

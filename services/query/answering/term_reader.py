@@ -9,8 +9,8 @@ from services.query.search.searcher import Searcher
 from services.query.search.tags import Tag, Tags
 from shared.clients import embedder
 from shared.contracts.embedder import TermSpace
-from shared.errors import ISEError, UnknownTerm
-from shared.external import is_external
+from shared.core.errors import ISEError, UnknownTerm
+from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 from shared.terms.normal_form import words_of
 from shared.terms.number import other_numbers

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.errors import NotFound, TooLarge
+from shared.core.errors import NotFound, TooLarge
 
 
 @dataclass(frozen=True)

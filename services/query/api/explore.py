@@ -6,13 +6,13 @@ import numpy as np
 from fastapi import APIRouter, Form, Query, Request, UploadFile
 from pydantic import ConfigDict, Field
 
-from services.query.routes_images import described
-from services.query.routes_search import Ask, Write, check_size
+from services.query.api.images import described
+from services.query.api.search import Ask, Write, check_size
 from services.query.search import exploring
 from services.query.search.duplicates import SAME
 from shared.contracts.base import Seed, Wire
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
-from shared.keys import Scope
+from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGE,
     BUSY,

@@ -2,15 +2,15 @@
 
 from fastapi import APIRouter, Request, Response
 
-from services.query.routes_search import Ask, Write
+from services.query.api.search import Ask, Write
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
-from shared.errors import NotFound
-from shared.keys import Scope
+from shared.core.errors import NotFound
 from shared.snapshots.items import Item
 from shared.web.conditional import IS_HEAD
+from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, forwarded
 from shared.web.problems import (
     BAD_IMAGE,

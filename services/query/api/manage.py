@@ -23,10 +23,10 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import Failures, Job, Jobs
-from shared.errors import InvalidInput
-from shared.keys import Scope
+from shared.core.errors import InvalidInput
 from shared.snapshots.version import HEADER
 from shared.web import links
+from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_NUMBER,
     BUSY,

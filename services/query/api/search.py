@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import ConfigDict, Field, Json, WithJsonSchema
 
-from services.query.asking import Asking
-from services.query.writing import AnswerWriter
+from services.query.answering.service import Asking
+from services.query.api.writing import AnswerWriter
 from shared.contracts.answer import SearchResponse
 from shared.contracts.filters import Filter
 from shared.contracts.query import BatchRequest, BatchResponse, SearchOptions, SearchRequest
-from shared.errors import InvalidInput, TooLarge
-from shared.keys import Scope
+from shared.core.errors import InvalidInput, TooLarge
 from shared.web import links
+from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGE,
     BAD_VECTOR,

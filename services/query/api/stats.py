@@ -4,17 +4,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from services.query.api.search import Ask
 from services.query.canary import CanaryWatch
-from services.query.routes_search import Ask
-from shared import deadline
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.learning import Learning
 from shared.contracts.query import Metric
 from shared.contracts.stats import Stats
-from shared.errors import ISEError
-from shared.keys import Scope
+from shared.core import deadline
+from shared.core.errors import ISEError
 from shared.web.conditional import etag_of
+from shared.web.keys import Scope
 from shared.web.problems import DAMAGED, problems
 from shared.web.scoped import ScopedRoute, needs
 

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field, TypeAdapter
 
-from services.query.routes_search import Ask
+from services.query.api.search import Ask
 from services.query.search.tags import Tag
 from shared.contracts.answer import TagCount
 from shared.contracts.base import Wire
 from shared.contracts.query import TagOrder, Tags
-from shared.errors import InvalidInput
-from shared.keys import Scope
+from shared.core.errors import InvalidInput
 from shared.snapshots.items import tag_key
+from shared.web.keys import Scope
 from shared.web.problems import DAMAGED, problems
 from shared.web.scoped import ScopedRoute, needs
 

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
-from services.query.routes_search import check_size
-from services.query.uploads import Uploads
+from services.query.answering.uploads import Uploads
+from services.query.api.search import check_size
 from shared.contracts.base import Wire
 from shared.contracts.query import Uploaded
-from shared.keys import Scope
 from shared.web.conditional import etag_of
+from shared.web.keys import Scope
 from shared.web.media import FENCED, MANNERS, OCTETS, validators
 from shared.web.problems import FILE_TOO_LARGE, NO_UPLOAD, OUTSIDE_RANGE, problems
 from shared.web.scoped import ScopedRoute, needs

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
-from services.query.reasons import Reason, Reasons
-from services.query.routes_search import check_size
+from services.query.answering.reasons import Reason, Reasons
+from services.query.api.search import check_size
 from shared.contracts.base import Wire
 from shared.contracts.explanation import Why
-from shared.keys import Scope
 from shared.web.conditional import etag_of
+from shared.web.keys import Scope
 from shared.web.media import FENCED, MANNERS, PNG, validators
 from shared.web.problems import (
     BAD_IMAGE,

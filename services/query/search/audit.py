@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.contracts.stats import LiveRecall
-from shared.engine import Index
-from shared.errors import ISEError
-from shared.ivf.coarse import Asked
-from shared.ivf.index import Candidates
-from shared.ivf.mask import Mask
+from shared.core.errors import ISEError
+from shared.engines.engine import Index
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.mask import Mask
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
 from shared.contracts.filters import Filter
-from shared.engine import Index
-from shared.ivf.index import InvertedIndex
-from shared.ivf.mask import Mask
-from shared.ivf.reader import Postings
-from shared.milvus.collection import MilvusCollection
-from shared.milvus.index import MilvusIndex
-from shared.milvus.server import Milvus
+from shared.engines.engine import Index
+from shared.engines.ivf.index import InvertedIndex
+from shared.engines.ivf.mask import Mask
+from shared.engines.ivf.reader import Postings
+from shared.engines.milvus.collection import MilvusCollection
+from shared.engines.milvus.index import MilvusIndex
+from shared.engines.milvus.server import Milvus
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import InvalidInput
-from shared.ivf import distances
+from shared.core.errors import InvalidInput
+from shared.engines.ivf import distances
 
 _NOTHING = 1e-6
 

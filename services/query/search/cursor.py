@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter
 from services.query.search.paging import PageEnd, Place
 from shared.contracts.answer import Mode
 from shared.contracts.query import SearchOptions
-from shared.errors import InvalidInput
+from shared.core.errors import InvalidInput
 
 _AGAIN = "Ask for the first page again, without `cursor`."
 # What may differ between the pages of one search.

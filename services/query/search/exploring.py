@@ -15,8 +15,8 @@ from services.query.search.suggesting import NEIGHBOURS, suggested
 from shared.contracts.answer import Mode
 from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, SuggestedTags
 from shared.contracts.query import Metric, SearchOptions
-from shared.errors import Conflict, InvalidInput, NotFound
-from shared.ivf.index import InvertedIndex
+from shared.core.errors import Conflict, InvalidInput, NotFound
+from shared.engines.ivf.index import InvertedIndex
 from shared.snapshots.items import Item
 
 Vector = NDArray[np.float32]

@@ -10,10 +10,10 @@ from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.answer import CutOff, Explanation, Hit
 from shared.contracts.query import Metric, SearchOptions
-from shared.errors import Corrupt
-from shared.ivf import distances
-from shared.ivf.coarse import Asked
-from shared.ivf.index import Candidates
+from shared.core.errors import Corrupt
+from shared.engines.ivf import distances
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.index import Candidates
 from shared.snapshots.items import Item
 
 

@@ -13,12 +13,12 @@ from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallPoint
-from shared.ivf import distances
-from shared.ivf.coarse import Asked
-from shared.ivf.index import Candidates
-from shared.ivf.mask import Mask
-from shared.ivf.rerank import CANDIDATES, rank_keys
-from shared.ivf.ties import with_ties
+from shared.engines.ivf import distances
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.mask import Mask
+from shared.engines.ivf.rerank import CANDIDATES, rank_keys
+from shared.engines.ivf.ties import with_ties
 
 
 @dataclass(frozen=True)

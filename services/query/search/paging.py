@@ -8,7 +8,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.ivf.index import Candidates
+from shared.engines.ivf.index import Candidates
 
 IdOf = Callable[[int], str]
 

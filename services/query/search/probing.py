@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.engine import Index
-from shared.ivf.coarse import Asked
-from shared.ivf.mask import Mask
+from shared.engines.engine import Index
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.mask import Mask
 
 # So many rows are compared in no more time than it takes to choose among more.
 _FEW = 2_000

@@ -10,7 +10,7 @@ from services.query.search.cursor import Cursor
 from services.query.search.space import Space
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, Rerank, SearchOptions
-from shared.external import is_external
+from shared.models.external import is_external
 
 _SAME = 1e-5
 

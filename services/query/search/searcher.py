@@ -19,10 +19,10 @@ from services.query.search.stopwatch import Stopwatch
 from services.query.search.tags import Tags
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
 from shared.contracts.query import Metric, SearchOptions
-from shared.ivf.coarse import Asked
-from shared.ivf.index import Candidates
-from shared.ivf.mask import Mask
-from shared.ivf.ties import NEXT, with_ties
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.mask import Mask
+from shared.engines.ivf.ties import NEXT, with_ties
 from shared.snapshots.items import tag_key
 
 

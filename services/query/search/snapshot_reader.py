@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.collection import Collection, SegmentCache
-from shared.errors import Corrupt, Misconfigured, NotFound, Unavailable
-from shared.milvus.server import Milvus, Refused
+from shared.core.errors import Corrupt, Misconfigured, NotFound, Unavailable
+from shared.engines.milvus.server import Milvus, Refused
 from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 

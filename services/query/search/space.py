@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.calibration import Isotonic
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
-from shared.engine import Index
-from shared.errors import BadVector, Conflict
-from shared.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.core.errors import BadVector, Conflict
+from shared.engines.engine import Index
+from shared.engines.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.maths.calibration import Isotonic
 from shared.snapshots.transform import Transform
 
 # Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.

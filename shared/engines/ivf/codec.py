@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.linear_algebra import orthonormal, principal_axes
+from shared.maths.linear_algebra import orthonormal, principal_axes
 
 MAX_WIDTH = 256
 BITS = 4

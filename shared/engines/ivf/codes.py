@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.ivf.codec import BITS, Codec
+from shared.engines.ivf.codec import BITS, Codec
 
 _BLOCK = 32
 # Where faiss keeps each of a block's 16 low and 16 high codes (faiss/impl/pq4_fast_scan.cpp).

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from shared.errors import Corrupt, Unavailable
+from shared.core.errors import Corrupt, Unavailable
 
 _PAGE = 4096
 _NO_DAMAGE = (errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENOMEM)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.ivf.reader import Postings
+from shared.engines.ivf.reader import Postings
 
 
 class Mask:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.errors import Corrupt
-from shared.ivf.codec import Codec
-from shared.ivf.reader import Postings
+from shared.core.errors import Corrupt
+from shared.engines.ivf.codec import Codec
+from shared.engines.ivf.reader import Postings
 
 
 @dataclass(frozen=True)

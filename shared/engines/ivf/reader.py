@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import Corrupt
-from shared.ivf import layout
-from shared.ivf.codec import Codec
-from shared.ivf.mapped import MappedFile, expect_scattered_reads, let_go
+from shared.core.errors import Corrupt
+from shared.engines.ivf import layout
+from shared.engines.ivf.codec import Codec
+from shared.engines.ivf.mapped import MappedFile, expect_scattered_reads, let_go
 
 _BLOCK = 16_384
 # A row that takes longer than this to fetch, in seconds, came from disk.

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.engine import Index
-from shared.ivf.distances import prepared
-from shared.ivf.index import Candidates
+from shared.engines.engine import Index
+from shared.engines.ivf.distances import prepared
+from shared.engines.ivf.index import Candidates
 
 CANDIDATES = 150
 _NEIGHBOURS = 10

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.floats import SAME_FEATURES
-from shared.ivf.index import Candidates
+from shared.engines.ivf.index import Candidates
+from shared.maths.floats import SAME_FEATURES
 
 _BLOCK = 1024
 NEXT = 16

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.ivf import layout
-from shared.ivf.distances import prepared
-from shared.ivf.mapped import MappedWriter, let_go
-from shared.ivf.partition import Partition
+from shared.engines.ivf import layout
+from shared.engines.ivf.distances import prepared
+from shared.engines.ivf.mapped import MappedWriter, let_go
+from shared.engines.ivf.partition import Partition
 
 
 class PostingsWriter:

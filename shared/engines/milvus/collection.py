@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.errors import FingerprintMismatch
-from shared.milvus import terms
-from shared.milvus.server import SECONDS, Milvus, NotLoaded
+from shared.core.errors import FingerprintMismatch
+from shared.engines.milvus import terms
+from shared.engines.milvus.server import SECONDS, Milvus, NotLoaded
 
 ORDINAL = "ordinal"
 MOST = 16_384

@@ -1,4 +1,4 @@
-"""A space whose vectors are in Milvus, searched as `shared/ivf/index.py` is.
+"""A space whose vectors are in Milvus, searched as `shared/engines/ivf/index.py` is.
 
 Milvus ranks its lists and chooses candidates. Who is in the space is told by the snapshot's own
 segments, and what comes back is measured anew on the stored vectors in float64: so that order and
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
-from shared.ivf import distances
-from shared.ivf.coarse import Asked
-from shared.ivf.index import Candidates
-from shared.ivf.mask import Mask
-from shared.ivf.reader import Postings
-from shared.milvus.collection import MOST, Found, MilvusCollection
-from shared.milvus.terms import expression
+from shared.engines.ivf import distances
+from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.mask import Mask
+from shared.engines.ivf.reader import Postings
+from shared.engines.milvus.collection import MOST, Found, MilvusCollection
+from shared.engines.milvus.terms import expression
 
 SPARE = 16
 """What is asked of Milvus beyond k: some are deleted, or tie with the last."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from shared.errors import Corrupt, Misconfigured, Unavailable
+from shared.core.errors import Corrupt, Misconfigured, Unavailable
 
 SECONDS = 30.0
 _CONNECT_S = 2.0

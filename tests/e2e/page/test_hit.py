@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from shared.clients import indexer, query
-from shared.errors import NotFound
+from shared.core.errors import NotFound
 from tests.e2e.engine import Engine
 from tests.e2e.page.conftest import Visitor
 from tests.e2e.page.steps import chips, give, hits, large, names, search
