@@ -19,12 +19,12 @@ import numpy as np
 
 from benchmarks import product
 from benchmarks.serving import query_service
-from services.query.answering.service import Asking
+from services.query.answering.service import SearchService
 from services.query.answering.term_reader import TermReader
 from services.query.embedders import Embedders
 from services.query.read_your_writes import Waiting
 from services.query.search.audit import Audit
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.contracts.query import Rerank, SearchOptions
 
 _SEED = 0
@@ -50,10 +50,10 @@ def measure(
     """Asks for `queries` images in turn, then `requests` times from `clients` at once."""
     drawn = np.random.default_rng(_SEED).integers(rows, size=queries)
     ids = [product.row_id(int(row)) for row in drawn]
-    shelf = Shelf(data_dir)
+    shelf = SnapshotReader(data_dir)
     nothing_to_wait_for = Waiting(shelf, 0, lambda: None)
     no_terms = TermReader(Embedders([]))
-    asking = Asking(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
+    asking = SearchService(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
     group, port = query_service(data_dir)
     http = _Connection(port)
     ways: dict[str, Search] = {

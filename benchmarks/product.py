@@ -21,7 +21,7 @@ from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
-from services.indexer.workflows.index_builder import Builder
+from services.indexer.workflows.index_builder import IndexBuilder
 from shared.clients.transport import Client
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import Progress
@@ -77,7 +77,7 @@ def build(data_dir: Path, times_auto: float = 1) -> dict[str, float]:
     if times_auto != 1:
         clusters = round(times_auto * cluster_count("auto", images.count()))
         settings = settings.model_copy(update={"clusters": clusters})
-    Builder(images, features, embedding, publisher).build(pair, settings, None, job)
+    IndexBuilder(images, features, embedding, publisher).build(pair, settings, None, job)
     database.close()
     return stages.seconds()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from services.embedder.matching.training_set import TrainingSet
 from services.indexer.clustering import transforms
 from services.indexer.clustering.streaming import assign, train_centroids
-from services.indexer.measuring.calibration import Asked, calibrate, first_hits
+from services.indexer.measuring.calibration import CalibrationQuery, calibrate, first_hits
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.engines.ivf.index import InvertedIndex
@@ -55,9 +55,11 @@ def _as_indexed(photos: TrainingSet, kept: NDArray[np.int64]) -> NDArray[np.floa
     return np.concatenate([block for _, block in transformed([(0, features)], transform)])
 
 
-def _asked(vector: NDArray[np.float32], terms: list[int], tags: dict[int, list[str]]) -> Asked:
+def _asked(
+    vector: NDArray[np.float32], terms: list[int], tags: dict[int, list[str]]
+) -> CalibrationQuery:
     own = {str(term) for term in terms}
-    return Asked(vector, lambda hit: not own.isdisjoint(tags[hit]))
+    return CalibrationQuery(vector, lambda hit: not own.isdisjoint(tags[hit]))
 
 
 def _index(folder: Path, features: NDArray[np.float32]) -> InvertedIndex:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.embedder.backbones.registry import load_backbone
-from services.embedder.engines.choice import Wish
+from services.embedder.engines.choice import EngineOptions
 from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.preprocess import Preprocessing
@@ -63,7 +63,7 @@ def _features(
     kept = cache / f"{hashlib.sha256(listing.encode()).hexdigest()[:16]}.npy"
     if not kept.exists():
         # Two digits are enough here, and half the numbers are read in half the time.
-        backbone.run_by(Wish(Inference.EAGER, Precision.BF16))
+        backbone.run_by(EngineOptions(Inference.EAGER, Precision.BF16))
         features = np.empty((len(files), backbone.dim), np.float32)
         with ThreadPoolExecutor(torch.get_num_threads()) as readers:
             for start in range(0, len(files), _BATCH):

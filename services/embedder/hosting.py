@@ -17,7 +17,7 @@ from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
 from services.embedder.device import device_of, images_a_pass
-from services.embedder.engines.choice import Wish
+from services.embedder.engines.choice import EngineOptions
 from services.embedder.explaining.explainer import Explainer
 from services.embedder.images import ImageEmbedder, Limits, Load
 from services.embedder.matching.download import Download
@@ -132,7 +132,9 @@ def _matching_source(settings: EmbedderSettings) -> tuple[str, str]:
 def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -> Backbone:
     backbone = load_backbone(name, weights, setting, settings.hub_seconds)
     device = device_of(settings.device)
-    backbone.run_by(Wish(settings.inference, settings.precision, device, settings.cache_dir))
+    backbone.run_by(
+        EngineOptions(settings.inference, settings.precision, device, settings.cache_dir)
+    )
     log.info("%s runs on %s", backbone.fingerprint, device)
     return backbone
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from services.indexer.api import features, images, jobs, snapshots
 from services.indexer.config import IndexerSettings
-from services.indexer.container import Parts
+from services.indexer.container import Container
 from services.indexer.embedding.registry import Embedders
 from services.indexer.metrics import IndexerMetrics
 from shared.clients.transport import Client
@@ -30,7 +30,7 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        parts = Parts(settings, embedders)
+        parts = Container(settings, embedders)
         app.state.parts = parts
         await anyio.to_thread.run_sync(parts.start)
         try:
@@ -38,8 +38,8 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
         finally:
             await anyio.to_thread.run_sync(parts.stop)
 
-    def started() -> Parts | None:
-        found: Parts | None = getattr(app.state, "parts", None)
+    def started() -> Container | None:
+        found: Container | None = getattr(app.state, "parts", None)
         return found if found is not None and found.is_started else None
 
     def not_ready() -> str | None:

@@ -9,25 +9,25 @@ from services.indexer.catalog.database import Database, is_shared
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.job_chunks import PartTable
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.catalog.locks import Presence
+from services.indexer.catalog.locks import WorkerPresence
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.catalog.worker import Worker
 from services.indexer.config import IndexerSettings
 from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedding
-from services.indexer.embedding.external_guard import External
+from services.indexer.embedding.external_guard import ExternalGuard
 from services.indexer.embedding.registry import Embedders
-from services.indexer.ingest.distributed import Sharing
+from services.indexer.ingest.distributed import DistributedIngest
 from services.indexer.ingest.pipeline import IngestSettings
-from services.indexer.ingest.uploads import Additions
+from services.indexer.ingest.uploads import Uploads
 from services.indexer.jobs.leases import Leases
 from services.indexer.jobs.runner import JobRunner
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.replication.snapshot_mirror import Mirror
 from services.indexer.sources.allowlist import Roots
 from services.indexer.sources.resolver import Reach
-from services.indexer.storage.blob_store import Kept, KeptByURL
+from services.indexer.storage.blob_store import BlobStore, RemoteBlobStore
 from services.indexer.storage.directory_lock import DirectoryLock
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
@@ -35,10 +35,10 @@ from services.indexer.storage.networks import Networks
 from services.indexer.transfer.exporter import Exporter
 from services.indexer.transfer.vector_intake import Vectors
 from services.indexer.workflows.compaction import Compaction
-from services.indexer.workflows.dispatch import Workshop
-from services.indexer.workflows.engine_migration import Migration
+from services.indexer.workflows.dispatch import JobDispatcher
+from services.indexer.workflows.engine_migration import EngineMigration
 from services.indexer.workflows.learning import Learning
-from services.indexer.workflows.matching_training import Matching
+from services.indexer.workflows.matching_training import MatchingTraining
 from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
 from shared.contracts.migration import Engine
@@ -50,7 +50,7 @@ from shared.objects.address import Address
 from shared.objects.store import Objects
 
 
-class Parts:
+class Container:
     """Everything that a running indexer is made of."""
 
     def __init__(self, settings: IndexerSettings, embedders: Embedders) -> None:
@@ -59,14 +59,14 @@ class Parts:
         self.settings = settings
         self._lock = DirectoryLock(data, shared=is_shared(settings.catalog_url))
         self.database = Database(settings.catalog_url)
-        self._presence = Presence(self.database)
+        self._presence = WorkerPresence(self.database)
         self.images = Images(self.database)
         self.origins = Origins(self.database)
         worker = Worker(self.database, settings.lease_seconds)
         self.job_table = JobTable(self.database, worker)
         leases = Leases(worker, also=self._presence.renew)
         self.reach = _reach(settings)
-        self._sharing = Sharing(
+        self._sharing = DistributedIngest(
             self.job_table, PartTable(self.database, worker), leases, self.reach
         )
         self.files = ImageFiles(
@@ -83,27 +83,29 @@ class Parts:
         attempts = settings.embed_attempts
         embedding = Embedding(embedders, canaries, attempts, indexed=self._indexed)
         # Where somebody waits for the answer: it should come soon, or say that it doesn't.
-        hasty = Embedding(embedders, canaries, min(2, attempts), indexed=self._indexed)
+        interactive_client = Embedding(embedders, canaries, min(2, attempts), indexed=self._indexed)
         self._milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
         index = settings.milvus_index if settings.engine is Engine.MILVUS else None
         self.publisher = Publisher(
-            data, self.images, features, self.files, hasty, self._milvus, index
+            data, self.images, features, self.files, interactive_client, self._milvus, index
         )
         table = VectorTable(self.database)
         self.vectors = Vectors(table, features)
-        self.external = External(table, hasty)
-        self.additions = Additions(
+        self.external = ExternalGuard(table, interactive_client)
+        self.additions = Uploads(
             self.images,
             features,
             self.files,
-            hasty,
+            interactive_client,
             self.publisher,
             self.external,
             settings.embed_batch,
         )
         self.exporter = Exporter(data, self.images, features, self.publisher)
         self._mirror = _mirror(settings, self.reach.objects)
-        self._matching = Matching(data, self.images, features, embedders, self._mirror, attempts)
+        self._matching = MatchingTraining(
+            data, self.images, features, embedders, self._mirror, attempts
+        )
         roots = _roots(settings)
         self.learning = Learning(
             self.publisher,
@@ -112,7 +114,7 @@ class Parts:
             self.job_table,
             is_on=settings.learn_after > 0,
         )
-        workshop = Workshop.of(
+        workshop = JobDispatcher.of(
             images=self.images,
             origins=self.origins,
             features=features,
@@ -136,7 +138,7 @@ class Parts:
         )
         self.ingest_roots = roots
         compaction = Compaction(self.publisher)
-        self.migration = Migration(self.publisher, settings.engine)
+        self.migration = EngineMigration(self.publisher, settings.engine)
         kinds = workshop.kinds() | {
             JobKind.COMPACT: compaction.run,
             JobKind.MIGRATE: self.migration.run,
@@ -226,12 +228,12 @@ def _roots(settings: IndexerSettings) -> Roots:
     return Roots.parse(settings.ingest_roots, settings.source_protocols, anywhere=settings.is_local)
 
 
-def _kept(settings: IndexerSettings, reach: Reach) -> Kept | None:
+def _kept(settings: IndexerSettings, reach: Reach) -> BlobStore | None:
     """Where uploads and thumbnails are kept, if elsewhere. Raises Misconfigured."""
     if not settings.images_url:
         return None
     address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", reach.also)
-    return KeptByURL(reach.objects, address)
+    return RemoteBlobStore(reach.objects, address)
 
 
 def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:
@@ -241,7 +243,7 @@ def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:
     return Mirror(settings.data_dir, objects, store_at(settings.snapshots_to, "ISE_SNAPSHOTS_TO"))
 
 
-def parts(request: Request) -> Parts:
+def container(request: Request) -> Container:
     """The dependency that gives routes their parts."""
-    found: Parts = request.app.state.parts
+    found: Container = request.app.state.parts
     return found

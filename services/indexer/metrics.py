@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.indexer.catalog.counts import Figures, JobFigures
-from services.indexer.container import Parts
+from services.indexer.container import Container
 from services.indexer.segments.health import health
 from services.indexer.storage import last_backup
 from shared.contracts.jobs import JobKind, JobState
@@ -25,7 +25,7 @@ _ENDED = tuple(state.value for state in JobState if state.ended)
 class IndexerMetrics(Collector):
     """Read when they are asked for. `parts` gives None until the indexer has started."""
 
-    def __init__(self, parts: Callable[[], Parts | None]) -> None:
+    def __init__(self, parts: Callable[[], Container | None]) -> None:
         self._parts = parts
 
     def describe(self) -> Iterator[Metric]:
@@ -42,7 +42,7 @@ class IndexerMetrics(Collector):
             except (ISEError, OSError, SQLAlchemyError) as error:
                 log.warning("some metrics can't be read: %s", error)
 
-    def _images(self, parts: Parts) -> Iterator[Metric]:
+    def _images(self, parts: Container) -> Iterator[Metric]:
         figures, manifest = Figures(parts.database), parts.publisher.current()
         yield GaugeMetricFamily("ise_catalog_images", "Images of the catalogue.", figures.images())
         yield GaugeMetricFamily(
@@ -57,7 +57,7 @@ class IndexerMetrics(Collector):
             figures.without_features(model) if model else 0,
         )
 
-    def _index(self, parts: Parts) -> Iterator[Metric]:
+    def _index(self, parts: Container) -> Iterator[Metric]:
         publisher = parts.publisher
         manifest = publisher.current()
         found = health(publisher.segments, manifest, publisher.tombstones.read())
@@ -88,7 +88,7 @@ class IndexerMetrics(Collector):
         ):
             yield GaugeMetricFamily(name, told, value)
 
-    def _jobs(self, parts: Parts) -> Iterator[Metric]:
+    def _jobs(self, parts: Container) -> Iterator[Metric]:
         found: JobFigures = Figures(parts.database).jobs()
         now = GaugeMetricFamily("ise_jobs", "Jobs that are queued or running.", labels=["state"])
         ended = CounterMetricFamily(
@@ -115,7 +115,7 @@ class IndexerMetrics(Collector):
             skipped.add_metric(labels, count)
         yield from (now, ended, last, skipped)
 
-    def _storage(self, parts: Parts) -> Iterator[Metric]:
+    def _storage(self, parts: Container) -> Iterator[Metric]:
         data = parts.settings.data_dir
         disk = shutil.disk_usage(data)
         yield GaugeMetricFamily(

@@ -11,7 +11,7 @@ from services.query import page_files
 from services.query.admission import AdmissionMiddleware
 from services.query.answering.features import Features
 from services.query.answering.reasons import Reasons
-from services.query.answering.service import Asking
+from services.query.answering.service import SearchService
 from services.query.answering.term_reader import TermReader
 from services.query.answering.uploads import Uploads
 from services.query.api import explore, images, manage, search, stats, tags, why
@@ -23,7 +23,7 @@ from services.query.embedders import Embedders
 from services.query.metrics import LeftOutMetric, LiveRecallMetrics, QueryMetrics
 from services.query.read_your_writes import Waiting
 from services.query.search.audit import Audit
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients.transport import AsyncClient
 from shared.core.errors import ISEError
 from shared.engines.milvus.server import Milvus
@@ -52,7 +52,7 @@ def create_app(
         embedders = Embedders([AsyncClient(url, key, within=True) for url in urls])
     files = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
     milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
-    shelf = Shelf(settings.data_dir, milvus)
+    shelf = SnapshotReader(settings.data_dir, milvus)
     canary = CanaryWatch(embedders, shelf)
 
     follower = _follower(settings)
@@ -115,7 +115,7 @@ def create_app(
     )
     uploads = Uploads(settings.uploads_bytes, settings.upload_seconds)
     app.state.uploads = uploads
-    app.state.asking = Asking(
+    app.state.asking = SearchService(
         shelf,
         lambda: Features(embedders, canary, fetching, files, uploads, settings.max_image_bytes),
         settings.recall_target,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import anyio.to_thread
 
 from services.query.embedders import Embedders
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import embedder
 from shared.contracts.crop import Crop
 from shared.contracts.stats import Drift
@@ -16,7 +16,7 @@ from shared.models import canary
 class CanaryWatch:
     """Asks each process of an embedder once for its features of the built-in picture."""
 
-    def __init__(self, embedders: Embedders, shelf: Shelf) -> None:
+    def __init__(self, embedders: Embedders, shelf: SnapshotReader) -> None:
         self._embedders = embedders
         self._shelf = shelf
         self._seen: dict[tuple[str, str], tuple[list[float], float]] = {}

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.query.canary import CanaryWatch
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.core.errors import ISEError
 from shared.models.canary import LARGEST_DRIFT
 
@@ -53,7 +53,7 @@ class LeftOutMetric:
 class QueryMetrics(Collector):
     """Read when they are asked for."""
 
-    def __init__(self, shelf: Shelf, canary: CanaryWatch, recall_target: float) -> None:
+    def __init__(self, shelf: SnapshotReader, canary: CanaryWatch, recall_target: float) -> None:
         self._shelf = shelf
         self._canary = canary
         self._recall_target = recall_target
@@ -74,7 +74,7 @@ class QueryMetrics(Collector):
 
     def _snapshot(self) -> Iterator[Metric]:
         try:
-            collection, dead = self._shelf.current()
+            collection, deleted = self._shelf.current()
             drift = self._canary.drift()
         except ISEError:
             # `ise_ready` is 0 then.
@@ -90,7 +90,7 @@ class QueryMetrics(Collector):
             created.timestamp() if created else 0,
         )
         yield GaugeMetricFamily(
-            "ise_served_images", "Images that a search can find.", collection.live(dead)
+            "ise_served_images", "Images that a search can find.", collection.live(deleted)
         )
         yield GaugeMetricFamily(
             "ise_snapshot_damaged",

@@ -7,7 +7,7 @@ import anyio
 import anyio.to_thread
 
 from services.query import admission
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.core import deadline
 from shared.core.errors import Behind
 from shared.snapshots.version import Version
@@ -18,7 +18,7 @@ _STEP_S = 0.05
 class Waiting:
     """For a search that names a `min_version`."""
 
-    def __init__(self, shelf: Shelf, seconds: float, look: Callable[[], None]) -> None:
+    def __init__(self, shelf: SnapshotReader, seconds: float, look: Callable[[], None]) -> None:
         """`look`: has what is new looked for now, where it isn't on this disk."""
         self._shelf = shelf
         self._seconds = seconds
@@ -47,5 +47,5 @@ class Waiting:
         return await anyio.to_thread.run_sync(self._now)
 
     def _now(self) -> Version:
-        collection, dead = self._shelf.current()
-        return Version(collection.manifest.number, len(dead))
+        collection, deleted = self._shelf.current()
+        return Version(collection.manifest.number, len(deleted))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
@@ -54,16 +54,18 @@ class Index(Protocol):
     def vectors(self, found: Candidates) -> NDArray[np.float32]:
         """The stored vectors of what a scan found, float32 of shape (n, dim)."""
 
-    def ask(self, vector: NDArray[np.float32]) -> Asked:
+    def ask(self, vector: NDArray[np.float32]) -> PreparedQuery:
         """Makes a query ready; float32 of shape (dim,)."""
 
-    def rank(self, asked: Asked, count: int, reach: float | None = None) -> NDArray[np.int64]:
+    def rank(
+        self, asked: PreparedQuery, count: int, reach: float | None = None
+    ) -> NDArray[np.int64]:
         """The `count` lists to look at, as `scan` takes them; less those beyond a reach, where the
         engine measures recall by one."""
 
     def scan(
         self,
-        asked: Asked,
+        asked: PreparedQuery,
         lists: NDArray[np.int64],
         k: int,
         metric: Metric,
@@ -79,7 +81,7 @@ class Index(Protocol):
         """Ordinals and exact distances of those of the given images that are in the index."""
 
     def kept(
-        self, asked: Asked, nprobe: int, k: int, mask: Mask, reach: float | None = None
+        self, asked: PreparedQuery, nprobe: int, k: int, mask: Mask, reach: float | None = None
     ) -> int:
         """How many of the k nearest rows of the top clusters a mask keeps, as far as is known
         without a look at vectors."""
@@ -87,5 +89,5 @@ class Index(Protocol):
     def place(self, segment: int) -> str:
         """The name of what holds a segment."""
 
-    def code_distance(self, asked: Asked, segment: int, ordinal: int) -> float | None:
+    def code_distance(self, asked: PreparedQuery, segment: int, ordinal: int) -> float | None:
         """How far an image is by its code, in the index's own metric; None where it has none."""

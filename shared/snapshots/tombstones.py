@@ -78,11 +78,11 @@ class Tombstones:
 
         The same array until there is a change, so that `is` tells whether there was one.
         """
-        seen, dead = self._seen
+        seen, deleted = self._seen
         if self._key() != seen:
             self._seen = self._whole()
-            _, dead = self._seen
-        return dead
+            _, deleted = self._seen
+        return deleted
 
     def is_old(self) -> bool:
         """Whether an older version wrote the file, which kept no checksum."""
@@ -142,9 +142,9 @@ class Tombstones:
 
     def _begin(self) -> _State:
         """What a change starts from; a file of an older version is written anew first."""
-        dead = self.read()
+        deleted = self.read()
         if not self._key()[0].startswith(_MAGIC):
-            self.replace(dead)
+            self.replace(deleted)
         return _State.of(self._key()[0])
 
     def _key(self) -> _Key:

@@ -4,7 +4,7 @@ import torch
 
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.device import device_of, images_a_pass
-from services.embedder.engines.choice import Wish
+from services.embedder.engines.choice import EngineOptions
 from shared.core.errors import Misconfigured
 
 
@@ -25,7 +25,7 @@ def test_features_from_a_gpu_are_those_from_the_cpu():
     backbone = load_backbone("mini", "", "ISE_WEIGHTS", 1.0)
     pixels = [np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)]
     on_cpu = backbone.features(pixels)
-    backbone.run_by(Wish(device=torch.device("cuda")))
+    backbone.run_by(EngineOptions(device=torch.device("cuda")))
     np.testing.assert_allclose(backbone.features(pixels)[0], on_cpu[0], rtol=1e-2, atol=1e-3)
 
 

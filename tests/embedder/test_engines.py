@@ -15,7 +15,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.engines import choice, openvino, processor
-from services.embedder.engines.choice import Chooser, Wish
+from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.engines.network import PixelNetwork
@@ -61,7 +61,7 @@ def files(encoded):
 def chosen(backbone, **wish):
     network = backbone.network
     return Chooser(
-        network, backbone.preprocessing.crop, backbone.fingerprint, Wish(**wish)
+        network, backbone.preprocessing.crop, backbone.fingerprint, EngineOptions(**wish)
     ).choose()
 
 
@@ -83,7 +83,7 @@ def test_features_of_decoded_pictures_are_those_of_eager_fp32(backbone, files, k
 def test_an_engine_does_not_change_the_fingerprint():
     backbone = load_backbone("mini")
     before = backbone.fingerprint
-    backbone.run_by(Wish(inference=Inference.OPENVINO))
+    backbone.run_by(EngineOptions(inference=Inference.OPENVINO))
     assert backbone.engine.startswith("openvino-")
     assert backbone.fingerprint == before
 
@@ -334,8 +334,8 @@ def test_a_gpu_runs_eagerly_in_the_precision_that_it_has(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     assert processor.precisions(gpu) == [Precision.FP16, Precision.FP32]
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
-    assert Wish(device=gpu).precisions()[0] is Precision.BF16
-    assert Wish(device=gpu).kinds() == [Inference.EAGER]
+    assert EngineOptions(device=gpu).precisions()[0] is Precision.BF16
+    assert EngineOptions(device=gpu).kinds() == [Inference.EAGER]
     network = OnGPU(nn.Identity(), (0, 0, 0), (1, 1, 1))
     EagerEngine(network, Precision.BF16, gpu)
     assert network.moved == gpu

@@ -193,7 +193,7 @@ def test_what_is_deleted_is_out_of_every_answer_and_others_come_up(world: World)
     left = [n for n in range(500) if n not in gone]
     wanted = truth(vectors, query, Metric.COSINE, known, k=30, allowed=left)
     assert told(world.search(query, exact=True, limit=30)) == wanted
-    assert world.searcher().collection.live(world.searcher().dead) == 475
+    assert world.searcher().collection.live(world.searcher().deleted) == 475
 
 
 def test_additions_are_found_once_they_are_published_and_not_before(world: World):
@@ -216,7 +216,7 @@ def test_readers_see_one_index_or_the_other_while_it_is_swapped(world: World):
     known = items(300)
     truths = [truth(v, query, Metric.COSINE, known) for v in (old, new)]
     world.publish(known, world.space(old, 6))
-    held, dead = world.shelf.current()
+    held, deleted = world.shelf.current()
     answers, failures, done = [], [], threading.Event()
 
     def read() -> None:
@@ -238,7 +238,7 @@ def test_readers_see_one_index_or_the_other_while_it_is_swapped(world: World):
     assert all(answer in truths for answer in answers)
     assert after == truths[1]
     # Who holds the former snapshot goes on with it.
-    assert len(dead) == 0
+    assert len(deleted) == 0
     index = held.visual.index
     lists = index.rank(index.ask(query), index.clusters)
     found = index.scan(index.ask(query), lists, 10, Metric.COSINE)

@@ -14,7 +14,7 @@ from demo.sample import draw_sample
 from services.indexer.publishing.migration_state import engine_of
 from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.clients import indexer
 from shared.contracts.answer import Mode
@@ -46,11 +46,11 @@ class Searches:
     """The answers of a data directory, as the query service gives them."""
 
     def __init__(self, data: Path, milvus: Milvus) -> None:
-        self._shelf = Shelf(data, milvus)
+        self._shelf = SnapshotReader(data, milvus)
 
     def searcher(self) -> Searcher:
-        collection, dead = self._shelf.current()
-        return Searcher(collection, dead, 0.95)
+        collection, deleted = self._shelf.current()
+        return Searcher(collection, deleted, 0.95)
 
     def of(self, ids: list[str]) -> list[Any]:
         """What some images find by both metrics, and each tag of the first, exactly."""
@@ -59,7 +59,7 @@ class Searches:
         assert space is not None
         told = []
         for image_id in ids:
-            item = searcher.collection.find(image_id, searcher.dead)
+            item = searcher.collection.find(image_id, searcher.deleted)
             assert item is not None
             vector = space.index.vector(item.ordinal)
             assert vector is not None
@@ -77,7 +77,7 @@ class Searches:
         space = searcher.collection.visual
         assert space is not None
         ordinals = np.sort(np.concatenate([s.ordinals for s in space.index.segments]))
-        chosen = np.setdiff1d(ordinals, searcher.dead)[:: max(1, len(ordinals) // count)]
+        chosen = np.setdiff1d(ordinals, searcher.deleted)[:: max(1, len(ordinals) // count)]
         items = [searcher.collection.item(int(ordinal)) for ordinal in chosen[:count]]
         return [item.id for item in items if item is not None]
 

@@ -13,7 +13,7 @@ from services.indexer.segments.vector_spaces import Spaces
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
 from shared.contracts.query import Metric, Rerank, SearchOptions
@@ -37,7 +37,7 @@ class World:
         self.segments = SegmentStore(folder)
         self.tombstones = Tombstones(folder)
         self.spaces = Spaces(self.segments, milvus, None if milvus is None else index_type)
-        self.shelf = Shelf(folder, milvus)
+        self.shelf = SnapshotReader(folder, milvus)
 
     def space(
         self,
@@ -124,8 +124,8 @@ class World:
             self.spaces.forget(current, ordinals)
 
     def searcher(self) -> Searcher:
-        collection, dead = self.shelf.current()
-        return Searcher(collection, dead, 0.95)
+        collection, deleted = self.shelf.current()
+        return Searcher(collection, deleted, 0.95)
 
     def search(self, vector: Floats, after: Cursor | None = None, **options: object) -> Found:
         """The nearest, in the order of their distances unless something else is asked for."""

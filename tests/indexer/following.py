@@ -19,9 +19,9 @@ from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedded, Embedding, ModelPair
-from services.indexer.embedding.external_guard import External
+from services.indexer.embedding.external_guard import ExternalGuard
 from services.indexer.ingest.pipeline import IngestSettings
-from services.indexer.ingest.uploads import Additions
+from services.indexer.ingest.uploads import Uploads
 from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.sources.allowlist import Roots
@@ -29,8 +29,8 @@ from services.indexer.sources.resolver import Reach
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 from services.indexer.transfer.vector_intake import Vectors
-from services.indexer.workflows.dispatch import Workshop
-from services.indexer.workflows.matching_training import Matching
+from services.indexer.workflows.dispatch import JobDispatcher
+from services.indexer.workflows.matching_training import MatchingTraining
 from shared.clients.transport import Client
 from shared.models import canary
 
@@ -64,15 +64,15 @@ class Collection:
         self.publisher = Publisher(data, self.images, features, self.files, embedding)
         self.publisher.start()
         table = VectorTable(self.database)
-        self.external = External(table, embedding)
-        self.workshop = Workshop.of(
+        self.external = ExternalGuard(table, embedding)
+        self.workshop = JobDispatcher.of(
             images=self.images,
             origins=self.origins,
             features=features,
             files=self.files,
             embedding=embedding,
             publisher=self.publisher,
-            matching=Matching(data, self.images, features, embedder),
+            matching=MatchingTraining(data, self.images, features, embedder),
             vectors=Vectors(table, features),
             external=self.external,
             ingest=IngestSettings(),
@@ -95,7 +95,7 @@ class Collection:
             self.origins.delete(image_id, bury)
 
     def upload(self, name: str, data: bytes) -> None:
-        additions = Additions(
+        additions = Uploads(
             self.images,
             self.features,
             self.files,
@@ -117,8 +117,8 @@ class Collection:
 
     def check(self) -> None:
         """The snapshot has what the catalogue has, and the deleted are gone from both."""
-        dead = set(self.publisher.tombstones.read().tolist())
-        assert dead.isdisjoint(self.images.all_ordinals())
+        deleted = set(self.publisher.tombstones.read().tolist())
+        assert deleted.isdisjoint(self.images.all_ordinals())
         current = self.publisher.current()
         live = self.publisher.segments.live(current, self.publisher.tombstones.read())
         assert live == self.images.count() == len(self.all())

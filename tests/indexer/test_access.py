@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.indexer.config import IndexerSettings
-from services.indexer.container import Parts
+from services.indexer.container import Container
 from services.indexer.embedding.registry import Embedders
 from shared.contracts.indexer import AddState
 
@@ -45,7 +45,7 @@ def test_a_confined_ingest_is_kept_to_the_roots_also_on_loopback(start, folder_o
 )
 def test_any_folder_may_be_named_by_this_machine_alone(tmp_path, settings, anywhere):
     given = IndexerSettings(_env_file=None, data_dir=tmp_path / "data", **settings)
-    parts = Parts(given, Embedders([]))
+    parts = Container(given, Embedders([]))
     try:
         assert (parts.ingest_roots.of(confined=False) is None) is anywhere
         assert parts.ingest_roots.of(confined=True) == []

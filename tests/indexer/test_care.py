@@ -16,7 +16,7 @@ from services.indexer.care.check import findings
 from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import indexer
 from shared.core.errors import Conflict, Corrupt, InvalidInput, Misconfigured, NotFound
 from shared.media.identity import content_id
@@ -129,9 +129,9 @@ def test_any_flipped_byte_is_told(grown, choices):
 
 
 def test_a_damaged_snapshot_is_not_served_but_the_one_before(data):
-    number = Shelf(data).current()[0].manifest.number
+    number = SnapshotReader(data).current()[0].manifest.number
     flip(segments_in_use(data)[0])
-    shelf = Shelf(data)
+    shelf = SnapshotReader(data)
     assert shelf.current()[0].manifest.number < number
     assert f"Snapshot {number} is damaged" in shelf.warning
 
@@ -144,7 +144,7 @@ def cut(path):
 def test_no_damaged_file_of_the_snapshot_in_use_is_served_and_the_log_names_it(
     data, damage, caplog
 ):
-    newest = Shelf(data).current()[0].manifest.number
+    newest = SnapshotReader(data).current()[0].manifest.number
     folder = data / "snapshots"
     manifest = folder / f"{newest:06d}" / "manifest.json"
     for path in [*segments_in_use(data), manifest, folder / "CURRENT"]:
@@ -152,18 +152,18 @@ def test_no_damaged_file_of_the_snapshot_in_use_is_served_and_the_log_names_it(
         damage(path)
         caplog.clear()
         try:
-            assert Shelf(data).current()[0].manifest.number < newest
+            assert SnapshotReader(data).current()[0].manifest.number < newest
             told = caplog.text
         except Corrupt as error:
             # Nor is there an older one without that file.
             told = error.detail
         assert (f"napshot {newest}" if path == manifest else path.name) in told, path
         path.write_bytes(content)
-    assert Shelf(data).current()[0].manifest.number == newest
+    assert SnapshotReader(data).current()[0].manifest.number == newest
 
 
 def test_the_snapshot_that_was_served_goes_on_when_the_pointer_is_damaged(data):
-    shelf = Shelf(data)
+    shelf = SnapshotReader(data)
     served, _ = shelf.current()
     flip(data / "snapshots" / "CURRENT")
     assert shelf.current()[0] is served

@@ -7,7 +7,7 @@ import pytest
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.lease_fence import LeaseLost, fenced
-from services.indexer.catalog.locks import Presence, Turn
+from services.indexer.catalog.locks import PublishLock, WorkerPresence
 from services.indexer.jobs.leases import Leases
 from shared.contracts.jobs import JobKind
 from shared.core.errors import CatalogueAway
@@ -24,9 +24,9 @@ def test_leases_and_presence_go_on_once_the_server_is_back(until):
         one = Member(url, lease_s=1)
         job = one.jobs.add(INGEST, {})
         one.jobs.start_next()
-        presence = Presence(one.database)
+        presence = WorkerPresence(one.database)
         presence.admit()
-        leaving = Presence(one.database)
+        leaving = WorkerPresence(one.database)
         beats: list[bool | None] = []
         let_go = threading.Event()
 
@@ -52,7 +52,7 @@ def test_leases_and_presence_go_on_once_the_server_is_back(until):
             assert not let_go.is_set()
         leases.stop()
         other = Member(url, lease_s=1)
-        late = Presence(other.database)
+        late = WorkerPresence(other.database)
         assert not late.is_first
         for ended in (late, presence):
             ended.end()
@@ -61,7 +61,7 @@ def test_leases_and_presence_go_on_once_the_server_is_back(until):
 
 
 def test_a_turn_that_the_server_ended_is_told_to_who_waits_for_an_answer(postgres, url):
-    turn = Turn(Database(url))
+    turn = PublishLock(Database(url))
     with turn:
         postgres.end_connections(url)
         with pytest.raises(CatalogueAway, match="ended the connection"):

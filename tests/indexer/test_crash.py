@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from services.query.search.searcher import Searcher
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import indexer
 from shared.clients.embedder import models
 from shared.clients.transport import Client
@@ -91,7 +91,7 @@ def process(embedder, tmp_path, until):
 
 def searched(data: Path) -> tuple[set[str], Searcher]:
     """Ids of all images that are published and not deleted."""
-    collection, dead = Shelf(data).current()
+    collection, dead = SnapshotReader(data).current()
     searcher = Searcher(collection, dead, 0.95)
     segments = collection.visual.index.segments if collection.visual else []
     ordinals = {o for segment in segments for o in segment.ordinals.tolist()} - set(dead.tolist())
@@ -305,7 +305,7 @@ def test_a_change_of_the_model_survives_a_kill(
         process.start()
         until(lambda: process.send(indexer.job(job.id)).state is JobState.SUCCEEDED)
         assert embedded() == process.images() == count
-        assert Shelf(data).current()[0].visual.fingerprint == model
+        assert SnapshotReader(data).current()[0].visual.fingerprint == model
         check_files(process)
     finally:
         process.kill()

@@ -11,7 +11,7 @@ from services.indexer.care.check import findings
 from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import indexer
 from shared.contracts.indexer import AddState
 from shared.core.errors import CatalogueAway, Corrupt
@@ -51,14 +51,14 @@ def damage(data):
 def test_damaged_deletions_are_not_passed_over_but_made_anew_from_the_catalogue(
     data, service_at, embedder, picture
 ):
-    shelf = Shelf(data)
+    shelf = SnapshotReader(data)
     before = shelf.current()[1].tolist()
     damage(data)
     # Who knows them already goes on with them, and says so; nobody else serves.
     assert shelf.current()[1].tolist() == before == [2]
     assert "tombstones is damaged" in shelf.warning
     with pytest.raises(Corrupt, match="tombstones is damaged"):
-        Shelf(data).current()
+        SnapshotReader(data).current()
     ended = subprocess.run(
         [sys.executable, "-m", "services.indexer"],
         env={**os.environ, "ISE_DATA_DIR": str(data), "ISE_INDEXER_PORT": str(free_port())},
@@ -77,14 +77,14 @@ def test_damaged_deletions_are_not_passed_over_but_made_anew_from_the_catalogue(
 
 
 def test_deletions_of_an_older_version_are_read_and_get_their_checksum(data):
-    shelf = Shelf(data)
-    dead = shelf.current()[1]
-    (data / "tombstones").write_bytes(dead.astype("<i8").tobytes())
-    assert shelf.current()[1].tolist() == dead.tolist()
+    shelf = SnapshotReader(data)
+    deleted = shelf.current()[1]
+    (data / "tombstones").write_bytes(deleted.astype("<i8").tobytes())
+    assert shelf.current()[1].tolist() == deleted.tolist()
     assert kinds(data) == [Kind.UNSUMMED]
     repair(data)
     assert kinds(data) == []
-    assert shelf.current()[1].tolist() == dead.tolist()
+    assert shelf.current()[1].tolist() == deleted.tolist()
 
 
 @pytest.mark.parametrize("took_it", [True, False])

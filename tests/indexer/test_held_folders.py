@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.indexer.catalog.locations import Claim, Place
+from services.indexer.catalog.locations import Place, SourceEntry
 from services.indexer.sources.source import SourceFile
 from services.indexer.sync.folder_guard import FolderGuard, mount_points
 from services.indexer.sync.planner import FileNow, Planner
@@ -234,8 +234,8 @@ PATHS = st.lists(st.sampled_from("abc"), max_size=3).flatmap(
 )
 
 
-def claim(path: str, content: str) -> Claim:
-    return Claim("/s", content, Place(f"/s{path}", path[1:], 1, 1))
+def claim(path: str, content: str) -> SourceEntry:
+    return SourceEntry("/s", content, Place(f"/s{path}", path[1:], 1, 1))
 
 
 def now(path: str, content: str) -> FileNow:

@@ -8,10 +8,10 @@ import sys
 import pytest
 from PIL import Image
 
-from services.indexer.container import Parts
+from services.indexer.container import Container
 from services.indexer.jobs.context import JobContext
 from services.indexer.segments.local_space import _spaced
-from services.indexer.workflows.index_builder import Builder
+from services.indexer.workflows.index_builder import IndexBuilder
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
@@ -170,7 +170,7 @@ def test_a_retag_holds_at_once_while_a_job_has_pictures_that_can_not_be_publishe
     with start(embedder_of_other_words, embed_attempts=1) as service:
         with monkeypatch.context() as broken:
             # As while a job is at work: a picture is recorded, and not yet in the index.
-            broken.setattr(Builder, "build", broken_off)
+            broken.setattr(IndexBuilder, "build", broken_off)
             service.failed(service.start_ingest(folder_of({"new/x.png": 1000}, "more")))
             if cause == "no embedder":
                 broken.setattr(service.parts._embedders, "clients", [Client(nowhere, within=True)])
@@ -258,7 +258,7 @@ def test_a_catalogue_older_than_the_index_is_refused_with_a_sentence(start, pict
         service.add(picture(0))
     for path in service.data.glob("catalog.sqlite*"):
         path.unlink()
-    parts = Parts(service.settings, Client("http://127.0.0.1:1"))
+    parts = Container(service.settings, Client("http://127.0.0.1:1"))
     with pytest.raises(Misconfigured, match="catalogue is older than snapshot 2"):
         parts.start()
     parts.database.close()

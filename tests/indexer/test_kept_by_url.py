@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from services.indexer.container import Parts
-from services.indexer.storage.blob_store import KeptByURL
+from services.indexer.container import Container
+from services.indexer.storage.blob_store import RemoteBlobStore
 from shared.clients import indexer
 from shared.core.errors import Misconfigured, NotFound, Unavailable
 from shared.objects.address import Address
@@ -67,7 +67,7 @@ def test_nothing_is_acknowledged_that_the_store_does_not_have(start, bucket, pic
 
 def test_what_a_store_does_wrong_in_a_deletion_loses_nothing(s3, bucket, monkeypatch):
     objects = Objects(s3.url)
-    kept = KeptByURL(objects, Address.parse(f"s3://{bucket}/ise"))
+    kept = RemoteBlobStore(objects, Address.parse(f"s3://{bucket}/ise"))
     keys = [f"uploads/{n}" for n in range(4)]
     for key in keys:
         kept.write(key, key.encode(), "upload")
@@ -109,6 +109,6 @@ def test_what_a_store_does_wrong_in_a_deletion_loses_nothing(s3, bucket, monkeyp
 def test_a_store_that_cannot_be_one_ends_the_start(start, url, says):
     service = start(images_url=url)
     with pytest.raises(Misconfigured, match=says) as refused:
-        Parts(service.settings, None)
+        Container(service.settings, None)
     assert "ISE_IMAGES_URL" in str(refused.value)
     assert "geheim" not in str(refused.value)

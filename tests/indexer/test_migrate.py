@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.indexer.publishing.migration_state import Move, Moves
+from services.indexer.publishing.migration_state import MigrationState, MigrationStore
 from shared.clients import indexer
 from shared.contracts.indexer import AddState
 from shared.contracts.migration import Engine, MigrateRequest
@@ -51,7 +51,7 @@ def test_what_a_migration_is_made_of_is_kept_until_it_ends(service, picture):
     service.add(picture(1), picture(2))
     publisher = service.parts.publisher
     base = publisher.current()
-    publisher.moves.save(Move(to=Engine.MILVUS, base=base))
+    publisher.moves.save(MigrationState(to=Engine.MILVUS, base=base))
     # Ten snapshots later the base is gone from the history, and what it was made of was merged.
     for number in range(3, 16):
         service.add(picture(number))
@@ -77,7 +77,7 @@ def test_a_damaged_record_fails_no_publication(service, picture, caplog):
 
 
 def test_a_damaged_record_is_told_by_its_name(tmp_path):
-    moves = Moves(tmp_path)
+    moves = MigrationStore(tmp_path)
     moves.folder.mkdir()
     (moves.folder / "move.json").write_text("{")
     with pytest.raises(Corrupt, match=r"move\.json is damaged"):

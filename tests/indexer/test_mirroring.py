@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.indexer.replication.prefix_owner import Claim
+from services.indexer.replication.prefix_owner import PrefixOwner
 from services.indexer.replication.snapshot_mirror import Mirror
 from shared.core.errors import Conflict, Unavailable
 from shared.core.loop import Loop
@@ -198,7 +198,7 @@ def test_a_place_is_one_collections_alone(
 
 def test_workers_that_begin_at_once_are_one_collection(copies: Copies) -> None:
     copies.here.mkdir(exist_ok=True)
-    claims = [Claim(copies.here, copies.objects, copies.address) for _ in range(8)]
+    claims = [PrefixOwner(copies.here, copies.objects, copies.address) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         names = set(pool.map(lambda claim: claim._name(), claims))
     assert len(names) == 1

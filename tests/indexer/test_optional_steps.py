@@ -13,8 +13,8 @@ from services.indexer.catalog.lease_fence import LeaseLost
 from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, SkipCause, SkipCounts, attempt
 from services.indexer.workflows import index_builder
-from services.indexer.workflows.index_builder import Builder
-from services.indexer.workflows.matching_training import Matching
+from services.indexer.workflows.index_builder import IndexBuilder
+from services.indexer.workflows.matching_training import MatchingTraining
 from shared.clients import indexer, query
 from shared.clients.transport import Client
 from shared.contracts.indexer import BuildSettings
@@ -86,8 +86,8 @@ def test_folders_of_six_photos_each_are_ingested_and_matched(service, folder_of,
     [
         (index_builder, "measured", OptionalStep.RECALL),
         (index_builder, "calibrate", OptionalStep.CALIBRATION),
-        (Matching, "train", OptionalStep.TRAINING),
-        (Builder, "_with_joint", OptionalStep.JOINT_SPACE),
+        (MatchingTraining, "train", OptionalStep.TRAINING),
+        (IndexBuilder, "_with_joint", OptionalStep.JOINT_SPACE),
         (index_builder, "clustered", OptionalStep.CLUSTERING),
     ],
 )

@@ -12,7 +12,7 @@ from sqlalchemy import event, select
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.locations import Claim, Place
+from services.indexer.catalog.locations import Place, SourceEntry
 from services.indexer.catalog.schema import features, images, locations, origins, tags
 from services.indexer.catalog.source_claims import Origins
 from shared.media.identity import content_id
@@ -114,7 +114,9 @@ def test_as_many_statements_for_one_image_as_for_many(
         return statements(lambda: images.record(batch, places))
 
     def moved(batch: list[Entry]) -> int:
-        claims = [Claim("/", one.id, Place(f"/new{one.place.path}", "u", 1, 1)) for one in batch]
+        claims = [
+            SourceEntry("/", one.id, Place(f"/new{one.place.path}", "u", 1, 1)) for one in batch
+        ]
         return statements(lambda: Origins(database).put(claims, lambda _: None))
 
     recorded(some(0, 1))

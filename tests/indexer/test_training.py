@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.indexer.workflows.index_builder import Builder
+from services.indexer.workflows.index_builder import IndexBuilder
 from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
 from shared.contracts.query import Metric
@@ -135,7 +135,7 @@ def test_a_network_is_in_use_once_its_snapshot_is_published(service, folder_of, 
     first = train(service).result["network"]
     before = current(service)
     with monkeypatch.context() as broken:
-        broken.setattr(Builder, "rebuild_joint", broken_off)
+        broken.setattr(IndexBuilder, "rebuild_joint", broken_off)
         service.failed(service.send(indexer.train_matching(OTHER)))
         assert in_use() == first
     second = service.succeeded(service.send(indexer.train_matching(OTHER))).result["network"]
@@ -165,7 +165,7 @@ def test_other_words_refuse_pictures_before_anything_is_kept_and_a_training_is_t
         assert service.tagged("kitten") == {content_id(picture(0))}
         with monkeypatch.context() as broken:
             # It records a picture that can't be published with the network there is.
-            broken.setattr(Builder, "build", broken_off)
+            broken.setattr(IndexBuilder, "build", broken_off)
             service.failed(service.start_ingest(more))
         assert train(service).result["network"] != network
         assert service.finds_itself(picture(1000))

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from services.indexer.catalog.lease_fence import LeaseLost, fenced
-from services.indexer.catalog.locks import Presence, Turn
+from services.indexer.catalog.locks import PublishLock, WorkerPresence
 from services.indexer.catalog.schema import jobs
 from services.indexer.ingest import distributed
 from services.indexer.jobs.context import Cancelled, JobContext
@@ -180,7 +180,7 @@ def test_a_part_that_ends_each_worker_fails_the_job(member):
 
 
 def test_one_worker_at_a_time_has_the_turn(member):
-    one, other = Turn(member().database), Turn(member().database)
+    one, other = PublishLock(member().database), PublishLock(member().database)
     got: list[str] = []
 
     def wait() -> None:
@@ -198,11 +198,11 @@ def test_one_worker_at_a_time_has_the_turn(member):
 
 
 def test_the_first_worker_tidies_up_before_another_starts(member):
-    first = Presence(member().database)
+    first = WorkerPresence(member().database)
     assert first.is_first
-    second: list[Presence] = []
+    second: list[WorkerPresence] = []
     database = member().database
-    starting = threading.Thread(target=lambda: second.append(Presence(database)))
+    starting = threading.Thread(target=lambda: second.append(WorkerPresence(database)))
     starting.start()
     starting.join(0.3)
     assert second == []
@@ -211,7 +211,7 @@ def test_the_first_worker_tidies_up_before_another_starts(member):
     assert not second[0].is_first
     first.end()
     second[0].end()
-    third = Presence(member().database)
+    third = WorkerPresence(member().database)
     assert third.is_first
     third.end()
 
@@ -310,7 +310,7 @@ def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):
     one = member()
     job = one.jobs.add(INGEST, {})
     one.jobs.start_next()
-    shared = distributed.Sharing(one.jobs, one.parts, Leases(one.worker), Reach())
+    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), Reach())
     context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
 
     def lose(task: object, part: JobContext) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import inspect
 
 from services.indexer.catalog import migrations, schema
 from services.indexer.catalog.database import Database
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import indexer, query
 from shared.core import failpoints
 from shared.core.errors import FingerprintMismatch, Misconfigured, NotFound
@@ -175,7 +175,7 @@ def test_a_newer_catalogue_is_refused_with_what_to_do(data: Path) -> None:
 def test_a_newer_snapshot_is_refused_and_not_taken_for_damaged(data: Path) -> None:
     unpack(OLD[-1], data)
     store = SnapshotStore(data)
-    shelf = Shelf(data)
+    shelf = SnapshotReader(data)
     served = shelf.current()[0].manifest.number
     number = newer_snapshot(data)
     with pytest.raises(Misconfigured, match=r"newer program.*or restore"):
@@ -186,7 +186,7 @@ def test_a_newer_snapshot_is_refused_and_not_taken_for_damaged(data: Path) -> No
     assert shelf.current()[0].manifest.number == served
     assert "newer program" in (shelf.warning or "")
     with pytest.raises(Misconfigured, match=r"newer program"):
-        Shelf(data).current()
+        SnapshotReader(data).current()
 
 
 @pytest.mark.parametrize("command", ["check", "repair"])

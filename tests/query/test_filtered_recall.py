@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from services.indexer.measuring.recall import measure
-from services.query.search.probing import Kept, plan
+from services.query.search.probing import FilterEstimate, plan
 from shared.contracts.query import Metric, SearchOptions
 from tests.shared.indexes import clustered, index_of
 
@@ -28,7 +28,7 @@ def recall_of(measured, allowed, queries):
     shares, probes = [], []
     for query in queries:
         asked = index.ask(query)
-        kept = None if allowed is None else Kept(index, asked, mask)
+        kept = None if allowed is None else FilterEstimate(index, asked, mask)
         chosen = plan(curves, Metric.L2, K, index.clusters, SearchOptions(), TARGET, kept)
         lists = index.rank(asked, chosen.nprobe, chosen.reach)
         found = index.scan(asked, lists, K, Metric.L2, chosen.depth, mask).ordinals[:K]

@@ -85,7 +85,7 @@ def test_pages_share_nothing_and_skip_nothing_whatever_comes_between(
     asked |= {"rerank": "none"}
     how = {"exact": True} if exact else {"recall_target": 0.3}
     whole = collection.service.search(**asked, exact=True, limit=1000)["hits"]
-    seen, dead, cursor = [], set(), None
+    seen, deleted, cursor = [], set(), None
     for limit, change in [*steps, *[(9, "none")] * 6]:
         answer = collection.service.search(**asked, **how, limit=limit, cursor=cursor)
         assert answer["offset"] == len(seen)
@@ -97,15 +97,15 @@ def test_pages_share_nothing_and_skip_nothing_whatever_comes_between(
             collection.add(int(rng.integers(1, 30)), near)
         if change in ("delete", "both"):
             # Of an id that is asked for, not itself.
-            gone = set(map(int, rng.choice(np.arange(1, 40), 3, replace=False))) - dead
+            gone = set(map(int, rng.choice(np.arange(1, 40), 3, replace=False))) - deleted
             collection.delete(sorted(gone))
-            dead |= gone
+            deleted |= gone
     assert cursor is None
     shown = [number_of(hit) for hit in seen]
     assert len(set(shown)) == len(shown)
     # Of what was there at the first page, all that is left is shown; of what came later, nothing.
     assert set(shown) <= {number_of(hit) for hit in whole}
-    assert set(shown) >= {number_of(hit) for hit in whole} - dead
+    assert set(shown) >= {number_of(hit) for hit in whole} - deleted
     # Without a network a tag's vector is the mean of its images: deletions move it.
     if exact and kind != "term":
         order = [hit["id"] for hit in whole]

@@ -104,12 +104,12 @@ def test_the_recall_that_was_measured_is_what_scanning_finds(tmp_path, built_for
     for one in measured:
         points = [*one.by_reach, *one.points]
         recalls, scanned = np.zeros(len(points)), np.zeros(len(points))
-        for query, dead in asked:
-            found = found_at(index, query, one, dead, points)
+        for query, deleted in asked:
+            found = found_at(index, query, one, deleted, points)
             exact = set(found[-1].ordinals[: one.k].tolist())
             for n, part in enumerate(found):
                 recalls[n] += len(exact & set(part.ordinals[: one.k].tolist())) / one.k
-                scanned[n] += (part.scanned + len(dead)) / len(vectors)
+                scanned[n] += (part.scanned + len(deleted)) / len(vectors)
         assert [(p.nprobe, p.reach, p.depth) for p in one.points] == [
             (n, None, None) for n in range(1, 8)
         ]
@@ -155,8 +155,8 @@ def test_a_reach_leaves_out_what_is_farther_and_keeps_the_order(seed, count, rea
     assert coarse.rank(asked, count, reach).tolist() == [n for n in plain.tolist() if near[n]]
 
 
-def found_at(index, query, curve, dead, points):
-    asked, mask = index.ask(query), index.mask(dead)
+def found_at(index, query, curve, deleted, points):
+    asked, mask = index.ask(query), index.mask(deleted)
     return [
         index.scan(
             asked, index.rank(asked, p.nprobe, p.reach), curve.k, curve.metric, p.depth, mask

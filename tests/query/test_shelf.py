@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from shared.core.errors import Corrupt, Unavailable
 from shared.files import durable
 from shared.snapshots.items import Item
@@ -33,14 +33,14 @@ def damage(library, file):
 
 
 def test_before_the_first_snapshot_the_collection_is_empty(library):
-    collection, dead = Shelf(library.folder).current()
+    collection, dead = SnapshotReader(library.folder).current()
     assert (collection.manifest.number, collection.live(dead)) == (0, 0)
     assert collection.carriers("a", dead).tolist() == []
     assert collection.find("x", dead) is None
 
 
 def test_a_new_snapshot_is_taken_up_at_the_next_call_and_the_old_goes_on(library, vectors):
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     library.publish(items(20), visual=library.space(vectors[:20], 2))
     old, dead = shelf.current()
     published = library.publish(items(30, "b"), visual=library.space(vectors, 3))
@@ -62,7 +62,7 @@ def test_a_snapshot_that_can_not_be_opened_for_a_moment_is_taken_up_after_it(
     def denied(*_: object) -> None:
         raise error
 
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     library.publish(items(20), visual=library.space(vectors[:20], 2))
     old, _ = shelf.current()
     library.publish(items(30), visual=library.space(vectors, 3))
@@ -73,7 +73,7 @@ def test_a_snapshot_that_can_not_be_opened_for_a_moment_is_taken_up_after_it(
 
 
 def test_files_that_two_snapshots_share_are_opened_once(library, vectors):
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     first = library.publish(items(30), visual=library.space(vectors, 2))
     old, _ = shelf.current()
     retagged = library.segments.items([Item(3, "id-3", ["new"])])
@@ -88,7 +88,7 @@ def test_a_newer_record_stands_before_an_older_one(library, vectors):
     newer = library.segments.items([Item(1, "id-1", ["New", "BOTH"]), Item(3, "id-3", [])])
     newest = library.segments.items([Item(3, "id-3", ["old"], metadata={"n": 3})])
     library.publish(items=[*first.items, newer, newest], visual=first.visual)
-    collection, dead = Shelf(library.folder).current()
+    collection, dead = SnapshotReader(library.folder).current()
     assert collection.carriers("old", dead).tolist() == [0, 2, 3, 4]
     assert collection.carriers("NEW", dead).tolist() == [1]
     assert collection.carriers("both", dead).tolist() == [0, 1, 2, 4]
@@ -106,7 +106,7 @@ def test_a_newer_record_stands_before_an_older_one(library, vectors):
 
 
 def test_a_deletion_hides_an_image_at_once_and_in_every_snapshot(library, vectors):
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     library.publish(items(5), visual=library.space(vectors[:5]))
     before, dead = shelf.current()
     assert before.find("id-2", dead).ordinal == 2
@@ -125,7 +125,7 @@ def test_an_image_deleted_and_added_again_is_found_by_its_new_number(library, ve
     library.tombstones.add([1])
     again = library.segments.items([Item(7, "id-1", ["b"])])
     library.publish(items=[*first.items, again], visual=first.visual)
-    collection, dead = Shelf(library.folder).current()
+    collection, dead = SnapshotReader(library.folder).current()
     assert collection.find("id-1", dead).ordinal == 7
 
 
@@ -133,7 +133,7 @@ def test_an_image_deleted_and_added_again_is_found_by_its_new_number(library, ve
 def test_a_damaged_snapshot_is_not_served_and_the_one_before_goes_on(
     library, vectors, caplog, part
 ):
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     library.publish(items(5), visual=library.space(vectors[:5]))
     good, _ = shelf.current()
     fields = {"format": 99} if part == "format" else {}
@@ -153,7 +153,7 @@ def test_a_damaged_snapshot_is_not_served_and_the_one_before_goes_on(
 
 
 def test_a_damaged_snapshot_is_served_once_it_is_there_anew(library, vectors):
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     library.publish(items(5), visual=library.space(vectors[:5]))
     shelf.current()
     bad = library.publish(items(9), visual=library.space(vectors[:9]))
@@ -168,7 +168,7 @@ def test_a_damaged_snapshot_is_served_once_it_is_there_anew(library, vectors):
 
 
 def test_a_damaged_snapshot_with_none_before_it_is_an_error_until_it_is_mended(library, vectors):
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     published = library.publish(items(5), visual=library.space(vectors[:5]))
     damage(library, published.items[0])
     for _ in range(2):
@@ -182,28 +182,28 @@ def test_a_damaged_pointer_is_an_error_and_not_an_empty_collection(library, vect
     library.publish(items(5), visual=library.space(vectors[:5]))
     durable.write_text(library.snapshots.folder / "CURRENT", "x")
     with pytest.raises(Corrupt, match="CURRENT"):
-        Shelf(library.folder).current()
+        SnapshotReader(library.folder).current()
 
 
 def test_a_missing_pointer_is_an_error_and_not_an_empty_collection_but_for_who_serves(
     library, vectors
 ):
     library.publish(items(5), visual=library.space(vectors[:5]))
-    running = Shelf(library.folder)
+    running = SnapshotReader(library.folder)
     served, _ = running.current()
     (library.snapshots.folder / "CURRENT").unlink()
     assert running.current()[0] is served
     # The first snapshot's manifest is there a moment before what names it the current one.
-    assert Shelf(library.folder).current()[0].manifest.number == 0
+    assert SnapshotReader(library.folder).current()[0].manifest.number == 0
     os.utime(library.snapshots.path(served.manifest.number), (0, 0))
     with pytest.raises(Corrupt, match="CURRENT is missing"):
-        Shelf(library.folder).current()
+        SnapshotReader(library.folder).current()
 
 
 def test_threads_that_ask_while_snapshots_and_deletions_come_see_all_that_was_acknowledged(
     library, vectors
 ):
-    shelf, space = Shelf(library.folder), library.space(vectors)
+    shelf, space = SnapshotReader(library.folder), library.space(vectors)
     library.publish(items(30), visual=space)
     acknowledged, wrong, done = [1, 0], [], threading.Event()
 
@@ -233,7 +233,7 @@ def test_a_tag_is_carried_as_long_as_one_image_with_it_lives(library, vectors):
     first = library.publish(items(3, ["old"]), visual=library.space(vectors[:3]))
     newer = library.segments.items([Item(1, "id-1", ["new"])])
     library.publish(items=[*first.items, newer], visual=first.visual)
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     for deleted, old, new in (
         ([], True, True),
         ([0], True, True),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.tags import Tags, Vocabulary
 from shared.snapshots.items import Item, tag_key
 
@@ -124,20 +124,20 @@ def test_what_matches_is_what_has_a_word_that_begins_so(tags, text):
 
 def test_the_index_of_words_is_taken_over_by_a_snapshot_with_the_same_tags(fresh_library):
     library = fresh_library()
-    shelf = Shelf(library.folder)
+    shelf = SnapshotReader(library.folder)
     library.publish([Item(0, "a", ["grand_piano"])])
-    collection, dead = shelf.current()
-    collection.tags(dead)
+    collection, deleted = shelf.current()
+    collection.tags(deleted)
     index = collection.vocabulary
     library.publish([Item(0, "a", ["Grand Piano"]), Item(1, "b", ["grand-piano"])])
-    collection, dead = shelf.current()
-    assert collection.tags(dead).find("grand piano").count == 2
+    collection, deleted = shelf.current()
+    assert collection.tags(deleted).find("grand piano").count == 2
     assert collection.vocabulary is index
     library.tombstones.add([0])
-    _, dead = shelf.current()
-    assert collection.tags(dead).find("grand piano").count == 1
+    _, deleted = shelf.current()
+    assert collection.tags(deleted).find("grand piano").count == 1
     assert collection.vocabulary is index
     library.publish([Item(1, "b", ["organ"])])
-    collection, dead = shelf.current()
-    assert collection.tags(dead).find("grand piano") is None
-    assert collection.tags(dead).find("organ").count == 1
+    collection, deleted = shelf.current()
+    assert collection.tags(deleted).find("grand piano") is None
+    assert collection.tags(deleted).find("organ").count == 1

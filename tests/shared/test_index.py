@@ -30,22 +30,22 @@ def cases(draw):
         query = (query + rng.normal(size=dim) * (np.abs(query).max() + 1e-30)).astype(np.float32)
     clusters = draw(st.integers(1, min(rows, 6)))
     cuts = draw(st.lists(st.integers(0, rows), max_size=3))
-    dead = np.flatnonzero(rng.random(rows) < draw(st.sampled_from([0, 0.3, 1])))
+    deleted = np.flatnonzero(rng.random(rows) < draw(st.sampled_from([0, 0.3, 1])))
     metrics = st.sampled_from(Metric)
     coded = draw(st.booleans()) and rows >= 16
     built = {"clusters": clusters, "metric": draw(metrics), "cuts": cuts, "coded": coded}
-    return vectors, query, built | {"dtype": dtype}, dead, draw(metrics)
+    return vectors, query, built | {"dtype": dtype}, deleted, draw(metrics)
 
 
 @given(cases(), st.integers(1, 60))
 def test_with_all_clusters_probed_the_nearest_are_those_of_brute_force(fresh, case, k):
-    vectors, query, built, dead, metric = case
+    vectors, query, built, deleted, metric = case
     index = index_of(fresh(), vectors, **built)
     asked = index.ask(query)
     lists = index.rank(asked, index.clusters)
     assert sorted(lists) == list(range(index.clusters))
-    found = index.scan(asked, lists, k, metric, depth=k, mask=index.mask(dead))
-    alive = np.setdiff1d(np.arange(len(vectors)), dead)
+    found = index.scan(asked, lists, k, metric, depth=k, mask=index.mask(deleted))
+    alive = np.setdiff1d(np.arange(len(vectors)), deleted)
     assert found.nprobe == index.clusters
     assert (found.scanned, found.live, found.reranked) == (len(alive),) * 3
     wanted = brute(vectors, query, metric)
@@ -69,17 +69,17 @@ def test_with_all_clusters_probed_the_nearest_are_those_of_brute_force(fresh, ca
 
 @given(cases(), st.integers(1, 60))
 def test_what_a_scan_says_of_a_row_is_so(fresh, case, depth):
-    vectors, query, built, dead, metric = case
+    vectors, query, built, deleted, metric = case
     index = index_of(fresh(), vectors, **built)
     asked = index.ask(query)
     ranked = index.rank(asked, index.clusters)
     for nprobe in range(1, index.clusters + 1):
         lists = index.rank(asked, nprobe)
         assert lists.tolist() == ranked[:nprobe].tolist()
-        found = index.scan(asked, lists, 5, metric, depth, index.mask(dead))
+        found = index.scan(asked, lists, 5, metric, depth, index.mask(deleted))
         assert (found.clusters == ranked[found.ranks - 1]).all()
         assert (found.ranks <= nprobe).all()
-        assert not np.isin(found.ordinals, dead).any()
+        assert not np.isin(found.ordinals, deleted).any()
         assert found.reranked <= found.scanned <= found.live
         near = tolerance(vectors, query, metric)
         wanted = brute(vectors, query, metric)[found.ordinals]
@@ -88,8 +88,8 @@ def test_what_a_scan_says_of_a_row_is_so(fresh, case, depth):
             assert ordinal in index.segments[number].ordinals
             assert np.array_equal(index.vector(int(ordinal)), vectors[ordinal])
     assert found.scanned == found.live
-    ordinals, distances = index.among(query, np.array([*dead, 10_000]), metric)
-    assert sorted(ordinals) == sorted(dead)
+    ordinals, distances = index.among(query, np.array([*deleted, 10_000]), metric)
+    assert sorted(ordinals) == sorted(deleted)
     wanted = brute(vectors, query, metric)[ordinals]
     np.testing.assert_allclose(distances, wanted, rtol=1e-9, atol=near)
     assert index.vector(10_000) is None
@@ -97,14 +97,14 @@ def test_what_a_scan_says_of_a_row_is_so(fresh, case, depth):
 
 @given(cases(), st.data())
 def test_what_is_included_is_looked_at_wherever_it_is(fresh, case, data):
-    vectors, query, built, dead, metric = case
+    vectors, query, built, deleted, metric = case
     index = index_of(fresh(), vectors, **built)
     asked = index.ask(query)
     lists = index.rank(asked, data.draw(st.integers(1, index.clusters)))
     one = data.draw(st.integers(0, len(vectors) - 1))
     include = np.array([one, 10_000])
-    found = index.scan(asked, lists, 100, metric, 1, index.mask(dead), include)
-    assert (one in found.ordinals) == (one not in dead)
+    found = index.scan(asked, lists, 100, metric, 1, index.mask(deleted), include)
+    assert (one in found.ordinals) == (one not in deleted)
     assert len(set(found.ordinals.tolist())) == len(found.ordinals)
 
 

@@ -36,8 +36,8 @@ def test_every_deletion_is_seen_by_every_reader_at_once_ascending(fresh, batches
 
 
 def test_before_the_first_deletion_nothing_is_deleted(tmp_path):
-    dead = Tombstones(tmp_path).read()
-    assert (dead.tolist(), dead.dtype) == ([], np.int64)
+    deleted = Tombstones(tmp_path).read()
+    assert (deleted.tolist(), deleted.dtype) == ([], np.int64)
 
 
 @given(st.lists(ORDINALS, min_size=1, unique=True), st.binary(min_size=1, max_size=20))

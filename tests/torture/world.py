@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.space import Space
 from shared.clients import embedder, indexer
 from shared.clients.transport import Client
@@ -53,7 +53,7 @@ class World:
         self.deleted: set[str] = set()
         # What is under way: promised to nobody.
         self._unsure: set[str] = set()
-        self._shelf = Shelf(self.data)
+        self._shelf = SnapshotReader(self.data)
         self.acts: dict[str, Callable[[Life], None]] = {
             "begin": self.add,
             "add": self.add,

@@ -69,7 +69,7 @@ router = APIRouter(
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExplainRequest:
     """What is to be explained: the files, by which backbone, and what came of it."""
 
     embedder: ImageEmbedder
@@ -99,7 +99,7 @@ async def asked(
         str | None, Query(description="In the joint space: one file, and this term.")
     ] = None,
     network: Network = None,
-) -> Asked:
+) -> ExplainRequest:
     """Two files, of which the first is to be explained by the second; or one, and a term."""
     files, transform = await uploads_beside(request, _TRANSFORM)
     if term is not None and space is not ImageSpace.JOINT:
@@ -118,10 +118,10 @@ async def asked(
         fingerprint, explained = await asyncio.to_thread(
             _explained, models, embedder.backbone, decoded, space, term, network, projection
         )
-    return Asked(embedder, files, fingerprint, decoded, explained)
+    return ExplainRequest(embedder, files, fingerprint, decoded, explained)
 
 
-Explaining = Annotated[Asked, Depends(asked)]
+Explaining = Annotated[ExplainRequest, Depends(asked)]
 
 
 @router.post("/images", summary="What each cell adds to a similarity", openapi_extra=_BODY)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.embedder.backbones import fingerprint
-from services.embedder.engines.choice import Chooser, Wish
+from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import Engine
 from services.embedder.engines.network import PixelNetwork
@@ -41,7 +41,7 @@ class Backbone:
         """What runs the network, and in which precision."""
         return self._engine.name
 
-    def run_by(self, wish: Wish) -> None:
+    def run_by(self, wish: EngineOptions) -> None:
         """Has the network run by the engine that is asked for, or by the fastest."""
         size = self.preprocessing.crop
         self._engine = Chooser(self.network, size, self.fingerprint, wish).choose()

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wish:
+class EngineOptions:
     """What is asked for; `cache_dir`: where choices and compiled networks are kept, if anywhere."""
 
     inference: Inference = Inference.AUTO
@@ -59,7 +59,7 @@ class Chooser:
     """Chooses for one network, whose input has `size` (height, width)."""
 
     def __init__(
-        self, network: PixelNetwork, size: tuple[int, int], fingerprint: str, wish: Wish
+        self, network: PixelNetwork, size: tuple[int, int], fingerprint: str, wish: EngineOptions
     ) -> None:
         self._network = network
         self._size = size

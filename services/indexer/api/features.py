@@ -13,7 +13,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
 from services.indexer.api.jobs import submitted
-from services.indexer.container import Parts, parts
+from services.indexer.container import Container, container
 from services.indexer.transfer.importer import Batch, batches, open_source
 from services.indexer.transfer.npy_stream import NpyFile
 from services.indexer.transfer.records import check_distinct, checked, read_ids
@@ -47,7 +47,7 @@ from shared.web.scoped import ScopedRoute, needs
 from shared.web.write_log import tell
 
 router = APIRouter(prefix="/v1", tags=["features"], route_class=ScopedRoute)
-Here = Annotated[Parts, Depends(parts)]
+Here = Annotated[Container, Depends(container)]
 
 
 class NpyForm(Wire):
@@ -159,7 +159,7 @@ class _Download(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def _taken(here: Parts, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
+def _taken(here: Container, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
     """Takes all of it in, or raises and takes none."""
     check_distinct(record for records, _ in blocks for record in records)
     dim = blocks[0][1].shape[1]

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
-from services.indexer.container import Parts, parts
+from services.indexer.container import Container, container
 from services.indexer.sources.annotations import parse_metadata, parse_tags
 from shared.contracts import annotations
 from shared.contracts.base import Wire
@@ -44,7 +44,7 @@ from shared.web.scoped import ScopedRoute, needs
 from shared.web.write_log import tell
 
 router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute)
-Here = Annotated[Parts, Depends(parts)]
+Here = Annotated[Container, Depends(container)]
 
 
 class AddForm(Wire):

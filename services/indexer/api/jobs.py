@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from services.indexer.container import Parts, parts
+from services.indexer.container import Container, container
 from services.indexer.sources.allowlist import check_allowed, check_path
 from services.indexer.sources.skipping import Rules
 from shared.contracts.base import Wire
@@ -31,10 +31,10 @@ from shared.web.scoped import ScopedRoute, needs
 from shared.web.write_log import tell
 
 router = APIRouter(prefix="/v1", tags=["jobs"], route_class=ScopedRoute)
-Here = Annotated[Parts, Depends(parts)]
+Here = Annotated[Container, Depends(container)]
 
 
-def submitted(here: Parts, kind: JobKind, request: Wire | None = None) -> Job:
+def submitted(here: Container, kind: JobKind, request: Wire | None = None) -> Job:
     """The job that does what was asked."""
     asked = request.model_dump(mode="json") if request else {}
     job = here.jobs.submit(kind, asked)

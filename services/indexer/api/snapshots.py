@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from services.indexer.container import Parts, parts
+from services.indexer.container import Container, container
 from services.indexer.segments.health import health
 from shared.contracts.indexer import CatalogStats, IndexHealth, SnapshotInfo, Snapshots
 from shared.web.keys import Scope
@@ -22,7 +22,7 @@ from shared.web.scoped import ScopedRoute, needs
 from shared.web.write_log import tell
 
 router = APIRouter(prefix="/v1", tags=["snapshots"], route_class=ScopedRoute)
-Here = Annotated[Parts, Depends(parts)]
+Here = Annotated[Container, Depends(container)]
 
 
 @router.get("/snapshots", summary="The snapshots that are kept, the newest first")

@@ -148,11 +148,11 @@ class BackupWriter:
 
     def _tombstones(self, made: DataFolder) -> None:
         """The deletions, and the deleted out of the copied catalogue."""
-        dead = self._folder.tombstones.read()
+        deleted = self._folder.tombstones.read()
         # Numbers that the copied catalogue has not given yet would be given again.
-        dead = dead[dead <= made.images.newest()]
-        made.tombstones.replace(dead)
-        present = np.intersect1d(dead, np.array(made.images.all_ordinals(), np.int64))
+        deleted = deleted[deleted <= made.images.newest()]
+        made.tombstones.replace(deleted)
+        present = np.intersect1d(deleted, np.array(made.images.all_ordinals(), np.int64))
         if len(present):
             made.images.remove(present.tolist())
 

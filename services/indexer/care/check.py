@@ -172,7 +172,7 @@ def _agreement(folder: DataFolder) -> Iterator[Finding]:
     """What the catalogue, the tombstones and the current snapshot say of which images there are."""
     try:
         current = folder.snapshots.current()
-        dead = folder.tombstones.read()
+        deleted = folder.tombstones.read()
     except (Corrupt, NotFound):
         # It was told of already.
         return
@@ -187,7 +187,7 @@ def _agreement(folder: DataFolder) -> Iterator[Finding]:
         yield Finding(
             Kind.CATALOGUE, place, f"{catalogue} is older than snapshot {current.number}."
         )
-    unburied = len(np.intersect1d(known, dead))
+    unburied = len(np.intersect1d(known, deleted))
     if unburied:
         told = f"{unburied} deleted images are still in {catalogue}; the next start removes them."
         yield Finding(Kind.BEHIND, place, told)
@@ -199,14 +199,14 @@ def _agreement(folder: DataFolder) -> Iterator[Finding]:
     except Corrupt:
         # It was told of already.
         return
-    ghosts = len(unknown(held, known, dead))
+    ghosts = len(unknown(held, known, deleted))
     if ghosts:
         told = f"{ghosts} images of snapshot {current.number} are neither in the catalogue"
         path = folder.tombstones.path
         yield Finding(Kind.TOMBSTONE, path, f"{told} nor deleted by {path}.")
     if current.visual is not None and revision == current.revision:
         having = np.unique(folder.rows(current.visual.fingerprint).ordinals)
-        lost = len(np.setdiff1d(np.setdiff1d(having, held), dead))
+        lost = len(np.setdiff1d(np.setdiff1d(having, held), deleted))
         if lost:
             told = f"{lost} images of the catalogue are not in snapshot {current.number}."
             yield Finding(Kind.SEGMENT, manifest, told)
@@ -220,10 +220,10 @@ def held_by(folder: DataFolder, manifest: Manifest) -> NDArray[np.int64]:
 
 
 def unknown(
-    held: NDArray[np.int64], known: NDArray[np.int64], dead: NDArray[np.int64]
+    held: NDArray[np.int64], known: NDArray[np.int64], deleted: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """The images of a snapshot that the catalogue lost without their being deleted."""
-    return np.setdiff1d(np.setdiff1d(held, known), dead)
+    return np.setdiff1d(np.setdiff1d(held, known), deleted)
 
 
 def _unsummed(path: Path) -> Finding:

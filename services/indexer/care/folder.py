@@ -13,7 +13,7 @@ from services.indexer.catalog.database import Database, is_shared, version_of
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.fingerprints import fingerprints
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.locks import Presence
+from services.indexer.catalog.locks import WorkerPresence
 from services.indexer.catalog.schema import images, locations
 from services.indexer.storage import directory_lock
 from services.indexer.storage.image_files import ImageFiles
@@ -88,7 +88,7 @@ class DataFolder:
 @contextmanager
 def alone_on(database: Database) -> Iterator[None]:
     """Keeps the workers away that share a database. Raises Misconfigured where one is at work."""
-    presence = Presence(database)
+    presence = WorkerPresence(database)
     try:
         if not presence.is_first:
             raise Misconfigured(f"An indexer is using {database.name}. Stop all of them first.")

@@ -34,7 +34,7 @@ _MOST = 2**32
 
 
 @dataclass(frozen=True)
-class Deed:
+class RepairAction:
     """What is to be done about a finding, or was. Where nothing can be: what a person can do."""
 
     finding: Finding
@@ -54,59 +54,59 @@ class Repair:
         self._store = folder.snapshots
         self._good: Manifest | None = None
 
-    def plan(self) -> list[Deed]:
+    def plan(self) -> list[RepairAction]:
         """What can be done about all that `ise check` finds."""
         found = list(findings(self._folder))
         broken = {f.path for f in found if f.kind in (Kind.MANIFEST, Kind.SEGMENT, Kind.CURRENT)}
         self._good = self._last_good() if broken else None
         return [deed for finding in found for deed in self._deeds(finding)]
 
-    def _deeds(self, finding: Finding) -> Iterator[Deed]:
+    def _deeds(self, finding: Finding) -> Iterator[RepairAction]:
         path = finding.path
         match finding.kind:
             case Kind.STRAY:
-                yield Deed(finding, f"Remove {path}.", lambda: _remove(path))
+                yield RepairAction(finding, f"Remove {path}.", lambda: _remove(path))
             case Kind.UNSUMMED if path == self._folder.tombstones.path:
                 tombstones = self._folder.tombstones
-                yield Deed(
+                yield RepairAction(
                     finding,
                     f"Write {path} anew, with a checksum.",
                     lambda: tombstones.replace(tombstones.read()),
                 )
             case Kind.UNSUMMED:
-                yield Deed(
+                yield RepairAction(
                     finding,
                     f"Write the SHA-256 of {path} beside it.",
                     lambda: sums.write(path, durable.sha256_of(path)),
                 )
             case Kind.BEHIND:
-                yield Deed(finding, "Nothing: the next start of the indexer does it.", None)
+                yield RepairAction(finding, "Nothing: the next start of the indexer does it.", None)
             case Kind.TOMBSTONE:
-                yield Deed(finding, "Delete them from every snapshot.", self._bury)
+                yield RepairAction(finding, "Delete them from every snapshot.", self._bury)
             case Kind.TOMBSTONES:
                 told = "Set it aside; what the catalogue doesn't have is deleted."
-                yield Deed(finding, told, self._bury_anew)
+                yield RepairAction(finding, told, self._bury_anew)
             case Kind.MANIFEST | Kind.SEGMENT | Kind.CURRENT:
                 yield self._fall_back(finding)
             case Kind.FEATURES:
                 yield self._mend_features(finding)
             case Kind.CANARY:
-                yield Deed(
+                yield RepairAction(
                     finding,
                     "Set it aside; the next publication asks the model anew.",
                     lambda: self._set_aside(path, sums.path_of(path)),
                 )
             case Kind.METADATA:
                 told = f"Shorten it, and keep the whole of it under {self._folder.path / ASIDE}."
-                yield Deed(finding, told, lambda: bring_within(self._folder, ASIDE))
+                yield RepairAction(finding, told, lambda: bring_within(self._folder, ASIDE))
             case Kind.UPLOAD:
                 yield self._mend_upload(finding)
             case Kind.NETWORK:
                 told = "Can't be mended: train anew (`ise train-matching`), or restore a backup."
-                yield Deed(finding, told, None)
+                yield RepairAction(finding, told, None)
             case Kind.CATALOGUE:
                 told = "Can't be mended: restore a backup (`ise restore`)."
-                yield Deed(finding, told, None)
+                yield RepairAction(finding, told, None)
 
     def _last_good(self) -> Manifest | None:
         """The newest snapshot all of whose files are intact, and that the catalogue goes beyond."""
@@ -122,10 +122,12 @@ class Repair:
                 return manifest
         return None
 
-    def _fall_back(self, finding: Finding) -> Deed:
+    def _fall_back(self, finding: Finding) -> RepairAction:
         good = self._good
         if good is None:
-            return Deed(finding, "Can't be mended: no snapshot is intact. Restore a backup.", None)
+            return RepairAction(
+                finding, "Can't be mended: no snapshot is intact. Restore a backup.", None
+            )
         told = "Set it aside, and every snapshot that needs it; the one in use doesn't."
         if not self._is_current(good):
             then = (
@@ -134,7 +136,7 @@ class Repair:
                 else "the next start of the indexer builds the index anew, from the features."
             )
             told = f"Go back to snapshot {good.number}, and set what is damaged aside; {then}"
-        return Deed(finding, told, lambda: self._use(self._good or good, finding.path))
+        return RepairAction(finding, told, lambda: self._use(self._good or good, finding.path))
 
     def _is_current(self, manifest: Manifest) -> bool:
         try:
@@ -167,7 +169,7 @@ class Repair:
         settings = BuildSettings(clusters=like.clusters, metric=like.metric, seed=like.seed)
         jobs.add(JobKind.BUILD, settings.model_dump(mode="json"))
 
-    def _mend_features(self, finding: Finding) -> Deed:
+    def _mend_features(self, finding: Finding) -> RepairAction:
         fingerprint, shard = finding.path.parent.name, int(finding.path.stem)
         intact = self._in_segments(fingerprint)
         ordinals = self._ordinals(fingerprint, shard)
@@ -186,7 +188,7 @@ class Repair:
             self._set_aside(sums.path_of(finding.path))
             self._restore_features(fingerprint, shard, intact or [])
 
-        return Deed(finding, told, mend)
+        return RepairAction(finding, told, mend)
 
     def _in_segments(self, fingerprint: str) -> list[Postings] | None:
         """Segments that hold the features as they are; None where none does."""
@@ -241,17 +243,17 @@ class Repair:
             if rows_now:
                 db.execute(insert(features), rows_now)
 
-    def _mend_upload(self, finding: Finding) -> Deed:
+    def _mend_upload(self, finding: Finding) -> RepairAction:
         same = self._same_upload(finding.path)
         if same is not None:
             path, sha256 = same
-            return Deed(
+            return RepairAction(
                 finding,
                 f"Copy it from {path}.",
                 lambda: durable.write_bytes(finding.path, _verified(path, sha256)),
             )
         told = "Can't be mended: restore a backup, or delete the image; it can be searched still."
-        return Deed(finding, told, None)
+        return RepairAction(finding, told, None)
 
     def _same_upload(self, damaged: Path) -> tuple[Path, str] | None:
         """Another file with the same bytes, and their SHA-256."""

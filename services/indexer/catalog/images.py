@@ -12,19 +12,19 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.joining import Saying, differ, joined, over_bounds
-from services.indexer.catalog.known_file import Held
+from services.indexer.catalog.known_file import KnownFile
 from services.indexer.catalog.locations import (
+    Annotations,
     Bury,
-    Claim,
     Place,
-    Said,
+    SourceEntry,
+    annotations_of,
     at_paths,
     follow,
     forget_dismissed,
     left_without_place,
     put_places,
     remove_images,
-    said_of,
     touch,
     write_claims,
 )
@@ -59,7 +59,7 @@ class Images:
             for fingerprint in {place.fingerprint for some in places.values() for place in some}:
                 check_together(db, fingerprint)
             change = next_revision(db)
-            before = said_of(db, _touched(db, entries)) if bury else {}
+            before = annotations_of(db, _touched(db, entries)) if bury else {}
             numbers, new, changed = _put(db, entries, change)
             moved, lost = put_places(db, [(numbers[e.id], e.place) for e in entries])
             changed |= moved | lost | add_tags(db, [(numbers[e.id], e.tags) for e in entries], new)
@@ -67,12 +67,14 @@ class Images:
             if bury:
                 # Other sources may say something of the file that a new image has taken over.
                 for ordinal in numbers.values():
-                    before.setdefault(ordinal, Said())
+                    before.setdefault(ordinal, Annotations())
             _put_features(db, {numbers[e.id]: places.get(e.id, ()) for e in entries}, new, change)
             write_claims(
                 db,
                 [
-                    Claim(entry.source, entry.id, entry.place, tuple(entry.tags), entry.metadata)
+                    SourceEntry(
+                        entry.source, entry.id, entry.place, tuple(entry.tags), entry.metadata
+                    )
                     for entry in entries
                     if entry.source
                 ],
@@ -124,7 +126,7 @@ class Images:
         Nobody knows any more whether a sync deleted them.
         """
         with self.database.write() as db:
-            remember(db, said_of(db, ordinals), revision(db))
+            remember(db, annotations_of(db, ordinals), revision(db))
             remove_images(db, ordinals)
 
     def get(self, image_id: str) -> tuple[Row[Any], Item]:
@@ -170,7 +172,7 @@ class Images:
 
     def held(
         self, files: Sequence[tuple[str, str]], fingerprints: Iterable[str]
-    ) -> dict[tuple[str, str], Held]:
+    ) -> dict[tuple[str, str], KnownFile]:
         """What is known of files by path and uri; those that are new, at least under this uri, are
         left out."""
         paths = list({path for path, _ in files})
@@ -188,7 +190,7 @@ class Images:
                 versions[one.path, one.uri].add(one.inode)
             known = self._known(db, [row.id for row in rows], fingerprints)
         found = {
-            at: Held(
+            at: KnownFile(
                 row.id,
                 row.mtime_ns,
                 row.bytes,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Held:
+class KnownFile:
     """A file as it was when it was last read, and the image that it held.
 
     `versions`: their numbers, where a store tells them. `tags`: the keys of the image's.

@@ -53,7 +53,7 @@ def is_address(path: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Said:
+class Annotations:
     """What sources say of an image: tags by their key, and metadata."""
 
     tags: dict[str, str] = field(default_factory=dict)
@@ -108,7 +108,7 @@ def _held(ordinal: int, place: Place) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class SourceEntry:
     """A file that a source names, what it says of it, and the image that the file holds."""
 
     source: str
@@ -122,7 +122,7 @@ class Claim:
         return self.place.path, self.place.uri
 
 
-def write_claims(db: Connection, claims: Iterable[Claim]) -> None:
+def write_claims(db: Connection, claims: Iterable[SourceEntry]) -> None:
     """Notes what sources say of files, in the stead of what they said before."""
     rows = {
         (one.source, *one.key): {
@@ -149,10 +149,10 @@ def forget_dismissed(db: Connection, paths: Sequence[str], ids: Sequence[str] = 
             db.execute(delete(dismissed).where(column.in_(some)))
 
 
-def said_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Said]:
+def annotations_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Annotations]:
     """What all sources together say of each of these images."""
     wanted = sorted(set(ordinals))
-    found = {ordinal: Said() for ordinal in wanted}
+    found = {ordinal: Annotations() for ordinal in wanted}
     query = (
         select(locations.c.ordinal, origins.c.tags, origins.c.metadata)
         .join(origins, (origins.c.path == locations.c.path) & (origins.c.uri == locations.c.uri))
@@ -185,9 +185,9 @@ def merged(
     return found
 
 
-def follow(db: Connection, before: Mapping[int, Said], change: int) -> None:
+def follow(db: Connection, before: Mapping[int, Annotations], change: int) -> None:
     """Brings images' tags and metadata in line with what their sources say since `before`."""
-    after = said_of(db, before)
+    after = annotations_of(db, before)
     differing = [ordinal for ordinal, was in before.items() if was != after[ordinal]]
     for some in some_of(differing):
         carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in some}

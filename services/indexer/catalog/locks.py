@@ -19,7 +19,7 @@ _TURN, _PRESENT = 3, 4
 _RETRY_S = 2
 
 
-class Turn:
+class PublishLock:
     """One at a time, as a `with` block that may be nested.
 
     The server holds it for a connection: it is free again when the process ends, and while the
@@ -65,7 +65,7 @@ class Turn:
             ) from error
 
 
-class Presence:
+class WorkerPresence:
     """That this worker is there, for those that start. `is_first`: none was before it."""
 
     def __init__(self, database: Database) -> None:

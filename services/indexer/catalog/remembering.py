@@ -10,7 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from services.indexer.catalog.locations import Said, left_without_place, merged, said_of
+from services.indexer.catalog.locations import (
+    Annotations,
+    annotations_of,
+    left_without_place,
+    merged,
+)
 from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import images, remembered, tags
 from shared.snapshots.items import tag_key
@@ -19,7 +24,7 @@ MOST = 1_000_000
 """Images whose words are kept; then those that were deleted first go."""
 
 
-def remember_placeless(db: Connection, before: Mapping[int, Said], change: int) -> None:
+def remember_placeless(db: Connection, before: Mapping[int, Annotations], change: int) -> None:
     """Keep what users said of those images that have no place any more.
 
     To be called before their tags follow what sources say now. `before`: what sources said while
@@ -30,7 +35,7 @@ def remember_placeless(db: Connection, before: Mapping[int, Said], change: int) 
     remember(db, {row.ordinal: before[row.ordinal] for row in rows}, change)
 
 
-def remember(db: Connection, said: Mapping[int, Said], change: int) -> None:
+def remember(db: Connection, said: Mapping[int, Annotations], change: int) -> None:
     """Keep what users made of the tags and metadata of these images, beside what sources said."""
     wanted = sorted(said)
     carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in wanted}
@@ -70,7 +75,7 @@ def recall(db: Connection, ordinals: Collection[int]) -> None:
     columns = select(images.c.ordinal, images.c.id, images.c.metadata)
     found = list(among(db, columns, images.c.id, list(words)))
     numbers = [row.ordinal for row in found]
-    said = said_of(db, numbers)
+    said = annotations_of(db, numbers)
     carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in numbers}
     for row in among(db, select(tags), tags.c.ordinal, numbers):
         carried[row.ordinal][row.key] = row.tag

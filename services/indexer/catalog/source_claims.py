@@ -8,15 +8,15 @@ from sqlalchemy import Connection, delete, insert, select, tuple_
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.locations import (
     Bury,
-    Claim,
     Place,
+    SourceEntry,
+    annotations_of,
     at_paths,
     follow,
     forget_dismissed,
     left_without_place,
     put_places,
     remove_images,
-    said_of,
     touch,
     write_claims,
 )
@@ -47,7 +47,7 @@ class Origins:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def claims(self, source: str, folder: str | None) -> list[Claim]:
+    def claims(self, source: str, folder: str | None) -> list[SourceEntry]:
         """What a source names, and what others name within its folder."""
         wanted = origins.c.source == source
         if folder is not None:
@@ -74,7 +74,7 @@ class Origins:
                 .order_by(origins.c.path, origins.c.uri, origins.c.source)
             )
             return [
-                Claim(
+                SourceEntry(
                     row.source,
                     row.id,
                     Place(row.path, row.uri, row.mtime_ns, row.bytes, row.inode, row.ctime_ns),
@@ -92,7 +92,7 @@ class Origins:
             both = select(images.c.bytes).union(select(dismissed.c.bytes))
             return set(db.execute(both).scalars())
 
-    def put(self, claims: Sequence[Claim], bury: Bury) -> list[str]:
+    def put(self, claims: Sequence[SourceEntry], bury: Bury) -> list[str]:
         """Notes that files hold images that are there, in one transaction.
 
         Gives the ids of the images that so lost their last place, and are deleted. An image that
@@ -102,7 +102,7 @@ class Origins:
             change = next_revision(db)
             paths = [one.place.path for one in claims]
             ordinals = _ordinals(db, [one.image_id for one in claims])
-            before = said_of(db, {*ordinals.values(), *at_paths(db, paths)})
+            before = annotations_of(db, {*ordinals.values(), *at_paths(db, paths)})
             there = [one for one in claims if one.image_id in ordinals]
             changed, lost = put_places(db, [(ordinals[c.image_id], c.place) for c in there])
             write_claims(db, there)
@@ -123,7 +123,7 @@ class Origins:
         with self.database.write() as db:
             change = next_revision(db)
             touched = at_paths(db, [*gone, *(path for path, _ in unnamed)])
-            before = said_of(db, touched)
+            before = annotations_of(db, touched)
             for some in some_of(gone):
                 db.execute(delete(locations).where(locations.c.path.in_(some)))
             for pairs in some_of(unnamed):

@@ -18,7 +18,7 @@ from services.indexer.catalog.tagging import add_tags
 from shared.contracts.features import ExportedRecord
 from shared.models.external import is_external
 
-Stored = tuple[int, int]
+FeatureRow = tuple[int, int]
 """The shard of a vector, and its row there."""
 
 
@@ -38,7 +38,7 @@ class VectorTable:
         with self.database.read() as db:
             return next(filter(is_external, fingerprints(db)), None)
 
-    def stored(self, fingerprint: str, ids: Sequence[str]) -> dict[str, Stored]:
+    def stored(self, fingerprint: str, ids: Sequence[str]) -> dict[str, FeatureRow]:
         """Where the vectors of those of these images are that have one."""
         query = (
             select(images.c.id, features.c.shard, features.c.row)
@@ -54,7 +54,7 @@ class VectorTable:
             return over_bounds(db, [(r.id, r.tags, r.metadata) for r in records])
 
     def record(
-        self, fingerprint: str, records: Sequence[ExportedRecord], stored: Mapping[str, Stored]
+        self, fingerprint: str, records: Sequence[ExportedRecord], stored: Mapping[str, FeatureRow]
     ) -> None:
         """Adds images, or joins tags, uris and metadata to those there are; ids differ.
 

@@ -16,7 +16,7 @@ from shared.snapshots.manifest import Manifest
 log = logging.getLogger(__name__)
 
 
-class Fit:
+class Compatibility:
     """Compares models and vectors with those of the current snapshot, while it has images."""
 
     def __init__(

@@ -5,7 +5,7 @@ from services.indexer.embedding.client import Embedding
 from shared.core.errors import FingerprintMismatch, Overloaded, Unavailable
 
 
-class External:
+class ExternalGuard:
     """Looks whether the collection holds vectors that no embedder here makes."""
 
     def __init__(self, table: VectorTable, embedding: Embedding) -> None:

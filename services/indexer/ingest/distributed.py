@@ -93,7 +93,7 @@ _NAMED = TypeAdapter(list[_Named])
 Take = Callable[[Task, JobContext], IngestResult]
 
 
-class Sharing:
+class DistributedIngest:
     """Does parts: those of this worker's own job, or, while it has none, of another's."""
 
     def __init__(self, jobs: JobTable, parts: PartTable, leases: Leases, reach: Reach) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.known_file import Held
+from services.indexer.catalog.known_file import KnownFile
 from services.indexer.sources.prefetch import ahead
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
 from shared.core.errors import TooLarge, Unavailable
@@ -37,7 +37,7 @@ class _Wanted:
     """A file to be read, and what the catalogue says of it, if it does."""
 
     file: SourceFile
-    held: Held | None
+    held: KnownFile | None
 
 
 class FileReader:

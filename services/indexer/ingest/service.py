@@ -6,7 +6,7 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
 from services.indexer.embedding.client import Embedding, ModelPair
-from services.indexer.ingest.distributed import PART_FILES, Sharing, Task
+from services.indexer.ingest.distributed import PART_FILES, DistributedIngest, Task
 from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings
 from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.publisher import Publisher
@@ -14,7 +14,7 @@ from services.indexer.sources.source import SourceFile
 from services.indexer.storage.feature_store import FeatureStore
 
 
-class Intake:
+class IngestService:
     """Embeds files and records them, so far as they aren't there. It publishes nothing."""
 
     def __init__(
@@ -24,7 +24,7 @@ class Intake:
         embedding: Embedding,
         publisher: Publisher,
         settings: IngestSettings,
-        sharing: Sharing | None = None,
+        sharing: DistributedIngest | None = None,
     ) -> None:
         """`sharing`: with other workers, where there may be some."""
         self.settings = settings

@@ -10,7 +10,7 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
 from services.indexer.embedding.client import Embedded, Embedding, ModelPair
-from services.indexer.embedding.external_guard import External
+from services.indexer.embedding.external_guard import ExternalGuard
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
@@ -19,7 +19,7 @@ from shared.core import failpoints
 from shared.media.identity import id_of_sha256
 
 
-class Additions:
+class Uploads:
     """Embeds, stores, records and publishes a few pictures at once."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Additions:
         files: ImageFiles,
         embedding: Embedding,
         publisher: Publisher,
-        external: External,
+        external: ExternalGuard,
         batch: int,
     ) -> None:
         self._images = images

@@ -66,12 +66,12 @@ def calibrate_terms(
     """
     tagged = {ordinal for some in carriers.values() for ordinal in some}
     keys = np.random.default_rng(seed).permutation(sorted(vectors))[:_QUERIES].tolist()
-    asked = (Asked(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
+    asked = (CalibrationQuery(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
     return _fitted("joint", index, asked, tagged, curves, reranks=False, reached=reached)
 
 
 @dataclass(frozen=True)
-class Asked:
+class CalibrationQuery:
     """A query, which ordinals match it, and its own where it's an image."""
 
     vector: NDArray[np.float32]
@@ -79,18 +79,18 @@ class Asked:
     itself: int | None = None
 
 
-def _of_image(index: Index, ordinal: int, tags: Mapping[int, Sequence[str]]) -> Asked:
+def _of_image(index: Index, ordinal: int, tags: Mapping[int, Sequence[str]]) -> CalibrationQuery:
     own = set(tags[ordinal])
     vector = index.vector(ordinal)
     if vector is None:
         raise Corrupt(f"Image {ordinal} has no vector in the index.")
-    return Asked(vector, lambda other: not own.isdisjoint(tags[other]), ordinal)
+    return CalibrationQuery(vector, lambda other: not own.isdisjoint(tags[other]), ordinal)
 
 
 def _fitted(
     space: str,
     index: Index,
-    queries: Iterable[Asked],
+    queries: Iterable[CalibrationQuery],
     tagged: Container[int],
     curves: Sequence[RecallCurve],
     reranks: bool,
@@ -128,7 +128,7 @@ class _GivenUp(Exception):
 
 def first_hits(
     index: Index,
-    queries: Sequence[Asked],
+    queries: Sequence[CalibrationQuery],
     tagged: Container[int],
     metric: Metric,
     work: RecallPoint | None,

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from shared.contracts.query import Metric
 
 
-class Stored(Protocol):
+class VectorReader(Protocol):
     """Vectors that are read from the first to the last: pairs of a row and float32 (n, dim)."""
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]: ...
 
 
 def exact_neighbours(
-    stored: Stored,
+    stored: VectorReader,
     queries: NDArray[np.float32],
     own: NDArray[np.int64] | None,
     k: int,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from services.indexer.measuring.exact_neighbours import exact_neighbours
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import InvertedIndex
 
 KS = (10, 30, 100, 300, 1000)
@@ -182,7 +182,7 @@ class _Depths:
     def __init__(
         self,
         index: InvertedIndex,
-        asked: list[Asked],
+        asked: list[PreparedQuery],
         ranks: NDArray[np.int64],
         gaps: NDArray[np.float32],
         neighbours: NDArray[np.int64],

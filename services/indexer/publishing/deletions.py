@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Bury
-from services.indexer.catalog.locks import Turn
+from services.indexer.catalog.locks import PublishLock
 from services.indexer.storage.image_files import ImageFiles
 from shared.core import failpoints
 from shared.core.errors import CatalogueAway
@@ -21,7 +21,7 @@ class Deletions:
         tombstones: Tombstones,
         images: Images,
         files: ImageFiles,
-        turn: Turn,
+        turn: PublishLock,
         done: Callable[[list[int]], None],
     ) -> None:
         """`done`: called with the ordinals that were deleted, while it's still this one's turn."""

@@ -34,7 +34,7 @@ _FALL = 4
 _MERGED_ROWS = 8192
 
 
-class Growth:
+class IncrementalSegments:
     """Writes additions on a snapshot's own centroids, and merges them when there are many."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Growth:
         """
         if base.visual is None:
             return base
-        dead = self._tombstones.read()
+        deleted = self._tombstones.read()
         with self._images.view() as view:
             fingerprint = base.visual.fingerprint
             changed = view.items(fingerprint, since=base.revision)
@@ -70,13 +70,13 @@ class Growth:
             manifest = base.model_copy(
                 update={
                     "revision": view.revision,
-                    "items": self._merged(items, lambda f: self._segments.merged_items(f, dead)),
-                    "visual": self._with_merged(visual, "visual", dead),
-                    "joint": joint and self._with_merged(joint, "joint", dead),
+                    "items": self._merged(items, lambda f: self._segments.merged_items(f, deleted)),
+                    "visual": self._with_merged(visual, "visual", deleted),
+                    "joint": joint and self._with_merged(joint, "joint", deleted),
                     "tag_vectors": self._with_new_tags(base, joint, changed),
                 }
             )
-        return manifest.model_copy(update={"images": self._segments.live(manifest, dead)})
+        return manifest.model_copy(update={"images": self._segments.live(manifest, deleted)})
 
     def _extended_joint(
         self, view: View, base: Manifest, changed: list[Item], may_lag: bool
@@ -115,11 +115,11 @@ class Growth:
             return base
         for space in filter(None, (base.visual, base.joint)):
             self._spaces.retag(space, changed)
-        dead = self._tombstones.read()
+        deleted = self._tombstones.read()
         items = [*base.items, self._segments.items(changed)]
         return base.model_copy(
             update={
-                "items": self._merged(items, lambda f: self._segments.merged_items(f, dead)),
+                "items": self._merged(items, lambda f: self._segments.merged_items(f, deleted)),
                 "tag_vectors": self._with_new_tags(base, base.joint, changed),
             }
         )
@@ -197,10 +197,10 @@ class Growth:
         return self._merged(files, self._segments.merged_tag_vectors)
 
     def _with_merged(
-        self, space: SpaceManifest, name: str, dead: NDArray[np.int64]
+        self, space: SpaceManifest, name: str, deleted: NDArray[np.int64]
     ) -> SpaceManifest:
         files = self._merged(
-            space.postings, lambda files: self._spaces.merged(name, space, files, dead)
+            space.postings, lambda files: self._spaces.merged(name, space, files, deleted)
         )
         return space.model_copy(update={"postings": files})
 

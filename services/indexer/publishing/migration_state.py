@@ -13,7 +13,7 @@ from shared.snapshots.manifest import Manifest, SpaceManifest
 SPACES = ("visual", "joint")
 
 
-class Move(Wire):
+class MigrationState(Wire):
     """A migration under way; the job changes it as it goes on.
 
     base: the snapshot that is moved; what came later is added at the end. begun: the collections
@@ -42,17 +42,17 @@ class Move(Wire):
         return [*self.begun.values(), *(kept.collection for kept in there if kept is not None)]
 
 
-class Moves:
+class MigrationStore:
     """The one migration of a data directory, in `migration/`."""
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / "migration"
         self._path = self.folder / "move.json"
 
-    def load(self) -> Move | None:
+    def load(self) -> MigrationState | None:
         """Raises Corrupt."""
         try:
-            return Move.model_validate_json(self._path.read_bytes())
+            return MigrationState.model_validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return None
         except ValidationError as error:
@@ -60,7 +60,7 @@ class Moves:
                 f"{self._path} is damaged. Remove it, and `ise migrate` begins anew."
             ) from error
 
-    def save(self, move: Move) -> None:
+    def save(self, move: MigrationState) -> None:
         durable.write_bytes(self._path, move.model_dump_json(indent=1).encode(), "migration")
 
     def end(self) -> None:
@@ -73,7 +73,7 @@ class Moves:
         """Where the vectors of a space are kept that come from Milvus."""
         return self.folder / f"{name}.npy"
 
-    def still_of(self, current: Manifest) -> Move | None:
+    def still_of(self, current: Manifest) -> MigrationState | None:
         """The migration, unless what it moves is no longer what is searched: then it's ended."""
         move = self.load()
         if move is not None and not is_same(move.base, current):

@@ -16,13 +16,13 @@ import numpy as np
 from services.indexer.catalog import lease_fence
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.locks import Turn
+from services.indexer.catalog.locks import PublishLock
 from services.indexer.clustering.streaming import sample_rows, train_centroids
 from services.indexer.embedding.client import Embedding
-from services.indexer.embedding.compatibility import Fit
+from services.indexer.embedding.compatibility import Compatibility
 from services.indexer.publishing.deletions import Deletions
-from services.indexer.publishing.incremental import NOT_EMBEDDED, Growth
-from services.indexer.publishing.migration_state import Moves
+from services.indexer.publishing.incremental import NOT_EMBEDDED, IncrementalSegments
+from services.indexer.publishing.migration_state import MigrationStore
 from services.indexer.publishing.retention import Retention
 from services.indexer.segments.store import SegmentStore
 from services.indexer.segments.vector_spaces import Spaces
@@ -66,16 +66,16 @@ class Publisher:
         self._images = images
         self._features = features
         self._files = files
-        self._growth = Growth(
+        self._growth = IncrementalSegments(
             self.segments, self.spaces, self.tombstones, images, features, embedding
         )
-        self.moves = Moves(data_dir)
+        self.moves = MigrationStore(data_dir)
         self._retention = Retention(self.snapshots, self.segments, self.spaces, self.moves)
-        self.fit = Fit(embedding, self.current, self._live)
+        self.fit = Compatibility(embedding, self.current, self._live)
         self._current: Manifest | None = None
         self._changed: Callable[[], None] = lambda: None
         self._is_shared = images.database.is_shared
-        self._lock = Turn(images.database)
+        self._lock = PublishLock(images.database)
         self.deletions = Deletions(self.tombstones, images, files, self._lock, self._forget)
 
     def start(self, is_alone: bool = True) -> None:

@@ -4,7 +4,7 @@ import logging
 import shutil
 from contextlib import suppress
 
-from services.indexer.publishing.migration_state import Moves
+from services.indexer.publishing.migration_state import MigrationStore
 from services.indexer.segments.store import SegmentStore
 from services.indexer.segments.vector_spaces import Spaces
 from shared.core import failpoints
@@ -26,7 +26,11 @@ class Retention:
     """Removes snapshots past the kept ones, and the segments that only they had."""
 
     def __init__(
-        self, snapshots: SnapshotStore, segments: SegmentStore, spaces: Spaces, moves: Moves
+        self,
+        snapshots: SnapshotStore,
+        segments: SegmentStore,
+        spaces: Spaces,
+        moves: MigrationStore,
     ) -> None:
         self._moves = moves
         self._snapshots = snapshots

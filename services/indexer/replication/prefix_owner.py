@@ -13,7 +13,7 @@ from shared.objects.store import Objects
 NAME = "COLLECTION"
 
 
-class Claim:
+class PrefixOwner:
     """A place belongs to the collection that came first.
 
     Its name is random, and in its folder. A backup has no such name: what is restored beside the

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.replication.prefix_owner import Claim
+from services.indexer.replication.prefix_owner import PrefixOwner
 from services.indexer.storage.networks import FILES
 from shared.core.errors import Corrupt, ISEError, NotFound
 from shared.core.loop import Loop
@@ -53,7 +53,7 @@ class Mirror:
         self._tombstones = Tombstones(data_dir)
         self._objects = objects
         self._address = address
-        self._claim = Claim(data_dir, objects, address)
+        self._claim = PrefixOwner(data_dir, objects, address)
         # The deletions that were found in the store, and what the store told of them then.
         self._copied: tuple[NDArray[np.int64], Stamp] | None = None
         self._copying_deletions = threading.Lock()
@@ -123,16 +123,16 @@ class Mirror:
         at = self._at(tombstones.NAME)
         with self._copying_deletions:
             while True:
-                dead, stamp = self._tombstones.read(), self._stamp(at)
+                deleted, stamp = self._tombstones.read(), self._stamp(at)
                 known = self._copied
-                if known is not None and known[0] is dead and known[1] == stamp:
+                if known is not None and known[0] is deleted and known[1] == stamp:
                     return
-                data = tombstones.encoded(dead)
+                data = tombstones.encoded(deleted)
                 if stamp is None or self._stored(tombstones.NAME) != data:
                     self._objects.write(at, data)
                 else:
                     # The stamp is the older of the two: what is written between them is seen.
-                    self._copied = dead, stamp
+                    self._copied = deleted, stamp
 
     def _copy_snapshot(self, manifest: Manifest) -> None:
         for file in manifest.files():

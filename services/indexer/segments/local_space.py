@@ -44,7 +44,7 @@ def clustered(
     """
     rows = len(where)
     clusters = cluster_count(settings.clusters, rows)
-    vectors = Stored(where, blocks, job)
+    vectors = BlockVectors(where, blocks, job)
 
     def progress(number: int, rounds: int) -> None:
         job.stage(f"{stage}, round {number} of {rounds}")
@@ -59,9 +59,11 @@ def clustered(
         codec = Codec.train(prepared(sample, settings.metric), settings.seed)
         del sample
     partition = Partition(centroids, settings.metric, codec, settings.rows)
-    assigning = told(blocks(where), f"{stage}, assigning", rows, job, (_ROUNDS_END, _ASSIGNED_END))
+    assigning = with_progress(
+        blocks(where), f"{stage}, assigning", rows, job, (_ROUNDS_END, _ASSIGNED_END)
+    )
     lists = assign(assigning, rows, centroids, settings.metric)
-    writing = told(blocks(where), f"{stage}, writing", rows, job, (_ASSIGNED_END, _WHOLE))
+    writing = with_progress(blocks(where), f"{stage}, writing", rows, job, (_ASSIGNED_END, _WHOLE))
     file = segments.postings(name, partition, writing, lists, where.ordinals)
     return SpaceManifest(
         fingerprint=fingerprint,
@@ -74,7 +76,7 @@ def clustered(
     )
 
 
-class Stored:
+class BlockVectors:
     """The vectors of images, read by their place in `where`; a cancelled job reads no more."""
 
     def __init__(
@@ -96,7 +98,7 @@ def _spaced(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def told(
+def with_progress(
     blocks: Blocks, stage: str, rows: int, job: JobContext, share: tuple[int, int] = (0, _WHOLE)
 ) -> Blocks:
     """The blocks; the job says at each how far it is, and is cancelled there.

@@ -130,10 +130,10 @@ class SegmentStore:
         learned = read_projection(self.intact(kept.file)) if kept.file else None
         return Transform(kept.name, kept.features_dim, learned)
 
-    def live(self, manifest: Manifest, dead: NDArray[np.int64]) -> int:
+    def live(self, manifest: Manifest, deleted: NDArray[np.int64]) -> int:
         """The number of images in a snapshot, less those deleted."""
         files = manifest.visual.postings if manifest.visual is not None else []
-        return sum(file.rows - int((self.open(file).find(dead) >= 0).sum()) for file in files)
+        return sum(file.rows - int((self.open(file).find(deleted) >= 0).sum()) for file in files)
 
     def built(self, file: SegmentFile) -> Built:
         """What a space is like whose centroids were made for this one file."""
@@ -141,11 +141,11 @@ class SegmentStore:
         return Built(rows=file.rows, spread=file.spread, imbalance=imbalance(sizes))
 
     def merged_postings(
-        self, name: str, space: SpaceManifest, files: list[SegmentFile], dead: NDArray[np.int64]
+        self, name: str, space: SpaceManifest, files: list[SegmentFile], deleted: NDArray[np.int64]
     ) -> SegmentFile:
         """Several additions on the same centroids as one, without the deleted images."""
         parts = [self.open(file) for file in files]
-        kept = [np.flatnonzero(~np.isin(part.ordinals, dead)) for part in parts]
+        kept = [np.flatnonzero(~np.isin(part.ordinals, deleted)) for part in parts]
         pairs = list(zip(parts, kept, strict=True))
         vectors = np.concatenate(
             [np.asarray(part.vectors[rows], np.float32) for part, rows in pairs]
@@ -159,7 +159,7 @@ class SegmentStore:
             is_first=False,
         )
 
-    def merged_items(self, files: list[SegmentFile], dead: NDArray[np.int64]) -> SegmentFile:
+    def merged_items(self, files: list[SegmentFile], deleted: NDArray[np.int64]) -> SegmentFile:
         """Several items files as one: the newest record of each image, none of the deleted."""
         newest: dict[int, Item] = {}
         for file in files:
@@ -167,7 +167,7 @@ class SegmentStore:
             for row in range(len(opened.ordinals)):
                 item = opened.item(row)
                 newest[item.ordinal] = item
-        gone = set(dead.tolist())
+        gone = set(deleted.tolist())
         return self.items(item for item in newest.values() if item.ordinal not in gone)
 
     def merged_tag_vectors(self, files: list[SegmentFile]) -> SegmentFile:

@@ -169,13 +169,13 @@ class Spaces:
         self._own(space).retag(wanted[here].tolist(), partial(_terms, by_ordinal))
 
     def merged(
-        self, name: str, space: SpaceManifest, files: list[SegmentFile], dead: NDArray[np.int64]
+        self, name: str, space: SpaceManifest, files: list[SegmentFile], deleted: NDArray[np.int64]
     ) -> SegmentFile:
         """Several additions as one, without the deleted images."""
         if space.milvus is None:
-            return self._segments.merged_postings(name, space, files, dead)
+            return self._segments.merged_postings(name, space, files, deleted)
         together = np.concatenate([self._segments.open(file).ordinals for file in files])
-        return self._segments.members(name, np.setdiff1d(together, dead), space.metric)
+        return self._segments.members(name, np.setdiff1d(together, deleted), space.metric)
 
     def index(self, space: SpaceManifest) -> Index:
         """A space to be searched. Raises Corrupt, Unavailable."""

@@ -21,7 +21,7 @@ _ASIDE = "aside"
 _AT_ONCE = 32
 
 
-class Kept(Protocol):
+class BlobStore(Protocol):
     """Files by key, `uploads/ab/abcd`. What was written is there whole, or not at all."""
 
     def file(self, key: str) -> File: ...
@@ -49,7 +49,7 @@ class Kept(Protocol):
         """Removes what a killed process left half-written or set aside."""
 
 
-class KeptHere:
+class LocalBlobStore:
     """In a folder of the data directory."""
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +99,7 @@ class KeptHere:
         durable.remove_temporaries(self._folder)
 
 
-class KeptByURL:
+class RemoteBlobStore:
     """In an object store, below an address."""
 
     def __init__(self, objects: Objects, address: Address) -> None:

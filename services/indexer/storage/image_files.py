@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.indexer.catalog.locations import Place
 from services.indexer.sources.resolver import Reach
-from services.indexer.storage.blob_store import Kept, KeptHere
+from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from shared.core.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.media import images
 from shared.media.identity import id_of_sha256
@@ -27,12 +27,12 @@ class ImageFiles:
         thumbnail_pixels: int,
         max_pixels: int,
         reach: Reach | None = None,
-        kept: Kept | None = None,
+        kept: BlobStore | None = None,
         max_bytes: int = 2**26,
     ) -> None:
         """`kept`: where uploads and thumbnails are; by default `images/` in the data directory."""
-        self._here = KeptHere(data_dir / "images")
-        self._kept: Kept = kept or self._here
+        self._here = LocalBlobStore(data_dir / "images")
+        self._kept: BlobStore = kept or self._here
         self._reach = reach or Reach()
         self._pixels = thumbnail_pixels
         self._max_pixels = max_pixels

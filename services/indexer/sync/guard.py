@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from services.indexer.catalog.locations import Claim
+from services.indexer.catalog.locations import SourceEntry
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.sources.source import Source
 from services.indexer.sync.folder_guard import FolderGuard, folder_of, mount_points, why_held
@@ -28,7 +28,7 @@ class SyncGuard:
         self._guard = FolderGuard((), ())
 
     def of(
-        self, claims: Sequence[Claim], present: Collection[str], unreadable: Mapping[str, str]
+        self, claims: Sequence[SourceEntry], present: Collection[str], unreadable: Mapping[str, str]
     ) -> FolderGuard:
         """Return the guard for a plan. `present`: every path that was seen; `unreadable`: those of
         them that can't be read, with the reason."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.indexer.catalog.locations import Claim, Place
+from services.indexer.catalog.locations import Place, SourceEntry
 from services.indexer.sources.source import SourceFile
 from services.indexer.sync.folder_guard import FolderGuard
 from shared.contracts.sync import SyncAction
@@ -19,8 +19,8 @@ class FileNow:
     place: Place
     image_id: str | None
 
-    def claim(self, source: str, image_id: str) -> Claim:
-        return Claim(source, image_id, self.place, tuple(self.file.tags), self.file.metadata)
+    def claim(self, source: str, image_id: str) -> SourceEntry:
+        return SourceEntry(source, image_id, self.place, tuple(self.file.tags), self.file.metadata)
 
 
 class Step(NamedTuple):
@@ -49,12 +49,12 @@ class SyncPlan:
     overruled: int = 0
     steps: list[Step] = field(default_factory=list)
     embed: list[SourceFile] = field(default_factory=list)
-    put: list[Claim] = field(default_factory=list)
-    swapped: list[Claim] = field(default_factory=list)
+    put: list[SourceEntry] = field(default_factory=list)
+    swapped: list[SourceEntry] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     unnamed: list[tuple[str, str]] = field(default_factory=list)
     left_out: int = 0
-    held: dict[str, list[Claim]] = field(default_factory=dict)
+    held: dict[str, list[SourceEntry]] = field(default_factory=dict)
 
     @property
     def is_in_doubt(self) -> bool:
@@ -81,7 +81,7 @@ class Planner:
     def __init__(
         self,
         source: str,
-        claims: Sequence[Claim],
+        claims: Sequence[SourceEntry],
         is_gone: Callable[[str], bool],
         is_manifest: bool,
         guard: FolderGuard,
@@ -100,7 +100,7 @@ class Planner:
         self._force = force
         self._own = {one.key: one for one in claims if one.source == source}
         self._at = {one.place.path: one for one in claims}
-        self._lost: dict[str, list[Claim]] = defaultdict(list)
+        self._lost: dict[str, list[SourceEntry]] = defaultdict(list)
 
     def plan(self, files: Sequence[FileNow], unsure: Collection[tuple[str, str]]) -> SyncPlan:
         """`unsure`: paths and uris of files that can't be read now; what is known of them stays."""
@@ -179,5 +179,5 @@ class Planner:
         return Step(action, uri, was.place.uri, tags)
 
 
-def _says_the_same(one: Claim, other: Claim) -> bool:
+def _says_the_same(one: SourceEntry, other: SourceEntry) -> bool:
     return set(one.tags) == set(other.tags) and one.metadata == other.metadata

@@ -9,7 +9,7 @@ from stat import S_ISLNK, S_ISREG
 from typing import TypeVar
 
 from services.indexer.catalog.images import Images
-from services.indexer.catalog.locations import Claim, Place
+from services.indexer.catalog.locations import Place, SourceEntry
 from services.indexer.catalog.source_claims import Dismissed, Origins
 from services.indexer.ingest.one_by_one import each_alone
 from services.indexer.ingest.pipeline import IngestSettings, place_of
@@ -126,15 +126,15 @@ class Sync:
             left_out=max(0, len(plan.steps) - _LISTED),
         )
 
-    def _put(self, claims: Sequence[Claim]) -> None:
+    def _put(self, claims: Sequence[SourceEntry]) -> None:
         self._job.check_cancelled()
         each_alone(claims, self._put_together, self._fail)
 
-    def _put_together(self, claims: Sequence[Claim]) -> None:
+    def _put_together(self, claims: Sequence[SourceEntry]) -> None:
         with self._publisher.deletions.burying() as bury:
             self._origins.put(claims, bury)
 
-    def _fail(self, claim: Claim, why: str) -> None:
+    def _fail(self, claim: SourceEntry, why: str) -> None:
         self._job.fail(claim.place.uri, why)
 
     def _drop(self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]]) -> None:
@@ -142,7 +142,7 @@ class Sync:
         with self._publisher.deletions.burying() as bury:
             self._origins.drop(gone, unnamed, self._name, bury)
 
-    def _identified(self, at: Mapping[str, Claim]) -> list[FileNow]:
+    def _identified(self, at: Mapping[str, SourceEntry]) -> list[FileNow]:
         """The files that are to be in the collection, with the known images that they hold."""
         self._dismissed = {one.path: one for one in self._origins.dismissed()}
         settled: list[FileNow] = []

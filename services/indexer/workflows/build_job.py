@@ -8,9 +8,9 @@ from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.jobs.stage_plan import BUILD, JOINT, PUBLISHING, TRAINING
 from services.indexer.publishing.publisher import Publisher
-from services.indexer.workflows.index_builder import Builder
-from services.indexer.workflows.matching_training import Matching
-from services.indexer.workflows.reembedding import Missing
+from services.indexer.workflows.index_builder import IndexBuilder
+from services.indexer.workflows.matching_training import MatchingTraining
+from services.indexer.workflows.reembedding import Reembedding
 from shared.contracts.embedder import TrainingReport
 from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
 from shared.core.errors import Conflict, InvalidInput
@@ -22,16 +22,16 @@ _PATIENCE_S = 600.0
 """How long a build waits for an embedder that trains for somebody else; the pictures wait too."""
 
 
-class Building:
+class BuildJob:
     """Builds and trainings, each to its published snapshot; gives what a job's result tells."""
 
     def __init__(
         self,
         embedding: Embedding,
         publisher: Publisher,
-        builder: Builder,
-        matching: Matching,
-        missing: Missing,
+        builder: IndexBuilder,
+        matching: MatchingTraining,
+        missing: Reembedding,
     ) -> None:
         self._embedding = embedding
         self._publisher = publisher

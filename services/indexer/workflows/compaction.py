@@ -43,10 +43,10 @@ class Compaction:
         if current.visual is None:
             return False
         files = current.visual.postings
-        dead = self._publisher.tombstones.read()
+        deleted = self._publisher.tombstones.read()
         gone = 0
-        if len(dead) > _LEAST:
-            live = self._segments.live(current, dead)
+        if len(deleted) > _LEAST:
+            live = self._segments.live(current, deleted)
             if not live:
                 # Nothing can be merged of nothing; what comes next begins a new list.
                 return False
@@ -58,17 +58,19 @@ class Compaction:
         base = self._publisher.current()
         if base.visual is None:
             return {"snapshot": base.number, "images": 0}
-        dead = self._publisher.tombstones.read()
+        deleted = self._publisher.tombstones.read()
         vectors = [read_tag_vectors(self._segments.intact(file)) for file in base.tag_vectors]
         asked = [vector for found in vectors for vector in found.values()]
         update: dict[str, Any] = {
-            "visual": self._compacted("visual", base.visual, None, dead, job),
+            "visual": self._compacted("visual", base.visual, None, deleted, job),
             "joint": base.joint
-            and self._compacted("joint", base.joint, np.stack(asked) if asked else None, dead, job),
+            and self._compacted(
+                "joint", base.joint, np.stack(asked) if asked else None, deleted, job
+            ),
         }
         if grown(base.items, 0, _SHARE, 0):
             job.stage("merging records")
-            update["items"] = [self._segments.merged_items(base.items, dead)]
+            update["items"] = [self._segments.merged_items(base.items, deleted)]
         compacted = base.model_copy(update=update)
         failpoints.reach("compaction.merged")
         job.stage("publishing")
@@ -84,7 +86,7 @@ class Compaction:
             )
 
         manifest = self._publisher.publish(latest)
-        self._spaces.forget(manifest, dead.tolist())
+        self._spaces.forget(manifest, deleted.tolist())
         return {"snapshot": manifest.number, "images": manifest.images}
 
     def _compacted(
@@ -92,16 +94,16 @@ class Compaction:
         name: str,
         space: SpaceManifest,
         queries: NDArray[np.float32] | None,
-        dead: NDArray[np.int64],
+        deleted: NDArray[np.int64],
         job: JobContext,
     ) -> SpaceManifest:
         """A space of one segment; recall is measured anew, as a build does."""
         if space.milvus is not None:
             # Milvus merges what is its own; here it's told who is in it.
-            file = self._spaces.merged(name, space, space.postings, dead)
+            file = self._spaces.merged(name, space, space.postings, deleted)
             return space.model_copy(update={"postings": [file]}) if file.rows else space
         parts = [self._segments.open(file) for file in space.postings]
-        kept = [~np.isin(part.ordinals, dead) for part in parts]
+        kept = [~np.isin(part.ordinals, deleted) for part in parts]
         if not any(some.any() for some in kept):
             return space
 

@@ -9,10 +9,10 @@ from services.indexer.catalog.images import Images
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.clustering.streaming import cluster_count
 from services.indexer.embedding.client import Embedding
-from services.indexer.embedding.external_guard import External
-from services.indexer.ingest.distributed import Sharing
+from services.indexer.embedding.external_guard import ExternalGuard
+from services.indexer.ingest.distributed import DistributedIngest
 from services.indexer.ingest.pipeline import IngestSettings
-from services.indexer.ingest.service import Intake
+from services.indexer.ingest.service import IngestService
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.runner import Work
 from services.indexer.jobs.stage_plan import BUILD, EMBEDDING, JOINT, PUBLISHING, READING, TRAINING
@@ -23,14 +23,14 @@ from services.indexer.sources.source import Reading, nothing_in, read_source
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 from services.indexer.transfer.vector_intake import Vectors
-from services.indexer.workflows.build_job import Building
+from services.indexer.workflows.build_job import BuildJob
 from services.indexer.workflows.import_job import ImportJob
-from services.indexer.workflows.index_builder import Builder
+from services.indexer.workflows.index_builder import IndexBuilder
 from services.indexer.workflows.learning import Learning
-from services.indexer.workflows.matching_training import Matching
-from services.indexer.workflows.reembedding import Missing
+from services.indexer.workflows.matching_training import MatchingTraining
+from services.indexer.workflows.reembedding import Reembedding
 from services.indexer.workflows.sync_job import SyncJob
-from services.indexer.workflows.unembeddable import Dropouts
+from services.indexer.workflows.unembeddable import Unembeddable
 from shared.contracts.indexer import (
     BuildSettings,
     IngestRequest,
@@ -44,7 +44,7 @@ from shared.core.errors import Conflict, ISEError
 log = logging.getLogger(__name__)
 
 
-class Workshop:
+class JobDispatcher:
     """The parts that jobs are made of."""
 
     def __init__(
@@ -52,9 +52,9 @@ class Workshop:
         images: Images,
         embedding: Embedding,
         publisher: Publisher,
-        external: External,
-        intake: Intake,
-        building: Building,
+        external: ExternalGuard,
+        intake: IngestService,
+        building: BuildJob,
         syncing: SyncJob,
         importing: ImportJob,
         roots: Roots,
@@ -83,23 +83,23 @@ class Workshop:
         files: ImageFiles,
         embedding: Embedding,
         publisher: Publisher,
-        matching: Matching,
+        matching: MatchingTraining,
         vectors: Vectors,
-        external: External,
+        external: ExternalGuard,
         ingest: IngestSettings,
         roots: Roots,
         reach: Reach,
         learning: Learning | None = None,
-        sharing: Sharing | None = None,
+        sharing: DistributedIngest | None = None,
     ) -> Self:
         """Puts together what jobs need.
 
         roots: where a source may be. learning: tells what is due; None: nothing is learnt.
         """
-        intake = Intake(images, features, embedding, publisher, ingest, sharing)
-        missing = Missing(images, files, Dropouts(images, publisher), intake.take)
-        builder = Builder(images, features, embedding, publisher)
-        building = Building(embedding, publisher, builder, matching, missing)
+        intake = IngestService(images, features, embedding, publisher, ingest, sharing)
+        missing = Reembedding(images, files, Unembeddable(images, publisher), intake.take)
+        builder = IndexBuilder(images, features, embedding, publisher)
+        building = BuildJob(embedding, publisher, builder, matching, missing)
         syncing = SyncJob(images, origins, embedding, publisher, intake, building)
         importing = ImportJob(images, vectors, embedding, publisher, building, roots)
         return cls(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.indexer.jobs.context import JobContext
 from services.indexer.measuring.recall import work_for
-from services.indexer.publishing.migration_state import Move
+from services.indexer.publishing.migration_state import MigrationState
 from services.indexer.segments.store import SegmentStore
 from services.indexer.segments.vector_spaces import Spaces
 from shared.contracts.filters import Condition, Filter
@@ -35,15 +35,15 @@ Answer = tuple[NDArray[np.int64], NDArray[np.float64]]
 def compared(
     spaces: Spaces,
     segments: SegmentStore,
-    move: Move,
-    dead: NDArray[np.int64],
+    move: MigrationState,
+    deleted: NDArray[np.int64],
     sample: int,
     job: JobContext,
 ) -> MigrationReport:
     """What both engines answer to a sample of the stored vectors and of the terms."""
     rng = np.random.default_rng(0)
-    visual = _Pair(spaces, move.base.visual, move.done["visual"], dead)
-    members = np.setdiff1d(np.concatenate([s.ordinals for s in visual.old.segments]), dead)
+    visual = _Pair(spaces, move.base.visual, move.done["visual"], deleted)
+    members = np.setdiff1d(np.concatenate([s.ordinals for s in visual.old.segments]), deleted)
     chosen = rng.choice(members, min(sample, len(members)), replace=False).tolist()
     asked = [vector for n in chosen if (vector := visual.old.vector(n)) is not None]
     same: list[bool] = [True] * len(asked) + [False] * (len(chosen) - len(asked))
@@ -59,7 +59,7 @@ def compared(
         vectors |= read_tag_vectors(segments.intact(file))
     keys = rng.permutation(sorted(vectors))[:sample].tolist()
     if move.base.joint is not None:
-        joint = _Pair(spaces, move.base.joint, move.done["joint"], dead)
+        joint = _Pair(spaces, move.base.joint, move.done["joint"], deleted)
         for key in keys:
             job.check_cancelled()
             same.append(joint.exactly(vectors[key], Metric.COSINE)[1])
@@ -68,7 +68,7 @@ def compared(
     records = [ItemsFile(segments.intact(file)) for file in move.base.items]
     for key in filters:
         job.check_cancelled()
-        same.append(visual.filtered(asked[0], key, records, dead))
+        same.append(visual.filtered(asked[0], key, records, deleted))
     before, after = np.mean(recalls, axis=0).tolist() if recalls else (1.0, 1.0)
     return MigrationReport(
         images=len(chosen),
@@ -89,13 +89,13 @@ class _Pair:
         spaces: Spaces,
         old: SpaceManifest | None,
         new: SpaceManifest,
-        dead: NDArray[np.int64],
+        deleted: NDArray[np.int64],
     ) -> None:
         if old is None:
             raise ValueError("a space that there was not")
         self.old, self.new = spaces.index(old), spaces.index(new)
         self._curves = old.recall, new.recall
-        self._masks = self.old.mask(dead), self.new.mask(dead)
+        self._masks = self.old.mask(deleted), self.new.mask(deleted)
 
     def exactly(self, vector: Floats, metric: Metric) -> tuple[Answer, bool]:
         """The exact answer, and whether both engines give it: ids and distances."""
@@ -115,7 +115,7 @@ class _Pair:
         return before, after
 
     def filtered(
-        self, vector: Floats, key: str, records: Sequence[ItemsFile], dead: NDArray[np.int64]
+        self, vector: Floats, key: str, records: Sequence[ItemsFile], deleted: NDArray[np.int64]
     ) -> bool:
         """Whether both find the same images that carry a tag."""
         size = max(
@@ -128,7 +128,7 @@ class _Pair:
             allowed[file.carriers(key)] = True
         condition = Filter(must=[Condition(tag=key)])
         before, after = (
-            _exact(index, vector, Metric.COSINE, index.mask(dead, allowed, condition))
+            _exact(index, vector, Metric.COSINE, index.mask(deleted, allowed, condition))
             for index in (self.old, self.new)
         )
         return _are_same(before, after)

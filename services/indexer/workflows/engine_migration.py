@@ -16,7 +16,7 @@ from services.indexer.clustering.streaming import Blocks
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.measuring.recall_by_search import measured
-from services.indexer.publishing.migration_state import SPACES, Move, engine_of, is_same
+from services.indexer.publishing.migration_state import SPACES, MigrationState, engine_of, is_same
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.retention import MIGRATION_REASON
 from services.indexer.segments.local_space import clustered
@@ -37,7 +37,7 @@ _BLOCK = 16_384
 _TOLERANCE = 0.01
 
 
-class Migration:
+class EngineMigration:
     """engine: where the settings want the next index."""
 
     def __init__(self, publisher: Publisher, engine: Engine) -> None:
@@ -73,7 +73,7 @@ class Migration:
             return _told(current, move.report if move and move.to is asked.to else None)
         if move is None or move.to is not asked.to:
             self._moves.end()
-            move = Move(to=asked.to, base=current)
+            move = MigrationState(to=asked.to, base=current)
             self._moves.save(move)
         for name, space in _spaces(move.base):
             if name not in move.done:
@@ -89,7 +89,7 @@ class Migration:
         self._moves.end()
         return _told(manifest, move.report)
 
-    def _latest(self, move: Move, number: int, job: JobContext) -> Manifest:
+    def _latest(self, move: MigrationState, number: int, job: JobContext) -> Manifest:
         current = self._publisher.current()
         if not is_same(move.base, current) or engine_of(current) is move.to:
             raise Conflict(
@@ -101,7 +101,9 @@ class Migration:
             update=update | {"number": number, "created_at": job.now(), "reason": MIGRATION_REASON}
         )
 
-    def _moved(self, move: Move, name: str, space: SpaceManifest, job: JobContext) -> SpaceManifest:
+    def _moved(
+        self, move: MigrationState, name: str, space: SpaceManifest, job: JobContext
+    ) -> SpaceManifest:
         """A space in the other engine, which knows its recall there."""
         parts = [self._segments.open(file).ordinals for file in space.postings]
         # As they are stored: so they're read from disk in one direction, in each run alike.
@@ -134,7 +136,7 @@ class Migration:
 
     def _in_milvus(
         self,
-        move: Move,
+        move: MigrationState,
         name: str,
         space: SpaceManifest,
         ordinals: NDArray[np.int64],
@@ -153,12 +155,12 @@ class Migration:
             self._note(move, name, start + len(some))
             job.advance(len(some))
         job.stage(f"indexing the {name} space in Milvus")
-        dead = self._publisher.tombstones.read()
-        live = np.setdiff1d(ordinals, dead)
+        deleted = self._publisher.tombstones.read()
+        live = np.setdiff1d(ordinals, deleted)
         there = self._spaces.finished(
             name, space.fingerprint, space.metric, space.clusters, live, collection
         )
-        collection.remove(np.intersect1d(ordinals, dead).tolist())
+        collection.remove(np.intersect1d(ordinals, deleted).tolist())
         if (found := collection.count()) != len(live):
             self._note(move, name, 0)
             raise Corrupt(
@@ -168,7 +170,7 @@ class Migration:
         return there
 
     def _collection(
-        self, move: Move, name: str, space: SpaceManifest
+        self, move: MigrationState, name: str, space: SpaceManifest
     ) -> tuple[MilvusCollection, bool]:
         """Where a space goes, and whether it's empty still."""
         if (begun := move.begun.get(name)) is not None:
@@ -182,7 +184,7 @@ class Migration:
 
     def _here(
         self,
-        move: Move,
+        move: MigrationState,
         name: str,
         space: SpaceManifest,
         ordinals: NDArray[np.int64],
@@ -214,7 +216,9 @@ class Migration:
             self._segments, name, stage, space.fingerprint, where, blocks, settings, job
         )
 
-    def _table(self, move: Move, name: str, shape: tuple[int, int]) -> np.memmap[Any, Any]:
+    def _table(
+        self, move: MigrationState, name: str, shape: tuple[int, int]
+    ) -> np.memmap[Any, Any]:
         path = self._moves.table(name)
         if move.copied.get(name) and path.exists():
             return np.lib.format.open_memmap(path, "r+")
@@ -223,7 +227,7 @@ class Migration:
         durable.make_dir(path.parent)
         return np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
 
-    def _note(self, move: Move, name: str, copied: int) -> None:
+    def _note(self, move: MigrationState, name: str, copied: int) -> None:
         self._publisher.check_lease()
         move.copied[name] = copied
         self._moves.save(move)
@@ -232,24 +236,24 @@ class Migration:
         self, space: SpaceManifest, ordinals: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Those of some images that aren't deleted, and their vectors."""
-        dead = self._publisher.tombstones.read()
+        deleted = self._publisher.tombstones.read()
         while True:
-            live = np.setdiff1d(ordinals, dead, assume_unique=True)
+            live = np.setdiff1d(ordinals, deleted, assume_unique=True)
             try:
                 return live, self._spaces.stored(space, live)
             except Corrupt:
                 # One may have been deleted meanwhile.
-                before, dead = dead, self._publisher.tombstones.read()
-                if len(dead) == len(before):
+                before, deleted = deleted, self._publisher.tombstones.read()
+                if len(deleted) == len(before):
                     raise
 
-    def _compared(self, move: Move, sample: int, job: JobContext) -> MigrationReport:
+    def _compared(self, move: MigrationState, sample: int, job: JobContext) -> MigrationReport:
         """How the engines compare. Raises Conflict where they don't answer alike."""
         while True:
-            dead = self._publisher.tombstones.read()
-            report = compared(self._spaces, self._segments, move, dead, sample, job)
+            deleted = self._publisher.tombstones.read()
+            report = compared(self._spaces, self._segments, move, deleted, sample, job)
             # Of an image that was deleted meanwhile one of them may have answered still.
-            if not report.different or len(dead) == len(self._publisher.tombstones.read()):
+            if not report.different or len(deleted) == len(self._publisher.tombstones.read()):
                 break
         lost = min(report.recall_before, report.target) - report.recall_after
         if not report.different and lost <= _TOLERANCE:

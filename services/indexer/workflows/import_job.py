@@ -14,7 +14,7 @@ from services.indexer.publishing.publisher import Publisher
 from services.indexer.sources.allowlist import Roots
 from services.indexer.transfer.importer import Import, VectorSource, open_source
 from services.indexer.transfer.vector_intake import Vectors
-from services.indexer.workflows.build_job import Building
+from services.indexer.workflows.build_job import BuildJob
 from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import BuildSettings
 from shared.core.errors import Overloaded, Unavailable
@@ -32,7 +32,7 @@ class ImportJob:
         vectors: Vectors,
         embedding: Embedding,
         publisher: Publisher,
-        building: Building,
+        building: BuildJob,
         roots: Roots,
     ) -> None:
         self._images = images

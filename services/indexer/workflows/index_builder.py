@@ -30,7 +30,7 @@ from services.indexer.measuring.recall_by_search import measured
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.retention import BUILD_REASON, TRAIN_REASON
 from services.indexer.publishing.tag_vectors import joint_tag_vectors
-from services.indexer.segments.local_space import Stored, clustered, told
+from services.indexer.segments.local_space import BlockVectors, clustered, with_progress
 from services.indexer.segments.scratch_vectors import kept_on_disk
 from services.indexer.storage.feature_store import FeatureStore
 from shared.contracts.calibration import Calibration
@@ -45,7 +45,7 @@ from shared.snapshots.transform import Transform, transformed
 _JOINT_BLOCK = 8192
 
 
-class Builder:
+class IndexBuilder:
     """Makes first segments, which have centroids of their own, and publishes them."""
 
     def __init__(
@@ -180,7 +180,9 @@ class Builder:
             return base
         # A tag's vector is a cosine query, so the joint space is clustered for cosine.
         cosine = settings.model_copy(update={"metric": Metric.COSINE, "clusters": "auto"})
-        projected = told(self._projected(matching, network, where), PROJECTING, len(where), job)
+        projected = with_progress(
+            self._projected(matching, network, where), PROJECTING, len(where), job
+        )
         with kept_on_disk(self._segments.folder, where, projected) as blocks:
             joint = self._space(
                 "joint",
@@ -259,7 +261,7 @@ class Builder:
     def _transform(
         self, fingerprint: str, where: FeatureRows, settings: BuildSettings, job: JobContext
     ) -> Transform | None:
-        features = Stored(where, lambda rows: self._features.blocks(fingerprint, rows), job)
+        features = BlockVectors(where, lambda rows: self._features.blocks(fingerprint, rows), job)
         dim = features[np.zeros(1, np.int64)].shape[1]
         name = transforms.chosen(settings.transform, fingerprint, len(where), dim)
         if name == "none":
@@ -289,7 +291,7 @@ class Builder:
         rows = len(where)
         clusters = cluster_count(settings.clusters, rows)
         if self._spaces.are_elsewhere:
-            putting = told(blocks(where), f"{stage} in Milvus", rows, job)
+            putting = with_progress(blocks(where), f"{stage} in Milvus", rows, job)
             space = self._spaces.made(
                 name, fingerprint, settings.metric, clusters, where.ordinals, putting, records
             )

@@ -162,9 +162,9 @@ class Learning:
 
     def _advice(self) -> str | None:
         publisher = self._publisher
-        dead = publisher.tombstones.read()
+        deleted = publisher.tombstones.read()
         try:
-            return health(publisher.segments, publisher.current(), dead).advice
+            return health(publisher.segments, publisher.current(), deleted).advice
         except Corrupt as error:
             # `ise check` tells of it; no rebuild is begun on what can't be read.
             log.warning("whether a rebuild is due can't be told: %s", error.detail)

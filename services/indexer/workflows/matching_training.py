@@ -51,7 +51,7 @@ _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.25, 15.0
 _LONGEST_AWAY_S = 120.0
 
 
-class Matching:
+class MatchingTraining:
     """Trains the matching network on the tagged images, by way of the embedder.
 
     An embedder that is away, or goes away, is asked again, `attempts` times in all.

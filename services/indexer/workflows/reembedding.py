@@ -9,7 +9,7 @@ from services.indexer.embedding.client import ModelPair
 from services.indexer.jobs.context import JobContext
 from services.indexer.sources.source import SourceFile, Unusable, stamp_of
 from services.indexer.storage.image_files import ImageFiles
-from services.indexer.workflows.unembeddable import Dropouts
+from services.indexer.workflows.unembeddable import Unembeddable
 
 TakeIn = Callable[[list[SourceFile], ModelPair, JobContext], object]
 
@@ -21,14 +21,14 @@ class GivenUp(NamedTuple):
     dropped: int
 
 
-class Missing:
+class Reembedding:
     """Embeds them by `take_in`. What is embedded is never embedded again."""
 
     def __init__(
         self,
         images: Images,
         files: ImageFiles,
-        dropouts: Dropouts,
+        dropouts: Unembeddable,
         take_in: TakeIn,
     ) -> None:
         self._images = images

@@ -6,7 +6,7 @@ from services.indexer.catalog.images import Images
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.embedding.client import Embedding
 from services.indexer.ingest.pipeline import IngestResult
-from services.indexer.ingest.service import Intake
+from services.indexer.ingest.service import IngestService
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.stage_plan import (
     BUILD,
@@ -20,7 +20,7 @@ from services.indexer.jobs.stage_plan import (
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.sources.source import Source, nothing_in
 from services.indexer.sync.runner import Sync
-from services.indexer.workflows.build_job import Building
+from services.indexer.workflows.build_job import BuildJob
 from shared.contracts.indexer import BuildSettings, IngestRequest
 
 
@@ -33,8 +33,8 @@ class SyncJob:
         origins: Origins,
         embedding: Embedding,
         publisher: Publisher,
-        intake: Intake,
-        building: Building,
+        intake: IngestService,
+        building: BuildJob,
     ) -> None:
         self._images = images
         self._origins = origins

@@ -9,7 +9,7 @@ from shared.core.errors import Conflict
 from shared.engines.ivf.reader import Postings
 
 
-class Dropouts:
+class Unembeddable:
     """Compares what the current snapshot holds with the features that the catalogue knows of."""
 
     def __init__(self, images: Images, publisher: Publisher) -> None:

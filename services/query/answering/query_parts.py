@@ -22,7 +22,7 @@ from shared.media.identity import content_id
 Floats = NDArray[np.float32]
 
 
-class Parts:
+class QueryParts:
     """The parts of one search, on one collection.
 
     A term, and what is asked for beside it, is compared in the joint space of pictures and words;
@@ -114,7 +114,7 @@ class Parts:
         return space.placed(found.vector)
 
     def _stored(self, image_id: str, space: Space) -> Floats:
-        item = self.searcher.collection.find(image_id, self.searcher.dead)
+        item = self.searcher.collection.find(image_id, self.searcher.deleted)
         if item is None:
             raise NotFound(f"There is no image {image_id!r}.")
         vector = space.index.vector(item.ordinal)
@@ -133,5 +133,5 @@ class Parts:
             image_id = content_id(await self._features.data(part))
         if image_id is None:
             return None
-        item = self.searcher.collection.find(image_id, self.searcher.dead)
+        item = self.searcher.collection.find(image_id, self.searcher.deleted)
         return item.ordinal if item else None

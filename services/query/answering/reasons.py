@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.answering.features import check_model
-from services.query.answering.service import Asking
+from services.query.answering.service import SearchService
 from services.query.embedders import Embedders
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
@@ -62,7 +62,7 @@ class Reason:
 class Reasons:
     """Finds the pictures and their stored vectors, and has the embedder explain them."""
 
-    def __init__(self, asking: Asking, embedders: Embedders, files: AsyncClient) -> None:
+    def __init__(self, asking: SearchService, embedders: Embedders, files: AsyncClient) -> None:
         self._asking = asking
         self._embedders = embedders
         self._indexer = files
@@ -162,7 +162,7 @@ def _visual(searcher: Searcher) -> Space:
 
 
 def _stored(searcher: Searcher, space: Space, image_id: str) -> Vector:
-    item = searcher.collection.find(image_id, searcher.dead)
+    item = searcher.collection.find(image_id, searcher.deleted)
     vector = None if item is None else space.index.vector(item.ordinal)
     if vector is None:
         raise NotFound(f"There is no image {image_id!r}.")

@@ -38,7 +38,7 @@ def answer_of(
         ],
         metric=found.metric,
         snapshot=collection.manifest.number,
-        version=str(Version(collection.manifest.number, len(searcher.dead))),
+        version=str(Version(collection.manifest.number, len(searcher.deleted))),
         model=found.model,
         recall=found.recall,
         timings_ms=watch.timings_ms(),

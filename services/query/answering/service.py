@@ -15,7 +15,7 @@ from services.query.answering.features import (
     check_pictures,
     unknown,
 )
-from services.query.answering.query_parts import Parts
+from services.query.answering.query_parts import QueryParts
 from services.query.answering.response import answer_of
 from services.query.answering.term_reader import TermReader
 from services.query.read_your_writes import Waiting
@@ -24,7 +24,7 @@ from services.query.search.audit import Audit
 from services.query.search.cursor import Pages
 from services.query.search.query import Query
 from services.query.search.searcher import Found, Searcher
-from services.query.search.snapshot_reader import Shelf
+from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.embedder import ImageSpace
@@ -42,12 +42,12 @@ T = TypeVar("T")
 _FEW = 100
 
 
-class Asking:
+class SearchService:
     """Answers searches on whatever snapshot is current when they come in."""
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: SnapshotReader,
         features: Callable[[], Features],
         recall_target: float,
         audit: Audit,
@@ -73,8 +73,8 @@ class Asking:
 
     def searcher_now(self) -> Searcher:
         """The same, for code in a thread."""
-        collection, dead = self.shelf.current()
-        return Searcher(collection, dead, self._recall_target, self.audit)
+        collection, deleted = self.shelf.current()
+        return Searcher(collection, deleted, self._recall_target, self.audit)
 
     async def batch(self, searches: Sequence[SearchRequest]) -> list[BatchAnswer]:
         """Answers `POST /v1/search/batch`: each search as if it came alone."""
@@ -129,7 +129,7 @@ class Asking:
         pages = Pages(["parts", *asked], options)
         searcher = await self.searcher()
         corrected = await self._corrected(searcher, parts, options)
-        resolved = Parts(searcher, _read_as(parts, corrected), features)
+        resolved = QueryParts(searcher, _read_as(parts, corrected), features)
         searcher, space = resolved.searcher, resolved.space()
         if space is None:
             found = searcher.nothing(resolved.mode, options)
@@ -164,7 +164,7 @@ class Asking:
             found = searcher.nothing(Mode.IMAGE, options)
             return answer_of(searcher, found, options, watch, pages)
         check_model(space, embedded.fingerprint)
-        known = searcher.collection.find(content_id(data), searcher.dead)
+        known = searcher.collection.find(content_id(data), searcher.deleted)
         itself = known.ordinal if known else None
         query = Query(space.placed(embedded.vector), Mode.IMAGE, itself, after=pages.after)
         found = await _in_thread(lambda: searcher.nearest(space, query, options, watch))
@@ -182,7 +182,7 @@ class Asking:
         if space is None:
             return SuggestedTags(id=None, tags=[], neighbours=0)
         check_model(space, embedded.fingerprint)
-        known = searcher.collection.find(content_id(data), searcher.dead)
+        known = searcher.collection.find(content_id(data), searcher.deleted)
         vector = space.placed(embedded.vector)
         return await _in_thread(
             lambda: exploring.suggestions_for(searcher, space, vector, known, limit)
@@ -279,7 +279,7 @@ class Asking:
         watch = watch or Stopwatch()
         pages = Pages(["id", image_id, without_itself], options)
         searcher = self.searcher_now()
-        item = searcher.collection.find(image_id, searcher.dead)
+        item = searcher.collection.find(image_id, searcher.deleted)
         space = searcher.collection.visual
         vector = space.index.vector(item.ordinal) if space and item else None
         if item is None or space is None or vector is None:

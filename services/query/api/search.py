@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request, Response, UploadFile
 from pydantic import ConfigDict, Field, Json, WithJsonSchema
 
-from services.query.answering.service import Asking
+from services.query.answering.service import SearchService
 from services.query.api.writing import AnswerWriter
 from shared.contracts.answer import SearchResponse
 from shared.contracts.filters import Filter
@@ -41,13 +41,13 @@ router = APIRouter(
 )
 
 
-async def asking(request: Request) -> Asking:
+async def asking(request: Request) -> SearchService:
     """Not to be waited for in a thread, as what isn't `async` is."""
-    found: Asking = request.app.state.asking
+    found: SearchService = request.app.state.asking
     return found
 
 
-Ask = Annotated[Asking, Depends(asking)]
+Ask = Annotated[SearchService, Depends(asking)]
 
 
 async def writing(request: Request) -> AnswerWriter:

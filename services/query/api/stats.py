@@ -47,12 +47,12 @@ LearningOfIndexer = Annotated[Learning | None, Depends(_learning)]
 @needs(Scope.READ)
 def stats(ask: Ask, request: Request, response: Response, learning: LearningOfIndexer) -> Stats:
     canary: CanaryWatch = request.app.state.canary
-    collection, dead = ask.shelf.current()
+    collection, deleted = ask.shelf.current()
     manifest, visual = collection.manifest, collection.visual
     found = Stats(
-        images=collection.live(dead),
+        images=collection.live(deleted),
         clusters=visual.index.clusters if visual else 0,
-        tags=len(collection.tags(dead)),
+        tags=len(collection.tags(deleted)),
         snapshot=manifest.number,
         model=visual.fingerprint if visual else None,
         network=collection.joint.fingerprint if collection.joint else None,

@@ -19,7 +19,7 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import LiveRecall
 from shared.core.errors import ISEError
 from shared.engines.engine import Index
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 
@@ -39,7 +39,7 @@ class Answer:
 
     snapshot: int
     index: Index
-    asked: Asked
+    asked: PreparedQuery
     k: int
     metric: Metric
     mask: Mask

@@ -92,16 +92,16 @@ class Collection:
                 return file.item(row)
         return None
 
-    def find(self, image_id: str, dead: NDArray[np.int64]) -> Item | None:
+    def find(self, image_id: str, deleted: NDArray[np.int64]) -> Item | None:
         """The image with an id, unless it was deleted."""
         for file in reversed(self._items):
             for row in file.rows_of_id(image_id):
                 ordinal = int(file.ordinals[row])
-                if not _contains(dead, ordinal):
+                if not _contains(deleted, ordinal):
                     return self.item(ordinal)
         return None
 
-    def carriers(self, term: str, dead: NDArray[np.int64]) -> NDArray[np.int64]:
+    def carriers(self, term: str, deleted: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the ordinals of the images that carry a tag, matched by its normal form."""
         key = tag_key(term)
         parts = [
@@ -109,16 +109,16 @@ class Collection:
             for file, superseded in zip(self._items, self._superseded, strict=True)
         ]
         found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
-        return np.setdiff1d(found, dead, assume_unique=True)
+        return np.setdiff1d(found, deleted, assume_unique=True)
 
-    def is_carried(self, term: str, dead: NDArray[np.int64]) -> bool:
+    def is_carried(self, term: str, deleted: NDArray[np.int64]) -> bool:
         """Tell whether a live image carries a tag; it reads no more of the list than it must."""
         key = tag_key(term)
         for file, superseded in zip(self._items, self._superseded, strict=True):
             found = file.carriers(key)
             for start in range(0, len(found), _A_LOOK):
                 some = found[start : start + _A_LOOK]
-                if not (_among(some, superseded) | _among(some, dead)).all():
+                if not (_among(some, superseded) | _among(some, deleted)).all():
                     return True
         return False
 
@@ -127,28 +127,28 @@ class Collection:
         """The index of the tags, where something has asked for it."""
         return self._vocabulary
 
-    def tags(self, dead: NDArray[np.int64]) -> Tags:
+    def tags(self, deleted: NDArray[np.int64]) -> Tags:
         """Return the tags that live images carry, with their counts.
 
         Counted once for each state of the deletions; the index of their words is made once, and
         taken over by the next snapshot where that has the same tags.
         """
         counted = self._counted
-        if counted is None or counted[0] is not dead:
+        if counted is None or counted[0] is not deleted:
             keys = sorted(set().union(*(file.tags for file in self._items)))
             if self._vocabulary is None or self._vocabulary.keys != keys:
                 self._vocabulary = Vocabulary(keys)
-            gone = [np.union1d(superseded, dead) for superseded in self._superseded]
+            gone = [np.union1d(superseded, deleted) for superseded in self._superseded]
             lists = [file.tags for file in self._items]
-            counted = (dead, Tags.of(self._vocabulary, zip(lists, gone, strict=True)))
+            counted = (deleted, Tags.of(self._vocabulary, zip(lists, gone, strict=True)))
             self._counted = counted
         return counted[1]
 
-    def mask(self, space: Space, dead: NDArray[np.int64]) -> Mask:
+    def mask(self, space: Space, deleted: NDArray[np.int64]) -> Mask:
         """The rows of a space that may be hits: those of images that were not deleted."""
         made = self._masks.get(id(space))
-        if made is None or made[0] is not dead:
-            made = (dead, space.index.mask(dead))
+        if made is None or made[0] is not deleted:
+            made = (deleted, space.index.mask(deleted))
             self._masks[id(space)] = made
         return made[1]
 
@@ -169,29 +169,29 @@ class Collection:
         )
 
     def narrowed(
-        self, space: Space, dead: NDArray[np.int64], asked: Filter | None, newest: int | None
+        self, space: Space, deleted: NDArray[np.int64], asked: Filter | None, newest: int | None
     ) -> Mask:
         """The mask of a space, narrowed to a filter, and to the images up to an ordinal."""
         if newest is not None and newest >= self.newest:
             newest = None
         if asked is None and newest is None:
-            return self.mask(space, dead)
+            return self.mask(space, deleted)
 
         def make() -> Mask:
             later = np.empty(0, np.int64) if newest is None else self.after(newest)
             allowed = None if asked is None else self.allowed(asked)
-            return space.index.mask(np.union1d(dead, later), allowed, asked)
+            return space.index.mask(np.union1d(deleted, later), allowed, asked)
 
         filtered = asked and asked.model_dump_json(exclude_defaults=True)
         of, narrowed = self._narrowed
-        if of is not dead:
+        if of is not deleted:
             narrowed = Recent[Mask](_FILTERS_KEPT)
-            self._narrowed = dead, narrowed
+            self._narrowed = deleted, narrowed
         return narrowed.get((id(space), filtered, newest), make)
 
-    def live(self, dead: NDArray[np.int64]) -> int:
+    def live(self, deleted: NDArray[np.int64]) -> int:
         """The number of images, less those deleted."""
-        return 0 if self.visual is None else self.mask(self.visual, dead).live
+        return 0 if self.visual is None else self.mask(self.visual, deleted).live
 
 
 def _space(

@@ -48,7 +48,7 @@ def duplicates(
             "Near-duplicates are looked for cluster by cluster, and Milvus doesn't tell its "
             "clusters. `group_duplicates` folds those among a search's hits."
         )
-    mask = collection.mask(space, searcher.dead)
+    mask = collection.mask(space, searcher.deleted)
     lookup = Duplicates(space.index, mask, threshold)
     found, after = lookup.groups_from(first, shown + limit, _SECONDS)
     groups = [group for cluster in found for group in cluster][shown : shown + limit]
@@ -78,7 +78,7 @@ def duplicates(
 def suggestions(searcher: Searcher, image_id: str, limit: int) -> SuggestedTags:
     """Tags that may fit an image. Raises NotFound, and Conflict without probabilities."""
     collection, space = searcher.collection, searcher.collection.visual
-    item = collection.find(image_id, searcher.dead)
+    item = collection.find(image_id, searcher.deleted)
     vector = space.index.vector(item.ordinal) if space and item else None
     if item is None or space is None or vector is None:
         raise NotFound(f"There is no image {image_id!r}.")
@@ -110,7 +110,7 @@ def at_random(searcher: Searcher, limit: int, rng: np.random.Generator) -> list[
     collection, space = searcher.collection, searcher.collection.visual
     if space is None:
         return []
-    live = collection.live(searcher.dead)
+    live = collection.live(searcher.deleted)
     chosen = np.sort(rng.choice(live, min(limit, live), replace=False))
     ordinals = _nth_live(searcher, space, chosen)
     rng.shuffle(ordinals)
@@ -119,7 +119,7 @@ def at_random(searcher: Searcher, limit: int, rng: np.random.Generator) -> list[
 
 def _nth_live(searcher: Searcher, space: Space, places: np.ndarray) -> np.ndarray:
     """The ordinals at some places, ascending, among the images that are there."""
-    mask = searcher.collection.mask(space, searcher.dead)
+    mask = searcher.collection.mask(space, searcher.deleted)
     found, passed = [], 0
     for number, segment in enumerate(space.index.segments):
         allowed = mask.rows(number)

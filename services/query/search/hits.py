@@ -12,7 +12,7 @@ from shared.contracts.answer import CutOff, Explanation, Hit
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Corrupt
 from shared.engines.ivf import distances
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.snapshots.items import Item
 
@@ -31,7 +31,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Grounds:
+class HitEvidence:
     """What a hit is judged and explained by.
 
     certain: tells of an ordinal whether it is known to match, as the image itself does.
@@ -41,7 +41,7 @@ class Grounds:
 
     certain: Callable[[int], bool]
     combination: Combination | None = None
-    asked: Asked | None = None
+    asked: PreparedQuery | None = None
 
     @property
     def is_calibrated(self) -> bool:
@@ -56,7 +56,7 @@ def page_of(
     options: SearchOptions,
     metric: Metric,
     total: int,
-    grounds: Grounds,
+    grounds: HitEvidence,
 ) -> Page:
     """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
     found = ranking.found
@@ -113,7 +113,7 @@ def _hit(
     score: float,
     chance: float | None,
     options: SearchOptions,
-    grounds: Grounds,
+    grounds: HitEvidence,
 ) -> Hit:
     item = item_of(collection, int(found.ordinals[position]))
     combination = grounds.combination

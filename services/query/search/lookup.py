@@ -14,7 +14,7 @@ from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallPoint
 from shared.engines.ivf import distances
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.rerank import CANDIDATES, rank_keys
@@ -22,7 +22,7 @@ from shared.engines.ivf.ties import with_ties
 
 
 @dataclass(frozen=True)
-class Reached:
+class RadiusResult:
     """What was found, `near`: within the reach of a measured point; None: at any distance.
 
     The page starts at place `start` of the ranking.
@@ -43,7 +43,7 @@ class Lookup:
         query: Query,
         options: SearchOptions,
         metric: Metric,
-        asked: Asked,
+        asked: PreparedQuery,
         mask: Mask,
         plan: Plan,
         id_of: IdOf,
@@ -58,7 +58,7 @@ class Lookup:
         self.wanted = min(wanted, space.index.rows)
         self._reranks = query.reranks(space, options)
 
-    def run(self, watch: Stopwatch) -> Reached:
+    def run(self, watch: Stopwatch) -> RadiusResult:
         """Looks at more until the page is full, or there is no more to look at."""
         rows, clusters = self._space.index.rows, self._space.index.clusters
         # A re-rank takes as many whatever the page, so that pages are of one order.
@@ -79,7 +79,9 @@ class Lookup:
             else:
                 return reached
 
-    def _once(self, nprobe: int, near: RecallPoint | None, k: int, watch: Stopwatch) -> Reached:
+    def _once(
+        self, nprobe: int, near: RecallPoint | None, k: int, watch: Stopwatch
+    ) -> RadiusResult:
         index, plan, query = self._space.index, self._plan, self._query
         with watch("probe"):
             reach = None if near is None else near.reach
@@ -101,7 +103,7 @@ class Lookup:
             )
             after = query.after
             start = ranking.start(after.place if after else None, self._options.offset)
-        return Reached(found, ranking, start, near)
+        return RadiusResult(found, ranking, start, near)
 
     def _passing(self, found: Candidates) -> NDArray[np.bool_]:
         """Which candidates the cut-offs let through."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.engines.engine import Index
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.mask import Mask
 
 # So many rows are compared in no more time than it takes to choose among more.
@@ -36,10 +36,10 @@ class Plan:
         return None if self.near is None else self.near.reach
 
 
-class Kept:
+class FilterEstimate:
     """What a filter keeps, and how much of it around a query."""
 
-    def __init__(self, index: Index, asked: Asked, mask: Mask) -> None:
+    def __init__(self, index: Index, asked: PreparedQuery, mask: Mask) -> None:
         self._index, self._asked, self._mask = index, asked, mask
 
     @property
@@ -59,7 +59,7 @@ def plan(
     clusters: int,
     options: SearchOptions,
     default_target: float,
-    kept: Kept | None = None,
+    kept: FilterEstimate | None = None,
 ) -> Plan:
     """The least that was measured to reach the target for the top k; or what the request says.
 
@@ -86,7 +86,7 @@ def plan(
 
 
 def _filtered(
-    curves: Sequence[RecallCurve], k: int, clusters: int, target: float, kept: Kept
+    curves: Sequence[RecallCurve], k: int, clusters: int, target: float, kept: FilterEstimate
 ) -> Plan:
     for curve in [] if kept.are_few else curves:
         point = curve.least_work(target)

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
-from services.query.search.hits import Grounds, cut_off, item_of, page_of
+from services.query.search.hits import HitEvidence, cut_off, item_of, page_of
 from services.query.search.lookup import Lookup
 from services.query.search.paging import PageEnd, Ranking
-from services.query.search.probing import Kept, Plan, expected_recall, plan
+from services.query.search.probing import FilterEstimate, Plan, expected_recall, plan
 from services.query.search.query import Query
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from services.query.search.tags import Tags
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
 from shared.contracts.query import Metric, SearchOptions
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.ties import NEXT, with_ties
@@ -46,27 +46,27 @@ class Searcher:
     def __init__(
         self,
         collection: Collection,
-        dead: NDArray[np.int64],
+        deleted: NDArray[np.int64],
         recall_target: float,
         audit: Audit | None = None,
     ) -> None:
         self.collection = collection
-        self.dead = dead
+        self.deleted = deleted
         self._recall_target = recall_target
         self._audit = audit
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no image, or none that was not deleted."""
-        return self.collection.live(self.dead) == 0
+        return self.collection.live(self.deleted) == 0
 
     def is_carried(self, term: str) -> bool:
         """Tell whether an image carries a tag."""
-        return self.collection.is_carried(term, self.dead)
+        return self.collection.is_carried(term, self.deleted)
 
     def tags(self) -> Tags:
         """Return the tags that images carry."""
-        return self.collection.tags(self.dead)
+        return self.collection.tags(self.deleted)
 
     def nothing(self, mode: Mode, options: SearchOptions) -> Found:
         """The answer of an empty collection."""
@@ -109,7 +109,7 @@ class Searcher:
                 options,
                 metric,
                 found.live - (len(found.ordinals) - len(reached.ranking)),
-                Grounds(
+                HitEvidence(
                     lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
                     query.combination,
                     asked if by_codes else None,
@@ -140,7 +140,7 @@ class Searcher:
     ) -> Found | None:
         """The images that carry a tag, ranked by joint similarity; None where none does."""
         with watch("probe"):
-            carriers = self.collection.carriers(term, self.dead)
+            carriers = self.collection.carriers(term, self.deleted)
             if after is not None:
                 carriers = carriers[carriers <= after.newest]
             if not len(carriers):
@@ -179,9 +179,9 @@ class Searcher:
                 metric,
                 len(ranking),
                 # They carry the tag: that is what a match is.
-                Grounds(lambda _: True),
+                HitEvidence(lambda _: True),
             )
-        live = self.collection.live(self.dead)
+        live = self.collection.live(self.deleted)
         recall = Recall(
             target=None,
             expected=1.0,
@@ -203,12 +203,12 @@ class Searcher:
 
     def _mask(self, space: Space, after: Cursor | None, options: SearchOptions) -> Mask:
         newest = None if after is None else after.newest
-        return self.collection.narrowed(space, self.dead, options.filter, newest)
+        return self.collection.narrowed(space, self.deleted, options.filter, newest)
 
     def _plan(
         self,
         space: Space,
-        asked: Asked,
+        asked: PreparedQuery,
         query: Query,
         mask: Mask,
         metric: Metric,
@@ -217,7 +217,7 @@ class Searcher:
         k = (query.after.offset if query.after else options.offset) + options.limit
         # The image that was asked for is found anyway; recall is told of the others.
         wanted = min(k, space.index.rows - 1)
-        kept = None if options.filter is None else Kept(space.index, asked, mask)
+        kept = None if options.filter is None else FilterEstimate(space.index, asked, mask)
         return plan(
             space.curves,
             metric,
@@ -233,7 +233,7 @@ class Searcher:
 
     def tag_vector(self, term: str, space: Space) -> NDArray[np.float32] | None:
         """The vector of a tag in the joint space; None where no image there carries it."""
-        carriers = self.collection.carriers(term, self.dead)
+        carriers = self.collection.carriers(term, self.deleted)
         if not len(carriers):
             return None
         found, vector = self._tag_vector(term, carriers)

@@ -21,7 +21,7 @@ _MOMENT_S = 5
 _EMPTY = Manifest(number=0, created_at="", reason="none yet", revision=0, images=0)
 
 
-class Shelf:
+class SnapshotReader:
     """Holds one collection. Requests that hold the one before go on with it undisturbed."""
 
     def __init__(self, data_dir: Path, milvus: Milvus | None = None) -> None:
@@ -42,10 +42,10 @@ class Shelf:
         deletions can't be read and none were before.
         """
         # Deletions first: one that comes between the two reads is then of an older snapshot.
-        dead = self._deletions()
+        deleted = self._deletions()
         number = self._number()
         if self._has_nothing_for(number):
-            return self._collection, dead
+            return self._collection, deleted
         with self._lock:
             if not self._has_nothing_for(number):
                 self._open_newest()

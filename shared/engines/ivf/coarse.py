@@ -11,7 +11,7 @@ from shared.engines.ivf.partition import Partition
 
 
 @dataclass(frozen=True)
-class Asked:
+class PreparedQuery:
     """A query made ready: as it came, as it's compared with centroids, and with codes.
 
     vector, point: float32 (dim,). reduced: float32 (width,), or None where there are no codes.
@@ -37,12 +37,16 @@ class Coarse:
             centred = self.centroids - self.codec.mean
         self._squares = np.einsum("ij,ij->i", centred, centred)
 
-    def ask(self, vector: NDArray[np.float32]) -> Asked:
+    def ask(self, vector: NDArray[np.float32]) -> PreparedQuery:
         """Makes a query ready; float32 of shape (dim,)."""
         point = distances.unit(vector) if self.metric is Metric.COSINE else vector
-        return Asked(vector, point, None if self.codec is None else self.codec.project(point))
+        return PreparedQuery(
+            vector, point, None if self.codec is None else self.codec.project(point)
+        )
 
-    def rank(self, asked: Asked, count: int, reach: float | None = None) -> NDArray[np.int64]:
+    def rank(
+        self, asked: PreparedQuery, count: int, reach: float | None = None
+    ) -> NDArray[np.int64]:
         """The clusters nearest to the query by L2, the nearest first: `count` of them.
 
         reach: less those whose squared distance is more than the nearest one's by more than this.
@@ -58,14 +62,14 @@ class Coarse:
             top = top[away[top] <= np.partition(away[top], count - 1)[count - 1]]
         return top[np.argsort(away[top], kind="stable")[:count]]
 
-    def gaps(self, asked: Asked) -> NDArray[np.float32]:
+    def gaps(self, asked: PreparedQuery) -> NDArray[np.float32]:
         """By how much the squared distance of each cluster is more than the nearest one's;
         float32 (clusters,)."""
         away = self._away(asked)
         gaps: NDArray[np.float32] = away - away.min()
         return gaps
 
-    def _away(self, asked: Asked) -> NDArray[np.float32]:
+    def _away(self, asked: PreparedQuery) -> NDArray[np.float32]:
         """Squared distances of all clusters, less what is the same for all; float32 (clusters,).
 
         Where codes have fewer dimensions than vectors, what the centroids have in the other ones

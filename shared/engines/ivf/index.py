@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.engines.ivf import distances
-from shared.engines.ivf.coarse import Asked, Coarse
+from shared.engines.ivf.coarse import Coarse, PreparedQuery
 from shared.engines.ivf.codes import CodedLists
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.partition import Partition
@@ -146,22 +146,24 @@ class InvertedIndex:
                 vectors[here] = segment.vectors[segment.find(found.ordinals[here])]
         return vectors
 
-    def ask(self, vector: NDArray[np.float32]) -> Asked:
+    def ask(self, vector: NDArray[np.float32]) -> PreparedQuery:
         """Makes a query ready; float32 of shape (dim,)."""
         return self._coarse.ask(vector)
 
-    def rank(self, asked: Asked, count: int, reach: float | None = None) -> NDArray[np.int64]:
+    def rank(
+        self, asked: PreparedQuery, count: int, reach: float | None = None
+    ) -> NDArray[np.int64]:
         """The `count` clusters nearest to the query by L2, the nearest first; with a reach, those
         of them whose squared distance is at most so much more than the nearest one's."""
         return self._coarse.rank(asked, count, reach)
 
-    def gaps(self, asked: Asked) -> NDArray[np.float32]:
+    def gaps(self, asked: PreparedQuery) -> NDArray[np.float32]:
         """What a reach is compared with: float32 of shape (clusters,)."""
         return self._coarse.gaps(asked)
 
     def scan(
         self,
-        asked: Asked,
+        asked: PreparedQuery,
         lists: NDArray[np.int64],
         k: int,
         metric: Metric,
@@ -194,7 +196,7 @@ class InvertedIndex:
         return self._measured(asked.vector, lists, metric, best, scanned, mask.live, reranked)
 
     def chosen_by_codes(
-        self, asked: Asked, lists: NDArray[np.int64], depth: int
+        self, asked: PreparedQuery, lists: NDArray[np.int64], depth: int
     ) -> NDArray[np.int64]:
         """Rows of the first segment whose codes are nearest, nearest first; at most `depth`."""
         coded = self._coded[0]
@@ -203,7 +205,7 @@ class InvertedIndex:
         return coded.nearest(asked.reduced, lists, depth)
 
     def kept(
-        self, asked: Asked, nprobe: int, k: int, mask: Mask, reach: float | None = None
+        self, asked: PreparedQuery, nprobe: int, k: int, mask: Mask, reach: float | None = None
     ) -> int:
         """How many of the k nearest rows of the top clusters a mask keeps, by their codes."""
         rows = self.chosen_by_codes(asked, self.rank(asked, nprobe, reach), k)
@@ -214,7 +216,7 @@ class InvertedIndex:
         """The name of a segment's file."""
         return self.segments[segment].path.name
 
-    def code_distance(self, asked: Asked, segment: int, ordinal: int) -> float | None:
+    def code_distance(self, asked: PreparedQuery, segment: int, ordinal: int) -> float | None:
         """How far an image is by its code, in the index's own metric; None where it has none."""
         codec, postings = self._coarse.codec, self.segments[segment]
         if codec is None or postings.codes is None or asked.reduced is None:
@@ -244,7 +246,7 @@ class InvertedIndex:
     def _chosen(
         self,
         number: int,
-        asked: Asked,
+        asked: PreparedQuery,
         lists: NDArray[np.int64],
         depth: int | None,
         mask: Mask,

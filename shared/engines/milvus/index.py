@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.engines.ivf import distances
-from shared.engines.ivf.coarse import Asked
+from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
@@ -127,17 +127,19 @@ class MilvusIndex:
             return found.stored
         return self.collection.read(found.ordinals)
 
-    def ask(self, vector: NDArray[np.float32]) -> Asked:
+    def ask(self, vector: NDArray[np.float32]) -> PreparedQuery:
         """Makes a query ready; float32 of shape (dim,)."""
-        return Asked(vector, vector, None)
+        return PreparedQuery(vector, vector, None)
 
-    def rank(self, asked: Asked, count: int, reach: float | None = None) -> NDArray[np.int64]:
+    def rank(
+        self, asked: PreparedQuery, count: int, reach: float | None = None
+    ) -> NDArray[np.int64]:
         """As many lists as asked; Milvus ranks them itself, so that only their number counts."""
         return np.arange(min(count, self._clusters))
 
     def scan(
         self,
-        asked: Asked,
+        asked: PreparedQuery,
         lists: NDArray[np.int64],
         k: int,
         metric: Metric,
@@ -177,7 +179,7 @@ class MilvusIndex:
         return found.ordinals, found.distances
 
     def kept(
-        self, asked: Asked, nprobe: int, k: int, mask: Mask, reach: float | None = None
+        self, asked: PreparedQuery, nprobe: int, k: int, mask: Mask, reach: float | None = None
     ) -> int:
         """How many of the k nearest rows of the top clusters a mask keeps."""
         found = self.collection.search(
@@ -195,7 +197,7 @@ class MilvusIndex:
         """The name of the collection, which holds every segment."""
         return self.collection.name
 
-    def code_distance(self, asked: Asked, segment: int, ordinal: int) -> float | None:
+    def code_distance(self, asked: PreparedQuery, segment: int, ordinal: int) -> float | None:
         """None: what Milvus makes of vectors is its own."""
         return None
 
