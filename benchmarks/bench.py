@@ -1,4 +1,4 @@
-"""What a worker does with its contender."""
+"""Worker process of a contender."""
 
 import os
 import time

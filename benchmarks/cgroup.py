@@ -12,7 +12,7 @@ _V2 = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class _Hierarchy:
-    """Where groups are made, and the file that takes the limit."""
+    """Location of control groups, and the file that takes the limit."""
 
     root: Path
     limit: str

@@ -1,4 +1,4 @@
-"""What is indexed and what is asked: vectors, queries held out of the same draw, exact answers."""
+"""Collections to measure on: vectors, queries held out of the same draw, exact answers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ Floats = NDArray[np.float32]
 def measure(
     folder: Path, rows: int, dim: int, asked: int, index_types: list[str], uri: str
 ) -> dict[str, Any]:
-    """What each engine finds of the first 10 of held-out queries, by the curve that it measured.
+    """Measure each engine's recall@10 on held-out queries, by the curve that it measured.
 
     uri: of a Milvus server; empty: Milvus Lite's is started.
     """

@@ -28,7 +28,7 @@ REFERENCE = "faiss-ivfflat"
 
 @dataclass(frozen=True)
 class Rules:
-    """What is measured, and how often."""
+    """Rules of a measurement: its subjects and repetitions."""
 
     k: int = 10
     targets: tuple[float, ...] = (0.95, 0.99)

@@ -1,4 +1,4 @@
-"""What HTTP adds to a search, what the re-rank does, and how many searches are answered a second.
+"""Cost of HTTP and of the re-rank, and searches a second.
 
 The same indexed images are asked for by id, in this process and of the service, in turn, over one
 snapshot. In process is the function that the service's route runs. Then many clients ask at once.
@@ -96,7 +96,7 @@ def _in_turn(ways: dict[str, Search], ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _under_load(port: int, ids: Sequence[str], clients: int) -> dict[str, Any]:
-    """What `clients` meet that share the requests, from a process of their own."""
+    """Measure the latency of `clients` that share the requests, from a process of their own."""
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_clients, args=(there, port, ids, clients))

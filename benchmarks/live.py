@@ -40,7 +40,7 @@ _START_S = 120.0
 
 @dataclass
 class Heard:
-    """What the clients saw: when each search began, its seconds, its hits; and what failed."""
+    """Observations of the clients: when each search began, its seconds, its hits; and failures."""
 
     began: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -184,7 +184,7 @@ class _Session:
         self._query.close()
 
     def _listened(self, work: Callable[[], None]) -> Heard:
-        """What the clients hear while some work is done."""
+        """Record the clients' observations while some work is done."""
         here, there = multiprocessing.Pipe()
         arguments = (there, _port(self._group, "query"), self._queries)
         clients = multiprocessing.get_context("spawn").Process(target=_clients, args=arguments)
@@ -211,7 +211,7 @@ class _Session:
 
 
 def _are_same(before: list[tuple[str, float]], after: list[tuple[str, float]]) -> bool:
-    """Whether two answers hold the same images, at distances that differ by rounding only."""
+    """Return whether two answers hold the same images, at distances equal but for rounding."""
     return [one for one, _ in before] == [one for one, _ in after] and np.allclose(
         [away for _, away in before], [away for _, away in after], atol=SAME_FEATURES
     )

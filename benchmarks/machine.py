@@ -1,4 +1,4 @@
-"""What the figures were measured on and with."""
+"""Machine and versions that figures were measured with."""
 
 import os
 import platform

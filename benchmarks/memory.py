@@ -1,4 +1,4 @@
-"""What a process holds, as Linux counts it."""
+"""Memory of a process, as Linux counts it."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ def memory(found: dict[str, Any], path: Path) -> None:
 
 
 def _front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those that no other point beats in both, by recall."""
+    """Return the points that no other point beats in both, by recall."""
     best: list[tuple[float, float]] = []
     for recall, rate in sorted(points, reverse=True):
         if not best or rate > best[-1][1]:

@@ -83,7 +83,7 @@ def build(data_dir: Path, times_auto: float = 1) -> dict[str, float]:
 
 
 def space(data_dir: Path) -> tuple[SpaceManifest, list[Path]]:
-    """What was built, and the files of its posting lists."""
+    """Return the built space, and the files of its posting lists."""
     store = SnapshotStore(data_dir)
     manifest = store.current()
     if manifest is None or manifest.visual is None:
@@ -97,7 +97,7 @@ def row_id(row: int) -> str:
 
 
 class _Stages:
-    """When each stage of a build began, by its name without the figures in it."""
+    """Start of each stage of a build, by its name without the figures in it."""
 
     def __init__(self) -> None:
         self._began: list[tuple[str, float]] = []

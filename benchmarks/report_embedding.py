@@ -28,7 +28,7 @@ def embedding(found: dict[str, Any]) -> str:
 
 
 def agreement(found: dict[str, Any]) -> str:
-    """What a network's engines do to its features."""
+    """Render the agreement of a network's engines."""
     weights = "random weights" if found["random_weights"] else "trained weights"
     heads = ["engine", "least cosine", "mean", "under 0.999", "recall shift, points", "overlap"]
     rows = [

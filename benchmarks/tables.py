@@ -1,4 +1,4 @@
-"""What all sections of the benchmarks' page are made of."""
+"""Tables and other parts of the benchmarks' page."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ Stance = Literal["ground", "water", "air", "light", "range", "span"]
 
 @dataclass(frozen=True)
 class Box:
-    """Where a subject goes: centre and half side in picture pixels, tilt in radians."""
+    """Place of a subject: centre and half side in picture pixels, tilt in radians."""
 
     x: float
     y: float

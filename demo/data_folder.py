@@ -1,4 +1,4 @@
-"""Where a demo keeps its collection, and never somebody's own."""
+"""Data folder of a demo, which is never somebody's own collection."""
 
 import fcntl
 import hashlib
@@ -39,11 +39,11 @@ class Place:
 
     @property
     def sample(self) -> Path:
-        """Where drawn pictures go: with the collection, which is served from them later."""
+        """Folder of drawn pictures: with the collection, which is served from them later."""
         return self.folder / "sample"
 
     def is_free(self) -> bool:
-        """Whether nothing of a user's would be lost."""
+        """Return whether nothing of a user's would be lost."""
         if not self.folder.exists() or not any(self.folder.iterdir()):
             return True
         return self._mark.is_file() and self._mark.read_text() == self._contents()

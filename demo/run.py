@@ -135,7 +135,7 @@ class Tour:
 
 
 def is_first(image_id: str, hits: Sequence[Hit]) -> bool:
-    """Whether an image comes first; among hits that score alike, any place is the first."""
+    """Return whether an image comes first; among hits that score alike, any place is the first."""
     return any(hit.id == image_id and hit.score >= hits[0].score - _SAME for hit in hits)
 
 

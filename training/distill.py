@@ -47,7 +47,7 @@ Sides = list[tuple[float, int]]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What training draws from; n pictures.
+    """Training set of n pictures.
 
     `canvases` (n, 3, s, s) uint8; `boxes` (crops, n, 4) float32; `targets` (crops, n, 256) float16,
     of unit length; `weights` (n,) float32, how often each picture is drawn, relatively.
@@ -189,7 +189,7 @@ def train(data: TrainingSet, args: argparse.Namespace) -> None:
 def figures(
     data: TrainingSet, args: argparse.Namespace, step: int, progress: float
 ) -> dict[str, str]:
-    """What goes with the weights as metadata."""
+    """Return the metadata of the weights."""
     return {
         "name": "mini",
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""Those that take part, by name. A module is imported only in the process that needs it."""
+"""Contenders by name. A module is imported only in the process that needs it."""
 
 import importlib
 
@@ -34,5 +34,5 @@ def contender_named(name: str) -> Contender:
 
 
 def asks_rows(name: str) -> bool:
-    """Whether its queries are numbers of rows rather than vectors."""
+    """Return whether its queries are numbers of rows rather than vectors."""
     return name == "ours-http-id"

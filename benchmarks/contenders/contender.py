@@ -1,4 +1,4 @@
-"""What takes part: something that is built, opened and searched."""
+"""Interface of a contender: it is built, opened and searched."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Contender(ABC):
         """Rows of the base, the nearest first."""
 
     def planned(self, target: float, k: int) -> Setting | None:
-        """What it would choose itself for a recall; None where it can't."""
+        """Return its own choice for a recall; None where it can't choose."""
         return None
 
     def wake(self) -> None:  # noqa: B027

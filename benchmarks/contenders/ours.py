@@ -51,7 +51,7 @@ class Ours(Contender):
         self._index = InvertedIndex([Postings(file) for file in files], Metric.L2)
 
     def curve(self) -> RecallCurve:
-        """What was measured for so many neighbours when it was built."""
+        """Return the recall curve measured at build time for so many neighbours."""
         found = curve_for(self._space.recall, Metric.L2, K)
         if found is None:
             raise RuntimeError("no recall was measured for so many neighbours")
@@ -79,7 +79,7 @@ class Ours(Contender):
 
 
 class FixedProbes(Ours):
-    """As many clusters for every query, over what `ours` built."""
+    """Index of `ours`, searched with a fixed number of clusters."""
 
     name: ClassVar[str] = "ours-fixed-probes"
 

@@ -1,4 +1,4 @@
-"""What an engine does to features: their cosine to eager fp32, and to what a search then finds.
+"""Agreement of an engine's features with eager fp32: their cosine, and the shift of recall.
 
 Recall shift: one IVF index holds the fp32 features and another those of the engine, over the same
 centroids, learned from the fp32 ones. Each is asked for every photo by its own features, and its
@@ -27,7 +27,7 @@ _BATCH = 8
 
 
 def compare(backbone: Backbone, photos: Sequence[bytes]) -> dict[str, Any]:
-    """Of each engine but eager fp32."""
+    """Compare each engine but eager fp32."""
     with ThreadPoolExecutor(torch.get_num_threads()) as decoders:
         features = {
             engine.name: in_process(backbone, engine, _BATCH, decoders)(photos)

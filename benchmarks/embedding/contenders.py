@@ -29,7 +29,7 @@ _START_S = 300
 
 
 def plain(module: torch.nn.Module, transform: Any) -> Embed:
-    """What peers do: PIL, the transform, eager fp32, NCHW, one image at a time."""
+    """Embed as peers do: PIL, the transform, eager fp32, NCHW, one image at a time."""
 
     def embed(files: Sequence[bytes]) -> Floats:
         rows = []
@@ -84,7 +84,7 @@ def serving(name: str, weights: str, folder: Path) -> Iterator[str]:
 
 
 def engine_of(url: str) -> str:
-    """What the service runs its network by."""
+    """Return the engine of the service's network."""
     with Client(url) as client:
         return client.send(models()).visual.engine
 

@@ -33,7 +33,7 @@ def measure(
 def agree(
     name: str, weights: dict[str, Path], photos: Path, folder: Path, compared: int
 ) -> dict[str, Any]:
-    """What its engines do to the features of `compared` photos."""
+    """Measure the agreement of its engines on `compared` photos."""
     file = networks.weights_of(name, weights, folder)
     backbone = load_backbone(name, file)
     found = agreement.compare(backbone, _files(photos, compared)[:compared])

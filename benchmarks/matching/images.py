@@ -30,7 +30,7 @@ _CLUSTERS = 16
 
 
 def measure(photos: TrainingSet) -> dict[str, dict[str, Any]]:
-    """By metric, what the curve tells of the first hits beside what they were."""
+    """Measure the curve's predictions for first hits against the truth, by metric."""
     order = np.random.default_rng(0).permutation(len(photos.image_terms))
     aside, kept = np.split(order, [len(order) // 10])
     features = _as_indexed(photos, kept)

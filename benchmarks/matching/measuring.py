@@ -33,7 +33,7 @@ HARD = 16
 
 
 def variants(epochs: int | None) -> Iterator[tuple[str, TrainingSettings]]:
-    """By name: both losses, each with all negatives and with the hard ones."""
+    """Return the variants by name: both losses, each with all negatives and with the hard ones."""
     few = {} if epochs is None else {"epochs": epochs}
     for loss in MatchingLoss:
         for hard in (0, HARD):
@@ -80,7 +80,9 @@ def _unseen(photos: TrainingSet, words: Words, settings: TrainingSettings, seed:
 def _unseen_probability(
     photos: TrainingSet, words: Words, settings: TrainingSettings
 ) -> dict[str, Any]:
-    """Of hits of unseen terms among images of all terms, as in a collection."""
+    """Measure the probability of hits of unseen terms among images of all terms, as in a
+    collection.
+    """
     terms, own = _put_by(photos, 0)
     aside, trained = _aside(photos)
     network, report = train(_part(photos, trained[~own[trained]]), words, settings)
@@ -90,7 +92,7 @@ def _unseen_probability(
 def _probability(
     network: MatchingNetwork, report: TrainingReport, judging: Judging, untrained: bool = False
 ) -> dict[str, Any]:
-    """What the report's curve tells of the first hits, beside what they were.
+    """Measure the report's curve on first hits against the truth.
 
     untrained: by the curve for terms that the network was not trained on.
     """

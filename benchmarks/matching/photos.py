@@ -57,7 +57,7 @@ def _terms(photos: Path) -> dict[str, str]:
 def _features(
     files: list[Path], network: str, weights: str, cache: Path
 ) -> tuple[str, NDArray[np.float32]]:
-    """Of each file, (n, dim); kept in `cache`."""
+    """Return the features of each file, (n, dim), kept in `cache`."""
     backbone = load_backbone(network, weights)
     listing = "\n".join([backbone.fingerprint, *(f"{p} {p.stat().st_size}" for p in files)])
     kept = cache / f"{hashlib.sha256(listing.encode()).hexdigest()[:16]}.npy"

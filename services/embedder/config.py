@@ -32,7 +32,7 @@ _MATCHING_BACKBONE = {Profile.MINI: "", Profile.CLASSIC: "resnet50"}
 
 
 class EmbedderSettings(ServiceSettings):
-    """Which models are hosted, and how much is taken at a time."""
+    """Settings of the embedder: the models that it hosts and the bounds on its work."""
 
     model_config = SettingsConfigDict(
         env_prefix="ISE_", env_file=".env", extra="ignore", protected_namespaces=()

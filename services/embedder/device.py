@@ -1,4 +1,4 @@
-"""Where networks run."""
+"""Device selection: the CPU or a GPU."""
 
 import torch
 

@@ -18,7 +18,7 @@ _PACKAGES = ("torch", "torchvision", "timm", "safetensors", "gensim", "openvino"
 
 
 def findings(settings: EmbedderSettings) -> Iterator[Finding]:
-    """Of packages and files; no network is loaded."""
+    """Yield findings on packages and files, without loading a network."""
     ensure_torchvision_ops()
     far = settings.snapshots_from.startswith("s3://")
     yield from packages("embedder", (*_PACKAGES, "s3fs") if far else _PACKAGES)

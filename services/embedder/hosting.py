@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Models:
-    """What is loaded. `matching` is `visual` itself where both are the same network."""
+    """Loaded models. `matching` is `visual` itself where both are the same network."""
 
     visual: Backbone
     matching: Backbone
@@ -45,7 +45,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Hosted:
-    """What serves."""
+    """The models that serve requests."""
 
     visual: ImageEmbedder
     matching: ImageEmbedder
@@ -66,7 +66,7 @@ class Hosted:
         return self.networks.fingerprints()[0] if self.trainer is None else None
 
     def training(self) -> Trainer:
-        """What trains matching networks. Raises Conflict."""
+        """Return the trainer of matching networks. Raises Conflict."""
         if self.trainer is None:
             raise Conflict(
                 f"The towers of {self.words.architecture} (ISE_MATCHING) were trained together, so "
@@ -163,7 +163,7 @@ class Host:
         return self._hosted
 
     def loads(self) -> dict[str, Load]:
-        """What each network has to do, by its fingerprint."""
+        """Return the load of each network by its fingerprint."""
         return {one.backbone.fingerprint: one.load() for one in self._embedders()}
 
     def decoders_replaced(self) -> int:

@@ -1,4 +1,4 @@
-"""Whether something can be downloaded: its server is asked once, briefly, before a library tries.
+"""Reachability check before a download: the server is asked once, briefly, before a library tries.
 
 The libraries retry for minutes where there is no network, and some have no timeout at all.
 """

@@ -29,7 +29,7 @@ _STUCK_S = 120.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What one call, and all calls together, may take; `seconds` for a whole call."""
+    """Bounds on one call and on all calls together; `seconds` is for a whole call."""
 
     max_batch: int
     queue_size: int
@@ -102,7 +102,7 @@ class ImageEmbedder:
         return self._batcher.failure
 
     def load(self) -> Load:
-        """What it has to do, and what became of it since the start."""
+        """Return the pending work and its outcomes since the start."""
         batcher = self._batcher
         return Load(
             in_hand=batcher.in_hand,

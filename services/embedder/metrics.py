@@ -1,4 +1,4 @@
-"""What the embedder measures of itself, beside what every service does."""
+"""Metrics of the embedder, beside those that every service has."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

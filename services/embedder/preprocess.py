@@ -69,7 +69,7 @@ class Preprocessing:
 
     @property
     def least(self) -> int:
-        """As many pixels a side of a decoded picture make no difference from more.
+        """Pixels a side of a decoded picture beyond which more make no difference.
 
         Measured: with three times the size that it's resized to, features have a cosine of at
         least 0.9999 to those of the whole picture; with twice, 0.9995.

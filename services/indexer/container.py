@@ -205,7 +205,7 @@ class Container:
 
     @property
     def warning(self) -> str | None:
-        """What is wrong with a part of it, or None."""
+        """The first warning of any part, or None."""
         return None if self._mirror is None else self._mirror.warning
 
     def not_ready(self) -> str | None:
@@ -229,7 +229,7 @@ def _roots(settings: IndexerSettings) -> Roots:
 
 
 def _kept(settings: IndexerSettings, reach: Reach) -> BlobStore | None:
-    """Where uploads and thumbnails are kept, if elsewhere. Raises Misconfigured."""
+    """Open the remote store of uploads and thumbnails, if one is set. Raises Misconfigured."""
     if not settings.images_url:
         return None
     address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", reach.also)

@@ -18,7 +18,7 @@ _PACKAGES = ("faiss", "h5py", "numpy", "sqlalchemy", "PIL", "pillow_heif")
 
 
 def findings(settings: IndexerSettings) -> Iterator[Finding]:
-    """Of packages, the data directory and the catalogue."""
+    """Yield findings on packages, the data directory and the catalogue."""
     urls = (settings.images_url, settings.snapshots_to, *settings.ingest_roots)
     far = any(str(url).startswith("s3://") for url in urls)
     yield from packages("indexer", (*_PACKAGES, "s3fs") if far else _PACKAGES)

@@ -1,4 +1,4 @@
-"""What the indexer measures: the catalogue, the snapshot in use, jobs, backups, the disk."""
+"""Metrics of the indexer: the catalogue, the snapshot in use, jobs, backups, the disk."""
 
 import logging
 import shutil

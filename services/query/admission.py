@@ -102,5 +102,5 @@ class AdmissionMiddleware:
 
 
 def is_search(path: str) -> bool:
-    """Whether a request at this path counts."""
+    """Return whether a request at this path counts."""
     return path.startswith(_BEGINNINGS) or path.endswith(_ENDS)

@@ -1,4 +1,4 @@
-"""Whether the embedder still answers as it did when the index was made."""
+"""Check that the embedder still answers as it did when the index was made."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,7 +52,7 @@ class CanaryWatch:
         return rows
 
     def drift(self) -> Drift | None:
-        """What was found of the process that answered last; None before a search by picture."""
+        """Return the drift of the process that answered last; None before a search by picture."""
         if self._last is None:
             return None
         expected, distance = self._seen[self._last]

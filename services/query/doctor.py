@@ -17,7 +17,7 @@ _ON_DISK = frozenset({"vectors", "by_ordinal", "records", "codes"})
 
 
 def findings(settings: QuerySettings) -> Iterator[Finding]:
-    """Of packages, the snapshot in use, and the memory that it takes."""
+    """Yield findings on packages, the snapshot in use, and its memory."""
     far = settings.snapshots_from.startswith("s3://")
     yield from packages("query", (*_PACKAGES, "s3fs") if far else _PACKAGES)
     if not settings.data_dir.exists():

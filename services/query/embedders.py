@@ -46,7 +46,7 @@ class Embedders:
 
     @property
     def away(self) -> str | None:
-        """That one of them gave no answer when it was asked last."""
+        """The reason why an embedder gave no answer when it was asked last, or None."""
         return next(filter(None, (client.away for client in self._clients)), None)
 
     async def close(self) -> None:

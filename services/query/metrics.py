@@ -1,4 +1,4 @@
-"""What the query service measures: the snapshot that it serves, and how right its answers are."""
+"""Metrics of the query service: the snapshot that it serves, and how right its answers are."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -63,7 +63,7 @@ def _files() -> dict[str, PageFile]:
 
 
 def open_paths() -> frozenset[str]:
-    """What the key check lets through: the page must be there before it can ask for a key."""
+    """Return the paths that need no key: the page must be there before it can ask for a key."""
     return frozenset({*_DOCUMENTS, *(f"/page/{name}" for name in _files())})
 
 

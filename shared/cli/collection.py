@@ -230,7 +230,7 @@ def train_matching(
 
 
 def _is_external(opened: Session) -> bool:
-    """Whether the index holds vectors from outside, for which there is no embedder."""
+    """Return whether the index holds vectors from outside, for which there is no embedder."""
     found = opened.indexer.send(indexer.snapshots()).snapshots
     return any(one.current and is_external(one.model or "") for one in found)
 

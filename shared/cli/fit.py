@@ -1,4 +1,4 @@
-"""Whether the embedder's models are those that the index was made with."""
+"""Comparison of the embedder's models with those of the index."""
 
 from shared.clients import embedder, query
 from shared.clients.transport import Client
@@ -16,7 +16,7 @@ def warning(embedding: Client, searching: Client) -> str | None:
 
 
 def misfit(hosted: Models, held: Stats) -> str | None:
-    """What can't be searched by these models, and the ways out; None where they fit."""
+    """Return a sentence on models that don't fit the index and the ways out; None: they fit."""
     if not held.images:
         return None
     if held.model != hosted.visual.fingerprint:

@@ -79,7 +79,7 @@ class ServiceGroup:
         )
 
     def url(self, name: str) -> str:
-        """Where a service of the group answers."""
+        """Return the URL of a service of the group."""
         return next(service.url for service in self.services if service.name == name)
 
     def pids(self) -> dict[str, int]:

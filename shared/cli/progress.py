@@ -140,7 +140,7 @@ class _Lines:
 
 
 def stage_of(job: Job) -> str:
-    """What a job does at the moment, in a word."""
+    """Return a job's current stage in a word."""
     if job.state is JobState.RUNNING or job.state.ended:
         # A stage may name what it is at.
         return escaped(job.progress.stage or job.kind.value)

@@ -1,4 +1,4 @@
-"""What is searched by, from what was typed: `--image a.jpg --term night^0.5 --exclude garden`."""
+"""Query parts from the command line: `--image a.jpg --term night^0.5 --exclude garden`."""
 
 import re
 from collections.abc import Callable, Sequence

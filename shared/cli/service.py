@@ -19,7 +19,7 @@ NAMES = ("embedder", "indexer", "query")
 
 @dataclass(frozen=True)
 class Service:
-    """What to start, and where it will answer."""
+    """Service to start, and its address."""
 
     name: str
     command: tuple[str, ...]
@@ -83,7 +83,7 @@ class MilvusLite(Service):
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> Self | None:
-        """What serves the file that ISE_MILVUS_URI names; None where it names none.
+        """Return the server of the file that ISE_MILVUS_URI names; None where it names none.
 
         Raises Misconfigured.
         """
@@ -105,7 +105,9 @@ class MilvusLite(Service):
 
 
 def environment(settings: ServiceSettings) -> dict[str, str]:
-    """What the services' processes are told, so that they see `settings` and find each other."""
+    """Return the environment of the services' processes, so that they see `settings` and find each
+    other.
+    """
     told = {"ISE_HOST": settings.host, "ISE_DATA_DIR": str(settings.data_dir.absolute())}
     if settings.api_key:
         told["ISE_API_KEY"] = settings.api_key.get_secret_value()
@@ -117,7 +119,7 @@ def environment(settings: ServiceSettings) -> dict[str, str]:
 
 
 def waiting_line(waiting: dict[str, str]) -> str:
-    """What a group waits for, in a line: a reason for every service that isn't ready."""
+    """Return a line with a reason for every service that isn't ready."""
     return "Waiting for " + "; ".join(f"{name} ({why})" for name, why in waiting.items())
 
 

@@ -1,4 +1,4 @@
-"""What every command has: the settings, the services, and where its words go."""
+"""Context of every command: the settings, the services, and its output."""
 
 import json
 from collections.abc import Iterator

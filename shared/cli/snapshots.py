@@ -44,7 +44,7 @@ def index(as_json: AsJson = False) -> None:
 
 
 def _sentences(found: IndexHealth) -> list[str]:
-    """What should be done, and what is learnt by itself."""
+    """Return sentences of advice, and on what is learnt in the background."""
     learning = found.learning
     is_due = found.advice or (learning is not None and learning.tasks)
     said = [found.advice, None if is_due else "Nothing needs to be done."]

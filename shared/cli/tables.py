@@ -94,7 +94,7 @@ def skipped(counts: Mapping[str, int]) -> str:
 
 
 def job_result(job: Job) -> Text:
-    """What a job that succeeded has to tell; `ise stats` has a table of the calibration."""
+    """Render the result of a job that succeeded; `ise stats` has a table of the calibration."""
     told = dict(job.result or {})
     if isinstance(counts := told.get("skipped"), dict):
         told["skipped"] = skipped(counts)
@@ -112,7 +112,7 @@ def job_result(job: Job) -> Text:
 
 
 def sync_plan(job: Job) -> RenderableType:
-    """What a sync would do, one line a file, and how often it would do what."""
+    """Render the plan of a sync, one line a file, with a count of each action."""
     plan = SyncPlan.model_validate((job.result or {})["plan"])
     table = _table(["action", "uri", "was", "tags"])
     for step in plan.steps:
@@ -189,7 +189,7 @@ def recall(found: Stats) -> Table:
 
 
 def calibration(found: Stats) -> Table:
-    """What probabilities are worth, measured on queries that they were not fitted on."""
+    """Render the worth of probabilities, measured on queries that they were not fitted on."""
     table = _table(["space", "metric", "queries", "calibration error", "Brier", "of the base rate"])
     for one in found.calibration:
         figures = [f"{x:.3f}" for x in (one.expected_error, one.brier, one.base_rate_brier)]

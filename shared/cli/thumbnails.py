@@ -30,7 +30,7 @@ class Way(StrEnum):
 
 
 def way_of(environment: Mapping[str, str], is_terminal: bool) -> Way | None:
-    """What the environment tells of the terminal; None where it shows no pictures."""
+    """Detect how the terminal shows pictures; None where it shows none."""
     term = environment.get("TERM", "")
     if not is_terminal or term in ("", "dumb"):
         return None

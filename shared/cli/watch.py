@@ -58,7 +58,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _changes(folder: Path, poll_s: int | None, beside: Path | None) -> Iterator[bool]:
-    """Whether something changed, each second. Watching begins before the first is given."""
+    """Yield whether something changed, each second. Watching begins before the first is given."""
 
     def counts(_: object, path: str) -> bool:
         changed = Path(path)
@@ -88,7 +88,7 @@ def _changes(folder: Path, poll_s: int | None, beside: Path | None) -> Iterator[
 
 
 def is_remote(folder: Path, mounts: Path = _MOUNTS) -> bool:
-    """Whether a folder is on a network mount, as far as the system says."""
+    """Return whether a folder is on a network mount, as far as the system says."""
     try:
         lines = mounts.read_text().splitlines()
     except OSError:

@@ -35,7 +35,7 @@ _SLOW_S = 600.0
 
 
 def missing() -> Call[dict[str, str]]:
-    """What each service is, away for one, that the indexer needs and that isn't ready."""
+    """Return the state of each service that the indexer needs and that isn't ready."""
 
     def read(response: httpx.Response) -> dict[str, str]:
         body = response.json() if response.content else None

@@ -39,7 +39,7 @@ def each_of(url: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Replica:
-    """Where one is, and the URL that names it."""
+    """Address of a replica, and the URL that names it."""
 
     named: httpx.URL
     address: str
@@ -69,13 +69,13 @@ class Replicas:
 
     @property
     def fresh(self) -> list[Replica] | None:
-        """Those that were found a moment ago."""
+        """Replicas that were found a moment ago."""
         if self._resolved is None or self._clock() - self._resolved[0] > _RESOLVED_S:
             return None
         return self._resolved[1]
 
     def lookups(self) -> list[tuple[str, int]]:
-        """What `getaddrinfo` is to be asked. Raises httpx.UnsupportedProtocol."""
+        """Return the arguments for `getaddrinfo`. Raises httpx.UnsupportedProtocol."""
         for url in self._urls:
             if url.scheme not in _DEFAULT_PORTS:
                 raise httpx.UnsupportedProtocol(f"{url} has no 'http://' or 'https://'.")
@@ -284,8 +284,9 @@ def _reached_nobody(error: BaseException) -> bool:
 
 
 def _is_to_blame(error: BaseException, waited_s: float) -> bool:
-    """Whether it's the replica that gave no answer: not our own pool of connections, not a caller
-    that hung up, nor one that would hardly wait."""
+    """Return whether the replica is at fault: not our own pool of connections, not a caller that
+    hung up, nor one that would hardly wait.
+    """
     if isinstance(error, httpx.TimeoutException):
         return waited_s >= _PATIENCE_S and not isinstance(error, httpx.PoolTimeout)
     if isinstance(error, asyncio.CancelledError):

@@ -70,7 +70,9 @@ class Call(Generic[T]):
 
     @property
     def is_safe(self) -> bool:
-        """Whether it may be given up, and sent again. Of a change nobody would know the outcome."""
+        """True if the call may be given up and sent again; nobody would know the outcome of a
+        change.
+        """
         return self.method in ("GET", "HEAD") or self.repeatable
 
     def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
@@ -265,7 +267,7 @@ class AsyncClient:
 
     @property
     def away(self) -> str | None:
-        """That the service gave no answer when it was asked last, which was a moment ago."""
+        """The reason why the service gave no answer when asked last, a moment ago; or None."""
         if self._failed is None or time.monotonic() - self._failed[0] > _AWAY_S:
             return None
         return self._failed[1]

@@ -126,7 +126,7 @@ def check_tags(tags: Sequence[str]) -> Sequence[str]:
 
 
 def tag_fault(tag: str) -> str | None:
-    """What is wrong with a tag, if anything."""
+    """Return the fault of a tag, or None."""
     if len(tag) > MAX_TAG:
         return f"a tag has at most {MAX_TAG} characters, and `{shown(tag)}` has more"
     if (fault := text_fault(tag)) is not None:
@@ -143,7 +143,7 @@ def check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def metadata_fault(metadata: Mapping[str, Any], bounds: Bounds = WRITTEN) -> str | None:
-    """What is wrong with metadata, as a clause that names the key; None where nothing is."""
+    """Return the fault of metadata, as a clause that names the key, or None."""
     keys = 0
     for path, depth, key, value in _walk(metadata):
         if key is not None:
@@ -178,7 +178,7 @@ def size_of(metadata: Any) -> int:
 
 
 def text_fault(text: str, bounds: Bounds = WRITTEN) -> str | None:
-    """What is wrong with a text, if anything."""
+    """Return the fault of a text, or None."""
     if bounds.is_strict and "\0" in text:
         return "it holds a NUL character, which no database keeps"
     # Much cheaper than to encode it.
@@ -197,7 +197,7 @@ def shown(text: str) -> str:
 
 
 def whole(texts: Sequence[str]) -> list[str]:
-    """Those of some texts that an answer can give."""
+    """Return the texts that an answer can give."""
     return [text for text in texts if text_fault(text, ANSWERED) is None]
 
 

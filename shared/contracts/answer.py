@@ -1,4 +1,4 @@
-"""What the query service answers to a search."""
+"""Answer of the query service to a search."""
 
 from enum import StrEnum
 from typing import Any
@@ -125,7 +125,7 @@ class CorrectedTerm(Wire):
 
 
 class CutOff(Wire):
-    """What `score_threshold` and `min_probability` made of the nearest images."""
+    """Effect of `score_threshold` and `min_probability` on the nearest images."""
 
     confident: bool = Field(description="Whether any hit is left; false: no confident match.")
     below: int = Field(description="How many hits of this page were left out.")

@@ -1,4 +1,4 @@
-"""What all wire models have in common."""
+"""Common base of all wire models."""
 
 from enum import StrEnum
 from typing import Annotated, Any, cast
@@ -17,7 +17,7 @@ class Wire(BaseModel):
 
 
 class Request(Wire):
-    """What a caller sends as JSON: 0 is not false, and "5" is not 5.
+    """Request in JSON: 0 is not false, and "5" is not 5.
 
     A form has texts alone: its model sets `strict` back.
     """

@@ -32,12 +32,12 @@ class Crop(Request):
         return self
 
     def text(self) -> str:
-        """As a query parameter has it: `x,y,width,height`."""
+        """Return the crop as a query parameter: `x,y,width,height`."""
         return ",".join(map(repr, (self.x, self.y, self.width, self.height)))
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """What `text` wrote. Raises InvalidInput."""
+        """Parse the output of `text`. Raises InvalidInput."""
         try:
             x, y, width, height = (float(number) for number in text.split(","))
             return cls(x=x, y=y, width=width, height=height)

@@ -1,4 +1,4 @@
-"""What goes over the wire to and from the embedder.
+"""Wire models of the embedder.
 
 Rows of features travel as raw little-endian float32, row-major; the headers below say what they
 are. JSON carries them only for people.
@@ -26,7 +26,7 @@ EVENTS_MEDIA_TYPE = "application/x-ndjson"
 
 
 class ImageSpace(StrEnum):
-    """Which features of an image: of the search CNN, of the matching CNN, or its joint vector."""
+    """Kind of an image's features: of the search CNN, of the matching CNN, or its joint vector."""
 
     VISUAL = "visual"
     MATCHING = "matching"
@@ -34,7 +34,7 @@ class ImageSpace(StrEnum):
 
 
 class TermSpace(Choice):
-    """Which features of a term: its word vector, or its joint vector."""
+    """Kind of a term's features: its word vector, or its joint vector."""
 
     WORD = "word"
     JOINT = "joint"

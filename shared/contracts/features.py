@@ -1,4 +1,4 @@
-"""What goes over the wire to bring vectors of one's own, and to take a collection out and in."""
+"""Wire models for vectors from outside, export and import."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -36,7 +36,7 @@ ModelName = Annotated[str, AfterValidator(_checked_model)]
 
 
 class Record(Request):
-    """What is said of a vector. `uris`: where the image can be found, for those who ask."""
+    """Annotations of a vector. `uris`: where the image can be found."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -130,7 +130,7 @@ class ImportRequest(Request):
 
 
 class ExportSpace(StrEnum):
-    """Which vectors: of image to image, those that the matching network takes, what it makes."""
+    """Kind of exported vectors: for image to image, the matching network's input, or its output."""
 
     VISUAL = "visual"
     MATCHING = "matching"

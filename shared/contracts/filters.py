@@ -1,4 +1,4 @@
-"""Which images may be hits at all: conditions on tags and metadata."""
+"""Filters: conditions on tags and metadata that hits must meet."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Self

@@ -1,4 +1,4 @@
-"""What goes over the wire to and from the indexer."""
+"""Wire models of the indexer."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +18,7 @@ Tags = Annotated[
 
 
 class TagsFrom(Choice):
-    """Where an ingest takes its tags from."""
+    """Origin of an ingest's tags."""
 
     FOLDER = "folder"
     MANIFEST = "manifest"
@@ -32,7 +32,7 @@ class AddState(StrEnum):
 
 
 class AddedItem(Wire):
-    """What became of one uploaded file. `exists`: its bytes were there; tags were joined.
+    """Result of one uploaded file. `exists`: its bytes were there; tags were joined.
 
     `note`: what is wrong with a picture that was added all the same.
     """
@@ -193,7 +193,7 @@ class TrainMatchingRequest(Request):
 
 
 class ImagePatch(Request):
-    """What is given replaces what was; what isn't stays."""
+    """Change of an image: given fields replace the old ones, the others stay."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["castle", "favourite"]}]})
 
@@ -231,7 +231,7 @@ class Image(Wire):
 
 
 class ShapesRequest(Request):
-    """Which images' shapes are asked for."""
+    """Request for the shapes of images."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"ids": ["d0ed203b490efa13b89928e082c3728f"]}]}

@@ -1,4 +1,4 @@
-"""What the indexer learns by itself: new tags, and clusters that no longer fit."""
+"""Background learning of the indexer: new tags, and clusters that no longer fit."""
 
 from enum import StrEnum
 

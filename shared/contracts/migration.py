@@ -8,7 +8,7 @@ from shared.contracts.base import Wire
 
 
 class Engine(StrEnum):
-    """What holds the vectors of an index."""
+    """Engine that holds the vectors of an index."""
 
     LOCAL = "local"
     MILVUS = "milvus"

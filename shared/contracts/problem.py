@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Problem(BaseModel):
-    """What is wrong and what to do. More members may follow, by the kind of problem."""
+    """Problem document: the fault, and advice. More members may follow, by the kind of problem."""
 
     model_config = ConfigDict(
         extra="allow",

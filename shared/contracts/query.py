@@ -1,4 +1,4 @@
-"""What goes over the wire to and from the query service."""
+"""Wire models of the query service."""
 
 import math
 from typing import Annotated, Any, Self
@@ -19,7 +19,9 @@ VERSION = r"^[0-9]{1,15}\.[0-9]{1,15}$"
 
 
 class Rerank(Choice):
-    """What orders the nearest candidates: `none`: their distance; `neighbours`: theirs, too."""
+    """Order of the nearest candidates: `none`: by their distance; `neighbours`: by their
+    neighbours' too.
+    """
 
     NONE = "none"
     NEIGHBOURS = "neighbours"
@@ -100,7 +102,7 @@ class SearchOptions(Request):
 
 
 class Subject(Request):
-    """What is looked for: one of these."""
+    """Subject of a search: one of these fields."""
 
     image: Base64Bytes | None = Field(
         None, strict=False, description="An image file, base64-encoded."
@@ -124,7 +126,7 @@ class Subject(Request):
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is an image file, however that comes."""
+        """True if it is an image file, however that comes."""
         return any(given is not None for given in (self.image, self.image_url, self.upload))
 
 
@@ -145,7 +147,7 @@ class Part(Subject):
 
     @property
     def is_picture(self) -> bool:
-        """Whether the embedder sees a picture for it: a file, or a part of an indexed image."""
+        """True if the embedder sees a picture for it: a file, or a part of an indexed image."""
         return super().is_picture or (self.id is not None and self.crop is not None)
 
     @model_validator(mode="after")

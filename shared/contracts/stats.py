@@ -1,4 +1,4 @@
-"""What the query service says of itself and of its collection."""
+"""Figures of the query service and of its collection."""
 
 from pydantic import ConfigDict, Field
 
@@ -42,7 +42,7 @@ class RecallCurve(Wire):
 
 
 class LiveRecall(Wire):
-    """What a sample of the answers given held of the exact ones, beside what was expected."""
+    """Recall of a sample of the given answers, beside the expected one."""
 
     queries: int
     measured: float

@@ -1,4 +1,4 @@
-"""What a sync would do, or did."""
+"""Plan or result of a sync."""
 
 from enum import StrEnum
 
@@ -8,8 +8,9 @@ from shared.contracts.base import Wire
 
 
 class SyncAction(StrEnum):
-    """What a sync does about a file. `change`: its path holds another picture now. `copy`: a
-    picture that is there already, at one more path."""
+    """Action of a sync on a file. `change`: its path holds another picture now. `copy`: a picture
+    that is there already, at one more path.
+    """
 
     ADD = "add"
     CHANGE = "change"

@@ -151,7 +151,7 @@ class Misconfigured(ISEError):
 
 
 def full_disk(error: OSError) -> StorageFull | None:
-    """What to tell where the disk is full, or a quota used up; None for other errors."""
+    """Return the error for a full disk or a used-up quota; None for other errors."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return StorageFull("The disk is full. Nothing was lost; free space, then try again.")

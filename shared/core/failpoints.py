@@ -47,6 +47,6 @@ class _Failpoint:
 
 @cache
 def _armed() -> dict[str, _Failpoint]:
-    """Those that the environment names; read once, at the first pass."""
+    """Return the failpoints that the environment names; read once, at the first pass."""
     pairs = [one.partition("=") for one in os.environ.get(VARIABLE, "").split(",") if one]
     return {name.strip(): _Failpoint(action.strip()) for name, _, action in pairs}

@@ -11,7 +11,9 @@ log = logging.getLogger(__name__)
 
 
 class Loop:
-    """What goes wrong is told in `warning` until it goes well; nothing ends the loop but `stop`."""
+    """Background loop. An error is told in `warning` until a later run succeeds; only `stop` ends
+    the loop.
+    """
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class LogFormat(StrEnum):
 
 
 class Settings(BaseSettings):
-    """Where things are. Every field is read from `ISE_<NAME>`."""
+    """Settings of all programs: folders and addresses. Every field is read from `ISE_<NAME>`."""
 
     model_config = SettingsConfigDict(env_prefix="ISE_", env_file=".env", extra="ignore")
 
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
 
 
 class ServiceSettings(Settings):
-    """What a service needs to run, beside what it does."""
+    """Settings common to all services."""
 
     allow_open: bool = Field(
         default=False,
@@ -147,18 +147,20 @@ class ServiceSettings(Settings):
         return given
 
     def followed(self) -> Address | None:
-        """Where snapshots and networks are downloaded from, if anywhere. Raises Misconfigured."""
+        """Return the address from which snapshots and networks are downloaded, if any. Raises
+        Misconfigured.
+        """
         url = self.snapshots_from
         return store_at(url, "ISE_SNAPSHOTS_FROM") if url else None
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can connect."""
+        """True if only this machine can connect."""
         return is_loopback(self.host)
 
     @property
     def is_local(self) -> bool:
-        """Whether the service is for this machine alone: nor has it a name that others know."""
+        """True if the service is for this machine alone: nor has it a name that others know."""
         return self.on_loopback and all(map(is_loopback, self.allowed_hosts))
 
     def check_key(self) -> None:
@@ -172,7 +174,7 @@ class ServiceSettings(Settings):
 
     @property
     def is_keyed(self) -> bool:
-        """Whether a key is asked for."""
+        """True if a key is required."""
         return bool(self.api_key or self.api_keys_file)
 
     def check_bind(self) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with the fields of a request or a setting, in sentences.
+"""Validation errors of a request or a setting, as sentences.
 
 pydantic's own words ("Extra inputs are not permitted") are for those who know pydantic.
 """
@@ -47,7 +47,7 @@ _VERDICTS = {
 
 
 def verdict(error: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors says, to stand after the field's name."""
+    """Return a sentence for one of pydantic's errors, to follow the field's name."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in ("string_too_short", "too_short") and context["min_length"] == 1:
         return "must not be empty"

@@ -1,1 +1,1 @@
-"""What `ise doctor` looks at. Each check gives findings, changes nothing, and raises nothing."""
+"""Checks of `ise doctor`. Each gives findings, changes nothing, and raises nothing."""

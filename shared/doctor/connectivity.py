@@ -24,7 +24,7 @@ _READS = {"query": "/v1/stats", "indexer": "/v1/stats", "embedder": "/v1/models"
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Of all three services; of the models where both sides can be asked."""
+    """Yield findings on all three services; on the models where both sides can be asked."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
     reached = asked = 0
     with httpx.Client(timeout=3, trust_env=False) as http:
@@ -85,7 +85,7 @@ def _unreachable(name: str, url: str, error: Exception) -> Finding:
 
 
 def _by(url: str) -> str:
-    """Which process of this machine it is, where it is one."""
+    """Return the process of this machine that listens at a URL, if any."""
     at = urlsplit(url)
     if at.hostname not in ("127.0.0.1", "localhost", "::1") or at.port is None:
         return ""
@@ -115,7 +115,7 @@ def _clock(name: str, response: httpx.Response) -> Iterator[Finding]:
 
 
 def _write(http: httpx.Client, url: str, key: str | None) -> Iterator[Finding]:
-    """Whether the key may write: asked by what is refused as wrong only where it may."""
+    """Check that the key may write, by a request that is refused as wrong only where it may."""
     try:
         answer = http.post(
             f"{url}/v1/index/build", json={"doctor": True}, headers=_authorization(key)

@@ -1,4 +1,4 @@
-"""What was found of one thing."""
+"""Finding about one subject."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Whether a folder can be a data directory: there, writable, roomy, on a file system that fits."""
+"""Check that a folder can be a data directory: there, writable, roomy, on a fitting file system."""
 
 import errno
 import mmap
@@ -17,7 +17,7 @@ _SUBJECT = "data directory"
 
 
 def findings(folder: Path) -> Iterator[Finding]:
-    """As the indexer needs it, which writes to it."""
+    """Yield findings on a folder for the indexer, which writes to it."""
     at = folder.absolute()
     if not at.exists():
         parent = next(path for path in at.parents if path.exists())
@@ -65,7 +65,7 @@ def _writable(folder: Path) -> Iterator[Finding]:
 
 
 def _fault(folder: Path) -> str | None:
-    """What the file system lacks of what publishing and searching need."""
+    """Return the features that the file system lacks for publishing and searching."""
     old, new = folder / "old", folder / "new"
     new.write_bytes(b"new")
     old.write_bytes(b"old")

@@ -28,7 +28,7 @@ def findings() -> Iterator[Finding]:
 
 
 def is_container() -> bool:
-    """Whether a container engine's own marks are there."""
+    """Return whether a container engine's own marks are there."""
     return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
 
 
@@ -43,7 +43,7 @@ def memory_limit(cgroup: Path = _CGROUP) -> int:
 
 
 def enough_memory(needed: int, limit: int) -> Finding:
-    """Whether a collection's part in memory leaves room for the rest of the service."""
+    """Check that a collection's part in memory leaves room for the rest of the service."""
     told = f"The index takes {needed / 1e9:.2f} GB of memory, and {limit / 1e9:.2f} GB are there"
     if needed > 0.8 * limit:
         return problem("memory", f"{told}. Raise the limit (ISE_QUERY_MEMORY in compose).")

@@ -1,4 +1,4 @@
-"""Who listens where a service should."""
+"""Check of the ports on which the services listen."""
 
 from contextlib import suppress
 from pathlib import Path

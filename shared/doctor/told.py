@@ -47,7 +47,7 @@ def heard(service: str) -> tuple[set[str], list[Finding]]:
 
 
 def packages(subject: str, names: Iterable[str]) -> Iterator[Finding]:
-    """Whether packages can be imported, and their versions."""
+    """Check that packages can be imported, with their versions."""
     versions = []
     for name in names:
         try:

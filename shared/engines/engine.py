@@ -1,7 +1,7 @@
-"""What a search asks of the engine that holds a space's vectors.
+"""Interface of the engine that holds a space's vectors.
 
-`shared/engines/ivf/index.py` answers from the snapshot's own files, `shared/engines/milvus/index.py` from Milvus.
-What stands above them, from paging to the audit, knows no more than this.
+`ivf/index.py` answers from the snapshot's own files, `milvus/index.py` from Milvus. The code above
+them, from paging to the audit, knows no more than this.
 """
 
 from typing import Protocol
@@ -37,7 +37,7 @@ class Index(Protocol):
     def rows(self) -> int: ...
 
     def is_coded(self, metric: Metric) -> bool:
-        """Whether codes of ours choose the candidates for a metric."""
+        """Return whether codes of ours choose the candidates for a metric."""
 
     def mask(
         self,

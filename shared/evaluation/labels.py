@@ -1,4 +1,6 @@
-"""Which images belong together: by the collection's tags, a folder's sub-folders, or a manifest."""
+"""Ground truth: images that belong together by the collection's tags, a folder's sub-folders, or a
+manifest.
+"""
 
 import csv
 import json
@@ -17,7 +19,7 @@ Labels = dict[str, frozenset[str]]
 
 
 def of_collection(client: Client) -> Labels:
-    """By the tags that images carry: the 1,000 most frequent ones."""
+    """Label images by the tags that they carry: the 1,000 most frequent ones."""
     found: dict[str, set[str]] = {}
     for tag in client.send(query.tags(limit=MAX_LIMIT)).tags:
         cursor: str | None = None
@@ -32,7 +34,9 @@ def of_collection(client: Client) -> Labels:
 
 
 def of_path(path: Path) -> Labels:
-    """By a folder, whose sub-folders are labels, or a manifest as `ise ingest` takes it."""
+    """Label images by a folder, whose sub-folders are labels, or a manifest as `ise ingest` takes
+    it.
+    """
     if not path.exists():
         raise InvalidInput(f"{path} doesn't exist.")
     found: dict[str, set[str]] = {}
@@ -43,7 +47,9 @@ def of_path(path: Path) -> Labels:
 
 
 def indexed(client: Client, labels: Labels) -> Labels:
-    """Those of images that the collection has. Raises InvalidInput where there are none."""
+    """Return the labels of images that the collection has. Raises InvalidInput where there are
+    none.
+    """
     kept = {}
     for image_id, names in labels.items():
         try:

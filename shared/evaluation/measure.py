@@ -39,7 +39,7 @@ Options = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """Which images are asked, each without itself, and how many hits are looked at."""
+    """Queries of an evaluation, each without itself, and the number of hits looked at."""
 
     labels: Labels
     queries: Sequence[str]

@@ -16,7 +16,8 @@ _RESAMPLES = 2000
 
 
 def average_precision(relevant: Flags, total: int) -> float:
-    """Of one ranked answer; what is relevant and not in it counts as never found.
+    """Return the average precision of one ranked answer; relevant images not in it count as never
+    found.
 
     relevant: of each hit, the best first. total: how many there are to find, > 0.
     """

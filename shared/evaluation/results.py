@@ -1,4 +1,4 @@
-"""What an evaluation found, as it's written to JSON."""
+"""Results of an evaluation, as written to JSON."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ SUFFIX = ".sha256"
 
 
 def path_of(path: Path) -> Path:
-    """Where the sum of a file is."""
+    """Return the path of a file's checksum."""
     return path.with_name(path.name + SUFFIX)
 
 
@@ -27,7 +27,7 @@ def write(path: Path, sha256: str, what: str = "sum") -> None:
 
 
 def text(path: Path, sha256: str) -> str:
-    """What is kept beside a file."""
+    """Return the content of a checksum file."""
     return f"{sha256}  {path.name}\n"
 
 

@@ -83,7 +83,7 @@ def _pooled(values: Floats, masses: Floats) -> Floats:
 
 
 def reliability(predicted: Floats, matched: NDArray[np.bool_]) -> Reliability:
-    """What probabilities were worth, over (n,) pairs, n > 0."""
+    """Measure the worth of probabilities over (n,) pairs, n > 0."""
     truth = matched.astype(np.float64)
     parts = np.array_split(np.argsort(predicted, kind="stable"), min(_TOLD_BINS, len(truth)))
     told = np.array([predicted[part].mean() for part in parts])

@@ -35,7 +35,7 @@ class Projection:
 
     @classmethod
     def from_bytes(cls, data: bytes, dim: int) -> Self:
-        """What `to_bytes` gave, for features of `dim` numbers. Raises BadVector."""
+        """Parse the output of `to_bytes`, for features of `dim` numbers. Raises BadVector."""
         if not data or len(data) % (4 * dim) or not 1 < len(data) // (4 * dim) <= dim + 1:
             raise BadVector(
                 f"{len(data)} bytes are no transform of features of {dim} numbers: float32 rows of "

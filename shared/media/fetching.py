@@ -124,7 +124,9 @@ class Fetcher:
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one of the Internet at large, also where it wraps an IPv4 address."""
+    """Return whether an address is one of the Internet at large, also where it wraps an IPv4
+    address.
+    """
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None,))[0]

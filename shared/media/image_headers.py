@@ -1,4 +1,4 @@
-"""What stands before the pixels of a file, held against limits before a plugin reads it.
+"""Headers of picture files, held against limits before a plugin reads them.
 
 Pillow reads headers in Python, part by part, and a tag of TIFF may point to bytes that other tags
 point to as well: so a small file can take minutes, or all memory, before its size is known.
@@ -114,7 +114,9 @@ def has_many_texts(data: bytes) -> bool:
 
 
 def _is_packed(text: bytes) -> bool:
-    """Of the start of an iTXt chunk: a keyword, a zero, and whether it is packed."""
+    """Return whether an iTXt chunk, given its start, is compressed: a keyword, a zero, and the
+    flag.
+    """
     return text.partition(b"\0")[2][:1] == b"\1"
 
 
@@ -131,7 +133,7 @@ def _gif(data: bytes) -> Iterator[Any]:
 
 
 def _tiff(data: bytes) -> Iterator[Any]:
-    """Of the first picture; the others aren't read."""
+    """Yield the tags of the first picture; the others aren't read."""
     order, is_big = _order(data), data[2:3] == b"+" or data[3:4] == b"+"
     announced = 0
     for tag, kind, count, _ in _entries(data, order, is_big):

@@ -254,7 +254,7 @@ def _upright(image: Image.Image, opened: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """As `Image.getexif` finds it, which would read every other tag as well."""
+    """Return the orientation as `Image.getexif` finds it, without reading every other tag."""
     exif = image.info.get("exif")
     if exif is None and (raw := image.info.get("Raw profile type exif")) is not None:
         with suppress(ValueError):

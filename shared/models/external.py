@@ -20,10 +20,10 @@ def is_external(fingerprint: str) -> bool:
 
 
 def is_model(text: str) -> bool:
-    """Whether it may be the name of a model."""
+    """Return whether a text can be the name of a model."""
     return _MODEL.fullmatch(text) is not None
 
 
 def is_fingerprint(text: str) -> bool:
-    """Whether it may be one, of any model."""
+    """Return whether a text can be a fingerprint, of any model."""
     return _FINGERPRINT.fullmatch(text) is not None

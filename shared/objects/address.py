@@ -1,4 +1,4 @@
-"""Where something is, as text: a path of this machine, a URL, or a member of an archive.
+"""Addresses as text: a path of this machine, a URL, or a member of an archive.
 
 The text is kept in the catalogue and shown, so it holds no credentials, and one thing has one text.
 """
@@ -125,12 +125,12 @@ class Address:
         return self.path.partition("?")[0] if self.protocol in WEB else self.path
 
     def child(self, name: str) -> "Address":
-        """What is at a path below this one."""
+        """Return the address of a path below this one."""
         path = f"{self.path.rstrip('/')}/{name}" if self.path else name
         return Address(self.protocol, path, self.archive)
 
     def beside(self, given: str, also: Collection[str] = ()) -> "Address":
-        """What a manifest at this address means by a path or URL. Raises InvalidInput."""
+        """Resolve a path or URL in a manifest at this address. Raises InvalidInput."""
         if "://" in given:
             found = Address.parse(given, also)
             inner = found.archive or found
@@ -150,8 +150,9 @@ class Address:
         return Address(self.protocol, "" if folder == "." else folder, self.archive).child(given)
 
     def is_within(self, root: "Address") -> bool:
-        """Whether it lies under another one, as far as text can tell; an archive's member does
-        where the archive does."""
+        """Return whether it lies under another one, as far as text can tell; an archive's member
+        does where the archive does.
+        """
         if self.archive is not None and self.protocol != root.protocol:
             return self.archive.is_within(root)
         if (self.protocol, self.archive) != (root.protocol, root.archive):

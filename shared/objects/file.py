@@ -25,8 +25,9 @@ class _Numbers(NamedTuple):
 
 
 class Stamp(_Numbers):
-    """What changes when a file does. `inode`: which file it is; elsewhere the number of its version
-    (ETag, CRC). `ctime_ns`: when a local file was changed last, which no program can set; else 0.
+    """Stamp of a file, which changes when the file does. `inode`: which file it is; elsewhere the
+    number of its version (ETag, CRC). `ctime_ns`: when a local file was changed last, which no
+    program can set; else 0.
 
     It only saves reading: what a file holds is decided by its SHA-256. Any numbers will do, each is
     kept as 64 bits: file systems have times past the year 2262.

@@ -93,7 +93,7 @@ class Objects:
             system.rm_file(address.path)
 
     def remove(self, address: Address) -> None:
-        """Whether or not it is there."""
+        """Remove an object; a missing one is no error."""
         with _said(address):
             try:
                 self._system(address).rm_file(address.path)
@@ -101,7 +101,7 @@ class Objects:
                 return
 
     def _exists(self, address: Address) -> bool:
-        """Whether the bucket is there, though nothing may be in it."""
+        """Return whether the bucket exists, even if nothing is in it."""
         bucket = address.path.partition("/")[0]
         with _said(address):
             return bucket == address.path and bool(self._system(address).exists(bucket))
@@ -142,7 +142,7 @@ class Objects:
 
 @contextmanager
 def _said(address: Address) -> Iterator[None]:
-    """What a store's client raises, as errors that hold no credentials."""
+    """Translate the errors of a store's client into errors that hold no credentials."""
     try:
         yield
     except FileNotFoundError as error:

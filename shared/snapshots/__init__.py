@@ -1,1 +1,1 @@
-"""What the indexer publishes and query reads: immutable, checked, whole or not there."""
+"""Snapshots that the indexer publishes and query reads: immutable, checked, whole or not there."""

@@ -1,4 +1,4 @@
-"""What an answer says of an image, and the tag -> images index, in one immutable file.
+"""Answer records of images, and the tag -> images index, in one immutable file.
 
     ordinals        (n,)      int64   image numbers, ascending
     record_offsets  (n + 1,)  int64   record i is bytes record_offsets[i] : record_offsets[i + 1]
@@ -45,7 +45,7 @@ def _hash(text: str) -> int:
 
 @dataclass(frozen=True)
 class Item:
-    """What is known of one image beside its vectors."""
+    """Record of one image beside its vectors."""
 
     ordinal: int
     id: str
@@ -118,7 +118,7 @@ def _read(data: bytes) -> dict[str, Any]:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether all of a record can surely be answered; cheap, as it's asked of every hit."""
+    """Return whether all of a record can surely be answered; cheap, as it's asked of every hit."""
     return (
         len(data) < annotations.ANSWERED.bytes
         and data.count(b"{") + data.count(b"[") < annotations.ANSWERED.depth
@@ -143,7 +143,7 @@ class ItemsFile:
 
     @cached_property
     def metadata(self) -> MetadataIndex:
-        """Who has which metadata. Of a file that lacks the index, it's made from the records."""
+        """The index of the metadata. For a file that lacks one, it's made from the records."""
         if self._metadata is not None:
             return self._metadata
         items = (self.item(row) for row in range(len(self.ordinals)))

@@ -24,7 +24,7 @@ _MANIFEST = "manifest.json"
 
 
 class _Format(BaseModel):
-    """Of a manifest, whatever else a newer one says."""
+    """Format number of a manifest, whatever else a newer one says."""
 
     format: int = FORMAT
 
@@ -42,7 +42,7 @@ class SegmentFile(Wire):
 
 
 class Built(Wire):
-    """What a space was like when its centroids were made: what it is later is told beside it."""
+    """Statistics of a space when its centroids were made; later ones stand beside them."""
 
     rows: int
     spread: float | None
@@ -50,7 +50,7 @@ class Built(Wire):
 
 
 class TransformManifest(Wire):
-    """What was done to features before they were stored; see `transform.py`.
+    """Feature transform of a space; see `transform.py`.
 
     `features_dim`: their length before. `file`: what was learned of the collection, if anything.
     """
@@ -61,7 +61,7 @@ class TransformManifest(Wire):
 
 
 class MilvusManifest(Wire):
-    """Where Milvus holds the vectors of a space."""
+    """Location of a space's vectors in Milvus."""
 
     collection: str
     index_type: str
@@ -71,12 +71,12 @@ class MilvusManifest(Wire):
 
     @property
     def knows_tags(self) -> bool:
-        """Whether its filters find tags by today's normal form."""
+        """True if its filters find tags by today's normal form."""
         return self.tag_form == TAG_FORM
 
     @property
     def is_exact(self) -> bool:
-        """Whether a search of all lists is exact: vectors are kept whole."""
+        """True if a search of all lists is exact: vectors are kept whole."""
         return self.index_type == "IVF_FLAT"
 
 
@@ -159,7 +159,9 @@ class SnapshotStore:
         return number_in(text, self.folder / CURRENT)
 
     def used_at(self) -> int:
-        """When a snapshot was made the current one last, in nanoseconds; 0 before the first."""
+        """Return the time when a snapshot was last made the current one, in nanoseconds; 0 before
+        the first.
+        """
         try:
             return (self.folder / CURRENT).stat().st_mtime_ns
         except FileNotFoundError:
@@ -274,6 +276,6 @@ def _refuse_newer(path: object, data: bytes) -> None:
 
 
 def pointer(number: int) -> str:
-    """What `CURRENT` holds: a flipped digit must not name another snapshot."""
+    """Return the content of `CURRENT`: a flipped digit must not name another snapshot."""
     text = f"{number:06d}"
     return f"{text} {hashlib.sha256(text.encode()).hexdigest()[:16]}\n"

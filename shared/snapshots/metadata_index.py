@@ -64,7 +64,7 @@ class MetadataIndex:
 
     @classmethod
     def within(cls, file: Any) -> Self | None:
-        """That of a file, or None: one from before there was such an index has none."""
+        """Return the metadata index of a file, or None for a file from before there was one."""
         return cls({name: file[name] for name in _NAMES}) if _NAMES[0] in file else None
 
     @classmethod
@@ -117,7 +117,9 @@ class MetadataIndex:
         return int(self._key_values[row]), int(self._key_values[row + 1])
 
     def _search(self, text: str, first: int, last: int, side: Side) -> int:
-        """Where a text stands among some values. In UTF-8, bytes are in the order of characters."""
+        """Return the position of a text among some values. In UTF-8, bytes are in the order of
+        characters.
+        """
         wanted = text.encode()
         while first < last:
             middle = (first + last) // 2
@@ -153,7 +155,7 @@ _COMPARED: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, NDArray[Any]]:
-    """What a file keeps of (ordinal, metadata) pairs, ordinals ascending."""
+    """Return the arrays that a file keeps of (ordinal, metadata) pairs, ordinals ascending."""
     columns: dict[str, tuple[list[str], list[int]]] = {}
     for ordinal, fields in metadata:
         for key, text in dict.fromkeys(texts_of(fields)):

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _State:
-    """What a header says."""
+    """State in a header."""
 
     count: int = 0
     crc: int = 0
@@ -85,7 +85,7 @@ class Tombstones:
         return deleted
 
     def is_old(self) -> bool:
-        """Whether an older version wrote the file, which kept no checksum."""
+        """Return whether an older version, which kept no checksum, wrote the file."""
         head, size = self._key()
         return size >= 0 and not head.startswith(_MAGIC)
 
@@ -141,14 +141,16 @@ class Tombstones:
             left.unlink()
 
     def _begin(self) -> _State:
-        """What a change starts from; a file of an older version is written anew first."""
+        """Return the state before a change; a file of an older version is rewritten first."""
         deleted = self.read()
         if not self._key()[0].startswith(_MAGIC):
             self.replace(deleted)
         return _State.of(self._key()[0])
 
     def _key(self) -> _Key:
-        """What differs after each change: the header; of a file without one, the size too."""
+        """Return a value that differs after each change: the header; of a file without one, the
+        size too.
+        """
         try:
             fd = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is done to a model's features before an index holds and compares them.
+"""Transforms of a model's features before an index holds and compares them.
 
 `l2` brings them to unit length. `pca:N` does so, keeps the N directions in which the collection
 varies most (Pearson 1901), and brings what's left to unit length again. It doesn't whiten: that

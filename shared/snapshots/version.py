@@ -1,4 +1,5 @@
-"""What of the collection is there: a snapshot, and how many deletions hold for it.
+"""Version of the collection that is served: a snapshot, and the number of deletions that hold for
+it.
 
 Both only grow, so a client that was told of one can ask any replica for what has at least that.
 Only a deletion that the catalogue can't follow, as on a full disk, is taken back. As text `12.3`:
@@ -29,7 +30,7 @@ class Version(NamedTuple):
         return f"{self.snapshot}.{self.deletions}"
 
     def has(self, other: "Version") -> bool:
-        """Whether all that another one has is in this one, too."""
+        """Return whether this version includes everything of another one."""
         return self.snapshot >= other.snapshot and self.deletions >= other.deletions
 
 

@@ -1,4 +1,4 @@
-"""Who asks: found out once for a request, for all that want to know."""
+"""Callers: identified once a request, for everything that needs to know."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """What tells this caller from others."""
+        """Name that distinguishes this caller from others."""
         return f"address {network_of(self.address)}" if self.label is None else f"key {self.label}"
 
 

@@ -19,7 +19,7 @@ Leave = Callable[[], None]
 
 
 class Connections:
-    """Who is connected, by network; and those that wait, the longest first."""
+    """Open connections by network; and those that wait, the longest first."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

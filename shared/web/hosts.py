@@ -33,7 +33,7 @@ class Hosts:
         self._names = names | _own_names(settings)
 
     def has(self, host: str | None) -> bool:
-        """Whether a `Host` header names the service. Its port doesn't matter."""
+        """Return whether a `Host` header names the service. Its port doesn't matter."""
         if self._any:
             return True
         name = _name(host or "")

@@ -1,4 +1,4 @@
-"""Who may do what: keys, each with a label and scopes, from a file that may change meanwhile.
+"""Access keys, each with a label and scopes, from a file that may change meanwhile.
 
 A line of the file has a label, scopes, and the key itself or its SHA-256; `#` begins a comment:
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Scope(StrEnum):
-    """What a key is good for. `write` doesn't hold `read`: a key may be there to add only."""
+    """Permission of a key. `write` doesn't include `read`: a key may be there to add only."""
 
     READ = "read"
     WRITE = "write"
@@ -67,7 +67,7 @@ class KeyRing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no key is asked for. A file that lists none shuts everybody else out."""
+        """True if no key is required. A file that lists none shuts everybody else out."""
         return not self._own and self._file is None
 
     def find(self, given: bytes) -> Key | None:
@@ -150,7 +150,7 @@ def _read(file: Path) -> list[Key]:
 
 
 def _version(file: Path) -> tuple[int, ...] | None:
-    """What changes with the file, whether it's written anew or another one put in its place."""
+    """Return a value that changes with the file, whether it's rewritten or replaced."""
     try:
         stat = file.stat()
     except OSError:

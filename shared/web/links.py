@@ -1,4 +1,4 @@
-"""What can be asked next with an id that was answered, as OpenAPI has it."""
+"""OpenAPI links: calls that can follow with an id from an answer."""
 
 from typing import Any
 

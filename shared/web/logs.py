@@ -45,7 +45,7 @@ def without_secrets(text: str) -> str:
 
 
 class _Line(logging.Formatter):
-    """What both formats tell of a record."""
+    """Fields of a log record that both formats have."""
 
     def __init__(self, service: str) -> None:
         super().__init__()

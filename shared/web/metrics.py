@@ -31,7 +31,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Metrics:
-    """What every service measures of itself."""
+    """Metrics that every service has."""
 
     def __init__(
         self, service: str, not_ready: Callable[[], str | None], peers: Peers | None = None

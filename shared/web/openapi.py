@@ -1,4 +1,4 @@
-"""What FastAPI's own OpenAPI document doesn't say of our services: problems, and the key."""
+"""OpenAPI additions to FastAPI's own document: problems, and the key."""
 
 from collections.abc import Iterator
 from typing import Any

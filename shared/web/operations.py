@@ -1,4 +1,4 @@
-"""What whoever runs a service asks of it: is it alive, can it serve, what does it measure?
+"""Operational routes: is the service alive, can it serve, what does it measure?
 
 The routes find all they tell in the app's state: FastAPI remembers the functions of routes for as
 long as the process lives, and with them whatever they would enclose.

@@ -1,4 +1,4 @@
-"""Whether the services that this one asks can be reached from here, and what waits for them."""
+"""Reachability of the services that this one asks, and the features that wait for them."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ _PATHS = {"embedder": "/ready"}
 
 
 class State(IntEnum):
-    """What a service does, as seen from here."""
+    """State of a service, as seen from here."""
 
     AWAY = 0
     SLOW = 1
@@ -40,7 +40,7 @@ class Peers:
 
     @property
     def up(self) -> dict[str, bool]:
-        """Whether each gave an answer when it was asked last."""
+        """True for each service that answered when it was asked last."""
         return {name: state >= State.STARTING for name, state in self.states.items()}
 
     async def look(self) -> None:
@@ -58,7 +58,7 @@ class Peers:
 
     @property
     def missing(self) -> dict[str, str]:
-        """What each that isn't ready does instead."""
+        """State of each service that isn't ready."""
         return {
             name: state.name.lower()
             for name, state in self.states.items()

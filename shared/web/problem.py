@@ -87,7 +87,9 @@ def response(error: errors.ISEError, instance: str | None = None) -> JSONRespons
 def plain_response(
     status: int, detail: str, instance: str, headers: Mapping[str, str]
 ) -> JSONResponse:
-    """What is no error of the tree, such as a path or a method that there isn't."""
+    """Return the problem response for a status outside the error tree, such as an unknown path or
+    method.
+    """
     cls = _BY_STATUS.get(status)
     title = cls.title if cls else HTTPStatus(status).phrase
     slug = cls.slug if cls else title.lower().replace(" ", "-")

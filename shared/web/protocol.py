@@ -131,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_answering(self) -> bool:
-        """Whether a request was accepted whose answer isn't complete."""
+        """True if a request was accepted whose answer isn't complete."""
         return self.cycle is not None and not self.cycle.response_complete
 
     @property

@@ -76,7 +76,7 @@ class RateLimitMiddleware:
 
 
 def limited(per_second: float, retry_after: int) -> RateLimited:
-    """What is told to a caller that asks too often."""
+    """Return the error for a caller that asks too often."""
     return RateLimited(
         f"These are over {per_second:g} requests a second (ISE_RATE_LIMIT); ask again later.",
         retry_after=retry_after,

@@ -34,7 +34,7 @@ def needs(scope: Scope) -> Callable[[F], F]:
 
 
 def lacking(scope: Scope) -> LacksScope:
-    """What is told to a caller whose key lacks a scope."""
+    """Return the error for a caller whose key lacks a scope."""
     return LacksScope(
         f"This key may not be used for this: it lacks the scope `{scope}`. Use a key that has it.",
         scope=scope.value,

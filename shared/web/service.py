@@ -1,4 +1,4 @@
-"""What the three services have in common as web applications."""
+"""Common shape of the three services as web applications."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager

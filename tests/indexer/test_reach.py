@@ -343,7 +343,8 @@ def test_what_is_on_this_disk_needs_no_fsspec(tmp_path):
     (tmp_path / "a.png").write_bytes(b"a")
     (tmp_path / "p.tar").write_bytes(tar_of(("a.png", b"x")))
     code = (
-        "import sys; from pathlib import Path; from services.indexer.sources.source import read_source\n"
+        "import sys; from pathlib import Path\n"
+        "from services.indexer.sources.source import read_source\n"
         f"for at in ('', 'p.tar'): assert read_source(Path({str(tmp_path)!r}) / at, None)\n"
         "assert not {'fsspec', 's3fs', 'botocore', 'aiohttp'} & set(sys.modules)"
     )

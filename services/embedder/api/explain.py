@@ -70,7 +70,7 @@ router = APIRouter(
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """What is to be explained: the files, by which backbone, and what came of it."""
+    """Request for an explanation: the files, the backbone, and the result."""
 
     embedder: ImageEmbedder
     files: list[bytes]

@@ -38,7 +38,7 @@ class Backbone:
 
     @property
     def engine(self) -> str:
-        """What runs the network, and in which precision."""
+        """The engine that runs the network, with its precision."""
         return self._engine.name
 
     def run_by(self, wish: EngineOptions) -> None:

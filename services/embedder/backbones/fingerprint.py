@@ -1,4 +1,4 @@
-"""What makes two models the same: their weights, architecture, preprocessing and pooling.
+"""Model identity: weights, architecture, preprocessing and pooling.
 
 Features of models with different fingerprints are never compared. A fingerprint names folders, so
 it has letters, digits, dots, dashes and underscores only.

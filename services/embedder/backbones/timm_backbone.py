@@ -94,6 +94,6 @@ def _pretrained(name: str, setting: str, hub_seconds: float) -> nn.Module:
 
 
 def _heads(module: nn.Module) -> tuple[str, ...]:
-    """Where a classifier's keys are, which a file may have and a network of features lacks."""
+    """Key prefixes of a classifier, which a weights file may have and a feature network lacks."""
     heads = getattr(module, "pretrained_cfg", {}).get("classifier") or ()
     return (heads,) if isinstance(heads, str) else tuple(heads)

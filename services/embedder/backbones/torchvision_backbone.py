@@ -77,7 +77,7 @@ def drop_classifier(module: nn.Module) -> None:
 
 
 def _without_classifier(head: nn.Module) -> nn.Module:
-    """What comes before the first learned map of a head (norms, pools); pools after it are kept."""
+    """The layers before the first learned map of a head (norms, pools); pools after it are kept."""
     if not isinstance(head, nn.Sequential):
         return nn.Identity()
     steps = list(head)
@@ -96,7 +96,7 @@ def _head_of(module: nn.Module) -> str:
 
 
 def _options(name: str, recipe: Any) -> dict[str, Any]:
-    """What torchvision's builders set by themselves where pretrained weights are asked for."""
+    """Return the options that torchvision's builders set themselves for pretrained weights."""
     if name in _INCEPTIONS:
         return {"transform_input": True, "aux_logits": False, "init_weights": False}
     if name.startswith("vit_"):

@@ -27,7 +27,7 @@ def ensure_torchvision_ops() -> None:
 
 
 def compiled_ops_load() -> bool:
-    """Whether torchvision's own operators work, rather than schemas in their stead."""
+    """Return whether torchvision's own operators work, rather than schemas in their stead."""
     ensure_torchvision_ops()
     return bool(torch._C._dispatch_has_kernel_for_dispatch_key(f"{_NAMESPACE}::nms", "CPU"))
 
@@ -38,7 +38,9 @@ def _missing() -> list[str]:
 
 
 def _load_compiled() -> bool:
-    """Whether torchvision's own library loads; it goes first, since it defines the same schemas."""
+    """Load torchvision's own library and say whether it worked; it goes first, since it defines the
+    same schemas.
+    """
     spec = importlib.util.find_spec("torchvision")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for library in sorted(Path(folder).glob("_C.*")):

@@ -1,4 +1,4 @@
-"""Who is served next: each call has a lane, and lanes take turns.
+"""Order of service: each call has a lane, and lanes take turns.
 
 Two kinds of calls: those that somebody waits for, and bulk, such as an ingest. The former go first,
 but every fifth turn is bulk's while any of it waits, so that it never stands still. Within a kind
@@ -41,7 +41,7 @@ class Pending(Generic[T, R]):
 
 @dataclass(eq=False)
 class Lane(Generic[T, R]):
-    """What one call has waiting."""
+    """Pending items of one call."""
 
     bulk: bool
     waiting: deque[Pending[T, R]] = field(default_factory=deque)

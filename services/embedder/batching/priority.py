@@ -7,6 +7,6 @@ _DEFAULT = 3
 
 
 def is_bulk(header: str | None) -> bool:
-    """Whether a call is less urgent than the default. What can't be read is passed over."""
+    """Return whether a call is less urgent than the default. An unreadable header is ignored."""
     found = _URGENCY.findall(header or "")
     return bool(found) and int(found[-1]) > _DEFAULT

@@ -22,7 +22,7 @@ _BUFFER_BYTES = 2**20
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What one file may cost."""
+    """Bounds on one file."""
 
     seconds: float
     memory_bytes: int

@@ -100,7 +100,9 @@ class Decoders:
                 raise
 
     async def _answer(self, decoder: Decoder, pending: Pending[File, Answer]) -> bool:
-        """Whether the process is still of use. If not, `pending` may be left without an answer."""
+        """Return whether the process is still of use. If not, `pending` may be left without an
+        answer.
+        """
         if pending.future.done():
             return True
         file, waited = pending.item, time.perf_counter() - pending.since

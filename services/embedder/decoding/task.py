@@ -1,4 +1,4 @@
-"""What a decoding process is asked, and what it answers: the bytes on the socket between them.
+"""Protocol of the decoding processes: the bytes on the socket between them and the service.
 
 A request is a header, a Task as JSON and the file; an answer is a header and plain bytes.
 """
@@ -25,7 +25,7 @@ ANSWER = struct.Struct("<BIf")
 
 
 class Outcome(IntEnum):
-    """What became of a file, and what follows the header."""
+    """Result of decoding one file, and the layout of the bytes that follow the header."""
 
     READY = 0
     """The process has started; nothing follows."""
@@ -48,7 +48,7 @@ class Task:
 
     @property
     def least(self) -> int:
-        """As many pixels a side of the whole picture make no difference from more."""
+        """Pixels a side beyond which more of the whole picture make no difference."""
         least = self.preprocessing.least
         return least if self.crop is None else math.ceil(least / min(self.crop[2:]))
 
@@ -67,7 +67,7 @@ class Task:
 
     @classmethod
     def read(cls, text: bytes) -> Self:
-        """What `request` wrote."""
+        """Parse the output of `request`."""
         found = json.loads(text)
         told: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value

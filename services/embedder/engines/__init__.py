@@ -1,1 +1,3 @@
-"""What runs a network: torch eagerly, torch compiled, or OpenVINO; and the choice among them."""
+"""Engines that run a network: torch eagerly, torch compiled, or OpenVINO; and the choice among
+them.
+"""

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What is asked for; `cache_dir`: where choices and compiled networks are kept, if anywhere."""
+    """Engine settings; `cache_dir`: where choices and compiled networks are kept, if anywhere."""
 
     inference: Inference = Inference.AUTO
     precision: Precision = Precision.AUTO
@@ -118,7 +118,7 @@ class Chooser:
             )
 
     def _accepted(self, kind: Inference) -> Engine | None:
-        """That kind of engine in the first precision in which its features are right."""
+        """Return that kind of engine in the first precision in which its features are right."""
         for precision in self._wish.precisions():
             try:
                 engine = self._build(kind, precision)

@@ -1,4 +1,4 @@
-"""Which of several engines is the fastest here."""
+"""Benchmark of several engines on this machine."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _SECONDS = 5.0
 
 
 def images_per_second(engines: Sequence[Engine], pixels: Pixels) -> dict[str, float]:
-    """By name, each engine's best of some rounds, in which they take turns."""
+    """Return each engine's best rate over some rounds in which they take turns, by name."""
     best = {engine.name: 0.0 for engine in engines}
     end = time.perf_counter() + _SECONDS
     for _ in range(_ROUNDS):

@@ -1,4 +1,4 @@
-"""What a user may ask of the engine."""
+"""Engine settings that a user may choose."""
 
 from enum import StrEnum
 

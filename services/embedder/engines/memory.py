@@ -1,4 +1,4 @@
-"""What was chosen and compiled at an earlier start, in files that may be deleted at any time."""
+"""Cache of engine choices and compiled networks, in files that may be deleted at any time."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ class Memory:
         self._folder = folder and folder / "engines" / fingerprint / short_digest(circumstances)
 
     def file(self, name: str) -> Path | None:
-        """Where a file of that name is, or would be."""
+        """Return the path of a file of that name, which need not exist."""
         return self._folder and self._folder / name
 
     def recall(self, asked: str) -> str | None:

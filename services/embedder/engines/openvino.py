@@ -89,7 +89,9 @@ def _model(core: Any, network: PixelNetwork, size: tuple[int, int], kept: Path |
 
 
 def _converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
-    """By the front end itself: `openvino.convert_model`, which wraps it, reports to a server."""
+    """Convert with the front end itself: `openvino.convert_model`, which wraps it, reports to a
+    server.
+    """
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 

@@ -1,4 +1,4 @@
-"""What the processor, or the GPU, can compute in."""
+"""Precisions that the processor, or the GPU, can compute in."""
 
 import platform
 from pathlib import Path
@@ -14,7 +14,7 @@ _WITHOUT_AVX512 = ("DEFAULT", "AVX2")
 
 
 def precisions(device: torch.device) -> list[Precision]:
-    """What runs at full speed on a device, the fastest first."""
+    """Return the precisions that run at full speed on a device, the fastest first."""
     found = [Precision.FP32]
     if device.type == "cuda":
         found.insert(0, Precision.FP16)
@@ -42,7 +42,7 @@ def _capability() -> str:
 
 
 def name(device: torch.device) -> str:
-    """What the device calls itself."""
+    """Return the device's own name."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     model = [_fact(key) for key in ("model name", "cpu family", "model", "stepping")]

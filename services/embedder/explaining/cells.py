@@ -37,7 +37,7 @@ class Cells:
     exact: bool
 
     def placed(self, projection: Projection) -> "Cells":
-        """As an index with that transform holds them.
+        """Return the cells as an index with that transform holds them.
 
         It brings the features to unit length, which each cell then is a part of, and is affine, so
         the mean of the cells stays the features.
@@ -103,7 +103,7 @@ class CellNetwork:
         return features, maps[-1]
 
     def _rest(self, pixels: Pixels, maps: Tensor) -> Tensor:
-        """What follows the last map, of maps (n, channels, height, width) -> (n, dim)."""
+        """Apply the layers after the last map: maps (n, channels, height, width) -> (n, dim)."""
         with _hooked(self._last, lambda _, __, ___: maps):
             return self._forward(pixels)
 

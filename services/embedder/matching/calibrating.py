@@ -18,7 +18,8 @@ _HITS = 20
 
 
 def fitted(parts: Sequence[Pairs], *, untrained: bool = False) -> list[Calibration]:
-    """By metric, from first hits; empty where there's too little to learn from.
+    """Fit a calibration for each metric from first hits; empty where there's too little to learn
+    from.
 
     parts: each of other queries. untrained: whether the network was not trained on their terms.
     """

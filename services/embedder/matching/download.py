@@ -35,7 +35,7 @@ class Download:
         self._failed: dict[str, tuple[float, str]] = {}
 
     def current(self, name: str) -> str:
-        """What names the current network, as the store told some seconds ago, or told last.
+        """Return the name of the current network, as the store told some seconds ago, or told last.
 
         Raises FileNotFoundError, Unavailable where it never told.
         """

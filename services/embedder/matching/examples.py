@@ -1,4 +1,4 @@
-"""What the matching network learns from: images, and the terms that each carries."""
+"""Training examples of the matching network: images, and the terms that each carries."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class Examples:
         return len(self.rows)
 
     def take(self, part: NDArray[np.int64]) -> "Examples":
-        """Those of the given positions."""
+        """Return the examples at the given positions."""
         terms = [self.image_terms[i] for i in part]
         return Examples(self.features, self.rows[part], terms, self.words)
 
@@ -70,7 +70,7 @@ class Examples:
 def gather(
     training_set: TrainingSet, words: Words, max_images: int, rng: np.random.Generator
 ) -> tuple[Examples, list[str]]:
-    """What can be learnt from, and the terms that can't be for lack of a word vector."""
+    """Return the examples, and the terms that have no word vector."""
     found = [words.find(term) for term in training_set.terms]
     known = np.array([vector is not None for vector in found], dtype=np.bool_)
     without_word = [t for t, has in zip(training_set.terms, known, strict=True) if not has]

@@ -1,4 +1,4 @@
-"""What the service asks of a joint space, whether it was trained here or came with its towers."""
+"""Interface of a joint space, whether it was trained here or came with its towers."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -35,7 +35,7 @@ class JointNetwork(Protocol):
 
     @property
     def takes_context(self) -> bool:
-        """Whether terms are to be given as `TermEncoder.in_context` has them."""
+        """True if terms must be given as `TermEncoder.in_context` returns them."""
 
     def joint_images(self, features: Tensor) -> Tensor:
         """(n, image_dim) -> (n, joint_dim) of length 1, for gradients."""
@@ -48,7 +48,7 @@ class JointNetwork(Protocol):
 
 
 def joint_terms(network: JointNetwork, encoder: TermEncoder, features: Floats) -> Floats:
-    """What a network makes of the features of terms (n, dim) -> (n, joint_dim) of length 1."""
+    """Map the features of terms (n, dim) to joint vectors (n, joint_dim) of length 1."""
     given = encoder.in_context(features) if network.takes_context else features
     return network.project_words(given)
 

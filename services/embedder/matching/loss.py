@@ -62,7 +62,7 @@ def _batch(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def _hardest(cosines: Tensor, negative: Tensor, count: int) -> Tensor:
-    """Of each row's negatives, the `count` most similar; as (b, t) bool."""
+    """Return a mask (b, t) of the `count` most similar negatives of each row."""
     count = min(count, cosines.shape[1])
     nearest = cosines.masked_fill(~negative, -torch.inf).topk(count, dim=1).indices
     return torch.zeros_like(negative).scatter(1, nearest, True) & negative

@@ -94,7 +94,7 @@ class MatchingNetwork(nn.Module):
 
     @property
     def takes_context(self) -> bool:
-        """Whether words are to be given with what is near to them: the first networks knew none."""
+        """True if words must come with their neighbours: the first networks knew none."""
         return self.anchors is not None
 
     @torch.no_grad()

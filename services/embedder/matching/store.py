@@ -103,7 +103,7 @@ class NetworkStore:
         self._lock = threading.Lock()
 
     def fingerprints(self) -> list[str]:
-        """Of the networks on disk that belong to the hosted models, in order of name."""
+        """Return the networks on disk that belong to the hosted models, in order of name."""
         hosted = (self._image_fingerprint, self._words_fingerprint)
         files = sorted(self._folder.glob(f"*/{FILE}"))
         return [path.parent.name for path in files if _trained_on(path) == hosted]

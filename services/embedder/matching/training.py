@@ -123,7 +123,7 @@ def _of_untrained(
     settings: TrainingSettings,
     cancelled: Callable[[], bool],
 ) -> list[Calibration]:
-    """What scores mean for terms that no image was trained on; empty where there are few terms.
+    """Fit calibrations for terms that no image was trained on; empty where there are few terms.
 
     Told by networks that are each trained without some of the terms, and then asked for those: the
     scores of the one that knows them would promise too much.

@@ -43,7 +43,7 @@ class TextTower:
         return [row for part in parts for row in self._features(part)]
 
     def in_context(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As they are: a sentence brings its context."""
+        """Return the vectors unchanged: a sentence brings its context."""
         return vectors
 
     def _features(self, texts: list[str]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ _SHORTEST = 3
 
 
 def other_numbers(word: str) -> list[str]:
-    """What a word may be written as in the other number, or without a possessive 's.
+    """Return possible spellings of a word in the other number, or without a possessive 's.
 
     Some are no words; whoever asks looks them up. Case is taken from the word.
     """

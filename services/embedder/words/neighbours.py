@@ -1,4 +1,4 @@
-"""What a term means beside its own vector: the frequent words that are nearest to it.
+"""Context of a term beside its own vector: the frequent words that are nearest to it.
 
 A vector learnt from few occurrences is noisy; its neighbours were learnt from others. Rare words as
 neighbours would bring noise of their own, and files of word vectors begin with the frequent ones.

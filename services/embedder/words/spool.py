@@ -43,7 +43,7 @@ def mapped(entries: Iterator[Entry], dim: int, folder: Path | None) -> KeyedVect
 
 
 def binary_entries(file: IO[bytes], count: int, dim: int) -> Iterator[Entry]:
-    """Of word2vec's binary format, from after its header."""
+    """Yield the entries of word2vec's binary format, from after its header."""
     for _ in range(count):
         word = bytearray()
         while (letter := file.read(1)) != b" ":
@@ -58,7 +58,9 @@ def binary_entries(file: IO[bytes], count: int, dim: int) -> Iterator[Entry]:
 
 
 def text_entries(file: IO[bytes], dim: int, count: int | None = None) -> Iterator[Entry]:
-    """Of lines: a word, which may have spaces in it, and `dim` values; `count`, where it's told."""
+    """Yield entries from lines: a word, which may have spaces in it, and `dim` values; `count` is
+    optional.
+    """
     found = 0
     while line := file.readline(_LONGEST_LINE):
         word, *values = line.decode(errors="replace").rstrip().rsplit(" ", dim)

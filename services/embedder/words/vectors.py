@@ -67,7 +67,7 @@ class Words:
     def embed(
         self, terms: Sequence[str], allow_unknown: bool = False
     ) -> list[NDArray[np.float32] | None]:
-        """What `find` gives for each term. Raises UnknownTerm, unless that is allowed."""
+        """Return the result of `find` for each term. Raises UnknownTerm, unless that is allowed."""
         found = [self.find(term) for term in terms]
         unknown = [term for term, vector in zip(terms, found, strict=True) if vector is None]
         if unknown and not allow_unknown:
@@ -80,7 +80,7 @@ class Words:
         return self._neighbours(vectors)
 
     def features(self, term: str) -> NDArray[np.float32]:
-        """As `find`, but raises UnknownTerm."""
+        """Return the result of `find`; raises UnknownTerm where there is none."""
         found = self.find(term)
         if found is None:
             raise self.unknown([term])
@@ -120,7 +120,8 @@ class Words:
         return None
 
     def _mean(self, rows: list[int]) -> NDArray[np.float32]:
-        """Of the directions, at the mean length: else the longest vector would speak for all.
+        """Return the mean direction at the mean length: else the longest vector would speak for
+        all.
 
         The last word counts twice: of a bullet train, it says what it is.
         """

@@ -67,7 +67,7 @@ class NpyForm(Wire):
 
 
 class ExportQuery(Wire):
-    """What to export."""
+    """Parameters of an export."""
 
     space: ExportSpace = ExportSpace.VISUAL
     parquet: bool = Field(False, description="The catalogue as Parquet too; needs pyarrow.")

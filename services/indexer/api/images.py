@@ -113,7 +113,7 @@ def add_images(
 @router.post("/shapes", summary="Width by height of some images")
 @needs(Scope.READ)
 def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
-    """So that a page can make room for pictures before it has them."""
+    """Return the shapes of images, for a page that makes room before it has them."""
 
     def ratio(image_id: str) -> float | None:
         try:
@@ -208,7 +208,7 @@ def get_image(here: Here, image_id: str) -> Image:
 
 
 def name_fault(name: str) -> str | None:
-    """What is wrong with the name of an upload, in a sentence; None where nothing is."""
+    """Return the fault of an upload's name, in a sentence, or None."""
     try:
         annotations.check(uri=name)
     except InvalidInput as error:

@@ -36,7 +36,7 @@ _ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds. `copied`: files that an earlier one in the folder did not have."""
+    """Contents of a backup. `copied`: files that an earlier one in the folder did not have."""
 
     created_at: str
     snapshot: int | None
@@ -112,7 +112,7 @@ class BackupWriter:
         raise Conflict("Snapshots come faster than they can be copied; try again.")
 
     def _copy_catalogue(self, to: Path) -> None:
-        """As of one moment, whoever writes meanwhile; always to SQLite, which is one file."""
+        """Copy the catalogue as of one moment, always to SQLite, which is one file."""
         database = self._folder.database
         if database.is_shared:
             with closing(Database(f"sqlite:///{to}")) as made:
@@ -126,7 +126,7 @@ class BackupWriter:
             here.execute("PRAGMA journal_mode=DELETE")
 
     def _named_by(self, made: DataFolder) -> None:
-        """What the copied catalogue names, and what is kept beside."""
+        """Copy the files that the copied catalogue names, and those kept beside."""
         source = self._folder
         for fingerprint in made.fingerprints():
             for shard in sorted(made.shards(fingerprint)):

@@ -47,7 +47,7 @@ def _catalogue(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _metadata(folder: DataFolder) -> Iterator[Finding]:
-    """What an earlier version took in that no way in takes any more."""
+    """Yield metadata from an earlier version that is over today's bounds."""
     found = overfull(folder)
     first = next(found, None)
     if first is None:
@@ -135,7 +135,7 @@ def _networks(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _summed(kind: Kind, path: Path) -> Iterator[Finding]:
-    """What is wrong with a file that has its sum beside it."""
+    """Yield the faults of a file that has its checksum beside it."""
     try:
         sums.check(path)
     except Corrupt as error:
@@ -169,7 +169,7 @@ def _tombstones(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _agreement(folder: DataFolder) -> Iterator[Finding]:
-    """What the catalogue, the tombstones and the current snapshot say of which images there are."""
+    """Yield disagreements of catalogue, tombstones and current snapshot about images."""
     try:
         current = folder.snapshots.current()
         deleted = folder.tombstones.read()

@@ -8,7 +8,8 @@ from shared.files import durable, sums
 
 
 def take(source: Path, target: Path, link: bool = False) -> bool:
-    """Whether the file had to be copied. Raises FileNotFoundError where the source is gone.
+    """Copy a file where needed and return whether it was. Raises FileNotFoundError where the source
+    is gone.
 
     `link`: as a second name of the same bytes, where both are on one disk.
     """

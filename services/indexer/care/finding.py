@@ -1,4 +1,4 @@
-"""What is wrong with a file of a data directory."""
+"""Fault found in a file of a data directory."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Kind(StrEnum):
-    """What can be done about it follows from the kind.
+    """Kind of a fault, which decides what can be done about it.
 
     Metadata: more of it, or of tags, than is taken in today. Tombstone: a deletion that was lost.
     Tombstones: their file.

@@ -35,12 +35,12 @@ class DataFolder:
     is_alone: bool = False
 
     def fingerprints(self) -> list[str]:
-        """Of every model that the catalogue knows features of."""
+        """Return the fingerprints of every model that the catalogue knows features of."""
         with self.database.read() as db:
             return fingerprints(db)
 
     def rows(self, fingerprint: str) -> FeatureRows:
-        """Where the catalogue says that the features of a model are."""
+        """Return the places of a model's features according to the catalogue."""
         with self.images.view() as view:
             return view.features(fingerprint)
 
@@ -54,7 +54,7 @@ class DataFolder:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether an indexer is at work here."""
+        """True if an indexer is running on this folder."""
         if self.is_alone:
             return False
         try:
@@ -65,7 +65,7 @@ class DataFolder:
 
     @property
     def catalogue(self) -> Path | str:
-        """Where the catalogue is, for a sentence."""
+        """Location of the catalogue, for use in a sentence."""
         return self.database.name if self.database.is_shared else self.path / "catalog.sqlite"
 
     def uploads(self) -> dict[str, str]:

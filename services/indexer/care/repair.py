@@ -35,7 +35,7 @@ _MOST = 2**32
 
 @dataclass(frozen=True)
 class RepairAction:
-    """What is to be done about a finding, or was. Where nothing can be: what a person can do."""
+    """Repair of a finding, planned or done; where none is possible, advice for a person."""
 
     finding: Finding
     sentence: str
@@ -55,7 +55,7 @@ class Repair:
         self._good: Manifest | None = None
 
     def plan(self) -> list[RepairAction]:
-        """What can be done about all that `ise check` finds."""
+        """Plan the repairs of everything that `ise check` finds."""
         found = list(findings(self._folder))
         broken = {f.path for f in found if f.kind in (Kind.MANIFEST, Kind.SEGMENT, Kind.CURRENT)}
         self._good = self._last_good() if broken else None

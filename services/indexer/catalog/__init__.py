@@ -1,1 +1,1 @@
-"""What is known of every image, and of every job."""
+"""Catalogue of every image and every job."""

@@ -1,4 +1,4 @@
-"""What the catalogue counts, for those who watch over it."""
+"""Counts of the catalogue, for monitoring."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

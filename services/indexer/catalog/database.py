@@ -105,7 +105,7 @@ _KINDS: dict[str, type[SQLite] | type[Postgres]] = {"sqlite": SQLite, "postgresq
 
 
 def is_shared(url: str) -> bool:
-    """Whether several workers may be on such a catalogue at once. Raises Misconfigured."""
+    """Return whether several workers may use such a catalogue at once. Raises Misconfigured."""
     return _KINDS[_parsed(url).get_backend_name()].is_shared
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of an image that comes in."""
+"""Catalogue entry of a new image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Where features were stored: of one image, or of many."""
+"""Places of stored features: of one image, or of many."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """Where the features of images are: three int64 arrays of shape (n,)."""
+    """Places of the features of images: three int64 arrays of shape (n,)."""
 
     ordinals: NDArray[np.int64]
     shards: NDArray[np.int64]
@@ -23,7 +23,7 @@ class FeatureRows:
 
 @dataclass(frozen=True)
 class FeaturePlace:
-    """Where the features of one image were stored."""
+    """Place of the features of one image."""
 
     fingerprint: str
     shard: int

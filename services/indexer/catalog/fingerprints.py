@@ -1,4 +1,4 @@
-"""Of which models the catalogue has features."""
+"""Fingerprints of the models that the catalogue has features of."""
 
 from sqlalchemy import Connection, func, select
 

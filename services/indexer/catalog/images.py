@@ -89,7 +89,7 @@ class Images:
             return left_without_place(db, lost, bury)
 
     def over_bounds(self, said: Sequence[Saying]) -> dict[int, str]:
-        """Which of these are more than their images can hold, and why, in a sentence."""
+        """Return those that are more than their images can hold, each with the reason."""
         with self.database.read() as db:
             return over_bounds(db, said)
 
@@ -138,7 +138,7 @@ class Images:
             return row, items_of(db, images.c.id == image_id)[0]
 
     def places(self, image_id: str) -> list[Place]:
-        """Where an image's bytes are. Raises NotFound."""
+        """Return the places of an image's bytes. Raises NotFound."""
         with self.database.read() as db:
             ordinal = self._ordinal(db, image_id)
             rows = db.execute(
@@ -154,7 +154,7 @@ class Images:
             return int(db.execute(select(func.count()).select_from(images)).scalar_one())
 
     def known(self, ids: Sequence[str], fingerprints: Iterable[str]) -> set[str]:
-        """Which of these ids are there with features of all these fingerprints."""
+        """Return the subset of these ids that have features of all these fingerprints."""
         with self.database.read() as db:
             return self._known(db, ids, fingerprints)
 
@@ -173,8 +173,9 @@ class Images:
     def held(
         self, files: Sequence[tuple[str, str]], fingerprints: Iterable[str]
     ) -> dict[tuple[str, str], KnownFile]:
-        """What is known of files by path and uri; those that are new, at least under this uri, are
-        left out."""
+        """Return the known files by path and uri; files that are new, at least under this uri, are
+        left out.
+        """
         paths = list({path for path, _ in files})
         placed = select(locations, images.c.id).join(
             images, images.c.ordinal == locations.c.ordinal

@@ -118,7 +118,7 @@ class PartTable:
             )
 
     def renew(self, part: Part) -> bool:
-        """Whether this worker may go on with a part, for another while."""
+        """Renew this worker's lease of a part; return whether it still holds it."""
         renewed = update(parts).where(self._mine(part)).values(self._worker.lease())
         wanted = select(jobs.c.id).where(jobs.c.id == part.job_id, jobs.c.cancelling.is_(False))
         with self._database.note() as db:

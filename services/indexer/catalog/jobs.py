@@ -60,7 +60,7 @@ class JobTable:
         return _job(self._row(job_id))
 
     def request(self, job_id: str) -> dict[str, Any]:
-        """What was asked for. Raises NotFound."""
+        """Return the request of a job. Raises NotFound."""
         return dict(self._row(job_id).request)
 
     def _row(self, job_id: str) -> Row[Any]:
@@ -102,7 +102,7 @@ class JobTable:
             return db.execute(query.limit(1)).first() is not None
 
     def is_open(self, kind: JobKind) -> bool:
-        """Whether a job of a kind is queued or running."""
+        """Return whether a job of a kind is queued or running."""
         open_states = [state.value for state in JobState if not state.ended]
         query = select(jobs.c.id).where(jobs.c.kind == kind.value, jobs.c.state.in_(open_states))
         with self.database.read() as db:
@@ -139,11 +139,11 @@ class JobTable:
             db.execute(update(jobs).where(left).values(state=JobState.QUEUED.value, **NOBODY))
 
     def was_interrupted(self, job_id: str) -> bool:
-        """Whether another attempt at a running job did not come to its end."""
+        """Return whether an earlier attempt at a running job did not come to its end."""
         return int(self._row(job_id).attempts) > 1
 
     def renew(self, job_id: str) -> bool:
-        """Whether this worker may go on with a job, for another while."""
+        """Renew this worker's lease of a job; return whether it still holds it."""
         query = update(jobs).where(self._mine(job_id)).values(self.worker.lease())
         with self.database.note() as db:
             row = db.execute(query.returning(jobs.c.cancelling)).first()
@@ -223,7 +223,7 @@ class JobTable:
         return self.get(job_id)
 
     def is_cancelling(self, job_id: str) -> bool:
-        """Whether somebody has asked for it to be cancelled."""
+        """Return whether a cancel was requested."""
         with self.database.read() as db:
             query = select(jobs.c.cancelling).where(jobs.c.id == job_id)
             return bool(db.execute(query).scalar())

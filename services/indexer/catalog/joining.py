@@ -18,7 +18,7 @@ Saying = tuple[str, Sequence[str], Mapping[str, Any]]
 
 
 def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
-    """Which of these can't be joined, one after the other, and why, in a sentence."""
+    """Return those that can't be joined, one after the other, each with the reason."""
     ids = list({image_id for image_id, tagged, metadata in said if tagged or metadata})
     columns = select(images.c.id, images.c.ordinal, images.c.metadata)
     there = {row.id: row for row in among(db, columns, images.c.id, ids)}
@@ -44,7 +44,7 @@ def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
 
 
 def differ(one: object, other: object) -> bool:
-    """Whether two JSON values differ: to Python, 1 is true, and 1.0 too."""
+    """Return whether two JSON values differ: to Python, 1 is true, and 1.0 too."""
     return one != other or repr(one) != repr(other)
 
 

@@ -1,4 +1,4 @@
-"""What the catalogue says of a file."""
+"""Catalogue's knowledge of a file."""
 
 from collections.abc import Set
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class KnownFile:
     def is_still(
         self, mtime_ns: int, size: int, version: int | None = None, ctime_ns: int = 0
     ) -> bool:
-        """Whether the file wasn't written since.
+        """Return whether the file is unchanged since it was recorded.
 
         `version`: its number now, where a store tells one: its times may be of whole seconds.
         """

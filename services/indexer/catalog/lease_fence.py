@@ -1,4 +1,4 @@
-"""What keeps a worker from changing things when its work was given to another one meanwhile."""
+"""Fence that keeps a worker from writing after its work was given to another one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,5 +34,5 @@ def cross(db: Connection) -> None:
 
 
 def is_up() -> bool:
-    """Whether what is done now is of a job that may be given to another worker."""
+    """Return whether the current work belongs to a job that may be given to another worker."""
     return _check.get() is not None

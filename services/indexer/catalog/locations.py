@@ -1,4 +1,4 @@
-"""Where images are, and what their sources say of them, within a transaction of the caller's."""
+"""Locations of images, and their sources' claims, within a transaction of the caller's."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Bury = Callable[[Mapping[int, str]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image's bytes are: an absolute path or a URL, and the `uri` that a user sees.
+    """Location of an image's bytes: an absolute path or a URL, and the `uri` that a user sees.
 
     `sha256`: that of the image, where somebody is to read it.
     """
@@ -48,13 +48,13 @@ class Place:
 
 
 def is_address(path: str) -> bool:
-    """Whether a path of the catalogue says where a file is."""
+    """Return whether a path of the catalogue locates a file."""
     return path.startswith("/") or "://" in path
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What sources say of an image: tags by their key, and metadata."""
+    """Annotations of an image by its sources: tags by their key, and metadata."""
 
     tags: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -150,7 +150,7 @@ def forget_dismissed(db: Connection, paths: Sequence[str], ids: Sequence[str] = 
 
 
 def annotations_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Annotations]:
-    """What all sources together say of each of these images."""
+    """Return the combined annotations of all sources for each of these images."""
     wanted = sorted(set(ordinals))
     found = {ordinal: Annotations() for ordinal in wanted}
     query = (

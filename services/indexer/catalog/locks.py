@@ -1,4 +1,4 @@
-"""Whose turn it is: locks among the threads of a process, and among all workers on a server."""
+"""Locks among the threads of a process, and among all workers on a server."""
 
 import logging
 import threading
@@ -51,8 +51,9 @@ class PublishLock:
         self._lock.release()
 
     def check(self) -> None:
-        """Where the server has ended the connection that holds it: raises LeaseLost within a job,
-        which others go on with; else CatalogueAway."""
+        """Check the connection that holds the lock. Where the server has ended it, raise LeaseLost
+        within a job, which others resume; else CatalogueAway.
+        """
         if self._session is None:
             return
         try:
@@ -66,7 +67,7 @@ class PublishLock:
 
 
 class WorkerPresence:
-    """That this worker is there, for those that start. `is_first`: none was before it."""
+    """Presence of this worker, visible to those that start. `is_first`: none was before it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -32,7 +32,9 @@ def _key_places_by_uri(db: Connection) -> None:
 
 
 def _note_sources(db: Connection) -> None:
-    """What each source said of its files, and what a user dismissed. Some have these already."""
+    """Add tables for the claims of sources and for dismissed files. Some catalogues have these
+    already.
+    """
     _run(
         db,
         """CREATE TABLE IF NOT EXISTS origins (
@@ -94,7 +96,7 @@ def _normalise_tag_keys(db: Connection) -> None:
 
 
 def _remember_words(db: Connection) -> None:
-    """When files were changed, what users said of deleted images, and what was mounted."""
+    """Add the time of a file's change, users' words on deleted images, and mount points."""
     # In the order of their bytes, as `schema.py` has text in both databases.
     ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
     _run(

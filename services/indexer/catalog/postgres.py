@@ -96,8 +96,9 @@ def reason(error: DBAPIError) -> str:
 
 
 def _is_away(error: DBAPIError) -> bool:
-    """Where there is no connection, the driver's error has no code of the server's; or the server
-    says that it ends or starts (class 57P)."""
+    """Return whether the server is away: without a connection the driver's error has no code of the
+    server's; or the server says that it ends or starts (class 57P).
+    """
     code = getattr(error.orig, "sqlstate", None)
     name = type(error.orig).__name__
     return name != "ProgrammingError" and (

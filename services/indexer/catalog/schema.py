@@ -45,7 +45,7 @@ Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 
 
 class Number(TypeDecorator[int]):
-    """What a file system or a store says as a number; one past 64 bits is wrapped round, as in a
+    """Number from a file system or a store; one past 64 bits is wrapped round, as in a
     `Stamp`, and never refused."""
 
     impl = BigInteger
@@ -154,7 +154,9 @@ features = Table(
 
 
 def _lease() -> tuple[Column[str], Column[float]]:
-    """Who works on it, and until when nobody else may take it: seconds since 1970."""
+    """Columns of a lease: the worker, and the time (seconds since 1970) until which nobody else may
+    take it.
+    """
     return Column("worker", String(100)), Column("leased_until", Float)
 
 

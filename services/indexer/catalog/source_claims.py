@@ -1,4 +1,4 @@
-"""What was taken from which source, and what follows when the source says otherwise."""
+"""Claims of sources: the files that were taken from each, and the effects of their changes."""
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Origins:
         self.database = database
 
     def claims(self, source: str, folder: str | None) -> list[SourceEntry]:
-        """What a source names, and what others name within its folder."""
+        """Return the claims of a source, and those of others within its folder."""
         wanted = origins.c.source == source
         if folder is not None:
             # Paths in it that aren't UTF-8 are kept as URLs, and so may the folder's own be.

@@ -44,7 +44,7 @@ class SQLite:
         db.exec_driver_sql("INSERT INTO sqlite_sequence VALUES ('images', ?)", (newest,))
 
     def told(self, error: DBAPIError) -> ISEError | None:
-        """What to tell of an error that is nobody's fault here; None of others."""
+        """Translate an error of the environment, such as a full disk; None for others."""
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
             return None
         return StorageFull(

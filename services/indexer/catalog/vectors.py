@@ -39,7 +39,7 @@ class VectorTable:
             return next(filter(is_external, fingerprints(db)), None)
 
     def stored(self, fingerprint: str, ids: Sequence[str]) -> dict[str, FeatureRow]:
-        """Where the vectors of those of these images are that have one."""
+        """Return the places of the vectors of these images; images without one are left out."""
         query = (
             select(images.c.id, features.c.shard, features.c.row)
             .join(features, features.c.ordinal == images.c.ordinal)
@@ -49,7 +49,7 @@ class VectorTable:
             return {row.id: (row.shard, row.row) for row in among(db, query, images.c.id, ids)}
 
     def over_bounds(self, records: Sequence[ExportedRecord]) -> dict[int, str]:
-        """Which records say more than their images can hold, and why, in a sentence."""
+        """Return the records that are more than their images can hold, each with the reason."""
         with self.database.read() as db:
             return over_bounds(db, [(r.id, r.tags, r.metadata) for r in records])
 

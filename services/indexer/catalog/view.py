@@ -33,7 +33,7 @@ class View:
         self._block.__exit__(*details)
 
     def features(self, fingerprint: str, since: int = 0, beside: str | None = None) -> FeatureRows:
-        """Where the features of a model are, of images whose features came after `since`.
+        """Return the places of a model's features, of images whose features came after `since`.
 
         `beside`: only of images that have features of this model too, and either came after.
         """
@@ -85,7 +85,7 @@ def _embedded_since(since: int, *fingerprints: str) -> Select[tuple[int]]:
 
 
 def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
-    """What an answer says of the images that a condition on the table `images` holds for."""
+    """Return the answer records of the images that meet a condition on the table `images`."""
     chosen = select(images.c.ordinal, images.c.id, images.c.metadata).where(condition)
     found = {
         ordinal: Item(ordinal, image_id, [], [], metadata)

@@ -1,4 +1,4 @@
-"""Who works on what: a name for this process, and the lease that it takes a job or a part with."""
+"""Identity of this process as a worker, and the leases by which it takes a job or a part."""
 
 import os
 import socket

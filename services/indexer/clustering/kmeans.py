@@ -89,7 +89,7 @@ def nearest_around(
 
 
 class _Lists:
-    """Which list each of the points seen so far is in, and the sum of each list."""
+    """Assignment of the points seen so far to lists, and the sum of each list."""
 
     def __init__(self, points: NDArray[np.float32], clusters: int) -> None:
         self._points = points

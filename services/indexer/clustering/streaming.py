@@ -51,7 +51,7 @@ def cluster_count(wanted: int | str, rows: int) -> int:
 
 
 def sample_rows(rows: int, clusters: int, seed: int) -> NDArray[np.int64]:
-    """Which rows to train on, ascending: all, or 128 for each centroid, drawn by seed.
+    """Return the rows to train on, ascending: all, or 128 for each centroid, drawn by seed.
 
     At least 8192 for few centroids; at most 2 million, which is 1 GiB, unless there are more
     centroids than that.

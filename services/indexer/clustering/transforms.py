@@ -1,4 +1,4 @@
-"""Which transform a collection gets, and learning it."""
+"""Choice and training of a collection's feature transform."""
 
 import math
 

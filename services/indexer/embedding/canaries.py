@@ -1,4 +1,4 @@
-"""What each model made of the built-in picture when its first features were stored.
+"""Canaries: each model's features of the built-in picture from when its first features were stored.
 
 `features/<fingerprint>/canary.npy`, float32 (dim,); every snapshot has a copy.
 """
@@ -24,12 +24,12 @@ class Canaries:
         self._passed: set[tuple[str, str]] = set()
 
     def kept(self, fingerprints: Iterable[str]) -> dict[str, Vector]:
-        """Those that there are."""
+        """Return the stored canaries."""
         found = {fingerprint: self._features.canary(fingerprint) for fingerprint in fingerprints}
         return {fingerprint: one for fingerprint, one in found.items() if one is not None}
 
     def has_passed(self, instance: str, fingerprint: str) -> bool:
-        """Whether a process was compared already, and may go on."""
+        """Return whether a process passed the comparison before."""
         return (instance, fingerprint) in self._passed
 
     def compare(self, instance: str, fingerprint: str, vector: Vector) -> None:

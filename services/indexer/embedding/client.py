@@ -71,7 +71,7 @@ class Embedded:
 
 @dataclass
 class _Space:
-    """What came of files in one space: rows in their order, of zero length where a file failed;
+    """Result of files in one space: rows in their order, of zero length where a file failed;
     reasons and notes by index."""
 
     rows: list[NDArray[np.float32]]
@@ -107,7 +107,7 @@ class Embedding:
         self._indexed = indexed
 
     def models(self, bulk: bool = False) -> Models:
-        """Those of the embedder that fits the index, or else of the first."""
+        """Return the models of the embedder that fits the index, or else of the first."""
         return self._patiently(
             lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models()), bulk
         )
@@ -196,7 +196,9 @@ class Embedding:
         return found
 
     def has_network(self, network: str, fingerprint: str) -> bool:
-        """Whether a matching network is there, whole, and made for the words and these features."""
+        """Return whether a matching network is there, whole, and made for the words and these
+        features.
+        """
         call = embedder.embed_terms(["any"], network=network, allow_unknown=True)
         try:
             self._ask(call, matching=fingerprint)

@@ -1,4 +1,4 @@
-"""Whether what comes in fits the collection that is indexed.
+"""Compatibility of additions with the collection that is indexed.
 
 Asked before anything is recorded, so that a refused addition leaves nothing behind.
 """

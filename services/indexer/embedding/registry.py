@@ -35,7 +35,7 @@ class Embedders:
         return self.clients[0]
 
     def models(self) -> Iterator[tuple[Client, Models | Unavailable | Overloaded]]:
-        """What each hosts, or why it gives no answer."""
+        """Yield each embedder with its models, or with the reason why it gives no answer."""
         for client in self.clients:
             try:
                 yield client, client.send(embedder.models())

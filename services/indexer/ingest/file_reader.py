@@ -140,7 +140,7 @@ def _is_unchanged(wanted: _Wanted, stamp: Stamp) -> bool:
 
 
 def _is_still(file: SourceFile, stamp: Stamp, read: int) -> bool:
-    """Whether what was read is what was looked at before."""
+    """Return whether the bytes read belong to the file that was looked at before."""
     if not file.file.is_local:
         return read == stamp.bytes
     now = stamp_of(file)

@@ -52,7 +52,7 @@ class IngestSettings:
 
 @dataclass
 class IngestResult:
-    """What became of the files: `embedded` images were new to the model.
+    """Result of an ingest: `embedded` images were new to the model.
 
     `replaced`: images whose file holds another picture now. `file_notes`: what is wrong with
     pictures that were taken in all the same, `{path, note}`; the first thousand of them.
@@ -165,7 +165,7 @@ class Ingest:
             yield batch
 
     def _groups(self, files: Sequence[SourceFile]) -> Iterator[list[FileRead]]:
-        """As many files as are looked up together, once they are read."""
+        """Yield batches of files that are looked up together, once they are read."""
         group: list[FileRead] = []
         size = 0
         for read in self._reader.read(files):
@@ -178,7 +178,9 @@ class Ingest:
             yield group
 
     def _pictures(self, reads: Sequence[FileRead]) -> list[_Picture]:
-        """Those that must be embedded; a list, as nothing may be recorded since the look."""
+        """Return the pictures that must be embedded; a list, as nothing may be recorded since the
+        look.
+        """
         ids = {id_of_sha256(read.digest) for read in reads if read.data is not None}
         known = self._images.known(sorted(ids), self._pair.all) if ids else set[str]()
         found = [self._picture(read, known) for read in reads]

@@ -1,4 +1,4 @@
-"""What a running job tells the outside, and how it learns that it was cancelled."""
+"""Context of a running job: its reports to the outside, and its cancellation."""
 
 import threading
 import time
@@ -55,7 +55,7 @@ class JobContext:
             raise Cancelled
 
     def stage(self, name: str) -> None:
-        """What the job does from now on, for a person to read."""
+        """Begin a stage of the job, named for a person to read."""
         self.check_cancelled()
         self._stage = name
         self._plan.enter(name)
@@ -81,14 +81,14 @@ class JobContext:
         self._plan.end()
 
     def count(self, pictures: int) -> None:
-        """So many more pictures are to be done; the rate is that of these alone."""
+        """Add pictures to the work ahead; the rate counts these alone."""
         self._total += pictures
         self._before, self._skipped, self._failed_before = self._done, 0, self._failed
         self._started, self._ended = time.monotonic(), None
         self._report(now=True)
 
     def advance(self, pictures: int = 1, skipped: bool = False) -> None:
-        """So many more are done; `skipped` ones cost nothing and don't count for the rate."""
+        """Record finished pictures; `skipped` ones cost nothing and don't count for the rate."""
         if skipped:
             self._skipped += pictures
         elif pictures:

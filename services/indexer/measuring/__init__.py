@@ -1,1 +1,1 @@
-"""What an index is worth: recall, calibration, drift."""
+"""Worth of an index: recall, calibration, drift."""

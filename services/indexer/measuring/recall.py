@@ -69,7 +69,7 @@ def measure(
 def work_for(
     curves: Sequence[RecallCurve], metric: Metric, k: int, target: float
 ) -> RecallPoint | None:
-    """What a search for the first k looks at; None: at all."""
+    """Return the work of a search for the first k; None: nothing to scan."""
     fitting = [curve for curve in curves if curve.metric is metric and curve.k >= k]
     return fitting[0].least_work(target) if fitting else None
 
@@ -132,7 +132,9 @@ class _Sample:
         neighbours: NDArray[np.int64],
         depths: "_Depths | None",
     ) -> dict[int, list[RecallPoint]]:
-        """By k, what each step finds; every step looks at all that the one before it does."""
+        """Return the measured points of each step by k; every step includes the work of the one
+        before.
+        """
         postings = self._index.segments[0]
         sizes = np.diff(postings.list_offsets) / max(postings.rows, 1)
         list_of_neighbour = postings.lists_of_rows(neighbours)
@@ -167,13 +169,13 @@ class _Probes:
     reach: float | None = None
 
     def take(self, ranks: NDArray[np.integer], gaps: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which clusters they are, from the ranks and gaps of some."""
+        """Return a mask of the probed clusters, from the ranks and gaps of some."""
         taken = ranks < self.nprobe
         return taken if self.reach is None else taken & (gaps <= self.reach)
 
 
 class _Depths:
-    """Where each exact neighbour stands in the order of the codes.
+    """Rank of each exact neighbour in the order of the codes.
 
     One search of the codes a query, over so many clusters that they hold nearly all neighbours;
     what fewer clusters would give is the same order without the rows of the others.

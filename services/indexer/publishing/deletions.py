@@ -14,7 +14,7 @@ from shared.snapshots.tombstones import Tombstones
 
 
 class Deletions:
-    """Of a collection; nothing is published meanwhile."""
+    """Deletions from a collection; nothing is published meanwhile."""
 
     def __init__(
         self,

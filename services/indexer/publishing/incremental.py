@@ -1,4 +1,4 @@
-"""What changed in the catalogue since a snapshot, as segments beside those it has."""
+"""Changes in the catalogue since a snapshot, as segments beside those it has."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a migration has done so far, in a file, so that the next process goes on with it."""
+"""State of a migration, in a file, so that the next process resumes it."""
 
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class MigrationStore:
             self.table(name).unlink(missing_ok=True)
 
     def table(self, name: str) -> Path:
-        """Where the vectors of a space are kept that come from Milvus."""
+        """Return the path of the table for a space's vectors from Milvus."""
         return self.folder / f"{name}.npy"
 
     def still_of(self, current: Manifest) -> MigrationState | None:
@@ -83,13 +83,13 @@ class MigrationStore:
 
 
 def engine_of(manifest: Manifest) -> Engine:
-    """What holds a snapshot's vectors."""
+    """Return the engine that holds a snapshot's vectors."""
     there = manifest.visual is not None and manifest.visual.milvus is not None
     return Engine.MILVUS if there else Engine.LOCAL
 
 
 def is_same(one: Manifest, other: Manifest) -> bool:
-    """Whether two snapshots are of the same models and transform, and in the same clusters."""
+    """Return whether two snapshots have the same models, transform and clusters."""
     return _made_of(one) == _made_of(other)
 
 

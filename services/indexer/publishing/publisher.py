@@ -139,7 +139,7 @@ class Publisher:
         return self._current
 
     def is_empty(self) -> bool:
-        """Whether the current snapshot has no image that isn't deleted."""
+        """Return whether the current snapshot has no image that isn't deleted."""
         return not self._live(self.current())
 
     def network(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Which snapshots are kept to roll back to."""
+"""Retention of snapshots for a roll-back."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""Where a tag lies in the joint space."""
+"""Joint vectors of tags."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Whose copies a place in an object store has: two collections there would overwrite each other."""
+"""Ownership marker of a mirror prefix: two collections there would overwrite each other."""
 
 import os
 import uuid

@@ -78,7 +78,7 @@ class Mirror:
             loop.consider()
 
     def stop(self) -> None:
-        """What isn't copied yet is at the next start."""
+        """Stop; the rest is copied at the next start."""
         for loop in self._loops:
             loop.stop()
 
@@ -187,7 +187,7 @@ class Mirror:
         return parsed(self._objects.read(where), where)
 
     def _put_once(self, path: Path) -> None:
-        """Of a file that never changes under its name."""
+        """Upload an immutable file unless it exists."""
         try:
             is_there = self._objects.look(self._at(self._key(path))).bytes == path.stat().st_size
         except FileNotFoundError:
@@ -203,7 +203,7 @@ class Mirror:
         self._set(self._key(path), path.read_bytes())
 
     def _set(self, key: str, data: bytes) -> None:
-        """Of a small object, whatever was there."""
+        """Write a small object, replacing any earlier one."""
         if self._stored(key) != data:
             self._objects.write(self._at(key), data)
 

@@ -1,4 +1,4 @@
-"""What is told of the index: how it changed since its centroids were made, and what to do."""
+"""Health of the index: its changes since the centroids were made, and advice."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def _advice(found: IndexHealth) -> str | None:
 
 
 def grown(files: list[SegmentFile], gone: int, share: float, least: int) -> bool:
-    """Whether additions, or deleted rows, are a share of all worth merging."""
+    """Return whether additions, or deleted rows, are a share of all worth merging."""
     rows = sum(file.rows for file in files)
     added = rows - files[0].rows if files else 0
     return max(added, gone) > max(least, share * rows)

@@ -48,7 +48,7 @@ class SegmentStore:
         return self.folder / file.name
 
     def intact(self, file: SegmentFile) -> Path:
-        """Where a file is, once it was found to be what its manifest says. Raises Corrupt."""
+        """Return the path of a file after its checksum matched its manifest. Raises Corrupt."""
         path = self.path(file)
         self._checked.once(path, lambda: self._store.verified(file))
         return path
@@ -96,7 +96,9 @@ class SegmentStore:
         return file.model_copy(update={"spread": away})
 
     def members(self, space: str, ordinals: NDArray[np.int64], metric: Metric) -> SegmentFile:
-        """Who is in a space whose vectors another engine holds: postings of one list, with none."""
+        """Write the members of a space whose vectors another engine holds: postings of one list,
+        with none.
+        """
         partition = Partition(np.empty((1, 0), np.float32), metric)
 
         def write(path: Path) -> int:
@@ -124,7 +126,7 @@ class SegmentStore:
         )
 
     def transform_of(self, space: SpaceManifest) -> Transform | None:
-        """What a space does to features; None: nothing. Raises Corrupt."""
+        """Return the feature transform of a space; None: none. Raises Corrupt."""
         if (kept := space.transform) is None:
             return None
         learned = read_projection(self.intact(kept.file)) if kept.file else None
@@ -136,7 +138,7 @@ class SegmentStore:
         return sum(file.rows - int((self.open(file).find(deleted) >= 0).sum()) for file in files)
 
     def built(self, file: SegmentFile) -> Built:
-        """What a space is like whose centroids were made for this one file."""
+        """Return the statistics of a space whose centroids were made for this one file."""
         sizes = np.diff(self.open(file).list_offsets)
         return Built(rows=file.rows, spread=file.spread, imbalance=imbalance(sizes))
 

@@ -55,7 +55,7 @@ class Spaces:
 
     @property
     def are_elsewhere(self) -> bool:
-        """Whether the next space that is built goes to Milvus."""
+        """True if the next space that is built goes to Milvus."""
         return self._index_type is not None
 
     def made(
@@ -192,7 +192,8 @@ class Spaces:
         )
 
     def reader(self, space: SpaceManifest) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-        """What reads the vectors of those of some images that are in a space, float32 (n, dim).
+        """Return a reader of the vectors of those of some images that are in a space, float32 (n,
+        dim).
 
         From Milvus they come in the order of the images.
         """
@@ -299,8 +300,9 @@ class Spaces:
 
     @cached_property
     def _prefix(self) -> str:
-        """What the names of this installation's collections begin with: several may share a
-        Milvus, and each drops only its own."""
+        """Prefix of the names of this installation's collections: several may share a Milvus, and
+        each drops only its own.
+        """
         path = self._segments.folder.parent / _OWNER
         if not path.exists():
             durable.write_text(path, uuid.uuid4().hex[:8] + "\n")

@@ -1,1 +1,1 @@
-"""Where pictures come from: folders, archives, manifests, object stores."""
+"""Sources of pictures: folders, archives, manifests, object stores."""

@@ -1,4 +1,4 @@
-"""Which sources may be ingested."""
+"""Allowlist of sources for an ingest."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Roots:
     def parse(
         cls, given: Iterable[Path | str], also: Collection[str] = (), anywhere: bool = False
     ) -> Self:
-        """As the setting has them: paths, and URLs. Raises Misconfigured."""
+        """Parse the setting: paths, and URLs. Raises Misconfigured."""
         try:
             found = [Address.parse(root, also) if isinstance(root, str) else root for root in given]
         except InvalidInput as error:

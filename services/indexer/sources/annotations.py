@@ -1,4 +1,4 @@
-"""What is said of pictures: tags and metadata that can be kept, and the errors for what can't."""
+"""Annotations of pictures: tags and metadata that can be kept, and errors for those that can't."""
 
 import json
 from collections.abc import Sequence

@@ -40,7 +40,7 @@ _NO_SIZE = "its header says a size that no file has"
 
 
 class Bytes(Protocol):
-    """What an archive is read from: any range, from many threads."""
+    """Random access to an archive's bytes: any range, from many threads."""
 
     @property
     def size(self) -> int: ...

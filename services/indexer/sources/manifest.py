@@ -36,7 +36,7 @@ class Row:
 
 
 class _Fields(NamedTuple):
-    """What a row says by the names of its columns; `error`: why it can't be read."""
+    """Fields of a row by the names of its columns; `error`: why it can't be read."""
 
     number: int
     named: list[tuple[str, Any]]

@@ -76,7 +76,7 @@ def _named(
 
 
 def _meant(source: Address, row: manifest.Row, reach: Reach) -> tuple[Address, str]:
-    """What a row's path means. Where it isn't UTF-8: its bytes, if there is such a file."""
+    """Resolve a row's path. Where it isn't UTF-8: its bytes, if there is such a file."""
     given = row.path or ""
     if row.raw_path is not None and source.is_local:
         address = source.beside(row.raw_path, reach.also)

@@ -17,7 +17,7 @@ def ahead(
     at_once: int,
     most_bytes: int,
 ) -> Iterator[R]:
-    """What `read` gives of each, in order.
+    """Yield the result of `read` for each item, in order.
 
     Up to `at_once` are read at a time, and twice as many wait to be taken; together they are some
     `most_bytes`, by their `size`.

@@ -42,7 +42,9 @@ class Skip(StrEnum):
 
 
 class Rules:
-    """What is left out by name: `exclude`, patterns as in a .gitignore, and `.iseignore` files."""
+    """Rules that leave files out by name: `exclude`, patterns as in a .gitignore, and `.iseignore`
+    files.
+    """
 
     def __init__(self, exclude: Sequence[str] = ()) -> None:
         """Raises InvalidInput for a pattern that is none."""

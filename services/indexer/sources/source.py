@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder, an archive, or a manifest; here, in a store or on the web."""
+"""Sources of pictures: a folder, an archive, or a manifest; here, in a store or on the web."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -68,7 +68,7 @@ def read_source(
 
 
 def nothing_in(source: Source) -> InvalidInput:
-    """What to raise where a source has no pictures."""
+    """Return the error for a source without pictures."""
     wanted = ", ".join(sorted(IMAGE_SUFFIXES))
     looked = "the manifest names none" if source.is_manifest else f"looked for {wanted}"
     skipped = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in source.skipped.items())
@@ -77,7 +77,7 @@ def nothing_in(source: Source) -> InvalidInput:
 
 
 def _is_folder(source: Address) -> bool:
-    """Whether pictures are listed in it, as in a folder or archive. Raises InvalidInput."""
+    """Return whether a source lists pictures, as a folder or archive does. Raises InvalidInput."""
     if source.is_local:
         path = Path(source.path)
         check_path(path)

@@ -34,12 +34,12 @@ class SourceFile:
 
     @property
     def shown(self) -> str:
-        """What a list of failures calls it."""
+        """Its name in a list of failures."""
         return self.row if self.error is not None and self.row else readable(self.uri)
 
     @property
     def listed(self) -> Stamp | None:
-        """What a listing told of it."""
+        """The stamp that a listing told."""
         return self.file.listed
 
 
@@ -75,7 +75,7 @@ def attempt(do: Callable[[], T]) -> T:
 
 
 def stamp_of(file: SourceFile) -> Stamp | None:
-    """What is known of a file before it's read. Raises Unusable."""
+    """Return the stamp of a file before it's read. Raises Unusable."""
     if file.error is not None:
         raise Unusable(file.error)
     return attempt(file.file.stamp)

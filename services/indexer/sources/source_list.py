@@ -45,11 +45,11 @@ class Source(list[SourceFile]):
 
     @property
     def is_local(self) -> bool:
-        """Whether all its files are on this machine's disk."""
+        """True if all its files are on this machine's disk."""
         return all(file.file.is_local for file in self)
 
     def governs(self, path: str) -> bool:
-        """Whether what is at a path is in the folder or archive that this is."""
+        """Return whether a path lies in the folder or archive that this is."""
         if self.below is not None:
             return (path_of(path) or path).startswith(path_of(self.below) or self.below)
         return not self.is_manifest and path.endswith(f"::{self.name}")
@@ -65,11 +65,11 @@ class Source(list[SourceFile]):
             self.leave_out(path)
 
     def leave_out(self, path: str) -> None:
-        """What was taken from a path before counts as gone."""
+        """Count a path's former picture as gone."""
         self._left_out.add(path)
 
     def leaves_out(self, path: str) -> bool:
-        """Whether what is at a path, or a folder above it, was left out."""
+        """Return whether a path, or a folder above it, was left out."""
         if path in self._left_out:
             return True
         local = path_of(path)

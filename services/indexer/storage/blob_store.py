@@ -1,4 +1,4 @@
-"""What is kept of pictures beside their sources, uploads and thumbnails: in a folder, or by URL."""
+"""Storage of uploads and thumbnails: in a folder, or by URL."""
 
 import logging
 import uuid
@@ -35,7 +35,7 @@ class BlobStore(Protocol):
         """Durable when this returns. `what` names the failpoints of the steps."""
 
     def remove(self, key: str) -> None:
-        """Whether or not it is there."""
+        """Remove an object; a missing one is no error."""
 
     @contextmanager
     def removing(self, keys: Iterable[str]) -> Iterator[None]:

@@ -48,7 +48,9 @@ class FeatureStore:
         return shard
 
     def canary(self, fingerprint: str) -> NDArray[np.float32] | None:
-        """What the model made of the built-in picture, (dim,); None where nobody asked it."""
+        """Return the model's features of the built-in picture, (dim,); None where they were never
+        stored.
+        """
         path = self.folder / fingerprint / CANARY
         try:
             if path.exists():

@@ -55,7 +55,7 @@ class ImageFiles:
         return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
 
     def has_upload(self, image_id: str) -> bool:
-        """Whether an upload is kept, whatever the data folder was called then."""
+        """Return whether an upload is kept, whatever the data folder was called then."""
         return self._kept.has(_upload(image_id))
 
     def file(self, image_id: str, place: Place) -> File:
@@ -152,8 +152,9 @@ class ImageFiles:
         self._kept.tidy()
 
     def kept(self, image_id: str) -> tuple[Path, Path]:
-        """Where the upload and the thumbnail of an image are in the data directory, where it has
-        them there."""
+        """Return the paths of an image's upload and thumbnail in the data directory, whether or not
+        they exist.
+        """
         upload, thumbnail = map(self._here.path, _keys(image_id))
         return upload, thumbnail
 

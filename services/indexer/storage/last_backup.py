@@ -1,4 +1,4 @@
-"""When a backup of a data directory was last finished: a file's one line."""
+"""Time of the last finished backup of a data directory: a file's one line."""
 
 from datetime import datetime
 from pathlib import Path

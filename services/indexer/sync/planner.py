@@ -1,4 +1,6 @@
-"""What must be done for the collection to be as a source is now. Changes nothing itself."""
+"""Plan of a sync: the steps that bring the collection in line with a source. Changes nothing
+itself.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -24,7 +26,7 @@ class FileNow:
 
 
 class Step(NamedTuple):
-    """What is done about one file. `was`: its uri before, where it moved."""
+    """Step about one file. `was`: its uri before, where it moved."""
 
     action: SyncAction
     uri: str

@@ -70,7 +70,7 @@ class Sync:
         self.dismissed = 0
 
     def look(self) -> SyncPlan:
-        """What is to be done. Files of the same time, size and inode as before aren't read."""
+        """Plan the sync. Files of the same time, size and inode as before aren't read."""
         claims = self._origins.claims(self._name, self._source.below)
         files = self._identified({one.place.path: one for one in claims})
         is_gone = _Gone(self._source, [now.place for now in files])
@@ -187,7 +187,7 @@ class Sync:
         return files
 
     def _searchable(self, ids: Sequence[str]) -> set[str]:
-        """Which of these images the index has, or can have without embedding them."""
+        """Return the images that the index has, or can have without embedding them."""
         visual = self._publisher.current().visual
         if visual is None:
             return set()
@@ -200,7 +200,7 @@ class Sync:
             return unusable
 
     def _places(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, Place]]:
-        """Where files are, of those of which something can be told now."""
+        """Yield the files that can be examined now, with their places."""
         for file, found in self._ahead(files, _stamp, lambda _: 0):
             if isinstance(found, Stamp):
                 yield file, place_of(file, found)
@@ -218,7 +218,7 @@ class Sync:
     def _ahead(
         self, items: Sequence[T], look: Callable[[T], R], size: Callable[[T], int]
     ) -> Iterator[tuple[T, R]]:
-        """What `look` says of each, in order; of files that are elsewhere, many at once."""
+        """Yield each item with the result of `look`, in order; remote files are read in parallel."""
         settings = self._settings
         found = (
             map(look, items)

@@ -147,7 +147,7 @@ def _written(
     tables: Mapping[str, Table],
     scratch: Callable[[], IO[bytes]],
 ) -> dict[str, IO[bytes]]:
-    """What the catalogue says of these images, by the name of the file."""
+    """Return the catalogue's files about these images, by name."""
     ids, records, tags = scratch(), scratch(), scratch()
     for record in list_records(db, ordinals):
         ids.write(record.id.encode() + b"\n")

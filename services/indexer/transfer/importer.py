@@ -48,7 +48,7 @@ class VectorSource:
 
 @dataclass
 class ImportResult:
-    """What became of the rows of a source."""
+    """Result of an import, by row."""
 
     model: str
     rows: int

@@ -86,7 +86,7 @@ class NpyFile:
 
 
 def npy_header(rows: int, dim: int) -> bytes:
-    """What stands before the numbers of a float32 table."""
+    """Return the bytes before the numbers of a float32 table."""
     text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dim}), }}".encode()
     length = -(-(len(_MAGIC) + 4 + len(text) + 1) // _ALIGNED) * _ALIGNED - len(_MAGIC) - 4
     return _MAGIC + b"\x01\x00" + length.to_bytes(2, "little") + text.ljust(length - 1) + b"\n"

@@ -1,4 +1,4 @@
-"""What comes beside vectors: an id for each row, and what is said of it."""
+"""Records beside vectors: an id for each row, and its annotations."""
 
 import codecs
 import json

@@ -85,7 +85,7 @@ class Vectors:
     def _other(
         self, fingerprint: str, records: Sequence[ExportedRecord], vectors: NDArray[np.float32]
     ) -> NDArray[np.bool_]:
-        """Which rows have an id that is there with another vector."""
+        """Return a mask of the rows whose id is there with another vector."""
         other = np.zeros(len(records), bool)
         places = self.table.stored(fingerprint, [record.id for record in records])
         rows = np.array([r for r, record in enumerate(records) if record.id in places], np.int64)

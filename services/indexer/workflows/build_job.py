@@ -1,4 +1,4 @@
-"""What a build is made of: what lacks features is embedded, words are matched, all is clustered."""
+"""Build job: embeds images that lack features, trains the matching network, clusters everything."""
 
 from collections.abc import Callable
 from typing import Any
@@ -119,7 +119,7 @@ class BuildJob:
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
 
     def told(self, manifest: Manifest) -> dict[str, Any]:
-        """What a job tells of a snapshot that it published without a build."""
+        """Return a job's result for a snapshot that it published without a build."""
         return {
             "snapshot": manifest.number,
             "images": manifest.images,

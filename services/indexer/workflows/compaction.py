@@ -38,7 +38,7 @@ class Compaction:
         self._spaces = publisher.spaces
 
     def is_due(self) -> bool:
-        """Whether so much was added or deleted that searches pay for it. Raises Corrupt."""
+        """Return whether additions and deletions slow searches enough to merge. Raises Corrupt."""
         current = self._publisher.current()
         if current.visual is None:
             return False

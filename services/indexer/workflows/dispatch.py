@@ -1,4 +1,4 @@
-"""What each kind of job does, from its request to its result."""
+"""Dispatch of jobs: each kind, from its request to its result."""
 
 import logging
 from collections.abc import Mapping

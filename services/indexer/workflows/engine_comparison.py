@@ -40,7 +40,7 @@ def compared(
     sample: int,
     job: JobContext,
 ) -> MigrationReport:
-    """What both engines answer to a sample of the stored vectors and of the terms."""
+    """Compare both engines' answers to a sample of the stored vectors and of the terms."""
     rng = np.random.default_rng(0)
     visual = _Pair(spaces, move.base.visual, move.done["visual"], deleted)
     members = np.setdiff1d(np.concatenate([s.ordinals for s in visual.old.segments]), deleted)
@@ -105,7 +105,9 @@ class _Pair:
     def recalls(
         self, vector: Floats, metric: Metric, exact: Answer, target: float
     ) -> tuple[float, float]:
-        """What each engine finds of the first few, as a search with a recall target does."""
+        """Return the recall of each engine's first few hits, as a search with a recall target finds
+        them.
+        """
         before, after = (
             _recall(index, vector, metric, mask, curves, exact, target)
             for index, mask, curves in zip(
@@ -117,7 +119,7 @@ class _Pair:
     def filtered(
         self, vector: Floats, key: str, records: Sequence[ItemsFile], deleted: NDArray[np.int64]
     ) -> bool:
-        """Whether both find the same images that carry a tag."""
+        """Return whether both engines find the same images that carry a tag."""
         size = max(
             (int(file.ordinals[-1]) + 1 for file in records if len(file.ordinals)), default=0
         )
@@ -145,7 +147,7 @@ def _exact(index: Index, vector: Floats, metric: Metric, mask: Mask) -> Answer:
 
 
 def _are_same(one: Answer, other: Answer) -> bool:
-    """Whether two answers hold the same images, at distances that differ by rounding only."""
+    """Return whether two answers hold the same images, at distances equal but for rounding."""
     (images, away), (others, theirs) = one, other
     if set(images.tolist()) != set(others.tolist()):
         return False

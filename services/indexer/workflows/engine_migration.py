@@ -172,7 +172,7 @@ class EngineMigration:
     def _collection(
         self, move: MigrationState, name: str, space: SpaceManifest
     ) -> tuple[MilvusCollection, bool]:
-        """Where a space goes, and whether it's empty still."""
+        """Return the collection for a space, and whether it's still empty."""
         if (begun := move.begun.get(name)) is not None:
             known = self._spaces.again(begun, space.dim)
             if known is not None:
@@ -235,7 +235,7 @@ class EngineMigration:
     def _stored(
         self, space: SpaceManifest, ordinals: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Those of some images that aren't deleted, and their vectors."""
+        """Return the rows of those of some images that aren't deleted, and their vectors."""
         deleted = self._publisher.tombstones.read()
         while True:
             live = np.setdiff1d(ordinals, deleted, assume_unique=True)

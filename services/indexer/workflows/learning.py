@@ -72,7 +72,7 @@ class Learning:
         self._count_after = 0.0
 
     def due(self) -> list[LearningTask]:
-        """What is worth doing now. Raises CatalogueAway."""
+        """Return the task that is worth doing now. Raises CatalogueAway."""
         last = self._table.latest(JobKind.LEARN)
         tasks = []
         if self._is_training_worth(last):
@@ -96,7 +96,7 @@ class Learning:
         return max(timedelta(), pause - since)
 
     def status(self) -> LearningStatus:
-        """What is told of it."""
+        """Return the status for people to read."""
         tags = self._tags()
         last = self._table.latest(JobKind.LEARN)
         succeeded = self._table.latest(JobKind.LEARN, JobState.SUCCEEDED)
@@ -119,13 +119,15 @@ class Learning:
         )
 
     def training_settings(self) -> TrainingSettings:
-        """Those of the network in use, where somebody asked for them; else the default ones."""
+        """Return the settings of the network in use, where somebody chose them; else the default
+        ones.
+        """
         asked = self._request_of_network()
         settings = asked.get("settings") if asked else None
         return TrainingSettings.model_validate(settings or {})
 
     def build_settings(self) -> BuildSettings:
-        """Those that were asked for last."""
+        """Return the settings of the last build."""
         for job in self._table.last_succeeded(limit=50):
             request = self._table.request(job.id)
             if job.kind is JobKind.BUILD:
@@ -151,7 +153,7 @@ class Learning:
         return tags.new - (left or 0) >= tags.worth
 
     def _request_of_network(self) -> Mapping[str, Any] | None:
-        """What the training of the network in use was asked for; None: nobody asked for it."""
+        """Return the request behind the network in use; None: nobody made one."""
         joint = self._publisher.current().joint
         job = self._table.latest(JobKind.TRAIN, JobState.SUCCEEDED)
         if job is None or joint is None:

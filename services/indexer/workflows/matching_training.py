@@ -79,7 +79,7 @@ class MatchingTraining:
         shutil.rmtree(self._training, ignore_errors=True)
 
     def has_tags(self, fingerprint: str) -> bool:
-        """Whether there is anything to learn from."""
+        """Return whether there is anything to learn from."""
         return len(self._tagged(fingerprint)[0]) > 0
 
     def train(

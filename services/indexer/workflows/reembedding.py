@@ -91,7 +91,9 @@ def _is_as_noted(file: SourceFile, place: Place) -> bool:
 
 
 def _is_gone(file: SourceFile) -> bool:
-    """Of a file elsewhere that's found out when it is read: asking for each would take long."""
+    """Return whether a local file is gone; a remote one is only found missing when it is read, as
+    asking for each would take long.
+    """
     try:
         return file.file.is_local and stamp_of(file) is None
     except Unusable:

@@ -1,4 +1,4 @@
-"""What the embedder makes of the pictures and terms of one request."""
+"""Features of the pictures and terms of one request."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
@@ -242,7 +242,7 @@ def check_network(space: Space, fingerprint: str) -> None:
 
 
 def _other_network(network: str | None, error: NotFound) -> FingerprintMismatch:
-    """What it means to a search that the embedder hasn't the joint space of the index."""
+    """Return the error for an embedder that lacks the joint space of the index."""
     return FingerprintMismatch(
         f"The joint space was made with {network}, which the embedder doesn't have. Put the former "
         "models back (ISE_MATCHING, ISE_WORDS), or make the joint space anew: `ise build`.",

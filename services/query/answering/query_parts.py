@@ -42,7 +42,7 @@ class QueryParts:
         return Mode.SEMANTIC if all(part.term is not None for part in self._parts) else Mode.MIXED
 
     def space(self) -> Space | None:
-        """Where they are compared; None where there is no image. Raises Conflict."""
+        """Return the space of the comparison; None where there is no image. Raises Conflict."""
         collection = self.searcher.collection
         if self.searcher.is_empty:
             return None
@@ -72,7 +72,9 @@ class QueryParts:
         )
 
     async def query(self, space: Space, after: Cursor | None) -> Query:
-        """What to ask the space. Raises NotFound, BadVector, UnknownTerm, FingerprintMismatch."""
+        """Return the query for the space. Raises NotFound, BadVector, UnknownTerm,
+        FingerprintMismatch.
+        """
         vectors = [await self._vector(part, space) for part in self._parts]
         combination = Combination(vectors, [part.weight for part in self._parts])
         excluded = [await self._known(part) for part in self._parts if part.weight < 0]

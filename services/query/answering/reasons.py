@@ -24,7 +24,9 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Reason:
-    """What the embedder is asked: `files`, or one and a term; and whose features to compare."""
+    """Request of an explanation to the embedder: `files`, or one and a term; and whose features to
+    compare.
+    """
 
     files: list[bytes]
     space: ImageSpace
@@ -39,7 +41,7 @@ class Reason:
 
     @property
     def projection(self) -> bytes | None:
-        """What the index makes of features, as the embedder takes it; `l2` changes no cosine."""
+        """The index's map of features, as the embedder takes it; `l2` changes no cosine."""
         found = None if self.transform is None else self.transform.projection
         return None if found is None else found.to_bytes()
 
@@ -68,7 +70,7 @@ class Reasons:
         self._indexer = files
 
     async def of_images(self, image_id: str, other_id: str) -> Reason:
-        """Of an indexed image and another one. Raises NotFound, Conflict."""
+        """Explain an indexed image and another one. Raises NotFound, Conflict."""
         searcher = await self._asking.searcher()
         space = _visual(searcher)
         stored = [_stored(searcher, space, name) for name in (image_id, other_id)]
@@ -76,7 +78,7 @@ class Reasons:
         return _by_features(space, files, _cosine(*stored))
 
     async def of_upload(self, data: bytes, other_id: str) -> Reason:
-        """Of a picture that was sent and an indexed image."""
+        """Explain an uploaded picture and an indexed image."""
         searcher = await self._asking.searcher()
         stored = _stored(searcher, _visual(searcher), other_id)
         searcher, found = await self._asking.embedded(data, searcher)
@@ -86,7 +88,7 @@ class Reasons:
         return _by_features(space, files, _cosine(space.placed(found.vector), stored))
 
     async def of_term(self, image_id: str, term: str) -> Reason:
-        """Of an indexed image and a term, in the joint space."""
+        """Explain an indexed image and a term, in the joint space."""
         searcher = await self._asking.searcher()
         space = searcher.collection.joint
         if space is None:
@@ -102,7 +104,7 @@ class Reasons:
         return Reason(files, ImageSpace.JOINT, space.fingerprint, score, term)
 
     async def asked(self, image_id: str, to: str | None, term: str | None) -> Reason:
-        """Of an indexed image and what a request names. Raises InvalidInput."""
+        """Explain an indexed image and the subject that a request names. Raises InvalidInput."""
         if to is not None and term is None:
             return await self.of_images(image_id, to)
         if term is not None and to is None:

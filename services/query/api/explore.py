@@ -34,7 +34,7 @@ router = APIRouter(prefix="/v1", tags=["collection"], route_class=ScopedRoute)
 
 
 class DuplicatesQuery(Wire):
-    """Which near-duplicates to tell of."""
+    """Parameters of a search for near-duplicates."""
 
     threshold: Annotated[float, Field(gt=0.5, le=1)] = Field(
         SAME, description="The least cosine of two images that show the same."
@@ -92,7 +92,7 @@ def random_images(ask: Ask, write: Write, query: Annotated[RandomQuery, Query()]
 )
 @needs(Scope.READ)
 def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()]) -> SuggestedTags:
-    """By the tags of its neighbours, which vote, each with its probability to match."""
+    """Suggest tags by a vote of the image's neighbours, each with its probability to match."""
     return exploring.suggestions(ask.searcher_now(), image_id, query.limit)
 
 

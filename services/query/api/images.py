@@ -53,7 +53,7 @@ async def image_thumbnail(request: Request, image_id: str) -> Response:
 @router.post("/shapes", summary="Width by height of some images", responses=problems(NO_INDEXER))
 @needs(Scope.READ)
 async def image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
-    """So that a page can make room for pictures before it has them."""
+    """Return the shapes of images, for a page that makes room before it has them."""
     client: AsyncClient = request.app.state.indexer
     return await client.send(indexer.shapes(asked))
 

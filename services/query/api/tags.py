@@ -26,7 +26,7 @@ _CURSOR: TypeAdapter[tuple[list[str], int, str]] = TypeAdapter(tuple[list[str], 
 
 
 class TagQuery(Wire):
-    """Which tags to list."""
+    """Parameters of a list of tags."""
 
     match: Annotated[str, Field(max_length=200)] = Field(
         "", description="How any word of the tag begins: `piano` matches `grand_piano`."

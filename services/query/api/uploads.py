@@ -48,7 +48,9 @@ async def keep_upload(
 )
 @needs(Scope.READ)
 async def get_upload(request: Request, upload_id: str) -> Response:
-    """Of no type: it was looked at by nobody yet, so a browser must not take it for a page."""
+    """Return an upload's bytes without a type: nobody looked at it yet, so a browser must not take
+    it for a page.
+    """
     data = _uploads(request).data(upload_id)
     # The id is given once, for one picture.
     headers = FENCED | validators(etag_of(upload_id.encode()))

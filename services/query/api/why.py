@@ -74,7 +74,9 @@ WhyUpload = Annotated[WhyForm, Form(media_type="multipart/form-data")]
 @router.get("/images/{image_id:path}/why", summary="Why an image is like another, or like a term")
 @needs(Scope.READ)
 async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Why:
-    """By the features as the index compares them, so after its transform where it has one."""
+    """Explain a hit by the features as the index compares them, after its transform where it has
+    one.
+    """
     return await here.why(await here.asked(image_id, to, term))
 
 

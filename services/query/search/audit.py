@@ -87,7 +87,7 @@ class Audit:
             return
 
     def live_recall(self, snapshot: int) -> LiveRecall | None:
-        """What was measured on a snapshot's answers, or None before the first."""
+        """Return the recall measured on a snapshot's answers, or None before the first."""
         if self._snapshot != snapshot or not self._checked:
             return None
         return LiveRecall(

@@ -1,4 +1,4 @@
-"""Which clusters may hold what lies near to a vector."""
+"""Bounds of clusters: which of them may hold a vector's neighbours."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ class Borders:
         self._squares = np.einsum("ij,ij->i", centroids, centroids)
 
     def within(self, points: Floats, reach: Floats) -> NDArray[np.bool_]:
-        """Whether each cluster may hold what is within `reach` (n,) of points (n, dim); (n, c)."""
+        """Return a mask (n, c) of the clusters that may hold neighbours within `reach` (n,) of
+        points (n, dim).
+        """
         away = self._squares - 2 * (points @ self._centroids.T)
         own = away.argmin(axis=1)
         farther = away - away.min(axis=1, keepdims=True)

@@ -53,7 +53,7 @@ class SegmentCache:
 
 
 class Collection:
-    """What a request searches. A request keeps the one it began with.
+    """Open snapshot that requests search. A request keeps the one it began with.
 
     former: the one before, most of whose files are still in use.
     """
@@ -163,7 +163,7 @@ class Collection:
         return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
     def allowed(self, asked: Filter) -> Bits:
-        """Whether each image, by ordinal, meets a filter."""
+        """Return whether each image, by ordinal, meets a filter."""
         return self._allowed.get(
             asked.model_dump_json(exclude_defaults=True), lambda: self._filtering.allowed(asked)
         )
@@ -233,7 +233,7 @@ def _index(manifest: SpaceManifest, cache: SegmentCache, former: Index | None) -
 
 
 def _among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> Bits:
-    """Whether each value is among the others, which may be very many."""
+    """Return a mask of the values that are among the others, which may be very many."""
     if not len(ascending):
         return np.zeros(len(values), bool)
     at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)

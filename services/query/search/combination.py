@@ -37,10 +37,10 @@ class Combination:
 
     @property
     def is_single(self) -> bool:
-        """Whether there is one part only."""
+        """True if there is one part only."""
         return len(self._pulls) == 1
 
     def contributions(self, stored: NDArray[np.float32]) -> list[float]:
-        """What each part adds to the cosine of a stored vector, of shape (dim,)."""
+        """Return each part's contribution to the cosine of a stored vector, of shape (dim,)."""
         found: list[float] = (self._pulls @ distances.unit(stored).astype(np.float64)).tolist()
         return found

@@ -1,4 +1,4 @@
-"""Where a page ended, as text that a client gives back: nothing of it is kept here.
+"""Cursor: the end of a page as text that a client gives back; nothing of it is kept here.
 
 So it holds over a restart, on any replica, and over any number of snapshots.
 """

@@ -78,7 +78,7 @@ class Images:
 
 
 class Duplicates:
-    """Those of one space whose cosine is `least` or more."""
+    """Pairs of images of one space whose cosine is `least` or more."""
 
     def __init__(self, index: InvertedIndex, mask: Mask, least: float) -> None:
         self._index, self._mask = index, mask
@@ -124,7 +124,7 @@ class Duplicates:
         return found.at(np.argsort(found.ordinals, kind="stable"))
 
     def _like(self, images: Images, but: int) -> Images:
-        """Those of every cluster but one that are like some images."""
+        """Return the images of every other cluster that are like some images."""
         found = images.at(np.empty(0, np.int64))
         points = prepared(images.vectors, self._index.metric)
         near = self._borders.within(points, self._reach * np.linalg.norm(points, axis=1))

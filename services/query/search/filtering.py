@@ -1,4 +1,4 @@
-"""Which images a filter lets through: a bit an image, from the lists of the items files."""
+"""Filters as masks: a bit an image, from the lists of the items files."""
 
 from collections.abc import Callable, Sequence
 from functools import reduce
@@ -21,7 +21,9 @@ class Filtering:
         self.size = 1 + max((int(f.ordinals[-1]) for f in files if len(f.ordinals)), default=-1)
 
     def allowed(self, asked: Filter) -> Bits:
-        """Whether each image, by ordinal, meets a filter; bool of shape (largest ordinal + 1,)."""
+        """Return whether each image, by ordinal, meets a filter; bool of shape (largest ordinal +
+        1,).
+        """
         met = reduce(np.logical_and, map(self._meets, asked.must), self._all(True))
         if asked.should:
             met = met & reduce(np.logical_or, map(self._meets, asked.should))

@@ -32,7 +32,7 @@ class Page:
 
 @dataclass(frozen=True)
 class HitEvidence:
-    """What a hit is judged and explained by.
+    """Evidence by which a hit is judged and explained.
 
     certain: tells of an ordinal whether it is known to match, as the image itself does.
     combination: what the query is made of, where it has parts; probabilities are learnt of those
@@ -83,14 +83,14 @@ def page_of(
 
 
 def passes(score: float, chance: float | None, options: SearchOptions) -> bool:
-    """Whether the cut-offs let a hit through."""
+    """Return whether the cut-offs let a hit through."""
     if options.score_threshold is not None and score < options.score_threshold:
         return False
     return options.min_probability is None or (chance or 0.0) >= options.min_probability
 
 
 def cut_off(hits: list[Hit], below: int, options: SearchOptions) -> CutOff | None:
-    """What a search's cut-offs made of a page; None where it has none."""
+    """Return the effect of a search's cut-offs on a page; None where it has none."""
     if options.score_threshold is None and options.min_probability is None:
         return None
     return CutOff(confident=bool(hits), below=below)

@@ -23,7 +23,7 @@ from shared.engines.ivf.ties import with_ties
 
 @dataclass(frozen=True)
 class RadiusResult:
-    """What was found, `near`: within the reach of a measured point; None: at any distance.
+    """Candidates; `near`: within the reach of a measured point; None: at any distance.
 
     The page starts at place `start` of the ranking.
     """
@@ -106,7 +106,7 @@ class Lookup:
         return RadiusResult(found, ranking, start, near)
 
     def _passing(self, found: Candidates) -> NDArray[np.bool_]:
-        """Which candidates the cut-offs let through."""
+        """Return a mask of the candidates that the cut-offs let through."""
         options, count = self._options, len(found.distances)
         if options.score_threshold is None and options.min_probability is None:
             return np.ones(count, bool)

@@ -15,7 +15,7 @@ IdOf = Callable[[int], str]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page ended: the last hit's place in the order, and who it is."""
+    """End of a page: the last hit's place in the order, and its id."""
 
     key: float
     id: str
@@ -24,7 +24,7 @@ class Place:
 
 @dataclass(frozen=True)
 class PageEnd:
-    """What a page that others come after has shown: ordinals of its hits, the place of the last."""
+    """Hits that a page with successors has shown: their ordinals, and the place of the last."""
 
     ordinals: list[int]
     place: Place

@@ -16,7 +16,7 @@ _FEW = 2_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search looks at.
+    """Work of a search.
 
     nprobe: top clusters. near: the measured point whose reach they have to be within; None: all of
     them. depth: rows of them that the codes choose; None: every one. target: the recall that was to
@@ -37,14 +37,14 @@ class Plan:
 
 
 class FilterEstimate:
-    """What a filter keeps, and how much of it around a query."""
+    """Estimate of a filter's survivors, in all and around a query."""
 
     def __init__(self, index: Index, asked: PreparedQuery, mask: Mask) -> None:
         self._index, self._asked, self._mask = index, asked, mask
 
     @property
     def are_few(self) -> bool:
-        """Whether to compare them all is less work than to choose among them."""
+        """True if comparing them all is less work than choosing among them."""
         return self._mask.live <= _FEW
 
     def among(self, k: int, nprobe: int, reach: float | None = None) -> int:

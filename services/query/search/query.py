@@ -1,4 +1,4 @@
-"""What is asked of a space."""
+"""Query to a space."""
 
 from dataclasses import dataclass, field
 
@@ -39,7 +39,7 @@ class Query:
         return _SAME * max(1.0, float(np.linalg.norm(self.vector)))
 
     def reranks(self, space: Space, options: SearchOptions) -> bool:
-        """Whether its nearest candidates are ordered by their neighbours, too."""
+        """Return whether the nearest candidates are ordered by their neighbours, too."""
         default = Rerank.NONE if is_external(space.fingerprint) else Rerank.NEIGHBOURS
         # What a term means, and what is put together, are no pictures with pictures around them.
         is_picture = self.combination is None or self.combination.is_single

@@ -57,7 +57,7 @@ class Searcher:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no image, or none that was not deleted."""
+        """True if there is no image, or none that was not deleted."""
         return self.collection.live(self.deleted) == 0
 
     def is_carried(self, term: str) -> bool:

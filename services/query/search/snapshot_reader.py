@@ -52,7 +52,9 @@ class SnapshotReader:
         return self._collection, self._deletions()
 
     def _deletions(self) -> NDArray[np.int64]:
-        """Where their file was damaged since: those before, as the indexer takes no more then."""
+        """Return the deletions; where their file was damaged since, those before, as the indexer
+        takes no more then.
+        """
         try:
             self._dead = self._tombstones.read()
             self._unread = None
@@ -73,7 +75,7 @@ class SnapshotReader:
         return self._refused is not None and self._refused == (number, self._store.used_at())
 
     def _has_nothing_for(self, number: int | None) -> bool:
-        """Whether there is nothing to open for the current number."""
+        """Return whether there is nothing to open for the current number."""
         return number in (None, self._collection.manifest.number) or self._is_refused(number)
 
     def _open_newest(self) -> None:
@@ -125,7 +127,7 @@ class SnapshotReader:
 
     @property
     def warning(self) -> str | None:
-        """That an older snapshot is served than the one in use, or older deletions hold."""
+        """Warning that an older snapshot is served than the one in use, or older deletions hold."""
         if self._unread is not None:
             return self._unread
         if self._refused is None or self._refused[0] <= self._collection.manifest.number:
@@ -137,7 +139,9 @@ class SnapshotReader:
         )
 
     def _open_older(self, damaged: int | None) -> bool:
-        """Whether there is one before that is intact; deletions hold for it, too."""
+        """Open the newest older snapshot that is intact and return whether there was one; deletions
+        hold for it, too.
+        """
         for number in reversed(self._store.numbers()):
             if damaged is None or number < damaged:
                 with suppress(Corrupt, NotFound):

@@ -64,7 +64,7 @@ class Space:
         return [None] * len(scores) if fitted is None else fitted(np.array(scores)).tolist()
 
     def is_calibrated(self, metric: Metric) -> bool:
-        """Whether there are probabilities for a metric."""
+        """Return whether there are probabilities for a metric."""
         return metric in self._chances
 
     def check_calibrated(self, metric: Metric, wanted: str) -> None:
@@ -78,7 +78,7 @@ class Space:
 
     @property
     def is_quick(self) -> bool:
-        """Whether an ordinary search takes milliseconds: what it reads is little, and in memory."""
+        """True if an ordinary search takes milliseconds: it reads little, and from memory."""
         numbers = self.index.rows * self.index.dim
         return numbers <= (_IN_MEMORY if self.index.is_coded(self.metric) else _SCANNED)
 

@@ -93,7 +93,7 @@ class Vocabulary:
 
     @cached_property
     def _accentless(self) -> dict[str, list[int]]:
-        """Of the keys that have accents."""
+        """Map accentless forms to the keys that have accents."""
         found: dict[str, list[int]] = {}
         for number, key in enumerate(self.keys):
             if not key.isascii() and (plain := without_accents(key)) != key:

@@ -63,8 +63,9 @@ class Coarse:
         return top[np.argsort(away[top], kind="stable")[:count]]
 
     def gaps(self, asked: PreparedQuery) -> NDArray[np.float32]:
-        """By how much the squared distance of each cluster is more than the nearest one's;
-        float32 (clusters,)."""
+        """Return the excess of each cluster's squared distance over the nearest one's; float32
+        (clusters,).
+        """
         away = self._away(asked)
         gaps: NDArray[np.float32] = away - away.min()
         return gaps

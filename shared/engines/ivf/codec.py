@@ -25,7 +25,9 @@ _POINTS_PER_CODEWORD = 512
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """So small a K-means is five times slower on two threads than on one."""
+    """Limit faiss to one thread: so small a K-means is five times slower on two threads than on
+    one.
+    """
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:
@@ -35,7 +37,7 @@ def _one_thread() -> Iterator[None]:
 
 
 class Codec:
-    """What a collection's codes mean. Immutable.
+    """Codec of a collection's codes. Immutable.
 
     mean: float32 (dim,); projection: float32 (dim, width), width a multiple of 4;
     codebooks: float32 (width / 2, 16, 2).

@@ -18,7 +18,7 @@ NO_DIRECTION = (
 
 
 def has_direction(vectors: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Whether each of some finite vectors (n, dim) is long enough to be compared by cosine.
+    """Return a mask of the finite vectors (n, dim) that are long enough to be compared by cosine.
 
     A shorter one's squares are lost in float32. The norms are of float32 values, as these are what
     is stored and compared.

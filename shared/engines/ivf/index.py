@@ -30,7 +30,7 @@ _SAME_LENGTH = 1e-4
 
 @dataclass(frozen=True)
 class Candidates:
-    """What a scan found, nearest first, ties in no order.
+    """Candidates of a scan, nearest first, ties in no order.
 
     ordinals, distances, clusters, ranks (of the cluster, from 1; 0 where it wasn't probed),
     segments (index): shape (n,). `scanned`: rows in the probed lists. `live`: rows there are. Both
@@ -114,7 +114,7 @@ class InvertedIndex:
         return self._whole.sizes
 
     def is_coded(self, metric: Metric) -> bool:
-        """Whether codes choose the candidates for a metric."""
+        """Return whether codes choose the candidates for a metric."""
         fits = metric is self.metric or self._one_length
         return fits and any(coded is not None for coded in self._coded)
 
@@ -158,7 +158,7 @@ class InvertedIndex:
         return self._coarse.rank(asked, count, reach)
 
     def gaps(self, asked: PreparedQuery) -> NDArray[np.float32]:
-        """What a reach is compared with: float32 of shape (clusters,)."""
+        """Return the values that a reach is compared with: float32 of shape (clusters,)."""
         return self._coarse.gaps(asked)
 
     def scan(

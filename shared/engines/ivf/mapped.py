@@ -64,7 +64,7 @@ class MappedFile:
             raise Corrupt(f"{self.path.name} has no dataset {name!r}.") from None
 
     def json(self, name: str) -> Any:
-        """What a dataset of bytes holds as JSON. Raises Corrupt."""
+        """Return the JSON value in a dataset of bytes. Raises Corrupt."""
         try:
             return json.loads(self[name].tobytes())
         except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Which rows of an index may be hits."""
+"""Masks of the rows of an index that may be hits."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -32,7 +32,7 @@ class Mask:
         return np.asarray(np.sum(sizes, axis=0))
 
     def rows(self, segment: int) -> NDArray[np.bool_] | None:
-        """Whether each row may be a hit, bool of shape (rows,); None where all may."""
+        """Return whether each row may be a hit, bool of shape (rows,); None where all may."""
         return self._parts[segment].rows
 
     def bits(self, segment: int) -> NDArray[np.uint8] | None:

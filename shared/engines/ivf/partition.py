@@ -26,7 +26,7 @@ class Partition:
 
     @classmethod
     def of(cls, first: Postings, metric: Metric) -> Self:
-        """That of an index whose first segment this is. Raises Corrupt."""
+        """Return the partition of an index whose first segment this is. Raises Corrupt."""
         if first.centroids is None:
             raise Corrupt(f"{first.path.name} should have the centroids, but has none.")
         return cls(first.centroids, metric, first.codec, first.vectors.dtype.name)

@@ -32,7 +32,8 @@ def rank_keys(
     same: float,
     passing: NDArray[np.bool_],
 ) -> Floats:
-    """What to order candidates by, the least first: of the nearest the place, else the distance.
+    """Return the sort keys of candidates, the least first: of the nearest the place, else the
+    distance.
 
     `found`: nearest first, at least CANDIDATES where there are so many. Those within `same` of the
     query are the query itself: they stay in front. `passing`: who may move; the others, which are

@@ -46,7 +46,7 @@ def with_ties(
 
 
 def _are_copies(points: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which pairs of rows are features of one picture."""
+    """Return a mask of the pairs of rows that are features of one picture."""
     copies = np.empty(len(pairs), bool)
     for start in range(0, len(pairs), _BLOCK):
         # In float64: a small number's square is 0 in float32.

@@ -97,7 +97,7 @@ class MilvusCollection:
             )
 
     def exists(self) -> bool:
-        """Whether Milvus has it."""
+        """Return whether Milvus has the collection."""
         with self._milvus.asked() as client:
             return bool(client.has_collection(self.name, timeout=SECONDS))
 

@@ -134,7 +134,9 @@ class MilvusIndex:
     def rank(
         self, asked: PreparedQuery, count: int, reach: float | None = None
     ) -> NDArray[np.int64]:
-        """As many lists as asked; Milvus ranks them itself, so that only their number counts."""
+        """Return as many lists as asked; Milvus ranks them itself, so that only their number
+        counts.
+        """
         return np.arange(min(count, self._clusters))
 
     def scan(
@@ -267,7 +269,7 @@ class MilvusIndex:
 def _is_enough(
     found: _Fetched, answer: Found, k: int, query: NDArray[np.float32], metric: Metric
 ) -> bool:
-    """Whether what wasn't fetched is farther than the k-th, for all that float32 can tell."""
+    """Return whether all unfetched rows are farther than the k-th, as far as float32 can tell."""
     if len(found.ordinals) < k:
         return False
     if not k:

@@ -1,4 +1,4 @@
-"""Milvus Lite's server for one machine: `python -m shared.engines.milvus.lite --data-dir F --port N`.
+"""Server of Milvus Lite: `python -m shared.engines.milvus.lite --data-dir F --port N`.
 
 Milvus Lite 3.2 takes no notice of the `nlist` that pymilvus 3.0 sends, nor of a search's `nprobe`:
 it makes 128 lists and probes 10 of them whatever is asked, so that nothing could be searched

@@ -1,4 +1,4 @@
-"""What a filter asks for, as terms that an image has or lacks.
+"""Filters as terms that an image has or lacks.
 
 A collection holds the terms of each image in an array, and a filter becomes a boolean expression
 over it. Terms are hashes: of any length, and free of whatever an expression would have to escape.
