@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from services.embedder.api import embed, explain, matching
+from services.embedder.backbones.lite_backbone import weights_file
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
 from services.embedder.metrics import EmbedderMetrics
+from services.embedder.profiles import profile_of
 from shared.core.errors import ISEError
 from shared.web.patience import PatienceMiddleware
 from shared.web.running import give_up
@@ -28,6 +30,9 @@ def create_app(
     settings: EmbedderSettings, on_failure: Callable[[FastAPI, ISEError], None] = give_up
 ) -> FastAPI:
     """The app. `on_failure` is called where the models can't be loaded, and `/ready` says why."""
+    if settings.profile is None:
+        chosen = profile_of(settings.data_dir, has_lite=weights_file() is not None)
+        settings = settings.model_copy(update={"profile": chosen})
     host = Host(settings)
 
     @asynccontextmanager

