@@ -43,7 +43,7 @@ def load_lite(weights: str = "", setting: str = "ISE_WEIGHTS") -> Backbone:
     ensure_torchvision_ops()
     # After the line above; and it takes a second that others needn't wait.
     import timm
-    from timm.data.config import resolve_data_config
+    from timm.data.config import resolve_model_data_config
 
     module: nn.Module = timm.create_model(_ARCHITECTURE, num_classes=0)
     if weights:
@@ -51,9 +51,7 @@ def load_lite(weights: str = "", setting: str = "ISE_WEIGHTS") -> Backbone:
         load_weights(module, read_weights(weights, setting), source, [_CLASSIFIER])
     else:
         load_weights(module, _packaged(), PACKAGE, [_CLASSIFIER])
-    config = resolve_data_config(
-        {}, pretrained_cfg=timm.get_pretrained_cfg(_ARCHITECTURE).to_dict()
-    )
+    config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
     return Backbone(NAME, module, preprocessing_of(config), pooling="avg")
 
 
