@@ -25,7 +25,7 @@ def test_ingest_sends_an_absolute_path_and_waits(fake, ise, services, tmp_path):
     assert done.code == 0
     wanted = {"source": str(tmp_path / "photos"), "tags_from": "none", "build": False}
     plain = {"confined": False, "sync": False, "dry_run": False, "force": False}
-    plain |= {"exclude": [], "follow_links": False}
+    plain |= {"force_in": [], "exclude": [], "follow_links": False}
     assert fake.asked == [("ingest", {**wanted, **plain, "clusters": 8})]
     assert done.out.split() == ["added", "40"]
     # A line for each stage, and the last figures; those between come every few seconds.

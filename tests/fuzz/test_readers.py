@@ -115,6 +115,15 @@ def canary(path: Path) -> object:
     return store.canary("model")
 
 
+def rows_of(path: Path) -> object:
+    """Read a manifest as if one bad row refused it whole."""
+    source = read_source(path, None)
+    for file in source:
+        if file.error is not None:
+            raise InvalidInput(file.error)
+    return source
+
+
 def taken(records: Iterable[object]) -> list[object]:
     """Records, as a call takes them that refuses all where one is bad."""
     found = []
@@ -152,10 +161,10 @@ FORMATS: dict[str, tuple[bytes | Callable[[Path], None], Read, type[ISEError]]] 
     ),
     "source.jsonl": (
         b'{"path": "a.jpg", "tags": "cat"}\n' * 4,
-        lambda p: read_source(p, None),
+        rows_of,
         InvalidInput,
     ),
-    "source.csv": (b"path,tags\na.jpg,cat;dog\n" * 4, lambda p: read_source(p, None), InvalidInput),
+    "source.csv": (b"path,tags\na.jpg,cat;dog\n" * 4, rows_of, InvalidInput),
     "weights.safetensors": (
         safetensors.numpy.save({"a": TABLE, "b": TABLE[0]}),
         lambda path: read_weights(str(path)),

@@ -263,7 +263,7 @@ def test_no_image_whose_folder_emptied_is_lost(before, lost, lost_folders, moved
     guard = FolderGuard([one.place.path for one in claims], [one.place.path for one in files], "/s")
     for force in (False, True):
         plan = Planner(
-            "/s", claims, lambda path: path[2:] not in present, False, guard, force
+            "/s", claims, lambda path: path[2:] not in present, False, guard, force=force
         ).plan(files, ())
         gone = {path[2:] for path in plan.gone}
         assert gone <= before.keys() - present.keys()

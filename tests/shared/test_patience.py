@@ -51,7 +51,10 @@ def test_what_changes_nothing_is_sent_again_where_it_broke_off(asynchronously, c
     gone = Peer(broken=99, error=error)
     with pytest.raises(errors.Unavailable) as raised:
         gone.send(call, asynchronously)
-    assert (len(gone.requests), raised.value.extra) == (3, {"retry_after": 5})
+    assert (len(gone.requests), raised.value.extra) == (
+        3,
+        {"retry_after": 5, "peer_away": True},
+    )
 
 
 @both

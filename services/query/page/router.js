@@ -153,12 +153,13 @@ export class Router {
 
   /** Tells hits the shapes of their pictures, so that room is made for them before they come. */
   async #shape(hits, signal) {
+    if (hits.length === 0) return;
     const late = new Promise((resolve) => setTimeout(resolve, SHAPES_MS, null));
     const asked = this.api.shapes(hits.map(({ id }) => id), signal).catch((error) => {
       if (error.name === "AbortError") throw error;
       return null; // They are drawn in a common shape then.
     });
-    const found = hits.length ? await Promise.race([asked, late]) : null;
+    const found = await Promise.race([asked, late]);
     hits.forEach((hit, at) => (hit.ratio = found?.ratios[at] ?? null));
   }
 

@@ -209,7 +209,7 @@ def test_an_indexer_that_is_down_is_told_and_asked_again(
     page = visitor.open(f"{serve_query(indexer_url='http://127.0.0.1:9')}/collection")
     notice = page.get_by_role("alert")
     expect(notice).to_contain_text("The indexer can't be reached")
-    expect(notice).to_contain_text("Nothing answers at http://127.0.0.1:9")
+    expect(notice).not_to_contain_text("127.0.0.1")
     images = own_engine.ask(query_api.stats()).images
     expect(figure(page, "Images")).to_contain_text(f"{images:,}")
     with page.expect_response("**/v1/jobs") as asked:
