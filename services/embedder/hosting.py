@@ -29,6 +29,7 @@ from services.embedder.towers.source import PREFIX as TOWERS
 from services.embedder.towers.text_tower import TextTower, load_text_tower
 from services.embedder.words.vectors import Words, load_words
 from shared.core.errors import Conflict, ISEError, Misconfigured, Unavailable
+from shared.objects.address import snapshots_from
 from shared.objects.store import Objects
 
 log = logging.getLogger(__name__)
@@ -237,7 +238,7 @@ class Host:
 
 
 def _download(settings: EmbedderSettings) -> Download | None:
-    address = settings.followed()
+    address = snapshots_from(settings.snapshots_from)
     return None if address is None else Download(Objects(settings.s3_endpoint), address)
 
 
