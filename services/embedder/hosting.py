@@ -12,7 +12,6 @@ from uuid import uuid4
 import torch
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
@@ -24,6 +23,7 @@ from services.embedder.matching.download import Download
 from services.embedder.matching.joint import JointSpaces, TermEncoder
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
+from services.embedder.registry import load_backbone
 from services.embedder.towers.aligned import AlignedSpace
 from services.embedder.towers.source import PREFIX as TOWERS
 from services.embedder.towers.text_tower import TextTower, load_text_tower

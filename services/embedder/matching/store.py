@@ -14,7 +14,7 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 
-from services.embedder.backbones.fingerprint import short_digest, tensors_digest
+from services.embedder.fingerprint import short_digest, tensors_digest
 from services.embedder.matching.download import Download
 from services.embedder.matching.network import MatchingNetwork
 from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, NotFound

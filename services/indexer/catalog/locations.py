@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
 from services.indexer.catalog import statements
+from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.joining import differ
-from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
 from shared.contracts.annotations import metadata_fault
 from shared.snapshots.items import tag_key
