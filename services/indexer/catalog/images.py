@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from services.indexer.catalog import statements
+from services.indexer.catalog import bulk_sql
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.entry import Entry
@@ -265,7 +265,7 @@ def _put(
         if differ(said[row.id], row.metadata)
     ]
     if described:
-        db.execute(statements.DESCRIBE, described)
+        db.execute(bulk_sql.DESCRIBE, described)
     changed = {row["its_ordinal"] for row in described}
     return numbers, {numbers[entry.id] for entry in new}, changed
 
