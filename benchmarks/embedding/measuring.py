@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.embedding import agreement, networks, speed
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.backbones.registry import load_backbone
+from services.embedder.registry import load_backbone
 
 _PHOTOS = 200
 

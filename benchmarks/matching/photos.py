@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.engines.choice import EngineOptions
 from services.embedder.engines.engine_options import Inference, Precision
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.preprocess import Preprocessing
+from services.embedder.registry import load_backbone
 from services.embedder.words.vectors import Words
 
 _BATCH = 32

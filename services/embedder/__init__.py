@@ -1,0 +1,1 @@
+"""Models as a service: pictures and terms to features, training, explanations."""

@@ -12,7 +12,6 @@ from uuid import uuid4
 import torch
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
@@ -24,11 +23,13 @@ from services.embedder.matching.download import Download
 from services.embedder.matching.joint import JointSpaces, TermEncoder
 from services.embedder.matching.store import NetworkStore
 from services.embedder.matching.trainer import Trainer
+from services.embedder.registry import load_backbone
 from services.embedder.towers.aligned import AlignedSpace
 from services.embedder.towers.source import PREFIX as TOWERS
 from services.embedder.towers.text_tower import TextTower, load_text_tower
 from services.embedder.words.vectors import Words, load_words
 from shared.core.errors import Conflict, ISEError, Misconfigured, Unavailable
+from shared.objects.address import snapshots_from
 from shared.objects.store import Objects
 
 log = logging.getLogger(__name__)
@@ -237,7 +238,7 @@ class Host:
 
 
 def _download(settings: EmbedderSettings) -> Download | None:
-    address = settings.followed()
+    address = snapshots_from(settings.snapshots_from)
     return None if address is None else Download(Objects(settings.s3_endpoint), address)
 
 

@@ -41,12 +41,11 @@ from services.indexer.workflows.learning import Learning
 from services.indexer.workflows.matching_training import MatchingTraining
 from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
-from shared.contracts.migration import Engine
-from shared.core.settings import store_at
+from shared.core.engine import Engine
 from shared.engines.milvus.server import Milvus
 from shared.files import durable
 from shared.media.fetching import Fetcher
-from shared.objects.address import Address
+from shared.objects.address import Address, store_at
 from shared.objects.store import Objects
 
 

@@ -29,6 +29,7 @@ from shared.core.errors import ISEError
 from shared.engines.milvus.server import Milvus
 from shared.media.fetching import Fetcher
 from shared.models.canary import drifted
+from shared.objects.address import snapshots_from
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
 from shared.web.patience import PatienceMiddleware
@@ -142,7 +143,7 @@ def create_app(
 
 def _follower(settings: QuerySettings) -> Follower | None:
     """Raises Misconfigured."""
-    address = settings.followed()
+    address = snapshots_from(settings.snapshots_from)
     if address is None:
         return None
     objects = Objects(settings.s3_endpoint)

@@ -8,7 +8,7 @@ from shared.core.errors import ISEError
 from shared.doctor import machine
 from shared.doctor.finding import Finding, ok, problem
 from shared.doctor.told import packages, tell
-from shared.engines.ivf.mapped import MappedFile
+from shared.files.mapped import MappedFile
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
 _PACKAGES = ("faiss", "h5py", "numpy")

@@ -1,0 +1,1 @@
+"""The `ise` command; it talks to the services and loads no web framework."""

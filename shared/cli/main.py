@@ -23,6 +23,7 @@ from shared.cli import (
 )
 from shared.cli.session import console
 from shared.core.printable import escaped
+from shared.core.version import VERSION
 
 app = typer.Typer(
     help="Image search by picture and by term. Settings come from ISE_* variables or `.env`.",
@@ -31,6 +32,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ise {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """Take the options that come before a command."""
+
+
 app.command("up")(up.up)
 app.command("ingest")(collection.ingest)
 app.command("build")(collection.build)

@@ -7,7 +7,8 @@ import typer
 from shared.cli.jobs import run_job
 from shared.cli.session import AsJson, session
 from shared.clients import indexer
-from shared.contracts.migration import Engine, MigrateRequest
+from shared.contracts.migration import MigrateRequest
+from shared.core.engine import Engine
 
 
 def migrate(

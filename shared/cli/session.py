@@ -15,11 +15,11 @@ from rich.text import Text
 from shared.cli.terminal import Terminal
 from shared.clients import indexer
 from shared.clients.transport import Client
+from shared.core import problem
 from shared.core.errors import InvalidInput, ISEError, Misconfigured, Unavailable
 from shared.core.printable import escaped, escaped_json
 from shared.core.settings import Settings, slips
 from shared.core.validation import verdict
-from shared.web import problem
 
 S = TypeVar("S", bound=Settings)
 

@@ -8,13 +8,13 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from shared.cli import tables
-from shared.cli.archive import unpack
 from shared.cli.collection import Clusters, cluster_count, source_of
 from shared.cli.jobs import run_job
 from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer
 from shared.contracts.features import ExportInfo, ExportSpace, ImportRequest
 from shared.core.errors import InvalidInput
+from shared.files.export_archive import unpack
 
 _CHUNK = 2**20
 _DEFAULT_MODEL = "vectors"

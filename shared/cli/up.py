@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from shared.cli import fit
 from shared.cli.child import Sink
 from shared.cli.group import ServiceEnded, ServiceGroup
 from shared.cli.service import NAMES, environment, waiting_line
@@ -18,6 +17,7 @@ from shared.cli.session import AsJson, load_settings, session
 from shared.clients.transport import Client
 from shared.core.printable import escaped
 from shared.core.settings import LogFormat, ServiceSettings, slips
+from shared.doctor import model_fit
 
 __all__ = ["ServiceEnded", "ServiceGroup", "stop_on_signals", "up"]
 
@@ -86,7 +86,7 @@ def _warn(console: Console, settings: ServiceSettings) -> None:
         sentences = []
         for url in told["ISE_EMBEDDER_URL"].split(","):
             with Client(url.strip(), key) as embedder:
-                sentences.append(fit.warning(embedder, query))
+                sentences.append(model_fit.warning(embedder, query))
         sentence = None if None in sentences else sentences[0]
     if sentence is not None:
         console.print(Text(escaped(sentence), style="yellow"), soft_wrap=True)

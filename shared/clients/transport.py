@@ -26,9 +26,8 @@ from shared.clients.replicas import (
     ReplicaTransport,
     each_of,
 )
-from shared.core import deadline, errors
-from shared.web import patience, problem
-from shared.web.request_id import HEADER, current_request_id
+from shared.core import deadline, errors, problem
+from shared.core.request_id import HEADER, current_request_id
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -88,7 +87,7 @@ class Call(Generic[T]):
         timeout_s = self.timeout_s
         left = deadline.remaining() if self.is_safe else None
         if left is not None:
-            headers[patience.HEADER] = patience.preference(left)
+            headers[deadline.HEADER] = deadline.preference(left)
             # A timeout of 0 would be taken for a socket that doesn't block.
             timeout_s = min(timeout_s, max(left, 0.001))
         return {

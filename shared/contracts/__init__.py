@@ -1,0 +1,1 @@
+"""Bodies of requests and responses, as models that services and clients share."""

@@ -1,17 +1,9 @@
 """Moving a collection from one engine to the other."""
 
-from enum import StrEnum
-
 from pydantic import ConfigDict, Field
 
 from shared.contracts.base import Wire
-
-
-class Engine(StrEnum):
-    """Engine that holds the vectors of an index."""
-
-    LOCAL = "local"
-    MILVUS = "milvus"
+from shared.core.engine import Engine
 
 
 class MigrateRequest(Wire):

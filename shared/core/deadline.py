@@ -1,10 +1,13 @@
 """Until when somebody waits for the work in hand, so that nothing is waited for any longer."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+HEADER = "Prefer"
+"""Names the seconds to a service that is asked: `wait=<seconds>` of RFC 7240."""
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
@@ -23,3 +26,8 @@ def within(seconds: float | None) -> Iterator[None]:
         yield
     finally:
         _until.reset(token)
+
+
+def preference(seconds: float) -> str:
+    """Return the header's value; whole seconds, so rounded up."""
+    return f"wait={math.ceil(seconds)}"

@@ -12,11 +12,9 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.contracts.migration import Engine
+from shared.core.engine import Engine
 from shared.core.errors import Misconfigured
 from shared.core.loopback import is_loopback, url_at
-from shared.objects.address import Address
-from shared.web.keys import LEAST as LEAST_KEY
 
 
 def _at_home(folder: Path) -> Path:
@@ -30,6 +28,8 @@ def _at_home(folder: Path) -> Path:
 Folder = Annotated[Path, AfterValidator(_at_home)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+LEAST_KEY = 16
+"""Characters of a key. One that is shorter is soon guessed, above all from its hash."""
 _ALIKE = 0.85
 """How alike a name must be to one of ours to be taken for a slip; 1 is the same."""
 
@@ -146,13 +146,6 @@ class ServiceSettings(Settings):
                 ) from None
         return given
 
-    def followed(self) -> Address | None:
-        """Return the address from which snapshots and networks are downloaded, if any. Raises
-        Misconfigured.
-        """
-        url = self.snapshots_from
-        return store_at(url, "ISE_SNAPSHOTS_FROM") if url else None
-
     @property
     def on_loopback(self) -> bool:
         """True if only this machine can connect."""
@@ -191,14 +184,6 @@ class ServiceSettings(Settings):
                 f"{setting} lets other machines in without a key. Set ISE_API_KEY, or "
                 "ISE_ALLOW_OPEN=true where something else keeps them out."
             )
-
-
-def store_at(url: str, setting: str) -> Address:
-    """The folder of an object store that a setting names, of any protocol that fsspec knows.
-
-    Raises Misconfigured.
-    """
-    return Address.of_store(url, setting, {url.partition("://")[0].lower()})
 
 
 def slips(settings_type: type[Settings]) -> Iterator[str]:

@@ -1,3 +1,3 @@
-"""The version of this program, as pyproject.toml has it; a container has no other place for it."""
+"""The version of this program: the one place that names it; pyproject.toml reads it from here."""
 
 VERSION = "0.1.0"

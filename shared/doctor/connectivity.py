@@ -7,14 +7,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from shared.cli import fit
 from shared.clients import embedder, query
 from shared.clients.replicas import each_of
 from shared.clients.transport import Client
 from shared.core.errors import ISEError
 from shared.core.settings import Settings
 from shared.core.version import VERSION
-from shared.doctor import ports
+from shared.doctor import model_fit, ports
 from shared.doctor.finding import Finding, ok, problem, warning
 
 NAMES = ("query", "indexer", "embedder")
@@ -135,7 +134,7 @@ def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
             with Client(url, key) as embedding:
                 try:
                     held = searching.send(query.stats())
-                    told.append(fit.misfit(embedding.send(embedder.models()), held))
+                    told.append(model_fit.misfit(embedding.send(embedder.models()), held))
                 except ISEError as error:
                     told.append(error.detail)
     if None in told:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.cli.archive import unpack
 from shared.clients import embedder, indexer
 from shared.clients.transport import Client
 from shared.contracts.embedder import TermSpace
@@ -16,6 +15,7 @@ from shared.evaluation import metrics
 from shared.evaluation.labels import Labels
 from shared.evaluation.measure import estimate
 from shared.evaluation.results import Estimate, TagResult, TermResult
+from shared.files.export_archive import unpack
 from shared.snapshots.items import tag_key
 
 _CHUNK = 2**20

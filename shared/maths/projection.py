@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.core.errors import BadVector
-from shared.engines.ivf.distances import prepared
+from shared.maths.distances import prepared
 from shared.maths.linear_algebra import principal_axes
 
 Floats = NDArray[np.float32]

@@ -161,6 +161,21 @@ class Address:
         return not above or self._plain == above or self._plain.startswith(f"{above}/")
 
 
+def store_at(url: str, setting: str) -> Address:
+    """The folder of an object store that a setting names, of any protocol that fsspec knows.
+
+    Raises Misconfigured.
+    """
+    return Address.of_store(url, setting, {url.partition("://")[0].lower()})
+
+
+def snapshots_from(url: str) -> Address | None:
+    """Return the address in ISE_SNAPSHOTS_FROM, from which snapshots and networks are downloaded,
+    if any. Raises Misconfigured.
+    """
+    return store_at(url, "ISE_SNAPSHOTS_FROM") if url else None
+
+
 def _web_path(protocol: str, rest: str) -> str:
     try:
         parts = urlsplit(f"{protocol}://{rest}")

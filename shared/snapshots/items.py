@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from shared.contracts import annotations
 from shared.core.errors import Corrupt
-from shared.engines.ivf.mapped import MappedFile, write_arrays
+from shared.files.mapped import MappedFile, write_arrays
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
 from shared.snapshots.tag_lists import TagLists, tag_arrays
 from shared.terms.normal_form import normal_form

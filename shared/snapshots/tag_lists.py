@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.errors import Corrupt
-from shared.engines.ivf.mapped import MappedFile
+from shared.files.mapped import MappedFile
 from shared.terms.normal_form import normal_form
 
 Ordinals = NDArray[np.int64]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.errors import Corrupt
-from shared.engines.ivf.mapped import MappedFile, write_arrays
+from shared.files.mapped import MappedFile, write_arrays
 from shared.terms.normal_form import normal_form
 
 _FORM = "tag_form"

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.core.errors import Corrupt
-from shared.engines.ivf.distances import prepared
-from shared.engines.ivf.mapped import MappedFile, write_arrays
+from shared.files.mapped import MappedFile, write_arrays
+from shared.maths.distances import prepared
 from shared.maths.projection import Projection
 
 Floats = NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""All that knows FastAPI: middleware, problems over HTTP, how a service runs."""

@@ -17,13 +17,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from shared.core.errors import Misconfigured
+from shared.core.settings import LEAST_KEY
 
 # Within a key it is a letter like others.
 _COMMENT = re.compile(r"(?:^|\s)#")
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
-LEAST = 16
-"""Characters of a key. One that is shorter is soon guessed, above all from its hash."""
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +126,8 @@ def _key(words: list[str], before: Iterable[Key]) -> Key:
         digest = bytes.fromhex(hashed[1])
     elif secret.startswith("sha256:"):
         raise ValueError("`sha256:` is followed by 64 hexadecimal digits in lower case")
-    elif len(secret) < LEAST or not secret.isascii():
-        raise ValueError(f"a key has at least {LEAST} ASCII characters")
+    elif len(secret) < LEAST_KEY or not secret.isascii():
+        raise ValueError(f"a key has at least {LEAST_KEY} ASCII characters")
     else:
         digest = _digest(secret.encode())
     for key in before:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.core.printable import escaped, escaped_json
+from shared.core.request_id import current_request_id
 from shared.core.settings import LogFormat
-from shared.web.request_id import current_request_id
 
 # What every record has; the rest was given as `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {

@@ -7,8 +7,9 @@ from fastapi import FastAPI
 
 from shared.contracts.base import Wire
 from shared.contracts.problem import Problem
+from shared.core import problem
 from shared.core.errors import ISEError
-from shared.web import problem, problems
+from shared.web import problems
 from shared.web.keys import Scope
 from shared.web.scoped import SCHEME
 

@@ -1,19 +1,12 @@
-"""How long a caller waits: `Prefer: wait=<seconds>` of RFC 7240, passed on to whom is asked."""
+"""Middleware that reads how long a caller waits: `Prefer: wait=<seconds>` of RFC 7240."""
 
-import math
 import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.core import deadline
 
-HEADER = "Prefer"
 _WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?=[,;]|$)", re.IGNORECASE)
-
-
-def preference(seconds: float) -> str:
-    """The header's value; whole seconds, so rounded up."""
-    return f"wait={math.ceil(seconds)}"
 
 
 class PatienceMiddleware:

@@ -1,9 +1,7 @@
-"""The one place that renders errors as RFC 9457 `application/problem+json`, and reads them back."""
+"""The one place that sends errors as RFC 9457 `application/problem+json`."""
 
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,59 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.core import errors, validation
-from shared.web.request_id import current_request_id
+from shared.core.problem import MEDIA_TYPE, body_of, body_of_status, headers_of, status_of
 
-MEDIA_TYPE = "application/problem+json"
-_TYPE_PREFIX = "urn:ise:problem:"
 _TOLD = 5
 # Errors of one request that `errors` lists, at most.
 _LISTED = 20
 KIND = "ise.problem"
 """Where a request's scope says which kind of problem answered it."""
 
-_STATUS: dict[type[errors.ISEError], int] = {
-    errors.InvalidInput: 422,
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    errors.Unauthorized: 401,
-    errors.Forbidden: 403,
-    errors.Behind: 412,
-    errors.TooLarge: 413,
-    errors.OutsideRange: 416,
-    errors.Overloaded: 429,
-    errors.Unavailable: 503,
-    errors.StorageFull: 507,
-    errors.ISEError: 500,
-    errors.Corrupt: 500,
-    errors.Misconfigured: 500,
-}
-# The first in the table stands for a status that comes without a type of ours.
-_BY_STATUS = {status: cls for cls, status in reversed(_STATUS.items())}
-
 log = logging.getLogger(__name__)
-
-
-def status_of(error: errors.ISEError) -> int:
-    """The HTTP status of an error: that of its nearest ancestor in the table."""
-    return next(_STATUS[cls] for cls in type(error).__mro__ if cls in _STATUS)
-
-
-def body_of(error: errors.ISEError, instance: str | None = None) -> dict[str, Any]:
-    """An error as the members of a problem document."""
-    return _body(
-        status_of(error), error.slug, error.title, error.detail, instance, extra=error.extra
-    )
-
-
-def from_body(status: int, body: Mapping[str, Any]) -> errors.ISEError:
-    """A problem document, as a service of ours sent it, as an error of the tree."""
-    slug = str(body.get("type", "")).removeprefix(_TYPE_PREFIX)
-    known = {"type", "title", "status", "detail", "instance", "request_id"}
-    cls = errors.tree().get(slug)
-    if cls is None:
-        cls = _BY_STATUS.get(status, errors.ISEError)
-    detail = str(body.get("detail") or body.get("title") or f"status {status}")
-    return cls(detail, **{k: v for k, v in body.items() if k not in known})
 
 
 def install(app: FastAPI) -> None:
@@ -90,10 +44,7 @@ def plain_response(
     """Return the problem response for a status outside the error tree, such as an unknown path or
     method.
     """
-    cls = _BY_STATUS.get(status)
-    title = cls.title if cls else HTTPStatus(status).phrase
-    slug = cls.slug if cls else title.lower().replace(" ", "-")
-    body = _body(status, slug, title, detail, instance, extra={})
+    body = body_of_status(status, detail, instance)
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -101,18 +52,6 @@ def refuse(error: errors.ISEError, scope: Scope) -> JSONResponse:
     """The answer of a middleware that lets a request go no further."""
     scope[KIND] = error.slug
     return response(error, scope["path"])
-
-
-def headers_of(error: errors.ISEError) -> dict[str, str]:
-    """The headers that go with an error's document."""
-    headers = {}
-    if "retry_after" in error.extra:
-        headers["Retry-After"] = str(error.extra["retry_after"])
-    if isinstance(error, errors.OutsideRange) and "bytes" in error.extra:
-        headers["Content-Range"] = f"bytes */{error.extra['bytes']}"
-    if isinstance(error, errors.Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
-    return headers
 
 
 def _answer(error: errors.ISEError, request: Request) -> JSONResponse:
@@ -208,17 +147,3 @@ class _LastResort:
                 raise
             answer = await _on_unexpected(Request(scope), error)
             await answer(scope, receive, send)
-
-
-def _body(
-    status: int, slug: str, title: str, detail: str, instance: str | None, extra: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        **extra,
-        "type": _TYPE_PREFIX + slug,
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "instance": instance,
-        "request_id": current_request_id(),
-    }

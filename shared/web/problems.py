@@ -6,6 +6,7 @@ those that a caller gets.
 
 from typing import Any
 
+from shared.core import problem
 from shared.core.errors import (
     BadImage,
     BadVector,
@@ -28,7 +29,6 @@ from shared.core.errors import (
     UnknownTerm,
 )
 from shared.models.canary import drifted
-from shared.web import problem
 from shared.web.auth import NO_KEY_SENT
 from shared.web.conditional import outside_range
 from shared.web.hosts import FOREIGN_HOST

@@ -2,10 +2,10 @@
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from cachetools import LRUCache
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.core.errors import RateLimited
@@ -40,7 +40,7 @@ class TokenBuckets:
     def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._clock = clock
-        self._filled: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._filled: LRUCache[str, tuple[float, float]] = LRUCache(_MOST_CALLERS)
 
     def take(self, caller: str) -> float:
         """Takes a token; 0, or the seconds until there is one."""
@@ -49,8 +49,6 @@ class TokenBuckets:
         tokens = min(self._rate.burst, tokens + (now - since) * self._rate.per_second)
         wait = 0.0 if tokens >= 1 else (1 - tokens) / self._rate.per_second
         self._filled[caller] = (tokens if wait else tokens - 1, now)
-        if len(self._filled) > _MOST_CALLERS:
-            self._filled.popitem(last=False)
         return wait
 
 

@@ -1,24 +1,13 @@
-"""A request id that travels with a request across the services and into every log line."""
+"""Middleware that takes a request's id from its header, or makes one."""
 
 import re
 import uuid
-from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADER = "X-Request-ID"
+from shared.core.request_id import HEADER, request_id
+
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-
-
-def current_request_id() -> str | None:
-    """The id of the request that this code runs for, or None outside of one."""
-    return _request_id.get()
-
-
-def set_request_id(value: str | None) -> None:
-    """For work that goes on outside of a request, such as a job."""
-    _request_id.set(value)
 
 
 class RequestIdMiddleware:
@@ -33,7 +22,6 @@ class RequestIdMiddleware:
             return
         given = dict(scope["headers"]).get(HEADER.lower().encode(), b"")
         value = given.decode() if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
-        token = _request_id.set(value)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -43,7 +31,5 @@ class RequestIdMiddleware:
                 ]
             await send(message)
 
-        try:
+        with request_id(value):
             await self.app(scope, receive, send_with_id)
-        finally:
-            _request_id.reset(token)

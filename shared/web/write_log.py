@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from starlette.types import Message, Scope, Send
 
+from shared.core import problem
 from shared.core.errors import ISEError
-from shared.web import problem
 from shared.web.callers import caller_of
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from benchmarks import report_embedding
 from benchmarks.embedding import agreement, ingest, measuring, speed
-from services.embedder.backbones.registry import load_backbone
+from services.embedder.registry import load_backbone
 
 _MACHINE = {"commit": "c", "changed": False, "processor": "p", "cores": 1, "memory_gib": 1}
 MEASURED = {"measured_at": "2026", "machine": {**_MACHINE, "python": "3", "packages": {}}}

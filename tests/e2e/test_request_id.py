@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from shared.web.request_id import HEADER
+from shared.core.request_id import HEADER
 from tests.e2e.conftest import Start
 
 

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.backbones.hub import check_reachable
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.backbones.torchvision_backbone import drop_classifier
 from services.embedder.backbones.weights import load_weights, read_weights
+from services.embedder.hub import check_reachable
 from services.embedder.preprocess import Preprocessing
+from services.embedder.registry import load_backbone
 from shared.core.errors import BadImage, Misconfigured
 from tests.floats import assert_same
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines.choice import EngineOptions
+from services.embedder.registry import load_backbone
 from shared.core.errors import Misconfigured
 
 

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.engines import choice, openvino, processor
 from services.embedder.engines.choice import Chooser, EngineOptions
@@ -22,6 +21,7 @@ from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
 from services.embedder.preprocess import Preprocessing
+from services.embedder.registry import load_backbone
 from shared.maths.floats import SAME_FEATURES, furthest
 from shared.media.images import decode
 from tests.floats import assert_same

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.explaining.explainer import Explainer
+from services.embedder.registry import load_backbone
 from shared.media.images import decode
 
 MOBILENET = "weights/mobilenet_v2_features.safetensors"

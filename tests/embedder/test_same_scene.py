@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from services.embedder.backbones.registry import load_backbone
+from services.embedder.registry import load_backbone
 from shared.media.images import decode
 from tests.shared.profiles import profile
 from tests.shared.test_picture_kinds import saved, tiff

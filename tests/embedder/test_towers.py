@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from services.embedder.backbones.registry import load_backbone
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
+from services.embedder.registry import load_backbone
 from services.embedder.towers.text_tower import load_text_tower
 from shared.clients import embedder
 from shared.contracts.embedder import ImageSpace, TermSpace

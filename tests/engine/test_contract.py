@@ -8,7 +8,7 @@ import pytest
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric, SearchOptions
-from shared.engines.ivf import distances
+from shared.maths import distances
 from shared.snapshots.items import Item
 from tests.engine.world import World, items
 from tests.floats import alike

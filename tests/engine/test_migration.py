@@ -20,8 +20,9 @@ from shared.clients import indexer
 from shared.contracts.answer import Mode
 from shared.contracts.indexer import IngestRequest
 from shared.contracts.jobs import Job, JobKind, JobState
-from shared.contracts.migration import Engine, MigrateRequest
+from shared.contracts.migration import MigrateRequest
 from shared.contracts.query import Metric, SearchOptions
+from shared.core.engine import Engine
 from shared.core.errors import Conflict, Unavailable
 from shared.engines.milvus.server import Milvus
 from tests.engine.milvus_server import MilvusServer

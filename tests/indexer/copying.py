@@ -6,7 +6,7 @@ import numpy as np
 
 from services.indexer.replication.snapshot_mirror import Mirror
 from services.indexer.segments.store import SegmentStore
-from shared.core.settings import store_at
+from shared.objects.address import store_at
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
 from shared.snapshots.manifest import Manifest, SnapshotStore

@@ -5,7 +5,8 @@ import pytest
 from services.indexer.publishing.migration_state import MigrationState, MigrationStore
 from shared.clients import indexer
 from shared.contracts.indexer import AddState
-from shared.contracts.migration import Engine, MigrateRequest
+from shared.contracts.migration import MigrateRequest
+from shared.core.engine import Engine
 from shared.core.errors import Conflict, Corrupt
 
 NOWHERE = "http://127.0.0.1:9"

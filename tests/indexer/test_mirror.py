@@ -15,9 +15,8 @@ from shared.clients.transport import Client
 from shared.contracts.answer import SearchResponse
 from shared.contracts.indexer import ImagePatch
 from shared.core.errors import Behind, Misconfigured
-from shared.core.settings import store_at
 from shared.media.identity import content_id
-from shared.objects.address import Address
+from shared.objects.address import Address, store_at
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
 from shared.snapshots.version import HEADER, Version

@@ -133,7 +133,7 @@ def test_as_many_statements_for_one_image_as_for_many(
 
 
 def test_more_images_than_a_statement_takes(tmp_path: Path, entry, monkeypatch):
-    monkeypatch.setattr("services.indexer.catalog.rows.MANY", 7)
+    monkeypatch.setattr("services.indexer.catalog.bulk_sql.MANY", 7)
     database = Database(f"sqlite:///{tmp_path / 'c.sqlite'}")
     catalogue = Images(database)
     batch = [entry(str(n), tags=["dog"], source="/") for n in range(30)]

@@ -6,7 +6,7 @@ import pytest
 from services.indexer.clustering import transforms
 from shared.contracts.query import Metric
 from shared.core.errors import BadVector, InvalidInput
-from shared.engines.ivf.distances import prepared
+from shared.maths.distances import prepared
 from shared.maths.projection import Projection
 from shared.snapshots.transform import Transform, read_projection, write_projection
 from tests.floats import assert_same

@@ -32,10 +32,10 @@ from shared.contracts.embedder import (
 from shared.contracts.query import Metric
 from shared.core.errors import BadImage, NotFound, Unavailable, UnknownTerm
 from shared.engines.ivf.codec import Codec
-from shared.engines.ivf.distances import prepared
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
+from shared.maths.distances import prepared
 from shared.media.fetching import Fetcher
 from shared.snapshots.items import Item
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest

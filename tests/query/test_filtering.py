@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.query.search.filtering import Filtering
 from shared.contracts.filters import Condition, Filter
-from shared.engines.ivf.mapped import MappedFile, write_arrays
+from shared.files.mapped import MappedFile, write_arrays
 from shared.snapshots.items import Item, ItemsFile, tag_key, write_items
 from shared.snapshots.metadata_index import metadata_arrays
 

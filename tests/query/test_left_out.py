@@ -10,8 +10,8 @@ import pytest
 from services.query.api import writing
 from services.query.api.writing import AnswerWriter
 from shared.contracts.answer import Hit, SearchResponse
-from shared.engines.ivf.mapped import MappedFile, write_arrays
 from shared.files import durable
+from shared.files.mapped import MappedFile, write_arrays
 from shared.snapshots.items import Item, ItemsFile, write_items
 
 DEEP = 300

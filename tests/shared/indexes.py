@@ -7,11 +7,11 @@ import numpy as np
 from services.indexer.clustering.streaming import assign, train_centroids
 from shared.contracts.query import Metric
 from shared.engines.ivf.codec import Codec
-from shared.engines.ivf.distances import prepared
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
 from shared.engines.ivf.writer import PostingsWriter
+from shared.maths.distances import prepared
 
 HALF = ("random", "duplicates", "zeros")
 KINDS = ("random", "duplicates", "zeros", "scaled", "huge", "tiny", "near", "skewed")

@@ -13,8 +13,7 @@ from shared.clients import embedder, indexer, query
 from shared.clients.transport import AsyncClient, Call, Client
 from shared.contracts.embedder import TrainingProgress, TrainRequest
 from shared.contracts.indexer import ImagePatch
-from shared.core import errors
-from shared.web import problem
+from shared.core import errors, problem
 
 ANY: Call[httpx.Response] = Call("GET", "/", lambda response: response)
 

@@ -23,8 +23,9 @@ from shared.contracts import (
 )
 from shared.contracts.base import Wire
 from shared.contracts.problem import Problem
+from shared.core import problem
 from shared.core.errors import tree
-from shared.web import problem, problems
+from shared.web import problems
 
 SHOWN: list[tuple[type[BaseModel], object]] = [
     (model, example)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from shared.contracts.query import Metric
 from shared.core.errors import Corrupt
-from shared.engines.ivf.distances import prepared
 from shared.engines.ivf.index import InvertedIndex
+from shared.maths.distances import prepared
 from tests.shared.indexes import HALF, KINDS, brute, clustered, index_of, tolerance, vectors_of
 
 pytestmark = pytest.mark.floats

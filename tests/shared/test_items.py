@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.errors import Corrupt
-from shared.engines.ivf.mapped import MappedFile, write_arrays
+from shared.files.mapped import MappedFile, write_arrays
 from shared.snapshots import items as module
 from shared.snapshots.items import Item, ItemsFile, tag_key, write_items
 from shared.snapshots.tag_vectors import read_tag_vectors

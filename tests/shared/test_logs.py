@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.core.request_id import HEADER
 from shared.core.settings import LogFormat
 from shared.web import logs
-from shared.web.request_id import HEADER
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from shared.core.errors import Corrupt, Unavailable
-from shared.engines.ivf.mapped import MappedFile, MappedWriter, write_arrays
+from shared.files.mapped import MappedFile, MappedWriter, write_arrays
 from tests import open_files
 
 DTYPES = st.sampled_from(["<f4", "<f8", "<i8", "|u1", "<u8", "<i4"])

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from shared.contracts.query import Metric
 from shared.core.errors import Corrupt
 from shared.engines.ivf import layout
-from shared.engines.ivf.mapped import write_arrays
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
 from shared.engines.ivf.writer import PostingsWriter
+from shared.files.mapped import write_arrays
 
 
 @st.composite

@@ -7,8 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from shared.core import errors
-from shared.web import problem
+from shared.core import errors, problem
 
 TREE = errors.tree()
 STATUSES = {

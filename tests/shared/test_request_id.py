@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from shared.clients.transport import AsyncClient, Call
+from shared.core.request_id import current_request_id, set_request_id
 from shared.web.logs import JsonLine
-from shared.web.request_id import current_request_id, set_request_id
 
 
 @pytest.fixture

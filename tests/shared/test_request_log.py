@@ -1,7 +1,7 @@
 import logging
 
+from shared.core.request_id import HEADER
 from shared.web import logs
-from shared.web.request_id import HEADER
 
 
 def test_each_request_is_a_line_with_its_id(ask, service, capsys):

@@ -24,8 +24,8 @@ from shared.contracts.embedder import (
     TrainingSettings,
     TrainRequest,
 )
+from shared.core import problem
 from shared.core.errors import BadVector, FingerprintMismatch, ISEError
-from shared.web import problem
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_ROWS,

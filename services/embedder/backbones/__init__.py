@@ -1,0 +1,1 @@
+"""Networks from normalised images to features, one family a file."""

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from services.embedder.backbones import fingerprint
+from services.embedder import fingerprint
 from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.eager import EagerEngine
 from services.embedder.engines.engine import Engine

@@ -6,10 +6,10 @@ from typing import Any
 from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.backbones.hub import check_reachable, unavailable
 from services.embedder.backbones.spelling import did_you_mean
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
+from services.embedder.hub import check_reachable, unavailable
 from services.embedder.preprocess import Preprocessing
 from shared.core.errors import Misconfigured
 

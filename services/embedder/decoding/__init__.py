@@ -1,0 +1,1 @@
+"""Pictures from bytes to pixels, in processes that a bad file can't harm."""

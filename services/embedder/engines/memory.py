@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from services.embedder.backbones.fingerprint import short_digest
 from services.embedder.engines import processor
+from services.embedder.fingerprint import short_digest
 from shared.files import durable
 
 _FORMAT = 1

@@ -1,0 +1,1 @@
+"""Reasons for a match: which parts of a picture account for it."""

@@ -1,0 +1,1 @@
+"""The joint space of pictures and terms: networks, their training and store."""

@@ -6,15 +6,15 @@ The indexer writes there; the embedder only reads, or has copies of its own (`do
 
 import re
 import threading
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
 import safetensors.torch
+from cachetools import LRUCache
 
-from services.embedder.backbones.fingerprint import short_digest, tensors_digest
+from services.embedder.fingerprint import short_digest, tensors_digest
 from services.embedder.matching.download import Download
 from services.embedder.matching.network import MatchingNetwork
 from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, NotFound
@@ -98,8 +98,7 @@ class NetworkStore:
         self._download = download
         self._image_fingerprint = image_fingerprint
         self._words_fingerprint = words_fingerprint
-        self._capacity = capacity
-        self._loaded: OrderedDict[str, Matcher] = OrderedDict()
+        self._loaded: LRUCache[str, Matcher] = LRUCache(capacity)
         self._lock = threading.Lock()
 
     def fingerprints(self) -> list[str]:
@@ -120,14 +119,9 @@ class NetworkStore:
             with suppress(FileNotFoundError):
                 self._download.fetch(name, FILE, self._folder / name)
         with self._lock:
-            if name in self._loaded:
-                self._loaded.move_to_end(name)
-                return self._loaded[name]
-            matcher = self._read(name)
-            self._loaded[name] = matcher
-            if len(self._loaded) > self._capacity:
-                self._loaded.popitem(last=False)
-            return matcher
+            if name not in self._loaded:
+                self._loaded[name] = self._read(name)
+            return self._loaded[name]
 
     def _current(self) -> str:
         try:

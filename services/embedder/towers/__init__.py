@@ -1,0 +1,1 @@
+"""Image and text towers that were trained together (CLIP and its kin)."""

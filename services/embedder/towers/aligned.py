@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from services.embedder.backbones.fingerprint import short_digest
+from services.embedder.fingerprint import short_digest
 from shared.core.errors import FingerprintMismatch
 
 Floats = NDArray[np.float32]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.embedder.backbones import fingerprint
+from services.embedder import fingerprint
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.preprocess import Preprocessing
 from services.embedder.towers.source import Source, find_source

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from services.embedder.backbones import fingerprint
+from services.embedder import fingerprint
 from services.embedder.towers.source import Source, find_source
 from shared.core.errors import Misconfigured
 

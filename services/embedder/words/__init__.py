@@ -1,0 +1,1 @@
+"""Word vectors, by which a trained joint space reads terms."""

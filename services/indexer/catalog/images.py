@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from services.indexer.catalog import statements
+from services.indexer.catalog import bulk_sql
+from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
@@ -29,7 +30,6 @@ from services.indexer.catalog.locations import (
     write_claims,
 )
 from services.indexer.catalog.remembering import recall, remember, remember_placeless
-from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import features, images, locations, origins, tags
 from services.indexer.catalog.tagging import add_tags
 from services.indexer.catalog.view import View, items_of
@@ -265,7 +265,7 @@ def _put(
         if differ(said[row.id], row.metadata)
     ]
     if described:
-        db.execute(statements.DESCRIBE, described)
+        db.execute(bulk_sql.DESCRIBE, described)
     changed = {row["its_ordinal"] for row in described}
     return numbers, {numbers[entry.id] for entry in new}, changed
 

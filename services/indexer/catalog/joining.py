@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from services.indexer.catalog.rows import among
+from services.indexer.catalog.bulk_sql import among
 from services.indexer.catalog.schema import images, tags
 from shared.contracts.annotations import MAX_TAGS, metadata_fault
 from shared.snapshots.items import tag_key

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 
-from services.indexer.catalog import statements
+from services.indexer.catalog import bulk_sql
+from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.joining import differ
-from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
 from shared.contracts.annotations import metadata_fault
 from shared.snapshots.items import tag_key
@@ -90,9 +90,9 @@ def put_places(db: Connection, placed: Sequence[tuple[int, Place]]) -> tuple[set
         holders[place.path] = {ordinal}
         now[place.path] = ordinal, place
     if known:
-        db.execute(statements.MOVE, [{"its_path": path, **_held(*now[path])} for path in known])
+        db.execute(bulk_sql.MOVE, [{"its_path": path, **_held(*now[path])} for path in known])
         files = [{"its_path": path, "inode": now[path][1].inode} for path in known]
-        db.execute(statements.IDENTIFY, files)
+        db.execute(bulk_sql.IDENTIFY, files)
     rows = [{"path": path, "uri": uri, **_held(*now[path])} for path, uri in new]
     add_rows(db, locations, rows)
     return changed, lost

@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.locations import (
     Annotations,
     annotations_of,
     left_without_place,
     merged,
 )
-from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import images, remembered, tags
 from shared.snapshots.items import tag_key
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, tuple_
 
+from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.locations import (
     Bury,
@@ -21,7 +22,6 @@ from services.indexer.catalog.locations import (
     write_claims,
 )
 from services.indexer.catalog.remembering import forget, remember_placeless
-from services.indexer.catalog.rows import add_rows, among, some_of
 from services.indexer.catalog.schema import dismissed, images, locations, mounts, origins
 from shared.core.errors import NotFound
 from shared.objects.local_path import path_of, url_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from services.indexer.catalog.rows import add_rows, among
+from services.indexer.catalog.bulk_sql import add_rows, among
 from services.indexer.catalog.schema import tags
 from shared.contracts.annotations import MAX_TAGS
 from shared.snapshots.items import tag_key

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy import update as update_rows
 
+from services.indexer.catalog.bulk_sql import add_rows, among
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.fingerprints import check_together, fingerprints
 from services.indexer.catalog.joining import differ, joined, over_bounds
 from services.indexer.catalog.locations import is_address, touch
-from services.indexer.catalog.rows import add_rows, among
 from services.indexer.catalog.schema import features, images, locations
 from services.indexer.catalog.tagging import add_tags
 from shared.contracts.features import ExportedRecord

@@ -16,7 +16,7 @@ from services.indexer.clustering.kmeans import Progress, kmeans, nearest
 from services.indexer.clustering.subspace import Subspace
 from shared.contracts.query import Metric
 from shared.core.errors import InvalidInput
-from shared.engines.ivf.distances import prepared
+from shared.maths.distances import prepared
 
 # faiss's own advice: fewer points than this for each centroid, and centroids mean little.
 _MIN_POINTS = 39

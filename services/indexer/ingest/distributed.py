@@ -20,9 +20,9 @@ from services.indexer.sources.resolver import Reach
 from services.indexer.sources.source import SourceFile
 from shared.contracts.jobs import Progress
 from shared.core.errors import CatalogueAway, ISEError
+from shared.core.request_id import set_request_id
 from shared.objects.file import FarFile, File, LocalFile, Stamp
 from shared.objects.local_path import path_of
-from shared.web.request_id import set_request_id
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from services.indexer.jobs.optional_steps import SkipCounts
 from services.indexer.jobs.stage_plan import StagePlan, learned
 from shared.contracts.jobs import Job, JobKind, JobState
 from shared.core.errors import CatalogueAway, Conflict, ISEError, full_disk
+from shared.core.request_id import current_request_id, set_request_id
 from shared.objects.local_path import readable
-from shared.web.request_id import current_request_id, set_request_id
 
 log = logging.getLogger(__name__)
 

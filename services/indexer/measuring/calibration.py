@@ -14,8 +14,8 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.core.errors import Corrupt
 from shared.engines.engine import Index
-from shared.engines.ivf import distances
 from shared.engines.ivf.rerank import CANDIDATES, rank_keys
+from shared.maths import distances
 from shared.maths.calibrated import Pairs, calibrated
 from shared.maths.linear_algebra import one_thread
 

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.engines.ivf.distances import prepared
 from shared.engines.ivf.reader import Postings
+from shared.maths.distances import prepared
 
 _SAMPLE = 2048
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, ValidationError
 
 from shared.contracts.base import Wire
-from shared.contracts.migration import Engine, MigrationReport
+from shared.contracts.migration import MigrationReport
+from shared.core.engine import Engine
 from shared.core.errors import Corrupt
 from shared.files import durable
 from shared.snapshots.manifest import Manifest, SpaceManifest

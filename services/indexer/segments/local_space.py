@@ -18,8 +18,8 @@ from services.indexer.jobs.context import JobContext
 from services.indexer.segments.store import CODED_ROWS, SegmentStore
 from shared.contracts.indexer import BuildSettings
 from shared.engines.ivf.codec import Codec
-from shared.engines.ivf.distances import prepared
 from shared.engines.ivf.partition import Partition
+from shared.maths.distances import prepared
 from shared.snapshots.manifest import SpaceManifest
 
 # Codes are learned from so many vectors at most.

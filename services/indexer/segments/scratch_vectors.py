@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.clustering.streaming import Blocks
-from shared.engines.ivf.mapped import let_go
 from shared.files.durable import TEMPORARY_SUFFIX
+from shared.files.mapped import let_go
 
 _BLOCK = 16_384
 

@@ -3,13 +3,14 @@
 import copy
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
+
+from cachetools import LRUCache
 
 from services.indexer.sources import archive
 from services.indexer.sources.allowlist import Root, check_allowed, local_roots
@@ -50,7 +51,7 @@ class Reach:
         self.objects = objects or Objects()
         self.also = frozenset(also)
         self._fetch = fetch or _no_fetch
-        self._archives: OrderedDict[Address, tuple[Stamp, Index]] = OrderedDict()
+        self._archives: LRUCache[Address, tuple[Stamp, Index]] = LRUCache(_OPEN_ARCHIVES)
         self._lock = threading.Lock()
         self._roots = roots
 
@@ -140,9 +141,6 @@ class Reach:
             kept = opened.stamp, _versioned(index, opened.stamp)
         with self._lock:
             self._archives[where] = kept
-            self._archives.move_to_end(where)
-            while len(self._archives) > _OPEN_ARCHIVES:
-                self._archives.popitem(last=False)
         return opened, kept[1]
 
     def _web(self, address: Address, most: int) -> bytes:

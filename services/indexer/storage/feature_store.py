@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
 from shared.core.errors import Corrupt
-from shared.engines.ivf.mapped import let_go
 from shared.files import durable, npy, sums
+from shared.files.mapped import let_go
 
 _BLOCK = 16_384
 CANARY = "canary.npy"

@@ -38,8 +38,8 @@ from services.indexer.transfer.npy_stream import npy_header
 from services.indexer.transfer.tar_stream import Member
 from shared.contracts.features import ExportInfo, ExportSpace
 from shared.core.errors import Conflict
-from shared.engines.ivf.mapped import let_go
 from shared.engines.ivf.reader import Postings
+from shared.files.mapped import let_go
 from shared.snapshots.manifest import Manifest, SpaceManifest
 
 _CHUNK = 2**20

@@ -12,7 +12,7 @@ from services.indexer.catalog.vectors import VectorTable
 from services.indexer.storage.feature_store import FeatureStore
 from shared.contracts.features import ExportedRecord
 from shared.core.errors import BadVector, Conflict, InvalidInput, ISEError
-from shared.engines.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.models.external import is_external
 
 

@@ -11,9 +11,10 @@ from services.indexer.publishing.migration_state import MigrationState
 from services.indexer.segments.store import SegmentStore
 from services.indexer.segments.vector_spaces import Spaces
 from shared.contracts.filters import Condition, Filter
-from shared.contracts.migration import Engine, MigrationReport
+from shared.contracts.migration import MigrationReport
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
+from shared.core.engine import Engine
 from shared.engines.engine import Index
 from shared.engines.ivf.mask import Mask
 from shared.maths.floats import SAME_FEATURES

@@ -22,9 +22,10 @@ from services.indexer.publishing.retention import MIGRATION_REASON
 from services.indexer.segments.local_space import clustered
 from services.indexer.workflows.engine_comparison import compared
 from shared.contracts.indexer import BuildSettings
-from shared.contracts.migration import Engine, MigrateRequest, MigrationReport
+from shared.contracts.migration import MigrateRequest, MigrationReport
 from shared.contracts.stats import RecallCurve
 from shared.core import failpoints
+from shared.core.engine import Engine
 from shared.core.errors import Conflict, Corrupt
 from shared.engines.milvus.collection import MilvusCollection
 from shared.files import durable

@@ -37,11 +37,10 @@ from shared.contracts.embedder import (
     TrainingSettings,
     TrainRequest,
 )
-from shared.core import failpoints
+from shared.core import failpoints, problem
 from shared.core.errors import InvalidInput, ISEError, Overloaded, Unavailable
 from shared.files import durable
 from shared.snapshots.items import tag_key
-from shared.web import problem
 
 log = logging.getLogger(__name__)
 

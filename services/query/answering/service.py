@@ -31,11 +31,11 @@ from shared.contracts.embedder import ImageSpace
 from shared.contracts.explore import SuggestedTags
 from shared.contracts.problem import Problem
 from shared.contracts.query import BatchAnswer, Part, SearchOptions, SearchRequest, Subject
+from shared.core import problem
 from shared.core.errors import ISEError, NotFound
 from shared.media.identity import content_id
 from shared.models.external import is_external
 from shared.snapshots.items import tag_key
-from shared.web import problem
 
 T = TypeVar("T")
 

@@ -6,10 +6,11 @@ process alone: what they are worth ends with the search.
 
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from cachetools import TTLCache
 
 from shared.core.errors import NotFound, TooLarge
 
@@ -35,8 +36,9 @@ class Uploads:
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._clock = clock
-        self._kept: OrderedDict[str, Upload] = OrderedDict()
-        self._bytes = 0
+        self._kept: TTLCache[str, Upload] = TTLCache(
+            max_bytes, seconds, timer=clock, getsizeof=lambda upload: len(upload.data)
+        )
 
     def keep(self, data: bytes) -> tuple[str, Upload]:
         """Keeps a picture; gives its id. Raises TooLarge."""
@@ -45,18 +47,13 @@ class Uploads:
                 f"The file is over the {self._max_bytes / 2**20:g} MiB that are kept of uploads "
                 "(ISE_UPLOADS_BYTES)."
             )
-        self._drop_expired()
-        while self._bytes + len(data) > self._max_bytes:
-            self._drop_oldest()
         upload_id = secrets.token_urlsafe(24)
         upload = Upload(data, self._clock() + self._seconds)
         self._kept[upload_id] = upload
-        self._bytes += len(data)
         return upload_id, upload
 
     def data(self, upload_id: str) -> bytes:
         """The picture. Raises NotFound when it is no longer kept, or never was."""
-        self._drop_expired()
         upload = self._kept.get(upload_id)
         if upload is None:
             raise NotFound(
@@ -64,13 +61,3 @@ class Uploads:
                 upload=upload_id,
             )
         return upload.data
-
-    def _drop_expired(self) -> None:
-        # All are kept for as long, so they go in the order in which they came.
-        now = self._clock()
-        while self._kept and next(iter(self._kept.values())).expires <= now:
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        _, upload = self._kept.popitem(last=False)
-        self._bytes -= len(upload.data)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.errors import InvalidInput
-from shared.engines.ivf import distances
+from shared.maths import distances
 
 _NOTHING = 1e-6
 

@@ -18,9 +18,9 @@ from services.query.search.borders import Borders
 from services.query.search.space import Space
 from shared.contracts.answer import Duplicate, Hit
 from shared.contracts.query import Metric
-from shared.engines.ivf.distances import prepared
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.mask import Mask
+from shared.maths.distances import prepared
 
 SAME = 0.98
 """The cosine from which two images are taken to show the same."""

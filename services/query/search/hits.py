@@ -11,9 +11,9 @@ from services.query.search.space import Space
 from shared.contracts.answer import CutOff, Explanation, Hit
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Corrupt
-from shared.engines.ivf import distances
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
+from shared.maths import distances
 from shared.snapshots.items import Item
 
 

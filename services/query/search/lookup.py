@@ -13,12 +13,12 @@ from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.query import Metric, SearchOptions
 from shared.contracts.stats import RecallPoint
-from shared.engines.ivf import distances
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.rerank import CANDIDATES, rank_keys
 from shared.engines.ivf.ties import with_ties
+from shared.maths import distances
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.errors import BadVector, Conflict
 from shared.engines.engine import Index
-from shared.engines.ivf.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.maths.calibration import Isotonic
+from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.snapshots.transform import Transform
 
 # Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.

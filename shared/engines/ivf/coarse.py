@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.engines.ivf import distances
 from shared.engines.ivf.partition import Partition
+from shared.maths import distances
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
-from shared.engines.ivf import distances
 from shared.engines.ivf.coarse import Coarse, PreparedQuery
 from shared.engines.ivf.codes import CodedLists
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
+from shared.maths import distances
 
 _BLOCK = 32_768
 # Lengths that differ by less than this are one: L2 and cosine then order alike.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared.core.errors import Corrupt
 from shared.engines.ivf import layout
 from shared.engines.ivf.codec import Codec
-from shared.engines.ivf.mapped import MappedFile, expect_scattered_reads, let_go
+from shared.files.mapped import MappedFile, expect_scattered_reads, let_go
 
 _BLOCK = 16_384
 # A row that takes longer than this to fetch, in seconds, came from disk.

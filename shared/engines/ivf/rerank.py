@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 from shared.engines.engine import Index
-from shared.engines.ivf.distances import prepared
 from shared.engines.ivf.index import Candidates
+from shared.maths.distances import prepared
 
 CANDIDATES = 150
 _NEIGHBOURS = 10

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.engines.ivf import layout
-from shared.engines.ivf.distances import prepared
-from shared.engines.ivf.mapped import MappedWriter, let_go
 from shared.engines.ivf.partition import Partition
+from shared.files.mapped import MappedWriter, let_go
+from shared.maths.distances import prepared
 
 
 class PostingsWriter:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
-from shared.engines.ivf import distances
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.milvus.collection import MOST, Found, MilvusCollection
 from shared.engines.milvus.terms import expression
+from shared.maths import distances
 
 SPARE = 16
 """What is asked of Milvus beyond k: some are deleted, or tie with the last."""

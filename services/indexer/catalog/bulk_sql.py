@@ -3,10 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, insert
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, insert, update
+
+from services.indexer.catalog.schema import images, locations, origins
 
 # SQLite takes at most 32,766 values in one statement.
 MANY = 10_000
+
+# Each sets rows by values that come with them, named `its_...`.
+DESCRIBE = update(images).where(images.c.ordinal == bindparam("its_ordinal"))
+MOVE = update(locations).where(locations.c.path == bindparam("its_path"))
+IDENTIFY = update(origins).where(origins.c.path == bindparam("its_path"))
 
 T = TypeVar("T")
 

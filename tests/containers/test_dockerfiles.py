@@ -1,0 +1,25 @@
+"""The Dockerfiles: what is installed before the code is copied."""
+
+import tomllib
+
+import pytest
+
+from shared.core.version import VERSION
+from tests.e2e.engine import REPOSITORY
+
+
+@pytest.mark.parametrize("service", ["embedder", "indexer", "query"])
+def test_version_is_there_before_the_install_reads_it(service: str) -> None:
+    lines = (REPOSITORY / "services" / service / "Dockerfile").read_text().splitlines()
+    copied = lines.index("COPY shared/core/version.py shared/core/")
+    installed = next(number for number, line in enumerate(lines) if f'".[{service},' in line)
+    assert copied < installed
+
+
+def test_version_is_written_in_one_place() -> None:
+    described = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    assert described["project"]["dynamic"] == ["version"]
+    assert "version" not in described["project"]
+    module, _, name = described["tool"]["setuptools"]["dynamic"]["version"]["attr"].rpartition(".")
+    path = REPOSITORY / f"{module.replace('.', '/')}.py"
+    assert f'{name} = "{VERSION}"' in path.read_text()
