@@ -46,7 +46,6 @@ def profile_of(data_dir: Path, has_lite: bool) -> Profile:
         for profile, backbone in BACKBONE.items():
             if backbone == made_by:
                 return profile
-        return Profile.LITE
     if has_lite:
         return Profile.LITE
     log.warning(

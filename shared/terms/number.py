@@ -5,7 +5,8 @@ Callers look the forms up among the tags that exist, so that a form that is no w
 
 from collections.abc import Iterator
 
-# (singular, plural) endings; each is tried in both directions.
+# (singular, plural) endings; each is tried in both directions. As long as can be: `fe`, `ves` would
+# make cafes of caves, `on`, `a` Camerons of cameras, and `is`, `es` Tunis of tunes.
 _ENDINGS = (
     ("", "s"),
     ("y", "ies"),
@@ -19,13 +20,15 @@ _ENDINGS = (
     ("z", "zzes"),
     ("s", "sses"),
     ("f", "ves"),
-    ("fe", "ves"),
+    ("ife", "ives"),
     ("ff", "ves"),
-    ("is", "es"),
+    ("sis", "ses"),
+    ("xis", "xes"),
     ("us", "i"),
-    ("us", "era"),
-    ("um", "a"),
-    ("on", "a"),
+    ("ium", "ia"),
+    ("erion", "eria"),
+    ("enon", "ena"),
+    ("hedron", "hedra"),
     ("a", "ae"),
     ("ex", "ices"),
     ("ix", "ices"),
@@ -53,6 +56,20 @@ _WHOLE = (
     ("passerby", "passersby"),
     ("cherub", "cherubim"),
     ("seraph", "seraphim"),
+    ("genus", "genera"),
+    ("testis", "testes"),
+    ("automaton", "automata"),
+    ("ganglion", "ganglia"),
+    ("mitochondrion", "mitochondria"),
+    ("addendum", "addenda"),
+    ("datum", "data"),
+    ("erratum", "errata"),
+    ("forum", "fora"),
+    ("memorandum", "memoranda"),
+    ("museum", "musea"),
+    ("ovum", "ova"),
+    ("spectrum", "spectra"),
+    ("stratum", "strata"),
 )
 # Their last letter is no plural, so that without it they are another word.
 _NO_PLURALS = frozenset(

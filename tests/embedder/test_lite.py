@@ -93,13 +93,18 @@ def test_a_new_collection_gets_lite_or_without_its_package_mini_and_a_warning(tm
         (MINI, Profile.MINI),
         ("lite-c44adaba2ee96d6f", Profile.LITE),
         ("inception_resnet_v2-c44adaba2ee96d6f", Profile.CLASSIC),
-        ("resnet50-c44adaba2ee96d6f", Profile.LITE),
-        ("external-clip", Profile.LITE),
     ],
 )
 def test_a_collection_keeps_the_profile_that_made_it(tmp_path, fingerprint, profile):
     publish(tmp_path, fingerprint)
     assert profile_of(tmp_path, has_lite=False) is profile
+
+
+@pytest.mark.parametrize("fingerprint", ["resnet50-c44adaba2ee96d6f", "external:clip-512"])
+def test_a_collection_that_no_profile_made_gets_one_that_can_be_loaded(tmp_path, fingerprint):
+    publish(tmp_path, fingerprint)
+    assert profile_of(tmp_path, has_lite=True) is Profile.LITE
+    assert profile_of(tmp_path, has_lite=False) is Profile.MINI
 
 
 def test_a_damaged_snapshot_hides_nothing(tmp_path):

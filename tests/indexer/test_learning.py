@@ -1,12 +1,15 @@
 """New tags are learnt, and drifted clusters made anew, in the background and within bounds."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from services.indexer.embedding.client import Embedding
 from services.indexer.segments import health
 from services.indexer.workflows.dispatch import JobDispatcher
 from shared.clients import indexer, query
+from shared.contracts.features import FeaturesRequest
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
 from shared.contracts.jobs import JobKind, JobState
 from shared.media.identity import content_id
@@ -134,6 +137,32 @@ def test_clusters_that_no_longer_fit_are_made_anew_as_they_were_asked_for(
 
 def test_a_retag_that_brings_no_new_tag_makes_nothing_due(trained, picture):
     trained.send(indexer.patch_image(content_id(picture(0)), ImagePatch(tags=["car"])))
+    assert learning(trained).tasks == []
+
+
+def test_tags_of_vectors_from_outside_are_never_due(start):
+    with start(learn_after=0) as service:
+        items = [{"id": tag, "vector": [1.0, float(len(tag))], "tags": [tag]} for tag in NEW]
+        request = FeaturesRequest.model_validate({"model": "clip", "items": items})
+        service.send(indexer.add_features(request))
+        service.build()
+        found = learning(service)
+        assert (found.tags, found.tasks) == (len(NEW), [])
+
+
+def test_tags_are_tried_once_where_towers_leave_nothing_to_train(trained, picture, monkeypatch):
+    pair = Embedding.pair
+    monkeypatch.setattr(
+        Embedding,
+        "pair",
+        lambda self, *said, **options: replace(pair(self, *said, **options), joint="towers"),
+    )
+    add_new_tags(trained, picture)
+    publisher = trained.parts.publisher
+    current = publisher.current()
+    publisher.publish(lambda number: current.model_copy(update={"number": number, "joint": None}))
+    assert learning(trained).tasks == ["training"]
+    trained.succeeded(trained.parts.jobs.submit(JobKind.LEARN, {}))
     assert learning(trained).tasks == []
 
 

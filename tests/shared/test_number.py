@@ -39,6 +39,23 @@ def test_a_word_that_only_looks_like_a_plural_is_none(word, other):
     assert other not in other_numbers(word)
 
 
+@pytest.mark.parametrize(
+    ("word", "other"),
+    [
+        ("caves", "cafe"),
+        ("cameron", "camera"),
+        ("camera", "cameron"),
+        ("colon", "cola"),
+        ("canna", "cannon"),
+        ("tunes", "tunis"),
+        ("pares", "paris"),
+        ("alba", "album"),
+    ],
+)
+def test_another_word_with_a_like_ending_is_no_other_number(word, other):
+    assert other not in other_numbers(word)
+
+
 def test_a_possessive_leads_to_its_owner():
     assert other_numbers("cat's")[0] == "cat"
     assert other_numbers("cat’s")[0] == "cat"

@@ -214,7 +214,11 @@ class JobDispatcher:
             result |= self._building.build(pair, self._learning.build_settings(), job)
         joint = self._publisher.current().joint
         network = joint.fingerprint if joint else None
-        return result | {"untrained_tags": self._building.untrained_tags(network)}
+        untrained = self._building.untrained_tags(network)
+        if network is None:
+            # Nothing could be trained, as with towers of their own: not due again for these tags.
+            untrained = self._learning.status().tags
+        return result | {"untrained_tags": untrained}
 
     def train(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Trains the matching network, projects every image with it and publishes."""

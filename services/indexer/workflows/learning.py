@@ -22,6 +22,7 @@ from shared.contracts.jobs import Job, JobKind, JobState
 from shared.contracts.learning import Learning as LearningStatus
 from shared.contracts.learning import LearningState, LearningTask
 from shared.core.errors import Corrupt
+from shared.models.external import is_external
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,10 @@ class Learning:
 
     def _is_training_worth(self, last: Job | None) -> bool:
         tags = self._tags()
-        joint = self._publisher.current().joint
+        visual, joint = self._publisher.current().visual, self._publisher.current().joint
+        if visual is not None and is_external(visual.fingerprint):
+            # Without the pictures nothing can be learnt; a task that stays due would run for ever.
+            return False
         if joint is not None and tags.known is None:
             # Towers that bring their joint space, or a network of which nothing is known.
             return False
