@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
+from unicodedata import category
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from shared.core.errors import InvalidInput, Misconfigured
@@ -23,6 +24,8 @@ _SECRETS = frozenset(
     {"access_token", "key", "sig", "signature", "token", "x-amz-credential", "x-amz-security-token"}
     | {"x-amz-signature", "x-goog-credential", "x-goog-signature"}
 )
+
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +204,18 @@ def _web_path(protocol: str, rest: str) -> str:
 def _check_segments(path: str) -> None:
     for segment in path.split("/"):
         plain = unquote(segment)
-        if plain in (".", "..") or "/../" in f"/{plain}/" or not plain.isprintable():
+        if plain in (".", "..") or "/../" in f"/{plain}/" or _has_control(plain):
             raise InvalidInput(f"{path!a} has `.`, `..` or a control character as a part of it.")
         if "\\" in plain:
             raise InvalidInput(f"{path!a} has a backslash; the parts of a path are parted by `/`.")
     if "::" in path:
         raise InvalidInput(f"{path!a} has `::`, which parts a member from its archive.")
+
+
+def _has_control(text: str) -> bool:
+    """Return whether a text ends lines or steers a terminal. Wide and narrow spaces, and what joins
+    an emoji, are parts of names."""
+    return not text.isprintable() and any(category(char) in _CONTROLS for char in text)
 
 
 def _with_credentials(protocol: str) -> InvalidInput:

@@ -9,7 +9,7 @@ from stat import S_ISREG
 from typing import NamedTuple, Protocol, Self
 
 from shared.core.errors import TooLarge
-from shared.objects.local_path import text_of
+from shared.objects.local_path import readable, text_of
 from shared.objects.opening import NotAFile, Roots, open_file
 
 __all__ = ["FarFile", "File", "LocalFile", "NotAFile", "Stamp", "signed", "stamp_of"]
@@ -104,7 +104,7 @@ class LocalFile:
         return digest.hexdigest()
 
     def _too_large(self, most: int) -> TooLarge:
-        return TooLarge(f"{self._path} is over the limit of {most / 2**20:g} MiB.")
+        return TooLarge(f"{readable(str(self._path))} is over the limit of {most / 2**20:g} MiB.")
 
 
 @dataclass(frozen=True)

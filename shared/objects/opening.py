@@ -9,6 +9,7 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from shared.core.errors import Forbidden
+from shared.objects.local_path import readable
 
 Roots = Sequence[Path] | None
 """Folders that files must lie in; None: they may lie anywhere."""
@@ -74,7 +75,8 @@ def _beneath(path: Path, roots: Sequence[Path]) -> int:
 def outside(path: object) -> Forbidden:
     """Return the error for a file or folder outside the roots."""
     return Forbidden(
-        f"{path} is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
+        f"{readable(str(path))} is not under a folder that may be ingested. Name one in "
+        "ISE_INGEST_ROOTS."
     )
 
 

@@ -186,7 +186,7 @@ def _size(headers: Mapping[str, str]) -> int | None:
 def _time(text: str | None) -> datetime | None:
     try:
         found = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # A date without a zone can't be compared with one that has it.
     return found if found.tzinfo else None

@@ -23,7 +23,7 @@ from services.embedder.matching.store import Matcher, read_matcher
 from services.embedder.matching.training_set import read_training_set
 from services.embedder.words.vectors import load_words
 from services.indexer.catalog.database import Database
-from services.indexer.sources.source import read_source
+from services.indexer.sources.source import Source, read_source
 from services.indexer.storage.feature_store import FeatureStore, opened
 from services.indexer.transfer.npy_stream import NpyFile
 from services.indexer.transfer.records import BadRecord, read_ids, read_records
@@ -115,9 +115,8 @@ def canary(path: Path) -> object:
     return store.canary("model")
 
 
-def rows_of(path: Path) -> object:
-    """Read a manifest as if one bad row refused it whole."""
-    source = read_source(path, None)
+def usable(source: Source) -> Source:
+    """Raise the error of the first row that can't be used."""
     for file in source:
         if file.error is not None:
             raise InvalidInput(file.error)
@@ -161,10 +160,14 @@ FORMATS: dict[str, tuple[bytes | Callable[[Path], None], Read, type[ISEError]]] 
     ),
     "source.jsonl": (
         b'{"path": "a.jpg", "tags": "cat"}\n' * 4,
-        rows_of,
+        lambda path: usable(read_source(path, None)),
         InvalidInput,
     ),
-    "source.csv": (b"path,tags\na.jpg,cat;dog\n" * 4, rows_of, InvalidInput),
+    "source.csv": (
+        b"path,tags\na.jpg,cat;dog\n" * 4,
+        lambda path: usable(read_source(path, None)),
+        InvalidInput,
+    ),
     "weights.safetensors": (
         safetensors.numpy.save({"a": TABLE, "b": TABLE[0]}),
         lambda path: read_weights(str(path)),

@@ -207,6 +207,15 @@ def test_members_that_cannot_be_taken_fail_alone_also_where_roots_are_checked(tm
             assert len(told) == 6
 
 
+@pytest.mark.parametrize(
+    "name", ["a\u00a0b.png", "旅行\u3000京都.png", "\U0001f468\u200d\U0001f469.png", "a\u202fm.png"]
+)
+def test_spaces_and_signs_of_any_script_are_parts_of_names(tmp_path, name):
+    for source in (tar_of(tmp_path, (name, b"x")), zip_of(tmp_path, (name, b"x"))):
+        [file] = read_source(source, None, [tmp_path])
+        assert (file.uri, file.error, file.file.read(9)) == (name, None, b"x")
+
+
 def test_an_ignore_file_that_cannot_be_read_fails_its_folder_alone(tmp_path):
     names = ["a\\b/.iseignore", "a\\b/x.png", "c/.iseignore", "c/x.png", "d/x.png"]
     source = zip_of(tmp_path, *((name, b"1") for name in names))

@@ -3,22 +3,34 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
+from services.indexer.catalog import json_text
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.locations import Place
 from shared.clients import indexer, query
+from shared.contracts.annotations import metadata_fault
 from shared.contracts.features import FeaturesRequest, ImportRequest
 from shared.contracts.indexer import AddState, ImagePatch
 from shared.core.errors import BadVector, InvalidInput, NotFound
+from shared.media.identity import content_id
+from tests.indexer.following import collection
 from tests.indexer.running import Service
 
 NOWHERE = "http://127.0.0.1:9"
 POST = 1234567890123456789
+
+
+@pytest.fixture
+def here(tmp_path):
+    with collection(tmp_path / "data") as found:
+        yield found
 
 
 def nested(levels):
@@ -180,6 +192,43 @@ def test_no_way_of_recording_joins_more_than_an_image_holds(images, entry):
     assert set(images.over_bounds([(one.id, (), second), (one.id, ("a1",), {"a0": 0})])) == {0}
 
 
+def test_an_upload_that_its_image_can_not_hold_is_refused_though_it_is_embedded(
+    service, picture, entry
+):
+    data = picture(7)
+    first, second = ({f"{kind}{n}": n for n in range(200)} for kind in "ab")
+    known = replace(entry(metadata=first), id=content_id(data), sha256=sha256(data).hexdigest())
+    service.parts.images.record([known], {})
+    [item] = service.add(data, metadata=json.dumps(second))
+    assert item.state is AddState.FAILED
+    assert "more than 256 keys" in item.error
+
+
+def test_what_sources_and_users_said_together_keeps_to_the_bounds(here, tmp_path):
+    (tmp_path / "a.png").write_text("a")
+    names = [tmp_path / f"{kind}.jsonl" for kind in "xyz"]
+    for path in names:
+        tags = [f"{path.stem}{n}" for n in range(600)]
+        path.write_text(json.dumps({"path": "a.png", "tags": tags}) + "\n")
+        here.sync(path)
+    [[_, tags]] = here.all().values()
+    assert len(tags) == 1000
+    mine = [f"mine{n}" for n in range(600)]
+    here.images.patch(content_id(b"a"), mine, {f"m{n}": n for n in range(200)})
+    (tmp_path / "a.png").unlink()
+    for path in names:
+        here.sync(path)
+    assert not here.all()
+    (tmp_path / "a.png").write_text("a")
+    row = {"path": "a.png", "tags": [f"new{n}" for n in range(600)]}
+    names[0].write_text(json.dumps(row | {f"k{n}": n for n in range(200)}))
+    here.sync(names[0])
+    _, item = here.images.get(content_id(b"a"))
+    assert (len(item.tags), set(mine) <= set(item.tags)) == (1000, True)
+    assert metadata_fault(item.metadata) is None
+    assert item.metadata["m199"] == 199
+
+
 def test_uploads_and_ingests_list_what_an_image_can_not_hold_and_take_the_rest(
     service, picture, tmp_path
 ):
@@ -261,6 +310,11 @@ def test_a_text_that_a_database_does_not_keep_is_no_failure_of_it(images):
     for ask in (images.get, images.places, images.ordinal):
         with pytest.raises((InvalidInput, NotFound)):
             ask("a\0")
+
+
+def test_what_is_no_images_metadata_is_kept_whole_whatever_its_size_and_characters():
+    task = {"files": ["🌲.png"] * 100_000}
+    assert json.loads(json_text.write(task)) == task
 
 
 def test_metadata_that_a_database_does_not_keep_costs_its_own_field_only(images, entry):

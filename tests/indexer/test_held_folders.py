@@ -15,6 +15,7 @@ from services.indexer.sync.folder_guard import FolderGuard, mount_points
 from services.indexer.sync.planner import FileNow, Planner
 from shared.media.identity import content_id
 from shared.objects.file import LocalFile
+from shared.objects.local_path import text_of
 from tests.indexer.following import Collection, collection
 
 ACTIONS = ("add", "change", "move", "copy", "retag", "delete")
@@ -159,6 +160,29 @@ def test_a_folder_may_have_any_name(here, tmp_path):
     for name in names[:3]:
         shutil.rmtree(root / name.partition("/")[0])
     assert follow(here, root) == {"a::b": 1, "[x]": 1, "new\nline": 1}
+
+
+@pytest.mark.parametrize("top", ["plain", "gr\udcfcn"])
+def test_a_folder_whose_name_is_not_utf8_is_guarded_alike(here, tmp_path, top):
+    names = [f"caf\udce9/{n}.png" for n in range(2)] + [f"ok/{n}.png" for n in range(4)]
+    root = tmp_path / top
+    for n, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(str(n))
+    follow(here, text_of(str(root)))
+    shutil.rmtree(root / "caf\udce9")
+    (root / "ok/3.png").unlink()
+    assert follow(here, text_of(str(root))) == {"delete": 1, "caf%E9": 2}
+    assert follow(here, text_of(str(root)), force_in=["caf%E9"]) == {"delete": 2}
+    assert len(here.all()) == 3
+
+
+def test_a_folder_knows_what_other_sources_say_of_its_files_whatever_their_names(here, tmp_path):
+    root = write(tmp_path / "source", "a/1.png", "a/2.png", "a/3.png")
+    (root / "a/caf\udce9.png").write_text("odd")
+    follow(here, root / "a")
+    (root / "a/caf\udce9.png").unlink()
+    assert follow(here, root) == {"copy": 3, "delete": 1}
 
 
 def test_the_files_of_a_manifest_are_guarded_alike(here, root):

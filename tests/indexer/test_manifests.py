@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.indexer.sources.manifest import Row, read_manifest
-from services.indexer.sources.source import read_source
-from shared.core.errors import InvalidInput
+from services.indexer.sources.source import Unusable, read_source, stamp_of
+from shared.core.errors import Forbidden, InvalidInput
 
 
 def rows(tmp_path: Path, text: str | bytes, name: str = "list.csv") -> list[Row]:
@@ -121,3 +121,28 @@ def test_a_row_that_cannot_be_read_takes_nothing_out_of_the_collection(service, 
     assert service.finds_itself(picture(2))
     (root / "l.jsonl").write_text('{"path": "a.png"}\n')
     assert service.ingest(root / "l.jsonl", sync=True).result["delete"] == 1
+
+
+def test_a_row_whose_path_no_file_can_have_fails_alone(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    (tmp_path / "l.txt").write_bytes(b"a.jpg\n" + b"\xe9" * 300 + b".jpg\n")
+    good, bad = read_source(tmp_path / "l.txt", None)
+    assert good.file.read(1) == b"a"
+    with pytest.raises(Unusable):
+        stamp_of(bad)
+
+
+def test_a_row_that_is_refused_still_names_its_file(tmp_path):
+    """Else a sync would take its image out, as one that is no longer named."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+    named = [str(outside / "a.png"), "s3://bucket/a.png", f"zip://a.png::{outside}/a.zip"]
+    (inside / "l.txt").write_text("\n".join(named))
+    found = read_source(inside / "l.txt", None, [inside])
+    assert [file.path for file in found] == named
+    assert found.is_whole
+    for file in found:
+        assert "ISE_INGEST_ROOTS" in file.error
+        with pytest.raises(Forbidden):
+            file.file.read(1)

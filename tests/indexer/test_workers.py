@@ -1,5 +1,6 @@
 """Several workers on one PostgreSQL: leases, parts, turns, and what keeps a late one out."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from services.indexer.storage.feature_store import FeatureStore
 from shared.clients import indexer
 from shared.contracts.jobs import JobKind, JobState, Progress
 from shared.core.errors import CatalogueAway
-from shared.objects.file import LocalFile
+from shared.objects.file import FarFile, LocalFile
 from tests.indexer.following import Collection
 from tests.indexer.members import Member
 
@@ -304,6 +305,30 @@ def test_two_workers_may_tell_of_one_failure(member):
     assert len(one.jobs.failures(job.id)) == 20
     one.jobs.fail_item(job.id, "3.png", "gone")
     assert {f.reason for f in one.jobs.failures(job.id) if f.path == "3.png"} == {"gone"}
+
+
+def test_what_can_not_be_taken_fails_alone_also_where_an_ingest_is_divided(member, tmp_path):
+    """Not even its address need be one that is read."""
+    one = member()
+    job = one.jobs.add(INGEST, {})
+    one.jobs.start_next()
+    root = Path(os.fsdecode(b"/caf\xe9"))
+    files = [
+        SourceFile(FarFile(path, lambda _: b""), path, error="It is no path.")
+        for path in (r"zip://a\b.png::/c.zip", "gone://b/a.png", "s3://elsewhere/a.png")
+    ] + [SourceFile(LocalFile(root / "a.png", [root]), "a.png")]
+    reach = Reach(roots=[tmp_path])
+    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), reach)
+    taken: list[SourceFile] = []
+
+    def take(task: distributed.Task, _: JobContext) -> distributed.IngestResult:
+        taken.extend(task.files)
+        return distributed.IngestResult()
+
+    context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
+    shared.run(distributed.Task(files, "m", "m"), context, take)
+    assert [(file.path, file.error) for file in taken] == [(f.path, f.error) for f in files]
+    assert taken[-1].file.roots == [root]
 
 
 def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):

@@ -25,6 +25,7 @@ from shared.core.errors import Corrupt, NotFound
 from shared.engines.ivf.reader import Postings
 from shared.files import durable, sums
 from shared.objects.file import LocalFile
+from shared.objects.local_path import path_of
 from shared.snapshots.manifest import CURRENT, Manifest
 
 ASIDE = "damaged"
@@ -260,7 +261,7 @@ class Repair:
         for image_id, sha256 in self._folder.uploads().items():
             if self._folder.files.kept(image_id)[0] == damaged:
                 for place in self._folder.images.places(image_id):
-                    path = Path(place.path)
+                    path = Path(path_of(place.path) or place.path)
                     if path.is_file() and LocalFile(path).sha256(_MOST) == sha256:
                         return path, sha256
         return None

@@ -28,6 +28,18 @@ def write(value: Any) -> str:
         text = json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         text = None
-    if isinstance(value, dict) and (text is None or "\\ud" in text):
+    if isinstance(value, dict) and (text is None or _has_half(value, text)):
         text = json.dumps(presentable(value)[0])
     return json.dumps(value) if text is None else text
+
+
+def _has_half(value: Any, text: str) -> bool:
+    """Return whether a value has half of a character. In its JSON, `text`, a whole one beyond the
+    first 65,536 is written as two halves."""
+    if "\\ud" not in text:
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False

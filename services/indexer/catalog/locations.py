@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
@@ -10,7 +11,7 @@ from services.indexer.catalog import bulk_sql
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.joining import differ
 from services.indexer.catalog.schema import dismissed, images, locations, origins, tags
-from shared.contracts.annotations import metadata_fault
+from shared.contracts.annotations import MAX_TAGS, metadata_fault
 from shared.snapshots.items import tag_key
 
 Bury = Callable[[Mapping[int, str]], None]
@@ -185,6 +186,11 @@ def merged(
     return found
 
 
+def bounded(tagged: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that an image can hold, the first of them."""
+    return dict(islice(tagged.items(), MAX_TAGS))
+
+
 def follow(db: Connection, before: Mapping[int, Annotations], change: int) -> None:
     """Brings images' tags and metadata in line with what their sources say since `before`."""
     after = annotations_of(db, before)
@@ -199,7 +205,7 @@ def follow(db: Connection, before: Mapping[int, Annotations], change: int) -> No
         emptied: list[int] = []
         for ordinal, metadata in db.execute(kept):
             was, now = before[ordinal], after[ordinal]
-            wanted = merged(carried[ordinal], was.tags, now.tags)
+            wanted = bounded(merged(carried[ordinal], was.tags, now.tags))
             if wanted != carried[ordinal]:
                 emptied.append(ordinal)
                 retagged += [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]

@@ -11,13 +11,16 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
+from services.indexer.catalog.joining import joined
 from services.indexer.catalog.locations import (
     Annotations,
     annotations_of,
+    bounded,
     left_without_place,
     merged,
 )
 from services.indexer.catalog.schema import images, remembered, tags
+from shared.contracts.annotations import metadata_fault
 from shared.snapshots.items import tag_key
 
 MOST = 1_000_000
@@ -84,9 +87,12 @@ def recall(db: Connection, ordinals: Collection[int]) -> None:
     for row in found:
         was, now = words[row.id], said[row.ordinal]
         wanted = merged(_keyed(was.tags), _keyed(was.said_tags), now.tags)
-        wanted |= _beside(carried[row.ordinal], now.tags)
+        wanted = bounded(wanted | _beside(carried[row.ordinal], now.tags))
         metadata = merged(was.metadata, was.said_metadata, now.metadata)
-        metadata |= _beside(row.metadata, now.metadata)
+        if metadata_fault(metadata) is not None:
+            # Together it is more than an image can hold: a user's own words go first.
+            metadata = was.metadata
+        metadata = joined(metadata, _beside(row.metadata, now.metadata))
         retagged += [{"ordinal": row.ordinal, "key": k, "tag": t} for k, t in wanted.items()]
         described.append({"its_ordinal": row.ordinal, "said": metadata})
     for some in some_of(numbers):

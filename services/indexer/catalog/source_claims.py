@@ -83,7 +83,7 @@ class Origins:
                 )
                 for row in rows
                 # Where a database compares text without regard to case, the folder may be another.
-                if row.source == source or row.path.startswith(folder)
+                if row.source == source or _lies_in(row.path, folder)
             ]
 
     def sizes(self) -> set[int]:
@@ -189,6 +189,11 @@ class Origins:
         with self.database.note() as db:
             db.execute(delete(mounts).where(mounts.c.source == source))
             add_rows(db, mounts, [{"source": source, "path": p} for p in {*paths, _NOTED}])
+
+
+def _lies_in(path: str, folder: str | None) -> bool:
+    """Return whether a path begins as a folder does, however each of them is kept."""
+    return folder is not None and (path_of(path) or path).startswith(path_of(folder) or folder)
 
 
 def _dismiss(db: Connection, one: Dismissed) -> None:

@@ -22,7 +22,7 @@ from shared.contracts.jobs import Progress
 from shared.core.errors import CatalogueAway, ISEError
 from shared.core.request_id import set_request_id
 from shared.objects.file import FarFile, File, LocalFile, Stamp
-from shared.objects.local_path import path_of
+from shared.objects.local_path import path_of, text_of
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class _Named:
             dict(file.metadata),
             file.error,
             file.row,
-            None if roots is None else [str(root) for root in roots],
+            None if roots is None else [text_of(str(root)) for root in roots],
         )
 
     def found(self, reach: Reach) -> SourceFile:
@@ -83,10 +83,21 @@ class _Named:
 
     def _file(self, reach: Reach) -> File:
         if self.is_local:
-            roots = None if self.roots is None else [Path(root) for root in self.roots]
-            return LocalFile(Path(path_of(self.path) or self.path), roots)
+            roots = None if self.roots is None else [_local(root) for root in self.roots]
+            return LocalFile(_local(self.path), roots)
+        if self.error is not None:
+            # It isn't read; its address may be none, or outside the roots.
+            return FarFile(self.path, _unread, listed=self.listed)
         file = reach.file(reach.address(self.path))
         return replace(file, listed=self.listed) if isinstance(file, FarFile) else file
+
+
+def _local(text: str) -> Path:
+    return Path(path_of(text) or text)
+
+
+def _unread(_: int) -> bytes:
+    raise OSError("it is not to be taken")
 
 
 _NAMED = TypeAdapter(list[_Named])

@@ -68,7 +68,8 @@ class Uploads:
         for at, (image_id, digest, (name, data)) in enumerate(
             zip(ids, digests, uploads, strict=True)
         ):
-            failed = embedded[image_id].error if image_id in embedded else over.get(at)
+            unusable = embedded[image_id].error if image_id in embedded else None
+            failed = unusable or over.get(at)
             if failed is not None:
                 items.append(AddedItem(name=name, id=None, state=AddState.FAILED, error=failed))
                 continue

@@ -49,7 +49,7 @@ def check_allowed(source: Root, roots: Sequence[Root] | None) -> None:
         archive = source if source.archive is None else source.archive
         source = Path(archive.path) if archive.is_local else source
     if not any(_is_within(source, root) for root in roots):
-        raise outside(readable(str(source)))
+        raise outside(source)
 
 
 def local_roots(roots: Sequence[Root] | None) -> Sequence[Path] | None:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,9 +13,9 @@ from services.indexer.sources.source_file import SourceFile, reason
 from services.indexer.sources.source_list import Reading, Source
 from shared.core.errors import Forbidden, InvalidInput
 from shared.objects.address import Address
-from shared.objects.file import File, LocalFile
+from shared.objects.file import FarFile, File, LocalFile
 from shared.objects.local_path import readable
-from shared.objects.opening import open_file
+from shared.objects.opening import open_file, outside
 
 # Of one that is read whole: from the web, a store or an archive.
 _MOST_OF_A_MANIFEST = 2**28
@@ -66,6 +66,7 @@ def _named(
             address, given = _meant(source, row, reach)
             uri = _uri(given, address)
             # Before it is opened: an archive is looked into.
+            file = _refused(address)
             check_allowed(address, roots)
             file = reach.file(address)
     except (Forbidden, InvalidInput) as refused:
@@ -75,13 +76,25 @@ def _named(
     return SourceFile(file, uri, row.tags if with_tags else (), row.metadata, row=where)
 
 
+def _refused(address: Address) -> File:
+    """Return a file that is named and not read: what is known of it stays."""
+    if address.is_local:
+        return LocalFile(Path(address.path), ())
+
+    def fetch(_: int) -> bytes:
+        raise outside(address)
+
+    return FarFile(str(address), fetch)
+
+
 def _meant(source: Address, row: manifest.Row, reach: Reach) -> tuple[Address, str]:
     """Resolve a row's path. Where it isn't UTF-8: its bytes, if there is such a file."""
     given = row.path or ""
     if row.raw_path is not None and source.is_local:
         address = source.beside(row.raw_path, reach.also)
-        if address.is_local and Path(address.path).exists():
-            return address, row.raw_path
+        with suppress(OSError):
+            if address.is_local and Path(address.path).exists():
+                return address, row.raw_path
     return source.beside(given, reach.also), given
 
 

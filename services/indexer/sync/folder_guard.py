@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from shared.objects.local_path import path_of, readable
+
 
 class FolderGuard:
     """Decides which of the pictures that are gone may be deleted unasked.
@@ -28,7 +30,8 @@ class FolderGuard:
         self.base = _common(folders | former) if base is None else base
         self._alive = {above for folder in folders for above in self.chain(folder)}
         self._remounted = frozenset(remounted)
-        self._consented = frozenset(consented)
+        # As they are shown: of a name that isn't UTF-8 nobody can type the bytes.
+        self._consented = frozenset(map(readable, consented))
 
     def chain(self, folder: str) -> Iterator[str]:
         """A folder and those that it lies in, up to the base and without it."""
@@ -39,7 +42,7 @@ class FolderGuard:
     def is_consented(self, path: str) -> bool:
         """Return whether a user said that what is gone here may be deleted."""
         folders = self.chain(folder_of(path))
-        return not self._consented.isdisjoint(folders)
+        return not self._consented.isdisjoint(map(readable, folders))
 
     def holding(self, path: str) -> str | None:
         """The folder on whose account a file that's gone is kept, if there is one.
@@ -57,8 +60,9 @@ class FolderGuard:
 
 def folder_of(path: str) -> str:
     """The folder that a path or URL lies in; of an archive's member, within the archive."""
-    # A local file's name may have any character but one.
-    within = path if path.startswith("/") else path.partition("::")[0]
+    # A local file's name may have any character but one, and any bytes.
+    local = path_of(path)
+    within = path.partition("::")[0] if local is None else local
     return within.rpartition("/")[0]
 
 

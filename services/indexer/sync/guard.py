@@ -9,6 +9,7 @@ from services.indexer.sync.folder_guard import FolderGuard, folder_of, mount_poi
 from services.indexer.sync.planner import SyncPlan
 from shared.contracts.sync import HeldFolder, SyncAction
 from shared.core.errors import Conflict
+from shared.objects.local_path import path_of, readable, text_of
 
 
 class SyncGuard:
@@ -35,9 +36,10 @@ class SyncGuard:
         self._known = {one.place.path for one in claims}
         self._unreadable = unreadable
         self._present = {*present, *unreadable}
-        below = self._source.below
+        below = _local(self._source.below)
         base = None if below is None else below.rstrip("/")
-        if below is not None and not all(p.startswith(below) for p in self._known | self._present):
+        paths = {path_of(path) or path for path in self._known | self._present}
+        if below is not None and not all(path.startswith(below) for path in paths):
             # The source was given by another spelling than its files have, as /a//b.
             base = None
         guard = FolderGuard(self._known, self._present, base, consented=self._consented)
@@ -56,7 +58,7 @@ class SyncGuard:
         self._mounts = mount_points(folders)
         before = self._origins.mounts(self._source.name)
         if before is not None:
-            self._remounted = (before ^ self._mounts) & folders
+            self._remounted = ({path_of(path) or path for path in before} ^ self._mounts) & folders
 
     def may_be_mounted_again(self, path: str) -> bool:
         """Return whether a file that's gone may only be out of reach."""
@@ -77,7 +79,7 @@ class SyncGuard:
         """Remember what is mounted; where files are held back, what was mounted before."""
         if self._mounts is not None:
             mounts = self._mounts ^ (self._remounted & plan.held.keys())
-            self._origins.note_mounts(self._source.name, mounts)
+            self._origins.note_mounts(self._source.name, {text_of(path) for path in mounts})
 
     def held_back(self, plan: SyncPlan) -> list[HeldFolder]:
         """Return the folders of which nothing is deleted, though their pictures are gone or can't
@@ -98,14 +100,20 @@ class SyncGuard:
 
     def _shown(self, folder: str) -> str:
         """Return a folder as its source has it."""
-        below = self._source.below
+        below, folder = _local(self._source.below), path_of(folder) or folder
         found = folder if below is None else f"{folder}/".removeprefix(below).rstrip("/")
-        return (found or folder).encode(errors="backslashreplace").decode()
+        return readable(found or folder)
+
+
+def _local(below: str | None) -> str | None:
+    """Return how a source's paths begin, of this machine's as the file system has them."""
+    return None if below is None else path_of(below) or below
 
 
 def _folder_in(source: Source, given: str) -> str:
     """Return a folder of a source, which may be given by its path there."""
     folder = given.rstrip("/")
-    if "://" in folder or folder.startswith("/") or source.below is None:
-        return folder
-    return f"{source.below}{folder.removeprefix('./')}"
+    below = _local(source.below)
+    if "://" in folder or folder.startswith("/") or below is None:
+        return path_of(folder) or folder
+    return f"{below}{folder.removeprefix('./')}"
