@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.indexer.segments import health
-from services.indexer.workflows.dispatch import JobDispatcher
+from services.indexer.workflows.learn_job import LearnJob
 from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
 from shared.contracts.jobs import JobKind, JobState
@@ -139,4 +139,4 @@ def test_a_retag_that_brings_no_new_tag_makes_nothing_due(trained, picture):
 
 def test_every_kind_of_job_has_its_work(trained):
     assert set(trained.parts.jobs._work) == set(JobKind)
-    assert trained.parts.jobs._work[JobKind.LEARN].__func__ is JobDispatcher.learn
+    assert trained.parts.jobs._work[JobKind.LEARN].__func__ is LearnJob.run
