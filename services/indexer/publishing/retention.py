@@ -23,10 +23,7 @@ _KEPT_MILESTONES = 5
 class Retention:
     """Removes snapshots past the kept ones, and the segments that only they had."""
 
-    def __init__(
-        self,
-        index: IndexFiles,
-    ) -> None:
+    def __init__(self, index: IndexFiles) -> None:
         self._migrations = index.migrations
         self._snapshots = index.snapshots
         self._segments = index.segments
