@@ -18,7 +18,8 @@ from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedding, ModelPair
 from services.indexer.embedding.registry import Embedders
 from services.indexer.jobs.context import JobContext
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.collection import Collection
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 from services.indexer.workflows.index_builder import IndexBuilder
@@ -69,15 +70,16 @@ def build(data_dir: Path, times_auto: float = 1) -> dict[str, float]:
     canaries = Canaries(features, database)
     embedding = Embedding(Embedders([Client(_NEVER_ASKED)]), canaries, attempts=1)
     files = ImageFiles(data_dir, thumbnail_pixels=1, max_pixels=1)
-    publisher = Publisher(data_dir, images, features, files, embedding)
-    publisher.start()
+    index = IndexFiles.at(data_dir)
+    collection = Collection.of(index, images, features, files, embedding)
+    collection.publisher.start()
     job = JobContext(stages.hear, lambda path, reason: None, threading.Event())
     pair = ModelPair(FINGERPRINT, FINGERPRINT)
     settings = BuildSettings(metric=Metric.L2)
     if times_auto != 1:
         clusters = round(times_auto * cluster_count("auto", images.count()))
         settings = settings.model_copy(update={"clusters": clusters})
-    IndexBuilder(images, features, embedding, publisher).build(pair, settings, None, job)
+    IndexBuilder(collection, features, index).build(pair, settings, None, job)
     database.close()
     return stages.seconds()
 

@@ -1,7 +1,7 @@
 """The parts of the indexer, put together once; routes find them in the app's state."""
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi import Request
 
@@ -16,29 +16,40 @@ from services.indexer.catalog.worker import Worker
 from services.indexer.config import IndexerSettings
 from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedding
-from services.indexer.embedding.external_guard import ExternalGuard
 from services.indexer.embedding.registry import Embedders
 from services.indexer.ingest.distributed import DistributedIngest
 from services.indexer.ingest.pipeline import IngestSettings
+from services.indexer.ingest.service import IngestService
 from services.indexer.ingest.uploads import Uploads
 from services.indexer.jobs.leases import Leases
-from services.indexer.jobs.runner import JobRunner
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.jobs.runner import JobRunner, Work
+from services.indexer.publishing.collection import Collection
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.replication.snapshot_mirror import Mirror
 from services.indexer.sources.allowlist import Roots
+from services.indexer.sources.reader import SourceReader
 from services.indexer.sources.resolver import Reach
 from services.indexer.storage.blob_store import BlobStore, RemoteBlobStore
 from services.indexer.storage.directory_lock import DirectoryLock
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
-from services.indexer.storage.networks import Networks
 from services.indexer.transfer.exporter import Exporter
 from services.indexer.transfer.vector_intake import Vectors
+from services.indexer.workflows.build_job import BuildJob
+from services.indexer.workflows.build_pipeline import BuildPipeline
 from services.indexer.workflows.compaction import Compaction
-from services.indexer.workflows.dispatch import JobDispatcher
 from services.indexer.workflows.engine_migration import EngineMigration
+from services.indexer.workflows.import_job import ImportJob
+from services.indexer.workflows.index_builder import IndexBuilder
+from services.indexer.workflows.ingest_job import IngestJob
+from services.indexer.workflows.learn_job import LearnJob
 from services.indexer.workflows.learning import Learning
 from services.indexer.workflows.matching_training import MatchingTraining
+from services.indexer.workflows.reembed_job import ReembedJob
+from services.indexer.workflows.reembedding import Reembedding
+from services.indexer.workflows.sync_job import SyncJob
+from services.indexer.workflows.train_job import TrainJob
+from services.indexer.workflows.unembeddable import Unembeddable
 from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
 from shared.core.engine import Engine
@@ -56,7 +67,10 @@ class Container:
         data = settings.data_dir
         durable.make_dir(data)
         self.settings = settings
+        self._embedders = embedders
         self._lock = DirectoryLock(data, shared=is_shared(settings.catalog_url))
+
+        # The catalogue, and the workers that share it.
         self.database = Database(settings.catalog_url)
         self._presence = WorkerPresence(self.database)
         self.images = Images(self.database)
@@ -64,90 +78,72 @@ class Container:
         worker = Worker(self.database, settings.lease_seconds)
         self.job_table = JobTable(self.database, worker)
         leases = Leases(worker, also=self._presence.renew)
+
+        # Files: of others, from where pictures come, and those on the data volume.
         self.reach = _reach(settings)
+        self.ingest_roots = _roots(settings)
+        self.files = _image_files(settings, self.reach)
+        features = FeatureStore(data)
+        self._milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
+        milvus_index = settings.milvus_index if settings.engine is Engine.MILVUS else None
+        self.index = IndexFiles.at(data, self._milvus, milvus_index)
+        self._mirror = _mirror(settings, self.reach.objects)
+
+        # The collection. Where somebody waits for the answer of an embedder, it should come soon,
+        # or say that it doesn't; jobs are patient.
+        canaries = Canaries(features, self.database)
+        attempts = settings.embed_attempts
+        interactive = Embedding(embedders, canaries, min(2, attempts), indexed=self._indexed)
+        patient = Embedding(embedders, canaries, attempts, indexed=self._indexed)
+        collection = Collection.of(self.index, self.images, features, self.files, interactive)
+        self.external = collection.external
+        self.current = collection.current
+        self.compatibility = collection.compatibility
+        self.deletions = collection.deletions
+        self.publisher = collection.publisher
+
+        # What routes do themselves.
+        self.additions = Uploads(collection, features, self.files, settings.embed_batch)
+        self.vectors = Vectors(VectorTable(self.database), features)
+        self.exporter = Exporter(data, self.index, self.current, self.images, features)
+
+        # What jobs do.
+        collection = replace(collection, embedding=patient)
         self._sharing = DistributedIngest(
             self.job_table, PartTable(self.database, worker), leases, self.reach
         )
-        self.files = ImageFiles(
-            data,
-            settings.thumbnail_pixels,
-            settings.max_pixels,
-            self.reach,
-            _kept(settings, self.reach),
-            settings.max_image_bytes,
-        )
-        self._embedders = embedders
-        features = FeatureStore(data)
-        canaries = Canaries(features, self.database)
-        attempts = settings.embed_attempts
-        embedding = Embedding(embedders, canaries, attempts, indexed=self._indexed)
-        # Where somebody waits for the answer: it should come soon, or say that it doesn't.
-        interactive_client = Embedding(embedders, canaries, min(2, attempts), indexed=self._indexed)
-        self._milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
-        index = settings.milvus_index if settings.engine is Engine.MILVUS else None
-        self.publisher = Publisher(
-            data, self.images, features, self.files, interactive_client, self._milvus, index
-        )
-        table = VectorTable(self.database)
-        self.vectors = Vectors(table, features)
-        self.external = ExternalGuard(table, interactive_client)
-        self.additions = Uploads(
-            self.images,
-            features,
-            self.files,
-            interactive_client,
-            self.publisher,
-            self.external,
-            settings.embed_batch,
-        )
-        self.exporter = Exporter(data, self.images, features, self.publisher)
-        self._mirror = _mirror(settings, self.reach.objects)
+        sharing = self._sharing if self.database.is_shared else None
+        self._intake = IngestService(collection, features, _ingest_settings(settings), sharing)
         self._matching = MatchingTraining(
             data, self.images, features, embedders, self._mirror, attempts
         )
-        roots = _roots(settings)
+        dropouts = Unembeddable(self.images, self.current, self.index.segments)
+        missing = Reembedding(self.images, self.files, dropouts, self._intake.take)
+        builder = IndexBuilder(collection, features, self.index)
+        pipeline = BuildPipeline(collection, builder, self._matching, missing)
         self.learning = Learning(
-            self.publisher,
+            self.current,
             self.images,
-            Networks(data),
+            self.index.networks,
             self.job_table,
             is_on=settings.learn_after > 0,
         )
-        workshop = JobDispatcher.of(
-            images=self.images,
-            origins=self.origins,
-            features=features,
-            files=self.files,
-            embedding=embedding,
-            publisher=self.publisher,
-            matching=self._matching,
-            vectors=self.vectors,
-            external=self.external,
-            ingest=IngestSettings(
-                settings.embed_batch,
-                settings.embed_concurrency,
-                settings.max_image_bytes,
-                min(IngestSettings.batch_bytes, settings.max_body_bytes),
-                settings.source_reads,
-            ),
-            roots=roots,
-            reach=self.reach,
-            learning=self.learning,
-            sharing=self._sharing if self.database.is_shared else None,
-        )
-        self.ingest_roots = roots
-        compaction = Compaction(self.publisher)
-        self.migration = EngineMigration(self.publisher, settings.engine)
-        kinds = workshop.kinds() | {
+        compaction = Compaction(self.index, self.current, self.publisher)
+        self.migration = EngineMigration(self.index, self.current, self.publisher, settings.engine)
+        sources = SourceReader(self.ingest_roots, self.reach)
+        syncing = SyncJob(collection, self.origins, self._intake, pipeline)
+        handlers: dict[JobKind, Work] = {
+            JobKind.INGEST: IngestJob(collection, sources, self._intake, pipeline, syncing).run,
+            JobKind.BUILD: BuildJob(collection, pipeline).run,
+            JobKind.TRAIN: TrainJob(collection, pipeline).run,
+            JobKind.IMPORT: ImportJob(collection, self.vectors, self.ingest_roots, pipeline).run,
+            JobKind.REEMBED: ReembedJob(collection, pipeline).run,
+            JobKind.LEARN: LearnJob(collection, pipeline, self.learning).run,
             JobKind.COMPACT: compaction.run,
             JobKind.MIGRATE: self.migration.run,
         }
         self.jobs = JobRunner(
-            self.job_table,
-            kinds,
-            workshop.settle,
-            lambda: self._between_jobs(workshop.help),
-            leases,
+            self.job_table, handlers, self.publisher.catch_up, self._between_jobs, leases
         )
         self._upkeep = Upkeep(
             compaction, self.jobs, self.job_table, self.learning, settings.learn_after
@@ -161,11 +157,11 @@ class Container:
             for name in ("features", "networks"):
                 durable.remove_temporaries(self.settings.data_dir / name)
             self.files.tidy()
-            self.publisher.tombstones.tidy()
+            self.index.tombstones.tidy()
             self._matching.start()
         self.publisher.start(is_alone)
         self._presence.admit()
-        self.publisher.tell(self._changed)
+        self.current.tell(self._changed)
         if self._mirror is not None:
             self._mirror.start()
         self.jobs.start()
@@ -189,9 +185,9 @@ class Container:
         self._milvus.close()
         self._lock.release()
 
-    def _between_jobs(self, help_others: Callable[[], bool]) -> bool:
-        self.publisher.deletions.finish_left()
-        return help_others()
+    def _between_jobs(self) -> bool:
+        self.deletions.finish_left()
+        return self._intake.help()
 
     def _changed(self) -> None:
         self._upkeep.consider()
@@ -199,7 +195,7 @@ class Container:
             self._mirror.consider()
 
     def _indexed(self) -> str | None:
-        visual = self.publisher.current().visual
+        visual = self.current.manifest().visual
         return None if visual is None else visual.fingerprint
 
     @property
@@ -220,6 +216,27 @@ def _reach(settings: IndexerSettings) -> Reach:
         lambda url: asyncio.run(fetcher.get(url)),
         settings.source_protocols,
         _roots(settings).of(confined=False),
+    )
+
+
+def _image_files(settings: IndexerSettings, reach: Reach) -> ImageFiles:
+    return ImageFiles(
+        settings.data_dir,
+        settings.thumbnail_pixels,
+        settings.max_pixels,
+        reach,
+        _kept(settings, reach),
+        settings.max_image_bytes,
+    )
+
+
+def _ingest_settings(settings: IndexerSettings) -> IngestSettings:
+    return IngestSettings(
+        settings.embed_batch,
+        settings.embed_concurrency,
+        settings.max_image_bytes,
+        min(IngestSettings.batch_bytes, settings.max_body_bytes),
+        settings.source_reads,
     )
 
 

@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.indexer.catalog.counts import Figures, JobFigures
 from services.indexer.container import Container
-from services.indexer.segments.health import health
 from services.indexer.storage import last_backup
 from shared.contracts.jobs import JobKind, JobState
 from shared.core.errors import ISEError
@@ -43,7 +42,7 @@ class IndexerMetrics(Collector):
                 log.warning("some metrics can't be read: %s", error)
 
     def _images(self, parts: Container) -> Iterator[Metric]:
-        figures, manifest = Figures(parts.database), parts.publisher.current()
+        figures, manifest = Figures(parts.database), parts.current.manifest()
         yield GaugeMetricFamily("ise_catalog_images", "Images of the catalogue.", figures.images())
         yield GaugeMetricFamily(
             "ise_images_unpublished",
@@ -58,9 +57,8 @@ class IndexerMetrics(Collector):
         )
 
     def _index(self, parts: Container) -> Iterator[Metric]:
-        publisher = parts.publisher
-        manifest = publisher.current()
-        found = health(publisher.segments, manifest, publisher.tombstones.read())
+        manifest = parts.current.manifest()
+        found = parts.current.health()
         for name, told, value in (
             ("ise_snapshot_number", "Number of the snapshot in use.", manifest.number),
             (

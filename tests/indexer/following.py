@@ -16,21 +16,26 @@ import numpy as np
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.source_claims import Origins
-from services.indexer.catalog.vectors import VectorTable
 from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedded, Embedding, ModelPair
-from services.indexer.embedding.external_guard import ExternalGuard
 from services.indexer.ingest.pipeline import IngestSettings
+from services.indexer.ingest.service import IngestService
 from services.indexer.ingest.uploads import Uploads
 from services.indexer.jobs.context import JobContext
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.collection import Collection as Published
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.sources.allowlist import Roots
+from services.indexer.sources.reader import SourceReader
 from services.indexer.sources.resolver import Reach
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
-from services.indexer.transfer.vector_intake import Vectors
-from services.indexer.workflows.dispatch import JobDispatcher
+from services.indexer.workflows.build_pipeline import BuildPipeline
+from services.indexer.workflows.index_builder import IndexBuilder
+from services.indexer.workflows.ingest_job import IngestJob
 from services.indexer.workflows.matching_training import MatchingTraining
+from services.indexer.workflows.reembedding import Reembedding
+from services.indexer.workflows.sync_job import SyncJob
+from services.indexer.workflows.unembeddable import Unembeddable
 from shared.clients.transport import Client
 from shared.models import canary
 
@@ -61,49 +66,38 @@ class Collection:
         features = self.features
         embedder = Client("http://127.0.0.1:9")
         self.embedding = embedding = Numbers(embedder, Canaries(features, self.database), 1)
-        self.publisher = Publisher(data, self.images, features, self.files, embedding)
+        self.index = IndexFiles.at(data)
+        published = Published.of(self.index, self.images, features, self.files, embedding)
+        self.published = published
+        self.current, self.publisher = published.current, published.publisher
+        self.deletions = published.deletions
         self.publisher.start()
-        table = VectorTable(self.database)
-        self.external = ExternalGuard(table, embedding)
-        self.workshop = JobDispatcher.of(
-            images=self.images,
-            origins=self.origins,
-            features=features,
-            files=self.files,
-            embedding=embedding,
-            publisher=self.publisher,
-            matching=MatchingTraining(data, self.images, features, embedder),
-            vectors=Vectors(table, features),
-            external=self.external,
-            ingest=IngestSettings(),
-            roots=Roots((), anywhere=True),
-            reach=reach,
-        )
+        self.intake = IngestService(published, features, IngestSettings())
+        dropouts = Unembeddable(self.images, self.current, self.index.segments)
+        missing = Reembedding(self.images, self.files, dropouts, self.intake.take)
+        builder = IndexBuilder(published, features, self.index)
+        matching = MatchingTraining(data, self.images, features, embedder)
+        pipeline = BuildPipeline(published, builder, matching, missing)
+        sources = SourceReader(Roots((), anywhere=True), reach)
+        syncing = SyncJob(published, self.origins, self.intake, pipeline)
+        self._ingest = IngestJob(published, sources, self.intake, pipeline, syncing)
 
     def ingest(self, source: Path | str, **options: Any) -> dict[str, Any]:
         reasons: dict[str, str] = {}
         job = JobContext(lambda *_: None, reasons.__setitem__, threading.Event())
         request = {"source": str(source), "build": False, **options}
-        return self.workshop.ingest(request, job) | {"reasons": reasons}
+        return self._ingest.run(request, job) | {"reasons": reasons}
 
     def sync(self, source: Path | str, **options: Any) -> dict[str, Any]:
         return self.ingest(source, **{"sync": True, "force": True, **options})
 
     def delete(self, image_id: str) -> None:
         """As the API does."""
-        with self.publisher.deletions.burying() as bury:
+        with self.deletions.burying() as bury:
             self.origins.delete(image_id, bury)
 
     def upload(self, name: str, data: bytes) -> None:
-        additions = Uploads(
-            self.images,
-            self.features,
-            self.files,
-            self.embedding,
-            self.publisher,
-            self.external,
-            16,
-        )
+        additions = Uploads(self.published, self.features, self.files, 16)
         additions.add([(name, data)], [], {})
 
     def all(self) -> dict[str, tuple[list[str], list[str]]]:
@@ -117,10 +111,10 @@ class Collection:
 
     def check(self) -> None:
         """The snapshot has what the catalogue has, and the deleted are gone from both."""
-        deleted = set(self.publisher.tombstones.read().tolist())
+        deleted = set(self.index.tombstones.read().tolist())
         assert deleted.isdisjoint(self.images.all_ordinals())
-        current = self.publisher.current()
-        live = self.publisher.segments.live(current, self.publisher.tombstones.read())
+        current = self.current.manifest()
+        live = self.index.segments.live(current, self.index.tombstones.read())
         assert live == self.images.count() == len(self.all())
 
 

@@ -40,7 +40,7 @@ def trained(service, folder_of):
 
 
 def manifest(service):
-    return service.parts.publisher.current()
+    return service.parts.current.manifest()
 
 
 def rows(files):
@@ -157,7 +157,7 @@ def test_a_cancelled_compaction_changes_nothing(built, picture, monkeypatch):
     assert manifest(built).number == number
     built.add(picture(101))
     there = {path.name for path in (built.data / "segments").iterdir()}
-    snapshots = built.parts.publisher.snapshots
+    snapshots = built.parts.index.snapshots
     assert there == {file.name for found in snapshots.readable() for file in found.files()}
 
 
@@ -210,7 +210,7 @@ def test_what_is_published_or_deleted_stands_though_its_upkeep_fails(
 
 
 def test_a_segment_is_opened_while_others_are_closed(built):
-    segments, [file] = built.parts.publisher.segments, manifest(built).visual.postings
+    segments, [file] = built.parts.index.segments, manifest(built).visual.postings
 
     class Closing(dict):
         """As where another thread closes files right after this one was opened."""
@@ -274,7 +274,9 @@ def test_a_collection_whose_images_were_all_deleted_is_not_compacted_again_and_a
     monkeypatch.setattr(compaction, "_LEAST", 2)
     for seed in SEEDS:
         built.send(indexer.delete_image(content_id(picture(seed))))
-    assert not compaction.Compaction(built.parts.publisher).is_due()
+    assert not compaction.Compaction(
+        built.parts.index, built.parts.current, built.parts.publisher
+    ).is_due()
     built.add(picture(500))
     assert built.finds_itself(picture(500))
 

@@ -178,7 +178,7 @@ def survives_kills_during_changes(process, pictures, kills, dice) -> None:
     process.send(indexer.add_images([("again.png", data)]))
     found, searcher = searched(process.data)
     assert content_id(data) in found
-    item = searcher.collection.find(content_id(data), searcher.dead)
+    item = searcher.collection.find(content_id(data), searcher.deleted)
     vector = searcher.collection.visual.index.vector(item.ordinal)
     assert vector is not None
     check_files(process)

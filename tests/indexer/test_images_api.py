@@ -229,11 +229,11 @@ def test_many_additions_leave_few_files_behind(service, picture):
     assert all(service.finds_itself(picture(seed)) for seed in range(9))
     kept = {
         file.name
-        for number in service.parts.publisher.snapshots.numbers()
-        for file in service.parts.publisher.snapshots.read(number).files()
+        for number in service.parts.index.snapshots.numbers()
+        for file in service.parts.index.snapshots.read(number).files()
     }
     assert {path.name for path in (service.data / "segments").iterdir()} == kept
-    assert len(service.parts.publisher.current().visual.postings) < 5
+    assert len(service.parts.current.manifest().visual.postings) < 5
 
 
 # --- reading ----------------------------------------------------------------------------------

@@ -60,13 +60,13 @@ def test_more_clusters_than_images_fail_with_a_sentence_and_change_nothing(servi
 
 def test_an_empty_collection_can_be_built(service, picture):
     assert service.build().result["images"] == 0
-    first = service.parts.publisher.current()
+    first = service.parts.current.manifest()
     durable.write_text(
-        service.parts.publisher.snapshots.path(first.number),
+        service.parts.index.snapshots.path(first.number),
         first.model_copy(update={"created_at": "2001-01-01T00:00:00+00:00"}).model_dump_json(),
     )
     assert service.build(clusters=9).result["images"] == 0
-    assert service.parts.publisher.current().created_at > "2020"
+    assert service.parts.current.manifest().created_at > "2020"
     service.add(picture(0))
     assert service.finds_itself(picture(0))
 
@@ -76,7 +76,7 @@ def test_the_same_build_gives_the_same_clusters(service, picture):
     centroids = []
     for _ in range(2):
         service.build(clusters=4, seed=3)
-        manifest = service.parts.publisher.current()
+        manifest = service.parts.current.manifest()
         centroids.append(Postings(service.data / "segments" / manifest.visual.postings[0].name))
     assert_same(centroids[1].centroids, centroids[0].centroids)
 

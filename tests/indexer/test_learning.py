@@ -7,7 +7,7 @@ import pytest
 
 from services.indexer.embedding.client import Embedding
 from services.indexer.segments import health
-from services.indexer.workflows.dispatch import JobDispatcher
+from services.indexer.workflows.learn_job import LearnJob
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest
 from shared.contracts.indexer import ImagePatch, TrainMatchingRequest
@@ -168,4 +168,4 @@ def test_tags_are_tried_once_where_towers_leave_nothing_to_train(trained, pictur
 
 def test_every_kind_of_job_has_its_work(trained):
     assert set(trained.parts.jobs._work) == set(JobKind)
-    assert trained.parts.jobs._work[JobKind.LEARN].__func__ is JobDispatcher.learn
+    assert trained.parts.jobs._work[JobKind.LEARN].__func__ is LearnJob.run

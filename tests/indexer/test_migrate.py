@@ -26,7 +26,7 @@ def test_a_collection_is_not_moved_against_the_setting(service, picture):
     with pytest.raises(Conflict, match="Set ISE_ENGINE=milvus for the indexer and the query"):
         service.send(asked(Engine.MILVUS))
     job = service.succeeded(service.send(asked(Engine.LOCAL)))
-    snapshot = service.parts.publisher.current().number
+    snapshot = service.parts.current.manifest().number
     assert job.result == {"snapshot": snapshot, "images": 2, "engine": "local", "report": None}
 
 
@@ -34,36 +34,36 @@ def test_milvus_that_is_away_fails_the_job_and_the_next_one_goes_on(service, sta
     pytest.importorskip("pymilvus")
     service.add(picture(1), picture(2))
     service.build(clusters=2)
-    before = service.parts.publisher.current()
+    before = service.parts.current.manifest()
     service.__exit__()
     with start(engine="milvus", milvus_uri=NOWHERE) as again:
         error = again.failed(again.send(asked(Engine.MILVUS)))
         assert error.startswith(f"Milvus at {NOWHERE} doesn't answer")
         assert again.finds_itself(picture(1))
-        move = again.parts.publisher.moves.load()
+        move = again.parts.index.migrations.load()
         assert move is not None
         assert move.base == before
         # What it moves is not what is searched after a build, so it's forgotten.
-        again.parts.publisher.moves.still_of(before.model_copy(update={"visual": None}))
-        assert again.parts.publisher.moves.load() is None
+        again.parts.index.migrations.still_of(before.model_copy(update={"visual": None}))
+        assert again.parts.index.migrations.load() is None
 
 
 def test_what_a_migration_is_made_of_is_kept_until_it_ends(service, picture):
     service.add(picture(1), picture(2))
-    publisher = service.parts.publisher
-    base = publisher.current()
-    publisher.moves.save(MigrationState(to=Engine.MILVUS, base=base))
+    index = service.parts.index
+    base = service.parts.current.manifest()
+    index.migrations.save(MigrationState(to=Engine.MILVUS, base=base))
     # Ten snapshots later the base is gone from the history, and what it was made of was merged.
     for number in range(3, 16):
         service.add(picture(number))
-    assert base.number not in publisher.snapshots.numbers()
+    assert base.number not in index.snapshots.numbers()
     for file in base.files():
-        assert publisher.segments.path(file).exists()
-    publisher.moves.end()
+        assert index.segments.path(file).exists()
+    index.migrations.end()
     service.build()
     for number in range(16, 28):
         service.add(picture(number))
-    assert not any(publisher.segments.path(file).exists() for file in base.files())
+    assert not any(index.segments.path(file).exists() for file in base.files())
 
 
 def test_a_damaged_record_fails_no_publication(service, picture, caplog):

@@ -167,7 +167,7 @@ def test_an_embedder_without_the_disk_downloads_the_network_of_the_snapshot(
             assert answer.mode == "semantic"
             assert hits(answer) == hits(service.ask(asked))
         [network] = (tmp_path / "far-embedder" / "networks").iterdir()
-        assert network.name == service.parts.publisher.network()
+        assert network.name == service.parts.current.network()
 
 
 def test_an_indexers_own_folder_is_not_written_to(service: Service, url: str) -> None:

@@ -119,8 +119,8 @@ def test_a_transform_that_is_asked_for_fails_its_build_and_the_usual_one_does_no
     service.ingest(tagged_folder(folder_of))
     asked = BuildSettings(transform="pca:4000")
     assert "directions" in service.failed(service.send(indexer.build(asked)))
-    monkeypatch.setattr(index_builder.transforming, "chosen", lambda *_: "pca:8")
-    monkeypatch.setattr(index_builder.transforming, "learned", break_down)
+    monkeypatch.setattr(index_builder.transforms, "chosen", lambda *_: "pca:8")
+    monkeypatch.setattr(index_builder.transforms, "learned", break_down)
     assert OptionalStep.TRANSFORM in skipped(service.build())
 
 

@@ -16,7 +16,7 @@ def test_another_model_is_never_mixed_in_and_a_build_brings_it(
     root = tagged_folder(folder_of)
     with start() as service:
         service.ingest(root, build=False)
-        former = service.parts.publisher.current().visual.fingerprint
+        former = service.parts.current.manifest().visual.fingerprint
         network = train(service).result["network"]
         before = current(service)
     with start(other_embedder) as service:
@@ -35,11 +35,11 @@ def test_another_model_is_never_mixed_in_and_a_build_brings_it(
         assert service.finds_itself(picture(0))
         assert service.ask(query.search_term("puppy")).mode == "semantic"
         service.add(picture(1000))
-        assert service.parts.publisher.current().visual.fingerprint == hosted
+        assert service.parts.current.manifest().visual.fingerprint == hosted
     with start() as service:
         service.send(indexer.activate(before))
         assert service.finds_itself(picture(0))
-        assert service.parts.publisher.current().visual.fingerprint == former
+        assert service.parts.current.manifest().visual.fingerprint == former
 
 
 def test_no_image_drops_out_of_search_without_being_asked_to(

@@ -148,8 +148,8 @@ def test_it_outlives_a_process_that_was_killed_while_it_deleted(here, root):
     follow(here, root)
     here.images.patch(image("dog/0.png"), ["dog", "mine"], None)
     # The tombstone was durable, and the catalogue's change was not.
-    here.publisher.tombstones.add([here.images.ordinal(image("dog/0.png"))])
-    here.publisher.deletions.finish()
+    here.index.tombstones.add([here.images.ordinal(image("dog/0.png"))])
+    here.deletions.finish()
     assert image("dog/0.png") not in here.all()
     follow(here, root)
     assert said(here, "dog/0.png") == (["dog", "mine"], {})

@@ -60,7 +60,7 @@ def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monk
 def test_a_snapshot_with_a_damaged_file_is_not_activated(service, picture):
     service.add(picture(0))
     service.build()
-    manifest = service.parts.publisher.current()
+    manifest = service.parts.current.manifest()
     service.add(picture(1))
     path = service.data / "segments" / manifest.items[0].name
     path.write_bytes(path.read_bytes()[:-1] + b"x")

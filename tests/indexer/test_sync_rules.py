@@ -67,11 +67,11 @@ def no_reading(monkeypatch):
 
 def test_a_second_sync_reads_no_file(here, root, no_reading):
     here.sync(root)
-    before = here.publisher.current()
+    before = here.current.manifest()
     no_reading()
     result = here.sync(root)
     assert (done(result), here.embedding.embedded) == ({}, 3)
-    assert here.publisher.current() == before
+    assert here.current.manifest() == before
 
 
 def test_a_touched_file_is_read_once_and_not_embedded(here, root, no_reading):
@@ -139,7 +139,7 @@ def test_an_upload_stays_when_its_file_goes(here, root):
 def test_a_file_that_cant_be_used_any_more_keeps_its_image(here, root):
     here.sync(root)
     (root / "dog/b.png").write_bytes(b"bytes that are over the limit")
-    intake = here.workshop._intake
+    intake = here.intake
     intake.settings = replace(intake.settings, max_image_bytes=9)
     result = here.sync(root)
     assert result["failed"] == 1

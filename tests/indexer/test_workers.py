@@ -120,10 +120,10 @@ def test_a_late_worker_publishes_nothing(late, url, tmp_path, folder_of):
     slow, _, job_id = late
     collection = Collection(tmp_path, url=url)
     collection.ingest(folder_of({"a.png": 1}))
-    before = collection.publisher.current()
+    before = collection.current.manifest()
     with fenced(lambda db: slow.jobs.check(job_id, db)), pytest.raises(LeaseLost):
         collection.publisher.activate(before.number)
-    assert collection.publisher.snapshots.current() == before
+    assert collection.index.snapshots.current() == before
     assert collection.publisher.activate(before.number).number == before.number + 1
     collection.database.close()
 

@@ -122,7 +122,7 @@ def import_vectors(here: Here, request: ImportRequest) -> Job:
     # Told at once rather than by a job that fails; the job looks again.
     with ExitStack() as held:
         source = open_source(request, here.ingest_roots.of(confined=False), held)
-    here.publisher.fit.check_vectors(source.fingerprint, source.npy.dim)
+    here.compatibility.check_vectors(source.fingerprint, source.npy.dim)
     here.vectors.table.check(source.fingerprint)
     return submitted(here, JobKind.IMPORT, request)
 
@@ -164,7 +164,7 @@ def _taken(here: Container, model: str, blocks: Sequence[Batch]) -> FeaturesAdde
     check_distinct(record for records, _ in blocks for record in records)
     dim = blocks[0][1].shape[1]
     fingerprint = fingerprint_of(model, dim)
-    here.publisher.fit.check_vectors(fingerprint, dim)
+    here.compatibility.check_vectors(fingerprint, dim)
     here.vectors.table.check(fingerprint)
     with here.vectors.lock:
         for records, vectors in blocks:

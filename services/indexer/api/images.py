@@ -181,7 +181,7 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
 @needs(Scope.WRITE)
 def delete_image(here: Here, image_id: str) -> Deleted:
     tell(ids=[image_id])
-    with here.publisher.deletions.burying() as bury:
+    with here.deletions.burying() as bury:
         here.origins.delete(image_id, bury)
     return Deleted(id=image_id, deleted=True)
 

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from services.indexer.container import Container, container
-from services.indexer.segments.health import health
 from shared.contracts.indexer import CatalogStats, IndexHealth, SnapshotInfo, Snapshots
 from shared.web.keys import Scope
 from shared.web.problems import (
@@ -28,7 +27,7 @@ Here = Annotated[Container, Depends(container)]
 @router.get("/snapshots", summary="The snapshots that are kept, the newest first")
 @needs(Scope.READ)
 def list_snapshots(here: Here) -> Snapshots:
-    store = here.publisher.snapshots
+    store = here.index.snapshots
     current = store.current_number()
     found = reversed(store.readable())
     return Snapshots(
@@ -73,15 +72,13 @@ def activate_snapshot(here: Here, number: int) -> Snapshots:
 )
 @needs(Scope.READ)
 def index_health(here: Here) -> IndexHealth:
-    publisher = here.publisher
-    found = health(publisher.segments, publisher.current(), publisher.tombstones.read())
-    return found.model_copy(update={"learning": here.learning.status()})
+    return here.current.health().model_copy(update={"learning": here.learning.status()})
 
 
 @router.get("/stats", summary="Figures of the catalogue")
 @needs(Scope.READ)
 def stats(here: Here) -> CatalogStats:
-    manifest = here.publisher.current()
+    manifest = here.current.manifest()
     return CatalogStats(
         images=here.images.count(),
         snapshot=manifest.number,

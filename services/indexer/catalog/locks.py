@@ -32,6 +32,11 @@ class PublishLock:
         self._depth = 0
         self._session: Connection | None = None
 
+    @property
+    def is_shared(self) -> bool:
+        """Return whether other processes may hold it too."""
+        return self._database.is_shared
+
     def __enter__(self) -> Self:
         self._lock.acquire()
         try:
@@ -64,6 +69,11 @@ class PublishLock:
             raise CatalogueAway(
                 "The database ended the connection meanwhile. Try again.", retry_after=_RETRY_S
             ) from error
+
+    def check_lease(self) -> None:
+        """Raise LeaseLost if the job that this is of was given to another worker."""
+        with self._database.note() as db:
+            lease_fence.cross(db)
 
 
 class WorkerPresence:

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
-from services.indexer.catalog.images import Images
-from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.distributed import PART_FILES, DistributedIngest, Task
 from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings
 from services.indexer.jobs.context import JobContext
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.collection import Collection
 from services.indexer.sources.source import SourceFile
 from services.indexer.storage.feature_store import FeatureStore
 
@@ -19,19 +18,18 @@ class IngestService:
 
     def __init__(
         self,
-        images: Images,
+        collection: Collection,
         features: FeatureStore,
-        embedding: Embedding,
-        publisher: Publisher,
         settings: IngestSettings,
         sharing: DistributedIngest | None = None,
     ) -> None:
         """`sharing`: with other workers, where there may be some."""
         self.settings = settings
-        self._images = images
+        self._images = collection.images
+        self._embedding = collection.embedding
+        self._compatibility = collection.compatibility
+        self._deletions = collection.deletions
         self._features = features
-        self._embedding = embedding
-        self._publisher = publisher
         self._sharing = sharing
 
     def take(
@@ -46,7 +44,7 @@ class IngestService:
 
         `follows`: an image whose last path another one takes is deleted.
         """
-        self._publisher.fit.check_drift(pair)
+        self._compatibility.check_drift(pair)
         task = Task(files, pair.visual, pair.matching, source, follows)
         if self._sharing is None or len(files) <= PART_FILES:
             return self._take(task, job)
@@ -72,5 +70,5 @@ class IngestService:
     def _record_burying(
         self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
     ) -> list[str]:
-        with self._publisher.deletions.burying() as bury:
+        with self._deletions.burying() as bury:
             return self._images.record(entries, places, bury)

@@ -8,10 +8,8 @@ import numpy as np
 
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
-from services.indexer.catalog.images import Images
-from services.indexer.embedding.client import Embedded, Embedding, ModelPair
-from services.indexer.embedding.external_guard import ExternalGuard
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.embedding.client import Embedded, ModelPair
+from services.indexer.publishing.collection import Collection
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 from shared.contracts.indexer import Added, AddedItem, AddState
@@ -24,20 +22,19 @@ class Uploads:
 
     def __init__(
         self,
-        images: Images,
+        collection: Collection,
         features: FeatureStore,
         files: ImageFiles,
-        embedding: Embedding,
-        publisher: Publisher,
-        external: ExternalGuard,
         batch: int,
     ) -> None:
-        self._images = images
+        self._images = collection.images
+        self._embedding = collection.embedding
+        self._external = collection.external
+        self._compatibility = collection.compatibility
+        self._deletions = collection.deletions
+        self._publisher = collection.publisher
         self._features = features
         self._files = files
-        self._embedding = embedding
-        self._publisher = publisher
-        self._external = external
         self._batch = batch
 
     def add(
@@ -53,9 +50,9 @@ class Uploads:
         """
         self._external.refuse_pictures()
         # Else what is deleted would be taken for what is there.
-        self._publisher.deletions.finish_left()
+        self._deletions.finish_left()
         pair = self._embedding.pair()
-        self._publisher.fit.check_model(pair)
+        self._compatibility.check_model(pair)
         digests = [sha256(data).hexdigest() for _, data in uploads]
         ids = [id_of_sha256(digest) for digest in digests]
         known = self._images.known(ids, pair.all)

@@ -1,16 +1,17 @@
 """Deletes images: first their tombstones, which decide, then their rows and what is kept of them
 beside."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Bury
 from services.indexer.catalog.locks import PublishLock
+from services.indexer.publishing.current_snapshot import CurrentSnapshot
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.storage.image_files import ImageFiles
 from shared.core import failpoints
 from shared.core.errors import CatalogueAway
-from shared.snapshots.tombstones import Tombstones
 
 
 class Deletions:
@@ -18,18 +19,18 @@ class Deletions:
 
     def __init__(
         self,
-        tombstones: Tombstones,
+        index: IndexFiles,
+        current: CurrentSnapshot,
         images: Images,
         files: ImageFiles,
         turn: PublishLock,
-        done: Callable[[list[int]], None],
     ) -> None:
-        """`done`: called with the ordinals that were deleted, while it's still this one's turn."""
-        self._tombstones = tombstones
+        self._tombstones = index.tombstones
+        self._spaces = index.spaces
+        self._current = current
         self._images = images
         self._files = files
         self._turn = turn
-        self._done = done
         self._has_left = False
 
     @contextmanager
@@ -53,7 +54,8 @@ class Deletions:
 
                 yield bury
             failpoints.reach("delete.done")
-            self._done(gone)
+            self._spaces.forget(self._current.manifest(), gone)
+            self._current.changed()
 
     def finish_left(self) -> None:
         """Finishes the deletions whose end the catalogue, which went away, hasn't told."""

@@ -11,15 +11,13 @@ from services.indexer.catalog.images import Images
 from services.indexer.catalog.view import View
 from services.indexer.clustering.streaming import Blocks, assign
 from services.indexer.embedding.client import Embedding
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.tag_vectors import joint_tag_vectors
-from services.indexer.segments.store import SegmentStore
-from services.indexer.segments.vector_spaces import Spaces
 from services.indexer.storage.feature_store import FeatureStore
 from shared.core.errors import Conflict, Corrupt, NotFound, Overloaded, Unavailable
 from shared.snapshots.items import Item, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
-from shared.snapshots.tombstones import Tombstones
 from shared.snapshots.transform import transformed
 
 log = logging.getLogger(__name__)
@@ -39,19 +37,22 @@ class IncrementalSegments:
 
     def __init__(
         self,
-        segments: SegmentStore,
-        spaces: Spaces,
-        tombstones: Tombstones,
+        index: IndexFiles,
         images: Images,
         features: FeatureStore,
         embedding: Embedding,
     ) -> None:
-        self._segments = segments
-        self._spaces = spaces
-        self._tombstones = tombstones
+        self._segments = index.segments
+        self._spaces = index.spaces
+        self._tombstones = index.tombstones
         self._images = images
         self._features = features
         self._embedding = embedding
+
+    def revision(self) -> int:
+        """Return the revision that the catalogue is at."""
+        with self._images.view() as view:
+            return view.revision
 
     def with_pending(self, base: Manifest, may_lag: bool = False) -> Manifest:
         """With all that came since.

@@ -4,12 +4,10 @@ import logging
 import shutil
 from contextlib import suppress
 
-from services.indexer.publishing.migration_state import MigrationStore
-from services.indexer.segments.store import SegmentStore
-from services.indexer.segments.vector_spaces import Spaces
+from services.indexer.publishing.index_files import IndexFiles
 from shared.core import failpoints
 from shared.core.errors import Corrupt, NotFound
-from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -25,24 +23,18 @@ _KEPT_MILESTONES = 5
 class Retention:
     """Removes snapshots past the kept ones, and the segments that only they had."""
 
-    def __init__(
-        self,
-        snapshots: SnapshotStore,
-        segments: SegmentStore,
-        spaces: Spaces,
-        moves: MigrationStore,
-    ) -> None:
-        self._moves = moves
-        self._snapshots = snapshots
-        self._segments = segments
-        self._spaces = spaces
+    def __init__(self, index: IndexFiles) -> None:
+        self._migrations = index.migrations
+        self._snapshots = index.snapshots
+        self._segments = index.segments
+        self._spaces = index.spaces
         # A manifest never changes, and each publication asks for all that are kept.
         self._read: dict[int, Manifest] = {}
 
     def remove_old(self, current: Manifest, is_alone: bool) -> None:
         """`is_alone`: else what no snapshot ever named may be another worker's at this moment."""
         try:
-            move = self._moves.still_of(current)
+            move = self._migrations.still_of(current)
         except Corrupt as error:
             # What it is made from isn't known, and whoever published is not to blame.
             log.error("nothing old is removed: %s", error.detail)

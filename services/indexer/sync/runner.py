@@ -8,13 +8,12 @@ from functools import cached_property
 from stat import S_ISLNK, S_ISREG
 from typing import TypeVar
 
-from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Place, SourceEntry
 from services.indexer.catalog.source_claims import Dismissed, Origins
 from services.indexer.ingest.one_by_one import each_alone
 from services.indexer.ingest.pipeline import IngestSettings, place_of
 from services.indexer.jobs.context import JobContext
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.collection import Collection
 from services.indexer.sources.annotations import parse_tags
 from services.indexer.sources.prefetch import ahead
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
@@ -43,9 +42,8 @@ class Sync:
     def __init__(
         self,
         source: Source,
-        images: Images,
+        collection: Collection,
         origins: Origins,
-        publisher: Publisher,
         job: JobContext,
         settings: IngestSettings,
         force: bool = False,
@@ -54,9 +52,10 @@ class Sync:
         """`force`: whatever is gone may be deleted; `force_in`: what is in these folders may."""
         self._source = source
         self._name = source.name
-        self._images = images
+        self._images = collection.images
         self._origins = origins
-        self._publisher = publisher
+        self._current = collection.current
+        self._deletions = collection.deletions
         self._job = job
         self._settings = settings
         self._force = force
@@ -131,7 +130,7 @@ class Sync:
         each_alone(claims, self._put_together, self._fail)
 
     def _put_together(self, claims: Sequence[SourceEntry]) -> None:
-        with self._publisher.deletions.burying() as bury:
+        with self._deletions.burying() as bury:
             self._origins.put(claims, bury)
 
     def _fail(self, claim: SourceEntry, why: str) -> None:
@@ -139,7 +138,7 @@ class Sync:
 
     def _drop(self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]]) -> None:
         self._job.check_cancelled()
-        with self._publisher.deletions.burying() as bury:
+        with self._deletions.burying() as bury:
             self._origins.drop(gone, unnamed, self._name, bury)
 
     def _identified(self, at: Mapping[str, SourceEntry]) -> list[FileNow]:
@@ -188,7 +187,7 @@ class Sync:
 
     def _searchable(self, ids: Sequence[str]) -> set[str]:
         """Return the images that the index has, or can have without embedding them."""
-        visual = self._publisher.current().visual
+        visual = self._current.manifest().visual
         if visual is None:
             return set()
         return {i for some in _parts(ids) for i in self._images.known(some, [visual.fingerprint])}

@@ -30,9 +30,9 @@ from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.listing import list_carriers, list_records
 from services.indexer.catalog.view import View
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.current_snapshot import CurrentSnapshot
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.storage.feature_store import FeatureStore
-from services.indexer.storage.networks import Networks
 from services.indexer.transfer.catalogue_table import CsvTable, ParquetTable, Table
 from services.indexer.transfer.npy_stream import npy_header
 from services.indexer.transfer.tar_stream import Member
@@ -61,13 +61,20 @@ class Exporter:
     """Makes the members of the archive."""
 
     def __init__(
-        self, data_dir: Path, images: Images, features: FeatureStore, publisher: Publisher
+        self,
+        data_dir: Path,
+        index: IndexFiles,
+        current: CurrentSnapshot,
+        images: Images,
+        features: FeatureStore,
     ) -> None:
         self._folder = data_dir
         self._images = images
         self._features = features
-        self._publisher = publisher
-        self._networks = Networks(data_dir)
+        self._current = current
+        self._segments = index.segments
+        self._spaces = index.spaces
+        self._networks = index.networks
 
     def members(self, space: ExportSpace, with_parquet: bool, held: ExitStack) -> list[Member]:
         """Every file, each with its length; what they are read from closes with `held`.
@@ -83,7 +90,7 @@ class Exporter:
         if with_parquet:
             tables["catalog.parquet"] = ParquetTable(scratch())
         with self._images.view() as view:
-            source = self._source(space, self._publisher.current(), view)
+            source = self._source(space, self._current.manifest(), view)
             info = ExportInfo(
                 space=space,
                 fingerprint=source.fingerprint,
@@ -114,13 +121,13 @@ class Exporter:
             raise _nothing(space)
         if space is ExportSpace.JOINT:
             having = view.features(current.visual.fingerprint) if current.visual else None
-            parts = [Postings(self._publisher.segments.intact(file)) for file in found.postings]
+            parts = [Postings(self._segments.intact(file)) for file in found.postings]
             held = np.concatenate([part.ordinals for part in parts])
             # Of those that were not deleted meanwhile.
             ordinals = np.sort(held if having is None else held[np.isin(held, having.ordinals)])
             vectors = _gathered(parts, ordinals)
             if found.milvus is not None:
-                read = self._publisher.spaces.reader(found)
+                read = self._spaces.reader(found)
                 vectors = (read(ordinals[at : at + _ROWS]) for at in range(0, len(ordinals), _ROWS))
             source = _Source(found, fingerprint, found.dim, ordinals, vectors)
         else:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.measuring import recall
+from services.indexer.publishing.current_snapshot import CurrentSnapshot
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.retention import COMPACTION_REASON
 from services.indexer.segments.health import grown
@@ -32,18 +34,20 @@ _LEAST = 1000
 class Compaction:
     """Merges the segments of the current snapshot."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, index: IndexFiles, current: CurrentSnapshot, publisher: Publisher) -> None:
+        self._segments = index.segments
+        self._spaces = index.spaces
+        self._tombstones = index.tombstones
+        self._current = current
         self._publisher = publisher
-        self._segments = publisher.segments
-        self._spaces = publisher.spaces
 
     def is_due(self) -> bool:
         """Return whether additions and deletions slow searches enough to merge. Raises Corrupt."""
-        current = self._publisher.current()
+        current = self._current.manifest()
         if current.visual is None:
             return False
         files = current.visual.postings
-        deleted = self._publisher.tombstones.read()
+        deleted = self._tombstones.read()
         gone = 0
         if len(deleted) > _LEAST:
             live = self._segments.live(current, deleted)
@@ -55,10 +59,10 @@ class Compaction:
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """The job. Raises Conflict where the index was built anew meanwhile."""
-        base = self._publisher.current()
+        base = self._current.manifest()
         if base.visual is None:
             return {"snapshot": base.number, "images": 0}
-        deleted = self._publisher.tombstones.read()
+        deleted = self._tombstones.read()
         vectors = [read_tag_vectors(self._segments.intact(file)) for file in base.tag_vectors]
         asked = [vector for found in vectors for vector in found.values()]
         update: dict[str, Any] = {
@@ -76,7 +80,7 @@ class Compaction:
         job.stage("publishing")
 
         def latest(number: int) -> Manifest:
-            if _first_files(self._publisher.current()) != _first_files(base):
+            if _first_files(self._current.manifest()) != _first_files(base):
                 raise Conflict(
                     "The index was built anew, or rolled back, while it was compacted. Nothing "
                     "was lost; there is no need to compact again."

@@ -16,6 +16,8 @@ from services.indexer.clustering.streaming import Blocks
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.measuring.recall_by_search import measured
+from services.indexer.publishing.current_snapshot import CurrentSnapshot
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.migration_state import SPACES, MigrationState, engine_of, is_same
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.retention import MIGRATION_REASON
@@ -41,21 +43,25 @@ _TOLERANCE = 0.01
 class EngineMigration:
     """engine: where the settings want the next index."""
 
-    def __init__(self, publisher: Publisher, engine: Engine) -> None:
+    def __init__(
+        self, index: IndexFiles, current: CurrentSnapshot, publisher: Publisher, engine: Engine
+    ) -> None:
+        self._migrations = index.migrations
+        self._spaces = index.spaces
+        self._segments = index.segments
+        self._tombstones = index.tombstones
+        self._current = current
         self._publisher = publisher
-        self._moves = publisher.moves
-        self._spaces = publisher.spaces
-        self._segments = publisher.segments
         self._engine = engine
 
     def check(self, to: Engine) -> None:
         """Raises Conflict where there is nothing to move, or the settings want it elsewhere."""
-        if self._publisher.is_empty():
+        if self._current.is_empty():
             raise Conflict(
                 "There is nothing to move: the collection is empty. ISE_ENGINE says where its "
                 "first images go."
             )
-        if to is not self._engine and to is not engine_of(self._publisher.current()):
+        if to is not self._engine and to is not engine_of(self._current.manifest()):
             raise Conflict(
                 f"ISE_ENGINE is {self._engine}, so the next build would bring the collection back "
                 f"from {to}. Set ISE_ENGINE={to} for the indexer and the query service, start both "
@@ -66,32 +72,32 @@ class EngineMigration:
         """The job. Raises Conflict where the index is another by the time it's done."""
         asked = MigrateRequest.model_validate(request)
         self.check(asked.to)
-        current = self._publisher.current()
-        move = self._moves.still_of(current)
+        current = self._current.manifest()
+        move = self._migrations.still_of(current)
         if engine_of(current) is asked.to:
             # Where a process was killed after it switched over, its report is still to be told.
-            self._moves.end()
+            self._migrations.end()
             return _told(current, move.report if move and move.to is asked.to else None)
         if move is None or move.to is not asked.to:
-            self._moves.end()
+            self._migrations.end()
             move = MigrationState(to=asked.to, base=current)
-            self._moves.save(move)
+            self._migrations.save(move)
         for name, space in _spaces(move.base):
             if name not in move.done:
                 move.done[name] = self._moved(move, name, space, job)
-                self._moves.save(move)
+                self._migrations.save(move)
         if move.report is None:
             job.stage("comparing the engines")
             move.report = self._compared(move, asked.sample, job)
-            self._moves.save(move)
+            self._migrations.save(move)
         job.stage("publishing")
         manifest = self._publisher.publish(lambda number: self._latest(move, number, job))
         failpoints.reach("migration.published")
-        self._moves.end()
+        self._migrations.end()
         return _told(manifest, move.report)
 
     def _latest(self, move: MigrationState, number: int, job: JobContext) -> Manifest:
-        current = self._publisher.current()
+        current = self._current.manifest()
         if not is_same(move.base, current) or engine_of(current) is move.to:
             raise Conflict(
                 "The index was built anew, or rolled back, while it was moved. Nothing was lost; "
@@ -156,7 +162,7 @@ class EngineMigration:
             self._note(move, name, start + len(some))
             job.advance(len(some))
         job.stage(f"indexing the {name} space in Milvus")
-        deleted = self._publisher.tombstones.read()
+        deleted = self._tombstones.read()
         live = np.setdiff1d(ordinals, deleted)
         there = self._spaces.finished(
             name, space.fingerprint, space.metric, space.clusters, live, collection
@@ -202,7 +208,7 @@ class EngineMigration:
             table.flush()
             self._note(move, name, start + len(some))
             job.advance(len(some))
-        places = np.flatnonzero(~np.isin(ordinals, self._publisher.tombstones.read()))
+        places = np.flatnonzero(~np.isin(ordinals, self._tombstones.read()))
         where = FeatureRows(ordinals[places], np.zeros(len(places), np.int64), places)
 
         def blocks(rows: FeatureRows) -> Blocks:
@@ -220,7 +226,7 @@ class EngineMigration:
     def _table(
         self, move: MigrationState, name: str, shape: tuple[int, int]
     ) -> np.memmap[Any, Any]:
-        path = self._moves.table(name)
+        path = self._migrations.table(name)
         if move.copied.get(name) and path.exists():
             return np.lib.format.open_memmap(path, "r+")
         self._publisher.check_lease()
@@ -231,35 +237,35 @@ class EngineMigration:
     def _note(self, move: MigrationState, name: str, copied: int) -> None:
         self._publisher.check_lease()
         move.copied[name] = copied
-        self._moves.save(move)
+        self._migrations.save(move)
 
     def _stored(
         self, space: SpaceManifest, ordinals: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the rows of those of some images that aren't deleted, and their vectors."""
-        deleted = self._publisher.tombstones.read()
+        deleted = self._tombstones.read()
         while True:
             live = np.setdiff1d(ordinals, deleted, assume_unique=True)
             try:
                 return live, self._spaces.stored(space, live)
             except Corrupt:
                 # One may have been deleted meanwhile.
-                before, deleted = deleted, self._publisher.tombstones.read()
+                before, deleted = deleted, self._tombstones.read()
                 if len(deleted) == len(before):
                     raise
 
     def _compared(self, move: MigrationState, sample: int, job: JobContext) -> MigrationReport:
         """How the engines compare. Raises Conflict where they don't answer alike."""
         while True:
-            deleted = self._publisher.tombstones.read()
+            deleted = self._tombstones.read()
             report = compared(self._spaces, self._segments, move, deleted, sample, job)
             # Of an image that was deleted meanwhile one of them may have answered still.
-            if not report.different or len(deleted) == len(self._publisher.tombstones.read()):
+            if not report.different or len(deleted) == len(self._tombstones.read()):
                 break
         lost = min(report.recall_before, report.target) - report.recall_after
         if not report.different and lost <= _TOLERANCE:
             return report
-        self._moves.end()
+        self._migrations.end()
         raise Conflict(
             f"The copy in {move.to} doesn't answer as the collection does: {report.different} of "
             f"{report.asked} exact searches differ, and at a target of {report.target} the recall "

@@ -5,16 +5,15 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-from services.indexer.catalog.images import Images
 from services.indexer.clustering.streaming import cluster_count
-from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.embedding.client import ModelPair
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.stage_plan import PUBLISHING
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.collection import Collection
 from services.indexer.sources.allowlist import Roots
 from services.indexer.transfer.importer import Import, VectorSource, open_source
 from services.indexer.transfer.vector_intake import Vectors
-from services.indexer.workflows.build_job import BuildJob
+from services.indexer.workflows.build_pipeline import BuildPipeline
 from shared.contracts.features import ImportRequest
 from shared.contracts.indexer import BuildSettings
 from shared.core.errors import Overloaded, Unavailable
@@ -28,41 +27,37 @@ class ImportJob:
 
     def __init__(
         self,
-        images: Images,
+        collection: Collection,
         vectors: Vectors,
-        embedding: Embedding,
-        publisher: Publisher,
-        building: BuildJob,
         roots: Roots,
+        pipeline: BuildPipeline,
     ) -> None:
-        self._images = images
+        self._collection = collection
         self._vectors = vectors
-        self._embedding = embedding
-        self._publisher = publisher
-        self._building = building
         self._roots = roots
+        self._pipeline = pipeline
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Takes in vectors from files; then builds, or publishes them on the present clusters."""
         asked = ImportRequest.model_validate(request)
         with ExitStack() as held:
             source = open_source(asked, self._roots.of(confined=False), held)
-            self._publisher.fit.check_vectors(source.fingerprint, source.npy.dim)
-            was_empty = self._publisher.is_empty()
+            self._collection.compatibility.check_vectors(source.fingerprint, source.npy.dim)
+            was_empty = self._collection.current.is_empty()
             if asked.build and asked.clusters is not None:
                 # Told before the work rather than after it.
-                cluster_count(asked.clusters, source.npy.rows + self._images.count())
+                cluster_count(asked.clusters, source.npy.rows + self._collection.images.count())
             result = asdict(Import(self._vectors, job).run(source))
         if asked.build:
             settings = _settings_of(asked, source, was_empty)
             pair = self._pair_of(source.fingerprint)
             if pair is None:
-                return result | self._building.build_alone_or_publish(
+                return result | self._pipeline.build_alone_or_publish(
                     source.fingerprint, settings, job, _REASON
                 )
-            return result | self._building.build_or_publish(pair, settings, job, _REASON)
+            return result | self._pipeline.build_or_publish(pair, settings, job, _REASON)
         job.stage(PUBLISHING)
-        manifest = self._publisher.publish_first(source.fingerprint, _REASON)
+        manifest = self._collection.publisher.publish_first(source.fingerprint, _REASON)
         return result | {"snapshot": manifest.number, "images": manifest.images}
 
     def _pair_of(self, fingerprint: str) -> ModelPair | None:
@@ -70,7 +65,7 @@ class ImportJob:
         if is_external(fingerprint):
             return None
         try:
-            hosted = self._embedding.pair()
+            hosted = self._collection.embedding.pair()
         except (Overloaded, Unavailable):
             return None
         return hosted if hosted.visual == fingerprint else None

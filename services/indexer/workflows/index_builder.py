@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.catalog.images import Images
 from services.indexer.clustering import transforms
 from services.indexer.clustering.streaming import Blocks, cluster_count
-from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.embedding.client import ModelPair
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.jobs.stage_plan import (
@@ -27,7 +26,8 @@ from services.indexer.jobs.stage_plan import (
 )
 from services.indexer.measuring.calibration import calibrate, calibrate_terms
 from services.indexer.measuring.recall_by_search import measured
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.collection import Collection
+from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.retention import BUILD_REASON, TRAIN_REASON
 from services.indexer.publishing.tag_vectors import joint_tag_vectors
 from services.indexer.segments.local_space import BlockVectors, clustered, with_progress
@@ -48,15 +48,14 @@ _JOINT_BLOCK = 8192
 class IndexBuilder:
     """Makes first segments, which have centroids of their own, and publishes them."""
 
-    def __init__(
-        self, images: Images, features: FeatureStore, embedding: Embedding, publisher: Publisher
-    ) -> None:
-        self._images = images
+    def __init__(self, collection: Collection, features: FeatureStore, index: IndexFiles) -> None:
+        self._images = collection.images
+        self._embedding = collection.embedding
+        self._current = collection.current
+        self._publisher = collection.publisher
         self._features = features
-        self._embedding = embedding
-        self._publisher = publisher
-        self._segments = publisher.segments
-        self._spaces = publisher.spaces
+        self._segments = index.segments
+        self._spaces = index.spaces
 
     def pictures(self) -> int:
         """Return the number of images of the catalogue."""
@@ -84,7 +83,7 @@ class IndexBuilder:
             revision = view.revision
         if not len(where):
             return self._publisher.publish(
-                lambda number: self._publisher.current().model_copy(
+                lambda number: self._current.manifest().model_copy(
                     update={"number": number, "created_at": job.now(), "reason": BUILD_REASON}
                 )
             )
@@ -138,7 +137,7 @@ class IndexBuilder:
         self, pair: ModelPair, network: str, settings: BuildSettings, job: JobContext
     ) -> Manifest:
         """Projects every image with a new network and publishes beside the present clusters."""
-        base = self._publisher.current()
+        base = self._current.manifest()
         if base.visual is None:
             raise RuntimeError("there is no index to put a joint space beside")
         job.expect([*JOINT, PUBLISHING], base.images)
@@ -147,7 +146,7 @@ class IndexBuilder:
 
         def latest(number: int) -> Manifest:
             # The visual side may have had additions meanwhile; only the joint side is ours.
-            current = self._publisher.current()
+            current = self._current.manifest()
             return current.model_copy(
                 update={
                     "number": number,
@@ -202,7 +201,7 @@ class IndexBuilder:
             joint_tag_vectors(self._spaces, joint, carriers, self._embedding) if carriers else {}
         )
         # Fitted where the network was trained, on images that it had not seen.
-        calibration = self._publisher.calibration_of(network)
+        calibration = self._current.calibration_of(network)
         if vectors:
             job.stage(RECALL_JOINT)
             asked = np.stack(list(vectors.values()))
@@ -236,7 +235,7 @@ class IndexBuilder:
 
     def _with_former_joint(self, base: Manifest, pair: ModelPair, network: str | None) -> Manifest:
         """The base with the present joint space, where that fits it; what it lacks comes later."""
-        current = self._publisher.current()
+        current = self._current.manifest()
         joint, visual = current.joint, current.visual
         if joint is None or visual is None or visual.fingerprint != pair.visual:
             return base

@@ -13,8 +13,7 @@ from typing import Any
 
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.jobs import JobTable
-from services.indexer.publishing.publisher import Publisher
-from services.indexer.segments.health import health
+from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.storage.networks import Networks
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.indexer import BuildSettings, IngestRequest, ReembedRequest
@@ -58,14 +57,14 @@ class Learning:
 
     def __init__(
         self,
-        publisher: Publisher,
+        current: CurrentSnapshot,
         images: Images,
         networks: Networks,
         table: JobTable,
         is_on: bool,
     ) -> None:
         self.is_on = is_on
-        self._publisher = publisher
+        self._current = current
         self._images = images
         self._networks = networks
         self._table = table
@@ -143,10 +142,11 @@ class Learning:
 
     def _is_training_worth(self, last: Job | None) -> bool:
         tags = self._tags()
-        visual, joint = self._publisher.current().visual, self._publisher.current().joint
-        if visual is not None and is_external(visual.fingerprint):
+        manifest = self._current.manifest()
+        if manifest.visual is not None and is_external(manifest.visual.fingerprint):
             # Without the pictures nothing can be learnt; a task that stays due would run for ever.
             return False
+        joint = manifest.joint
         if joint is not None and tags.known is None:
             # Towers that bring their joint space, or a network of which nothing is known.
             return False
@@ -158,7 +158,7 @@ class Learning:
 
     def _request_of_network(self) -> Mapping[str, Any] | None:
         """Return the request behind the network in use; None: nobody made one."""
-        joint = self._publisher.current().joint
+        joint = self._current.manifest().joint
         job = self._table.latest(JobKind.TRAIN, JobState.SUCCEEDED)
         if job is None or joint is None:
             return None
@@ -167,10 +167,8 @@ class Learning:
         return self._table.request(job.id)
 
     def _advice(self) -> str | None:
-        publisher = self._publisher
-        deleted = publisher.tombstones.read()
         try:
-            return health(publisher.segments, publisher.current(), deleted).advice
+            return self._current.health().advice
         except Corrupt as error:
             # `ise check` tells of it; no rebuild is begun on what can't be read.
             log.warning("whether a rebuild is due can't be told: %s", error.detail)
@@ -185,7 +183,7 @@ class Learning:
 
     def _tags(self) -> _Tags:
         """Counted anew when the index changed: many images carry many tags."""
-        current = self._publisher.current()
+        current = self._current.manifest()
         network = current.joint.fingerprint if current.joint else None
         moment = (current.number, network)
         former = self._counted

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from services.indexer.catalog.images import Images
 from services.indexer.catalog.source_claims import Origins
-from services.indexer.embedding.client import Embedding
 from services.indexer.ingest.pipeline import IngestResult
 from services.indexer.ingest.service import IngestService
 from services.indexer.jobs.context import JobContext
@@ -17,10 +15,10 @@ from services.indexer.jobs.stage_plan import (
     PUBLISHING,
     TRAINING,
 )
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.collection import Collection
 from services.indexer.sources.source import Source, nothing_in
 from services.indexer.sync.runner import Sync
-from services.indexer.workflows.build_job import BuildJob
+from services.indexer.workflows.build_pipeline import BuildPipeline
 from shared.contracts.indexer import BuildSettings, IngestRequest
 
 
@@ -29,28 +27,23 @@ class SyncJob:
 
     def __init__(
         self,
-        images: Images,
+        collection: Collection,
         origins: Origins,
-        embedding: Embedding,
-        publisher: Publisher,
         intake: IngestService,
-        building: BuildJob,
+        pipeline: BuildPipeline,
     ) -> None:
-        self._images = images
+        self._collection = collection
         self._origins = origins
-        self._embedding = embedding
-        self._publisher = publisher
         self._intake = intake
-        self._building = building
+        self._pipeline = pipeline
 
     def run(self, source: Source, asked: IngestRequest, job: JobContext) -> dict[str, Any]:
         """Plans, follows and publishes; with `dry_run` only the plan."""
         job.stage(COMPARING)
         sync = Sync(
             source,
-            self._images,
+            self._collection,
             self._origins,
-            self._publisher,
             job,
             self._intake.settings,
             asked.force,
@@ -63,11 +56,11 @@ class SyncJob:
             return {"plan": sync.shown(plan).model_dump(mode="json")} | source.told()
         if not asked.force:
             sync.check(plan)
-        is_first = self._publisher.is_empty()
+        is_first = self._collection.current.is_empty()
         # What only moved or went needs no embedder.
-        pair = self._embedding.pair(bulk=True) if plan.embed or is_first else None
+        pair = self._collection.embedding.pair(bulk=True) if plan.embed or is_first else None
         if pair is not None:
-            self._publisher.fit.check_model(pair)
+            self._collection.compatibility.check_model(pair)
         builds = pair is not None and is_first and asked.build
         after = [TRAINING, *BUILD, *JOINT] if builds else []
         job.expect([FOLLOWING, EMBEDDING, *after, PUBLISHING], len(source))
@@ -91,12 +84,12 @@ class SyncJob:
         } | source.told()
         if held := sync.held_back(plan):
             result["held_back"] = [one.model_dump() for one in held]
-        if pair is not None and is_first and asked.build and self._images.count():
+        if pair is not None and is_first and asked.build and self._collection.images.count():
             settings = BuildSettings(clusters=asked.clusters)
-            return result | self._building.build_or_publish(pair, settings, job, "sync")
+            return result | self._pipeline.build_or_publish(pair, settings, job, "sync")
         job.stage(PUBLISHING)
-        publisher = self._publisher
-        return result | self._building.told(
+        publisher = self._collection.publisher
+        return result | self._pipeline.told(
             publisher.publish_pending("sync", may_lag=True)
             if pair is None
             else publisher.publish_first(pair.visual, "sync", may_lag=True)

@@ -4,7 +4,8 @@ import numpy as np
 
 from services.indexer.catalog.images import Images
 from services.indexer.embedding.client import ModelPair
-from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.current_snapshot import CurrentSnapshot
+from services.indexer.segments.store import SegmentStore
 from shared.core.errors import Conflict
 from shared.engines.ivf.reader import Postings
 
@@ -12,13 +13,14 @@ from shared.engines.ivf.reader import Postings
 class Unembeddable:
     """Compares what the current snapshot holds with the features that the catalogue knows of."""
 
-    def __init__(self, images: Images, publisher: Publisher) -> None:
+    def __init__(self, images: Images, current: CurrentSnapshot, segments: SegmentStore) -> None:
         self._images = images
-        self._publisher = publisher
+        self._current = current
+        self._segments = segments
 
     def ids(self, pair: ModelPair) -> set[str]:
         """Ids of the images in the snapshot that lack the features of these models."""
-        current = self._publisher.current()
+        current = self._current.manifest()
         lacking: set[int] = set()
         with self._images.view() as view:
             for space, fingerprint in (
@@ -27,7 +29,7 @@ class Unembeddable:
             ):
                 having = view.features(fingerprint).ordinals
                 for file in space.postings if space else ():
-                    held = Postings(self._publisher.segments.intact(file)).ordinals
+                    held = Postings(self._segments.intact(file)).ordinals
                     lacking.update(np.setdiff1d(held, having).tolist())
         return self._images.ids(sorted(lacking))
 
