@@ -191,14 +191,14 @@ def run(
 def show(out: Console, title: str, answers: Answers) -> None:
     """One table for several searches."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
-    for column in ("query", "rank", "score", "probability", "tags", "picture"):
+    for column in ("query", "rank", "relevance", "probability", "tags", "picture"):
         table.add_column(column, overflow="fold")
     for name, answer in answers:
         for rank, hit in enumerate(answer.hits, 1):
             table.add_row(
                 plain(f"{name} ({answer.mode})" if rank == 1 else ""),
                 str(rank),
-                f"{hit.score:.3f}",
+                f"{hit.relevance:.3f}",
                 "" if hit.probability is None else f"{hit.probability:.0%}",
                 plain(", ".join(hit.tags)),
                 plain(hit.uri),

@@ -1,6 +1,7 @@
 """`ise search`: by a picture, by a term, or by an image that is indexed."""
 
 import os
+import shlex
 import sys
 from typing import Annotated
 
@@ -12,12 +13,17 @@ from shared.cli.query_args import PartReader, search_call
 from shared.cli.session import AsJson, Session, session
 from shared.cli.thumbnails import strips, way_of
 from shared.clients import query
-from shared.contracts.answer import CutOff, SearchResponse
+from shared.contracts.answer import CutOff, Mode, SearchResponse
 from shared.contracts.query import MAX_LIMIT, Metric, Rerank
 from shared.core.errors import InvalidInput, ISEError
+from shared.terms.normal_form import normal_form
+from shared.terms.number import other_numbers
 
 # More are no overview.
 _PICTURES = 30
+_TAGS_NAMED = 5
+# The likelier forms come first, and each is a request.
+_FORMS = 6
 
 
 def search(
@@ -121,6 +127,8 @@ def search(
         for one in answer.corrected_terms:
             shown = f"Showing {one.searched_as} ({one.term} isn't a tag)."
             opened.say(tables.plain(shown).plain)
+        if answer.mode is Mode.SEMANTIC and not (exact_term or as_json) and term and len(term) == 1:
+            _name_tags_with(opened, term[0])
         summary = tables.search_summary(answer)
         if answer.hits:
             opened.reply(answer, tables.hits(answer), summary)
@@ -132,6 +140,21 @@ def search(
             opened.say(_below(answer.cut_off))
         if not answer.complete:
             opened.say("There may be more hits: fewer were found than asked for. Try --exact.")
+
+
+def _name_tags_with(opened: Session, term: str) -> None:
+    """Name the tags that hold a term which no tag equals: `Butterflies at home` for `butterfly`."""
+    key = normal_form(term)
+    for word in dict.fromkeys([key, *other_numbers(key)[:_FORMS]]):
+        try:
+            found = opened.query.send(query.tags("", _TAGS_NAMED, word)).tags
+        except ISEError:
+            return  # The answer is there; this is a hint.
+        if found:
+            tags = ", ".join(shlex.quote(tag.tag) for tag in found)
+            sentence = f"These come nearest to what the word means. Tags with the word: {tags}."
+            opened.say(tables.plain(sentence).plain)
+            return
 
 
 def _show_pictures(opened: Session, answer: SearchResponse) -> None:

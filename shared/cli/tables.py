@@ -26,13 +26,13 @@ _RECALLS = (0.9, 0.95, 0.99)
 def hits(response: SearchResponse) -> Table:
     """The results of a search, best first."""
     judged = any(hit.probability is not None for hit in response.hits)
-    columns = ["rank", "score", *(["probability"] if judged else []), "tags", "uri", "id"]
-    table = _table(columns, numbers=("rank", "score", "probability"))
+    columns = ["rank", "relevance", *(["probability"] if judged else []), "tags", "uri", "id"]
+    table = _table(columns, numbers=("rank", "relevance", "probability"))
     for rank, hit in enumerate(response.hits, response.offset + 1):
         chance = "" if hit.probability is None else f"{hit.probability:.0%}"
         _row(
             table,
-            [rank, f"{hit.score:.3f}", *([chance] if judged else []), ", ".join(hit.tags)],
+            [rank, f"{hit.relevance:.3f}", *([chance] if judged else []), ", ".join(hit.tags)],
             [hit.uri, hit.id],
         )
     return table

@@ -38,6 +38,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
         {
             "id": "d0ed203b490efa13b89928e082c3728f",
             "score": 0.87,
+            "relevance": 0.87,
             "distance": 0.13,
             "probability": None,
             "tags": ["castle", "night"],
@@ -82,6 +83,10 @@ class Hit(Wire):
 
     id: str
     score: float
+    relevance: float = Field(
+        description="The number that orders the hits, the highest first: the score, or where the "
+        "nearest were re-ranked, the score of means with what is near to each.",
+    )
     distance: float
     probability: float | None = Field(
         None, description="Calibrated chance that it matches; null: none was fitted."

@@ -107,6 +107,7 @@ class StandIn:
             hits=[
                 Hit(
                     score=score,
+                    relevance=score,
                     distance=1 - score,
                     probability=self.chance(score)
                     if self.chance is not None

@@ -81,6 +81,7 @@ class Fake:
             Hit(
                 id=name,
                 score=1 - n / 10,
+                relevance=1 - n / 10,
                 distance=n / 10,
                 probability=self.probability,
                 tags=tags if n < 2 else ["elsewhere"],

@@ -20,7 +20,7 @@ def test_search_by_term_shows_hits_and_how_right_they_are(fake, ise):
     done = ise("search", "--term", "cat", "--limit", "5", "--nprobe", "3")
     assert done.code == 0
     header, *rows = [line.split() for line in done.out.splitlines() if line.strip()]
-    assert header == ["rank", "score", "probability", "tags", "uri", "id"]
+    assert header == ["rank", "relevance", "probability", "tags", "uri", "id"]
     assert ["1", "1.000", "75%", "cat", "photos/[red]0.jpg", "x"] in rows
     assert (
         "mode tag, metric cosine, snapshot 4, every image with this tag was ranked, "

@@ -1,5 +1,7 @@
 """`ise tags`, and what `ise search` says of a term that is no tag."""
 
+import pytest
+
 
 def test_tags_are_listed_with_their_images(fake, ise):
     rows = [line.split() for line in ise("tags").out.splitlines() if line.strip()]
@@ -29,3 +31,12 @@ def test_search_says_which_tag_it_shows_and_exact_term_is_sent(fake, ise):
     assert done.err.startswith("Showing butterfly (x isn't a tag).")
     ise("search", "--term", "butterflies", "--exact-term")
     assert fake.asked[-2][1]["exact_term"] == "true"
+
+
+@pytest.mark.parametrize("term", ["butterfly", "butterflies"])
+def test_search_names_the_tags_that_hold_a_word_which_is_no_tag(fake, ise, term):
+    fake.tags = ["butterflies_at home", "castle"]
+    told = "Tags with the word: 'butterflies_at home'."
+    assert told in ise("search", "--term", term).err
+    assert "Tags with" not in ise("search", "--term", "zebra").err
+    assert "Tags with" not in ise("search", "--term", term, "--exact-term").err

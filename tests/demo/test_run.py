@@ -102,7 +102,9 @@ def test_a_service_that_ends_is_what_is_told(folder):
 
 
 def hit(*tags: str) -> Hit:
-    return Hit(id="x", score=1, distance=0, tags=list(tags), uri="u", uris=[], metadata={})
+    return Hit(
+        id="x", score=1, relevance=1, distance=0, tags=list(tags), uri="u", uris=[], metadata={}
+    )
 
 
 def answer(expected: float | None, *hits: Hit) -> SearchResponse:

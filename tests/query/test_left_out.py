@@ -116,7 +116,7 @@ def test_metadata_that_can_not_be_written_stops_no_snapshot(tmp_path):
 
 def test_whatever_else_can_not_be_written_costs_its_own_hit_only():
     """Not by way of a snapshot, which holds nothing of the kind."""
-    good = Hit(id="a", score=1, distance=0, tags=[], uri="", uris=[], metadata={})
+    good = Hit(id="a", score=1, relevance=1, distance=0, tags=[], uri="", uris=[], metadata={})
     bad = good.model_copy(update={"id": "b", "tags": ["\ud800"], "metadata": nested(400)})
     heard = []
     recall = {"target": None, "expected": 1, "nprobe": 1, "clusters": 1, "scanned_fraction": 1}

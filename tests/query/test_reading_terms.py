@@ -92,6 +92,33 @@ def test_what_is_too_short_or_too_far_from_any_tag_stays_unknown(read, term):
     assert response.json()["type"] == "urn:ise:problem:unknown-term"
 
 
+@pytest.mark.parametrize("term", ["müllers", "MÜLLERS", "mullers", "3.e Jahr"])
+def test_an_unknown_word_is_the_only_tag_that_holds_it(fresh_library, serve, term):
+    tags = ["Müllers Hund", "3.e Jahr im Garten", "from here"]
+    service = _of_tags(fresh_library, serve, tags)
+    expected = tags[1] if term.startswith("3") else tags[0]
+    assert told(service.term(term)) == ("tag", expected, [expected])
+
+
+@pytest.mark.parametrize("term", ["1998", "from", "ml"])
+def test_a_word_of_several_tags_or_of_none_in_particular_stays_unknown(fresh_library, serve, term):
+    service = _of_tags(fresh_library, serve, ["Ägypten 1998", "Garten 1998", "from here", "ml x"])
+    response = service.send("GET", "/v1/search", params={"term": term})
+    assert response.json()["type"] == "urn:ise:problem:unknown-term"
+
+
+def _of_tags(fresh_library, serve, tags):
+    library = fresh_library()
+    vectors = np.random.default_rng(3).normal(size=(len(tags), 5)).astype(np.float32)
+    library.publish(
+        [Item(number, tag, [tag]) for number, tag in enumerate(tags)],
+        visual=library.space(vectors),
+        joint=library.space(vectors[:, :4].copy(), name="joint", fingerprint="network-1"),
+        matching_fingerprint="model-1",
+    )
+    return serve(library, Models())
+
+
 def test_exact_term_reads_a_term_only_as_it_is_written(read):
     assert told(read.term("butterflies", exact_term=True))[:2] == ("semantic", None)
     assert told(read.search(term="CAR side", exact_term=True)) == ("tag", None, ["car_side"])

@@ -60,10 +60,35 @@ def test_scores_and_distances_stay_those_of_the_stored_vectors(served):
     assert ids(moved) != ids(plain)
     assert sorted(ids(moved)) == sorted(ids(plain))
     by_id = {hit["id"]: hit for hit in plain["hits"]}
-    assert all(hit == by_id[hit["id"]] for hit in moved["hits"])
+    for hit in moved["hits"]:
+        assert {**hit, "relevance": None} == {**by_id[hit["id"]], "relevance": None}
     assert moved["timings_ms"]["rerank"] > 0
     assert "rerank" not in plain["timings_ms"]
     assert moved["recall"] == plain["recall"]
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+def test_relevance_orders_the_hits_and_is_the_score_where_nothing_was_reranked(served, metric):
+    service = served(np.concatenate([two_curves(CANDIDATES), two_curves(20)]))
+    plain = service.search(id="0012", limit=300, rerank="none", metric=metric)
+    moved = service.search(id="0012", limit=300, metric=metric)
+    scores, relevances = ([hit[name] for hit in moved["hits"]] for name in ("score", "relevance"))
+    assert scores != sorted(scores, reverse=True)
+    assert relevances == sorted(relevances, reverse=True)
+    assert len(set(relevances[1:100])) > 90, "each of the re-ranked has a number of its own"
+    for hit in plain["hits"]:
+        assert hit["relevance"] == pytest.approx(hit["score"], abs=1e-5)
+
+
+def test_relevance_is_one_order_over_pages(served):
+    service = served(two_curves())
+    whole = [hit["relevance"] for hit in service.search(id="0012", limit=40)["hits"]]
+    paged = [
+        hit["relevance"]
+        for offset in (0, 10, 20, 30)
+        for hit in service.search(id="0012", limit=10, offset=offset)["hits"]
+    ]
+    assert paged == pytest.approx(whole, abs=1e-5)
 
 
 def test_an_image_and_its_duplicates_stay_first(served):

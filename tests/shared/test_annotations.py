@@ -116,7 +116,17 @@ OBJECTS = st.dictionaries(st.text(st.characters(exclude_categories=()), max_size
 
 
 def answered(metadata, notes=None):
-    hit = Hit(id="a", score=1, distance=0, tags=[], uri="", uris=[], metadata=metadata, notes=notes)
+    hit = Hit(
+        id="a",
+        score=1,
+        relevance=1,
+        distance=0,
+        tags=[],
+        uri="",
+        uris=[],
+        metadata=metadata,
+        notes=notes,
+    )
     return json.loads(hit.model_dump_json())["metadata"]
 
 

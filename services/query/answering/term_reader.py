@@ -17,10 +17,21 @@ from shared.terms.number import other_numbers
 
 # Forms of the other number that are tried for a slip too: the first ones are the likely ones.
 _FORMS = 4
+# Shorter words, and these, are in many names of folders and say nothing of what they hold.
+_SHORTEST_WORD = 3
+_FILLERS = frozenset(
+    [
+        *["and", "for", "from", "her", "his", "its", "new", "not", "old", "our", "the"],
+        *["their", "this", "that", "with", "your"],
+    ]
+)
 
 
 class TermReader:
-    """Reads a term that no tag equals as singular or plural, then as a near spelling of a tag."""
+    """Reads a term that no tag equals as the tag that it stands for.
+
+    Tried in this order: singular or plural, a near spelling, a word that one tag alone holds.
+    """
 
     def __init__(self, embedders: Embedders) -> None:
         self._embedders = embedders
@@ -29,7 +40,7 @@ class TermReader:
         """Return the tag to search by instead of a term, or None where it is read as written.
 
         A word that word2vec knows is no slip, so it is searched by its meaning. exact: only as
-        written. Raises Unavailable where a near spelling exists and no embedder tells whether the
+        written. Raises Unavailable where such a tag exists and no embedder tells whether the
         term is a word.
         """
         key = tag_key(term)
@@ -39,6 +50,8 @@ class TermReader:
         found = await anyio.to_thread.run_sync(_in_other_number, tags, key)
         if found is None:
             found = await anyio.to_thread.run_sync(_nearest, tags, key)
+            if found is None:
+                found = await anyio.to_thread.run_sync(_only_holding, tags, key)
             if found is not None and await self._is_known(searcher, term):
                 return None
         return None if found is None else found.name
@@ -63,6 +76,14 @@ class TermReader:
 def _in_other_number(tags: Tags, key: str) -> Tag | None:
     """Return the tag that is a term in the other number, or without its accents."""
     return tags.first_of([key, *_numbers(key)])
+
+
+def _only_holding(tags: Tags, key: str) -> Tag | None:
+    """Return the tag with a term among its words, in either number, where there is just one."""
+    words = [word for word in key.split(" ") if len(word) >= _SHORTEST_WORD]
+    if not set(words) - _FILLERS:
+        return None
+    return tags.only_holding([key, *_numbers(key)])
 
 
 def _nearest(tags: Tags, key: str) -> Tag | None:

@@ -121,7 +121,7 @@ export class HitView {
       "p",
       { class: "close-by" },
       el("strong", {}, closeness(hit, answer.metric, answer.mode) + chance),
-      el("span", {}, `score ${hit.score.toFixed(3)}`),
+      el("span", {}, `relevance ${(hit.relevance ?? hit.score).toFixed(3)}`),
     );
   }
 

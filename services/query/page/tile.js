@@ -42,11 +42,16 @@ export function tileOf(hit, search, api) {
         ),
         el(
           "span",
-          { class: "number", title: `Score; distance ${hit.distance.toPrecision(4)}` },
-          hit.score.toFixed(3),
+          { class: "number", title: numbers(hit) },
+          (hit.relevance ?? hit.score).toFixed(3),
         ),
       ),
       el("p", { class: "name", title: name }, name),
     ),
   );
+}
+
+function numbers(hit) {
+  const [score, distance] = [hit.score.toFixed(3), hit.distance.toPrecision(4)];
+  return `Orders the results; score ${score}, distance ${distance}`;
 }

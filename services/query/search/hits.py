@@ -63,13 +63,18 @@ def page_of(
     positions = ranking.page(start, options.limit)
     scores = [distances.score(away, metric) for away in found.distances[positions].tolist()]
     chances = space.chances(scores, metric) if grounds.is_calibrated else [None] * len(scores)
+    relevances = ranking.relevances(positions, metric)
     hits: list[Hit] = []
     ordinals: list[int] = []
-    for position, score, learnt in zip(positions, scores, chances, strict=True):
+    for position, score, relevance, learnt in zip(
+        positions, scores, relevances, chances, strict=True
+    ):
         ordinal = int(found.ordinals[position])
         chance = 1.0 if grounds.certain(ordinal) else learnt
         if passes(score, chance, options):
-            hit = _hit(collection, space, found, position, score, chance, options, grounds)
+            hit = _hit(
+                collection, space, found, position, score, relevance, chance, options, grounds
+            )
             hits.append(hit)
             ordinals.append(ordinal)
     below = len(positions) - len(hits)
@@ -111,6 +116,7 @@ def _hit(
     found: Candidates,
     position: int,
     score: float,
+    relevance: float,
     chance: float | None,
     options: SearchOptions,
     grounds: HitEvidence,
@@ -138,6 +144,7 @@ def _hit(
     return Hit(
         id=item.id,
         score=score,
+        relevance=relevance,
         distance=float(found.distances[position]),
         probability=chance,
         tags=item.tags,

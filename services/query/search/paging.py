@@ -1,6 +1,6 @@
 """One page of candidates, ties by id, the image itself first among its equals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -8,7 +8,10 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.contracts.query import Metric
+from shared.engines.ivf import distances
 from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.rerank import is_moved, moved_distances
 
 IdOf = Callable[[int], str]
 
@@ -54,6 +57,8 @@ class Ranking:
             keys[own[0]] = -np.inf
         self._order = np.argsort(keys, kind="stable")
         self._keys: NDArray[np.float64] = keys[self._order]
+        self._ranks = np.empty(len(keys), np.int64)
+        self._ranks[self._order] = np.arange(len(keys))
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -85,6 +90,20 @@ class Ranking:
         key = float(self._keys[np.flatnonzero(self._order == position)[0]])
         ordinal = int(self.found.ordinals[position])
         return Place(key, self._id_of(ordinal), ordinal)
+
+    def relevances(self, positions: Sequence[int], metric: Metric) -> list[float]:
+        """Return the scores that candidates are ordered by; no later one has a higher score.
+
+        Those that a re-rank did not look at stand behind it with their own, which are cut to its
+        last.
+        """
+        ranks = self._ranks[positions]
+        end = int(ranks.max(initial=-1)) + 1
+        own = self.found.distances[self._order[:end]]
+        away = np.where(is_moved(self._keys[:end]), moved_distances(self._keys[:end]), own)
+        scores = [distances.score(one, metric) for one in away.tolist()]
+        lowest = np.minimum.accumulate(np.array(scores, np.float64))
+        return [float(one) for one in lowest[ranks]]
 
     def _ties(self, first: float, last: float) -> tuple[int, int]:
         start = int(np.searchsorted(self._keys, first, side="left"))

@@ -70,6 +70,16 @@ class Vocabulary:
         first, end = (bisect_left(places, one, key=rest) for one in (text, text + _LAST))
         return np.unique(of[first:end])
 
+    def holding(self, texts: Iterable[str]) -> list[int]:
+        """Return the numbers of longer keys that hold a text as whole words, but for accents."""
+        asked = list(texts)
+        plain = {without_accents(text) for text in asked}
+        whole = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, plain))})(?!\w)")
+        found = {number for text in asked for number in self.matching(text).tolist()}
+        found.update(*self._accentless.values())
+        keys = {number: without_accents(self.keys[number]) for number in found}
+        return sorted(n for n, key in keys.items() if key not in plain and whole.search(key))
+
     def accentless(self, text: str) -> list[int]:
         """Return the numbers of the keys that are the same text but for accents."""
         plain = without_accents(text)
@@ -202,6 +212,11 @@ class Tags:
             if numbers:
                 return self._tag(max(numbers, key=lambda n: (self._counts[n], -n)))
         return None
+
+    def only_holding(self, keys: Iterable[str]) -> Tag | None:
+        """Return the tag that holds one of these keys as whole words, unless several tags do."""
+        found = [number for number in self._vocabulary.holding(keys) if self._live[number]]
+        return self._tag(found.pop()) if len(found) == 1 else None
 
     def nearest(self, keys: Iterable[str]) -> Tag | None:
         """Return the tag that is a slip of the keyboard away from one of these keys."""

@@ -54,6 +54,18 @@ def rank_keys(
     return keys
 
 
+def is_moved(keys: Floats) -> NDArray[np.bool_]:
+    """Return a mask of the sort keys that stand for averaged distances."""
+    return (keys >= -1) & (keys < 0)
+
+
+def moved_distances(keys: Floats) -> Floats:
+    """Return the averaged distances that sort keys stand for; NaN for keys of another kind."""
+    moved = np.full(len(keys), np.nan)
+    np.divide(-1, keys, out=moved, where=is_moved(keys))
+    return moved - 1
+
+
 def averaged_distances(vectors: NDArray[np.float32], metric: Metric) -> Floats:
     """From the first vector to each other one, all averaged with their neighbours; (n - 1,)."""
     points = prepared(vectors, metric)
