@@ -374,6 +374,7 @@ def test_the_figures_of_a_collection(filled):
         "calibration": [],
         "live_recall": None,
         "drift": None,
+        "learning": None,
     }
     assert {(c["space"], c["metric"], c["k"]) for c in curves} == {
         (space, metric, k)
