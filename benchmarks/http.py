@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks import product
 from benchmarks.serving import query_service
+from services.query.answering.searches import IdSearch
 from services.query.answering.service import SearchService
 from services.query.answering.term_reader import TermReader
 from services.query.embedders import Embedders
@@ -53,12 +54,12 @@ def measure(
     shelf = SnapshotReader(data_dir)
     nothing_to_wait_for = Waiting(shelf, 0, lambda: None)
     no_terms = TermReader(Embedders([]))
-    asking = SearchService(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
+    searches = SearchService(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
     group, port = query_service(data_dir)
     http = _Connection(port)
     ways: dict[str, Search] = {
-        "plain": lambda image_id: asking.id_now(image_id, _PLAIN),
-        "in_process": lambda image_id: asking.id_now(image_id, _RERANKED),
+        "plain": lambda image_id: searches.answer_now(IdSearch(image_id, _PLAIN)),
+        "in_process": lambda image_id: searches.answer_now(IdSearch(image_id, _RERANKED)),
         "http": http.ask,
     }
     try:

@@ -75,7 +75,7 @@ class Ours(Contender):
         chosen = plan(
             self._space.recall, Metric.L2, k, self._index.clusters, SearchOptions(), target
         )
-        return _setting(chosen.nprobe, chosen.reach, chosen.depth)
+        return _setting(chosen.nprobe, chosen.radius, chosen.depth)
 
 
 class FixedProbes(Ours):

@@ -13,7 +13,7 @@ import pytest
 from demo.sample import draw_sample
 from services.indexer.publishing.migration_state import engine_of
 from services.query.search.query import Query
-from services.query.search.searcher import Found, Searcher
+from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.clients import indexer
@@ -87,7 +87,7 @@ class Searches:
         return engine_of(self.searcher().collection.manifest)
 
 
-def _told(found: Found) -> list[tuple[str, float]]:
+def _told(found: SearchResult) -> list[tuple[str, float]]:
     return [(hit.id, hit.distance) for hit in found.hits]
 
 

@@ -12,7 +12,7 @@ from services.indexer.segments.store import SegmentStore
 from services.indexer.segments.vector_spaces import Spaces
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
-from services.query.search.searcher import Found, Searcher
+from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
@@ -127,7 +127,9 @@ class World:
         collection, deleted = self.shelf.current()
         return Searcher(collection, deleted, 0.95)
 
-    def search(self, vector: Floats, after: Cursor | None = None, **options: object) -> Found:
+    def search(
+        self, vector: Floats, after: Cursor | None = None, **options: object
+    ) -> SearchResult:
         """The nearest, in the order of their distances unless something else is asked for."""
         searcher = self.searcher()
         asked = SearchOptions.model_validate({"rerank": Rerank.NONE, **options})

@@ -30,7 +30,7 @@ def recall_of(measured, allowed, queries):
         asked = index.ask(query)
         kept = None if allowed is None else FilterEstimate(index, asked, mask)
         chosen = plan(curves, Metric.L2, K, index.clusters, SearchOptions(), TARGET, kept)
-        lists = index.rank(asked, chosen.nprobe, chosen.reach)
+        lists = index.rank(asked, chosen.nprobe, chosen.radius)
         found = index.scan(asked, lists, K, Metric.L2, chosen.depth, mask).ordinals[:K]
         whole = index.rank(asked, index.clusters)
         exact = index.scan(asked, whole, K, Metric.L2, None, mask).ordinals[:K]

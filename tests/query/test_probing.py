@@ -192,7 +192,7 @@ def test_a_target_takes_the_reach_that_was_measured_and_a_number_of_probes_is_ke
 
     def planned(k=10, **options):
         chosen = plan([measured], Metric.COSINE, k, 9, SearchOptions(**options), 0.8)
-        return chosen.nprobe, chosen.reach, chosen.depth
+        return chosen.nprobe, chosen.radius, chosen.depth
 
     assert planned() == (6, 0.25, 70)
     assert planned(k=20) == (6, 0.25, 140)
@@ -212,7 +212,7 @@ def test_the_recall_to_expect_is_that_of_the_point_which_is_searched_with():
     ]
     measured = curve([(9, 1.0)]).model_copy(update={"by_reach": points})
     chosen = plan([measured], Metric.COSINE, 10, 9, SearchOptions(), 0.8)
-    assert (chosen.nprobe, chosen.reach) == (6, 0.25)
+    assert (chosen.nprobe, chosen.radius) == (6, 0.25)
     assert expected_recall(chosen.curve, 5, 9, chosen.near) == 0.85
 
 

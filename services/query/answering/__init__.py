@@ -1,1 +1,1 @@
-"""From a request to an answer: query features, the search, the reasons."""
+"""From a request to an answer: searches, query features, responses, reasons."""

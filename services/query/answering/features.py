@@ -195,7 +195,7 @@ class Features:
             bad = {item["index"]: item["error"] for item in error.extra.get("items") or []}
             if not bad:
                 bad = dict.fromkeys(range(len(wanted)), error.detail)
-            self._found |= {wanted[index]: BadImage(told) for index, told in bad.items()}
+            self._found |= {wanted[index]: BadImage(reason) for index, reason in bad.items()}
             good = [one for index, one in enumerate(wanted) if index not in bad]
             if good:
                 await self._embed_some(good)

@@ -116,7 +116,7 @@ class QueryParts:
         return space.placed(found.vector)
 
     def _stored(self, image_id: str, space: Space) -> Floats:
-        item = self.searcher.collection.find(image_id, self.searcher.deleted)
+        item = self.searcher.find(image_id)
         if item is None:
             raise NotFound(f"There is no image {image_id!r}.")
         vector = space.index.vector(item.ordinal)
@@ -135,5 +135,5 @@ class QueryParts:
             image_id = content_id(await self._features.data(part))
         if image_id is None:
             return None
-        item = self.searcher.collection.find(image_id, self.searcher.deleted)
+        item = self.searcher.find(image_id)
         return item.ordinal if item else None

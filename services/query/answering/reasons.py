@@ -64,14 +64,14 @@ class Reason:
 class Reasons:
     """Finds the pictures and their stored vectors, and has the embedder explain them."""
 
-    def __init__(self, asking: SearchService, embedders: Embedders, files: AsyncClient) -> None:
-        self._asking = asking
+    def __init__(self, searches: SearchService, embedders: Embedders, files: AsyncClient) -> None:
+        self._searches = searches
         self._embedders = embedders
         self._indexer = files
 
     async def of_images(self, image_id: str, other_id: str) -> Reason:
         """Explain an indexed image and another one. Raises NotFound, Conflict."""
-        searcher = await self._asking.searcher()
+        searcher = await self._searches.searcher()
         space = _visual(searcher)
         stored = [_stored(searcher, space, name) for name in (image_id, other_id)]
         files = [await self._file(name) for name in (image_id, other_id)]
@@ -79,9 +79,9 @@ class Reasons:
 
     async def of_upload(self, data: bytes, other_id: str) -> Reason:
         """Explain an uploaded picture and an indexed image."""
-        searcher = await self._asking.searcher()
+        searcher = await self._searches.searcher()
         stored = _stored(searcher, _visual(searcher), other_id)
-        searcher, found = await self._asking.embedded(data, searcher)
+        searcher, found = await self._searches.embedded(data, searcher)
         space = _visual(searcher)
         check_model(space, found.fingerprint)
         files = [data, await self._file(other_id)]
@@ -89,21 +89,21 @@ class Reasons:
 
     async def of_term(self, image_id: str, term: str) -> Reason:
         """Explain an indexed image and a term, in the joint space."""
-        searcher = await self._asking.searcher()
+        searcher = await self._searches.searcher()
         space = searcher.collection.joint
         if space is None:
             raise Conflict(
                 "There is no matching network yet, so images and terms have nothing to compare. "
                 "Tag some images, then run `ise build`, which trains one."
             )
-        term = await self._asking.terms.read(searcher, term) or term
+        term = await self._searches.terms.read(searcher, term) or term
         stored = _stored(searcher, space, image_id)
         vector = searcher.collection.tag_vectors.get(tag_key(term))
         score = None if vector is None else _cosine(stored, vector)
         files = [await self._file(image_id)]
         return Reason(files, ImageSpace.JOINT, space.fingerprint, score, term)
 
-    async def asked(self, image_id: str, to: str | None, term: str | None) -> Reason:
+    async def for_subject(self, image_id: str, to: str | None, term: str | None) -> Reason:
         """Explain an indexed image and the subject that a request names. Raises InvalidInput."""
         if to is not None and term is None:
             return await self.of_images(image_id, to)
@@ -164,7 +164,7 @@ def _visual(searcher: Searcher) -> Space:
 
 
 def _stored(searcher: Searcher, space: Space, image_id: str) -> Vector:
-    item = searcher.collection.find(image_id, searcher.deleted)
+    item = searcher.find(image_id)
     vector = None if item is None else space.index.vector(item.ordinal)
     if vector is None:
         raise NotFound(f"There is no image {image_id!r}.")

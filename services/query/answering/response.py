@@ -1,11 +1,11 @@
-"""From what a search found to what is answered."""
+"""From the result of a search to the response."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from services.query.search.cursor import Pages
-from services.query.search.searcher import Found, Searcher
+from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import CorrectedTerm, Hit, SearchResponse, TagCount
 from shared.contracts.query import SearchOptions
@@ -13,9 +13,9 @@ from shared.snapshots.items import tag_key
 from shared.snapshots.version import Version
 
 
-def answer_of(
+def response_for(
     searcher: Searcher,
-    found: Found,
+    result: SearchResult,
     options: SearchOptions,
     watch: Stopwatch,
     pages: Pages,
@@ -24,23 +24,23 @@ def answer_of(
     """Return the answer to a search. corrected: the tags that its terms were read as."""
     collection = searcher.collection
     return SearchResponse(
-        hits=found.hits,
+        hits=result.hits,
         limit=options.limit,
         offset=pages.offset,
-        next=pages.next(found.end, found.mode, found.model, collection.newest),
-        complete=found.complete,
-        facets=None if options.facets is None else _facets(found.hits, options.facets),
-        cut_off=found.cut_off,
-        mode=found.mode,
+        next=pages.next(result.end, result.mode, result.model, collection.newest),
+        complete=result.complete,
+        facets=None if options.facets is None else _facets(result.hits, options.facets),
+        cut_off=result.cut_off,
+        mode=result.mode,
         searched_as=next(iter(corrected.values()), None),
         corrected_terms=[
             CorrectedTerm(term=term, searched_as=tag) for term, tag in corrected.items()
         ],
-        metric=found.metric,
+        metric=result.metric,
         snapshot=collection.manifest.number,
         version=str(Version(collection.manifest.number, len(searcher.deleted))),
-        model=found.model,
-        recall=found.recall,
+        model=result.model,
+        recall=result.recall,
         timings_ms=watch.timings_ms(),
     )
 

@@ -67,7 +67,7 @@ async def image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
 @needs(Scope.READ)
 async def get_image(ask: Ask, write: Write, image_id: str) -> ImageInfo:
     searcher = await ask.searcher()
-    item = searcher.collection.find(image_id, searcher.deleted)
+    item = searcher.find(image_id)
     if item is None:
         raise NotFound(f"There is no image {image_id!r}.")
     image = described(item)

@@ -107,8 +107,7 @@ async def search_by_image(
     form: Annotated[ImageForm, Form(media_type="multipart/form-data")],
 ) -> Response:
     check_size(request, form.file.size or 0)
-    await ask.reach(form)
-    return _json(write.search(await ask.image(await form.file.read(), form)))
+    return _json(write.search(await ask.image(form.file.read, form)))
 
 
 @router.get(
@@ -122,7 +121,6 @@ async def search_by_image(
 async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Query()]) -> Response:
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
-    await ask.reach(query)
     return _json(write.search(await ask.term(query.term, query)))
 
 
@@ -178,8 +176,7 @@ async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequ
 async def similar_images(
     ask: Ask, write: Write, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> Response:
-    await ask.reach(options)
-    return _json(write.search(await ask.id(image_id, options, without_itself=True)))
+    return _json(write.search(await ask.similar(image_id, options)))
 
 
 def _json(text: str) -> Response:

@@ -77,7 +77,7 @@ async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Wh
     """Explain a hit by the features as the index compares them, after its transform where it has
     one.
     """
-    return await here.why(await here.asked(image_id, to, term))
+    return await here.why(await here.for_subject(image_id, to, term))
 
 
 @router.get(
@@ -89,7 +89,7 @@ async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Wh
 @needs(Scope.READ)
 async def why_overlay(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:
     """Red speaks for the likeness, blue against it; what the network didn't see is dark."""
-    return await _drawn(here, await here.asked(image_id, to, term))
+    return await _drawn(here, await here.for_subject(image_id, to, term))
 
 
 @router.post("/why", summary="Why a picture is like an image", responses=_OF_UPLOADS)

@@ -25,7 +25,7 @@ from shared.engines.ivf.mask import Mask
 
 log = logging.getLogger(__name__)
 
-Told = Callable[[float, float], None]
+Report = Callable[[float, float], None]
 """Takes the recall of an answer, and what was expected of it."""
 
 _WAITING = 16
@@ -39,7 +39,7 @@ class Answer:
 
     snapshot: int
     index: Index
-    asked: PreparedQuery
+    prepared: PreparedQuery
     k: int
     metric: Metric
     mask: Mask
@@ -50,14 +50,12 @@ class Answer:
 class Audit:
     """Checks the share of answers that `share` says, one at a time, while the service has time.
 
-    `told`: called for each answer that was checked.
+    `report`: called for each answer that was checked.
     """
 
-    def __init__(
-        self, share: float, told: Callable[[float, float], None] = lambda *_: None
-    ) -> None:
+    def __init__(self, share: float, report: Report = lambda *_: None) -> None:
         self._share = share
-        self._told = told
+        self._report = report
         self._answers: queue.Queue[Answer] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -119,14 +117,14 @@ class Audit:
         self._checked += 1
         self._measured += found
         self._expected += answer.expected
-        self._told(found, answer.expected)
+        self._report(found, answer.expected)
 
 
 def recall_of(answer: Answer) -> float | None:
     """The share of the exact top k that was found; ties with the last count. None where k is 0."""
     index, k = answer.index, answer.k
-    lists = index.rank(answer.asked, index.clusters)
-    exact = index.scan(answer.asked, lists, k, answer.metric, mask=answer.mask).distances[:k]
+    lists = index.rank(answer.prepared, index.clusters)
+    exact = index.scan(answer.prepared, lists, k, answer.metric, mask=answer.mask).distances[:k]
     if not len(exact):
         return None
     return float(np.mean(_within(answer.found.distances[: len(exact)], exact)))

@@ -22,8 +22,8 @@ class Borders:
         self._centroids = centroids
         self._squares = np.einsum("ij,ij->i", centroids, centroids)
 
-    def within(self, points: Floats, reach: Floats) -> NDArray[np.bool_]:
-        """Return a mask (n, c) of the clusters that may hold neighbours within `reach` (n,) of
+    def within(self, points: Floats, radius: Floats) -> NDArray[np.bool_]:
+        """Return a mask (n, c) of the clusters that may hold neighbours within `radius` (n,) of
         points (n, dim).
         """
         away = self._squares - 2 * (points @ self._centroids.T)
@@ -36,7 +36,7 @@ class Borders:
             between = self._centroids - self._centroids[cluster]
             apart[own == cluster] = np.linalg.norm(between, axis=1)
         slack = _ROUNDING * (1 + np.abs(away))
-        near: NDArray[np.bool_] = farther <= 2 * reach[:, None] * apart + slack
+        near: NDArray[np.bool_] = farther <= 2 * radius[:, None] * apart + slack
         if near.shape[1] > _MOST:
             near &= away <= np.partition(away, _MOST - 1, axis=1)[:, _MOST - 1 : _MOST]
         return near

@@ -111,14 +111,19 @@ class Collection:
         found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return np.setdiff1d(found, deleted, assume_unique=True)
 
-    def is_carried(self, term: str, deleted: NDArray[np.int64]) -> bool:
-        """Tell whether a live image carries a tag; it reads no more of the list than it must."""
+    def is_carried(self, term: str, deleted: NDArray[np.int64], newest: int | None = None) -> bool:
+        """Tell whether a live image carries a tag, reading no more of the list than needed.
+
+        newest: only images up to that ordinal count.
+        """
         key = tag_key(term)
         for file, superseded in zip(self._items, self._superseded, strict=True):
             found = file.carriers(key)
             for start in range(0, len(found), _A_LOOK):
-                some = found[start : start + _A_LOOK]
-                if not (_among(some, superseded) | _among(some, deleted)).all():
+                block = found[start : start + _A_LOOK]
+                if newest is not None:
+                    block = block[block <= newest]
+                if not (_among(block, superseded) | _among(block, deleted)).all():
                     return True
         return False
 
@@ -162,27 +167,27 @@ class Collection:
         parts = [f.ordinals[np.searchsorted(f.ordinals, ordinal, "right") :] for f in self._items]
         return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
-    def allowed(self, asked: Filter) -> Bits:
+    def allowed(self, wanted: Filter) -> Bits:
         """Return whether each image, by ordinal, meets a filter."""
         return self._allowed.get(
-            asked.model_dump_json(exclude_defaults=True), lambda: self._filtering.allowed(asked)
+            wanted.model_dump_json(exclude_defaults=True), lambda: self._filtering.allowed(wanted)
         )
 
     def narrowed(
-        self, space: Space, deleted: NDArray[np.int64], asked: Filter | None, newest: int | None
+        self, space: Space, deleted: NDArray[np.int64], wanted: Filter | None, newest: int | None
     ) -> Mask:
         """The mask of a space, narrowed to a filter, and to the images up to an ordinal."""
         if newest is not None and newest >= self.newest:
             newest = None
-        if asked is None and newest is None:
+        if wanted is None and newest is None:
             return self.mask(space, deleted)
 
         def make() -> Mask:
             later = np.empty(0, np.int64) if newest is None else self.after(newest)
-            allowed = None if asked is None else self.allowed(asked)
-            return space.index.mask(np.union1d(deleted, later), allowed, asked)
+            allowed = None if wanted is None else self.allowed(wanted)
+            return space.index.mask(np.union1d(deleted, later), allowed, wanted)
 
-        filtered = asked and asked.model_dump_json(exclude_defaults=True)
+        filtered = wanted and wanted.model_dump_json(exclude_defaults=True)
         of, narrowed = self._narrowed
         if of is not deleted:
             narrowed = Recent[Mask](_FILTERS_KEPT)

@@ -52,18 +52,18 @@ class Cursor:
         """Raises InvalidInput where it can't be read, or belongs to another search."""
         try:
             packed = base64.urlsafe_b64decode(text)
-            told = zlib.decompressobj().decompress(packed, _LONGEST)
-            found = TypeAdapter(cls).validate_json(told)
+            unpacked = zlib.decompressobj().decompress(packed, _LONGEST)
+            cursor = TypeAdapter(cls).validate_json(unpacked)
         except (ValueError, zlib.error) as error:
             raise InvalidInput(f"`cursor` is not the `next` of an answer. {_AGAIN}") from error
-        if found.search != search:
+        if cursor.search != search:
             raise InvalidInput(f"`cursor` belongs to another search. {_AGAIN}")
-        return found
+        return cursor
 
     def text(self) -> str:
         place = None if self.place is None else vars(self.place)
-        told = json.dumps(vars(self) | {"place": place}, separators=(",", ":"))
-        return base64.urlsafe_b64encode(zlib.compress(told.encode())).decode()
+        fields = json.dumps(vars(self) | {"place": place}, separators=(",", ":"))
+        return base64.urlsafe_b64encode(zlib.compress(fields.encode())).decode()
 
     def check(self, mode: Mode, model: str | None) -> None:
         """Raises InvalidInput where distances are no longer of what they were."""
@@ -77,13 +77,13 @@ class Cursor:
 class Pages:
     """The pages of one search: after which one this is, and how to ask for the next.
 
-    asked: what tells it from other searches, beside its options.
+    key: what tells it from other searches, beside its options.
     """
 
-    def __init__(self, asked: Sequence[str | float | bool], options: SearchOptions) -> None:
+    def __init__(self, key: Sequence[str | float | bool], options: SearchOptions) -> None:
         how = options.model_dump_json(include=_OF_A_SEARCH)
-        told = json.dumps([*asked, how]).encode()
-        self._search = hashlib.blake2b(told, digest_size=8).hexdigest()
+        described = json.dumps([*key, how]).encode()
+        self._search = hashlib.blake2b(described, digest_size=8).hexdigest()
         self._offset = options.offset
         self.after = None if options.cursor is None else Cursor.read(options.cursor, self._search)
 

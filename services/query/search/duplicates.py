@@ -53,8 +53,8 @@ def folded(hits: Sequence[Hit], ordinals: Sequence[int], space: Space) -> list[H
     for place, hit in enumerate(hits):
         alike = units[kept] @ units[place] if kept else np.empty(0, np.float32)
         if len(alike) and alike.max() >= SAME:
-            told = Duplicate(id=hit.id, uri=hit.uri, similarity=float(alike.max()))
-            others.setdefault(kept[int(alike.argmax())], []).append(told)
+            duplicate = Duplicate(id=hit.id, uri=hit.uri, similarity=float(alike.max()))
+            others.setdefault(kept[int(alike.argmax())], []).append(duplicate)
         else:
             kept.append(place)
     return [hits[p].model_copy(update={"duplicates": others.get(p, [])}) for p in kept]
@@ -131,14 +131,14 @@ class Duplicates:
         near[:, but] = False
         for cluster in np.flatnonzero(near.any(axis=0)).tolist():
             others = self._members(cluster)
-            asked = images.units[near[:, cluster]]
-            found = found.joined(others.at(self._are_like(others.units, asked)))
+            near_units = images.units[near[:, cluster]]
+            found = found.joined(others.at(self._are_like(others.units, near_units)))
         return found
 
-    def _are_like(self, units: Floats, asked: Floats) -> NDArray[np.bool_]:
+    def _are_like(self, units: Floats, queries: Floats) -> NDArray[np.bool_]:
         like = np.zeros(len(units), bool)
-        for start in range(0, len(asked), _AT_ONCE):
-            like |= (units @ asked[start : start + _AT_ONCE].T >= self._least).any(axis=1)
+        for start in range(0, len(queries), _AT_ONCE):
+            like |= (units @ queries[start : start + _AT_ONCE].T >= self._least).any(axis=1)
         return like
 
     def _read(self, number: int) -> Images:

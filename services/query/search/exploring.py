@@ -77,8 +77,7 @@ def duplicates(
 
 def suggestions(searcher: Searcher, image_id: str, limit: int) -> SuggestedTags:
     """Tags that may fit an image. Raises NotFound, and Conflict without probabilities."""
-    collection, space = searcher.collection, searcher.collection.visual
-    item = collection.find(image_id, searcher.deleted)
+    item, space = searcher.find(image_id), searcher.collection.visual
     vector = space.index.vector(item.ordinal) if space and item else None
     if item is None or space is None or vector is None:
         raise NotFound(f"There is no image {image_id!r}.")

@@ -20,14 +20,14 @@ class Filtering:
         self._files = files
         self.size = 1 + max((int(f.ordinals[-1]) for f in files if len(f.ordinals)), default=-1)
 
-    def allowed(self, asked: Filter) -> Bits:
+    def allowed(self, wanted: Filter) -> Bits:
         """Return whether each image, by ordinal, meets a filter; bool of shape (largest ordinal +
         1,).
         """
-        met = reduce(np.logical_and, map(self._meets, asked.must), self._all(True))
-        if asked.should:
-            met = met & reduce(np.logical_or, map(self._meets, asked.should))
-        return reduce(lambda bits, c: bits & ~self._meets(c), asked.must_not, met)
+        met = reduce(np.logical_and, map(self._meets, wanted.must), self._all(True))
+        if wanted.should:
+            met = met & reduce(np.logical_or, map(self._meets, wanted.should))
+        return reduce(lambda bits, c: bits & ~self._meets(c), wanted.must_not, met)
 
     def _meets(self, condition: Condition) -> Bits:
         if condition.tag is not None:

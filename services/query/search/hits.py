@@ -19,7 +19,7 @@ from shared.snapshots.items import Item
 
 @dataclass(frozen=True)
 class Page:
-    """hits: of one page. is_full: as many as asked, or all that a threshold lets through.
+    """hits: of one page. is_full: as many as wanted, or all that a threshold lets through.
 
     end: None where nothing comes after it.
     """
@@ -36,12 +36,12 @@ class HitEvidence:
 
     certain: tells of an ordinal whether it is known to match, as the image itself does.
     combination: what the query is made of, where it has parts; probabilities are learnt of those
-    of one part. asked: the query that codes were compared with, where they chose the candidates.
+    of one part. prepared: the query that codes were compared with, where they chose the candidates.
     """
 
     certain: Callable[[int], bool]
     combination: Combination | None = None
-    asked: PreparedQuery | None = None
+    prepared: PreparedQuery | None = None
 
     @property
     def is_calibrated(self) -> bool:
@@ -132,8 +132,8 @@ def _hit(
     if options.explain and found.ranks[position] > 0:
         number = int(found.segments[position])
         by_code = None
-        if grounds.asked is not None:
-            by_code = space.index.code_distance(grounds.asked, number, item.ordinal)
+        if grounds.prepared is not None:
+            by_code = space.index.code_distance(grounds.prepared, number, item.ordinal)
         explain = Explanation(
             cluster=int(found.clusters[position]),
             cluster_rank=int(found.ranks[position]),

@@ -22,13 +22,14 @@ from shared.maths import distances
 
 
 @dataclass(frozen=True)
-class RadiusResult:
-    """Candidates; `near`: within the reach of a measured point; None: at any distance.
+class LookupResult:
+    """Candidates of a page. `near`: the measured point whose radius they are within; None: at any
+    distance.
 
     The page starts at place `start` of the ranking.
     """
 
-    found: Candidates
+    candidates: Candidates
     ranking: Ranking
     start: int
     near: RecallPoint | None
@@ -43,13 +44,13 @@ class Lookup:
         query: Query,
         options: SearchOptions,
         metric: Metric,
-        asked: PreparedQuery,
+        prepared: PreparedQuery,
         mask: Mask,
         plan: Plan,
         id_of: IdOf,
     ) -> None:
         self._space, self._query, self._options, self._metric = space, query, options, metric
-        self._asked, self._mask, self._plan, self._id_of = asked, mask, plan, id_of
+        self._prepared, self._mask, self._plan, self._id_of = prepared, mask, plan, id_of
         after = query.after
         # One more for each that is dropped.
         self._leave_out = [*query.leave_out, *(after.shown if after else ())]
@@ -58,59 +59,63 @@ class Lookup:
         self.wanted = min(wanted, space.index.rows)
         self._reranks = query.reranks(space, options)
 
-    def run(self, watch: Stopwatch) -> RadiusResult:
+    def run(self, watch: Stopwatch) -> LookupResult:
         """Looks at more until the page is full, or there is no more to look at."""
         rows, clusters = self._space.index.rows, self._space.index.clusters
         # A re-rank takes as many whatever the page, so that pages are of one order.
         k = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted
         nprobe, near = self._plan.nprobe, self._plan.near
         while True:
-            reached = self._once(nprobe, near, k, watch)
-            short = reached.start + self._options.limit - len(reached.ranking)
+            result = self._once(nprobe, near, k, watch)
+            short = result.start + self._options.limit - len(result.ranking)
             if short <= 0:
-                return reached
-            if k <= len(reached.found.ordinals) and k < rows:
+                return result
+            if k <= len(result.candidates.ordinals) and k < rows:
                 # Of what earlier pages showed, some is gone from the top.
                 k = min(k + short, rows)
-            elif self._plan.target is not None and reached.found.nprobe < clusters:
+            elif self._plan.target is not None and result.candidates.nprobe < clusters:
                 # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
                 # come where they exist.
-                nprobe, near = min(2 * reached.found.nprobe, clusters), None
+                nprobe, near = min(2 * result.candidates.nprobe, clusters), None
             else:
-                return reached
+                return result
 
     def _once(
         self, nprobe: int, near: RecallPoint | None, k: int, watch: Stopwatch
-    ) -> RadiusResult:
+    ) -> LookupResult:
         index, plan, query = self._space.index, self._plan, self._query
         with watch("probe"):
-            reach = None if near is None else near.reach
-            lists = index.rank(self._asked, nprobe, reach)
+            radius = None if near is None else near.reach
+            lists = index.rank(self._prepared, nprobe, radius)
         with watch("scan"):
             depth = None if plan.depth is None else max(plan.depth, k)
             include = None if query.itself is None else np.array([query.itself])
-            found = index.scan(self._asked, lists, k, self._metric, depth, self._mask, include)
-            found = with_ties(found, index.vectors, self._asked.vector)
-        keys = found.distances
+            candidates = index.scan(
+                self._prepared, lists, k, self._metric, depth, self._mask, include
+            )
+            candidates = with_ties(candidates, index.vectors, self._prepared.vector)
+        keys = candidates.distances
         if self._reranks:
             with watch("rerank"):
-                same, passing = query.same(self._metric), self._passing(found)
-                keys = rank_keys(found, index, self._asked.vector, self._metric, same, passing)
+                same, passing = query.same(self._metric), self._passing(candidates)
+                keys = rank_keys(
+                    candidates, index, self._prepared.vector, self._metric, same, passing
+                )
         with watch("rank"):
-            kept = ~np.isin(found.ordinals, self._leave_out)
+            kept = ~np.isin(candidates.ordinals, self._leave_out)
             ranking = Ranking(
-                found.at(kept), self._id_of, query.itself, query.same(self._metric), keys[kept]
+                candidates.at(kept), self._id_of, query.itself, query.same(self._metric), keys[kept]
             )
             after = query.after
             start = ranking.start(after.place if after else None, self._options.offset)
-        return RadiusResult(found, ranking, start, near)
+        return LookupResult(candidates, ranking, start, near)
 
-    def _passing(self, found: Candidates) -> NDArray[np.bool_]:
+    def _passing(self, candidates: Candidates) -> NDArray[np.bool_]:
         """Return a mask of the candidates that the cut-offs let through."""
-        options, count = self._options, len(found.distances)
+        options, count = self._options, len(candidates.distances)
         if options.score_threshold is None and options.min_probability is None:
             return np.ones(count, bool)
-        scores = [distances.score(away, self._metric) for away in found.distances.tolist()]
+        scores = [distances.score(away, self._metric) for away in candidates.distances.tolist()]
         chances = self._space.chances(scores, self._metric)
         each = (passes(*one, options) for one in zip(scores, chances, strict=True))
         return np.fromiter(each, bool, count)

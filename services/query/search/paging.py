@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
-from shared.engines.ivf import distances
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.rerank import is_moved, moved_distances
+from shared.maths import distances
 
 IdOf = Callable[[int], str]
 

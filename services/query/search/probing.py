@@ -18,7 +18,7 @@ _FEW = 2_000
 class Plan:
     """Work of a search.
 
-    nprobe: top clusters. near: the measured point whose reach they have to be within; None: all of
+    nprobe: top clusters. near: the measured point whose radius they have to be within; None: all of
     them. depth: rows of them that the codes choose; None: every one. target: the recall that was to
     be reached, None where the work itself was given. curve: the recall that was measured for such a
     search, None where it was not.
@@ -31,7 +31,7 @@ class Plan:
     curve: RecallCurve | None
 
     @property
-    def reach(self) -> float | None:
+    def radius(self) -> float | None:
         """How much farther than the nearest cluster the others may be; None: any distance."""
         return None if self.near is None else self.near.reach
 
@@ -39,17 +39,17 @@ class Plan:
 class FilterEstimate:
     """Estimate of a filter's survivors, in all and around a query."""
 
-    def __init__(self, index: Index, asked: PreparedQuery, mask: Mask) -> None:
-        self._index, self._asked, self._mask = index, asked, mask
+    def __init__(self, index: Index, prepared: PreparedQuery, mask: Mask) -> None:
+        self._index, self._prepared, self._mask = index, prepared, mask
 
     @property
     def are_few(self) -> bool:
         """True if comparing them all is less work than choosing among them."""
         return self._mask.live <= _FEW
 
-    def among(self, k: int, nprobe: int, reach: float | None = None) -> int:
+    def among(self, k: int, nprobe: int, radius: float | None = None) -> int:
         """How many of the k nearest rows of the top clusters, as far as their codes tell."""
-        return self._index.kept(self._asked, nprobe, k, self._mask, reach)
+        return self._index.kept(self._prepared, nprobe, k, self._mask, radius)
 
 
 def plan(
@@ -139,7 +139,7 @@ def _depth_of(point: RecallPoint, curve: RecallCurve, k: int) -> int | None:
 def expected_recall(
     curve: RecallCurve | None, nprobe: int, clusters: int, near: RecallPoint | None = None
 ) -> float | None:
-    """The recall measured at a point with a reach; without one at a number of probes, between
+    """The recall measured at a point with a radius; without one at a number of probes, between
     points on a straight line; 1 where all clusters were probed."""
     if nprobe >= clusters:
         return 1.0

@@ -23,12 +23,12 @@ from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.ties import NEXT, with_ties
-from shared.snapshots.items import tag_key
+from shared.snapshots.items import Item, tag_key
 
 
 @dataclass(frozen=True)
-class Found:
-    """An answer without what the request itself knows."""
+class SearchResult:
+    """Hits of a search, and what is known of how they were found."""
 
     hits: list[Hit]
     end: PageEnd | None
@@ -60,25 +60,29 @@ class Searcher:
         """True if there is no image, or none that was not deleted."""
         return self.collection.live(self.deleted) == 0
 
-    def is_carried(self, term: str) -> bool:
-        """Tell whether an image carries a tag."""
-        return self.collection.is_carried(term, self.deleted)
+    def find(self, image_id: str) -> Item | None:
+        """Return the image with an id, or None where there is none."""
+        return self.collection.find(image_id, self.deleted)
+
+    def is_carried(self, term: str, newest: int | None = None) -> bool:
+        """Tell whether an image carries a tag. newest: only images up to that ordinal count."""
+        return self.collection.is_carried(term, self.deleted, newest)
 
     def tags(self) -> Tags:
         """Return the tags that images carry."""
         return self.collection.tags(self.deleted)
 
-    def nothing(self, mode: Mode, options: SearchOptions) -> Found:
+    def nothing(self, mode: Mode, options: SearchOptions) -> SearchResult:
         """The answer of an empty collection."""
         recall = Recall(
             target=None, expected=1.0, nprobe=0, clusters=0, scanned_fraction=1.0, reranked=0
         )
         metric = options.metric or Metric.COSINE
-        return Found([], None, True, mode, metric, None, recall, cut_off([], 0, options))
+        return SearchResult([], None, True, mode, metric, None, recall, cut_off([], 0, options))
 
     def nearest(
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
-    ) -> Found:
+    ) -> SearchResult:
         """The images nearest to a vector. Raises BadVector, and Conflict where a probability is
         asked for that nothing was learnt of."""
         index = space.index
@@ -88,31 +92,31 @@ class Searcher:
         with watch("probe" if options.filter is None else "filter"):
             mask = self._mask(space, query.after, options)
         with watch("probe"):
-            asked = index.ask(space.checked(query.vector))
-            chosen = self._plan(space, asked, query, mask, metric, options)
-        lookup = Lookup(space, query, options, metric, asked, mask, chosen, self._id_of)
-        reached = lookup.run(watch)
-        found, nprobe = reached.found, reached.found.nprobe
-        expected = expected_recall(chosen.curve, nprobe, index.clusters, reached.near)
+            prepared = index.ask(space.checked(query.vector))
+            chosen = self._plan(space, prepared, query, mask, metric, options)
+        lookup = Lookup(space, query, options, metric, prepared, mask, chosen, self._id_of)
+        looked_up = lookup.run(watch)
+        candidates, nprobe = looked_up.candidates, looked_up.candidates.nprobe
+        expected = expected_recall(chosen.curve, nprobe, index.clusters, looked_up.near)
         if self._audit is not None and nprobe < index.clusters:
             number = self.collection.manifest.number
             self._audit.offer(
-                Answer(number, index, asked, lookup.wanted, metric, mask, found, expected)
+                Answer(number, index, prepared, lookup.wanted, metric, mask, candidates, expected)
             )
         by_codes = chosen.depth is not None and nprobe < index.clusters and index.is_coded(metric)
         with watch("rank"):
             page = page_of(
                 self.collection,
                 space,
-                reached.ranking,
-                reached.start,
+                looked_up.ranking,
+                looked_up.start,
                 options,
                 metric,
-                found.live - (len(found.ordinals) - len(reached.ranking)),
+                candidates.live - (len(candidates.ordinals) - len(looked_up.ranking)),
                 HitEvidence(
                     lambda ordinal: ordinal == query.itself and space.is_calibrated(metric),
                     query.combination,
-                    asked if by_codes else None,
+                    prepared if by_codes else None,
                 ),
             )
         recall = Recall(
@@ -120,11 +124,11 @@ class Searcher:
             expected=expected,
             nprobe=nprobe,
             clusters=index.clusters,
-            scanned_fraction=found.scanned / found.live if found.live else 1.0,
-            reranked=found.reranked,
+            scanned_fraction=candidates.scanned / candidates.live if candidates.live else 1.0,
+            reranked=candidates.reranked,
         )
-        complete = page.is_full or found.reranked >= found.live
-        return Found(
+        complete = page.is_full or candidates.reranked >= candidates.live
+        return SearchResult(
             page.hits,
             page.end,
             complete,
@@ -137,14 +141,12 @@ class Searcher:
 
     def tagged(
         self, term: str, options: SearchOptions, watch: Stopwatch, after: Cursor | None = None
-    ) -> Found | None:
-        """The images that carry a tag, ranked by joint similarity; None where none does."""
+    ) -> SearchResult:
+        """The images that carry a tag, ranked by joint similarity. At least one must carry it."""
         with watch("probe"):
             carriers = self.collection.carriers(term, self.deleted)
             if after is not None:
                 carriers = carriers[carriers <= after.newest]
-            if not len(carriers):
-                return None
             space, vector = self._tag_vector(term, carriers)
         if options.filter is not None:
             with watch("filter"):
@@ -153,7 +155,7 @@ class Searcher:
         with watch("scan"):
             ordinals, away = space.index.among(vector, carriers, metric)
             order = np.argsort(away, kind="stable")
-            found = Candidates(
+            candidates = Candidates(
                 ordinals[order],
                 away[order],
                 *_unknown(len(order)),
@@ -163,12 +165,12 @@ class Searcher:
                 reranked=len(order),
             )
             before = after.offset if after else options.offset
-            found = with_ties(
-                found, partial(_vectors, space), vector, before + options.limit + NEXT
+            candidates = with_ties(
+                candidates, partial(_vectors, space), vector, before + options.limit + NEXT
             )
         with watch("rank"):
-            found = found.without(after.shown if after else ())
-            ranking = Ranking(found, self._id_of)
+            candidates = candidates.without(after.shown if after else ())
+            ranking = Ranking(candidates, self._id_of)
             start = ranking.start(after.place if after else None, options.offset)
             page = page_of(
                 self.collection,
@@ -188,9 +190,9 @@ class Searcher:
             nprobe=0,
             clusters=space.index.clusters,
             scanned_fraction=len(carriers) / live if live else 1.0,
-            reranked=len(found.ordinals),
+            reranked=len(candidates.ordinals),
         )
-        return Found(
+        return SearchResult(
             page.hits,
             page.end,
             True,
@@ -208,7 +210,7 @@ class Searcher:
     def _plan(
         self,
         space: Space,
-        asked: PreparedQuery,
+        prepared: PreparedQuery,
         query: Query,
         mask: Mask,
         metric: Metric,
@@ -217,7 +219,7 @@ class Searcher:
         k = (query.after.offset if query.after else options.offset) + options.limit
         # The image that was asked for is found anyway; recall is told of the others.
         wanted = min(k, space.index.rows - 1)
-        kept = None if options.filter is None else FilterEstimate(space.index, asked, mask)
+        kept = None if options.filter is None else FilterEstimate(space.index, prepared, mask)
         return plan(
             space.curves,
             metric,
@@ -236,8 +238,8 @@ class Searcher:
         carriers = self.collection.carriers(term, self.deleted)
         if not len(carriers):
             return None
-        found, vector = self._tag_vector(term, carriers)
-        return vector if found is space else None
+        found_in, vector = self._tag_vector(term, carriers)
+        return vector if found_in is space else None
 
     def _tag_vector(
         self, term: str, carriers: NDArray[np.int64]
@@ -259,9 +261,9 @@ class Searcher:
         raise RuntimeError("images carry a tag, but no space holds them")
 
 
-def _vectors(space: Space, found: Candidates) -> NDArray[np.float32]:
+def _vectors(space: Space, candidates: Candidates) -> NDArray[np.float32]:
     """The stored vectors of candidates, wherever they are stored."""
-    vectors = (space.index.vector(ordinal) for ordinal in found.ordinals.tolist())
+    vectors = (space.index.vector(ordinal) for ordinal in candidates.ordinals.tolist())
     return np.stack([np.zeros(space.index.dim) if one is None else one for one in vectors])
 
 

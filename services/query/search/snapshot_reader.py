@@ -29,7 +29,7 @@ class SnapshotReader:
         self._cache = SegmentCache(self._store, milvus)
         self._tombstones = Tombstones(data_dir)
         self._collection = Collection(_EMPTY, self._cache)
-        self._dead = np.empty(0, np.int64)
+        self._deleted = np.empty(0, np.int64)
         # A number, and when it was made the current one: what is mended is so anew.
         self._refused: tuple[int, int] | None = None
         self._unread: str | None = None
@@ -56,7 +56,7 @@ class SnapshotReader:
         takes no more then.
         """
         try:
-            self._dead = self._tombstones.read()
+            self._deleted = self._tombstones.read()
             self._unread = None
         except Corrupt as error:
             if self._collection.manifest.number == 0:
@@ -64,7 +64,7 @@ class SnapshotReader:
             if self._unread is None:
                 log.error("The deletions before go on to hold: %s", error)
             self._unread = error.detail
-        return self._dead
+        return self._deleted
 
     def settled(self) -> Collection | None:
         """The collection where `current` has nothing to open, and so takes no time."""

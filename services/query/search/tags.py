@@ -203,11 +203,11 @@ class Tags:
 
     def first_of(self, keys: Iterable[str]) -> Tag | None:
         """Return the first of these keys' tags, else the first that is one but for accents."""
-        asked = list(keys)
-        for key in asked:
+        forms = list(keys)
+        for key in forms:
             if (found := self.find(key)) is not None:
                 return found
-        for key in asked:
+        for key in forms:
             numbers = [n for n in self._vocabulary.accentless(key) if self._live[n]]
             if numbers:
                 return self._tag(max(numbers, key=lambda n: (self._counts[n], -n)))

@@ -1,0 +1,245 @@
+"""Searches, a class for each kind of subject: how each comes to its target on a collection."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.query.answering.features import (
+    Embedded,
+    Features,
+    Picture,
+    check_model,
+    check_pictures,
+    unknown,
+)
+from services.query.answering.query_parts import QueryParts
+from services.query.answering.targets import Carriers, Neighbours, NoImages, Target
+from services.query.answering.term_reader import TermReader
+from services.query.search.cursor import Cursor
+from services.query.search.query import Query
+from services.query.search.searcher import Searcher
+from services.query.search.stopwatch import Stopwatch
+from shared.contracts.answer import Mode
+from shared.contracts.embedder import ImageSpace
+from shared.contracts.query import Part, SearchOptions
+from shared.core.errors import NotFound
+from shared.media.identity import content_id
+from shared.models.external import is_external
+from shared.snapshots.items import tag_key
+
+Reopen = Callable[[], Awaitable[Searcher]]
+"""Gives the collection as of the call."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A search's target, and the collection that it is of.
+
+    corrected: the tags that the search's terms are read as, of those not read as written.
+    """
+
+    searcher: Searcher
+    target: Target
+    corrected: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Search:
+    """A subject and the options of a search. key: what its cursors tell the subject by."""
+
+    def __init__(self, key: Sequence[str | float | bool], options: SearchOptions) -> None:
+        self.key = key
+        self.options = options
+
+
+class StoredSearch(_Search, ABC):
+    """A search whose vector is stored or given, so that it needs no embedder."""
+
+    @abstractmethod
+    def resolve(self, searcher: Searcher, after: Cursor | None) -> Target:
+        """Return the target. after: the page before. May read files, so it may take time."""
+
+
+class EmbeddedSearch(_Search, ABC):
+    """A search that may have to ask the embedder for its vector."""
+
+    @abstractmethod
+    async def resolve(self, searcher: Searcher, after: Cursor | None, watch: Stopwatch) -> Resolved:
+        """Return the target, on the given collection or on a newer one. after: the page before."""
+
+
+class IdSearch(StoredSearch):
+    """Images like an indexed one, by its stored vector. Raises NotFound."""
+
+    def __init__(self, image_id: str, options: SearchOptions, without_itself: bool = False) -> None:
+        super().__init__(["id", image_id, without_itself], options)
+        self._image_id = image_id
+        self._without_itself = without_itself
+
+    def resolve(self, searcher: Searcher, after: Cursor | None) -> Target:
+        item, space = searcher.find(self._image_id), searcher.collection.visual
+        vector = space.index.vector(item.ordinal) if space and item else None
+        if item is None or space is None or vector is None:
+            raise NotFound(f"There is no image {self._image_id!r}.")
+        leave_out = [item.ordinal] if self._without_itself else []
+        query = Query(vector, Mode.IMAGE, item.ordinal, leave_out, after)
+        return Neighbours(space, query, self.options)
+
+
+class VectorSearch(StoredSearch):
+    """Images near to a vector of the collection's own model. Raises BadVector."""
+
+    def __init__(self, vector: list[float], options: SearchOptions) -> None:
+        super().__init__(["vector", *vector], options)
+        self._vector = vector
+
+    def resolve(self, searcher: Searcher, after: Cursor | None) -> Target:
+        space = searcher.collection.visual
+        if space is None:
+            return NoImages(Mode.IMAGE, self.options)
+        vector = space.given(self._vector, self.options.metric)
+        return Neighbours(space, Query(vector, Mode.IMAGE, after=after), self.options)
+
+
+class ImageSearch(EmbeddedSearch):
+    """Images like an image file. Raises BadImage, FingerprintMismatch, Unavailable."""
+
+    def __init__(
+        self, data: bytes, options: SearchOptions, features: Features, reopen: Reopen
+    ) -> None:
+        self._image_id = content_id(data)
+        super().__init__(["image", self._image_id], options)
+        self._data = data
+        self._features = features
+        self._reopen = reopen
+
+    async def resolve(self, searcher: Searcher, after: Cursor | None, watch: Stopwatch) -> Resolved:
+        check_pictures(searcher)
+        with watch("embed"):
+            searcher, embedded = await embed_picture(
+                self._data, searcher, self._features, self._reopen
+            )
+        space = searcher.collection.visual
+        if space is None or (embedded.fingerprint != space.fingerprint and searcher.is_empty):
+            return Resolved(searcher, NoImages(Mode.IMAGE, self.options))
+        check_model(space, embedded.fingerprint)
+        known = searcher.find(self._image_id)
+        itself = known.ordinal if known else None
+        query = Query(space.placed(embedded.vector), Mode.IMAGE, itself, after=after)
+        return Resolved(searcher, Neighbours(space, query, self.options))
+
+
+class TermSearch(EmbeddedSearch):
+    """Images that carry a tag; where none does, images that are near to what it means.
+
+    A term that no tag equals may be read as one, see `TermReader`. Raises UnknownTerm where
+    neither images nor word2vec know the term.
+    """
+
+    def __init__(
+        self, term: str, options: SearchOptions, features: Features, terms: TermReader
+    ) -> None:
+        self._term = term.strip()
+        super().__init__(["term", tag_key(self._term)], options)
+        self._features = features
+        self._terms = terms
+
+    async def resolve(self, searcher: Searcher, after: Cursor | None, watch: Stopwatch) -> Resolved:
+        with watch("probe"):
+            corrected = await _corrected(self._terms, searcher, [self._term], self.options)
+            term = corrected.get(self._term, self._term)
+            is_carried = searcher.is_carried(term, None if after is None else after.newest)
+        if is_carried:
+            return Resolved(searcher, Carriers(term, self.options, after), corrected)
+        target = await self._by_meaning(term, searcher, after, watch)
+        return Resolved(searcher, target, corrected)
+
+    async def _by_meaning(
+        self, term: str, searcher: Searcher, after: Cursor | None, watch: Stopwatch
+    ) -> Target:
+        space, visual = searcher.collection.joint, searcher.collection.visual
+        if searcher.is_empty:
+            return NoImages(Mode.SEMANTIC, self.options)
+        if visual is not None and is_external(visual.fingerprint):
+            raise await unknown(
+                searcher,
+                term,
+                f"the collection's vectors are {visual.fingerprint}, which no word is matched with",
+            )
+        if space is None:
+            raise await unknown(
+                searcher,
+                term,
+                "there is no matching network yet to search by meaning: tag some images, then run "
+                "`ise build`, which trains one",
+            )
+        with watch("embed"):
+            vector = await self._features.meaning(searcher, space, term)
+        if tag_key(term) not in searcher.collection.tag_vectors:
+            space = space.for_untrained
+        return Neighbours(space, Query(vector, Mode.SEMANTIC, after=after), self.options)
+
+
+class PartsSearch(EmbeddedSearch):
+    """Images by several parts together. Raises Conflict without a network that terms need, and
+    what each part raises alone."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        options: SearchOptions,
+        features: Features,
+        terms: TermReader,
+    ) -> None:
+        written = [part.model_dump_json(exclude_defaults=True) for part in parts]
+        super().__init__(["parts", *written], options)
+        self._parts = parts
+        self._features = features
+        self._terms = terms
+
+    async def resolve(self, searcher: Searcher, after: Cursor | None, watch: Stopwatch) -> Resolved:
+        terms = [part.term.strip() for part in self._parts if part.term is not None]
+        corrected = await _corrected(self._terms, searcher, terms, self.options)
+        parts = QueryParts(searcher, _read_as(self._parts, corrected), self._features)
+        space = parts.space()
+        if space is None:
+            return Resolved(searcher, NoImages(parts.mode, self.options), corrected)
+        with watch("embed"):
+            query = await parts.query(space, after)
+        target = Neighbours(space, query, parts.options(self.options))
+        return Resolved(searcher, target, corrected)
+
+
+async def embed_picture(
+    data: bytes, searcher: Searcher, features: Features, reopen: Reopen
+) -> tuple[Searcher, Embedded]:
+    """Return the features of a picture, and the collection as of then, whose model made them if
+    an embedder hosts it."""
+    while True:
+        before = searcher.collection.visual
+        model = None if before is None else before.fingerprint
+        embedded = await features.embedded(Picture(data), ImageSpace.VISUAL, model)
+        searcher = await reopen()
+        now = searcher.collection.visual
+        # Where the collection went over to another model meanwhile, that one is asked.
+        if before is None or now is None or now.fingerprint in (model, embedded.fingerprint):
+            return searcher, embedded
+
+
+async def _corrected(
+    reader: TermReader, searcher: Searcher, terms: Sequence[str], options: SearchOptions
+) -> dict[str, str]:
+    """Return the tags that terms are read as, of those not read as written."""
+    tags = {
+        term: await reader.read(searcher, term, options.exact_term) for term in dict.fromkeys(terms)
+    }
+    return {term: tag for term, tag in tags.items() if tag is not None}
+
+
+def _read_as(parts: Sequence[Part], corrected: Mapping[str, str]) -> list[Part]:
+    """Return the parts with their terms as they are read."""
+    return [
+        part
+        if part.term is None or (tag := corrected.get(part.term.strip())) is None
+        else part.model_copy(update={"term": tag})
+        for part in parts
+    ]
