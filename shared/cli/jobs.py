@@ -18,10 +18,12 @@ from shared.core.errors import InvalidInput
 
 
 def jobs(
-    job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One job only.")] = None,
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Show only this job.")
+    ] = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the job.")] = False,
     failures: Annotated[
-        bool, typer.Option("--failures", help="List the pictures that the job could not take.")
+        bool, typer.Option("--failures", help="List the pictures that the job could not process.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,7 +37,7 @@ def jobs(
             listed = opened.indexer.send(indexer.jobs())
             opened.reply(listed, tables.jobs(listed.jobs))
         elif cancel and failures:
-            raise InvalidInput("Give one of --cancel and --failures, not both.")
+            raise InvalidInput("Give either --cancel or --failures, not both.")
         elif failures:
             found = opened.indexer.send(indexer.failures(job_id))
             opened.reply(found, tables.failures(found.failures))
@@ -64,8 +66,8 @@ def run_job(
             job = wait(opened.indexer, job, show)
     except KeyboardInterrupt:
         opened.say(
-            f"Job {job.id} goes on. `ise jobs {job.id}` shows it; "
-            f"`ise jobs {job.id} --cancel` ends it."
+            f"Job {job.id} continues. `ise jobs {job.id}` shows its progress; `ise "
+            f"jobs {job.id} --cancel` cancels it."
         )
         raise
     if job.progress.failed and not opened.as_json:

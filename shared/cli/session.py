@@ -137,8 +137,8 @@ def readable_errors() -> Iterator[None]:
         ) from error
     except ValidationError as error:
         raise ISEError(
-            f"The {error.title} that a service sent can't be read. "
-            "Are the services and this command of one version?"
+            f"The {error.title} that a service sent can't be read. Check that the "
+            "services and this command have the same version."
         ) from error
 
 

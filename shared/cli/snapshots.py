@@ -13,7 +13,7 @@ from shared.contracts.indexer import IndexHealth
 
 def snapshots(
     activate: Annotated[
-        int | None, typer.Option("--activate", metavar="N", help="Go back to this snapshot.")
+        int | None, typer.Option("--activate", metavar="N", help="Roll back to this snapshot.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -25,7 +25,7 @@ def snapshots(
 
 
 def stats(as_json: AsJson = False) -> None:
-    """Show what the collection holds, and the recall measured on it; --json has all of it."""
+    """Show the collection's size and measured recall; --json has all figures."""
     with session(as_json) as opened:
         found = opened.query.send(query.stats())
         shown: list[RenderableType] = [tables.stats(found)]

@@ -19,20 +19,23 @@ from shared.core.errors import InvalidInput
 _CHUNK = 2**20
 _DEFAULT_MODEL = "vectors"
 
-NoBuild = Annotated[bool, typer.Option("--no-build", help="Only take them in; cluster nothing.")]
+NoBuild = Annotated[bool, typer.Option("--no-build", help="Import only; don't build the index.")]
 
 
 def import_features(
-    features: Annotated[str, typer.Argument(help="A .npy file: one row a vector.")],
+    features: Annotated[str, typer.Argument(help="A .npy file with one vector per row.")],
     ids: Annotated[
         str | None,
         typer.Option(
-            help="The rows' ids, one a line; or JSONL with id, tags, uris and metadata. "
-            "Default: the rows' numbers."
+            help="File with one id per line, or JSONL with id, tags, uris and metadata. "
+            "Default: row numbers."
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="What made the vectors; those of two are never mixed.")
+        str,
+        typer.Option(
+            help="Name of the model that made the vectors; vectors of two models are never mixed."
+        ),
     ] = _DEFAULT_MODEL,
     no_build: NoBuild = False,
     clusters: Clusters = "auto",
@@ -55,7 +58,11 @@ def import_(
     no_build: NoBuild = False,
     clusters: Annotated[
         str | None,
-        typer.Option("--clusters", metavar="N|auto", help="Default: as many as were exported."),
+        typer.Option(
+            "--clusters",
+            metavar="N|auto",
+            help="Number of clusters. Default: as in the exported index.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,8 +77,8 @@ def import_(
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A folder that is empty or not there yet.")],
-    space: Annotated[ExportSpace, typer.Option(help="Which vectors.")] = ExportSpace.VISUAL,
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    space: Annotated[ExportSpace, typer.Option(help="Vectors to export.")] = ExportSpace.VISUAL,
     parquet: Annotated[
         bool, typer.Option("--parquet", help="Write catalog.parquet beside catalog.csv.")
     ] = False,

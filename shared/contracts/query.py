@@ -95,9 +95,9 @@ class SearchOptions(Request):
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if sum([self.nprobe is not None, self.recall_target is not None, self.exact]) > 1:
-            raise ValueError("give one of nprobe, recall_target and exact, not several")
+            raise ValueError("give only one of nprobe, recall_target and exact")
         if self.cursor is not None and self.offset:
-            raise ValueError("give one of cursor and offset, not both")
+            raise ValueError("give either cursor or offset, not both")
         return self
 
 
@@ -160,7 +160,7 @@ class Part(Subject):
         if self.crop is not None and given[0] not in ("image", "image_url", "id", "upload"):
             raise ValueError("`crop` goes with `image`, `image_url`, `id` or `upload`")
         if not self.weight:
-            raise ValueError("a weight of 0 says nothing; leave the part out")
+            raise ValueError("a weight of 0 has no effect; omit the part")
         return self
 
 
@@ -204,8 +204,8 @@ class SearchRequest(SearchOptions, Subject):
             raise ValueError("parts are weighed by cosine; leave out `metric`")
         if self.min_probability is not None and len(parts) > 1:
             raise ValueError(
-                "probabilities are learnt for searches by one picture or term; give a "
-                "`score_threshold` to several parts"
+                "probabilities are calibrated for searches by one picture or term; give "
+                "a `score_threshold` to several parts"
             )
 
 

@@ -141,7 +141,7 @@ def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
     if None in told:
         yield ok(
             "model",
-            f"The index is made with {held.model}, as is hosted."
+            f"The index was made with {held.model}, as is hosted."
             if held.model
             else "The index is empty, so any model fits.",
         )

@@ -73,9 +73,7 @@ def _beneath(path: Path, roots: Sequence[Path]) -> int:
 
 def outside(path: object) -> Forbidden:
     """Return the error for a file or folder outside the roots."""
-    return Forbidden(
-        f"{path} is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
-    )
+    return Forbidden(f"{path} is not in an allowed folder. Add its folder to ISE_INGEST_ROOTS.")
 
 
 @cache

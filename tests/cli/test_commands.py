@@ -74,8 +74,8 @@ def test_search_by_several_sends_parts_with_their_weights(fake, ise, tmp_path):
 @pytest.mark.parametrize(
     ("hits", "below", "sentence"),
     [
-        (0, 10, "No match is confident: 10 hits lie below what was asked for."),
-        (2, 1, "1 hit lies below what was asked for."),
+        (0, 10, "No match is confident: 10 hits lie below the threshold."),
+        (2, 1, "1 hit lies below the threshold."),
     ],
 )
 def test_search_says_how_many_hits_are_below_a_cut_off(fake, ise, hits, below, sentence):

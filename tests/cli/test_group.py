@@ -107,7 +107,7 @@ def test_a_service_that_ends_is_named_and_the_others_end():
         pids = group.pids()
         with pytest.raises(ServiceEnded) as caught:
             group.wait_ready(20)
-    assert caught.value.detail == "The failer ended by itself with exit code 3."
+    assert caught.value.detail == "The failer exited with code 3."
     assert caught.value.extra == {
         "service": "failer",
         "exit_code": 3,
@@ -141,7 +141,7 @@ def test_one_that_is_killed_is_started_again_and_the_others_go_on():
             assert after["answerer"] != before["answerer"]
             assert httpx.get(group.url("answerer"), trust_env=False).is_success
     assert said[0] == (
-        "The answerer was ended by SIGKILL. It starts again in a second; the others go on."
+        "The answerer was stopped by SIGKILL. It restarts in a second; the others keep running."
     )
     assert not any(runs(pid) for pid in after.values())
 

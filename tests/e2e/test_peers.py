@@ -83,8 +83,8 @@ def test_a_service_that_hangs_or_is_gone_takes_with_it_what_needs_it_alone(
         before = engine.indexer.send(indexer.stats())
 
         kill(engine, "embedder")
-        assert "Is the service up?" in check_503(by_picture())
-        assert "Is the service up?" in check_503(upload())
+        assert "Start the services with `ise up`." in check_503(by_picture())
+        assert "Start the services with `ise up`." in check_503(upload())
         assert engine.embedder.base_url in ready(engine)["warning"]
         assert engine.indexer.send(indexer.stats()) == before
         check_searches(engine, image_id, tag)
@@ -93,6 +93,8 @@ def test_a_service_that_hangs_or_is_gone_takes_with_it_what_needs_it_alone(
 
         kill(engine, "indexer")
         for name in ("file", "thumbnail"):
-            assert "Is the service up?" in check_503(of_file(name))
-        assert "Is the service up?" in check_503(http.delete(f"{asked}/v1/images/{image_id}"))
+            assert "Start the services with `ise up`." in check_503(of_file(name))
+        assert "Start the services with `ise up`." in check_503(
+            http.delete(f"{asked}/v1/images/{image_id}")
+        )
         check_searches(engine, image_id, tag)

@@ -136,7 +136,7 @@ def test_a_roll_back_during_a_compaction_holds(built, picture, monkeypatch):
 
     monkeypatch.setattr(compaction.recall, "measure", while_busy)
     error = built.failed(built.send(indexer.compact()))
-    assert error.startswith("The index was built anew, or rolled back, while it was compacted.")
+    assert error.startswith("The index was rebuilt or rolled back while it was compacted.")
     assert manifest(built).visual.clusters == 4
     assert all(built.finds_itself(picture(seed)) for seed in SEEDS)
 

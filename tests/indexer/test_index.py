@@ -217,7 +217,7 @@ def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence
         [item] = service.add(picture(0), tags=["dog"])
         with monkeypatch.context() as changed:
             changed.setattr(service.parts._embedders, "clients", [Client(nowhere, within=True)])
-            with pytest.raises(Unavailable, match="Is the service up"):
+            with pytest.raises(Unavailable, match="Start the services with"):
                 service.add(picture(1))
             error = service.failed(service.start_ingest(folder_of({"a.png": 1})))
             assert nowhere in error

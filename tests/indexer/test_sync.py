@@ -101,7 +101,7 @@ def test_a_sub_folder_that_is_not_mounted_keeps_its_pictures_and_what_was_said_o
     job = sync(root)
     assert (done(job), job.result["held_back"]) == (
         {},
-        [{"folder": "a", "files": 3, "reason": "The folder has none of its pictures any more."}],
+        [{"folder": "a", "files": 3, "reason": "The folder has lost all of its pictures."}],
     )
     assert service.tagged("Rex") == {content_id(picture(0))}
     assert done(sync(root, force_in=["a"])) == {"delete": 3}

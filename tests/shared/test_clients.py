@@ -148,7 +148,7 @@ def test_a_good_status_with_another_body_is_an_error_that_says_so(content):
 
 @pytest.mark.parametrize("asynchronously", [False, True])
 def test_nothing_listening_is_unavailable_with_a_way_out(closed, asynchronously):
-    with pytest.raises(errors.Unavailable, match="Is the service up") as raised:
+    with pytest.raises(errors.Unavailable, match="Start the services with") as raised:
         send(closed, asynchronously, ANY)
     assert closed in raised.value.detail
     assert raised.value.extra["retry_after"] > 0

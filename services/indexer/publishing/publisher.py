@@ -112,7 +112,7 @@ class Publisher:
 
     def _found(self) -> Manifest | None:
         """The snapshot to go on with; None where there never was one. Raises Corrupt."""
-        way_out = "`ise check` names all that is damaged, `ise repair` mends what can be mended."
+        way_out = "`ise check` lists all damage, `ise repair` repairs what it can."
         try:
             current = self.snapshots.current()
         except (Corrupt, NotFound) as error:
@@ -262,7 +262,7 @@ class Publisher:
             failpoints.reach("rollback.begin")
             older = self.snapshots.read(number)
             if older.visual is None:
-                raise Conflict(f"Snapshot {number} is empty; there is nothing to go back to.")
+                raise Conflict(f"Snapshot {number} is empty; you can't roll back to it.")
             for file in older.files():
                 self.snapshots.verified(file)
             visual = self.current().visual
@@ -270,7 +270,7 @@ class Publisher:
             if others and not self._live(older):
                 # What is there now is of another model, so it would hide all and show nothing.
                 raise Conflict(
-                    f"Every image of snapshot {number} was deleted; there is nothing to go back to."
+                    f"Every image of snapshot {number} was deleted; you can't roll back to it."
                 )
             return self.publish(
                 lambda new: older.model_copy(

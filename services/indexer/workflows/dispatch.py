@@ -173,7 +173,7 @@ class JobDispatcher:
             self._publisher.tidy()
             self._publisher.publish_pending("caught up")
         except (ISEError, OSError) as error:
-            log.warning("what's recorded can't be published yet: %s", error)
+            log.warning("recorded changes can't be published yet: %s", error)
 
     def build(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """Embeds what the present model has no features of, then clusters everything."""
@@ -187,7 +187,8 @@ class JobDispatcher:
         asked = ReembedRequest.model_validate(request)
         if external := self._external.fingerprint:
             raise Conflict(
-                f"The collection holds vectors of {external}, which no embedder here makes anew."
+                f"The collection holds vectors of {external}, which no embedder here can "
+                "compute again."
             )
         pair = self._embedding.other_pair(asked.embedder)
         return self._building.build(pair, asked.build, job) | {"model": pair.visual}
@@ -221,14 +222,14 @@ class JobDispatcher:
         asked = TrainMatchingRequest.model_validate(request)
         if external := self._external.fingerprint:
             raise Conflict(
-                f"The collection holds vectors of {external}. The matching network learns from "
-                "pictures that the embedder has seen."
+                f"The collection holds vectors of {external}. The matching network can "
+                "only be trained on pictures that the embedder processed."
             )
         pair = self._embedding.pair(bulk=True)
         if pair.joint is not None:
             raise Conflict(
-                f"The embedder's joint space, {pair.joint}, is of towers that were trained "
-                "together (ISE_MATCHING), so nothing is to be trained. `ise build` takes it into "
+                f"The embedder's joint space, {pair.joint}, comes from a jointly trained "
+                "model (ISE_MATCHING), so no training is needed. `ise build` puts it to "
                 "use."
             )
         self._publisher.fit.check_visual(pair)

@@ -244,8 +244,8 @@ class SearchService:
             raise await unknown(
                 searcher,
                 term,
-                "there is no matching network yet to search by meaning: tag some images, then run "
-                "`ise build`, which trains one",
+                "searching by meaning needs a matching network: tag some images, then "
+                "run `ise build`, which trains one",
             )
         with watch("embed"):
             vector = await self._features().meaning(searcher, space, term)

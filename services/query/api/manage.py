@@ -139,7 +139,7 @@ async def add_images(here: Indexer, request: Request) -> Added:
     try:
         return await here.send(call)
     except ClientDisconnect:
-        raise InvalidInput("The upload broke off.") from None
+        raise InvalidInput("The upload was interrupted. Send it again.") from None
 
 
 @router.patch(

@@ -65,7 +65,7 @@ def _read(cursor: str, asked: list[str]) -> tuple[int, str]:
     try:
         known, count, key = _CURSOR.validate_json(base64.urlsafe_b64decode(cursor))
     except ValueError:
-        raise InvalidInput("`cursor` is not the `next` of an answer: ask without it.") from None
+        raise InvalidInput("`cursor` is not the `next` of an answer; omit it.") from None
     if known != asked:
-        raise InvalidInput("`cursor` belongs to another list of tags: ask without it.")
+        raise InvalidInput("`cursor` belongs to another list of tags; omit it.")
     return count, key
