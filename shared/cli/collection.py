@@ -172,7 +172,7 @@ def build(
             rows=rows,
             drop_missing=drop_missing,
         )
-        job = run_job(opened, indexer.build(settings), embeds=not _is_external(opened))
+        job = run_job(opened, indexer.build_index(settings), embeds=not _is_external(opened))
         _tell_untrained(opened, job)
 
 
@@ -202,13 +202,13 @@ def reembed(
             clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
         )
         request = ReembedRequest(embedder=embedder, build=settings)
-        _tell_untrained(opened, run_job(opened, indexer.reembed(request), embeds=True))
+        _tell_untrained(opened, run_job(opened, indexer.reembed_index(request), embeds=True))
 
 
 def compact(as_json: AsJson = False) -> None:
     """Merge additions and purge deleted images; the indexer also does this automatically."""
     with session(as_json) as opened:
-        run_job(opened, indexer.compact())
+        run_job(opened, indexer.compact_index())
 
 
 def train_matching(
@@ -244,7 +244,7 @@ def train_matching(
 
 def _is_external(opened: Session) -> bool:
     """Return whether the index holds vectors from outside, for which there is no embedder."""
-    found = opened.indexer.send(indexer.snapshots()).snapshots
+    found = opened.indexer.send(indexer.list_snapshots()).snapshots
     return any(one.current and is_external(one.model or "") for one in found)
 
 

@@ -10,7 +10,7 @@ from shared.core.errors import ISEError
 def warning(embedding: Client, searching: Client) -> str | None:
     """A sentence where the models don't fit the index, or where that can't be told."""
     try:
-        return misfit(embedding.send(embedder.models()), searching.send(query.stats()))
+        return misfit(embedding.send(embedder.list_models()), searching.send(query.get_stats()))
     except ISEError as error:
         return f"Can't check whether the embedder's models match the index: {error.detail}"
 

@@ -27,4 +27,4 @@ def migrate(
 ) -> None:
     """Move the collection to the other engine while searches continue; run it again to resume."""
     with session(as_json) as opened:
-        run_job(opened, indexer.migrate(MigrateRequest(to=to, sample=sample)))
+        run_job(opened, indexer.migrate_index(MigrateRequest(to=to, sample=sample)))

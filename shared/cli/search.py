@@ -151,7 +151,7 @@ def _show_pictures(opened: Session, answer: SearchResponse) -> None:
 
 def _picture(opened: Session, image_id: str) -> bytes | None:
     try:
-        return opened.query.send(query.thumbnail(image_id))
+        return opened.query.send(query.get_thumbnail(image_id))
     except ISEError:
         # Such as of a vector from outside, which has no picture.
         return None

@@ -63,7 +63,7 @@ class Session:
     def require_embedder(self) -> None:
         """Raise Unavailable where the indexer finds no embedder: a job would wait for it."""
         try:
-            missing = self.indexer.send(indexer.missing())
+            missing = self.indexer.send(indexer.get_missing())
         except Unavailable:
             # Where it doesn't answer, the next call says so; where it isn't ready, it says why.
             return

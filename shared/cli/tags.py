@@ -29,11 +29,11 @@ def tags(
 ) -> None:
     """List the tags with their number of images."""
     with session(as_json) as opened:
-        page = opened.query.send(query.tags(prefix, min(MAX_LIMIT, limit), match, sort))
+        page = opened.query.send(query.list_tags(prefix, min(MAX_LIMIT, limit), match, sort))
         found = list(page.tags)
         while page.next and len(found) < limit:
             size = min(MAX_LIMIT, limit - len(found))
-            page = opened.query.send(query.tags(prefix, size, match, sort, page.next))
+            page = opened.query.send(query.list_tags(prefix, size, match, sort, page.next))
             found += page.tags
         answer = Tags(tags=found, total=page.total, next=page.next)
         opened.reply(answer, tables.tags(answer) if found else "No matching tag.")

@@ -50,7 +50,7 @@ def import_features(
             build=not no_build,
             clusters=cluster_count(clusters),
         )
-        run_job(opened, indexer.import_(request))
+        run_job(opened, indexer.import_vectors(request))
 
 
 def import_(
@@ -73,7 +73,7 @@ def import_(
             build=not no_build,
             clusters=None if clusters is None else cluster_count(clusters),
         )
-        run_job(opened, indexer.import_(request))
+        run_job(opened, indexer.import_vectors(request))
 
 
 def export(
@@ -95,7 +95,7 @@ def export(
 
 
 def _download(opened: Session, folder: Path, space: ExportSpace, parquet: bool) -> None:
-    with opened.indexer.stream(indexer.export(space, parquet)) as response:
+    with opened.indexer.stream(indexer.export_collection(space, parquet)) as response:
         total = int(response.headers["Content-Length"])
         with _bar(opened, total) as progress:
             unpack(_counted(response.iter_bytes(_CHUNK), progress), folder)

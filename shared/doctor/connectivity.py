@@ -134,8 +134,8 @@ def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
         for url in settings.urls_of("embedder"):
             with Client(url, key) as embedding:
                 try:
-                    held = searching.send(query.stats())
-                    told.append(fit.misfit(embedding.send(embedder.models()), held))
+                    held = searching.send(query.get_stats())
+                    told.append(fit.misfit(embedding.send(embedder.list_models()), held))
                 except ISEError as error:
                     told.append(error.detail)
     if None in told:

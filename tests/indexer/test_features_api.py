@@ -84,7 +84,7 @@ def test_ids_are_verbatim_and_never_paths(alone, tmp_path, image_id):
     assert ids_of(alone.ask(query.search_id(image_id))) == [image_id]
     known = alone.send(indexer.get_image(image_id))
     assert (known.id, known.sha256, known.bytes) == (image_id, "", 0)
-    for call in (indexer.image_file, indexer.thumbnail):
+    for call in (indexer.get_image_file, indexer.get_thumbnail):
         with pytest.raises(errors.NotFound, match="has no file: it came as a vector"):
             alone.send(call(image_id))
         with pytest.raises(errors.NotFound, match="has no file: it came as a vector"):
@@ -263,7 +263,7 @@ def test_it_lives_without_an_embedder(alone):
     assert answer.recall.clusters == 5
     assert ids_of(answer)[0] == "new"
     alone.send(indexer.delete_image("7"))
-    alone.send(indexer.activate(first))
+    alone.send(indexer.activate_snapshot(first))
     assert ids_of(alone.ask(query.search_id("new", limit=1))) == ["new"]
     with pytest.raises(errors.NotFound):
         alone.ask(query.search_id("7"))

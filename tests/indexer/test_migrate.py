@@ -12,7 +12,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def asked(to: Engine):
-    return indexer.migrate(MigrateRequest(to=to))
+    return indexer.migrate_index(MigrateRequest(to=to))
 
 
 def test_an_empty_collection_has_nothing_to_move(service):

@@ -109,7 +109,8 @@ class Embedding:
     def models(self, bulk: bool = False) -> Models:
         """Return the models of the embedder that fits the index, or else of the first."""
         return self._patiently(
-            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models()), bulk
+            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.list_models()),
+            bulk,
         )
 
     def pair(self, bulk: bool = False) -> ModelPair:

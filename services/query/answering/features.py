@@ -111,7 +111,7 @@ class Features:
         return await self._fetched[key]
 
     async def _file(self, image_id: str) -> bytes:
-        data, _ = await self._files.send(indexer.image_file(image_id))
+        data, _ = await self._files.send(indexer.get_image_file(image_id))
         return data
 
     async def prepare(

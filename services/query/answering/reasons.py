@@ -143,7 +143,7 @@ class Reasons:
         return drawn
 
     async def _file(self, image_id: str) -> bytes:
-        data, _ = await self._indexer.send(indexer.image_file(image_id))
+        data, _ = await self._indexer.send(indexer.get_image_file(image_id))
         return data
 
 

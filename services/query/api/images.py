@@ -57,7 +57,7 @@ async def get_thumbnail(request: Request, image_id: str) -> Response:
 async def get_image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
     """Return width divided by height of each image, so that a page can reserve space for it."""
     client: AsyncClient = request.app.state.indexer
-    return await client.send(indexer.shapes(asked))
+    return await client.send(indexer.get_image_shapes(asked))
 
 
 # The last one: an id may have slashes in it.
@@ -95,7 +95,7 @@ async def _passed_on(request: Request, image_id: str, kind: str) -> Response:
     client: AsyncClient = request.app.state.indexer
     method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
-    found = await client.send(indexer.picture(image_id, kind, method, given))
+    found = await client.send(indexer.get_picture(image_id, kind, method, given))
     headers = FENCED | forwarded(found.headers)
     media_type = found.headers.get("Content-Type")
     return Response(found.content, found.status_code, headers, media_type)

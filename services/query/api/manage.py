@@ -193,7 +193,7 @@ async def get_index_health(here: Indexer) -> IndexHealth:
     """Return the drift of the clusters, the shares of additions and deletions, and advice on
     whether a rebuild is due.
     """
-    return await here.send(indexer.index_health())
+    return await here.send(indexer.get_index_health())
 
 
 @router.post(
@@ -207,7 +207,7 @@ async def build_index(here: Indexer, settings: BuildSettings) -> Job:
     """Start a job that clusters all images, measures the recall and publishes a new snapshot. After
     a model change it re-embeds every image.
     """
-    return await here.send(indexer.build(settings))
+    return await here.send(indexer.build_index(settings))
 
 
 @router.post(
@@ -228,14 +228,14 @@ async def train_matching(here: Indexer, request: TrainMatchingRequest) -> Job:
 @needs(Scope.READ)
 async def list_jobs(here: Indexer) -> Jobs:
     """Return all jobs, newest first."""
-    return await here.send(indexer.jobs())
+    return await here.send(indexer.list_jobs())
 
 
 @router.get("/jobs/{job_id}", summary="Get a job's state and progress", responses=problems(NO_JOB))
 @needs(Scope.READ)
 async def get_job(here: Indexer, job_id: str) -> Job:
     """Return the state of a job, its progress, and its result or error once it has ended."""
-    return await here.send(indexer.job(job_id))
+    return await here.send(indexer.get_job(job_id))
 
 
 @router.delete(
@@ -244,7 +244,7 @@ async def get_job(here: Indexer, job_id: str) -> Job:
 @needs(Scope.WRITE)
 async def cancel_job(here: Indexer, job_id: str) -> Job:
     """Cancel a queued job, or ask a running job to stop. Recorded pictures are kept."""
-    return await here.send(indexer.cancel(job_id))
+    return await here.send(indexer.cancel_job(job_id))
 
 
 @router.get(
@@ -255,14 +255,14 @@ async def cancel_job(here: Indexer, job_id: str) -> Job:
 @needs(Scope.READ)
 async def list_job_failures(here: Indexer, job_id: str) -> Failures:
     """Return the path of each such picture with the reason."""
-    return await here.send(indexer.failures(job_id))
+    return await here.send(indexer.list_job_failures(job_id))
 
 
 @router.get("/snapshots", summary="List the snapshots")
 @needs(Scope.READ)
 async def list_snapshots(here: Indexer) -> Snapshots:
     """Return the available snapshots, newest first."""
-    return await here.send(indexer.snapshots())
+    return await here.send(indexer.list_snapshots())
 
 
 @router.post(
@@ -275,4 +275,4 @@ async def list_snapshots(here: Indexer) -> Snapshots:
 @needs(Scope.WRITE)
 async def activate_snapshot(here: Indexer, number: int) -> Snapshots:
     """Make an older snapshot the current one. Deleted pictures stay deleted."""
-    return await here.send(indexer.activate(number))
+    return await here.send(indexer.activate_snapshot(number))

@@ -31,7 +31,7 @@ async def _learning(request: Request) -> Learning | None:
     client: AsyncClient = request.app.state.indexer
     with deadline.within(_PATIENCE_S):
         try:
-            return (await client.send(indexer.stats())).learning
+            return (await client.send(indexer.get_stats())).learning
         except ISEError:
             return None
 
