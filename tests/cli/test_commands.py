@@ -287,7 +287,7 @@ def test_a_mistake_of_our_own_is_no_traceback(fake, ise, monkeypatch):
     monkeypatch.setattr("shared.cli.tables.stats", fails)
     done = ise("stats")
     assert done.code == 1
-    assert "a mistake in ise itself: KeyError" in done.err
+    assert "a bug in ise: KeyError" in done.err
 
 
 def test_the_key_is_sent(fake, ise, monkeypatch):

@@ -105,7 +105,7 @@ def test_a_dry_run_as_json_is_the_job_with_its_plan(ise, planned):
         (["--watch"], "belong to a sync: add --sync."),
         (["--sync", "--poll", "5"], "--poll belongs to --watch."),
         (["--sync", "--watch", "--dry-run"], "not both."),
-        (["--sync", "--watch"], "--watch needs a folder of this machine"),
+        (["--sync", "--watch"], "--watch needs a folder on this machine"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(fake, ise, options, sentence):
@@ -117,7 +117,7 @@ def test_options_that_make_no_sense_together_are_refused(fake, ise, options, sen
 
 def test_pictures_that_were_overwritten_are_told_of(fake, services, ise):
     fake.steps = [services.job(state="succeeded", result={"replaced": 3})]
-    assert "3 pictures have no file any more" in ise("ingest", "photos").err
+    assert "3 pictures lost their file" in ise("ingest", "photos").err
 
 
 # --- watch ----------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def test_one_that_ends_is_started_again_and_named_in_a_line(tmp_path, ports):
         assert not any(closed(port) for port in ports.values())
         process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors, out) == (0, "", "Ending all three.\n")
+    assert (process.returncode, errors, out) == (0, "", "Stopping all three.\n")
     assert told.splitlines() == [
         "The indexer exited with code 9. It restarts in a second; the others keep running.",
         "The indexer is back.",

@@ -273,8 +273,8 @@ def test_a_table_is_imported_by_its_path(alone, tmp_path):
     assert set(reasons) == {"i17000", "i3", "i1", "i4"}
     assert "not finite" in reasons["i17000"]
     assert "is zero" in reasons["i3"]
-    assert "another one than before" in reasons["i1"]
-    assert "comes twice" in reasons["i4"]
+    assert "differs from the stored one" in reasons["i1"]
+    assert "occurs twice" in reasons["i4"]
     answer = alone.ask(query.search_vector(vectors[9000].tolist(), limit=1))
     assert (answer.hits[0].id, answer.recall.clusters) == ("i9000", 20)
 

@@ -53,7 +53,7 @@ def test_no_image_drops_out_of_search_without_being_asked_to(
     (root / "car" / "1.png").unlink()
     with start(other_embedder) as service:
         error = service.failed(service.send(indexer.build_index(BuildSettings())))
-        assert re.match(r"2 images would drop out of search, such as (dog/0|car/1)\.png: ", error)
+        assert re.match(r"2 images would be lost from search, such as (dog/0|car/1)\.png: ", error)
         assert error.endswith("`ise build --drop-missing`.")
         assert current(service) == before
         assert "2 images would drop out" in service.failed(service.start_ingest(root))

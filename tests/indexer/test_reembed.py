@@ -198,7 +198,7 @@ def test_without_another_model_there_is_nothing_to_do(
     service.add(picture(1))
     ended = service.ended(service.send(indexer.reembed_index(ReembedRequest())))
     assert ended.state is JobState.FAILED
-    assert "No embedder has another model" in ended.error
+    assert "Every embedder has the same model" in ended.error
 
 
 def test_an_embedder_must_be_one_of_those_in_the_settings(
@@ -208,7 +208,7 @@ def test_an_embedder_must_be_one_of_those_in_the_settings(
         service.add(picture(1))
         request = ReembedRequest(embedder="http://127.0.0.1:9")
         error = service.failed(service.send(indexer.reembed_index(request)))
-        assert "is none of the embedders in ISE_EMBEDDER_URL" in error
+        assert "is not in ISE_EMBEDDER_URL" in error
 
 
 def test_a_roll_back_is_answered_by_the_former_embedder(

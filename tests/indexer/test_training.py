@@ -103,9 +103,13 @@ def test_images_and_tags_added_after_training_are_in_the_joint_space(service, fo
 
 
 def test_training_without_tags_fails_with_a_sentence(service, picture):
-    assert "No image has a tag" in service.failed(service.send(indexer.train_matching(QUICK)))
+    assert "because no image has a tag" in service.failed(
+        service.send(indexer.train_matching(QUICK))
+    )
     service.add(picture(0))
-    assert "No image has a tag" in service.failed(service.send(indexer.train_matching(QUICK)))
+    assert "because no image has a tag" in service.failed(
+        service.send(indexer.train_matching(QUICK))
+    )
     service.add(picture(0), tags=["xqzzt"])
     assert "word vector" in service.failed(service.send(indexer.train_matching(QUICK)))
     assert list((service.data / "training").iterdir()) == []

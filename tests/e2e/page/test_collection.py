@@ -179,7 +179,7 @@ def test_a_roll_back_asks_once(visitor: Visitor, own_engine: Engine) -> None:
     button = page.get_by_role("button", name=f"Go back to snapshot {older}", exact=True)
     button.click()
     question = page.get_by_role("dialog")
-    expect(question).to_contain_text("What was deleted since stays deleted.")
+    expect(question).to_contain_text("Deleted pictures stay deleted.")
     question.get_by_role("button", name="Not now").click()
     assert own_engine.ask(query_api.get_stats()).clusters == 5
     button.click()
