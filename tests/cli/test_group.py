@@ -162,8 +162,8 @@ def test_one_that_cannot_start_again_says_why_and_is_tried_until_it_can(tmp_path
             Path("broken").unlink()
             assert eventually(lambda: "The answerer is back." in said, 30)
     assert said[1] == (
-        "The answerer can't start: The disk is full. It starts again in 2 seconds; the others go "
-        "on."
+        "The answerer can't start: The disk is full. It restarts in 2 seconds; the others keep "
+        "running."
     )
 
 

@@ -115,7 +115,7 @@ def test_another_model_embeds_from_where_the_pictures_are(start, other_embedder,
         service.ingest("s3://again")
     s3.client().delete_object(Bucket="again", Key="5.png")
     with start(of=other_embedder, s3_endpoint=s3.url) as service:
-        assert "1 image would drop out" in service.failed(
+        assert "1 image would be lost" in service.failed(
             service.send(indexer.build_index(BuildSettings()))
         )
         service.build(drop_missing=True)

@@ -56,7 +56,7 @@ def test_no_image_drops_out_of_search_without_being_asked_to(
         assert re.match(r"2 images would be lost from search, such as (dog/0|car/1)\.png: ", error)
         assert error.endswith("`ise build --drop-missing`.")
         assert current(service) == before
-        assert "2 images would drop out" in service.failed(service.start_ingest(root))
+        assert "2 images would be lost" in service.failed(service.start_ingest(root))
         (root / "dog" / "0.png").write_bytes(b"no picture any more")
         (root / "car" / "1.png").write_bytes(picture(1))
         assert "1 image would" in service.failed(service.send(indexer.build_index(BuildSettings())))
@@ -89,7 +89,7 @@ def test_no_image_drops_out_of_the_joint_space_without_being_asked_to(
     # The visual model is the same; the matching one is another.
     with start(embedder_of_two) as service:
         for call in (indexer.build_index(BuildSettings()), indexer.train_matching(QUICK)):
-            assert "1 image would drop out" in service.failed(service.send(call))
+            assert "1 image would be lost" in service.failed(service.send(call))
         assert service.build(drop_missing=True).result["images"] == 24
         train(service)
 
