@@ -173,7 +173,7 @@ def test_search_that_finds_nothing_says_so(fake, ise):
         ([], "Give at least one of --image, --term and --id to search by."),
         (["--exclude", "cat"], "Give at least one of --image, --term and --id to search by."),
         (["--term", "cat^-1"], "Give at least one of --image, --term and --id to search by."),
-        (["--term", "cat", "--nprobe", "1", "--exact"], "Give one of --nprobe,"),
+        (["--term", "cat", "--nprobe", "1", "--exact"], "Give only one of --nprobe,"),
         (["--image", "missing.jpg"], "{here}/missing.jpg: No such file or directory."),
     ],
 )

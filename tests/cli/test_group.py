@@ -224,7 +224,7 @@ def test_a_port_in_use_is_told_before_anything_starts():
         group = ServiceGroup([first, second])
         with pytest.raises(Misconfigured) as caught:
             group.start()
-    assert f"Port {second.port} of the other is in use" in caught.value.detail
+    assert f"Port {second.port} of the other is already in use" in caught.value.detail
     assert "ISE_OTHER_PORT" in caught.value.detail
     assert group.pids() == {}
 

@@ -57,7 +57,7 @@ def test_a_folder_that_was_held_back_is_told_with_what_to_do(fake, ise, services
     fake.steps = [services.job(state="succeeded", result={"delete": 1, "held_back": [held]})]
     done = ise("ingest", "photos", "--sync")
     assert done.code == 0
-    assert "1,200 pictures stay" in done.err
+    assert "1,200 pictures are not deleted" in done.err
     assert "--force-in 'trips/so far'" in done.err
 
 
