@@ -277,7 +277,7 @@ def test_an_answer_of_another_version_is_no_traceback(fake, ise, monkeypatch):
     monkeypatch.setenv("ISE_QUERY_URL", os.environ["ISE_QUERY_URL"] + "/v1/jobs/7/failures?")
     done = ise("stats")
     assert done.code == 1
-    assert "one version" in done.err
+    assert "same version" in done.err
 
 
 def test_a_mistake_of_our_own_is_no_traceback(fake, ise, monkeypatch):
