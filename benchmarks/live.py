@@ -81,7 +81,9 @@ def measure(
         with _services(folder) as (group, client):
             session = _Session(group, client, folder / "queries.npy", quiet_s)
             source = str((folder / "base.npy").resolve())
-            session.ended(client.send(indexer.import_(ImportRequest(source=source, model=_MODEL))))
+            session.ended(
+                client.send(indexer.import_vectors(ImportRequest(source=source, model=_MODEL)))
+            )
             try:
                 found = session.run(new, deletes, batch)
             finally:
@@ -115,10 +117,10 @@ class _Session:
         print(f"  during: {heard.figures}, {ghosts} deleted ones found, {len(lost)} not found")
         self._wait_for_jobs()
         before = self._answers()
-        self.ended(self._client.send(indexer.compact()))
+        self.ended(self._client.send(indexer.compact_index()))
         same = sum(map(_are_same, before, self._answers()))
         compacted = self._listened(lambda: time.sleep(self._quiet_s)).figures
-        self.ended(self._client.send(indexer.build(BuildSettings())))
+        self.ended(self._client.send(indexer.build_index(BuildSettings())))
         fresh = self._listened(lambda: time.sleep(self._quiet_s)).figures
         print(f"  compacted: {compacted}, built anew: {fresh}")
         return {
@@ -199,13 +201,13 @@ class _Session:
         return heard
 
     def _wait_for_jobs(self) -> None:
-        for job in self._client.send(indexer.jobs()).jobs:
+        for job in self._client.send(indexer.list_jobs()).jobs:
             self.ended(job)
 
     def ended(self, job: Job) -> None:
         while not job.state.ended:
             time.sleep(0.2)
-            job = self._client.send(indexer.job(job.id))
+            job = self._client.send(indexer.get_job(job.id))
         if job.state is not JobState.SUCCEEDED:
             raise RuntimeError(f"the job {job.kind} ended as {job.state}: {job.error}")
 

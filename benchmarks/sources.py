@@ -118,7 +118,7 @@ def _processor_s(client: Client) -> float:
 
 def _ended(client: Client) -> Job:
     while True:
-        [job] = client.send(indexer.jobs()).jobs
+        [job] = client.send(indexer.list_jobs()).jobs
         if job.state.ended:
             return job
         time.sleep(0.2)

@@ -74,7 +74,7 @@ class Tour:
 
     def _show_failures(self, job: Job) -> None:
         self._out.print(f"{job.progress.failed:,} pictures could not be taken in.")
-        found = self._indexer.send(indexer.failures(job.id)).failures
+        found = self._indexer.send(indexer.list_job_failures(job.id)).failures
         self._out.print(failures(found, FAILURES_SHOWN))
         if (more := len(found) - FAILURES_SHOWN) > 0:
             self._out.print(f"And {more:,} more.")
@@ -99,7 +99,7 @@ class Tour:
         """Searches by uploads of indexed pictures. Raises when one isn't its own first hit."""
         answers: Answers = []
         for picture in self.pictures():
-            data, _ = self._indexer.send(indexer.image_file(picture.id))
+            data, _ = self._indexer.send(indexer.get_image_file(picture.id))
             name = Path(picture.uri).name or picture.id
             answer = self._query.send(query.search_image(data, name, limit=HITS + 1))
             if not is_first(picture.id, answer.hits):
@@ -109,7 +109,9 @@ class Tour:
 
     def by_term(self) -> Answers:
         """Searches by the most frequent tags; empty where no image has a tag."""
-        tags = sorted(self._query.send(query.tags(limit=1000)).tags, key=lambda tag: -tag.count)
+        tags = sorted(
+            self._query.send(query.list_tags(limit=1000)).tags, key=lambda tag: -tag.count
+        )
         answers: Answers = []
         for tag in tags[:TERMS]:
             answer = self._query.send(query.search_term(tag.tag, limit=HITS))
@@ -119,7 +121,7 @@ class Tour:
         return answers
 
     def stats(self) -> Stats:
-        return self._query.send(query.stats())
+        return self._query.send(query.get_stats())
 
     def by_meaning(self) -> Answers:
         """Searches by a word that no image carries; empty where none of ours is known."""

@@ -18,7 +18,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.engines.engine import Engine
 from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
-from shared.clients.embedder import embed_images, models
+from shared.clients.embedder import embed_images, list_models
 from shared.clients.transport import Client
 from shared.media.images import decode
 
@@ -86,7 +86,7 @@ def serving(name: str, weights: str, folder: Path) -> Iterator[str]:
 def engine_of(url: str) -> str:
     """Return the engine of the service's network."""
     with Client(url) as client:
-        return client.send(models()).visual.engine
+        return client.send(list_models()).visual.engine
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def _ingest(client: Client, photos: Path) -> dict[str, float]:
     job, embedded = client.send(indexer.ingest(request)), 0.0
     while not job.state.ended:
         time.sleep(_POLL_S)
-        job = client.send(indexer.job(job.id))
+        job = client.send(indexer.get_job(job.id))
         if not embedded and job.progress.total and job.progress.done == job.progress.total:
             embedded = time.perf_counter() - began
     seconds = time.perf_counter() - began

@@ -21,8 +21,8 @@ def device_of(setting: str) -> torch.device:
     available = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(device.type, 0)
     if (device.index or 0) >= available:
         raise Misconfigured(
-            f"ISE_DEVICE={setting}, but torch finds {available} such devices here. Take auto or "
-            "cpu, or install a torch that is built for your GPU."
+            f"ISE_DEVICE={setting}, but torch finds {available} such devices. Use "
+            "auto or cpu, or install a torch build for your GPU."
         )
     return device
 

@@ -94,8 +94,8 @@ def check_matching(settings: EmbedderSettings) -> None:
     """Raises Misconfigured where settings of the matching side are at odds."""
     if settings.matching and not settings.matching.startswith(TOWERS):
         raise Misconfigured(
-            f"ISE_MATCHING={settings.matching} is nothing known; give {TOWERS}<model>, or leave it "
-            "empty to have a matching network trained."
+            f"ISE_MATCHING={settings.matching} is unknown; use {TOWERS}<model>, or "
+            "leave it empty to have a matching network trained."
         )
     if settings.matching and (settings.matching_backbone or settings.words):
         raise Misconfigured(

@@ -39,7 +39,7 @@ def profile_of(data_dir: Path, has_lite: bool) -> Profile:
         manifest = store.current()
     except (Corrupt, Misconfigured, NotFound, OSError) as error:
         # The indexer reports damage; the choice of a model must not hide it.
-        log.warning("the model of the collection can't be told: %s", error)
+        log.warning("can't determine the model of the collection: %s", error)
         manifest = None
     if manifest is not None and manifest.visual is not None:
         made_by = manifest.visual.fingerprint.rpartition("-")[0]

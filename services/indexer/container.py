@@ -205,7 +205,11 @@ class Container:
 
     def not_ready(self) -> str | None:
         """Why the indexer can't serve, or None."""
-        return None if self.jobs.alive else "The thread that runs jobs has ended; restart me."
+        return (
+            None
+            if self.jobs.alive
+            else "The thread that runs jobs has stopped; restart the indexer."
+        )
 
 
 def _reach(settings: IndexerSettings) -> Reach:

@@ -79,7 +79,7 @@ def install(app: FastAPI) -> None:
     async def file(request: Request) -> Response:
         found = _files().get(request.path_params["name"])
         if found is None:
-            raise HTTPException(404, "The page has no such file.")
+            raise HTTPException(404, "The page has no file of this name.")
         return _respond(request, found)
 
     for path, name in _DOCUMENTS.items():

@@ -36,7 +36,7 @@ class Waiting:
             while not served.has(wanted):
                 if time.monotonic() >= end:
                     raise Behind(
-                        f"Version {wanted} hasn't come here yet; {served} is served.",
+                        f"Version {wanted} hasn't arrived here yet; version {served} is served.",
                         retry_after=1,
                     )
                 self._look()

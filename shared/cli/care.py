@@ -14,22 +14,27 @@ from shared.cli.session import AsJson
 
 
 def check(as_json: AsJson = False) -> None:
-    """Verify the data directory: every file, and that they agree. Exits with 1 where not."""
+    """Verify every file of the data directory, and that the files agree. Exits with 1 if not."""
     _run("check", as_json)
 
 
 def repair(
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, only say what.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Apply the repairs. Without it, only list them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Mend what can be mended from what is intact; the indexer must be stopped."""
+    """Repair damaged files from intact ones; the indexer must be stopped."""
     _run("repair", as_json, *(["--apply"] if apply else []))
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="New, or with an earlier backup in it.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder, or one with an earlier backup.")],
     link: Annotated[
-        bool, typer.Option("--link", help="Hard links: quick, but no help where the disk dies.")
+        bool,
+        typer.Option(
+            "--link", help="Use hard links. Fast, but no protection against a failing disk."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -33,7 +33,7 @@ from shared.objects.local_path import path_of, text_of
 _MOST_CLUSTERS = 1_000_000
 
 Clusters = Annotated[
-    str, typer.Option("--clusters", metavar="N|auto", help="The number of K-means clusters.")
+    str, typer.Option("--clusters", metavar="N|auto", help="Number of K-means clusters.")
 ]
 
 
@@ -41,33 +41,37 @@ def ingest(
     path: Annotated[
         str,
         typer.Argument(
-            help="A folder of pictures, a .tar or .zip of them, or a manifest; here or by URL: "
-            "s3://bucket/folder, https://host/list.csv."
+            help="A folder of pictures, a .tar or .zip archive, or a manifest; a local "
+            "path or a URL such as s3://bucket/folder or https://host/list.csv."
         ),
     ],
     tags_from: Annotated[
         TagsFrom | None,
         typer.Option(
             "--tags-from",
-            help="Where tags come from. Default: the manifest, else the folders' names.",
+            help="Source of the tags. Default: the manifest, else the folder names.",
         ),
     ] = None,
     no_build: Annotated[
-        bool, typer.Option("--no-build", help="Only take the pictures in; cluster nothing.")
+        bool, typer.Option("--no-build", help="Ingest only; don't build the index.")
     ] = False,
     clusters: Clusters = "auto",
     sync: Annotated[
         bool,
-        typer.Option("--sync", help="Follow the source: what moved, changed or is gone, too."),
+        typer.Option(
+            "--sync", help="Follow the source: also apply moved, changed and deleted files."
+        ),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --sync: print the plan and change nothing.")
+        bool,
+        typer.Option("--dry-run", help="With --sync: print the plan without changing anything."),
     ] = False,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="With --sync: delete whatever is gone, also half of all files or whole folders.",
+            help="With --sync: delete all missing pictures, even half of the files or "
+            "whole folders.",
         ),
     ] = False,
     force_in: Annotated[
@@ -75,12 +79,13 @@ def ingest(
         typer.Option(
             "--force-in",
             metavar="FOLDER",
-            help="With --sync: this folder of the source may have lost all its pictures; "
-            "repeatable.",
+            help="With --sync: delete the pictures of this folder even if all of them are "
+            "missing; repeatable.",
         ),
     ] = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="With --sync: do so at each change, until Ctrl-C.")
+        bool,
+        typer.Option("--watch", help="With --sync: sync again after each change, until Ctrl-C."),
     ] = False,
     poll: Annotated[
         int | None,
@@ -88,7 +93,8 @@ def ingest(
             "--poll",
             min=1,
             metavar="SECONDS",
-            help="With --watch: look so often. Default: the system tells, but on network mounts.",
+            help="With --watch: polling interval. Default: file system notifications, or "
+            "polling on network mounts.",
         ),
     ] = None,
     exclude: Annotated[
@@ -96,17 +102,18 @@ def ingest(
         typer.Option(
             "--exclude",
             metavar="GLOB",
-            help="Leave out what matches, as in a .gitignore: '*.gif', 'private/', '/2019/**/raw'; "
-            "repeatable. A file called .iseignore in a folder says the same for that folder.",
+            help="Exclude files by .gitignore patterns: '*.gif', 'private/', "
+            "'/2019/**/raw'; repeatable. A file named .iseignore excludes files of "
+            "its folder.",
         ),
     ] = None,
     follow_links: Annotated[
         bool,
-        typer.Option("--follow-links", help="Follow symbolic links to folders, too."),
+        typer.Option("--follow-links", help="Follow symbolic links to folders."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take in the pictures of a folder, an archive or a manifest, and build the index."""
+    """Ingest the pictures of a folder, an archive or a manifest, and build the index."""
     with session(as_json) as opened:
         if not sync and (dry_run or force or force_in or watch):
             raise InvalidInput(
@@ -115,7 +122,7 @@ def ingest(
         if poll is not None and not watch:
             raise InvalidInput("--poll belongs to --watch.")
         if dry_run and watch:
-            raise InvalidInput("Give one of --dry-run and --watch, not both.")
+            raise InvalidInput("Give either --dry-run or --watch, not both.")
         request = IngestRequest(
             source=source_of(path),
             tags_from=tags_from,
@@ -137,27 +144,26 @@ def ingest(
 def build(
     clusters: Clusters = "auto",
     metric: Annotated[
-        Metric, typer.Option("--metric", help="What the clusters are made for.")
+        Metric, typer.Option("--metric", help="Distance that the clusters are made for.")
     ] = Metric.COSINE,
     transform: Annotated[
         str,
-        typer.Option(
-            "--transform", metavar="auto|none|l2|pca:N", help="What is done to features first."
-        ),
+        typer.Option("--transform", metavar="auto|none|l2|pca:N", help="Feature transform."),
     ] = "auto",
     rows: Annotated[
-        Rows, typer.Option("--rows", help="How vectors are stored; float16 takes half the disk.")
+        Rows,
+        typer.Option("--rows", help="Stored number format; float16 takes half the disk space."),
     ] = Rows.FLOAT32,
     drop_missing: Annotated[
         bool,
         typer.Option(
             "--drop-missing",
-            help="After a change of the model, leave images out whose files can't be read.",
+            help="After a model change, drop images whose files can't be read.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cluster the collection anew and publish the index."""
+    """Rebuild the index from the whole collection and publish it."""
     with session(as_json) as opened:
         settings = BuildSettings(
             clusters=cluster_count(clusters),
@@ -166,7 +172,7 @@ def build(
             rows=rows,
             drop_missing=drop_missing,
         )
-        job = run_job(opened, indexer.build(settings), embeds=not _is_external(opened))
+        job = run_job(opened, indexer.build_index(settings), embeds=not _is_external(opened))
         _tell_untrained(opened, job)
 
 
@@ -176,32 +182,33 @@ def reembed(
         typer.Option(
             "--embedder",
             metavar="URL",
-            help="One of ISE_EMBEDDER_URL. Default: the one with another model than the index.",
+            help="One of the addresses in ISE_EMBEDDER_URL. Default: the embedder whose "
+            "model differs from the index's.",
         ),
     ] = None,
     clusters: Clusters = "auto",
     metric: Annotated[
-        Metric, typer.Option("--metric", help="What the clusters are made for.")
+        Metric, typer.Option("--metric", help="Distance that the clusters are made for.")
     ] = Metric.COSINE,
     drop_missing: Annotated[
         bool,
-        typer.Option("--drop-missing", help="Leave images out whose files can't be read."),
+        typer.Option("--drop-missing", help="Drop images whose files can't be read."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Go over to another embedder's model; the present index serves until the new one is there."""
+    """Switch to another embedder's model; the current index serves until the new one is ready."""
     with session(as_json) as opened:
         settings = BuildSettings(
             clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
         )
         request = ReembedRequest(embedder=embedder, build=settings)
-        _tell_untrained(opened, run_job(opened, indexer.reembed(request), embeds=True))
+        _tell_untrained(opened, run_job(opened, indexer.reembed_index(request), embeds=True))
 
 
 def compact(as_json: AsJson = False) -> None:
-    """Merge what was added and drop what was deleted; the indexer does it by itself when due."""
+    """Merge additions and purge deleted images; the indexer also does this automatically."""
     with session(as_json) as opened:
-        run_job(opened, indexer.compact())
+        run_job(opened, indexer.compact_index())
 
 
 def train_matching(
@@ -209,15 +216,21 @@ def train_matching(
         int, typer.Option("--epochs", min=1, max=1000, help="Passes over the training set.")
     ] = TrainingSettings().epochs,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, max=2**31 - 1, help="The same gives the same network.")
+        int,
+        typer.Option(
+            "--seed",
+            min=0,
+            max=2**31 - 1,
+            help="Random seed; the same seed gives the same network.",
+        ),
     ] = TrainingSettings().seed,
     hold_out: Annotated[
         list[str] | None,
         typer.Option(
             "--hold-out",
             metavar="TAG",
-            help="Learn nothing from this tag, so that `ise eval` tells how terms are found that "
-            "were never seen; repeatable.",
+            help="Exclude this tag from training, so that `ise eval` can measure unseen "
+            "terms; repeatable.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -231,7 +244,7 @@ def train_matching(
 
 def _is_external(opened: Session) -> bool:
     """Return whether the index holds vectors from outside, for which there is no embedder."""
-    found = opened.indexer.send(indexer.snapshots()).snapshots
+    found = opened.indexer.send(indexer.list_snapshots()).snapshots
     return any(one.current and is_external(one.model or "") for one in found)
 
 
@@ -241,21 +254,22 @@ def _take_in(opened: Session, request: IngestRequest) -> None:
     _tell_untrained(opened, job)
     if replaced := (job.result or {}).get("replaced"):
         opened.say(
-            f"{replaced:,} pictures have no file any more, as another is at its path now. They are "
-            "still found; `ise ingest --sync` would have deleted them."
+            f"{replaced:,} pictures lost their file, because another file is now at "
+            "its path. They still appear in results; `ise ingest --sync` would "
+            "delete them."
         )
     for held in (job.result or {}).get("held_back", ()):
         folder = tables.plain(held["folder"]).plain
         opened.say(
-            f"{folder}: {held['files']:,} pictures stay. {held['reason']} If that is right, add "
-            f"--force-in {shlex.quote(folder)}."
+            f"{folder}: {held['files']:,} pictures are not deleted. {held['reason']} "
+            f"To delete them, add --force-in {shlex.quote(folder)}."
         )
 
 
 def _watch(opened: Session, request: IngestRequest, poll: int | None) -> None:
     folder = Path(path_of(request.source) or request.source)
     if not folder.is_dir():
-        raise InvalidInput(f"--watch needs a folder of this machine; {folder} is none.")
+        raise InvalidInput(f"--watch needs a folder on this machine; {folder} is not one.")
 
     def sync() -> bool:
         try:
@@ -266,7 +280,7 @@ def _watch(opened: Session, request: IngestRequest, poll: int | None) -> None:
         except typer.Exit:
             # Its JSON has been printed, and says why.
             return False
-        opened.say(f"Watching {folder}. Ctrl-C ends it.")
+        opened.say(f"Watching {folder}. Press Ctrl-C to stop.")
         return True
 
     with suppress(KeyboardInterrupt):
@@ -285,7 +299,7 @@ def _tell_untrained(opened: Session, job: Job) -> None:
 def source_of(path: str) -> str:
     """A source as the indexer finds it, which may run in another folder."""
     if not path:
-        raise InvalidInput("Say which folder or manifest to take in.")
+        raise InvalidInput("Name a folder, archive or manifest to ingest.")
     # Not `resolve`, which would follow symbolic links.
     return path if "://" in path else text_of(os.path.abspath(path))  # noqa: PTH100
 

@@ -19,7 +19,7 @@ _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Explain a broken set-up: settings, packages, files, ports, services. Exits with 1 if so."""
+    """Check settings, packages, files, ports and services. Exits with 1 if it finds a problem."""
     with session(as_json) as opened:
         found = list(findings())
         worst = any(one.level is Level.PROBLEM for one in found)

@@ -21,8 +21,8 @@ def evaluate(
     path: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder whose sub-folders are labels, or a manifest, of pictures that are "
-            "indexed. Default: the collection's own tags."
+            help="Indexed pictures with labels: a folder whose sub-folders are the "
+            "labels, or a manifest. Default: the collection's own tags."
         ),
     ] = None,
     setting: Annotated[
@@ -30,19 +30,19 @@ def evaluate(
         typer.Option(
             "--setting",
             metavar="KEY=VALUE,...",
-            help="Fields of a search, such as rerank=none,nprobe=4; repeatable. Default: the "
-            "default, and rerank=none.",
+            help="Search settings to evaluate, such as rerank=none,nprobe=4; repeatable. "
+            "Default: the default settings, and rerank=none.",
         ),
     ] = None,
     before: Annotated[
         Path | None,
-        typer.Option("--before", help="The JSON of an earlier evaluation to compare with."),
+        typer.Option("--before", help="JSON file of an earlier evaluation to compare with."),
     ] = None,
     queries: Annotated[
-        int, typer.Option("--queries", min=1, help="Images to ask, drawn at random.")
+        int, typer.Option("--queries", min=1, help="Number of query images, drawn at random.")
     ] = 500,
     out: Annotated[
-        Path, typer.Option("--out", help="Where to write, with .json and .html added.")
+        Path, typer.Option("--out", help="Output path; .json and .html are appended.")
     ] = Path("evaluation"),
     as_json: AsJson = False,
 ) -> None:
@@ -73,7 +73,9 @@ def options_of(text: str) -> dict[str, Any]:
     for part in text.split(",") if text not in ("", _DEFAULT) else []:
         key, sign, value = part.partition("=")
         if not sign:
-            raise InvalidInput(f"--setting takes key=value, parted by commas: {part!r} has no =.")
+            raise InvalidInput(
+                f"--setting takes comma-separated key=value pairs: {part!r} has no =."
+            )
         try:
             options[key.strip()] = json.loads(value)
         except ValueError:

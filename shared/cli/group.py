@@ -207,8 +207,8 @@ def _end_of(child: Child) -> ServiceEnded:
 
 def _manner(code: int) -> str:
     if code >= 0:
-        return f"ended by itself with exit code {code}"
+        return f"exited with code {code}"
     try:
-        return f"was ended by {signal.Signals(-code).name}"
+        return f"was stopped by {signal.Signals(-code).name}"
     except ValueError:
-        return f"was ended by signal {-code}"
+        return f"was stopped by signal {-code}"

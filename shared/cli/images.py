@@ -26,12 +26,12 @@ def add(
         typer.Option(
             "--tags",
             metavar="A,B",
-            help="Comma-separated tags for all of them; one with a comma in double quotes.",
+            help="Comma-separated tags for all pictures; quote a tag that contains a comma.",
         ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Add pictures; they can be searched at once."""
+    """Add pictures; they are searchable at once."""
     with session(as_json) as opened:
         wanted = split_tags(tags)
         items: list[AddedItem] = []
@@ -62,7 +62,7 @@ def rm(
     ids: Annotated[list[str], typer.Argument(help="Ids of images to delete.")],
     as_json: AsJson = False,
 ) -> None:
-    """Delete images; they are out of every answer at once."""
+    """Delete images; they disappear from every answer at once."""
     with session(as_json) as opened:
         unknown: list[str] = []
         deleted: list[str] = []

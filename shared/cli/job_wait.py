@@ -31,7 +31,7 @@ def wait(
             return job
         time.sleep(poll)
         try:
-            job = client.send(indexer.job(job.id))
+            job = client.send(indexer.get_job(job.id))
             heard = time.monotonic()
         except Unavailable:
             if time.monotonic() - heard > patience:

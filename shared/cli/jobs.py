@@ -18,10 +18,12 @@ from shared.core.errors import InvalidInput
 
 
 def jobs(
-    job_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One job only.")] = None,
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Show only this job.")
+    ] = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the job.")] = False,
     failures: Annotated[
-        bool, typer.Option("--failures", help="List the pictures that the job could not take.")
+        bool, typer.Option("--failures", help="List the pictures that the job could not process.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -32,15 +34,15 @@ def jobs(
                 raise InvalidInput(
                     "Say which job: `ise jobs ID --cancel`, `ise jobs ID --failures`."
                 )
-            listed = opened.indexer.send(indexer.jobs())
+            listed = opened.indexer.send(indexer.list_jobs())
             opened.reply(listed, tables.jobs(listed.jobs))
         elif cancel and failures:
-            raise InvalidInput("Give one of --cancel and --failures, not both.")
+            raise InvalidInput("Give either --cancel or --failures, not both.")
         elif failures:
-            found = opened.indexer.send(indexer.failures(job_id))
+            found = opened.indexer.send(indexer.list_job_failures(job_id))
             opened.reply(found, tables.failures(found.failures))
         else:
-            call = indexer.cancel(job_id) if cancel else indexer.job(job_id)
+            call = indexer.cancel_job(job_id) if cancel else indexer.get_job(job_id)
             job = opened.indexer.send(call)
             opened.reply(job, tables.jobs([job]), tables.job_result(job))
 
@@ -64,8 +66,8 @@ def run_job(
             job = wait(opened.indexer, job, show)
     except KeyboardInterrupt:
         opened.say(
-            f"Job {job.id} goes on. `ise jobs {job.id}` shows it; "
-            f"`ise jobs {job.id} --cancel` ends it."
+            f"Job {job.id} continues. `ise jobs {job.id}` shows its progress; `ise "
+            f"jobs {job.id} --cancel` cancels it."
         )
         raise
     if job.progress.failed and not opened.as_json:
@@ -82,7 +84,7 @@ def run_job(
 
 
 def _show_failures(opened: Session, job: Job) -> None:
-    found = opened.indexer.send(indexer.failures(job.id)).failures
+    found = opened.indexer.send(indexer.list_job_failures(job.id)).failures
     opened.err.print(tables.failures(found, tables.FAILURES_SHOWN))
     if (more := len(found) - tables.FAILURES_SHOWN) > 0:
         opened.say(f"And {more:,} more: `ise jobs {job.id} --failures`.")

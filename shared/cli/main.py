@@ -26,7 +26,8 @@ from shared.core.printable import escaped
 from shared.core.version import VERSION
 
 app = typer.Typer(
-    help="Image search by picture and by term. Settings come from ISE_* variables or `.env`.",
+    help="Search images by picture and by term. Settings come from ISE_* "
+    "environment variables or `.env`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ISE_DEBUG"):
             raise
-        told = f"This is a mistake in ise itself: {type(error).__name__}: {error}"
+        told = f"This is a bug in ise: {type(error).__name__}: {error}"
         console(stderr=True).print(Text(escaped(told), style="red"), soft_wrap=True)
         console(stderr=True).print("Set ISE_DEBUG=1 to see where, and please report it.")
         return 1

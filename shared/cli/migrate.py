@@ -12,13 +12,20 @@ from shared.core.engine import Engine
 
 
 def migrate(
-    to: Annotated[Engine, typer.Option("--to", help="The engine that ISE_ENGINE names by now.")],
+    to: Annotated[
+        Engine, typer.Option("--to", help="Target engine; ISE_ENGINE must already name it.")
+    ],
     sample: Annotated[
         int,
-        typer.Option("--sample", min=8, max=1000, help="How many images both engines are asked."),
+        typer.Option(
+            "--sample",
+            min=8,
+            max=1000,
+            help="Number of images to compare both engines' answers on.",
+        ),
     ] = 256,
     as_json: AsJson = False,
 ) -> None:
-    """Move the collection to the other engine, while it is searched; run again, it goes on."""
+    """Move the collection to the other engine while searches continue; run it again to resume."""
     with session(as_json) as opened:
-        run_job(opened, indexer.migrate(MigrateRequest(to=to, sample=sample)))
+        run_job(opened, indexer.migrate_index(MigrateRequest(to=to, sample=sample)))

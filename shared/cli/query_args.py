@@ -41,12 +41,12 @@ class PartReader:
 
     def _is_tag(self, text: str) -> bool:
         # By name, the tag that is the text comes before those that go on after it.
-        found = self._client.send(query.tags(prefix=text, limit=1, sort=TagOrder.NAME))
+        found = self._client.send(query.list_tags(prefix=text, limit=1, sort=TagOrder.NAME))
         return any(tag_key(one.tag) == tag_key(text) for one in found.tags)
 
     def _is_id(self, text: str) -> bool:
         try:
-            self._client.send(query.image(text))
+            self._client.send(query.get_image(text))
         except NotFound:
             return False
         return True

@@ -28,71 +28,77 @@ _FORMS = 6
 
 def search(
     image: Annotated[
-        list[str] | None, typer.Option("--image", help="Search by this picture; may be repeated.")
+        list[str] | None, typer.Option("--image", help="Search by this picture; repeatable.")
     ] = None,
     term: Annotated[
-        list[str] | None, typer.Option("--term", help="Search by this tag term; may be repeated.")
+        list[str] | None, typer.Option("--term", help="Search by this tag term; repeatable.")
     ] = None,
     image_id: Annotated[
         list[str] | None,
-        typer.Option("--id", help="Search by an image of the collection; may be repeated."),
+        typer.Option("--id", help="Search by an image of the collection; repeatable."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option("--exclude", help="Nothing like this term; repeatable.")
+        list[str] | None,
+        typer.Option("--exclude", help="Exclude images like this term; repeatable."),
     ] = None,
     exclude_image: Annotated[
         list[str] | None,
-        typer.Option("--exclude-image", help="Nothing like this picture; repeatable."),
+        typer.Option("--exclude-image", help="Exclude images like this picture; repeatable."),
     ] = None,
     exclude_id: Annotated[
-        list[str] | None, typer.Option("--exclude-id", help="Nothing like this image; repeatable.")
+        list[str] | None,
+        typer.Option("--exclude-id", help="Exclude images like this image; repeatable."),
     ] = None,
     min_probability: Annotated[
         float | None,
-        typer.Option("--min-probability", help="Only hits that match with this probability."),
+        typer.Option(
+            "--min-probability", help="Only hits with at least this probability to match."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=MAX_LIMIT, help="Hits to show.")] = 10,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Hits to skip.")] = 0,
     cursor: Annotated[
-        str | None, typer.Option("--cursor", help="The page after that of this `next`.")
+        str | None,
+        typer.Option("--cursor", help="Cursor of the page: `next` of the previous answer."),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="Only images with this tag; may be repeated.")
+        list[str] | None, typer.Option("--tag", help="Only images with this tag; repeatable.")
     ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(
             "--where",
-            help="Only images with such metadata: 'year>=1999'; a text in quotes stays one: "
-            "'post=\"0123\"'; repeatable.",
+            help="Only images whose metadata meet this condition: 'year>=1999'; quoted "
+            "values are text: 'post=\"0123\"'; repeatable.",
         ),
     ] = None,
     filter_json: Annotated[
         str | None, typer.Option("--filter", help="Only images that meet this filter, as JSON.")
     ] = None,
     metric: Annotated[
-        Metric | None, typer.Option("--metric", help="Default: the one the index was built for.")
+        Metric | None,
+        typer.Option("--metric", help="Distance. Default: the one that the index was built for."),
     ] = None,
     rerank: Annotated[
-        Rerank | None, typer.Option("--rerank", help="What orders the nearest candidates.")
+        Rerank | None, typer.Option("--rerank", help="Order of the nearest candidates.")
     ] = None,
     nprobe: Annotated[
         int | None, typer.Option("--nprobe", min=1, help="Number of top clusters to scan.")
     ] = None,
     recall_target: Annotated[
         float | None,
-        typer.Option("--recall-target", help="Scan as many clusters as this recall needs."),
+        typer.Option("--recall-target", help="Recall to reach; scans as many clusters as needed."),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Scan everything.")] = False,
     exact_term: Annotated[
         bool,
         typer.Option(
             "--exact-term",
-            help="Read terms only as written: no singular or plural, no near spelling.",
+            help="Use terms only as written, without singular, plural or similar spellings.",
         ),
     ] = False,
     thumbnails: Annotated[
-        bool, typer.Option(help="Show the hits' pictures, where the terminal can.")
+        bool, typer.Option(help="Show thumbnails if the terminal supports images.")
     ] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +109,7 @@ def search(
     """
     with session(as_json) as opened:
         if sum([nprobe is not None, recall_target is not None, exact]) > 1:
-            raise InvalidInput("Give one of --nprobe, --recall-target and --exact, not several.")
+            raise InvalidInput("Give only one of --nprobe, --recall-target and --exact.")
         typed = PartReader(opened.query)
         answer = opened.query.send(
             search_call(
@@ -139,7 +145,7 @@ def search(
         if answer.cut_off is not None and answer.cut_off.below:
             opened.say(_below(answer.cut_off))
         if not answer.complete:
-            opened.say("There may be more hits: fewer were found than asked for. Try --exact.")
+            opened.say("Fewer hits were found than requested; there may be more. Try --exact.")
 
 
 def _name_tags_with(opened: Session, term: str) -> None:
@@ -147,7 +153,7 @@ def _name_tags_with(opened: Session, term: str) -> None:
     key = normal_form(term)
     for word in dict.fromkeys([key, *other_numbers(key)[:_FORMS]]):
         try:
-            found = opened.query.send(query.tags("", _TAGS_NAMED, word)).tags
+            found = opened.query.send(query.list_tags("", _TAGS_NAMED, word)).tags
         except ISEError:
             return  # The answer is there; this is a hint.
         if found:
@@ -168,7 +174,7 @@ def _show_pictures(opened: Session, answer: SearchResponse) -> None:
 
 def _picture(opened: Session, image_id: str) -> bytes | None:
     try:
-        return opened.query.send(query.thumbnail(image_id))
+        return opened.query.send(query.get_thumbnail(image_id))
     except ISEError:
         # Such as of a vector from outside, which has no picture.
         return None
@@ -177,4 +183,4 @@ def _picture(opened: Session, image_id: str) -> bytes | None:
 def _below(cut_off: CutOff) -> str:
     found = "" if cut_off.confident else "No match is confident: "
     hits = "1 hit lies" if cut_off.below == 1 else f"{cut_off.below:,} hits lie"
-    return f"{found}{hits} below what was asked for."
+    return f"{found}{hits} below the threshold."

@@ -41,8 +41,8 @@ class Service:
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     raise Misconfigured(
-                        f"Port {self.port} of the {self.name} is in use already. "
-                        f"End what uses it, or set ISE_{self.name.upper()}_PORT to another."
+                        f"Port {self.port} of the {self.name} is already in use. Stop the program "
+                        f"that uses it, or set ISE_{self.name.upper()}_PORT to another."
                     ) from error
                 raise Misconfigured(
                     f"The {self.name} can't listen on {self.host}:{self.port}: {error.strerror}."

@@ -63,7 +63,7 @@ class Session:
     def require_embedder(self) -> None:
         """Raise Unavailable where the indexer finds no embedder: a job would wait for it."""
         try:
-            missing = self.indexer.send(indexer.missing())
+            missing = self.indexer.send(indexer.get_missing())
         except Unavailable:
             # Where it doesn't answer, the next call says so; where it isn't ready, it says why.
             return
@@ -137,8 +137,8 @@ def readable_errors() -> Iterator[None]:
         ) from error
     except ValidationError as error:
         raise ISEError(
-            f"The {error.title} that a service sent can't be read. "
-            "Are the services and this command of one version?"
+            f"The {error.title} that a service sent can't be read. Check that the "
+            "services and this command have the same version."
         ) from error
 
 

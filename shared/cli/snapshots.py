@@ -13,21 +13,21 @@ from shared.contracts.indexer import IndexHealth
 
 def snapshots(
     activate: Annotated[
-        int | None, typer.Option("--activate", metavar="N", help="Go back to this snapshot.")
+        int | None, typer.Option("--activate", metavar="N", help="Roll back to this snapshot.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the snapshots, or make one of them the current one."""
     with session(as_json) as opened:
-        call = indexer.snapshots() if activate is None else indexer.activate(activate)
+        call = indexer.list_snapshots() if activate is None else indexer.activate_snapshot(activate)
         found = opened.indexer.send(call)
         opened.reply(found, tables.snapshots(found.snapshots))
 
 
 def stats(as_json: AsJson = False) -> None:
-    """Show what the collection holds, and the recall measured on it; --json has all of it."""
+    """Show the collection's size and measured recall; --json has all figures."""
     with session(as_json) as opened:
-        found = opened.query.send(query.stats())
+        found = opened.query.send(query.get_stats())
         shown: list[RenderableType] = [tables.stats(found)]
         if found.recall_curve:
             shown += ["", tables.recall(found)]
@@ -39,7 +39,7 @@ def stats(as_json: AsJson = False) -> None:
 def index(as_json: AsJson = False) -> None:
     """Show how the index changed since it was built, and whether a rebuild is due."""
     with session(as_json) as opened:
-        found = opened.indexer.send(indexer.index_health())
+        found = opened.indexer.send(indexer.get_index_health())
         opened.reply(found, tables.health(found), *_sentences(found))
 
 

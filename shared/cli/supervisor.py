@@ -82,7 +82,7 @@ class Supervisor:
         # Whatever it started and left behind would hold its port or its memory.
         reason = self._explain(one.child)
         one.child.kill()
-        self._say(f"{reason} It starts again in {seconds}; the others go on.")
+        self._say(f"{reason} It restarts in {seconds}; the others keep running.")
 
     def _restart(self, one: _Supervised, now: float) -> None:
         try:

@@ -120,16 +120,16 @@ def sync_plan(job: Job) -> RenderableType:
     told: dict[str, Any] = {action.value: count for action, count in plan.counts.items() if count}
     told |= {"unchanged": plan.unchanged, "to embed, at most": plan.embed}
     if plan.dismissed:
-        told["left out, as their pictures were deleted"] = plan.dismissed
+        told["skipped, as their pictures were deleted"] = plan.dismissed
     if plan.left_out:
         told["not listed here"] = plan.left_out
     if counts := (job.result or {}).get("skipped"):
         told["skipped"] = skipped(counts)
     if plan.held_back:
         told["held back"] = {one.folder: f"{one.files:,}: {one.reason}" for one in plan.held_back}
-        told["needs --force, or --force-in FOLDER, to delete what is held back"] = True
+        told["needs --force, or --force-in FOLDER, to delete the pictures held back"] = True
     elif plan.needs_force:
-        told["needs --force, as half of the files are gone, or all of a folder's"] = True
+        told["needs --force, as half of all files or all files of a folder are missing"] = True
     return Group(table, "", fields(told.items())) if plan.steps else fields(told.items())
 
 

@@ -15,25 +15,27 @@ def tags(
         str,
         typer.Argument(
             metavar="[WORD]",
-            help="Only tags with a word that begins so: `piano` finds `grand_piano`.",
+            help="Only tags with a word that starts with this text: `piano` finds `grand_piano`.",
         ),
     ] = "",
-    prefix: Annotated[str, typer.Option("--prefix", help="Only tags that begin so.")] = "",
+    prefix: Annotated[
+        str, typer.Option("--prefix", help="Only tags that start with this text.")
+    ] = "",
     sort: Annotated[
-        TagOrder, typer.Option("--sort", help="The most frequent first, or by the alphabet.")
+        TagOrder, typer.Option("--sort", help="Order: most frequent first, or alphabetical.")
     ] = TagOrder.COUNT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Tags to show.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """List the tags that images carry, with the number of their images."""
+    """List the tags with their number of images."""
     with session(as_json) as opened:
-        page = opened.query.send(query.tags(prefix, min(MAX_LIMIT, limit), match, sort))
+        page = opened.query.send(query.list_tags(prefix, min(MAX_LIMIT, limit), match, sort))
         found = list(page.tags)
         while page.next and len(found) < limit:
             size = min(MAX_LIMIT, limit - len(found))
-            page = opened.query.send(query.tags(prefix, size, match, sort, page.next))
+            page = opened.query.send(query.list_tags(prefix, size, match, sort, page.next))
             found += page.tags
         answer = Tags(tags=found, total=page.total, next=page.next)
-        opened.reply(answer, tables.tags(answer) if found else "No image carries such a tag.")
+        opened.reply(answer, tables.tags(answer) if found else "No matching tag.")
         if page.next:
             opened.say(f"{page.total - len(found):,} more: raise --limit.")

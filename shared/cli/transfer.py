@@ -19,20 +19,23 @@ from shared.files.export_archive import unpack
 _CHUNK = 2**20
 _DEFAULT_MODEL = "vectors"
 
-NoBuild = Annotated[bool, typer.Option("--no-build", help="Only take them in; cluster nothing.")]
+NoBuild = Annotated[bool, typer.Option("--no-build", help="Import only; don't build the index.")]
 
 
 def import_features(
-    features: Annotated[str, typer.Argument(help="A .npy file: one row a vector.")],
+    features: Annotated[str, typer.Argument(help="A .npy file with one vector per row.")],
     ids: Annotated[
         str | None,
         typer.Option(
-            help="The rows' ids, one a line; or JSONL with id, tags, uris and metadata. "
-            "Default: the rows' numbers."
+            help="File with one id per line, or JSONL with id, tags, uris and metadata. "
+            "Default: row numbers."
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="What made the vectors; those of two are never mixed.")
+        str,
+        typer.Option(
+            help="Name of the model that made the vectors; vectors of two models are never mixed."
+        ),
     ] = _DEFAULT_MODEL,
     no_build: NoBuild = False,
     clusters: Clusters = "auto",
@@ -47,7 +50,7 @@ def import_features(
             build=not no_build,
             clusters=cluster_count(clusters),
         )
-        run_job(opened, indexer.import_(request))
+        run_job(opened, indexer.import_vectors(request))
 
 
 def import_(
@@ -55,7 +58,11 @@ def import_(
     no_build: NoBuild = False,
     clusters: Annotated[
         str | None,
-        typer.Option("--clusters", metavar="N|auto", help="Default: as many as were exported."),
+        typer.Option(
+            "--clusters",
+            metavar="N|auto",
+            help="Number of clusters. Default: as in the exported index.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -66,12 +73,12 @@ def import_(
             build=not no_build,
             clusters=None if clusters is None else cluster_count(clusters),
         )
-        run_job(opened, indexer.import_(request))
+        run_job(opened, indexer.import_vectors(request))
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A folder that is empty or not there yet.")],
-    space: Annotated[ExportSpace, typer.Option(help="Which vectors.")] = ExportSpace.VISUAL,
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    space: Annotated[ExportSpace, typer.Option(help="Vectors to export.")] = ExportSpace.VISUAL,
     parquet: Annotated[
         bool, typer.Option("--parquet", help="Write catalog.parquet beside catalog.csv.")
     ] = False,
@@ -88,7 +95,7 @@ def export(
 
 
 def _download(opened: Session, folder: Path, space: ExportSpace, parquet: bool) -> None:
-    with opened.indexer.stream(indexer.export(space, parquet)) as response:
+    with opened.indexer.stream(indexer.export_collection(space, parquet)) as response:
         total = int(response.headers["Content-Length"])
         with _bar(opened, total) as progress:
             unpack(_counted(response.iter_bytes(_CHUNK), progress), folder)

@@ -27,7 +27,10 @@ _COLOURS = dict(zip(NAMES, ("magenta", "green", "cyan"), strict=True))
 def up(
     log_dir: Annotated[
         Path | None,
-        typer.Option("--log-dir", help="Write the services' output to files here, not to screen."),
+        typer.Option(
+            "--log-dir",
+            help="Write the services' output to files in this folder instead of the screen.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,7 +54,7 @@ def up(
                 _welcome(told, urls, settings.data_dir.absolute())
             _warn(told, settings)
             group.watch(lambda sentence: told.print(sentence, soft_wrap=True))
-            told.print("Ending all three.")
+            told.print("Stopping all three.")
 
 
 def prefixed(console: Console) -> Sink:
@@ -74,7 +77,7 @@ def _welcome(console: Console, urls: dict[str, str], data_dir: Path) -> None:
     for name, url in urls.items():
         console.print(f"  {name} API: {url}/docs", soft_wrap=True)
     console.print(f"Data: {data_dir}", soft_wrap=True)
-    console.print("Ctrl-C ends all three.")
+    console.print("Press Ctrl-C to stop all three.")
 
 
 def _warn(console: Console, settings: ServiceSettings) -> None:

@@ -51,7 +51,7 @@ class Rows:
     notes: Mapping[int, str] = field(default_factory=dict)
 
 
-def models() -> Call[Models]:
+def list_models() -> Call[Models]:
     return Call("GET", "/v1/models", model(Models), timeout_s=_QUICK_S)
 
 

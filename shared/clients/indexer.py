@@ -34,7 +34,7 @@ from shared.terms.tag_list import join_tags
 _SLOW_S = 600.0
 
 
-def missing() -> Call[dict[str, str]]:
+def get_missing() -> Call[dict[str, str]]:
     """Return the state of each service that the indexer needs and that isn't ready."""
 
     def read(response: httpx.Response) -> dict[str, str]:
@@ -82,17 +82,17 @@ def delete_image(image_id: str) -> Call[Deleted]:
     return Call("DELETE", f"/v1/images/{segment(image_id)}", model(Deleted))
 
 
-def shapes(request: ShapesRequest) -> Call[Shapes]:
+def get_image_shapes(request: ShapesRequest) -> Call[Shapes]:
     body = request.model_dump()
     return Call("POST", "/v1/images/shapes", model(Shapes), json=body, repeatable=True)
 
 
-def image_file(image_id: str) -> Call[tuple[bytes, str]]:
+def get_image_file(image_id: str) -> Call[tuple[bytes, str]]:
     """The image's own bytes and their media type."""
     return Call("GET", f"/v1/images/{segment(image_id)}/file", _file)
 
 
-def picture(
+def get_picture(
     image_id: str, kind: str, method: str = "GET", headers: Mapping[str, str] | None = None
 ) -> Call[httpx.Response]:
     """The answer to a `file` or `thumbnail` as it is, conditional and partial ones too."""
@@ -105,7 +105,7 @@ def picture(
     )
 
 
-def thumbnail(image_id: str) -> Call[tuple[bytes, str]]:
+def get_thumbnail(image_id: str) -> Call[tuple[bytes, str]]:
     """The bytes of a small JPEG, and their media type."""
     return Call("GET", f"/v1/images/{segment(image_id)}/thumbnail", _file)
 
@@ -133,12 +133,14 @@ def add_features_npy(
     )
 
 
-def import_(request: ImportRequest) -> Call[Job]:
+def import_vectors(request: ImportRequest) -> Call[Job]:
     """Takes in an export, or a .npy file, by its path on the indexer's machine."""
     return _post("/v1/import", request.model_dump(mode="json"), Job)
 
 
-def export(space: ExportSpace = ExportSpace.VISUAL, parquet: bool = False) -> Call[httpx.Response]:
+def export_collection(
+    space: ExportSpace = ExportSpace.VISUAL, parquet: bool = False
+) -> Call[httpx.Response]:
     """The collection as a tar archive, to be streamed."""
     return Call(
         "GET",
@@ -154,25 +156,25 @@ def ingest(request: IngestRequest) -> Call[Job]:
     return _post("/v1/ingest", request.model_dump(mode="json"), Job)
 
 
-def build(settings: BuildSettings) -> Call[Job]:
+def build_index(settings: BuildSettings) -> Call[Job]:
     return _post("/v1/index/build", settings.model_dump(mode="json"), Job)
 
 
-def reembed(request: ReembedRequest) -> Call[Job]:
+def reembed_index(request: ReembedRequest) -> Call[Job]:
     """Goes over to the model of another embedder, while the present index serves."""
     return _post("/v1/index/reembed", request.model_dump(mode="json"), Job)
 
 
-def migrate(request: MigrateRequest) -> Call[Job]:
+def migrate_index(request: MigrateRequest) -> Call[Job]:
     """Moves the collection to the other engine, while it is searched."""
     return _post("/v1/index/migrate", request.model_dump(mode="json"), Job)
 
 
-def compact() -> Call[Job]:
+def compact_index() -> Call[Job]:
     return Call("POST", "/v1/index/compact", model(Job))
 
 
-def index_health() -> Call[IndexHealth]:
+def get_index_health() -> Call[IndexHealth]:
     return Call("GET", "/v1/index", model(IndexHealth))
 
 
@@ -180,31 +182,31 @@ def train_matching(request: TrainMatchingRequest) -> Call[Job]:
     return _post("/v1/matching/train", request.model_dump(mode="json"), Job)
 
 
-def jobs() -> Call[Jobs]:
+def list_jobs() -> Call[Jobs]:
     return Call("GET", "/v1/jobs", model(Jobs))
 
 
-def job(job_id: str) -> Call[Job]:
+def get_job(job_id: str) -> Call[Job]:
     return Call("GET", f"/v1/jobs/{segment(job_id)}", model(Job))
 
 
-def cancel(job_id: str) -> Call[Job]:
+def cancel_job(job_id: str) -> Call[Job]:
     return Call("DELETE", f"/v1/jobs/{segment(job_id)}", model(Job))
 
 
-def failures(job_id: str) -> Call[Failures]:
+def list_job_failures(job_id: str) -> Call[Failures]:
     return Call("GET", f"/v1/jobs/{segment(job_id)}/failures", model(Failures))
 
 
-def snapshots() -> Call[Snapshots]:
+def list_snapshots() -> Call[Snapshots]:
     return Call("GET", "/v1/snapshots", model(Snapshots))
 
 
-def activate(number: int) -> Call[Snapshots]:
+def activate_snapshot(number: int) -> Call[Snapshots]:
     return Call("POST", f"/v1/snapshots/{number}/activate", model(Snapshots), timeout_s=_SLOW_S)
 
 
-def stats() -> Call[CatalogStats]:
+def get_stats() -> Call[CatalogStats]:
     return Call("GET", "/v1/stats", model(CatalogStats))
 
 

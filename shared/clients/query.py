@@ -69,7 +69,7 @@ def search_batch(searches: Sequence[Mapping[str, Any]]) -> Call[BatchResponse]:
     return Call("POST", "/v1/search/batch", model(BatchResponse), json=body)
 
 
-def duplicates(
+def list_duplicates(
     threshold: float | None = None, limit: int = 100, cursor: str | None = None
 ) -> Call[DuplicateGroups]:
     """Groups of near-duplicates, a page at a time."""
@@ -94,12 +94,12 @@ def suggest_tags_for(data: bytes, limit: int = 10, name: str = "query") -> Call[
     )
 
 
-def random(limit: int = 10, seed: int | None = None) -> Call[Sample]:
+def get_random_images(limit: int = 10, seed: int | None = None) -> Call[Sample]:
     """Images at random."""
     return Call("GET", "/v1/random", model(Sample), params={"limit": limit, "seed": seed})
 
 
-def similar(image_id: str, **options: Any) -> Call[SearchResponse]:
+def find_similar_images(image_id: str, **options: Any) -> Call[SearchResponse]:
     """Images like an indexed one, which is itself left out."""
     given = {k: _text(v) for k, v in options.items() if v is not None}
     return Call(
@@ -107,30 +107,30 @@ def similar(image_id: str, **options: Any) -> Call[SearchResponse]:
     )
 
 
-def image(image_id: str) -> Call[ImageInfo]:
+def get_image(image_id: str) -> Call[ImageInfo]:
     return Call("GET", f"/v1/images/{segment(image_id)}", model(ImageInfo))
 
 
-def thumbnail(image_id: str) -> Call[bytes]:
+def get_thumbnail(image_id: str) -> Call[bytes]:
     """A small JPEG of an image."""
     path = f"/v1/images/{segment(image_id)}/thumbnail"
     return Call("GET", path, lambda answer: answer.content)
 
 
-def why(image_id: str, to: str | None = None, term: str | None = None) -> Call[Why]:
+def explain_match(image_id: str, to: str | None = None, term: str | None = None) -> Call[Why]:
     """Why an image is like another one, or like a term: give one of both."""
     return Call(
         "GET", f"/v1/images/{segment(image_id)}/why", model(Why), params={"to": to, "term": term}
     )
 
 
-def why_overlay(image_id: str, to: str | None = None, term: str | None = None) -> Call[bytes]:
+def draw_match(image_id: str, to: str | None = None, term: str | None = None) -> Call[bytes]:
     """The same over the image, as a PNG."""
     path = f"/v1/images/{segment(image_id)}/why.png"
     return Call("GET", path, lambda answer: answer.content, params={"to": to, "term": term})
 
 
-def why_upload(data: bytes, to: str, name: str = "query") -> Call[Why]:
+def explain_upload(data: bytes, to: str, name: str = "query") -> Call[Why]:
     """Why a picture is like an indexed image."""
     return Call(
         "POST",
@@ -141,7 +141,7 @@ def why_upload(data: bytes, to: str, name: str = "query") -> Call[Why]:
     )
 
 
-def tags(
+def list_tags(
     prefix: str = "",
     limit: int = 20,
     match: str = "",
@@ -159,7 +159,7 @@ def tags(
     return Call("GET", "/v1/tags", model(Tags), params=params)
 
 
-def stats() -> Call[Stats]:
+def get_stats() -> Call[Stats]:
     return Call("GET", "/v1/stats", model(Stats))
 
 

@@ -112,8 +112,8 @@ def model(cls: type[M]) -> Callable[[httpx.Response], M]:
             return cls.model_validate_json(response.content)
         except ValidationError as error:
             raise errors.ISEError(
-                f"{response.request.url} answered what is not a {cls.__name__}. Is it our "
-                "service, and are both sides of one version?"
+                f"{response.request.url} answered what is not a {cls.__name__}. Check "
+                "that the address is right and that both sides have the same version."
             ) from error
 
     return read
@@ -151,12 +151,14 @@ def _within(error: errors.ISEError, where: str) -> errors.ISEError:
     """An error between services, as it is told to a user, who did not set them up."""
     if isinstance(error, errors.ForeignHost):
         return errors.Unavailable(
-            f"The service at {where} doesn't go by that name. Name it in its ISE_ALLOWED_HOSTS."
+            f"The service at {where} doesn't accept this host name. Add it to "
+            "ISE_ALLOWED_HOSTS of that service."
         )
     if isinstance(error, errors.Unauthorized):
         return errors.Unavailable(
-            f"The service at {where} refuses the key of the one that asks it: ISE_API_KEY differs "
-            "between them. Set the same for all services, and start them again."
+            f"The service at {where} refuses the key of the calling service: "
+            "ISE_API_KEY differs between them. Set the same key for all services and "
+            "restart them."
         )
     return error
 
@@ -179,7 +181,7 @@ def _unreachable(
     if _timed_out(error):
         return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5, **extra)
     return errors.Unavailable(
-        f"Nothing answers at {base_url} ({error}). Is the service up? `ise up` starts all three.",
+        f"Nothing answers at {base_url} ({error}). Start the services with `ise up`.",
         retry_after=5,
         **extra,
     )

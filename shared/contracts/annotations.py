@@ -56,9 +56,10 @@ ANSWERED = Bounds(depth=64, bytes=2**20, keys=100_000, is_strict=False)
 
 TAGS_TOLD = f"At most {MAX_TAGS:,}, each of at most {MAX_TAG} characters."
 METADATA_TOLD = (
-    f"A JSON object of at most {WRITTEN.bytes // 2**10} KiB, {WRITTEN.depth} levels and "
-    f"{WRITTEN.keys} keys, all inner ones counted; a key with those around it (`a.b`) has at most "
-    f"{MAX_KEY} characters. Numbers are finite, whole ones fit 64 bits; texts hold no NUL."
+    f"A JSON object of at most {WRITTEN.bytes // 2**10} KiB, {WRITTEN.depth} "
+    f"levels and {WRITTEN.keys} keys, including nested keys; a key with its "
+    f"parents (`a.b`) has at most {MAX_KEY} characters. Numbers must be "
+    "finite, integers must fit 64 bits; no text may contain NUL."
 )
 
 

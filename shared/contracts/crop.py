@@ -20,10 +20,10 @@ class Crop(Request):
         json_schema_extra={"examples": [{"x": 0.25, "y": 0, "width": 0.5, "height": 1}]}
     )
 
-    x: Start
-    y: Start
-    width: Size
-    height: Size
+    x: Start = Field(description="Left side, as a fraction of the picture's width.")
+    y: Start = Field(description="Top side, as a fraction of the picture's height.")
+    width: Size = Field(description="Width, as a fraction of the picture's width.")
+    height: Size = Field(description="Height, as a fraction of the picture's height.")
 
     @model_validator(mode="after")
     def _inside(self) -> Self:

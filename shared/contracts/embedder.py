@@ -106,15 +106,20 @@ class EmbedTermsRequest(Request):
         json_schema_extra={"examples": [{"terms": ["castle", "red car"], "space": "word"}]}
     )
 
-    terms: Annotated[list[str], Field(min_length=1, max_length=4096)]
-    space: TermSpace = TermSpace.JOINT
+    terms: Annotated[list[str], Field(min_length=1, max_length=4096)] = Field(
+        description="Terms to embed."
+    )
+    space: TermSpace = Field(
+        TermSpace.JOINT,
+        description="`word`: word vectors; `joint`: comparable with joint features.",
+    )
     network: str | None = Field(
-        None, description="Matching network to use; the current one where none is given."
+        None, description="Fingerprint of the matching network. Default: the current one."
     )
     allow_unknown: bool = Field(
         False,
-        description="Answer a term without a word vector by a row of NaN (raw) or null (JSON) "
-        "instead of refusing the call.",
+        description="Return NaN (raw) or null (JSON) for a term without a word vector instead of "
+        "refusing the call.",
     )
 
 
@@ -154,30 +159,40 @@ class MatchingLoss(Choice):
 class TrainingSettings(Request):
     """How to train the matching network; the defaults are what measured best."""
 
-    loss: MatchingLoss = MatchingLoss.BATCH
+    loss: MatchingLoss = Field(MatchingLoss.BATCH, description="Loss function.")
     hard_negatives: Annotated[int, Field(ge=0, le=8192)] = Field(
-        0, description="So many of a row's negatives count, the most similar; 0: all of them."
+        0, description="Number of each row's most similar negatives that count; 0: all."
     )
     margin: Annotated[float, Field(gt=0, le=2)] = Field(
-        0.8, description="Of `margin`: how far, in 1 - cosine, negatives are pushed."
+        0.8, description="For the loss `margin`: distance (1 - cosine) to keep from negatives."
     )
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 10
-    patience: Annotated[int, Field(ge=1, le=1000)] = Field(
-        4, description="Epochs without a better mAP on held-out images after which it ends."
+    epochs: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10, description="Number of passes over the training set."
     )
-    batch_size: Annotated[int, Field(ge=8, le=8192)] = 512
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
-    hidden: Annotated[int, Field(ge=16, le=4096)] = 512
-    temperature: Annotated[float, Field(gt=0, le=10)] = 0.1
+    patience: Annotated[int, Field(ge=1, le=1000)] = Field(
+        4,
+        description="Number of epochs without a better mAP on held-out images before "
+        "training stops.",
+    )
+    batch_size: Annotated[int, Field(ge=8, le=8192)] = Field(512, description="Rows per batch.")
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(3e-4, description="Learning rate.")
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(1e-2, description="Weight decay.")
+    hidden: Annotated[int, Field(ge=16, le=4096)] = Field(
+        512, description="Width of the hidden layers."
+    )
+    temperature: Annotated[float, Field(gt=0, le=10)] = Field(
+        0.1, description="Softmax temperature of the loss `batch`."
+    )
     learnt_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.7,
-        description="How much is kept of what descent adds to the regression that it starts from: "
-        "more of it finds the tags at hand better, less of it words that no image carries.",
+        description="Share of the training's change to the initial regression to keep: a higher "
+        "share favours known tags, a lower one words that no image is tagged with.",
     )
-    holdout: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    seed: Seed = 0
+    holdout: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        0.1, description="Share of the images held out for evaluation."
+    )
+    seed: Seed = Field(0, description="Random seed; the same seed gives the same network.")
 
 
 class TrainRequest(Request):
@@ -189,8 +204,10 @@ class TrainRequest(Request):
         }
     )
 
-    training_set: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
-    settings: TrainingSettings = TrainingSettings()
+    training_set: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] = Field(
+        description="Name of the folder of the training set."
+    )
+    settings: TrainingSettings = Field(TrainingSettings(), description="Training parameters.")
 
 
 class TrainingReport(Wire):
@@ -213,7 +230,7 @@ class TrainingReport(Wire):
     mean_average_precision: float | None = Field(description="tag -> image, held-out images")
     losses: list[float] = Field(description="Mean training loss of each epoch.")
     seconds: float
-    loss: MatchingLoss = MatchingLoss.BATCH
+    loss: MatchingLoss = Field(MatchingLoss.BATCH, description="Loss function.")
     hard_negatives: int = 0
     best_epoch: int | None = Field(
         None, description="The epoch that is kept, the best by mAP; null: the last one."

@@ -44,11 +44,13 @@ class Record(Request):
         }
     )
 
-    id: ImageId
+    id: ImageId = Field(description="Id of the image.")
     tags: Annotated[list[str], AfterValidator(check_tags)] = Field(
         default_factory=list, max_length=MAX_TAGS, description=TAGS_TOLD
     )
-    uris: list[Uri] = Field(default_factory=list, max_length=_MAX_URIS)
+    uris: list[Uri] = Field(
+        default_factory=list, max_length=_MAX_URIS, description="Paths or URLs of the image."
+    )
     metadata: Metadata = Field(default_factory=dict)
 
 
@@ -61,7 +63,9 @@ class VectorItem(Record):
         }
     )
 
-    vector: list[float] = Field(min_length=1, max_length=MAX_DIM)
+    vector: list[float] = Field(
+        min_length=1, max_length=MAX_DIM, description="Features of the image, as finite numbers."
+    )
 
 
 class FeaturesRequest(Request):
@@ -78,8 +82,13 @@ class FeaturesRequest(Request):
         }
     )
 
-    model: ModelName
-    items: list[VectorItem] = Field(min_length=1, max_length=MAX_ITEMS)
+    model: ModelName = Field(
+        description="Name of the model that made the vectors; vectors of two models are "
+        "never mixed."
+    )
+    items: list[VectorItem] = Field(
+        min_length=1, max_length=MAX_ITEMS, description="Vectors to add."
+    )
 
 
 class FeaturesAdded(Wire):
@@ -116,16 +125,22 @@ class ImportRequest(Request):
         }
     )
 
-    source: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)] = Field(
+        description="Absolute path of the folder of an export, or of a .npy file."
+    )
     ids: str | None = Field(
         None,
-        description="With a .npy: the rows' ids, one a line, or JSONL with `id`, `tags`, `uris` "
-        "and `metadata`. Default: the rows' numbers, from 0.",
+        description="For a .npy file: path of a file with one id per line, or JSONL with `id`, "
+        "`tags`, `uris` and `metadata`. Default: row numbers, from 0.",
     )
-    model: ModelName | None = Field(None, description="With a .npy: what made the vectors.")
-    build: bool = True
+    model: ModelName | None = Field(
+        None, description="For a .npy file: name of the model that made the vectors."
+    )
+    build: bool = Field(True, description="Rebuild the index afterwards.")
     clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="Default: as many as were exported where the collection was empty."
+        None,
+        description="Number of clusters. Default: as in the exported index, if the "
+        "collection was empty.",
     )
 
 

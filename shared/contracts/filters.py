@@ -62,9 +62,15 @@ class Filter(Request):
         }
     )
 
-    must: list["Condition"] = Field([], max_length=_MOST)
-    should: list["Condition"] = Field([], max_length=_MOST)
-    must_not: list["Condition"] = Field([], max_length=_MOST)
+    must: list["Condition"] = Field(
+        [], max_length=_MOST, description="Conditions that must all hold."
+    )
+    should: list["Condition"] = Field(
+        [], max_length=_MOST, description="Conditions of which at least one must hold."
+    )
+    must_not: list["Condition"] = Field(
+        [], max_length=_MOST, description="Conditions of which none may hold."
+    )
 
     @property
     def is_empty(self) -> bool:
@@ -99,19 +105,23 @@ class Condition(Filter):
         }
     )
 
-    tag: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    tag: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        None, description="Tag that the image must have."
+    )
     key: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        None, description="A field of the metadata; `camera.make` is the field of an object."
+        None, description="Metadata field; `camera.make` names a field of a nested object."
     )
-    match: Value | None = Field(None, description="The value.")
+    match: Value | None = Field(None, description="Value must be equal.")
     any: Annotated[list[Value], Field(min_length=1, max_length=_MOST_VALUES)] | None = Field(
-        None, description="One of these values."
+        None, description="Value must be one of these."
     )
-    gt: Bound | None = None
-    gte: Bound | None = None
-    lt: Bound | None = None
-    lte: Bound | None = None
-    exists: bool | None = Field(None, description="Whether there is a value; null is none.")
+    gt: Bound | None = Field(None, description="Value must be greater.")
+    gte: Bound | None = Field(None, description="Value must be greater or equal.")
+    lt: Bound | None = Field(None, description="Value must be less.")
+    lte: Bound | None = Field(None, description="Value must be less or equal.")
+    exists: bool | None = Field(
+        None, description="Whether the field must have a value; null counts as none."
+    )
 
     @property
     def bounds(self) -> dict[str, float | str]:

@@ -5,7 +5,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.contracts.annotations import MAX_TAG, MAX_TAGS, TAGS_TOLD, Metadata, Notes, check_tags
+from shared.contracts.annotations import (
+    MAX_TAG,
+    MAX_TAGS,
+    METADATA_TOLD,
+    TAGS_TOLD,
+    Metadata,
+    Notes,
+    check_tags,
+)
 from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.embedder import TrainingSettings
 from shared.contracts.learning import Learning
@@ -101,27 +109,39 @@ class BuildSettings(Request):
         json_schema_extra={"examples": [{"clusters": "auto", "metric": "cosine"}]}
     )
 
-    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
-    metric: Metric = Metric.COSINE
-    transform: TransformName = "auto"
-    rows: Rows = Rows.FLOAT32
-    seed: Seed = 0
+    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        "auto", description="Number of clusters; `auto` chooses it by the size of the collection."
+    )
+    metric: Metric = Field(Metric.COSINE, description="Metric that the clusters are made for.")
+    transform: TransformName = Field(
+        "auto",
+        description="Feature transform: `none`; `l2`: normalise to unit length; `pca:N`: normalise "
+        "and project to N principal components; `auto`: the best measured choice.",
+    )
+    rows: Rows = Field(
+        Rows.FLOAT32, description="Number format of stored vectors; float16 takes half the disk."
+    )
+    seed: Seed = Field(0, description="Random seed of the clustering.")
     drop_missing: bool = Field(
         False,
-        description="Leave images out whose files can't be read, where the model is new to them; "
-        "otherwise such a build fails.",
+        description="After a model change, drop images whose files can't be read; otherwise such a "
+        "build fails.",
     )
 
 
 class ReembedRequest(Request):
-    """`embedder`: one of ISE_EMBEDDER_URL; by default the one whose model the index isn't of."""
+    """Request to switch to another embedder's model."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"embedder": "http://127.0.0.1:8012"}]}
     )
 
-    embedder: str | None = None
-    build: BuildSettings = BuildSettings()
+    embedder: str | None = Field(
+        None,
+        description="One of the addresses in ISE_EMBEDDER_URL. Default: the embedder whose model "
+        "differs from the index's.",
+    )
+    build: BuildSettings = Field(BuildSettings(), description="Settings of the new index.")
 
 
 class IngestRequest(Request):
@@ -137,38 +157,42 @@ class IngestRequest(Request):
         None, description="Default: `manifest` for a manifest, else `folder`."
     )
     build: bool = Field(
-        True, description="Cluster everything anew; a sync does so only where there was no image."
+        True,
+        description="Rebuild the index afterwards; a sync does so only if the collection was "
+        "empty.",
     )
-    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = "auto"
+    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        "auto", description="Number of clusters; `auto` chooses it by the size of the collection."
+    )
     confined: bool = Field(
-        False, description="Only from under ISE_INGEST_ROOTS, also where any folder may be named."
+        False, description="Accept only sources in ISE_INGEST_ROOTS, even if any folder is allowed."
     )
     sync: bool = Field(
-        False, description="Follow the source: what moved, changed or is gone there, too."
+        False, description="Follow the source: also apply moved, changed and deleted files."
     )
     dry_run: bool = Field(
-        False, description="With `sync`: only plan. The job's result has the plan."
+        False, description="With `sync`: only plan; the job's result contains the plan."
     )
     force: bool = Field(
         False,
-        description="With `sync`: delete whatever is gone, also half of all files, or all of those "
-        "of a folder.",
+        description="With `sync`: delete all missing pictures, even half of the files or whole "
+        "folders.",
     )
     force_in: list[str] = Field(
         default_factory=list,
         max_length=1000,
-        description="With `sync`: folders whose pictures may all be gone, by their paths in the "
-        "source.",
+        description="With `sync`: folders whose pictures are deleted even if all of them are "
+        "missing, by their paths in the source.",
     )
 
     exclude: list[Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
         default_factory=list,
         max_length=1000,
-        description="Leave out what matches, by patterns as in a .gitignore, beside those of "
-        "`.iseignore` files. A sync takes what is left out for gone.",
+        description="Exclude files by .gitignore patterns, in addition to those of `.iseignore` "
+        "files. A sync treats excluded files as deleted.",
     )
     follow_links: bool = Field(
-        False, description="Follow symbolic links to folders too; none leads out of the roots."
+        False, description="Follow symbolic links to folders, within the allowed roots."
     )
 
     @model_validator(mode="after")
@@ -183,12 +207,11 @@ class TrainMatchingRequest(Request):
         json_schema_extra={"examples": [{"settings": {"epochs": 40, "seed": 0}}]}
     )
 
-    settings: TrainingSettings = TrainingSettings()
+    settings: TrainingSettings = Field(TrainingSettings(), description="Training parameters.")
     hold_out: list[Tag] = Field(
         default_factory=list,
         max_length=1000,
-        description="Tags that nothing is learnt from, so that `ise eval` can tell how well terms "
-        "are found that the network never saw.",
+        description="Tags to exclude from training, so that `ise eval` can measure unseen terms.",
     )
 
 
@@ -197,8 +220,11 @@ class ImagePatch(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["castle", "favourite"]}]})
 
-    tags: Tags | None = None
-    metadata: Metadata | None = None
+    tags: Tags | None = Field(None, description="New tags; they replace the current ones.")
+    metadata: Metadata | None = Field(
+        None,
+        description=f"New metadata; they replace the current ones. {METADATA_TOLD}",
+    )
 
 
 class Image(Wire):
@@ -237,7 +263,7 @@ class ShapesRequest(Request):
         json_schema_extra={"examples": [{"ids": ["d0ed203b490efa13b89928e082c3728f"]}]}
     )
 
-    ids: Annotated[list[str], Field(max_length=1000)]
+    ids: Annotated[list[str], Field(max_length=1000)] = Field(description="Ids of images.")
 
 
 class Shapes(Wire):
@@ -333,8 +359,8 @@ class IndexHealth(Wire):
     imbalance_at_build: float | None = None
     drift: float | None = None
     growth: float | None = None
-    advice: str | None = Field(None, description="What should be done, if anything.")
-    learning: Learning | None = Field(None, description="What is learnt by itself.")
+    advice: str | None = Field(None, description="Recommended action, if any.")
+    learning: Learning | None = Field(None, description="State of background learning.")
 
 
 class CatalogStats(Wire):

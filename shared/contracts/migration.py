@@ -11,8 +11,10 @@ class MigrateRequest(Wire):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"to": "milvus", "sample": 256}]})
 
-    to: Engine
-    sample: int = Field(256, ge=8, le=1000)
+    to: Engine = Field(description="Target engine.")
+    sample: int = Field(
+        256, ge=8, le=1000, description="Number of images, and at most of tags, to compare on."
+    )
 
 
 class MigrationReport(Wire):

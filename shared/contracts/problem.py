@@ -22,9 +22,9 @@ class Problem(BaseModel):
         },
     )
 
-    type: str = Field(description="`urn:ise:problem:<slug>`: which kind of problem.")
-    title: str
-    status: int
-    detail: str = Field(description="A sentence that says what is wrong and what to do.")
-    instance: str | None = Field(description="The path that was asked for.")
-    request_id: str | None = Field(description="To find the request in the logs.")
+    type: str = Field(description="Kind of problem: `urn:ise:problem:<slug>`.")
+    title: str = Field(description="Name of this kind of problem.")
+    status: int = Field(description="HTTP status code.")
+    detail: str = Field(description="One sentence on the error and what to do about it.")
+    instance: str | None = Field(description="Requested path.")
+    request_id: str | None = Field(description="Id of the request in the logs.")

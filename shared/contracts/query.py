@@ -36,55 +36,62 @@ def _finite(vector: list[float]) -> list[float]:
 class SearchOptions(Request):
     """The fields that every kind of search takes."""
 
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 10
-    offset: Annotated[int, Field(ge=0, le=100_000)] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = Field(
+        10, description="Number of hits on a page."
+    )
+    offset: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        0, description="Number of hits to skip."
+    )
     # The pattern is told, not checked: whatever is none has one sentence.
     cursor: (
         Annotated[str, Field(max_length=8000, json_schema_extra={"pattern": "^[A-Za-z0-9_=-]*$"})]
         | None
     ) = Field(
-        None, description="The `next` of an answer to the same search: the page after that one."
+        None,
+        description="`next` of the previous answer to the same search, for the following page.",
     )
-    metric: Metric | None = Field(None, description="Default: the metric the index was built for.")
+    metric: Metric | None = Field(
+        None, description="Distance to rank by. Default: the metric that the index was built for."
+    )
     nprobe: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Number of top clusters to scan."
     )
     recall_target: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="Scan as many clusters as this recall was measured to need; 0.95."
+        None, description="Recall to reach, by the recall measured at build time. Default: 0.95."
     )
     exact: bool = Field(False, description="Scan everything.")
     rerank: Rerank | None = Field(
         None,
-        description="How the nearest candidates of a picture are ordered. `neighbours`: by what "
-        "is near to them, too; `none`: by distance. Default: `neighbours`, but `none` for vectors "
-        "from outside. Scores and distances are the same either way.",
+        description="Order of the nearest candidates of a picture. `neighbours`: also by the "
+        "neighbours that they share; `none`: by distance alone. Default: "
+        "`neighbours`, but `none` for imported vectors. Scores and distances are "
+        "the same either way.",
     )
     filter: Filter | None = Field(
         None, description="Conditions on tags and metadata: only images that meet them are hits."
     )
     score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
-        None, description="Leave out hits that score less."
+        None, description="Omit hits with a lower score."
     )
     min_probability: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None,
-        description="Leave out hits that match with less probability. It takes a collection with "
-        "tags, from which probabilities are learnt.",
+        description="Omit hits with a lower probability to match. Needs a collection with tags, "
+        "from which probabilities are calibrated.",
     )
     exact_term: bool = Field(
         False,
-        description="Read a term only as it is written: not as singular or plural, nor as a near "
-        "spelling of a tag.",
+        description="Use a term only as written, without singular, plural or similarly spelt tags.",
     )
-    explain: bool = Field(False, description="Say of each hit how it was found.")
+    explain: bool = Field(False, description="Explain for each hit how it was found.")
     group_duplicates: bool = Field(
         False,
-        description="Fold hits of a page that show the same into the first of them; the page then "
-        "has fewer than `limit`.",
+        description="Group hits of a page that show the same picture under the first of them; the "
+        "page then has fewer hits than `limit`.",
     )
     facets: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        None, description="Count the tags of the page's hits; so many of them, at most."
+        None, description="Count the tags of the page's hits, and return at most this many tags."
     )
-    with_vector: bool = Field(False, description="Give each hit's stored vector.")
+    with_vector: bool = Field(False, description="Return each hit's stored vector.")
 
     min_version: Annotated[str, Field(pattern=VERSION)] | None = Field(
         None,
@@ -95,9 +102,9 @@ class SearchOptions(Request):
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
         if sum([self.nprobe is not None, self.recall_target is not None, self.exact]) > 1:
-            raise ValueError("give one of nprobe, recall_target and exact, not several")
+            raise ValueError("give only one of nprobe, recall_target and exact")
         if self.cursor is not None and self.offset:
-            raise ValueError("give one of cursor and offset, not both")
+            raise ValueError("give either cursor or offset, not both")
         return self
 
 
@@ -109,14 +116,20 @@ class Subject(Request):
     )
     image_url: Annotated[str, Field(min_length=1, max_length=4000)] | None = Field(
         None,
-        description="Where an image file is, on a host that `ISE_FETCH_HOSTS` names.",
+        description="URL of an image file, on a host in `ISE_FETCH_HOSTS`.",
     )
     upload: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
-        None, description="The id that `POST /v1/uploads` gave to a picture."
+        None, description="Id returned by `POST /v1/uploads`."
     )
-    term: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    vector: Annotated[list[float], Field(min_length=1), AfterValidator(_finite)] | None = None
+    term: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="A tag or a word."
+    )
+    id: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Id of an indexed image."
+    )
+    vector: Annotated[list[float], Field(min_length=1), AfterValidator(_finite)] | None = Field(
+        None, description="Features by the model of the index."
+    )
 
     @model_validator(mode="after")
     def _not_blank(self) -> Self:
@@ -140,9 +153,11 @@ class Part(Subject):
         json_schema_extra={"examples": [{"term": "night", "weight": 0.5}]},
     )
 
-    weight: Annotated[float, Field(ge=-100, le=100)] = 1.0
+    weight: Annotated[float, Field(ge=-100, le=100)] = Field(
+        1.0, description="Weight of the part; a negative weight excludes."
+    )
     crop: Crop | None = Field(
-        None, description="The box of the image that counts; of an `id`, its file is embedded anew."
+        None, description="Part of the picture to search by; the file of an `id` is embedded again."
     )
 
     @property
@@ -160,7 +175,7 @@ class Part(Subject):
         if self.crop is not None and given[0] not in ("image", "image_url", "id", "upload"):
             raise ValueError("`crop` goes with `image`, `image_url`, `id` or `upload`")
         if not self.weight:
-            raise ValueError("a weight of 0 says nothing; leave the part out")
+            raise ValueError("a weight of 0 has no effect; omit the part")
         return self
 
 
@@ -184,7 +199,7 @@ class SearchRequest(SearchOptions, Subject):
     )
 
     parts: Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)] | None = Field(
-        None, description="Several of these together, by cosine, each with its weight."
+        None, description="Several weighted subjects, combined by cosine."
     )
 
     @model_validator(mode="after")
@@ -204,13 +219,13 @@ class SearchRequest(SearchOptions, Subject):
             raise ValueError("parts are weighed by cosine; leave out `metric`")
         if self.min_probability is not None and len(parts) > 1:
             raise ValueError(
-                "probabilities are learnt for searches by one picture or term; give a "
-                "`score_threshold` to several parts"
+                "probabilities are calibrated for searches by one picture or term; give "
+                "a `score_threshold` to several parts"
             )
 
 
 class BatchRequest(Request):
-    """Many searches in one go."""
+    """Many searches in one call."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -225,7 +240,9 @@ class BatchRequest(Request):
         }
     )
 
-    searches: Annotated[list[SearchRequest], Field(min_length=1)]
+    searches: Annotated[list[SearchRequest], Field(min_length=1)] = Field(
+        description="Searches to answer, in order."
+    )
 
 
 class BatchAnswer(Wire):
@@ -311,5 +328,5 @@ class Tags(Wire):
     )
 
     tags: list[TagCount]
-    total: int = Field(0, description="How many tags match on all pages.")
+    total: int = Field(0, description="Number of matching tags on all pages.")
     next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")

@@ -154,7 +154,7 @@ def full_disk(error: OSError) -> StorageFull | None:
     """Return the error for a full disk or a used-up quota; None for other errors."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
-    return StorageFull("The disk is full. Nothing was lost; free space, then try again.")
+    return StorageFull("The disk is full. Nothing was lost; free some space, then try again.")
 
 
 def tree() -> dict[str, type[ISEError]]:

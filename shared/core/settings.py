@@ -161,8 +161,8 @@ class ServiceSettings(Settings):
         key = self.api_key.get_secret_value() if self.api_key else ""
         if key and len(key) < LEAST_KEY and not self.is_local:
             raise Misconfigured(
-                f"ISE_API_KEY has {len(key)} characters, which others soon guess. Take at least "
-                f"{LEAST_KEY}, such as those of `openssl rand -hex 24`."
+                f"ISE_API_KEY has {len(key)} characters, which is easy to guess. Use at "
+                f"least {LEAST_KEY}, for example from `openssl rand -hex 24`."
             )
 
     @property
@@ -175,14 +175,14 @@ class ServiceSettings(Settings):
         self.check_key()
         if self.api_keys_file and not self.api_key:
             raise Misconfigured(
-                "ISE_API_KEYS_FILE needs ISE_API_KEY beside it: with that one the services and "
-                "`ise` ask each other."
+                "ISE_API_KEYS_FILE needs ISE_API_KEY too: the services and `ise` call "
+                "each other with it."
             )
         if not (self.is_local or self.is_keyed or self.allow_open):
             setting = "ISE_ALLOWED_HOSTS" if self.on_loopback else f"ISE_HOST={self.host}"
             raise Misconfigured(
                 f"{setting} lets other machines in without a key. Set ISE_API_KEY, or "
-                "ISE_ALLOW_OPEN=true where something else keeps them out."
+                "ISE_ALLOW_OPEN=true if access is restricted in another way."
             )
 
 

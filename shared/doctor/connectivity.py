@@ -133,14 +133,14 @@ def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
         for url in settings.urls_of("embedder"):
             with Client(url, key) as embedding:
                 try:
-                    held = searching.send(query.stats())
-                    told.append(model_fit.misfit(embedding.send(embedder.models()), held))
+                    held = searching.send(query.get_stats())
+                    told.append(model_fit.misfit(embedding.send(embedder.list_models()), held))
                 except ISEError as error:
                     told.append(error.detail)
     if None in told:
         yield ok(
             "model",
-            f"The index is made with {held.model}, as is hosted."
+            f"The index was made with {held.model}, as is hosted."
             if held.model
             else "The index is empty, so any model fits.",
         )

@@ -10,9 +10,9 @@ from shared.core.errors import ISEError
 def warning(embedding: Client, searching: Client) -> str | None:
     """A sentence where the models don't fit the index, or where that can't be told."""
     try:
-        return misfit(embedding.send(embedder.models()), searching.send(query.stats()))
+        return misfit(embedding.send(embedder.list_models()), searching.send(query.get_stats()))
     except ISEError as error:
-        return f"Whether the embedder's models fit the index can't be told: {error.detail}"
+        return f"Can't check whether the embedder's models match the index: {error.detail}"
 
 
 def misfit(hosted: Models, held: Stats) -> str | None:
@@ -21,14 +21,15 @@ def misfit(hosted: Models, held: Stats) -> str | None:
         return None
     if held.model != hosted.visual.fingerprint:
         return (
-            f"The index is made with {held.model}, but the embedder hosts "
-            f"{hosted.visual.fingerprint}: put the former model back, or run `ise build`, which "
-            "embeds every image anew. Until then a search by picture is refused."
+            f"The index was made with {held.model}, but the embedder hosts "
+            f"{hosted.visual.fingerprint}: restore the former model, or run `ise "
+            "build` to re-embed every image. Until then, searches by picture are "
+            "refused."
         )
     if held.network is not None and held.network not in hosted.networks:
         return (
-            f"The matching network {held.network} was trained on other models than the embedder "
-            "hosts: put the former ones back, or run `ise train-matching`. Until then only terms "
-            "that images carry can be searched."
+            f"The matching network {held.network} was trained on other models than "
+            "the embedder hosts: restore the former models, or run `ise "
+            "train-matching`. Until then, only tags of images can be searched."
         )
     return None

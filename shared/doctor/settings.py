@@ -62,7 +62,7 @@ def unusable(settings_type: type[Settings]) -> Iterator[Finding]:
             name = "_".join(str(part) for part in item["loc"]).upper()
             yield problem("settings", f"{_PREFIX}{name}: {verdict(item)}.")
     except SettingsError as error:
-        yield problem("settings", f'A list is written as JSON, such as ["/pictures"]: {error}.')
+        yield problem("settings", f'Write lists as JSON, such as ["/pictures"]: {error}.')
 
 
 def at_odds(settings: Settings) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ Labels = dict[str, frozenset[str]]
 def of_collection(client: Client) -> Labels:
     """Label images by the tags that they carry: the 1,000 most frequent ones."""
     found: dict[str, set[str]] = {}
-    for tag in client.send(query.tags(limit=MAX_LIMIT)).tags:
+    for tag in client.send(query.list_tags(limit=MAX_LIMIT)).tags:
         cursor: str | None = None
         while True:
             call = query.search_term(tag.tag, limit=MAX_LIMIT, cursor=cursor)
@@ -53,7 +53,7 @@ def indexed(client: Client, labels: Labels) -> Labels:
     kept = {}
     for image_id, names in labels.items():
         try:
-            client.send(query.image(image_id))
+            client.send(query.get_image(image_id))
         except NotFound:
             continue
         kept[image_id] = names

@@ -95,7 +95,7 @@ def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingR
 
 def curve(client: Client, plan: Plan) -> list[CurvePoint]:
     """Recall against the time of requests, one at a time, over the clusters that are probed."""
-    clusters = client.send(query.stats()).clusters
+    clusters = client.send(query.get_stats()).clusters
     few = plan.queries[:_CURVE_QUERIES]
     exact = [_exact(client, one, {}) for one in few]
     points = []

@@ -37,7 +37,7 @@ def evaluate(
     started = time.monotonic()
     say("Reading the labels.")
     labels = of_collection(searching) if path is None else indexed(searching, of_path(path))
-    held = searching.send(query.stats())
+    held = searching.send(query.get_stats())
     plan = measure.Plan.of(labels, held.images, queries, SEED)
     measured = []
     for name, options in settings.items():
@@ -79,7 +79,7 @@ def write(found: Evaluation, indexing: Client, out: Path) -> tuple[Path, Path]:
 
     def thumbnail(image_id: str) -> bytes | None:
         try:
-            return indexing.send(indexer.thumbnail(image_id))[0]
+            return indexing.send(indexer.get_thumbnail(image_id))[0]
         except (NotFound, Conflict):
             # A vector from outside has no picture.
             return None

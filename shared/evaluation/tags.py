@@ -28,7 +28,7 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with indexing.stream(indexer.export(ExportSpace.JOINT)) as response:
+        with indexing.stream(indexer.export_collection(ExportSpace.JOINT)) as response:
             unpack(response.iter_bytes(_CHUNK), folder)
         info = ExportInfo.model_validate_json((folder / "export.json").read_bytes())
         vectors = np.load(folder / "features.npy", allow_pickle=False)

@@ -29,14 +29,16 @@ def unpack(chunks: Iterator[bytes], folder: Path) -> None:
                     # Names are ours or none: nothing is written beside the folder.
                     file = archive.extractfile(member)
                     if file is None or member.name not in _FILES | _OPTIONAL:
-                        raise ISEError(f"The archive holds {member.name!r}, which is not ours.")
+                        raise ISEError(
+                            f"The archive holds {member.name!r}, which is not part of an export."
+                        )
                     path = folder / member.name
                     with durable.publishing(path) as temporary, temporary.open("wb") as copy:
                         shutil.copyfileobj(file, copy, _CHUNK)
                     undo.callback(path.unlink, missing_ok=True)
                     missing.discard(member.name)
         except tarfile.TarError as error:
-            raise ISEError(f"The archive broke off: {error}. Export again.") from error
+            raise ISEError(f"The archive is incomplete: {error}. Export again.") from error
         if missing:
             raise ISEError(f"The archive has no {min(missing)}. Export again.")
         undo.pop_all()

@@ -49,7 +49,7 @@ class Fetcher:
         """The file at a URL. Raises Forbidden, TooLarge, and BadImage where it can't be had."""
         if not self._hosts:
             raise Forbidden(
-                "Fetching by `image_url` is off: name the hosts that may be asked in "
+                "Fetching by `image_url` is off: name the allowed hosts in "
                 "ISE_FETCH_HOSTS, or send the picture itself as `image`."
             )
         try:
@@ -81,7 +81,7 @@ class Fetcher:
                     url = url.join(response.headers["Location"])
                 finally:
                     await response.aclose()
-        raise BadImage(f"{url} is over {_REDIRECTS} redirects away.")
+        raise BadImage(f"{url} redirects more than {_REDIRECTS} times.")
 
     async def _address(self, url: httpx.URL) -> str:
         """An address to connect to. Raises Forbidden."""
@@ -92,14 +92,17 @@ class Fetcher:
         port = url.port or _PORTS[url.scheme]
         if not self._is_named(url.host.lower(), port):
             raise Forbidden(
-                f"{url.host}:{port} may not be asked for pictures: it isn't in ISE_FETCH_HOSTS."
+                f"{url.host}:{port} is not allowed as a source of pictures. Add it to "
+                "ISE_FETCH_HOSTS."
             )
         try:
             addresses = await self._resolve(url.host, port)
         except OSError as error:
             raise BadImage(f"{url.host} can't be found.") from error
         if not addresses or not all(map(is_public, addresses)):
-            raise Forbidden(f"{url.host} may not be asked for pictures: its address isn't public.")
+            raise Forbidden(
+                f"{url.host} is not allowed as a source of pictures: its address isn't public."
+            )
         return addresses[0]
 
     def _is_named(self, host: str, port: int) -> bool:

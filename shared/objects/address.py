@@ -50,8 +50,8 @@ class Address:
             return cls._local(unquote(rest, errors="surrogateescape"))
         if protocol not in PROTOCOLS | set(also):
             raise InvalidInput(
-                f"{protocol}:// is none of the protocols that are read ({_listed(also)}). Name it "
-                "in ISE_SOURCE_PROTOCOLS."
+                f"{protocol}:// is not a supported protocol ({_listed(also)}). Add it to "
+                "ISE_SOURCE_PROTOCOLS."
             )
         if protocol in ARCHIVES:
             member, chained, archive = rest.rpartition("::")
@@ -99,8 +99,8 @@ class Address:
         found = cls.parse(text, also)
         if found.protocol in WEB | ARCHIVES:
             raise InvalidInput(
-                "An archive is read where parts of a file can be: on this machine or in an object "
-                "store. Fetch or unpack this one first."
+                "Archives can be read only on this machine or in an object store. "
+                "Download or unpack this one first."
             )
         return found
 
@@ -192,8 +192,8 @@ def _web_path(protocol: str, rest: str) -> str:
     _check_segments(parts.path)
     if _SECRETS & {name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
         raise InvalidInput(
-            f"A URL of {host} is signed, or carries a key. It would be kept and shown: take the "
-            "pictures from a bucket by s3://, or give URLs that need no key."
+            f"A URL of {host} is signed or contains a key, which would be stored and "
+            "shown. Use s3:// for pictures in a bucket, or URLs that need no key."
         )
     shown = f"[{host}]" if ":" in host else host
     usual = {"http": 80, "https": 443}[protocol]
@@ -205,9 +205,9 @@ def _check_segments(path: str) -> None:
     for segment in path.split("/"):
         plain = unquote(segment)
         if plain in (".", "..") or "/../" in f"/{plain}/" or _has_control(plain):
-            raise InvalidInput(f"{path!a} has `.`, `..` or a control character as a part of it.")
+            raise InvalidInput(f"{path!a} contains `.`, `..` or a control character.")
         if "\\" in plain:
-            raise InvalidInput(f"{path!a} has a backslash; the parts of a path are parted by `/`.")
+            raise InvalidInput(f"{path!a} has a backslash; separate the parts of a path by `/`.")
     if "::" in path:
         raise InvalidInput(f"{path!a} has `::`, which parts a member from its archive.")
 
@@ -220,8 +220,8 @@ def _has_control(text: str) -> bool:
 
 def _with_credentials(protocol: str) -> InvalidInput:
     return InvalidInput(
-        f"The {protocol}:// URL has a user or a password in it, which would be kept and shown. Set "
-        "credentials in the environment instead."
+        f"The {protocol}:// URL has a user or a password in it, which would be "
+        "stored and shown. Set credentials in the environment instead."
     )
 
 

@@ -75,8 +75,7 @@ def _beneath(path: Path, roots: Sequence[Path]) -> int:
 def outside(path: object) -> Forbidden:
     """Return the error for a file or folder outside the roots."""
     return Forbidden(
-        f"{readable(str(path))} is not under a folder that may be ingested. Name one in "
-        "ISE_INGEST_ROOTS."
+        f"{readable(str(path))} is not in an allowed folder. Add its folder to ISE_INGEST_ROOTS."
     )
 
 

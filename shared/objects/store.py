@@ -161,7 +161,7 @@ def _said(address: Address) -> Iterator[None]:
             ) from error
         where = f"{address.protocol}://{address.path.partition('/')[0]}"
         raise Unavailable(
-            f"{where} doesn't answer ({type(error).__name__}). Try again when it does.",
+            f"{where} doesn't answer ({type(error).__name__}). Try again later.",
             retry_after=5,
         ) from error
 

@@ -59,7 +59,7 @@ class Follower:
         self._following_deletions = threading.Lock()
         self._has_followed = False
         self._lock: int | None = None
-        failed = f"The snapshots of {address} can't be followed, what is here goes on"
+        failed = f"The snapshots of {address} can't be followed; the local snapshot stays in use"
         self._loops = [
             Loop("follower", self.follow, failed, every_s, _OFTEN_S, _END_S),
             Loop("follower-deletions", self.follow_deletions, failed, every_s, _OFTEN_S, _END_S),
@@ -100,8 +100,9 @@ class Follower:
     def _check_own(self) -> None:
         if any((self._data / name).exists() for name in _OF_AN_INDEXER):
             raise Misconfigured(
-                f"{self._data} is an indexer's own. Give who follows ISE_SNAPSHOTS_FROM another "
-                "ISE_DATA_DIR, or leave that setting out where the folder is shared."
+                f"{self._data} belongs to an indexer. Give the service that follows "
+                "ISE_SNAPSHOTS_FROM another ISE_DATA_DIR, or omit that setting if the "
+                "folder is shared."
             )
 
     def _locked(self) -> int:
@@ -111,8 +112,8 @@ class Follower:
         except BlockingIOError:
             os.close(lock)
             raise Misconfigured(
-                f"Another service follows ISE_SNAPSHOTS_FROM into {self._data}. Give each an "
-                "ISE_DATA_DIR of its own, or leave that setting out of all but one."
+                f"Another service follows ISE_SNAPSHOTS_FROM into {self._data}. Give each "
+                "its own ISE_DATA_DIR, or keep that setting in only one of them."
             ) from None
         return lock
 
@@ -152,8 +153,8 @@ class Follower:
                 stamp = self._changed(tombstones.NAME)
             except FileNotFoundError:
                 raise Corrupt(
-                    f"{where} is missing, so what was deleted would be shown. An indexer that is "
-                    "started anew writes it again."
+                    f"{where} is missing, so deleted pictures would be shown. Restart the "
+                    "indexer to write it again."
                 ) from None
             if stamp is None:
                 return
@@ -171,7 +172,7 @@ class Follower:
         data = self._read(key)
         sha256 = self._read(key + sums.SUFFIX).decode(errors="replace").partition(" ")[0]
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise Corrupt(f"{self._address.child(key)} isn't what its SHA-256 says.")
+            raise Corrupt(f"{self._address.child(key)} doesn't match its SHA-256.")
         manifest = parsed(data, self._address.child(key))
         self._refuse_older(number, data)
         # What is left of downloads that failed may be what fills the disk.
@@ -216,7 +217,7 @@ class Follower:
         with durable.publishing(path) as temporary:
             self._objects.get(where, temporary)
             if durable.sha256_of(temporary) != file.sha256:
-                raise Corrupt(f"{where} isn't what the snapshot's manifest says.")
+                raise Corrupt(f"{where} doesn't match the manifest of its snapshot.")
         self._checked.once(path, lambda: None)
 
     def _keep_only(self, numbers: Iterable[int], current: Manifest) -> None:
@@ -239,7 +240,7 @@ class Follower:
         except FileNotFoundError:
             if key == tombstones.NAME:
                 raise
-            raise NotFound(f"{self._address} holds no snapshot yet.") from None
+            raise NotFound(f"{self._address} contains no snapshot yet.") from None
         return None if self._seen.get(key) == stamp else stamp
 
     def _read(self, key: str) -> bytes:

@@ -242,7 +242,7 @@ class SnapshotStore:
         except FileNotFoundError:
             raise Corrupt(f"{path} is missing.") from None
         if not intact:
-            raise Corrupt(f"{path} is damaged: it isn't what its snapshot's manifest says.")
+            raise Corrupt(f"{path} is damaged: it doesn't match the manifest of its snapshot.")
         return path
 
 

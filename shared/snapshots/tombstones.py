@@ -173,7 +173,7 @@ class Tombstones:
                 return (data[:_HEADER], len(data)), parsed(data)
             except ValueError as error:
                 if data == last:
-                    way_out = "`ise repair` makes it anew from the catalogue."
+                    way_out = "`ise repair` rebuilds it from the catalogue."
                     raise Corrupt(f"{self.path} is damaged: {error}. {way_out}") from None
                 last = data
 

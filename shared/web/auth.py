@@ -15,7 +15,7 @@ OPEN_PATHS = frozenset(
 OPEN_PREFIXES = ("/docs/static/",)
 
 NO_KEY_SENT = (
-    "Send a key as `Authorization: Bearer <key>`: that of ISE_API_KEY, or one of its file's."
+    "Send a key as `Authorization: Bearer <key>`: ISE_API_KEY, or a key from ISE_API_KEYS_FILE."
 )
 
 

@@ -14,9 +14,7 @@ from shared.core.loopback import is_address, is_loopback
 from shared.core.settings import ServiceSettings
 from shared.web import problem
 
-FOREIGN_HOST = (
-    "This service doesn't go by the name that it was asked under. Name it in ISE_ALLOWED_HOSTS."
-)
+FOREIGN_HOST = "This service doesn't accept this host name. Add it to ISE_ALLOWED_HOSTS."
 
 
 class Hosts:

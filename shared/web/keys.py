@@ -88,10 +88,9 @@ class KeyRing:
         except Misconfigured as error:
             # Shown to anybody by `/ready`, so what is wrong stands in the log alone.
             self.warning = (
-                "ISE_API_KEYS_FILE can't be used as it is now; the log says why. The keys that "
-                "were read before still hold."
+                "ISE_API_KEYS_FILE can't be read; the log says why. The previous keys remain valid."
             )
-            log.error("%s The keys that were read before still hold.", error.detail)
+            log.error("%s The previous keys remain valid.", error.detail)
         else:
             self.warning = None
             log.info("%s: read again, %d keys", self._file, len(self._listed))

@@ -60,8 +60,8 @@ _OF_BYTES = (
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 OCTETS: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": _BYTES}}}
 MANNERS: dict[int | str, dict[str, Any]] = {
-    206: {"description": "The part that `Range` asks for."},
-    304: {"description": "It is as `If-None-Match` or `If-Modified-Since` know it."},
+    206: {"description": "The requested range."},
+    304: {"description": "Unchanged, by `If-None-Match` or `If-Modified-Since`."},
 }
 IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}, **MANNERS}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}

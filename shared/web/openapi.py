@@ -21,13 +21,19 @@ _PATH_VALUES = {
     "number": problems.SNAPSHOT,
     "upload_id": problems.UPLOAD,
 }
+_PATH_DESCRIPTIONS = {
+    "image_id": "Id of the image.",
+    "job_id": "Id of the job.",
+    "number": "Number of the snapshot.",
+    "upload_id": "Id of the upload.",
+}
 _REQUEST_ID = "5d3f0c6d5c0b4c3e9a51b7f1a4d0a2f7"
 
 
 def install(app: FastAPI, is_limited: bool = False) -> None:
-    """Makes `app.openapi()` tell that every error is a problem document, and which keys may ask.
+    """Make `app.openapi()` document every error as a problem document, and the required key.
 
-    `is_limited`: callers may be told that they ask too often.
+    `is_limited`: requests are limited by rate.
     """
     plain = app.openapi
 
@@ -49,8 +55,8 @@ def _completed(schema: dict[str, Any], is_limited: bool) -> dict[str, Any]:
         SCHEME: {
             "type": "http",
             "scheme": "bearer",
-            "description": "Where keys are set: that of `ISE_API_KEY`, or one of "
-            "`ISE_API_KEYS_FILE` that has the scope of the call.",
+            "description": "If keys are set: `ISE_API_KEY`, or a key of `ISE_API_KEYS_FILE` with "
+            "the scope of the operation.",
         }
     }
     _restore_examples(schemas, Wire)
@@ -58,6 +64,7 @@ def _completed(schema: dict[str, Any], is_limited: bool) -> dict[str, Any]:
         for operation in item.values():
             _complete_problems(path, operation, is_limited)
             _complete_form(operation, schemas)
+            _describe_path(operation)
     return schema
 
 
@@ -110,6 +117,13 @@ def _general(operation: dict[str, Any]) -> Iterator[ISEError]:
         yield problems.UNKNOWN_FIELD
     elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         yield problems.BAD_PARAMETER
+
+
+def _describe_path(operation: dict[str, Any]) -> None:
+    """Describe path parameters here, once for all routes that take the same one."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in _PATH_DESCRIPTIONS:
+            parameter.setdefault("description", _PATH_DESCRIPTIONS[parameter["name"]])
 
 
 def _complete_form(operation: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -42,23 +42,24 @@ router = APIRouter(tags=["operations"])
 
 @router.get(
     "/health",
-    summary="Is the process alive?",
+    summary="Check that the process is alive",
+    description="Return the version; answered as long as the process runs.",
     responses=_answer({"status": "alive", "version": VERSION}),
 )
-async def health() -> dict[str, str]:
+async def get_health() -> dict[str, str]:
     return {"status": "alive", "version": VERSION}
 
 
 @router.get(
     "/ready",
-    summary="Can it serve?",
+    summary="Check that the service can serve requests",
     response_model=None,
     responses=_answer({"status": "ready"}) | problems(STARTING),
-    description="A service that lacks another one is ready all the same, where it can answer a "
-    "part of what it is asked: `missing` then names the other, as away, slow or starting, and "
-    "`paused` says what waits.",
+    description="A service is ready even if another service is unavailable, as long as "
+    "it can answer some requests: `missing` then names the other service as "
+    "away, slow or starting, and `paused` names the work that waits.",
 )
-async def ready(request: Request) -> dict[str, Any] | JSONResponse:
+async def get_readiness(request: Request) -> dict[str, Any] | JSONResponse:
     state = request.app.state
     readiness: Readiness = state.readiness
     # Why a process gives up is told once, as its last words.

@@ -103,9 +103,9 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
 def _unread(exc: HTTPException) -> str:
     """Why a body can't be parsed; of FastAPI's causes, those with words for people."""
     if isinstance(exc.__cause__, RecursionError):
-        return "its JSON is nested too deep."
+        return "its JSON is nested too deeply."
     if isinstance(exc.__cause__, ValueError):
-        return "its JSON has a number of too many digits, or is no text."
+        return "its JSON has a number with too many digits, or is not text."
     return str(exc.detail)
 
 

@@ -56,17 +56,17 @@ TOO_OFTEN = limited(50, 1)
 OTHER_SITE = ForeignPage(FOREIGN_PAGE)
 OTHER_HOST = ForeignHost(FOREIGN_HOST)
 OUTSIDE_ROOTS = Forbidden(
-    "/home/me/Pictures is not under a folder that may be ingested. Name one in ISE_INGEST_ROOTS."
+    "/home/me/Pictures is not in an allowed folder. Add its folder to ISE_INGEST_ROOTS."
 )
 
 FETCHING_OFF = Forbidden(
-    "Fetching by `image_url` is off: name the hosts that may be asked in ISE_FETCH_HOSTS, or send "
-    "the picture itself as `image`."
+    "Fetching by `image_url` is off: name the allowed hosts in "
+    "ISE_FETCH_HOSTS, or send the picture itself as `image`."
 )
 
 NO_IMAGE = NotFound(f"There is no image {IMAGE!r}.")
 NO_UPLOAD = NotFound(
-    "The picture of this search is no longer kept. Give the picture again.",
+    "The picture of this search has expired. Choose the picture again.",
     upload=UPLOAD,
 )
 OUTSIDE_RANGE = outside_range(48_213)
@@ -76,8 +76,9 @@ NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")
 NO_TRAINING_SET = NotFound("There is no training set 32ecbc141217.")
 
 OTHER_MODEL = FingerprintMismatch(
-    f"The index holds features of {_MODEL}, but the embedder hosts {_OTHER_MODEL}: they can't be "
-    "compared. Start the embedder with the former model, or build the index anew with `ise build`.",
+    f"The index holds features of {_MODEL}, but the embedder hosts "
+    f"{_OTHER_MODEL}: they can't be compared. Start the embedder with the "
+    "former model, or rebuild the index with `ise build`.",
     index=_MODEL,
     embedder=_OTHER_MODEL,
 )
@@ -102,8 +103,9 @@ EXTERNAL_VECTORS = FingerprintMismatch(
     embedder=_MODEL,
 )
 NOT_MOVED = Conflict(
-    "ISE_ENGINE is local, so the next build would bring the collection back from milvus. Set "
-    "ISE_ENGINE=milvus for the indexer and the query service, start both anew, and migrate then."
+    "ISE_ENGINE is local, so the next build would bring the collection back "
+    "from milvus. Set ISE_ENGINE=milvus for the indexer and the query "
+    "service, restart both, then migrate."
 )
 OTHER_VECTORS = FingerprintMismatch(
     f"The collection holds vectors of {_MODEL}, and those of {_EXTERNAL} can't be compared with "
@@ -112,19 +114,19 @@ OTHER_VECTORS = FingerprintMismatch(
     new=_EXTERNAL,
 )
 OTHER_VECTOR = Conflict(
-    "The vector of 'photos/7' is another one than before. Delete the image to replace it."
+    "The vector of 'photos/7' differs from the stored one. Delete the image to replace it."
 )
 VECTORS_ONLY = Conflict(
     f"This collection's vectors are {_EXTERNAL}, which no embedder here makes, so a picture can't "
     "be compared with them. Search by `vector` or by `id`."
 )
 NO_JOINT_SPACE = Conflict(
-    "There is no matching network yet to search by pictures and words together: tag some images, "
-    "then run `ise build`, which trains one."
+    "Searching by pictures and words together needs a matching network: tag "
+    "some images, then run `ise build`, which trains one."
 )
 UNCALIBRATED = Conflict(
-    "`min_probability` takes probabilities, and none were learnt for cosine here. They are learnt "
-    "from tags: tag images, then run `ise build`."
+    "`min_probability` needs probabilities, and none are calibrated for "
+    "cosine here. Calibration needs tags: tag images, then run `ise build`."
 )
 NOTHING_TO_EXPORT = Conflict("There are no images of the visual space to export.")
 UNTRAINED = Conflict(f"There is no matching network yet. {_TRAIN}")
@@ -135,15 +137,16 @@ NO_CELLS = Conflict(
     "pool."
 )
 
-JOB_ENDED = Conflict(f"Job {JOB} has ended already: succeeded.")
-EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; there is nothing to go back to.")
+JOB_ENDED = Conflict(f"Job {JOB} has already ended: succeeded.")
+EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; you can't roll back to it.")
 
 OTHER_SNAPSHOT = Conflict(
-    "The collection changed since the page before. Ask for the first page again, without `cursor`."
+    "The collection changed since the previous page. Request the first page "
+    "again, without `cursor`."
 )
 NO_SUGGESTIONS = Conflict(
-    "A suggestion takes probabilities, and none were learnt for cosine here. They are learnt from "
-    "tags: tag images, then run `ise build`."
+    "A suggestion needs probabilities, and none are calibrated for cosine "
+    "here. Calibration needs tags: tag images, then run `ise build`."
 )
 BODY_TOO_LARGE = TooLarge("The body is over the limit of 536870912 bytes (ISE_MAX_BODY_BYTES).")
 FILE_TOO_LARGE = TooLarge("The file is over the limit of 64 MiB.")
@@ -176,14 +179,14 @@ UNKNOWN_TERM = UnknownTerm(
 )
 
 BUSY = Overloaded("256 images are in hand already; try again in a second.", retry_after=1)
-BEHIND = Behind("Version 12.3 hasn't come here yet; 12.2 is served.", retry_after=1)
+BEHIND = Behind("Version 12.3 hasn't arrived here yet; version 12.2 is served.", retry_after=1)
 SEARCHES = Overloaded("32 searches are in hand already; try again in a second.", retry_after=1)
-TRAINING = Overloaded("A training is going on already; there is one at a time.", retry_after=10)
+TRAINING = Overloaded("A training is already running; only one can run at a time.", retry_after=10)
 
 UNEXPECTED = ISEError(
     "Something went wrong on the server; its log has the cause under this request_id."
 )
-DAMAGED = Corrupt("visual-0f3a.hdf5 is damaged: it isn't what its snapshot's manifest says.")
+DAMAGED = Corrupt("visual-0f3a.hdf5 is damaged: it doesn't match the manifest of its snapshot.")
 
 STARTING = Unavailable("The service is starting.", retry_after=2)
 LOADING = Unavailable("The models are being loaded.", retry_after=2)
@@ -191,17 +194,17 @@ TOO_SLOW = Unavailable(
     "64 images took over 240 seconds (ISE_EMBED_SECONDS); send fewer at a time.", retry_after=5
 )
 NO_EMBEDDER = Unavailable(
-    "Nothing answers at http://127.0.0.1:8002 (Connection refused). Is the service up? `ise up` "
-    "starts all three.",
+    "Nothing answers at http://127.0.0.1:8002 (Connection refused). Start "
+    "the services with `ise up`.",
     retry_after=5,
 )
 NO_INDEXER = Unavailable(
-    "Nothing answers at http://127.0.0.1:8001 (Connection refused). Is the service up? `ise up` "
-    "starts all three.",
+    "Nothing answers at http://127.0.0.1:8001 (Connection refused). Start "
+    "the services with `ise up`.",
     retry_after=5,
 )
 SOURCE_AWAY = Unavailable(
-    "s3://pictures doesn't answer (EndpointConnectionError). Try again when it does.",
+    "s3://pictures doesn't answer (EndpointConnectionError). Try again later.",
     retry_after=5,
 )
 NO_CATALOGUE = CatalogueAway(
@@ -209,7 +212,7 @@ NO_CATALOGUE = CatalogueAway(
     "expired. Is it up? ISE_DATABASE_URL names it.",
     retry_after=5,
 )
-DISK_FULL = StorageFull("The disk is full. Nothing was lost; free space, then try again.")
+DISK_FULL = StorageFull("The disk is full. Nothing was lost; free some space, then try again.")
 
 
 def problems(*examples: ISEError) -> Responses:

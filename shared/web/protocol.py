@@ -34,7 +34,7 @@ TOO_LARGE = (
     "ones."
 )
 TOO_SLOW = f"The head of the request took over {HEAD_SECONDS:g} seconds. Send it again."
-BROKEN = "What was sent is not an HTTP request. Look at its first line and its headers."
+BROKEN = "This is not an HTTP request. Check its first line and its headers."
 FULL = "All connections are in use. Try again in a moment."
 
 

@@ -50,7 +50,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         return 2
     except SettingsError as error:
         startup_errors.say(
-            f'A setting can\'t be read: {error}. A list is written as JSON: ["/pictures"].'
+            f'A setting can\'t be read: {error}. Write lists as JSON: ["/pictures"].'
         )
         return 2
     except ISEError as error:
@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
             self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        log.info("ending; what was accepted has %g seconds", self._seconds)
+        log.info("shutting down; accepted requests have %g seconds", self._seconds)
         end = threading.Timer(self._seconds, _leave)
         end.daemon = True
         end.start()
@@ -131,7 +131,7 @@ class _Server(uvicorn.Server):
 
 def _leave() -> None:
     """Ends the process at once."""
-    log.warning("not all was done in time (ISE_SHUTDOWN_SECONDS); what is left is given up")
+    log.warning("shutdown deadline exceeded (ISE_SHUTDOWN_SECONDS); remaining work is abandoned")
     logging.shutdown()
     os._exit(0)
 

@@ -99,7 +99,7 @@ def _guarded(
             except OSError as error:
                 where = f"{error.filename}: " if error.filename else ""
                 why = error.strerror or error
-                give_up(app, Misconfigured(f"{where}{why}. Look at ISE_DATA_DIR."))
+                give_up(app, Misconfigured(f"{where}{why}. Check ISE_DATA_DIR."))
             yield
 
     return guarded

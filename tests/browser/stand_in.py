@@ -85,7 +85,7 @@ class StandIn:
 
     def uploaded(self, upload_id: str) -> tuple[str, bytes]:
         if upload_id not in self.uploads:
-            raise NotFound("The picture of this search is no longer kept.", upload=upload_id)
+            raise NotFound("The picture of this search has expired.", upload=upload_id)
         return self.uploads[upload_id]
 
     def answer(

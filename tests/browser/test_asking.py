@@ -142,7 +142,7 @@ def test_exact_is_asked_for_and_kept_in_the_address(visit, stand_in):
 
 def test_an_upload_that_is_gone_is_asked_for_again(visit, stand_in, pictures):
     page = visit.open(f"{stand_in.url}?upload=long-gone@0.1,0.1,0.5,0.5")
-    expect(page.get_by_role("heading", name="The picture is no longer here")).to_be_visible()
+    expect(page.get_by_role("heading", name="The picture has expired")).to_be_visible()
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose the picture again").click()
     chooser.value.set_files(picture_file(pictures[40].data))

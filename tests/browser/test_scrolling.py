@@ -19,7 +19,7 @@ def test_more_is_loaded_on_the_way_down_and_little_is_drawn(visit, start, many):
     for _ in range(400):
         page.mouse.wheel(0, 2000)
         page.wait_for_timeout(30)
-        if page.get_by_text("That is all.").is_visible():
+        if page.get_by_text("End of results.").is_visible():
             break
     expect_outcome(page, "300 images shown.")
     assert page.locator(HITS).count() < 80
@@ -70,7 +70,7 @@ def test_ten_thousand_hits_stay_within_300_mib(visit, start, many, capsys):
     for _ in range(3000):
         page.mouse.wheel(0, 4000)
         page.wait_for_timeout(10)
-        if page.get_by_text("That is all.").is_visible():
+        if page.get_by_text("End of results.").is_visible():
             break
     expect_outcome(page, "10,000 images shown.")
     # Else it counts what the browser has not tidied up yet, which a busy machine does late.

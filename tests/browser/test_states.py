@@ -29,7 +29,7 @@ def test_an_empty_collection(visit, start):
 
 def test_only_to_leave_out_is_no_search(visit, stand_in):
     page = visit.open(f"{stand_in.url}?not-term=sea")
-    expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Add something to search for")).to_be_visible()
     assert stand_in.asked == []
 
 
@@ -63,7 +63,7 @@ def test_what_is_paused_is_said_in_a_sentence_until_it_is_back(visit, stand_in):
 def test_a_service_that_is_away_is_told_without_an_address(visit, stand_in):
     stand_in.error = Unavailable("Nothing answers at http://127.0.0.1:8002.", peer_away=True)
     page = visit.open(f"{stand_in.url}?term=sea")
-    said = "A part of the search is not there at the moment."
+    said = "Part of the search is unavailable at the moment."
     expect(page.locator("#results")).to_contain_text(said)
     detail = page.get_by_text("Nothing answers at")
     expect(detail).to_be_hidden()
@@ -107,7 +107,7 @@ def test_a_locked_service_is_opened_with_its_key(visit, start, pictures):
         page.get_by_label("Key", exact=True).fill(key)
         page.get_by_role("button", name="Unlock").click()
         if key == "wrong":
-            expect(page.get_by_text("That key was not accepted")).to_be_visible()
+            expect(page.get_by_text("Wrong key")).to_be_visible()
     expect(page.locator(HITS)).to_have_count(5)
     expect(page.locator(".hit img.here")).to_have_count(5)
     assert page.locator(".hit img").first.get_attribute("src").startswith("blob:")

@@ -74,8 +74,8 @@ def test_search_by_several_sends_parts_with_their_weights(fake, ise, tmp_path):
 @pytest.mark.parametrize(
     ("hits", "below", "sentence"),
     [
-        (0, 10, "No match is confident: 10 hits lie below what was asked for."),
-        (2, 1, "1 hit lies below what was asked for."),
+        (0, 10, "No match is confident: 10 hits lie below the threshold."),
+        (2, 1, "1 hit lies below the threshold."),
     ],
 )
 def test_search_says_how_many_hits_are_below_a_cut_off(fake, ise, hits, below, sentence):
@@ -173,7 +173,7 @@ def test_search_that_finds_nothing_says_so(fake, ise):
         ([], "Give at least one of --image, --term and --id to search by."),
         (["--exclude", "cat"], "Give at least one of --image, --term and --id to search by."),
         (["--term", "cat^-1"], "Give at least one of --image, --term and --id to search by."),
-        (["--term", "cat", "--nprobe", "1", "--exact"], "Give one of --nprobe,"),
+        (["--term", "cat", "--nprobe", "1", "--exact"], "Give only one of --nprobe,"),
         (["--image", "missing.jpg"], "{here}/missing.jpg: No such file or directory."),
     ],
 )
@@ -277,7 +277,7 @@ def test_an_answer_of_another_version_is_no_traceback(fake, ise, monkeypatch):
     monkeypatch.setenv("ISE_QUERY_URL", os.environ["ISE_QUERY_URL"] + "/v1/jobs/7/failures?")
     done = ise("stats")
     assert done.code == 1
-    assert "one version" in done.err
+    assert "same version" in done.err
 
 
 def test_a_mistake_of_our_own_is_no_traceback(fake, ise, monkeypatch):
@@ -287,7 +287,7 @@ def test_a_mistake_of_our_own_is_no_traceback(fake, ise, monkeypatch):
     monkeypatch.setattr("shared.cli.tables.stats", fails)
     done = ise("stats")
     assert done.code == 1
-    assert "a mistake in ise itself: KeyError" in done.err
+    assert "a bug in ise: KeyError" in done.err
 
 
 def test_the_key_is_sent(fake, ise, monkeypatch):

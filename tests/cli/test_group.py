@@ -107,7 +107,7 @@ def test_a_service_that_ends_is_named_and_the_others_end():
         pids = group.pids()
         with pytest.raises(ServiceEnded) as caught:
             group.wait_ready(20)
-    assert caught.value.detail == "The failer ended by itself with exit code 3."
+    assert caught.value.detail == "The failer exited with code 3."
     assert caught.value.extra == {
         "service": "failer",
         "exit_code": 3,
@@ -141,7 +141,7 @@ def test_one_that_is_killed_is_started_again_and_the_others_go_on():
             assert after["answerer"] != before["answerer"]
             assert httpx.get(group.url("answerer"), trust_env=False).is_success
     assert said[0] == (
-        "The answerer was ended by SIGKILL. It starts again in a second; the others go on."
+        "The answerer was stopped by SIGKILL. It restarts in a second; the others keep running."
     )
     assert not any(runs(pid) for pid in after.values())
 
@@ -162,8 +162,8 @@ def test_one_that_cannot_start_again_says_why_and_is_tried_until_it_can(tmp_path
             Path("broken").unlink()
             assert eventually(lambda: "The answerer is back." in said, 30)
     assert said[1] == (
-        "The answerer can't start: The disk is full. It starts again in 2 seconds; the others go "
-        "on."
+        "The answerer can't start: The disk is full. It restarts in 2 seconds; the others keep "
+        "running."
     )
 
 
@@ -224,7 +224,7 @@ def test_a_port_in_use_is_told_before_anything_starts():
         group = ServiceGroup([first, second])
         with pytest.raises(Misconfigured) as caught:
             group.start()
-    assert f"Port {second.port} of the other is in use" in caught.value.detail
+    assert f"Port {second.port} of the other is already in use" in caught.value.detail
     assert "ISE_OTHER_PORT" in caught.value.detail
     assert group.pids() == {}
 

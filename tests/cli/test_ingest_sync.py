@@ -57,7 +57,7 @@ def test_a_folder_that_was_held_back_is_told_with_what_to_do(fake, ise, services
     fake.steps = [services.job(state="succeeded", result={"delete": 1, "held_back": [held]})]
     done = ise("ingest", "photos", "--sync")
     assert done.code == 0
-    assert "1,200 pictures stay" in done.err
+    assert "1,200 pictures are not deleted" in done.err
     assert "--force-in 'trips/so far'" in done.err
 
 
@@ -105,7 +105,7 @@ def test_a_dry_run_as_json_is_the_job_with_its_plan(ise, planned):
         (["--watch"], "belong to a sync: add --sync."),
         (["--sync", "--poll", "5"], "--poll belongs to --watch."),
         (["--sync", "--watch", "--dry-run"], "not both."),
-        (["--sync", "--watch"], "--watch needs a folder of this machine"),
+        (["--sync", "--watch"], "--watch needs a folder on this machine"),
     ],
 )
 def test_options_that_make_no_sense_together_are_refused(fake, ise, options, sentence):
@@ -117,7 +117,7 @@ def test_options_that_make_no_sense_together_are_refused(fake, ise, options, sen
 
 def test_pictures_that_were_overwritten_are_told_of(fake, services, ise):
     fake.steps = [services.job(state="succeeded", result={"replaced": 3})]
-    assert "3 pictures have no file any more" in ise("ingest", "photos").err
+    assert "3 pictures lost their file" in ise("ingest", "photos").err
 
 
 # --- watch ----------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_ctrl_c_while_waiting_says_that_the_job_goes_on(fake):
     assert command.returncode == 130
     # The last line: one that the signal cuts short may come twice.
     assert told.splitlines()[-1] == (
-        "Job 7 goes on. `ise jobs 7` shows it; `ise jobs 7 --cancel` ends it."
+        "Job 7 continues. `ise jobs 7` shows its progress; `ise jobs 7 --cancel` cancels it."
     )
 
 

@@ -15,7 +15,7 @@ def test_tags_are_matched_by_any_word(fake, ise):
     fake.tags = ["grand_piano", "pianist", "castle"]
     told = ise("tags", "pia", "--json").json
     assert [one["tag"] for one in told["tags"]] == ["grand_piano", "pianist"]
-    assert ise("tags", "zebra").out == "No image carries such a tag.\n"
+    assert ise("tags", "zebra").out == "No matching tag.\n"
 
 
 def test_tags_go_over_pages_up_to_the_limit(fake, ise):

@@ -86,7 +86,7 @@ def test_rows_go_by_their_numbers_where_no_ids_are_given(ise, engine):
     [
         (("import-features", "none.npy"), "none.npy doesn't exist on the indexer's machine"),
         (("import-features", "text.npy"), "text.npy can't be used: it is not a .npy file"),
-        (("import", "text.npy"), "text.npy is not an export's folder"),
+        (("import", "text.npy"), "text.npy is not the folder of an export"),
         (("import-features", "text.npy", "--clusters", "some"), "--clusters takes auto or"),
         (("export", "out"), "There are no images of the visual space to export"),
         (("export", "text.npy"), "text.npy"),

@@ -124,7 +124,7 @@ def test_models_that_do_not_fit_the_index_are_told_of_in_a_line(tmp_path, ports,
         process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=20)
     *warning, last = out.splitlines()
-    assert (errors, last) == ("", "Ending all three.")
+    assert (errors, last) == ("", "Stopping all three.")
     assert len(warning) == (1 if way_out else 0)
     assert all(way_out in line and "-0" in line for line in warning)
 
@@ -137,10 +137,9 @@ def test_one_that_ends_is_started_again_and_named_in_a_line(tmp_path, ports):
         assert not any(closed(port) for port in ports.values())
         process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=20)
-    assert (process.returncode, errors, out) == (0, "", "Ending all three.\n")
+    assert (process.returncode, errors, out) == (0, "", "Stopping all three.\n")
     assert told.splitlines() == [
-        "The indexer ended by itself with exit code 9. It starts again in a second; the others go "
-        "on.",
+        "The indexer exited with code 9. It restarts in a second; the others keep running.",
         "The indexer is back.",
     ]
     assert (tmp_path / "logs" / "indexer.log").read_text() == "indexer listens\n" * 2
@@ -163,7 +162,7 @@ def test_one_that_never_starts_is_named_with_its_last_lines(tmp_path, ports):
     with started(tmp_path, ports, FAILS="embedder") as process:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert errors == "The embedder ended by itself with exit code 1.\n  no weights\n"
+    assert errors == "The embedder exited with code 1.\n  no weights\n"
 
 
 def test_why_one_can_not_start_is_said_once_and_last(tmp_path, ports):
@@ -193,7 +192,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path, ports):
     ):
         out, errors = process.communicate(timeout=20)
     assert (process.returncode, out) == (1, "")
-    assert errors.startswith(f"Port {ports['query']} of the query is in use already.")
+    assert errors.startswith(f"Port {ports['query']} of the query is already in use.")
     assert errors.count("\n") == 1
 
 

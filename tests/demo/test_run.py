@@ -96,7 +96,7 @@ def test_a_service_that_ends_is_what_is_told(folder):
     group = group_of()
     broken = Service("query", (sys.executable, "-c", "exit(4)"), "127.0.0.1", free_port())
     group.services = (*group.services[:2], broken)
-    with pytest.raises(ServiceEnded, match="The query ended by itself with exit code 4"):
+    with pytest.raises(ServiceEnded, match="The query exited with code 4"):
         toured(group, folder)
     assert group.pids() == {}
 
@@ -243,7 +243,7 @@ def test_a_failure_names_the_logs(folder, tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert "ended by itself with exit code 1.\n  no weights\n" in done.stderr
+    assert "exited with code 1.\n  no weights\n" in done.stderr
     (logs,) = tmp_path.glob("ise-demo-*")
     assert f"The services' logs are in {logs}." in done.stdout
     assert {path.name for path in logs.iterdir()} == {f"{name}.log" for name in NAMES}

@@ -125,7 +125,7 @@ def test_pictures_elsewhere(start: Start, home: Path, tmp_path: Path) -> None:
         with start(ISE_S3_ENDPOINT=store.url, **CREDENTIALS) as engine:
             env = environment(HOME=str(home), **urls_of(engine))
             output = run(section("Pictures elsewhere"), tmp_path, env)
-            assert engine.ask(query.stats()).images == len(pictures)
+            assert engine.ask(query.get_stats()).images == len(pictures)
             found = engine.ask(query.search_term("sea", limit=1000))
             assert len(found.hits) == len(pictures)
     finally:
@@ -151,7 +151,7 @@ def test_your_own_vectors(start: Start, home: Path, tmp_path: Path) -> None:
         found_at(engine, home)
         env = environment(HOME=str(home), **urls_of(engine))
         output = run(section("Your own vectors"), tmp_path, env)
-        assert engine.ask(query.stats()).model == "external:clip-vit-b32-64"
+        assert engine.ask(query.get_stats()).model == "external:clip-vit-b32-64"
     assert "photos/7.jpg" in output
     assert '"hits":[{"id":"late"' in output
     assert "already there  1,001" in output
@@ -180,7 +180,10 @@ def test_models(tmp_path: Path) -> None:
         until(lambda: is_ready(url) or not runs(), 240, log)
         assert runs(), log.read_text()
         with Client(url) as client:
-            assert client.send(embedder.models()).visual.architecture == "torchvision-mobilenet_v2"
+            assert (
+                client.send(embedder.list_models()).visual.architecture
+                == "torchvision-mobilenet_v2"
+            )
     assert not runs()
     assert not is_ready(url)
 
@@ -216,7 +219,7 @@ def test_containers(home: Path, tmp_path: Path) -> None:
             assert runs(), log.read_text()
             with Client(urls["indexer"]) as client:
                 job = client.send(indexer.ingest(IngestRequest(source="/pictures")))
-                until(lambda: client.send(indexer.job(job.id)).state.ended, 240, log)
+                until(lambda: client.send(indexer.get_job(job.id)).state.ended, 240, log)
             with Client(urls["query"]) as client:
                 answer = client.send(query.search_term("tree"))
             assert (answer.mode, answer.complete) == (Mode.TAG, True)

@@ -46,7 +46,7 @@ class Engine:
         while not job.state.ended:
             assert time.monotonic() < end, f"{job.kind} is still at {job.progress}"
             time.sleep(0.1)
-            job = self.indexer.send(indexer.job(job.id))
+            job = self.indexer.send(indexer.get_job(job.id))
         return job
 
     def done(self, job: Job, seconds: float = 600) -> Job:

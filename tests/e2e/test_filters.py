@@ -52,4 +52,4 @@ def test_filters_and_pages_hold_while_1000_images_are_added(start: Start) -> Non
         second = engine.ask(query.search_image(_noise(0), limit=10, cursor=first.next))
         assert [*first.hits, *second.hits] == whole.hits
         assert second.snapshot > first.snapshot
-        assert engine.ask(query.stats()).images == 1040
+        assert engine.ask(query.get_stats()).images == 1040

@@ -51,8 +51,8 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
     # An image and a job of its own, for what changes them.
     added = engine.indexer.send(indexer_api.add_images([("own.gif", _gif())], ["own"]))
     own = added.items[0].id
-    job = engine.indexer.send(indexer_api.jobs()).jobs[-1].id
-    snapshot = engine.indexer.send(indexer_api.snapshots()).snapshots[0].number
+    job = engine.indexer.send(indexer_api.list_jobs()).jobs[-1].id
+    snapshot = engine.indexer.send(indexer_api.list_snapshots()).snapshots[0].number
     rows = engine.embedder.send(embedder_api.embed_images([picture]))
     anywhere: dict[str, dict[str, Any]] = {"health": {}, "ready": {}}
     # Both services take these.
@@ -155,7 +155,7 @@ def test_every_route_is_called(
         for name in SERVICES:
             _call_all(generated, engine, name, calls[name])
             # One service's jobs, such as a training, would have the next one's calls refused.
-            for job in engine.indexer.send(indexer_api.jobs()).jobs:
+            for job in engine.indexer.send(indexer_api.list_jobs()).jobs:
                 engine.wait(job)
 
 

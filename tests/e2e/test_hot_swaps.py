@@ -56,12 +56,12 @@ class Swapping:
         self.add(1)
         send = self.engine.indexer.send
         if number % BUILD_EVERY == 0:
-            self.engine.done(send(indexer.build(BuildSettings(clusters=5, transform="none"))))
+            self.engine.done(send(indexer.build_index(BuildSettings(clusters=5, transform="none"))))
         if number % ROLL_BACK_EVERY == 0:
             # To another clustering; what was added since stays.
-            listed = send(indexer.snapshots())
+            listed = send(indexer.list_snapshots())
             older = min(one.number for one in listed.snapshots if one.number in self.since)
-            send(indexer.activate(older))
+            send(indexer.activate_snapshot(older))
 
     def count_at(self, snapshot: int) -> int:
         """How many vectors a snapshot has: it may be one that only clusters them anew."""
@@ -96,7 +96,9 @@ def test_a_hundred_swaps_fail_no_search_and_mix_no_answer(start: Start) -> None:
     with start() as engine:
         swapping = Swapping(engine)
         swapping.add(BASE)
-        engine.done(engine.indexer.send(indexer.build(BuildSettings(clusters=4, transform="none"))))
+        engine.done(
+            engine.indexer.send(indexer.build_index(BuildSettings(clusters=4, transform="none")))
+        )
         ended = threading.Event()
         with ThreadPoolExecutor(CLIENTS) as clients:
             asked = [

@@ -41,7 +41,7 @@ def test_a_bomb_fails_alone_among_uploads_and_in_an_ingest(engine: Engine, tmp_p
     (tmp_path / "good.png").write_bytes(good)
     job = engine.ingest(tmp_path, build=False)
     assert job.progress.failed == len(BOMBS)
-    failures = engine.indexer.send(indexer.failures(job.id)).failures
+    failures = engine.indexer.send(indexer.list_job_failures(job.id)).failures
     assert len(failures) == len(BOMBS)
     engine.indexer.send(indexer.delete_image(str(added.items[-1].id)))
 

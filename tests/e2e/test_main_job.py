@@ -46,7 +46,7 @@ def test_by_id_the_cosine_is_one(engine: Engine) -> None:
 def test_a_tag_finds_all_pictures_that_carry_it_and_no_other(
     engine: Engine, pictures: dict[Path, set[str]]
 ) -> None:
-    tags = engine.ask(query.tags(limit=1000)).tags
+    tags = engine.ask(query.list_tags(limit=1000)).tags
     assert {found.tag for found in tags} == set().union(*pictures.values())
     for found in tags:
         answer = engine.ask(query.search_term(found.tag.upper(), limit=1000))
@@ -73,7 +73,7 @@ def test_an_unknown_term_is_refused_with_a_sentence(engine: Engine) -> None:
 
 @pytest.mark.parametrize("metric", list(Metric))
 def test_all_clusters_probed_answers_as_exact(engine: Engine, metric: Metric) -> None:
-    clusters = engine.ask(query.stats()).clusters
+    clusters = engine.ask(query.get_stats()).clusters
     for hit in engine.ask(query.search_term("tree", limit=10)).hits:
         probed = engine.ask(query.search_id(hit.id, limit=50, nprobe=clusters, metric=metric))
         exact = engine.ask(query.search_id(hit.id, limit=50, exact=True, metric=metric))
@@ -135,7 +135,7 @@ def test_an_upload_lives_from_acknowledged_to_deleted(engine: Engine, tmp_path: 
 
     engine.indexer.send(indexer.patch_image(image_id, ImagePatch(tags=["ramp"])))
     assert engine.ask(query.search_term("ramp")).hits[0].id == image_id
-    assert engine.ask(query.image(image_id)).tags == ["ramp"]
+    assert engine.ask(query.get_image(image_id)).tags == ["ramp"]
 
     engine.indexer.send(indexer.delete_image(image_id))
     with pytest.raises(NotFound):
@@ -146,8 +146,8 @@ def test_an_upload_lives_from_acknowledged_to_deleted(engine: Engine, tmp_path: 
 def test_files_and_thumbnails_come_by_id(engine: Engine, pictures: dict[Path, set[str]]) -> None:
     path = next(iter(pictures))
     image_id = engine.ask(query.search_image(path.read_bytes(), limit=1)).hits[0].id
-    assert engine.query.send(indexer.image_file(image_id))[0] == path.read_bytes()
-    thumbnail, media_type = engine.query.send(indexer.thumbnail(image_id))
+    assert engine.query.send(indexer.get_image_file(image_id))[0] == path.read_bytes()
+    thumbnail, media_type = engine.query.send(indexer.get_thumbnail(image_id))
     assert media_type == "image/jpeg"
     assert thumbnail.startswith(b"\xff\xd8")
 
@@ -167,8 +167,8 @@ def test_no_search_fails_while_snapshots_change(engine: Engine) -> None:
     image_id = engine.ask(query.search_term("tree", limit=1)).hits[0].id
     seen = set()
     for clusters in (4, 8):
-        job = engine.indexer.send(indexer.build(BuildSettings(clusters=clusters)))
-        while not engine.indexer.send(indexer.job(job.id)).state.ended:
+        job = engine.indexer.send(indexer.build_index(BuildSettings(clusters=clusters)))
+        while not engine.indexer.send(indexer.get_job(job.id)).state.ended:
             answer = engine.ask(query.search_id(image_id, limit=5, exact=True))
             assert answer.hits[0].id == image_id
             assert len(answer.hits) == 5
@@ -176,4 +176,4 @@ def test_no_search_fails_while_snapshots_change(engine: Engine) -> None:
         engine.done(job)
         last = engine.ask(query.search_id(image_id, limit=5))
         assert last.snapshot not in seen or len(seen) > 1
-        assert engine.ask(query.stats()).clusters == clusters
+        assert engine.ask(query.get_stats()).clusters == clusters

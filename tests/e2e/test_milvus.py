@@ -37,14 +37,14 @@ def test_a_build_moves_a_collection_to_milvus_and_every_answer_stays(
     sample = draw_sample(tmp_path / "pictures", count=48, seed=3)
     with start() as engine:
         engine.ingest(sample, clusters=4)
-        first = engine.ask(query.random(limit=1, seed=1)).images[0]
-        tag = engine.ask(query.tags()).tags[0].tag
+        first = engine.ask(query.get_random_images(limit=1, seed=1)).images[0]
+        tag = engine.ask(query.list_tags()).tags[0].tag
         before = answers(engine, first.id, tag)
 
     monkeypatch.setenv("ISE_ENGINE", "milvus")
     monkeypatch.setenv("ISE_MILVUS_URI", str(tmp_path / "vectors.db"))
     with start() as engine:
-        engine.done(engine.indexer.send(indexer.build(BuildSettings(clusters=4))))
+        engine.done(engine.indexer.send(indexer.build_index(BuildSettings(clusters=4))))
         local, moved = (Path(engine.data_dir) / "snapshots").glob("*/manifest.json"), None
         moved = max(local).read_text()
         assert '"index_type": "IVF_FLAT"' in moved

@@ -14,7 +14,7 @@ def test_a_picture_and_a_word_find_what_is_both_better_than_the_picture_alone(
     engine: Engine,
 ) -> None:
     tags = {}
-    for tag in engine.ask(query.tags(limit=1000)).tags:
+    for tag in engine.ask(query.list_tags(limit=1000)).tags:
         for hit in engine.ask(query.search_term(tag.tag, limit=1000)).hits:
             tags[hit.id] = set(hit.tags)
     both = Counter((a, b) for some in tags.values() for a in some for b in some if a != b)

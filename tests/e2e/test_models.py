@@ -34,7 +34,7 @@ def test_an_index_of_another_model_is_refused_until_it_is_built_anew(
             engine.indexer.send(indexer.add_images([("x.jpg", b"anything")]))
         # What needs no embedder goes on.
         assert engine.ask(query.search_id(image_id, limit=1)).hits[0].id == image_id
-        engine.done(engine.indexer.send(indexer.build(BuildSettings())))
+        engine.done(engine.indexer.send(indexer.build_index(BuildSettings())))
         answer = engine.ask(query.search_image(picture.read_bytes(), limit=1))
         assert answer.hits[0].id == image_id
         assert answer.model is not None
@@ -56,7 +56,7 @@ def test_the_classic_pair_goes_the_whole_way(start: Start, sample: Path, tmp_pat
         "ISE_MATCHING_WEIGHTS": str(_random_weights(tmp_path, "resnet50")),
     }
     with start(**env) as engine:
-        hosted = engine.embedder.send(embedder.models())
+        hosted = engine.embedder.send(embedder.list_models())
         assert (hosted.visual.architecture, hosted.visual.dim) == ("inception_resnet_v2", 1536)
         assert (hosted.matching.architecture, hosted.matching.dim) == ("resnet50", 2048)
         job = engine.ingest(few)
@@ -103,7 +103,7 @@ def test_without_network_or_file_one_sentence_says_what_would_help() -> None:
 def test_a_job_that_cannot_work_fails_with_a_sentence(start: Start, sample: Path) -> None:
     with start() as engine:
         engine.ingest(sample, build=False)
-        job = engine.wait(engine.indexer.send(indexer.build(BuildSettings(clusters=5000))))
+        job = engine.wait(engine.indexer.send(indexer.build_index(BuildSettings(clusters=5000))))
         assert job.state is JobState.FAILED
         assert job.error is not None
         assert "5000 clusters" in job.error

@@ -33,8 +33,8 @@ def check_searches(engine: Engine, image_id: str, tag: str) -> None:
     vector = engine.ask(query.search_id(image_id, limit=1, with_vector=True)).hits[0].vector
     assert engine.ask(query.search(vector=vector, limit=1)).hits[0].id == image_id
     assert engine.ask(query.search_term(tag, limit=1)).mode == "tag"
-    assert engine.ask(query.similar(image_id, limit=3)).hits
-    assert engine.ask(query.stats()).images > 0
+    assert engine.ask(query.find_similar_images(image_id, limit=3)).hits
+    assert engine.ask(query.get_stats()).images > 0
 
 
 def check_503(answer: httpx.Response) -> str:
@@ -80,19 +80,21 @@ def test_a_service_that_hangs_or_is_gone_takes_with_it_what_needs_it_alone(
             check_searches(engine, image_id, tag)
             assert by_picture().is_success
         assert of_file("thumbnail").is_success
-        before = engine.indexer.send(indexer.stats())
+        before = engine.indexer.send(indexer.get_stats())
 
         kill(engine, "embedder")
-        assert "Is the service up?" in check_503(by_picture())
-        assert "Is the service up?" in check_503(upload())
+        assert "Start the services with `ise up`." in check_503(by_picture())
+        assert "Start the services with `ise up`." in check_503(upload())
         assert engine.embedder.base_url in ready(engine)["warning"]
-        assert engine.indexer.send(indexer.stats()) == before
+        assert engine.indexer.send(indexer.get_stats()) == before
         check_searches(engine, image_id, tag)
         with pytest.raises(Unavailable):
             engine.ask(query.search_term("a word that no image carries", limit=1))
 
         kill(engine, "indexer")
         for name in ("file", "thumbnail"):
-            assert "Is the service up?" in check_503(of_file(name))
-        assert "Is the service up?" in check_503(http.delete(f"{asked}/v1/images/{image_id}"))
+            assert "Start the services with `ise up`." in check_503(of_file(name))
+        assert "Start the services with `ise up`." in check_503(
+            http.delete(f"{asked}/v1/images/{image_id}")
+        )
         check_searches(engine, image_id, tag)

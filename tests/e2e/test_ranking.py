@@ -34,21 +34,21 @@ def test_a_transform_goes_with_the_snapshot(start: Start, sample: Path) -> None:
         for path in late:
             image_id = engine.ask(query.search_image(path.read_bytes(), limit=1)).hits[0].id
             engine.indexer.send(indexer.delete_image(image_id))
-        before = engine.ask(query.stats())
+        before = engine.ask(query.get_stats())
         for name, width in (("l2", before.dim), ("pca:16", 16)):
-            engine.done(engine.indexer.send(indexer.build(BuildSettings(transform=name))))
+            engine.done(engine.indexer.send(indexer.build_index(BuildSettings(transform=name))))
             hit = engine.ask(query.search_image(pictures[9].read_bytes(), limit=1)).hits[0]
             check_self_match(engine, pictures[9].read_bytes(), hit.id, width)
-        assert engine.ask(query.stats()).dim == before.dim
+        assert engine.ask(query.get_stats()).dim == before.dim
         # What comes later is transformed alike, and goes on to be when segments are merged.
         added = engine.indexer.send(indexer.add_images([(p.name, p.read_bytes()) for p in late]))
         ids = [item.id for item in added.items]
         for path, image_id in zip(late, ids, strict=True):
             check_self_match(engine, path.read_bytes(), image_id, 16)
-        engine.done(engine.indexer.send(indexer.compact()))
+        engine.done(engine.indexer.send(indexer.compact_index()))
         for path, image_id in zip(late, ids, strict=True):
             check_self_match(engine, path.read_bytes(), image_id, 16)
-        engine.indexer.send(indexer.activate(before.snapshot))
+        engine.indexer.send(indexer.activate_snapshot(before.snapshot))
         check_self_match(engine, late[0].read_bytes(), ids[0], before.dim or 0)
 
 
@@ -59,7 +59,7 @@ def test_an_evaluation_is_one_page_that_fetches_nothing(
     said: list[str] = []
     clients = engine.query, engine.indexer, engine.embedder
     found = run.evaluate(*clients, sample, settings, 12, say=said.append)
-    assert found.labelled == found.images == engine.ask(query.stats()).images
+    assert found.labelled == found.images == engine.ask(query.get_stats()).images
     assert found.tags is not None
     assert found.curve[-1].recall_at_10 == 1
     default, plain = found.settings

@@ -49,13 +49,13 @@ def test_the_default_finds_200_uploads_first(
 def test_mobilenet_precision_at_10(mobilenet: Engine, photos: list[Path]) -> None:
     """Each photo as a query, itself left out, exact cosine."""
     ids = {}
-    for tag in mobilenet.ask(query.tags(limit=1000)).tags:
+    for tag in mobilenet.ask(query.list_tags(limit=1000)).tags:
         for hit in mobilenet.ask(query.search_term(tag.tag, limit=1000)).hits:
             ids |= dict.fromkeys(hit.uris, hit.id)
     assert len(ids) == len(photos)
 
     def precision(path: Path) -> float:
-        call = query.similar(ids[_uri(path)], limit=10, exact=True, metric="cosine")
+        call = query.find_similar_images(ids[_uri(path)], limit=10, exact=True, metric="cosine")
         hits = mobilenet.ask(call).hits
         assert ids[_uri(path)] not in {hit.id for hit in hits}
         return sum(path.parent.name in hit.tags for hit in hits) / 10
@@ -67,7 +67,7 @@ def test_mobilenet_precision_at_10(mobilenet: Engine, photos: list[Path]) -> Non
 
 
 def test_each_tag_finds_its_photos_ranked_by_joint_similarity(mobilenet: Engine) -> None:
-    tags = mobilenet.ask(query.tags(limit=1000)).tags
+    tags = mobilenet.ask(query.list_tags(limit=1000)).tags
     assert len(tags) == 100
     for found in tags:
         answer = mobilenet.ask(query.search_term(found.tag, limit=100))
@@ -122,7 +122,7 @@ def test_what_is_excluded_leaves_the_top_10(mobilenet: Engine, shuffled: list[Pa
 
 
 def test_all_clusters_answer_as_exact(mobilenet: Engine, shuffled: list[Path]) -> None:
-    clusters = mobilenet.ask(query.stats()).clusters
+    clusters = mobilenet.ask(query.get_stats()).clusters
     for path in shuffled[:25]:
         data = path.read_bytes()
         probed = mobilenet.ask(query.search_image(data, limit=50, nprobe=clusters))
@@ -135,8 +135,8 @@ def test_measured_recall_is_what_searches_reach(mobilenet: Engine, shuffled: lis
     found, expected = [], []
     for path in shuffled[:300]:
         image_id = mobilenet.ask(query.search_image(path.read_bytes(), limit=1)).hits[0].id
-        exact = mobilenet.ask(query.similar(image_id, limit=10, exact=True))
-        probed = mobilenet.ask(query.similar(image_id, limit=10, nprobe=4))
+        exact = mobilenet.ask(query.find_similar_images(image_id, limit=10, exact=True))
+        probed = mobilenet.ask(query.find_similar_images(image_id, limit=10, nprobe=4))
         found.append(len({h.id for h in exact.hits} & {h.id for h in probed.hits}) / 10)
         expected.append(probed.recall.expected)
     # Two samples of the same photos, 256 and 300 of them: each mean is within about 0.015.
@@ -163,7 +163,7 @@ def test_20_broken_pictures_are_listed_and_stop_nothing(
         assert job.result is not None
         assert (job.progress.done, job.progress.total, job.progress.failed) == (2500, 2500, 20)
         assert job.result["images"] == 2480
-        failures = engine.indexer.send(indexer.failures(job.id)).failures
+        failures = engine.indexer.send(indexer.list_job_failures(job.id)).failures
         assert len(failures) == 20
         reasons = {failure.path.rstrip("01234.jpng"): failure.reason for failure in failures}
         assert set(reasons) == {"empty", "truncated", "text", "bomb"}

@@ -69,7 +69,10 @@ def test_eight_folders_of_six_photos_each_are_taken_in_by_one_command(
         assert len(engine.ask(query.search_term(tag, limit=100)).hits) == A_FOLDER
     assert engine.ask(query.search_term("puppy", limit=5)).mode == "semantic"
     until(
-        lambda: engine.ask(query.stats()).learning == engine.indexer.send(indexer.stats()).learning
+        lambda: (
+            engine.ask(query.get_stats()).learning
+            == engine.indexer.send(indexer.get_stats()).learning
+        )
     )
 
 

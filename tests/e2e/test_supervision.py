@@ -92,7 +92,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         )
         running = Up(process, folder, env)
         try:
-            until(lambda: "Ctrl-C ends all three" in running.said())
+            until(lambda: "Press Ctrl-C to stop all three" in running.said())
             manifest = draw_sample(folder / "sample", count=24, seed=3)
             done = running.ise("ingest", str(manifest))
             assert done.returncode == 0, done.stderr
@@ -122,7 +122,7 @@ def test_without_the_embedder_tags_and_pictures_go_on_and_all_say_what_is_paused
             assert (answer.status_code, answer.headers["content-type"][:6]) == (200, "image/")
 
     until(lambda: up.said().count("The embedder is back.") > before)
-    assert "The embedder was ended by SIGKILL. It starts again in" in up.said()
+    assert "The embedder was stopped by SIGKILL. It restarts in" in up.said()
     until(lambda: "paused" not in up.ready())
     assert pids == {name: up.pid(name) for name in ("query", "indexer")}
 

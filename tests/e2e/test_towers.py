@@ -42,10 +42,10 @@ def towers(folder: Path, sample: Path) -> Iterator[Engine]:
 
 
 def test_nothing_is_trained_and_the_joint_space_is_of_the_towers(towers: Engine) -> None:
-    hosted = towers.embedder.send(embedder.models())
+    hosted = towers.embedder.send(embedder.list_models())
     assert hosted.joint is not None
     assert hosted.networks == [hosted.joint]
-    stats = towers.ask(query.stats())
+    stats = towers.ask(query.get_stats())
     assert stats.images == 160
     assert not list((towers.data_dir / "networks").glob("*/network.safetensors"))
     job = towers.wait(towers.indexer.send(indexer.train_matching(TrainMatchingRequest())))
@@ -69,11 +69,11 @@ def test_a_sentence_finds_images_by_its_meaning(towers: Engine, sample: Path) ->
 
 
 def test_a_tag_finds_its_images_by_the_tower_of_text(towers: Engine) -> None:
-    tag = towers.ask(query.tags(limit=1)).tags[0]
+    tag = towers.ask(query.list_tags(limit=1)).tags[0]
     answer = towers.ask(query.search_term(tag.tag, limit=5))
     assert answer.mode is Mode.TAG
     assert all(tag.tag in hit.tags for hit in answer.hits)
-    assert answer.model == towers.embedder.send(embedder.models()).joint
+    assert answer.model == towers.embedder.send(embedder.list_models()).joint
 
 
 def test_probabilities_are_fitted_without_a_training(towers: Engine) -> None:
@@ -99,7 +99,7 @@ def test_other_towers_are_refused_until_the_index_is_built_anew(
     picture = next(sample.parent.rglob("*.jpg")).read_bytes()
     with running(tmp_path / "data", tmp_path, **hosting(save_towers(folder / "a"))) as engine:
         engine.ingest(sample, clusters=8)
-        tag = engine.ask(query.tags(limit=1)).tags[0].tag
+        tag = engine.ask(query.list_tags(limit=1)).tags[0].tag
     with running(tmp_path / "data", tmp_path, **hosting(save_towers(folder / "b", 1))) as engine:
         with pytest.raises(FingerprintMismatch, match=r"towers-.*towers-.*ise build"):
             engine.ask(query.search_term(SENTENCE))
@@ -108,11 +108,11 @@ def test_other_towers_are_refused_until_the_index_is_built_anew(
         # What needs no tower goes on.
         assert engine.ask(query.search_term(tag)).mode is Mode.TAG
         assert engine.ask(query.search_image(picture, limit=1)).hits[0].score >= 0.999
-        engine.done(engine.indexer.send(indexer.build(BuildSettings())))
+        engine.done(engine.indexer.send(indexer.build_index(BuildSettings())))
         assert engine.ask(query.search_term(SENTENCE)).mode is Mode.SEMANTIC
     # And back to word vectors.
     with running(tmp_path / "data", tmp_path) as engine:
         with pytest.raises(FingerprintMismatch, match=r"towers-.*ise build"):
             engine.ask(query.search_term("automobile"))
-        engine.done(engine.indexer.send(indexer.build(BuildSettings())))
+        engine.done(engine.indexer.send(indexer.build_index(BuildSettings())))
         assert engine.ask(query.search_term("automobile")).mode is Mode.SEMANTIC

@@ -58,7 +58,7 @@ class Worker:
     def _answers(self) -> bool:
         assert self.process.poll() is None, "the indexer did not start"
         try:
-            return self.client.send(indexer.stats()) is not None
+            return self.client.send(indexer.get_stats()) is not None
         except ISEError:
             return False
 
@@ -115,7 +115,7 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 def ended(client: Client, job: Job) -> Job:
-    found: Job = until(lambda: (j := client.send(indexer.job(job.id))).state.ended and j)
+    found: Job = until(lambda: (j := client.send(indexer.get_job(job.id))).state.ended and j)
     return found
 
 
@@ -144,7 +144,7 @@ def test_a_worker_that_is_killed_or_stands_still_half_way_loses_nothing(
         def half_way() -> str | None:
             leader, helpers = at_work(database)
             seen.update(helpers, {leader} - {""})
-            job = ask(indexer.job(first.id))
+            job = ask(indexer.get_job(first.id))
             assert not job.state.ended, f"it ended before all took part: {seen}"
             if job.progress.done < PHOTOS / 2 or len(seen) < 3:
                 return None
@@ -158,7 +158,7 @@ def test_a_worker_that_is_killed_or_stands_still_half_way_loses_nothing(
         os.kill(pid_of(killed), blow)
         done = ended(alive[0], first)
         assert (done.state, done.error) == (JobState.SUCCEEDED, None)
-        assert alive[1].send(indexer.job(first.id)) == done
+        assert alive[1].send(indexer.get_job(first.id)) == done
         counts = {name: done.result[name] for name in ("files", "embedded", "already_there")}
         sys.stdout.write(f"{victim}, {blow.name}: {counts}, {done.progress}\n")
         assert (done.progress.done, done.progress.failed) == (PHOTOS, 0)
@@ -168,7 +168,7 @@ def test_a_worker_that_is_killed_or_stands_still_half_way_loses_nothing(
             before = SnapshotStore(engine.data_dir).current()
             os.kill(pid_of(killed), signal.SIGCONT)
             (late,) = [c for c in clients if c not in alive]
-            until(lambda: late.send(indexer.job(first.id)) == done)
+            until(lambda: late.send(indexer.get_job(first.id)) == done)
             again = ended(late, late.send(indexer.ingest(asked)))
             assert (again.result["embedded"], again.result["already_there"]) == (0, PHOTOS)
             assert before is not None

@@ -189,7 +189,7 @@ def test_no_process_to_be_had_is_told_and_passes(encoded, monkeypatch):
     refused, again, pixels = asyncio.run(scenario())
     assert isinstance(refused, Unavailable)
     assert isinstance(again, Unavailable)
-    assert "No process that decodes can be started" in again.detail
+    assert "No decoding process can be started" in again.detail
     assert pixels.shape == (56, 48, 3)
 
 
@@ -200,7 +200,7 @@ def test_no_process_to_be_had_at_the_start_is_told(monkeypatch):
         async with pool(2):
             pass
 
-    with pytest.raises(Unavailable, match="No process that decodes can be started"):
+    with pytest.raises(Unavailable, match="No decoding process can be started"):
         asyncio.run(scenario())
 
 

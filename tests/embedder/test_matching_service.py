@@ -168,7 +168,7 @@ class TestMatching:
 
     def test_networks_are_listed(self, trained):
         service, events, _, _ = trained
-        assert service.send(embedder.models()).networks == [events[-1].fingerprint]
+        assert service.send(embedder.list_models()).networks == [events[-1].fingerprint]
 
     def test_names_lead_nowhere_else(self, trained):
         service, _, _, rows = trained

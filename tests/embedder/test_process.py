@@ -83,7 +83,7 @@ def until(send, refusal):
 
 def test_hanging_up_ends_the_training(tmp_path):
     with serving(EmbedderSettings(_env_file=None, data_dir=tmp_path)) as client:
-        models = until(lambda: client.send(embedder.models()), Unavailable)
+        models = until(lambda: client.send(embedder.list_models()), Unavailable)
         folder = tmp_path / "training" / "long"
         folder.mkdir(parents=True)
         np.save(
@@ -111,7 +111,7 @@ def test_hanging_up_ends_the_training(tmp_path):
 def test_a_body_that_never_ends_is_answered(tmp_path):
     settings = EmbedderSettings(_env_file=None, data_dir=tmp_path, embed_seconds=1)
     with serving(settings) as client:
-        until(lambda: client.send(embedder.models()), Unavailable)
+        until(lambda: client.send(embedder.list_models()), Unavailable)
         address = client.base_url.removeprefix("http://").split(":")
         with socket.create_connection((address[0], int(address[1])), timeout=30) as slow:
             slow.sendall(

@@ -96,7 +96,7 @@ class TestImages:
 
     def test_headers_say_what_the_rows_are_and_how_long_they_took(self, service, encoded):
         answer = service.request("POST", IMAGES, files=parts(encoded()), headers=RAW)
-        model = service.send(embedder.models()).visual
+        model = service.send(embedder.list_models()).visual
         assert answer.headers[FINGERPRINT_HEADER] == model.fingerprint
         assert answer.headers[DIM_HEADER] == str(model.dim)
         assert len(answer.content) == 4 * model.dim
@@ -285,7 +285,7 @@ class TestTerms:
         rows = service.send(embedder.embed_terms(terms, TermSpace.WORD))
         dog, upper, phrase, wild, cat = rows.vectors
         assert rows.vectors.shape == (5, 200)
-        assert rows.fingerprint == service.send(embedder.models()).words.fingerprint
+        assert rows.fingerprint == service.send(embedder.list_models()).words.fingerprint
         assert_same(dog, upper)
         lengths = np.linalg.norm([wild, cat], axis=1)
         mean = (wild / lengths[0] + 2 * cat / lengths[1]) / 3 * lengths.mean()
@@ -325,7 +325,7 @@ class TestTerms:
 
 class TestOperations:
     def test_models(self, service):
-        models = service.send(embedder.models())
+        models = service.send(embedder.list_models())
         assert (models.visual.architecture, models.visual.dim) == ("mini", 256)
         assert models.visual.engine.split("-")[0] in ("eager", "openvino")
         assert models.matching == models.visual
@@ -378,7 +378,7 @@ class TestOperations:
             "matching_weights": str(weights),
         }
         with start(tmp_path, **changes) as service:
-            models = service.send(embedder.models())
+            models = service.send(embedder.list_models())
             visual = service.send(embedder.embed_images([encoded()]))
             matching = service.send(embedder.embed_images([encoded()], ImageSpace.MATCHING))
         assert (models.visual.dim, models.matching.dim) == (256, 512)

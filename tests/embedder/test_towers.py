@@ -183,7 +183,7 @@ def hosting(start, folder, tmp_path_factory):
 
 class TestService:
     def test_the_models_are_told(self, hosting):
-        models = hosting.send(embedder.models())
+        models = hosting.send(embedder.list_models())
         assert models.visual.architecture == "mini"
         assert models.matching.architecture == models.words.architecture == "open_clip:local"
         assert models.matching.dim == models.words.dim == 48
@@ -194,7 +194,7 @@ class TestService:
         terms = hosting.send(embedder.embed_terms(TERMS, TermSpace.JOINT))
         plain = hosting.send(embedder.embed_terms(TERMS, TermSpace.WORD))
         raw = hosting.send(embedder.embed_images([encoded()], ImageSpace.MATCHING))
-        joint = hosting.send(embedder.models()).joint
+        joint = hosting.send(embedder.list_models()).joint
         assert images.fingerprint == terms.fingerprint == joint
         assert images.vectors.shape == (1, 48)
         np.testing.assert_allclose(np.linalg.norm(terms.vectors, axis=1), 1, atol=1e-5)
@@ -222,5 +222,5 @@ def test_one_tower_may_serve_both_searches(start, folder, tmp_path):
     weights = str(folder / "open_clip_model.safetensors")
     changes = {"backbone": name, "matching": name, "weights": weights}
     with start(tmp_path, **changes) as service:
-        models = service.send(embedder.models())
+        models = service.send(embedder.list_models())
         assert models.visual == models.matching

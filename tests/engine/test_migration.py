@@ -120,7 +120,7 @@ class Reader(threading.Thread):
 def ended(life: Life, job: Job) -> Job:
     while not job.state.ended:
         time.sleep(0.05)
-        job = life.send(indexer.job(job.id))
+        job = life.send(indexer.get_job(job.id))
     return job
 
 
@@ -131,7 +131,7 @@ def succeeded(life: Life, job: Job) -> dict[str, Any]:
 
 
 def jobs_of(life: Life) -> list[Job]:
-    return life.send(indexer.jobs()).jobs
+    return life.send(indexer.list_jobs()).jobs
 
 
 def going_on(life: Life, to: Engine) -> Job:
@@ -139,7 +139,7 @@ def going_on(life: Life, to: Engine) -> Job:
     for job in jobs_of(life):
         if job.kind is JobKind.MIGRATE and not job.state.ended:
             return job
-    return life.send(indexer.migrate(MigrateRequest(to=to, sample=40)))
+    return life.send(indexer.migrate_index(MigrateRequest(to=to, sample=40)))
 
 
 class Collection:
@@ -229,7 +229,7 @@ def test_milvus_may_be_away_on_the_way_and_nothing_is_lost(collection, server):
     server.kill()
     with collection.life(Engine.MILVUS) as life:
         assert life.is_ready()
-        job = ended(life, next(iter(life.send(indexer.jobs()).jobs)))
+        job = ended(life, next(iter(life.send(indexer.list_jobs()).jobs)))
         assert job.state is JobState.FAILED
         assert job.error is not None
         assert "doesn't answer" in job.error
@@ -251,7 +251,7 @@ def test_a_collection_goes_to_milvus_and_back_and_every_answer_stays(collection)
     with collection.life(Engine.LOCAL) as life:
         assert life.is_ready()
         with pytest.raises(Conflict, match="Set ISE_ENGINE=milvus"):
-            life.send(indexer.migrate(MigrateRequest(to=Engine.MILVUS)))
+            life.send(indexer.migrate_index(MigrateRequest(to=Engine.MILVUS)))
     with collection.life(Engine.MILVUS, "migration.indexed=kill") as life:
         assert life.is_ready()
         going_on(life, Engine.MILVUS)
@@ -282,8 +282,8 @@ def test_a_collection_goes_to_milvus_and_back_and_every_answer_stays(collection)
     # The snapshots of the other engine are there to go back to.
     with collection.life(Engine.LOCAL) as life:
         assert life.is_ready()
-        told = life.send(indexer.snapshots()).snapshots
+        told = life.send(indexer.list_snapshots()).snapshots
         moved = [one.number for one in told if one.reason == "migration"]
-        life.send(indexer.activate(moved[1]))
+        life.send(indexer.activate_snapshot(moved[1]))
         assert searches.engine is Engine.MILVUS
         assert searches.of(ids) == alike(before)

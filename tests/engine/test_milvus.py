@@ -83,7 +83,7 @@ def test_an_index_that_milvus_lacks_is_built_flat_and_said_so(milvus_world, capl
 def test_near_duplicates_of_all_are_refused_and_the_way_out_is_told(milvus_world):
     world = milvus_world()
     world.publish(items(20), world.space(collection(20), 2))
-    with pytest.raises(Conflict, match=r"Milvus doesn't tell its clusters.*`group_duplicates`"):
+    with pytest.raises(Conflict, match=r"Milvus doesn't expose its clusters.*`group_duplicates`"):
         duplicates(world.searcher(), threshold=0.98, limit=10, cursor=None)
 
 

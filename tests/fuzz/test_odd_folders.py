@@ -133,7 +133,7 @@ class Trial:
         found = self.service.parts.images
         with found.database.read() as db:
             ids = set(db.execute(select(images.c.id)).scalars())
-        newest = next(s for s in self.service.send(indexer.snapshots()).snapshots if s.current)
+        newest = next(s for s in self.service.send(indexer.list_snapshots()).snapshots if s.current)
         assert newest.images == len(ids)
         return ids
 

@@ -122,10 +122,10 @@ class Service:
         return self.succeeded(self.start_ingest(source, **options))
 
     def build(self, **settings: Any) -> Job:
-        return self.succeeded(self.send(indexer.build(BuildSettings(**settings))))
+        return self.succeeded(self.send(indexer.build_index(BuildSettings(**settings))))
 
     def ended(self, job: Job) -> Job:
-        return until(lambda: (j := self.send(indexer.job(job.id))).state.ended and j)
+        return until(lambda: (j := self.send(indexer.get_job(job.id))).state.ended and j)
 
     def succeeded(self, job: Job) -> Job:
         found = self.ended(job)
@@ -139,7 +139,7 @@ class Service:
         return found.error
 
     def reasons(self, job: Job) -> dict[str, str]:
-        return {f.path: f.reason for f in self.send(indexer.failures(job.id)).failures}
+        return {f.path: f.reason for f in self.send(indexer.list_job_failures(job.id)).failures}
 
     def ask(self, call: Call[T]) -> T:
         """Asks the query service over the same data."""
@@ -158,7 +158,7 @@ class Service:
     @property
     def query_http(self) -> httpx.Client:
         """The query service over the same data, as any program asks it."""
-        self.ask(query.stats())
+        self.ask(query.get_stats())
         return self._stack.enter_context(
             httpx.Client(base_url=self.query_url, timeout=PATIENCE_S, trust_env=False)
         )

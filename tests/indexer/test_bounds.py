@@ -92,7 +92,7 @@ JSON = {"Content-Type": "application/json"}
 
 def exported(service, folder: Path) -> Path:
     folder.mkdir()
-    with service.client.stream(indexer.export()) as response:
+    with service.client.stream(indexer.export_collection()) as response:
         data = io.BytesIO(b"".join(response.iter_bytes()))
     with tarfile.open(fileobj=data) as tar:
         tar.extractall(folder, filter="data")
@@ -155,7 +155,7 @@ def test_a_record_that_can_not_be_taken_is_one_failure_of_its_import(alone, tmp_
     rows[5] = 0
     table.write_bytes(npy(rows))
     request = ImportRequest(source=str(table), ids=str(ids), model="m", build=False)
-    job = alone.succeeded(alone.send(indexer.import_(request)))
+    job = alone.succeeded(alone.send(indexer.import_vectors(request)))
     assert (job.result["added"], job.result["failed"]) == (2, 5)
     reasons = alone.reasons(job)
     assert set(reasons) == {"zero", *(f"ids.jsonl, line {n}" for n in (2, 3, 4, 5))}
@@ -294,7 +294,7 @@ def test_a_vector_that_float32_does_not_hold_is_refused_when_added_and_when_aske
 ):
     item = f'{{"model": "m", "items": [{{"id": "z", "vector": {vector}}}]}}'
     added = shared_service.http.post("/v1/features", content=item, headers=JSON)
-    shared_service.ask(query.stats())
+    shared_service.ask(query.get_stats())
     asked = httpx.post(
         f"{shared_service.query_url}/v1/search",
         content=f'{{"vector": {vector}}}',

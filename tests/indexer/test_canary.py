@@ -54,7 +54,7 @@ def test_it_is_kept_with_the_features_and_every_snapshot(
     service.build()
     assert SnapshotStore(service.data).current().canaries == manifest.canaries
     assert service.finds_itself(picture(1))
-    drift = service.ask(query.stats()).drift
+    drift = service.ask(query.get_stats()).drift
     assert drift.model == fingerprint
     assert drift.served
     assert drift.distance <= canary.LARGEST_DRIFT
@@ -80,7 +80,7 @@ def test_another_run_of_the_same_weights_is_refused(
             again.found(picture(0))
         assert again.ask(query.search_id(ids[0])).hits[0].id == ids[0]
         assert again.tagged("dog") == set(ids)
-        assert not again.ask(query.stats()).drift.served
+        assert not again.ask(query.get_stats()).drift.served
 
 
 def test_replicas_of_which_one_runs_otherwise_are_never_mixed(

@@ -184,7 +184,7 @@ def test_a_damaged_segment_is_made_anew_from_the_features(
     assert wrong(data) == []
     embedder.mount(data)
     with service_at(data, embedder.url) as service:
-        for job in service.send(indexer.jobs()).jobs:
+        for job in service.send(indexer.list_jobs()).jobs:
             service.succeeded(job)
         assert answers(service, picture) == before
 
@@ -200,7 +200,7 @@ def test_damaged_features_are_taken_from_the_snapshot(data, embedder, service_at
     with service_at(data, embedder.url) as service:
         service.build(clusters=2)
         assert service.finds_itself(picture(3))
-        assert service.send(indexer.stats()).images == len(SEEDS) + 2
+        assert service.send(indexer.get_stats()).images == len(SEEDS) + 2
 
 
 def test_an_upload_is_taken_from_where_it_is_too_and_what_can_not_be_mended_is_said(data):
@@ -270,7 +270,7 @@ def test_a_backup_during_writes_answers_alike_where_it_is_restored(
         assert service.found(picture(5000), limit=1) != []
         service.add(picture(5000))
         assert service.finds_itself(picture(5000))
-        assert service.send(indexer.image_file(content_id(picture(100))))[0] == picture(100)
+        assert service.send(indexer.get_image_file(content_id(picture(100))))[0] == picture(100)
 
 
 @pytest.mark.slow

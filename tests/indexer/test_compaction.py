@@ -64,7 +64,7 @@ def answers(service, picture, seeds):
 
 
 def compacted(service):
-    return service.succeeded(service.send(indexer.compact()))
+    return service.succeeded(service.send(indexer.compact_index()))
 
 
 def test_additions_stay_in_few_files_of_falling_size(trained, picture):
@@ -131,12 +131,12 @@ def test_a_roll_back_during_a_compaction_holds(built, picture, monkeypatch):
 
     def while_busy(*arguments):
         if manifest(built).visual.clusters == 2:
-            built.send(indexer.activate(first))
+            built.send(indexer.activate_snapshot(first))
         return measure(*arguments)
 
     monkeypatch.setattr(compaction.recall, "measure", while_busy)
-    error = built.failed(built.send(indexer.compact()))
-    assert error.startswith("The index was built anew, or rolled back, while it was compacted.")
+    error = built.failed(built.send(indexer.compact_index()))
+    assert error.startswith("The index was rebuilt or rolled back while it was compacted.")
     assert manifest(built).visual.clusters == 4
     assert all(built.finds_itself(picture(seed)) for seed in SEEDS)
 
@@ -147,12 +147,14 @@ def test_a_cancelled_compaction_changes_nothing(built, picture, monkeypatch):
     measure = compaction.recall.measure
 
     def cancelled(*arguments):
-        (running,) = [j for j in built.send(indexer.jobs()).jobs if j.state is JobState.RUNNING]
-        built.send(indexer.cancel(running.id))
+        (running,) = [
+            j for j in built.send(indexer.list_jobs()).jobs if j.state is JobState.RUNNING
+        ]
+        built.send(indexer.cancel_job(running.id))
         return measure(*arguments)
 
     monkeypatch.setattr(compaction.recall, "measure", cancelled)
-    job = built.ended(built.send(indexer.compact()))
+    job = built.ended(built.send(indexer.compact_index()))
     assert job.state is JobState.CANCELLED
     assert manifest(built).number == number
     built.add(picture(101))
@@ -173,7 +175,9 @@ def test_a_compaction_comes_by_itself_when_it_is_due(built, picture, until, monk
     else:
         for image_id in ids:
             built.send(indexer.patch_image(image_id, ImagePatch(tags=["new"])))
-    jobs = until(lambda: [j for j in built.send(indexer.jobs()).jobs if j.kind is JobKind.COMPACT])
+    jobs = until(
+        lambda: [j for j in built.send(indexer.list_jobs()).jobs if j.kind is JobKind.COMPACT]
+    )
     built.succeeded(jobs[0])
     assert len(jobs) == 1
     assert len(manifest(built).visual.postings) == 1
@@ -188,7 +192,7 @@ def test_a_compaction_that_fails_is_not_tried_again_at_each_addition(
     add_one_by_one(built, picture, range(100, 106))
 
     def compactions():
-        return [j for j in built.send(indexer.jobs()).jobs if j.kind is JobKind.COMPACT]
+        return [j for j in built.send(indexer.list_jobs()).jobs if j.kind is JobKind.COMPACT]
 
     until(lambda: compactions() and compactions()[0].state is JobState.FAILED)
     add_one_by_one(built, picture, range(106, 109))
@@ -225,7 +229,7 @@ def test_a_segment_is_opened_while_others_are_closed(built):
 
 def test_an_empty_collection_is_compacted_to_nothing(service):
     assert compacted(service).result == {"snapshot": 1, "images": 0}
-    found = service.send(indexer.index_health())
+    found = service.send(indexer.get_index_health())
     assert (found.snapshot, found.images, found.advice) == (1, 0, None)
 
 
@@ -244,28 +248,28 @@ def test_health_tells_what_was_added_and_deleted(built, picture):
     add_one_by_one(built, picture, range(100, 106))
     for seed in range(3):
         built.send(indexer.delete_image(content_id(picture(seed))))
-    found = built.send(indexer.index_health())
+    found = built.send(indexer.get_index_health())
     assert (found.images, found.clusters, found.advice) == (27, 4, None)
     assert found.additions == pytest.approx(6 / 30)
     assert found.deleted == pytest.approx(3 / 30)
     assert found.growth == pytest.approx(27 / 24)
     assert found.segments == len(manifest(built).visual.postings)
     compacted(built)
-    found = built.send(indexer.index_health())
+    found = built.send(indexer.get_index_health())
     assert (found.additions, found.deleted, found.segments) == (0, 0, 1)
     assert found.growth == pytest.approx(27 / 24)
 
 
 def test_a_rebuild_is_advised_where_images_lie_far_from_every_centre(built, picture):
-    before = built.send(indexer.index_health())
+    before = built.send(indexer.get_index_health())
     assert before.drift == pytest.approx(1, abs=0.05)
     # Without colour, unlike all that the centres were made from.
     add_one_by_one(built, grey_of(picture), range(100, 112))
-    found = built.send(indexer.index_health())
+    found = built.send(indexer.get_index_health())
     assert found.drift > before.drift
     assert "A rebuild is due: `ise build`." in found.advice
     built.build(clusters=4)
-    assert built.send(indexer.index_health()).drift == pytest.approx(1, abs=0.05)
+    assert built.send(indexer.get_index_health()).drift == pytest.approx(1, abs=0.05)
 
 
 def test_a_collection_whose_images_were_all_deleted_is_not_compacted_again_and_again(

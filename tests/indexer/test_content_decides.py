@@ -37,7 +37,7 @@ def of_size(path: Path, beginning: bytes) -> bytes:
 
 
 def file(service, data: bytes) -> bytes:
-    return service.send(indexer.image_file(content_id(data)))[0]
+    return service.send(indexer.get_image_file(content_id(data)))[0]
 
 
 def test_a_touched_picture_is_served_cut_and_explained(service, root, picture):
@@ -46,9 +46,9 @@ def test_a_touched_picture_is_served_cut_and_explained(service, root, picture):
         os.utime(path)
         path.chmod(0o600)
     assert file(service, picture(1)) == picture(1)
-    assert service.send(indexer.thumbnail(content_id(picture(1))))[1] == "image/jpeg"
+    assert service.send(indexer.get_thumbnail(content_id(picture(1))))[1] == "image/jpeg"
     service.build()
-    why = service.ask(query.why(content_id(picture(1)), to=content_id(picture(2))))
+    why = service.ask(query.explain_match(content_id(picture(1)), to=content_id(picture(2))))
     assert why.score is not None
     crop = {"x": 0.1, "y": 0.1, "width": 0.8, "height": 0.8}
     assert service.ask(query.search(parts=[{"id": content_id(picture(1)), "crop": crop}])).hits
@@ -69,7 +69,7 @@ def test_other_bytes_of_the_same_size_and_time_are_never_served(service, root, p
     assert file(service, picture(1)) == picture(1)
     for data in (FORGED, picture(9)):
         forge(root / "dog/a.png", of_size(root / "dog/a.png", data))
-        for call in (indexer.image_file, indexer.thumbnail):
+        for call in (indexer.get_image_file, indexer.get_thumbnail):
             with pytest.raises(NotFound, match="gone or has changed"):
                 service.send(call(content_id(picture(1))))
     forge(root / "dog/a.png", picture(1))
@@ -105,7 +105,7 @@ def test_a_damaged_upload_is_not_passed_off_as_the_picture(service, picture):
     [kept] = [p for p in (service.data / "images" / "uploads").rglob("*") if p.is_file()]
     kept.write_bytes(of_size(kept, FORGED))
     with pytest.raises(NotFound, match="gone or has changed"):
-        service.send(indexer.image_file(item.id))
+        service.send(indexer.get_image_file(item.id))
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -155,9 +155,9 @@ def test_a_moved_library_is_found_again_without_embedding(
         shutil.rmtree(root)
     job = service.ingest(moved, build=False, sync=sync)
     assert job.result["embedded"] == 0
-    assert service.send(indexer.stats()).images == 3
+    assert service.send(indexer.get_stats()).images == 3
     assert file(service, picture(1)) == picture(1)
-    assert service.send(indexer.thumbnail(content_id(picture(2))))
+    assert service.send(indexer.get_thumbnail(content_id(picture(2))))
 
 
 def test_a_library_that_moved_into_an_archive_is_found_again(service, root, picture, tmp_path):
@@ -178,7 +178,7 @@ def test_a_new_model_embeds_the_picture_and_not_what_lies_at_its_former_path(
     with start(other_embedder) as service:
         service.build()
         assert service.finds_itself(picture(1))
-        assert service.send(indexer.stats()).images == 3
+        assert service.send(indexer.get_stats()).images == 3
 
 
 # --- nothing outside the roots ------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_a_picture_replaced_by_a_link_to_a_file_outside_serves_nothing_of_it(
             file(service, picture(1))
         # Not even where it is the picture: what is outside isn't read.
         keys.write_bytes(picture(1))
-        for call in (indexer.image_file, indexer.thumbnail):
+        for call in (indexer.get_image_file, indexer.get_thumbnail):
             with pytest.raises(NotFound, match="outside the folders"):
                 service.send(call(content_id(picture(1))))
         # A link within the roots leads to the picture.

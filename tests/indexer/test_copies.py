@@ -9,7 +9,7 @@ from tests.indexer.copying import Copies
 
 
 def test_only_what_is_new_is_copied_and_what_is_old_goes(copies: Copies) -> None:
-    with pytest.raises(NotFound, match="holds no snapshot yet"):
+    with pytest.raises(NotFound, match="contains no snapshot yet"):
         copies.follower.follow()
     kept: list[Manifest] = []
     for _ in range(4):

@@ -16,7 +16,7 @@ import pytest
 from services.query.search.searcher import Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import indexer
-from shared.clients.embedder import models
+from shared.clients.embedder import list_models
 from shared.clients.transport import Client
 from shared.contracts.features import FeaturesRequest, ImportRequest
 from shared.contracts.indexer import IngestRequest, ReembedRequest
@@ -57,7 +57,7 @@ class Process:
         assert self._process is not None
         assert self._process.poll() is None, "the indexer did not start"
         try:
-            self.send(indexer.stats())
+            self.send(indexer.get_stats())
         except ISEError:
             return False
         return True
@@ -71,12 +71,14 @@ class Process:
         return self.client.send(call)
 
     def images(self) -> int:
-        return self.send(indexer.stats()).images
+        return self.send(indexer.get_stats()).images
 
     def goes_on(self, job_id: str) -> None:
         """Waits until the job has recorded more, or has nothing more to record."""
         before = self.images()
-        self.until(lambda: self.images() != before or self.send(indexer.job(job_id)).state.ended)
+        self.until(
+            lambda: self.images() != before or self.send(indexer.get_job(job_id)).state.ended
+        )
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def survives_kills_during_an_ingest(process, root, count, kills, dice, until) ->
         threading.Event().wait(dice.uniform(0, 0.3))
         process.kill()
         process.start()
-    done = until(lambda: (j := process.send(indexer.job(job.id))).state.ended and j)
+    done = until(lambda: (j := process.send(indexer.get_job(job.id))).state.ended and j)
     assert (done.state, done.error) == (JobState.SUCCEEDED, None)
     assert (done.progress.done, done.progress.total, done.progress.failed) == (count, count, 0)
     assert done.result["images"] == process.images() == count
@@ -167,7 +169,7 @@ def survives_kills_during_changes(process, pictures, kills, dice) -> None:
         assert present - unsure <= found
         assert not (deleted - unsure) & found
         for image_id in present - unsure:
-            assert process.send(indexer.image_file(image_id))[1] == "image/png"
+            assert process.send(indexer.get_image_file(image_id))[1] == "image/png"
         # Soon: at its start it may still be publishing what it found unpublished.
         process.until(lambda: left_over(process.data) == [])
         # What was under way was promised to nobody: it may show now, later, or never.
@@ -206,12 +208,12 @@ def test_an_import_that_is_killed_goes_on_by_itself(process, tmp_path, until):
     rows = 40_000
     np.save(tmp_path / "f.npy", np.random.default_rng(0).normal(size=(rows, 8)))
     request = ImportRequest(source=str(tmp_path / "f.npy"), model="m", clusters=4)
-    job = process.send(indexer.import_(request))
+    job = process.send(indexer.import_vectors(request))
     for _ in range(2):
         process.goes_on(job.id)
         process.kill()
         process.start()
-    done = until(lambda: (j := process.send(indexer.job(job.id))).state.ended and j)
+    done = until(lambda: (j := process.send(indexer.get_job(job.id))).state.ended and j)
     assert (done.state, done.error, done.progress.failed) == (JobState.SUCCEEDED, None, 0)
     assert done.result["already_there"] > 0
     assert done.result["images"] == process.images() == rows
@@ -245,7 +247,7 @@ def test_a_sync_that_is_killed_goes_on_by_itself(process, folder_of, picture, di
     root = folder(folder_of, 60)
 
     def ended(job):
-        return until(lambda: (j := process.send(indexer.job(job.id))).state.ended and j)
+        return until(lambda: (j := process.send(indexer.get_job(job.id))).state.ended and j)
 
     sync = IngestRequest(source=str(root), sync=True)
     assert ended(process.send(indexer.ingest(sync))).state is JobState.SUCCEEDED
@@ -280,7 +282,7 @@ def test_a_change_of_the_model_survives_a_kill(
     for one in (embedder, other_embedder):
         one.mount(data)
     with Client(other_embedder.url) as client:
-        model = client.send(models()).visual.fingerprint
+        model = client.send(list_models()).visual.fingerprint
     with service_at(data, embedder.url) as service:
         service.ingest(folder_of({f"{n}.png": n for n in range(count)}), build=False)
     process = Process(data, f"{embedder.url},{other_embedder.url}", until)
@@ -297,13 +299,13 @@ def test_a_change_of_the_model_survives_a_kill(
 
     process.start()
     try:
-        job = process.send(indexer.reembed(ReembedRequest()))
+        job = process.send(indexer.reembed_index(ReembedRequest()))
         # Features come first; a kill between the two leaves them to nobody.
         until(recorded)
         process.kill()
         assert 0 < recorded() < count
         process.start()
-        until(lambda: process.send(indexer.job(job.id)).state is JobState.SUCCEEDED)
+        until(lambda: process.send(indexer.get_job(job.id)).state is JobState.SUCCEEDED)
         assert embedded() == process.images() == count
         assert SnapshotReader(data).current()[0].visual.fingerprint == model
         check_files(process)

@@ -42,7 +42,7 @@ def second(tmp_path: Path) -> Callable[..., Service]:
 
 def exported(service: Service, folder: Path, **options: Any) -> Path:
     """Exports into a folder of this name."""
-    with service.client.stream(indexer.export(**options)) as response:
+    with service.client.stream(indexer.export_collection(**options)) as response:
         data = response.read()
     assert len(data) == int(response.headers["Content-Length"])
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -51,7 +51,7 @@ def exported(service: Service, folder: Path, **options: Any) -> Path:
 
 
 def start_import(service: Service, source: Path, **options: Any) -> Job:
-    return service.send(indexer.import_(ImportRequest(source=str(source), **options)))
+    return service.send(indexer.import_vectors(ImportRequest(source=str(source), **options)))
 
 
 def imported(service: Service, source: Path, **options: Any) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def test_pictures_answer_alike_after_the_round_trip(
             assert other.tagged(tag) == service.tagged(tag)
         hit = other.ask(query.search_image(picture(4), limit=1)).hits[0]
         assert hit.uri == "Blue/4.png"
-        assert other.ask(indexer.image_file(hit.id))[0] == picture(4)
+        assert other.ask(indexer.get_image_file(hit.id))[0] == picture(4)
         # The same picture is the same image still, and new ones are comparable.
         assert other.add(picture(4))[0].state == "exists"
         assert other.add(picture(200))[0].state == "added"
@@ -235,14 +235,14 @@ def test_an_export_holds_one_moment_while_images_come_and_go(alone, tmp_path):
 def test_an_empty_collection_has_nothing_to_export(alone):
     for space in ExportSpace:
         with pytest.raises(errors.Conflict, match=f"no images of the {space} space"):
-            alone.send(indexer.export(space))
+            alone.send(indexer.export_collection(space))
 
 
 def test_parquet_asks_for_pyarrow_where_it_is_missing(alone, monkeypatch):
     fill(alone, rows=3)
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(errors.Conflict, match=r"image-search-engine\[parquet\]"):
-        alone.send(indexer.export(parquet=True))
+        alone.send(indexer.export_collection(parquet=True))
 
 
 # --- import from files ------------------------------------------------------------------------
@@ -273,8 +273,8 @@ def test_a_table_is_imported_by_its_path(alone, tmp_path):
     assert set(reasons) == {"i17000", "i3", "i1", "i4"}
     assert "not finite" in reasons["i17000"]
     assert "is zero" in reasons["i3"]
-    assert "another one than before" in reasons["i1"]
-    assert "comes twice" in reasons["i4"]
+    assert "differs from the stored one" in reasons["i1"]
+    assert "occurs twice" in reasons["i4"]
     answer = alone.ask(query.search_vector(vectors[9000].tolist(), limit=1))
     assert (answer.hits[0].id, answer.recall.clusters) == ("i9000", 20)
 
@@ -290,8 +290,8 @@ def test_rows_without_ids_go_by_their_numbers(alone, tmp_path):
 def test_an_import_that_was_cancelled_goes_on_where_it_was(alone, tmp_path, until):
     source, _ = table(tmp_path, rows=60_000)
     job = start_import(alone, source, model="m")
-    until(lambda: alone.send(indexer.job(job.id)).progress.done)
-    alone.send(indexer.cancel(job.id))
+    until(lambda: alone.send(indexer.get_job(job.id)).progress.done)
+    alone.send(indexer.cancel_job(job.id))
     alone.ended(job)
     before = alone.parts.images.count()
     assert before > 0
@@ -365,7 +365,7 @@ def test_off_loopback_only_the_roots_are_read(alone, second, tmp_path):
                 start_import(other, source, **options)
         imported(other, folder)
         with pytest.raises(errors.NotFound, match="came as a vector"):
-            other.send(indexer.image_file("p/0"))
+            other.send(indexer.get_image_file("p/0"))
     for path, why in (("f.npy", "absolute path"), (str(tmp_path / "none"), "doesn't exist")):
         with pytest.raises(errors.InvalidInput, match=why):
             start_import(alone, Path(path), model="m")
@@ -393,12 +393,12 @@ def test_what_an_import_says_of_files_is_not_believed(
         imported(other, folder)
         for record in records:
             with pytest.raises(errors.NotFound):
-                other.send(indexer.image_file(record["id"]))
+                other.send(indexer.get_image_file(record["id"]))
         # Nor is the file passed over as one that was read.
         assert other.ingest(source, build=False).result["embedded"] == 1
         assert other.finds_itself(picture(7))
         for n in (1, 2):
-            assert other.send(indexer.image_file(content_id(picture(n))))[0] == picture(n)
+            assert other.send(indexer.get_image_file(content_id(picture(n))))[0] == picture(n)
 
 
 def test_an_import_stays_out_of_a_collection_of_another_model(service, second, picture, tmp_path):

@@ -45,8 +45,8 @@ def test_s3_tar_and_zip_answer_as_the_folder_does(
         with service_at(data, embedder.url, s3_endpoint=s3.url) as service:
             job = service.ingest(source, clusters=5)
             ids = sorted(service.tagged("tag1"))
-            original = service.send(indexer.image_file(ids[0]))
-            thumbnail = service.send(indexer.thumbnail(ids[0]))
+            original = service.send(indexer.get_image_file(ids[0]))
+            thumbnail = service.send(indexer.get_thumbnail(ids[0]))
             told.append((job.result["embedded"], ids, original, thumbnail))
             answers.append([hits(service, picture(n)) for n in (0, 17, 100)])
     assert told[0][0] == 60
@@ -66,15 +66,15 @@ def test_objects_that_are_no_pictures_fail_alone_and_others_are_served(start, s3
         assert service.reasons(job).keys() == {"a/text.png", "a/empty.png"}
         [good] = service.found(picture(1), limit=1)
         assert service.send(indexer.get_image(good)).uris == ["a/good.png"]
-        assert service.send(indexer.image_file(good)) == (picture(1), "image/png")
-        assert service.send(indexer.thumbnail(good))[1] == "image/jpeg"
+        assert service.send(indexer.get_image_file(good)) == (picture(1), "image/png")
+        assert service.send(indexer.get_thumbnail(good))[1] == "image/jpeg"
         # Another picture is there now: it isn't served for this one.
         s3.client().put_object(Bucket="strange", Key="a/good.png", Body=picture(2))
         with pytest.raises(NotFound, match="gone or has changed"):
-            service.send(indexer.image_file(good))
+            service.send(indexer.get_image_file(good))
         s3.client().delete_object(Bucket="strange", Key="a/good.png")
         with pytest.raises(NotFound, match="gone or has changed"):
-            service.send(indexer.image_file(good))
+            service.send(indexer.get_image_file(good))
 
 
 @pytest.mark.slow
@@ -115,8 +115,8 @@ def test_another_model_embeds_from_where_the_pictures_are(start, other_embedder,
         service.ingest("s3://again")
     s3.client().delete_object(Bucket="again", Key="5.png")
     with start(of=other_embedder, s3_endpoint=s3.url) as service:
-        assert "1 image would drop out" in service.failed(
-            service.send(indexer.build(BuildSettings()))
+        assert "1 image would be lost" in service.failed(
+            service.send(indexer.build_index(BuildSettings()))
         )
         service.build(drop_missing=True)
         assert all(service.finds_itself(picture(n)) for n in range(5))
@@ -143,12 +143,12 @@ def test_a_store_that_is_away_is_told_and_a_job_goes_on_once_it_is_back(
             assert 20 <= before < 600
             one = content_id(picture(0))
             with pytest.raises(Unavailable, match="s3://leaving doesn't answer"):
-                service.send(indexer.image_file(one))
+                service.send(indexer.get_image_file(one))
             server.start()
             server.fill("leaving", objects)
             again = service.ingest("s3://leaving")
             assert (again.result["embedded"], again.result["failed"]) == (600 - before, 0)
-            assert service.send(indexer.image_file(one))[0] == picture(0)
+            assert service.send(indexer.get_image_file(one))[0] == picture(0)
             assert service.parts.images.count() == 600
     finally:
         server.kill()

@@ -84,10 +84,10 @@ def test_ids_are_verbatim_and_never_paths(alone, tmp_path, image_id):
     assert ids_of(alone.ask(query.search_id(image_id))) == [image_id]
     known = alone.send(indexer.get_image(image_id))
     assert (known.id, known.sha256, known.bytes) == (image_id, "", 0)
-    for call in (indexer.image_file, indexer.thumbnail):
-        with pytest.raises(errors.NotFound, match="has no file: it came as a vector"):
+    for call in (indexer.get_image_file, indexer.get_thumbnail):
+        with pytest.raises(errors.NotFound, match="has no file: it was imported as a vector"):
             alone.send(call(image_id))
-        with pytest.raises(errors.NotFound, match="has no file: it came as a vector"):
+        with pytest.raises(errors.NotFound, match="has no file: it was imported as a vector"):
             alone.ask(call(image_id))
     alone.send(indexer.patch_image(image_id, ImagePatch(tags=["t"])))
     assert alone.tagged("t") == {image_id}
@@ -111,7 +111,7 @@ ITEM = {"id": "a", "vector": [1.0, 2.0]}
         ({"model": "m", "items": [{"id": "a", "vector": [1, 1e15]}]}, "not below 1e"),
         ({"model": "m", "items": [ITEM, {"id": "z", "vector": [0, 0]}]}, "of 'z' is zero"),
         ({"model": "m", "items": [ITEM, {"id": "b", "vector": [1]}]}, "have 1 to 2 numbers"),
-        ({"model": "m", "items": [ITEM, ITEM]}, "The id 'a' comes twice"),
+        ({"model": "m", "items": [ITEM, ITEM]}, "The id 'a' occurs twice"),
         ({"model": "m", "items": []}, "`items` must not be empty"),
         ({"model": "m", "items": [ITEM] * 1001}, "`items` must have at most 1000 entries"),
         (
@@ -152,7 +152,7 @@ def test_the_same_again_joins_what_is_said_of_it(alone):
 
 def test_an_id_keeps_its_vector_until_it_is_deleted(alone):
     add(alone, ITEM)
-    assert "another one than before" in refused(
+    assert "differs from the stored one" in refused(
         alone,
         {"model": "clip", "items": [{"id": "n", "vector": [1, 1]}, ITEM | {"vector": [2.0, 2.0]}]},
         409,
@@ -216,7 +216,7 @@ def test_a_table_with_ids_as_lines_or_as_records(alone):
     [
         ([[1.0, 2.0]], b"a\nb\n", "ids.txt", "1 vectors, but more ids"),
         ([[1.0, 2.0]] * 2, b"a\n", "ids.txt", "2 vectors, but only 1 ids"),
-        ([[1.0, 2.0]] * 2, b"a\na\n", "ids.txt", "'a' comes twice"),
+        ([[1.0, 2.0]] * 2, b"a\na\n", "ids.txt", "'a' occurs twice"),
         ([[1.0, 2.0]] * 2, b"a\n\n", "ids.txt", "line 2: `id` must not be empty"),
         ([[1.0, 2.0]], b"\xff", "ids.txt", "line 1: this is not UTF-8"),
         ([[1.0, 2.0]], b"{", "ids.jsonl", "line 1:"),
@@ -263,7 +263,7 @@ def test_it_lives_without_an_embedder(alone):
     assert answer.recall.clusters == 5
     assert ids_of(answer)[0] == "new"
     alone.send(indexer.delete_image("7"))
-    alone.send(indexer.activate(first))
+    alone.send(indexer.activate_snapshot(first))
     assert ids_of(alone.ask(query.search_id("new", limit=1))) == ["new"]
     with pytest.raises(errors.NotFound):
         alone.ask(query.search_id("7"))

@@ -104,7 +104,7 @@ def test_without_the_list_of_deletions_nothing_is_taken(copies: Copies) -> None:
     copies.tombstones.add([5])
     copies.mirror.copy()
     copies.objects.remove(copies.address.child("tombstones"))
-    with pytest.raises(Corrupt, match="tombstones is missing, so what was deleted would be shown"):
+    with pytest.raises(Corrupt, match="tombstones is missing, so deleted pictures would be shown"):
         copies.follower.follow()
     assert not (copies.there / "snapshots" / "CURRENT").exists()
     copies.mirror.copy()

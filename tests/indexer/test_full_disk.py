@@ -34,7 +34,7 @@ def test_a_refused_deletion_leaves_the_image_as_it_was(service, picture, full, s
     with pytest.raises(StorageFull):
         service.send(indexer.delete_image(content_id(picture(1))))
     assert service.finds_itself(picture(1))
-    assert service.send(indexer.image_file(content_id(picture(1))))[0] == picture(1)
+    assert service.send(indexer.get_image_file(content_id(picture(1))))[0] == picture(1)
     assert service.send(indexer.get_image(content_id(picture(1)))).uris == ["0.png"]
     full()
     service.send(indexer.delete_image(content_id(picture(1))))
@@ -54,7 +54,7 @@ def test_another_deletion_after_a_refused_one_hides_the_right_image(service, pic
     service.send(indexer.delete_image(content_id(picture(1))))
     left = {content_id(picture(n)) for n in (0, 2, 3)}
     assert set(service.found(picture(0))) == left
-    assert service.send(indexer.stats()).images == 3
+    assert service.send(indexer.get_stats()).images == 3
 
 
 @pytest.mark.parametrize("step", ["delete.buried", "catalogue.commit"])
@@ -71,10 +71,10 @@ def test_a_sync_that_may_not_delete_deletes_nothing_and_the_next_one_does(
             service.start_ingest(root, sync=True)
     else:
         assert "disk is full" in service.failed(service.start_ingest(root, sync=True))
-    assert service.send(indexer.stats()).images == 6
+    assert service.send(indexer.get_stats()).images == 6
     full()
     service.ingest(root, sync=True)
-    assert service.send(indexer.stats()).images == 5
+    assert service.send(indexer.get_stats()).images == 5
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_a_sync_that_may_not_delete_deletes_nothing_and_the_next_one_does(
 )
 def test_a_refused_addition_is_no_half_and_the_next_try_adds_it(service, picture, full, file):
     service.add(picture(1))
-    snapshots = [s.number for s in service.send(indexer.snapshots()).snapshots]
+    snapshots = [s.number for s in service.send(indexer.list_snapshots()).snapshots]
     full(f"{file}.written")
     with pytest.raises(StorageFull):
         service.add(picture(2))
-    assert [s.number for s in service.send(indexer.snapshots()).snapshots] == snapshots
+    assert [s.number for s in service.send(indexer.list_snapshots()).snapshots] == snapshots
     assert service.found(picture(2)) == [content_id(picture(1))]
     assert not list(service.data.rglob(".*.tmp"))
     full()

@@ -14,19 +14,19 @@ from shared.core.errors import BadImage, NotFound
 
 def test_a_thumbnail_is_a_small_jpeg(service, picture):
     [item] = service.add(picture(0, size=(900, 300)))
-    data, media_type = service.send(indexer.thumbnail(item.id))
+    data, media_type = service.send(indexer.get_thumbnail(item.id))
     assert media_type == "image/jpeg"
     with Image.open(io.BytesIO(data)) as small:
         assert (small.format, small.size) == ("JPEG", (320, 107))
-    assert service.send(indexer.thumbnail(item.id))[0] == data
+    assert service.send(indexer.get_thumbnail(item.id))[0] == data
 
 
 def test_the_limit_of_pixels_is_that_of_thumbnails_too(start, picture):
     with start(max_pixels=50 * 40) as service:
         fits, over = service.add(picture(0, size=(50, 40)), picture(1, size=(50, 41)))
-        assert service.send(indexer.thumbnail(fits.id))
+        assert service.send(indexer.get_thumbnail(fits.id))
         with pytest.raises(BadImage, match=r"50 x 41 .* \(ISE_MAX_PIXELS\)"):
-            service.send(indexer.thumbnail(over.id))
+            service.send(indexer.get_thumbnail(over.id))
 
 
 def as_file(image: Image.Image, kind: str, **options) -> bytes:
@@ -40,7 +40,7 @@ def test_a_thumbnail_of_many_bits_shows_the_whole_range(service, mode):
     top = {"uint8": 255, "float32": 1}.get(mode, 65535)
     grey = np.linspace(0, top, 4096).reshape(64, 64).astype(mode)
     [item] = service.add(as_file(Image.fromarray(grey), "TIFF"))
-    with Image.open(io.BytesIO(service.send(indexer.thumbnail(item.id))[0])) as small:
+    with Image.open(io.BytesIO(service.send(indexer.get_thumbnail(item.id))[0])) as small:
         low, high = small.convert("L").getextrema()
         assert low < 20
         assert high > 235
@@ -53,9 +53,9 @@ def test_a_thumbnail_is_upright_and_on_white(service):
     exif[0x0112] = 6
     clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
     first, second = service.add(as_file(turned, "JPEG", exif=exif), as_file(clear, "PNG"))
-    with Image.open(io.BytesIO(service.send(indexer.thumbnail(first.id))[0])) as small:
+    with Image.open(io.BytesIO(service.send(indexer.get_thumbnail(first.id))[0])) as small:
         assert small.size == (20, 40)
-    with Image.open(io.BytesIO(service.send(indexer.thumbnail(second.id))[0])) as small:
+    with Image.open(io.BytesIO(service.send(indexer.get_thumbnail(second.id))[0])) as small:
         assert small.convert("L").getextrema()[0] > 250
 
 
@@ -72,9 +72,9 @@ def test_a_file_that_was_changed_since_is_not_passed_off_as_the_image(service, f
     root = folder_of({"dog/a.png": 1})
     service.ingest(root, build=False)
     [image_id] = service.tagged("dog")
-    assert service.send(indexer.image_file(image_id))[1] == "image/png"
+    assert service.send(indexer.get_image_file(image_id))[1] == "image/png"
     (root / "dog/a.png").write_bytes(b"something else")
-    for call in (indexer.image_file, indexer.thumbnail):
+    for call in (indexer.get_image_file, indexer.get_thumbnail):
         with pytest.raises(NotFound, match="gone or has changed"):
             service.send(call(image_id))
 
@@ -83,7 +83,7 @@ def test_uploads_are_served_from_a_data_directory_that_was_copied(service, start
     [item] = service.add(picture(0))
     [kept] = [p for p in (service.data / "images" / "uploads").rglob("*") if p.is_file()]
     kept.write_bytes(picture(0))  # as a restored copy: the same bytes, another time
-    assert service.send(indexer.image_file(item.id))[0] == picture(0)
+    assert service.send(indexer.get_image_file(item.id))[0] == picture(0)
 
 
 def test_nobody_is_not_found(service):
@@ -91,8 +91,8 @@ def test_nobody_is_not_found(service):
         indexer.get_image("nobody"),
         indexer.delete_image("nobody"),
         indexer.patch_image("nobody", ImagePatch(tags=["x"])),
-        indexer.image_file("nobody"),
-        indexer.thumbnail("nobody"),
+        indexer.get_image_file("nobody"),
+        indexer.get_thumbnail("nobody"),
     ):
         with pytest.raises(NotFound, match="no image 'nobody'"):
             service.send(call)

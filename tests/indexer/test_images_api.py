@@ -64,7 +64,7 @@ def test_one_bad_file_fails_alone_and_says_why(service, picture, huge_picture):
 
 def test_only_bad_files_are_no_error_of_the_call(service):
     assert states(service.add(b"", b"text")) == [FAILED, FAILED]
-    assert service.send(indexer.stats()).images == 0
+    assert service.send(indexer.get_stats()).images == 0
 
 
 def test_the_same_picture_twice_is_one_image_under_both_names(service, picture):
@@ -75,7 +75,7 @@ def test_the_same_picture_twice_is_one_image_under_both_names(service, picture):
     image = service.send(indexer.get_image(first.id))
     assert image.uris == ["a.png", "b.png", "c.png"]
     assert image.tags == ["cat", "dog"]
-    assert service.send(indexer.stats()).images == 1
+    assert service.send(indexer.get_stats()).images == 1
     assert service.found(data) == [first.id]
 
 
@@ -97,7 +97,7 @@ def test_a_tag_is_one_however_pictures_spell_it_and_stays_as_it_was_written(serv
     ids = {first.id, second.id, third.id}
     for term in ("car side", "CAR-SIDE", "car_side", "car sides", "carside"):
         assert service.tagged(term) == ids
-    found = service.ask(query.tags(match="side")).tags
+    found = service.ask(query.list_tags(match="side")).tags
     assert [(one.tag, one.count) for one in found] == [("Car Side", 3)]
     assert service.send(indexer.get_image(first.id)).tags == ["car_side"]
     # The first spelling on an image holds, and a comma within a tag is part of it.
@@ -130,7 +130,7 @@ def test_what_cannot_be_said_of_pictures_is_refused_before_anything_is_kept(
 ):
     with pytest.raises(InvalidInput, match=says):
         service.add(picture(0), **said)
-    assert service.send(indexer.stats()).images == 0
+    assert service.send(indexer.get_stats()).images == 0
 
 
 def test_a_file_over_the_limit_fails_alone(start, picture):
@@ -177,7 +177,7 @@ def test_an_uploads_name_is_never_a_path(service, picture, tmp_path, name, uri):
     before = {p for p in tmp_path.rglob("*") if service.data not in p.parents}
     [item] = service.add((name, data))
     assert service.send(indexer.get_image(item.id)).uris == [uri]
-    assert service.send(indexer.image_file(item.id)) == (data, "image/png")
+    assert service.send(indexer.get_image_file(item.id)) == (data, "image/png")
     assert {p for p in tmp_path.rglob("*") if service.data not in p.parents} == before
     assert not list(service.data.rglob(f"*{uri}"))
 
@@ -204,7 +204,7 @@ def test_the_same_picture_uploaded_at_once_is_one_image(service, picture):
     for thread in threads:
         thread.join()
     assert service.found(picture(0)) == [content_id(picture(0))]
-    assert service.send(indexer.stats()).images == 1
+    assert service.send(indexer.get_stats()).images == 1
 
 
 def test_a_picture_deleted_while_it_is_added_again_is_added_whole(service, picture, monkeypatch):
@@ -220,7 +220,7 @@ def test_a_picture_deleted_while_it_is_added_again_is_added_whole(service, pictu
     monkeypatch.setattr(service.parts.files, "keep", delete_first)
     service.add(data)
     assert service.finds_itself(data)
-    assert service.send(indexer.image_file(item.id))[0] == data
+    assert service.send(indexer.get_image_file(item.id))[0] == data
 
 
 def test_many_additions_leave_few_files_behind(service, picture):
@@ -282,11 +282,16 @@ def test_a_patch_that_cannot_be_kept_is_refused(service, picture, body):
 
 def test_a_deleted_image_is_in_no_answer(service, picture):
     first, second = service.add(picture(0), picture(1), tags=["dog"])
-    service.send(indexer.thumbnail(first.id))
+    service.send(indexer.get_thumbnail(first.id))
     assert service.send(indexer.delete_image(first.id)).deleted
     assert service.found(picture(0)) == [second.id]
     assert service.tagged("dog") == {second.id}
-    for call in (indexer.get_image, indexer.image_file, indexer.thumbnail, indexer.delete_image):
+    for call in (
+        indexer.get_image,
+        indexer.get_image_file,
+        indexer.get_thumbnail,
+        indexer.delete_image,
+    ):
         with pytest.raises(NotFound):
             service.send(call(first.id))
     with pytest.raises(NotFound):

@@ -51,7 +51,7 @@ def test_all_clusters_probed_answer_as_exact_search_does(service, picture, metri
 
 def test_more_clusters_than_images_fail_with_a_sentence_and_change_nothing(service, picture):
     service.add(picture(0), picture(1))
-    job = service.send(indexer.build(BuildSettings(clusters=3)))
+    job = service.send(indexer.build_index(BuildSettings(clusters=3)))
     assert service.failed(job) == (
         "3 clusters were asked for, but there are only 2 images to cluster."
     )
@@ -142,21 +142,21 @@ def test_a_build_tells_how_far_it_is(service, folder_of, monkeypatch):
 
 def test_a_build_that_is_cancelled_ends_before_the_next_round(service, picture, monkeypatch):
     service.add(*[picture(seed) for seed in range(40)])
-    before = service.send(indexer.snapshots())
+    before = service.send(indexer.list_snapshots())
     told = []
     stage = JobContext.stage
 
     def cancelled_at_once(job, name):
         if "round" in name:
             told.append(name)
-            service.send(indexer.cancel(service.send(indexer.jobs()).jobs[0].id))
+            service.send(indexer.cancel_job(service.send(indexer.list_jobs()).jobs[0].id))
         stage(job, name)
 
     monkeypatch.setattr(JobContext, "stage", cancelled_at_once)
-    job = service.ended(service.send(indexer.build(BuildSettings(clusters=5))))
+    job = service.ended(service.send(indexer.build_index(BuildSettings(clusters=5))))
     assert job.state is JobState.CANCELLED
     assert told == ["clustering, round 1 of 20"]
-    assert service.send(indexer.snapshots()) == before
+    assert service.send(indexer.list_snapshots()) == before
 
 
 @pytest.mark.parametrize("cause", ["other words", "no embedder"])
@@ -206,7 +206,7 @@ def test_there_is_no_way_back_to_images_that_were_all_deleted(start, other_embed
     with start(other_embedder) as service:
         service.add(picture(1))
         with pytest.raises(Conflict, match=f"Every image of snapshot {back} was deleted"):
-            service.send(indexer.activate(back))
+            service.send(indexer.activate_snapshot(back))
         assert service.finds_itself(picture(1))
 
 
@@ -217,7 +217,7 @@ def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence
         [item] = service.add(picture(0), tags=["dog"])
         with monkeypatch.context() as changed:
             changed.setattr(service.parts._embedders, "clients", [Client(nowhere, within=True)])
-            with pytest.raises(Unavailable, match="Is the service up"):
+            with pytest.raises(Unavailable, match="Start the services with"):
                 service.add(picture(1))
             error = service.failed(service.start_ingest(folder_of({"a.png": 1})))
             assert nowhere in error

@@ -41,7 +41,7 @@ def test_a_folder_is_taken_in_clustered_and_searchable(service, folder_of, pictu
     assert (job.progress.done, job.progress.total, job.progress.failed) == (90, 90, 0)
     assert all(service.finds_itself(picture(seed)) for seed in (0, 45, 89))
     assert len(service.tagged("TAG1")) == 30
-    [newest, *_] = service.send(indexer.snapshots()).snapshots
+    [newest, *_] = service.send(indexer.list_snapshots()).snapshots
     assert (newest.images, newest.clusters, newest.current) == (90, 7, True)
 
 
@@ -109,7 +109,7 @@ def test_a_source_without_pictures_fails_with_a_sentence_and_publishes_nothing(s
     (root / "list.csv").write_text("path\n")
     error = service.failed(service.start_ingest(root / "list.csv"))
     assert error == f"There are no pictures in {root / 'list.csv'} (the manifest names none)."
-    assert len(service.send(indexer.snapshots()).snapshots) == 1
+    assert len(service.send(indexer.list_snapshots()).snapshots) == 1
 
 
 def test_a_folder_that_cannot_be_read_fails_alone(service, folder_of, picture, unreadable):
@@ -270,10 +270,10 @@ def test_a_cancelled_ingest_keeps_what_it_recorded_and_the_next_embeds_only_the_
     root = folder_of(many(70))
     with start(embed_batch=2, embed_concurrency=1) as service:
         job = service.start_ingest(root)
-        until(lambda: service.send(indexer.stats()).images >= 10)
-        service.send(indexer.cancel(job.id))
+        until(lambda: service.send(indexer.get_stats()).images >= 10)
+        service.send(indexer.cancel_job(job.id))
         assert service.ended(job).state is JobState.CANCELLED
-        kept = service.send(indexer.stats()).images
+        kept = service.send(indexer.get_stats()).images
         assert 10 <= kept < 70
         again = service.ingest(root)
         assert counts(again)["embedded"] == 70 - kept
@@ -286,9 +286,9 @@ def test_an_upload_during_an_ingest_is_searchable_at_once_and_stays(
 ):
     with start(embed_batch=2, embed_concurrency=1) as service:
         job = service.start_ingest(folder_of(many(50)))
-        until(lambda: service.send(indexer.stats()).images >= 6)
+        until(lambda: service.send(indexer.get_stats()).images >= 6)
         service.add(picture(1000), tags=["mine"])
-        assert not service.send(indexer.job(job.id)).state.ended
+        assert not service.send(indexer.get_job(job.id)).state.ended
         assert service.finds_itself(picture(1000))
         assert service.succeeded(job).result["images"] == 51
         assert service.finds_itself(picture(1000))
@@ -298,7 +298,7 @@ def test_an_upload_during_an_ingest_is_searchable_at_once_and_stays(
 def test_uploads_deletes_and_retags_while_builds_run_are_all_kept(service, folder_of, picture):
     service.ingest(folder_of(many(60)))
     for n in range(3):
-        job = service.send(indexer.build(BuildSettings(clusters=5)))
+        job = service.send(indexer.build_index(BuildSettings(clusters=5)))
         [item, gone] = service.add(picture(200 + n), picture(300 + n), tags=["fresh"])
         service.send(indexer.patch_image(item.id, ImagePatch(tags=[f"new{n}"])))
         service.send(indexer.delete_image(gone.id))
@@ -308,7 +308,7 @@ def test_uploads_deletes_and_retags_while_builds_run_are_all_kept(service, folde
         assert gone.id not in service.found(picture(300 + n), limit=200)
     assert service.tagged("fresh") == set()
     assert len(service.found(picture(0), limit=200)) == 63
-    stats = service.send(indexer.stats())
+    stats = service.send(indexer.get_stats())
     assert stats.images == 63
 
 
@@ -352,7 +352,7 @@ def test_a_picture_that_ends_early_is_taken_in_with_a_note(service, folder_of):
     [told] = job.result["file_notes"]
     assert told["path"] == "dog/cut.jpg"
     assert re.fullmatch(r"The file ends early; 8[0-9] % of it was read\.", told["note"])
-    [failure] = service.send(indexer.failures(job.id)).failures
+    [failure] = service.send(indexer.list_job_failures(job.id)).failures
     assert re.search(r"only [0-9]+ % of it can be read", failure.reason)
     assert len(service.tagged("dog")) == 3
 
@@ -363,4 +363,4 @@ def test_an_upload_that_ends_early_is_added_with_a_note(service, picture):
     assert cut.state == "added"
     assert cut.note.startswith("The file ends early; ")
     assert service.send(indexer.get_image(cut.id)).metadata == {}
-    assert service.send(indexer.thumbnail(cut.id))
+    assert service.send(indexer.get_thumbnail(cut.id))

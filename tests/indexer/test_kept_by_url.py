@@ -27,19 +27,19 @@ def test_uploads_and_thumbnails_are_kept_at_the_url(start, s3, bucket, picture):
         [upload] = s3.keys(bucket)
         assert upload.startswith("ise/uploads/")
         assert service.finds_itself(picture(1))
-        assert service.send(indexer.image_file(item.id)) == (picture(1), "image/png")
-        small, _ = service.send(indexer.thumbnail(item.id))
+        assert service.send(indexer.get_image_file(item.id)) == (picture(1), "image/png")
+        small, _ = service.send(indexer.get_thumbnail(item.id))
         assert Image.open(io.BytesIO(small)).format == "JPEG"
         assert len(s3.keys(bucket)) == 2
         assert not list(service.data.glob("images/*/*/*"))
-        assert service.send(indexer.thumbnail(item.id))[0] == small
+        assert service.send(indexer.get_thumbnail(item.id))[0] == small
         service.send(indexer.delete_image(item.id))
         assert s3.keys(bucket) == []
         with pytest.raises(NotFound):
-            service.send(indexer.image_file(item.id))
+            service.send(indexer.get_image_file(item.id))
         # It may come again.
         service.add(("castle.png", picture(1)))
-        assert service.send(indexer.image_file(item.id)) == (picture(1), "image/png")
+        assert service.send(indexer.get_image_file(item.id)) == (picture(1), "image/png")
         assert service.send(indexer.get_image(item.id)).uris == ["castle.png"]
 
 
@@ -60,7 +60,7 @@ def test_nothing_is_acknowledged_that_the_store_does_not_have(start, bucket, pic
                 service.send(indexer.delete_image(item.id))
             assert service.send(indexer.get_image(item.id)).id == item.id
             with pytest.raises(Unavailable):
-                service.send(indexer.image_file(item.id))
+                service.send(indexer.get_image_file(item.id))
         finally:
             server.kill()
 

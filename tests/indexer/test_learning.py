@@ -25,7 +25,7 @@ def learnt(service, state: JobState | None = None):
 
 
 def learning(service):
-    found = service.send(indexer.index_health()).learning
+    found = service.send(indexer.get_index_health()).learning
     assert found is not None
     return found
 
@@ -56,7 +56,7 @@ def test_new_tags_are_learnt_in_the_background_once_they_are_many(start, folder_
         assert "The network knows 8 of 8 tags" in found.message
         assert f"learnt last at {job.finished_at[:19]}Z" in found.message
         # Where the indexer takes long to answer, the query service goes without.
-        until(lambda: service.ask(query.stats()).learning == found)
+        until(lambda: service.ask(query.get_stats()).learning == found)
 
 
 def test_what_is_due_is_told_where_nothing_is_learnt_by_itself(trained, picture):

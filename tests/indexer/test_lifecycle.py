@@ -100,7 +100,7 @@ class Collection(RuleBasedStateMachine):
 
     @rule()
     def compact(self):
-        self._service.succeeded(self._service.send(indexer.compact()))
+        self._service.succeeded(self._service.send(indexer.compact_index()))
 
     @precondition(lambda self: self.model)
     @rule(clusters=st.integers(1, 4), metric=st.sampled_from(Metric))
@@ -109,10 +109,10 @@ class Collection(RuleBasedStateMachine):
 
     @rule(position=positions)
     def roll_back(self, position):
-        there = self._service.send(indexer.snapshots()).snapshots
+        there = self._service.send(indexer.list_snapshots()).snapshots
         able = [found.number for found in there if found.model is not None]
         if able:
-            self._service.send(indexer.activate(able[position % len(able)]))
+            self._service.send(indexer.activate_snapshot(able[position % len(able)]))
 
     @rule()
     def restart(self):
@@ -124,7 +124,7 @@ class Collection(RuleBasedStateMachine):
     @invariant()
     def answers_as_the_model_does(self):
         if not self.model:
-            assert self._service.ask(query.stats()).images == 0
+            assert self._service.ask(query.get_stats()).images == 0
             return
         numbers = np.array(sorted(self.model))
         ids = [self._pictures.ids[n] for n in numbers]
@@ -156,9 +156,9 @@ class Collection(RuleBasedStateMachine):
             assert self._service.tagged(tag) == carriers
             if carriers:
                 counts[tag] = len(carriers)
-        there = self._service.ask(query.tags()).tags
+        there = self._service.ask(query.list_tags()).tags
         assert {found.tag: found.count for found in there} == counts
-        assert self._service.ask(query.stats()).images == len(self.model)
+        assert self._service.ask(query.get_stats()).images == len(self.model)
 
 
 @pytest.fixture(scope="module")

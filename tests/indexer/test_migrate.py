@@ -13,7 +13,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def asked(to: Engine):
-    return indexer.migrate(MigrateRequest(to=to))
+    return indexer.migrate_index(MigrateRequest(to=to))
 
 
 def test_an_empty_collection_has_nothing_to_move(service):
@@ -74,7 +74,7 @@ def test_a_damaged_record_fails_no_publication(service, picture, caplog):
     [added] = service.add(picture(2))
     assert added.state is AddState.ADDED
     assert service.finds_itself(picture(2))
-    assert "nothing old is removed" in caplog.text
+    assert "old snapshots are not removed" in caplog.text
 
 
 def test_a_damaged_record_is_told_by_its_name(tmp_path):

@@ -117,7 +117,9 @@ def test_what_does_not_come_is_said(
         there = Version.parse(upload(service, picture(1)))
         until(lambda: far.found(picture(1)))
         for ahead in (Version(there.snapshot + 1, 0), Version(0, 1)):
-            with pytest.raises(Behind, match=f"Version {ahead} hasn't come here yet; {there}"):
+            with pytest.raises(
+                Behind, match=f"Version {ahead} hasn't arrived here yet; version {there}"
+            ):
                 far.found(picture(1), min_version=str(ahead))
         for wrong in ("1", "1.x", "-1.0", "1.0.0"):
             answer = httpx.get(

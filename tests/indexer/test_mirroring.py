@@ -179,7 +179,9 @@ def test_a_place_is_one_collections_alone(
         other.publish()
     other.tombstones.add([1, 2, 3])
     for step in (other.mirror.copy, other.mirror.copy_deletions):
-        with pytest.raises(Conflict, match=r"has the copies of another collection than .*other"):
+        with pytest.raises(
+            Conflict, match=r"holds the copies of another collection, not of .*other"
+        ):
             step()
     other.mirror.network("match-1")
     assert (dead_in_store(copies), current_in_store(copies), copies.stored()) == right

@@ -41,7 +41,7 @@ ODD = {
 
 def exported(service, folder: Path) -> Path:
     folder.mkdir()
-    with service.client.stream(indexer.export()) as response:
+    with service.client.stream(indexer.export_collection()) as response:
         data = io.BytesIO(b"".join(response.iter_bytes()))
     with tarfile.open(fileobj=data) as tar:
         tar.extractall(folder, filter="data")
@@ -96,7 +96,7 @@ def test_a_catalogue_of_an_earlier_version_is_published_answered_and_exported(ol
     assert "notes" not in records["good"]
     with Service(tmp_path / "new", NOWHERE, embed_attempts=1) as service:
         request = ImportRequest(source=str(folder), build=False)
-        job = service.succeeded(service.send(indexer.import_(request)))
+        job = service.succeeded(service.send(indexer.import_vectors(request)))
         assert job.result["added"] == len(records) - 2
         assert len(service.reasons(job)) == 2, "one has 300 keys, and one over 1,000 tags"
 

@@ -109,7 +109,7 @@ def test_a_build_that_is_asked_for_by_itself_fails_with_its_clustering(
 ):
     service.ingest(tagged_folder(folder_of))
     monkeypatch.setattr(index_builder, "clustered", break_down)
-    error = service.failed(service.send(indexer.build(BuildSettings())))
+    error = service.failed(service.send(indexer.build_index(BuildSettings())))
     assert "ZeroDivisionError" in error
 
 
@@ -118,7 +118,7 @@ def test_a_transform_that_is_asked_for_fails_its_build_and_the_usual_one_does_no
 ):
     service.ingest(tagged_folder(folder_of))
     asked = BuildSettings(transform="pca:4000")
-    assert "directions" in service.failed(service.send(indexer.build(asked)))
+    assert "directions" in service.failed(service.send(indexer.build_index(asked)))
     monkeypatch.setattr(index_builder.transforms, "chosen", lambda *_: "pca:8")
     monkeypatch.setattr(index_builder.transforms, "learned", break_down)
     assert OptionalStep.TRANSFORM in skipped(service.build())

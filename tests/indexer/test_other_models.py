@@ -37,7 +37,7 @@ def test_another_model_is_never_mixed_in_and_a_build_brings_it(
         service.add(picture(1000))
         assert service.parts.current.manifest().visual.fingerprint == hosted
     with start() as service:
-        service.send(indexer.activate(before))
+        service.send(indexer.activate_snapshot(before))
         assert service.finds_itself(picture(0))
         assert service.parts.current.manifest().visual.fingerprint == former
 
@@ -52,14 +52,14 @@ def test_no_image_drops_out_of_search_without_being_asked_to(
     (root / "dog" / "0.png").unlink()
     (root / "car" / "1.png").unlink()
     with start(other_embedder) as service:
-        error = service.failed(service.send(indexer.build(BuildSettings())))
-        assert re.match(r"2 images would drop out of search, such as (dog/0|car/1)\.png: ", error)
+        error = service.failed(service.send(indexer.build_index(BuildSettings())))
+        assert re.match(r"2 images would be lost from search, such as (dog/0|car/1)\.png: ", error)
         assert error.endswith("`ise build --drop-missing`.")
         assert current(service) == before
-        assert "2 images would drop out" in service.failed(service.start_ingest(root))
+        assert "2 images would be lost" in service.failed(service.start_ingest(root))
         (root / "dog" / "0.png").write_bytes(b"no picture any more")
         (root / "car" / "1.png").write_bytes(picture(1))
-        assert "1 image would" in service.failed(service.send(indexer.build(BuildSettings())))
+        assert "1 image would" in service.failed(service.send(indexer.build_index(BuildSettings())))
         built = service.build(drop_missing=True)
         assert (built.result["dropped"], built.result["images"]) == (1, 23)
         assert list(service.reasons(built)) == ["dog/0.png"]
@@ -88,8 +88,8 @@ def test_no_image_drops_out_of_the_joint_space_without_being_asked_to(
     (root / "dog" / "0.png").unlink()
     # The visual model is the same; the matching one is another.
     with start(embedder_of_two) as service:
-        for call in (indexer.build(BuildSettings()), indexer.train_matching(QUICK)):
-            assert "1 image would drop out" in service.failed(service.send(call))
+        for call in (indexer.build_index(BuildSettings()), indexer.train_matching(QUICK)):
+            assert "1 image would be lost" in service.failed(service.send(call))
         assert service.build(drop_missing=True).result["images"] == 24
         train(service)
 
@@ -113,11 +113,11 @@ def test_an_image_without_visual_features_is_in_no_joint_space(
         assert all_of(service) == 23
         later = current(service)
     with start() as service:
-        service.send(indexer.activate(former))
+        service.send(indexer.activate_snapshot(former))
         service.add(picture(1000))
         assert all_of(service) == 25
     with start(embedder_of_two) as service:
-        service.send(indexer.activate(later))
+        service.send(indexer.activate_snapshot(later))
         assert all_of(service) == 23
         service.add(picture(0), picture(1000))
         assert all_of(service) == 25

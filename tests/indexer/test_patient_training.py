@@ -32,7 +32,7 @@ def begun(service: Service) -> Job:
 
 def comes_to(service: Service, job: Job, stage: str) -> None:
     def is_there() -> bool:
-        now = service.send(indexer.job(job.id))
+        now = service.send(indexer.get_job(job.id))
         assert not now.state.ended, now
         return stage in (now.progress.stage or "")
 
@@ -44,7 +44,7 @@ def test_one_training_waits_for_another(service, embedder, folder_of, tmp_path):
     first = begun(service)
     [folder] = (service.data / "training").iterdir()
     shutil.copytree(folder, tmp_path / "kept")
-    service.send(indexer.cancel(first.id))
+    service.send(indexer.cancel_job(first.id))
     assert service.ended(first).state is JobState.CANCELLED
     shutil.copytree(tmp_path / "kept", service.data / "training" / "somebody")
     request = TrainRequest(training_set="somebody", settings=LONG)
@@ -84,7 +84,7 @@ def test_a_training_outlives_the_embedder(replica, service_at, tmp_path, folder_
         comes_to(service, job, "waiting for the embedder")
         replica.start()
         comes_to(service, job, "epoch")
-        service.send(indexer.cancel(job.id))
+        service.send(indexer.cancel_job(job.id))
         assert service.ended(job).state is JobState.CANCELLED
 
 

@@ -43,8 +43,8 @@ def test_one_thing_has_one_text(text, same):
     ("text", "says"),
     [
         ("pictures", "must be an absolute path"),
-        ("gs://bucket/a", "gs:// is none of the protocols .* ISE_SOURCE_PROTOCOLS"),
-        ("gopher://x", "none of the protocols"),
+        ("gs://bucket/a", "gs:// is not a supported protocol .* ISE_SOURCE_PROTOCOLS"),
+        ("gopher://x", "not a supported protocol"),
         ("s3://", "needs the name of a bucket"),
         ("s3://bucket/../other/a.png", "`..`"),
         ("s3://bucket/%2e%2e/other", "`..`"),
@@ -54,8 +54,8 @@ def test_one_thing_has_one_text(text, same):
         ("https:///a.csv", "needs the name of a host"),
         ("zip://a.png", "needs an archive behind"),
         ("zip://../a.png::s3://b/p.zip", "`..`"),
-        ("zip://a.png::https://host/p.zip", "Fetch or unpack"),
-        ("zip://a.png::zip://b.zip::s3://b/c.zip", "`::`|Fetch or unpack"),
+        ("zip://a.png::https://host/p.zip", "Download or unpack"),
+        ("zip://a.png::zip://b.zip::s3://b/c.zip", "`::`|Download or unpack"),
     ],
 )
 def test_what_is_no_address_is_refused_with_the_reason(text, says):

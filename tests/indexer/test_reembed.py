@@ -26,7 +26,7 @@ def models(embedder: Any, other_embedder: Any) -> tuple[str, str]:
     found = []
     for one in (embedder, other_embedder):
         with Client(one.url) as client:
-            found.append(client.send(embedders.models()).visual.fingerprint)
+            found.append(client.send(embedders.list_models()).visual.fingerprint)
     return found[0], found[1]
 
 
@@ -92,16 +92,16 @@ def test_no_query_fails_and_no_answer_is_mixed(
     former, new = models
     with service_at(tmp_path / "data", both, embed_batch=2) as service:
         service.ingest(source)
-        before = service.ask(query.stats())
+        before = service.ask(query.get_stats())
         assert before.model == former
         files = [path.read_bytes() for path in sorted(source.glob("*/*.png"))]
         with Clients(service, files) as clients:
             until(lambda: len(clients.answers) > 10)
-            job = service.succeeded(service.send(indexer.reembed(ReembedRequest())))
+            job = service.succeeded(service.send(indexer.reembed_index(ReembedRequest())))
             seen = len(clients.answers)
             until(lambda: len(clients.answers) > seen + 10)
         assert clients.failed == []
-        after = service.ask(query.stats())
+        after = service.ask(query.get_stats())
         assert after.model == new
         assert after.images == PICTURES
         # Each snapshot is of one model, and an answer is of one snapshot.
@@ -122,15 +122,15 @@ def test_what_is_added_meanwhile_is_found_before_and_after(
 ) -> None:
     with service_at(tmp_path / "data", both, embed_batch=2) as service:
         service.ingest(source)
-        job = service.send(indexer.reembed(ReembedRequest()))
+        job = service.send(indexer.reembed_index(ReembedRequest()))
         added = []
-        while not service.send(indexer.job(job.id)).state.ended:
+        while not service.send(indexer.get_job(job.id)).state.ended:
             data = picture(1000 + len(added))
             service.add(data)
             added.append(data)
             assert service.finds_itself(data)
         service.succeeded(job)
-        assert service.ask(query.stats()).model == models[1]
+        assert service.ask(query.get_stats()).model == models[1]
         assert added
         for data in added:
             assert service.finds_itself(data)
@@ -145,7 +145,7 @@ def test_stopped_half_way_it_goes_on_and_embeds_none_twice(
     with service_at(data, both) as service:
         service.ingest(source)
     with held_up() as hold, service_at(data, both, embed_batch=1, embed_concurrency=1) as service:
-        job = service.send(indexer.reembed(ReembedRequest()))
+        job = service.send(indexer.reembed_index(ReembedRequest()))
         until(lambda: hold.asked > 3)
         # Not before the service was told to end.
         stopping = service.parts.jobs._stopping
@@ -155,7 +155,7 @@ def test_stopped_half_way_it_goes_on_and_embeds_none_twice(
     with service_at(data, both) as service:
         ended = service.succeeded(job)
         assert ended.result["model"] == models[1]
-        assert service.ask(query.stats()).images == PICTURES
+        assert service.ask(query.get_stats()).images == PICTURES
     assert rows_of(data, models[1]) == PICTURES
 
 
@@ -196,9 +196,9 @@ def test_without_another_model_there_is_nothing_to_do(
     service: Any, picture: Callable[..., bytes]
 ) -> None:
     service.add(picture(1))
-    ended = service.ended(service.send(indexer.reembed(ReembedRequest())))
+    ended = service.ended(service.send(indexer.reembed_index(ReembedRequest())))
     assert ended.state is JobState.FAILED
-    assert "No embedder has another model" in ended.error
+    assert "Every embedder has the same model" in ended.error
 
 
 def test_an_embedder_must_be_one_of_those_in_the_settings(
@@ -207,8 +207,8 @@ def test_an_embedder_must_be_one_of_those_in_the_settings(
     with service_at(tmp_path / "data", both) as service:
         service.add(picture(1))
         request = ReembedRequest(embedder="http://127.0.0.1:9")
-        error = service.failed(service.send(indexer.reembed(request)))
-        assert "is none of the embedders in ISE_EMBEDDER_URL" in error
+        error = service.failed(service.send(indexer.reembed_index(request)))
+        assert "is not in ISE_EMBEDDER_URL" in error
 
 
 def test_a_roll_back_is_answered_by_the_former_embedder(
@@ -216,8 +216,8 @@ def test_a_roll_back_is_answered_by_the_former_embedder(
 ) -> None:
     with service_at(tmp_path / "data", both) as service:
         former = service.ingest(source).result["snapshot"]
-        service.succeeded(service.send(indexer.reembed(ReembedRequest())))
-        service.send(indexer.activate(former))
+        service.succeeded(service.send(indexer.reembed_index(ReembedRequest())))
+        service.send(indexer.activate_snapshot(former))
         data = next(source.glob("*/*.png")).read_bytes()
         answer = service.ask(query.search_image(data))
         assert answer.model == models[0]

@@ -41,7 +41,7 @@ def test_every_replica_sees_what_was_acknowledged(service, replicas, picture):
         return [(hit.id, hit.distance, tuple(hit.tags)) for hit in answer.hits]
 
     def count():
-        return everywhere(query.stats(), lambda stats: (stats.images, stats.snapshot))[0]
+        return everywhere(query.get_stats(), lambda stats: (stats.images, stats.snapshot))[0]
 
     assert count() == 0
     for seed in range(6):
@@ -62,6 +62,6 @@ def test_every_replica_sees_what_was_acknowledged(service, replicas, picture):
     assert [i for i, *_ in everywhere(query.search_term("new"), hits)] == [kept]
 
     before = everywhere(query.search_image(picture(2), limit=10), hits)
-    service.succeeded(service.send(indexer.compact()))
+    service.succeeded(service.send(indexer.compact_index()))
     assert everywhere(query.search_image(picture(2), limit=10), hits) == alike(before)
     assert count() == 5

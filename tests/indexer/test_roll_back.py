@@ -15,7 +15,7 @@ def test_a_roll_back_keeps_deletes_and_later_adds(service, picture):
     service.add(picture(2), tags=["late"])
     service.build(clusters=1)
     service.send(indexer.delete_image(first.id))
-    newest, *_ = service.send(indexer.activate(back)).snapshots
+    newest, *_ = service.send(indexer.activate_snapshot(back)).snapshots
     assert newest.current
     assert newest.number > back
     assert (newest.clusters, newest.images) == (2, 2)
@@ -32,13 +32,13 @@ def test_a_roll_back_keeps_new_tags(service, picture):
     service.build()
     back = current(service)
     service.add(picture(0), tags=["new"])
-    service.send(indexer.activate(back))
+    service.send(indexer.activate_snapshot(back))
     assert service.tagged("new") == {item.id}
 
 
 def test_there_is_no_way_back_to_what_never_was(service):
     with pytest.raises(NotFound, match="no snapshot 99"):
-        service.send(indexer.activate(99))
+        service.send(indexer.activate_snapshot(99))
     assert service.http.post("/v1/snapshots/x/activate").status_code == 422
 
 
@@ -50,10 +50,10 @@ def test_old_snapshots_go_and_those_of_builds_stay_longer(service, picture, monk
     for seed in range(1, 7):
         service.add(picture(seed))
         (service.data / "snapshots" / f"{current(service):06d}" / "stray").write_text("x")
-    numbers = [s.number for s in service.send(indexer.snapshots()).snapshots]
+    numbers = [s.number for s in service.send(indexer.list_snapshots()).snapshots]
     assert built in numbers
     assert len(numbers) == 4
-    service.send(indexer.activate(built))
+    service.send(indexer.activate_snapshot(built))
     assert all(service.finds_itself(picture(seed)) for seed in range(7))
 
 

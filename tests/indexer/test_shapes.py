@@ -36,9 +36,9 @@ def test_what_has_no_size_is_a_bad_image(data: bytes) -> None:
 def test_shapes_are_told_in_the_order_of_the_ids(service):
     added = service.add(drawn(80, 40), drawn(60, 40, orientation=6))
     wide, tall = [item.id for item in added]
-    asked = indexer.shapes(ShapesRequest(ids=[tall, "nobody", wide]))
+    asked = indexer.get_image_shapes(ShapesRequest(ids=[tall, "nobody", wide]))
     assert service.send(asked).ratios == [pytest.approx(2 / 3, abs=1e-3), None, 2]
     assert service.ask(asked) == service.send(asked)
     # The same of its thumbnail, once there is one.
-    service.send(indexer.thumbnail(tall))
+    service.send(indexer.get_thumbnail(tall))
     assert service.send(asked).ratios == [pytest.approx(2 / 3, abs=1e-2), None, 2]

@@ -238,7 +238,7 @@ def test_a_link_leads_to_nothing_outside_the_roots(folder_of):
     (inside / "link.png").symlink_to(outside / "b.png")
     link, good = sorted(read_source(inside, None, [inside]), key=lambda one: one.error is None)
     assert (link.uri, good.uri, good.error) == ("link.png", "a.png", None)
-    assert "link.png is not under a folder that may be ingested" in link.error
+    assert "link.png is not in an allowed folder" in link.error
     (inside / "way-out").symlink_to(outside)
     with pytest.raises(Forbidden, match="way-out"):
         read_source(inside / "way-out", None, [inside])
@@ -250,4 +250,4 @@ def test_a_manifest_names_nothing_outside_the_roots(folder_of, path):
     source = manifest(inside, f"path\n{path.format(outside=outside)}\n")
     [file] = read_source(source, None, [inside])
     assert "Line 2: " in file.error
-    assert "not under a folder that may be ingested" in file.error
+    assert "not in an allowed folder" in file.error

@@ -37,7 +37,7 @@ def test_a_sync_embeds_what_is_new_and_nothing_else(service, sync, folder_of, pi
     job = sync(root)
     assert done(job) == {"add": 50, "change": 5, "move": 30, "retag": 10, "delete": 20}
     assert (job.result["embedded"], job.result["unchanged"]) == (55, 55)
-    assert job.result["images"] == service.send(indexer.stats()).images == 150
+    assert job.result["images"] == service.send(indexer.get_stats()).images == 150
     assert done(sync(root)) == {}
     assert content_id(picture(0)) not in service.found(picture(0), limit=200)
     assert service.finds_itself(picture(1060))
@@ -63,7 +63,7 @@ def test_a_dry_run_is_a_job_whose_result_has_the_plan(service, sync, folder_of):
         ("add", "b.png"),
         ("add", "dog/a.png"),
     ]
-    assert (plan.embed, service.send(indexer.stats()).images) == (2, 0)
+    assert (plan.embed, service.send(indexer.get_stats()).images) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_sub_folder_that_is_not_mounted_keeps_its_pictures_and_what_was_said_o
     job = sync(root)
     assert (done(job), job.result["held_back"]) == (
         {},
-        [{"folder": "a", "files": 3, "reason": "The folder has none of its pictures any more."}],
+        [{"folder": "a", "files": 3, "reason": "The folder has lost all of its pictures."}],
     )
     assert service.tagged("Rex") == {content_id(picture(0))}
     assert done(sync(root, force_in=["a"])) == {"delete": 3}
@@ -146,5 +146,5 @@ def test_uploads_while_a_sync_deletes_the_same_pictures_are_kept(service, sync, 
     for n in range(30):
         service.add(picture(n))
     service.succeeded(job)
-    assert service.send(indexer.stats()).images == 30
+    assert service.send(indexer.get_stats()).images == 30
     assert all(service.finds_itself(picture(n)) for n in (0, 13, 29))

@@ -103,9 +103,13 @@ def test_images_and_tags_added_after_training_are_in_the_joint_space(service, fo
 
 
 def test_training_without_tags_fails_with_a_sentence(service, picture):
-    assert "No image has a tag" in service.failed(service.send(indexer.train_matching(QUICK)))
+    assert "because no image has a tag" in service.failed(
+        service.send(indexer.train_matching(QUICK))
+    )
     service.add(picture(0))
-    assert "No image has a tag" in service.failed(service.send(indexer.train_matching(QUICK)))
+    assert "because no image has a tag" in service.failed(
+        service.send(indexer.train_matching(QUICK))
+    )
     service.add(picture(0), tags=["xqzzt"])
     assert "word vector" in service.failed(service.send(indexer.train_matching(QUICK)))
     assert list((service.data / "training").iterdir()) == []
@@ -140,7 +144,7 @@ def test_a_network_is_in_use_once_its_snapshot_is_published(service, folder_of, 
         assert in_use() == first
     second = service.succeeded(service.send(indexer.train_matching(OTHER))).result["network"]
     assert in_use() == second != first
-    service.send(indexer.activate(before))
+    service.send(indexer.activate_snapshot(before))
     assert in_use() == first
     assert service.build().result["network"] == first
     (service.data / "networks" / "CURRENT").write_text(second)
@@ -160,7 +164,7 @@ def test_other_words_refuse_pictures_before_anything_is_kept_and_a_training_is_t
         assert caught.value.extra["index"] == network
         assert caught.value.extra["embedder"].startswith("words-")
         assert network in service.failed(service.start_ingest(more, build=False))
-        assert service.send(indexer.stats()).images == 24
+        assert service.send(indexer.get_stats()).images == 24
         service.send(indexer.patch_image(content_id(picture(0)), ImagePatch(tags=["kitten"])))
         assert service.tagged("kitten") == {content_id(picture(0))}
         with monkeypatch.context() as broken:

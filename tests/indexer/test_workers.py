@@ -244,10 +244,10 @@ def test_two_indexers_share_an_ingest_and_tell_the_same(
     source = folder_of({f"{n}.png": n for n in range(40)})
     with start(database_url=url, embed_batch=1) as one, start(database_url=url) as other:
         job = one.ingest(source, clusters=4)
-        found = other.send(indexer.job(job.id))
+        found = other.send(indexer.get_job(job.id))
         assert found == job
         assert (found.result["files"], found.result["embedded"]) == (40, 40)
-        assert other.send(indexer.stats()).images == 40
+        assert other.send(indexer.get_stats()).images == 40
         assert other.finds_itself(picture(7))
         # What one takes in, the other has.
         added = other.add(picture(99))[0]

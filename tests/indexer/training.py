@@ -22,7 +22,7 @@ def train(service):
 
 
 def current(service) -> int:
-    return next(s.number for s in service.send(indexer.snapshots()).snapshots if s.current)
+    return next(s.number for s in service.send(indexer.list_snapshots()).snapshots if s.current)
 
 
 def wait_until_cancelled(request, job):

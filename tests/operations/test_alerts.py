@@ -91,7 +91,7 @@ def test_figures_are_those_of_the_collection(engine: Engine) -> None:
             for sample in family.samples:
                 labels = {k: v for k, v in sample.labels.items() if k != "service"}
                 values[service, sample.name, *labels.values()] = sample.value
-    stats = engine.indexer.send(indexer.stats())
+    stats = engine.indexer.send(indexer.get_stats())
     assert values["indexer", "ise_catalog_images"] == stats.images
     assert values["indexer", "ise_snapshot_number"] == stats.snapshot
     assert values["query", "ise_served_snapshot_number"] == stats.snapshot

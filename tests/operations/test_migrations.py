@@ -233,7 +233,7 @@ def migrated(request: pytest.FixtureRequest, data: Path, start: Any) -> Iterator
 def test_an_old_folder_serves_the_same_answers_and_goes_on(migrated: Any) -> None:
     engine: Engine = migrated[0]
     told: dict[str, Any] = migrated[1]
-    stats = engine.ask(query.stats())
+    stats = engine.ask(query.get_stats())
     assert (stats.images, stats.model) == (told["images"], told["model"])
     asked = {"id": {"id": told["extra"]}, "term": {"term": "dog"}, "boat": {"term": "boat"}}
     for name, fields in asked.items():

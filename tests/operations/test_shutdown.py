@@ -141,7 +141,7 @@ def test_an_accepted_upload_is_kept_and_a_later_one_refused(
         assert child(engine, "indexer").exit_code == 0
     assert [item.state.value for item in items] == ["added"] * len(pictures)
     with start() as engine:
-        assert engine.ask(query.stats()).images == len(pictures)
+        assert engine.ask(query.get_stats()).images == len(pictures)
         assert engine.ask(query.search_id(items[-1].id)).hits[0].id == items[-1].id
 
 
@@ -152,7 +152,7 @@ def in_hand(engine: Engine) -> float:
 
 
 def under_way(engine: Engine, job_id: str) -> None:
-    until(lambda: engine.indexer.send(indexer.job(job_id)).progress.stage)
+    until(lambda: engine.indexer.send(indexer.get_job(job_id)).progress.stage)
 
 
 @pytest.mark.timeout(900)
@@ -161,7 +161,7 @@ def test_jobs_go_on_at_the_next_start(start: Start, sample: Path) -> None:
     long = TrainingSettings(epochs=1000, hidden=1024)
     calls = [
         indexer.ingest(IngestRequest(source=str(sample), clusters=4)),
-        indexer.build(BuildSettings(clusters=8)),
+        indexer.build_index(BuildSettings(clusters=8)),
         indexer.train_matching(TrainMatchingRequest(settings=long)),
     ]
     states: list[JobState] = []
@@ -169,10 +169,10 @@ def test_jobs_go_on_at_the_next_start(start: Start, sample: Path) -> None:
     for call in [*calls, None]:
         with start() as engine:
             if job is not None:
-                again = engine.indexer.send(indexer.job(job.id))
+                again = engine.indexer.send(indexer.get_job(job.id))
                 states.append(again.state)
                 assert engine.wait(again).state is JobState.SUCCEEDED
-                assert engine.ask(query.stats()).images == 160
+                assert engine.ask(query.get_stats()).images == 160
             if call is not None:
                 job = engine.indexer.send(call)
                 under_way(engine, job.id)

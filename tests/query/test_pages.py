@@ -218,4 +218,4 @@ def test_a_cursor_and_an_offset_are_not_given_both(filled):
     body = {"id": "img-003", "cursor": cursor, "offset": 3}
     response = filled.send("POST", "/v1/search", json=body)
     assert response.status_code == 422
-    assert "one of cursor and offset" in response.json()["detail"]
+    assert "either cursor or offset" in response.json()["detail"]

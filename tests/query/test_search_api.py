@@ -341,7 +341,7 @@ def test_without_the_embedder_all_that_needs_none_still_answers(filled, serve, n
     assert ids(service.term("dog", limit=1)) == ["img-000"]
     told = service.get("/ready")
     assert told["status"] == "ready"
-    assert ("Is the service up?" in told.get("warning", "")) is (how == "down")
+    assert ("Start the services with `ise up`." in told.get("warning", "")) is (how == "down")
 
 
 def test_without_the_indexer_files_are_503(filled, serve, nowhere):

@@ -87,7 +87,7 @@ def test_an_upload_that_is_gone_says_which_and_what_to_do(filled):
     ):
         assert answer.status_code == 404
         assert answer.json()["upload"] == "gone"
-        assert answer.json()["detail"].endswith("Give the picture again.")
+        assert answer.json()["detail"].endswith("Choose the picture again.")
 
 
 def test_in_a_batch_each_upload_is_told_of_alone(filled):

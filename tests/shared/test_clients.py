@@ -142,12 +142,12 @@ def test_a_redirect_is_not_followed_with_the_key():
 @pytest.mark.parametrize("content", [b"<html>", b"{}", b'{"tags": 1}'])
 def test_a_good_status_with_another_body_is_an_error_that_says_so(content):
     with pytest.raises(errors.ISEError, match="answered what is not a Tags"):
-        behind(lambda _: httpx.Response(200, content=content)).send(query.tags())
+        behind(lambda _: httpx.Response(200, content=content)).send(query.list_tags())
 
 
 @pytest.mark.parametrize("asynchronously", [False, True])
 def test_nothing_listening_is_unavailable_with_a_way_out(closed, asynchronously):
-    with pytest.raises(errors.Unavailable, match="Is the service up") as raised:
+    with pytest.raises(errors.Unavailable, match="Start the services with") as raised:
         send(closed, asynchronously, ANY)
     assert closed in raised.value.detail
     assert raised.value.extra["retry_after"] > 0
@@ -183,7 +183,7 @@ ODD_IDS = ["a/b", "a?b=c", "a#b", "..", ".", "a b", "ü", "%2F", "a\\b", "a+b", 
 
 
 @pytest.mark.parametrize("image_id", ODD_IDS)
-@pytest.mark.parametrize("call", [indexer.image_file, query.image, indexer.cancel])
+@pytest.mark.parametrize("call", [indexer.get_image_file, query.get_image, indexer.cancel_job])
 def test_an_id_stays_one_part_of_the_path_whatever_its_characters(image_id, call):
     seen = []
 
@@ -195,7 +195,7 @@ def test_an_id_stays_one_part_of_the_path_whatever_its_characters(image_id, call
         behind(answer).send(call(image_id))
     parts = seen[0].raw_path.decode().split("/")
     assert parts[1:3] in (["v1", "images"], ["v1", "jobs"])
-    assert len(parts) == (5 if call is indexer.image_file else 4)
+    assert len(parts) == (5 if call is indexer.get_image_file else 4)
     assert httpx.URL(f"http://x/{parts[3]}").path == f"/{image_id}"
     assert seen[0].query == b""
 
@@ -211,7 +211,7 @@ def test_options_of_a_search_travel_by_every_way():
     client = behind(answer)
     for call in (
         query.search_term("a b&c", limit=3, exact=True, nprobe=None),
-        query.similar("x", limit=3, exact=True, nprobe=None),
+        query.find_similar_images("x", limit=3, exact=True, nprobe=None),
         query.search_id("x", limit=3, exact=True, nprobe=None),
         query.search_image(b"data", limit=3, exact=True, nprobe=None),
     ):

@@ -102,8 +102,8 @@ def test_only_files_of_the_documentation_are_served(service, ask, path):
 def test_operations_are_described_by_names_that_read_well(service, ask):
     paths = ask(service(), "GET", "/openapi.json").json()["paths"]
     assert {path: item["get"]["operationId"] for path, item in paths.items()} == {
-        "/health": "health",
-        "/ready": "ready",
+        "/health": "get_health",
+        "/ready": "get_readiness",
     }
 
 

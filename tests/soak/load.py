@@ -36,7 +36,7 @@ class Load:
         hits = engine.ask(query.search_image(self._pictures[0], limit=50, with_vector=True)).hits
         self._ids = [hit.id for hit in hits]
         self._vectors = [hit.vector or [] for hit in hits]
-        self._tags = [tag.tag for tag in engine.ask(query.tags()).tags]
+        self._tags = [tag.tag for tag in engine.ask(query.list_tags()).tags]
         self._acts: list[Act] = [
             lambda c, d: c.send(query.search_image(d.choice(self._pictures))),
             lambda c, d: c.send(query.search_term(d.choice(self._tags))),
@@ -46,11 +46,11 @@ class Load:
             lambda c, d: c.send(query.search(parts=self._parts(d), limit=20)),
             lambda c, d: c.send(query.search_batch([{"id": i} for i in d.sample(self._ids, 5)])),
             lambda c, d: c.send(query.search_id(d.choice(self._ids), filter=self._filter(d))),
-            lambda c, d: c.send(query.similar(d.choice(self._ids), nprobe=1)),
-            lambda c, d: c.send(query.thumbnail(d.choice(self._ids))),
-            lambda c, d: c.send(query.why(d.choice(self._ids), to=d.choice(self._ids))),
+            lambda c, d: c.send(query.find_similar_images(d.choice(self._ids), nprobe=1)),
+            lambda c, d: c.send(query.get_thumbnail(d.choice(self._ids))),
+            lambda c, d: c.send(query.explain_match(d.choice(self._ids), to=d.choice(self._ids))),
             lambda c, d: c.send(query.suggest_tags(d.choice(self._ids))),
-            lambda c, _: c.send(query.stats()),
+            lambda c, _: c.send(query.get_stats()),
         ]
         self.done: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -110,7 +110,7 @@ class Load:
             try:
                 self._engine.done(self._engine.indexer.send(indexer.ingest(asked)))
                 build = BuildSettings(clusters=dice.randint(4, 8), transform="none")
-                self._engine.done(self._engine.indexer.send(indexer.build(build)))
+                self._engine.done(self._engine.indexer.send(indexer.build_index(build)))
             except (ISEError, AssertionError) as error:
                 self.failures.append(f"a job: {error}")
                 return

@@ -106,7 +106,7 @@ class World:
 
     def thumbnail(self, life: Life) -> None:
         if image_id := self._choose():
-            life.send(indexer.thumbnail(image_id))
+            life.send(indexer.get_thumbnail(image_id))
 
     def ingest(self, life: Life) -> None:
         for _ in range(3):
@@ -147,11 +147,11 @@ class World:
 
     def build(self, life: Life) -> None:
         settings = BuildSettings(clusters=min(3, max(1, len(self.present))), transform="none")
-        self._run(life, life.send(indexer.build(settings)))
+        self._run(life, life.send(indexer.build_index(settings)))
 
     def transform(self, life: Life) -> None:
         settings = BuildSettings(clusters=1, transform="pca:4")
-        self._run(life, life.send(indexer.build(settings)))
+        self._run(life, life.send(indexer.build_index(settings)))
 
     def train(self, life: Life) -> None:
         settings = TrainingSettings(epochs=1, hidden=16, learning_rate=self._dice.uniform(1e-4, 1))
@@ -159,12 +159,12 @@ class World:
         self._run(life, life.send(indexer.train_matching(request)))
 
     def compact(self, life: Life) -> None:
-        self._run(life, life.send(indexer.compact()))
+        self._run(life, life.send(indexer.compact_index()))
 
     def activate(self, life: Life) -> None:
-        numbers = [one.number for one in life.send(indexer.snapshots()).snapshots]
+        numbers = [one.number for one in life.send(indexer.list_snapshots()).snapshots]
         try:
-            life.send(indexer.activate(self._dice.choice(numbers)))
+            life.send(indexer.activate_snapshot(self._dice.choice(numbers)))
         except (Conflict, NotFound):
             # An empty one, or one that went meanwhile.
             return
@@ -173,7 +173,7 @@ class World:
 
     def check(self, life: Life) -> None:
         """To be asked of a life that nobody disturbs; what was under way is decided by then."""
-        for job in life.send(indexer.jobs()).jobs:
+        for job in life.send(indexer.list_jobs()).jobs:
             if not job.state.ended:
                 self._run(life, job)
         if not self.present:
@@ -188,7 +188,7 @@ class World:
             if tags is not None and image_id not in self._unsure:
                 assert tags <= found[image_id], "a tag is lost"
         for image_id in (self._unsure | set(self._sample())) & found.keys() & self._uploads.keys():
-            assert life.send(indexer.image_file(image_id))[0] == self._uploads[image_id]
+            assert life.send(indexer.get_image_file(image_id))[0] == self._uploads[image_id]
         for image_id in self._unsure & found.keys():
             self.present[image_id] = None
             self.deleted.discard(image_id)
@@ -218,7 +218,7 @@ class World:
                 item = collection.item(ordinal)
                 assert item is not None, "a row without a record"
                 found[item.id] = (set(item.tags), ordinal)
-            if len(found) == life.send(indexer.stats()).images:
+            if len(found) == life.send(indexer.get_stats()).images:
                 break
             assert time.monotonic() < end, "the snapshot stays behind the catalogue"
             time.sleep(0.05)
@@ -243,7 +243,7 @@ class World:
         while not job.state.ended:
             assert time.monotonic() < end, f"{job.kind} is still at {job.progress}"
             time.sleep(0.02)
-            job = life.send(indexer.job(job.id))
+            job = life.send(indexer.get_job(job.id))
         if job.kind is JobKind.COMPACT and job.state is JobState.FAILED:
             assert "Nothing was lost" in str(job.error)
         if job.state is JobState.FAILED and "full" in str(job.error):

@@ -45,13 +45,13 @@ router = APIRouter(prefix="/v1", tags=["embedding"], route_class=ScopedRoute)
 HostedModels = Annotated[Hosted, Depends(hosted)]
 Network = Annotated[
     str | None,
-    Query(description="Fingerprint of the matching network for `joint`; by default the current."),
+    Query(description="Fingerprint of the matching network for `joint`. Default: the current one."),
 ]
 
 
 @router.post(
     "/embed/images",
-    summary="Features of images",
+    summary="Embed images",
     responses=ROWS_RESPONSES
     | problems(
         NO_NETWORK,
@@ -72,8 +72,8 @@ async def embed_images(
     space: Annotated[
         ImageSpace,
         Query(
-            description="`visual`: for image -> image; `matching`: what the matching network "
-            "takes; `joint`: its output, comparable with joint vectors of terms."
+            description="`visual`: for image to image; `matching`: input of the matching network; "
+            "`joint`: its output, comparable with joint vectors of terms."
         ),
     ] = ImageSpace.VISUAL,
     network: Network = None,
@@ -92,7 +92,7 @@ async def embed_images(
         ),
     ] = None,
 ) -> Response:
-    """One row for each file, in their order."""
+    """Return one row of features for each file, in the order of the files."""
     crops = [Crop.read(text) if text else None for text in crop or ()]
     files = await uploads(request)
     if crops and len(crops) != len(files):
@@ -134,13 +134,13 @@ async def embed_images(
 
 @router.post(
     "/embed/terms",
-    summary="Features of terms",
+    summary="Embed terms",
     responses=ROWS_RESPONSES
     | problems(NO_NETWORK, UNTRAINED, OTHER_NETWORK, UNKNOWN_TERM, LOADING, DAMAGED),
 )
 @needs(Scope.READ)
 async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
-    """One row for each term, in their order."""
+    """Return one row of features for each term, in the order of the terms."""
     vectors = await asyncio.to_thread(models.words.embed, body.terms, body.allow_unknown)
     if body.space is TermSpace.WORD:
         return rows(request, vectors, models.words.dim, models.words.fingerprint)
@@ -158,13 +158,13 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
 
 @router.get(
     "/models",
-    summary="The models that are hosted",
+    summary="List the hosted models",
     tags=["models"],
     responses=problems(LOADING),
 )
 @needs(Scope.READ)
-async def models(request: Request, models: HostedModels) -> Models:
-    """Fingerprints, architectures and dimensions; and the matching networks on disk."""
+async def list_models(request: Request, models: HostedModels) -> Models:
+    """Return fingerprints, architectures and dimensions, and the matching networks on disk."""
     return Models(
         visual=_described(models.visual.backbone),
         matching=_described(models.matching.backbone),

@@ -93,10 +93,13 @@ async def asked(
     models: HostedModels,
     space: Annotated[
         ImageSpace,
-        Query(description="`visual`: exactly, where the network pools an average; `joint`: about."),
+        Query(
+            description="`visual`: exact if the network ends in an average pool; `joint`: "
+            "approximate."
+        ),
     ] = ImageSpace.VISUAL,
     term: Annotated[
-        str | None, Query(description="In the joint space: one file, and this term.")
+        str | None, Query(description="Term to compare one file with, in the joint space.")
     ] = None,
     network: Network = None,
 ) -> ExplainRequest:
@@ -124,10 +127,12 @@ async def asked(
 Explaining = Annotated[ExplainRequest, Depends(asked)]
 
 
-@router.post("/images", summary="What each cell adds to a similarity", openapi_extra=_BODY)
+@router.post("/images", summary="Explain a similarity as heat maps", openapi_extra=_BODY)
 @needs(Scope.READ)
 async def explain_images(found: Explaining) -> Explanation:
-    """Two files; or one and a term. The grids of `visual` sum to the cosine."""
+    """Return how much each cell of a picture adds to its similarity with a second picture or with a
+    term. The grids of `visual` sum to the cosine.
+    """
     return Explanation(
         fingerprint=found.fingerprint,
         cosine=found.explained.cosine,
@@ -138,14 +143,16 @@ async def explain_images(found: Explaining) -> Explanation:
 
 @router.post(
     "/overlay",
-    summary="The same over the first picture, as a PNG",
+    summary="Draw an explanation over the first picture, as a PNG",
     response_class=Response,
     responses=PNG,
     openapi_extra=_BODY,
 )
 @needs(Scope.READ)
-async def explain_overlay(found: Explaining) -> Response:
-    """Red speaks for the similarity, blue against it; what the network didn't see is dark."""
+async def draw_explanation(found: Explaining) -> Response:
+    """Red cells add to the similarity, blue cells reduce it; the parts that the network didn't see
+    are dark.
+    """
     width, height = found.decoded[0].size
     scale = _OVERLAY_PIXELS / max(width, height)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))

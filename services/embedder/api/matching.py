@@ -63,7 +63,7 @@ _EVENTS_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 @router.post(
     "/project",
-    summary="Joint vectors of stored features",
+    summary="Project stored features into the joint space",
     responses=ROWS_RESPONSES
     | problems(
         NO_NETWORK,
@@ -81,17 +81,17 @@ async def project(
     request: Request,
     models: HostedModels,
     network: Annotated[
-        str | None, Query(description="Fingerprint of the network; by default the current one.")
+        str | None, Query(description="Fingerprint of the network. Default: the current one.")
     ] = None,
     fingerprint: Annotated[
         str | None,
         Header(
             alias=FINGERPRINT_HEADER,
-            description="Fingerprint of the model that the features are of, to have it checked.",
+            description="Fingerprint of the model of the features; a mismatch is refused.",
         ),
     ] = None,
 ) -> Response:
-    """Takes rows of features of the matching backbone as raw little-endian float32."""
+    """Send rows of features of the matching backbone as raw little-endian float32."""
     hosted_fingerprint = models.matching.backbone.fingerprint
     if fingerprint is not None and fingerprint != hosted_fingerprint:
         raise FingerprintMismatch(
@@ -114,7 +114,9 @@ async def project(
 )
 @needs(Scope.WRITE)
 async def train(models: HostedModels, body: TrainRequest) -> StreamingResponse:
-    """Trains on `training/<training_set>/` of the data volume. Hanging up ends the training."""
+    """Train on `training/<training_set>/` of the data volume. Closing the connection stops the
+    training.
+    """
     trainer = models.training()
     training_set = await trainer.open(body.training_set)
     return StreamingResponse(

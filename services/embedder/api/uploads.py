@@ -22,7 +22,7 @@ def body_of(properties: dict[str, Any]) -> dict[str, Any]:
         "type": "array",
         "items": _BINARY,
         "description": "Pictures: JPEG, PNG, WebP, GIF and TIFF (first frame), BMP, AVIF or HEIC, "
-        "told by their content.",
+        "recognised by their content.",
     }
     schema = {
         "type": "object",

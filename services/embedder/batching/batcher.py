@@ -136,8 +136,10 @@ class Batcher(Generic[T, R]):
                 while True:
                     await self._serve(await self._lanes.next(self._max_batch))
             except Exception as error:
-                log.exception("the worker %s ended", self._name)
-                self._fail(f"The model's worker ended ({_told(error)}); it is being started anew.")
+                log.exception("the worker %s stopped", self._name)
+                self._fail(
+                    f"The model's worker stopped ({_told(error)}) and is restarting. Try again."
+                )
             await self._restart()
 
     async def _restart(self) -> None:
@@ -149,7 +151,7 @@ class Batcher(Generic[T, R]):
                 self._work = await self._in_thread(self._renew)
                 await self._call([self._probe])
             except Exception as error:
-                log.exception("the worker %s can't be started anew", self._name)
+                log.exception("the worker %s can't be restarted", self._name)
                 self._fail(
                     f"The model's worker ended, and can't be started anew ({_told(error)}). "
                     f"It is tried again in {pause:g} s."
@@ -169,7 +171,7 @@ class Batcher(Generic[T, R]):
             # These are out of the queue already; nobody else would answer them.
             for pending in batch:
                 pending.refuse(
-                    Unavailable(f"The model's worker ended ({_told(error)}).", retry_after=5)
+                    Unavailable(f"The model's worker stopped ({_told(error)}).", retry_after=5)
                 )
             raise
         ran = time.perf_counter() - started

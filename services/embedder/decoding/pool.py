@@ -148,8 +148,8 @@ class Decoders:
         except (OSError, TimeoutError, DecoderEnded) as error:
             reason = f"{type(error).__name__}: {error}".removesuffix(": ")
             raise Unavailable(
-                f"No process that decodes can be started ({reason}). Is ISE_DECODE_BYTES "
-                "too low, or the machine out of memory?",
+                f"No decoding process can be started ({reason}). Check whether "
+                "ISE_DECODE_BYTES is too low or the machine is out of memory.",
                 retry_after=5,
             ) from error
         self._running.add(decoder)

@@ -48,8 +48,8 @@ def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
         image = task.cropped(picture.image)
         if image.width * image.height < _MIN_PIXELS:
             raise BadImage(
-                f"{image.width} x {image.height} pixels are too few to show anything; a picture "
-                f"has at least {_MIN_PIXELS}."
+                f"{image.width} x {image.height} pixels are too few; a picture needs at "
+                f"least {_MIN_PIXELS}."
             )
         note = " ".join(picture.notes).encode()
         head = PICTURE.pack(*image.size, len(note))

@@ -79,7 +79,7 @@ class Chooser:
         engines: list[Engine] = []
         for engine in self._interchangeable():
             if engine.name == remembered:
-                log.info("%s runs by %s, as measured before", self._model, engine.name)
+                log.info("%s runs on %s, as measured before", self._model, engine.name)
                 return engine
             engines.append(engine)
         fastest, rates, shown = engines[0], {}, ""

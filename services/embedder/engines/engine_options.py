@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Inference(StrEnum):
-    """Which engine runs the networks; `auto`: the fastest of those that agree."""
+    """Inference engine of the networks; `auto`: the fastest whose results agree."""
 
     AUTO = "auto"
     EAGER = "eager"

@@ -42,7 +42,7 @@ class Memory:
         try:
             return str(json.loads(path.read_text())["chosen"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("%s can't be read, so engines are measured anew (%s)", path, error)
+            log.warning("%s can't be read, so engines are measured again (%s)", path, error)
             return None
 
     def keep(self, asked: str, chosen: str, rates: Mapping[str, float]) -> None:
@@ -55,8 +55,8 @@ class Memory:
             durable.write_text(path, json.dumps(content, indent=1) + "\n")
         except OSError as error:
             log.warning(
-                "the choice can't be kept, so each start measures anew; set ISE_CACHE_DIR to a "
-                "folder that can be written to (%s)",
+                "the choice can't be stored, so each start measures again; set "
+                "ISE_CACHE_DIR to a folder that can be written to (%s)",
                 error,
             )
 

@@ -78,13 +78,13 @@ def _model(core: Any, network: PixelNetwork, size: tuple[int, int], kept: Path |
         try:
             return core.read_model(kept)
         except RuntimeError as error:
-            log.warning("%s can't be read and is made anew (%s)", kept, _last_line(error))
+            log.warning("%s can't be read and is rebuilt (%s)", kept, _last_line(error))
     model = _converted(network, size)
     if kept is not None:
         try:
             _keep(model, kept)
         except (OSError, RuntimeError) as error:
-            log.warning("the converted network can't be kept (%s)", _last_line(error))
+            log.warning("the converted network can't be stored (%s)", _last_line(error))
     return model
 
 

@@ -26,7 +26,7 @@ def precisions(device: torch.device) -> list[Precision]:
 
 
 def _has_bf16() -> bool:
-    """Whether there are instructions for bf16 that are in use; without, it is slower than fp32.
+    """Return True if bf16 instructions are in use; without them, bf16 is slower than fp32.
 
     ATEN_CPU_CAPABILITY=avx2 switches AVX-512 off, and AMX with it.
     """

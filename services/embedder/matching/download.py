@@ -81,7 +81,7 @@ class Download:
         with durable.publishing(path) as temporary:
             self._objects.get(where, temporary)
             if durable.sha256_of(temporary) != told:
-                raise Corrupt(f"{where} isn't what its SHA-256 says.")
+                raise Corrupt(f"{where} doesn't match its SHA-256.")
             sums.write(path, told)
 
     def _sum(self, network: str, name: str) -> str:
@@ -91,7 +91,7 @@ class Download:
             where = self._networks.child(f"{network}/{name}")
             self._objects.look(where)
             raise Corrupt(
-                f"{where} has no SHA-256 beside it. An indexer that is started anew copies it."
+                f"{where} has no SHA-256 beside it. Restart the indexer to copy it."
             ) from None
 
     def _read(self, name: str) -> str:

@@ -145,7 +145,7 @@ class NetworkStore:
             "image features",
             matcher.image_fingerprint,
             self._image_fingerprint,
-            "or run `ise build`, which embeds every image anew and trains another network",
+            "or run `ise build`, which re-embeds every image and trains another network",
         )
         self._check(
             name,
@@ -162,8 +162,8 @@ class NetworkStore:
     def _check(name: str, what: str, trained_on: str, hosted: str, way_out: str) -> None:
         if trained_on != hosted:
             raise FingerprintMismatch(
-                f"The matching network {name} was trained on the {what} of {trained_on}, but the "
-                f"embedder hosts {hosted}. Put the former model back, {way_out}.",
+                f"The matching network {name} was trained on the {what} of {trained_on}, "
+                f"but the embedder hosts {hosted}. Restore the former model, {way_out}.",
                 network=trained_on,
                 hosted=hosted,
             )

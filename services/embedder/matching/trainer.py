@@ -97,7 +97,7 @@ class Trainer:
     def _refuse_if_busy(self) -> None:
         if self._running is not None and not self._running.done():
             raise Overloaded(
-                "A training is going on already; there is one at a time.", retry_after=10
+                "A training is already running; only one can run at a time.", retry_after=10
             )
 
 

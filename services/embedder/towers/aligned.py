@@ -51,8 +51,8 @@ class AlignedSpace:
         if fingerprint not in (None, self.fingerprint):
             raise FingerprintMismatch(
                 f"The joint space was made with {fingerprint}, but the embedder hosts "
-                f"{self.fingerprint}, the towers {self._towers}. Put the former model back "
-                "(ISE_MATCHING), or make the joint space anew: `ise build`.",
+                f"{self.fingerprint}, the towers {self._towers}. Restore the former model "
+                "(ISE_MATCHING), or rebuild the joint space: `ise build`.",
                 network=fingerprint,
                 hosted=self.fingerprint,
             )

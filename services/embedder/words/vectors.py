@@ -37,7 +37,7 @@ class Words:
         self._words: list[str] = keyed.index_to_key
         self._vectors: NDArray[np.float32] = np.ascontiguousarray(keyed.vectors, dtype=np.float32)
         if not self._words or not _all_finite(self._vectors):
-            raise Misconfigured("The word vectors (ISE_WORDS) are none, or not all finite.")
+            raise Misconfigured("The word vectors (ISE_WORDS) are empty or not all finite.")
         self.dim = int(self._vectors.shape[1])
         self.fingerprint = f"words-{self._digest()[:16]}"
         self._neighbours = Neighbours(self._vectors)

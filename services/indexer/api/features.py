@@ -61,25 +61,29 @@ class NpyForm(Wire):
 
     features: UploadFile = Field(description="A .npy file: float32, float16 or float64, (n, dim).")
     ids: UploadFile = Field(
-        description="An id a line; or, named .jsonl, a JSON object a line: id, tags, uris, metadata"
+        description="One id per line; or, in a file named .jsonl, one JSON object per line "
+        "with id, tags, uris and metadata."
     )
-    model: ModelName
+    model: ModelName = Field(description="Name of the model that made the vectors.")
 
 
 class ExportQuery(Wire):
     """Parameters of an export."""
 
-    space: ExportSpace = ExportSpace.VISUAL
-    parquet: bool = Field(False, description="The catalogue as Parquet too; needs pyarrow.")
+    space: ExportSpace = Field(ExportSpace.VISUAL, description="Vectors to export.")
+    parquet: bool = Field(False, description="Also write the catalogue as Parquet; needs pyarrow.")
 
 
 @router.post(
     "/features",
-    summary="Add vectors of your own; answered when they can be searched",
+    summary="Add vectors of your own model and wait until they are searchable",
     responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, DISK_FULL),
 )
 @needs(Scope.WRITE)
 def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
+    """Store and index the vectors with their tags, paths and metadata. An id keeps its vector until
+    it is deleted.
+    """
     lengths = {len(item.vector) for item in request.items}
     if len(lengths) > 1:
         raise BadVector(
@@ -95,13 +99,14 @@ def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
 
 @router.post(
     "/features/npy",
-    summary="Add many vectors of your own, as a .npy file",
+    summary="Add vectors of your own model from a .npy file",
     responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, BAD_NPY, DISK_FULL),
 )
 @needs(Scope.WRITE)
 def add_features_npy(
     here: Here, form: Annotated[NpyForm, Form(media_type="multipart/form-data")]
 ) -> FeaturesAdded:
+    """Store and index one vector per row of the file. Waits until they are searchable."""
     file = form.features.file
     npy = NpyFile(file, form.features.size or 0, form.features.filename or "features")
     records = read_ids(form.ids.file, form.ids.filename or "ids")
@@ -111,11 +116,14 @@ def add_features_npy(
 @router.post(
     "/import",
     status_code=202,
-    summary="Take in an export, or a .npy file of vectors of your own, by its path",
+    summary="Import an export or a .npy file by its path",
     responses=problems(OUTSIDE_ROOTS, OTHER_VECTORS, BAD_NPY, DISK_FULL),
 )
 @needs(Scope.WRITE)
 def import_vectors(here: Here, request: ImportRequest) -> Job:
+    """Start a job that imports a folder written by an export, or a .npy file of vectors of your own
+    model, on the indexer's machine.
+    """
     for name, path in (("source", request.source), ("ids", request.ids)):
         if path is not None and not Path(path).is_absolute():
             raise InvalidInput(f"`{name}` must be an absolute path on the indexer's machine.")
@@ -129,12 +137,15 @@ def import_vectors(here: Here, request: ImportRequest) -> Job:
 
 @router.get(
     "/export",
-    summary="The collection as a tar archive: vectors, ids, tags, catalogue",
+    summary="Export the collection as a tar archive",
     response_class=StreamingResponse,
     responses=TAR | problems(NOTHING_TO_EXPORT, DAMAGED, DISK_FULL),
 )
 @needs(Scope.READ)
 def export(here: Here, query: Annotated[ExportQuery, Query()]) -> StreamingResponse:
+    """Stream the vectors, ids, tags, metadata and catalogue of all images. The archive contains no
+    pictures.
+    """
     with ExitStack() as held:
         size, chunks = archive(here.exporter.members(query.space, query.parquet, held))
         kept = held.pop_all()

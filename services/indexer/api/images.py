@@ -73,7 +73,7 @@ class AddForm(Wire):
 
 @router.post(
     "",
-    summary="Add pictures; answered when they can be searched",
+    summary="Add pictures and wait until they are searchable",
     responses=links.to("image_id", "/items/0/id", "get_image", "patch_image", "delete_image")
     | problems(
         OTHER_MODEL, DRIFTED, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL
@@ -84,6 +84,9 @@ def add_images(
     here: Here,
     form: Annotated[AddForm, Form(media_type="multipart/form-data")],
 ) -> Added:
+    """Store and index the pictures with their tags and metadata. A picture that can't be read is
+    reported in its item; the others are added.
+    """
     files = form.files
     if len(files) > here.settings.max_upload_files:
         raise TooLarge(f"At most {here.settings.max_upload_files} files a call.")
@@ -110,10 +113,10 @@ def add_images(
     return Added(items=items, snapshot=added.snapshot)
 
 
-@router.post("/shapes", summary="Width by height of some images")
+@router.post("/shapes", summary="Get the aspect ratios of images")
 @needs(Scope.READ)
-def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
-    """Return the shapes of images, for a page that makes room before it has them."""
+def get_image_shapes(here: Here, request: ShapesRequest) -> Shapes:
+    """Return width divided by height of each image, so that a page can reserve space for it."""
 
     def ratio(image_id: str) -> float | None:
         try:
@@ -127,12 +130,13 @@ def image_shapes(here: Here, request: ShapesRequest) -> Shapes:
 
 @router.get(
     "/{image_id:path}/file",
-    summary="The image's own bytes",
+    summary="Get the original file of an image",
     response_class=Response,
     responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, SOURCE_AWAY),
 )
 @needs(Scope.READ)
-def image_file(here: Here, request: Request, image_id: str) -> Response:
+def get_image_file(here: Here, request: Request, image_id: str) -> Response:
+    """Return the unchanged file. Range and conditional requests are supported."""
     row, _ = here.images.get(image_id)
     places = here.images.places(image_id)
     headers = FENCED | validators(f'"{row.sha256}"', datetime.fromisoformat(row.created_at))
@@ -147,12 +151,13 @@ def image_file(here: Here, request: Request, image_id: str) -> Response:
 
 @router.get(
     "/{image_id:path}/thumbnail",
-    summary="A small JPEG of the image",
+    summary="Get a thumbnail of an image",
     response_class=Response,
     responses=JPEG | problems(NO_IMAGE, OUTSIDE_RANGE, BAD_IMAGE, SOURCE_AWAY, DISK_FULL),
 )
 @needs(Scope.READ)
-def thumbnail(here: Here, image_id: str) -> Response:
+def get_thumbnail(here: Here, image_id: str) -> Response:
+    """Return a small JPEG of the upright image."""
     data = here.files.thumbnail(image_id, here.images.places(image_id))
     headers = FENCED | validators(etag_of(data))
     return Response(data, media_type="image/jpeg", headers=headers)
@@ -166,6 +171,7 @@ def thumbnail(here: Here, image_id: str) -> Response:
 )
 @needs(Scope.WRITE)
 def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
+    """Replace each given field as a whole; the other fields stay."""
     tell(ids=[image_id])
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
     here.images.patch(image_id, tags, patch.metadata)
@@ -175,11 +181,12 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
 
 @router.delete(
     "/{image_id:path}",
-    summary="Delete an image from every answer, at once",
+    summary="Delete an image",
     responses=problems(NO_IMAGE, SOURCE_AWAY, DISK_FULL),
 )
 @needs(Scope.WRITE)
 def delete_image(here: Here, image_id: str) -> Deleted:
+    """Remove the image from every answer at once. It stays deleted after a rollback."""
     tell(ids=[image_id])
     with here.deletions.burying() as bury:
         here.origins.delete(image_id, bury)
@@ -188,11 +195,12 @@ def delete_image(here: Here, image_id: str) -> Deleted:
 
 @router.get(
     "/{image_id:path}",
-    summary="What the catalogue knows of an image",
+    summary="Get an image's record",
     responses=problems(NO_IMAGE),
 )
 @needs(Scope.READ)
 def get_image(here: Here, image_id: str) -> Image:
+    """Return the tags, paths and metadata of an image."""
     row, found = here.images.get(image_id)
     item = found.presentable()
     return Image(

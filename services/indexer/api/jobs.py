@@ -45,11 +45,14 @@ def submitted(here: Container, kind: JobKind, request: Wire | None = None) -> Jo
 @router.post(
     "/ingest",
     status_code=202,
-    summary="Take in a folder, an archive or a manifest",
+    summary="Ingest a folder, an archive or a manifest",
     responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
 @needs(Scope.WRITE)
 def ingest(here: Here, request: IngestRequest) -> Job:
+    """Start a job that reads, embeds and records the pictures of a source, then builds the index
+    unless `build` is false. With `sync`, the collection follows the source.
+    """
     # Told at once rather than by a job that fails, and never kept; the job checks every file again.
     source = here.reach.address(request.source)
     check_allowed(source, here.ingest_roots.of(request.confined))
@@ -63,34 +66,40 @@ def ingest(here: Here, request: IngestRequest) -> Job:
 @router.post(
     "/index/build",
     status_code=202,
-    summary="Cluster all images anew and publish",
+    summary="Rebuild the index",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
 def build_index(here: Here, settings: BuildSettings) -> Job:
+    """Start a job that clusters all images, measures the recall and publishes a new snapshot. After
+    a model change it re-embeds every image.
+    """
     return submitted(here, JobKind.BUILD, settings)
 
 
 @router.post(
     "/index/reembed",
     status_code=202,
-    summary="Go over to the model of another embedder",
+    summary="Switch to another embedder's model",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
 def reembed_index(here: Here, request: ReembedRequest) -> Job:
-    """Embeds every image anew and builds, while the present index serves; then swaps them."""
+    """Start a job that re-embeds every image and builds a new index while the current index serves,
+    then swaps them.
+    """
     return submitted(here, JobKind.REEMBED, request)
 
 
 @router.post(
     "/index/compact",
     status_code=202,
-    summary="Merge additions and drop what was deleted; it happens by itself when it's due",
+    summary="Merge additions and purge deleted images",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
 def compact_index(here: Here) -> Job:
+    """Start a job that compacts the index. The indexer also does this automatically."""
     return submitted(here, JobKind.COMPACT)
 
 
@@ -102,8 +111,9 @@ def compact_index(here: Here) -> Job:
 )
 @needs(Scope.WRITE)
 def migrate_index(here: Here, request: MigrateRequest) -> Job:
-    """Copies the vectors, compares both engines' answers, and goes over; searches go on. A job that
-    broke off goes on where it was when it's asked for again."""
+    """Start a job that copies the vectors, compares both engines' answers and then switches, while
+    searches continue. A new request resumes an interrupted job.
+    """
     here.migration.check(request.to)
     return submitted(here, JobKind.MIGRATE, request)
 
@@ -111,23 +121,28 @@ def migrate_index(here: Here, request: MigrateRequest) -> Job:
 @router.post(
     "/matching/train",
     status_code=202,
-    summary="Train the matching network, re-project, publish",
+    summary="Train the matching network",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
 def train_matching(here: Here, request: TrainMatchingRequest) -> Job:
+    """Start a job that trains the network on the tagged images, projects all images again and
+    publishes a new snapshot.
+    """
     return submitted(here, JobKind.TRAIN, request)
 
 
-@router.get("/jobs", summary="All jobs, the newest first")
+@router.get("/jobs", summary="List the jobs")
 @needs(Scope.READ)
 def list_jobs(here: Here) -> Jobs:
+    """Return all jobs, newest first."""
     return Jobs(jobs=here.job_table.all())
 
 
-@router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NO_JOB))
+@router.get("/jobs/{job_id}", summary="Get a job's state and progress", responses=problems(NO_JOB))
 @needs(Scope.READ)
 def get_job(here: Here, job_id: str) -> Job:
+    """Return the state of a job, its progress, and its result or error once it has ended."""
     return here.job_table.get(job_id)
 
 
@@ -136,15 +151,17 @@ def get_job(here: Here, job_id: str) -> Job:
 )
 @needs(Scope.WRITE)
 def cancel_job(here: Here, job_id: str) -> Job:
+    """Cancel a queued job, or ask a running job to stop. Recorded pictures are kept."""
     tell(job=job_id)
     return here.jobs.cancel(job_id)
 
 
 @router.get(
     "/jobs/{job_id}/failures",
-    summary="The pictures that a job could not take, and why",
+    summary="List the pictures that a job could not process",
     responses=problems(NO_JOB),
 )
 @needs(Scope.READ)
-def job_failures(here: Here, job_id: str) -> Failures:
+def list_job_failures(here: Here, job_id: str) -> Failures:
+    """Return the path of each such picture with the reason."""
     return Failures(failures=here.job_table.failures(job_id))

@@ -24,9 +24,10 @@ router = APIRouter(prefix="/v1", tags=["snapshots"], route_class=ScopedRoute)
 Here = Annotated[Container, Depends(container)]
 
 
-@router.get("/snapshots", summary="The snapshots that are kept, the newest first")
+@router.get("/snapshots", summary="List the snapshots")
 @needs(Scope.READ)
 def list_snapshots(here: Here) -> Snapshots:
+    """Return the available snapshots, newest first."""
     store = here.index.snapshots
     current = store.current_number()
     found = reversed(store.readable())
@@ -49,7 +50,7 @@ def list_snapshots(here: Here) -> Snapshots:
 
 @router.post(
     "/snapshots/{number}/activate",
-    summary="Roll back to an older snapshot",
+    summary="Roll back to a snapshot",
     responses=problems(
         NO_SNAPSHOT,
         EMPTY_SNAPSHOT,
@@ -62,22 +63,29 @@ def list_snapshots(here: Here) -> Snapshots:
 )
 @needs(Scope.WRITE)
 def activate_snapshot(here: Here, number: int) -> Snapshots:
+    """Make an older snapshot the current one. Deleted pictures stay deleted."""
     tell(snapshot=number)
     here.publisher.activate(number)
     return list_snapshots(here)
 
 
 @router.get(
-    "/index", summary="How the index changed since it was built", responses=problems(DAMAGED)
+    "/index",
+    summary="Get how the index has changed since it was built",
+    responses=problems(DAMAGED),
 )
 @needs(Scope.READ)
-def index_health(here: Here) -> IndexHealth:
+def get_index_health(here: Here) -> IndexHealth:
+    """Return the drift of the clusters, the shares of additions and deletions, and advice on
+    whether a rebuild is due.
+    """
     return here.current.health().model_copy(update={"learning": here.learning.status()})
 
 
-@router.get("/stats", summary="Figures of the catalogue")
+@router.get("/stats", summary="Get the catalogue's statistics")
 @needs(Scope.READ)
-def stats(here: Here) -> CatalogStats:
+def get_stats(here: Here) -> CatalogStats:
+    """Return the number of images and segments, and the state of background learning."""
     manifest = here.current.manifest()
     return CatalogStats(
         images=here.images.count(),

@@ -67,7 +67,7 @@ class BackupWriter:
         durable.make_dir(target)
         is_other = any(target.iterdir()) and not (target / MARK).exists()
         if is_other and not (target / _CATALOGUE).exists():
-            raise InvalidInput(f"{target} is not empty, and holds no backup; name a new folder.")
+            raise InvalidInput(f"{target} is not empty and contains no backup; name a new folder.")
         # One that breaks off is none.
         (target / MARK).unlink(missing_ok=True)
         current = self._snapshots()
@@ -169,7 +169,7 @@ def restore(backup: Path, data_dir: Path, catalog_url: str = "") -> Backup:
     try:
         told = TypeAdapter(Backup).validate_json((backup / MARK).read_bytes())
     except FileNotFoundError:
-        raise NotFound(f"{backup} holds no backup that was finished.") from None
+        raise NotFound(f"{backup} contains no finished backup.") from None
     except ValueError as error:
         raise Corrupt(f"{backup / MARK} can't be read: {error}") from error
     if data_dir.exists() and any(path.name != ".lock" for path in data_dir.iterdir()):

@@ -107,12 +107,14 @@ def opened(
     catalogue.
     """
     if not path.is_dir():
-        raise NotFound(f"There is no folder {path}. Set ISE_DATA_DIR to the one of the collection.")
+        raise NotFound(
+            f"The folder {path} doesn't exist. Set ISE_DATA_DIR to the folder of the collection."
+        )
     if is_shared(catalog_url):
         if version_of(catalog_url) is None:
             raise NotFound(
-                "The database of ISE_DATABASE_URL has no catalogue. Name the one of the "
-                "collection, or restore a backup to it (`ise restore`)."
+                "The database of ISE_DATABASE_URL has no catalogue. Name the database of "
+                "the collection, or restore a backup to it (`ise restore`)."
             )
     elif not Path(database_file := make_url(catalog_url).database or "").exists():
         raise NotFound(

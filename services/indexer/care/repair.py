@@ -81,11 +81,13 @@ class Repair:
                     lambda: sums.write(path, durable.sha256_of(path)),
                 )
             case Kind.BEHIND:
-                yield RepairAction(finding, "Nothing: the next start of the indexer does it.", None)
+                yield RepairAction(
+                    finding, "Nothing to do: the next start of the indexer repairs it.", None
+                )
             case Kind.TOMBSTONE:
                 yield RepairAction(finding, "Delete them from every snapshot.", self._bury)
             case Kind.TOMBSTONES:
-                told = "Set it aside; what the catalogue doesn't have is deleted."
+                told = "Set it aside; images missing from the catalogue are deleted."
                 yield RepairAction(finding, told, self._bury_anew)
             case Kind.MANIFEST | Kind.SEGMENT | Kind.CURRENT:
                 yield self._fall_back(finding)
@@ -94,7 +96,7 @@ class Repair:
             case Kind.CANARY:
                 yield RepairAction(
                     finding,
-                    "Set it aside; the next publication asks the model anew.",
+                    "Set it aside; the next publication computes it again.",
                     lambda: self._set_aside(path, sums.path_of(path)),
                 )
             case Kind.METADATA:
@@ -103,7 +105,7 @@ class Repair:
             case Kind.UPLOAD:
                 yield self._mend_upload(finding)
             case Kind.NETWORK:
-                told = "Can't be mended: train anew (`ise train-matching`), or restore a backup."
+                told = "Can't be repaired: train again (`ise train-matching`), or restore a backup."
                 yield RepairAction(finding, told, None)
             case Kind.CATALOGUE:
                 told = "Can't be mended: restore a backup (`ise restore`)."
@@ -132,11 +134,11 @@ class Repair:
         told = "Set it aside, and every snapshot that needs it; the one in use doesn't."
         if not self._is_current(good):
             then = (
-                "the next start of the indexer adds what came since, from the features."
+                "the next start of the indexer adds newer images from the features."
                 if good.visual is not None
-                else "the next start of the indexer builds the index anew, from the features."
+                else "the next start of the indexer rebuilds the index from the features."
             )
-            told = f"Go back to snapshot {good.number}, and set what is damaged aside; {then}"
+            told = f"Go back to snapshot {good.number} and set the damaged files aside; {then}"
         return RepairAction(finding, told, lambda: self._use(self._good or good, finding.path))
 
     def _is_current(self, manifest: Manifest) -> bool:
@@ -178,9 +180,9 @@ class Repair:
         if intact is not None:
             missing = len(np.setdiff1d(ordinals, np.concatenate([p.ordinals for p in intact])))
         if intact is None:
-            told = "Forget them; `ise build` embeds the pictures anew."
+            told = "Forget them; `ise build` re-embeds the pictures."
         elif missing:
-            told = f"Take them from the snapshot, but for {missing}, which `ise build` embeds anew."
+            told = f"Take them from the snapshot, but for {missing}, which `ise build` re-embeds."
         else:
             told = "Take them from the snapshot, which holds the same vectors."
 

@@ -152,7 +152,7 @@ class PartTable:
             results = select(parts.c.result).where(of_plan, parts.c.state == _DONE)
             told = [] if left else list(db.execute(results).scalars())
         if given_up:
-            error = f"The indexer ended {MAX_ATTEMPTS} times while it took in the same pictures."
+            error = f"The indexer stopped {MAX_ATTEMPTS} times while it ingested the same pictures."
         return Standing(int(done), int(failed), int(left), error, told)
 
     def _set(self, part: Part, values: Mapping[str, Any]) -> None:

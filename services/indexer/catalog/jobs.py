@@ -132,7 +132,7 @@ class JobTable:
         left = and_(_RUNNING, self.worker.may_take(jobs))
         unwanted = and_(or_(_QUEUED, left), jobs.c.cancelling)
         worn = and_(left, jobs.c.attempts >= MAX_ATTEMPTS)
-        error = f"The indexer ended {MAX_ATTEMPTS} times while this job ran."
+        error = f"The indexer stopped {MAX_ATTEMPTS} times while this job ran."
         with self.database.note() as db:
             self._end(db, unwanted, JobState.CANCELLED)
             self._end(db, worn, JobState.FAILED, error)
@@ -215,7 +215,7 @@ class JobTable:
         """
         job = self.get(job_id)
         if job.state.ended:
-            raise Conflict(f"Job {job_id} has ended already: {job.state.value}.")
+            raise Conflict(f"Job {job_id} has already ended: {job.state.value}.")
         is_it = jobs.c.id == job_id
         with self.database.note() as db:
             self._end(db, and_(is_it, _QUEUED), JobState.CANCELLED)

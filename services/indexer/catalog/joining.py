@@ -37,7 +37,7 @@ def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
         if len(its_keys) > MAX_TAGS and its_keys != keys.get(image_id):
             found[at] = f"With these tags, the image would have over {MAX_TAGS:,}; drop some first."
         elif fault is not None:
-            found[at] = f"With this metadata, the image's would be too much: {fault}."
+            found[at] = f"With these values, the image's metadata would be too large: {fault}."
         else:
             present[image_id], keys[image_id] = both, its_keys
     return found

@@ -71,7 +71,8 @@ class Postgres:
     def told(self, error: DBAPIError) -> ISEError | None:
         if getattr(error.orig, "sqlstate", None) == _DISK_FULL:
             return StorageFull(
-                "The disk of the database is full. Nothing was lost; free space, then try again."
+                "The disk of the database is full. Nothing was lost; free some space, "
+                "then try again."
             )
         if type(error.orig).__name__ == "DataError" and "NUL" in str(error.orig):
             return InvalidInput("The database keeps no text with a NUL character: leave it out.")

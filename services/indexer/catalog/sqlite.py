@@ -48,7 +48,7 @@ class SQLite:
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
             return None
         return StorageFull(
-            "The disk that has the catalogue is full. Nothing was lost; free space, then try again."
+            "The disk of the catalogue is full. Nothing was lost; free some space, then try again."
         )
 
 

@@ -109,7 +109,8 @@ class Embedding:
     def models(self, bulk: bool = False) -> Models:
         """Return the models of the embedder that fits the index, or else of the first."""
         return self._patiently(
-            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.models()), bulk
+            lambda: self._embedders.hosting(visual=self._indexed()).send(embedder.list_models()),
+            bulk,
         )
 
     def pair(self, bulk: bool = False) -> ModelPair:
@@ -136,16 +137,16 @@ class Embedding:
             return found[0]
         if url is not None:
             raise InvalidInput(
-                f"{url} is none of the embedders in ISE_EMBEDDER_URL. Name it there, beside the "
-                "one in use, for the indexer and the query service."
+                f"{url} is not in ISE_EMBEDDER_URL. Add it there, beside the current "
+                "embedder, for the indexer and the query service."
             )
         if found:
             raise InvalidInput(
                 "Several embedders have another model than the index; say which: --embedder URL."
             )
         raise InvalidInput(
-            "No embedder has another model than the index. Start one that does, and name both in "
-            "ISE_EMBEDDER_URL, parted by a comma."
+            "Every embedder has the same model as the index. Start one with another "
+            "model, and name both in ISE_EMBEDDER_URL, comma-separated."
         )
 
     def images(self, files: Sequence[bytes], pair: ModelPair, bulk: bool = False) -> list[Embedded]:
@@ -264,9 +265,9 @@ class Embedding:
         answer = self._ask(call, bulk, **{space.value: fingerprint})
         if answer.fingerprint != fingerprint:
             raise FingerprintMismatch(
-                f"The embedder answered with {answer.fingerprint}, and with {fingerprint} before. "
-                "Replicas of one embedder must have the same weights; if it was started anew with "
-                "others, start again."
+                f"The embedder answered with {answer.fingerprint}, and with {fingerprint} "
+                "before. Replicas of one embedder must have the same weights; if it was "
+                "restarted with other weights, start the job again."
             )
         if len(answer.vectors) != len(files):
             raise ISEError(

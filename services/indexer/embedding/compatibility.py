@@ -39,9 +39,9 @@ class Compatibility:
             return
         if current.visual.fingerprint != pair.visual:
             raise FingerprintMismatch(
-                f"The collection is indexed with {current.visual.fingerprint}, but the embedder "
-                f"hosts {pair.visual}. Put the former model back, or build the index anew "
-                "(`ise build`), which embeds every image with the new one.",
+                f"The collection is indexed with {current.visual.fingerprint}, but the "
+                f"embedder hosts {pair.visual}. Restore the former model, or rebuild the "
+                "index (`ise build`), which re-embeds every image with the new one.",
                 index=current.visual.fingerprint,
                 embedder=pair.visual,
             )
@@ -100,9 +100,9 @@ class Compatibility:
             return
         if current.matching_fingerprint != pair.matching:
             raise FingerprintMismatch(
-                f"The joint space is made with {current.matching_fingerprint}, but the embedder "
-                f"hosts {pair.matching} for matching. Put the former model back, or make it anew: "
-                "`ise build`.",
+                f"The joint space is made with {current.matching_fingerprint}, but the "
+                f"embedder hosts {pair.matching} for matching. Restore the former model, "
+                "or rebuild the joint space: `ise build`.",
                 index=current.matching_fingerprint,
                 embedder=pair.matching,
             )
@@ -111,9 +111,10 @@ class Compatibility:
             words = self._embedding.models().words.fingerprint
             anew = "ise train-matching" if pair.joint is None else "ise build"
             raise FingerprintMismatch(
-                f"The index is made with the matching network {network}, which is damaged or of "
-                f"another model of words than {words}, which the embedder hosts. Put the former "
-                f"one back (ISE_WORDS, ISE_MATCHING), or make it anew: `{anew}`.",
+                f"The index was made with the matching network {network}, which is "
+                f"damaged or belongs to other word vectors than {words}, which the "
+                "embedder hosts. Restore the former model (ISE_WORDS, ISE_MATCHING), or "
+                f"rebuild the joint space: `{anew}`.",
                 index=network,
                 embedder=words,
             )

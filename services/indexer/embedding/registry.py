@@ -38,7 +38,7 @@ class Embedders:
         """Yield each embedder with its models, or with the reason why it gives no answer."""
         for client in self.clients:
             try:
-                yield client, client.send(embedder.models())
+                yield client, client.send(embedder.list_models())
             except (Unavailable, Overloaded) as error:
                 yield client, error
 

@@ -90,7 +90,8 @@ class FileReader:
             return self._read(file)
         except Unavailable as error:
             raise Unavailable(
-                f"{error.detail} What was taken in stays; an ingest goes on from there."
+                f"{error.detail} Pictures ingested so far are kept; run the ingest again "
+                "to continue."
             ) from error
 
     def _expected(self, wanted: _Wanted) -> int:

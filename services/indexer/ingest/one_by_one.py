@@ -32,8 +32,8 @@ def each_alone(
         raise
     except Exception as error:
         if len(items) == 1:
-            log.exception("an item can't be kept")
-            fail(items[0], f"It can't be kept: unexpected {type(error).__name__}; see the log.")
+            log.exception("an item can't be stored")
+            fail(items[0], f"It can't be stored: unexpected {type(error).__name__}; see the log.")
             return []
     half = len(items) // 2
     return [*each_alone(items[:half], act, fail), *each_alone(items[half:], act, fail)]

@@ -79,9 +79,9 @@ def attempt(
         job.check_cancelled()
         reason, cause = _explained(error)
         if cause is SkipCause.FAULT:
-            log.exception("job %s goes on without its optional step %s", job.id, step)
+            log.exception("job %s continues without its optional step %s", job.id, step)
         else:
-            log.warning("job %s goes on without its optional step %s: %s", job.id, step, reason)
+            log.warning("job %s continues without its optional step %s: %s", job.id, step, reason)
         job.skip(step, reason, cause)
         return otherwise
 

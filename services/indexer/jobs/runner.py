@@ -126,7 +126,7 @@ class JobRunner:
                 self._run_next()
             except Exception:
                 # The catalogue can't be written, as on a full disk; what ran is taken up again.
-                log.exception("the state of a job can't be kept")
+                log.exception("the state of a job can't be stored")
                 self._stopping.wait(_PAUSE_S)
 
     def _run_next(self) -> None:
@@ -160,7 +160,7 @@ class JobRunner:
             with fenced(lambda db: self._table.check(job.id, db)):
                 self._run_fenced(job, context)
         except LeaseLost:
-            log.warning("job %s was given to another worker, which goes on with it", job.id)
+            log.warning("job %s was given to another worker, which continues it", job.id)
         finally:
             with self._lock:
                 del self._cancelled[job.id]

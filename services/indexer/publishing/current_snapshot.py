@@ -35,7 +35,7 @@ class CurrentSnapshot:
     def find(self) -> Manifest | None:
         """Return the snapshot to go on with; None if there never was one. Raises Corrupt."""
         snapshots = self._index.snapshots
-        way_out = "`ise check` names all that is damaged, `ise repair` mends what can be mended."
+        way_out = "`ise check` lists all damage, `ise repair` repairs what it can."
         try:
             current = snapshots.current()
         except (Corrupt, NotFound) as error:

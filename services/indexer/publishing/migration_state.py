@@ -58,7 +58,7 @@ class MigrationStore:
             return None
         except ValidationError as error:
             raise Corrupt(
-                f"{self._path} is damaged. Remove it, and `ise migrate` begins anew."
+                f"{self._path} is damaged. Remove it, then run `ise migrate` again."
             ) from error
 
     def save(self, move: MigrationState) -> None:

@@ -159,7 +159,7 @@ class Publisher:
             failpoints.reach("rollback.begin")
             older = self._snapshots.read(number)
             if older.visual is None:
-                raise Conflict(f"Snapshot {number} is empty; there is nothing to go back to.")
+                raise Conflict(f"Snapshot {number} is empty; you can't roll back to it.")
             for file in older.files():
                 self._snapshots.verified(file)
             visual = self._current.manifest().visual
@@ -167,7 +167,7 @@ class Publisher:
             if others and not self._current.live(older):
                 # What is there now is of another model, so it would hide all and show nothing.
                 raise Conflict(
-                    f"Every image of snapshot {number} was deleted; there is nothing to go back to."
+                    f"Every image of snapshot {number} was deleted; you can't roll back to it."
                 )
             return self.publish(
                 lambda new: older.model_copy(
@@ -199,7 +199,7 @@ class Publisher:
             self.tidy()
             self.publish_pending("caught up")
         except (ISEError, OSError) as error:
-            log.warning("what's recorded can't be published yet: %s", error)
+            log.warning("recorded changes can't be published yet: %s", error)
 
     def check_lease(self) -> None:
         """Raises LeaseLost where the job that this is of was given to another worker."""

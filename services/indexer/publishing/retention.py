@@ -37,7 +37,7 @@ class Retention:
             move = self._migrations.still_of(current)
         except Corrupt as error:
             # What it is made from isn't known, and whoever published is not to blame.
-            log.error("nothing old is removed: %s", error.detail)
+            log.error("old snapshots are not removed: %s", error.detail)
             return
         found = self._readable()
         older = found[:-_KEPT_SNAPSHOTS]

@@ -38,9 +38,9 @@ class PrefixOwner:
             return
         if there != own:
             raise Conflict(
-                f"{self._address} has the copies of another collection than {self._own.parent}. "
-                "Set ISE_SNAPSHOTS_TO to a place of its own; or, where this collection is to "
-                f"take the place of that one, as after a restore, remove {at}."
+                f"{self._address} holds the copies of another collection, not of "
+                f"{self._own.parent}. Set ISE_SNAPSHOTS_TO to a prefix of its own; or, if "
+                f"this collection replaces that one, as after a restore, remove {at}."
             )
 
     def _name(self) -> bytes:

@@ -222,8 +222,8 @@ class Spaces:
             found = found[np.any([rows >= 0 for rows in places], axis=0)]
         if len(found) != len(ordinals):
             raise Corrupt(
-                f"The index lacks the vectors of {len(ordinals) - len(found)} of its images. "
-                "`ise build` makes it anew from the stored features."
+                f"The index lacks the vectors of {len(ordinals) - len(found)} of its "
+                "images. `ise build` rebuilds it from the stored features."
             )
         return found
 
@@ -234,9 +234,7 @@ class Spaces:
                 try:
                     self._own(space).remove(ordinals)
                 except ISEError as error:
-                    log.warning(
-                        "deleted images are hidden, but Milvus keeps them: %s", error.detail
-                    )
+                    log.warning("deleted images are hidden, but remain in Milvus: %s", error.detail)
 
     def keep(
         self,
@@ -313,8 +311,8 @@ class Spaces:
         collection = self._of(space)
         if not collection.name.startswith(self._prefix + "_"):
             raise Conflict(
-                f"Milvus's collection {collection.name} is another installation's, as after "
-                "`ise restore`. `ise build` makes one of this one's."
+                f"Milvus's collection {collection.name} belongs to another installation, "
+                "as happens after `ise restore`. `ise build` creates a new one."
             )
         return collection
 

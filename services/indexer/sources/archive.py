@@ -71,7 +71,7 @@ def index(archive: Bytes, protocol: str, name: str, check: Check = lambda: None)
         ValueError,
         struct.error,
     ) as error:
-        hint = "; one that is compressed must be unpacked first" if protocol == "tar" else ""
+        hint = "; unpack a compressed archive first" if protocol == "tar" else ""
         raise InvalidInput(
             f"{name} can't be read as a {protocol} archive: {error}{hint}."
         ) from None
@@ -113,7 +113,7 @@ def _unpacked(archive: Bytes, member: Member) -> bytes:
         except zlib.error as error:
             raise OSError(f"it can't be unpacked: {error}") from None
     if len(data) == member.stamp.bytes and zlib.crc32(data) != member.crc:
-        raise OSError("its bytes are not those that the archive was made of")
+        raise OSError("its checksum is wrong")
     return data
 
 
@@ -234,7 +234,7 @@ def _check_apart(infos: Iterable[zipfile.ZipInfo]) -> None:
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset < end:
-            raise zipfile.BadZipFile("members lie over one another, as in a zip bomb")
+            raise zipfile.BadZipFile("members overlap, as in a zip bomb")
         end = info.header_offset + _ZIP_HEADER + info.compress_size
 
 

@@ -53,8 +53,8 @@ class Rules:
             spec = _spec([pattern])
             if spec is None:
                 raise InvalidInput(
-                    f"`exclude`: {pattern!a} is not a pattern. Write it as in a .gitignore: "
-                    "`*.gif`, `private/`, `/2019/**/raw`."
+                    f"`exclude`: {pattern!a} is not a pattern. Write it as in a .gitignore "
+                    "file: `*.gif`, `private/`, `/2019/**/raw`."
                 )
             specs.append(pattern)
         self._given = _spec(specs) if specs else None

@@ -89,8 +89,7 @@ def _is_folder(source: Address) -> bool:
             raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
         if not exists:
             raise InvalidInput(
-                f"{source} doesn't exist on the indexer's machine (in its container, where it has "
-                "one)."
+                f"{source} doesn't exist on the indexer's machine (or in its container)."
             )
         if not path.is_file():
             raise InvalidInput(f"{source} is neither a folder nor a regular file.")

@@ -149,7 +149,7 @@ class Walk:
 def bad_lines(numbers: list[int]) -> str:
     """Return what is wrong with the lines of an ignore file that are no patterns."""
     lines = ", ".join(map(str, numbers[:5]))
-    return f"Line {lines} is not a pattern as in a .gitignore, and was passed over."
+    return f"Line {lines} is not a .gitignore pattern and was ignored."
 
 
 def _identity(path: Path) -> Identity:

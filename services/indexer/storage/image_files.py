@@ -80,7 +80,7 @@ class ImageFiles:
         # A uri that came beside a vector is no path.
         places = [place for place in places if place.has_file]
         if not places:
-            raise NotFound(f"Image {image_id!r} has no file: it came as a vector.")
+            raise NotFound(f"Image {image_id!r} has no file: it was imported as a vector.")
         away: Unavailable | None = None
         outside = 0
         for place in places:
@@ -103,8 +103,8 @@ class ImageFiles:
                 "folder in ISE_INGEST_ROOTS."
             )
         raise NotFound(
-            f"The file of image {image_id} is gone or has changed since it was indexed. Ingest or "
-            "sync the folder that it is in now."
+            f"The file of image {image_id} is missing or has changed since it was "
+            "indexed. Ingest or sync its current folder."
         )
 
     def _bytes(self, image_id: str, place: Place) -> bytes | None:

@@ -89,10 +89,10 @@ def mount_points(folders: Iterable[str]) -> set[str]:
 def why_held(folder: str, is_local: bool, was_remounted: bool) -> str:
     """Return in a sentence what is the matter with a folder."""
     if was_remounted:
-        return "Another disk is mounted there than at the last sync, or none."
+        return "A different disk than at the last sync, or none, is mounted there."
     if is_local and not Path(folder).is_dir():
         return "The folder is not there any more."
-    return "The folder has none of its pictures any more."
+    return "The folder has lost all of its pictures."
 
 
 def _common(folders: Collection[str]) -> str:

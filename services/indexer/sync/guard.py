@@ -70,9 +70,9 @@ class SyncGuard:
         if plan.is_in_doubt or is_emptied or self._base in plan.held:
             gone = plan.counts()[SyncAction.DELETE] + sum(map(len, plan.held.values()))
             raise Conflict(
-                f"{gone:,} of the {plan.before:,} files that were taken from {self._source.name} "
-                "are gone. Is its disk mounted? If this is right, sync with `force` (`--force`). "
-                "Nothing was changed."
+                f"{gone:,} of the {plan.before:,} files ingested from {self._source.name} "
+                "are missing. Nothing was changed. Check that its disk is mounted; to "
+                "delete these pictures, sync with `force` (`--force`)."
             )
 
     def note(self, plan: SyncPlan) -> None:

@@ -205,9 +205,9 @@ class Sync:
                 yield file, place_of(file, found)
             elif found is None:
                 raise InvalidInput(
-                    "Pictures by http can't be followed: what changed isn't known without fetching "
-                    "all of them. Ingest the list without a sync; known pictures aren't embedded "
-                    "again."
+                    "A sync can't follow pictures by http, because it can't detect changes "
+                    "without fetching all of them. Ingest the list without a sync; known "
+                    "pictures aren't embedded again."
                 )
             elif found.is_gone:
                 self._job.fail(file.shown, found.reason)

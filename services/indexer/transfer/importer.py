@@ -85,7 +85,7 @@ def open_source(
         if (npy.rows, npy.dim) != (info.images, info.dim):
             raise InvalidInput(
                 f"features.npy has {npy.rows} rows of {npy.dim} numbers; export.json says "
-                f"{info.images} of {info.dim}. Export anew."
+                f"{info.images} of {info.dim}. Export again."
             )
         listed = opened(source / "records.jsonl")
         return VectorSource(
@@ -99,12 +99,12 @@ def open_source(
         )
     if not source.exists():
         raise InvalidInput(
-            f"{source} doesn't exist on the indexer's machine (in its container, where it has one)."
+            f"{source} doesn't exist on the indexer's machine (or in its container)."
         )
     if request.model is None:
         raise InvalidInput(
-            f"{source} is not an export's folder. With a .npy file, name what made its vectors in "
-            "`model`."
+            f"{source} is not the folder of an export. For a .npy file, name the "
+            "model of its vectors in `model`."
         )
     npy = table(source)
     ids = Path(request.ids) if request.ids is not None else None
@@ -182,7 +182,7 @@ class Import:
         good: dict[str, int] = {}
         for row, record in enumerate(records):
             if row not in bad and good.setdefault(record.id, row) != row:
-                self._job.fail(record.id, "The id comes twice; its first vector was taken.")
+                self._job.fail(record.id, "The id occurs twice; its first vector was used.")
         return list(good.values())
 
 

@@ -83,7 +83,7 @@ def _object(line: bytes, error: ValidationError) -> Any:
     try:
         return json.loads(line)
     except RecursionError:
-        raise InvalidInput("its JSON is nested too deep.") from None
+        raise InvalidInput("its JSON is nested too deeply.") from None
     except ValueError:
         raise error from None
 
@@ -98,9 +98,7 @@ def check_distinct(records: Iterable[Record]) -> None:
     seen: set[str] = set()
     for record in records:
         if record.id in seen:
-            raise InvalidInput(
-                f"The id {record.id!r} comes twice; each vector has an id of its own."
-            )
+            raise InvalidInput(f"The id {record.id!r} occurs twice; give each vector its own id.")
         seen.add(record.id)
 
 

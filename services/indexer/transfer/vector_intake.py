@@ -61,7 +61,9 @@ class Vectors:
             else:
                 yield (
                     row,
-                    Conflict(f"{name} is another one than before. Delete the image to replace it."),
+                    Conflict(
+                        f"{name} differs from the stored one. Delete the image to replace it."
+                    ),
                 )
 
     def take(

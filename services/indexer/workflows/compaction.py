@@ -82,8 +82,8 @@ class Compaction:
         def latest(number: int) -> Manifest:
             if _first_files(self._current.manifest()) != _first_files(base):
                 raise Conflict(
-                    "The index was built anew, or rolled back, while it was compacted. Nothing "
-                    "was lost; there is no need to compact again."
+                    "The index was rebuilt or rolled back while it was compacted. Nothing "
+                    "was lost, and you don't need to compact again."
                 )
             return compacted.model_copy(
                 update={"number": number, "created_at": job.now(), "reason": COMPACTION_REASON}

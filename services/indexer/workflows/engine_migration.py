@@ -58,14 +58,14 @@ class EngineMigration:
         """Raises Conflict where there is nothing to move, or the settings want it elsewhere."""
         if self._current.is_empty():
             raise Conflict(
-                "There is nothing to move: the collection is empty. ISE_ENGINE says where its "
-                "first images go."
+                "There is nothing to move: the collection is empty. New images go to the "
+                "engine that ISE_ENGINE names."
             )
         if to is not self._engine and to is not engine_of(self._current.manifest()):
             raise Conflict(
-                f"ISE_ENGINE is {self._engine}, so the next build would bring the collection back "
-                f"from {to}. Set ISE_ENGINE={to} for the indexer and the query service, start both "
-                "anew, and migrate then."
+                f"ISE_ENGINE is {self._engine}, so the next build would bring the "
+                f"collection back from {to}. Set ISE_ENGINE={to} for the indexer and the "
+                "query service, restart both, then migrate."
             )
 
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
@@ -100,8 +100,8 @@ class EngineMigration:
         current = self._current.manifest()
         if not is_same(move.base, current) or engine_of(current) is move.to:
             raise Conflict(
-                "The index was built anew, or rolled back, while it was moved. Nothing was lost; "
-                "`ise migrate` moves the one that is there now."
+                "The index was rebuilt or rolled back while it was moved. Nothing was "
+                "lost; run `ise migrate` again to move the current index."
             )
         update = {name: move.done.get(name) for name in SPACES}
         return move.base.model_copy(
@@ -267,10 +267,11 @@ class EngineMigration:
             return report
         self._migrations.end()
         raise Conflict(
-            f"The copy in {move.to} doesn't answer as the collection does: {report.different} of "
-            f"{report.asked} exact searches differ, and at a target of {report.target} the recall "
-            f"is {report.recall_after:.3f} there and {report.recall_before:.3f} here. The "
-            "collection stays where it is; `ise migrate` begins anew."
+            f"The copy in {move.to} gives other answers than the collection: "
+            f"{report.different} of {report.asked} exact searches differ, and at a "
+            f"target of {report.target} the recall is {report.recall_after:.3f} there "
+            f"and {report.recall_before:.3f} here. The collection was not moved; `ise "
+            "migrate` starts over."
         )
 
 

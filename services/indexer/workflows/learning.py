@@ -171,14 +171,14 @@ class Learning:
             return self._current.health().advice
         except Corrupt as error:
             # `ise check` tells of it; no rebuild is begun on what can't be read.
-            log.warning("whether a rebuild is due can't be told: %s", error.detail)
+            log.warning("can't determine whether a rebuild is due: %s", error.detail)
             return None
 
     def _trained_on(self, network: str) -> set[str] | None:
         try:
             return self._networks.trained_on(network)
         except Corrupt as error:
-            log.warning("what the network was trained on can't be read: %s", error.detail)
+            log.warning("the network's training tags can't be read: %s", error.detail)
             return None
 
     def _tags(self) -> _Tags:

@@ -141,8 +141,8 @@ class MatchingTraining:
                 since = since or time.monotonic()
                 if away >= self._attempts or time.monotonic() - since > _LONGEST_AWAY_S:
                     raise
-                log.warning("embedder: %s Training anew in %.2g s.", error.detail, pause)
-                job.stage("waiting for the embedder, to train anew")
+                log.warning("embedder: %s Training again in %.2g s.", error.detail, pause)
+                job.stage("waiting for the embedder, to train again")
                 job.cancelled.wait(random.uniform(pause / 2, pause))  # noqa: S311
                 pause = min(2 * pause, _MAX_PAUSE_S)
 
@@ -164,7 +164,7 @@ class MatchingTraining:
                         )
                     case TrainingDone():
                         return event
-        raise ISEError("The embedder ended the training without a result.")
+        raise ISEError("The embedder stopped the training without a result. Try again.")
 
     def _tagged(
         self, fingerprint: str, held_out: Collection[str] = ()
@@ -191,8 +191,9 @@ class MatchingTraining:
         where, tags = self._tagged(fingerprint, held_out)
         if not len(where):
             raise InvalidInput(
-                "No image has a tag, so there is nothing to train the matching network on. Ingest "
-                "a folder whose sub-folders are tags, or a manifest with a `tags` column."
+                "The matching network can't be trained, because no image has a tag. "
+                "Ingest a folder whose sub-folders are tags, or a manifest with a `tags` "
+                "column."
             )
         terms = sorted({tag for some in tags for tag in some})
         number = {term: i for i, term in enumerate(terms)}

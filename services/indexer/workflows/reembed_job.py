@@ -23,7 +23,8 @@ class ReembedJob:
         asked = ReembedRequest.model_validate(request)
         if external := self._external.fingerprint:
             raise Conflict(
-                f"The collection holds vectors of {external}, which no embedder here makes anew."
+                f"The collection holds vectors of {external}, which no embedder here can "
+                "compute again."
             )
         pair = self._embedding.other_pair(asked.embedder)
         return self._pipeline.build(pair, asked.build, job) | {"model": pair.visual}

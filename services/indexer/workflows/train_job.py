@@ -24,14 +24,14 @@ class TrainJob:
         asked = TrainMatchingRequest.model_validate(request)
         if external := self._external.fingerprint:
             raise Conflict(
-                f"The collection holds vectors of {external}. The matching network learns from "
-                "pictures that the embedder has seen."
+                f"The collection holds vectors of {external}. The matching network can "
+                "only be trained on pictures that the embedder processed."
             )
         pair = self._embedding.pair(bulk=True)
         if pair.joint is not None:
             raise Conflict(
-                f"The embedder's joint space, {pair.joint}, is of towers that were trained "
-                "together (ISE_MATCHING), so nothing is to be trained. `ise build` takes it into "
+                f"The embedder's joint space, {pair.joint}, comes from a jointly trained "
+                "model (ISE_MATCHING), so no training is needed. `ise build` puts it to "
                 "use."
             )
         self._compatibility.check_visual(pair)

@@ -40,9 +40,10 @@ class Unembeddable:
         example = min(ids)
         uri = next((place.uri for place in self._images.places(example)), example)
         raise Conflict(
-            f"{_images(len(ids))} would drop out of search, such as {uri}: the embedder's model is "
-            "new to them, and their files are gone, changed or can't be read. Put the files or the "
-            "former model back, or go on without these images: `ise build --drop-missing`."
+            f"{_images(len(ids))} would be lost from search, such as {uri}: they must "
+            "be re-embedded with the new model, but their files are missing, changed "
+            "or unreadable. Restore the files or the former model, or continue "
+            "without these images: `ise build --drop-missing`."
         )
 
 

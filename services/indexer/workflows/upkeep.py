@@ -61,7 +61,7 @@ class Upkeep:
         try:
             self._queue_if_due()
         except (ISEError, OSError, SQLAlchemyError) as error:
-            log.warning("whether a compaction is due can't be told now: %s", error)
+            log.warning("can't determine whether a compaction is due: %s", error)
 
     def _queue_if_due(self) -> None:
         if time.monotonic() < self._not_before or not self._compaction.is_due():
@@ -85,7 +85,7 @@ class Upkeep:
             try:
                 wait = self._learn_if_due()
             except (ISEError, OSError, SQLAlchemyError) as error:
-                log.warning("what is to be learnt can't be told now: %s", error)
+                log.warning("can't determine the due learning: %s", error)
                 wait = _PAUSE_S
 
     def _learn_if_due(self) -> float | None:

@@ -111,7 +111,7 @@ class Features:
         return await self._fetched[key]
 
     async def _file(self, image_id: str) -> bytes:
-        data, _ = await self._files.send(indexer.image_file(image_id))
+        data, _ = await self._files.send(indexer.get_image_file(image_id))
         return data
 
     async def prepare(
@@ -223,8 +223,8 @@ def check_model(space: Space, fingerprint: str) -> None:
     if fingerprint != space.fingerprint:
         raise FingerprintMismatch(
             f"The index holds features of {space.fingerprint}, but the embedder hosts "
-            f"{fingerprint}: they can't be compared. Start the embedder with the former "
-            "model, or build the index anew with `ise build`.",
+            f"{fingerprint}: they can't be compared. Start the embedder with the "
+            "former model, or rebuild the index with `ise build`.",
             index=space.fingerprint,
             embedder=fingerprint,
         )
@@ -234,8 +234,8 @@ def check_network(space: Space, fingerprint: str) -> None:
     """Raises FingerprintMismatch where joint vectors are of another network."""
     if fingerprint != space.fingerprint:
         raise FingerprintMismatch(
-            f"The joint space was made with {space.fingerprint}, but the embedder answered "
-            f"with {fingerprint}. Make both anew with `ise build`.",
+            f"The joint space was made with {space.fingerprint}, but the embedder "
+            f"answered with {fingerprint}. Rebuild both with `ise build`.",
             index=space.fingerprint,
             embedder=fingerprint,
         )
@@ -244,8 +244,9 @@ def check_network(space: Space, fingerprint: str) -> None:
 def _other_network(network: str | None, error: NotFound) -> FingerprintMismatch:
     """Return the error for an embedder that lacks the joint space of the index."""
     return FingerprintMismatch(
-        f"The joint space was made with {network}, which the embedder doesn't have. Put the former "
-        "models back (ISE_MATCHING, ISE_WORDS), or make the joint space anew: `ise build`.",
+        f"The joint space was made with {network}, which the embedder doesn't "
+        "have. Restore the former models (ISE_MATCHING, ISE_WORDS), or rebuild "
+        "the joint space: `ise build`.",
         index=network,
         embedder=error.detail,
     )

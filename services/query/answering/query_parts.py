@@ -50,7 +50,7 @@ class QueryParts:
             return collection.visual
         if collection.joint is None:
             raise Conflict(
-                "There is no matching network yet to search by pictures and words together: tag "
+                "Searching by pictures and words together needs a matching network: tag "
                 "some images, then run `ise build`, which trains one."
             )
         return collection.joint

@@ -53,9 +53,9 @@ class Reason:
         """Raises FingerprintMismatch where another model explained it."""
         if self.fingerprint != fingerprint:
             raise FingerprintMismatch(
-                f"The index is made with {self.fingerprint}, but the embedder explains by "
-                f"{fingerprint}. Start the embedder with the former model, or build the index "
-                "anew with `ise build`.",
+                f"The index was made with {self.fingerprint}, but the embedder explains "
+                f"by {fingerprint}. Start the embedder with the former model, or rebuild "
+                "the index with `ise build`.",
                 index=self.fingerprint,
                 embedder=fingerprint,
             )
@@ -93,8 +93,8 @@ class Reasons:
         space = searcher.collection.joint
         if space is None:
             raise Conflict(
-                "There is no matching network yet, so images and terms have nothing to compare. "
-                "Tag some images, then run `ise build`, which trains one."
+                "Comparing images with terms needs a matching network. Tag some images, "
+                "then run `ise build`, which trains one."
             )
         term = await self._searches.terms.read(searcher, term) or term
         stored = _stored(searcher, space, image_id)
@@ -143,7 +143,7 @@ class Reasons:
         return drawn
 
     async def _file(self, image_id: str) -> bytes:
-        data, _ = await self._indexer.send(indexer.image_file(image_id))
+        data, _ = await self._indexer.send(indexer.get_image_file(image_id))
         return data
 
 
@@ -157,8 +157,8 @@ def _visual(searcher: Searcher) -> Space:
         raise NotFound("There are no images yet.")
     if is_external(space.fingerprint):
         raise Conflict(
-            f"This collection's vectors are {space.fingerprint}, which no embedder here makes, so "
-            "it can't be told which part of a picture they are from."
+            f"This collection's vectors are {space.fingerprint}, which no embedder "
+            "here computes, so similarities can't be traced to parts of a picture."
         )
     return space
 

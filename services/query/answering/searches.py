@@ -169,7 +169,7 @@ class TermSearch(EmbeddedSearch):
             raise await unknown(
                 searcher,
                 term,
-                "there is no matching network yet to search by meaning: tag some images, then run "
+                "searching by meaning needs a matching network: tag some images, then run "
                 "`ise build`, which trains one",
             )
         with watch("embed"):

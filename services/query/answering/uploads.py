@@ -57,7 +57,7 @@ class Uploads:
         upload = self._kept.get(upload_id)
         if upload is None:
             raise NotFound(
-                "The picture of this search is no longer kept. Give the picture again.",
+                "The picture of this search has expired. Choose the picture again.",
                 upload=upload_id,
             )
         return upload.data

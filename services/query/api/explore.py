@@ -37,20 +37,22 @@ class DuplicatesQuery(Wire):
     """Parameters of a search for near-duplicates."""
 
     threshold: Annotated[float, Field(gt=0.5, le=1)] = Field(
-        SAME, description="The least cosine of two images that show the same."
+        SAME, description="Smallest cosine of two images that count as duplicates."
     )
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(100, description="Groups on a page.")
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        100, description="Number of groups on a page."
+    )
     cursor: Annotated[str, Field(max_length=64)] | None = Field(
-        None, description="The `next` of the page before."
+        None, description="`next` of the previous page."
     )
 
 
 class SuggestQuery(Wire):
-    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    limit: Annotated[int, Field(ge=1, le=100)] = Field(10, description="Number of tags.")
 
 
 class SuggestForm(SuggestQuery):
-    """A picture that wants tags."""
+    """Picture to suggest tags for."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"file": "castle.jpg", "limit": 5}]})
 
@@ -58,26 +60,34 @@ class SuggestForm(SuggestQuery):
 
 
 class RandomQuery(Wire):
-    limit: Annotated[int, Field(ge=1, le=1000)] = 10
-    seed: Seed | None = Field(None, description="The same images again, while none comes or goes.")
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="Number of images.")
+    seed: Seed | None = Field(
+        None,
+        description="Random seed; the same seed draws the same images while the collection "
+        "is unchanged.",
+    )
 
 
 @router.get(
     "/duplicates",
-    summary="Groups of near-duplicates",
+    summary="List groups of near-duplicates",
     responses=problems(SEARCHES, OTHER_SNAPSHOT, DAMAGED),
 )
 @needs(Scope.READ)
-def duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> DuplicateGroups:
-    """Images are compared within their cluster, and with those beyond its borders. A page may have
-    no group and a next page: it ends after two seconds at the latest, or with one cluster."""
+def list_duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> DuplicateGroups:
+    """Compare images within their cluster and with those just beyond its borders. A page ends after
+    one cluster or two seconds, so a page may be empty and still have a next page.
+    """
     searcher = ask.searcher_now()
     return exploring.duplicates(searcher, query.threshold, query.limit, query.cursor)
 
 
-@router.get("/random", summary="Images at random", responses=problems(DAMAGED))
+@router.get("/random", summary="Get random images", responses=problems(DAMAGED))
 @needs(Scope.READ)
-def random_images(ask: Ask, write: Write, query: Annotated[RandomQuery, Query()]) -> Sample:
+def get_random_images(ask: Ask, write: Write, query: Annotated[RandomQuery, Query()]) -> Sample:
+    """Return images drawn at random; the same `seed` draws the same images while the collection is
+    unchanged.
+    """
     rng = np.random.default_rng(query.seed)
     found = exploring.at_random(ask.searcher_now(), query.limit, rng)
     images = [described(item) for item in found]
@@ -87,7 +97,7 @@ def random_images(ask: Ask, write: Write, query: Annotated[RandomQuery, Query()]
 
 @router.get(
     "/images/{image_id:path}/suggest-tags",
-    summary="Tags that may fit an image",
+    summary="Suggest tags for an image",
     responses=problems(SEARCHES, NO_IMAGE, NO_SUGGESTIONS, DAMAGED),
 )
 @needs(Scope.READ)
@@ -98,7 +108,7 @@ def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()
 
 @router.post(
     "/suggest-tags",
-    summary="Tags that may fit an uploaded picture",
+    summary="Suggest tags for an uploaded picture",
     responses=problems(
         BAD_IMAGE,
         OTHER_MODEL,
@@ -117,6 +127,8 @@ async def suggest_tags_for_upload(
     request: Request,
     form: Annotated[SuggestForm, Form(media_type="multipart/form-data")],
 ) -> SuggestedTags:
-    """The same. Where the picture is an indexed image, its own tags are left out."""
+    """Suggest tags by a vote of the picture's neighbours. If the picture is already indexed, its
+    own tags are ignored.
+    """
     check_size(request, form.file.size or 0)
     return await ask.suggestions(await form.file.read(), form.limit)

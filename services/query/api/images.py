@@ -30,42 +30,45 @@ router = APIRouter(prefix="/v1/images", tags=["images"], route_class=ScopedRoute
 
 @router.get(
     "/{image_id:path}/file",
-    summary="The image's own bytes",
+    summary="Get the original file of an image",
     response_class=Response,
     responses=IMAGE | problems(NO_IMAGE, OUTSIDE_RANGE, NO_INDEXER),
 )
 @needs(Scope.READ)
-async def image_file(request: Request, image_id: str) -> Response:
+async def get_image_file(request: Request, image_id: str) -> Response:
+    """Return the unchanged file. Range and conditional requests are supported."""
     return await _passed_on(request, image_id, "file")
 
 
 @router.get(
     "/{image_id:path}/thumbnail",
-    summary="A small JPEG of the image",
+    summary="Get a thumbnail of an image",
     response_class=Response,
     responses=JPEG | problems(NO_IMAGE, OUTSIDE_RANGE, BAD_IMAGE, NO_INDEXER, DISK_FULL),
 )
 @needs(Scope.READ)
-async def image_thumbnail(request: Request, image_id: str) -> Response:
+async def get_thumbnail(request: Request, image_id: str) -> Response:
+    """Return a small JPEG of the upright image."""
     return await _passed_on(request, image_id, "thumbnail")
 
 
-@router.post("/shapes", summary="Width by height of some images", responses=problems(NO_INDEXER))
+@router.post("/shapes", summary="Get the aspect ratios of images", responses=problems(NO_INDEXER))
 @needs(Scope.READ)
-async def image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
-    """Return the shapes of images, for a page that makes room before it has them."""
+async def get_image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
+    """Return width divided by height of each image, so that a page can reserve space for it."""
     client: AsyncClient = request.app.state.indexer
-    return await client.send(indexer.shapes(asked))
+    return await client.send(indexer.get_image_shapes(asked))
 
 
 # The last one: an id may have slashes in it.
 @router.get(
     "/{image_id:path}",
-    summary="An indexed image",
+    summary="Get an image's record",
     responses=problems(NO_IMAGE, DAMAGED),
 )
 @needs(Scope.READ)
 async def get_image(ask: Ask, write: Write, image_id: str) -> ImageInfo:
+    """Return the tags, paths and metadata of an image."""
     searcher = await ask.searcher()
     item = searcher.find(image_id)
     if item is None:
@@ -92,7 +95,7 @@ async def _passed_on(request: Request, image_id: str, kind: str) -> Response:
     client: AsyncClient = request.app.state.indexer
     method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
-    found = await client.send(indexer.picture(image_id, kind, method, given))
+    found = await client.send(indexer.get_picture(image_id, kind, method, given))
     headers = FENCED | forwarded(found.headers)
     media_type = found.headers.get("Content-Type")
     return Response(found.content, found.status_code, headers, media_type)

@@ -124,7 +124,7 @@ Settings = Annotated[QuerySettings, Depends(_settings)]
 
 @router.post(
     "/images",
-    summary="Add pictures; answered when they can be searched",
+    summary="Add pictures and wait until they are searchable",
     responses=links.to("image_id", "/items/0/id", "get_image", "patch_image", "delete_image")
     | problems(
         OTHER_MODEL, DRIFTED, EXTERNAL_VECTORS, TOO_MANY_FILES, BUSY, NO_EMBEDDER, DISK_FULL
@@ -133,13 +133,16 @@ Settings = Annotated[QuerySettings, Depends(_settings)]
 )
 @needs(Scope.WRITE)
 async def add_images(here: Indexer, request: Request) -> Added:
+    """Store and index the pictures with their tags and metadata. A picture that can't be read is
+    reported in its item; the others are added.
+    """
     call = indexer.add_form(request.stream(), request.headers.get("content-type", ""))
     if length := request.headers.get("content-length"):
         call = call.with_headers({"Content-Length": length})
     try:
         return await here.send(call)
     except ClientDisconnect:
-        raise InvalidInput("The upload broke off.") from None
+        raise InvalidInput("The upload was interrupted. Send it again.") from None
 
 
 @router.patch(
@@ -149,72 +152,90 @@ async def add_images(here: Indexer, request: Request) -> Added:
 )
 @needs(Scope.WRITE)
 async def patch_image(here: Indexer, image_id: str, patch: ImagePatch) -> Image:
+    """Replace each given field as a whole; the other fields stay."""
     return await here.send(indexer.patch_image(image_id, patch))
 
 
 @router.delete(
     "/images/{image_id:path}",
-    summary="Delete an image from every answer, at once",
+    summary="Delete an image",
     responses=problems(NO_IMAGE, DISK_FULL),
 )
 @needs(Scope.WRITE)
 async def delete_image(here: Indexer, image_id: str) -> Deleted:
+    """Remove the image from every answer at once. It stays deleted after a rollback."""
     return await here.send(indexer.delete_image(image_id))
 
 
 @router.post(
     "/ingest",
     status_code=202,
-    summary="Take in a folder or a manifest on the indexer's machine",
+    summary="Ingest a folder, an archive or a manifest",
     responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
 @needs(Scope.WRITE)
 async def ingest(here: Indexer, request: IngestRequest, settings: Settings) -> Job:
+    """Start a job that reads, embeds and records the pictures of a source, then builds the index
+    unless `build` is false. With `sync`, the collection follows the source.
+    """
     # The indexer can't know who reaches this service; only for this machine is any folder free.
     confined = request.confined or not settings.is_local
     return await here.send(indexer.ingest(request.model_copy(update={"confined": confined})))
 
 
 @router.get(
-    "/index", summary="How the index changed since it was built", responses=problems(DAMAGED)
+    "/index",
+    summary="Get how the index has changed since it was built",
+    responses=problems(DAMAGED),
 )
 @needs(Scope.READ)
-async def index_health(here: Indexer) -> IndexHealth:
-    return await here.send(indexer.index_health())
+async def get_index_health(here: Indexer) -> IndexHealth:
+    """Return the drift of the clusters, the shares of additions and deletions, and advice on
+    whether a rebuild is due.
+    """
+    return await here.send(indexer.get_index_health())
 
 
 @router.post(
     "/index/build",
     status_code=202,
-    summary="Cluster all images anew and publish",
+    summary="Rebuild the index",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
 async def build_index(here: Indexer, settings: BuildSettings) -> Job:
-    return await here.send(indexer.build(settings))
+    """Start a job that clusters all images, measures the recall and publishes a new snapshot. After
+    a model change it re-embeds every image.
+    """
+    return await here.send(indexer.build_index(settings))
 
 
 @router.post(
     "/matching/train",
     status_code=202,
-    summary="Train the matching network, re-project, publish",
+    summary="Train the matching network",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
 async def train_matching(here: Indexer, request: TrainMatchingRequest) -> Job:
+    """Start a job that trains the network on the tagged images, projects all images again and
+    publishes a new snapshot.
+    """
     return await here.send(indexer.train_matching(request))
 
 
-@router.get("/jobs", summary="All jobs, the newest first")
+@router.get("/jobs", summary="List the jobs")
 @needs(Scope.READ)
 async def list_jobs(here: Indexer) -> Jobs:
-    return await here.send(indexer.jobs())
+    """Return all jobs, newest first."""
+    return await here.send(indexer.list_jobs())
 
 
-@router.get("/jobs/{job_id}", summary="How far a job is", responses=problems(NO_JOB))
+@router.get("/jobs/{job_id}", summary="Get a job's state and progress", responses=problems(NO_JOB))
 @needs(Scope.READ)
 async def get_job(here: Indexer, job_id: str) -> Job:
-    return await here.send(indexer.job(job_id))
+    """Return the state of a job, its progress, and its result or error once it has ended."""
+    return await here.send(indexer.get_job(job_id))
 
 
 @router.delete(
@@ -222,32 +243,36 @@ async def get_job(here: Indexer, job_id: str) -> Job:
 )
 @needs(Scope.WRITE)
 async def cancel_job(here: Indexer, job_id: str) -> Job:
-    return await here.send(indexer.cancel(job_id))
+    """Cancel a queued job, or ask a running job to stop. Recorded pictures are kept."""
+    return await here.send(indexer.cancel_job(job_id))
 
 
 @router.get(
     "/jobs/{job_id}/failures",
-    summary="The pictures that a job could not take, and why",
+    summary="List the pictures that a job could not process",
     responses=problems(NO_JOB),
 )
 @needs(Scope.READ)
-async def job_failures(here: Indexer, job_id: str) -> Failures:
-    return await here.send(indexer.failures(job_id))
+async def list_job_failures(here: Indexer, job_id: str) -> Failures:
+    """Return the path of each such picture with the reason."""
+    return await here.send(indexer.list_job_failures(job_id))
 
 
-@router.get("/snapshots", summary="The snapshots that are kept, the newest first")
+@router.get("/snapshots", summary="List the snapshots")
 @needs(Scope.READ)
 async def list_snapshots(here: Indexer) -> Snapshots:
-    return await here.send(indexer.snapshots())
+    """Return the available snapshots, newest first."""
+    return await here.send(indexer.list_snapshots())
 
 
 @router.post(
     "/snapshots/{number}/activate",
-    summary="Roll back to an older snapshot",
+    summary="Roll back to a snapshot",
     responses=problems(
         NO_SNAPSHOT, EMPTY_SNAPSHOT, BAD_NUMBER, BUSY, NO_EMBEDDER, DAMAGED, DISK_FULL
     ),
 )
 @needs(Scope.WRITE)
 async def activate_snapshot(here: Indexer, number: int) -> Snapshots:
-    return await here.send(indexer.activate(number))
+    """Make an older snapshot the current one. Deleted pictures stay deleted."""
+    return await here.send(indexer.activate_snapshot(number))

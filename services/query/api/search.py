@@ -65,7 +65,7 @@ class TextOptions(SearchOptions):
 
     # A plain string in the schema: what is said to be a document, the docs page takes for a file.
     filter: Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})] = Field(
-        None, description="As in `POST /v1/search`, as JSON."
+        None, description="Filter as in `POST /v1/search`, as JSON text."
     )
 
 
@@ -80,7 +80,7 @@ class ImageForm(TextOptions):
 class TermQuery(TextOptions):
     """A tag term to search by, and how."""
 
-    term: str = Field(min_length=1, max_length=200)
+    term: str = Field(min_length=1, max_length=200, description="A tag or a word.")
 
 
 @router.post(
@@ -106,19 +106,25 @@ async def search_by_image(
     request: Request,
     form: Annotated[ImageForm, Form(media_type="multipart/form-data")],
 ) -> Response:
+    """Return the images most similar to the picture, with scores, expected recall and timings."""
     check_size(request, form.file.size or 0)
     return _json(write.search(await ask.image(form.file.read, form)))
 
 
 @router.get(
     "/search",
-    summary="Search by a tag term",
+    summary="Search by a term",
     response_model=SearchResponse,
-    responses=links.to("image_id", "/hits/0/id", "get_image", "similar_images", "why")
+    responses=links.to(
+        "image_id", "/hits/0/id", "get_image", "find_similar_images", "explain_match"
+    )
     | problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
 )
 @needs(Scope.READ)
 async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Query()]) -> Response:
+    """Return the images with this tag; for a term that is no tag, the images that match it by
+    meaning.
+    """
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
     return _json(write.search(await ask.term(query.term, query)))
@@ -126,7 +132,7 @@ async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Que
 
 @router.post(
     "/search",
-    summary="Search by a picture, a term, an id, a vector, or several of these together",
+    summary="Search by pictures, terms, ids or vectors",
     response_model=SearchResponse,
     responses=problems(
         FETCHING_OFF,
@@ -147,19 +153,24 @@ async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Que
     ),
 )
 @needs(Scope.READ)
-async def search(ask: Ask, write: Write, body: SearchRequest) -> Response:
+async def search_images(ask: Ask, write: Write, body: SearchRequest) -> Response:
+    """Search by one subject, or by several weighted `parts` together. Returns hits with scores,
+    expected recall and timings.
+    """
     return _json(write.search(await ask.request(body)))
 
 
 @router.post(
     "/search/batch",
-    summary="Many searches in one go",
+    summary="Answer many searches in one call",
     response_model=BatchResponse,
     responses=problems(TOO_MANY_SEARCHES, DAMAGED),
 )
 @needs(Scope.READ)
 async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequest) -> Response:
-    """Each is answered as if it came alone; one that fails has a `problem` in its place."""
+    """Answer each search as if it were sent alone; a search that fails has a `problem` instead of
+    an `answer`.
+    """
     limit: int = request.app.state.settings.max_searches
     if len(body.searches) > limit:
         raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
@@ -168,14 +179,15 @@ async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequ
 
 @router.get(
     "/images/{image_id:path}/similar",
-    summary="Images like an indexed one, without it",
+    summary="Find images similar to an indexed image",
     response_model=SearchResponse,
     responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED),
 )
 @needs(Scope.READ)
-async def similar_images(
+async def find_similar_images(
     ask: Ask, write: Write, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> Response:
+    """Search by an indexed image and leave the image itself out of the answer."""
     return _json(write.search(await ask.similar(image_id, options)))
 
 

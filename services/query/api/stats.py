@@ -31,7 +31,7 @@ async def _learning(request: Request) -> Learning | None:
     client: AsyncClient = request.app.state.indexer
     with deadline.within(_PATIENCE_S):
         try:
-            return (await client.send(indexer.stats())).learning
+            return (await client.send(indexer.get_stats())).learning
         except ISEError:
             return None
 
@@ -41,11 +41,14 @@ LearningOfIndexer = Annotated[Learning | None, Depends(_learning)]
 
 @router.get(
     "/stats",
-    summary="Figures of the collection, its measured recall among them",
-    responses={304: {"description": "They are as `If-None-Match` knows them."}},
+    summary="Get the collection's statistics",
+    responses={304: {"description": "Unchanged since the `ETag` in `If-None-Match`."}},
 )
 @needs(Scope.READ)
-def stats(ask: Ask, request: Request, response: Response, learning: LearningOfIndexer) -> Stats:
+def get_stats(ask: Ask, request: Request, response: Response, learning: LearningOfIndexer) -> Stats:
+    """Return the collection's size, the measured recall, the calibration of probabilities, and the
+    drift of the model.
+    """
     canary: CanaryWatch = request.app.state.canary
     collection, deleted = ask.shelf.current()
     manifest, visual = collection.manifest, collection.visual

@@ -29,20 +29,24 @@ class TagQuery(Wire):
     """Parameters of a list of tags."""
 
     match: Annotated[str, Field(max_length=200)] = Field(
-        "", description="How any word of the tag begins: `piano` matches `grand_piano`."
+        "", description="Start of any word of the tag: `piano` matches `grand_piano`."
     )
-    prefix: Annotated[str, Field(max_length=200)] = Field("", description="How the tag begins.")
-    sort: TagOrder = TagOrder.COUNT
-    limit: Annotated[int, Field(ge=1, le=1000)] = 20
+    prefix: Annotated[str, Field(max_length=200)] = Field("", description="Start of the tag.")
+    sort: TagOrder = Field(
+        TagOrder.COUNT, description="`count`: most frequent first; `name`: alphabetical."
+    )
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Number of tags on a page.")
     cursor: Annotated[str, Field(max_length=8000)] | None = Field(
-        None, description="The `next` of the page before."
+        None, description="`next` of the previous page."
     )
 
 
-@router.get("/tags", summary="Tags that images carry, the most frequent first")
+@router.get("/tags", summary="List tags")
 @needs(Scope.READ)
-def tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
-    """Case, and `_`, `-` and spaces, make no difference to `match` and `prefix`."""
+def list_tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
+    """Return tags with their number of images, by default the most frequent first. `match` and
+    `prefix` ignore case and treat `_`, `-` and spaces as equal.
+    """
     match, prefix = tag_key(query.match), tag_key(query.prefix)
     asked = [match, prefix, query.sort.value]
     after = None if query.cursor is None else _read(query.cursor, asked)
@@ -65,7 +69,7 @@ def _read(cursor: str, asked: list[str]) -> tuple[int, str]:
     try:
         known, count, key = _CURSOR.validate_json(base64.urlsafe_b64decode(cursor))
     except ValueError:
-        raise InvalidInput("`cursor` is not the `next` of an answer: ask without it.") from None
+        raise InvalidInput("`cursor` is not the `next` of an answer; omit it.") from None
     if known != asked:
-        raise InvalidInput("`cursor` belongs to another list of tags: ask without it.")
+        raise InvalidInput("`cursor` belongs to another list of tags; omit it.")
     return count, key

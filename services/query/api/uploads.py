@@ -28,13 +28,16 @@ class UploadForm(Wire):
 
 @router.post(
     "",
-    summary="Keep a picture for a while, to search by as `upload`",
+    summary="Store a picture temporarily to search by it",
     responses=problems(FILE_TOO_LARGE),
 )
 @needs(Scope.READ)
 async def keep_upload(
     request: Request, form: Annotated[UploadForm, Form(media_type="multipart/form-data")]
 ) -> Uploaded:
+    """Store a picture for a limited time and return an id to search by as `upload`. Anyone who has
+    the id can search by the picture and see it.
+    """
     check_size(request, form.file.size or 0)
     upload_id, upload = _uploads(request).keep(await form.file.read())
     return Uploaded(id=upload_id, expires_at=upload.expires_at)
@@ -42,14 +45,14 @@ async def keep_upload(
 
 @router.get(
     "/{upload_id}",
-    summary="The picture's bytes, as they were sent",
+    summary="Get a temporarily stored picture",
     response_class=Response,
     responses=OCTETS | MANNERS | problems(NO_UPLOAD, OUTSIDE_RANGE),
 )
 @needs(Scope.READ)
 async def get_upload(request: Request, upload_id: str) -> Response:
-    """Return an upload's bytes without a type: nobody looked at it yet, so a browser must not take
-    it for a page.
+    """Return the bytes as they were sent, without a content type: the file has not been checked, so
+    a browser must not display it as a page.
     """
     data = _uploads(request).data(upload_id)
     # The id is given once, for one picture.

@@ -53,8 +53,11 @@ def reasons(request: Request) -> Reasons:
 
 
 Here = Annotated[Reasons, Depends(reasons)]
-To = Annotated[str | None, Query(description="Id of the image that it is like.")]
-Term = Annotated[str | None, Query(min_length=1, max_length=200, description="Or a term.")]
+To = Annotated[str | None, Query(description="Id of the image to compare with.")]
+Term = Annotated[
+    str | None,
+    Query(min_length=1, max_length=200, description="Term to compare with, instead of `to`."),
+]
 
 
 class WhyForm(Wire):
@@ -65,47 +68,60 @@ class WhyForm(Wire):
     )
 
     file: UploadFile = Field(description="An image file.")
-    to: str = Field(min_length=1, description="Id of the image that it is like.")
+    to: str = Field(min_length=1, description="Id of the image to compare with.")
 
 
 WhyUpload = Annotated[WhyForm, Form(media_type="multipart/form-data")]
 
 
-@router.get("/images/{image_id:path}/why", summary="Why an image is like another, or like a term")
+@router.get(
+    "/images/{image_id:path}/why",
+    summary="Explain why an image is similar to another image or matches a term",
+)
 @needs(Scope.READ)
-async def why(here: Here, image_id: str, to: To = None, term: Term = None) -> Why:
-    """Explain a hit by the features as the index compares them, after its transform where it has
-    one.
+async def explain_match(here: Here, image_id: str, to: To = None, term: Term = None) -> Why:
+    """Return a heat map of the image whose cells sum to the cosine of the features as the index
+    compares them.
     """
     return await here.why(await here.for_subject(image_id, to, term))
 
 
 @router.get(
     "/images/{image_id:path}/why.png",
-    summary="The same over the image, as a PNG",
+    summary="Draw the explanation over the image, as a PNG",
     response_class=Response,
     responses=PNG | MANNERS | problems(OUTSIDE_RANGE),
 )
 @needs(Scope.READ)
-async def why_overlay(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:
-    """Red speaks for the likeness, blue against it; what the network didn't see is dark."""
+async def draw_match(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:
+    """Red cells add to the similarity, blue cells reduce it; the parts that the network didn't see
+    are dark.
+    """
     return await _drawn(here, await here.for_subject(image_id, to, term))
 
 
-@router.post("/why", summary="Why a picture is like an image", responses=_OF_UPLOADS)
+@router.post(
+    "/why", summary="Explain why an uploaded picture is similar to an image", responses=_OF_UPLOADS
+)
 @needs(Scope.READ)
-async def why_upload(here: Here, request: Request, form: WhyUpload) -> Why:
+async def explain_upload(here: Here, request: Request, form: WhyUpload) -> Why:
+    """Return a heat map of the picture whose cells sum to the cosine of the features as the index
+    compares them.
+    """
     return await here.why(await _of_upload(here, request, form))
 
 
 @router.post(
     "/why.png",
-    summary="The same over the picture, as a PNG",
+    summary="Draw the explanation over the uploaded picture, as a PNG",
     response_class=Response,
     responses=PNG | _OF_UPLOADS,
 )
 @needs(Scope.READ)
-async def why_upload_overlay(here: Here, request: Request, form: WhyUpload) -> Response:
+async def draw_upload(here: Here, request: Request, form: WhyUpload) -> Response:
+    """Red cells add to the similarity, blue cells reduce it; the parts that the network didn't see
+    are dark.
+    """
     return await _drawn(here, await _of_upload(here, request, form))
 
 

@@ -205,7 +205,7 @@ async function problemOf(response) {
   return new ApiError(
     response.status,
     problem.title || "The search failed",
-    problem.peer_away ? "A part of the search is not there at the moment." : detail,
+    problem.peer_away ? "Part of the search is unavailable at the moment." : detail,
     problem.request_id,
     problem.upload,
     problem.peer_away ? detail : null,

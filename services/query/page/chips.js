@@ -41,7 +41,7 @@ export class Chips {
           class: "sign",
           click: () => this.onSign(part),
           "aria-label": against ? `Without ${name}: look for it` : `With ${name}: leave it out`,
-          title: against ? "Left out. Press to look for it" : "Looked for. Press to leave it out",
+          title: against ? "Excluded. Press to include" : "Included. Press to exclude",
         },
         icon(against ? "minus" : "plus"),
       ),

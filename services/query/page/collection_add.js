@@ -88,9 +88,9 @@ export class Add {
       el(
         "div",
         { class: "field wide" },
-        el("label", { for: "add-tags" }, "Tags for all of them"),
+        el("label", { for: "add-tags" }, "Tags for all pictures"),
         this.#tags,
-        el("small", {}, "Parted by commas; may be left empty."),
+        el("small", {}, "Comma-separated; optional."),
       ),
       el(
         "div",
@@ -147,7 +147,7 @@ export class Add {
           el(
             "button",
             { type: "button", class: "quiet small", click: () => this.#run(upload) },
-            "Go on with the rest",
+            "Continue with the rest",
           ),
         upload.failures.length > 0 && failed(upload.failures),
       ].filter(Boolean),
@@ -175,7 +175,7 @@ function failed(failures) {
     { class: "failures" },
     el(
       "ul",
-      { "aria-label": "What could not be added", tabindex: "0" },
+      { "aria-label": "Pictures that could not be added", tabindex: "0" },
       ...failures.map(({ name, error }) =>
         el("li", {}, el("span", { class: "path" }, name), " ", error),
       ),

@@ -27,7 +27,7 @@ export class FolderForm {
       { class: "folder" },
       el("h3", {}, "From a folder on the server"),
       jobForm(
-        "Take it in",
+        "Import",
         async () => onStarted(await api.ingest(this.#request())),
         field("Path", this.#path, "A folder whose sub-folders are tags, or a CSV or JSONL manifest."),
         field("Tags from", this.#tags),

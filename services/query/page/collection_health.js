@@ -19,7 +19,7 @@ export class Health {
 }
 
 function waiting(error) {
-  return error ? "How the index does can't be told without the indexer." : "Asking the indexer.";
+  return error ? "The state of the index is unavailable without the indexer." : "Loading.";
 }
 
 function told(health, learning) {
@@ -27,7 +27,7 @@ function told(health, learning) {
     return [el("p", { class: "soft" }, "There is no index yet. Add pictures, then build one.")];
   const isDue = health.advice || learning?.tasks.length;
   const sentences = [
-    health.advice ?? (isDue ? null : "In good order. Nothing needs to be done."),
+    health.advice ?? (isDue ? null : "In good order. No action needed."),
     learning?.tags ? learning.message : null,
   ].filter(Boolean);
   return [
@@ -71,7 +71,7 @@ function measured({ recall_curve: curves, metric, live_recall: live }) {
       el(
         "p",
         { class: "soft" },
-        "Not measured: a build measures it once there are clusters. Until then every image is compared.",
+        "Not measured yet: every image is compared until a build makes clusters.",
       ),
     );
   if (live) parts.push(el("p", { class: "soft" }, liveSentence(live)));

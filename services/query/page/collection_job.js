@@ -76,7 +76,7 @@ export class JobRow {
     this.#failures.setAttribute("aria-expanded", String(open));
     this.#list.hidden = !open;
     if (!open) return;
-    this.#list.replaceChildren(el("p", { class: "soft" }, "Asking what failed."));
+    this.#list.replaceChildren(el("p", { class: "soft" }, "Loading the failures."));
     try {
       this.#list.replaceChildren(...failuresOf(await this.api.failures(this.job)));
     } catch (error) {
@@ -91,7 +91,7 @@ export function failuresOf(failures) {
     .map(({ path, reason }) => el("li", {}, el("span", { class: "path" }, path), " ", reason));
   const more = failures.length - rows.length;
   return [
-    el("ul", { "aria-label": "What could not be taken", tabindex: "0" }, ...rows),
+    el("ul", { "aria-label": "Pictures that could not be processed", tabindex: "0" }, ...rows),
     more > 0 && el("p", { class: "soft" }, `And ${more.toLocaleString("en")} more.`),
   ].filter(Boolean);
 }

@@ -33,8 +33,8 @@ export class Jobs {
     this.state = state;
     const { jobs, errors } = state;
     this.#words.hidden = Boolean(jobs?.length);
-    if (!jobs) this.#words.textContent = errors.indexer ? "Jobs can't be told without the indexer." : "Asking the indexer.";
-    else this.#words.textContent = "Nothing has been done yet. What is started here is followed here.";
+    if (!jobs) this.#words.textContent = errors.indexer ? "Jobs are unavailable without the indexer." : "Loading.";
+    else this.#words.textContent = "No jobs yet. Jobs that you start appear here.";
     const shown = this.#all ? (jobs ?? []) : (jobs ?? []).slice(0, SHOWN);
     const rows = shown.map((job) => this.#rowOf(job));
     rows.forEach((row, index) => {

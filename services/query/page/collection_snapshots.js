@@ -28,8 +28,8 @@ export class SnapshotList {
     const { snapshots, errors } = state;
     if (!snapshots) {
       const words = errors.indexer
-        ? "Snapshots can't be listed without the indexer."
-        : "Asking the indexer.";
+        ? "Snapshots are unavailable without the indexer."
+        : "Loading.";
       this.#body.replaceChildren(el("p", { class: "soft" }, words));
       return;
     }
@@ -87,11 +87,11 @@ export class SnapshotList {
   async #goBack(snapshot) {
     const { number, images, clusters } = snapshot;
     const agreed = await this.question.ask(
-      `Go back to snapshot ${number}?`,
+      `Roll back to snapshot ${number}?`,
       [
-        `Searches answer by its index from then on: ${count(images, "image")} in ${count(clusters, "cluster")}.`,
-        "What was deleted since stays deleted. What was added since stays, where the model is the same.",
-        "This becomes a snapshot of its own, so you can come back to the one in use now.",
+        `Searches will use its index: ${count(images, "image")} in ${count(clusters, "cluster")}.`,
+        "Deleted pictures stay deleted. Newer pictures stay if the model is the same.",
+        "This creates a new snapshot, so you can return to the current one.",
       ],
       `Go back to ${number}`,
     );

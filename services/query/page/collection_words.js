@@ -6,11 +6,11 @@ const NAMES = {
   ingest: "Ingest",
   build: "Build",
   train: "Training",
-  compact: "Merge of additions",
+  compact: "Merging additions",
   import: "Import",
-  reembed: "Change of model",
+  reembed: "Model change",
   migrate: "Migration",
-  learn: "Learning in the background",
+  learn: "Background learning",
 };
 
 export const STATES = {
@@ -34,7 +34,7 @@ export function moment(text) {
 /** How far a job is, or what came of it. */
 export function progressSentence({ state, progress }) {
   const { stage, done, total, stage_total: steps, per_second: speed, eta_s: left } = progress;
-  if (state === "queued") return "It starts when the job before it has ended.";
+  if (state === "queued") return "Waiting for the previous job.";
   if (state !== "running") return total ? `${whole(done)} of ${whole(total)}` : "";
   const parts = [stage ? stage.charAt(0).toUpperCase() + stage.slice(1) : "Starting"];
   // A stage that counts no pictures has its own detail in its name, or none.

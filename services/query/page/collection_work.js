@@ -7,8 +7,8 @@ export class Work {
   constructor(section, api, { onStarted }) {
     section.replaceChildren(
       el("h2", { id: "work-title" }, "Build and train"),
-      disclosed("Build the index anew", buildForm(api, onStarted)),
-      disclosed("Train the matching of words and pictures", trainForm(api, onStarted)),
+      disclosed("Rebuild the index", buildForm(api, onStarted)),
+      disclosed("Train word matching", trainForm(api, onStarted)),
     );
   }
 }
@@ -18,13 +18,13 @@ function disclosed(title, form) {
 }
 
 function buildForm(api, onStarted) {
-  const clusters = number("build-clusters", { max: 1000000, placeholder: "Chosen by itself" });
+  const clusters = number("build-clusters", { max: 1000000, placeholder: "Automatic" });
   const metric = select("build-metric", [
     ["cosine", "Cosine similarity"],
     ["l2", "L2 distance"],
   ]);
   const transform = select("build-transform", [
-    ["auto", "What measured best"],
+    ["auto", "Best measured"],
     ["none", "Nothing"],
     ["l2", "Unit length"],
     ["pca:128", "PCA to 128"],
@@ -42,10 +42,10 @@ function buildForm(api, onStarted) {
   return jobForm(
     "Start the build",
     async () => onStarted(await api.build(request())),
-    el("p", { class: "soft wide" }, "Clusters all images anew. Searches go on meanwhile."),
+    el("p", { class: "soft wide" }, "Clusters all images again. Searches continue meanwhile."),
     field("Clusters", clusters),
     field("Made for", metric),
-    field("Done to features", transform),
+    field("Feature transform", transform),
     field("Stored as", rows),
   );
 }
@@ -62,9 +62,9 @@ function trainForm(api, onStarted) {
   return jobForm(
     "Start the training",
     async () => onStarted(await api.train(request())),
-    el("p", { class: "soft wide" }, "Learns from the images' tags what words look like. It takes tagged images."),
-    field("Epochs", epochs, "At most so many."),
-    field("Patience", patience, "Epochs without getting better, then it ends."),
+    el("p", { class: "soft wide" }, "Learns words from the tags of your images."),
+    field("Epochs", epochs, "Maximum number."),
+    field("Patience", patience, "Epochs without improvement before training stops."),
   );
 }
 

@@ -47,7 +47,7 @@ export class Cropper {
       el(
         "p",
         { id: "crop-help" },
-        "Drag the box or its corners. By keyboard: arrows move it, with Shift they change its size.",
+        "Drag the box or its corners. Keyboard: arrow keys move it; with Shift, they resize it.",
       ),
       this.#stage,
       el(

@@ -164,14 +164,14 @@ export class HitView {
 
   async #explain(parts, part) {
     const { figure, other, words } = this.#parts;
-    words.replaceChildren(el("p", {}, "Looking at what they have in common"));
+    words.replaceChildren(el("p", {}, "Comparing the pictures"));
     try {
       const found = await this.why.explain(this.#hit, part);
       this.#unexplained();
       figure.append(found.heat);
       if (found.other) {
         const url = URL.createObjectURL(found.other);
-        const img = el("img", { src: url, alt: "What it was searched by", class: "here" });
+        const img = el("img", { src: url, alt: "Search picture", class: "here" });
         img.addEventListener("load", () => URL.revokeObjectURL(url));
         framed(other, img).append(found.otherHeat ?? "");
         other.hidden = false;
@@ -235,7 +235,7 @@ export class HitView {
     const question = el(
       "div",
       { class: "question", role: "alertdialog", "aria-label": "Delete this image?" },
-      el("p", {}, "Delete this image from the collection? A file in a folder of yours stays there."),
+      el("p", {}, "Delete this image from the collection? Your own file is not deleted."),
       el(
         "div",
         { class: "actions" },

@@ -22,12 +22,12 @@ export class KeyForm {
       el(
         "h2",
         { id: "key-title" },
-        wrong ? "That key was not accepted" : "This collection is locked",
+        wrong ? "Wrong key" : "This collection is locked",
       ),
       el(
         "p",
         { id: "key-words" },
-        "Enter its key. It stays in this tab and is forgotten when the tab is closed.",
+        "Enter its key. It is kept only until you close this tab.",
       ),
       el("label", { for: "key-input" }, "Key"),
       input,

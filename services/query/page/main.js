@@ -73,7 +73,7 @@ const hitView = new HitView(byId("hit"), api, sources, {
     router.close();
     store.changed(store.current);
     removal.later(hit, nameOf(hit));
-    announce(`Deleted ${nameOf(hit)}. It can be undone for some seconds.`);
+    announce(`Deleted ${nameOf(hit)}. You can undo this for a few seconds.`);
   },
   onRetagged: (hit, tags) => {
     hit.tags = tags;

@@ -22,8 +22,8 @@ export function unasked() {
   return el(
     "div",
     { class: "state" },
-    el("h2", {}, "What are you looking for?"),
-    el("p", {}, "So far it is only said what to leave out. Add a word or a picture."),
+    el("h2", {}, "Add something to search for"),
+    el("p", {}, "This search only excludes images. Add a word or a picture."),
   );
 }
 
@@ -38,7 +38,7 @@ export function nothing({ query }, { onUnfiltered }) {
       {},
       filtered
         ? "No image meets all the filters of this search."
-        : "Nothing in the collection comes near. Try another word, or a picture.",
+        : "Nothing similar found. Try another word or a picture.",
     ),
     filtered && button("Remove the filters", onUnfiltered),
   );
@@ -66,38 +66,38 @@ export function doubt(search, { onCrop, onExact, onUnfiltered, onAll }) {
       {},
       cut
         ? "Nothing in the collection is likely to match."
-        : `The likeliest image matches with a chance of only ${percent(best)}.`,
+        : `The best match has a probability of only ${percent(best)}.`,
     ),
     el(
       "ul",
-      { class: "tries", "aria-label": "What to try" },
+      { class: "tries", "aria-label": "Suggestions" },
       picture && el("li", {}, button("Crop to what matters", () => onCrop(picture))),
       !query.exact && el("li", {}, button("Search exactly", onExact)),
       filtered && el("li", {}, button("Remove the filters", onUnfiltered)),
-      cut && el("li", {}, button("Show unlikely ones too", onAll)),
+      cut && el("li", {}, button("Show unlikely matches too", onAll)),
     ),
     el(
       "p",
       { class: "after" },
       cut
-        ? "Or try another picture, or a word."
-        : "Or try another picture, or a word. These are the nearest all the same.",
+        ? "Or try another picture or word."
+        : "Or try another picture or word. These are the nearest images.",
     ),
   );
 }
 
 export function problem(error, { onRetry, onChooseAgain }) {
   const gone = error.upload !== null;
+  const facts = [error.details, !gone && error.requestId && `Request ${error.requestId}`].filter(Boolean);
   return el(
     "div",
     { class: error.passing ? "state error" : "state" },
-    el("h2", {}, gone ? "The picture is no longer here" : error.title),
-    el("p", {}, gone ? "Pictures that are searched by are kept for a while only." : error.message),
-    error.details &&
-      el("details", {}, el("summary", {}, "Details"), el("p", {}, error.details)),
+    el("h2", {}, gone ? "The picture has expired" : error.title),
+    el("p", {}, gone ? "Search pictures are stored only for a limited time." : error.message),
+    facts.length > 0 &&
+      el("details", {}, el("summary", {}, "Details"), ...facts.map((fact) => el("p", {}, fact))),
     gone && button("Choose the picture again", () => onChooseAgain(error.upload)),
     error.passing && button("Try again", onRetry),
-    error.requestId && !gone && el("p", { class: "request-id" }, `Request ${error.requestId}`),
   );
 }
 

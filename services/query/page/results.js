@@ -70,11 +70,11 @@ export class Results {
         el(
           "p",
           {},
-          "There may be more: the search stopped before it had looked everywhere. Exact looks everywhere.",
+          "There may be more hits. An exact search scans everything.",
         ),
       ];
     }
-    return [el("p", {}, "That is all.")];
+    return [el("p", {}, "End of results.")];
   }
 
   #replace(search, ...content) {

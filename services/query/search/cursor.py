@@ -18,7 +18,7 @@ from shared.contracts.answer import Mode
 from shared.contracts.query import SearchOptions
 from shared.core.errors import InvalidInput
 
-_AGAIN = "Ask for the first page again, without `cursor`."
+_AGAIN = "Request the first page again, without `cursor`."
 # What may differ between the pages of one search.
 _OF_A_PAGE = {"limit", "offset", "cursor", "min_version"}
 _OF_A_PAGE |= {"explain", "with_vector", "group_duplicates", "facets"}

@@ -38,15 +38,15 @@ def duplicates(
         number, first, shown = _read(cursor)
     if number != collection.manifest.number:
         raise Conflict(
-            "The collection changed since the page before. Ask for the first page again, without "
-            "`cursor`."
+            "The collection changed since the previous page. Request the first page "
+            "again, without `cursor`."
         )
     if space is None:
         return DuplicateGroups(groups=[], threshold=threshold, clusters=0, looked_at=0)
     if not isinstance(space.index, InvertedIndex):
         raise Conflict(
-            "Near-duplicates are looked for cluster by cluster, and Milvus doesn't tell its "
-            "clusters. `group_duplicates` folds those among a search's hits."
+            "Near-duplicates are found cluster by cluster, and Milvus doesn't expose "
+            "its clusters. `group_duplicates` groups those among a search's hits."
         )
     mask = collection.mask(space, searcher.deleted)
     lookup = Duplicates(space.index, mask, threshold)
@@ -137,6 +137,6 @@ def _alike(item: Item, score: float) -> Alike:
 def _read(cursor: str) -> tuple[int, int, int]:
     parts = _CURSOR.fullmatch(cursor)
     if parts is None:
-        raise InvalidInput("`cursor` is not the `next` of an answer: ask without it.")
+        raise InvalidInput("`cursor` is not the `next` of an answer; omit it.")
     number, first, shown = map(int, parts.groups())
     return number, first, shown

@@ -62,7 +62,7 @@ class SnapshotReader:
             if self._collection.manifest.number == 0:
                 raise
             if self._unread is None:
-                log.error("The deletions before go on to hold: %s", error)
+                log.error("The previous deletions remain in effect: %s", error)
             self._unread = error.detail
         return self._deleted
 
@@ -94,7 +94,7 @@ class SnapshotReader:
                 # Once is enough: to hash its files anew at each request would stop the service.
                 self._refused = None if number is None else (number, used_at)
             log.error(
-                "Snapshot %s can't be served, %d goes on: %s",
+                "Snapshot %s can't be served, snapshot %d stays in use: %s",
                 number,
                 self._collection.manifest.number,
                 error,
@@ -134,8 +134,8 @@ class SnapshotReader:
             return None
         return (
             f"Snapshot {self._refused[0]} is damaged, or of a newer program, so "
-            f"{self._collection.manifest.number} is served; what came since isn't found. `ise "
-            "check` says what is damaged, `ise repair` mends it."
+            f"{self._collection.manifest.number} is served; newer pictures aren't "
+            "found. `ise check` shows the damage, `ise repair` repairs it."
         )
 
     def _open_older(self, damaged: int | None) -> bool:

@@ -30,7 +30,7 @@ class Space:
         curves: Sequence[RecallCurve] = (),
         calibration: Sequence[Calibration] = (),
         transform: Transform | None = None,
-        way_out: str = "They are learnt from tags: tag images, then run `ise build`.",
+        way_out: str = "Calibration needs tags: tag images, then run `ise build`.",
     ) -> None:
         """way_out: what to do where there are no probabilities."""
         self._way_out = way_out
@@ -72,8 +72,8 @@ class Space:
         them, as a sentence begins with it."""
         if not self.is_calibrated(metric):
             raise Conflict(
-                f"{wanted} takes probabilities, and none were learnt for {metric} here. "
-                f"{self._way_out}"
+                f"{wanted} needs probabilities, and none are calibrated for {metric} "
+                f"here. {self._way_out}"
             )
 
     @property

@@ -89,9 +89,9 @@ class MilvusCollection:
         made_of = json.loads(told.get("description") or told["properties"].get(_MADE_OF) or "{}")
         if made_of.get("fingerprint") != fingerprint:
             raise FingerprintMismatch(
-                f"The snapshot is of {fingerprint}, but Milvus's collection {self.name} of "
-                f"{made_of.get('fingerprint', 'nothing that it tells')}. `ise build` makes it anew "
-                "from the stored features.",
+                f"The snapshot is of {fingerprint}, but Milvus's collection {self.name} "
+                f"of {made_of.get('fingerprint', 'nothing that it tells')}. `ise build` "
+                "rebuilds it from the stored features.",
                 index=fingerprint,
                 collection=made_of.get("fingerprint"),
             )

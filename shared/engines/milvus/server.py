@@ -57,8 +57,8 @@ class Milvus:
                 raise NotLoaded(f"A collection of Milvus isn't loaded: {why}") from error
             if code == _UNKNOWN:
                 raise Corrupt(
-                    f"Milvus at {self.uri} lacks what the snapshot names: {_told(why)}. "
-                    "`ise build` puts it there anew, from the stored features."
+                    f"Milvus at {self.uri} lacks data of the snapshot: {_told(why)}. `ise "
+                    "build` restores it from the stored features."
                 ) from error
             if code in _REFUSED and not any(word in why.lower() for word in _PASSING):
                 raise Refused(f"Milvus at {self.uri} refuses: {_told(why)}.") from error
@@ -92,8 +92,8 @@ class Milvus:
 
     def _away(self, why: str) -> Unavailable:
         return Unavailable(
-            f"Milvus at {self.uri} doesn't answer: {_told(why)}. Start it, or set ISE_MILVUS_URI "
-            "to where it is.",
+            f"Milvus at {self.uri} doesn't answer: {_told(why)}. Start it, or set "
+            "ISE_MILVUS_URI to its address.",
             retry_after=_RETRY_S,
         )
 
@@ -105,7 +105,8 @@ def _told(why: str) -> str:
 def _client(uri: str, token: str) -> Any:
     if not uri:
         raise Misconfigured(
-            "The collection is kept in Milvus, but ISE_MILVUS_URI doesn't say where that is."
+            "The collection is in Milvus, but ISE_MILVUS_URI is not set. Set it to "
+            "the address of Milvus."
         )
     try:
         from pymilvus import MilvusClient

@@ -50,7 +50,7 @@ def test_what_has_a_minus_is_left_out(visitor: Visitor, engine: Engine) -> None:
     box = page.get_by_role("combobox", name="Search by a word")
     box.fill("-castle")
     box.press("Enter")
-    expect(page.get_by_role("heading", name="What are you looking for?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Add something to search for")).to_be_visible()
     box.fill("house")
     box.press("Enter")
     expect(chips(page)).to_have_text(["castle", "house"])

@@ -41,7 +41,7 @@ def drop(page: Page, pictures: list[Path]) -> None:
 def test_it_shows_what_there_is(visitor: Visitor, own_engine: Engine) -> None:
     page = visitor.open(own_engine.group.url("query"))
     page.get_by_role("link", name="Collection").click()
-    stats = own_engine.ask(query_api.stats())
+    stats = own_engine.ask(query_api.get_stats())
     expect(figure(page, "Images")).to_contain_text(f"{stats.images:,}")
     expect(figure(page, "Tags")).to_contain_text(f"{stats.tags:,}")
     expect(figure(page, "Model")).to_contain_text(stats.model or "")
@@ -56,26 +56,28 @@ def test_it_shows_what_there_is(visitor: Visitor, own_engine: Engine) -> None:
 def test_a_folder_is_taken_in_while_its_progress_shows(
     visitor: Visitor, own_engine: Engine, folder: Path
 ) -> None:
-    before = own_engine.ask(query_api.stats()).images
+    before = own_engine.ask(query_api.get_stats()).images
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
     page.get_by_label("Path").fill(str(folder))
     # However quick the ingest, it can't end before its progress is seen.
     with hanging(own_engine, "embedder"):
-        page.get_by_role("button", name="Take it in").click()
+        page.get_by_role("button", name="Import").click()
         expect(page.get_by_role("progressbar", name="Progress of the ingest")).to_be_visible()
     job = newest_job(page)
     expect(job).to_contain_text("Done", timeout=MINUTE)
     expect(page.get_by_role("progressbar")).to_have_count(0)
     expect(figure(page, "Images")).to_contain_text(f"{before + 12:,}")
     job.get_by_role("button", name="1 failure").click()
-    expect(job.get_by_role("list", name="What could not be taken")).to_contain_text("broken.jpg")
+    expect(job.get_by_role("list", name="Pictures that could not be processed")).to_contain_text(
+        "broken.jpg"
+    )
 
 
 def test_a_job_tells_what_it_went_on_without_and_how_far_its_stage_is(
     visitor: Visitor, own_engine: Engine
 ) -> None:
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
-    job = own_engine.indexer.send(indexer_api.jobs()).jobs[0].model_dump(mode="json")
+    job = own_engine.indexer.send(indexer_api.list_jobs()).jobs[0].model_dump(mode="json")
     skipped = {"step": "training", "reason": "No image carries a tag that has a word vector."}
     done = job | {"id": "done", "result": job["result"] | {"skipped_steps": [skipped]}}
     counts = {"done": 60, "total": 60, "stage_done": 250, "stage_total": 1000, "eta_s": 30.0}
@@ -107,9 +109,9 @@ def test_dropped_pictures_are_added_with_their_tags(
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
     pictures = sorted(folder.glob("*.jpg"))[:4]
     drop(page, [folder / "broken.jpg", *pictures])
-    page.get_by_label("Tags for all of them").fill("dropped here, by hand")
+    page.get_by_label("Tags for all pictures").fill("dropped here, by hand")
     page.get_by_role("button", name="Add 5 files").click()
-    failed = page.get_by_role("list", name="What could not be added")
+    failed = page.get_by_role("list", name="Pictures that could not be added")
     expect(failed).to_contain_text("broken.jpg", timeout=MINUTE)
     found = own_engine.ask(query_api.search_term("dropped here", limit=10))
     # Sorting puts the broken one among the first four.
@@ -140,20 +142,20 @@ def test_an_upload_goes_in_batches_and_goes_on_after_a_failure(
     page.get_by_role("button", name="Add 60 files").click()
     expect(page.get_by_text("10 files to go")).to_be_visible(timeout=MINUTE)
     expect(page.get_by_role("alert").filter(has_text="Can't reach")).to_be_visible()
-    page.get_by_role("button", name="Go on with the rest").click()
+    page.get_by_role("button", name="Continue with the rest").click()
     expect(page.get_by_text("60 pictures added.")).to_be_visible(timeout=MINUTE)
     assert len(calls) == 3
 
 
 def test_a_build_is_started_with_its_settings(visitor: Visitor, own_engine: Engine) -> None:
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
-    page.get_by_text("Build the index anew").click()
+    page.get_by_text("Rebuild the index").click()
     page.get_by_label("Clusters", exact=True).fill("3")
     page.get_by_role("button", name="Start the build").click()
     expect(newest_job(page)).to_contain_text("Build")
     expect(newest_job(page)).to_contain_text("Done", timeout=MINUTE)
     expect(figure(page, "Clusters")).to_contain_text("3")
-    assert own_engine.ask(query_api.stats()).clusters == 3
+    assert own_engine.ask(query_api.get_stats()).clusters == 3
 
 
 def test_a_training_is_started_and_cancelled(visitor: Visitor, own_engine: Engine) -> None:
@@ -165,27 +167,27 @@ def test_a_training_is_started_and_cancelled(visitor: Visitor, own_engine: Engin
     page.get_by_role("button", name="Cancel the training").click()
     expect(newest_job(page)).to_contain_text("Cancelled", timeout=MINUTE)
     expect(page.get_by_role("button", name="Cancel the training")).to_have_count(0)
-    jobs = own_engine.indexer.send(indexer_api.jobs()).jobs
+    jobs = own_engine.indexer.send(indexer_api.list_jobs()).jobs
     assert (jobs[0].kind, jobs[0].state) == ("train", "cancelled")
 
 
 def test_a_roll_back_asks_once(visitor: Visitor, own_engine: Engine) -> None:
-    own_engine.done(own_engine.indexer.send(indexer_api.build(_clusters(2))))
-    older = own_engine.indexer.send(indexer_api.snapshots()).snapshots[0].number
-    own_engine.done(own_engine.indexer.send(indexer_api.build(_clusters(5))))
+    own_engine.done(own_engine.indexer.send(indexer_api.build_index(_clusters(2))))
+    older = own_engine.indexer.send(indexer_api.list_snapshots()).snapshots[0].number
+    own_engine.done(own_engine.indexer.send(indexer_api.build_index(_clusters(5))))
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
     button = page.get_by_role("button", name=f"Go back to snapshot {older}", exact=True)
     button.click()
     question = page.get_by_role("dialog")
-    expect(question).to_contain_text("What was deleted since stays deleted.")
+    expect(question).to_contain_text("Deleted pictures stay deleted.")
     question.get_by_role("button", name="Not now").click()
-    assert own_engine.ask(query_api.stats()).clusters == 5
+    assert own_engine.ask(query_api.get_stats()).clusters == 5
     button.click()
     question.get_by_role("button", name=f"Go back to {older}").click()
     current = page.get_by_role("listitem").filter(has_text="In use")
     expect(current).to_contain_text(f"Roll-back to snapshot {older}")
     expect(figure(page, "Clusters")).to_contain_text("2")
-    assert own_engine.ask(query_api.stats()).clusters == 2
+    assert own_engine.ask(query_api.get_stats()).clusters == 2
 
 
 def test_the_key_is_asked_where_one_is_set(
@@ -196,7 +198,7 @@ def test_the_key_is_asked_where_one_is_set(
     question = page.get_by_role("dialog")
     question.get_by_label("Key").fill("wrong")
     question.get_by_role("button", name="Unlock").click()
-    expect(question).to_contain_text("That key was not accepted")
+    expect(question).to_contain_text("Wrong key")
     question.get_by_label("Key").fill("open sesame")
     question.get_by_role("button", name="Unlock").click()
     expect(newest_job(page)).to_contain_text("Done")
@@ -210,7 +212,7 @@ def test_an_indexer_that_is_down_is_told_and_asked_again(
     notice = page.get_by_role("alert")
     expect(notice).to_contain_text("The indexer can't be reached")
     expect(notice).not_to_contain_text("127.0.0.1")
-    images = own_engine.ask(query_api.stats()).images
+    images = own_engine.ask(query_api.get_stats()).images
     expect(figure(page, "Images")).to_contain_text(f"{images:,}")
     with page.expect_response("**/v1/jobs") as asked:
         notice.get_by_role("button", name="Try again").click()

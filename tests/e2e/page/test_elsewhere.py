@@ -64,7 +64,7 @@ def page(browser: Browser, elsewhere: str) -> Iterator[Page]:
 
 
 def _history(engine: Engine) -> Snapshots:
-    return engine.indexer.send(indexer_api.snapshots())
+    return engine.indexer.send(indexer_api.list_snapshots())
 
 
 def _refusals(url: str) -> float:
@@ -103,7 +103,7 @@ def test_a_form_with_a_file_is_refused(
 
 def test_no_answer_can_be_read_shown_or_framed(page: Page, own_engine: Engine) -> None:
     query = own_engine.group.url("query")
-    image = own_engine.ask(query_api.random(1)).images[0].id
+    image = own_engine.ask(query_api.get_random_images(1)).images[0].id
     read = "(url) => fetch(url).then(() => 'read', () => 'refused')"
     assert page.evaluate(read, f"{query}/v1/stats") == "refused"
     shown = """(url) => new Promise((resolve) => {

@@ -84,7 +84,7 @@ def test_nothing_that_is_likely(visitor: Visitor, engine: Engine, tmp_path: Path
     page = search(visitor, engine)
     give(page, noise)
     expect(page.get_by_role("heading", name="No confident match")).to_be_visible()
-    tries = page.get_by_role("list", name="What to try")
+    tries = page.get_by_role("list", name="Suggestions")
     expect(tries.get_by_role("button")).to_have_text(["Crop to what matters", "Search exactly"])
     # The nearest are there all the same, until only likely ones are wanted.
     expect(hits(page).first).to_be_visible()
@@ -92,7 +92,7 @@ def test_nothing_that_is_likely(visitor: Visitor, engine: Engine, tmp_path: Path
     page.get_by_text("Likely matches only").click()
     expect(page.get_by_text("Nothing in the collection is likely to match.")).to_be_visible()
     expect(hits(page)).to_have_count(0)
-    page.get_by_role("button", name="Show unlikely ones too").click()
+    page.get_by_role("button", name="Show unlikely matches too").click()
     expect(hits(page).first).to_be_visible()
 
 

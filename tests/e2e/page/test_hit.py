@@ -37,7 +37,7 @@ class Extra:
     @property
     def is_there(self) -> bool:
         try:
-            self.engine.ask(query.image(self.id))
+            self.engine.ask(query.get_image(self.id))
         except NotFound:
             return False
         return True
@@ -155,7 +155,7 @@ def test_its_tags_are_changed(visitor: Visitor, engine: Engine, extra: Extra) ->
     field.fill("lasting")
     dialog.get_by_role("button", name="Save tags").click()
     expect(dialog.get_by_role("link", name="lasting")).to_be_visible()
-    assert engine.ask(query.image(extra.id)).tags == ["lasting"]
+    assert engine.ask(query.get_image(extra.id)).tags == ["lasting"]
     dialog.get_by_role("link", name="lasting").click()
     expect(chips(page)).to_have_text(["lasting"])
     expect(hits(page)).to_have_count(1)
