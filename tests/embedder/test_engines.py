@@ -241,6 +241,15 @@ def test_a_network_that_low_precision_spoils_runs_in_fp32(caplog):
         assert "doesn't run by eager-bf16" in caplog.text
 
 
+def test_a_precision_that_was_refused_is_not_tried_at_the_next_start(tmp_path, caplog):
+    backbone = Backbone("fine", Fine(), Preprocessing((32, 32), (32, 32)), "mean")
+    wish = {"inference": Inference.OPENVINO, "cache_dir": tmp_path}
+    first = chosen(backbone, **wish)
+    caplog.clear()
+    assert chosen(backbone, **wish).name == first.name
+    assert "doesn't run by" not in caplog.text
+
+
 class Picky(nn.Module):
     """Has an operator that torch lacks in low precision."""
 

@@ -77,7 +77,7 @@ class Chooser:
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
         engines: list[Engine] = []
-        for engine in self._interchangeable():
+        for engine in self._interchangeable(remembered):
             if engine.name == remembered:
                 log.info("%s runs on %s, as measured before", self._model, engine.name)
                 return engine
@@ -92,13 +92,14 @@ class Chooser:
         log.info("%s runs by %s%s", self._model, fastest.name, shown)
         return fastest
 
-    def _interchangeable(self) -> Iterator[Engine]:
+    def _interchangeable(self, remembered: str | None) -> Iterator[Engine]:
         """The engines that the time may choose among: the standard, and those that agree with it.
 
         The standard is the first that is accepted, in an order that is fixed for a processor.
         """
         kinds = dict.fromkeys([*self._wish.kinds(), Inference.EAGER])
-        accepted = (engine for kind in kinds if (engine := self._accepted(kind)) is not None)
+        tried = (self._accepted(kind, remembered) for kind in kinds)
+        accepted = (engine for engine in tried if engine is not None)
         standard = next(accepted, None)
         if standard is None:
             standard = EagerEngine(self._network, Precision.FP32, self._wish.device)
@@ -117,9 +118,14 @@ class Chooser:
                 *(other.name, standard.name, self._model, apart, SAME_FEATURES),
             )
 
-    def _accepted(self, kind: Inference) -> Engine | None:
+    def _accepted(self, kind: Inference, remembered: str | None) -> Engine | None:
         """Return that kind of engine in the first precision in which its features are right."""
-        for precision in self._wish.precisions():
+        precisions = self._wish.precisions()
+        names = [f"{kind}-{precision}" for precision in precisions]
+        if remembered in names:
+            # Those before it were refused when it was chosen, on this processor; each takes seconds.
+            precisions = precisions[names.index(remembered) :]
+        for precision in precisions:
             try:
                 engine = self._build(kind, precision)
                 # Several together and one alone, which may take different ways.
