@@ -123,7 +123,7 @@ class Chooser:
         precisions = self._wish.precisions()
         names = [f"{kind}-{precision}" for precision in precisions]
         if remembered in names:
-            # Those before it were refused when it was chosen, on this processor; each takes seconds.
+            # Those before it were refused on this processor before; each try takes seconds.
             precisions = precisions[names.index(remembered) :]
         for precision in precisions:
             try:
