@@ -175,7 +175,7 @@ class Collection:
             assert life.is_ready()
             # The newest, which may have ended by now; one that was killed too often is given up.
             left = ended(life, next(j for j in jobs_of(life) if j.kind is JobKind.MIGRATE))
-            if left.state is JobState.FAILED and "ended 3 times" in str(left.error):
+            if left.state is JobState.FAILED and "stopped 3 times" in str(left.error):
                 left = going_on(life, to)
             return succeeded(life, left)
 

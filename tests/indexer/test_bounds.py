@@ -170,7 +170,7 @@ def test_what_is_joined_keeps_to_the_bounds_together(alone):
     first = {str(n): n for n in range(200)}
     second = {f"x{n}": n for n in range(200)}
     add(alone, {"id": "a", "vector": [1, 2], "metadata": first, "tags": ["t"]})
-    with pytest.raises(InvalidInput, match=r"'a': With this metadata.* 256 keys"):
+    with pytest.raises(InvalidInput, match=r"'a': With these values.* 256 keys"):
         add(alone, {"id": "a", "vector": [1, 2], "metadata": second})
     with pytest.raises(InvalidInput, match="over 1,000"):
         add(alone, {"id": "a", "vector": [1, 2], "tags": [f"t{n}" for n in range(1000)]})

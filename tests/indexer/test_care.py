@@ -208,7 +208,7 @@ def test_an_upload_is_taken_from_where_it_is_too_and_what_can_not_be_mended_is_s
     # The folder that was copied has it still.
     flip(one(data, "images/uploads/*/*"))
     deeds = {deed.finding.kind: deed for deed in repaired(data)}
-    assert "train anew" in deeds[Kind.NETWORK].sentence
+    assert "train again" in deeds[Kind.NETWORK].sentence
     assert deeds[Kind.UPLOAD].is_mended
     assert {finding.kind for finding in wrong(data)} == {Kind.NETWORK}
 
@@ -330,7 +330,7 @@ def test_a_backup_goes_to_a_folder_of_its_own(data, tmp_path):
         BackupWriter(folder, tmp_path / "backup").write()
     with pytest.raises(Conflict, match="not empty"):
         restore(tmp_path / "backup", data)
-    with pytest.raises(NotFound, match="no backup"):
+    with pytest.raises(NotFound, match="no finished backup"):
         restore(tmp_path / "full", tmp_path / "new")
 
 

@@ -253,7 +253,8 @@ def test_a_migration_gives_tags_the_normal_form_for_a_key(
     assert "car side" in images.tag_keys()
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+# A tag has a character that is no white space.
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(str.strip))
 def test_a_key_of_before_has_the_normal_form_of_its_tag(tag: str):
     assert tag_key(_key_before(tag)) == tag_key(tag)
 
@@ -300,7 +301,7 @@ def test_a_full_disk_is_told_as_such_and_loses_nothing(images, database, entry):
     images.record([entry("a")], {})
     with database.write() as db:
         db.exec_driver_sql("PRAGMA max_page_count = 1")  # as many as there are
-    with pytest.raises(StorageFull, match="free space"):
+    with pytest.raises(StorageFull, match="free some space"):
         images.record([entry("b", metadata={"text": "x" * 100_000})], {})
     assert images.count() == 1
 

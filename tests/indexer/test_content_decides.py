@@ -58,7 +58,7 @@ def test_a_folder_that_was_copied_away_and_back_is_served(service, root, picture
     service.ingest(root, build=False)
     shutil.copytree(root, tmp_path / "away", copy_function=shutil.copyfile)
     shutil.rmtree(root)
-    with pytest.raises(NotFound, match="gone or has changed"):
+    with pytest.raises(NotFound, match="missing or has changed"):
         file(service, picture(1))
     shutil.copytree(tmp_path / "away", root, copy_function=shutil.copyfile)
     assert file(service, picture(1)) == picture(1)
@@ -70,7 +70,7 @@ def test_other_bytes_of_the_same_size_and_time_are_never_served(service, root, p
     for data in (FORGED, picture(9)):
         forge(root / "dog/a.png", of_size(root / "dog/a.png", data))
         for call in (indexer.get_image_file, indexer.get_thumbnail):
-            with pytest.raises(NotFound, match="gone or has changed"):
+            with pytest.raises(NotFound, match="missing or has changed"):
                 service.send(call(content_id(picture(1))))
     forge(root / "dog/a.png", picture(1))
     assert file(service, picture(1)) == picture(1)
@@ -104,7 +104,7 @@ def test_a_damaged_upload_is_not_passed_off_as_the_picture(service, picture):
     [item] = service.add(picture(5))
     [kept] = [p for p in (service.data / "images" / "uploads").rglob("*") if p.is_file()]
     kept.write_bytes(of_size(kept, FORGED))
-    with pytest.raises(NotFound, match="gone or has changed"):
+    with pytest.raises(NotFound, match="missing or has changed"):
         service.send(indexer.get_image_file(item.id))
 
 
@@ -245,7 +245,7 @@ def test_without_roots_a_link_serves_the_picture_alone(service, root, picture, t
     os.utime(keys, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     path.unlink()
     path.symlink_to(keys)
-    with pytest.raises(NotFound, match="gone or has changed"):
+    with pytest.raises(NotFound, match="missing or has changed"):
         file(service, picture(1))
 
 
@@ -253,7 +253,7 @@ def test_a_pipe_in_the_place_of_a_picture_holds_nobody_up(service, root, picture
     service.ingest(root, build=False)
     (root / "dog/a.png").unlink()
     os.mkfifo(root / "dog/a.png")
-    with pytest.raises(NotFound, match="gone or has changed"):
+    with pytest.raises(NotFound, match="missing or has changed"):
         file(service, picture(1))
 
 

@@ -364,7 +364,7 @@ def test_off_loopback_only_the_roots_are_read(alone, second, tmp_path):
             with pytest.raises(errors.Forbidden, match="ISE_INGEST_ROOTS"):
                 start_import(other, source, **options)
         imported(other, folder)
-        with pytest.raises(errors.NotFound, match="came as a vector"):
+        with pytest.raises(errors.NotFound, match="imported as a vector"):
             other.send(indexer.get_image_file("p/0"))
     for path, why in (("f.npy", "absolute path"), (str(tmp_path / "none"), "doesn't exist")):
         with pytest.raises(errors.InvalidInput, match=why):

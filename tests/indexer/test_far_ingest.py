@@ -70,10 +70,10 @@ def test_objects_that_are_no_pictures_fail_alone_and_others_are_served(start, s3
         assert service.send(indexer.get_thumbnail(good))[1] == "image/jpeg"
         # Another picture is there now: it isn't served for this one.
         s3.client().put_object(Bucket="strange", Key="a/good.png", Body=picture(2))
-        with pytest.raises(NotFound, match="gone or has changed"):
+        with pytest.raises(NotFound, match="missing or has changed"):
             service.send(indexer.get_image_file(good))
         s3.client().delete_object(Bucket="strange", Key="a/good.png")
-        with pytest.raises(NotFound, match="gone or has changed"):
+        with pytest.raises(NotFound, match="missing or has changed"):
             service.send(indexer.get_image_file(good))
 
 

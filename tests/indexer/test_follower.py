@@ -171,7 +171,7 @@ def test_an_indexer_that_came_since_keeps_its_files(copies: Copies) -> None:
     own.touch()
     copies.publish()
     copies.mirror.copy()
-    with pytest.raises(Misconfigured, match="is an indexer's own"):
+    with pytest.raises(Misconfigured, match="belongs to an indexer"):
         copies.follower.follow()
     assert own.exists()
 

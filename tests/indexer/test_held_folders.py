@@ -230,7 +230,7 @@ def test_a_disk_that_is_not_mounted_is_noticed_though_a_picture_lies_beneath_it(
         result = here.sync(root, force=False)
         [told] = result["held_back"]
         assert (told["folder"], told["files"], result["delete"]) == ("disk", 3, 0)
-        assert "Another disk" in told["reason"]
+        assert "different disk" in told["reason"]
     assert follow(here, root, force=True) == {"delete": 3}
 
 

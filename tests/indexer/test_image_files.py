@@ -75,7 +75,7 @@ def test_a_file_that_was_changed_since_is_not_passed_off_as_the_image(service, f
     assert service.send(indexer.get_image_file(image_id))[1] == "image/png"
     (root / "dog/a.png").write_bytes(b"something else")
     for call in (indexer.get_image_file, indexer.get_thumbnail):
-        with pytest.raises(NotFound, match="gone or has changed"):
+        with pytest.raises(NotFound, match="missing or has changed"):
             service.send(call(image_id))
 
 

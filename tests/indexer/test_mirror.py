@@ -173,7 +173,7 @@ def test_an_embedder_without_the_disk_downloads_the_network_of_the_snapshot(
 
 
 def test_an_indexers_own_folder_is_not_written_to(service: Service, url: str) -> None:
-    with pytest.raises(Misconfigured, match="is an indexer's own"):
+    with pytest.raises(Misconfigured, match="belongs to an indexer"):
         Follower(service.data, Objects(), store_at(url, "URL"), 1)
 
 

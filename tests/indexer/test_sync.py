@@ -81,7 +81,7 @@ def test_a_disk_that_is_not_mounted_deletes_nothing(service, sync, folder_of, pi
     root.rename(root.with_name("unmounted"))
     assert "doesn't exist" in service.failed(service.start_ingest(root, sync=True))
     root.mkdir()
-    assert "mounted?" in service.failed(service.start_ingest(root, sync=True))
+    assert "disk is mounted" in service.failed(service.start_ingest(root, sync=True))
     assert service.finds_itself(picture(1))
     assert done(sync(root, force=True)) == {"delete": 2}
     assert service.found(picture(1)) == []

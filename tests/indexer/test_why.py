@@ -74,7 +74,7 @@ def test_over_the_picture(filled: Any) -> None:
 def test_of_a_term_it_is_about(service: Any, picture: Callable[..., bytes]) -> None:
     first = service.add(*(picture(seed) for seed in range(6)), tags=["dog"])[0].id
     service.add(*(picture(seed) for seed in range(10, 16)), tags=["car"])
-    with pytest.raises(Conflict, match="no matching network"):
+    with pytest.raises(Conflict, match="needs a matching network"):
         service.ask(query.explain_match(first, term="dog"))
     service.build()
     found = service.ask(query.explain_match(first, term="dog"))

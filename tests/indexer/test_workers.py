@@ -177,7 +177,7 @@ def test_a_part_that_ends_each_worker_fails_the_job(member):
         assert doomed.parts.take() is not None
         doomed.expire()
     assert doomed.parts.take() is None
-    assert "ended 3 times" in leader.parts.standing(job.id, plan).error
+    assert "stopped 3 times" in leader.parts.standing(job.id, plan).error
 
 
 def test_one_worker_at_a_time_has_the_turn(member):

@@ -27,7 +27,7 @@ def test_a_picture_is_kept_for_its_time_and_no_longer(clock: Clock) -> None:
     second, _ = uploads.keep(b"second")
     assert uploads.data(first) == b"first"
     clock.now += 1
-    with pytest.raises(NotFound, match="no longer kept"):
+    with pytest.raises(NotFound, match="has expired"):
         uploads.data(first)
     assert uploads.data(second) == b"second"
 

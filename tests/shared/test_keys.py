@@ -125,7 +125,7 @@ def test_a_broken_version_leaves_the_keys_before_it_and_says_so(file, caplog, br
     # Told once, not at each request.
     assert len(caplog.records) == 1
     assert ring.warning is not None
-    assert "still hold" in ring.warning
+    assert "previous keys remain valid" in ring.warning
     assert str(file) not in ring.warning
     assert str(file) in caplog.text
     assert KIOSK not in caplog.text
