@@ -184,7 +184,7 @@ def test_an_unusable_data_folder_is_one_sentence(tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last == f"error: {tmp_path / 'file' / 'x'}: Not a directory. Look at ISE_DATA_DIR."
+    assert last == f"error: {tmp_path / 'file' / 'x'}: Not a directory. Check ISE_DATA_DIR."
 
 
 def test_it_does_not_listen_where_it_can_not_and_tells_of_slips(tmp_path):
