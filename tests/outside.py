@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-UNDER_TEST = {"ISE_INFERENCE", "ISE_PRECISION"}
-"""The engine to run the tests with (`make test-portable`)."""
+UNDER_TEST = {"ISE_INFERENCE", "ISE_PRECISION", "ISE_PROFILE"}
+"""The engine to run the tests with (`make test-portable`), and the model of `tests/conftest.py`."""
 
 
 @contextmanager
 def no_settings_from_outside() -> Iterator[None]:
-    """Take the settings of the product out of the environment, but for the engine under test."""
+    """Take the settings of the product out of the environment, but for what is under test."""
     names = [name for name in os.environ if name.startswith("ISE_") and name not in UNDER_TEST]
     kept = {name: os.environ.pop(name) for name in names}
     try:

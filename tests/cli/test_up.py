@@ -151,7 +151,7 @@ def test_a_signal_in_the_pause_before_a_start_ends_all_three(tmp_path, ports, nu
     with started(tmp_path, ports, "--log-dir", "logs") as process:
         until(process.stdout, "Ctrl-C")
         httpx.get(f"http://127.0.0.1:{ports['embedder']}/end", trust_env=False)
-        until(process.stdout, "starts again")
+        until(process.stdout, "It restarts in")
         process.send_signal(number)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")

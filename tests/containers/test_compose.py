@@ -13,14 +13,15 @@ import yaml
 from tests.e2e.engine import REPOSITORY
 
 Read = Callable[..., dict[str, Any]]
+_COMMANDS_OWN = ("PATH", "HOME", "LANG", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT")
 
 
 @pytest.fixture(params=["docker-compose", "docker compose"])
 def read(request: pytest.FixtureRequest) -> Read:
     """Gives the services that some of the files describe together."""
     command = request.param.split()
-    # Settings of whoever runs the tests stay out of the files' variables.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ISE_")}
+    # Settings of whoever runs the tests, or of another test, stay out of the files' variables.
+    env = {name: os.environ[name] for name in _COMMANDS_OWN if name in os.environ}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -57,7 +57,7 @@ def test_a_value_that_cannot_be_used(name, value, told, monkeypatch):
 def test_a_list_that_is_no_json(monkeypatch):
     monkeypatch.setenv("ISE_FETCH_HOSTS", "example.org")
     level, told = worst(set_up.unusable(QuerySettings))
-    assert (level, "written as JSON" in told) == (Level.PROBLEM, True)
+    assert (level, "Write lists as JSON" in told) == (Level.PROBLEM, True)
 
 
 def test_services_on_one_port():

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.core import version
 from shared.core.settings import Settings
-from shared.core.version import VERSION
 from shared.doctor import connectivity, ports
 from shared.doctor.finding import Level
 from tests.doctor.levels import worst
@@ -90,7 +90,10 @@ def test_a_service_of_another_version(with_key, serving, monkeypatch):
     monkeypatch.setattr(connectivity, "VERSION", "9.9")
     with serving(with_key) as url:
         level, told = of_query(url, api_key="right")
-    assert (level, f"has version {VERSION}, this command 9.9" in told) == (Level.WARNING, True)
+    assert (level, f"has version {version.VERSION}, this command 9.9" in told) == (
+        Level.WARNING,
+        True,
+    )
 
 
 def test_a_clock_that_is_off():
@@ -102,4 +105,7 @@ def test_a_clock_that_is_off():
 
 def test_the_version_is_that_of_the_package():
     with (REPOSITORY / "pyproject.toml").open("rb") as file:
-        assert tomllib.load(file)["project"]["version"] == VERSION
+        read = tomllib.load(file)
+    assert read["project"]["dynamic"] == ["version"]
+    attribute = read["tool"]["setuptools"]["dynamic"]["version"]["attr"]
+    assert attribute == f"{version.__name__}.VERSION"

@@ -77,7 +77,7 @@ def test_a_key_is_given_by_authorize(context: BrowserContext, start: Start) -> N
     with start(ISE_API_KEY="the-key") as engine:
         page = context.new_page()
         page.goto(f"{engine.group.url('query')}/docs")
-        block = tried_out(page, "collection-stats")
+        block = tried_out(page, "collection-get_stats")
         block.get_by_role("button", name="Execute").click()
         expect_status(block, 401)
         expect(block.locator(".live-responses-table")).to_contain_text("ISE_API_KEY")

@@ -95,10 +95,8 @@ def _no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Itera
     with no_settings_from_outside():
         # One for all tests, so that engines are measured once.
         os.environ["ISE_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
-        # The small network starts in a moment; `test_lite.py` is about the default.
-        os.environ["ISE_PROFILE"] = "mini"
         yield
-        del os.environ["ISE_CACHE_DIR"], os.environ["ISE_PROFILE"]
+        del os.environ["ISE_CACHE_DIR"]
 
 
 @pytest.fixture(scope="session", autouse=True)

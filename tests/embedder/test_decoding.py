@@ -220,7 +220,7 @@ import asyncio, sys
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders, File
 from services.embedder.decoding.task import Task
-from services.embedder.lanes import Lane
+from services.embedder.batching.lanes import Lane
 from services.embedder.preprocess import Preprocessing
 from tests import poison
 

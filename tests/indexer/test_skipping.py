@@ -57,7 +57,7 @@ def test_an_iseignore_file_leaves_out_and_the_nearest_has_the_last_word(folder_o
     assert uris(root) == ["b.png", "x/good.gif", "x/y/only.png"]
     (root / "x/.iseignore").write_bytes(b"ok.png\n\\\n")
     [told] = [file for file in read_source(root, None) if file.error]
-    assert (told.uri, "Line 2 is not a pattern" in told.error) == ("x/.iseignore", True)
+    assert (told.uri, "Line 2 is not a .gitignore pattern" in told.error) == ("x/.iseignore", True)
     (root / "x/.iseignore").unlink()
     (root / "x/.iseignore").mkdir()
     [told] = [file for file in read_source(root, None) if file.error]

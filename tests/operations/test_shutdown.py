@@ -217,7 +217,7 @@ def test_what_does_not_end_by_itself_is_left_after_the_bound(tmp_path: Path) -> 
     script = """
 import signal, sys, threading, time
 from contextlib import asynccontextmanager
-from shared.settings import ServiceSettings
+from shared.core.settings import ServiceSettings
 from shared.web.running import run
 from shared.web.service import create_service
 

@@ -44,7 +44,7 @@ def test_without_a_number_each_pass_fails(armed):
 
 
 def test_a_kill_ends_the_process_as_a_power_cut_does():
-    code = "from shared import failpoints; failpoints.reach('a'); print('alive')"
+    code = "from shared.core import failpoints; failpoints.reach('a'); print('alive')"
     ended = subprocess.run(
         [sys.executable, "-c", code], env={failpoints.VARIABLE: "a=kill"}, capture_output=True
     )

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 WRITES = """
 import sys
 from contextlib import asynccontextmanager
-from shared.errors import Misconfigured
-from shared.settings import ServiceSettings
+from shared.core.errors import Misconfigured
+from shared.core.settings import ServiceSettings
 from shared.web.running import run
 from shared.web.service import create_service
 

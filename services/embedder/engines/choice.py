@@ -66,6 +66,7 @@ class Chooser:
         self._model = fingerprint
         self._wish = wish
         self._memory = Memory(wish.cache_dir, fingerprint, wish.device)
+        self._refused: set[str] = set()
         self._pictures = built_in(*size)
         reference = EagerEngine(network)
         # One by one: what a batch does to an engine's features shows as well.
@@ -76,9 +77,11 @@ class Chooser:
         """The engine; eager fp32 where nothing else will do, and the log says why."""
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
+        # Only these are skipped: what was chosen says nothing about those before it.
+        self._refused = set(remembered.refused) if remembered else set()
         engines: list[Engine] = []
-        for engine in self._interchangeable(remembered):
-            if engine.name == remembered:
+        for engine in self._interchangeable():
+            if remembered and engine.name == remembered.chosen:
                 log.info("%s runs on %s, as measured before", self._model, engine.name)
                 return engine
             engines.append(engine)
@@ -88,18 +91,17 @@ class Chooser:
             fastest = max(engines, key=lambda engine: rates[engine.name])
             told = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
             shown = f" (images per second: {told})"
-        self._memory.keep(asked, fastest.name, rates)
+        self._memory.keep(asked, fastest.name, self._refused, rates)
         log.info("%s runs by %s%s", self._model, fastest.name, shown)
         return fastest
 
-    def _interchangeable(self, remembered: str | None) -> Iterator[Engine]:
+    def _interchangeable(self) -> Iterator[Engine]:
         """The engines that the time may choose among: the standard, and those that agree with it.
 
         The standard is the first that is accepted, in an order that is fixed for a processor.
         """
         kinds = dict.fromkeys([*self._wish.kinds(), Inference.EAGER])
-        tried = (self._accepted(kind, remembered) for kind in kinds)
-        accepted = (engine for engine in tried if engine is not None)
+        accepted = (engine for kind in kinds if (engine := self._accepted(kind)) is not None)
         standard = next(accepted, None)
         if standard is None:
             standard = EagerEngine(self._network, Precision.FP32, self._wish.device)
@@ -118,14 +120,12 @@ class Chooser:
                 *(other.name, standard.name, self._model, apart, SAME_FEATURES),
             )
 
-    def _accepted(self, kind: Inference, remembered: str | None) -> Engine | None:
+    def _accepted(self, kind: Inference) -> Engine | None:
         """Return that kind of engine in the first precision in which its features are right."""
-        precisions = self._wish.precisions()
-        names = [f"{kind}-{precision}" for precision in precisions]
-        if remembered in names:
-            # Those before it were refused on this processor before; each try takes seconds.
-            precisions = precisions[names.index(remembered) :]
-        for precision in precisions:
+        for precision in self._wish.precisions():
+            if f"{kind}-{precision}" in self._refused:
+                # Its features were not right at an earlier start; a try takes seconds.
+                continue
             try:
                 engine = self._build(kind, precision)
                 # Several together and one alone, which may take different ways.
@@ -141,6 +141,8 @@ class Chooser:
             # So written that a NaN is refused.
             if worst >= AGREEMENT:
                 return engine
+            # What failed to run is tried again: memory may have been short.
+            self._refused.add(engine.name)
             log.warning(
                 "%s doesn't run by %s: its features have a cosine of %.5f with those of eager "
                 "fp32, and %g is the least",

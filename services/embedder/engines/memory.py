@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -12,10 +13,19 @@ from services.embedder.engines import processor
 from services.embedder.fingerprint import short_digest
 from shared.files import durable
 
+# Another one wherever engines are refused by another measure than before.
 _FORMAT = 1
 _PACKAGES = ("torch", "openvino")
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The engine that was chosen, and those whose features were refused."""
+
+    chosen: str
+    refused: frozenset[str] = frozenset()
 
 
 class Memory:
@@ -34,23 +44,30 @@ class Memory:
         """Return the path of a file of that name, which need not exist."""
         return self._folder and self._folder / name
 
-    def recall(self, asked: str) -> str | None:
-        """The engine that was chosen when the same was asked for."""
+    def recall(self, asked: str) -> Choice | None:
+        """The choice that was made when the same was asked for."""
         path = self.file(f"{asked}.json")
         if path is None or not path.is_file():
             return None
         try:
-            return str(json.loads(path.read_text())["chosen"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = json.loads(path.read_text())
+            return Choice(str(content["chosen"]), frozenset(map(str, content.get("refused", ()))))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("%s can't be read, so engines are measured again (%s)", path, error)
             return None
 
-    def keep(self, asked: str, chosen: str, rates: Mapping[str, float]) -> None:
+    def keep(
+        self, asked: str, chosen: str, refused: Collection[str], rates: Mapping[str, float]
+    ) -> None:
         """Writes a choice down, if it can be."""
         path = self.file(f"{asked}.json")
         if path is None:
             return
-        content = {"chosen": chosen, "images_per_second": dict(rates)}
+        content = {
+            "chosen": chosen,
+            "refused": sorted(refused),
+            "images_per_second": dict(rates),
+        }
         try:
             durable.write_text(path, json.dumps(content, indent=1) + "\n")
         except OSError as error:

@@ -74,7 +74,9 @@ def test_nothing_serious_where_a_service_is_down(
     nowhere = "http://127.0.0.1:9"
     url = serve_query(indexer_url=nowhere, embedder_url=nowhere) + (path or "/?term=qzxwv")
     page = visitor.open(url, color_scheme=scheme, reduced_motion="reduce")
-    expect(page.get_by_role("alert").first).to_be_visible()
+    unavailable = page.get_by_role("heading", name="Unavailable")
+    expect(unavailable.or_(page.get_by_role("alert")).first).to_be_visible()
+    expect(page.locator("#paused")).to_be_visible()
     assert serious(page) == []
 
 

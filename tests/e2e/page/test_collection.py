@@ -160,7 +160,7 @@ def test_a_build_is_started_with_its_settings(visitor: Visitor, own_engine: Engi
 
 def test_a_training_is_started_and_cancelled(visitor: Visitor, own_engine: Engine) -> None:
     page = visitor.open(f"{own_engine.group.url('query')}/collection")
-    page.get_by_text("Train the matching").click()
+    page.get_by_text("Train word matching").click()
     page.get_by_label("Epochs").fill("1000")
     page.get_by_label("Patience").fill("1000")
     page.get_by_role("button", name="Start the training").click()
