@@ -357,7 +357,7 @@ def test_the_commands_and_their_exit_codes(data, tmp_path):
     assert ise(data, "backup", str(tmp_path / "backup")).returncode == 0
     assert ise(tmp_path / "new", "restore", str(tmp_path / "backup")).returncode == 0
     nothing = ise(tmp_path / "nowhere", "check")
-    assert (nothing.returncode, "There is no folder" in nothing.stderr) == (1, True)
+    assert (nothing.returncode, "doesn't exist" in nothing.stderr) == (1, True)
 
 
 def test_a_repair_waits_for_no_indexer_but_refuses(data, embedder, service_at):
