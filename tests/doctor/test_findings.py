@@ -205,7 +205,7 @@ def test_files_of_the_embedder_that_cannot_be_read(tmp_path):
     assert "there is no file" in told
     assert "can't be read as safetensors" in told
     assert "pickle" in told.lower()
-    assert "ISE_MATCHING=clip is nothing known" in told
+    assert "ISE_MATCHING=clip is unknown" in told
     assert "/proc/none" not in told or "is not writable" in told
 
 
