@@ -133,6 +133,8 @@ class DistributedIngest:
             job.at(found.done, found.failed, skipped=before)
             return found
 
+        # Also where a worker that ended had all parts done: this one has told of none.
+        standing = told()
         while standing.error is None and standing.open:
             job.check_cancelled()
             part = self._parts.take(job.id)
