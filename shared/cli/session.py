@@ -1,6 +1,7 @@
 """Context of every command: the settings, the services, and its output."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,6 +28,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 # Tables that go to a file or a pipe are as wide as what they hold, never cut to a screen.
 _PIPE_WIDTH = 10_000
+
+# The indexer remembers for a second that a service was away, which may have just started.
+_PEERS_FRESH_S = 2.0
+_PAUSE_S = 0.25
 
 
 class Session:
@@ -62,16 +67,21 @@ class Session:
 
     def require_embedder(self) -> None:
         """Raise Unavailable where the indexer finds no embedder: a job would wait for it."""
+        give_up = time.monotonic() + _PEERS_FRESH_S
+        while self._embedder_is_away():
+            if time.monotonic() > give_up:
+                raise Unavailable(
+                    "The embedder is not running, and this can't be done without it. `ise up` "
+                    "starts all three services."
+                )
+            time.sleep(_PAUSE_S)
+
+    def _embedder_is_away(self) -> bool:
         try:
-            missing = self.indexer.send(indexer.get_missing())
+            return self.indexer.send(indexer.get_missing()).get("embedder") == "away"
         except Unavailable:
             # Where it doesn't answer, the next call says so; where it isn't ready, it says why.
-            return
-        if missing.get("embedder") == "away":
-            raise Unavailable(
-                "The embedder is not running, and this can't be done without it. `ise up` starts "
-                "all three services."
-            )
+            return False
 
     def reply(self, answer: BaseModel, *shown: RenderableType) -> None:
         """Prints the result of a command: `answer` with `--json`, else what is to be shown."""
