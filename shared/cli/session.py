@@ -30,7 +30,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 _PIPE_WIDTH = 10_000
 
 # The indexer remembers for a second that a service was away, which may have just started.
-_PEERS_FRESH_S = 2.0
+_PEERS_FRESH_S = 1.2
 _PAUSE_S = 0.25
 
 
