@@ -26,7 +26,7 @@ from services.query.search.audit import Audit
 from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients.transport import AsyncClient
 from shared.core.errors import ISEError
-from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from shared.media.fetching import Fetcher
 from shared.models.canary import drifted
 from shared.objects.address import snapshots_from
@@ -52,8 +52,8 @@ def create_app(
         urls = settings.urls_of("embedder")
         embedders = Embedders([AsyncClient(url, key, within=True) for url in urls])
     files = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
-    milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
-    shelf = SnapshotReader(settings.data_dir, milvus)
+    engines = Engines.of(settings)
+    shelf = SnapshotReader(settings.data_dir, engines)
     canary = CanaryWatch(embedders, shelf)
 
     follower = _follower(settings)
@@ -69,7 +69,7 @@ def create_app(
         await anyio.to_thread.run_sync(audit.stop)
         await embedders.close()
         await files.close()
-        milvus.close()
+        engines.close()
 
     def not_ready() -> str | None:
         try:

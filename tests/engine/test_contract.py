@@ -152,7 +152,7 @@ def test_new_tags_are_filtered_by_once_they_are_published(world: World):
     space = world.space(vectors, 5, known=known)
     world.publish(known, space)
     retagged = [Item(n, known[n].id, ["dog"], [], {"year": 7}) for n in range(0, 2600, 4)]
-    world.spaces.retag(space, retagged)
+    world.spaces.of(space).retag(space, retagged)
     changed = {item.ordinal: item for item in retagged}
     latest = [changed.get(item.ordinal, item) for item in known]
     world.publish(latest, space)

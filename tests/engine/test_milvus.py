@@ -28,7 +28,7 @@ def test_a_collection_that_is_gone_is_told_with_the_way_out(milvus_world):
     world = milvus_world()
     space = world.space(collection(20))
     world.publish(items(20), space)
-    world.spaces._of(space).drop()
+    world.spaces.of(space)._own(space).drop()
     with pytest.raises(Corrupt, match="ise build"):
         world.searcher()
 
@@ -96,8 +96,8 @@ def test_collections_go_with_the_snapshots_that_name_them(milvus_world):
     kept, current = made[1:], made[-1]
     world.spaces.keep(kept, current)
     with world.milvus.asked() as client:
-        there = [n for n in client.list_collections() if n.startswith(world.spaces._prefix)]
-        alias = client.describe_alias(f"{world.spaces._prefix}_visual")
+        there = [n for n in client.list_collections() if n.startswith(world.spaces.chosen._prefix)]
+        alias = client.describe_alias(f"{world.spaces.chosen._prefix}_visual")
     assert sorted(there) == sorted(one.visual.milvus.collection for one in kept)
     assert alias["collection_name"] == current.visual.milvus.collection
     # One that left the memory comes back when somebody asks it.

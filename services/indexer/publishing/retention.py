@@ -56,8 +56,8 @@ class Retention:
         files = {f.name for m in kept for f in m.files()} | set(move.files() if move else ())
         self._segments.remove_unless(files, formerly)
         self._segments.keep_open(current.files())
-        moving = move.collections() if move else []
-        self._spaces.keep(kept, current, moving, None if is_alone else found)
+        moving, begun = (move.base, move.begun.values()) if move else (None, ())
+        self._spaces.keep(kept, current, moving, begun, None if is_alone else found)
         failpoints.reach("retention.done")
 
     def _readable(self) -> list[Manifest]:

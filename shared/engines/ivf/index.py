@@ -212,6 +212,10 @@ class InvertedIndex:
         allowed = mask.rows(0)
         return len(rows) if allowed is None else int(allowed[rows].sum())
 
+    def by_cluster(self) -> Self:
+        """The index itself: its lists are its clusters."""
+        return self
+
     def place(self, segment: int) -> str:
         """The name of a segment's file."""
         return self.segments[segment].path.name

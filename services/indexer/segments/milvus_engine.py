@@ -1,27 +1,32 @@
-"""The spaces of snapshots, in the engine that holds their vectors.
+"""Spaces in Milvus: a collection each time that centroids are made anew.
 
-Locally that is their segments. With Milvus it is a collection, one for each time that centroids are
-made anew: nobody searches it before its snapshot is published, and a roll-back finds it as it was.
+Nobody searches it before its snapshot is published, and a roll-back finds it as it was. A segment
+without vectors tells who is in it.
 """
 
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering.streaming import Blocks
+from services.indexer.clustering.streaming import Blocks, cluster_count
+from services.indexer.jobs.context import JobContext
+from services.indexer.measuring import recall_by_search
+from services.indexer.segments.engine import Copy, CopyTarget, NewSpace, Reader
+from services.indexer.segments.local_space import with_progress
 from services.indexer.segments.store import SegmentStore
+from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
+from shared.contracts.stats import RecallCurve
 from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured, Unavailable
-from shared.engines.engine import Index
-from shared.engines.ivf.index import InvertedIndex
+from shared.engines.engine import Refused
 from shared.engines.milvus.collection import MilvusCollection
+from shared.engines.milvus.engine import MilvusEngine
 from shared.engines.milvus.index import MilvusIndex
-from shared.engines.milvus.server import Milvus, Refused
 from shared.engines.milvus.terms import terms_of
 from shared.files import durable
 from shared.snapshots.items import Item, ItemsFile
@@ -37,61 +42,57 @@ log = logging.getLogger(__name__)
 
 _WHOLE = "IVF_FLAT"
 _OWNER = "milvus-owner"
+_ROWS = 4096
 
 
-class Spaces:
-    """Makes, extends and opens them. index_type: what Milvus builds; None: vectors stay here."""
+class MilvusSpaces:
+    """Fills collections, which rank, cluster and merge by themselves."""
+
+    title = "Milvus"
+    holds_terms = True
 
     def __init__(
-        self, segments: SegmentStore, milvus: Milvus | None = None, index_type: str | None = None
+        self, segments: SegmentStore, engine: MilvusEngine, index_type: str, is_chosen: bool
     ) -> None:
+        """index_type: what Milvus builds. is_chosen: the next space that is built goes there."""
         self._segments = segments
-        self._milvus = milvus or Milvus("")
+        self._engine = engine
         self._index_type = index_type
+        self._is_chosen = is_chosen
         # By the thread that made it.
         self._unpublished: dict[str, int] = {}
         self._served: set[str] = set()
         self._named: set[str] | None = None
 
-    @property
-    def are_elsewhere(self) -> bool:
-        """True if the next space that is built goes to Milvus."""
-        return self._index_type is not None
-
-    def made(
-        self,
-        name: str,
-        fingerprint: str,
-        metric: Metric,
-        clusters: int,
-        ordinals: NDArray[np.int64],
-        blocks: Blocks,
-        records: Sequence[SegmentFile],
+    def build(
+        self, new: NewSpace, settings: BuildSettings, job: JobContext, with_codes: bool = True
     ) -> SpaceManifest:
-        """A space in a collection of its own; `blocks` are (start, vectors) of the ordinals.
-
-        records: the items files that tell the images' tags and metadata, which filters ask for.
-        """
+        rows, ordinals = len(new.where), new.where.ordinals
+        clusters = cluster_count(settings.clusters, rows)
         collection: MilvusCollection | None = None
+        blocks = with_progress(new.blocks(new.where), f"{new.stage} in Milvus", rows, job)
         for start, block in blocks:
             if collection is None:
-                collection = self.begun(name, fingerprint, metric, block.shape[1])
-            self.put(collection, ordinals[start : start + len(block)], block, records, is_new=True)
+                collection = self.begun(new.name, new.fingerprint, settings.metric, block.shape[1])
+            some = ordinals[start : start + len(block)]
+            self.put(collection, some, block, new.records, is_new=True)
         if collection is None:
             raise RuntimeError("a space of no vectors")
-        return self.finished(name, fingerprint, metric, clusters, ordinals, collection)
+        return self.finished(
+            new.name, new.fingerprint, settings.metric, clusters, ordinals, collection
+        )
 
     def begun(self, name: str, fingerprint: str, metric: Metric, dim: int) -> MilvusCollection:
-        """A new collection, empty, which nobody knows of yet."""
+        """Create a collection, empty, which nobody knows of yet."""
         name_there = f"{self._prefix}_{name}_{uuid.uuid4().hex[:16]}"
-        collection = self._collection(name_there, dim, self._index_type or _WHOLE)
+        collection = self._engine.named(name_there, dim, self._index_type)
         self._unpublished[collection.name] = threading.get_ident()
         collection.create({"fingerprint": fingerprint, "space": name, "metric": metric.value})
         return collection
 
     def again(self, name_there: str, dim: int) -> MilvusCollection | None:
-        """A collection that was begun before; None where Milvus has it no more."""
-        collection = self._collection(name_there, dim, self._index_type or _WHOLE)
+        """Return a collection that was begun before; None where Milvus has it no more."""
+        collection = self._engine.named(name_there, dim, self._index_type)
         if not collection.exists():
             return None
         self._unpublished[name_there] = threading.get_ident()
@@ -103,9 +104,9 @@ class Spaces:
         ordinals: NDArray[np.int64],
         vectors: NDArray[np.float32],
         records: Sequence[SegmentFile],
-        is_new: bool = False,
+        is_new: bool,
     ) -> None:
-        """Adds images to a collection that was begun, or replaces them."""
+        """Add images to a collection that was begun, or replace them."""
         files = [ItemsFile(self._segments.intact(file)) for file in records]
         collection.put(ordinals, vectors, partial(_recorded, files), is_new)
 
@@ -118,8 +119,10 @@ class Spaces:
         ordinals: NDArray[np.int64],
         collection: MilvusCollection,
     ) -> SpaceManifest:
-        """The space of a collection that has all its images: indexed, and in Milvus's memory."""
-        index_type = self._index_type or _WHOLE
+        """Return the space of a collection that has all its images: indexed, and in Milvus's
+        memory.
+        """
+        index_type = self._index_type
         try:
             collection.index(index_type, clusters)
         except Refused as error:
@@ -139,135 +142,103 @@ class Spaces:
             ),
         )
 
-    def extended(
+    def append(
         self,
         name: str,
         space: SpaceManifest,
         ordinals: NDArray[np.int64],
-        blocks: Blocks,
+        blocks: Callable[[], Blocks],
         changed: Sequence[Item],
     ) -> SegmentFile:
-        """More images in a collection, which are hits once a snapshot names them.
-
-        changed: the records of these, among others.
-        """
         collection = self._own(space)
         by_ordinal = {item.ordinal: item for item in changed}
-        for start, block in blocks:
+        for start, block in blocks():
             collection.put(ordinals[start : start + len(block)], block, partial(_terms, by_ordinal))
         return self._segments.members(name, ordinals, space.metric)
 
     def retag(self, space: SpaceManifest, changed: Sequence[Item]) -> None:
-        """Has filters know the new tags and metadata of those that are in a collection."""
-        if space.milvus is None or not changed:
+        if not changed:
             return
         by_ordinal = {item.ordinal: item for item in changed}
         wanted = np.array(sorted(by_ordinal), np.int64)
-        here = np.zeros(len(wanted), bool)
-        for file in space.postings:
-            here |= self._segments.open(file).find(wanted) >= 0
+        here = self._segments.holds(space, wanted)
         self._own(space).retag(wanted[here].tolist(), partial(_terms, by_ordinal))
 
-    def merged(
+    def merge(
         self, name: str, space: SpaceManifest, files: list[SegmentFile], deleted: NDArray[np.int64]
     ) -> SegmentFile:
-        """Several additions as one, without the deleted images."""
-        if space.milvus is None:
-            return self._segments.merged_postings(name, space, files, deleted)
         together = np.concatenate([self._segments.open(file).ordinals for file in files])
         return self._segments.members(name, np.setdiff1d(together, deleted), space.metric)
 
-    def index(self, space: SpaceManifest) -> Index:
-        """A space to be searched. Raises Corrupt, Unavailable."""
-        parts = [self._segments.open(file) for file in space.postings]
-        if (kept := space.milvus) is None:
-            return InvertedIndex(parts, space.metric)
-        return MilvusIndex(
-            self._of(space),
-            parts,
-            space.metric,
-            space.clusters,
-            kept.is_exact,
-            kept.knows_tags,
-        )
+    def compact(
+        self,
+        name: str,
+        space: SpaceManifest,
+        queries: NDArray[np.float32] | None,
+        deleted: NDArray[np.int64],
+        job: JobContext,
+    ) -> SpaceManifest:
+        """Note who is in the space; Milvus merges its own vectors, and its recall stays."""
+        file = self.merge(name, space, space.postings, deleted)
+        return space.model_copy(update={"postings": [file]}) if file.rows else space
 
-    def reader(self, space: SpaceManifest) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
-        """Return a reader of the vectors of those of some images that are in a space, float32 (n,
-        dim).
+    def forget(self, space: SpaceManifest, ordinals: list[int]) -> None:
+        if not ordinals:
+            return
+        try:
+            self._own(space).remove(ordinals)
+        except ISEError as error:
+            log.warning("deleted images are hidden, but remain in Milvus: %s", error.detail)
 
-        From Milvus they come in the order of the images.
-        """
-        if space.milvus is not None:
-            return self._of(space).read
-        parts = [self._segments.open(file) for file in space.postings]
+    def open(self, space: SpaceManifest) -> MilvusIndex:
+        return self._engine.open(space, [self._segments.open(file) for file in space.postings])
 
-        def read(ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
-            found = [
-                part.vectors[rows[rows >= 0]] for part in parts for rows in [part.find(ordinals)]
-            ]
-            return np.concatenate(found).astype(np.float32, copy=False)
+    def measure(
+        self, space: SpaceManifest, name: str, seed: int, queries: NDArray[np.float32] | None = None
+    ) -> list[RecallCurve]:
+        return recall_by_search.measure(self.open(space), name, seed, queries)
 
-        return read
+    def reader(self, space: SpaceManifest) -> Reader:
+        return self._engine.collection(space).read
 
-    def stored(self, space: SpaceManifest, ordinals: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The vectors of images that are in a space, in their order. Raises Corrupt."""
-        if space.milvus is not None:
-            found = self._of(space).read(ordinals)
-        else:
-            parts = [self._segments.open(file) for file in space.postings]
-            places = [part.find(ordinals) for part in parts]
-            found = np.empty((len(ordinals), space.dim), np.float32)
-            for part, rows in zip(parts, places, strict=True):
-                found[rows >= 0] = part.vectors[rows[rows >= 0]]
-            found = found[np.any([rows >= 0 for rows in places], axis=0)]
-        if len(found) != len(ordinals):
-            raise Corrupt(
-                f"The index lacks the vectors of {len(ordinals) - len(found)} of its "
-                "images. `ise build` rebuilds it from the stored features."
-            )
-        return found
+    def stream(
+        self, space: SpaceManifest, ordinals: NDArray[np.int64]
+    ) -> Iterator[NDArray[np.float32]]:
+        read = self.reader(space)
+        return (read(ordinals[at : at + _ROWS]) for at in range(0, len(ordinals), _ROWS))
 
-    def forget(self, manifest: Manifest, ordinals: list[int]) -> None:
-        """Takes deleted images out of the collections. Their tombstones hide them as well."""
-        for space in filter(None, (manifest.visual, manifest.joint)):
-            if space.milvus is not None and ordinals:
-                try:
-                    self._own(space).remove(ordinals)
-                except ISEError as error:
-                    log.warning("deleted images are hidden, but remain in Milvus: %s", error.detail)
+    def copy(self, copy: Copy) -> CopyTarget:
+        return _Copied(self, copy)
 
     def keep(
         self,
         manifests: Iterable[Manifest],
         current: Manifest,
-        moving: Container[str] = (),
+        moving: Manifest | None = None,
+        begun: Collection[str] = (),
         formerly: Iterable[Manifest] | None = None,
     ) -> None:
-        """Drops what none of these snapshots names; what another thread is making stays.
-
-        `moving`: collections that a migration goes on with. `formerly`: the snapshots until now;
-        where they are given, what neither they nor this thread made may be another worker's, and
-        stays.
-
-        The current one's collections get the aliases; those of the others leave Milvus's memory.
+        """Drop collections. The current snapshot's get the aliases; those of the others leave
+        Milvus's memory.
         """
         mine = threading.get_ident()
         made = [n for n, maker in list(self._unpublished.items()) if maker == mine]
         for name in made:
             del self._unpublished[name]
         named = {name: space for one in manifests for name, space in _elsewhere(one)}
-        if not (named or made or self._named or self.are_elsewhere):
+        if not (named or made or self._named or self._is_chosen):
             return
+        spared = {*begun, *(dict(_elsewhere(moving)) if moving is not None else ())}
         try:
             used = dict(_elsewhere(current))
-            is_left = any(name not in named and name not in moving for name in made)
+            is_left = any(name not in named and name not in spared for name in made)
             # Else nothing changed; an addition shouldn't wait for it.
             before, self._named = self._named, set(named)
             if is_left or self._served != set(used) or before is None or before - set(named):
                 known = None
                 if formerly is not None:
                     known = {name for one in formerly for name, _ in _elsewhere(one)} | set(made)
-                self._keep(named, used, moving, known)
+                self._keep(named, used, spared, known)
         except (Unavailable, Misconfigured, Corrupt) as error:
             log.warning("collections that are no longer used may be left: %s", error.detail)
 
@@ -275,26 +246,26 @@ class Spaces:
         self,
         named: dict[str, SpaceManifest],
         used: dict[str, SpaceManifest],
-        moving: Container[str],
+        spared: set[str],
         known: set[str] | None,
     ) -> None:
         before, self._served = self._served, set(used)
-        with self._milvus.asked() as client:
+        with self._engine.server.asked() as client:
             there = [n for n in client.list_collections() if n.startswith(self._prefix + "_")]
         for name in there:
             may_go = known is None or name in known
-            if name in moving:
+            if name in spared:
                 continue
             if name not in named and name not in self._unpublished and may_go:
-                self._collection(name, 0).drop()
+                self._engine.named(name, 0, _WHOLE).drop()
             elif name in named and name not in used and name not in before:
                 # Not the one before: somebody may be searching it still.
-                self._of(named[name]).release()
+                self._engine.collection(named[name]).release()
         for name, space in used.items():
             if not name.startswith(self._prefix + "_"):
                 continue
             kind = name.removeprefix(self._prefix + "_").split("_")[0]
-            self._of(space).call(f"{self._prefix}_{kind}")
+            self._engine.collection(space).call(f"{self._prefix}_{kind}")
 
     @cached_property
     def _prefix(self) -> str:
@@ -307,8 +278,10 @@ class Spaces:
         return f"ise_{path.read_text().strip()}"
 
     def _own(self, space: SpaceManifest) -> MilvusCollection:
-        """To be written to. Raises Conflict where it's of the folder that this one is a copy of."""
-        collection = self._of(space)
+        """Return the collection of a space, to be written to. Raises Conflict where it belongs to
+        the folder that this one is a copy of.
+        """
+        collection = self._engine.collection(space)
         if not collection.name.startswith(self._prefix + "_"):
             raise Conflict(
                 f"Milvus's collection {collection.name} belongs to another installation, "
@@ -316,18 +289,44 @@ class Spaces:
             )
         return collection
 
-    def _of(self, space: SpaceManifest) -> MilvusCollection:
-        if space.milvus is None:
-            raise Misconfigured("The space isn't kept in Milvus.")
-        return self._collection(space.milvus.collection, space.dim, space.milvus.index_type)
 
-    def _collection(self, name: str, dim: int, index_type: str = _WHOLE) -> MilvusCollection:
-        return MilvusCollection(self._milvus, name, dim, index_type == "IVF_RABITQ")
+class _Copied:
+    """Collection that vectors are copied to."""
+
+    def __init__(self, spaces: MilvusSpaces, copy: Copy) -> None:
+        self._spaces = spaces
+        self._copy = copy
+        space = copy.space
+        known = None if copy.place is None else spaces.again(copy.place, space.dim)
+        self.is_new = known is None
+        self._collection = known or spaces.begun(
+            copy.name, space.fingerprint, space.metric, space.dim
+        )
+        self.place: str | None = self._collection.name
+
+    def put(self, rows: slice, live: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        # What the process before had put and not noted is replaced, not doubled.
+        self._spaces.put(self._collection, live, vectors, self._copy.records, self.is_new)
+
+    def finish(self, deleted: NDArray[np.int64], job: JobContext) -> SpaceManifest:
+        copy, space, collection = self._copy, self._copy.space, self._collection
+        job.stage(f"indexing the {copy.name} space in Milvus")
+        live = np.setdiff1d(copy.ordinals, deleted)
+        made = self._spaces.finished(
+            copy.name, space.fingerprint, space.metric, space.clusters, live, collection
+        )
+        collection.remove(np.intersect1d(copy.ordinals, deleted).tolist())
+        if (found := collection.count()) != len(live):
+            raise Corrupt(
+                f"Milvus has {found} of the {len(live)} images that were put there. `ise migrate` "
+                "puts them there again."
+            )
+        return made
 
 
 def _elsewhere(manifest: Manifest) -> Iterator[tuple[str, SpaceManifest]]:
-    for space in (manifest.visual, manifest.joint):
-        if space is not None and space.milvus is not None:
+    for space in manifest.spaces.values():
+        if space.milvus is not None:
             yield space.milvus.collection, space
 
 
@@ -336,7 +335,7 @@ def _terms(items: Mapping[int, Item], ordinal: int) -> list[str]:
 
 
 def _recorded(files: Sequence[ItemsFile], ordinal: int) -> list[str]:
-    """The terms of an image's newest record; none where it has no record yet."""
+    """Return the terms of an image's newest record; none where it has no record yet."""
     for file in reversed(files):
         if (row := file.row_of(ordinal)) is not None:
             return terms_of(file.item(row))
