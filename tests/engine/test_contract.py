@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from services.indexer.segments.engine import Kept
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric, SearchOptions
@@ -229,7 +230,7 @@ def test_readers_see_one_index_or_the_other_while_it_is_swapped(world: World):
     reader = threading.Thread(target=read)
     reader.start()
     current = world.publish(known, world.space(new, 6))
-    world.spaces.keep([world.snapshots.read(1), current], current)
+    world.spaces.keep(Kept([world.snapshots.read(1), current], current))
     after = told(world.search(query, exact=True))
     done.set()
     reader.join()

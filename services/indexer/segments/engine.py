@@ -5,7 +5,7 @@ code above asks of a space, its engine answers for itself; where it has nothing 
 nothing. Searching is `shared/engines/engine.py`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -58,6 +58,21 @@ class Copy:
     copied: int
     place: str | None
     scratch: Path
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Snapshots to be kept, and what a migration goes on with.
+
+    moving: the snapshot that it reads. begun: the places that it writes to. formerly: the snapshots
+    until now; where they are given, what neither they nor this thread made may be another worker's.
+    """
+
+    manifests: Sequence[Manifest]
+    current: Manifest
+    moving: Manifest | None = None
+    begun: Collection[str] = ()
+    formerly: Sequence[Manifest] | None = None
 
 
 class CopyTarget(Protocol):
@@ -150,17 +165,8 @@ class SpaceEngine(Protocol):
     def copy(self, copy: Copy) -> CopyTarget:
         """Begin a copy, or go on with the one that was noted."""
 
-    def keep(
-        self,
-        manifests: Iterable[Manifest],
-        current: Manifest,
-        moving: Manifest | None = None,
-        begun: Collection[str] = (),
-        formerly: Iterable[Manifest] | None = None,
-    ) -> None:
-        """Remove what the engine holds beside the segments, unless one of the snapshots names it.
+    def keep(self, kept: Kept) -> None:
+        """Remove what the engine holds beside the segments, unless it is to be kept.
 
-        What another thread is making stays, and what a migration goes on with: the vectors of the
-        snapshot that is `moving`, and the places that were `begun`. formerly: the snapshots until
-        now; where they are given, what neither they nor this thread made may be another worker's.
+        What another thread is making stays.
         """

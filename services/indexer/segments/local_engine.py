@@ -1,6 +1,6 @@
 """Spaces in segments of this machine."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from services.indexer.clustering.streaming import Blocks, assign
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.measuring import recall
-from services.indexer.segments.engine import Copy, CopyTarget, NewSpace, Reader
+from services.indexer.segments.engine import Copy, CopyTarget, Kept, NewSpace, Reader
 from services.indexer.segments.local_space import clustered
 from services.indexer.segments.store import SegmentStore
 from shared.contracts.indexer import BuildSettings
@@ -21,7 +21,7 @@ from shared.engines.ivf.index import InvertedIndex
 from shared.files import durable
 from shared.files.mapped import let_go
 from shared.snapshots.items import Item
-from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
+from shared.snapshots.manifest import SegmentFile, SpaceManifest
 
 _ROWS = 4096
 _BLOCK = 16_384
@@ -148,14 +148,7 @@ class LocalSpaces:
     def copy(self, copy: Copy) -> CopyTarget:
         return _Table(self._segments, copy)
 
-    def keep(
-        self,
-        manifests: Iterable[Manifest],
-        current: Manifest,
-        moving: Manifest | None = None,
-        begun: Collection[str] = (),
-        formerly: Iterable[Manifest] | None = None,
-    ) -> None:
+    def keep(self, kept: Kept) -> None:
         """Do nothing: all that the engine holds are segments, which the store removes."""
 
 

@@ -7,7 +7,7 @@ without vectors tells who is in it.
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.indexer.clustering.streaming import Blocks, cluster_count
 from services.indexer.jobs.context import JobContext
 from services.indexer.measuring import recall_by_search
-from services.indexer.segments.engine import Copy, CopyTarget, NewSpace, Reader
+from services.indexer.segments.engine import Copy, CopyTarget, Kept, NewSpace, Reader
 from services.indexer.segments.local_space import with_progress
 from services.indexer.segments.store import SegmentStore
 from shared.contracts.indexer import BuildSettings
@@ -210,14 +210,7 @@ class MilvusSpaces:
     def copy(self, copy: Copy) -> CopyTarget:
         return _Copied(self, copy)
 
-    def keep(
-        self,
-        manifests: Iterable[Manifest],
-        current: Manifest,
-        moving: Manifest | None = None,
-        begun: Collection[str] = (),
-        formerly: Iterable[Manifest] | None = None,
-    ) -> None:
+    def keep(self, kept: Kept) -> None:
         """Drop collections. The current snapshot's get the aliases; those of the others leave
         Milvus's memory.
         """
@@ -225,19 +218,21 @@ class MilvusSpaces:
         made = [n for n, maker in list(self._unpublished.items()) if maker == mine]
         for name in made:
             del self._unpublished[name]
-        named = {name: space for one in manifests for name, space in _elsewhere(one)}
+        named = {name: space for one in kept.manifests for name, space in _elsewhere(one)}
         if not (named or made or self._named or self._is_chosen):
             return
-        spared = {*begun, *(dict(_elsewhere(moving)) if moving is not None else ())}
+        spared = {*kept.begun, *(dict(_elsewhere(kept.moving)) if kept.moving is not None else ())}
         try:
-            used = dict(_elsewhere(current))
+            used = dict(_elsewhere(kept.current))
             is_left = any(name not in named and name not in spared for name in made)
             # Else nothing changed; an addition shouldn't wait for it.
             before, self._named = self._named, set(named)
             if is_left or self._served != set(used) or before is None or before - set(named):
                 known = None
-                if formerly is not None:
-                    known = {name for one in formerly for name, _ in _elsewhere(one)} | set(made)
+                if kept.formerly is not None:
+                    known = {name for one in kept.formerly for name, _ in _elsewhere(one)} | set(
+                        made
+                    )
                 self._keep(named, used, spared, known)
         except (Unavailable, Misconfigured, Corrupt) as error:
             log.warning("collections that are no longer used may be left: %s", error.detail)

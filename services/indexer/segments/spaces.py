@@ -1,11 +1,9 @@
 """Spaces of snapshots, each built, changed and moved by the engine that holds its vectors."""
 
-from collections.abc import Collection, Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.segments.engine import SpaceEngine
+from services.indexer.segments.engine import Kept, SpaceEngine
 from services.indexer.segments.local_engine import LocalSpaces
 from services.indexer.segments.milvus_engine import MilvusSpaces
 from services.indexer.segments.store import SegmentStore
@@ -61,14 +59,7 @@ class Spaces:
         for space in manifest.spaces.values():
             self.of(space).forget(space, ordinals)
 
-    def keep(
-        self,
-        manifests: Collection[Manifest],
-        current: Manifest,
-        moving: Manifest | None = None,
-        begun: Collection[str] = (),
-        formerly: Iterable[Manifest] | None = None,
-    ) -> None:
-        """Remove from each engine what no snapshot names; see `SpaceEngine.keep`."""
+    def keep(self, kept: Kept) -> None:
+        """Remove from each engine what is no longer needed."""
         for engine in self._named.values():
-            engine.keep(manifests, current, moving, begun, formerly)
+            engine.keep(kept)
