@@ -129,7 +129,7 @@ class Container:
             self.job_table,
             is_on=settings.learn_after > 0,
         )
-        compaction = Compaction(self.index, self.current, self.publisher, collection.labels)
+        compaction = Compaction(self.index, self.current, self.publisher)
         self.migration = EngineMigration(self.index, self.current, self.publisher, settings.engine)
         sources = SourceReader(self.ingest_roots, self.reach)
         syncing = SyncJob(collection, self.origins, self._intake, pipeline)

@@ -59,7 +59,7 @@ def stored_features(service, image_id):
     ordinal = parts.images.ordinal(image_id)
     with parts.images.view() as view:
         where = view.features(visual)
-    return ordinal, parts.publisher._labels._features.read(visual, where[where.ordinals == ordinal])
+    return ordinal, parts.publisher.labels._features.read(visual, where[where.ordinals == ordinal])
 
 
 def complete(service):
@@ -184,7 +184,7 @@ def test_a_build_goes_on_where_the_classifier_cannot_be_had(
     def away(_):
         raise Unavailable("The embedder gives no answer.")
 
-    embedding = service.parts.publisher._labels._embedding
+    embedding = service.parts.publisher.labels._embedding
     monkeypatch.setattr(embedding, "label_head", away)
     job = service.ingest(folder_of({f"{n}.png": n for n in range(4)}), tags_from="none")
     assert [one["step"] for one in job.result["skipped_steps"]] == ["labels"]

@@ -51,7 +51,7 @@ class Publisher:
         self._first = first
         self._compatibility = compatibility
         self._deletions = deletions
-        self._labels = labels
+        self.labels = labels
 
     def start(self, is_alone: bool = True) -> None:
         """Catches up with what was acknowledged before the process ended last.
@@ -102,14 +102,14 @@ class Publisher:
             number = max([number, *(n + 1 for n in self._snapshots.numbers())])
             complete = complete or partial(self._additions.with_pending, may_lag=may_lag)
             manifest = self._compatibility.with_canaries(complete(make(number)))
-            manifest = self._labels.with_labels(manifest)
+            manifest = self.labels.with_labels(manifest)
             self._check_turn()
             self._snapshots.publish(manifest)
             self._current.replace(manifest)
             failpoints.reach("publish.done")
             self._current.remember_network()
             self._retention.remove_old(manifest, not self._lock.is_shared)
-            self._labels.keep_open(manifest)
+            self.labels.keep_open(manifest)
             self._current.changed()
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
@@ -182,7 +182,7 @@ class Publisher:
                         "reason": f"roll-back to snapshot {number}",
                         # Those of now, where they are of its model: they are of more images.
                         "labels": None
-                        if self._labels.fitting(older.model_copy(update={"labels": None}))
+                        if self.labels.fitting(older.model_copy(update={"labels": None}))
                         else older.labels,
                     }
                 )

@@ -15,7 +15,6 @@ from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.measuring import recall
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.index_files import IndexFiles
-from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.retention import COMPACTION_REASON
 from services.indexer.segments.health import grown
@@ -35,15 +34,12 @@ _LEAST = 1000
 class Compaction:
     """Merges the segments of the current snapshot."""
 
-    def __init__(
-        self, index: IndexFiles, current: CurrentSnapshot, publisher: Publisher, labels: Labels
-    ) -> None:
+    def __init__(self, index: IndexFiles, current: CurrentSnapshot, publisher: Publisher) -> None:
         self._segments = index.segments
         self._spaces = index.spaces
         self._tombstones = index.tombstones
         self._current = current
         self._publisher = publisher
-        self._labels = labels
 
     def is_due(self) -> bool:
         """Return whether additions and deletions slow searches enough to merge. Raises Corrupt."""
@@ -80,7 +76,7 @@ class Compaction:
             job.stage("merging records")
             update["items"] = [self._segments.merged_items(base.items, deleted)]
         if base.labels is not None:
-            update["labels"] = self._labels.compacted(base.labels, deleted)
+            update["labels"] = self._publisher.labels.compacted(base.labels, deleted)
         compacted = base.model_copy(update=update)
         failpoints.reach("compaction.merged")
         job.stage("publishing")
