@@ -53,8 +53,7 @@ from services.indexer.workflows.train_job import TrainJob
 from services.indexer.workflows.unembeddable import Unembeddable
 from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
-from shared.core.engine import Engine
-from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from shared.files import durable
 from shared.media.fetching import Fetcher
 from shared.objects.address import Address, store_at
@@ -85,9 +84,8 @@ class Container:
         self.ingest_roots = _roots(settings)
         self.files = _image_files(settings, self.reach)
         features = FeatureStore(data)
-        self._milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
-        milvus_index = settings.milvus_index if settings.engine is Engine.MILVUS else None
-        self.index = IndexFiles.at(data, self._milvus, milvus_index)
+        self._engines = Engines.of(settings)
+        self.index = IndexFiles.at(data, self._engines, settings.engine, settings.milvus_index)
         self._mirror = _mirror(settings, self.reach.objects)
 
         # The collection. Where somebody waits for the answer of an embedder, it should come soon,
@@ -190,7 +188,7 @@ class Container:
         self._presence.end()
         self.database.close()
         self._embedders.close()
-        self._milvus.close()
+        self._engines.close()
         self._lock.release()
 
     def _between_jobs(self) -> bool:

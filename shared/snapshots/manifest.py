@@ -12,6 +12,7 @@ from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
+from shared.core.engine import Engine
 from shared.core.errors import Corrupt, Misconfigured, NotFound
 from shared.files import durable, sums
 
@@ -106,6 +107,11 @@ class SpaceManifest(Wire):
     )
 
     @property
+    def engine(self) -> Engine:
+        """The engine that holds the vectors."""
+        return Engine.LOCAL if self.milvus is None else Engine.MILVUS
+
+    @property
     def features_dim(self) -> int:
         """The length of the features that the vectors were made from."""
         return self.dim if self.transform is None else self.transform.features_dim
@@ -156,9 +162,20 @@ class Manifest(Wire):
         description="What the models made of the built-in picture, by fingerprint.",
     )
 
+    @property
+    def engine(self) -> Engine:
+        """The engine that holds the snapshot's vectors."""
+        return Engine.LOCAL if self.visual is None else self.visual.engine
+
+    @property
+    def spaces(self) -> dict[str, SpaceManifest]:
+        """The spaces that there are, by name."""
+        named = {"visual": self.visual, "joint": self.joint}
+        return {name: space for name, space in named.items() if space is not None}
+
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""
-        spaces = [space.files() for space in (self.visual, self.joint) if space]
+        spaces = [space.files() for space in self.spaces.values()]
         labels = [self.labels.head, *self.labels.files] if self.labels else []
         return [file for group in (self.items, *spaces, self.tag_vectors, labels) for file in group]
 

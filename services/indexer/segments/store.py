@@ -148,6 +148,17 @@ class SegmentStore:
         learned = read_projection(self.intact(kept.file)) if kept.file else None
         return Transform(kept.name, kept.features_dim, learned)
 
+    def ordinals(self, space: SpaceManifest) -> NDArray[np.int64]:
+        """Return the images of a space, as they are stored. Raises Corrupt."""
+        return np.concatenate([self.open(file).ordinals for file in space.postings])
+
+    def holds(self, space: SpaceManifest, ordinals: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of some images are in a space. Raises Corrupt."""
+        found = np.zeros(len(ordinals), bool)
+        for file in space.postings:
+            found |= self.open(file).find(ordinals) >= 0
+        return found
+
     def live(self, manifest: Manifest, deleted: NDArray[np.int64]) -> int:
         """The number of images in a snapshot, less those deleted."""
         files = manifest.visual.postings if manifest.visual is not None else []

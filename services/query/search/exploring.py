@@ -19,7 +19,6 @@ from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, Sugge
 from shared.contracts.labels import Label
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Conflict, InvalidInput, NotFound
-from shared.engines.ivf.index import InvertedIndex
 from shared.snapshots.items import Item
 
 Vector = NDArray[np.float32]
@@ -46,13 +45,8 @@ def duplicates(
         )
     if space is None:
         return DuplicateGroups(groups=[], threshold=threshold, clusters=0, looked_at=0)
-    if not isinstance(space.index, InvertedIndex):
-        raise Conflict(
-            "Near-duplicates are found cluster by cluster, and Milvus doesn't expose "
-            "its clusters. `group_duplicates` groups those among a search's hits."
-        )
     mask = collection.mask(space, searcher.deleted)
-    lookup = Duplicates(space.index, mask, threshold)
+    lookup = Duplicates(space.index.by_cluster(), mask, threshold)
     found, after = lookup.groups_from(first, shown + limit, _SECONDS)
     groups = [group for cluster in found for group in cluster][shown : shown + limit]
     # Where a cluster has more than the page takes, the next page goes on with it.
