@@ -101,6 +101,7 @@ def test_a_build_labels_every_picture_and_keeps_what_there_is(service, folder_of
     assert complete(service)
 
 
+@pytest.mark.slow
 def test_deletions_are_merged_away_and_additions_kept(service, picture):
     for seed in range(12):
         service.add(picture(seed))
@@ -142,6 +143,7 @@ def test_an_old_snapshot_opens_and_gets_labels_at_the_next_publication(lite, sta
         assert len(published(service)) == 3
 
 
+@pytest.mark.slow
 def test_a_large_old_collection_is_labelled_by_a_job(lite, start, picture, monkeypatch, until):
     with start(lite) as service:
         service.add(*(picture(n) for n in range(6)))
@@ -154,6 +156,7 @@ def test_a_large_old_collection_is_labelled_by_a_job(lite, start, picture, monke
         assert JobKind.LABEL in kinds
 
 
+@pytest.mark.slow
 def test_labels_are_computed_on_request(lite, start, picture):
     with start(lite) as service:
         service.add(picture(1), picture(2))
@@ -194,6 +197,7 @@ def test_a_build_goes_on_where_the_classifier_cannot_be_had(
     assert complete(service)
 
 
+@pytest.mark.slow
 def test_going_over_to_another_model_drops_the_labels_of_the_former(lite, embedder, start, picture):
     with start(lite) as service:
         service.add(picture(1), picture(2))
