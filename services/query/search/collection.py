@@ -1,5 +1,6 @@
 """One snapshot, held open: its spaces, its images, its tags. Immutable but for deletions."""
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
 from shared.contracts.filters import Filter
+from shared.core.errors import Corrupt
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.table import Engines
@@ -27,6 +29,8 @@ from shared.snapshots.manifest import (
 )
 from shared.snapshots.tag_vectors import read_tag_vectors
 from shared.snapshots.transform import Transform, read_projection
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -229,8 +233,13 @@ def _space(
 def _labels(manifest: LabelsManifest | None, cache: SegmentCache) -> ImageLabels:
     if manifest is None:
         return ImageLabels(None, [])
-    files = [cache.open(file, LabelsFile) for file in manifest.files]
-    return ImageLabels(cache.open(manifest.head, read_head), files, manifest.fingerprint)
+    try:
+        files = [cache.open(file, LabelsFile) for file in manifest.files]
+        return ImageLabels(cache.open(manifest.head, read_head), files, manifest.fingerprint)
+    except Corrupt as error:
+        # They are an extra: nobody should miss the search for them.
+        log.error("labels are not shown, `ise label --compute` computes them anew: %s", error)
+        return ImageLabels(None, [])
 
 
 def _among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> Bits:
