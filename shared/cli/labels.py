@@ -80,38 +80,15 @@ def accept_labels(opened: Session, least: float, names: list[str] | None, yes: b
     if yes:
         run_job(opened, indexer.accept_labels(request), _tagged)
         return
-    found = [opened.query.send(query.list_labels(asked)) for asked in _queries(least, names)]
-    counts = found[0] if names is None else _only(found, names)
+    asked = LabelsQuery(least=least, name=names or [], limit=1000)
+    counts = opened.query.send(query.list_labels(asked))
     if opened.as_json:
         opened.write_json(counts.model_dump(mode="json"))
         return
     opened.out.print(tables.labels(counts) if counts.labels else _none(counts))
     opened.say(
-        f"{counts.untagged:,} tags would be added at {counts.shown:,} images or fewer. "
+        f"{counts.untagged:,} tags would be added at {counts.shown:,} images. "
         "Nothing was changed: add --yes to do it."
-    )
-
-
-def _queries(least: float, names: list[str] | None) -> list[LabelsQuery]:
-    return [LabelsQuery(least=least, match=name, limit=1000) for name in names or [""]]
-
-
-def _only(found: list[LabelCounts], names: list[str]) -> LabelCounts:
-    """The labels of exactly these names."""
-    wanted = {
-        (one.name, one.synset): one
-        for counts, name in zip(found, names, strict=True)
-        for one in counts.labels
-        if one.name.casefold() == name.strip().casefold()
-    }
-    labels = list(wanted.values())
-    return found[0].model_copy(
-        update={
-            "labels": labels,
-            "total": len(labels),
-            "shown": sum(one.images for one in labels),
-            "untagged": sum(one.untagged for one in labels),
-        }
     )
 
 
