@@ -42,6 +42,7 @@ from services.indexer.workflows.engine_migration import EngineMigration
 from services.indexer.workflows.import_job import ImportJob
 from services.indexer.workflows.index_builder import IndexBuilder
 from services.indexer.workflows.ingest_job import IngestJob
+from services.indexer.workflows.labelling import AcceptLabelsJob, LabelJob
 from services.indexer.workflows.learn_job import LearnJob
 from services.indexer.workflows.learning import Learning
 from services.indexer.workflows.matching_training import MatchingTraining
@@ -139,12 +140,19 @@ class Container:
             JobKind.LEARN: LearnJob(collection, pipeline, self.learning).run,
             JobKind.COMPACT: compaction.run,
             JobKind.MIGRATE: self.migration.run,
+            JobKind.LABEL: LabelJob(collection).run,
+            JobKind.ACCEPT_LABELS: AcceptLabelsJob(collection, self.index).run,
         }
         self.jobs = JobRunner(
             self.job_table, handlers, self.publisher.catch_up, self._between_jobs, leases
         )
         self._upkeep = Upkeep(
-            compaction, self.jobs, self.job_table, self.learning, settings.learn_after
+            compaction,
+            self.jobs,
+            self.job_table,
+            self.learning,
+            settings.learn_after,
+            collection.labels,
         )
         self.is_started = False
 

@@ -55,6 +55,11 @@ class ImageModel(Model):
         description="What runs it, and in which precision, like `openvino-bf16`. Features don't "
         "depend on it by more than a cosine of 0.999."
     )
+    labels: str | None = Field(
+        None,
+        description="Digest of the classifier over named classes that the weights bring, from "
+        "`GET /v1/labels/{fingerprint}`; null: none whose names are known.",
+    )
 
 
 class Models(Wire):

@@ -122,6 +122,24 @@ class SpaceManifest(Wire):
         return [*self.postings, *([] if learned is None else [learned])]
 
 
+class LabelsManifest(Wire):
+    """Labels of the images, by a classifier over named classes.
+
+    `fingerprint`: the model whose features it takes. `digest`: identity of the classifier, which
+    the file `head` holds. An image that no file has was not labelled yet.
+    """
+
+    fingerprint: str
+    digest: str
+    head: SegmentFile
+    files: list[SegmentFile] = Field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """The number of images that have labels."""
+        return sum(file.rows for file in self.files)
+
+
 class Manifest(Wire):
     """A snapshot. `revision`: up to which change of the catalogue it goes."""
 
@@ -138,6 +156,7 @@ class Manifest(Wire):
         None, description="Of the features that the joint vectors were made from."
     )
     tag_vectors: list[SegmentFile] = Field(default_factory=list)
+    labels: LabelsManifest | None = None
     canaries: dict[str, list[float]] = Field(
         default_factory=dict,
         description="What the models made of the built-in picture, by fingerprint.",
@@ -157,7 +176,8 @@ class Manifest(Wire):
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""
         spaces = [space.files() for space in self.spaces.values()]
-        return [file for group in (self.items, *spaces, self.tag_vectors) for file in group]
+        labels = [self.labels.head, *self.labels.files] if self.labels else []
+        return [file for group in (self.items, *spaces, self.tag_vectors, labels) for file in group]
 
 
 class SnapshotStore:

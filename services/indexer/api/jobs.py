@@ -16,6 +16,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import Failures, Job, JobKind, Jobs
+from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
 from shared.web.keys import Scope
 from shared.web.problems import (
@@ -130,6 +131,34 @@ def train_matching(call: Request, request: TrainMatchingRequest) -> Job:
     publishes a new snapshot.
     """
     return submitted(call, JobKind.TRAIN, request)
+
+
+@router.post(
+    "/labels",
+    status_code=202,
+    summary="Compute the labels of all images",
+    responses=problems(DISK_FULL),
+)
+@needs(Scope.WRITE)
+def compute_labels(call: Request) -> Job:
+    """Start a job that computes labels from stored features, where the model has a classifier with
+    named classes. Builds and additions also do this by themselves.
+    """
+    return submitted(call, JobKind.LABEL)
+
+
+@router.post(
+    "/labels/accept",
+    status_code=202,
+    summary="Accept labels as tags",
+    responses=problems(DISK_FULL),
+)
+@needs(Scope.WRITE)
+def accept_labels(call: Request, request: AcceptLabelsRequest) -> Job:
+    """Start a job that adds each label of at least that probability as a tag. Tags that images
+    have already stay as they are written.
+    """
+    return submitted(call, JobKind.ACCEPT_LABELS, request)
 
 
 @router.get("/jobs", summary="List the jobs")

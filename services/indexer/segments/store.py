@@ -17,7 +17,9 @@ from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
 from shared.engines.ivf.writer import PostingsWriter
 from shared.files import durable, sums
+from shared.labels.head import LabelHead
 from shared.snapshots.items import Item, ItemsFile, write_items
+from shared.snapshots.labels import write_head, write_labels
 from shared.snapshots.manifest import (
     Built,
     Manifest,
@@ -71,6 +73,20 @@ class SegmentStore:
 
     def tag_vectors(self, vectors: dict[str, NDArray[np.float32]]) -> SegmentFile:
         return self._write("tags", lambda path: write_tag_vectors(path, vectors))
+
+    def label_head(self, head: LabelHead) -> SegmentFile:
+        return self._write("label-head", lambda path: write_head(path, head))
+
+    def labels(
+        self,
+        ordinals: NDArray[np.int64],
+        ids: NDArray[np.uint16],
+        chances: NDArray[np.float16],
+        classes: int,
+    ) -> SegmentFile:
+        return self._write(
+            "labels", lambda path: write_labels(path, ordinals, ids, chances, classes)
+        )
 
     def postings(
         self,

@@ -33,6 +33,7 @@ from services.indexer.segments.engine import NewSpace
 from services.indexer.segments.local_space import BlockVectors, with_progress
 from services.indexer.segments.scratch_vectors import kept_on_disk
 from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.workflows.labelling import labelled
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
@@ -53,6 +54,7 @@ class IndexBuilder:
         self._embedding = collection.embedding
         self._current = collection.current
         self._publisher = collection.publisher
+        self._labels = collection.labels
         self._features = features
         self._segments = index.segments
         self._spaces = index.spaces
@@ -127,6 +129,7 @@ class IndexBuilder:
             base = joint
         elif network is not None or keep_joint:
             base = self._with_former_joint(base, pair, network)
+        base = labelled(self._labels, base, job)
         job.stage(PUBLISHING)
 
         def make(number: int) -> Manifest:

@@ -1,5 +1,6 @@
 """One snapshot, held open: its spaces, its images, its tags. Immutable but for deletions."""
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -8,17 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.filtering import Bits, Filtering
+from services.query.search.labels import ImageLabels
 from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
 from shared.contracts.filters import Filter
+from shared.core.errors import Corrupt
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.table import Engines
 from shared.snapshots.items import Item, ItemsFile, tag_key
-from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
+from shared.snapshots.labels import LabelsFile, read_head
+from shared.snapshots.manifest import (
+    LabelsManifest,
+    Manifest,
+    SegmentFile,
+    SnapshotStore,
+    SpaceManifest,
+)
 from shared.snapshots.tag_vectors import read_tag_vectors
 from shared.snapshots.transform import Transform, read_projection
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -69,7 +81,8 @@ class Collection:
         self._counted: tuple[NDArray[np.int64], Tags] | None = None
         self._vocabulary = None if former is None else former.vocabulary
         self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
-        self._filtering = Filtering(self._items)
+        self.labels = _labels(manifest.labels, cache)
+        self._filtering = Filtering(self._items, self.labels)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
         self._narrowed: tuple[NDArray[np.int64] | None, Recent[Mask]] = None, Recent(0)
         # A newer file's record of an image stands before an older one's.
@@ -215,6 +228,18 @@ def _space(
         manifest.calibration,
         transform,
     )
+
+
+def _labels(manifest: LabelsManifest | None, cache: SegmentCache) -> ImageLabels:
+    if manifest is None:
+        return ImageLabels(None, [])
+    try:
+        files = [cache.open(file, LabelsFile) for file in manifest.files]
+        return ImageLabels(cache.open(manifest.head, read_head), files, manifest.fingerprint)
+    except Corrupt as error:
+        # They are an extra: nobody should miss the search for them.
+        log.error("labels are not shown, `ise label --compute` computes them anew: %s", error)
+        return ImageLabels(None, [])
 
 
 def _among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> Bits:

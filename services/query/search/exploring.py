@@ -1,12 +1,14 @@
 """Looking around in one collection: near-duplicates, suggested tags, images at random."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.duplicates import Duplicates
 from services.query.search.hits import item_of
+from services.query.search.labels import not_carried
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
@@ -14,6 +16,7 @@ from services.query.search.stopwatch import Stopwatch
 from services.query.search.suggesting import NEIGHBOURS, suggested
 from shared.contracts.answer import Mode
 from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, SuggestedTags
+from shared.contracts.labels import Label
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Conflict, InvalidInput, NotFound
 from shared.snapshots.items import Item
@@ -75,13 +78,26 @@ def suggestions(searcher: Searcher, image_id: str, limit: int) -> SuggestedTags:
     vector = space.index.vector(item.ordinal) if space and item else None
     if item is None or space is None or vector is None:
         raise NotFound(f"There is no image {image_id!r}.")
-    return suggestions_for(searcher, space, vector, item, limit)
+    labels = searcher.collection.labels.of(item.ordinal)
+    return suggestions_for(searcher, space, vector, item, limit, labels)
 
 
 def suggestions_for(
-    searcher: Searcher, space: Space, vector: Vector, known: Item | None, limit: int
+    searcher: Searcher,
+    space: Space,
+    vector: Vector,
+    known: Item | None,
+    limit: int,
+    labels: Sequence[Label] = (),
 ) -> SuggestedTags:
-    """Tags that may fit a picture of this vector; `known`: where it is an indexed image."""
+    """Tags that may fit a picture of this vector, beside its labels.
+
+    known: where it is an indexed image. Raises Conflict where there are neither probabilities nor
+    labels.
+    """
+    fresh = not_carried(labels, known.tags if known else [])
+    if not space.is_calibrated(Metric.COSINE) and labels:
+        return SuggestedTags(id=known and known.id, tags=[], neighbours=0, labels=fresh)
     space.check_calibrated(Metric.COSINE, "A suggestion")
     itself = None if known is None else known.ordinal
     query = Query(vector, Mode.IMAGE, itself, [] if itself is None else [itself])
@@ -95,6 +111,7 @@ def suggestions_for(
             for one in suggested(tagged, known.tags if known else [])[:limit]
         ],
         neighbours=len(tagged),
+        labels=fresh,
     )
 
 

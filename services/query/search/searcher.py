@@ -18,6 +18,7 @@ from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from services.query.search.tags import Tags
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
+from shared.contracts.labels import LabelCounts, LabelsQuery
 from shared.contracts.query import Metric, SearchOptions
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
@@ -71,6 +72,15 @@ class Searcher:
     def tags(self) -> Tags:
         """Return the tags that images carry."""
         return self.collection.tags(self.deleted)
+
+    def label_counts(self, asked: LabelsQuery) -> LabelCounts:
+        """Return the labels that images show, with their counts."""
+        return self.collection.labels.counts(
+            asked,
+            self.collection.live(self.deleted),
+            self.deleted,
+            lambda name: self.collection.carriers(name, self.deleted),
+        )
 
     def nothing(self, mode: Mode, options: SearchOptions) -> SearchResult:
         """The answer of an empty collection."""
