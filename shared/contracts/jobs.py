@@ -20,6 +20,8 @@ class JobKind(StrEnum):
     LEARN = "learn"
     LABEL = "label"
     ACCEPT_LABELS = "accept-labels"
+    FACTS = "facts"
+    UNDO = "undo"
 
 
 class JobState(StrEnum):
