@@ -21,7 +21,10 @@ export class Grid {
   #asked = 0;
 
   /** `tileOf(hit)` makes a tile, `onNearEnd()` is called when the last rows come near. */
-  constructor(tileOf, onNearEnd) {
+  constructor(tileOf, onNearEnd, { caption = CAPTION, gap = GAP, between = BETWEEN } = {}) {
+    this.caption = caption;
+    this.gap = gap;
+    this.between = between;
     this.tileOf = tileOf;
     this.onNearEnd = onNearEnd;
     this.list = el("ol", { class: "hits", keydown: (event) => this.#key(event) });
@@ -50,16 +53,22 @@ export class Grid {
     this.list.remove();
   }
 
+  /** Makes the tiles of these hits anew. */
+  renew(ids) {
+    for (const [hit, tile] of this.#tiles) if (ids.has(hit.id)) this.#drop(hit, tile);
+    this.#draw();
+  }
+
   /** Brings a hit to the screen and puts the focus on it. */
   focus(index) {
     const row = this.#rows.find(({ first, end }) => index >= first && index < end);
     if (!row) return;
     const top = this.list.getBoundingClientRect().top + row.top;
-    const height = row.height + CAPTION;
+    const height = row.height + this.caption;
     if (top < 0 || top + height > innerHeight)
       window.scrollBy(0, top < 0 ? top - 20 : top + height - innerHeight + 20);
     this.#draw();
-    this.#tiles.get(this.#hits[index])?.querySelector("a").focus({ preventScroll: true });
+    this.#tiles.get(this.#hits[index])?.querySelector("a, button").focus({ preventScroll: true });
   }
 
   #resize() {
@@ -87,16 +96,16 @@ export class Grid {
         start: last ? last.end : 0,
         width: this.#width,
         target: this.#width < 560 ? 150 : 210,
-        gap: GAP,
+        gap: this.gap,
         whole: this.#whole,
       },
     );
-    let top = last ? last.top + last.height + CAPTION + BETWEEN : 0;
+    let top = last ? last.top + last.height + this.caption + this.between : 0;
     for (const row of added) {
       this.#rows.push({ ...row, top });
-      top += row.height + CAPTION + BETWEEN;
+      top += row.height + this.caption + this.between;
     }
-    this.list.style.height = `${Math.max(0, top - BETWEEN)}px`;
+    this.list.style.height = `${Math.max(0, top - this.between)}px`;
     if (!kept) for (const [hit, tile] of this.#tiles) this.#drop(hit, tile);
     this.#draw();
   }
@@ -132,7 +141,7 @@ export class Grid {
       style.transform = `translate(${left.toFixed(2)}px, ${row.top.toFixed(2)}px)`;
       style.width = `${width.toFixed(2)}px`;
       style.setProperty("--height", `${row.height.toFixed(2)}px`);
-      left += width + GAP;
+      left += width + this.gap;
     }
   }
 
@@ -160,7 +169,7 @@ export class Grid {
     while (low < high) {
       const middle = (low + high) >> 1;
       const { top, height } = this.#rows[middle];
-      if (top + height + CAPTION < y) low = middle + 1;
+      if (top + height + this.caption < y) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -3,6 +3,8 @@
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { stringify } from "./exact_json.js";
+import { factsOf, labelsOf } from "./file_facts.js";
+import { LARGE } from "./messages.js";
 import { tagChip } from "./tag_chip.js";
 import { tagEditor } from "./tag_editor.js";
 import { nameOf } from "./words.js";
@@ -20,10 +22,22 @@ export class HitFacts {
     this.tags = el("div", {});
     this.#showTags();
     const { hit } = this;
+    const facts = factsOf(hit);
+    const labels = labelsOf(hit);
     return el(
       "div",
       { class: "known" },
+      facts.length > 0 &&
+        this.#section(
+          LARGE.info,
+          el(
+            "dl",
+            { class: "details" },
+            ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+          ),
+        ),
       this.#section("Tags", this.tags),
+      labels && this.#section(LARGE.labels, labels),
       hit.uris.length > 0 &&
         this.#section(
           "From",

@@ -1,0 +1,220 @@
+/** The pictures of the gallery by month: which are known, which are being asked for, how high each is. */
+
+import { estimate, layoutOf, targetOf } from "./gallery_layout.js";
+
+const PAGE = 500;
+/** At most so many records are kept; months far from the screen are asked for again. */
+const KEPT = 30_000;
+
+export class Section {
+  images = [];
+  next = null;
+  state = "unknown"; // unknown | loading | ready | failed
+  error = null;
+  layout = null;
+  top = 0;
+  height = 0;
+  used = 0;
+
+  constructor(key, count) {
+    this.key = key;
+    this.count = count;
+  }
+
+  get missing() {
+    return Math.max(0, this.count - this.images.length);
+  }
+}
+
+export class Sections {
+  list = [];
+  total = 0;
+  #tops = [];
+  #clock = 0;
+  #asked = new Map();
+  #measure = { width: 0, target: 1, dayOf: null };
+
+  /** `pageOf(section, cursor, limit, signal)` resolves to {images, next}; `onChange(section)`. */
+  constructor(pageOf, { headHeight, onChange }) {
+    this.pageOf = pageOf;
+    this.headHeight = headHeight;
+    this.onChange = onChange;
+  }
+
+  /** Shows these sections; those that are known already keep their pictures if their number stands. */
+  set(sections, total) {
+    const before = new Map(this.list.map((one) => [one.key, one]));
+    this.stop();
+    this.list = sections.map(({ key, count }) => {
+      const known = before.get(key);
+      return known && known.count === count ? known : new Section(key, count);
+    });
+    this.total = total;
+    this.#layOut();
+  }
+
+  /** `dayOf(image)`: the key of its day, or null where days have no headings. */
+  resize(width, dayOf) {
+    this.#measure = { width, dayOf, target: targetOf(width, this.total) };
+    for (const section of this.list) section.layout = null;
+    this.#layOut();
+  }
+
+  get width() {
+    return this.#measure.width;
+  }
+
+  get target() {
+    return this.#measure.target;
+  }
+
+  get height() {
+    const last = this.list.at(-1);
+    return last ? last.top + last.height : 0;
+  }
+
+  /** The sections that lie between two heights. */
+  between(from, to) {
+    const found = [];
+    for (let at = Math.max(0, this.#indexAt(from)); at < this.list.length; at++) {
+      if (this.list[at].top >= to) break;
+      found.push(this.list[at]);
+    }
+    return found;
+  }
+
+  at(y) {
+    return this.list[Math.max(0, this.#indexAt(y))] ?? null;
+  }
+
+  /** How many pictures come before a section. */
+  before(section) {
+    let sum = 0;
+    for (const one of this.list) {
+      if (one === section) break;
+      sum += one.count;
+    }
+    return sum;
+  }
+
+  /** Asks for what a section lacks; again and again until `enough(section)`. */
+  async need(section, enough) {
+    section.used = ++this.#clock;
+    if (section.state === "failed" || this.#asked.has(section)) return;
+    const stop = new AbortController();
+    this.#asked.set(section, stop);
+    try {
+      while (section.missing && !enough(section)) {
+        section.state = "loading";
+        const cursor = section.images.length ? section.next : null;
+        const page = await this.pageOf(section, cursor, PAGE, stop.signal);
+        if (stop.signal.aborted) return;
+        this.#take(section, page);
+      }
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      section.state = "failed";
+      section.error = error;
+      this.onChange(section);
+    } finally {
+      if (this.#asked.get(section) === stop) this.#asked.delete(section);
+      if (section.state === "loading") section.state = section.images.length ? "ready" : "unknown";
+    }
+  }
+
+  /** Ends the calls for sections other than these. */
+  only(wanted) {
+    for (const [section, stop] of this.#asked)
+      if (!wanted.has(section)) {
+        stop.abort();
+        this.#asked.delete(section);
+      }
+  }
+
+  stop() {
+    this.only(new Set());
+  }
+
+  retry(section) {
+    section.state = "unknown";
+    section.error = null;
+    this.onChange(section);
+  }
+
+  find(id) {
+    for (const section of this.list) {
+      const index = section.images.findIndex((image) => image.id === id);
+      if (index >= 0) return { section, index };
+    }
+    return null;
+  }
+
+  /** Takes pictures out, as they are deleted. */
+  remove(ids) {
+    for (const section of this.list) {
+      const left = section.images.filter(({ id }) => !ids.has(id));
+      const gone = section.images.length - left.length;
+      if (!gone) continue;
+      section.images = left;
+      section.count -= gone;
+      this.total -= gone;
+      section.layout = null;
+    }
+    this.list = this.list.filter(({ count }) => count > 0);
+    this.#layOut();
+  }
+
+  layoutOf(section) {
+    section.layout ??= layoutOf(section.images, section.missing, this.#measure);
+    return section.layout;
+  }
+
+  #take(section, { images, next }) {
+    section.images.push(...images);
+    section.next = next;
+    section.state = "ready";
+    // The collection has changed since it was counted.
+    if (next === null) section.count = section.images.length;
+    else if (section.images.length >= section.count) section.count = section.images.length + 1;
+    section.layout = null;
+    this.#forget(section);
+    this.#layOut();
+    this.onChange(section);
+  }
+
+  #forget(kept) {
+    let sum = this.list.reduce((all, { images }) => all + images.length, 0);
+    if (sum <= KEPT) return;
+    for (const section of [...this.list].sort((a, b) => a.used - b.used)) {
+      if (sum <= KEPT || section === kept || this.#asked.has(section)) continue;
+      sum -= section.images.length;
+      Object.assign(section, { images: [], next: null, state: "unknown", layout: null });
+    }
+  }
+
+  #layOut() {
+    if (!this.#measure.width) return;
+    let top = 0;
+    this.#tops = [];
+    for (const section of this.list) {
+      section.top = top;
+      // A month whose records were let go is as high as it was, unless the page's width changed.
+      const inner = section.images.length
+        ? this.layoutOf(section).height
+        : estimate(section.missing, this.#measure);
+      section.height = this.headHeight(section) + inner;
+      this.#tops.push(top);
+      top += section.height;
+    }
+  }
+
+  #indexAt(y) {
+    let [low, high] = [0, this.#tops.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#tops[middle] <= y) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Every sentence that the page says, in one place, so that it can be translated.
+ *
+ * A text that depends on something is a function of it. `LANGUAGE` is that of numbers and dates.
+ */
+
+export const LANGUAGE = "en";
+
+const WHOLE = new Intl.NumberFormat(LANGUAGE);
+
+export function number(value) {
+  return WHOLE.format(value);
+}
+
+export function count(value, one, many = `${one}s`) {
+  return `${number(value)} ${value === 1 ? one : many}`;
+}
+
+export const PICTURES = (value) => count(value, "picture");
+
+export const APP = "Image Search";
+
+export const VIEWS = {
+  photos: "Photos",
+  favourites: "Favourites",
+  tags: "Tags",
+  folders: "Folders",
+  duplicates: "Duplicates",
+  trash: "Trash",
+  manage: "Manage",
+};
+
+export const GALLERY = {
+  label: "All pictures",
+  order: "Order",
+  byTaken: "Date taken",
+  byAdded: "Date added",
+  byName: "Name",
+  undated: "Without a date",
+  byNameTitle: "By name",
+  dates: "Go to a date",
+  total: (value) => PICTURES(value),
+  loading: "Loading pictures",
+  loaded: (value) => `${PICTURES(value)}.`,
+  retry: "Try again",
+  failedMonth: "These pictures can't be shown right now.",
+  open: (name, when) => (when ? `${name}, ${when}` : name),
+  select: (name) => `Select ${name}`,
+  selectDay: (day) => `Select ${day}`,
+  noPreview: "No preview",
+  emptyFavourites: ["No favourites yet", "Press f on a picture to keep it here."],
+  emptyFilter: ["No pictures here", "Nothing in the collection fits."],
+};
+
+export const EMPTY = {
+  title: "Your pictures go here",
+  words: "Choose a folder. It is read, never changed, and your pictures stay on this machine.",
+  action: "Add pictures",
+  alsoDrop: "Or drop pictures on this page to search by them.",
+};
+
+export const SELECTION = {
+  label: "Selected pictures",
+  chosen: (value) => `${number(value)} selected`,
+  clear: "Clear the selection",
+  favourite: "Favourite",
+  unfavourite: "Remove from favourites",
+  tag: "Add tag",
+  untag: "Remove tag",
+  download: "Download",
+  remove: "Delete",
+  restore: "Restore",
+  addTitle: (value) => `Add a tag to ${PICTURES(value)}`,
+  removeTitle: (value) => `Remove a tag from ${PICTURES(value)}`,
+  tagField: "Tag",
+  add: "Add",
+  cancel: "Cancel",
+  commonTags: "Tags of the selected pictures",
+  nothingToRemove: "The selected pictures have no tags.",
+  bounded: (value) => `Only the first ${number(value)} are selected.`,
+  zipName: "pictures.zip",
+  forGood: (value) => [
+    `Delete ${PICTURES(value)} for good?`,
+    ["This collection keeps no trash, so they can't be restored. Your own files are not deleted."],
+    "Delete",
+  ],
+};
+
+export const DONE = {
+  undo: "Undo",
+  dismiss: "Dismiss",
+  deleted: (value) => `${PICTURES(value)} moved to the trash.`,
+  deletedOne: (name) => `${name} moved to the trash.`,
+  restored: (value) => `${PICTURES(value)} restored.`,
+  tagged: (value, tag) => `“${tag}” added to ${PICTURES(value)}.`,
+  untagged: (value, tag) => `“${tag}” removed from ${PICTURES(value)}.`,
+  favourite: (value) => `${PICTURES(value)} added to favourites.`,
+  unfavourite: (value) => `${PICTURES(value)} removed from favourites.`,
+  renamed: (from, to) => `“${from}” is now “${to}”.`,
+  retagged: (name) => `The tags of ${name} are saved.`,
+  undone: "Undone.",
+  linkCopied: "The link is copied.",
+  emptied: "The trash is empty.",
+};
+
+export const FAILED = {
+  details: "Details",
+  retry: "Try again",
+  title: "This can't be shown right now",
+  generic: "That didn't work. Try again in a moment.",
+  offline: "The service can't be reached. It may be stopped, or this device is offline.",
+  away: "Part of the service is starting or stopped. Try again in a moment.",
+  busy: "The service is busy. Try again in a moment.",
+  forbidden: "This key doesn't allow that.",
+  gone: "It is no longer there.",
+  undo: "That can't be undone any more.",
+  download: "The download failed.",
+  unexpected: "Something went wrong in the service. The details may help whoever runs it.",
+};
+
+export const TAGS = {
+  title: "Tags",
+  find: "Find a tag",
+  byCount: "Most used",
+  byName: "A to Z",
+  more: "Show more",
+  empty: ["No tags yet", "Select pictures and add a tag, or add a folder whose sub-folders are tags."],
+  none: "No tag fits.",
+  rename: (tag) => `Rename ${tag}`,
+  renameTitle: "Rename tag",
+  renameWords: "A name that another tag has already merges the two.",
+  renameField: "New name",
+  renameAction: "Rename",
+};
+
+export const FOLDERS = {
+  title: "Folders",
+  all: "All folders",
+  empty: ["No folders", "Pictures that were added one by one have no folder."],
+  path: "Folder path",
+};
+
+export const DUPLICATES = {
+  title: "Duplicates",
+  words: "Pictures that look the same. Keep the best of each group; the others go to the trash.",
+  empty: ["No duplicates", "No two pictures look the same."],
+  looking: "Looking for duplicates",
+  more: "Look further",
+  keep: "Keep",
+  keepBest: "Keep this, delete the others",
+  keepAll: "Keep all",
+  group: (value) => `${number(value)} alike`,
+  best: "Largest",
+  alike: (share) => `${share} alike`,
+  looked: (done, all) => `${number(done)} of ${number(all)} parts compared`,
+};
+
+export const TRASH = {
+  title: "Trash",
+  words: (days) =>
+    days ? `Deleted pictures stay here for ${count(days, "day")}.` : "Deleted pictures stay here.",
+  empty: ["The trash is empty", "Pictures that you delete can be restored from here."],
+  restoreAll: "Restore all",
+  purge: "Empty the trash",
+  purgeTitle: "Empty the trash?",
+  purgeWords: (value) => `${PICTURES(value)} will be removed from the collection for good. Your own files are not deleted.`,
+  purgeAction: "Empty it",
+  deleted: (when) => `deleted ${when}`,
+  selected: "Restore selected",
+};
+
+export const LARGE = {
+  previous: "Previous",
+  next: "Next",
+  close: "Close",
+  zoomIn: "Zoom in",
+  zoomOut: "Zoom out",
+  fullScreen: "Full screen",
+  leaveFullScreen: "Leave full screen",
+  info: "Details",
+  favourite: "Favourite",
+  share: "Copy link",
+  place: (at, of) => `${number(at)} of ${number(of)}`,
+  taken: "Taken",
+  added: "Added",
+  camera: "Camera",
+  lens: "Lens",
+  size: "Size",
+  position: "Place",
+  file: "File",
+  labels: "Looks like",
+  labelsNote: "Suggested by the model, not checked by a person.",
+};
+
+export const HELP = {
+  title: "Keyboard shortcuts",
+  close: "Close",
+  keys: [
+    ["/", "Search"],
+    ["← → ↑ ↓", "Move between pictures"],
+    ["Enter", "Open a picture"],
+    ["x", "Select or deselect"],
+    ["Shift + click", "Select a range"],
+    ["Ctrl + A", "Select all"],
+    ["f", "Favourite"],
+    ["Del", "Move to the trash"],
+    ["u or Ctrl + Z", "Undo"],
+    ["i", "Details of an open picture"],
+    ["+ −  0", "Zoom an open picture"],
+    ["Esc", "Close, or clear the selection"],
+    ["?", "This help"],
+  ],
+};
