@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from shared.contracts.annotations import Notes
 from shared.contracts.base import Wire
+from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.metric import Metric as Metric
 
 
@@ -45,6 +46,8 @@ ANSWER_EXAMPLE: dict[str, Any] = {
             "uri": "castle/07.jpg",
             "uris": ["castle/07.jpg"],
             "metadata": {},
+            "added_at": "2026-11-22T05:43:50+00:00",
+            "file": FILE_EXAMPLE,
         }
     ],
     "limit": 1,
@@ -95,6 +98,8 @@ class Hit(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
+    added_at: AddedAt = None
+    file: FileFacts = FileFacts()
     explain: Explanation | None = None
     contributions: list[float] | None = Field(
         None, description="What each of the `parts` adds to the score; their sum is the score."

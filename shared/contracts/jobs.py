@@ -18,6 +18,8 @@ class JobKind(StrEnum):
     REEMBED = "reembed"
     MIGRATE = "migrate"
     LEARN = "learn"
+    FACTS = "facts"
+    UNDO = "undo"
 
 
 class JobState(StrEnum):

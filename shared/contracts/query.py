@@ -9,6 +9,7 @@ from shared.contracts.annotations import Notes
 from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
 from shared.contracts.base import Choice, Request, Wire
 from shared.contracts.crop import Crop
+from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.filters import Filter
 from shared.contracts.metric import Metric as Metric
 from shared.contracts.problem import Problem
@@ -274,6 +275,8 @@ class ImageInfo(Wire):
                     "uri": "castle/07.jpg",
                     "uris": ["castle/07.jpg"],
                     "metadata": {},
+                    "added_at": "2026-11-22T05:43:50+00:00",
+                    "file": FILE_EXAMPLE,
                 }
             ]
         }
@@ -284,6 +287,8 @@ class ImageInfo(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
+    added_at: AddedAt = None
+    file: FileFacts = FileFacts()
     notes: Notes = None
 
 

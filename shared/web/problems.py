@@ -71,6 +71,11 @@ NO_UPLOAD = NotFound(
 )
 OUTSIDE_RANGE = outside_range(48_213)
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
+NO_TAG = NotFound("No image has the tag 'grand_piano'.")
+NOT_TRASHED = NotFound(f"There is no image {IMAGE!r} in the trash.")
+NOTHING_TO_UNDO = NotFound(
+    "There is nothing to undo: it was undone already, or is older than a day."
+)
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
 NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")
 NO_TRAINING_SET = NotFound("There is no training set 32ecbc141217.")
@@ -138,6 +143,9 @@ NO_CELLS = Conflict(
 )
 
 JOB_ENDED = Conflict(f"Job {JOB} has already ended: succeeded.")
+JOB_NOT_UNDONE = Conflict(
+    f"Job {JOB} can't be undone: it changed no picture, it was undone already, or it is too old."
+)
 EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; you can't roll back to it.")
 
 OTHER_SNAPSHOT = Conflict(

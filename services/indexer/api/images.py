@@ -10,6 +10,7 @@ from services.indexer.container import Container, container
 from services.indexer.sources.annotations import parse_metadata, parse_tags
 from shared.contracts import annotations
 from shared.contracts.base import Wire
+from shared.contracts.facts import facts_of
 from shared.contracts.indexer import (
     Added,
     AddedItem,
@@ -174,9 +175,8 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     """Replace each given field as a whole; the other fields stay."""
     tell(ids=[image_id])
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
-    here.images.patch(image_id, tags, patch.metadata)
-    here.publisher.publish_retag()
-    return get_image(here, image_id)
+    undo = here.editor.patch(image_id, tags, patch.metadata)
+    return _shown(here, image_id, undo)
 
 
 @router.delete(
@@ -186,11 +186,12 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
 )
 @needs(Scope.WRITE)
 def delete_image(here: Here, image_id: str) -> Deleted:
-    """Remove the image from every answer at once. It stays deleted after a rollback."""
+    """Remove the image from every answer at once; it lies in the trash for some days. It stays
+    deleted after a rollback.
+    """
     tell(ids=[image_id])
-    with here.deletions.burying() as bury:
-        here.origins.delete(image_id, bury)
-    return Deleted(id=image_id, deleted=True)
+    undo = here.trash.delete_one(image_id)
+    return Deleted(id=image_id, deleted=True, undo=undo)
 
 
 @router.get(
@@ -201,6 +202,10 @@ def delete_image(here: Here, image_id: str) -> Deleted:
 @needs(Scope.READ)
 def get_image(here: Here, image_id: str) -> Image:
     """Return the tags, paths and metadata of an image."""
+    return _shown(here, image_id)
+
+
+def _shown(here: Container, image_id: str, undo: str | None = None) -> Image:
     row, found = here.images.get(image_id)
     item = found.presentable()
     return Image(
@@ -211,6 +216,9 @@ def get_image(here: Here, image_id: str) -> Image:
         sha256=row.sha256,
         bytes=row.bytes,
         created_at=row.created_at,
+        added_at=row.created_at,
+        file=facts_of(item.file),
+        undo=undo,
         notes=item.notes or None,
     )
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from services.query.api.search import Ask, Write
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient
+from shared.contracts.facts import facts_of
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
 from shared.core.errors import NotFound
@@ -86,6 +87,8 @@ def described(item: Item) -> ImageInfo:
         uri=item.uris[0] if item.uris else "",
         uris=item.uris,
         metadata=item.metadata,
+        added_at=item.added_at,
+        file=facts_of(item.file),
         notes=item.notes or None,
     )
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.query.search.filtering import Bits, Filtering
+from services.query.search.order import Orders
 from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
@@ -19,6 +19,7 @@ from shared.engines.ivf.reader import Postings
 from shared.engines.milvus.collection import MilvusCollection
 from shared.engines.milvus.index import MilvusIndex
 from shared.engines.milvus.server import Milvus
+from shared.snapshots.filtering import Bits, Filtering
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
@@ -83,6 +84,7 @@ class Collection:
             else np.empty(0, np.int64)
             for i in range(len(self._items))
         ]
+        self.orders = Orders(self._items, self._superseded)
 
     def item(self, ordinal: int) -> Item | None:
         """The newest record of an image."""
@@ -148,6 +150,10 @@ class Collection:
             counted = (deleted, Tags.of(self._vocabulary, zip(lists, gone, strict=True)))
             self._counted = counted
         return counted[1]
+
+    def unknown_keys(self, keys: Iterable[str]) -> list[str]:
+        """Return the keys that no image has a value of."""
+        return [key for key in keys if not any(file.metadata.has(key) for file in self._items)]
 
     def mask(self, space: Space, deleted: NDArray[np.int64]) -> Mask:
         """The rows of a space that may be hits: those of images that were not deleted."""
