@@ -148,7 +148,12 @@ def _app(pictures: int) -> FastAPI:
     """A stand-in for the query service with so many pictures, some to a day."""
     app = FastAPI()
     page_files.install(app)
-    months = _months(pictures)
+    days = _days(pictures)
+    every = [image for of in days.values() for image in of]
+    starts, before = {}, 0
+    for day, of in days.items():
+        starts[day] = before
+        before += len(of)
 
     @app.get("/ready")
     def ready() -> dict[str, str]:
@@ -158,21 +163,18 @@ def _app(pictures: int) -> FastAPI:
     def stats() -> dict[str, Any]:
         return {"images": pictures, "tags": 0, "clusters": 100, "snapshot": 1}
 
-    @app.get("/v1/timeline")
+    @app.get("/v1/images/timeline")
     def timeline() -> dict[str, Any]:
-        counts = [{"month": month, "count": len(of)} for month, of in months.items()]
-        return {"months": counts, "undated": 0, "total": pictures}
+        counts = [{"day": day, "count": len(of)} for day, of in days.items()]
+        return {"days": counts, "undated": 0, "total": pictures}
 
     @app.get("/v1/images")
     def images(request: Request) -> dict[str, Any]:
         given = request.query_params
-        conditions = json.loads(given.get("filter", "{}")).get("must", [])
-        month = next((c["gte"][:7] for c in conditions if "gte" in c), None)
-        found = months[month] if month else [one for of in months.values() for one in of]
-        start = int(given.get("cursor", 0))
+        start = starts[given["from"]] if "from" in given else 0
+        start += int(given.get("offset", 0))
         end = start + int(given.get("limit", 100))
-        more = str(end) if end < len(found) else None
-        return {"images": found[start:end], "total": len(found), "next": more}
+        return {"images": every[start:end], "total": pictures, "next": None}
 
     @app.get("/v1/images/{image_id}/thumbnail")
     def thumbnail(image_id: str) -> Response:
@@ -182,7 +184,7 @@ def _app(pictures: int) -> FastAPI:
     return app
 
 
-def _months(pictures: int) -> dict[str, list[dict[str, Any]]]:
+def _days(pictures: int) -> dict[str, list[dict[str, Any]]]:
     rng = random.Random(1)
     day = datetime(2026, 11, 20, 12)
     left = 0
@@ -207,7 +209,7 @@ def _months(pictures: int) -> dict[str, list[dict[str, Any]]]:
                 "camera": "Pentax K-1",
             },
         }
-        found.setdefault(day.isoformat()[:7], []).append(image)
+        found.setdefault(day.isoformat()[:10], []).append(image)
     return found
 
 

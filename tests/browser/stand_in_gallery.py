@@ -72,31 +72,39 @@ def install(app: FastAPI, stand_in: Any) -> None:
         found = [p for p in stand_in.pictures if _allowed(p, wanted)]
         return _sorted(found, given.get("sort", "-added"))
 
-    @app.get("/v1/timeline")
+    @app.get("/v1/images/timeline")
     def timeline(request: Request) -> dict[str, Any]:
         found = asked(request)
         sort = request.query_params.get("sort", "-added")
-        months: dict[str, int] = {}
+        days: dict[str, int] = {}
         for picture in found:
             at = _at(picture, sort)
             if at is not None:
-                months[at[:7]] = months.get(at[:7], 0) + 1
+                days[at[:10]] = days.get(at[:10], 0) + 1
         return {
-            "months": [{"month": m, "count": c} for m, c in months.items()],
-            "undated": len(found) - sum(months.values()),
+            "days": [{"day": day, "count": count} for day, count in days.items()],
+            "undated": len(found) - sum(days.values()),
             "total": len(found),
         }
 
     @app.get("/v1/images")
     def images(request: Request) -> dict[str, Any]:
         found = asked(request)
-        start = int(request.query_params.get("cursor", 0))
-        end = start + int(request.query_params.get("limit", 100))
+        given = request.query_params
+        start = int(given.get("cursor", 0)) + int(given.get("offset", 0))
+        if day := given.get("from"):
+            ats = [(_at(p, given["sort"]) or "")[: len(day)] for p in found]
+            start += next((n for n, at in enumerate(ats) if at <= day), len(found))
+        end = start + int(given.get("limit", 100))
         return {
             "images": [p.info().model_dump() | p.facts() for p in found[start:end]],
             "total": len(found),
             "next": str(end) if end < len(found) else None,
         }
+
+    @app.get("/v1/trash/{image_id}/thumbnail")
+    def trashed(image_id: str) -> Response:
+        return Response(stand_in.by_id(image_id).data, media_type="image/jpeg")
 
     @app.post("/v1/images/bulk")
     async def bulk(request: Request) -> dict[str, Any]:

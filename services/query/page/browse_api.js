@@ -7,17 +7,14 @@ export class BrowseApi {
     this.api = api;
   }
 
-  /** How many pictures there are by month: {total, sections: [{key, count}]}, in the order shown. */
-  async timeline(sort, filter, signal) {
+  /** How many pictures there are by day: {days: [{day, count}], undated, total}, in the order shown. */
+  timeline(sort, filter, signal) {
     const given = new URLSearchParams({ sort });
     if (filter) given.set("filter", stringify(filter));
-    const { months, undated, total } = await this.api.call(`v1/timeline?${given}`, { signal });
-    const sections = months.map(({ month, count }) => ({ key: month, count }));
-    if (undated) sections.push({ key: null, count: undated });
-    return { total, sections };
+    return this.api.call(`v1/images/timeline?${given}`, { signal });
   }
 
-  /** A page of pictures: {images, total, next}. `options`: sort, filter, limit, cursor. */
+  /** A page of pictures: {images, total, next}. `options`: sort, filter, limit, cursor, from, offset. */
   async images({ filter, ...options }, signal) {
     const given = new URLSearchParams();
     for (const [name, value] of Object.entries(options)) if (value != null) given.set(name, value);

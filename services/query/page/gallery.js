@@ -8,7 +8,7 @@ import { wallDay } from "./dates.js";
 import { el, fill } from "./dom.js";
 import { Sections } from "./gallery_sections.js";
 import { emptyState, failedState, waitingState } from "./browse_states.js";
-import { monthFilter, sortOf, viewFilter } from "./gallery_query.js";
+import { partsOf, plainParts, sortOf, viewFilter } from "./gallery_query.js";
 import { reached } from "./gallery_keys.js";
 import { Scrubber } from "./scrubber.js";
 
@@ -97,7 +97,7 @@ export class Gallery {
     try {
       const counted = await this.#counted(search, signal);
       if (signal.aborted) return;
-      this.#sections = new Sections((section, cursor, limit, stop) => this.#page(search, section, cursor, limit, stop), {
+      this.#sections = new Sections((...given) => this.#page(search, ...given), {
         headHeight: (section) => (titleOf(section, search.sort) ? HEAD : 0),
         onChange: () => this.#changed(),
       });
@@ -126,18 +126,28 @@ export class Gallery {
     const { sort } = search;
     if (sort !== "name") {
       const found = await this.browse.timeline(sortOf(sort), filter, signal);
-      if (search.query.sort || sort === "added" || !found.total || found.sections.some(({ key }) => key)) return found;
-      search.sort = "added";
-      return this.browse.timeline(sortOf("added"), filter, signal);
+      if (!search.query.sort && sort === "taken" && found.undated === found.total && found.total) {
+        search.sort = "added";
+        return this.#counted(search, signal);
+      }
+      return { total: found.total, sections: partsOf(found) };
     }
     const { total } = await this.browse.images({ sort: sortOf(sort), filter, limit: 1 }, signal);
-    return { total, sections: total ? [{ key: "", count: total }] : [] };
+    return { total, sections: plainParts(total, 0, "") };
   }
 
-  #page(search, section, cursor, limit, signal) {
+  /** The pictures of a section from the `at`-th on; one that isn't of its days any more is left out. */
+  async #page(search, section, at, limit, signal) {
     const { query, sort } = search;
-    const filter = sort === "name" ? viewFilter(query) : monthFilter(query, sort, section.key);
-    return this.browse.images({ sort: sortOf(sort), filter, limit, cursor }, signal);
+    const asked = { sort: sortOf(sort), filter: viewFilter(query), limit };
+    if (!section.days) {
+      const { images } = await this.browse.images({ ...asked, offset: section.skip + at }, signal);
+      return images;
+    }
+    const days = new Set(section.days.map(({ day }) => day));
+    const { images } = await this.browse.images({ ...asked, from: section.days[0].day, offset: at }, signal);
+    const dayOf = this.#dayOf(sort);
+    return images.filter((image) => days.has(dayOf(image)));
   }
 
   /** The picture with its neighbours, where it's known here. */
@@ -263,8 +273,7 @@ export class Gallery {
     this.#renewDrawings();
   }
 
-  #dayOf() {
-    const { sort } = this.#search;
+  #dayOf(sort = this.#search.sort) {
     if (sort === "name") return null;
     if (sort === "added") return (image) => wallDay(image.added_at);
     return (image) => wallDay(image.file?.taken_at);

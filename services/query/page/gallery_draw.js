@@ -185,7 +185,8 @@ export class SectionDrawing {
   }
 }
 
-export function titleOf({ key }, sort) {
-  if (sort === "name") return null;
-  return key === null ? GALLERY.undated : monthName(key);
+/** The heading of a section, or null: of a month's parts, the first one has it. */
+export function titleOf({ month, part }, sort) {
+  if (sort === "name" || part > 0) return null;
+  return month === null ? GALLERY.undated : monthName(month);
 }

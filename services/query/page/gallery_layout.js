@@ -13,8 +13,6 @@ const AFTER_DAY = 18;
 const NARROWEST_DAY = 128;
 /** Browsers end a page at some 16 million pixels; rows get lower before it gets longer. */
 const LONGEST = 15e6;
-/** Pictures of a common day, for a section that isn't there yet. */
-const A_DAY = 6;
 
 /** The height that rows are near to, for `total` pictures on a page of this width. */
 export function targetOf(width, total) {
@@ -23,10 +21,11 @@ export function targetOf(width, total) {
 }
 
 /**
- * Tiles {x, y, width, height} by index, and `days`: {x, y, width, key, first, end}, for images in
- * order; `dayOf(image)` is null where days have no headings. `missing`: pictures that come later.
+ * Tiles {x, y, width, height} by index, and `days`: {x, y, width, key, first, end}, for the images of
+ * a section; `dayOf(image)` is null where days have no headings. `known`: the height of those that
+ * are there, `height`: with those that come later.
  */
-export function layoutOf(images, missing, { width, target, dayOf }) {
+export function layoutOf({ images, missing, count }, { width, target, dayOf }) {
   const tiles = new Array(images.length);
   const days = [];
   let [x, y, line] = [0, 0, 0];
@@ -44,20 +43,29 @@ export function layoutOf(images, missing, { width, target, dayOf }) {
     x += placed.width + BETWEEN_DAYS;
   }
   y += line;
-  const known = y;
-  return { tiles, days, known, height: known + estimate(missing, { width, target, dayOf }) };
+  const rest = missing ? plainHeight(count, { width, target }) * (missing / count) : 0;
+  return { tiles, days, known: y, height: y + rest };
 }
 
-/** About how high a number of pictures will be whose shapes aren't known yet. */
-export function estimate(number, { width, target, dayOf }) {
-  if (number === 0) return 0;
-  const across = Math.max(1, width / (target * UNKNOWN + GAP));
-  const plain = Math.ceil(number / across) * (target + GAP);
-  if (!dayOf) return plain;
-  const days = Math.min(31, Math.ceil(number / A_DAY));
-  // Small days share a line.
-  const lines = Math.max(1, Math.ceil((days * Math.min(1, A_DAY / across)) / 1));
-  return plain + lines * (DAY + AFTER_DAY);
+/** About how high a section will be whose shapes aren't known yet: as if all were of one shape. */
+export function estimate({ count, days }, { width, target, dayOf }) {
+  if (!dayOf || !days) return plainHeight(count, { width, target });
+  const wide = target * UNKNOWN + GAP;
+  let [x, y, line] = [0, 0, 0];
+  for (const { count: pictures } of days) {
+    const block = Math.min(width, Math.max(NARROWEST_DAY, pictures * wide - GAP));
+    if (x > 0 && x + block > width + 0.5) {
+      y += line;
+      [x, line] = [0, 0];
+    }
+    line = Math.max(line, DAY + plainHeight(pictures, { width, target }) - GAP + AFTER_DAY);
+    x += block + BETWEEN_DAYS;
+  }
+  return y + line;
+}
+
+function plainHeight(number, { width, target }) {
+  return Math.ceil(number / Math.max(1, width / (target * UNKNOWN + GAP))) * (target + GAP);
 }
 
 function blocksOf(images, dayOf) {

@@ -1,4 +1,4 @@
-/** What the gallery asks for: the order, and the conditions of a view and of a month. */
+/** What the gallery asks for: the order, and the conditions of a view, the parts of a timeline. */
 
 import { FAVOURITE } from "./gallery_tile.js";
 import { conditionsOf } from "./query.js";
@@ -18,15 +18,35 @@ export function viewFilter(query) {
   return { ...query.filter, must };
 }
 
-/** The conditions of the view, and those of a month ("2024-05"; null: without a date). */
-export function monthFilter(query, sort, month) {
-  const filter = viewFilter(query) ?? { must: [], should: [], must_not: [] };
-  const key = sort === "added" ? "added_at" : "file.taken_at";
-  if (month === null) return { ...filter, must_not: [...filter.must_not, { key, exists: true }] };
-  return { ...filter, must: [...filter.must, { key, gte: month, lt: after(month) }] };
+/** A part of the gallery is asked for whole, so it's no larger than a few pages. */
+const LARGEST = 1000;
+
+/**
+ * The parts of a timeline, in order: {key, month, count, days, skip, part}. A month is one part, or
+ * several where it's large; `skip`: how many pictures come before it where there are no days.
+ */
+export function partsOf({ days, undated, total }) {
+  const parts = [];
+  for (const { day, count } of days) {
+    const month = day.slice(0, 7);
+    const last = parts.at(-1);
+    if (last?.month === month && last.count + count <= LARGEST) {
+      last.count += count;
+      last.days.push({ day, count });
+    } else {
+      const part = last?.month === month ? last.part + 1 : 0;
+      parts.push({ key: `${month}/${part}`, month, count, days: [{ day, count }], skip: 0, part });
+    }
+  }
+  return [...parts, ...plainParts(undated, total - undated, null)];
 }
 
-function after(month) {
-  const [year, number] = month.split("-").map(Number);
-  return number === 12 ? `${String(year + 1).padStart(4, "0")}-01` : `${month.slice(0, 5)}${String(number + 1).padStart(2, "0")}`;
+/** Parts without days. */
+export function plainParts(count, skip, month) {
+  const parts = [];
+  for (let at = 0; at < count; at += LARGEST) {
+    const part = at / LARGEST;
+    parts.push({ key: `${month}/${part}`, month, count: Math.min(LARGEST, count - at), days: null, skip: skip + at, part });
+  }
+  return parts;
 }

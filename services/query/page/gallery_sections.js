@@ -8,7 +8,6 @@ const KEPT = 30_000;
 
 export class Section {
   images = [];
-  next = null;
   state = "unknown"; // unknown | loading | ready | failed
   error = null;
   layout = null;
@@ -16,9 +15,8 @@ export class Section {
   height = 0;
   used = 0;
 
-  constructor(key, count) {
-    this.key = key;
-    this.count = count;
+  constructor(part) {
+    Object.assign(this, part);
   }
 
   get missing() {
@@ -34,7 +32,7 @@ export class Sections {
   #asked = new Map();
   #measure = { width: 0, target: 1, dayOf: null };
 
-  /** `pageOf(section, cursor, limit, signal)` resolves to {images, next}; `onChange(section)`. */
+  /** `pageOf(section, offset, limit, signal)` resolves to its next images; `onChange(section)`. */
   constructor(pageOf, { headHeight, onChange }) {
     this.pageOf = pageOf;
     this.headHeight = headHeight;
@@ -45,9 +43,11 @@ export class Sections {
   set(sections, total) {
     const before = new Map(this.list.map((one) => [one.key, one]));
     this.stop();
-    this.list = sections.map(({ key, count }) => {
-      const known = before.get(key);
-      return known && known.count === count ? known : new Section(key, count);
+    this.list = sections.map((part) => {
+      const known = before.get(part.key);
+      if (known?.count !== part.count) return new Section(part);
+      known.skip = part.skip;
+      return known;
     });
     this.total = total;
     this.#layOut();
@@ -106,10 +106,10 @@ export class Sections {
     try {
       while (section.missing && !enough(section)) {
         section.state = "loading";
-        const cursor = section.images.length ? section.next : null;
-        const page = await this.pageOf(section, cursor, PAGE, stop.signal);
+        const limit = Math.min(PAGE, section.missing);
+        const images = await this.pageOf(section, section.images.length, limit, stop.signal);
         if (stop.signal.aborted) return;
-        this.#take(section, page);
+        this.#take(section, images, limit);
       }
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -165,17 +165,15 @@ export class Sections {
   }
 
   layoutOf(section) {
-    section.layout ??= layoutOf(section.images, section.missing, this.#measure);
+    section.layout ??= layoutOf(section, this.#measure);
     return section.layout;
   }
 
-  #take(section, { images, next }) {
+  #take(section, images, limit) {
     section.images.push(...images);
-    section.next = next;
     section.state = "ready";
-    // The collection has changed since it was counted.
-    if (next === null) section.count = section.images.length;
-    else if (section.images.length >= section.count) section.count = section.images.length + 1;
+    // The collection has changed since it was counted: what is missing is gone.
+    if (images.length < limit) section.count = section.images.length;
     section.layout = null;
     this.#forget(section);
     this.#layOut();
@@ -188,7 +186,7 @@ export class Sections {
     for (const section of [...this.list].sort((a, b) => a.used - b.used)) {
       if (sum <= KEPT || section === kept || this.#asked.has(section)) continue;
       sum -= section.images.length;
-      Object.assign(section, { images: [], next: null, state: "unknown", layout: null });
+      Object.assign(section, { images: [], state: "unknown", layout: null });
     }
   }
 
@@ -201,7 +199,7 @@ export class Sections {
       // A month whose records were let go is as high as it was, unless the page's width changed.
       const inner = section.images.length
         ? this.layoutOf(section).height
-        : estimate(section.missing, this.#measure);
+        : estimate(section, this.#measure);
       section.height = this.headHeight(section) + inner;
       this.#tops.push(top);
       top += section.height;

@@ -147,7 +147,7 @@ export const DUPLICATES = {
   looking: "Looking for duplicates",
   more: "Look further",
   keep: "Keep",
-  keepBest: "Keep this, delete the others",
+  keepBest: "Keep only this",
   keepAll: "Keep all",
   group: (value) => `${number(value)} alike`,
   best: "Largest",

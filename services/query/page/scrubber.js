@@ -66,9 +66,9 @@ export class Scrubber {
     const room = this.element.clientHeight;
     const labels = [];
     let [lastY, lastYear] = [-Infinity, null];
-    for (const { key, top } of this.#sections) {
+    for (const { month, top } of this.#sections) {
       const y = (top / this.#height) * room;
-      const year = key?.slice(0, 4) ?? "–";
+      const year = month?.slice(0, 4) ?? "–";
       if (year === lastYear || y - lastY < LABEL_ROOM) continue;
       const label = el("span", {}, year);
       label.style.transform = `translateY(${y.toFixed(1)}px)`;
@@ -141,5 +141,5 @@ export class Scrubber {
 
 function nameOf(section) {
   if (!section) return "";
-  return section.key === null ? GALLERY.undated : shortMonth(section.key);
+  return section.month === null ? GALLERY.undated : shortMonth(section.month);
 }

@@ -34,10 +34,10 @@ export class ThumbnailQueue {
     }, SETTLED_MS);
   }
 
-  /** Has the thumbnail of an image shown by `img`, now or once the page has slowed down. */
-  add(img, id) {
-    if (this.#fast) this.#waiting.set(img, id);
-    else this.#load(img, id);
+  /** Has a thumbnail shown by `img`, now or once the page has slowed down. */
+  add(img, id, url = this.api.thumbnailUrl(id)) {
+    if (this.#fast) this.#waiting.set(img, url);
+    else this.#load(img, url);
   }
 
   /** Gives a picture up: its tile has left. */
@@ -50,27 +50,26 @@ export class ThumbnailQueue {
   }
 
   #flush() {
-    for (const [img, id] of this.#waiting) this.#load(img, id);
+    for (const [img, url] of this.#waiting) this.#load(img, url);
     this.#waiting.clear();
   }
 
-  #load(img, id) {
+  #load(img, url) {
     img.addEventListener("load", () => img.classList.add("here"), { once: true });
-    img.onerror = () => this.#again(img, id);
-    const url = this.api.thumbnailUrl(id);
+    img.onerror = () => this.#again(img, url);
     if (this.api.key === null) img.src = url;
     else this.#fetch(img, url);
   }
 
   /** A service that has much to do may well have the picture a moment later. */
-  #again(img, id) {
+  #again(img, url) {
     if (!img.getAttribute("src") || !img.isConnected) return;
     if (img.dataset.tried) return img.closest(".tile")?.classList.add("broken");
     img.dataset.tried = "once";
     setTimeout(() => {
       if (!img.isConnected) return;
       img.removeAttribute("src");
-      this.#load(img, id);
+      this.#load(img, url);
     }, AGAIN_MS);
   }
 

@@ -124,7 +124,7 @@ export class TrashView {
       checkMark(image.id, name),
       el("p", { class: "name" }, TRASH.deleted(localDay(image.deleted_at))),
     );
-    this.thumbnails.add(img, image.id);
+    this.thumbnails.add(img, image.id, `v1/trash/${encodeURIComponent(image.id)}/thumbnail`);
     queueMicrotask(() => this.#mark());
     return tile;
   }
