@@ -8,6 +8,7 @@ import argparse
 import io
 import json
 import random
+import shutil
 import socket
 import threading
 import time
@@ -16,16 +17,18 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from services.query import page_files
-from tests.e2e.engine import find_chromium
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, CDPSession, Page
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _DRAWN = 48
 _RATIOS = (1.5, 1.333, 0.75, 1.778, 0.667, 1.0)
 _A_DAY = (1, 2, 3, 5, 8, 21, 40)
@@ -71,10 +74,13 @@ _SCROLL = """([speed, ms]) => new Promise((resolve) => {
 })"""
 
 
-def figures(pictures: int, seconds: float, chromium: str | None = None) -> dict[str, Any]:
+def figures(pictures: int, seconds: float) -> dict[str, Any]:
     """Open the gallery of so many pictures and return what was measured."""
+    # It comes with the tests' dependencies.
+    from playwright.sync_api import sync_playwright
+
     with _served(pictures) as url, sync_playwright() as playwright:
-        path = chromium or find_chromium()
+        path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         session = page.context.new_cdp_session(page)
@@ -96,7 +102,7 @@ def figures(pictures: int, seconds: float, chromium: str | None = None) -> dict[
         return found
 
 
-def _scrolled(page: Page, speed: int, seconds: float) -> dict[str, float]:
+def _scrolled(page: "Page", speed: int, seconds: float) -> dict[str, float]:
     told = page.evaluate(_SCROLL, [speed, 1000 * seconds])
     frames = sorted(told["frames"])
     return {
@@ -108,7 +114,7 @@ def _scrolled(page: Page, speed: int, seconds: float) -> dict[str, float]:
     }
 
 
-def _resident(browser: Browser) -> float:
+def _resident(browser: "Browser") -> float:
     """The memory of the tab's process."""
     session = browser.new_browser_cdp_session()
     told = session.send("SystemInfo.getProcessInfo")["processInfo"]
@@ -123,7 +129,7 @@ def _bytes(process: int) -> int:
     return 0
 
 
-def _script(session: CDPSession) -> float:
+def _script(session: "CDPSession") -> float:
     session.send("HeapProfiler.collectGarbage")
     metrics = session.send("Performance.getMetrics")["metrics"]
     return round(next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize") / 2**20, 1)

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.filters import Condition, Filter
+from shared.core.errors import InvalidInput
+from shared.snapshots.folders import FOLDER
 from shared.snapshots.items import ItemsFile, tag_key
 from shared.snapshots.metadata_index import MetadataIndex
 
@@ -38,6 +40,8 @@ class Filtering:
         return self.allowed(condition)
 
     def _of_metadata(self, condition: Condition, key: str) -> Bits:
+        if key == FOLDER:
+            return self._of_folder(condition)
         if condition.exists is not None:
             having = self._marked(lambda file: file.metadata.having(key))
             return having if condition.exists else ~having
@@ -47,6 +51,16 @@ class Filtering:
         values = condition.any if condition.match is None else [condition.match]
         return self._marked(
             lambda file: np.concatenate([file.metadata.equal(key, v) for v in values or []])
+        )
+
+    def _of_folder(self, condition: Condition) -> Bits:
+        values = condition.any if condition.match is None else [condition.match]
+        if values is None:
+            raise InvalidInput(f"`{FOLDER}` takes `match` or `any`.")
+        return self._marked(
+            lambda file: np.concatenate(
+                [file.ordinals[file.folders.rows_in(str(value))] for value in values]
+            )
         )
 
     def _marked(self, found: Callable[[ItemsFile], NDArray[np.int64]]) -> Bits:

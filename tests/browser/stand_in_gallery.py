@@ -28,9 +28,8 @@ class Shelf:
 def _meets(picture: Any, condition: dict[str, Any]) -> bool:
     if "tag" in condition:
         return condition["tag"].lower() in [tag.lower() for tag in picture.tags]
-    if "folder" in condition:
-        folder = picture.uri.rpartition("/")[0]
-        return bool(folder == condition["folder"])
+    if condition.get("key") == "file.folder":
+        return bool(picture.uri.rpartition("/")[0] == condition["match"])
     if "must" in condition or "must_not" in condition:
         return _allowed(picture, condition)
     value = picture.added if condition["key"] == "added_at" else picture.taken

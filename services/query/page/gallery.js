@@ -15,6 +15,7 @@ import { Scrubber } from "./scrubber.js";
 /** How far beyond the screen pictures are drawn, and months are asked for, in screens. */
 const AHEAD = 0.9;
 const ASK_AHEAD = 1.5;
+const ROVE_MS = 120;
 
 export class Gallery {
   #search = null;
@@ -22,6 +23,7 @@ export class Gallery {
   #drawn = new Map();
   #asked = 0;
   #focused = null;
+  #roving = 0;
   #running = new AbortController();
 
   /** `actions`: `onEmpty()` gives the element for a collection without a picture; `onTotal(number)`. */
@@ -69,6 +71,7 @@ export class Gallery {
     this.#focused = null;
     window.removeEventListener("scroll", this.scrolled);
     this.resized.disconnect();
+    clearTimeout(this.#roving);
     cancelAnimationFrame(this.#asked);
     this.#asked = 0;
     this.#clear();
@@ -331,8 +334,9 @@ export class Gallery {
     for (const section of near) this.#drawingOf(section).draw(this.#sections.layoutOf(section), from, to);
     this.#ask(y);
     this.scrubber.at(y, innerHeight);
-    this.#rove();
-    this.#mark();
+    if (this.selection.size) this.#mark();
+    clearTimeout(this.#roving);
+    this.#roving = setTimeout(() => this.shown && this.#rove(), ROVE_MS);
   }
 
   #drawingOf(section) {

@@ -13,7 +13,7 @@ export function sortOf(sort) {
 export function viewFilter(query) {
   const must = [...query.filter.must];
   if (query.view === "favourites") must.push({ tag: FAVOURITE });
-  if (query.folder) must.push({ folder: query.folder });
+  if (query.folder) must.push({ key: "file.folder", match: query.folder });
   if (!must.length && !conditionsOf(query).length) return null;
   return { ...query.filter, must };
 }

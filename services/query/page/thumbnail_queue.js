@@ -5,6 +5,8 @@
 
 const FAST = 4000; // pixels a second
 const SETTLED_MS = 90;
+/** Even then, what is on the screen is asked for now and then, so that it's never bare for long. */
+const IN_PASSING_MS = 150;
 const AGAIN_MS = 1500;
 
 export class ThumbnailQueue {
@@ -13,6 +15,7 @@ export class ThumbnailQueue {
   #timer = 0;
   #last = { at: 0, y: 0 };
   #fast = false;
+  #flushed = 0;
 
   constructor(api) {
     this.api = api;
@@ -26,7 +29,8 @@ export class ThumbnailQueue {
       this.#fast = took < 200 && (Math.abs(y - this.#last.y) / took) * 1000 > FAST;
       this.#last = { at, y };
     }
-    if (!this.#fast) return this.#flush();
+    if (!this.#fast || at - this.#flushed > IN_PASSING_MS) this.#flush();
+    if (!this.#fast) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#fast = false;
@@ -50,6 +54,7 @@ export class ThumbnailQueue {
   }
 
   #flush() {
+    this.#flushed = performance.now();
     for (const [img, url] of this.#waiting) this.#load(img, url);
     this.#waiting.clear();
   }
