@@ -138,6 +138,9 @@ def tag_fault(tag: str) -> str | None:
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "file" in metadata:
+        # Filters reach them as `file.width` and the like.
+        raise ValueError("the key `file` is for the facts of a picture's file; use another one")
     if (fault := metadata_fault(metadata)) is not None:
         raise ValueError(fault)
     return metadata

@@ -11,6 +11,10 @@ from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.metric import Metric as Metric
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Mode(StrEnum):
     """How an answer came about."""
 
@@ -57,6 +61,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "mode": "image",
     "searched_as": None,
     "corrected_terms": [],
+    "unknown_keys": [],
     "metric": "cosine",
     "snapshot": 3,
     "version": "3.0",
@@ -125,6 +130,11 @@ class Recall(Wire):
 class TagCount(Wire):
     tag: str
     count: int
+    cover: str | None = Field(
+        None,
+        description="Id of the image with the tag that was added last; null unless asked for.",
+        exclude_if=_is_none,
+    )
 
 
 class CorrectedTerm(Wire):
@@ -168,6 +178,10 @@ class SearchResponse(Wire):
     )
     corrected_terms: list[CorrectedTerm] = Field(
         default_factory=list, description="The terms that were not read as they are written."
+    )
+    unknown_keys: list[str] = Field(
+        default_factory=list,
+        description="Keys of the filter that no image has a value of: perhaps a slip.",
     )
     metric: Metric
     snapshot: int

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, Json, WithJsonSchema
 
-from shared.contracts.base import Choice, Wire
+from shared.contracts.base import Wire
 from shared.contracts.facts import FILE_EXAMPLE
 from shared.contracts.filters import Filter
 from shared.contracts.query import ImageInfo
+from shared.contracts.sort import Sort as Sort
 
 _IMAGE: dict[str, Any] = {
     "id": "d0ed203b490efa13b89928e082c3728f",
@@ -19,24 +20,6 @@ _IMAGE: dict[str, Any] = {
     "file": FILE_EXAMPLE,
 }
 _NEXT = "WyItYWRkZWQiLDE3NjM3ODk0MzAwMDAwMDAsNDJd"
-
-
-class Sort(Choice):
-    """Order of all pictures; `-` begins with the newest. Pictures without a date come last."""
-
-    NEWEST_ADDED = "-added"
-    ADDED = "added"
-    TAKEN = "taken"
-    NEWEST_TAKEN = "-taken"
-    NAME = "name"
-
-    @property
-    def is_descending(self) -> bool:
-        return self.value.startswith("-")
-
-    @property
-    def field(self) -> str:
-        return self.value.removeprefix("-")
 
 
 # A plain string in the schema: what is said to be a document, the docs page takes for a file.

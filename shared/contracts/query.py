@@ -13,6 +13,7 @@ from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.filters import Filter
 from shared.contracts.metric import Metric as Metric
 from shared.contracts.problem import Problem
+from shared.contracts.sort import SearchSort
 
 MAX_LIMIT = 1000
 MAX_PARTS = 32
@@ -71,6 +72,12 @@ class SearchOptions(Request):
     filter: Filter | None = Field(
         None, description="Conditions on tags and metadata: only images that meet them are hits."
     )
+    sort: SearchSort = Field(
+        SearchSort.RELEVANCE,
+        description="Order of the hits. `-taken` and the others: of the pictures that match, those "
+        "of a probability of at least 0.5, or the first 200 where there is none; page these by "
+        "`offset`.",
+    )
     score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         None, description="Omit hits with a lower score."
     )
@@ -106,6 +113,8 @@ class SearchOptions(Request):
             raise ValueError("give only one of nprobe, recall_target and exact")
         if self.cursor is not None and self.offset:
             raise ValueError("give either cursor or offset, not both")
+        if self.cursor is not None and self.sort is not SearchSort.RELEVANCE:
+            raise ValueError("with `sort`, page by `offset` instead of `cursor`")
         return self
 
 

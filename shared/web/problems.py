@@ -42,6 +42,7 @@ SCHEMA = "#/components/schemas/Problem"
 
 IMAGE = "d0ed203b490efa13b89928e082c3728f"
 UPLOAD = "Zk3vX0m1S5b9tQe7cPz2LrJw8uHfNd4a"
+UNDO = "b0b2a2f3c1c94b2f9a3c5d6e7f809a1b"
 JOB = "32ecbc1412174aec91d90d77d2665e5b"
 SNAPSHOT = 7
 _MODEL, _OTHER_MODEL = "mini-bd7a04c10886955e", "resnet50-1c0e6a9be1d5fa26"

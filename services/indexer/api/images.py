@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from services.indexer.container import Container, container
 from services.indexer.sources.annotations import parse_metadata, parse_tags
+from services.indexer.sources.sidecar import is_sidecar, owners_of
 from shared.contracts import annotations
 from shared.contracts.base import Wire
 from shared.contracts.facts import facts_of
@@ -22,6 +23,7 @@ from shared.contracts.indexer import (
     ShapesRequest,
 )
 from shared.core.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
+from shared.media.xmp import LONGEST
 from shared.terms.tag_list import split_tags
 from shared.web import links
 from shared.web.conditional import etag_of, matches
@@ -96,8 +98,16 @@ def add_images(
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
     uploads: list[tuple[str, bytes]] = []
-    for index, file in enumerate(files):
-        name = file.filename or f"upload-{index}"
+    names = [file.filename or f"upload-{index}" for index, file in enumerate(files)]
+    owners = owners_of(names)
+    sidecars: dict[str, bytes] = {}
+    for index, (name, file) in enumerate(zip(names, files, strict=True)):
+        if is_sidecar(name):
+            if (owner := owners.get(name)) is None:
+                refused[index] = _alone(name)
+            else:
+                sidecars[owner] = file.file.read(LONGEST + 1)
+            continue
         if (fault := name_fault(name)) is not None:
             refused[index] = AddedItem(
                 name=annotations.shown(name), id=None, state=AddState.FAILED, error=fault
@@ -107,11 +117,29 @@ def add_images(
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
             uploads.append((name, file.file.read()))
-    added = here.additions.add(uploads, wanted, said)
+    added = here.additions.add(uploads, wanted, said, sidecars)
+    by_name = {item.name: item for item in added.items}
     answered = iter(added.items)
-    items = [refused.get(index) or next(answered) for index in range(len(files))]
+    items = [
+        refused.get(index)
+        or (_beside(name, by_name.get(owners[name])) if is_sidecar(name) else next(answered))
+        for index, name in enumerate(names)
+    ]
     tell(ids=[item.id for item in items if item.id], failed=sum(item.id is None for item in items))
     return Added(items=items, snapshot=added.snapshot)
+
+
+def _alone(name: str) -> AddedItem:
+    why = "There is no picture of this name beside this XMP file; send both in one call."
+    return AddedItem(name=annotations.shown(name), id=None, state=AddState.FAILED, error=why)
+
+
+def _beside(name: str, picture: AddedItem | None) -> AddedItem:
+    """What became of a sidecar: it went with its picture, or that failed."""
+    if picture is None or picture.id is None:
+        return _alone(name)
+    note = f"Its facts are those of {picture.name} now."
+    return AddedItem(name=name, id=picture.id, state=AddState.EXISTS, note=note)
 
 
 @router.post("/shapes", summary="Get the aspect ratios of images")

@@ -1,6 +1,7 @@
 """XMP files beside pictures of this machine: `castle.jpg.xmp`, or `castle.xmp`."""
 
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 from shared.core.errors import Forbidden, InvalidInput, TooLarge
 from shared.media.xmp import LONGEST
@@ -25,3 +26,16 @@ def sidecar_of(file: File) -> bytes | None:
 
 def is_sidecar(name: str) -> bool:
     return name.casefold().endswith(SUFFIX)
+
+
+def owners_of(names: Sequence[str]) -> dict[str, str]:
+    """Return the picture that each XMP file among some names is of."""
+    pictures = {name.casefold(): name for name in names if not is_sidecar(name)}
+    stems = {PurePosixPath(folded).stem: name for folded, name in pictures.items()}
+    found: dict[str, str] = {}
+    for name in filter(is_sidecar, names):
+        stem = name.casefold().removesuffix(SUFFIX)
+        owner = pictures.get(stem) or stems.get(stem)
+        if owner is not None:
+            found[name] = owner
+    return found

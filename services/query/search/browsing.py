@@ -2,8 +2,9 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -14,6 +15,8 @@ from shared.contracts.browsing import Sort
 from shared.contracts.filters import Filter
 from shared.core.errors import InvalidInput
 from shared.snapshots.items import Item
+
+T = TypeVar("T")
 
 _CURSOR: TypeAdapter[tuple[str, int | str, int]] = TypeAdapter(tuple[str, int | str, int])
 _AGAIN = "Request the first page again, without `cursor`."
@@ -59,6 +62,18 @@ def view_of(searcher: Searcher, sort: Sort, wanted: Filter | None) -> View:
     key = "" if wanted is None else wanted.model_dump_json(exclude_defaults=True)
     allowed = None if wanted is None else lambda: collection.allowed(wanted)
     return collection.orders.view(sort, searcher.deleted, allowed, key)
+
+
+def in_order(searcher: Searcher, sort: Sort, found: Mapping[str, T]) -> list[T]:
+    """Return what belongs to images, by their ids, in an order of all images."""
+    orders = searcher.collection.orders
+    places = []
+    for image_id in found:
+        item = searcher.find(image_id)
+        if item is not None:
+            tie = -item.ordinal if sort.is_descending else item.ordinal
+            places.append((orders.key(sort, item.ordinal), tie, image_id))
+    return [found[image_id] for _, _, image_id in sorted(places)]
 
 
 def unknown_keys(searcher: Searcher, wanted: Filter | None) -> list[str]:

@@ -124,6 +124,12 @@ class Collection:
         found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return np.setdiff1d(found, deleted, assume_unique=True)
 
+    def cover(self, term: str, deleted: NDArray[np.int64]) -> str | None:
+        """Return the id of the image with a tag that was added last, or None."""
+        found = self.carriers(term, deleted)
+        item = self.item(int(found[-1])) if len(found) else None
+        return None if item is None else item.id
+
     def is_carried(self, term: str, deleted: NDArray[np.int64], newest: int | None = None) -> bool:
         """Tell whether a live image carries a tag, reading no more of the list than needed.
 
