@@ -238,7 +238,11 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
             and any(word.startswith(tag_key(match)) for word in words_from(t))
         ]
         found.sort(key=lambda tag: (-counts[tag], tag))
-        return Tags(tags=[TagCount(tag=t, count=counts[t]) for t in found[:limit]])
+        covers = {t: next(p.id for p in stand_in.pictures if t in p.tags) for t in found[:limit]}
+        return Tags(
+            tags=[TagCount(tag=t, count=counts[t], cover=covers[t]) for t in found[:limit]],
+            total=len(found),
+        )
 
     @app.post("/v1/uploads")
     async def keep(file: Annotated[UploadFile, File()]) -> Uploaded:

@@ -16,8 +16,8 @@ export class Browse {
   /** `shared`: {api, browse, thumbnails, selection, bulk, ask, say, go}. */
   constructor(board, shared) {
     this.board = board;
-    this.bar = new GalleryBar(byId("gallery-bar"), shared.go);
-    const actions = { onEmpty: firstSteps, onTotal: (total) => this.bar.total(this.#search, total) };
+    this.bar = new GalleryBar(byId("gallery-bar"));
+    const actions = { onEmpty: firstSteps, onTotal: (total) => this.bar.total(this.#search, total), onKnown: () => shared.onKnown() };
     const gallery = new Gallery(board, { ...shared, actions });
     this.views = {
       photos: gallery,

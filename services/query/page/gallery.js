@@ -157,10 +157,16 @@ export class Gallery {
   around(id) {
     const found = this.#sections?.find(id);
     if (!found) return null;
+    this.#lookedAt(found);
     const { section, index } = found;
     const at = this.#sections.before(section) + index;
     const step = (by) => this.#step(section, index, by)?.id;
     return { image: section.images[index], around: { at, of: this.#sections.total, previous: step(-1), next: step(1) } };
+  }
+
+  /** The picture that is open stays in sight below, and its neighbours are asked for. */
+  #lookedAt({ section, index }) {
+    if (index + 30 > section.images.length) this.#sections.need(section, ({ missing }) => !missing);
   }
 
   image(id) {
@@ -285,6 +291,7 @@ export class Gallery {
   #changed() {
     if (!this.#sections) return;
     this.#renewDrawings();
+    this.actions.onKnown();
   }
 
   /** What is at the top of the screen stays there, whatever is found out above it. */

@@ -6,9 +6,8 @@ import { FOLDERS, GALLERY, VIEWS } from "./messages.js";
 import { look } from "./query.js";
 
 export class GalleryBar {
-  constructor(bar, go) {
+  constructor(bar) {
     this.bar = bar;
-    this.go = go;
   }
 
   show({ query }) {
@@ -25,20 +24,21 @@ export class GalleryBar {
 
   total(search, total) {
     if (this.count) this.count.textContent = total ? GALLERY.total(total) : "";
-    const select = this.bar.querySelector("select");
-    if (select && search?.sort) select.value = search.sort;
+    for (const link of this.bar.querySelectorAll("[data-sort]"))
+      if (link.dataset.sort === search?.sort) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
   }
 
+  /** The orders as links: each has its address. */
   #order(query) {
-    const select = el(
-      "select",
-      { "aria-label": GALLERY.order, change: () => this.go({ ...query, sort: select.value }) },
-      el("option", { value: "taken" }, GALLERY.byTaken),
-      el("option", { value: "added" }, GALLERY.byAdded),
-      el("option", { value: "name" }, GALLERY.byName),
+    const orders = { taken: GALLERY.byTaken, added: GALLERY.byAdded, name: GALLERY.byName };
+    return el(
+      "div",
+      { class: "segments", role: "group", "aria-label": GALLERY.order },
+      ...Object.entries(orders).map(([sort, words]) =>
+        el("a", { href: hrefOf({ ...query, sort }), "data-search": true, "data-sort": sort }, words),
+      ),
     );
-    if (query.sort) select.value = query.sort;
-    return el("label", { class: "order" }, select);
   }
 }
 

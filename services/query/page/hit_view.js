@@ -43,7 +43,7 @@ export class HitView {
 
   /** `around`: {at, of, previous, next}, where the hit is one of the search's. */
   show(hit, search, around) {
-    if (this.hit === hit && this.#search === search) return this.#place(around);
+    if (this.hit === hit && this.#search === search) return this.place(around);
     // From picture to picture of a search, the reasons stay open.
     const explained = search === this.#search && this.#parts.why?.getAttribute("aria-pressed") === "true";
     this.#asked.abort();
@@ -67,7 +67,7 @@ export class HitView {
       this.dialog.replaceChildren(...drawn);
       this.zoom = new Zoom(drawn[1], () => drawn[1].querySelectorAll(".shown"), (by) => this.#move(by > 0 ? "next" : "previous"));
     }
-    this.#place(around);
+    this.place(around);
     const fresh = !this.dialog.open;
     if (fresh) this.dialog.showModal();
     if (explained && this.#parts.why) this.#toggleWhy(Why.partsOf(search.query));
@@ -306,7 +306,7 @@ export class HitView {
     if (this.#around[which]) this.actions.onMove(this.#around[which]);
   }
 
-  #place(around) {
+  place(around) {
     this.#around = around;
     const { place, previous, next } = this.#parts;
     place.textContent = around.at === undefined ? "" : LARGE.place(around.at + 1, around.of);

@@ -106,6 +106,10 @@ const bulk = new Bulk(api, browseApi, {
 const selectionBar = new SelectionBar(byId("selection-bar"), byId("bulk"), selection, bulk, api);
 const browse = new Browse(byId("results"), {
   api, browse: browseApi, thumbnails, selection, bulk, say, ask, go, dialog: byId("bulk"),
+  onKnown() {
+    const around = hitView.hit && browse.around(hitView.hit.id)?.around;
+    if (around) hitView.place(around);
+  },
 });
 const hitView = new HitView(byId("hit"), api, sources, {
   onMove: (id) => router.open(id),

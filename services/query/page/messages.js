@@ -33,8 +33,8 @@ export const VIEWS = {
 export const GALLERY = {
   label: "All pictures",
   order: "Order",
-  byTaken: "Date taken",
-  byAdded: "Date added",
+  byTaken: "Taken",
+  byAdded: "Added",
   byName: "Name",
   undated: "Without a date",
   byNameTitle: "By name",
@@ -121,6 +121,7 @@ export const FAILED = {
 export const TAGS = {
   title: "Tags",
   find: "Find a tag",
+  order: "Order of the tags",
   byCount: "Most used",
   byName: "A to Z",
   more: "Show more",
@@ -316,4 +317,28 @@ export const JOBS = {
     known: (value) => `${number(value)} there already`,
     failed: (value) => `${number(value)} failed`,
   },
+};
+
+export const NOTICE = { paused: "Adding and changing pictures is paused" };
+
+/** Older versions of the index. */
+export const SNAPSHOTS = {
+  title: "Versions of the index",
+  label: "Versions, the newest first",
+  away: "This can't be shown while the service that keeps the pictures is away.",
+  loading: "Loading.",
+  more: (value) => `Show ${number(value)} more`,
+  holds: (images, clusters) =>
+    clusters ? `${PICTURES(images)} in ${count(clusters, "cluster")}` : PICTURES(images),
+  inUse: "In use",
+  back: "Go back",
+  backTo: (value) => `Go back to snapshot ${value}`,
+  askTitle: (value) => `Search by the index of snapshot ${value} again?`,
+  words: (images, clusters) => [
+    `This changes how pictures are found, not which there are: searches use that index (${PICTURES(images)}, ${count(clusters, "cluster")}).`,
+    "It doesn't take back what was added or deleted: deleted pictures stay deleted, and newer ones stay if the model is the same. To take back what was added by mistake, use Undo under Activity.",
+    "It makes a new version, so you can return to the present one.",
+  ],
+  action: (value) => `Go back to ${value}`,
+  used: (value) => `The index of snapshot ${value} is in use.`,
 };

@@ -46,7 +46,7 @@ export class TagsView {
     const { signal } = (this.#running = new AbortController());
     try {
       const wanted = cursor ? PAGE : Math.max(PAGE, this.search.wantedTags ?? 0);
-      const page = await this.browse.tags({ ...this.#asked, limit: Math.min(1000, wanted), cursor }, signal);
+      const page = await this.browse.tags({ ...this.#asked, covers: true, limit: Math.min(1000, wanted), cursor }, signal);
       if (signal.aborted) return;
       if (!page.tags.length && !cursor && !this.#asked.match) return fill(this.board, statement(TAGS.empty));
       this.#draw(page, cursor !== null);
@@ -85,23 +85,19 @@ export class TagsView {
         this.#load(null);
       }, PAUSE_MS);
     });
-    const order = el(
-      "select",
-      { "aria-label": TAGS.byCount, change: () => {
-          this.#asked.sort = order.value;
-          this.#load(null);
-        } },
-      el("option", { value: "count" }, TAGS.byCount),
-      el("option", { value: "name" }, TAGS.byName),
-    );
-    order.value = this.#asked.sort;
-    return el("div", { class: "tools" }, find, order);
+    const order = (sort, words) =>
+      el("button", { type: "button", "aria-pressed": String(this.#asked.sort === sort), click: (event) => {
+        this.#asked.sort = sort;
+        for (const one of event.target.parentElement.children) one.setAttribute("aria-pressed", String(one === event.target));
+        this.#load(null);
+      } }, words);
+    const orders = el("div", { class: "segments", role: "group", "aria-label": TAGS.order }, order("count", TAGS.byCount), order("name", TAGS.byName));
+    return el("div", { class: "tools" }, find, el("span", { class: "room" }), orders);
   }
 
-  #card({ tag, count }) {
+  #card({ tag, count, cover: id }) {
     const img = el("img", { alt: "", decoding: "async" });
-    const filter = { must: [{ tag }] };
-    cover(img, this.thumbnails, async () => (await this.browse.images({ filter, limit: 1, sort: "-added" })).images[0]?.id);
+    cover(img, this.thumbnails, async () => id);
     return el(
       "li",
       { class: "card" },
