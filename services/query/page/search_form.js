@@ -41,6 +41,8 @@ export class SearchForm {
     this.#shown = search;
     this.completion.close();
     this.switch.checked = search.query.exact;
+    // What is not as usual shall be seen.
+    if (search.query.exact) this.switch.closest("details").open = true;
     this.input.placeholder = search.query.parts.length ? "Add a word" : "A word, or a picture";
   }
 }
