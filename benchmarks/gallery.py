@@ -66,7 +66,8 @@ _SCROLL = """([speed, ms]) => new Promise((resolve) => {
     empty = bare(true) ? empty + took : 0;
     longest = Math.max(longest, blank);
     emptiest = Math.max(emptiest, empty);
-    if (now - start > ms) return resolve({ frames: frames.slice(1), blank: longest, unpainted: emptiest });
+    if (now - start > ms)
+      return resolve({ frames: frames.slice(1), blank: longest, unpainted: emptiest });
     scrollBy(0, speed * took / 1000);
     requestAnimationFrame(frame);
   };

@@ -24,7 +24,7 @@ class SourceFolder(Wire):
 
 
 class SourceFolders(Wire):
-    """A folder on the indexer's machine and the folders in it; hidden ones and links are left out."""
+    """A folder on the indexer's machine and the folders in it, less hidden ones and links."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -17,7 +17,9 @@ def dated(start, pictures):
     """Forty pictures over three months, and five without a date."""
     days = [f"2024-{5 - n // 15:02d}-{28 - n % 15:02d}T12:00:00" for n in range(40)]
     some = [
-        replace(p, id=f"p{n:02d}", uri=f"trips/{'rome' if n % 2 else 'oslo'}/p{n:02d}.jpg", taken=day)
+        replace(
+            p, id=f"p{n:02d}", uri=f"trips/{'rome' if n % 2 else 'oslo'}/p{n:02d}.jpg", taken=day
+        )
         for n, (p, day) in enumerate(zip(pictures, [*days, *[None] * 5], strict=False))
     ]
     return start(some)
@@ -49,7 +51,9 @@ def test_it_shows_the_newest_first_by_month_and_day_and_last_what_has_no_date(vi
 def test_a_collection_without_dates_is_shown_by_when_it_was_added(visit, stand_in):
     page = open_gallery(visit, stand_in)
     expect(page.get_by_role("heading", name="November 2026")).to_be_visible()
-    expect(page.get_by_role("link", name="Added", exact=True)).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("link", name="Added", exact=True)).to_have_attribute(
+        "aria-current", "true"
+    )
 
 
 def test_orders_have_addresses_and_back_leads_to_the_former_one(visit, dated):
@@ -62,7 +66,9 @@ def test_orders_have_addresses_and_back_leads_to_the_former_one(visit, dated):
 
 
 def test_only_what_is_near_the_screen_is_there(visit, start, many):
-    stand_in = start([replace(p, taken=f"2024-01-{1 + n % 28:02d}") for n, p in enumerate(many(3000))])
+    stand_in = start(
+        [replace(p, taken=f"2024-01-{1 + n % 28:02d}") for n, p in enumerate(many(3000))]
+    )
     page = open_gallery(visit, stand_in)
     assert tiles(page).count() < 150
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
@@ -73,7 +79,9 @@ def test_only_what_is_near_the_screen_is_there(visit, start, many):
 
 @pytest.mark.parametrize("again", ["back", "reload"])
 def test_the_place_is_kept(visit, start, many, again):
-    stand_in = start([replace(p, taken=f"2024-01-{1 + n % 28:02d}") for n, p in enumerate(many(900))])
+    stand_in = start(
+        [replace(p, taken=f"2024-01-{1 + n % 28:02d}") for n, p in enumerate(many(900))]
+    )
     page = open_gallery(visit, stand_in)
     page.evaluate("scrollTo(0, 4000)")
     expect(page.locator(".tile img.here").first).to_be_attached()

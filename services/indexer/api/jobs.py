@@ -72,9 +72,7 @@ def ingest(here: Here, request: IngestRequest) -> Job:
     responses=problems(OUTSIDE_ROOTS, NO_FOLDER),
 )
 @needs(Scope.WRITE)
-def list_source_folders(
-    here: Here, query: Annotated[SourceFoldersQuery, Query()]
-) -> SourceFolders:
+def list_source_folders(here: Here, query: Annotated[SourceFoldersQuery, Query()]) -> SourceFolders:
     """Return the folders in a folder of this machine that may be ingested; without `path`, those to
     start from. Hidden folders and links are left out.
     """

@@ -1,4 +1,4 @@
-"""Looking for a folder to ingest: the folders right in one, never through a link or out of the roots."""
+"""Looking for a folder to ingest: the folders right in one, without links, within the roots."""
 
 import os
 from collections.abc import Sequence

@@ -7,7 +7,15 @@ from fastapi import APIRouter, Query
 from services.query.api.images import described
 from services.query.api.search import Ask, Write
 from services.query.search import browsing
-from shared.contracts.browsing import Day, Folders, FoldersQuery, Images, ImagesQuery, Timeline, TimelineQuery
+from shared.contracts.browsing import (
+    Day,
+    Folders,
+    FoldersQuery,
+    Images,
+    ImagesQuery,
+    Timeline,
+    TimelineQuery,
+)
 from shared.core.errors import InvalidInput
 from shared.web import links
 from shared.web.keys import Scope

@@ -170,7 +170,11 @@ class Collection:
 
     def unknown_keys(self, keys: Iterable[str]) -> list[str]:
         """Return the keys that no image has a value of."""
-        return [key for key in keys if key != FOLDER and not any(file.metadata.has(key) for file in self._items)]
+        return [
+            key
+            for key in keys
+            if key != FOLDER and not any(file.metadata.has(key) for file in self._items)
+        ]
 
     def mask(self, space: Space, deleted: NDArray[np.int64]) -> Mask:
         """The rows of a space that may be hits: those of images that were not deleted."""
