@@ -44,14 +44,13 @@ export class Bulk {
   async remove(images) {
     if ((await this.#days()) === 0 && !(await this.ask(...SELECTION.forGood(images.length)))) return false;
     const ids = images.map(({ id }) => id);
-    this.views.removed(new Set(ids));
     const sentence = ids.length === 1 ? DONE.deletedOne(nameOf(images[0])) : DONE.deleted(ids.length);
     try {
       const { undo } = await this.browse.bulk({ ids, delete: true });
+      this.views.removed(new Set(ids));
       this.say(sentence, undo && (() => this.#undo(undo, () => this.views.back(new Set(ids)))));
       return true;
     } catch (error) {
-      this.views.back(new Set(ids));
       this.say(humane(error).sentence);
       return false;
     }

@@ -254,7 +254,7 @@ export class Gallery {
     };
     go();
     const search = this.#search;
-    this.#sections.need(section, ({ images }) => images.length > anchor.index).then(() => search === this.#search && go());
+    this.#sections.reach(section, ({ images }) => images.length > anchor.index).then(() => search === this.#search && go());
   }
 
   #attach() {

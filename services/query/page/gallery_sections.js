@@ -100,9 +100,26 @@ export class Sections {
   /** Asks for what a section lacks; again and again until `enough(section)`. */
   async need(section, enough) {
     section.used = ++this.#clock;
-    if (section.state === "failed" || this.#asked.has(section)) return;
+    if (section.state === "failed" || !section.missing || enough(section)) return;
+    if (this.#asked.has(section)) return;
     const stop = new AbortController();
-    this.#asked.set(section, stop);
+    const one = { stop };
+    this.#asked.set(section, one);
+    one.done = this.#fetch(section, enough, one);
+    return one.done;
+  }
+
+  /** Asks for what a section lacks, and waits for it, whoever asked first. */
+  async reach(section, enough) {
+    while (section.missing && !enough(section) && section.state !== "failed") {
+      const asked = this.#asked.get(section);
+      await (asked ? asked.done : this.need(section, enough));
+      if (!this.list.includes(section)) return;
+    }
+  }
+
+  async #fetch(section, enough, one) {
+    const { stop } = one;
     try {
       while (section.missing && !enough(section)) {
         section.state = "loading";
@@ -117,16 +134,16 @@ export class Sections {
       section.error = error;
       this.onChange(section);
     } finally {
-      if (this.#asked.get(section) === stop) this.#asked.delete(section);
+      if (this.#asked.get(section) === one) this.#asked.delete(section);
       if (section.state === "loading") section.state = section.images.length ? "ready" : "unknown";
     }
   }
 
   /** Ends the calls for sections other than these. */
   only(wanted) {
-    for (const [section, stop] of this.#asked)
+    for (const [section, one] of this.#asked)
       if (!wanted.has(section)) {
-        stop.abort();
+        one.stop.abort();
         this.#asked.delete(section);
       }
   }

@@ -19,6 +19,7 @@ export class Grid {
   #width = 0;
   #whole = false;
   #asked = 0;
+  #column = null;
 
   /** `tileOf(hit)` makes a tile, `onNearEnd()` is called when the last rows come near. */
   constructor(tileOf, onNearEnd, { caption = CAPTION, gap = GAP, between = BETWEEN } = {}) {
@@ -192,7 +193,23 @@ export class Grid {
     const at = this.#rows.findIndex(({ first, end }) => index >= first && index < end);
     const row = this.#rows[at + { ArrowDown: 1, ArrowUp: -1 }[key]];
     if (!row) return undefined;
-    const place = (index - this.#rows[at].first + 0.5) / (this.#rows[at].end - this.#rows[at].first);
-    return row.first + Math.floor(place * (row.end - row.first));
+    // Several steps up or down keep to one column.
+    if (this.#column?.index !== index) this.#column = { index, x: this.#middles(this.#rows[at])[index - this.#rows[at].first] };
+    const { x } = this.#column;
+    const middles = this.#middles(row);
+    const off = middles.map((middle) => Math.abs(middle - x));
+    const reached = row.first + off.indexOf(Math.min(...off));
+    this.#column = { index: reached, x };
+    return reached;
+  }
+
+  /** The middles of a row's tiles, from the left. */
+  #middles({ first, end, height }) {
+    let left = 0;
+    return this.#hits.slice(first, end).map(({ ratio }) => {
+      const width = shapeOf(ratio) * height;
+      left += width + this.gap;
+      return left - this.gap - width / 2;
+    });
   }
 }

@@ -144,8 +144,9 @@ const views = [
   }),
   new AnswerView(byId("answer"), sources),
   new Filters(byId("filters"), go),
-  results,
   browse,
+  // After it, as it clears the board when it leaves.
+  results,
 ];
 
 let scoped = null;

@@ -20,10 +20,10 @@ export class Results {
 
   render(search) {
     this.board.setAttribute("aria-busy", String(search.status.startsWith("loading")));
-    if (search.error && search.hits.length === 0)
-      return this.#replace(search, problem(search.error, this.actions));
     if (search.status === "idle")
       return search.query.parts.length ? this.#replace(search, unasked()) : this.#forget(search);
+    if (search.error && search.hits.length === 0)
+      return this.#replace(search, problem(search.error, this.actions));
     if (search.status === "loading") return this.#replace(search, skeleton());
     const why = doubt(search, this.actions);
     if (search.shown.length === 0)
