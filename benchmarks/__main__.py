@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import collection, harness, live, memory_bound, results, scale
+from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 
@@ -76,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching.add_argument("--epochs", type=int, help="at most; by default the product's")
     matching.add_argument("--only", help="one way to train, like `batch, all negatives`")
 
+    gallery.add_to(commands)
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -93,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "gallery":
+        found = gallery.run(args.pictures, args.seconds)
+        print(f"  {results.write(args.results, 'gallery', found)}")
     elif args.command == "engines":
         from benchmarks import engines
 

@@ -97,3 +97,43 @@ class Timeline(Wire):
     days: list[Day]
     undated: int
     total: int
+
+
+class Folder(Wire):
+    """A folder of the collection. `count`: images in it and below it."""
+
+    path: str = Field(description="Path within the sources; `file.folder` in filters.")
+    name: str
+    count: int
+    cover: str | None = Field(None, description="Id of one of its images.")
+
+
+class Folders(Wire):
+    """The folders right below a path, by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "path": "trips",
+                    "folders": [
+                        {
+                            "path": "trips/rome",
+                            "name": "rome",
+                            "count": 31,
+                            "cover": "d0ed203b490efa13b89928e082c3728f",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    path: str
+    folders: list[Folder]
+
+
+class FoldersQuery(Wire):
+    path: Annotated[str, Field(max_length=4096)] = Field(
+        "", description="Folder of the collection; without it, the topmost ones."
+    )

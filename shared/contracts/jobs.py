@@ -108,6 +108,8 @@ class Job(Wire):
     result: dict[str, Any] | None = None
     created_at: str
     finished_at: str | None = None
+    source: str | None = Field(None, description="Folder, manifest or URL that the job reads.")
+    dry_run: bool = Field(False, description="The job only tells what it would do.")
 
 
 class Jobs(Wire):

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from shared.contracts.facts import ADDED, FILE
 from shared.contracts.filters import Condition, Filter
 from shared.contracts.labels import SHOWN_LEAST
+from shared.core.errors import InvalidInput
 from shared.media.taken import wall
+from shared.snapshots.folders import FOLDER
 from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.items import ItemsFile, tag_key
 from shared.snapshots.metadata_index import MetadataIndex
@@ -54,6 +56,8 @@ class Filtering:
         return bits
 
     def _of_metadata(self, condition: Condition, key: str) -> Bits:
+        if key == FOLDER:
+            return self._of_folder(condition)
         if condition.exists is not None:
             having = self._marked(lambda file: file.metadata.having(key))
             return having if condition.exists else ~having
@@ -65,6 +69,16 @@ class Filtering:
         values = condition.any if condition.match is None else [condition.match]
         return self._marked(
             lambda file: np.concatenate([file.metadata.equal(key, v) for v in values or []])
+        )
+
+    def _of_folder(self, condition: Condition) -> Bits:
+        values = condition.any if condition.match is None else [condition.match]
+        if values is None:
+            raise InvalidInput(f"`{FOLDER}` takes `match` or `any`.")
+        return self._marked(
+            lambda file: np.concatenate(
+                [file.ordinals[file.folders.rows_in(str(value))] for value in values]
+            )
         )
 
     def _marked(self, found: Callable[[ItemsFile], NDArray[np.int64]]) -> Bits:

@@ -28,6 +28,7 @@ from shared.contracts.facts import ADDED, FILE
 from shared.core.errors import Corrupt
 from shared.files.mapped import MappedFile, offsets_of, write_arrays
 from shared.media.taken import wall
+from shared.snapshots.folders import FolderIndex
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
 from shared.snapshots.sort_columns import SortColumns, sort_arrays
 from shared.snapshots.tag_lists import TagLists, tag_arrays
@@ -167,6 +168,11 @@ class ItemsFile:
         if self._sorted_by is not None:
             return self._sorted_by
         return SortColumns.of([self.item(row) for row in range(len(self.ordinals))])
+
+    @cached_property
+    def folders(self) -> FolderIndex:
+        """The folders of the images, made when they are first asked for."""
+        return FolderIndex(self.sorted_by, len(self.ordinals))
 
     @cached_property
     def metadata(self) -> MetadataIndex:

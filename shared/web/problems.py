@@ -73,6 +73,7 @@ NO_UPLOAD = NotFound(
 )
 OUTSIDE_RANGE = outside_range(48_213)
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
+NO_FOLDER = NotFound("There is no such folder.")
 NO_TAG = NotFound("No image has the tag 'grand_piano'.")
 NOT_TRASHED = NotFound(f"There is no image {IMAGE!r} in the trash.")
 NOTHING_TO_UNDO = NotFound(

@@ -7,7 +7,15 @@ from fastapi import APIRouter, Query
 from services.query.api.images import described
 from services.query.api.search import Ask, Write
 from services.query.search import browsing
-from shared.contracts.browsing import Day, Images, ImagesQuery, Timeline, TimelineQuery
+from shared.contracts.browsing import (
+    Day,
+    Folders,
+    FoldersQuery,
+    Images,
+    ImagesQuery,
+    Timeline,
+    TimelineQuery,
+)
 from shared.core.errors import InvalidInput
 from shared.web import links
 from shared.web.keys import Scope
@@ -62,3 +70,14 @@ def get_timeline(ask: Ask, query: Annotated[TimelineQuery, Query()]) -> Timeline
         undated=undated,
         total=len(view),
     )
+
+
+@router.get("/folders", summary="List the folders of the collection", responses=problems(DAMAGED))
+@needs(Scope.READ)
+def list_folders(ask: Ask, query: Annotated[FoldersQuery, Query()]) -> Folders:
+    """Return the folders right below `path`, each with its number of images and a cover. The images
+    of one: `GET /v1/images` with the filter `{"must": [{"key": "file.folder", "match": PATH}]}`.
+    """
+    searcher = ask.searcher_now()
+    path = query.path.strip("/")
+    return Folders(path=path, folders=searcher.collection.folders(path, searcher.deleted))

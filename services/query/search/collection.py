@@ -8,16 +8,19 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.folders import folders_below
 from services.query.search.order import Orders
 from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
+from shared.contracts.browsing import Folder
 from shared.contracts.filters import Filter
 from shared.core.errors import Corrupt
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.table import Engines
 from shared.snapshots.filtering import Bits, Filtering
+from shared.snapshots.folders import FOLDER
 from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.labels import LabelsFile, read_head
@@ -95,6 +98,14 @@ class Collection:
         ]
         self.orders = Orders(self._items, self._superseded)
 
+    def folders(self, path: str, deleted: NDArray[np.int64]) -> list[Folder]:
+        """Return the folders right below a path, each with the id of an image as its cover."""
+        found = []
+        for folder, newest in folders_below(self._items, self._superseded, deleted, path):
+            item = self.item(newest)
+            found.append(folder.model_copy(update={"cover": item.id if item else None}))
+        return found
+
     def item(self, ordinal: int) -> Item | None:
         """The newest record of an image."""
         for file in reversed(self._items):
@@ -168,7 +179,11 @@ class Collection:
 
     def unknown_keys(self, keys: Iterable[str]) -> list[str]:
         """Return the keys that no image has a value of."""
-        return [key for key in keys if not any(file.metadata.has(key) for file in self._items)]
+        return [
+            key
+            for key in keys
+            if key != FOLDER and not any(file.metadata.has(key) for file in self._items)
+        ]
 
     def mask(self, space: Space, deleted: NDArray[np.int64]) -> Mask:
         """The rows of a space that may be hits: those of images that were not deleted."""
