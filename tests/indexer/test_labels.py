@@ -276,6 +276,19 @@ def test_accepted_labels_become_tags_beside_those_that_there_are(service, pictur
     assert accept(service, least=least).result["tagged"] == 0
 
 
+def test_accepted_labels_can_be_taken_back(service, picture):
+    [first, second] = [item.id for item in service.add(picture(1), picture(2))]
+    own = strongest(service, second).name
+    service.http.patch(f"/v1/images/{second}", json={"tags": [own]})
+    job = accept(service, least=0.05)
+    assert service.ask(query.get_image(first)).tags
+    undo = service.http.post(f"/v1/jobs/{job.id}/undo").json()
+    until_done = service.succeeded(service.send(indexer.get_job(undo["id"])))
+    assert until_done.result["changed"] >= 1
+    assert service.ask(query.get_image(first)).tags == []
+    assert service.ask(query.get_image(second)).tags == [own]
+
+
 def test_only_named_labels_are_accepted(service, picture):
     [item] = service.add(picture(1))
     wanted = strongest(service, item.id)

@@ -90,7 +90,7 @@ class AcceptLabelsJob:
             for given, rows in _batches(
                 LabelsFile(self._segments.intact(file)), head, asked, wanted
             ):
-                tagged += self._images.add_tags(given)
+                tagged += self._images.add_tags(given, job.id)
                 job.advance(rows)
                 job.check_cancelled()
         job.stage(PUBLISHING)
