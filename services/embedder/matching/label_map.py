@@ -7,6 +7,7 @@ a cosine is that score. Pictures are averaged with pictures that look like them 
 since one alone is often mislabelled.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -114,6 +115,18 @@ class LabelMap(nn.Module):
         self.register_buffer("words", torch.from_numpy(bases.words))
         self.references = references
         self._whole = float(np.sqrt(1 + (CLASS_WEIGHT * bases.longest) ** 2))
+
+    @classmethod
+    def read(cls, head: LabelHead, tensors: Mapping[str, Tensor]) -> Self:
+        """The map of a classifier from its stored tensors. Raises KeyError and RuntimeError."""
+        bases = LabelBases(
+            *(tensors[name].numpy() for name in ("classes", "term_classes", "words"))
+        )
+        keys, values = tensors["references.keys"], tensors["references.values"]
+        references = References(head.dim, len(keys), values.shape[1], keys.shape[1])
+        made = cls(head, bases, references)
+        made.load_state_dict(dict(tensors))
+        return made
 
     @property
     def inputs(self) -> int:

@@ -1,10 +1,11 @@
 """Pictures of a collection that tell what pictures like them show.
 
-What a classifier makes of one picture is noisy; of ten that look alike the mean is not. A picture is
-averaged with its nearest references, which were averaged among themselves before. Of a collection
-beyond MOST, each reference stands for the pictures that are nearest to it.
+What a classifier makes of one picture is noisy; of ten that look alike the mean is not. A picture
+is averaged with its nearest references, which were averaged among themselves before. Of a
+collection beyond MOST, each reference stands for the pictures that are nearest to it.
 """
 
+import math
 from typing import Self
 
 import numpy as np
@@ -74,7 +75,7 @@ class References(nn.Module):
     @property
     def neighbours(self) -> int:
         """How many references a picture is averaged with: few where the collection is small."""
-        return min(NEIGHBOURS, round(np.sqrt(len(self.keys)) / 5))
+        return min(NEIGHBOURS, round(math.sqrt(len(self.keys)) / 5))
 
     def forward(self, features: Tensor, values: Tensor) -> Tensor:
         """Features (n, dim) and values (n, outputs) -> values averaged with the references."""

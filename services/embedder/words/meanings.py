@@ -19,7 +19,9 @@ from shared.terms.normal_form import words_of
 Floats = NDArray[np.float32]
 
 # Words that stand between those that mean something.
-_FILLERS = frozenset("a an and at by for from in of on or the to with".split())
+_FILLERS = frozenset(
+    ["a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"]
+)
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,19 @@ class MeaningParts:
 
 
 class Meanings:
-    """Encoder of terms for joint spaces that begin from labels. Safe to use from several threads."""
+    """Encoder of terms for joint spaces that begin from labels.
+
+    Safe to use from several threads.
+    """
+
+    architecture = "word2vec"
 
     def __init__(self, words: Words, head: LabelHead) -> None:
         self.words = words
         self.head = head
         self.hierarchy = Hierarchy(head.classes)
         self.dim = 2 * words.dim + len(head.classes)
+        self.fingerprint = words.fingerprint
 
     @property
     def digest(self) -> str:
@@ -79,10 +87,16 @@ class Meanings:
             row[2 * size :] = classes
         return row if vector is not None or classes is not None else None
 
-    def parts(self, rows: Floats) -> MeaningParts:
-        """Split rows (n, dim)."""
-        size = self.words.dim
-        return MeaningParts(rows[:, :size], rows[:, size : 2 * size], rows[:, 2 * size :])
+    def in_context(self, vectors: Floats) -> Floats:
+        """The rows themselves: they have a part that is in context."""
+        return vectors
+
+    @staticmethod
+    def split(rows: Floats, word_dim: int) -> MeaningParts:
+        """The parts of rows (n, dim)."""
+        return MeaningParts(
+            rows[:, :word_dim], rows[:, word_dim : 2 * word_dim], rows[:, 2 * word_dim :]
+        )
 
     def _classes(self, term: str) -> Floats | None:
         """The classes that a term stands for; of a phrase that is no name, its parts' together."""

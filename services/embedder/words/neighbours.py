@@ -21,7 +21,7 @@ class Neighbours:
 
     def __init__(self, vectors: Floats) -> None:
         frequent = vectors[:_FREQUENT]
-        self.mean = frequent.mean(axis=0)
+        self.mean: Floats = frequent.mean(axis=0)
         self._directions = _unit(frequent - self.mean)
 
     def __call__(self, vectors: Floats) -> Floats:
