@@ -147,13 +147,6 @@ class Embeddings(Wire):
     )
 
 
-class ItemError(Wire):
-    """Why one file of a call can't be used. `index` counts from 0."""
-
-    index: int
-    error: str
-
-
 class MatchingLoss(Choice):
     """`batch`: InfoNCE over the terms of a batch; `margin`: pair by pair, within a margin."""
 
