@@ -238,6 +238,11 @@ class TrainingReport(Wire):
         description="How likely an image carries the term, by score; empty without enough "
         "held-out images to learn it from.",
     )
+    labels: str | None = Field(
+        None,
+        description="Digest of the named classes that the joint space begins from; null: none, so "
+        "that it knows tags alone.",
+    )
 
 
 class TrainingProgress(Wire):

@@ -56,9 +56,9 @@ VIEWS = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_nothing_serious(visitor: Visitor, own_engine: Engine, view: str, scheme: str) -> None:
+def test_nothing_serious(visitor: Visitor, engine: Engine, view: str, scheme: str) -> None:
     visitor.refusals = view == "unknown"
-    page = visitor.open(own_engine.group.url("query"), color_scheme=scheme, reduced_motion="reduce")
+    page = visitor.open(engine.group.url("query"), color_scheme=scheme, reduced_motion="reduce")
     VIEWS[view](page)
     assert serious(page) == []
 
