@@ -298,10 +298,7 @@ class ImageInfo(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
-    labels: list[Label] = Field(
-        default_factory=list,
-        description="What the model's classifier sees in it: suggestions, not tags.",
-    )
+    labels: list[Label] = Field(default_factory=list, description="As in a hit; not tags.")
     added_at: AddedAt = None
     file: FileFacts = FileFacts()
     notes: Notes = None

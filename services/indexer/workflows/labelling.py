@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from services.indexer.catalog.images import Images
+from services.indexer.catalog.label_tags import give_tags
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.jobs.stage_plan import LABELLING, PUBLISHING
@@ -90,7 +91,7 @@ class AcceptLabelsJob:
             for given, rows in _batches(
                 LabelsFile(self._segments.intact(file)), head, asked, wanted
             ):
-                tagged += self._images.add_tags(given, job.id)
+                tagged += give_tags(self._images.database, given, job.id)
                 job.advance(rows)
                 job.check_cancelled()
         job.stage(PUBLISHING)
