@@ -76,7 +76,7 @@ def rm(
                 deleted.append(image_id)
         if as_json:
             opened.write_json({"deleted": deleted, "unknown": unknown})
-        opened.say(f"{len(deleted):,} deleted. `ise trash` lists what can be restored.")
+        opened.say(f"{len(deleted):,} deleted.")
         if unknown:
             raise typer.Exit(1)
 

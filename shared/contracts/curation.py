@@ -178,7 +178,7 @@ class RestoreRequest(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ids": [_ID]}]})
 
-    ids: Ids
+    ids: Ids = Field(description="Ids of images in the trash.")
 
 
 class Restored(Wire):
@@ -209,7 +209,9 @@ class ArchiveRequest(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ids": [_ID]}]})
 
-    ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_ARCHIVED)]
+    ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_ARCHIVED)] = Field(
+        description="Ids of the images."
+    )
 
 
 class FactsRequest(Request):

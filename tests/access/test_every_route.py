@@ -29,6 +29,13 @@ OF_THE_INDEXER = {
     "train_matching",
     "cancel_job",
     "activate_snapshot",
+    "change_images",
+    "rename_tag",
+    "undo_change",
+    "undo_job",
+    "read_facts",
+    "restore_images",
+    "empty_trash",
 }
 WRITES = {
     "query": OF_THE_INDEXER,
@@ -66,7 +73,7 @@ def operations(app: FastAPI) -> Iterator[Operation]:
 
 
 def asked(app: FastAPI, method: str, path: str, key: str | None) -> httpx.Response:
-    values = {"image_id": "x", "job_id": "x", "number": 1, "upload_id": "x"}
+    values = {"image_id": "x", "job_id": "x", "number": 1, "upload_id": "x", "token": "x"}
     headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     async def answer() -> httpx.Response:
@@ -136,7 +143,13 @@ def test_a_page_of_another_origin_posts_nothing(apps: dict[str, FastAPI], name: 
                 posted(
                     method,
                     path.format_map(
-                        {"image_id": "x", "job_id": "x", "number": 1, "upload_id": "x"}
+                        {
+                            "image_id": "x",
+                            "job_id": "x",
+                            "number": 1,
+                            "upload_id": "x",
+                            "token": "x",
+                        }
                     ),
                 )
             )

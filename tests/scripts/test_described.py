@@ -11,7 +11,8 @@ SERVICES = ["embedder", "indexer", "query"]
 VERBS = {
     *("activate", "add", "build", "cancel", "compact", "delete", "draw", "embed", "explain"),
     *("export", "find", "get", "import", "ingest", "keep", "list", "migrate", "patch", "project"),
-    *("reembed", "search", "suggest", "train"),
+    *("reembed", "search", "suggest", "train", "change", "download", "empty", "read", "rename"),
+    *("restore", "undo"),
 }
 
 

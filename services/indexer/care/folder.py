@@ -93,6 +93,14 @@ class DataFolder:
                 if self.files.kept(i)[0].name in {Path(path).name for path in paths}
             }
 
+    def paths(self, image_id: str) -> list[str]:
+        """Return the paths of an image's file, also of one in the trash."""
+        with self.database.read() as db:
+            trashed = kept_for_trash(db).images.get(image_id)
+        if trashed is not None:
+            return trashed[1]
+        return [place.path for place in self.images.places(image_id)]
+
     def networks(self) -> list[Path]:
         """The folders of matching networks."""
         found = (self.path / "networks").glob("*/")

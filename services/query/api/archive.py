@@ -51,7 +51,7 @@ async def get_archive(
     responses=ZIP | problems(NO_IMAGE, DAMAGED),
 )
 @needs(Scope.READ)
-async def post_archive(ask: Ask, request: Request, body: ArchiveRequest) -> Response:
+async def download_images(ask: Ask, request: Request, body: ArchiveRequest) -> Response:
     """Return a zip of the unchanged files. A file that can't be read is named in `missing.txt`."""
     return _streamed(request, await ask.searcher(), body.ids)
 
