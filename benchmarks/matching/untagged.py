@@ -250,11 +250,13 @@ def _unseen(photos: Photos, settings: TrainingSettings, seed: int) -> dict[str, 
     of_unseen = np.isin(photos.tags, list(unseen))
 
     def vector(term: str) -> Floats:
-        return network.project_words(np.stack(_rows(meanings, [term])))[0]
+        found: Floats = network.project_words(np.stack(_rows(meanings, [term])))[0]
+        return found
 
     def without_labels(term: str) -> Floats:
         word = meanings.words.in_context(meanings.words.features(term)[None])
-        return alone.project_words(word)[0]
+        found: Floats = alone.project_words(word)[0]
+        return found
 
     return {
         "unseen": _map(images[of_unseen], photos.tags[of_unseen], sorted(unseen), vector),
