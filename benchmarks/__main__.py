@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import collection, harness, live, memory_bound, results, scale
+from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 
@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     untagged.add_argument(
         "--url", default="", help="a query service whose collection has the photos without tags"
     )
+    gallery.add_to(commands)
 
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
@@ -102,6 +103,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "gallery":
+        found = gallery.run(args.pictures, args.seconds)
+        print(f"  {results.write(args.results, 'gallery', found)}")
     elif args.command == "engines":
         from benchmarks import engines
 
