@@ -76,12 +76,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching.add_argument("--epochs", type=int, help="at most; by default the product's")
     matching.add_argument("--only", help="one way to train, like `batch, all negatives`")
 
-    gallery.add_to(commands)
     untagged = commands.add_parser("untagged", help="word to photo, where no photo has a tag")
     untagged.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
     untagged.add_argument("--network", default="lite")
     untagged.add_argument("--weights", default="", help="a safetensors file with its classifier")
     untagged.add_argument("--splits", type=int, default=5)
+    untagged.add_argument(
+        "--url", default="", help="a query service whose collection has the photos without tags"
+    )
+    gallery.add_to(commands)
 
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
@@ -243,6 +246,14 @@ def _untagged(args: argparse.Namespace) -> None:
     print(f"untagged: {len(photos.tags)} photos, {len(photos.terms)} terms", flush=True)
     found = untagged.measure(photos, args.splits, TrainingSettings())
     print(untagged.table(found))
+    if args.url:
+        found["over_http"] = untagged.over_http(args.url, photos.terms)
+        for kind in ("terms", "general_words"):
+            told = found["over_http"][kind]
+            print(
+                f"  over HTTP, {kind.replace('_', ' ')}: mAP {told['mean_average_precision']:.3f}, "
+                f"P@10 {told['precision_at_10']:.3f}"
+            )
     name = f"untagged-{args.network.replace('/', '-')}"
     print(f"  {results.write(args.results, name, found)}")
 

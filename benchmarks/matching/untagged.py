@@ -22,12 +22,17 @@ from services.embedder.matching.training_set import TrainingSet
 from services.embedder.registry import load_backbone
 from services.embedder.words.meanings import Meanings
 from services.embedder.words.vectors import Words
+from shared.clients import query
+from shared.clients.transport import Client
 from shared.contracts.embedder import TrainingSettings
 from shared.core.errors import NotFound
 
 Floats = NDArray[np.float32]
 
 _UNSEEN = 20
+_MOST_HITS = 1000
+_PER_TAG = 25
+"""Photos of each tag in Caltech 101's part that is measured with."""
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
 GENERAL = {
@@ -126,6 +131,36 @@ def measure(photos: Photos, splits: int, settings: TrainingSettings) -> dict[str
     }
 
 
+def over_http(url: str, terms: Sequence[str]) -> dict[str, Any]:
+    """Figures of a running query service whose collection has the photos, without their tags.
+
+    mAP counts what is not among the first _MOST_HITS hits as never found. A photo's tag is the
+    folder in its URI. Raises NotFound where a term is answered by a tag.
+    """
+    right = {term: [term] for term in terms} | GENERAL
+    figures: dict[str, dict[str, float]] = {}
+    with Client(url) as client:
+        images = client.send(query.get_stats()).images
+        for term, tags in right.items():
+            call = query.search_term(term.replace("_", " "), limit=min(_MOST_HITS, images))
+            answer = client.send(call)
+            if answer.mode != "semantic":
+                raise NotFound(f"{term} was answered in mode {answer.mode}: the photos have tags.")
+            matched = np.array([(hit.uri or "").split("/")[-2] in tags for hit in answer.hits])
+            places = np.flatnonzero(matched)
+            precisions = np.arange(1, len(places) + 1) / (places + 1)
+            every = max(1, len(places) if images <= _MOST_HITS else _PER_TAG * len(tags))
+            figures[term] = {
+                "mean_average_precision": float(precisions.sum() / every),
+                "precision_at_10": float(matched[:10].mean()),
+            }
+    return {
+        "terms": _mean({term: figures[term] for term in terms}),
+        "general_words": _mean({term: figures[term] for term in GENERAL}),
+        "each": figures,
+    }
+
+
 def table(found: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
     rows = ["| | terms | mAP | P@10 |", "| --- | ---: | ---: | ---: |"]
@@ -215,11 +250,13 @@ def _unseen(photos: Photos, settings: TrainingSettings, seed: int) -> dict[str, 
     of_unseen = np.isin(photos.tags, list(unseen))
 
     def vector(term: str) -> Floats:
-        return network.project_words(np.stack(_rows(meanings, [term])))[0]
+        found: Floats = network.project_words(np.stack(_rows(meanings, [term])))[0]
+        return found
 
     def without_labels(term: str) -> Floats:
         word = meanings.words.in_context(meanings.words.features(term)[None])
-        return alone.project_words(word)[0]
+        found: Floats = alone.project_words(word)[0]
+        return found
 
     return {
         "unseen": _map(images[of_unseen], photos.tags[of_unseen], sorted(unseen), vector),
