@@ -13,44 +13,11 @@ from services.indexer.catalog.locations import Place, SourceEntry
 from services.indexer.sources.source import SourceFile
 from services.indexer.sync.folder_guard import FolderGuard, mount_points
 from services.indexer.sync.planner import FileNow, Planner
-from shared.media.identity import content_id
 from shared.objects.file import LocalFile
 from shared.objects.local_path import text_of
-from tests.indexer.following import Collection, collection
+from tests.indexer.three_folders import follow, here, image, root, write
 
-ACTIONS = ("add", "change", "move", "copy", "retag", "delete")
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Collection]:
-    with collection(tmp_path / "data") as found:
-        yield found
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Three folders of three pictures, one of which has a folder in it."""
-    names = [f"{f}/{n}.png" for f in ("dog", "cat", "trips/far") for n in range(3)]
-    return write(tmp_path / "source", *names, "trips/near.png")
-
-
-def write(root: Path, *names: str) -> Path:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(name)
-    return root
-
-
-def image(name: str) -> str:
-    return content_id(name.encode())
-
-
-def follow(here: Collection, root: Path, **options) -> dict[str, int]:
-    """A sync without consent; gives what it did."""
-    result = here.sync(root, **{"force": False, **options})
-    return {action: result[action] for action in ACTIONS if result[action]} | {
-        one["folder"]: one["files"] for one in result.get("held_back", ())
-    }
+__all__ = ["here", "root"]
 
 
 # --- folders ------------------------------------------------------------------------------------
