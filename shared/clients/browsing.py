@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.clients.transport import Call, model
-from shared.contracts.browsing import Images, Sort, Timeline
+from shared.contracts.browsing import Images, Period, Sort, Timeline
 from shared.contracts.filters import Filter
 
 
@@ -21,9 +21,11 @@ def list_images(
     return Call("GET", "/v1/images", model(Images), params=params)
 
 
-def get_timeline(sort: Sort = Sort.NEWEST_TAKEN, wanted: Filter | None = None) -> Call[Timeline]:
-    """Count the images of each day."""
-    params = {"sort": sort.value, "filter": _text(wanted)}
+def get_timeline(
+    sort: Sort = Sort.NEWEST_TAKEN, wanted: Filter | None = None, by: Period = Period.DAY
+) -> Call[Timeline]:
+    """Count the images of each day or month."""
+    params = {"sort": sort.value, "filter": _text(wanted), "by": by.value}
     return Call("GET", "/v1/images/timeline", model(Timeline), params=params)
 
 

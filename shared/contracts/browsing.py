@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, Json, WithJsonSchema
 
-from shared.contracts.base import Wire
+from shared.contracts.base import Choice, Wire
 from shared.contracts.facts import FILE_EXAMPLE
 from shared.contracts.filters import Filter
 from shared.contracts.query import ImageInfo
@@ -26,14 +26,25 @@ _NEXT = "WyItYWRkZWQiLDE3NjM3ODk0MzAwMDAwMDAsNDJd"
 FilterText = Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})]
 
 
-class TimelineQuery(Wire):
-    """Parameters of the counts by day."""
+class ListQuery(Wire):
+    """Which images, and their order."""
 
     sort: Sort = Field(Sort.NEWEST_TAKEN, description="Date that counts, and the order of days.")
     filter: FilterText = Field(None, description="Filter as in `POST /v1/search`, as JSON text.")
 
 
-class ImagesQuery(TimelineQuery):
+class Period(Choice):
+    DAY = "day"
+    MONTH = "month"
+
+
+class TimelineQuery(ListQuery):
+    """Parameters of the counts by day or month."""
+
+    by: Period = Field(Period.DAY, description="Count by `day`, or by `month`.")
+
+
+class ImagesQuery(ListQuery):
     """Parameters of a list of all images."""
 
     sort: Sort = Field(Sort.NEWEST_ADDED, description="Order of the images.")
@@ -70,7 +81,7 @@ class Images(Wire):
 
 
 class Day(Wire):
-    """How many images are of a day."""
+    """How many images are of a day, or of a month (`2019-07`)."""
 
     day: str
     count: int

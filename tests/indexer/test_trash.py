@@ -2,6 +2,8 @@
 
 import pytest
 
+from services.indexer.care import check, strays
+from services.indexer.care.folder import opened
 from shared.clients import browsing, curation, indexer
 from shared.contracts.curation import BulkRequest
 from shared.contracts.filters import Filter
@@ -348,3 +350,64 @@ def test_a_job_that_did_not_end_or_changed_nothing_is_not_undone(service, folder
     with pytest.raises(NotFound):
         service.send(curation.undo_job("nothing"))
     assert service.send(indexer.get_job(second.id)).state is JobState.SUCCEEDED
+
+
+# --- accidents --------------------------------------------------------------------------------
+
+
+def test_a_deletion_that_was_broken_off_leads_to_the_trash(service, picture):
+    """Killed between the tombstone, which decides, and the catalogue."""
+    [item, other] = service.add(picture(0), picture(1), tags=["dog"])
+    parts = service.parts
+    number = parts.images.ordinal(item.id)
+    with parts.deletions.burying(keeps_files=True) as bury:
+        bury({number: item.id})
+    assert listed(service) == {other.id}
+    parts.deletions.finish()
+    assert trashed(service) == [item.id]
+    service.send(curation.restore_images([item.id]))
+    assert record(service, item.id).tags == ["dog"]
+    assert service.send(indexer.get_image_file(item.id))[0] == picture(0)
+
+
+def test_what_was_restored_and_not_published_is_published_at_the_next_start(start, picture, until):
+    with start() as service:
+        [item] = service.add(picture(0))
+        service.add(picture(1))
+        service.send(indexer.delete_image(item.id))
+        # As killed between the catalogue and the snapshot.
+        assert set(service.parts.trash._trash.restore([item.id])) == {item.id}
+        assert item.id not in listed(service)
+    with start() as service:
+        assert until(lambda: item.id in listed(service))
+
+
+def test_an_undo_that_was_broken_off_is_finished_by_the_next_run(service, folder_of, monkeypatch):
+    source = folder_of({f"{n}.png": n for n in range(5)})
+    job = service.ingest(source)
+    monkeypatch.setattr("services.indexer.catalog.undoing._AT_ONCE", 2)
+    editor = service.parts.editor
+
+    class Killed(Exception):
+        pass
+
+    def stop(_: int) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        editor.take_back(job.id, stop)
+    assert editor.steps_of(job.id) == 3
+    undo = service.succeeded(service.send(curation.undo_job(job.id)))
+    assert undo.result["trashed"] == 3
+    assert listed(service) == set()
+    assert len(trashed(service)) == 5
+
+
+def test_checks_and_backups_know_the_trash(service, picture):
+    [item, _] = service.add(picture(0), picture(1))
+    service.send(indexer.delete_image(item.id))
+    with opened(service.data, service.settings.catalog_url) as folder:
+        assert list(check.findings(folder)) == []
+        assert list(strays.findings(folder, folder.snapshots.readable())) == []
+        assert item.id in folder.uploads()
+        assert item.id in folder.trashed()

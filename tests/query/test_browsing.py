@@ -138,6 +138,8 @@ def test_the_days_count_what_the_list_shows_and_lead_into_it(world, sort):
     assert shown == days
     assert answer["undated"] == len(listed) - len(days)
     assert answer["total"] == len(records)
+    months = service.get("/v1/images/timeline", sort=sort, by="month")["days"]
+    assert [m for one in months for m in [one["day"]] * one["count"]] == [d[:7] for d in days]
     for day in days[:: max(1, len(days) // 5)]:
         got = service.get("/v1/images", sort=sort, limit=3, **{"from": day})["images"]
         start = days.index(day)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, delete, func, inspect, select, tuple_
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
@@ -216,3 +216,24 @@ def _tags(found: dict[str, State]) -> list[tuple[str, str, str]]:
 
 def _tag(ordinal: int, key: str, tag: str) -> dict[str, Any]:
     return {"ordinal": ordinal, "key": key, "tag": tag}
+
+
+@dataclass
+class KeptForTrash:
+    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features."""
+
+    images: dict[str, tuple[str, list[str]]]
+    shards: dict[str, set[int]]
+
+
+def kept_for_trash(db: Connection) -> KeptForTrash:
+    """Return the files that images in the trash need; a catalogue of an older version has none."""
+    found = KeptForTrash({}, {})
+    if not inspect(db).has_table(trash.name):
+        return found
+    for row in db.execute(select(trash.c.id, trash.c.record)):
+        paths = [place[0] for place in row.record["places"]]
+        found.images[row.id] = row.record["sha256"], paths
+        for fingerprint, shard, _ in row.record["features"]:
+            found.shards.setdefault(fingerprint, set()).add(shard)
+    return found

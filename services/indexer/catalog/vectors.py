@@ -98,7 +98,14 @@ def _image(record: ExportedRecord, change: int) -> dict[str, Any]:
         "metadata": record.metadata,
         "revision": change,
         "created_at": record.created_at or datetime.now(UTC).isoformat(timespec="seconds"),
+        "file": _facts(record),
     }
+
+
+def _facts(record: ExportedRecord) -> dict[str, Any] | None:
+    if record.file is None:
+        return None
+    return record.file.model_dump(exclude_none=True, exclude={"bytes"})
 
 
 def _place(

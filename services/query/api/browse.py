@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from services.query.api.images import described
 from services.query.api.search import Ask, Write
@@ -13,6 +13,7 @@ from shared.contracts.browsing import (
     FoldersQuery,
     Images,
     ImagesQuery,
+    Period,
     Timeline,
     TimelineQuery,
 )
@@ -52,23 +53,30 @@ def list_images(ask: Ask, write: Write, query: Annotated[ImagesQuery, Query()]) 
     return Images(images=images, total=page.total, next=page.next, unknown_keys=page.unknown_keys)
 
 
-@router.get("/images/timeline", summary="Count the images of each day", responses=problems(DAMAGED))
+@router.get(
+    "/images/timeline",
+    summary="Count the images of each day",
+    response_model=Timeline,
+    responses=problems(DAMAGED),
+)
 @needs(Scope.READ)
-def get_timeline(ask: Ask, query: Annotated[TimelineQuery, Query()]) -> Timeline:
-    """Return the number of images of each day, in the order of `GET /v1/images` with the same
-    `sort` and `filter`: so a page knows the place of every picture, and `from` leads there.
+def get_timeline(ask: Ask, query: Annotated[TimelineQuery, Query()]) -> Response:
+    """Return the number of images of each day or month, in the order of `GET /v1/images` with the
+    same `sort` and `filter`: so a page knows the place of every picture, and `from` leads there.
     """
     view = browsing.view_of(ask.searcher_now(), query.sort, query.filter)
     if query.sort.field == "name":
         raise InvalidInput(
             "`sort`: names have no days; use `-taken`, `taken`, `-added` or `added`."
         )
-    days, undated = view.days
-    return Timeline(
-        days=[Day(day=day, count=count) for day, count in days],
-        undated=undated,
-        total=len(view),
-    )
+    text = view.written.get(query.by)
+    if text is None:
+        days, undated = view.days
+        counts = days if query.by is Period.DAY else view.months()
+        found = [Day(day=day, count=count) for day, count in counts]
+        text = Timeline(days=found, undated=undated, total=len(view)).model_dump_json()
+        view.written[query.by] = text
+    return Response(text, media_type="application/json")
 
 
 @router.get("/folders", summary="List the folders of the collection", responses=problems(DAMAGED))

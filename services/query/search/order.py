@@ -137,6 +137,8 @@ class View:
         self.sort = sort
         self.ordinals = ordinals
         self._orders = orders
+        self.written: dict[str, str] = {}
+        """Answers that were written from it, which stay true."""
 
     def __len__(self) -> int:
         return len(self.ordinals)
@@ -161,6 +163,13 @@ class View:
         key = 1 - end if self.sort.is_descending else first
         target: tuple[Key, int] = key, -_LAST
         return bisect_left(range(len(self)), target, key=self._at)
+
+    def months(self) -> list[tuple[str, int]]:
+        """How many images are of each month, in the order of the sort."""
+        found: dict[str, int] = {}
+        for day, count in self.days[0]:
+            found[day[:7]] = found.get(day[:7], 0) + count
+        return list(found.items())
 
     @cached_property
     def days(self) -> tuple[list[tuple[str, int]], int]:
