@@ -10,6 +10,7 @@ import { Question } from "./collection_question.js";
 import { Cropper } from "./cropper.js";
 import { byId } from "./dom.js";
 import { Filters } from "./filters.js";
+import { humane } from "./errors.js";
 import { HitScope } from "./hit_scope.js";
 import { HitView } from "./hit_view.js";
 import { KeyForm } from "./key_form.js";
@@ -178,7 +179,7 @@ async function take(file) {
     if (replaced) go(withoutPart(query(), replaced, { ...replaced, value }));
     else go(withPart(query(), part("upload", value)));
   } catch (error) {
-    announce(`${error.title}. ${error.message}`, true);
+    announce(humane(error).sentence, true);
   } finally {
     byId("search").classList.remove("sending");
   }
@@ -193,7 +194,7 @@ async function crop(one) {
     const value = one.kind === "image" ? await sources.keep(blob) : one.value;
     go(withoutPart(query(), one, { ...one, kind: "upload", value, crop: chosen }));
   } catch (error) {
-    announce(`${error.title ?? "The picture can't be cropped"}. ${error.message}`, true);
+    announce(humane(error).sentence, true);
   }
 }
 
