@@ -101,8 +101,8 @@ export class HitFacts {
 
   #edit() {
     this.tags.replaceChildren(
-      tagEditor(this.api, this.hit, (saved) => {
-        if (saved) this.onRetagged(saved);
+      tagEditor(this.api, this.hit, (saved, undo) => {
+        if (saved) this.onRetagged(saved, undo);
         this.#showTags(true);
       }),
     );

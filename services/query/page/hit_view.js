@@ -101,7 +101,7 @@ export class HitView {
 
   #facts() {
     const hit = this.#hit;
-    return new HitFacts(this.api, hit, this.#search.query, (tags) => this.actions.onRetagged(hit, tags)).drawn();
+    return new HitFacts(this.api, hit, this.#search.query, (tags, undo) => this.actions.onRetagged(hit, tags, undo)).drawn();
   }
 
   #heart() {

@@ -128,12 +128,10 @@ const hitView = new HitView(byId("hit"), api, sources, {
     const link = new URL(`?open=${encodeURIComponent(hit.id)}`, document.baseURI).href;
     await navigator.clipboard?.writeText(link).then(() => say(DONE.linkCopied), () => say(link));
   },
-  onRetagged: (hit, tags) => {
-    hit.tags = tags;
+  onRetagged(hit, tags, undo) {
+    bulk.retagged(hit, tags, undo);
     store.changed(store.current);
     router.loadStats();
-    browse.retagged([hit.id]);
-    announce(DONE.retagged(nameOf(hit)));
   },
 });
 const views = [

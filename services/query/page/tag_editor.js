@@ -9,7 +9,7 @@ import { percent } from "./words.js";
 
 const SUGGESTED = 5;
 
-/** `onDone(tags)` is called with the saved tags, or with null when nothing was changed. */
+/** `onDone(tags, undo)` is called with the saved tags and the way back, or with null when nothing was changed. */
 export function tagEditor(api, hit, onDone) {
   let tags = [...hit.tags];
   const list = el("ul", { class: "tags", "aria-label": TAGGING.tags });
@@ -90,7 +90,8 @@ export function tagEditor(api, hit, onDone) {
     if (tags.join("\n") === hit.tags.join("\n")) return onDone(null);
     form.inert = true;
     try {
-      onDone((await api.retag(hit.id, tags)).tags);
+      const saved = await api.retag(hit.id, tags);
+      onDone(saved.tags, saved.undo);
     } catch (error) {
       form.inert = false;
       told.textContent = `${TAGGING.notSaved} ${humane(error).sentence}`;
