@@ -15,7 +15,8 @@ NONE = np.empty(0, np.int64)
 @pytest.fixture
 def file(tmp_path):
     items = [
-        Item(ordinal=n, id=f"id-{n}", tags=[], uris=[uri], metadata={}) for n, uri in enumerate(URIS)
+        Item(ordinal=n, id=f"id-{n}", tags=[], uris=[uri], metadata={})
+        for n, uri in enumerate(URIS)
     ]
     write_items(tmp_path / "items", items)
     return ItemsFile(tmp_path / "items")

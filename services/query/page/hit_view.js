@@ -91,7 +91,10 @@ export class HitView {
   /** The picture's tags are others. */
   renew() {
     if (!this.hit) return;
-    this.#parts.known?.replaceWith((this.#parts.known = this.#facts()));
+    const { known } = this.#parts;
+    const focused = known.contains(document.activeElement);
+    known.replaceWith((this.#parts.known = this.#facts()));
+    if (focused) this.#parts.known.querySelector(".edit").focus();
     this.#heart();
   }
 

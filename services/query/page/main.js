@@ -30,7 +30,6 @@ import { ThumbnailQueue } from "./thumbnail_queue.js";
 import { announce, titleOf } from "./title.js";
 import { Toast } from "./toast.js";
 import { DONE, SELECTION } from "./messages.js";
-import { nameOf } from "./words.js";
 
 const keyForm = new KeyForm(byId("key"));
 const api = new Api((wrong) => keyForm.ask(wrong));
