@@ -133,7 +133,8 @@ def _bytes(process: int) -> int:
 def _script(session: "CDPSession") -> float:
     session.send("HeapProfiler.collectGarbage")
     metrics = session.send("Performance.getMetrics")["metrics"]
-    return round(next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize") / 2**20, 1)
+    used = float(next(m["value"] for m in metrics if m["name"] == "JSHeapUsedSize"))
+    return round(used / 2**20, 1)
 
 
 @contextmanager

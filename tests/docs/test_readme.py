@@ -73,7 +73,7 @@ def test_two_commands(tmp_path: Path) -> None:
 def test_the_first_lines_lead_to_ones_own_pictures_in_the_browser() -> None:
     first = next(block for block in blocks_of(README))
     assert first.section == "Your own pictures"
-    serve, ingest, page = first.text.strip().splitlines()
+    serve, page, ingest = first.text.strip().splitlines()
     assert serve.split("#")[0].split() == ["make", "run"]
     assert ingest.split("#")[0].split() == [".venv/bin/ise", "ingest", "~/Pictures"]
     assert "http://127.0.0.1:8000" in page

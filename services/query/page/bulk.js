@@ -40,6 +40,22 @@ export class Bulk {
     return this.#retag(images, { remove_tags: [tag] }, DONE.untagged(images.length, tag));
   }
 
+  /** Other tags of a picture were saved: says so, with the way back. */
+  retagged(image, tags, undo) {
+    const before = image.tags;
+    image.tags = tags;
+    this.views.retagged([image.id]);
+    this.say(
+      DONE.retagged(nameOf(image)),
+      undo &&
+        (() =>
+          this.#undo(undo, () => {
+            image.tags = before;
+            this.views.retagged([image.id]);
+          })),
+    );
+  }
+
   /** Moves pictures to the trash; resolves to whether they went. */
   async remove(images) {
     if ((await this.#days()) === 0 && !(await this.ask(...SELECTION.forGood(images.length)))) return false;

@@ -1,6 +1,6 @@
 /** Jobs, times and sizes in plain words. */
 
-import { JOBS, LANGUAGE, count, number } from "./messages.js";
+import { JOBS, LANGUAGE, count } from "./messages.js";
 
 export const STATES = JOBS.states;
 

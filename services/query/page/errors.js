@@ -7,13 +7,13 @@ const TECHNICAL = /https?:|\/v1\/|\b[A-Z][a-z]+(?:[A-Z][a-z]+)*(?:Error|Exceptio
 /** {sentence, details}; `details` is null where the sentence says it all. */
 export function humane(error) {
   const detail = error?.message ?? "";
-  const whole = [error?.title, detail, error?.details, error?.requestId && `Request ${error.requestId}`]
+  const whole = [error?.title, detail, error?.details, error?.requestId && FAILED.request(error.requestId)]
     .filter(Boolean)
     .join(" · ");
   const known = byStatus(error);
   if (known) return { sentence: known, details: whole || null };
   if (!detail || isTechnical(detail)) return { sentence: FAILED.generic, details: whole || null };
-  const more = [error.details, error.requestId && `Request ${error.requestId}`].filter(Boolean).join(" · ");
+  const more = [error.details, error.requestId && FAILED.request(error.requestId)].filter(Boolean).join(" · ");
   return { sentence: detail, details: more || null };
 }
 

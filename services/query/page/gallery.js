@@ -4,12 +4,13 @@
  */
 
 import { HEAD, SectionDrawing, titleOf } from "./gallery_draw.js";
-import { wallDay } from "./dates.js";
 import { el, fill } from "./dom.js";
 import { Sections } from "./gallery_sections.js";
 import { emptyState, failedState, waitingState } from "./browse_states.js";
-import { partsOf, plainParts, sortOf, viewFilter } from "./gallery_query.js";
-import { reached } from "./gallery_keys.js";
+import { viewFilter } from "./gallery_query.js";
+import { GallerySource, dayIn } from "./gallery_source.js";
+import { neighbours, reached } from "./gallery_keys.js";
+import { firstInSight, markChosen } from "./gallery_tiles.js";
 import { Scrubber } from "./scrubber.js";
 
 /** How far beyond the screen pictures are drawn, and months are asked for, in screens. */
@@ -29,7 +30,7 @@ export class Gallery {
   /** `actions`: `onEmpty()` gives the element for a collection without a picture; `onTotal(number)`. */
   constructor(board, { browse, thumbnails, selection, actions }) {
     this.board = board;
-    this.browse = browse;
+    this.source = new GallerySource(browse);
     this.thumbnails = thumbnails;
     this.selection = selection;
     this.actions = actions;
@@ -84,7 +85,7 @@ export class Gallery {
     const { signal } = this.#running;
     const search = this.#search;
     try {
-      const counted = await this.#counted(search, signal);
+      const counted = await this.source.counted(search, signal);
       if (signal.aborted) return;
       this.#keepPlace(() => this.#sections.set(counted.sections, counted.total));
       if (counted.total === 0) return this.#empty();
@@ -98,9 +99,9 @@ export class Gallery {
   async #load(search) {
     const { signal } = this.#running;
     try {
-      const counted = await this.#counted(search, signal);
+      const counted = await this.source.counted(search, signal);
       if (signal.aborted) return;
-      this.#sections = new Sections((...given) => this.#page(search, ...given), {
+      this.#sections = new Sections((...given) => this.source.page(search, ...given), {
         headHeight: (section) => (titleOf(section, search.sort) ? HEAD : 0),
         onChange: () => this.#changed(),
       });
@@ -122,46 +123,12 @@ export class Gallery {
     }
   }
 
-  /** Without an order asked for: by when they were taken where that is known of any, else added. */
-  async #counted(search, signal) {
-    const filter = viewFilter(search.query);
-    search.sort ??= search.query.sort || "taken";
-    const { sort } = search;
-    if (sort !== "name") {
-      const found = await this.browse.timeline(sortOf(sort), filter, signal);
-      if (!search.query.sort && sort === "taken" && found.undated === found.total && found.total) {
-        search.sort = "added";
-        return this.#counted(search, signal);
-      }
-      return { total: found.total, sections: partsOf(found) };
-    }
-    const { total } = await this.browse.images({ sort: sortOf(sort), filter, limit: 1 }, signal);
-    return { total, sections: plainParts(total, 0, "") };
-  }
-
-  /** The pictures of a section from the `at`-th on; one that isn't of its days any more is left out. */
-  async #page(search, section, at, limit, signal) {
-    const { query, sort } = search;
-    const asked = { sort: sortOf(sort), filter: viewFilter(query), limit };
-    if (!section.days) {
-      const { images } = await this.browse.images({ ...asked, offset: section.skip + at }, signal);
-      return images;
-    }
-    const days = new Set(section.days.map(({ day }) => day));
-    const { images } = await this.browse.images({ ...asked, from: section.days[0].day, offset: at }, signal);
-    const dayOf = this.#dayOf(sort);
-    return images.filter((image) => days.has(dayOf(image)));
-  }
-
   /** The picture with its neighbours, where it's known here. */
   around(id) {
     const found = this.#sections?.find(id);
     if (!found) return null;
     this.#lookedAt(found);
-    const { section, index } = found;
-    const at = this.#sections.before(section) + index;
-    const step = (by) => this.#step(section, index, by)?.id;
-    return { image: section.images[index], around: { at, of: this.#sections.total, previous: step(-1), next: step(1) } };
+    return neighbours(found, this.#sections);
   }
 
   /** The picture that is open stays in sight below, and its neighbours are asked for. */
@@ -182,17 +149,8 @@ export class Gallery {
   }
 
   /** Every picture of the view, up to `most`. */
-  async all(most) {
-    const { query, sort } = this.#search;
-    const found = [];
-    let cursor = null;
-    do {
-      const limit = Math.min(1000, most - found.length);
-      const page = await this.browse.images({ sort: sortOf(sort), filter: viewFilter(query), limit, cursor });
-      found.push(...page.images);
-      cursor = page.next;
-    } while (cursor && found.length < most);
-    return { images: found, more: cursor !== null };
+  all(most) {
+    return this.source.all(this.#search, most);
   }
 
   daysOf(element, day) {
@@ -277,15 +235,9 @@ export class Gallery {
   #resize() {
     const width = this.canvas.clientWidth;
     if (!this.#sections || !width || width === this.#sections.width) return;
-    const dayOf = this.#dayOf();
+    const dayOf = dayIn(this.#search.sort);
     this.#keepPlace(() => this.#sections.resize(width, dayOf));
     this.#renewDrawings();
-  }
-
-  #dayOf(sort = this.#search.sort) {
-    if (sort === "name") return null;
-    if (sort === "added") return (image) => wallDay(image.added_at);
-    return (image) => wallDay(image.file?.taken_at);
   }
 
   #changed() {
@@ -381,20 +333,11 @@ export class Gallery {
       });
   }
 
-  #step(section, index, by) {
-    const near = section.images[index + by];
-    if (near) return near;
-    const other = this.#sections.list[this.#sections.list.indexOf(section) + by];
-    if (!other) return null;
-    if (!other.images.length || (by < 0 && other.missing)) this.#sections.need(other, ({ missing }) => by > 0 || !missing);
-    return by > 0 ? other.images[0] : other.missing ? null : other.images.at(-1);
-  }
-
   /** One picture can be tabbed to: the one that had the focus, else the first in sight. */
   #rove(id = null) {
     if (id) this.#focused = id;
     const tiles = [...this.#drawn.values()].flatMap((one) => [...one.drawn()]);
-    const chosen = tiles.find(({ dataset }) => dataset.id === this.#focused) ?? this.#firstInSight(tiles);
+    const chosen = tiles.find(({ dataset }) => dataset.id === this.#focused) ?? firstInSight(this.#drawn, this.#sections, scrollY - this.#above());
     for (const tile of tiles) {
       const wanted = tile === chosen ? 0 : -1;
       const link = tile.firstElementChild;
@@ -402,30 +345,10 @@ export class Gallery {
     }
   }
 
-  #firstInSight(tiles) {
-    const y = scrollY - this.#above();
-    let best = null;
-    for (const [section, one] of this.#drawn) {
-      const { tiles: places } = this.#sections.layoutOf(section);
-      for (const element of one.drawn()) {
-        const index = Number(element.getAttribute("aria-posinset")) - 1 - this.#sections.before(section);
-        const top = section.top + (places[index]?.y ?? 0);
-        if (top >= y && (!best || top < best.top)) best = { top, element };
-      }
-    }
-    return best?.element ?? tiles[0];
-  }
-
   #mark() {
     if (!this.#search) return;
     this.board.classList.toggle("choosing", this.selection.size > 0);
-    for (const one of this.#drawn.values())
-      for (const tile of one.drawn()) {
-        const chosen = this.selection.has(tile.dataset.id);
-        if (tile.classList.contains("chosen") === chosen) continue;
-        tile.classList.toggle("chosen", chosen);
-        tile.querySelector(".check-mark").setAttribute("aria-pressed", String(chosen));
-      }
+    for (const one of this.#drawn.values()) markChosen(one.drawn(), this.selection);
   }
 
   #key(event) {

@@ -45,3 +45,23 @@ function first(section) {
 function last(section) {
   return section && !section.missing ? (section.images.at(-1) ?? null) : null;
 }
+
+/** A picture with its place and the ids of those beside it; what isn't known of them is asked for. */
+export function neighbours({ section, index }, sections) {
+  const at = sections.before(section) + index;
+  const beside = (by) => step(section, index, by, sections)?.id;
+  return { image: section.images[index], around: { at, of: sections.total, previous: beside(-1), next: beside(1) } };
+}
+
+function step(section, index, by, sections) {
+  const near = section.images[index + by];
+  if (near) return near;
+  const other = neighbour(sections, section, by);
+  if (!other) return null;
+  if (by > 0) {
+    if (!other.images.length) sections.need(other, ({ images }) => images.length > 0);
+    return other.images[0];
+  }
+  if (other.missing) sections.need(other, ({ missing }) => !missing);
+  return other.missing ? null : other.images.at(-1);
+}

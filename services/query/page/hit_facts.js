@@ -36,19 +36,19 @@ export class HitFacts {
             ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
           ),
         ),
-      this.#section("Tags", this.tags),
+      this.#section(LARGE.tags, this.tags),
       labelChips(this.api, hit, (tags) => {
         this.onRetagged(tags);
         this.#showTags();
       }),
       hit.uris.length > 0 &&
         this.#section(
-          "From",
+          LARGE.from,
           el("ul", { class: "uris" }, ...hit.uris.map((uri) => el("li", {}, uri))),
         ),
       Object.keys(hit.metadata).length > 0 &&
         this.#section(
-          "Details",
+          LARGE.metadata,
           el(
             "dl",
             { class: "details" },
@@ -59,12 +59,12 @@ export class HitFacts {
         ),
       hit.notes?.length > 0 &&
         this.#section(
-          "Not shown",
+          LARGE.notShown,
           el("ul", { class: "uris" }, ...hit.notes.map((note) => el("li", {}, note))),
         ),
       hit.duplicates?.length > 0 &&
         this.#section(
-          "Near-duplicates",
+          LARGE.duplicates,
           el(
             "ul",
             { class: "uris" },
@@ -89,12 +89,12 @@ export class HitFacts {
       "button",
       { type: "button", class: "chip edit", click: () => this.#edit() },
       icon("edit"),
-      this.hit.tags.length ? "Edit" : "Add tags",
+      this.hit.tags.length ? LARGE.editTags : LARGE.addTags,
     );
     this.tags.replaceChildren(
       el(
         "ul",
-        { class: "tags", "aria-label": "Tags of this image" },
+        { class: "tags", "aria-label": LARGE.tagsOf },
         ...this.hit.tags.map((tag) => el("li", {}, tagChip(tag, this.query))),
         el("li", {}, edit),
       ),
@@ -104,8 +104,8 @@ export class HitFacts {
 
   #edit() {
     this.tags.replaceChildren(
-      tagEditor(this.api, this.hit, (saved) => {
-        if (saved) this.onRetagged(saved);
+      tagEditor(this.api, this.hit, (saved, undo) => {
+        if (saved) this.onRetagged(saved, undo);
         this.#showTags(true);
       }),
     );

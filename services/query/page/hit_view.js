@@ -1,5 +1,6 @@
 /** A hit, large: its picture, what is known of it, what it is like, and what can be done with it. */
 
+import { told } from "./browse_states.js";
 import { el, fill, icon } from "./dom.js";
 import { isFavourite } from "./gallery_tile.js";
 import { HitFacts } from "./hit_facts.js";
@@ -90,7 +91,10 @@ export class HitView {
   /** The picture's tags are others. */
   renew() {
     if (!this.hit) return;
-    this.#parts.known?.replaceWith((this.#parts.known = this.#facts()));
+    const { known } = this.#parts;
+    const focused = known.contains(document.activeElement);
+    known.replaceWith((this.#parts.known = this.#facts()));
+    if (focused) this.#parts.known.querySelector(".edit").focus();
     this.#heart();
   }
 
@@ -100,7 +104,7 @@ export class HitView {
 
   #facts() {
     const hit = this.#hit;
-    return new HitFacts(this.api, hit, this.#search.query, (tags) => this.actions.onRetagged(hit, tags)).drawn();
+    return new HitFacts(this.api, hit, this.#search.query, (tags, undo) => this.actions.onRetagged(hit, tags, undo)).drawn();
   }
 
   #heart() {
@@ -192,7 +196,7 @@ export class HitView {
       "p",
       { class: "close-by" },
       el("strong", {}, closeness(hit, answer.metric, answer.mode) + chance),
-      el("span", {}, `relevance ${(hit.relevance ?? hit.score).toFixed(3)}`),
+      el("span", {}, LARGE.relevance((hit.relevance ?? hit.score).toFixed(3))),
     );
   }
 
@@ -204,15 +208,15 @@ export class HitView {
     this.#parts.actions = el(
       "div",
       { class: "actions" },
-      button("More like this", "like", () => this.actions.onLike(hit)),
+      button(LARGE.like, "like", () => this.actions.onLike(hit)),
       this.#search.query.parts.length > 0 &&
-        button("Leave out", "minus", () => this.actions.onExclude(hit)),
+        button(LARGE.leaveOut, "minus", () => this.actions.onExclude(hit)),
       parts.length > 0 &&
-        (this.#parts.why = button("Why this?", "heat", () => this.#toggleWhy(parts), {
+        (this.#parts.why = button(LARGE.why, "heat", () => this.#toggleWhy(parts), {
           "aria-pressed": "false",
         })),
-      hit.uris.length > 0 && button("Download", "download", () => this.#download()),
-      button("Delete", "delete", () => this.remove(), { class: "action danger" }),
+      hit.uris.length > 0 && button(LARGE.download, "download", () => this.#download()),
+      button(LARGE.remove, "delete", () => this.remove(), { class: "action danger" }),
     );
     return this.#parts.actions;
   }
@@ -235,14 +239,14 @@ export class HitView {
 
   async #explain(parts, part) {
     const { figure, other, words } = this.#parts;
-    words.replaceChildren(el("p", {}, "Comparing the pictures"));
+    words.replaceChildren(el("p", {}, LARGE.comparing));
     try {
       const found = await this.why.explain(this.#hit, part);
       this.#unexplained();
       figure.append(found.heat);
       if (found.other) {
         const url = URL.createObjectURL(found.other);
-        const img = el("img", { src: url, alt: "Search picture", class: "here" });
+        const img = el("img", { src: url, alt: LARGE.searchPicture, class: "here" });
         img.addEventListener("load", () => URL.revokeObjectURL(url));
         framed(other, img).append(found.otherHeat ?? "");
         other.hidden = false;
@@ -250,7 +254,7 @@ export class HitView {
       fill(words, el("p", {}, found.sentence), this.#others(parts, part));
     } catch (error) {
       if (error.name === "AbortError") return;
-      words.replaceChildren(el("p", { class: "error" }, `${error.title ?? "That failed"}. ${error.message}`));
+      words.replaceChildren(el("div", { class: "error" }, ...told(error)));
     }
   }
 
@@ -259,7 +263,7 @@ export class HitView {
     if (parts.length < 2) return null;
     return el(
       "div",
-      { class: "tags", role: "group", "aria-label": "Compare with" },
+      { class: "tags", role: "group", "aria-label": LARGE.compareWith },
       ...parts.map((part) =>
         el(
           "button",
@@ -285,7 +289,7 @@ export class HitView {
       el("a", { href: blobUrl, download: name }).click();
       setTimeout(() => URL.revokeObjectURL(blobUrl), 60_000);
     } catch (error) {
-      this.#parts.words.replaceChildren(el("p", { class: "error" }, error.message));
+      this.#parts.words.replaceChildren(el("div", { class: "error" }, ...told(error)));
     }
   }
 

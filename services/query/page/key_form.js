@@ -1,6 +1,7 @@
 /** Asks for the key of a service that is locked. */
 
 import { el } from "./dom.js";
+import { KEY } from "./messages.js";
 
 export class KeyForm {
   constructor(dialog) {
@@ -22,14 +23,14 @@ export class KeyForm {
       el(
         "h2",
         { id: "key-title" },
-        wrong ? "Wrong key" : "This collection is locked",
+        wrong ? KEY.wrong : KEY.locked,
       ),
       el(
         "p",
         { id: "key-words" },
-        "Enter its key. It is kept only until you close this tab.",
+        KEY.words,
       ),
-      el("label", { for: "key-input" }, "Key"),
+      el("label", { for: "key-input" }, KEY.field),
       input,
       el(
         "div",
@@ -37,9 +38,9 @@ export class KeyForm {
         el(
           "button",
           { type: "button", class: "quiet", click: () => this.dialog.close("") },
-          "Not now",
+          KEY.later,
         ),
-        el("button", { type: "submit", class: "submit" }, "Unlock"),
+        el("button", { type: "submit", class: "submit" }, KEY.unlock),
       ),
     );
     this.dialog.replaceChildren(form);

@@ -10,6 +10,7 @@ import { Question } from "./collection_question.js";
 import { Cropper } from "./cropper.js";
 import { byId } from "./dom.js";
 import { Filters } from "./filters.js";
+import { humane } from "./errors.js";
 import { HitScope } from "./hit_scope.js";
 import { HitView } from "./hit_view.js";
 import { KeyForm } from "./key_form.js";
@@ -29,7 +30,6 @@ import { ThumbnailQueue } from "./thumbnail_queue.js";
 import { announce, titleOf } from "./title.js";
 import { Toast } from "./toast.js";
 import { DONE, SELECTION } from "./messages.js";
-import { nameOf } from "./words.js";
 
 const keyForm = new KeyForm(byId("key"));
 const api = new Api((wrong) => keyForm.ask(wrong));
@@ -127,12 +127,10 @@ const hitView = new HitView(byId("hit"), api, sources, {
     const link = new URL(`?open=${encodeURIComponent(hit.id)}`, document.baseURI).href;
     await navigator.clipboard?.writeText(link).then(() => say(DONE.linkCopied), () => say(link));
   },
-  onRetagged: (hit, tags) => {
-    hit.tags = tags;
+  onRetagged(hit, tags, undo) {
+    bulk.retagged(hit, tags, undo);
     store.changed(store.current);
     router.loadStats();
-    browse.retagged([hit.id]);
-    announce(DONE.retagged(nameOf(hit)));
   },
 });
 const views = [
@@ -178,7 +176,7 @@ async function take(file) {
     if (replaced) go(withoutPart(query(), replaced, { ...replaced, value }));
     else go(withPart(query(), part("upload", value)));
   } catch (error) {
-    announce(`${error.title}. ${error.message}`, true);
+    announce(humane(error).sentence, true);
   } finally {
     byId("search").classList.remove("sending");
   }
@@ -193,7 +191,7 @@ async function crop(one) {
     const value = one.kind === "image" ? await sources.keep(blob) : one.value;
     go(withoutPart(query(), one, { ...one, kind: "upload", value, crop: chosen }));
   } catch (error) {
-    announce(`${error.title ?? "The picture can't be cropped"}. ${error.message}`, true);
+    announce(humane(error).sentence, true);
   }
 }
 

@@ -105,6 +105,7 @@ export const DONE = {
 
 export const FAILED = {
   details: "Details",
+  request: (id) => `Request ${id}`,
   retry: "Try again",
   title: "This can't be shown right now",
   generic: "That didn't work. Try again in a moment.",
@@ -189,6 +190,24 @@ export const LARGE = {
   size: "Size",
   position: "Place",
   file: "File",
+  like: "More like this",
+  leaveOut: "Leave out",
+  why: "Why this?",
+  download: "Download",
+  remove: "Delete",
+  comparing: "Comparing the pictures",
+  searchPicture: "Search picture",
+  compareWith: "Compare with",
+  relevance: (value) => `relevance ${value}`,
+  tags: "Tags",
+  tagsOf: "Tags of this image",
+  editTags: "Edit",
+  addTags: "Add tags",
+  from: "From",
+  metadata: "Metadata",
+  notShown: "Not shown",
+  duplicates: "Near-duplicates",
+  neighbours: "Its neighbours",
   labels: "Looks like",
   labelsNote: "Suggested by the model, not checked by a person.",
 };
@@ -341,4 +360,50 @@ export const SNAPSHOTS = {
   ],
   action: (value) => `Go back to ${value}`,
   used: (value) => `The index of snapshot ${value} is in use.`,
+};
+
+export const SEARCH = { first: "A word, or a picture", more: "Add a word" };
+
+/** What stands in place of hits, and below them. */
+export const RESULTS = {
+  onlyLeftOut: ["Add something to search for", "This search only excludes images. Add a word or a picture."],
+  none: "No images found",
+  noneSpoken: "No images found.",
+  noneFiltered: "No image meets all the filters of this search.",
+  noneWords: "Nothing similar found. Try another word or a picture.",
+  unfilter: "Remove the filters",
+  doubt: "No confident match",
+  unlikely: "Nothing in the collection is likely to match.",
+  best: (chance) => `The best match has a probability of only ${chance}.`,
+  suggestions: "Suggestions",
+  crop: "Crop to what matters",
+  exactly: "Search exactly",
+  all: "Show unlikely matches too",
+  another: "Or try another picture or word.",
+  anotherNearest: "Or try another picture or word. These are the nearest images.",
+  expired: "The picture has expired",
+  expiredWords: "Search pictures are stored only for a limited time.",
+  chooseAgain: "Choose the picture again",
+  loadingMore: "Loading more",
+  mayBeMore: "There may be more hits. An exact search scans everything.",
+  end: "End of results.",
+};
+
+export const TAGGING = {
+  tags: "Tags",
+  another: "Another tag",
+  known: "Known tags",
+  remove: (tag) => `Remove ${tag}`,
+  mayFit: "May fit: ",
+  notSaved: "The tags were not saved.",
+  save: "Save tags",
+};
+
+export const KEY = {
+  wrong: "Wrong key",
+  locked: "This collection is locked",
+  words: "Enter its key. It is kept only until you close this tab.",
+  field: "Key",
+  later: "Not now",
+  unlock: "Unlock",
 };

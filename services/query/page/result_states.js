@@ -1,6 +1,8 @@
 /** What stands in the place of hits: loading, nothing found, no confident match, an error. */
 
 import { el } from "./dom.js";
+import { humane, isTechnical } from "./errors.js";
+import { FAILED, RESULTS } from "./messages.js";
 import { conditionsOf } from "./query.js";
 import { percent } from "./words.js";
 
@@ -22,8 +24,8 @@ export function unasked() {
   return el(
     "div",
     { class: "state" },
-    el("h2", {}, "Add something to search for"),
-    el("p", {}, "This search only excludes images. Add a word or a picture."),
+    el("h2", {}, RESULTS.onlyLeftOut[0]),
+    el("p", {}, RESULTS.onlyLeftOut[1]),
   );
 }
 
@@ -32,15 +34,15 @@ export function nothing({ query }, { onUnfiltered }) {
   return el(
     "div",
     { class: "state" },
-    el("h2", {}, "No images found"),
+    el("h2", {}, RESULTS.none),
     el(
       "p",
       {},
       filtered
-        ? "No image meets all the filters of this search."
-        : "Nothing similar found. Try another word or a picture.",
+        ? RESULTS.noneFiltered
+        : RESULTS.noneWords,
     ),
-    filtered && button("Remove the filters", onUnfiltered),
+    filtered && button(RESULTS.unfilter, onUnfiltered),
   );
 }
 
@@ -60,44 +62,48 @@ export function doubt(search, { onCrop, onExact, onUnfiltered, onAll }) {
   return el(
     "div",
     { class: "state doubt" },
-    el("h2", {}, "No confident match"),
+    el("h2", {}, RESULTS.doubt),
     el(
       "p",
       {},
       cut
-        ? "Nothing in the collection is likely to match."
-        : `The best match has a probability of only ${percent(best)}.`,
+        ? RESULTS.unlikely
+        : RESULTS.best(percent(best)),
     ),
     el(
       "ul",
-      { class: "tries", "aria-label": "Suggestions" },
-      picture && el("li", {}, button("Crop to what matters", () => onCrop(picture))),
-      !query.exact && el("li", {}, button("Search exactly", onExact)),
-      filtered && el("li", {}, button("Remove the filters", onUnfiltered)),
-      cut && el("li", {}, button("Show unlikely matches too", onAll)),
+      { class: "tries", "aria-label": RESULTS.suggestions },
+      picture && el("li", {}, button(RESULTS.crop, () => onCrop(picture))),
+      !query.exact && el("li", {}, button(RESULTS.exactly, onExact)),
+      filtered && el("li", {}, button(RESULTS.unfilter, onUnfiltered)),
+      cut && el("li", {}, button(RESULTS.all, onAll)),
     ),
     el(
       "p",
       { class: "after" },
       cut
-        ? "Or try another picture or word."
-        : "Or try another picture or word. These are the nearest images.",
+        ? RESULTS.another
+        : RESULTS.anotherNearest,
     ),
   );
 }
 
 export function problem(error, { onRetry, onChooseAgain }) {
   const gone = error.upload !== null;
-  const facts = [error.details, !gone && error.requestId && `Request ${error.requestId}`].filter(Boolean);
+  const known = [error.details, !gone && error.requestId && FAILED.request(error.requestId)].filter(Boolean);
+  // A sentence of the service stands as it is, unless it's for whoever runs it.
+  const technical = !gone && isTechnical(error.message);
+  const { sentence, details } = technical ? humane(error) : { sentence: error.message, details: null };
+  const facts = technical ? [details].filter(Boolean) : known;
   return el(
     "div",
     { class: error.passing ? "state error" : "state" },
-    el("h2", {}, gone ? "The picture has expired" : error.title),
-    el("p", {}, gone ? "Search pictures are stored only for a limited time." : error.message),
+    el("h2", {}, gone ? RESULTS.expired : error.title),
+    el("p", {}, gone ? RESULTS.expiredWords : sentence),
     facts.length > 0 &&
-      el("details", {}, el("summary", {}, "Details"), ...facts.map((fact) => el("p", {}, fact))),
-    gone && button("Choose the picture again", () => onChooseAgain(error.upload)),
-    error.passing && button("Try again", onRetry),
+      el("details", {}, el("summary", {}, FAILED.details), ...facts.map((fact) => el("p", {}, fact))),
+    gone && button(RESULTS.chooseAgain, () => onChooseAgain(error.upload)),
+    error.passing && button(FAILED.retry, onRetry),
   );
 }
 

@@ -1,6 +1,8 @@
 /** The grid of hits, and what stands in its place: loading, nothing found, an error. */
 
 import { el } from "./dom.js";
+import { told } from "./browse_states.js";
+import { FAILED, RESULTS } from "./messages.js";
 import { Grid } from "./grid.js";
 import { doubt, nothing, problem, skeleton, unasked } from "./result_states.js";
 import { tileOf } from "./tile.js";
@@ -78,21 +80,21 @@ export class Results {
   #footOf(search) {
     if (search.error) {
       return [
-        el("p", { class: "error" }, `${search.error.title}. ${search.error.message}`),
-        el("button", { class: "quiet", type: "button", click: this.actions.onRetry }, "Try again"),
+        el("div", { class: "error" }, ...told(search.error)),
+        el("button", { class: "quiet", type: "button", click: this.actions.onRetry }, FAILED.retry),
       ];
     }
-    if (search.more) return [el("p", {}, "Loading more")];
+    if (search.more) return [el("p", {}, RESULTS.loadingMore)];
     if (!search.answer.complete && !search.answer.cut_off?.below) {
       return [
         el(
           "p",
           {},
-          "There may be more hits. An exact search scans everything.",
+          RESULTS.mayBeMore,
         ),
       ];
     }
-    return [el("p", {}, "End of results.")];
+    return [el("p", {}, RESULTS.end)];
   }
 
   #replace(search, ...content) {

@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { byId } from "./dom.js";
+import { humane } from "./errors.js";
 import { Search } from "./state.js";
 import { announce } from "./title.js";
 
@@ -200,7 +201,7 @@ export class Router {
       const image = await this.api.image(id);
       if (this.#opened === id) this.onOpen(image, {});
     } catch (error) {
-      announce(`${error.title}. ${error.message}`, true);
+      announce(humane(error).sentence, true);
       this.close();
     }
   }

@@ -2,6 +2,7 @@
 
 import { Completion } from "./completion.js";
 import { byId } from "./dom.js";
+import { SEARCH } from "./messages.js";
 
 const MINUS = /^[-\u2212]\s*/;
 /** Says that the minus after it is the word's own. */
@@ -43,6 +44,6 @@ export class SearchForm {
     this.switch.checked = search.query.exact;
     // What is not as usual shall be seen.
     if (search.query.exact) this.switch.closest("details").open = true;
-    this.input.placeholder = search.query.parts.length ? "Add a word" : "A word, or a picture";
+    this.input.placeholder = search.query.parts.length ? SEARCH.more : SEARCH.first;
   }
 }

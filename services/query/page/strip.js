@@ -1,6 +1,7 @@
 /** The neighbours of an image as a strip of small pictures. */
 
 import { el } from "./dom.js";
+import { LARGE } from "./messages.js";
 import { thumbnail } from "./thumbnail.js";
 import { closeness, nameOf } from "./words.js";
 
@@ -9,7 +10,7 @@ const NEIGHBOURS = 14;
 /** `onChosen(image)` is called with the neighbour that was pressed. */
 export function strip(api, hit, signal, onChosen) {
   const list = el("ul", { class: "strip-pictures" });
-  const box = el("section", { class: "strip" }, el("h3", {}, "Its neighbours"), list);
+  const box = el("section", { class: "strip" }, el("h3", {}, LARGE.neighbours), list);
   load();
   return box;
 

@@ -2,22 +2,24 @@
 
 import { Completion } from "./completion.js";
 import { el, icon } from "./dom.js";
+import { humane } from "./errors.js";
+import { SELECTION, TAGGING } from "./messages.js";
 import { normalForm } from "./tag_text.js";
 import { percent } from "./words.js";
 
 const SUGGESTED = 5;
 
-/** `onDone(tags)` is called with the saved tags, or with null when nothing was changed. */
+/** `onDone(tags, undo)` is called with the saved tags and the way back, or with null when nothing was changed. */
 export function tagEditor(api, hit, onDone) {
   let tags = [...hit.tags];
-  const list = el("ul", { class: "tags", "aria-label": "Tags" });
+  const list = el("ul", { class: "tags", "aria-label": TAGGING.tags });
   const suggested = el("div", { class: "suggested", hidden: true });
   const told = el("p", { class: "error", role: "alert", hidden: true });
   const input = el("input", {
     type: "text",
     maxlength: 200,
-    placeholder: "Another tag",
-    "aria-label": "Another tag",
+    placeholder: TAGGING.another,
+    "aria-label": TAGGING.another,
     role: "combobox",
     "aria-autocomplete": "list",
     "aria-expanded": "false",
@@ -28,7 +30,7 @@ export function tagEditor(api, hit, onDone) {
     class: "completions",
     id: "tag-completions",
     role: "listbox",
-    "aria-label": "Known tags",
+    "aria-label": TAGGING.known,
     hidden: true,
   });
 
@@ -55,7 +57,7 @@ export function tagEditor(api, hit, onDone) {
           tag,
           el(
             "button",
-            { type: "button", class: "remove", "aria-label": `Remove ${tag}`, click: () => remove(tag) },
+            { type: "button", class: "remove", "aria-label": TAGGING.remove(tag), click: () => remove(tag) },
             icon("close"),
           ),
         ),
@@ -75,7 +77,7 @@ export function tagEditor(api, hit, onDone) {
           el("span", { class: "count" }, percent(probability)),
         ),
       );
-      suggested.replaceChildren("May fit: ", ...buttons);
+      suggested.replaceChildren(TAGGING.mayFit, ...buttons);
       suggested.hidden = buttons.every((button) => has(button.dataset.tag));
       draw();
     } catch {
@@ -88,10 +90,11 @@ export function tagEditor(api, hit, onDone) {
     if (tags.join("\n") === hit.tags.join("\n")) return onDone(null);
     form.inert = true;
     try {
-      onDone((await api.retag(hit.id, tags)).tags);
+      const saved = await api.retag(hit.id, tags);
+      onDone(saved.tags, saved.undo);
     } catch (error) {
       form.inert = false;
-      told.textContent = `The tags were not saved. ${error.message}`;
+      told.textContent = `${TAGGING.notSaved} ${humane(error).sentence}`;
       told.hidden = false;
     }
   }
@@ -118,8 +121,8 @@ export function tagEditor(api, hit, onDone) {
     el(
       "div",
       { class: "actions" },
-      el("button", { type: "button", class: "action filled", click: save }, "Save tags"),
-      el("button", { type: "button", class: "action", click: () => onDone(null) }, "Cancel"),
+      el("button", { type: "button", class: "action filled", click: save }, TAGGING.save),
+      el("button", { type: "button", class: "action", click: () => onDone(null) }, SELECTION.cancel),
     ),
   );
   const completion = new Completion(input, completions, api, add);

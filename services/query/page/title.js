@@ -1,10 +1,12 @@
 /** The page's name for a search, and what a screen reader is told of it. */
 
 import { byId } from "./dom.js";
+import { humane } from "./errors.js";
+import { APP, RESULTS } from "./messages.js";
 import { isAsked } from "./query.js";
 import { count, listed, showing } from "./words.js";
 
-const NAME = "Image Search";
+const NAME = APP;
 
 export function headingOf({ parts }, sources) {
   const named = parts.map((part) => {
@@ -33,8 +35,8 @@ export function announce(what, visible = false) {
 }
 
 function outcome(search) {
-  if (search.error) return `${search.error.title}. ${search.error.message}`;
-  if (search.shown.length === 0) return "No images found.";
+  if (search.error) return humane(search.error).sentence;
+  if (search.shown.length === 0) return RESULTS.noneSpoken;
   const corrected = search.answer.corrected_terms ?? [];
   const read = corrected.length ? `${showing(corrected)}. ` : "";
   return `${read}${count(search.shown.length, "image")} shown${search.more ? ", there are more" : ""}.`;
