@@ -15,6 +15,7 @@ from shared.cli import (
     images,
     jobs,
     migrate,
+    reembed,
     search,
     snapshots,
     tags,
@@ -53,7 +54,7 @@ def _options(
 app.command("up")(up.up)
 app.command("ingest")(collection.ingest)
 app.command("build")(collection.build)
-app.command("reembed")(collection.reembed)
+app.command("reembed")(reembed.reembed)
 app.command("train-matching")(collection.train_matching)
 app.command("compact")(collection.compact)
 app.command("migrate")(migrate.migrate)

@@ -130,10 +130,12 @@ class BuildSettings(Request):
 
 
 class ReembedRequest(Request):
-    """Request to switch to another embedder's model."""
+    """Request to switch to another model: that of a profile, or of another embedder."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"embedder": "http://127.0.0.1:8012"}]}
+    model_config = ConfigDict(json_schema_extra={"examples": [{"profile": "lite"}]})
+
+    profile: Literal["lite", "mini", "classic"] | None = Field(
+        None, description="A profile, which the embedder in use hosts beside its own models."
     )
 
     embedder: str | None = Field(
@@ -142,6 +144,12 @@ class ReembedRequest(Request):
         "differs from the index's.",
     )
     build: BuildSettings = Field(BuildSettings(), description="Settings of the new index.")
+
+    @model_validator(mode="after")
+    def _one_model(self) -> "ReembedRequest":
+        if self.profile is not None and self.embedder is not None:
+            raise ValueError("give either `profile` or `embedder`, not both")
+        return self
 
 
 class IngestRequest(Request):

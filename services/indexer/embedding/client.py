@@ -117,11 +117,15 @@ class Embedding:
         """Return the models in use. `bulk`: a job asks, which waits while they are loaded."""
         return _pair(self.models(bulk))
 
-    def other_pair(self, url: str | None) -> ModelPair:
-        """The models of the embedder at `url`, or of the one that doesn't fit the index.
+    def other_pair(self, url: str | None, profile: str | None = None) -> ModelPair:
+        """The models of a profile, of the embedder at `url`, or of the one that doesn't fit the
+        index.
 
         Raises InvalidInput where that is none, or several.
         """
+        if profile is not None:
+            # The embedder loads them at the first call, and says so.
+            return _pair(self._patiently(lambda: self._embedders.of_profile(profile), bulk=True))
         return self._patiently(lambda: self._other_pair(url))
 
     def _other_pair(self, url: str | None) -> ModelPair:
