@@ -76,6 +76,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching.add_argument("--epochs", type=int, help="at most; by default the product's")
     matching.add_argument("--only", help="one way to train, like `batch, all negatives`")
 
+    ranking = commands.add_parser("ranking", help="image to image: the default order, probability")
+    ranking.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    ranking.add_argument("--network", default="lite")
+    ranking.add_argument("--weights", default="", help="a safetensors file")
+    ranking.add_argument("--queries", type=int, default=2500)
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -109,6 +115,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _ingest(args)
     elif args.command == "matching":
         _matching(args)
+    elif args.command == "ranking":
+        _ranking(args)
     elif args.command == "kmeans":
         from benchmarks import kmeans
 
@@ -219,6 +227,23 @@ def _matching(args: argparse.Namespace) -> None:
             )
     found = {"images": images, "terms": terms, "image_to_image": probabilities, "ways": ways}
     print(f"  {results.write(args.results, 'matching', found)}")
+
+
+def _ranking(args: argparse.Namespace) -> None:
+    from benchmarks.matching import ranking
+
+    cache = args.data / "matching"
+    found = ranking.measure(args.photos, args.network, args.weights, cache, args.queries)
+    print(f"ranking: {found['model']}, {found['photos']} photos, {found['transform']}")
+    for size, figures in found.items():
+        if not isinstance(figures, dict):
+            continue
+        for order in ("none", "neighbours"):
+            told = ", ".join(f"{name} {value:.3f}" for name, value in figures[order].items())
+            print(f"  {size}, {order}: {told}")
+        print(f"  {size}: re-rank {figures['milliseconds']:.2f} ms, {figures['probability']}")
+    name = args.network.replace("/", "-")
+    print(f"  {results.write(args.results, f'ranking-{name}', found)}")
 
 
 def _sized(parser: argparse.ArgumentParser) -> None:

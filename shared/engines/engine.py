@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
 from shared.engines.ivf.coarse import PreparedQuery
-from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.index import Candidates, InvertedIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 
@@ -91,3 +91,15 @@ class Index(Protocol):
 
     def code_distance(self, asked: PreparedQuery, segment: int, ordinal: int) -> float | None:
         """How far an image is by its code, in the index's own metric; None where it has none."""
+
+
+_SMALL = 2**21
+"""Numbers of all vectors together, 8 MiB: comparing them takes less than half a millisecond."""
+
+
+def is_small(index: Index) -> bool:
+    """Tell whether comparing every row takes no longer than choosing among them.
+
+    Of another engine, each row travels; so it is asked for what was measured to be enough.
+    """
+    return isinstance(index, InvertedIndex) and index.rows * index.dim <= _SMALL

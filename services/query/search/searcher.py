@@ -19,6 +19,7 @@ from services.query.search.stopwatch import Stopwatch
 from services.query.search.tags import Tags
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
 from shared.contracts.query import Metric, SearchOptions
+from shared.engines.engine import is_small
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
@@ -228,6 +229,7 @@ class Searcher:
             options,
             self._recall_target,
             kept,
+            is_small(space.index),
         )
 
     def _id_of(self, ordinal: int) -> str:
