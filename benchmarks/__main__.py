@@ -235,8 +235,9 @@ def _ranking(args: argparse.Namespace) -> None:
     cache = args.data / "matching"
     found = ranking.measure(args.photos, args.network, args.weights, cache, args.queries)
     print(f"ranking: {found['model']}, {found['photos']} photos, {found['transform']}")
+    print(f"  tags: {found['tags']}")
     for size, figures in found.items():
-        if not isinstance(figures, dict):
+        if not isinstance(figures, dict) or size == "tags":
             continue
         for order in ("none", "neighbours"):
             told = ", ".join(f"{name} {value:.3f}" for name, value in figures[order].items())

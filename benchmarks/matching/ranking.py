@@ -6,15 +6,20 @@ first half of the classes; both halves are told. Fewer photos a class tell of sm
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.matching import photos
+from benchmarks.matching.images import index_of
 from services.indexer.clustering import transforms
+from services.indexer.measuring.tag_trust import calibrate_carriers
+from services.query.search.space import Space
 from shared.contracts.query import Metric
 from shared.engines.ivf.rerank import CANDIDATES, averaged_distances
+from shared.maths import calibration
 from shared.maths.calibrated import Pairs, calibrated
 from shared.maths.linear_algebra import one_thread
 from shared.snapshots.transform import transformed
@@ -24,6 +29,7 @@ Labels = NDArray[np.int64]
 
 _A_CLASS = (25, 8, 4, 2)
 _HITS = 20
+_MISTAKEN = (0.02, 0.05, 0.1, 0.2)
 
 
 def measure(folder: Path, network: str, weights: str, cache: Path, queries: int) -> dict[str, Any]:
@@ -35,11 +41,44 @@ def measure(folder: Path, network: str, weights: str, cache: Path, queries: int)
     transform = transforms.learned(name, whole, whole.shape[1])
     vectors = np.concatenate([block for _, block in transformed([(0, whole)], transform)])
     found["transform"] = name
+    found["tags"] = _tags(vectors, labels)
     for count in _A_CLASS:
         rows = np.concatenate([np.flatnonzero(labels == one)[:count] for one in np.unique(labels)])
         with one_thread():
             ordered = _ordered(vectors[rows], labels[rows], queries)
         found[f"{count} a class"] = ordered
+    return found
+
+
+def _tags(vectors: Floats, labels: Labels) -> dict[str, Any]:
+    """Measure how surely pictures show their tags, where some tags are mistaken on purpose.
+
+    The curve is fitted on the collection with its mistakes; nothing tells it which they are.
+    """
+    found: dict[str, Any] = {}
+    with TemporaryDirectory() as folder:
+        index = index_of(Path(folder), vectors)
+        for share in _MISTAKEN:
+            rng = np.random.default_rng(0)
+            wrong = rng.random(len(labels)) < share
+            given = np.where(wrong, rng.permutation(labels), labels)
+            tags = {number: [str(label)] for number, label in enumerate(given.tolist())}
+            curves = calibrate_carriers(index, tags, seed=0)
+            if not curves:
+                found[f"{share:.0%} mistaken"] = None
+                continue
+            space = Space("model", index, calibration=curves)
+            told, right = [], []
+            for label in np.unique(given):
+                carriers = np.flatnonzero(given == label)
+                told += space.tag_chances(carriers, carriers)
+                right += (labels[carriers] == label).tolist()
+            worth = calibration.reliability(np.array(told, np.float64), np.array(right))
+            found[f"{share:.0%} mistaken"] = {
+                "expected_error": worth.expected_error,
+                "brier": worth.brier,
+                "base_rate_brier": worth.base_rate_brier,
+            }
     return found
 
 

@@ -5,6 +5,9 @@ from pydantic import ConfigDict, Field
 from shared.contracts.base import Wire
 from shared.contracts.metric import Metric
 
+TAG = "tag"
+"""The `space` of probabilities that a picture shows a tag which it carries."""
+
 
 class Calibration(Wire):
     """The chance that a hit matches, by its score: straight lines between these knots.
@@ -50,3 +53,8 @@ class Calibration(Wire):
     base_rate_brier: float = Field(description="That of always telling the share that matched.")
     predicted: list[float] = Field(description="The reliability curve: mean probability told.")
     matched: list[float] = Field(description="And the share that matched, of each bin.")
+
+    @property
+    def is_telling(self) -> bool:
+        """True if it tells hits apart better than their mean does, on held-out queries."""
+        return self.brier < self.base_rate_brier

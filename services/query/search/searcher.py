@@ -149,6 +149,7 @@ class Searcher:
             if after is not None:
                 carriers = carriers[carriers <= after.newest]
             space, vector = self._tag_vector(term, carriers)
+            carried = carriers
         if options.filter is not None:
             with watch("filter"):
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
@@ -181,8 +182,7 @@ class Searcher:
                 options,
                 metric,
                 len(ranking),
-                # They carry the tag: that is what a match is.
-                HitEvidence(lambda _: True),
+                HitEvidence(chances=lambda some: self._tag_chances(carried, some)),
             )
         live = self.collection.live(self.deleted)
         recall = Recall(
@@ -203,6 +203,15 @@ class Searcher:
             recall,
             page.cut_off,
         )
+
+    def _tag_chances(
+        self, carriers: NDArray[np.int64], ordinals: NDArray[np.int64]
+    ) -> list[float | None]:
+        """How surely images show the tag that they carry, by how like the others they look."""
+        visual = self.collection.visual
+        if visual is None:
+            return [None] * len(ordinals)
+        return visual.tag_chances(carriers, ordinals)
 
     def _mask(self, space: Space, after: Cursor | None, options: SearchOptions) -> Mask:
         newest = None if after is None else after.newest

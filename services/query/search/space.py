@@ -6,11 +6,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.calibration import Calibration
+from shared.contracts.calibration import TAG, Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.errors import BadVector, Conflict
 from shared.engines.engine import Index
+from shared.maths import tag_trust
 from shared.maths.calibration import Isotonic
 from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.snapshots.transform import Transform
@@ -18,6 +19,8 @@ from shared.snapshots.transform import Transform
 # Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.
 _IN_MEMORY = 2**28
 _SCANNED = 2**23
+# Of fewer carriers, none tells whether another one is right.
+_LEAST_CARRIERS = 4
 
 
 class Space:
@@ -43,8 +46,16 @@ class Space:
         self._chances = {
             one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
             for one in calibration
-            if not one.untrained
+            if not one.untrained and one.space != TAG and one.is_telling
         }
+        self._tag_chances = next(
+            (
+                Isotonic(np.array(one.scores), np.array(one.probabilities))
+                for one in calibration
+                if one.space == TAG and one.is_telling
+            ),
+            None,
+        )
 
     @cached_property
     def for_untrained(self) -> "Space":
@@ -62,6 +73,29 @@ class Space:
         """The calibrated probability that a hit of each score matches; None: none was fitted."""
         fitted = self._chances.get(metric)
         return [None] * len(scores) if fitted is None else fitted(np.array(scores)).tolist()
+
+    def tag_chances(
+        self, carriers: NDArray[np.int64], ordinals: NDArray[np.int64]
+    ) -> list[float | None]:
+        """How surely images show a tag that they carry; None: nothing tells.
+
+        carriers: ordinals of all images that carry it. ordinals: those to judge.
+        """
+        curve, some = self._tag_chances, tag_trust.sample(carriers)
+        if curve is None or not len(ordinals):
+            return [None] * len(ordinals)
+        known = {one: self.index.vector(one) for one in {*some.tolist(), *ordinals.tolist()}}
+        others = [vector for one in some.tolist() if (vector := known[one]) is not None]
+        judged = [known[one] for one in ordinals.tolist()]
+        if len(others) < _LEAST_CARRIERS:
+            return [None] * len(ordinals)
+        rows = np.stack([np.zeros(self.index.dim) if one is None else one for one in judged])
+        own = np.isin(ordinals, some)
+        likeness = tag_trust.likeness(tag_trust.unit(rows), tag_trust.unit(np.stack(others)), own)
+        return [
+            None if vector is None else chance
+            for vector, chance in zip(judged, curve(likeness).tolist(), strict=True)
+        ]
 
     def is_calibrated(self, metric: Metric) -> bool:
         """Return whether there are probabilities for a metric."""
