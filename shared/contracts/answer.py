@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from shared.contracts.annotations import Notes
 from shared.contracts.base import Wire
+from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
 
 
@@ -45,6 +46,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
             "uri": "castle/07.jpg",
             "uris": ["castle/07.jpg"],
             "metadata": {},
+            "labels": [{"name": "castle", "probability": 0.91}],
         }
     ],
     "limit": 1,
@@ -95,6 +97,11 @@ class Hit(Wire):
     uri: str
     uris: list[str]
     metadata: dict[str, Any]
+    labels: list[Label] = Field(
+        default_factory=list,
+        description="What the model's classifier sees in it, the most probable first: suggestions, "
+        "not tags. Empty where the model has no classifier with named classes.",
+    )
     explain: Explanation | None = None
     contributions: list[float] | None = Field(
         None, description="What each of the `parts` adds to the score; their sum is the score."
@@ -119,6 +126,11 @@ class Recall(Wire):
 
 class TagCount(Wire):
     tag: str
+    count: int
+
+
+class LabelFacet(Wire):
+    name: str
     count: int
 
 
@@ -150,6 +162,9 @@ class SearchResponse(Wire):
     complete: bool = Field(description="As many hits as asked for, or all there are.")
     facets: list[TagCount] | None = Field(
         None, description="The tags of the hits and how many carry each, the most frequent first."
+    )
+    label_facets: list[LabelFacet] | None = Field(
+        None, description="With `facets`: the labels of the hits and how many show each."
     )
     cut_off: CutOff | None = Field(
         None, description="Told where `score_threshold` or `min_probability` was given."

@@ -57,6 +57,11 @@ class ImageModel(Model):
         description="What runs it, and in which precision, like `openvino-bf16`. Features don't "
         "depend on it by more than a cosine of 0.999."
     )
+    labels: str | None = Field(
+        None,
+        description="Digest of the classifier over named classes that the weights bring, from "
+        "`GET /v1/labels/{fingerprint}`; null: none whose names are known.",
+    )
 
 
 class Models(Wire):
@@ -142,13 +147,6 @@ class Embeddings(Wire):
     notes: dict[int, str] = Field(
         default={}, description="What was wrong with files that were read all the same, by index."
     )
-
-
-class ItemError(Wire):
-    """Why one file of a call can't be used. `index` counts from 0."""
-
-    index: int
-    error: str
 
 
 class MatchingLoss(Choice):
@@ -241,6 +239,11 @@ class TrainingReport(Wire):
         default_factory=list,
         description="How likely an image carries the term, by score; empty without enough "
         "held-out images to learn it from.",
+    )
+    labels: str | None = Field(
+        None,
+        description="Digest of the named classes that the joint space begins from; null: none, so "
+        "that it knows tags alone.",
     )
 
 

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from services.indexer.segments.engine import Kept
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric, SearchOptions
@@ -152,7 +153,7 @@ def test_new_tags_are_filtered_by_once_they_are_published(world: World):
     space = world.space(vectors, 5, known=known)
     world.publish(known, space)
     retagged = [Item(n, known[n].id, ["dog"], [], {"year": 7}) for n in range(0, 2600, 4)]
-    world.spaces.retag(space, retagged)
+    world.spaces.of(space).retag(space, retagged)
     changed = {item.ordinal: item for item in retagged}
     latest = [changed.get(item.ordinal, item) for item in known]
     world.publish(latest, space)
@@ -229,7 +230,7 @@ def test_readers_see_one_index_or_the_other_while_it_is_swapped(world: World):
     reader = threading.Thread(target=read)
     reader.start()
     current = world.publish(known, world.space(new, 6))
-    world.spaces.keep([world.snapshots.read(1), current], current)
+    world.spaces.keep(Kept([world.snapshots.read(1), current], current))
     after = told(world.search(query, exact=True))
     done.set()
     reader.join()

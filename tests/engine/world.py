@@ -6,19 +6,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering.streaming import assign, train_centroids
-from services.indexer.measuring.recall_by_search import measured
+from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.clustering.streaming import Blocks
+from services.indexer.jobs.context import JobContext
+from services.indexer.segments.engine import NewSpace
+from services.indexer.segments.spaces import Spaces
 from services.indexer.segments.store import SegmentStore
-from services.indexer.segments.vector_spaces import Spaces
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
+from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric, Rerank, SearchOptions
-from shared.engines.ivf.partition import Partition
+from shared.core.engine import Engine
 from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from shared.snapshots.items import Item
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
@@ -36,8 +40,10 @@ class World:
         self.snapshots = SnapshotStore(folder)
         self.segments = SegmentStore(folder)
         self.tombstones = Tombstones(folder)
-        self.spaces = Spaces(self.segments, milvus, None if milvus is None else index_type)
-        self.shelf = SnapshotReader(folder, milvus)
+        engines = Engines(milvus)
+        chosen = Engine.LOCAL if milvus is None else Engine.MILVUS
+        self.spaces = Spaces(self.segments, engines, chosen, index_type)
+        self.shelf = SnapshotReader(folder, engines)
 
     def space(
         self,
@@ -50,31 +56,16 @@ class World:
         known: Sequence[Item] = (),
     ) -> SpaceManifest:
         """A space of its own centroids; ordinals from 0."""
-        ordinals, blocks = np.arange(len(vectors)), [(0, vectors)]
-        if self.milvus is not None:
-            space = self.spaces.made(
-                name,
-                fingerprint,
-                metric,
-                clusters,
-                ordinals,
-                blocks,
-                [self.segments.items(known)],
-            )
-        else:
-            centroids = train_centroids(vectors, clusters, metric, seed=0)
-            lists = assign(blocks, len(vectors), centroids, metric)
-            partition = Partition(centroids, metric)
-            space = SpaceManifest(
-                fingerprint=fingerprint,
-                dim=vectors.shape[1],
-                metric=metric,
-                clusters=clusters,
-                seed=0,
-                postings=[self.segments.postings(name, partition, blocks, lists, ordinals)],
-            )
+        where = FeatureRows(*[np.arange(len(vectors))] * 3)
+
+        def blocks(rows: FeatureRows) -> Blocks:
+            return [(0, vectors[rows.rows])]
+
+        new = NewSpace(name, "", fingerprint, where, blocks, [self.segments.items(known)])
+        settings = BuildSettings(clusters=clusters, metric=metric)
+        space = self.spaces.chosen.build(new, settings, JobContext.unwatched(), with_codes=False)
         if is_measured:
-            curves = measured(self.spaces.index(space), name, seed=0)
+            curves = self.spaces.of(space).measure(space, name, seed=0)
             space = space.model_copy(update={"recall": curves})
         return space
 
@@ -83,15 +74,8 @@ class World:
     ) -> SpaceManifest:
         """A space with additions, numbered from `first`."""
         ordinals = np.arange(first, first + len(vectors))
-        blocks = [(0, vectors)]
-        if space.milvus is not None:
-            file = self.spaces.extended("visual", space, ordinals, blocks, known)
-        else:
-            partition = self.segments.partition(space)
-            lists = assign(blocks, len(vectors), partition.centroids, space.metric)
-            file = self.segments.postings(
-                "visual", partition, blocks, lists, ordinals, is_first=False
-            )
+        engine = self.spaces.of(space)
+        file = engine.append("visual", space, ordinals, lambda: [(0, vectors)], known)
         return space.model_copy(update={"postings": [*space.postings, file]})
 
     def publish(

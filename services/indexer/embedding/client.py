@@ -27,6 +27,7 @@ from shared.core.errors import (
     TooLarge,
     Unavailable,
 )
+from shared.labels.head import LabelHead
 from shared.models import canary
 
 log = logging.getLogger(__name__)
@@ -175,6 +176,12 @@ class Embedding:
             for i in range(len(files))
         ]
 
+    def label_head(self, fingerprint: str) -> LabelHead:
+        """The classifier over named classes of a model. Raises NotFound where it has none."""
+        # Where a profile has it, that is among the embedders that are asked.
+        self._patiently(lambda: self._embedders.hosting(visual=fingerprint))
+        return self._ask_all(embedder.label_head(fingerprint))
+
     def project(
         self, features: NDArray[np.float32], fingerprint: str, network: str, block: int = 8192
     ) -> NDArray[np.float32]:
@@ -294,7 +301,7 @@ class Embedding:
 
         def ask() -> T:
             refused: Conflict | NotFound | None = None
-            for client in self._embedders.clients:
+            for client in self._embedders.in_use():
                 try:
                     return client.send(call)
                 except (Conflict, NotFound) as error:

@@ -72,6 +72,11 @@ class Embedders:
             except (Unavailable, Overloaded) as error:
                 yield client, error
 
+    def in_use(self) -> list[Client]:
+        """Return the embedders, and those of a profile beside them that were found last."""
+        beside = [client for _, client in self._found.values() if client not in self.clients]
+        return [*self.clients, *beside]
+
     def of_profile(self, profile: str) -> Models:
         """Return the models of a profile, from the first embedder that hosts it.
 
