@@ -1,6 +1,7 @@
 """`python -m benchmarks`: what `make bench` and `make bench-scale` call."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,6 +83,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     ranking.add_argument("--weights", default="", help="a safetensors file")
     ranking.add_argument("--queries", type=int, default=2500)
 
+    untagged = commands.add_parser("untagged", help="words on photos without tags, probability")
+    untagged.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    untagged.add_argument("--write", type=Path, help="file for the curve to package")
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -117,6 +122,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         _matching(args)
     elif args.command == "ranking":
         _ranking(args)
+    elif args.command == "untagged":
+        from benchmarks.matching import untagged as words
+
+        figures, curve = words.measure(args.photos, args.data / "matching")
+        for name, value in figures.items():
+            print(f"  {name}: {value}")
+        if args.write is not None:
+            args.write.write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
+        print(f"  {results.write(args.results, 'untagged', figures)}")
     elif args.command == "kmeans":
         from benchmarks import kmeans
 

@@ -42,6 +42,11 @@ class Calibration(Wire):
     untrained: bool = Field(
         False, description="Whether it is of terms that the matching network was not trained on."
     )
+    standardized: bool = Field(
+        False,
+        description="Whether `scores` are standard scores: standard deviations above the mean "
+        "cosine of the whole collection to the term. Such a curve was fitted on other pictures.",
+    )
     scores: list[float]
     probabilities: list[float]
     queries: int

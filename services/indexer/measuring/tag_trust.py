@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from shared.contracts.calibration import TAG, Calibration
 from shared.contracts.query import Metric
 from shared.engines.engine import Index
+from shared.engines.ivf.index import InvertedIndex
 from shared.maths import calibration, tag_trust
 from shared.maths.calibration import Isotonic
 
@@ -28,6 +29,9 @@ def calibrate_carriers(
 
     tags: tag keys by ordinal. It is judged on tags that it was not fitted on, with mistakes put in.
     """
+    if not isinstance(index, InvertedIndex):
+        # Its vectors would come one by one from elsewhere.
+        return []
     rng = np.random.default_rng(seed)
     scores = _scores(index, tags, rng)
     if len(scores) < _LEAST_TAGS:
