@@ -95,6 +95,8 @@ def reembed(
             request = ReembedRequest(embedder=embedder_url, build=settings)
             tell_untrained(opened, run_job(opened, indexer.reembed_index(request), embeds=True))
             return
+        if not yes and (as_json or not sys.stdin.isatty()):
+            raise InvalidInput("Re-embedding takes long, so it asks first; add --yes to start it.")
         opened.require_embedder()
         before = opened.query.send(query.get_stats())
         models = _models(opened, profile)
@@ -125,9 +127,7 @@ def _models(opened: Session, profile: Profile) -> Models:
 
 
 def _announce(opened: Session, profile: Profile, pictures: int, models: Models, yes: bool) -> None:
-    """Say what the job takes, and ask. Raises InvalidInput where nobody can be asked."""
-    if not yes and (opened.as_json or not sys.stdin.isatty()):
-        raise InvalidInput("Re-embedding takes long, so it asks first; add --yes to start it.")
+    """Say what the job takes, and ask."""
     if pictures:
         rate = _rate(opened, profile, models)
         estimate = None if rate is None else Estimate(pictures, rate, models.visual.dim)
