@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import collection, harness, live, memory_bound, results, scale
+from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 
@@ -83,9 +83,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     ranking.add_argument("--weights", default="", help="a safetensors file")
     ranking.add_argument("--queries", type=int, default=2500)
 
-    untagged = commands.add_parser("untagged", help="words on photos without tags, probability")
+    chances = commands.add_parser(
+        "words-probability", help="words on photos without tags: their probability"
+    )
+    chances.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    chances.add_argument("--write", type=Path, help="file for the curve to package")
+
+    untagged = commands.add_parser("untagged", help="word to photo, where no photo has a tag")
     untagged.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
-    untagged.add_argument("--write", type=Path, help="file for the curve to package")
+    untagged.add_argument("--network", default="lite")
+    untagged.add_argument("--weights", default="", help="a safetensors file with its classifier")
+    untagged.add_argument("--splits", type=int, default=5)
+    untagged.add_argument(
+        "--url", default="", help="a query service whose collection has the photos without tags"
+    )
+    gallery.add_to(commands)
 
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
@@ -104,6 +116,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "gallery":
+        found = gallery.run(args.pictures, args.seconds)
+        print(f"  {results.write(args.results, 'gallery', found)}")
     elif args.command == "engines":
         from benchmarks import engines
 
@@ -122,15 +137,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         _matching(args)
     elif args.command == "ranking":
         _ranking(args)
-    elif args.command == "untagged":
-        from benchmarks.matching import untagged as words
+    elif args.command == "words-probability":
+        from benchmarks.matching import words_probability as words
 
         figures, curve = words.measure(args.photos, args.data / "matching")
         for name, value in figures.items():
             print(f"  {name}: {value}")
         if args.write is not None:
             args.write.write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
-        print(f"  {results.write(args.results, 'untagged', figures)}")
+        print(f"  {results.write(args.results, 'words-probability', figures)}")
+    elif args.command == "untagged":
+        _untagged(args)
     elif args.command == "kmeans":
         from benchmarks import kmeans
 
@@ -259,6 +276,28 @@ def _ranking(args: argparse.Namespace) -> None:
         print(f"  {size}: re-rank {figures['milliseconds']:.2f} ms, {figures['probability']}")
     name = args.network.replace("/", "-")
     print(f"  {results.write(args.results, f'ranking-{name}', found)}")
+
+
+def _untagged(args: argparse.Namespace) -> None:
+    from benchmarks.matching import untagged
+    from services.embedder.words.vectors import load_words
+    from shared.contracts.embedder import TrainingSettings
+
+    cache = args.data / "matching"
+    photos = untagged.load(args.photos, args.network, args.weights, load_words(), cache)
+    print(f"untagged: {len(photos.tags)} photos, {len(photos.terms)} terms", flush=True)
+    found = untagged.measure(photos, args.splits, TrainingSettings())
+    print(untagged.table(found))
+    if args.url:
+        found["over_http"] = untagged.over_http(args.url, photos.terms)
+        for kind in ("terms", "general_words"):
+            told = found["over_http"][kind]
+            print(
+                f"  over HTTP, {kind.replace('_', ' ')}: mAP {told['mean_average_precision']:.3f}, "
+                f"P@10 {told['precision_at_10']:.3f}"
+            )
+    name = f"untagged-{args.network.replace('/', '-')}"
+    print(f"  {results.write(args.results, name, found)}")
 
 
 def _sized(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from services.embedder.matching.calibrating import first_hits
 from services.embedder.matching.evaluation import evaluate
-from services.embedder.matching.network import MatchingNetwork
+from services.embedder.matching.joint import JointNetwork
 from services.embedder.matching.training import train
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.vectors import Words
@@ -90,7 +90,7 @@ def _unseen_probability(
 
 
 def _probability(
-    network: MatchingNetwork, report: TrainingReport, judging: Judging, untrained: bool = False
+    network: JointNetwork, report: TrainingReport, judging: Judging, untrained: bool = False
 ) -> dict[str, Any]:
     """Measure the report's curve on first hits against the truth.
 
@@ -152,7 +152,7 @@ def _judging(
 
 
 def _precision(
-    network: MatchingNetwork,
+    network: JointNetwork,
     photos: TrainingSet,
     words: Words,
     rows: Rows,

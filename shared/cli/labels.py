@@ -1,4 +1,4 @@
-"""`ise label` and `ise tag --suggested`: what the model sees in pictures, and taking it as tags."""
+"""`ise label`: what the model sees in pictures; labels can be accepted as tags."""
 
 from contextlib import nullcontext
 from typing import Annotated
@@ -13,7 +13,6 @@ from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer, query
 from shared.contracts.jobs import Job
 from shared.contracts.labels import LEAST, AcceptLabelsRequest, LabelCounts, LabelsQuery
-from shared.core.errors import InvalidInput
 
 
 def label(
@@ -47,71 +46,21 @@ def label(
             opened.say(f"{more:,} more labels: raise --limit.")
 
 
-def tag(
-    suggested: Annotated[
-        float | None,
-        typer.Option(
-            "--suggested",
-            metavar="P",
-            min=LEAST,
-            max=1,
-            help="Add every label of at least this probability as a tag.",
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", help="With --suggested: only this label; repeatable."),
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without it, only show counts.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Tag pictures by the labels that the model sees in them. Without --yes nothing is changed."""
-    with session(as_json) as opened:
-        if suggested is None:
-            raise InvalidInput("Say how sure the model must be: `ise tag --suggested 0.8`.")
-        accept_labels(opened, suggested, label, yes)
-
-
 def accept_labels(opened: Session, least: float, names: list[str] | None, yes: bool) -> None:
     """Show what accepting labels would add; with `yes`, add it."""
     request = AcceptLabelsRequest(least=least, names=names)
     if yes:
         run_job(opened, indexer.accept_labels(request), _tagged)
         return
-    found = [opened.query.send(query.list_labels(asked)) for asked in _queries(least, names)]
-    counts = found[0] if names is None else _only(found, names)
+    asked = LabelsQuery(least=least, name=names or [], limit=1000)
+    counts = opened.query.send(query.list_labels(asked))
     if opened.as_json:
         opened.write_json(counts.model_dump(mode="json"))
         return
     opened.out.print(tables.labels(counts) if counts.labels else _none(counts))
     opened.say(
-        f"{counts.untagged:,} tags would be added at {counts.shown:,} images or fewer. "
+        f"{counts.untagged:,} tags would be added at {counts.shown:,} images. "
         "Nothing was changed: add --yes to do it."
-    )
-
-
-def _queries(least: float, names: list[str] | None) -> list[LabelsQuery]:
-    return [LabelsQuery(least=least, match=name, limit=1000) for name in names or [""]]
-
-
-def _only(found: list[LabelCounts], names: list[str]) -> LabelCounts:
-    """The labels of exactly these names."""
-    wanted = {
-        (one.name, one.synset): one
-        for counts, name in zip(found, names, strict=True)
-        for one in counts.labels
-        if one.name.casefold() == name.strip().casefold()
-    }
-    labels = list(wanted.values())
-    return found[0].model_copy(
-        update={
-            "labels": labels,
-            "total": len(labels),
-            "shown": sum(one.images for one in labels),
-            "untagged": sum(one.untagged for one in labels),
-        }
     )
 
 

@@ -7,8 +7,13 @@ from pydantic import ConfigDict, Field
 
 from shared.contracts.annotations import Notes
 from shared.contracts.base import Wire
+from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Mode(StrEnum):
@@ -47,6 +52,8 @@ ANSWER_EXAMPLE: dict[str, Any] = {
             "uris": ["castle/07.jpg"],
             "metadata": {},
             "labels": [{"name": "castle", "probability": 0.91}],
+            "added_at": "2026-11-22T05:43:50+00:00",
+            "file": FILE_EXAMPLE,
         }
     ],
     "limit": 1,
@@ -56,6 +63,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "mode": "image",
     "searched_as": None,
     "corrected_terms": [],
+    "unknown_keys": [],
     "metric": "cosine",
     "snapshot": 3,
     "version": "3.0",
@@ -102,6 +110,8 @@ class Hit(Wire):
         description="What the model's classifier sees in it, the most probable first: suggestions, "
         "not tags. Empty where the model has no classifier with named classes.",
     )
+    added_at: AddedAt = None
+    file: FileFacts = FileFacts()
     explain: Explanation | None = None
     contributions: list[float] | None = Field(
         None, description="What each of the `parts` adds to the score; their sum is the score."
@@ -127,6 +137,11 @@ class Recall(Wire):
 class TagCount(Wire):
     tag: str
     count: int
+    cover: str | None = Field(
+        None,
+        description="Id of the image with the tag that was added last; null unless asked for.",
+        exclude_if=_is_none,
+    )
 
 
 class LabelFacet(Wire):
@@ -178,6 +193,10 @@ class SearchResponse(Wire):
     )
     corrected_terms: list[CorrectedTerm] = Field(
         default_factory=list, description="The terms that were not read as they are written."
+    )
+    unknown_keys: list[str] = Field(
+        default_factory=list,
+        description="Keys of the filter that no image has a value of: perhaps a slip.",
     )
     metric: Metric
     snapshot: int

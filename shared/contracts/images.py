@@ -15,6 +15,8 @@ from shared.contracts.annotations import (
     check_tags,
 )
 from shared.contracts.base import Request, Wire
+from shared.contracts.curation import Undo
+from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
 Tags = Annotated[
@@ -98,6 +100,9 @@ class Image(Wire):
                     "sha256": "d0ed203b490efa13b89928e082c3728f5a7bb4d5a0b4cf0f1c2b8a5a6f2a9d11",
                     "bytes": 18342,
                     "created_at": "2026-11-22T05:43:50+00:00",
+                    "added_at": "2026-11-22T05:43:50+00:00",
+                    "file": FILE_EXAMPLE,
+                    "undo": None,
                 }
             ]
         }
@@ -110,6 +115,9 @@ class Image(Wire):
     sha256: str
     bytes: int
     created_at: str
+    added_at: AddedAt = None
+    file: FileFacts = FileFacts()
+    undo: Undo = None
     notes: Notes = None
 
 
@@ -134,9 +142,16 @@ class Shapes(Wire):
 class Deleted(Wire):
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"id": "d0ed203b490efa13b89928e082c3728f", "deleted": True}]
+            "examples": [
+                {
+                    "id": "d0ed203b490efa13b89928e082c3728f",
+                    "deleted": True,
+                    "undo": "b0b2a2f3c1c94b2f9a3c5d6e7f809a1b",
+                }
+            ]
         }
     )
 
     id: str
     deleted: bool
+    undo: Undo = None

@@ -20,6 +20,8 @@ class JobKind(StrEnum):
     LEARN = "learn"
     LABEL = "label"
     ACCEPT_LABELS = "accept-labels"
+    FACTS = "facts"
+    UNDO = "undo"
 
 
 class JobState(StrEnum):
@@ -106,6 +108,8 @@ class Job(Wire):
     result: dict[str, Any] | None = None
     created_at: str
     finished_at: str | None = None
+    source: str | None = Field(None, description="Folder, manifest or URL that the job reads.")
+    dry_run: bool = Field(False, description="The job only tells what it would do.")
 
 
 class Jobs(Wire):

@@ -40,6 +40,9 @@ class LabelsQuery(Wire):
     match: Annotated[str, Field(max_length=200)] = Field(
         "", description="Only labels with a name or synonym that contains this text."
     )
+    name: Annotated[list[LabelName], Field(max_length=1000)] = Field(
+        default_factory=list, description="Only labels with this name or synonym; repeatable."
+    )
     limit: Annotated[int, Field(ge=1, le=1000)] = Field(100, description="Number of labels.")
 
 

@@ -148,6 +148,25 @@ def test_filters_keep_what_they_say(world: World):
         assert told(found) == wanted
 
 
+def test_labels_are_filtered_by_though_no_engine_knows_them(world: World):
+    vectors, known = collection(2600), tagged(2600)
+    chances = np.random.default_rng(5).dirichlet([0.3, 0.3, 0.3], 2600).astype(np.float32)
+    labels = world.labels(["beagle", "tench", "crane"], chances)
+    world.publish(known, world.space(vectors, 20, known=known), labels=labels)
+    query = collection(1, seed=3)[0]
+    sure = chances.astype(np.float16)[:, 0] >= np.float16(0.9)
+    beagle = {"label": "beagle", "least": 0.9}
+    for asked, keeps in (
+        ({"must": [beagle]}, sure),
+        ({"must_not": [beagle]}, ~sure),
+        ({"must": [beagle, {"tag": "dog"}]}, sure & [is_dog(item) for item in known]),
+    ):
+        allowed = np.flatnonzero(keeps).tolist()
+        wanted = truth(vectors, query, Metric.COSINE, known, allowed=allowed)
+        found = world.search(query, exact=True, filter=Filter.model_validate(asked))
+        assert told(found) == wanted
+
+
 def test_new_tags_are_filtered_by_once_they_are_published(world: World):
     vectors, known = collection(2600), tagged(2600)
     space = world.space(vectors, 5, known=known)

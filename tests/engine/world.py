@@ -23,8 +23,9 @@ from shared.contracts.query import Metric, Rerank, SearchOptions
 from shared.core.engine import Engine
 from shared.engines.milvus.server import Milvus
 from shared.engines.table import Engines
+from shared.labels.head import LabelClass, LabelHead
 from shared.snapshots.items import Item
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import LabelsManifest, Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
 Floats = NDArray[np.float32]
@@ -84,6 +85,7 @@ class World:
         visual: SpaceManifest,
         joint: SpaceManifest | None = None,
         tags: dict[str, Floats] | None = None,
+        labels: LabelsManifest | None = None,
     ) -> Manifest:
         number = (self.snapshots.current_number() or 0) + 1
         manifest = Manifest(
@@ -96,9 +98,27 @@ class World:
             visual=visual,
             joint=joint,
             tag_vectors=[self.segments.tag_vectors(tags)] if tags else [],
+            labels=labels,
         )
         self.snapshots.publish(manifest)
         return manifest
+
+    def labels(self, names: Sequence[str], chances: Floats) -> LabelsManifest:
+        """Labels of the images from 0, by the probability of each name, (n, names)."""
+        dim = chances.shape[1]
+        bias = np.zeros(len(names), np.float32)
+        classes = tuple(LabelClass((name,)) for name in names)
+        head = LabelHead(np.zeros((len(names), dim), np.float32), bias, classes, "test")
+        ids = np.argsort(-chances, axis=1).astype(np.uint16)
+        sorted_chances = np.take_along_axis(chances, ids.astype(int), 1).astype(np.float16)
+        ordinals = np.arange(len(chances))
+        file = self.segments.labels(ordinals, ids, sorted_chances, len(names))
+        return LabelsManifest(
+            fingerprint=MODEL,
+            digest=head.digest,
+            head=self.segments.label_head(head),
+            files=[file],
+        )
 
     def delete(self, ordinals: list[int]) -> None:
         with self.tombstones.adding() as add:

@@ -294,3 +294,21 @@ def test_the_head_lies_checksummed_beside_the_segments(service, picture, head):
     heads = list((service.data / "segments").glob("label-head-*"))
     service.add(picture(2))
     assert list((service.data / "segments").glob("label-head-*")) == heads
+
+
+@pytest.mark.slow
+def test_damaged_labels_stop_nothing_and_are_computed_anew(lite, start, picture):
+    with start(lite) as service:
+        ids = [item.id for item in service.add(picture(1), picture(2))]
+        [file] = manifest(service).labels.files
+        path = service.data / "segments" / file.name
+    path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
+    with start(lite) as service:
+        assert service.finds_itself(picture(1))
+        assert service.ask(query.get_image(ids[0])).labels == []
+        [third] = service.add(picture(3))
+        service.succeeded(service.send(indexer.compute_labels()))
+        assert complete(service)
+        assert service.ask(query.get_image(ids[0])).labels
+        assert service.finds_itself(picture(3))
+        assert third.id not in ids

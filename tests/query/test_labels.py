@@ -153,6 +153,12 @@ def test_counts_tell_what_accepting_would_add(service, vectors):
     assert [one["name"] for one in service.get("/v1/labels", match="BEA")["labels"]] == ["beagle"]
 
 
+def test_labels_are_counted_by_name_and_synonym(service):
+    found = service.get("/v1/labels", name=["crane", "Tinca tinca"])
+    assert sorted(one["name"] for one in found["labels"]) == ["crane", "crane", "tench"]
+    assert service.send("GET", "/v1/labels", params={"name": "unicorn"}).status_code == 422
+
+
 def test_deleted_images_are_not_counted(fresh_library, serve, vectors):
     library = fresh_library()
     items = [Item(i, f"img-{i:02d}", [], []) for i in range(40)]

@@ -19,8 +19,9 @@ Floats = NDArray[np.float32]
 _CHUNK = 1024
 TRAINED_SHARE = 0.5
 """Of the network's block in a picture's squared length."""
-KNOWN_WEIGHT, UNKNOWN_WEIGHT = 4.0, 0.5
-"""Of the network's block of a term, beside labels: for terms it was trained on, and for others."""
+KNOWN_WEIGHT, UNKNOWN_WEIGHT = 16.0, 0.05
+"""Of the network's block of a term, beside labels: for terms it was trained on, and for others that
+stand for no class. Where a term stands for classes, labels know more of it than other tags tell."""
 _FAMILIAR = 0.9
 """A term whose word is nearer to a trained one than this counts as known in part."""
 
@@ -51,13 +52,15 @@ class CombinedNetwork(nn.Module):
     def joint_terms(self, parts: MeaningParts) -> Tensor:
         """Meanings of terms -> (n, joint_dim) of length 1."""
         directions = torch.from_numpy(np.array(parts.directions))
-        seen = self.labels.terms(directions, torch.from_numpy(np.array(parts.classes)))
+        classes = torch.from_numpy(np.array(parts.classes))
+        seen = self.labels.terms(directions, classes)
         if self.trained is None:
             return seen
         words = torch.from_numpy(np.array(parts.in_context))
         # A term that word2vec lacks is known by its classes alone.
         has_word = (directions != 0).any(dim=1, keepdim=True)
-        weights = torch.where(has_word, self._weights(words), 0.0)
+        unknown = torch.where((classes > 0).any(dim=1, keepdim=True), 0.0, UNKNOWN_WEIGHT)
+        weights = torch.where(has_word, self._weights(words, unknown), 0.0)
         learnt = torch.where(has_word, self.trained.joint_words(words), 0.0)
         return functional.normalize(torch.cat([learnt * weights, seen], dim=1), dim=1)
 
@@ -76,10 +79,10 @@ class CombinedNetwork(nn.Module):
             found: Floats = self.joint_terms(Meanings.split(features, self.word_dim)).numpy()
         return found
 
-    def _weights(self, words: Tensor) -> Tensor:
-        """The weight of the network's block for each term, (n, 1)."""
+    def _weights(self, words: Tensor, unknown: Tensor) -> Tensor:
+        """The weight of the network's block for each term, (n, 1), by how near it was trained."""
         if self.trained is None or self.trained.anchors is None:
-            return torch.full((len(words), 1), UNKNOWN_WEIGHT)
+            return unknown
         near: Tensor = (self.trained.word(words) @ self.trained.anchors.T).amax(dim=1, keepdim=True)
         known = ((near - _FAMILIAR) / (1 - _FAMILIAR)).clamp(0, 1)
-        return UNKNOWN_WEIGHT + known * (KNOWN_WEIGHT - UNKNOWN_WEIGHT)
+        return unknown + known * (KNOWN_WEIGHT - unknown)

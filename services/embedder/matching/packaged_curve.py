@@ -1,6 +1,6 @@
 """Probability of a hit by word where no tag teaches it: numbers fitted on other pictures.
 
-Made by `python -m benchmarks untagged --write`; docs/MODEL_CARD.md tells of what.
+Made by `python -m benchmarks words-probability --write`; docs/MODEL_CARD.md tells of what.
 """
 
 import json

@@ -58,8 +58,7 @@ class References(nn.Module):
             chosen = np.sort(np.random.default_rng(_SEED).choice(count, MOST, replace=False))
         some = _unit(np.array(features[chosen], np.float64))
         mean = some.mean(axis=0)
-        _, _, directions = np.linalg.svd(some - mean, full_matrices=False)
-        axes = directions[:KEY_DIM].T
+        axes = _leading(some - mean, min(KEY_DIM, *some.shape))
         made = cls(features.shape[1], len(chosen), values.shape[1], axes.shape[1])
         made.mean.copy_(torch.from_numpy(mean))
         made.axes.copy_(torch.from_numpy(np.ascontiguousarray(axes)))
@@ -117,6 +116,16 @@ class References(nn.Module):
             total.index_add_(0, nearest, own)
             count.index_add_(0, nearest, torch.ones(len(own)))
         return total / count.clamp(min=1)[:, None]
+
+
+def _leading(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The directions that rows vary in most, (dim, count)."""
+    if len(rows) < rows.shape[1]:
+        _, _, directions = np.linalg.svd(rows, full_matrices=False)
+        found: NDArray[np.float64] = directions[:count].T
+        return found
+    _, directions = np.linalg.eigh(rows.T @ rows)
+    return directions[:, ::-1][:, :count]
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:

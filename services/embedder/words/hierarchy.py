@@ -6,6 +6,7 @@ of ImageNet's classes and all that stand above them, with their names.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from importlib import resources
 from itertools import product
@@ -21,14 +22,29 @@ from shared.terms.normal_form import normal_form
 ASSETS = "assets"
 TABLE = "imagenet1k_wordnet.json"
 _ID = "n"
-# A word over more of the classes than this says too little: artifact, whole, object.
-_MOST = 0.4
-# Words that name what almost anything has or is, whatever WordNet's senses are in this table.
+# A name of more of ImageNet's classes than this says too little: artifact, organism, whole.
+_MOST = 400
+# Words that name what almost anything has or is, and words whose sense in this table is not the one
+# that people mean: `toy` is a dog there, `wind` an instrument and `arm` a weapon.
 _ABSTRACT = frozenset(
     [
-        *["abstraction", "amount", "body", "cause", "content", "cover", "group", "head", "matter"],
-        *["part", "piece", "portion", "product", "relation", "shape", "side", "structure"],
-        *["stuff", "substance", "thing", "top", "unit", "whole", "work"],
+        *["abstraction", "agent", "agency", "amount", "arm", "article", "barrier", "being", "body"],
+        *["cause", "commodity", "component", "conveyance", "cover", "covering", "course", "entity"],
+        *["establishment", "formation", "game", "good", "goods", "group", "head", "housing"],
+        *["impediment", "implement", "instrumentality", "instrumentation", "matter", "object"],
+        *["obstruction", "obstructor", "outlet", "part", "piece", "portion", "product", "relation"],
+        *[
+            "restraint",
+            "constraint",
+            "shape",
+            "side",
+            "solid",
+            "structure",
+            "construction",
+            "stuff",
+        ],
+        *["substance", "support", "system", "thing", "top", "toy", "unit", "ware", "whole", "wind"],
+        *["wood", "work"],
     ]
 )
 _LONGEST = 8
@@ -43,15 +59,15 @@ class Hierarchy:
         table = _table()
         synsets: dict[str, Any] = table["synsets"]
         self.count = len(classes)
+        every = Counter(one for own in table["classes"] for one in _upwards(own, synsets))
         below: dict[str, list[int]] = {}
         for number, one in enumerate(classes):
             for synset in _upwards(one.synset.removeprefix(_ID), synsets):
                 below.setdefault(synset, []).append(number)
-        most = max(1, round(_MOST * self.count))
-        self._below = [numbers for numbers in below.values() if len(numbers) <= most]
+        self._below = [numbers for one, numbers in below.items() if every[one] <= _MOST]
         self._classes: dict[str, set[int]] = {}
         for synset, numbers in below.items():
-            for name in synsets[synset]["lemmas"] if len(numbers) <= most else ():
+            for name in synsets[synset]["lemmas"] if every[synset] <= _MOST else ():
                 self._classes.setdefault(normal_form(name), set()).update(numbers)
         for name, own in classes_by_name(tuple(classes)).items():
             self._classes.setdefault(name, set()).update(own)
@@ -68,6 +84,11 @@ class Hierarchy:
         for column, some in enumerate(columns):
             found[list(some), column] = 1
         return found
+
+    @staticmethod
+    def key(term: str) -> str:
+        """The form that names are compared in."""
+        return normal_form(term)
 
     def find(self, term: str) -> NDArray[np.float32] | None:
         """The classes that a name stands for, ones in (classes,); None if it is none.

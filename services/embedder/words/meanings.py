@@ -77,7 +77,7 @@ class Meanings:
     def find(self, term: str) -> Floats | None:
         """The meaning of a term, or None where no word of it is known."""
         classes = self._classes(term)
-        vector = self.words.find(term)
+        vector = self.words.find(_without_fillers(term))
         row = np.zeros(self.dim, np.float32)
         size = self.words.dim
         if vector is not None:
@@ -104,12 +104,19 @@ class Meanings:
         words = words_of(term)
         if whole is not None or len(words) < 2:
             return whole
-        some = [self.hierarchy.find(word) for word in words if word.casefold() not in _FILLERS]
+        some = [self.hierarchy.find(word) for word in words_of(_without_fillers(term))]
         known = [weights > 0 for weights in some if weights is not None]
         return np.any(known, axis=0).astype(np.float32) if known else None
 
     def _directions(self, vectors: Floats) -> Floats:
         return unit(vectors - self.words.frequent_mean)
+
+
+def _without_fillers(term: str) -> str:
+    """A term without the words that say nothing of what it shows, unless there are no others."""
+    words = words_of(term)
+    kept = [word for word in words if word.casefold() not in _FILLERS]
+    return " ".join(kept) if 0 < len(kept) < len(words) else term
 
 
 def unit(rows: Floats) -> Floats:

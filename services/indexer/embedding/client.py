@@ -45,13 +45,15 @@ class ModelPair:
     """Fingerprints of the two backbones. They're equal where one serves both searches.
 
     `instance`: the embedder's process that told them. `joint`: the joint space that comes with the
-    matching one, where nothing is to be trained.
+    matching one, where nothing is to be trained. `labels`: digest of the named classes of the
+    matching one, which a joint space can begin from.
     """
 
     visual: str
     matching: str
     instance: str = field(default="", compare=False)
     joint: str | None = field(default=None, compare=False)
+    labels: str | None = field(default=None, compare=False)
 
     @property
     def all(self) -> set[str]:
@@ -335,5 +337,9 @@ class Embedding:
 
 def _pair(models: Models) -> ModelPair:
     return ModelPair(
-        models.visual.fingerprint, models.matching.fingerprint, models.instance, models.joint
+        models.visual.fingerprint,
+        models.matching.fingerprint,
+        models.instance,
+        models.joint,
+        models.matching.labels if models.joint is None else None,
     )

@@ -17,7 +17,7 @@ from services.indexer.embedding.client import Embedding
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.storage.feature_store import FeatureStore
-from shared.core.errors import CatalogueAway, Conflict, ISEError, NotFound
+from shared.core.errors import CatalogueAway, Conflict, Corrupt, ISEError, NotFound
 from shared.labels.head import LabelHead
 from shared.models.external import is_external
 from shared.snapshots.labels import LabelsFile, read_head
@@ -79,6 +79,10 @@ class Labels:
                 labels = self._extended(labels, missing)
         except (LeaseLost, CatalogueAway):
             raise
+        except Corrupt as error:
+            # Nothing is lost: the next publication computes them anew.
+            log.error("labels are dropped: %s", error)
+            labels = None
         except (ISEError, OSError) as error:
             log.warning("snapshot %d lacks labels: %s", manifest.number, error)
         return manifest.model_copy(update={"labels": labels})
@@ -105,6 +109,18 @@ class Labels:
                 return manifest.model_copy(update={"labels": None})
             if labels is None or labels.digest != found[1].digest:
                 labels = self._new(*found)
+        try:
+            return self._completed(manifest, labels, progress)
+        except Corrupt:
+            # All are computed from features, which say themselves whether they are damaged.
+            found = self._head(manifest, ask=True)
+            if found is None:
+                raise
+            return self._completed(manifest, self._new(*found), progress)
+
+    def _completed(
+        self, manifest: Manifest, labels: LabelsManifest, progress: Progress
+    ) -> Manifest:
         missing = self._missing(manifest, labels)
         if len(missing):
             labels = self._extended(labels, missing, progress)
@@ -128,6 +144,8 @@ class Labels:
         lineage, covered = self._covered
         names = {file.name for file in postings}
         covered = covered & names if lineage == labels.digest + labels.fingerprint else set()
+        if lineage != labels.digest + labels.fingerprint:
+            self._featureless = np.empty(0, np.int64)
         self._covered = labels.digest + labels.fingerprint, covered
         unknown = [file for file in postings if file.name not in covered]
         if not unknown:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.publisher import Publisher
@@ -69,7 +70,10 @@ class Compaction:
             job.stage("merging records")
             update["items"] = [self._segments.merged_items(base.items, deleted)]
         if base.labels is not None:
-            update["labels"] = self._publisher.labels.compacted(base.labels, deleted)
+            labels, files = base.labels, self._publisher.labels
+            update["labels"] = attempt(
+                job, OptionalStep.LABELS, lambda: files.compacted(labels, deleted), labels
+            )
         compacted = base.model_copy(update=update)
         failpoints.reach("compaction.merged")
         job.stage("publishing")

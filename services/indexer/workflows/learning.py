@@ -147,6 +147,9 @@ class Learning:
             # Without the pictures nothing can be learnt; a task that stays due would run for ever.
             return False
         joint = manifest.joint
+        if joint is None and manifest.labels is not None and manifest.images:
+            # Uploads without a build: labels alone make them searchable by word.
+            return True
         if joint is not None and tags.known is None:
             # Towers that bring their joint space, or a network of which nothing is known.
             return False

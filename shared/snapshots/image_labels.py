@@ -70,12 +70,18 @@ class ImageLabels:
         deleted: NDArray[np.int64],
         carriers: Callable[[str], NDArray[np.int64]],
     ) -> LabelCounts:
-        """The labels that images show. carriers: gives the images that carry a tag, ascending."""
+        """The labels that images show. Raises InvalidInput for a name of none.
+
+        carriers: gives the images that carry a tag, ascending.
+        """
         head = self.head
         counted: list[LabelCount] = []
         showing: list[NDArray[np.int64]] = []
         key = tag_key(asked.match)
+        only = {n for name in asked.name for n in self.classes(name)} if head else set()
         for number, one in enumerate(head.classes if head else ()):
+            if only and number not in only:
+                continue
             if key and not any(key in tag_key(name) for name in one.names):
                 continue
             parts = [file.showing([number], asked.least) for file in self._files]
