@@ -5,6 +5,7 @@ standard deviations above the collection's mean a picture lies means about the s
 and every collection, so that a curve over these can be fitted elsewhere.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,7 +39,7 @@ class Moments:
         if not length:
             return None
         vector = vector / length
-        spread = float(np.sqrt(max(vector @ self.covariance @ vector, 0.0)))
+        spread = math.sqrt(max(float(vector @ self.covariance @ vector), 0.0))
         if spread < _LEAST_SPREAD:
             return None
         found: Floats = float(vector @ self.mean) + spread * standard

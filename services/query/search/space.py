@@ -125,7 +125,8 @@ class Space:
         judged = [known[one] for one in ordinals.tolist()]
         if len(others) < _LEAST_CARRIERS:
             return [None] * len(ordinals)
-        rows = np.stack([np.zeros(self.index.dim) if one is None else one for one in judged])
+        blank = np.zeros(self.index.dim, np.float32)
+        rows = np.stack([blank if one is None else one for one in judged])
         own = np.isin(ordinals, some)
         likeness = tag_trust.likeness(tag_trust.unit(rows), tag_trust.unit(np.stack(others)), own)
         return [
