@@ -46,9 +46,9 @@ class HitEvidence:
     """
 
     certain: Callable[[int], bool] = lambda _: False
-    chances: Callable[[NDArray[np.int64]], list[float | None]] | None = None
     combination: Combination | None = None
     prepared: PreparedQuery | None = None
+    chances: Callable[[NDArray[np.int64]], list[float | None]] | None = None
 
     @property
     def is_calibrated(self) -> bool:
