@@ -1,6 +1,7 @@
 """`python -m benchmarks`: what `make bench` and `make bench-scale` call."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching.add_argument("--epochs", type=int, help="at most; by default the product's")
     matching.add_argument("--only", help="one way to train, like `batch, all negatives`")
 
+    ranking = commands.add_parser("ranking", help="image to image: the default order, probability")
+    ranking.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    ranking.add_argument("--network", default="lite")
+    ranking.add_argument("--weights", default="", help="a safetensors file")
+    ranking.add_argument("--queries", type=int, default=2500)
+
+    chances = commands.add_parser(
+        "words-probability", help="words on photos without tags: their probability"
+    )
+    chances.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    chances.add_argument("--write", type=Path, help="file for the curve to package")
+
     untagged = commands.add_parser("untagged", help="word to photo, where no photo has a tag")
     untagged.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
     untagged.add_argument("--network", default="lite")
@@ -122,6 +135,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         _ingest(args)
     elif args.command == "matching":
         _matching(args)
+    elif args.command == "ranking":
+        _ranking(args)
+    elif args.command == "words-probability":
+        from benchmarks.matching import words_probability as words
+
+        figures, curve = words.measure(args.photos, args.data / "matching")
+        for name, value in figures.items():
+            print(f"  {name}: {value}")
+        if args.write is not None:
+            args.write.write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
+        print(f"  {results.write(args.results, 'words-probability', figures)}")
     elif args.command == "untagged":
         _untagged(args)
     elif args.command == "kmeans":
@@ -234,6 +258,24 @@ def _matching(args: argparse.Namespace) -> None:
             )
     found = {"images": images, "terms": terms, "image_to_image": probabilities, "ways": ways}
     print(f"  {results.write(args.results, 'matching', found)}")
+
+
+def _ranking(args: argparse.Namespace) -> None:
+    from benchmarks.matching import ranking
+
+    cache = args.data / "matching"
+    found = ranking.measure(args.photos, args.network, args.weights, cache, args.queries)
+    print(f"ranking: {found['model']}, {found['photos']} photos, {found['transform']}")
+    print(f"  tags: {found['tags']}")
+    for size, figures in found.items():
+        if not isinstance(figures, dict) or size == "tags":
+            continue
+        for order in ("none", "neighbours"):
+            told = ", ".join(f"{name} {value:.3f}" for name, value in figures[order].items())
+            print(f"  {size}, {order}: {told}")
+        print(f"  {size}: re-rank {figures['milliseconds']:.2f} ms, {figures['probability']}")
+    name = args.network.replace("/", "-")
+    print(f"  {results.write(args.results, f'ranking-{name}', found)}")
 
 
 def _untagged(args: argparse.Namespace) -> None:

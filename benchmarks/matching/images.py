@@ -37,7 +37,7 @@ def measure(photos: TrainingSet) -> dict[str, dict[str, Any]]:
     tags = {number: [str(t) for t in photos.image_terms[row]] for number, row in enumerate(kept)}
     asked = [_asked(features[row], photos.image_terms[row], tags) for row in aside]
     with TemporaryDirectory() as folder:
-        index = _index(Path(folder), features[kept])
+        index = index_of(Path(folder), features[kept])
         return {
             curve.metric.value: _judged(
                 curve, first_hits(index, asked, tags, curve.metric, None, reranks=True)
@@ -62,7 +62,8 @@ def _asked(
     return CalibrationQuery(vector, lambda hit: not own.isdisjoint(tags[hit]))
 
 
-def _index(folder: Path, features: NDArray[np.float32]) -> InvertedIndex:
+def index_of(folder: Path, features: NDArray[np.float32]) -> InvertedIndex:
+    """Make an index of features, (n, dim), whose ordinals are their rows."""
     rows = len(features)
     centroids = train_centroids(features, _CLUSTERS, Metric.COSINE, seed=0)
     lists = assign([(0, features)], rows, centroids, Metric.COSINE)

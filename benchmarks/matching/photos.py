@@ -46,6 +46,20 @@ def load(
     return TrainingSet(features, tags, image_terms, fingerprint)
 
 
+def labelled(
+    photos: Path, network: str, weights: str, cache: Path
+) -> tuple[NDArray[np.int64], str, NDArray[np.float32]]:
+    """Return the number of each photo's folder, the model's fingerprint, and the features."""
+    folders = sorted(path for path in photos.iterdir() if path.is_dir())
+    found = [
+        sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        for folder in folders
+    ]
+    labels = np.repeat(np.arange(len(folders)), [len(files) for files in found])
+    files = [file for some in found for file in some]
+    return labels, *features_of(files, network, weights, cache)
+
+
 def terms_of(photos: Path) -> dict[str, str]:
     """The terms of folders whose names stand for others."""
     listing = photos / "classes.tsv"

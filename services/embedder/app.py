@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from services.embedder.api import embed, explain, labels, matching
 from services.embedder.backbones.lite_backbone import weights_file
 from services.embedder.config import EmbedderSettings
-from services.embedder.hosting import Host
+from services.embedder.hosts import Hosts
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.profiles import profile_of
 from shared.core.errors import ISEError
@@ -33,12 +33,13 @@ def create_app(
     if settings.profile is None:
         chosen = profile_of(settings.data_dir, has_lite=weights_file() is not None)
         settings = settings.model_copy(update={"profile": chosen})
-    host = Host(settings)
+    hosts = Hosts(settings)
+    host = hosts.main
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # In the background, so that `/health` answers and `/ready` explains meanwhile.
-        running = asyncio.create_task(host.run(lambda error: on_failure(app, error)))
+        running = asyncio.create_task(hosts.run(lambda error: on_failure(app, error)))
         yield
         running.cancel()
         await asyncio.wait([running])
@@ -46,6 +47,7 @@ def create_app(
     app = create_service("embedder", DESCRIPTION, settings, lifespan, host.not_ready)
     app.add_middleware(PatienceMiddleware)
     app.state.host = host
+    app.state.hosts = hosts
     app.state.settings = settings
     app.state.embedder_metrics = EmbedderMetrics(
         app.state.metrics.registry, host, settings.queue_size

@@ -41,6 +41,7 @@ from shared.core.errors import ISEError
 from shared.engines.table import Engines
 from shared.media.fetching import Fetcher
 from shared.models.canary import drifted
+from shared.models.profiles import profile_of
 from shared.objects.address import snapshots_from
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
@@ -60,12 +61,14 @@ def create_app(
 ) -> FastAPI:
     """The app; the clients are for tests that bring connections of their own."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    if embedders is None:
-        urls = settings.urls_of("embedder")
-        embedders = Embedders([AsyncClient(url, key, within=True) for url in urls])
     files = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
     engines = Engines.of(settings)
     shelf = SnapshotReader(settings.data_dir, engines)
+    if embedders is None:
+        urls = settings.urls_of("embedder")
+        embedders = Embedders(
+            [AsyncClient(url, key, within=True) for url in urls], lambda: _profile(shelf)
+        )
     canary = CanaryWatch(embedders, shelf)
 
     follower = _follower(settings)
@@ -161,6 +164,12 @@ def create_app(
     app.include_router(routes_uploads.router)
     page_files.install(app)
     return app
+
+
+def _profile(shelf: SnapshotReader) -> str | None:
+    """Return the profile whose model made the index that is open, or None."""
+    visual = shelf.opened.visual
+    return None if visual is None else profile_of(visual.fingerprint)
 
 
 def _follower(settings: QuerySettings) -> Follower | None:

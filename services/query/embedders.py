@@ -1,9 +1,13 @@
-"""The embedders to choose from: usually one, and two while a collection moves to another model."""
+"""The embedders to choose from: usually one, and two while a collection moves to another model.
+
+Each hosts the models of its settings, and beside them those of a profile that is asked for.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from shared.clients.transport import AsyncClient, Call
+from shared.contracts.embedder import PROFILE_HEADER
 from shared.core import deadline
 from shared.core.errors import Conflict, NotFound, Overloaded, Unavailable
 
@@ -13,8 +17,14 @@ T = TypeVar("T")
 class Embedders:
     """Asks the one whose answer fits; the one that fitted last goes first."""
 
-    def __init__(self, clients: Sequence[AsyncClient]) -> None:
+    def __init__(
+        self,
+        clients: Sequence[AsyncClient],
+        profile: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """`profile`: the profile whose model made the index, or None."""
         self._clients = list(clients)
+        self._profile = profile
 
     async def send(self, call: Call[T], fits: Callable[[T], bool] = lambda _: True) -> T:
         """The first answer that fits; where none does, the last, or why an embedder gave none."""
@@ -39,10 +49,23 @@ class Embedders:
                     self._clients.sort(key=lambda other: other is not client)
                     return answer
                 misfit.append(answer)
+        if away is None and (beside := await self._beside(call)) and fits(beside[0]):
+            return beside[0]
         # The one that is away may be the one that fits.
         if reason := away or refused:
             raise reason
         return misfit[-1]
+
+    async def _beside(self, call: Call[T]) -> list[T]:
+        """The answer by the index's own profile, beside the models of the settings; empty where
+        there is none. Raises Unavailable while it is being loaded."""
+        profile = self._profile()
+        if profile is None or not self._clients:
+            return []
+        try:
+            return [await self._clients[0].send(call.with_headers({PROFILE_HEADER: profile}))]
+        except (Conflict, NotFound):
+            return []
 
     @property
     def away(self) -> str | None:

@@ -19,7 +19,6 @@ from shared.contracts.indexer import (
     TRANSFORM,
     BuildSettings,
     IngestRequest,
-    ReembedRequest,
     Rows,
     TagsFrom,
     TrainMatchingRequest,
@@ -173,36 +172,7 @@ def build(
             drop_missing=drop_missing,
         )
         job = run_job(opened, indexer.build_index(settings), embeds=not _is_external(opened))
-        _tell_untrained(opened, job)
-
-
-def reembed(
-    embedder: Annotated[
-        str | None,
-        typer.Option(
-            "--embedder",
-            metavar="URL",
-            help="One of the addresses in ISE_EMBEDDER_URL. Default: the embedder whose "
-            "model differs from the index's.",
-        ),
-    ] = None,
-    clusters: Clusters = "auto",
-    metric: Annotated[
-        Metric, typer.Option("--metric", help="Distance that the clusters are made for.")
-    ] = Metric.COSINE,
-    drop_missing: Annotated[
-        bool,
-        typer.Option("--drop-missing", help="Drop images whose files can't be read."),
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Switch to another embedder's model; the current index serves until the new one is ready."""
-    with session(as_json) as opened:
-        settings = BuildSettings(
-            clusters=cluster_count(clusters), metric=metric, drop_missing=drop_missing
-        )
-        request = ReembedRequest(embedder=embedder, build=settings)
-        _tell_untrained(opened, run_job(opened, indexer.reembed_index(request), embeds=True))
+        tell_untrained(opened, job)
 
 
 def compact(as_json: AsJson = False) -> None:
@@ -251,7 +221,7 @@ def _is_external(opened: Session) -> bool:
 def _take_in(opened: Session, request: IngestRequest) -> None:
     shown = tables.sync_plan if request.dry_run else tables.job_result
     job = run_job(opened, indexer.ingest(request), shown, embeds=not request.dry_run)
-    _tell_untrained(opened, job)
+    tell_untrained(opened, job)
     if replaced := (job.result or {}).get("replaced"):
         opened.say(
             f"{replaced:,} pictures lost their file, because another file is now at "
@@ -288,7 +258,8 @@ def _watch(opened: Session, request: IngestRequest, poll: int | None) -> None:
     opened.say(f"{folder} is no longer watched.")
 
 
-def _tell_untrained(opened: Session, job: Job) -> None:
+def tell_untrained(opened: Session, job: Job) -> None:
+    """Say how many of the tags a job's matching network was trained without."""
     if tags := (job.result or {}).get("untrained_tags"):
         opened.say(
             f"The matching network was trained without {tags:,} of the tags: "

@@ -17,6 +17,7 @@ from shared.cli import (
     jobs,
     labels,
     migrate,
+    reembed,
     search,
     snapshots,
     tag,
@@ -56,7 +57,7 @@ def _options(
 app.command("up")(up.up)
 app.command("ingest")(collection.ingest)
 app.command("build")(collection.build)
-app.command("reembed")(collection.reembed)
+app.command("reembed")(reembed.reembed)
 app.command("train-matching")(collection.train_matching)
 app.command("compact")(collection.compact)
 app.command("migrate")(migrate.migrate)

@@ -8,6 +8,7 @@ each API is written once and used both ways:
 """
 
 import asyncio
+import copy
 import random
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
@@ -200,11 +201,18 @@ class Client:
         """`base_url` names one or several replicas; `within`: one of our services asks another."""
         self.base_url = base_url.rstrip("/")
         self._within = within
+        self._headers: Mapping[str, str] = {}
         self._http = httpx.Client(
             headers=_authorization(key),
             transport=transport or ReplicaTransport(base_url),
             trust_env=False,
         )
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Return the same connection, whose calls have these headers beside their own."""
+        other = copy.copy(self)
+        other._headers = {**self._headers, **headers}
+        return other
 
     def send(self, call: Call[T]) -> T:
         """Sends a call and reads its answer. Raises an ISEError."""
@@ -217,7 +225,7 @@ class Client:
         pauses = _pauses(call, self._within)
         while True:
             try:
-                return self._http.request(**call.request(self.base_url, self._within))
+                return self._http.request(**self._request(call))
             except httpx.TransportError as error:
                 pause = None if isinstance(error, httpx.TimeoutException) else next(pauses, None)
                 if pause is None:
@@ -228,13 +236,16 @@ class Client:
     def stream(self, call: Call[Any]) -> Iterator[httpx.Response]:
         """The answer of a call while it still comes in. Leaving the block closes the connection."""
         try:
-            with self._http.stream(**call.request(self.base_url, self._within)) as response:
+            with self._http.stream(**self._request(call)) as response:
                 if not response.is_success:
                     response.read()
                     raise_for_problem(response, self._within)
                 yield response
         except httpx.TransportError as error:
             raise _unreachable(self.base_url, error, self._within) from error
+
+    def _request(self, call: Call[Any]) -> dict[str, Any]:
+        return call.with_headers(self._headers).request(self.base_url, self._within)
 
     def close(self) -> None:
         self._http.close()

@@ -5,6 +5,9 @@ from pydantic import ConfigDict, Field
 from shared.contracts.base import Wire
 from shared.contracts.metric import Metric
 
+TAG = "tag"
+"""The `space` of probabilities that a picture shows a tag which it carries."""
+
 
 class Calibration(Wire):
     """The chance that a hit matches, by its score: straight lines between these knots.
@@ -39,6 +42,11 @@ class Calibration(Wire):
     untrained: bool = Field(
         False, description="Whether it is of terms that the matching network was not trained on."
     )
+    standardized: bool = Field(
+        False,
+        description="Whether `scores` are standard scores: standard deviations above the mean "
+        "cosine of the whole collection to the term. Such a curve was fitted on other pictures.",
+    )
     scores: list[float]
     probabilities: list[float]
     queries: int
@@ -50,3 +58,8 @@ class Calibration(Wire):
     base_rate_brier: float = Field(description="That of always telling the share that matched.")
     predicted: list[float] = Field(description="The reliability curve: mean probability told.")
     matched: list[float] = Field(description="And the share that matched, of each bin.")
+
+    @property
+    def is_telling(self) -> bool:
+        """True if it tells hits apart better than their mean does, on held-out queries."""
+        return self.brier < self.base_rate_brier

@@ -15,6 +15,8 @@ from shared.contracts.calibration import Calibration
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
 INSTANCE_HEADER = "X-ISE-Instance"
+PROFILE_HEADER = "X-ISE-Profile"
+"""Asks for the models of another profile than that of the settings."""
 NOTES_HEADER = "X-ISE-Notes"
 """JSON: by a file's index, what was wrong with it though it was read."""
 """Names the process that answered, from its start to its end."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shared.contracts.base import Choice, Request, Seed, Wire
 from shared.contracts.embedder import TrainingSettings
@@ -58,10 +58,12 @@ class BuildSettings(Request):
 
 
 class ReembedRequest(Request):
-    """Request to switch to another embedder's model."""
+    """Request to switch to another model: that of a profile, or of another embedder."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"embedder": "http://127.0.0.1:8012"}]}
+    model_config = ConfigDict(json_schema_extra={"examples": [{"profile": "lite"}]})
+
+    profile: Literal["lite", "mini", "classic"] | None = Field(
+        None, description="A profile, which the embedder in use hosts beside its own models."
     )
 
     embedder: str | None = Field(
@@ -70,6 +72,12 @@ class ReembedRequest(Request):
         "differs from the index's.",
     )
     build: BuildSettings = Field(BuildSettings(), description="Settings of the new index.")
+
+    @model_validator(mode="after")
+    def _one_model(self) -> "ReembedRequest":
+        if self.profile is not None and self.embedder is not None:
+            raise ValueError("give either `profile` or `embedder`, not both")
+        return self
 
 
 class TrainMatchingRequest(Request):

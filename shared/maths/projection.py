@@ -16,10 +16,14 @@ from shared.maths.linear_algebra import principal_axes
 
 Floats = NDArray[np.float32]
 
+WHITENING = 0.25
+"""Power of each direction's standard deviation that it is divided by; 1 would be all of it."""
+_LEAST_SPREAD = 1e-3
+
 
 @dataclass(frozen=True)
 class Projection:
-    """mean: float32 (dim,). axes: float32 (dim, width)."""
+    """mean: float32 (dim,). axes: float32 (dim, width), orthogonal, the later ones longer."""
 
     mean: Floats
     axes: Floats
@@ -31,7 +35,14 @@ class Projection:
         mean = points.mean(axis=0, dtype=np.float64)
         centred = points - mean.astype(np.float32)
         axes = principal_axes(centred)[:, :width]
-        return cls(mean.astype(np.float32), axes.astype(np.float32))
+        spread = (centred @ axes).std(axis=0, dtype=np.float64)
+        # Directions without any spread would be all noise.
+        spread = np.maximum(spread, spread.max() * _LEAST_SPREAD) if spread.max() > 0 else 1.0
+        # Up to a factor, which no comparison by angle sees.
+        return cls(
+            mean.astype(np.float32),
+            (axes * (spread / np.max(spread)) ** -WHITENING).astype(np.float32),
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes, dim: int) -> Self:

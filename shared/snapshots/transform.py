@@ -1,8 +1,8 @@
 """Transforms of a model's features before an index holds and compares them.
 
 `l2` brings them to unit length. `pca:N` does so, keeps the N directions in which the collection
-varies most (Pearson 1901), and brings what's left to unit length again. It doesn't whiten: that
-measured worse. What was learned of a collection is a file of its snapshot:
+varies most (Pearson 1901), whitens them by a quarter, and brings what's left to unit length again.
+What was learned of a collection is a file of its snapshot:
 
     mean        (dim,)        float32
     projection  (dim, width)  float32

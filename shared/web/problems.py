@@ -201,6 +201,7 @@ UNEXPECTED = ISEError(
 DAMAGED = Corrupt("visual-0f3a.hdf5 is damaged: it doesn't match the manifest of its snapshot.")
 
 STARTING = Unavailable("The service is starting.", retry_after=2)
+NO_PROFILE = InvalidInput("huge is not a profile; use one of classic, lite, mini.")
 LOADING = Unavailable("The models are being loaded.", retry_after=2)
 TOO_SLOW = Unavailable(
     "64 images took over 240 seconds (ISE_EMBED_SECONDS); send fewer at a time.", retry_after=5

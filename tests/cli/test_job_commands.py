@@ -135,6 +135,15 @@ def test_reembed_names_an_embedder(fake, ise):
     assert asked["build"]["drop_missing"] is True
 
 
+def test_another_profile_is_not_begun_without_a_word_of_the_user(fake, ise):
+    done = ise("reembed", "--profile", "lite")
+    assert (done.code, fake.asked) == (1, [])
+    assert "add --yes" in done.err
+    both = ise("reembed", "--profile", "lite", "--embedder", "http://gpu:8002", "--yes")
+    assert (both.code, fake.asked) == (1, [])
+    assert "not both" in both.err
+
+
 @pytest.mark.parametrize("clusters", ["0", "-1", "many", "1000001", "²"])
 def test_clusters_are_auto_or_a_number(fake, ise, clusters):
     done = ise("build", "--clusters", clusters)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from services.indexer.measuring.calibration import calibrate
 from shared.clients import query
@@ -61,16 +62,40 @@ def test_the_same_seed_gives_the_same_curve(grouped):
     assert calibrate(index, tags, [], seed=3) == calibrate(index, tags, [], seed=3)
 
 
-def test_hits_tell_how_likely_they_match(service, folder_of, picture):
-    tags = ("dog", "cat", "car")
-    service.ingest(folder_of({f"{tags[n % 3]}/{n}.png": n for n in range(24)}), clusters=2)
-    own, *others = service.ask(query.search_image(picture(3), limit=24, rerank="none")).hits
+COLOURS = {"dog": (200, 40, 40), "cat": (40, 200, 40), "car": (40, 40, 200)}
+
+
+def coloured(folder, each):
+    """Pictures of three tags, each of a colour of its own with some noise."""
+    rng = np.random.default_rng(0)
+    for tag, colour in COLOURS.items():
+        (folder / tag).mkdir(parents=True)
+        for number in range(each):
+            noise = rng.integers(-30, 30, (48, 48, 3))
+            pixels = (np.array(colour) + noise).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / tag / f"{number}.png")
+    return folder
+
+
+def test_hits_tell_how_likely_they_match(service, tmp_path):
+    folder = coloured(tmp_path / "coloured", 12)
+    service.ingest(folder, clusters=2)
+    data = (folder / "dog" / "3.png").read_bytes()
+    own, *others = service.ask(query.search_image(data, limit=36, rerank="none")).hits
     assert own.probability == 1
     chances = [hit.probability for hit in others]
     assert chances == sorted(chances, reverse=True)
     assert all(0 < chance < 1 for chance in chances)
-    tagged = service.ask(query.search_term("dog"))
-    assert {hit.probability for hit in tagged.hits} == {1}
+
+
+def test_probabilities_that_tell_nothing_are_null(service, folder_of, picture):
+    tags = ("dog", "cat", "car")
+    service.ingest(folder_of({f"{tags[n % 3]}/{n}.png": n for n in range(24)}), clusters=2)
+    found = service.ask(query.search_image(picture(3), limit=24)).hits
+    assert {hit.probability for hit in found} == {None}
+    tagged = service.ask(query.search_term("dog")).hits
+    assert len(tagged) == 8
+    assert {hit.probability for hit in tagged} == {None}
 
 
 def test_without_tags_no_probability_is_told(service, picture):

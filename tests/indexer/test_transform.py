@@ -28,8 +28,10 @@ def test_pca_keeps_what_tells_the_collection_apart(features):
     assert vectors.shape == (400, 4)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     points = prepared(features, Metric.COSINE)
-    centred = prepared(points - points.mean(axis=0), Metric.COSINE)
-    np.testing.assert_allclose(vectors @ vectors.T, centred @ centred.T, atol=2e-2)
+    along = (points - points.mean(axis=0)) @ np.linalg.svd(points - points.mean(axis=0))[2][:4].T
+    # Whitened by a quarter: each direction is divided by the 4th root of its spread.
+    expected = prepared(along / along.std(axis=0) ** 0.25, Metric.COSINE)
+    np.testing.assert_allclose(vectors @ vectors.T, expected @ expected.T, atol=2e-2)
 
 
 def test_one_vector_comes_out_as_it_does_among_others(features):

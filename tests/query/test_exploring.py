@@ -43,7 +43,7 @@ def copied(fresh_library, serve):
         pairs=1,
         expected_error=0,
         brier=0,
-        base_rate_brier=0,
+        base_rate_brier=0.25,
         predicted=[],
         matched=[],
     )

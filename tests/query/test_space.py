@@ -43,7 +43,7 @@ def test_a_term_that_was_not_trained_on_has_probabilities_of_its_own(tmp_path):
             pairs=100,
             expected_error=0,
             brier=0,
-            base_rate_brier=0,
+            base_rate_brier=0.25,
             predicted=[],
             matched=[],
         )
@@ -51,7 +51,7 @@ def test_a_term_that_was_not_trained_on_has_probabilities_of_its_own(tmp_path):
     index = one_list(tmp_path)
     space = Space("network", index, calibration=[told(False, 1.0), told(True, 0.5)])
     assert space.chances([0.5], Metric.L2) == [0.5]
-    assert space.for_untrained.chances([0.5], Metric.L2) == [0.25]
-    assert space.for_untrained is space.for_untrained
+    term = np.ones(space.index.dim, np.float32)
+    assert space.for_untrained(term).chances([0.5], Metric.L2) == [0.25]
     older = Space("network", index, calibration=[told(False, 1.0)])
-    assert older.for_untrained.chances([0.5], Metric.L2) == [None]
+    assert older.for_untrained(term).chances([0.5], Metric.L2) == [None]

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import Request, Response
+from fastapi import Header, Request, Response
 from numpy.typing import NDArray
 
-from services.embedder.hosting import Host, Hosted
+from services.embedder.hosting import Hosted
+from services.embedder.hosts import Hosts
 from shared.contracts.embedder import (
     DIM_HEADER,
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
     NOTES_HEADER,
+    PROFILE_HEADER,
     RAW_MEDIA_TYPE,
     Embeddings,
 )
@@ -33,10 +35,26 @@ ROWS_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def hosted(request: Request) -> Hosted:
+async def hosted(
+    request: Request,
+    profile: Annotated[
+        str | None,
+        Header(
+            alias=PROFILE_HEADER,
+            description="Use the models of this profile (`lite`, `mini`, `classic`), which are "
+            "loaded at the first request. Default: those of the settings.",
+        ),
+    ] = None,
+) -> Hosted:
     """The models, as a dependency. Raises Unavailable while they are being loaded."""
-    host: Host = request.app.state.host
-    return host.hosted()
+    hosts: Hosts = request.app.state.hosts
+    return hosts.host(profile).hosted()
+
+
+def instance_of(request: Request) -> str:
+    """Return the name of the process and the host that answer a request."""
+    hosts: Hosts = request.app.state.hosts
+    return hosts.host(request.headers.get(PROFILE_HEADER)).instance
 
 
 def rows(
@@ -50,11 +68,10 @@ def rows(
     """`vectors` (n, dim), in the form that `Accept` asks for; a row that isn't there is NaN raw,
     and null in JSON. `timings`: seconds by the stage's name, for the header. `notes`: by the
     row's index, what was wrong with the file of it."""
-    host: Host = request.app.state.host
     headers = {
         FINGERPRINT_HEADER: fingerprint,
         DIM_HEADER: str(dim),
-        INSTANCE_HEADER: host.instance,
+        INSTANCE_HEADER: instance_of(request),
     }
     if timings:
         stages = (f"{stage};dur={seconds * 1000:.2f}" for stage, seconds in timings.items())

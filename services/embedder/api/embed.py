@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from services.embedder.api.answers import ROWS_RESPONSES, hosted, rows
+from services.embedder.api.answers import ROWS_RESPONSES, hosted, instance_of, rows
 from services.embedder.api.uploads import FILES_BODY, uploads
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST, unless_gone
@@ -32,6 +32,7 @@ from shared.web.problems import (
     DAMAGED,
     LOADING,
     NO_NETWORK,
+    NO_PROFILE,
     OTHER_NETWORK,
     TOO_SLOW,
     UNKNOWN_TERM,
@@ -162,7 +163,7 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
     "/models",
     summary="List the hosted models",
     tags=["models"],
-    responses=problems(LOADING),
+    responses=problems(NO_PROFILE, LOADING),
 )
 @needs(Scope.READ)
 async def list_models(request: Request, models: HostedModels) -> Models:
@@ -177,7 +178,7 @@ async def list_models(request: Request, models: HostedModels) -> Models:
         ),
         networks=await asyncio.to_thread(models.networks.fingerprints),
         joint=models.joint,
-        instance=request.app.state.host.instance,
+        instance=instance_of(request),
     )
 
 

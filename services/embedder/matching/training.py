@@ -17,6 +17,7 @@ from services.embedder.matching.examples import Examples, Floats, gather
 from services.embedder.matching.joint_maker import JointMaker
 from services.embedder.matching.loss import contrastive_loss
 from services.embedder.matching.network import MOST_ANCHORS, MatchingNetwork, keep_share
+from services.embedder.matching.packaged_curve import packaged_curves
 from services.embedder.matching.training_set import TrainingSet
 from services.embedder.words.meanings import Meanings
 from services.embedder.words.vectors import Words
@@ -127,6 +128,7 @@ def _untrained(
         mean_average_precision=None,
         losses=[],
         seconds=time.perf_counter() - started,
+        calibration=packaged_curves(),
         labels=labels,
     )
 

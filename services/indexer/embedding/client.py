@@ -120,11 +120,15 @@ class Embedding:
         """Return the models in use. `bulk`: a job asks, which waits while they are loaded."""
         return _pair(self.models(bulk))
 
-    def other_pair(self, url: str | None) -> ModelPair:
-        """The models of the embedder at `url`, or of the one that doesn't fit the index.
+    def other_pair(self, url: str | None, profile: str | None = None) -> ModelPair:
+        """The models of a profile, of the embedder at `url`, or of the one that doesn't fit the
+        index.
 
         Raises InvalidInput where that is none, or several.
         """
+        if profile is not None:
+            # The embedder loads them at the first call, and says so.
+            return _pair(self._patiently(lambda: self._embedders.of_profile(profile), bulk=True))
         return self._patiently(lambda: self._other_pair(url))
 
     def _other_pair(self, url: str | None) -> ModelPair:
@@ -176,6 +180,8 @@ class Embedding:
 
     def label_head(self, fingerprint: str) -> LabelHead:
         """The classifier over named classes of a model. Raises NotFound where it has none."""
+        # Where a profile has it, that is among the embedders that are asked.
+        self._patiently(lambda: self._embedders.hosting(visual=fingerprint))
         return self._ask_all(embedder.label_head(fingerprint))
 
     def project(
@@ -297,7 +303,7 @@ class Embedding:
 
         def ask() -> T:
             refused: Conflict | NotFound | None = None
-            for client in self._embedders.clients:
+            for client in self._embedders.in_use():
                 try:
                     return client.send(call)
                 except (Conflict, NotFound) as error:

@@ -13,7 +13,7 @@ from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.core.errors import Corrupt
-from shared.engines.engine import Index
+from shared.engines.engine import Index, is_small
 from shared.engines.ivf.rerank import CANDIDATES, rank_keys
 from shared.maths import distances
 from shared.maths.calibrated import Pairs, calibrated
@@ -106,7 +106,8 @@ def _fitted(
             if given_up.is_set():
                 raise _GivenUp
 
-        work = work_for(curves, metric, _HITS + 1, _RECALL)
+        # As a search by default does it.
+        work = None if is_small(index) else work_for(curves, metric, _HITS + 1, _RECALL)
         return first_hits(index, asked, tagged, metric, work, reranks, count)
 
     # The products of one query are small: threads within one would mostly wait for each other.

@@ -25,6 +25,7 @@ from services.indexer.jobs.stage_plan import (
     TRANSFORM,
 )
 from services.indexer.measuring.calibration import calibrate, calibrate_terms
+from services.indexer.measuring.tag_trust import calibrate_carriers
 from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.retention import BUILD_REASON, TRAIN_REASON
@@ -327,4 +328,6 @@ class IndexBuilder:
         if not tags:
             return []
         job.stage(CALIBRATING)
-        return calibrate(self._spaces.index(space), tags, curves, seed, reranks, job.reach)
+        index = self._spaces.index(space)
+        fitted = calibrate(index, tags, curves, seed, reranks, job.reach)
+        return fitted + calibrate_carriers(index, tags, seed)

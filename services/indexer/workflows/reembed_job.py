@@ -26,5 +26,5 @@ class ReembedJob:
                 f"The collection holds vectors of {external}, which no embedder here can "
                 "compute again."
             )
-        pair = self._embedding.other_pair(asked.embedder)
+        pair = self._embedding.other_pair(asked.embedder, asked.profile)
         return self._pipeline.build(pair, asked.build, job) | {"model": pair.visual}

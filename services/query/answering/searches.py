@@ -175,7 +175,7 @@ class TermSearch(EmbeddedSearch):
         with watch("embed"):
             vector = await self._features.meaning(searcher, space, term)
         if tag_key(term) not in searcher.collection.tag_vectors:
-            space = space.for_untrained
+            space = space.for_untrained(vector)
         return Neighbours(space, Query(vector, Mode.SEMANTIC, after=after), self.options)
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.query.search.collection import Collection
 from services.query.search.combination import Combination
 from services.query.search.duplicates import folded
@@ -35,14 +38,17 @@ class Page:
 class HitEvidence:
     """Evidence by which a hit is judged and explained.
 
-    certain: tells of an ordinal whether it is known to match, as the image itself does.
+    certain: tells of an ordinal whether it is known to match, as the image itself does. chances:
+    how likely ordinals match by other than their scores, as carriers of a tag do; None of one: it
+    is a match as far as anybody knows, and passes any `min_probability`.
     combination: what the query is made of, where it has parts; probabilities are learnt of those
     of one part. prepared: the query that codes were compared with, where they chose the candidates.
     """
 
-    certain: Callable[[int], bool]
+    certain: Callable[[int], bool] = lambda _: False
     combination: Combination | None = None
     prepared: PreparedQuery | None = None
+    chances: Callable[[NDArray[np.int64]], list[float | None]] | None = None
 
     @property
     def is_calibrated(self) -> bool:
@@ -63,7 +69,10 @@ def page_of(
     found = ranking.found
     positions = ranking.page(start, options.limit)
     scores = [distances.score(away, metric) for away in found.distances[positions].tolist()]
-    chances = space.chances(scores, metric) if grounds.is_calibrated else [None] * len(scores)
+    if grounds.chances is not None:
+        chances = grounds.chances(found.ordinals[positions])
+    else:
+        chances = space.chances(scores, metric) if grounds.is_calibrated else [None] * len(scores)
     relevances = ranking.relevances(positions, metric)
     hits: list[Hit] = []
     ordinals: list[int] = []
@@ -72,7 +81,8 @@ def page_of(
     ):
         ordinal = int(found.ordinals[position])
         chance = 1.0 if grounds.certain(ordinal) else learnt
-        if passes(score, chance, options):
+        passing = 1.0 if chance is None and grounds.chances is not None else chance
+        if passes(score, passing, options):
             hit = _hit(
                 collection, space, found, position, score, relevance, chance, options, grounds
             )

@@ -60,11 +60,14 @@ def plan(
     options: SearchOptions,
     default_target: float,
     kept: FilterEstimate | None = None,
+    is_small: bool = False,
 ) -> Plan:
     """The least that was measured to reach the target for the top k; or what the request says.
 
     kept: where there is a filter. Its top k are among the top n of all, for some n; the curve for
     the least such n tells what to look at. Where none was measured, all that is kept is compared.
+    is_small: to compare all rows takes no longer than to choose among them, unless a request says
+    how much to look at.
     """
     curve = curve_for(curves, metric, k)
     guide = curve or widest_curve(curves, metric)
@@ -77,6 +80,8 @@ def plan(
         depth = None if nprobe >= clusters else depth_for(guide, nprobe, k)
         return Plan(nprobe, None, depth, None, curve)
     target = options.recall_target or default_target
+    if is_small and options.recall_target is None:
+        return Plan(clusters, None, None, target, curve)
     if kept is not None:
         return _filtered(_of(curves, metric), k, clusters, target, kept)
     point = guide.least_work(target) if guide else None

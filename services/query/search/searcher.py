@@ -20,6 +20,7 @@ from services.query.search.tags import Tags
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
 from shared.contracts.labels import LabelCounts, LabelsQuery
 from shared.contracts.query import Metric, SearchOptions
+from shared.engines.engine import is_small
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
@@ -159,6 +160,7 @@ class Searcher:
             if after is not None:
                 carriers = carriers[carriers <= after.newest]
             space, vector = self._tag_vector(term, carriers)
+            carried = carriers
         if options.filter is not None:
             with watch("filter"):
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
@@ -191,8 +193,7 @@ class Searcher:
                 options,
                 metric,
                 len(ranking),
-                # They carry the tag: that is what a match is.
-                HitEvidence(lambda _: True),
+                HitEvidence(chances=lambda some: self._tag_chances(carried, some)),
             )
         live = self.collection.live(self.deleted)
         recall = Recall(
@@ -213,6 +214,15 @@ class Searcher:
             recall,
             page.cut_off,
         )
+
+    def _tag_chances(
+        self, carriers: NDArray[np.int64], ordinals: NDArray[np.int64]
+    ) -> list[float | None]:
+        """How surely images show the tag that they carry, by how like the others they look."""
+        visual = self.collection.visual
+        if visual is None:
+            return [None] * len(ordinals)
+        return visual.tag_chances(carriers, ordinals)
 
     def _mask(self, space: Space, after: Cursor | None, options: SearchOptions) -> Mask:
         newest = None if after is None else after.newest
@@ -239,6 +249,7 @@ class Searcher:
             options,
             self._recall_target,
             kept,
+            is_small(space.index),
         )
 
     def _id_of(self, ordinal: int) -> str:

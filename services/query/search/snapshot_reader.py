@@ -67,6 +67,11 @@ class SnapshotReader:
             self._unread = error.detail
         return self._deleted
 
+    @property
+    def opened(self) -> Collection:
+        """The collection that was opened last; a newer one may be there."""
+        return self._collection
+
     def settled(self) -> Collection | None:
         """The collection where `current` has nothing to open, and so takes no time."""
         collection = self._collection

@@ -6,18 +6,25 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.calibration import Calibration
+from shared.contracts.calibration import TAG, Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.errors import BadVector, Conflict
 from shared.engines.engine import Index
+from shared.engines.ivf.index import InvertedIndex
+from shared.maths import tag_trust
 from shared.maths.calibration import Isotonic
 from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.maths.standard_scores import Moments
 from shared.snapshots.transform import Transform
 
 # Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.
 _IN_MEMORY = 2**28
 _SCANNED = 2**23
+# Vectors that stand for all, and the fewest that may.
+_SAMPLE, _LEAST_SAMPLE = 2_000, 20
+# Of fewer carriers, none tells whether another one is right.
+_LEAST_CARRIERS = 4
 
 
 class Space:
@@ -43,14 +50,26 @@ class Space:
         self._chances = {
             one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
             for one in calibration
-            if not one.untrained
+            if not one.untrained and one.space != TAG and one.is_telling
         }
+        self._tag_chances = next(
+            (
+                Isotonic(np.array(one.scores), np.array(one.probabilities))
+                for one in calibration
+                if one.space == TAG and one.is_telling
+            ),
+            None,
+        )
 
-    @cached_property
-    def for_untrained(self) -> "Space":
-        """The same for a term that the network was not trained on, whose scores mean less."""
+    def for_untrained(self, vector: NDArray[np.floating]) -> "Space":
+        """The same for a term that the network was not trained on, whose scores mean less.
+
+        vector: that of the term, by which standard scores become scores.
+        """
         theirs = [
-            one.model_copy(update={"untrained": False}) for one in self.calibration if one.untrained
+            made
+            for one in self.calibration
+            if one.untrained and (made := self._of_term(one, vector)) is not None
         ]
         way_out = (
             "Of terms that no image carries they are learnt by a training on 8 tags or more: "
@@ -58,10 +77,62 @@ class Space:
         )
         return Space(self.fingerprint, self.index, self.curves, theirs, self.transform, way_out)
 
+    def _of_term(self, one: Calibration, vector: NDArray[np.floating]) -> Calibration | None:
+        """A calibration of untrained terms as it is for one of them; None: it tells nothing."""
+        scores = np.array(one.scores)
+        if one.standardized:
+            moments = self._moments
+            cosines = None if moments is None else moments.cosines(vector, scores)
+            if cosines is None:
+                return None
+            scores = cosines
+            if one.metric is Metric.L2:
+                scores = 1 / (1 + np.sqrt(np.maximum(2 - 2 * cosines, 0)))
+        update = {"untrained": False, "standardized": False, "scores": scores.tolist()}
+        return one.model_copy(update=update)
+
+    @cached_property
+    def _moments(self) -> Moments | None:
+        """Of a sample of the vectors; None where they lie elsewhere, or are too few."""
+        if not isinstance(self.index, InvertedIndex):
+            return None
+        ordinals = np.concatenate([segment.ordinals for segment in self.index.segments])
+        step = max(1, len(ordinals) // _SAMPLE)
+        found = [
+            vector
+            for one in np.sort(ordinals)[::step].tolist()
+            if (vector := self.index.vector(one)) is not None
+        ]
+        return Moments.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
+
     def chances(self, scores: Sequence[float], metric: Metric) -> list[float | None]:
         """The calibrated probability that a hit of each score matches; None: none was fitted."""
         fitted = self._chances.get(metric)
         return [None] * len(scores) if fitted is None else fitted(np.array(scores)).tolist()
+
+    def tag_chances(
+        self, carriers: NDArray[np.int64], ordinals: NDArray[np.int64]
+    ) -> list[float | None]:
+        """How surely images show a tag that they carry; None: nothing tells.
+
+        carriers: ordinals of all images that carry it. ordinals: those to judge.
+        """
+        curve, some = self._tag_chances, tag_trust.sample(carriers)
+        if curve is None or not len(ordinals):
+            return [None] * len(ordinals)
+        known = {one: self.index.vector(one) for one in {*some.tolist(), *ordinals.tolist()}}
+        others = [vector for one in some.tolist() if (vector := known[one]) is not None]
+        judged = [known[one] for one in ordinals.tolist()]
+        if len(others) < _LEAST_CARRIERS:
+            return [None] * len(ordinals)
+        blank = np.zeros(self.index.dim, np.float32)
+        rows = np.stack([blank if one is None else one for one in judged])
+        own = np.isin(ordinals, some)
+        likeness = tag_trust.likeness(tag_trust.unit(rows), tag_trust.unit(np.stack(others)), own)
+        return [
+            None if vector is None else chance
+            for vector, chance in zip(judged, curve(likeness).tolist(), strict=True)
+        ]
 
     def is_calibrated(self, metric: Metric) -> bool:
         """Return whether there are probabilities for a metric."""

@@ -18,6 +18,9 @@ from shared.maths.distances import prepared
 
 CANDIDATES = 150
 _NEIGHBOURS = 10
+# Of the candidates' mean squared distance from the query: whoever is farther is no neighbour. Less
+# than 1 keeps small classes whole, whose candidates are nearly all of other classes.
+_BACKGROUND = 0.85
 # Few candidates are no sample of what is around them: so many for each neighbour, at least.
 _CANDIDATES_A_NEIGHBOUR = 10
 
@@ -71,22 +74,22 @@ def averaged_distances(vectors: NDArray[np.float32], metric: Metric) -> Floats:
     points = prepared(vectors, metric)
     products: Floats = (points @ points.T).astype(np.float64)
     squares = np.diag(products)
-    away = squares[:, None] + squares - 2 * products
-    weights = _weights(away)
-    products = weights @ products @ weights.T
-    squares = np.maximum(np.diag(products), 0)
+    weights = _weights(squares[:, None] + squares - 2 * products)
+    # Of the averages' products, the first row and the diagonal are all that is needed.
+    averaged = weights @ products
+    squares = np.maximum(np.einsum("ij,ij->i", averaged, weights), 0)
+    moved: Floats = averaged[1:] @ weights[0]
     if metric is Metric.COSINE:
         lengths = np.sqrt(squares[0] * squares[1:])
-        moved: Floats = 1 - products[0, 1:] / np.where(lengths > 0, lengths, 1)
-        return np.clip(moved, 0, 2)
-    moved = squares[0] + squares[1:] - 2 * products[0, 1:]
-    return np.sqrt(np.maximum(moved, 0))
+        return np.clip(1 - moved / np.where(lengths > 0, lengths, 1), 0, 2)
+    away: Floats = np.sqrt(np.maximum(squares[0] + squares[1:] - 2 * moved, 0))
+    return away
 
 
 def _weights(away: Floats) -> Floats:
     """How much each row's mean has of each vector, from the squares of their distances (n, n)."""
     count = min(_NEIGHBOURS, (len(away) - 1) // _CANDIDATES_A_NEIGHBOUR)
-    background = away[0, 1:].mean()
+    background = _BACKGROUND * away[0, 1:].mean()
     near = np.argpartition(away, count, axis=1)[:, : count + 1]
     weights = np.zeros_like(away)
     if background > 0:
