@@ -16,7 +16,7 @@ def _user_cache() -> Path | None:
     try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     except RuntimeError:
-        return None  # a user without a home
+        return None  # the user has no home folder
     return base / "image-search-engine"
 
 
@@ -89,7 +89,7 @@ class EmbedderSettings(ServiceSettings):
     @field_validator("profile", mode="before")
     @classmethod
     def _no_profile(cls, given: object) -> object:
-        # A compose file passes an unset variable on as an empty one.
+        # Docker Compose passes an unset variable as an empty string.
         return given or None
 
     @property

@@ -42,8 +42,8 @@ class Preprocessing:
         crop_height, crop_width = self.crop
         left, right = _window(image.width, width, crop_width, self.interpolation)
         top, bottom = _window(image.height, height, crop_height, self.interpolation)
-        # Only what the crop can see is resized: of a picture of 1 x 50,000 pixels, whose resized
-        # form would have billions, as of any other.
+        # Resize only what the crop shows: a picture of 1 x 50,000 pixels would have billions of
+        # pixels once resized.
         scale_x, scale_y = image.width / width, image.height / height
         seen = image.resize(
             (right - left, bottom - top),

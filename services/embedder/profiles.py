@@ -38,7 +38,7 @@ def profile_of(data_dir: Path, has_lite: bool) -> Profile:
     try:
         manifest = store.current()
     except (Corrupt, Misconfigured, NotFound, OSError) as error:
-        # The indexer reports damage; the choice of a model must not hide it.
+        # The indexer reports damage; choosing a model must not fail because of it.
         log.warning("can't determine the model of the collection: %s", error)
         manifest = None
     if manifest is not None and manifest.visual is not None:

@@ -23,7 +23,7 @@ def load_timm(
     Misconfigured.
     """
     ensure_torchvision_ops()
-    # After the line above; and it takes a second that others needn't wait.
+    # Must follow the line above. Imported here because it takes a second.
     import timm
     from timm.data.config import resolve_model_data_config
 

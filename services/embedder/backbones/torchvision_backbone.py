@@ -71,7 +71,7 @@ def drop_classifier(module: nn.Module) -> None:
     """Makes a classification network give the pooled features that its classifier would get."""
     name = _head_of(module)
     setattr(module, name, _without_classifier(getattr(module, name)))
-    # VGG and AlexNet pool to a map of 7x7 or 6x6 for their classifiers; others to one cell already.
+    # VGG and AlexNet pool to 7x7 or 6x6 cells for their classifiers; the others pool to one cell.
     if isinstance(getattr(module, "avgpool", None), nn.AdaptiveAvgPool2d):
         module.avgpool = nn.AdaptiveAvgPool2d(1)
 

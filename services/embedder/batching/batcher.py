@@ -168,7 +168,7 @@ class Batcher(Generic[T, R]):
         try:
             outcomes = await self._run([pending.item for pending in batch])
         except BaseException as error:
-            # These are out of the queue already; nobody else would answer them.
+            # These items have left the queue, so nothing else would answer them.
             for pending in batch:
                 pending.refuse(
                     Unavailable(f"The model's worker stopped ({_told(error)}).", retry_after=5)
@@ -185,7 +185,7 @@ class Batcher(Generic[T, R]):
         try:
             return await self._call(items)
         except MemoryError:
-            # Not item by item: what is short stays short, and others would starve meanwhile.
+            # Don't retry one by one: memory stays short, and other callers would starve meanwhile.
             error = Unavailable(
                 f"Not enough memory for a batch of {len(items)}; lower ISE_MAX_BATCH.",
                 retry_after=5,
@@ -222,7 +222,7 @@ class Batcher(Generic[T, R]):
         running = asyncio.get_running_loop().run_in_executor(self._thread, function)
         done, _ = await asyncio.wait([running], timeout=self._seconds)
         if not done:
-            # A thread can't be ended from outside; it is left behind.
+            # Python can't stop a thread from outside, so it is abandoned.
             self._thread.shutdown(wait=False)
             self._thread = self._new_thread()
             raise _Stuck(f"nothing for {self._seconds:g} seconds")

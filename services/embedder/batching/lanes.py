@@ -95,7 +95,7 @@ class Lanes(Generic[T, R]):
         lanes, turn = first, _take(first, most)
         if not turn:
             lanes, turn = second, _take(second, most)
-        # Only turns that bulk waited through count.
+        # Count only the turns in which bulk work was waiting.
         self._urgent_turns = self._urgent_turns + 1 if lanes is self._urgent and self._bulk else 0
         return turn
 

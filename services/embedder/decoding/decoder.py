@@ -138,14 +138,15 @@ class Decoder:
 def _launched(channel: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
     arguments = (channel.fileno(), os.getpid(), memory_bytes)
     return subprocess.Popen(  # noqa: S603
-        # Of odd files Pillow warns; the service says what there is to say.
+        # Silence Pillow's warnings about odd files; the service reports what matters.
         [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         pass_fds=[channel.fileno()],
         env=os.environ
         | {
             "PYTHONPATH": os.pathsep.join(sys.path),
-            # Its stacks would count as memory, and there is a process a core.
+            # Stacks of more threads would count against the memory limit, and there is one process
+            # a core.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         },

@@ -118,7 +118,7 @@ class Decoders:
             )
             return False
         except DecoderEnded:
-            # The process may have been killed while it had nothing to do; the next one is fresh.
+            # The process may have been killed while it was idle, so try a fresh one once.
             if file.tried:
                 pending.refuse(BadImage("The decoder broke down over it, twice."))
             file.tried = True

@@ -24,10 +24,10 @@ _MIN_PIXELS = 16
 def main(argv: list[str]) -> None:
     fd, parent, memory = (int(argument) for argument in argv[1:])
     _bind_to(parent)
-    # Ctrl-C in a terminal reaches the whole group; the service ends this process in its own time.
+    # Ctrl-C in a terminal signals the whole process group; the service ends this process itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # A crash is expected of hostile files; a core of gigabytes is of no use to anybody.
+    # Hostile files are expected to crash it, and a core dump of gigabytes helps nobody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=fd) as service:
         service.sendall(ANSWER.pack(Outcome.READY, 0, 0.0))

@@ -69,7 +69,7 @@ class Chooser:
         self._refused: set[str] = set()
         self._pictures = built_in(*size)
         reference = EagerEngine(network)
-        # One by one: what a batch does to an engine's features shows as well.
+        # One by one, so that an engine whose features depend on the batch is found too.
         alone = [reference(picture[None]) for picture in self._pictures]
         self._expected = np.concatenate([*alone, alone[0]])
 
@@ -77,7 +77,7 @@ class Chooser:
         """The engine; eager fp32 where nothing else will do, and the log says why."""
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
-        # Only these are skipped: what was chosen says nothing about those before it.
+        # The engine chosen last time isn't tried first: those before it may have become available.
         self._refused = set(remembered.refused) if remembered else set()
         engines: list[Engine] = []
         for engine in self._interchangeable():
@@ -124,24 +124,25 @@ class Chooser:
         """Return that kind of engine in the first precision in which its features are right."""
         for precision in self._wish.precisions():
             if f"{kind}-{precision}" in self._refused:
-                # Its features were not right at an earlier start; a try takes seconds.
+                # It disagreed at an earlier start, and each trial takes seconds.
                 continue
             try:
                 engine = self._build(kind, precision)
-                # Several together and one alone, which may take different ways.
+                # A batch and a single picture, because engines may compute them differently.
                 found = np.concatenate([engine(self._pictures), engine(self._pictures[:1])])
                 worst = _least_cosine(found, self._expected)
             except EngineUnavailable as error:
                 log.warning("%s can't run by %s: %s", self._model, kind, error)
                 return None
             except RuntimeError as error:
-                # Some of torch's operators don't take every precision.
+                # Some of torch's operators don't support every precision.
                 log.warning("%s can't run by %s-%s: %s", self._model, kind, precision, error)
                 continue
-            # So written that a NaN is refused.
+            # Written so that NaN is refused.
             if worst >= AGREEMENT:
                 return engine
-            # What failed to run is tried again: memory may have been short.
+            # Only disagreement is remembered: an engine that failed to run may have been short of
+            # memory.
             self._refused.add(engine.name)
             log.warning(
                 "%s doesn't run by %s: its features have a cosine of %.5f with those of eager "

@@ -45,7 +45,7 @@ class EagerEngine:
         return self._features(pixels)
 
     def _features(self, pixels: Pixels) -> Floats:
-        # As bytes: a quarter of what floats take on the way to a GPU.
+        # Copy bytes to the GPU: a quarter of the size of floats.
         batch = torch.from_numpy(pixels)
         if self._device.type == "cuda":
             batch = batch.pin_memory().to(self._device, non_blocking=True)

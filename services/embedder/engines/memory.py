@@ -13,7 +13,7 @@ from services.embedder.engines import processor
 from services.embedder.fingerprint import short_digest
 from shared.files import durable
 
-# Another one wherever engines are refused by another measure than before.
+# Raise this number when the criterion for refusing engines changes.
 _FORMAT = 1
 _PACKAGES = ("torch", "openvino")
 

@@ -97,12 +97,12 @@ def _converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
 
     example = torch.zeros((1, *size, 3), dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():
-        # torch calls tracing deprecated; the front end has no other way that is as quick.
+        # torch deprecates tracing, but the front end has no other way that is as fast.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(  # type: ignore[no-untyped-call]
             network, example, strict=False
         )
-        # Named, so that it lives for as long as the front end reads from it.
+        # A variable keeps the decoder alive while the front end reads from it.
         decoder = TorchScriptPythonDecoder(traced, example_input=example)
         front_end = FrontEndManager().load_by_framework("pytorch")
         model = front_end.convert(front_end.load(decoder))
@@ -117,7 +117,7 @@ def _keep(model: Any, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / path.name
         openvino.save_model(model, draft, compress_to_fp16=False)
-        # The weights first: where the graph is, they are.
+        # The weights first, so that a graph on disk always has its weights.
         draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
         draft.replace(path)
 

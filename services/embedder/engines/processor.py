@@ -46,7 +46,7 @@ def name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     model = [_fact(key) for key in ("model name", "cpu family", "model", "stepping")]
-    # Virtual processors of one name may have different instructions.
+    # Virtual processors of one name may differ in their instructions.
     return " ".join((platform.machine(), _capability(), *model, _fact("flags", "Features")))
 
 

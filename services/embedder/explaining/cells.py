@@ -56,7 +56,7 @@ class CellNetwork:
     def __init__(self, network: PixelNetwork, blank: Pixels) -> None:
         """`blank`: any input, (height, width, 3). Raises Conflict where there is no map."""
         tensors = [*network.parameters(), *network.buffers()]
-        # Modules of its own, as hooks must not reach those that serve; the weights are the same.
+        # Copy the modules, because hooks must not affect those that serve; the weights are shared.
         self._network = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
         self._device = network.mean.device
         self._last = self._find_last_map(blank)
@@ -84,7 +84,7 @@ class CellNetwork:
             _, last = self._run(pixels)
         last = last.clone().requires_grad_()
         with torch.enable_grad():
-            # Not the leaf itself: what follows may write into it.
+            # Multiply, because the next operation may write in place, which a leaf does not allow.
             features = self._rest(pixels, last * 1)
             (gradient,) = torch.autograd.grad(score(features).sum(), last)
         heat: NDArray[np.float64] = _numbers((gradient * last.detach()).sum(dim=1))[0]
@@ -95,7 +95,7 @@ class CellNetwork:
         maps: list[Tensor] = []
 
         def keep(_: nn.Module, __: Any, output: Tensor) -> None:
-            # A copy: what follows may write into it.
+            # Copy, because the next operation may write in place.
             maps.append(output.float().clone())
 
         with _hooked(self._last, keep):

@@ -36,7 +36,7 @@ class Explainer:
     """Explains similarities by any backbone, one at a time: whoever asks holds `turn`."""
 
     def __init__(self) -> None:
-        # Weak, so that a backbone that is loaded anew takes its memory with it.
+        # Weak keys, so that the memory of a backbone that was replaced is freed.
         self._networks: WeakKeyDictionary[Backbone, CellNetwork] = WeakKeyDictionary()
         self.turn = asyncio.Lock()
 

@@ -31,7 +31,7 @@ def overlay(picture: NDArray[np.uint8], heat: Heat) -> bytes:
     size = (max(1, right - left), max(1, bottom - top))
     smooth = np.asarray(Image.fromarray(grid / most).resize(size, Image.Resampling.BICUBIC))
     page = Image.fromarray((picture * _UNSEEN).astype(np.uint8))
-    # By way of Pillow, which clips what lies outside of the picture.
+    # Pillow clips a crop that extends beyond the picture.
     seen = np.asarray(Image.fromarray(picture).crop((left, top, left + size[0], top + size[1])))
     page.paste(Image.fromarray(_tinted(seen, smooth)), (left, top))
     ImageDraw.Draw(page).rectangle(

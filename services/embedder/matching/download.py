@@ -14,9 +14,9 @@ from shared.objects.store import Objects
 
 log = logging.getLogger(__name__)
 
-# Which network is the current one is asked for so often at most.
+# Seconds for which the name of the current network is cached.
 _EVERY_S = 2.0
-# After a download failed, who asks for the same is told at once for so long.
+# Seconds after a failed download during which it is not tried again.
 _AWAY_S = 5.0
 
 
@@ -30,7 +30,7 @@ class Download:
         self._current: str | None = None
         self._asked_at = 0.0
         self._lock = threading.Lock()
-        # Those of networks that are being asked for.
+        # One lock per network being downloaded; weak, so that unused ones disappear.
         self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._failed: dict[str, tuple[float, str]] = {}
 
@@ -42,7 +42,7 @@ class Download:
         known, now = self._current, time.monotonic()
         if known is not None and now < self._asked_at + _EVERY_S:
             return known
-        # Others need not wait for the answer.
+        # Set before the request, so that other threads don't wait for it.
         self._asked_at = now
         try:
             self._current = known = self._read(name)
@@ -65,7 +65,7 @@ class Download:
             until, why = self._failed.get(network, (0.0, ""))
             if (left := until - time.monotonic()) > 0:
                 raise Unavailable(why, retry_after=max(1, round(left)))
-            # A process that was killed may have left some.
+            # A process that was killed may have left temporary files.
             durable.remove_temporaries(folder)
             try:
                 self._fetch(network, name, folder / name)

@@ -36,10 +36,10 @@ class Tower(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("std", torch.ones(inputs))
-        # A buffer, since descent leaves it as it is: on the tags at hand alone it would get better.
+        # A buffer, because training it would improve only the tags of the training set.
         self.register_buffer("direct", torch.zeros(outputs, inputs) if has_direct else None)
-        # Left as they are in memory until `initialise` or `load_state_dict`, since PyTorch's own
-        # initialisation draws from global state.
+        # Uninitialised until `initialise` or `load_state_dict`: PyTorch's own initialisation would
+        # use the global random state.
         self.first = _bare_linear(inputs, hidden)
         self.second = _bare_linear(hidden, outputs)
 
@@ -53,7 +53,7 @@ class Tower(nn.Module):
     def standardise_by(self, mean: Tensor, std: Tensor) -> None:
         """Sets the mean and deviation of its inputs, each (inputs,)."""
         self.mean.copy_(mean)
-        # A feature that never varied tells nothing; without the floor, its noise would be all.
+        # A constant feature carries no information; without this floor its noise would dominate.
         self.std.copy_(torch.where(std > 1e-6 * (1 + mean.abs()), std, torch.ones_like(std)))
 
     def initialise(self, generator: Generator) -> None:
@@ -147,7 +147,7 @@ def _project(
     joint = np.empty((len(features), joint_dim), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(features), _CHUNK):
-            # A copy: a mapped or received array may be read-only, which torch warns of.
+            # Copy, because torch warns of read-only arrays, such as mapped ones.
             chunk = np.array(features[start : start + _CHUNK], dtype=np.float32)
             joint[start : start + len(chunk)] = tower(torch.from_numpy(chunk)).numpy()
     return joint

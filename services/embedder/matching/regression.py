@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 _RIDGE = 5.0
 """Of the features' mean variance, which is 1: they are standardised."""
 _CHUNK = 4096
-# Of what should come out at length 1; less is rounding.
+# Lengths should be near 1; anything shorter is rounding.
 _LEAST_LENGTH = 1e-6
 
 
@@ -32,7 +32,8 @@ def start(network: MatchingNetwork, examples: Examples) -> None:
     network.word.start_from(torch.from_numpy(basis.T).float())
     network.image.start_from(torch.from_numpy(weights.T).float())
     if not weights.any():
-        # Nothing tells these images apart, as where they carry one tag: they lie at their words.
+        # Nothing distinguishes these images, for example because all carry one tag: map each to the
+        # mean of its words.
         centre = np.mean([joint[terms].mean(axis=0) for terms in examples.image_terms], axis=0)
         network.image.second.bias.copy_(torch.from_numpy(centre).float())
 
@@ -43,7 +44,7 @@ def _basis(words: Doubles, dim: int) -> Doubles:
     basis = np.zeros((words.shape[1], dim))
     kept = directions[:dim]
     basis[:, : len(kept)] = kept.T
-    # Words come out at about length 1, as the images do: what the layers add weighs the same.
+    # Scale words to about length 1, as images are, so that what the layers add weighs the same.
     scaled: Doubles = basis / np.sqrt(words.shape[1])
     return scaled
 

@@ -115,7 +115,7 @@ class NetworkStore:
         """
         name = self._current() if fingerprint is None else safe_name(fingerprint)
         if self._download is not None and name not in self._loaded:
-            # Whoever asks for another one need not wait for it.
+            # Outside the lock, so that requests for other networks don't wait for this download.
             with suppress(FileNotFoundError):
                 self._download.fetch(name, FILE, self._folder / name)
         with self._lock:

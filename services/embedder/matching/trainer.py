@@ -86,7 +86,7 @@ class Trainer:
             yield await running
         finally:
             cancel.set()
-            # Where the caller is gone, nobody else asks what became of it.
+            # If the caller has disconnected, nothing else retrieves the outcome.
             running.add_done_callback(_heed)
 
     async def close(self) -> None:

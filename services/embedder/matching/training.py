@@ -32,11 +32,11 @@ IMAGE_DROPOUT, WORD_DROPOUT = 0.5, 0.3
 They cost nothing on the tags that were trained on, and raise the mAP of tags that were not, on
 which semantic search rests, by a third to a half (20 held-out tags of Caltech 101).
 """
-# Networks that are trained without some terms: at most so many, until so many terms were left out;
-# on so many images at most. Where there are fewer terms than that, none can be spared.
+# Cross-validation over terms: most folds, withheld terms after which no fold is added, most images
+# of a fold, and the fewest terms of which any can be withheld.
 _MOST_FOLDS, _WITHHELD, _FOLD_IMAGES, _LEAST_TERMS = 5, 10, 10_000, 8
 
-# Of the vectors' size: less of a difference between them is rounding.
+# A smaller spread, relative to the size of the vectors, is rounding.
 _LEAST_SPREAD = 1e-5
 
 Judging = tuple[Tensor, Tensor, Tensor]
@@ -148,7 +148,7 @@ def _of_untrained(
                 fewer, held_out.without(some), settings, rng, lambda epoch, loss: None, cancelled
             )
         except InvalidInput:
-            # What diverges on fewer images is no fault of the network that was asked for.
+            # A fold that diverges says nothing about the network on all images.
             continue
         images, vectors, carries = judging
         chosen = _in_context((images, vectors[asked], carries[:, asked]), words)
@@ -229,7 +229,7 @@ def _fit(
     network.train()
     for epoch in range(1, settings.epochs + 1):
         total = 0.0
-        # Parts of nearly equal size: a last batch of one image would have nothing to contrast.
+        # Batches of nearly equal size, because one image alone has nothing to be contrasted with.
         for done, part in enumerate(np.array_split(rng.permutation(len(seen)), batches), start=1):
             if cancelled():
                 raise TrainingCancelled

@@ -62,7 +62,7 @@ def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
             keyed = KeyedVectors.load_word2vec_format(
                 str(path), binary=binary, unicode_errors="replace"
             )
-            # Where a word comes twice, gensim may leave a gap.
+            # gensim may leave a gap where a word occurs twice.
             if None not in keyed.index_to_key:
                 return keyed
         with _open(path) as file:
@@ -111,7 +111,8 @@ def _open(path: Path) -> IO[bytes]:
 def _downloaded(name: str, hub_seconds: float) -> Path:
     from gensim import downloader
 
-    # Asked for here, since the downloader asks its server even for what it has, without a timeout.
+    # Check the cache first: the downloader asks its server even for a cached file, without a
+    # timeout.
     folder = Path(downloader.BASE_DIR, name)
     present = sorted(folder.glob(f"{name}*.gz"))
     if present:
@@ -121,7 +122,7 @@ def _downloaded(name: str, hub_seconds: float) -> Path:
     )
     try:
         check_answers(downloader.DATA_LIST_URL, hub_seconds)
-        # The path only: `load` without it imports the code that came with the download.
+        # Return the path only: otherwise `load` imports the code that came with the download.
         return Path(downloader.load(name, return_path=True))
     except OSError as error:
         reason = getattr(error, "reason", error)

@@ -71,7 +71,7 @@ class Words:
         found = [self.find(term) for term in terms]
         unknown = [term for term, vector in zip(terms, found, strict=True) if vector is None]
         if unknown and not allow_unknown:
-            # Only the first is looked up for close spellings: that takes its time.
+            # Report only the first, because the search for similar spellings is slow.
             raise self.unknown(unknown)
         return found
 
