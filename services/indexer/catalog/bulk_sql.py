@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam,
 
 from services.indexer.catalog.schema import images, locations, origins
 
-# SQLite takes at most 32,766 values in one statement.
+# SQLite allows at most 32,766 values in one statement.
 MANY = 10_000
 
-# Each sets rows by values that come with them, named `its_...`.
+# These update rows by parameters named `its_...`, so as not to clash with the columns.
 DESCRIBE = update(images).where(images.c.ordinal == bindparam("its_ordinal"))
 MOVE = update(locations).where(locations.c.path == bindparam("its_path"))
 IDENTIFY = update(origins).where(origins.c.path == bindparam("its_path"))

@@ -18,7 +18,7 @@ def copy(source: Database, target: Database) -> None:
         for table in reversed(tables):
             here.execute(delete(table))
         for table in tables:
-            # Some at a time, as memory would not hold a large table.
+            # In batches, because a large table doesn't fit into memory.
             rows = there.execute(select(table).execution_options(yield_per=_ROWS))
             for some in rows.mappings().partitions(_ROWS):
                 here.execute(insert(table), [dict(row) for row in some])

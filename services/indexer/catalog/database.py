@@ -129,7 +129,7 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        # What it says may hold the password.
+        # SQLAlchemy's message may contain the password.
         raise Misconfigured(f"ISE_DATABASE_URL is no URL; one looks like {example}.") from None
     if (name := parsed.get_backend_name()) not in _KINDS:
         raise Misconfigured(
@@ -190,7 +190,7 @@ def _version(connection: Connection) -> int | None:
         return None
     rows = connection.execute(select(schema.counters.c.name, schema.counters.c.value))
     found = {row.name: int(row.value) for row in rows}
-    # The first ones did not say which they were.
+    # The first versions did not store their number.
     return found.get(_VERSION, 0) if found else None
 
 

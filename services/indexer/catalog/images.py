@@ -65,7 +65,7 @@ class Images:
             changed |= moved | lost | add_tags(db, [(numbers[e.id], e.tags) for e in entries], new)
             touch(db, changed - new, change)
             if bury:
-                # Other sources may say something of the file that a new image has taken over.
+                # Other sources may describe the file that a new image replaced.
                 for ordinal in numbers.values():
                     before.setdefault(ordinal, Annotations())
             _put_features(db, {numbers[e.id]: places.get(e.id, ()) for e in entries}, new, change)
@@ -79,7 +79,7 @@ class Images:
                     if entry.source
                 ],
             )
-            # Whoever brings a picture that was deleted wants it back.
+            # Adding a picture that was deleted brings it back.
             paths, ids = [e.place.path for e in entries], [e.id for e in entries]
             forget_dismissed(db, paths, ids)
             if bury:

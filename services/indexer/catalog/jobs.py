@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 3
 
 
 def _now() -> str:
-    # Jobs run in the order of these, so two of one second must differ.
+    # Jobs run in the order of these times, so two of one second must differ.
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -235,7 +235,7 @@ class JobTable:
             if db.execute(update(failures).where(known).values(reason=reason)).rowcount:
                 return
             with suppress(IntegrityError), db.begin_nested():
-                # Another worker, which this part was given to, may tell of it at the same time.
+                # Another worker that took over this part may record the failure at the same time.
                 db.execute(insert(failures).values(job_id=job_id, path=path, reason=reason))
 
     def failures(self, job_id: str) -> list[Failure]:

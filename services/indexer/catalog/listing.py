@@ -42,7 +42,7 @@ def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[Export
 
 def _record(row: Row[Any]) -> ExportedRecord:
     metadata, notes = annotations.presentable(row.metadata)
-    # Not checked: an earlier version took in more than is taken today.
+    # Skip validation: earlier versions accepted more than today's.
     return ExportedRecord.model_construct(
         id=row.id,
         tags=[],

@@ -211,7 +211,7 @@ def follow(db: Connection, before: Mapping[int, Annotations], change: int) -> No
                 retagged += [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]
             said = merged(metadata, was.metadata, now.metadata)
             if differ(said, metadata) and metadata_fault(said) is not None:
-                # Several sources together say more than an image can hold.
+                # Several sources together have more metadata than one image can hold.
                 said = metadata
             if wanted != carried[ordinal] or differ(said, metadata):
                 changed.append({"its_ordinal": ordinal, "metadata": said, "revision": change})

@@ -88,7 +88,7 @@ class WorkerPresence:
             alone = text(f"SELECT pg_try_advisory_lock({SPACE}, {_PRESENT})")
             self.is_first = bool(self._session.execute(alone).scalar_one())
             if not self.is_first:
-                # Waits while the first one tidies up.
+                # Blocks until the first worker has tidied up.
                 _share(self._session)
 
     def admit(self) -> None:
@@ -104,7 +104,7 @@ class WorkerPresence:
         try:
             self._session.execute(text("SELECT 1"))
         except SQLAlchemyError:
-            # Or it was closed at an earlier beat, when the server wasn't back yet.
+            # Or it was closed at an earlier beat, before the server was back.
             self._session.close()
             self._session = _connected(self._database)
             _share(self._session)
@@ -120,7 +120,7 @@ def _share(session: Connection) -> None:
 
 def _connected(database: Database) -> Connection:
     with database.telling():
-        # Not within a transaction, which would hold back what the server tidies up.
+        # Autocommit, because an open transaction would hold back the server's vacuum.
         return database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 

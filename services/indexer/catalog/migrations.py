@@ -97,7 +97,7 @@ def _normalise_tag_keys(db: Connection) -> None:
 
 def _remember_words(db: Connection) -> None:
     """Add the time of a file's change, users' words on deleted images, and mount points."""
-    # In the order of their bytes, as `schema.py` has text in both databases.
+    # Byte order in both databases, as text has in `schema.py`.
     ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
     _run(
         db,

@@ -13,11 +13,11 @@ SPACE = 0x15E
 """The first number of all advisory locks here; the second says what is locked."""
 _CONNECT_S = 5
 _STILL = "60s"
-# Beside the five that are kept: calls wait for each other where a server lets in only few.
+# In addition to the pool's five; if the server allows fewer, calls wait for each other.
 _MORE_CONNECTIONS = 20
-# Of a worker whose machine is gone: the server ends its connection, and with it its locks.
+# If a worker's machine disappears, the server closes its connection and so releases its locks.
 _KEEPALIVE = {"tcp_keepalives_idle": 15, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
-# The same of a server whose machine is gone: its standby may answer at the same name.
+# If the server's machine disappears, reconnect: its standby may answer at the same name.
 _CLIENT = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -47,7 +47,7 @@ class Postgres:
             max_overflow=_MORE_CONNECTIONS,
             connect_args={"connect_timeout": _CONNECT_S, **kept, **given},
         )
-        # A view of one moment, as SQLite's transactions are.
+        # Repeatable read, so that a reader sees one moment, as with SQLite.
         self.reading: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     def begin_change(self, db: Connection) -> None:

@@ -90,7 +90,7 @@ def recall(db: Connection, ordinals: Collection[int]) -> None:
         wanted = bounded(wanted | _beside(carried[row.ordinal], now.tags))
         metadata = merged(was.metadata, was.said_metadata, now.metadata)
         if metadata_fault(metadata) is not None:
-            # Together it is more than an image can hold: a user's own words go first.
+            # Together they exceed what an image can hold, so the user's own metadata wins.
             metadata = was.metadata
         metadata = joined(metadata, _beside(row.metadata, now.metadata))
         retagged += [{"ordinal": row.ordinal, "key": k, "tag": t} for k, t in wanted.items()]

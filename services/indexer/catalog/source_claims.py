@@ -51,7 +51,7 @@ class Origins:
         """Return the claims of a source, and those of others within its folder."""
         wanted = origins.c.source == source
         if folder is not None:
-            # Paths in it that aren't UTF-8 are kept as URLs, and so may the folder's own be.
+            # Paths that aren't UTF-8 are stored as URLs, and so may the folder's own path be.
             local = path_of(folder)
             forms = {folder} if local is None else {folder, url_of(local)}
             for form in forms:
@@ -82,7 +82,7 @@ class Origins:
                     row.metadata,
                 )
                 for row in rows
-                # Where a database compares text without regard to case, the folder may be another.
+                # A database that ignores case in text may return other folders too.
                 if row.source == source or _lies_in(row.path, folder)
             ]
 

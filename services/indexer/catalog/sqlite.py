@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from services.indexer.catalog import json_text
 from shared.core.errors import ISEError, StorageFull
 
-# Seconds since 1970, from days.
+# Julian days to seconds since 1970.
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 
 
@@ -57,7 +57,8 @@ def _begin(connection: Connection) -> None:
 
 
 def _configure(connection: sqlite3.Connection, _: Any) -> None:
-    # The driver's own transactions begin at the first write only; ours are a view of one moment.
+    # The driver begins a transaction only at the first write; begin it at the first read instead,
+    # so that readers see one moment.
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",

@@ -30,7 +30,7 @@ def add_tags(
         carried[row.ordinal] += 1
     rows: list[dict[str, Any]] = []
     for (ordinal, key), tag in wanted.items():
-        # Whoever brings them asked `over_bounds` first; this is for what came in between.
+        # Callers check `over_bounds` before; this covers changes made since then.
         if carried[ordinal] < MAX_TAGS:
             carried[ordinal] += 1
             rows.append({"ordinal": ordinal, "key": key, "tag": tag})

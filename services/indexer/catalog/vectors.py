@@ -115,7 +115,7 @@ def _place(
             if uri not in {file.uri for file in record.files}:
                 path = _nowhere(record.id)
                 wanted[path, uri] = _unread(path, uri, ordinal)
-    # An image's own path has its uris; any other path, if it's there, is left as it is.
+    # Update the uris of the image's own path only; leave any other path unchanged.
     query = select(locations.c.path, locations.c.uri)
     paths = list({path for path, _ in wanted})
     there = {(row.path, row.uri) for row in among(db, query, locations.c.path, paths)}

@@ -12,7 +12,7 @@ from services.indexer.catalog.database import Database
 
 
 def _name() -> str:
-    # A process that is started anew is another worker: what it had in hand it begins again.
+    # A restarted process is a new worker, which resumes the work of the old one from the catalogue.
     return f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
@@ -35,7 +35,7 @@ class Worker:
     def may_take(self, table: Table) -> ColumnElement[bool]:
         """Running rows that nobody is at any more; asked while this worker is at none."""
         if not self.database.is_shared:
-            # There is no other worker, so whoever had it has ended.
+            # Only one worker can use this database, so any former holder has ended.
             return true()
         return or_(self.has(table), self.is_over(table))
 
