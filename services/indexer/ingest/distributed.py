@@ -86,7 +86,7 @@ class _Named:
             roots = None if self.roots is None else [_local(root) for root in self.roots]
             return LocalFile(_local(self.path), roots)
         if self.error is not None:
-            # It isn't read; its address may be none, or outside the roots.
+            # It won't be read, and its address may be invalid or outside the roots.
             return FarFile(self.path, _unread, listed=self.listed)
         file = reach.file(reach.address(self.path))
         return replace(file, listed=self.listed) if isinstance(file, FarFile) else file
@@ -133,7 +133,7 @@ class DistributedIngest:
             job.at(found.done, found.failed, skipped=before)
             return found
 
-        # Also where a worker that ended had all parts done: this one has told of none.
+        # Report even if another worker did all parts: this one hasn't reported any.
         standing = told()
         while standing.error is None and standing.open:
             job.check_cancelled()
@@ -173,7 +173,7 @@ class DistributedIngest:
         except Cancelled:
             if self._stopping or self._jobs.is_cancelling(job.id):
                 raise
-            # The part was given to another worker, which is no reason to end the job.
+            # Another worker took the part over; the job goes on.
             raise LeaseLost(job.id) from None
 
     def _work(
@@ -208,7 +208,7 @@ class DistributedIngest:
         except ISEError as failure:
             error = failure.detail
         except Exception as failure:
-            # Whatever a part does wrong is the job's error, and must not end this worker.
+            # An error in a part fails its job and must not end this worker.
             log.exception("part %d of job %s failed", part.number, part.job_id)
             error = f"Unexpected {type(failure).__name__}; see the log."
         if error is not None:
@@ -237,7 +237,7 @@ def _sum(results: Sequence[dict[str, Any]]) -> IngestResult:
     found = IngestResult()
     for result in results:
         for one in fields(IngestResult):
-            # A part that was done before an update may lack a field.
+            # A part finished by an older version may lack a field.
             if one.name in result:
                 setattr(found, one.name, getattr(found, one.name) + result[one.name])
     del found.file_notes[MOST_NOTES:]

@@ -135,7 +135,7 @@ def _is_unchanged(wanted: _Wanted, stamp: Stamp) -> bool:
     version = None if file.file.is_local else stamp.inode
     if held is None or not held.is_still(stamp.mtime_ns, stamp.bytes, version, stamp.ctime_ns):
         return False
-    # Metadata of a manifest may have changed though the file hasn't: it's joined again then.
+    # The manifest's metadata may have changed although the file hasn't, so merge it again.
     has_tags = {tag_key(tag) for tag in file.tags} <= held.tags
     return not file.metadata and has_tags and held.is_known
 

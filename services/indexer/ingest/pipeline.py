@@ -30,7 +30,7 @@ from shared.objects.file import Stamp
 
 log = logging.getLogger(__name__)
 
-# A shard is written when it's worth a file, or when progress should show.
+# Write a shard once it is large enough for a file, or often enough to show progress.
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
 _MIB = 2**20
@@ -120,7 +120,7 @@ class Ingest:
         self._job.count(len(files))
         failed_before = self._job.failed
         self._result = IngestResult(files=len(files))
-        # Batches are read ahead, so that the embedder has work while features are stored.
+        # Read batches ahead, so that the embedder is busy while features are stored.
         waiting: deque[tuple[list[_Picture], Future[list[Embedded]]]] = deque()
         ahead = 0
         with ThreadPoolExecutor(self._settings.concurrency, "embed") as pool:

@@ -49,14 +49,14 @@ class Uploads:
         Raises FingerprintMismatch when the embedder's models are not the index's, Unavailable.
         """
         self._external.refuse_pictures()
-        # Else what is deleted would be taken for what is there.
+        # Finish interrupted deletions, because the images would otherwise count as present.
         self._deletions.finish_left()
         pair = self._embedding.pair()
         self._compatibility.check_model(pair)
         digests = [sha256(data).hexdigest() for _, data in uploads]
         ids = [id_of_sha256(digest) for digest in digests]
         known = self._images.known(ids, pair.all)
-        # The same picture twice in one call is embedded once.
+        # Embed a picture once, even if the call contains it twice.
         new = {i: data for i, (_, data) in zip(ids, uploads, strict=True) if i not in known}
         embedded = self._embed(new, pair)
         places = self._store(embedded, pair)
@@ -83,11 +83,11 @@ class Uploads:
             if self._images.known(list(recorded), pair.all) != recorded or not all(
                 self._files.has_upload(image_id) for image_id in recorded
             ):
-                # One was deleted since it was found to be there, its features or its file with it.
+                # A concurrent deletion removed one of them, with its features or its file.
                 return self.add(uploads, tags, metadata)
         manifest = self._publisher.publish_first(pair.visual, "images added")
         if entries and manifest.visual and manifest.visual.fingerprint != pair.visual:
-            # The collection went over to another model meanwhile, which they must be embedded by.
+            # The collection changed its model meanwhile, so embed them with the new one.
             return self.add(uploads, tags, metadata)
         return Added(items=items, snapshot=manifest.number)
 

@@ -86,7 +86,7 @@ def resolved(path: Path) -> Path:
 
 
 def _impossible(path: Path, error: Exception) -> InvalidInput:
-    # Python 3.11 raises a RuntimeError for a loop of links, a ValueError for a NUL character.
+    # Python 3.11 raises RuntimeError for a loop of links and ValueError for a NUL character.
     why = "Too many levels of symbolic links"
     if isinstance(error, OSError):
         why = error.strerror or str(error)

@@ -31,7 +31,7 @@ def parse_metadata(text: str) -> dict[str, Any]:
         levels = annotations.WRITTEN.depth
         raise annotations.refusal("metadata", f"it is nested deeper than {levels} levels") from None
     except ValueError:
-        # Of all errors, the one for a number of thousands of digits.
+        # Python raises this for a number of thousands of digits.
         told = "a whole number fits 64 bits; write a longer one as text"
         raise annotations.refusal("metadata", told) from None
     if not isinstance(value, dict):

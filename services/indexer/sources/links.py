@@ -35,7 +35,7 @@ def resolved(found: Index, targets: Mapping[str, str]) -> Index:
         if member is not None and member.skip is None and name not in found:
             all_members[name] = member
             continue
-        # Of what leads nowhere nothing is known but the name.
+        # Only the name of a broken link is known.
         all_members[name] = _NONE
         inside = folders.get(target, []) if target else []
         if target and not f"{name}/".startswith(f"{target}/") and len(inside) <= most:

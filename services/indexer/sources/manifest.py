@@ -61,7 +61,7 @@ def read_manifest(
                 raise InvalidInput(f"{name} has over {MOST_ROWS:,} rows; split it.")
             yield _row(fields)
     finally:
-        # The file is its caller's to close.
+        # The caller closes the file.
         text.detach()
 
 
@@ -190,7 +190,7 @@ def _header(lines: Lines, name: str) -> tuple[list[str], str]:
         for delimiter in [given[1]] if given else _DELIMITERS:
             records = Records(lines, delimiter)
             record = records.next()
-            # The next try begins with the same lines.
+            # The next attempt begins with the same lines.
             if record is not None and record.error is None:
                 lines.give_back(records.read)
                 found[delimiter] = [_as_text(cell).strip() for cell in record.cells]

@@ -17,7 +17,7 @@ from shared.objects.file import FarFile, File, LocalFile
 from shared.objects.local_path import readable
 from shared.objects.opening import open_file, outside
 
-# Of one that is read whole: from the web, a store or an archive.
+# Limit for manifests that are read whole: from the web, a store or an archive.
 _MOST_OF_A_MANIFEST = 2**28
 
 
@@ -65,7 +65,7 @@ def _named(
         if row.path is not None:
             address, given = _meant(source, row, reach)
             uri = _uri(given, address)
-            # Before it is opened: an archive is looked into.
+            # Check before opening it, because opening reads an archive.
             file = _refused(address)
             check_allowed(address, roots)
             file = reach.file(address)

@@ -41,7 +41,7 @@ class FolderTags:
         try:
             return parse_tags([folder] if folder else [])
         except InvalidInput:
-            # The usual reason is its length, by whichever of the two measures.
+            # Usually the name is too long, in characters or in bytes.
             short = folder[:_LONGEST]
         try:
             tags = parse_tags([short]) if short != folder else ()

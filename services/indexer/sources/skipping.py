@@ -80,12 +80,12 @@ class Rules:
         folder, _, name = path.rpartition("/")
         if name.lower() in _SYSTEM_NAMES or _SYSTEM_PATTERN.fullmatch(name):
             return Skip.SYSTEM
-        # `..` in an archive is a fault, which is told.
+        # `..` in an archive is an error, which is reported elsewhere.
         if name.startswith(".") and name != "..":
             return Skip.HIDDEN
         tried = f"{path}/" if is_folder else path
         told = self._given.check_file(tried).include if self._given else None
-        # The nearest file has the last word, as in git.
+        # The nearest file takes precedence, as in git.
         while told is None and self._of_folder:
             if spec := self._of_folder.get(folder):
                 start = len(folder) + 1 if folder else 0

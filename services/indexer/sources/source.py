@@ -150,7 +150,7 @@ def _listed(
         if PurePosixPath(name).name == IGNORE_FILE:
             continue
         if why := rules.why_listed(name):
-            # A folder is left out once, however many files it has.
+            # Count a skipped folder once, however many files it has.
             if why[0] == name or why[0] not in folders:
                 found.skips[why[1]] += 1
             folders.add(why[0])

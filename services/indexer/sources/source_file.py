@@ -69,7 +69,7 @@ def attempt(do: Callable[[], T]) -> T:
         is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise Unusable(f"The file can't be read: {reason(error)}.", is_gone) from None
     except Exception as error:
-        # No file should do so. One that does is listed, and the log says where it went wrong.
+        # Unexpected, so the log has the details; the file is listed as failed, and the job goes on.
         log.exception("a file can't be taken")
         raise Unusable(f"The file can't be taken: unexpected {type(error).__name__}.") from None
 

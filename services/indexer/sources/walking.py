@@ -14,7 +14,7 @@ from shared.objects.local_path import readable
 
 log = logging.getLogger(__name__)
 
-# Links can lead to one folder along very many ways, even without a loop.
+# Links can lead to one folder by very many paths, even without a loop.
 _WAYS_TO_A_FOLDER = 8
 
 Identity = tuple[int, int]
@@ -35,7 +35,7 @@ class Seen(NamedTuple):
 @dataclass(frozen=True)
 class _Folder:
     path: Path
-    # From the top, as the file system has it.
+    # Path from the root of the walk, as the file system spells it.
     within: str = ""
     above: frozenset[Identity] = frozenset()
 

@@ -87,7 +87,7 @@ class LocalBlobStore:
             for path, away in aside.items():
                 away.replace(path)
             raise
-        # It is decided by now: what can't be removed costs its bytes only.
+        # The deletion is committed: a file that can't be removed only wastes space.
         for away in aside.values():
             failpoints.reach("delete.file")
             try:
@@ -129,7 +129,7 @@ class RemoteBlobStore:
 
     @contextmanager
     def removing(self, keys: Iterable[str]) -> Iterator[None]:
-        # Known before it's moved: a move may be made though its answer is lost.
+        # Choose names before moving, because a move may succeed although its answer is lost.
         aside = {self._at(key): self._at(f"{_ASIDE}/{key}.{uuid.uuid4().hex}") for key in set(keys)}
         try:
             _each(self._set_aside, aside)
@@ -147,7 +147,7 @@ class RemoteBlobStore:
         try:
             self._objects.move(away, at)
         except FileNotFoundError:
-            # It was never set aside.
+            # It was never moved aside.
             return
         except (OSError, Unavailable) as error:
             log.error("%s is left at %s, move it back: %s", at, away, error)
@@ -157,7 +157,7 @@ class RemoteBlobStore:
         try:
             self._objects.remove(away)
         except (OSError, Unavailable) as error:
-            # It is decided by now: what can't be removed costs its bytes only.
+            # The deletion is committed: an object that can't be removed only wastes space.
             log.warning("%s is left: %s", away, error)
 
     def tidy(self) -> None:

@@ -37,7 +37,8 @@ class ImageFiles:
         self._pixels = thumbnail_pixels
         self._max_pixels = max_pixels
         self._max_bytes = max_bytes
-        # A page of results asks for all its thumbnails at once; large pictures take much memory.
+        # A page of results requests all its thumbnails at once, and large pictures take much
+        # memory.
         self._scaling = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def keep(self, image_id: str, name: str, data: bytes) -> Place:
@@ -47,9 +48,9 @@ class ImageFiles:
             self._kept.write(key, data, "upload")
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
         file = self._kept.file(key)
-        # Elsewhere its time would be one more request, and nobody asks for it.
+        # Only for local files: elsewhere the time would cost another request, and isn't used.
         stamp = None
-        # A deletion of the same picture may take it away at once; the caller looks for that.
+        # A concurrent deletion may remove the file; the caller checks for that.
         with suppress(FileNotFoundError):
             stamp = file.stamp() if file.is_local else None
         return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
@@ -65,7 +66,8 @@ class ImageFiles:
         try:
             return self._reach.file(self._reach.address(place.path))
         except InvalidInput:
-            # Of a protocol that isn't read any more, or beside a vector: it isn't there.
+            # It was imported beside a vector, or its protocol is no longer allowed: treat it as
+            # missing.
             return LocalFile(Path(place.path))
         except Forbidden:
             return LocalFile(Path(place.path), roots=())
@@ -77,7 +79,7 @@ class ImageFiles:
         systems keep no time that a program can't set. Raises NotFound when they are gone, changed
         or outside the roots, Unavailable where no source answers.
         """
-        # A uri that came beside a vector is no path.
+        # A uri imported beside a vector isn't a path.
         places = [place for place in places if place.has_file]
         if not places:
             raise NotFound(f"Image {image_id!r} has no file: it was imported as a vector.")
@@ -109,7 +111,7 @@ class ImageFiles:
 
     def _bytes(self, image_id: str, place: Place) -> bytes | None:
         """The bytes at a place, or None where they are of another picture by now."""
-        # The limit may have been lowered since.
+        # The limit may have been lowered since the file was added.
         data = self.file(image_id, place).read(max(self._max_bytes, place.bytes))
         found = hashlib.sha256(data).hexdigest()
         is_its = found == place.sha256 if place.sha256 else id_of_sha256(found) == image_id
@@ -183,6 +185,6 @@ def _is_upload(image_id: str, place: Place) -> bool:
 
 
 def _safe(image_id: str) -> str:
-    # An id may be a user's own text: its hash is a safe name, and spreads over sub-folders.
+    # An id may be any text. Its hash is a safe name, and spreads files over sub-folders.
     safe = hashlib.sha256(image_id.encode()).hexdigest()
     return f"{safe[:2]}/{safe}"

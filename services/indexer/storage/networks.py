@@ -38,7 +38,7 @@ class Networks:
         files = {
             _TERMS: (json.dumps(sorted(terms)).encode(), "network-terms"),
             _REPORT: (trained.report.model_dump_json(indent=1).encode(), "network-report"),
-            # Last: a network is there when its weights are.
+            # Written last, because a network exists once its weights do.
             _WEIGHTS: (trained.network, "network"),
         }
         for name, (data, what) in files.items():
@@ -48,7 +48,7 @@ class Networks:
     def trained_on(self, fingerprint: str) -> set[str] | None:
         """The keys of the tags that a network was trained on, or None where that isn't known."""
         try:
-            # Those of older versions kept `_`, `-` and spaces apart.
+            # Older versions distinguished `_`, `-` and spaces, so normalise again.
             return {tag_key(term) for term in json.loads(self._read(fingerprint, _TERMS))}
         except FileNotFoundError:
             return None

@@ -30,7 +30,7 @@ class FolderGuard:
         self.base = _common(folders | former) if base is None else base
         self._alive = {above for folder in folders for above in self.chain(folder)}
         self._remounted = frozenset(remounted)
-        # As they are shown: of a name that isn't UTF-8 nobody can type the bytes.
+        # Compare names as they are displayed, because nobody can type bytes that aren't UTF-8.
         self._consented = frozenset(map(readable, consented))
 
     def chain(self, folder: str) -> Iterator[str]:
@@ -60,7 +60,7 @@ class FolderGuard:
 
 def folder_of(path: str) -> str:
     """The folder that a path or URL lies in; of an archive's member, within the archive."""
-    # A local file's name may have any character but one, and any bytes.
+    # A local file name may contain any byte but a slash.
     local = path_of(path)
     within = path.partition("::")[0] if local is None else local
     return within.rpartition("/")[0]

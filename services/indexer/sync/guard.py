@@ -40,7 +40,7 @@ class SyncGuard:
         base = None if below is None else below.rstrip("/")
         paths = {path_of(path) or path for path in self._known | self._present}
         if below is not None and not all(path.startswith(below) for path in paths):
-            # The source was given by another spelling than its files have, as /a//b.
+            # The source was given in another spelling than its files have, such as /a//b.
             base = None
         guard = FolderGuard(self._known, self._present, base, consented=self._consented)
         self._base = guard.base

@@ -120,7 +120,7 @@ class Planner:
         """A manifest's file is lost when it's no longer named, a folder's only when it's gone."""
         paths = {path for path, _ in named}
         gone: set[str] = set()
-        # Its own first: a path that's gone is told of once, by the source's own uri.
+        # The source's own claims first, so that a missing path is reported once, by its uri.
         for one in sorted(self._claims, key=lambda claim: claim.source != self._source):
             path, own = one.place.path, one.source == self._source
             if (own and one.key in named) or path in gone:
@@ -148,7 +148,7 @@ class Planner:
                 held.add(path)
                 continue
             plan.steps.append(Step(SyncAction.DELETE, one.place.uri, None, one.tags))
-            # A user wrote the rules by which a file is left out.
+            # Files that a user's rules exclude need no further consent.
             plan.unasked += not (self._guard.is_consented(path) or self._leaves_out(path))
             plan.overruled += folder is not None
         plan.gone = [path for path in plan.gone if path not in held]

@@ -28,7 +28,7 @@ from shared.media.identity import id_of_sha256
 from shared.objects.file import Stamp, signed
 from shared.objects.local_path import path_of
 
-# Changes that are made in one transaction, so that an upload never waits long for its turn.
+# Changes per transaction: few enough that an upload never waits long.
 _AT_ONCE = 5000
 _LISTED = 10_000
 
@@ -74,7 +74,7 @@ class Sync:
         files = self._identified({one.place.path: one for one in claims})
         is_gone = _Gone(self._source, [now.place for now in files])
         guard = self._guard.of(claims, self._present, self._unreadable)
-        # A row of a manifest that can't be read may be the one that names a file.
+        # An unreadable row of a manifest may be the one that names a file.
         names_all = self._source.is_manifest and self._source.is_whole
         leaves_out = self._source.leaves_out
         planner = Planner(self._name, claims, is_gone, names_all, guard, leaves_out, self._force)
@@ -91,7 +91,7 @@ class Sync:
         """Does all of a plan but the embedding. Places first: a moved image is never without."""
         for claims in _parts(plan.put):
             self._put(claims)
-        # Together: the files of two images may have changed places.
+        # In one transaction, because the files of two images may have been swapped.
         if plan.swapped:
             self._put(plan.swapped)
         for gone in _parts(plan.gone):
@@ -150,7 +150,7 @@ class Sync:
             self._present.add(place.path)
             known, left = at.get(place.path), self._dismissed.get(place.path)
             if known and place.is_as(known.place):
-                # Nothing but a look at the bytes tells a ctime that the catalogue lacks.
+                # Only reading the bytes could confirm a ctime that the catalogue lacks.
                 place = replace(place, ctime_ns=known.place.ctime_ns)
                 settled.append(FileNow(file, place, known.image_id))
             elif left and (left.mtime_ns, left.bytes) == (place.mtime_ns, place.bytes):
@@ -275,10 +275,11 @@ class _Gone:
         except (OSError, ValueError):
             return False
         with suppress(OSError):
-            # What is there now may be a folder or a pipe; behind a link nothing may be mounted yet.
+            # The path may now be a folder or a pipe, and the target of a link may not be mounted
+            # yet.
             if not S_ISREG((os.stat(local) if is_link else stat).st_mode):  # noqa: PTH116
                 return True
-        # Where case doesn't count, a renamed file is found by its former name too.
+        # On a case-insensitive file system, a renamed file is found by its former name too.
         return self._listed.get((path.casefold(), signed(stat.st_ino)), path) != path
 
     @cached_property
