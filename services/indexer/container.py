@@ -70,7 +70,7 @@ class Container:
         self._embedders = embedders
         self._lock = DirectoryLock(data, shared=is_shared(settings.catalog_url))
 
-        # The catalogue, and the workers that share it.
+        # The catalogue and the workers that share it.
         self.database = Database(settings.catalog_url)
         self._presence = WorkerPresence(self.database)
         self.images = Images(self.database)
@@ -79,7 +79,7 @@ class Container:
         self.job_table = JobTable(self.database, worker)
         leases = Leases(worker, also=self._presence.renew)
 
-        # Files: of others, from where pictures come, and those on the data volume.
+        # Sources of pictures, and files on the data volume.
         self.reach = _reach(settings)
         self.ingest_roots = _roots(settings)
         self.files = _image_files(settings, self.reach)
@@ -89,8 +89,8 @@ class Container:
         self.index = IndexFiles.at(data, self._milvus, milvus_index)
         self._mirror = _mirror(settings, self.reach.objects)
 
-        # The collection. Where somebody waits for the answer of an embedder, it should come soon,
-        # or say that it doesn't; jobs are patient.
+        # The collection. A caller waits for interactive requests, so they try twice; jobs are
+        # patient.
         canaries = Canaries(features, self.database)
         attempts = settings.embed_attempts
         interactive = Embedding(embedders, canaries, min(2, attempts), indexed=self._indexed)
@@ -102,12 +102,12 @@ class Container:
         self.deletions = collection.deletions
         self.publisher = collection.publisher
 
-        # What routes do themselves.
+        # Work of the routes.
         self.additions = Uploads(collection, features, self.files, settings.embed_batch)
         self.vectors = Vectors(VectorTable(self.database), features)
         self.exporter = Exporter(data, self.index, self.current, self.images, features)
 
-        # What jobs do.
+        # Work of the jobs.
         collection = replace(collection, embedding=patient)
         self._sharing = DistributedIngest(
             self.job_table, PartTable(self.database, worker), leases, self.reach
@@ -153,7 +153,7 @@ class Container:
     def start(self) -> None:
         is_alone = self._presence.is_first
         if is_alone:
-            # Nothing is being written yet: what is half-written is a killed process's.
+            # No job is running yet, so temporary files are those of a killed process.
             for name in ("features", "networks"):
                 durable.remove_temporaries(self.settings.data_dir / name)
             self.files.tidy()
@@ -216,7 +216,7 @@ def _reach(settings: IndexerSettings) -> Reach:
     fetcher = Fetcher(settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds)
     return Reach(
         Objects(settings.s3_endpoint),
-        # In a loop of its own: a job's threads have none.
+        # In an event loop of its own, because threads of jobs have none.
         lambda url: asyncio.run(fetcher.get(url)),
         settings.source_protocols,
         _roots(settings).of(confined=False),

@@ -34,7 +34,7 @@ class IndexerMetrics(Collector):
         parts = self._parts()
         if parts is None:
             return
-        # What can't be read must not hide the rest.
+        # A figure that can't be read must not hide the others.
         for read in (self._images, self._index, self._jobs, self._storage):
             try:
                 yield from list(read(parts))

@@ -127,7 +127,7 @@ def import_vectors(here: Here, request: ImportRequest) -> Job:
     for name, path in (("source", request.source), ("ids", request.ids)):
         if path is not None and not Path(path).is_absolute():
             raise InvalidInput(f"`{name}` must be an absolute path on the indexer's machine.")
-    # Told at once rather than by a job that fails; the job looks again.
+    # Fail at once instead of in the job; the job checks again.
     with ExitStack() as held:
         source = open_source(request, here.ingest_roots.of(confined=False), held)
     here.compatibility.check_vectors(source.fingerprint, source.npy.dim)

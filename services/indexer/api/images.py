@@ -142,7 +142,7 @@ def get_image_file(here: Here, request: Request, image_id: str) -> Response:
     headers = FENCED | validators(f'"{row.sha256}"', datetime.fromisoformat(row.created_at))
     has_file = any(place.has_file for place in places)
     if has_file and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
-        # The bytes of an image never change, so none of them need be read.
+        # The bytes of an image never change, so the file need not be read.
         return Response(status_code=304, headers=headers)
     data, media_type = here.files.read(image_id, places)
     headers["Content-Disposition"] = disposition(places[0].uri)
@@ -163,7 +163,7 @@ def get_thumbnail(here: Here, image_id: str) -> Response:
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
-# The last ones: an id may have slashes in it.
+# Registered last, because an id may contain slashes.
 @router.patch(
     "/{image_id:path}",
     summary="Replace an image's tags or metadata",

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from shared.maths.linear_algebra import one_thread
 
-# The share of the points that each round sees, and for each centroid at least so many of them.
+# Share of the points used in each round, and the least number of points per centroid.
 _SHARES = (0.25,) * 4 + (0.5,) * 4 + (1.0,) * 12
 _MIN_POINTS = 39
-# Lists over so many times the mean are cut, but not in the last rounds, which settle the rest.
+# Clusters larger than this many times the mean are split, except in the last rounds.
 _LONGEST = 3
 _SETTLING = 2
-# Rounds in which points look at every centroid; and afterwards at so many around their own.
+# Rounds that compare points with every centroid; later ones compare only this many near their own.
 _WIDE = 4
 _AROUND = 256
 _UNKNOWN = -1
@@ -94,7 +94,7 @@ class _Lists:
     def __init__(self, points: NDArray[np.float32], clusters: int) -> None:
         self._points = points
         self._labels = np.empty(0, np.int64)
-        # Those whose centroid went elsewhere must look everywhere.
+        # Points whose centroid was moved elsewhere must be compared with every centroid.
         self._lost = np.empty(0, bool)
         self._sums = np.zeros((clusters, points.shape[1]))
 
@@ -114,7 +114,7 @@ class _Lists:
         points = self._points[:seen]
         everywhere, nearby = np.flatnonzero(anew), np.flatnonzero(~anew)
         if len(everywhere):
-            # A copy of all points would take as much memory again.
+            # Avoid copying all points, which would double the memory.
             those = points[everywhere] if len(nearby) else points
             labels[everywhere] = nearest(those, centroids)
         labels[nearby] = nearest_around(points, nearby, before, centroids)
@@ -139,7 +139,7 @@ class _Lists:
         for short, long in zip(by_size[:moves], by_size[::-1][:moves], strict=True):
             if 2 * sizes[short] >= sizes[long]:
                 break
-            # The two lie on either side of the mean, so the list falls apart about evenly.
+            # The two lie on either side of the mean, so the cluster is split about evenly.
             member = self._points[members[starts[long] + rng.integers(sizes[long])]]
             offset = (member - centroids[long]) / 8
             centroids[short] = centroids[long] + offset

@@ -18,7 +18,7 @@ from shared.contracts.query import Metric
 from shared.core.errors import InvalidInput
 from shared.maths.distances import prepared
 
-# faiss's own advice: fewer points than this for each centroid, and centroids mean little.
+# faiss recommends at least this many points per centroid.
 _MIN_POINTS = 39
 _POINTS = 128
 _DIRECTIONS = 128
@@ -76,10 +76,10 @@ def train_centroids(
     """
     chosen = sample_rows(len(vectors), clusters, seed)
     few = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _BLOCK)).astype(np.int64)]
-    # The one centroid of an unclustered collection is the mean, which every subspace holds.
+    # Without clusters the only centroid is the mean, which every subspace contains.
     directions = _DIRECTIONS if clusters > 1 else 1
     subspace = Subspace.leading(prepared(vectors[few], metric), directions)
-    # K-means takes ever larger parts from the front, so the order must be random.
+    # K-means reads growing parts from the front, so the order must be random.
     places = np.random.default_rng(seed).permutation(len(chosen))
     points = np.empty((len(chosen), subspace.directions), np.float32)
     for start in range(0, len(chosen), _BLOCK):
@@ -93,7 +93,7 @@ def assign(
 ) -> NDArray[np.int64]:
     """The nearest centroid of each row by L2, int64 (rows,)."""
     lists = np.empty(rows, np.int64)
-    # To look for a subspace costs as much as to assign some thousand rows without.
+    # Finding a subspace costs as much as assigning some thousand rows without one.
     count = min(_DIRECTIONS, len(centroids))
     subspace = Subspace.holding(centroids, count) if rows > _BLOCK else None
     within = centroids if subspace is None else subspace.coordinates(centroids)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.maths.linear_algebra import orthonormal
 
 _PASSES = 6
-# What float32 rounding leaves outside, as a share of the sum of squares.
+# Share of the sum of squares that float32 rounding leaves outside the subspace.
 _ROUNDING = 1e-12
 
 

@@ -11,10 +11,10 @@ from shared.models.external import is_external
 from shared.snapshots.transform import Transform
 
 _AUTO_WIDTH = 128
-# Directions are learned from so many images for each, at least; from so many in all, at most.
+# At least this many images per direction, and at most this many images in total.
 _IMAGES_A_DIRECTION = 8
 _SAMPLE = 20_000
-# Shorter features gain nothing by it.
+# Shorter features don't benefit from a transform.
 _LEAST_DIM = 512
 
 

@@ -46,7 +46,7 @@ class Canaries:
     def _first(self, fingerprint: str, vector: Vector) -> Vector:
         if (kept := self._features.canary(fingerprint)) is not None:
             return kept
-        # One at a time of all threads and workers, so that there is one first.
+        # The lock makes one thread of all workers the first to store it.
         with self._database.write():
             if (kept := self._features.canary(fingerprint)) is not None:
                 return kept

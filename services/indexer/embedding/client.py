@@ -32,10 +32,10 @@ from shared.models import canary
 log = logging.getLogger(__name__)
 
 _MAX_WAIT_S = 15.0
-# One that is busy does answer: a job waits for its turn, as several workers may fill the queue.
+# A busy embedder does answer, so a job waits longer for it: several workers may fill its queue.
 _BUSY_WAIT_S = 2.0
 _BUSY_TRIES = 20
-# Nobody waits for an answer of a job, and an embedder that is started again loads its models first.
+# Tries of a job: an embedder that was restarted first loads its models.
 _AWAY_TRIES = 3
 
 
@@ -229,7 +229,7 @@ class Embedding:
                 if len(left) == 1:
                     errors[left[0]] = refused.detail
                     break
-                # Together they are more than one call may carry.
+                # Together they exceed the size of one request.
                 for part in (left[: len(left) // 2], left[len(left) // 2 :]):
                     halves = self._space([files[i] for i in part], space, fingerprint, bulk)
                     found.put(part, halves)
@@ -245,13 +245,14 @@ class Embedding:
         answer = self._answer(files, space, fingerprint, bulk)
         if self.canaries.has_passed(answer.instance, fingerprint):
             return answer
-        # Both in one call: behind one address there may be several processes.
+        # In one request, because several processes may share one address.
         try:
             both = self._answer([*files, canary.picture()], space, fingerprint, bulk)
         except TooLarge:
             if len(files) > 1:
                 raise
-            # No room beside it: so one process after the other is compared, until it's the one.
+            # The canary doesn't fit beside the picture, so check processes one by one until it is
+            # this one's turn.
             alone = self._answer([canary.picture()], space, fingerprint, bulk)
             self.canaries.compare(alone.instance, fingerprint, alone.vectors[0])
             return self._rows(files, space, fingerprint, bulk)
@@ -317,7 +318,8 @@ class Embedding:
                     error.detail,
                     pause,
                 )
-                # Not all at the same moment, of the many that it left without an answer.
+                # A random delay, so that many clients of a restarted embedder don't return at the
+                # same moment.
                 self._wait(random.uniform(pause / 2, pause))  # noqa: S311
                 pause = min(2 * pause, _BUSY_WAIT_S if is_queue else _MAX_WAIT_S)
 

@@ -127,7 +127,7 @@ class JobContext:
         left = self._total - self._done
         within = left / rate if rate and left else None
         eta = self._plan.remaining(within)
-        # A stage that counts nothing of its own goes by the pictures that are under way.
+        # A stage that counts nothing itself is measured by the pictures in progress.
         by_picture = not self._plan.total and (left or self._stage == EMBEDDING)
         return Progress(
             stage=self._stage,

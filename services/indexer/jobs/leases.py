@@ -60,7 +60,7 @@ class Leases:
             except CatalogueAway as error:
                 log.warning("leases can't be renewed: %s", error.detail)
             except Exception:
-                # The next beat may do what this one could not; without any, all would be lost.
+                # The next beat may succeed; without further beats, all leases would be lost.
                 log.exception("leases can't be renewed")
 
     def _beat(self) -> None:
@@ -69,8 +69,9 @@ class Leases:
         for key, (renew, let_go) in held:
             goes_on = renew()
             with self._lock:
-                # It may have been given back meanwhile, and so was not renewed.
+                # Only if it is still held: a lease that was returned meanwhile is not renewed
+                # either.
                 if not goes_on and key in self._held:
                     let_go.set()
-        # Last: what goes wrong here must not keep any lease from being renewed.
+        # Last, because a failure here must not prevent the renewal of leases.
         self._also()

@@ -75,7 +75,7 @@ def attempt(
     except Exception as error:
         if isinstance(error, but):
             raise
-        # A job that is being ended has its connections closed under it: it resumes later.
+        # A shutdown closes connections, which isn't a failure of the step: the job resumes later.
         job.check_cancelled()
         reason, cause = _explained(error)
         if cause is SkipCause.FAULT:

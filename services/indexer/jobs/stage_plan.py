@@ -22,7 +22,7 @@ PUBLISHING = "publishing"
 BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING)
 JOINT = (PROJECTING, CLUSTERING_JOINT, RECALL_JOINT, CALIBRATING_JOINT)
 
-# Seconds for a stage, and for each picture, on two cores; measured with 2,500 photos.
+# Seconds for a stage and for each picture, measured on two cores with 2,500 photos.
 _COSTS: Mapping[str, tuple[float, float]] = {
     READING: (0.1, 0.0001),
     COMPARING: (0.1, 0.0002),
@@ -39,14 +39,14 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     CALIBRATING_JOINT: (0.3, 0.005),
     PUBLISHING: (0.5, 0.0001),
 }
-# Stages that look at a sample of so many pictures.
+# Stages that use a sample, with its largest number of pictures.
 _MOST_PICTURES = {CALIBRATING: 1000, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
-# A measured duration says little below this; and a factor beyond these bounds is an accident.
+# Shorter measured durations are ignored, and factors are clipped to these bounds.
 _LEAST_S = 0.2
 _LEAST_FACTOR, _MOST_FACTOR = 0.02, 50.0
-# A stage that outlasts its estimate takes this share of what it has taken so far.
+# A stage that exceeds its estimate is expected to take this share of its elapsed time more.
 _OVERDUE = 0.2
-# A rise by less than this is noise, and isn't shown.
+# Smaller increases of the remaining time are noise and aren't shown.
 _NOISE = 0.25
 
 Factors = Mapping[str, float]
@@ -104,7 +104,7 @@ class StagePlan:
         self._stage, self._entered = stage, self._clock()
         self._done = self._total = 0
         if stage in self._coming:
-            # The stages before it turned out not to be needed.
+            # The stages before it were not needed.
             self._coming = self._coming[self._coming.index(stage) + 1 :]
 
     def reach(self, done: int, total: int) -> None:
@@ -155,7 +155,7 @@ class StagePlan:
         taken, whole = now - self._entered, self._estimate(self._stage)
         share = self._done / self._total if self._total else 0.0
         if share > 0:
-            # What is measured counts the more, the farther the stage is: its beginning says little.
+            # Weight the measured rate by progress, because early measurements say little.
             weight = min(1.0, (2 * share) ** 2)
             measured = taken * (1 - share) / share
             return weight * measured + (1 - weight) * max(whole - taken, 0.0)

@@ -109,7 +109,7 @@ def _fitted(
         work = work_for(curves, metric, _HITS + 1, _RECALL)
         return first_hits(index, asked, tagged, metric, work, reranks, count)
 
-    # The products of one query are small: threads within one would mostly wait for each other.
+    # The matrix products of one query are small, so threads within one would mostly wait.
     with one_thread(), ThreadPoolExecutor(len(Metric)) as threads:
         running = {metric: threads.submit(hits, metric) for metric in Metric}
         try:

@@ -24,12 +24,13 @@ from shared.engines.ivf.index import InvertedIndex
 
 KS = (10, 30, 100, 300, 1000)
 _QUERIES = 256
-# How much of what the probed clusters hold the codes may lose: at least, at most.
+# Least and greatest share of the probed clusters' neighbours that codes may lose.
 _LOSS = (0.001, 0.01)
-# Codes are ranked so deep, in neighbours, and over clusters that hold this share of those.
+# Depth to which codes are ranked, in multiples of the neighbours, over the clusters that contain
+# this share of them.
 _DEEPEST = 16
 _NEARLY_ALL = 0.9995
-# With a reach a query probes at most so many times the mean, so that none takes long.
+# With a radius, a query probes at most this many times the mean, which bounds its time.
 _TIMES_THE_MEAN = 2
 
 
@@ -52,12 +53,12 @@ def measure(
         keep = np.random.default_rng(seed).choice(len(queries), _QUERIES, replace=False)
         queries = queries[np.sort(keep)]
     available = postings.rows - (1 if own is not None else 0)
-    # In a small collection the last curve is of all there is.
+    # A small collection's last curve covers all of its images.
     ks = sorted({min(k, available) for k in KS})
     if not available or not len(queries):
         return []
     sample = _Sample(index, queries, own, max(ks))
-    # The metrics beside each other: much of the work keeps one thread busy.
+    # In parallel, because much of the work uses one thread.
     with ThreadPoolExecutor(len(Metric)) as threads:
         return list(
             chain.from_iterable(
@@ -195,7 +196,8 @@ class _Depths:
         of_neighbours = np.take_along_axis(ranks, list_of[neighbours], axis=1)
         widest = int(np.quantile(of_neighbours, _NEARLY_ALL)) + 1
         self._deepest = min(_DEEPEST * neighbours.shape[1], postings.rows)
-        # Of each row the codes chose: rank and gap of its cluster, and which neighbour it is.
+        # For each row that the codes chose: rank and gap of its cluster, and its place among the
+        # neighbours.
         self._ranks = np.full((len(asked), self._deepest), index.clusters, np.int32)
         self._gaps = np.zeros((len(asked), self._deepest), np.float32)
         self._places = np.full(neighbours.shape, -1, np.int64)
@@ -229,7 +231,7 @@ class _Depths:
         fallen below.
         """
         aim = max(held - float(np.clip((1 - held) / 2, *_LOSS)), least)
-        # One more than a neighbour's place in the order is the depth that takes it in.
+        # A neighbour at place n of the order needs a depth of n + 1.
         depths = np.sort(order[np.isfinite(order)]) + 1
         wanted = math.ceil(aim * order.size - 1e-9)
         if wanted <= 0 or wanted > len(depths):

@@ -20,14 +20,14 @@ from shared.engines.ivf.index import InvertedIndex
 from shared.engines.milvus.index import SPARE, MilvusIndex
 
 _QUERIES = 256
-# For many neighbours fewer queries tell as much, and each brings so many hits.
+# With many neighbours, fewer queries are as accurate, and each returns that many hits.
 _LEAST_QUERIES = 24
 _HITS = 4096
 _AT_ONCE = 32
-# Between two steps of a curve recall rises by at most so much, from where targets begin.
+# Largest rise of recall between two steps of a curve, from the lowest target on.
 _LEAP = 0.01
 _LOWEST = 0.75
-# Finer than by this part of the probes it isn't measured.
+# Steps are no finer than this fraction of the probes.
 _FINEST = 16
 
 
@@ -147,7 +147,7 @@ def _measured_steps(
     while nprobe < clusters and not (steps and min(steps[nprobe // 2]) == 1):
         steps[nprobe] = recalls(nprobe)
         nprobe *= 2
-    # All lists are the exact answer, and more lists never find less.
+    # Probing every list is exact, and probing more lists never finds less.
     steps |= {n: [1.0] * curves for n in (min(nprobe, clusters), clusters)}
     while (between := _leap(steps)) is not None:
         steps[between] = recalls(between)

@@ -50,7 +50,7 @@ class PrefixOwner:
         try:
             temporary.write_text(uuid.uuid4().hex)
             durable.fsync_file(temporary)
-            # Another worker on this folder may be the first to do so: then its name stands.
+            # If another worker on this folder was first, its name counts.
             with suppress(FileExistsError):
                 os.link(temporary, self._own)
         finally:

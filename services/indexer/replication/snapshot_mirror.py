@@ -30,14 +30,14 @@ from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
-# Now and then unasked: another worker may have ended before it copied what it published, or have
-# written late what was older.
+# Copy at intervals too: another worker may have ended before it copied its snapshot, or have
+# overwritten a newer one late.
 _EVERY_S = 5.0
-# Whoever downloads the one before may be half-way.
+# Keep the previous snapshot, because a replica may still be downloading it.
 _KEPT = 2
-# Longer is no snapshot's number.
+# A number with more digits is not a snapshot's.
 _DIGITS = 18
-# Before a network that could not be copied is left to the snapshot that is made with it.
+# Pauses between attempts to copy a network; after the last, it is copied with its snapshot.
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -54,7 +54,7 @@ class Mirror:
         self._objects = objects
         self._address = address
         self._claim = PrefixOwner(data_dir, objects, address)
-        # The deletions that were found in the store, and what the store told of them then.
+        # The deletions found in the store, and the stamp of the object that held them.
         self._copied: tuple[NDArray[np.int64], Stamp] | None = None
         self._copying_deletions = threading.Lock()
         self._current: int | None = None
@@ -103,9 +103,9 @@ class Mirror:
 
         Raises Conflict where the place is another collection's; Unavailable, OSError, Corrupt.
         """
-        # A replica would show what is deleted if it had the snapshot first.
+        # Deletions first: otherwise a replica would show deleted images.
         self.copy_deletions()
-        # Until it's the one that stands: another may have been published, and copied, meanwhile.
+        # Repeat until the copy is current: another snapshot may be published and copied meanwhile.
         while (number := self._snapshots.current_number()) is not None:
             if number == self._current and self._stored(f"snapshots/{CURRENT}") == _named(number):
                 return
@@ -131,7 +131,7 @@ class Mirror:
                 if stamp is None or self._stored(tombstones.NAME) != data:
                     self._objects.write(at, data)
                 else:
-                    # The stamp is the older of the two: what is written between them is seen.
+                    # The stamp was read before the content, so a change between the two is noticed.
                     self._copied = deleted, stamp
 
     def _copy_snapshot(self, manifest: Manifest) -> None:
@@ -147,7 +147,7 @@ class Mirror:
 
     def _put_network(self, fingerprint: str) -> None:
         folder = self._data / "networks" / fingerprint
-        # The weights last, as they are written.
+        # The weights last, as in the data folder.
         for name in FILES:
             if (path := folder / name).exists():
                 self._set(self._key(sums.path_of(path)), _sum(path))
@@ -179,7 +179,7 @@ class Mirror:
         names = {at.path.removeprefix(f"{folder.path}/") for at, _ in self._objects.list(folder)}
         suffix = f"/{self._snapshots.path(0).name}"
         numbers = [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
-        # Whatever else is there is not the mirror's.
+        # Other objects don't belong to the mirror.
         return [int(n) for n in numbers if n.isdecimal() and len(n) < _DIGITS]
 
     def _read(self, number: int) -> Manifest:
