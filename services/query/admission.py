@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.core.errors import Overloaded
 from shared.web import problem
 
-# What scans the index or asks the embedder. Figures, tags and files are not in question.
+# Calls that scan the index or use the embedder; statistics, tags and files aren't limited.
 _BEGINNINGS = ("/v1/search", "/v1/suggest-tags", "/v1/duplicates", "/v1/why")
 _ENDS = ("/similar", "/suggest-tags", "/why", "/why.png")
 _RETRY_AFTER = 1
@@ -64,7 +64,7 @@ class AdmissionMiddleware:
                 self.in_hand += 1
             whole = not message.get("more_body", False)
             if whole and self.in_hand > self.limit:
-                # Not an ISEError: FastAPI makes any other error while a body is read a 400.
+                # Not an ISEError: while a body is read, FastAPI turns any other error into a 400.
                 raise HTTPException(
                     429, self._refusal(self.in_hand - 1), {"Retry-After": str(_RETRY_AFTER)}
                 )

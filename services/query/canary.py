@@ -35,7 +35,7 @@ class CanaryWatch:
         if expected is None:
             return rows
         if self._known(rows, expected) is None:
-            # Both in one call: behind one address there may be several processes.
+            # In one request, because several processes may share one address.
             both = await self._embedders.send(
                 embedder.embed_images([*files, canary.picture()], crops=[*crops, None]),
                 lambda answer: answer.fingerprint == fingerprint,

@@ -12,7 +12,7 @@ from shared.files.mapped import MappedFile
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
 _PACKAGES = ("faiss", "h5py", "numpy")
-# Mapped, and read as they are asked for.
+# Parts of the index that are mapped and read on demand.
 _ON_DISK = frozenset({"vectors", "by_ordinal", "records", "codes"})
 
 

@@ -24,7 +24,7 @@ class Embedders:
         clients = tuple(self._clients)
         for asked, client in enumerate(clients):
             left = deadline.remaining()
-            # One that hangs leaves the others their share of the time.
+            # Divide the time left, so that one that hangs doesn't use it all.
             share = None if left is None else left / (len(clients) - asked)
             try:
                 with deadline.within(share):
@@ -35,11 +35,11 @@ class Embedders:
                 refused = error
             else:
                 if fits(answer):
-                    # One step of the loop, so no other request sees the list in between.
+                    # One step of the event loop, so no other request sees the list half sorted.
                     self._clients.sort(key=lambda other: other is not client)
                     return answer
                 misfit.append(answer)
-        # The one that is away may be the one that fits.
+        # Raise: the embedder that did not answer may be the one that fits.
         if reason := away or refused:
             raise reason
         return misfit[-1]

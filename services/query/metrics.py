@@ -77,7 +77,7 @@ class QueryMetrics(Collector):
             collection, deleted = self._shelf.current()
             drift = self._canary.drift()
         except ISEError:
-            # `ise_ready` is 0 then.
+            # `ise_ready` is 0 in that case.
             return
         manifest = collection.manifest
         yield GaugeMetricFamily(

@@ -35,7 +35,7 @@ from shared.snapshots.items import tag_key
 Floats = NDArray[np.float32]
 
 _LONGEST = 60
-# As many as an embedder takes in one call at least.
+# Pictures per call, which every embedder accepts.
 _A_CALL = 64
 
 
@@ -128,7 +128,7 @@ class Features:
                 try:
                     picture = await self.picture(subject)
                 except ISEError:
-                    # The search meets it again.
+                    # The search itself will report the error.
                     continue
                 if search.parts and any(part.term is not None for part in search.parts):
                     wanted.append(_Wanted(picture, ImageSpace.JOINT, network))

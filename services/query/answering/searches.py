@@ -220,7 +220,7 @@ async def embed_picture(
         embedded = await features.embedded(Picture(data), ImageSpace.VISUAL, model)
         searcher = await reopen()
         now = searcher.collection.visual
-        # Where the collection went over to another model meanwhile, that one is asked.
+        # If the collection changed its model meanwhile, embed with the new one.
         if before is None or now is None or now.fingerprint in (model, embedded.fingerprint):
             return searcher, embedded
 

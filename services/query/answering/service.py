@@ -102,7 +102,7 @@ class SearchService:
         first, *others = request.parts
         if others or first.crop is not None:
             return await self._answer(PartsSearch(request.parts, request, features, self.terms))
-        # A part alone is searched by as it is without `parts`.
+        # A single part is searched as it would be without `parts`.
         answer = await self._answer(await self._search(first, request, features), alone)
         hits = [hit.model_copy(update={"contributions": [hit.score]}) for hit in answer.hits]
         return answer.model_copy(update={"hits": hits})
@@ -178,7 +178,7 @@ class SearchService:
         watch = Stopwatch()
         pages = Pages(search.key, search.options)
         if isinstance(search, StoredSearch):
-            # To wake a thread and to be woken by it takes a good part of the time of a short one.
+            # Switching to a thread and back would take a good part of the time of a short search.
             if alone and self._is_short(search.options):
                 return self._answer_now(search, pages, watch)
             return await _in_thread(lambda: self._answer_now(search, pages, watch))
@@ -196,7 +196,7 @@ class SearchService:
         is_plain = not options.exact and all(one is None for one in limits)
         if not is_plain or options.offset + options.limit > _FEW:
             return False
-        # To open a new snapshot takes seconds.
+        # Opening a new snapshot takes seconds, so that isn't done in the event loop.
         collection = self.shelf.settled()
         return (
             collection is not None and collection.visual is not None and collection.visual.is_quick

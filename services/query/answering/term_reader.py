@@ -15,9 +15,9 @@ from shared.snapshots.items import tag_key
 from shared.terms.normal_form import words_of
 from shared.terms.number import other_numbers
 
-# Forms of the other number that are tried for a slip too: the first ones are the likely ones.
+# Singular and plural forms that are also tried with a misspelling; the first are the likeliest.
 _FORMS = 4
-# Shorter words, and these, are in many names of folders and say nothing of what they hold.
+# Shorter words and these occur in many folder names and say nothing about the contents.
 _SHORTEST_WORD = 3
 _FILLERS = frozenset(
     [
@@ -60,7 +60,7 @@ class TermReader:
         """Tell whether every word of a term has a word vector."""
         collection = searcher.collection
         if collection.visual is not None and is_external(collection.visual.fingerprint):
-            # No word can be searched by its meaning there.
+            # In a collection of imported vectors, no word can be searched by meaning.
             return False
         try:
             await self._embedders.send(embedder.embed_terms(words_of(term), TermSpace.WORD))

@@ -60,7 +60,7 @@ async def get_image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
     return await client.send(indexer.get_image_shapes(asked))
 
 
-# The last one: an id may have slashes in it.
+# Registered last, because an id may contain slashes.
 @router.get(
     "/{image_id:path}",
     summary="Get an image's record",

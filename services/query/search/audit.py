@@ -29,7 +29,7 @@ Report = Callable[[float, float], None]
 """Takes the recall of an answer, and what was expected of it."""
 
 _WAITING = 16
-# An exact search reads everything. So much of the time, at least, nothing is checked.
+# An exact search reads everything, so pause for this many times its duration.
 _REST = 100
 
 

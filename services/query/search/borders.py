@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-# What float32 rounding makes of a square, relative to it.
+# Relative error of a square in float32.
 _ROUNDING = 1e-5
 _MOST = 8
 
@@ -29,8 +29,8 @@ class Borders:
         away = self._squares - 2 * (points @ self._centroids.T)
         own = away.argmin(axis=1)
         farther = away - away.min(axis=1, keepdims=True)
-        # A point's distance from the plane is how much farther it is, in squares, from the other
-        # centroid, over twice the distance of the two.
+        # Distance from the plane between two centroids: the difference of the squared distances,
+        # over twice the distance of the centroids.
         apart = np.empty_like(away)
         for cluster in np.unique(own):
             between = self._centroids - self._centroids[cluster]

@@ -32,7 +32,7 @@ class Combination:
         if length < _NOTHING * np.abs(weights).max():
             raise InvalidInput("The parts cancel each other out: change a weight or a part.")
         self._pulls = pulls / length
-        # As long as what it is made of: clusters that were made by L2 are ranked by L2.
+        # Scaled to the mean length of its parts, because clusters built by L2 are ranked by L2.
         self.vector = (whole / length * lengths.mean()).astype(np.float32)
 
     @property

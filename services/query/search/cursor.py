@@ -19,13 +19,13 @@ from shared.contracts.query import SearchOptions
 from shared.core.errors import InvalidInput
 
 _AGAIN = "Request the first page again, without `cursor`."
-# What may differ between the pages of one search.
+# Options that may differ between the pages of one search.
 _OF_A_PAGE = {"limit", "offset", "cursor", "min_version"}
 _OF_A_PAGE |= {"explain", "with_vector", "group_duplicates", "facets"}
 _OF_A_SEARCH = set(SearchOptions.model_fields) - _OF_A_PAGE - {"nprobe", "recall_target", "exact"}
 
 
-# More would make a URL too long.
+# More ordinals would make a URL too long.
 _REMEMBERED = 1000
 _LONGEST = 1 << 16
 
@@ -103,8 +103,8 @@ class Pages:
         if self.after is not None:
             self.after.check(mode, model)
             newest, shown, place = self.after.newest, self.after.shown, self.after.place
-        # What a page missed that looked at a part, a later one that looks at more brings. Where too
-        # much was shown to tell it all, the place alone says what was.
+        # A page may include images that an earlier page missed. If too many were shown to list
+        # them, the cursor holds the place alone.
         if len(shown) + len(end.ordinals) > _REMEMBERED:
             place = end.place
         else:

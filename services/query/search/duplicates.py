@@ -25,10 +25,10 @@ from shared.maths.distances import prepared
 SAME = 0.98
 """The cosine from which two images are taken to show the same."""
 
-# Of a list that has more, so many at a time are compared with each other.
+# Rows compared with each other at a time, in longer lists.
 _AT_ONCE = 8192
 _ROUNDING = 1e-6
-# Clusters that are kept while their neighbours are looked at.
+# Clusters kept in memory while their neighbours are compared.
 _REMEMBERED = 64
 
 Floats = NDArray[np.float32]
@@ -159,9 +159,9 @@ def _groups_among(ordinals: NDArray[np.int64], units: Floats, least: float) -> l
     if not len(units):
         return []
     similar = np.minimum(units @ units.T, 1)
-    # Each goes with the first that it is like, and with whom that one goes.
+    # Each image joins the first that is similar to it, and that one's group.
     like = similar >= least
-    # Also a zero vector, which is like nothing, is itself.
+    # Including zero vectors, which are similar to nothing.
     np.fill_diagonal(like, True)
     firsts = np.argmax(like, axis=1)
     groups = []

@@ -52,7 +52,7 @@ def duplicates(
     lookup = Duplicates(space.index, mask, threshold)
     found, after = lookup.groups_from(first, shown + limit, _SECONDS)
     groups = [group for cluster in found for group in cluster][shown : shown + limit]
-    # Where a cluster has more than the page takes, the next page goes on with it.
+    # If a cluster has more groups than fit on the page, the next page continues with it.
     left = sum(map(len, found)) - shown - len(groups)
     following: str | None = f"{number}-{after}-0"
     if left > 0:

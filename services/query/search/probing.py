@@ -10,7 +10,7 @@ from shared.engines.engine import Index
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.mask import Mask
 
-# So many rows are compared in no more time than it takes to choose among more.
+# Comparing this many rows takes no longer than choosing among more of them.
 _FEW = 2_000
 
 
@@ -132,7 +132,7 @@ def depth_for(curve: RecallCurve | None, nprobe: int, k: int) -> int | None:
 
 
 def _depth_of(point: RecallPoint, curve: RecallCurve, k: int) -> int | None:
-    # Beyond what was measured, in proportion.
+    # Beyond the measured range, extrapolate in proportion.
     return None if point.depth is None else math.ceil(point.depth * max(1.0, k / curve.k))
 
 

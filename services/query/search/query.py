@@ -41,7 +41,7 @@ class Query:
     def reranks(self, space: Space, options: SearchOptions) -> bool:
         """Return whether the nearest candidates are ordered by their neighbours, too."""
         default = Rerank.NONE if is_external(space.fingerprint) else Rerank.NEIGHBOURS
-        # What a term means, and what is put together, are no pictures with pictures around them.
+        # A term or a combination isn't a picture that has neighbours of its own.
         is_picture = self.combination is None or self.combination.is_single
         wanted = options.rerank or default
         return self.mode is Mode.IMAGE and is_picture and wanted is Rerank.NEIGHBOURS

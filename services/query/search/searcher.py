@@ -180,7 +180,7 @@ class Searcher:
                 options,
                 metric,
                 len(ranking),
-                # They carry the tag: that is what a match is.
+                # They carry the tag, which is what makes them matches.
                 HitEvidence(lambda _: True),
             )
         live = self.collection.live(self.deleted)
@@ -217,7 +217,7 @@ class Searcher:
         options: SearchOptions,
     ) -> Plan:
         k = (query.after.offset if query.after else options.offset) + options.limit
-        # The image that was asked for is found anyway; recall is told of the others.
+        # The query image itself is always found, so recall concerns the others.
         wanted = min(k, space.index.rows - 1)
         kept = None if options.filter is None else FilterEstimate(space.index, prepared, mask)
         return plan(

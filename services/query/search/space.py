@@ -15,7 +15,8 @@ from shared.maths.calibration import Isotonic
 from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.snapshots.transform import Transform
 
-# Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.
+# Floats of all vectors: up to 1 GiB of them stay in memory, and up to 8 million are compared in a
+# few milliseconds.
 _IN_MEMORY = 2**28
 _SCANNED = 2**23
 

@@ -14,7 +14,7 @@ from rapidfuzz.distance import OSA, Indel
 from services.query.search.spelling import bound, is_alike, without_accents
 from shared.snapshots.tag_lists import TagLists
 
-# Where a word begins: at the start, after a space, and after punctuation but an apostrophe.
+# Start of a word: at the start, after a space, or after punctuation other than an apostrophe.
 _BEGINNING = re.compile(r"(?:^|(?<= ))\S|(?<!['’])\b\w")
 _LAST = "\U0010ffff"
 _ALIKE = 0.6
@@ -152,7 +152,7 @@ class Tags:
                 add(number, name, count)
             for row, name, count in rare:
                 add(int(rows[row]), name, count)
-            counts[rows] += theirs  # Each row is another key.
+            counts[rows] += theirs  # keys are unique, so rows don't repeat
         names = [
             one[0] if isinstance(one, tuple) else min(one, key=lambda name: (-one[name], name))
             for one in spelt
