@@ -36,7 +36,7 @@ class CallerMiddleware:
         if self.keys.is_empty:
             return Caller(None, ALL, address)
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        # Of two, another service might take the other one.
+        # With two headers, another service might read the other one.
         scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
         key = self.keys.find(secret.strip()) if scheme.lower() == b"bearer" else None
         return Caller(key.label, key.scopes, address) if key else Caller(None, frozenset(), address)

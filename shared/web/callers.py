@@ -40,7 +40,7 @@ def address_of(connection: Connection) -> str:
     """The address that a request came from; that of a proxy's client, where uvicorn trusts it."""
     client = connection.get("client")
     try:
-        # A proxy's header may say anything.
+        # A proxy's header may contain anything.
         return str(ipaddress.ip_address(client[0])) if client else "unknown"
     except ValueError:
         return "unknown"

@@ -21,7 +21,7 @@ from shared.web import problem
 IS_HEAD = "ise.head"
 """Where a request's scope says that only the headers are sent."""
 
-# RFC 9110, 15.4.5: what a 304 repeats; headers of security and of the request go along anyway.
+# RFC 9110, 15.4.5: headers to omit from a 304; those of security and of the request are kept.
 _OF_THE_BODY = ("content-length", "content-type", "content-disposition", "accept-ranges")
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*$", re.IGNORECASE)
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"|\*')
@@ -62,7 +62,7 @@ class ConditionalMiddleware:
         try:
             await self.app(as_get, answer.receive, answer.send)
         finally:
-            # Routes leave word in it for those who log and count.
+            # Routes leave values in the scope for logs and metrics.
             scope.update({**as_get, "method": "HEAD"})
 
 
@@ -76,7 +76,7 @@ class _Answer:
         self._asked = False
         self._ended = asyncio.Event()
         self._scope = scope
-        # Of the body, the bytes to skip and those to send; None: all.
+        # Bytes of the body to skip and to send; None sends all.
         self._skip = 0
         self._left: int | None = 0 if is_head else None
 
@@ -154,7 +154,7 @@ class _Answer:
         if "range" not in self._request or headers.get("accept-ranges") != "bytes":
             return False
         given = self._request.get("if-range")
-        # A weak tag or another state of the file: all of it is sent.
+        # With a weak tag, or if the file has changed, send all of it.
         return given is None or given in (headers.get("etag"), headers.get("last-modified"))
 
     async def _refuse(self, size: int) -> None:
@@ -188,5 +188,5 @@ def _time(text: str | None) -> datetime | None:
         found = parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):
         return None
-    # A date without a zone can't be compared with one that has it.
+    # A date without a zone can't be compared with one that has a zone.
     return found if found.tzinfo else None

@@ -90,7 +90,7 @@ def places() -> int:
     try:
         import resource
     except ImportError:
-        # Not on Windows, which has no such limit.
+        # Windows has no such limit.
         return MOST
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + _OWN_FILES

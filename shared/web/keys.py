@@ -19,7 +19,7 @@ from pathlib import Path
 from shared.core.errors import Misconfigured
 from shared.core.settings import LEAST_KEY
 
-# Within a key it is a letter like others.
+# `#` begins a comment at the start of a word only, because keys may contain it.
 _COMMENT = re.compile(r"(?:^|\s)#")
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
@@ -86,7 +86,7 @@ class KeyRing:
         try:
             self._listed = _read(self._file)
         except Misconfigured as error:
-            # Shown to anybody by `/ready`, so what is wrong stands in the log alone.
+            # `/ready` shows this to anybody, so only the log has the details.
             self.warning = (
                 "ISE_API_KEYS_FILE can't be read; the log says why. The previous keys remain valid."
             )

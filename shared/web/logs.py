@@ -16,14 +16,14 @@ from shared.core.printable import escaped, escaped_json
 from shared.core.request_id import current_request_id
 from shared.core.settings import LogFormat
 
-# What every record has; the rest was given as `extra`.
+# Fields of every record; any others were given as `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
     "taskName",
     "color_message",
 }
-# Their own sentences tell these already.
+# Fields that the text of the message contains.
 _TOLD_IN_TEXT = frozenset({"method", "path", "route", "status", "ms", "write"})
 
 _TRACE = "  | "
@@ -31,7 +31,7 @@ _TRACE = "  | "
 
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer\s+)[^\s\"',]+"), r"\1***"),
-    # A URL's password, and its query string, which may be a signature.
+    # A URL's password, and its query string, which may contain a signature.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*):[^\s/@\"']+@"), r"\1:***@"),
     (re.compile(r"(\bhttps?://[^\s?\"'<>]+)\?[^\s\"'<>)]+"), r"\1?***"),
 )
@@ -52,7 +52,7 @@ class _Line(logging.Formatter):
         self._service = service
 
     def _part(self, record: logging.LogRecord) -> str:
-        # The server calls its logger `uvicorn.error`, whatever it logs.
+        # uvicorn logs everything as `uvicorn.error`.
         return self._service if record.name.startswith("uvicorn") else record.name
 
     def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def configure(service: str, level: str, form: LogFormat = LogFormat.TEXT) -> Non
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLine(service) if form is LogFormat.JSON else TextLine(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # The client libraries tell of every request; ours do so already.
+    # The client libraries log every request, and so do ours.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
 

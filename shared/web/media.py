@@ -8,12 +8,12 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
-# They come from outside, so a browser must run nothing of them.
+# Files come from outside, so a browser must not run anything in them.
 FENCED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, max-age=3600",
-    # Whoever has another key, or none, is answered anew.
+    # A cached answer must not serve callers with another key, or none.
     "Vary": "Authorization",
 }
 

@@ -26,7 +26,7 @@ class MethodMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if self._paths is None:
-                # Not sooner: routes are added after middleware.
+                # Read on the first request, because routes are added after middleware.
                 self._paths = _paths_of(scope["app"])
             allowed = self._allowed(scope["path"])
             if allowed and scope["method"] not in allowed:
@@ -51,6 +51,6 @@ def _paths_of(app: FastAPI) -> Paths:
             taken = paths.setdefault(route.path, set())
             taken.update(route.methods)
             if "GET" in taken:
-                # `conditional.py` answers it for every route.
+                # `conditional.py` answers HEAD for every route.
                 taken.add("HEAD")
     return [(compile_path(path)[0], methods) for path, methods in paths.items()]

@@ -14,7 +14,7 @@ from shared.web.keys import Scope
 from shared.web.scoped import SCHEME
 
 _VALIDATION = ("HTTPValidationError", "ValidationError")
-# Where an example says which path was asked for, these stand for the path's parameters.
+# Values for path parameters in the examples.
 _PATH_VALUES = {
     "image_id": problems.IMAGE,
     "job_id": problems.JOB,
@@ -89,7 +89,7 @@ def _complete_problems(path: str, operation: dict[str, Any], is_limited: bool) -
     """Adds to a route's own problems those of every route of its kind."""
     responses = operation["responses"]
     if _VALIDATION[0] in str(responses.get("422")):
-        # FastAPI's own form of it, which is never sent.
+        # FastAPI's own schema of it, which is never sent.
         del responses["422"]
     if (scope := _scope(operation)) is not None:
         for error in (*_of_access(scope, is_limited), *_general(operation)):

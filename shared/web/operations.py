@@ -62,9 +62,9 @@ async def get_health() -> dict[str, str]:
 async def get_readiness(request: Request) -> dict[str, Any] | JSONResponse:
     state = request.app.state
     readiness: Readiness = state.readiness
-    # Why a process gives up is told once, as its last words.
+    # The reason is shown once, when the process ends.
     gives_up = getattr(state, "failure", None) is not None
-    # In a thread: files may be read for it.
+    # In a thread, because it may read files.
     reason = (
         "It can't start, and is ending."
         if gives_up

@@ -15,7 +15,7 @@ from shared.core import errors, validation
 from shared.core.problem import MEDIA_TYPE, body_of, body_of_status, headers_of, status_of
 
 _TOLD = 5
-# Errors of one request that `errors` lists, at most.
+# Most errors of one request that `errors` lists.
 _LISTED = 20
 KIND = "ise.problem"
 """Where a request's scope says which kind of problem answered it."""
@@ -93,7 +93,7 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, HTTPException):
         raise exc
     if exc.status_code == 400:
-        # FastAPI's word for a body that it can't parse.
+        # FastAPI raises this for a body that it can't parse.
         unread = errors.InvalidInput(f"The body can't be read: {_unread(exc)}")
         return _answer(unread, request)
     headers = dict(exc.headers or {})

@@ -53,7 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._places = connections
         self._has_head = False
         self._refused = False
-        # Bytes since the message began or the last part of its body: the head, or trailers.
+        # Bytes of the head or of trailers, since the message or the last part of its body began.
         self._silent = 0
         self._header_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -85,7 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        # A callback that refused the request made the parser stop.
+        # A callback refused the request and so stopped the parser.
         self._refuse(HTTPStatus.BAD_REQUEST, BROKEN)
 
     def on_message_begin(self) -> None:
@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers of a body come by here too.
+        # Called for the trailers of a body, too.
         self._header_bytes += len(name) + len(value) + len(b": \r\n")
         if self._header_bytes > MOST_HEAD_BYTES or len(self.headers) >= MOST_HEADERS:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE)
@@ -164,7 +164,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._end_head_timer()
         self._unset_keepalive_if_required()
-        # What is still to be sent to a client that doesn't read would hold the descriptor.
+        # Unsent data for a client that doesn't read would keep the descriptor open.
         self.transport.abort()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
@@ -175,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_head_timer()
         self._unset_keepalive_if_required()
         if self.is_answering or self._has_head:
-            # The answer to this request is under way, or was sent.
+            # An answer to this request has begun or was sent.
             self.transport.close()
             return
         self.transport.write(_answer(status, detail))

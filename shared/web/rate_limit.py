@@ -14,7 +14,7 @@ from shared.web.callers import caller_of
 
 _MOST_CALLERS = 10_000
 
-# Asked by whoever watches over the service, also while somebody asks too much.
+# Monitoring must work while a caller exceeds the limit.
 _UNLIMITED = frozenset({"/health", "/ready", "/metrics"})
 
 

@@ -67,7 +67,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         app.state.on_stop,
         settings.shutdown_seconds,
     )
-    # The server raises again the signal that ended it, which would be told as a bad end.
+    # The server raises the signal that ended it again, which would look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
         server.run()
@@ -90,7 +90,7 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
         ws="none",
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
-        # The rest of the time is for what closes after the last answer.
+        # Leave time for closing after the last answer.
         timeout_graceful_shutdown=max(1, settings.shutdown_seconds - _CLOSING_S),
     )
 
@@ -149,5 +149,5 @@ def give_up(app: FastAPI, error: ISEError) -> None:
     app.state.failure = error
     if not getattr(app.state, "runs_alone", False):
         raise error
-    # As a person's Ctrl-C would.
+    # As Ctrl-C does.
     signal.raise_signal(signal.SIGINT)

@@ -49,7 +49,7 @@ class ScopedRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self._needed: Scope = getattr(endpoint, _NEEDED)
-        # Either none or a key: it depends on the settings.
+        # Either no key or one, depending on the settings.
         security = [{}, {SCHEME: [self._needed.value]}]
         told = {**(options.pop("openapi_extra", None) or {}), "security": security}
         super().__init__(path, endpoint, openapi_extra=told, **options)

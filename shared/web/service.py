@@ -50,21 +50,21 @@ def create_service(
         lifespan=_guarded(lifespan),
         docs_url=None,
         redoc_url=None,
-        # Routes are named by their functions, so that generated clients read well.
+        # Name operations after functions, so that generated clients read well.
         generate_unique_id_function=lambda route: route.name,
     )
     peers = Peers({peer: settings.urls_of(peer) for peer in asks})
     metrics = Metrics(name, not_ready, peers)
     app.state.metrics = metrics
     app.state.readiness = Readiness(not_ready, lambda: keys.warning or warning(), peers, asks)
-    # Called when the process is to end, while requests are still answered.
+    # Called on shutdown, while requests are still answered.
     app.state.on_stop = []
     problem.install(app)
     docs.install(app)
     openapi.install(app, is_limited=rate is not None)
     app.include_router(operations.router)
 
-    # Added last runs first: the id is there for all that follows, the key before any body is read.
+    # The one added last runs first: the request id before everything else, the key before any body.
     app.add_middleware(ConditionalMiddleware)
     app.add_middleware(MethodMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)

@@ -46,7 +46,7 @@ def written(scope: Scope, send: Send, action: str) -> Iterator[Send]:
     try:
         yield send_after_line
     except Exception as error:
-        # It's answered further out.
+        # An outer layer answers the error.
         status = problem.status_of(error) if isinstance(error, ISEError) else 500
         _log(scope, action, status, facts)
         raise
@@ -61,7 +61,7 @@ def _log(scope: Scope, action: str, status: int, facts: dict[str, Any]) -> None:
         "address": caller.address,
         "action": action,
         "method": scope["method"],
-        # Quoted, so that no id can begin a line of its own.
+        # Quoted, so that an id can't begin another line.
         "path": quote(scope["path"]),
         "status": status,
         **facts,
