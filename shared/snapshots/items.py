@@ -32,7 +32,7 @@ from shared.terms.normal_form import normal_form
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _METADATA = b',"metadata":'
-# What Python writes where JSON has no word for it: numbers that are none, halves of characters.
+# Python writes these for values that JSON lacks: NaN, infinities and lone surrogates.
 _NOT_JSON = (b"NaN", b"Infinity", b"\\ud")
 
 tag_key = normal_form
@@ -99,7 +99,7 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
 
 def _record(item: Item) -> bytes:
     told = {"id": item.id, "tags": item.tags, "uris": item.uris, "metadata": item.metadata}
-    # Left out where there are none, as versions before don't know of them.
+    # Omitted if empty, because older versions don't know the field.
     return _JSON.encode(told | ({"notes": item.notes} if item.notes else {})).encode()
 
 
@@ -108,7 +108,7 @@ def _read(data: bytes) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(data)
     except (ValueError, RecursionError):
-        # No text in JSON has a quote of its own, so this is where the metadata begins.
+        # JSON escapes quotation marks in text, so this is where the metadata begins.
         rest, found, _ = data.partition(_METADATA)
         if not found:
             raise
@@ -132,7 +132,7 @@ class ItemsFile:
     def __init__(self, path: Path) -> None:
         file = MappedFile(path)
         self.path = path
-        # As plain arrays over the map: one number out of a memmap takes ten times as long.
+        # Plain arrays over the map: indexing a memmap takes ten times as long.
         self.ordinals: NDArray[np.int64] = np.asarray(file["ordinals"])
         self._record_offsets: NDArray[np.int64] = np.asarray(file["record_offsets"])
         self._records: NDArray[np.uint8] = np.asarray(file["records"])

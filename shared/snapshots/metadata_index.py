@@ -36,7 +36,7 @@ _NAMES = (
     "image_offsets",
     "value_images",
 )
-# Not all that Python's `float` takes: no "nan", "inf" or "1_000".
+# Stricter than Python's `float`, which also accepts "nan", "inf" and "1_000".
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
@@ -90,7 +90,7 @@ class MetadataIndex:
         for name, bound in bounds.items():
             compared, rounded = _COMPARED[name], _float(bound)
             met = compared(numbers, rounded)
-            # Small ones in bulk: every float up to there is the number itself.
+            # Below this bound every float is exact, so most are compared in bulk.
             if abs(rounded) >= EXACT_BELOW:
                 for at in np.flatnonzero(numbers == rounded).tolist():
                     met[at] = compared(exact_number(self._text(first + at)), bound)
@@ -167,7 +167,7 @@ def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[s
     counts: list[int] = []
     for key in keys:
         texts, ordinals = columns.pop(key)
-        # Stable, so that ordinals stay ascending within a value.
+        # A stable sort, so that ordinals ascend within a value.
         order = sorted(range(len(texts)), key=texts.__getitem__)
         before = None
         for place in order:

@@ -107,7 +107,7 @@ def tag_arrays(tagged: Iterable[tuple[int, Sequence[str]]]) -> dict[str, NDArray
     lists: list[list[int]] = []
     rare: list[tuple[int, str, list[int]]] = []
     for row, key in enumerate(keys):
-        # A stable sort: of two that are as frequent, the one that was met first.
+        # A stable sort, so that the first of two equally frequent spellings wins.
         (name, most), *others = sorted(carriers[key].items(), key=lambda found: -len(found[1]))
         names.append(name)
         lists.append(sorted(most + [o for _, some in others for o in some]) if others else most)

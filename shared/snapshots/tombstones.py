@@ -30,9 +30,9 @@ _FIELDS = struct.Struct("<8sqI")
 _CHECK = struct.Struct("<I")
 _HEADER = _FIELDS.size + _CHECK.size
 _WIDTH = 8
-# In files of older versions: a record that was taken back.
+# Older versions marked a withdrawn record with this number.
 _UNDONE = -1
-# No catalogue gives so large a number, and no header reads as one below it.
+# Every ordinal is below it, and every file header reads as a larger number.
 _LARGEST = 2**48
 
 _Key = tuple[bytes, int]
@@ -70,7 +70,7 @@ class Tombstones:
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / NAME
-        # One value, so that a reader in another thread never sees half of a change.
+        # One tuple, so that readers in other threads never see half of a change.
         self._seen: tuple[_Key, NDArray[np.int64]] = (_NOTHING, np.empty(0, np.int64))
 
     def read(self) -> NDArray[np.int64]:
@@ -202,7 +202,7 @@ def parsed(data: bytes) -> NDArray[np.int64]:
         if _State().with_more(records) != state:
             raise ValueError("its deletions are not what its checksum says")
         return np.unique(np.frombuffer(records, "<i8")).astype(np.int64)
-    # A torn last record of an older version was never acknowledged.
+    # A torn last record, which older versions could leave, was never acknowledged.
     whole = data[: len(data) - len(data) % _WIDTH]
     found = np.unique(np.frombuffer(whole, "<i8")).astype(np.int64)
     if not whole or found[0] < _UNDONE or found[-1] > _LARGEST:

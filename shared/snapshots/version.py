@@ -43,6 +43,6 @@ class Published:
 
     def version(self) -> Version:
         """Raises Corrupt."""
-        # A deletion that comes between the two is then told of later, not too soon.
+        # A deletion between the two reads is reported late rather than early.
         deletions = len(self._tombstones.read())
         return Version(self._snapshots.current_number() or 0, deletions)
