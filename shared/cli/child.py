@@ -73,7 +73,7 @@ class Child:
         stream = self._process.stdout
         if stream is None:
             return
-        # The pipe is closed when the sink fails: a process that no one reads must not block.
+        # Close the pipe even if the sink fails, because an unread pipe would block the process.
         with stream:
             for raw in stream:
                 line = raw.decode(errors="replace").rstrip()

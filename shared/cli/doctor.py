@@ -42,13 +42,13 @@ def findings() -> Iterator[Finding]:
     yield from machine.findings()
     known = {name.upper() for name in Settings.model_fields}
     told: list[Finding] = []
-    # Each is a process of its own, which is busy with its imports.
+    # Each check is a process, which spends its time on imports.
     with ThreadPoolExecutor(len(connectivity.NAMES)) as pool:
         for names, found in pool.map(heard, connectivity.NAMES):
             known |= names
             told += found
     yield from set_up.unknown(known)
-    # A setting that several services read is told of once.
+    # Report a setting once, even if several services read it.
     yield from dict.fromkeys(told)
     try:
         settings = load_settings(Settings)

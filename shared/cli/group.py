@@ -179,7 +179,7 @@ class ServiceGroup:
         if log := self._logs.get(name):
             log.write(line + "\n")
             log.flush()
-        # Why a service can't start is told once, by the error that it becomes.
+        # The reason why a service can't start is shown once, by the error raised for it.
         if self._sink and not startup_errors.heard([line]):
             self._sink(name, line)
 

@@ -14,7 +14,7 @@ from shared.contracts.indexer import AddedItem, AddState
 from shared.core.errors import NotFound
 from shared.terms.tag_list import split_tags
 
-# One call holds what the indexer takes at least, and little enough to be in memory at once.
+# Limits of one call: the number of files that every indexer accepts, and what fits in memory.
 _FILES_A_CALL = 100
 _BYTES_A_CALL = 64 * 1024 * 1024
 

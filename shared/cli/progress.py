@@ -58,7 +58,7 @@ class _Stage:
         began = name != self.name
         if began:
             self.name = name
-            # Pictures that are all done as a stage begins were counted by an earlier one.
+            # Pictures that are all done when a stage begins were counted in an earlier stage.
             self._inherited = counts if now.total and now.done >= now.total else None
             from_last = self._inherited and self.progress.total == now.total
             self.closing = figures(now) if from_last else ""
@@ -142,7 +142,7 @@ class _Lines:
 def stage_of(job: Job) -> str:
     """Return a job's current stage in a word."""
     if job.state is JobState.RUNNING or job.state.ended:
-        # A stage may name what it is at.
+        # A stage may contain the name of a file.
         return escaped(job.progress.stage or job.kind.value)
     return job.state.value
 

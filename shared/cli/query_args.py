@@ -40,7 +40,7 @@ class PartReader:
         return [*pictures, *named]
 
     def _is_tag(self, text: str) -> bool:
-        # By name, the tag that is the text comes before those that go on after it.
+        # In the order of names, the exact tag comes before longer ones.
         found = self._client.send(query.list_tags(prefix=text, limit=1, sort=TagOrder.NAME))
         return any(tag_key(one.tag) == tag_key(text) for one in found.tags)
 

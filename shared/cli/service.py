@@ -34,7 +34,7 @@ class Service:
         """Raises Misconfigured when the service could not listen where it is meant to."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         with socket.socket(family) as probe:
-            # As uvicorn does: a connection that has just been closed doesn't hold the port.
+            # As uvicorn does: a connection closed a moment ago must not count as a used port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((self.host, self.port))
@@ -87,7 +87,7 @@ class MilvusLite(Service):
 
         Raises Misconfigured.
         """
-        # Also where the next index is to be local: this one may be there still.
+        # Even if the next index will be local, because the present one may be on Milvus Lite.
         if not settings.milvus_uri.endswith(".db"):
             return None
         if find_spec("milvus_lite") is None:

@@ -26,10 +26,10 @@ S = TypeVar("S", bound=Settings)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-# Tables that go to a file or a pipe are as wide as what they hold, never cut to a screen.
+# Tables written to a file or a pipe are as wide as their contents, never cut to a screen.
 _PIPE_WIDTH = 10_000
 
-# The indexer remembers for a second that a service was away, which may have just started.
+# The indexer caches for a second that a service was down, which may have just started.
 _PEERS_FRESH_S = 1.2
 _PAUSE_S = 0.25
 
@@ -80,7 +80,8 @@ class Session:
         try:
             return self.indexer.send(indexer.get_missing()).get("embedder") == "away"
         except Unavailable:
-            # Where it doesn't answer, the next call says so; where it isn't ready, it says why.
+            # If the indexer doesn't answer, the next call reports it; if it isn't ready, it says
+            # why.
             return False
 
     def reply(self, answer: BaseModel, *shown: RenderableType) -> None:

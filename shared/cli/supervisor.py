@@ -79,7 +79,7 @@ class Supervisor:
         )
         one.due = now + one.pause
         seconds = "a second" if one.pause == 1 else f"{one.pause:g} seconds"
-        # Whatever it started and left behind would hold its port or its memory.
+        # End its whole process group: what it leaves behind would use its port or memory.
         reason = self._explain(one.child)
         one.child.kill()
         self._say(f"{reason} It restarts in {seconds}; the others keep running.")

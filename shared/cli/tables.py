@@ -77,7 +77,7 @@ def jobs(found: Iterable[Job]) -> Table:
     return table
 
 
-# The words for what a source's files were left out as.
+# Descriptions of the reasons for skipping files of a source.
 _SKIPPED = {
     "system": "system files and folders",
     "hidden": "hidden files and folders",
@@ -263,7 +263,7 @@ def _table(columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
         justify: Literal["right", "left"] = "right" if column in numbers else "left"
-        # An id is there to be copied, so it stays in one piece, however narrow the screen.
+        # Never wrap an id, however narrow the screen, because ids are copied.
         table.add_column(column, justify=justify, overflow="fold", no_wrap=column == "id")
     return table
 

@@ -24,5 +24,5 @@ class Terminal(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for text, style, control in super().render(renderable, options):
-            # rich's own moves of the cursor are segments of their own kind.
+            # rich marks its own cursor movements as control segments.
             yield Segment(text if control else escaped(text, keep_lines=True), style, control)

@@ -82,10 +82,10 @@ def _welcome(console: Console, urls: dict[str, str], data_dir: Path) -> None:
 
 def _warn(console: Console, settings: ServiceSettings) -> None:
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    # As the services find each other, which is elsewhere where a setting says so.
+    # The addresses by which services find each other, which settings may change.
     told = environment(settings)
     with Client(told["ISE_QUERY_URL"], key) as query:
-        # Of several embedders one has to fit.
+        # One of several embedders must fit.
         sentences = []
         for url in told["ISE_EMBEDDER_URL"].split(","):
             with Client(url.strip(), key) as embedder:
@@ -103,7 +103,7 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
         stop()
 
     caught = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it ignored.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` sets it to be ignored
         caught.append(signal.SIGHUP)
     before = {number: signal.signal(number, on_signal) for number in caught}
     try:

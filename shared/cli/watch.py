@@ -10,7 +10,7 @@ from shared.core.errors import InvalidInput
 
 POLL_S = 60
 _TICK_MS = 1000
-# Many files that are copied are one change, once they've been still for so long.
+# Files copied together count as one change, once nothing has changed for this long.
 _STILL_MS = 500
 _AT_MOST_MS = 10_000
 _RETRY_S = 30.0
@@ -43,7 +43,7 @@ def follow(
             if changed or (due is not None and time.monotonic() >= due):
                 due = None if act() else time.monotonic() + retry_s
             if _identity(folder) != watched:
-                # Its disk was mounted or taken away: the system tells of the former folder only.
+                # The disk was mounted or unmounted, and events concern the former folder only.
                 break
         while _identity(folder) is None:
             time.sleep(_TICK_MS / 1000)

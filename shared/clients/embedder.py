@@ -32,7 +32,7 @@ from shared.core.errors import ISEError
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
 _NOTES: TypeAdapter[dict[int, str]] = TypeAdapter(dict[int, str])
 _SLOW_S = 300.0
-# It tells what it knows; who waits longer waits for a service that hangs.
+# These calls don't compute anything, so a longer wait means that the service hangs.
 _QUICK_S = 10.0
 _RAW = {"Accept": RAW_MEDIA_TYPE}
 

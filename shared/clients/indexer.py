@@ -147,7 +147,7 @@ def export_collection(
         "/v1/export",
         lambda response: response,
         params={"space": space.value, "parquet": parquet},
-        # The catalogue of millions is written out before the first byte.
+        # The catalogue, of millions of images perhaps, is written before the first byte is sent.
         timeout_s=6 * _SLOW_S,
     )
 

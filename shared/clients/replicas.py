@@ -26,7 +26,7 @@ REPEATABLE = "ise_repeatable"
 _PARTED = "|"
 _RESOLVED_S = 5.0
 _DROPPED_S = 2.0
-# Whoever would not wait as long says nothing of the replica.
+# A caller that waits for less says nothing about the replica.
 _PATIENCE_S = 0.5
 _AT_ITS_END_S = 0.05
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -90,7 +90,7 @@ class Replicas:
             for info in answer
         ]
         if not replicas:
-            # Those of before may go on where only the name server is away.
+            # If only the name server is down, the previous addresses may still work.
             if self._resolved is None:
                 raise httpx.ConnectError(str(next(a for a in answers if isinstance(a, OSError))))
             replicas = self._resolved[1]
@@ -108,14 +108,14 @@ class Replicas:
                 return None
             now = self._clock()
             kept = [one for one in left if self._dropped_until.get(one, 0.0) <= now]
-            # Where all are dropped, the one that was dropped first may be back.
+            # If all replicas were dropped, the first one dropped is the likeliest to be back.
             chosen = (
                 min(kept, key=lambda one: (self._in_hand[one], random.random()))  # noqa: S311
                 if kept
                 else min(left, key=lambda one: self._dropped_until[one])
             )
             if chosen in self._dropped_until:
-                # This request is the probe; others come when it was answered.
+                # Use this request as the probe; others follow once it was answered.
                 self._dropped_until[chosen] = now + _DROPPED_S
             self._in_hand[chosen] += 1
             tried.add(chosen)
@@ -290,7 +290,7 @@ def _is_to_blame(error: BaseException, waited_s: float) -> bool:
     if isinstance(error, httpx.TimeoutException):
         return waited_s >= _PATIENCE_S and not isinstance(error, httpx.PoolTimeout)
     if isinstance(error, asyncio.CancelledError):
-        # A deadline of the caller's, which comes before that of the connection.
+        # A caller's deadline ended the wait, before the connection's own timeout.
         left = deadline.remaining()
         return waited_s >= _PATIENCE_S and left is not None and left < _AT_ITS_END_S
     return isinstance(error, httpx.TransportError)

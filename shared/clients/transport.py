@@ -35,11 +35,11 @@ Params = Mapping[str, str | int | float | bool | list[str] | None]
 File = tuple[str, tuple[str, bytes, str]]
 
 _CONNECT_S = 5.0
-# The longest pause before each further try; a random part of it is made, so that many callers of a
-# service that comes back don't come all at once.
+# Upper bounds of the pause before each retry. Pauses are random, so that many callers of a
+# restarted service don't return at the same moment.
 _PAUSES_S = (0.1, 0.4)
 _AWAY_S = 60.0
-# Whoever would not wait as long says nothing of the service where it gave no answer.
+# If a caller that waits for less gets no answer, that says nothing about the service.
 _PATIENCE_S = 0.5
 
 
@@ -88,7 +88,7 @@ class Call(Generic[T]):
         left = deadline.remaining() if self.is_safe else None
         if left is not None:
             headers[deadline.HEADER] = deadline.preference(left)
-            # A timeout of 0 would be taken for a socket that doesn't block.
+            # A timeout of 0 would mean a non-blocking socket.
             timeout_s = min(timeout_s, max(left, 0.001))
         return {
             "method": self.method,
@@ -176,7 +176,7 @@ def _timed_out(error: httpx.TransportError | TimeoutError) -> bool:
 def _unreachable(
     base_url: str, error: httpx.TransportError | TimeoutError, within: bool
 ) -> errors.Unavailable:
-    # Whoever asked a service of ours need not read of addresses behind it.
+    # The caller of our service needn't see addresses behind it.
     extra = {PEER_AWAY: True} if within else {}
     if _timed_out(error):
         return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5, **extra)

@@ -25,7 +25,7 @@ MAX_KEY = 200
 LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64 - 1
 """Metadata's integers: what 64 bits hold, with a sign or without."""
 
-# A tag is found by its normal form, which the catalogue keeps too; some characters become many.
+# The catalogue also stores a tag's normal form, which may be longer than the tag.
 _MAX_TAG_KEY = 800
 _SHOWN = 60
 _NOTES = 20
@@ -159,7 +159,7 @@ def metadata_fault(metadata: Mapping[str, Any], bounds: Bounds = WRITTEN) -> str
                     "around it"
                 )
         if isinstance(value, Mapping | list):
-            # A level that is empty is one too.
+            # An empty level counts as well.
             if depth > bounds.depth:
                 return f"`{shown(path)}` is nested deeper than {bounds.depth} levels"
         elif (fault := _scalar_fault(value, bounds)) is not None:
@@ -182,7 +182,7 @@ def text_fault(text: str, bounds: Bounds = WRITTEN) -> str | None:
     """Return the fault of a text, or None."""
     if bounds.is_strict and "\0" in text:
         return "it holds a NUL character, which no database keeps"
-    # Much cheaper than to encode it.
+    # Much cheaper than encoding it.
     if not text.isascii():
         try:
             text.encode()
@@ -306,7 +306,7 @@ Notes = Annotated[
     Field(
         description="What is left out of this image, as no answer can give it; absent where "
         "nothing is.",
-        # Almost always: and versions before, which refuse fields that they don't know, read it.
+        # Omitted if empty, which it almost always is: older versions refuse unknown fields.
         exclude_if=_is_none,
     ),
 ]

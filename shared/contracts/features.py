@@ -22,7 +22,7 @@ from shared.models.external import is_model
 MAX_DIM = 65_536
 MAX_ITEMS = 1000
 _MAX_URIS = 10_000
-# What the catalogue keeps in 64 bits.
+# The catalogue's integers have 64 bits.
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 

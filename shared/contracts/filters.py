@@ -31,7 +31,7 @@ def _as_it_is(number: float) -> float:
 
 
 Text = Annotated[str, StringConstraints(max_length=1000)]
-# Strict: true is no number, and 1 is not true.
+# Strict, so that `true` isn't a number and 1 isn't `true`.
 Number = Annotated[
     float,
     Field(strict=True, allow_inf_nan=False),
@@ -78,7 +78,8 @@ class Filter(Request):
 
     @model_validator(mode="after")
     def _small(self) -> Self:
-        # As each level is checked before the one around it, none is deeper than one too many.
+        # Inner levels are validated before outer ones, so no depth exceeds the limit by more than
+        # one.
         if _depth(self) > _DEEPEST:
             raise ValueError(f"a filter has at most {_DEEPEST} levels")
         if _size(self) > _MOST:
@@ -156,5 +157,5 @@ def _size(found: Filter) -> int:
     return sum(1 if c.is_empty else _size(c) for c in (*found.must, *found.should, *found.must_not))
 
 
-# A condition is a filter itself; now that there are both, each field's type is known.
+# A condition may contain filters; both classes now exist, so references can be resolved.
 Filter.model_rebuild()

@@ -42,7 +42,7 @@ class SearchOptions(Request):
     offset: Annotated[int, Field(ge=0, le=100_000)] = Field(
         0, description="Number of hits to skip."
     )
-    # The pattern is told, not checked: whatever is none has one sentence.
+    # The pattern is documentation only: any invalid cursor gets the same error.
     cursor: (
         Annotated[str, Field(max_length=8000, json_schema_extra={"pattern": "^[A-Za-z0-9_=-]*$"})]
         | None
