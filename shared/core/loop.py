@@ -67,7 +67,7 @@ class Loop:
             except (ISEError, OSError) as error:
                 self._tell(error.detail if isinstance(error, ISEError) else str(error))
             except Exception as error:
-                # The next time may go well; without any, nothing would be done any more.
+                # The next run may succeed, so the loop must not end.
                 log.exception("%s", self._failed)
                 self._tell(f"{type(error).__name__}, see the log.")
             if self._pause_s and not self._ends:

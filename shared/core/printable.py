@@ -11,7 +11,7 @@ _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL and C1
     "\u2028\u2029"  # line and paragraph separators
     "\u202a-\u202e\u2066-\u2069"  # overrides, embeddings and isolates of direction
-    "\ud800-\udfff]"  # halves of a pair, as names that aren't UTF-8 have them
+    "\ud800-\udfff]"  # surrogates, as in names that aren't UTF-8
 )
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 

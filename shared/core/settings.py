@@ -18,7 +18,7 @@ from shared.core.loopback import is_loopback, url_at
 
 
 def _at_home(folder: Path) -> Path:
-    # A `.env` file has no shell that would do it.
+    # No shell expands `~` in a `.env` file.
     try:
         return folder.expanduser()
     except RuntimeError as error:

@@ -56,7 +56,7 @@ def verdict(error: Mapping[str, Any]) -> str:
     if kind in _VERDICTS:
         return _VERDICTS[kind].format_map(context).replace("'", "`")
     said = str(error["msg"]).removeprefix("Value error, ")
-    # FastAPI's own, where a form has text in the place of a file.
+    # FastAPI's own sentence about a form field that has text in place of a file.
     return "a file is expected" if said.startswith("Expected UploadFile") else said
 
 
@@ -81,7 +81,7 @@ def first_sentences(
     """
     grouped: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for error in found:
-        # Where JSON breaks off, there is a number of a character in the place of a field.
+        # For incomplete JSON the place is an offset and not a field.
         breaks_off = error["type"] == "json_invalid" and isinstance(error["loc"][-1], int)
         place = error["loc"][:1] if breaks_off else error["loc"]
         grouped.setdefault(_path(place, root), []).append(error)
@@ -105,7 +105,7 @@ def _sentence(
     said = _either(list(dict.fromkeys(verdict(error) for error in errors)))
     if errors[0]["type"] != "value_error":
         return f"{_subject(path)} {said}."
-    # A sentence of its own, of the whole or of one field.
+    # The validator wrote a whole sentence, about the request or one field.
     return f"{said[:1].upper()}{said[1:]}." if len(path) == 1 else f"{_subject(path)}: {said}."
 
 

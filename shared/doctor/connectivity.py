@@ -18,7 +18,7 @@ from shared.doctor.finding import Finding, ok, problem, warning
 
 NAMES = ("query", "indexer", "embedder")
 _CLOCK_S = 30.0
-# What each answers only with the key, and changes nothing.
+# A request of each service that needs the key and changes nothing.
 _READS = {"query": "/v1/stats", "indexer": "/v1/stats", "embedder": "/v1/models"}
 
 

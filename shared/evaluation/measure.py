@@ -70,7 +70,7 @@ def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingR
         exact = list(pool.map(lambda one: _exact(client, one, options), few))
         plain = {**options, "rerank": "none"}
         held = list(pool.map(lambda one, away: _recalled(client, one, plain, away)[0], few, exact))
-    # One at a time: what a request takes beside others says something of these.
+    # Sequentially, because the time of concurrent requests includes waiting for each other.
     times = [_timed(client, one, options)[1] for one in few]
     results = [one for one, _, _ in judged]
     pairs = [pair for _, _, some in judged for pair in some]
@@ -141,7 +141,7 @@ def _judged(
     image_id: str, answer: SearchResponse, plan: Plan
 ) -> tuple[QueryResult, float, list[tuple[float, bool]]]:
     own = plan.labels[image_id]
-    # What has no label can't be judged.
+    # Images without labels can't be judged.
     hits = [hit for hit in answer.hits if hit.id != image_id and hit.id in plan.labels]
     right = np.array([not own.isdisjoint(plan.labels[hit.id]) for hit in hits], bool)
     total = sum(not own.isdisjoint(names) for i, names in plan.labels.items() if i != image_id)

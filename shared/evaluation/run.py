@@ -81,7 +81,7 @@ def write(found: Evaluation, indexing: Client, out: Path) -> tuple[Path, Path]:
         try:
             return indexing.send(indexer.get_thumbnail(image_id))[0]
         except (NotFound, Conflict):
-            # A vector from outside has no picture.
+            # A vector may have been imported without a picture.
             return None
 
     document, page = out.with_suffix(".json"), out.with_suffix(".html")

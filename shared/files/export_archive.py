@@ -26,7 +26,7 @@ def unpack(chunks: Iterator[bytes], folder: Path) -> None:
         try:
             with tarfile.open(fileobj=io.BufferedReader(_Stream(chunks)), mode="r|") as archive:
                 for member in archive:
-                    # Names are ours or none: nothing is written beside the folder.
+                    # Accept known names only, so that nothing is written outside the folder.
                     file = archive.extractfile(member)
                     if file is None or member.name not in _FILES | _OPTIONAL:
                         raise ISEError(

@@ -9,7 +9,7 @@ from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.maths import calibration
 
-# Fewer tell nothing.
+# Fewer pairs are not significant.
 _LEAST_PAIRS = 100
 
 
@@ -31,7 +31,7 @@ def calibrated(pairs: Pairs, space: str, metric: Metric) -> Calibration | None:
         return None
     even = pairs.queries % 2 == 0
     halves = pairs.take(even), pairs.take(~even)
-    # Each half is judged by the other's curve; what is served is fitted on both.
+    # Judge each half by the other's curve; serve a curve fitted to both.
     curves = [calibration.fit(half.scores, half.matched) for half in halves]
     whole = calibration.fit(pairs.scores, pairs.matched)
     first, second = curves

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Finer bins than this follow the noise; fewer pairs than that have none to follow.
+# Smaller bins follow the noise.
 _BINS = 100
 _PAIRS_A_BIN = 25
-# Of the expected calibration error and the reliability curve.
+# Bins of the expected calibration error and of the reliability curve.
 _TOLD_BINS = 15
 
 
@@ -55,12 +55,12 @@ def fit(scores: Floats, matched: NDArray[np.bool_]) -> Isotonic | None:
     bins = max(1, min(_BINS, len(scores) // _PAIRS_A_BIN))
     parts = [part for part in np.array_split(order, bins) if len(part)]
     masses = np.array([len(part) for part in parts], np.float64)
-    # As if each bin had one pair more, of the base rate: nothing is ever certain or out of reach.
+    # Add one pair at the base rate to each bin, so that no probability is 0 or 1.
     base = hits / len(matched)
     rates = np.array([(matched[part].sum() + base) / (len(part) + 1) for part in parts])
     middles = np.array([scores[part].mean() for part in parts])
     rising = _pooled(rates, masses)
-    # Bins of one score, as of equal pictures, are one knot.
+    # Bins of one score, as of identical pictures, become one knot.
     knots, first = np.unique(middles, return_index=True)
     return Isotonic(knots, np.maximum.accumulate(rising[first]))
 

@@ -20,7 +20,7 @@ _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour space of a profile -> Pillow's mode."""
 _GREY = frozenset({"1", "L", "LA", "La"})
 _MODES = {
-    # Grey under a profile of RGB is its grey axis; scanners write so.
+    # Scanners write grey pictures with an RGB profile, whose grey axis then applies.
     "RGB": _GREY | {"RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "YCbCr"},
     "L": _GREY,
     "CMYK": frozenset({"CMYK"}),
@@ -87,7 +87,7 @@ def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
     if image.mode == "RGB":
-        # In place, as the pixels of a large picture twice may be too much.
+        # In place, because a second copy of a large picture may not fit in memory.
         image.load()
         copy = image if image.readonly == 0 else image.copy()
         ImageCms.applyTransform(copy, transform, inPlace=True)

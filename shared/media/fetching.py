@@ -19,12 +19,12 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _REDIRECTS = 3
 _PORTS = {"http": 80, "https": 443}
-# IPv4 addresses in the clothes of IPv6 (RFC 6052): where a translator stands, they lead there.
+# IPv4 addresses embedded in IPv6 (RFC 6052), which a translator would reach.
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-# All of IPv6 that the Internet at large has been given (RFC 4291). What lies outside of it isn't
-# public, though Python calls some of it so: the former site-local addresses, `::127.0.0.1`.
+# The part of IPv6 allocated to the Internet (RFC 4291). Addresses outside it aren't public, though
+# Python calls some of them so: the former site-local ones, and `::127.0.0.1`.
 _GLOBAL = ipaddress.IPv6Network("2000::/3")
-# Of protocols, not of hosts (RFC 6890), some of which Python calls public.
+# Addresses of protocols and not of hosts (RFC 6890), some of which Python calls public.
 _PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
 
 
@@ -64,12 +64,12 @@ class Fetcher:
 
     async def _followed(self, url: httpx.URL) -> bytes:
         for _ in range(1 + _REDIRECTS):
-            # No proxy and no cookies; a connection to an address is for one URL alone.
+            # Without proxies and cookies; a connection is used for one URL only.
             async with httpx.AsyncClient(transport=self._transport, trust_env=False) as client:
                 request = client.build_request(
                     "GET",
                     url.copy_with(host=await self._address(url)),
-                    # As it comes: what unpacks to gigabytes is not unpacked.
+                    # Request no compression, because unpacking could produce gigabytes.
                     headers={"Host": url.netloc.decode(), "Accept-Encoding": "identity"},
                     extensions={"sni_hostname": url.host},
                     timeout=self._seconds,

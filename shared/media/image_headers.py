@@ -24,7 +24,7 @@ _NUMBERS = 65_536 * 4
 
 _ORIENTATION = 0x0112
 _SHORT = 3
-# Bytes of a value by the number of its type in TIFF 6.0, and in BigTIFF.
+# Bytes of a value for each type of TIFF 6.0 and BigTIFF.
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _BYTES |= {16: 8, 17: 8, 18: 8}
 _SINGLE = frozenset({1, 2, 6, 7})
@@ -72,7 +72,7 @@ def _jpeg(data: bytes) -> Iterator[Any]:
             return
         marker = data[begin + 1]
         if marker == _SCAN:
-            # Pillow joins the segments of it, and reads it before it knows the picture's size.
+            # Pillow joins the EXIF segments, and parses them before it knows the picture's size.
             yield from _tiff(bytes(exif))
             return
         yield marker
@@ -108,7 +108,7 @@ def has_many_texts(data: bytes) -> bool:
             if texts > _TEXTS:
                 return True
             at += 12 + size
-        # Of pixels in so many parts nobody knows what stands behind them.
+        # After this many chunks the rest is not checked, so assume the worst.
         return True
     return False
 

@@ -92,7 +92,7 @@ def size(data: bytes) -> tuple[int, int]:
     try:
         image = _open(name, data)
         turned = name != "TIFF" and _orientation(image) in _ON_ITS_SIDE
-    except Exception as error:  # whatever a plugin makes of a hostile header
+    except Exception as error:  # plugins raise errors of any class for a hostile header
         raise _bad(error) from error
     width, height = image.size
     return (height, width) if turned else (width, height)
@@ -120,11 +120,11 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
     try:
         image = _open(name, data)
     except Image.DecompressionBombError as error:
-        # Some plugins look at the limit of their own; it is over ours, unless that was raised.
+        # Some plugins have Pillow's limit, which is above ours unless ours was raised.
         raise BadImage(
             f"It has more pixels than {_count(max_pixels)} (ISE_MAX_PIXELS), or than Pillow takes."
         ) from error
-    except Exception as error:  # whatever a plugin makes of a hostile header
+    except Exception as error:  # plugins raise errors of any class for a hostile header
         raise _bad(error) from error
     width, height = image.size
     if width < 1 or height < 1:
@@ -144,7 +144,7 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
         ) from error
     except BadImage:
         raise
-    except Exception as error:  # the decoders fail in as many ways as there are formats
+    except Exception as error:  # each decoder raises errors of its own
         raise _bad(error) from error
 
 
@@ -197,7 +197,7 @@ def _loaded(
             read_share = f"{100 * share:.0f} % of it"
             raise BadImage(f"The image is {what}: only {read_share} can be read.") from error
         if name == "PNG" and share >= 1.0:
-            # The pixels are whole, so it was one of the texts behind them.
+            # All pixels were read, so a text chunk after them is damaged.
             return found, None
         return found, note_of(share, is_truncated)
     return image, None
@@ -224,7 +224,7 @@ def _format_of(data: bytes) -> str | None:
 def _format_of_brands(data: bytes) -> str | None:
     """AVIF and HEIC are one container; the brands that it names first tell them apart."""
     size = int.from_bytes(data[:4], "big")
-    # The major brand, its version, then the brands that it is compatible with.
+    # The major brand, its version, then the compatible brands.
     brands = [data[at : at + 4] for at in (8, *range(16, min(size, 256, len(data)), 4))]
     if b"avif" in brands or b"avis" in brands:
         return "AVIF"
@@ -241,7 +241,7 @@ def _bad(error: Exception) -> BadImage:
 
 
 def _is_truncation(error: Exception) -> bool:
-    # Pillow has no class for it: OSError, EOFError, SyntaxError and others say it in words.
+    # Pillow has no class for truncation; only the texts of OSError, SyntaxError and others tell.
     return isinstance(error, EOFError | struct.error) or any(
         sign in str(error).lower() for sign in ("truncated", "end of file", "ran out of data")
     )
@@ -296,7 +296,7 @@ def _sample_format(image: Image.Image, opened: Image.Image) -> SampleFormat | No
     """Return how the samples of an image are to be scaled, or None where they have 8 plain bits."""
     found = opened.sample if isinstance(opened, TiffFile) else None
     if found is not None and image.mode == "L":
-        # Its white is white already.
+        # The plugin has inverted white already.
         found = replace(found, white_is_zero=False)
         is_plain = found.kind == "u" and found.declared in (None, (0.0, 255.0))
         return None if is_plain or found.bits != 8 else found
@@ -306,7 +306,7 @@ def _sample_format(image: Image.Image, opened: Image.Image) -> SampleFormat | No
         return found
     if image.mode == "F":
         return SampleFormat(32, "f")
-    # Pillow brings the grey of PNG and of PGM to 16 bits.
+    # Pillow converts the grey of PNG and PGM to 16 bits.
     return SampleFormat(16, "u")
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageFile
 
 _EOI = b"\xff\xd9"
 _GREY = 128
-# The first byte makes no marker, should the file end in the middle of one.
+# Begin with a zero byte, in case the file ends in the middle of a marker.
 _NOISE = b"\0" + np.random.default_rng(1).integers(0, 255, 4096, dtype=np.uint8).tobytes()
 _BACKGROUNDS = {"F": (0, 1), "I": (0, 255), "1": (0, 255)}
 
@@ -67,7 +67,7 @@ def _jpeg(data: bytes, opened: Open) -> tuple[Image.Image, float]:
 
 def _over(image: ImageFile.ImageFile, background: int) -> Image.Image:
     """Decode as far as it goes, over pixels of one value."""
-    # A TIFF on its side has another size until it is turned, which comes last.
+    # A rotated TIFF has another size until it is turned, which happens last.
     size = getattr(image, "_tile_size", image.size)
     value = _BACKGROUNDS.get(image.mode, (0, 255))[background]
     bands = len(image.getbands())

@@ -45,8 +45,8 @@ class SampleFormat:
 def eight_bits(values: NDArray[np.generic], sample: SampleFormat) -> NDArray[np.uint8]:
     """Map the samples of one channel, of any numeric dtype, to uint8. NaN becomes black."""
     low, high = _range(_looked_at(values, sample), sample)
-    # As float64, 100 million samples would take 800 MB; that is needed only where all of them are
-    # far from zero and near to each other.
+    # Use float64, which takes 800 MB for 100 million samples, only if the samples are far from zero
+    # and near each other.
     wide = np.float64 if max(abs(low), abs(high)) > 1e4 * (high - low) else np.float32
     scaled: NDArray[np.floating[Any]] = values.astype(wide)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -95,12 +95,12 @@ def _holds(declared: Range, values: Floats) -> bool:
 def _guessed(values: Floats, sample: SampleFormat) -> Range:
     """Return the usual range that the values are written in, or else their own."""
     low, high = np.percentile(values, (_FEW, 100 - _FEW))
-    # Ranges of 10, 12 and 14 bits are those of sensors, whose values are whole numbers.
+    # Ranges of 10, 12 and 14 bits come from sensors, whose values are whole numbers.
     is_whole = sample.kind != "f" or bool(np.all(values == np.rint(values)))
     for usual in _usual(sample):
         if not is_whole and usual in _OF_SENSORS:
             continue
-        # What lies a little outside comes of sharpening and rounding.
+        # Sharpening and rounding exceed the range a little.
         slack = 0.02 * (usual[1] - usual[0]) if sample.kind == "f" else 0.0
         if usual[0] - slack <= low and high <= usual[1] + slack:
             reach = high if usual[0] >= 0 else high - low
@@ -136,7 +136,7 @@ def _own(values: Floats, low: float, high: float) -> Range:
     if most <= high + span / 2:
         high = most
     if 0 <= low < (high - low) / 3:
-        # Measured from zero, which is black.
+        # Measure from zero, which is black.
         low = 0.0
     if not high > low:
         return (low, low + 1.0) if low <= 0 else (0.0, low)

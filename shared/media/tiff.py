@@ -44,7 +44,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         if self.sample is None or found is None:
             super()._setup()
             return
-        # A layout that the plugin knows, of as many bits; the raw mode is put right afterwards.
+        # Pretend a layout of as many bits that the plugin supports; the raw mode is corrected
+        # below.
         bits = self.sample.bits
         tags[_PHOTOMETRIC], tags[_BITS] = 1, (min(32, max(16, bits)),)
         tags[_SAMPLE_FORMAT] = (2,)

@@ -23,7 +23,7 @@ _SIDE = 256
 def picture() -> bytes:
     """A PNG of rings, stripes and squares in several colours; always the same bytes of pixels."""
     y, x = np.mgrid[:_SIDE, :_SIDE]
-    # Whole numbers only, so that no processor rounds them otherwise.
+    # Integers only, so that every processor computes the same pixels.
     rings = ((x - 90) ** 2 + (y - 110) ** 2) // 400 * 37 % 256
     stripes = (x + 2 * y) // 12 * 83 % 256
     squares = ((x // 32) * 91 + (y // 32) * 57) % 256

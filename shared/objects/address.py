@@ -19,7 +19,7 @@ ARCHIVES = frozenset({"zip", "tar"})
 PROTOCOLS = frozenset({LOCAL, "s3"}) | WEB | ARCHIVES
 """Those that need no setting."""
 
-# What a signed URL carries, of the stores and hosts that sign them.
+# Parameters of signed URLs, as object stores and hosts name them.
 _SECRETS = frozenset(
     {"access_token", "key", "sig", "signature", "token", "x-amz-credential", "x-amz-security-token"}
     | {"x-amz-signature", "x-goog-credential", "x-goog-signature"}

@@ -87,7 +87,7 @@ class LocalFile:
     def read(self, most: int) -> bytes:
         with open_file(self._path, self.roots) as file:
             size = os.fstat(file.fileno()).st_size
-            # One byte more than there should be shows that it grew.
+            # One byte more than the size shows that the file grew.
             data = file.read(min(size, most) + 1)
         if max(size, len(data)) > most:
             raise self._too_large(most)

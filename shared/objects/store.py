@@ -15,7 +15,7 @@ from shared.objects.address import Address
 from shared.objects.file import FarFile, Stamp, signed
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 10, 30, 2
-# By which names stores tell of a change.
+# Names of the time of change in the listings of different stores.
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified")
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c")
 
@@ -55,7 +55,7 @@ class Objects:
 
     def read_whole(self, address: Address, most: int) -> bytes:
         """Raises TooLarge."""
-        # A range is one request, whatever the size; without one, the size is asked for first.
+        # A range takes one request for any size; without one, the size is requested first.
         data = self.read(address, 0, most + 1)
         if len(data) > most:
             raise TooLarge(f"{address} is over the limit of {most / 2**20:g} MiB.")
@@ -65,7 +65,7 @@ class Objects:
         """`listed`: as a listing told of it."""
 
         def fetch(most: int) -> bytes:
-            # Of nothing there is no range.
+            # An empty object has no range.
             return b"" if listed and not listed.bytes else self.read_whole(address, most)
 
         return FarFile(str(address), fetch, lambda: self.look(address), listed)
@@ -153,7 +153,7 @@ def _said(address: Address) -> Iterator[None]:
         ) from error
     except Misconfigured:
         raise
-    # Each store's client has its own errors; their texts may hold what was sent.
+    # Each store's client has its own error classes, whose texts may contain the request.
     except Exception as error:
         if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
             raise PermissionError(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-# A quoted tag, in which "" is a quotation mark; or all up to the next comma.
+# A quoted tag, in which "" stands for a quotation mark, or everything up to the next comma.
 _ONE = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)', re.DOTALL)
 
 
