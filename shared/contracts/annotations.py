@@ -304,8 +304,7 @@ Metadata = Annotated[
 Notes = Annotated[
     list[str] | None,
     Field(
-        description="What is left out of this image, as no answer can give it; absent where "
-        "nothing is.",
+        description="Annotations of this image that no answer can represent; omitted if empty.",
         # Omitted if empty, which it almost always is: older versions refuse unknown fields.
         exclude_if=_is_none,
     ),

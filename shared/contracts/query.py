@@ -246,10 +246,10 @@ class BatchRequest(Request):
 
 
 class BatchAnswer(Wire):
-    """One of the two: what the search alone would have been answered."""
+    """Answer or problem of one search of a batch."""
 
-    answer: SearchResponse | None = None
-    problem: Problem | None = None
+    answer: SearchResponse | None = Field(None, description="Answer, if the search succeeded.")
+    problem: Problem | None = Field(None, description="Problem document, if the search failed.")
 
 
 class BatchResponse(Wire):
@@ -259,7 +259,7 @@ class BatchResponse(Wire):
         json_schema_extra={"examples": [{"answers": [{"answer": ANSWER_EXAMPLE, "problem": None}]}]}
     )
 
-    answers: list[BatchAnswer]
+    answers: list[BatchAnswer] = Field(description="Answers, in the order of the searches.")
 
 
 class ImageInfo(Wire):
@@ -279,16 +279,16 @@ class ImageInfo(Wire):
         }
     )
 
-    id: str
-    tags: list[str]
-    uri: str
-    uris: list[str]
-    metadata: dict[str, Any]
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uri: str = Field(description="Path or URL of the image, for display.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
     notes: Notes = None
 
 
 class Uploaded(Wire):
-    """A picture that is kept for a while. Whoever has the id can search by it, and see it."""
+    """A picture stored for a while. Anyone who has the id can see it and search by it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -301,8 +301,8 @@ class Uploaded(Wire):
         }
     )
 
-    id: str
-    expires_at: str
+    id: str = Field(description="Id of the uploaded picture.")
+    expires_at: str = Field(description="Time of its removal, ISO 8601.")
 
 
 class TagOrder(Choice):
@@ -327,6 +327,6 @@ class Tags(Wire):
         }
     )
 
-    tags: list[TagCount]
+    tags: list[TagCount] = Field(description="Tags of this page.")
     total: int = Field(0, description="Number of matching tags on all pages.")
     next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")
