@@ -29,8 +29,8 @@ class EmbedderSettings(ServiceSettings):
 
     profile: Profile | None = Field(
         None,
-        description="`lite`: EfficientNet-Lite0, with weights from a Python package. `mini`: a small "
-        "network included here. `classic`: inception_resnet_v2, and resnet50 for matching, from "
+        description="`lite`: EfficientNet-Lite0, with weights from a Python package. `mini`: a "
+        "small network included here. `classic`: inception_resnet_v2, and resnet50 for matching, from "
         "the hub. Default: the profile of the collection, else `lite`.",
     )
     backbone: str = Field(
@@ -40,8 +40,8 @@ class EmbedderSettings(ServiceSettings):
     weights: str = Field("", description="Path of a safetensors file for the backbone.")
     matching: str = Field(
         "",
-        description="`open_clip:<model>`: use its image and text towers instead of word vectors and "
-        "a matching network.",
+        description="`open_clip:<model>`: use its image and text towers instead of word vectors "
+        "and a matching network.",
     )
     matching_backbone: str = Field(
         "", description="Backbone for search by term. Default: the same."
@@ -56,8 +56,8 @@ class EmbedderSettings(ServiceSettings):
     device: str = Field("auto", description="Device: auto, cpu, cuda, or cuda:<number>.")
     inference: Inference = Field(
         Inference.AUTO,
-        description="Inference engine: auto (the fastest one with correct results), eager, compile, or "
-        "openvino.",
+        description="Inference engine: auto (the fastest one with correct results), eager, "
+        "compile, or openvino.",
     )
     precision: Precision = Field(
         Precision.AUTO,
