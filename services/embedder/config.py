@@ -30,7 +30,7 @@ class EmbedderSettings(ServiceSettings):
     profile: Profile | None = Field(
         None,
         description="`lite`: EfficientNet-Lite0, with weights from a Python package. `mini`: a "
-        "small network included here. `classic`: inception_resnet_v2, and resnet50 for matching, from "
+        "small included network. `classic`: inception_resnet_v2, and resnet50 for matching, from "
         "the hub. Default: the profile of the collection, else `lite`.",
     )
     backbone: str = Field(

@@ -28,7 +28,7 @@ from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.replication.snapshot_mirror import Mirror
 from services.indexer.sources.allowlist import Roots
 from services.indexer.sources.reader import SourceReader
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.storage.blob_store import BlobStore, RemoteBlobStore
 from services.indexer.storage.directory_lock import DirectoryLock
 from services.indexer.storage.feature_store import FeatureStore
@@ -77,17 +77,17 @@ class Container:
         self.origins = Origins(self.database)
         worker = Worker(self.database, settings.lease_seconds)
         self.job_table = JobTable(self.database, worker)
-        leases = Leases(worker, also=self._presence.renew)
+        leases = Leases(worker, on_beat=self._presence.renew)
 
         # Sources of pictures, and files on the data volume.
-        self.reach = _reach(settings)
+        self.resolver = _resolver(settings)
         self.ingest_roots = _roots(settings)
-        self.files = _image_files(settings, self.reach)
+        self.files = _image_files(settings, self.resolver)
         features = FeatureStore(data)
         self._milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
         milvus_index = settings.milvus_index if settings.engine is Engine.MILVUS else None
         self.index = IndexFiles.at(data, self._milvus, milvus_index)
-        self._mirror = _mirror(settings, self.reach.objects)
+        self._mirror = _mirror(settings, self.resolver.objects)
 
         # The collection. A caller waits for interactive requests, so they try twice; jobs are
         # patient.
@@ -110,7 +110,7 @@ class Container:
         # Work of the jobs.
         collection = replace(collection, embedding=patient)
         self._sharing = DistributedIngest(
-            self.job_table, PartTable(self.database, worker), leases, self.reach
+            self.job_table, PartTable(self.database, worker), leases, self.resolver
         )
         sharing = self._sharing if self.database.is_shared else None
         self._intake = IngestService(collection, features, _ingest_settings(settings), sharing)
@@ -130,7 +130,7 @@ class Container:
         )
         compaction = Compaction(self.index, self.current, self.publisher)
         self.migration = EngineMigration(self.index, self.current, self.publisher, settings.engine)
-        sources = SourceReader(self.ingest_roots, self.reach)
+        sources = SourceReader(self.ingest_roots, self.resolver)
         syncing = SyncJob(collection, self.origins, self._intake, pipeline)
         handlers: dict[JobKind, Work] = {
             JobKind.INGEST: IngestJob(collection, sources, self._intake, pipeline, syncing).run,
@@ -212,9 +212,9 @@ class Container:
         )
 
 
-def _reach(settings: IndexerSettings) -> Reach:
+def _resolver(settings: IndexerSettings) -> Resolver:
     fetcher = Fetcher(settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds)
-    return Reach(
+    return Resolver(
         Objects(settings.s3_endpoint),
         # In an event loop of its own, because threads of jobs have none.
         lambda url: asyncio.run(fetcher.get(url)),
@@ -223,13 +223,13 @@ def _reach(settings: IndexerSettings) -> Reach:
     )
 
 
-def _image_files(settings: IndexerSettings, reach: Reach) -> ImageFiles:
+def _image_files(settings: IndexerSettings, resolver: Resolver) -> ImageFiles:
     return ImageFiles(
         settings.data_dir,
         settings.thumbnail_pixels,
         settings.max_pixels,
-        reach,
-        _kept(settings, reach),
+        resolver,
+        _kept(settings, resolver),
         settings.max_image_bytes,
     )
 
@@ -248,12 +248,12 @@ def _roots(settings: IndexerSettings) -> Roots:
     return Roots.parse(settings.ingest_roots, settings.source_protocols, anywhere=settings.is_local)
 
 
-def _kept(settings: IndexerSettings, reach: Reach) -> BlobStore | None:
+def _kept(settings: IndexerSettings, resolver: Resolver) -> BlobStore | None:
     """Open the remote store of uploads and thumbnails, if one is set. Raises Misconfigured."""
     if not settings.images_url:
         return None
-    address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", reach.also)
-    return RemoteBlobStore(reach.objects, address)
+    address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", resolver.extra_protocols)
+    return RemoteBlobStore(resolver.objects, address)
 
 
 def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:

@@ -59,7 +59,7 @@ class IndexerMetrics(Collector):
     def _index(self, parts: Container) -> Iterator[Metric]:
         manifest = parts.current.manifest()
         found = parts.current.health()
-        for name, told, value in (
+        for name, description, value in (
             ("ise_snapshot_number", "Number of the snapshot in use.", manifest.number),
             (
                 "ise_snapshot_created_timestamp_seconds",
@@ -84,7 +84,7 @@ class IndexerMetrics(Collector):
                 float(found.advice is not None),
             ),
         ):
-            yield GaugeMetricFamily(name, told, value)
+            yield GaugeMetricFamily(name, description, value)
 
     def _jobs(self, parts: Container) -> Iterator[Metric]:
         found: JobFigures = Figures(parts.database).jobs()

@@ -19,7 +19,7 @@ class Embedders:
     async def send(self, call: Call[T], fits: Callable[[T], bool] = lambda _: True) -> T:
         """The first answer that fits; where none does, the last, or why an embedder gave none."""
         misfit: list[T] = []
-        away: Unavailable | Overloaded | None = None
+        unavailable: Unavailable | Overloaded | None = None
         refused: Conflict | NotFound | None = None
         clients = tuple(self._clients)
         for asked, client in enumerate(clients):
@@ -30,7 +30,7 @@ class Embedders:
                 with deadline.within(share):
                     answer = await client.send(call)
             except (Unavailable, Overloaded) as error:
-                away = error
+                unavailable = error
             except (Conflict, NotFound) as error:
                 refused = error
             else:
@@ -40,7 +40,7 @@ class Embedders:
                     return answer
                 misfit.append(answer)
         # Raise: the embedder that did not answer may be the one that fits.
-        if reason := away or refused:
+        if reason := unavailable or refused:
             raise reason
         return misfit[-1]
 

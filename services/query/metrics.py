@@ -53,8 +53,10 @@ class LeftOutMetric:
 class QueryMetrics(Collector):
     """Read when they are asked for."""
 
-    def __init__(self, shelf: SnapshotReader, canary: CanaryWatch, recall_target: float) -> None:
-        self._shelf = shelf
+    def __init__(
+        self, snapshots: SnapshotReader, canary: CanaryWatch, recall_target: float
+    ) -> None:
+        self._snapshots = snapshots
         self._canary = canary
         self._recall_target = recall_target
 
@@ -74,7 +76,7 @@ class QueryMetrics(Collector):
 
     def _snapshot(self) -> Iterator[Metric]:
         try:
-            collection, deleted = self._shelf.current()
+            collection, deleted = self._snapshots.current()
             drift = self._canary.drift()
         except ISEError:
             # `ise_ready` is 0 in that case.
@@ -95,7 +97,7 @@ class QueryMetrics(Collector):
         yield GaugeMetricFamily(
             "ise_snapshot_damaged",
             "Whether the snapshot in use is damaged, so that an older one is served.",
-            float(self._shelf.warning is not None),
+            float(self._snapshots.warning is not None),
         )
         yield GaugeMetricFamily(
             "ise_model_drift_distance",

@@ -58,6 +58,6 @@ def _checked(text: str) -> Any:
         Filter.model_validate_json(text)
     except ValidationError as error:
         found = [{**one, "loc": ("filter", *one["loc"])} for one in error.errors()]
-        told = " ".join(item["message"] for item in sentences(found, Filter))
-        raise InvalidInput(f"--filter: {told}") from None
+        sentence = " ".join(item["message"] for item in sentences(found, Filter))
+        raise InvalidInput(f"--filter: {sentence}") from None
     return json.loads(text)

@@ -41,15 +41,15 @@ def findings() -> Iterator[Finding]:
     """All of them, from this process outwards."""
     yield from machine.findings()
     known = {name.upper() for name in Settings.model_fields}
-    told: list[Finding] = []
+    findings: list[Finding] = []
     # Each check is a process, which spends its time on imports.
     with ThreadPoolExecutor(len(connectivity.NAMES)) as pool:
         for names, found in pool.map(heard, connectivity.NAMES):
             known |= names
-            told += found
+            findings += found
     yield from set_up.unknown(known)
     # Report a setting once, even if several services read it.
-    yield from dict.fromkeys(told)
+    yield from dict.fromkeys(findings)
     try:
         settings = load_settings(Settings)
     except Misconfigured:

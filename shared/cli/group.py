@@ -66,13 +66,13 @@ class ServiceGroup:
     ) -> Self:
         """The three services as `settings` says, each told of the two others."""
         services: list[Service] = [*local_services(settings)]
-        told = environment(settings)
+        variables = environment(settings)
         if (milvus := MilvusLite.of(settings)) is not None:
             services.insert(0, milvus)
-            told["ISE_MILVUS_URI"] = milvus.url
+            variables["ISE_MILVUS_URI"] = milvus.url
         return cls(
             services,
-            {**told, **(env or {})},
+            {**variables, **(env or {})},
             sink,
             log_dir,
             settings.shutdown_seconds + 5,
@@ -194,14 +194,14 @@ class ServiceGroup:
 def _end_of(child: Child) -> ServiceEnded:
     """How a process that has ended came to it."""
     code, lines = child.exit_code, child.last_lines()
-    said = " ".join(startup_errors.heard(lines))
+    reason = " ".join(startup_errors.heard(lines))
     return ServiceEnded(
-        f"The {child.name} can't start: {said}"
-        if said
+        f"The {child.name} can't start: {reason}"
+        if reason
         else f"The {child.name} {_manner(code or 0)}.",
         service=child.name,
         exit_code=code,
-        last_lines=[] if said else lines,
+        last_lines=[] if reason else lines,
     )
 
 

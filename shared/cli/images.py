@@ -86,8 +86,8 @@ def _show(opened: Session, items: Iterable[AddedItem]) -> None:
         return
     for item in items:
         line = f"{item.state:<6}  {item.id or '-'}  {item.name}"
-        said = item.error or item.note
-        opened.out.print(tables.plain(f"{line}: {said}" if said else line), soft_wrap=True)
+        remark = item.error or item.note
+        opened.out.print(tables.plain(f"{line}: {remark}" if remark else line), soft_wrap=True)
 
 
 def _batches(

@@ -108,14 +108,14 @@ def environment(settings: ServiceSettings) -> dict[str, str]:
     """Return the environment of the services' processes, so that they see `settings` and find each
     other.
     """
-    told = {"ISE_HOST": settings.host, "ISE_DATA_DIR": str(settings.data_dir.absolute())}
+    variables = {"ISE_HOST": settings.host, "ISE_DATA_DIR": str(settings.data_dir.absolute())}
     if settings.api_key:
-        told["ISE_API_KEY"] = settings.api_key.get_secret_value()
+        variables["ISE_API_KEY"] = settings.api_key.get_secret_value()
     for service in local_services(settings):
         prefix = f"ISE_{service.name.upper()}"
-        told[f"{prefix}_PORT"] = str(service.port)
-        told[f"{prefix}_URL"] = getattr(settings, f"{service.name}_url") or service.url
-    return told
+        variables[f"{prefix}_PORT"] = str(service.port)
+        variables[f"{prefix}_URL"] = getattr(settings, f"{service.name}_url") or service.url
+    return variables
 
 
 def waiting_line(waiting: dict[str, str]) -> str:

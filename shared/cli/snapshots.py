@@ -47,6 +47,6 @@ def _sentences(found: IndexHealth) -> list[str]:
     """Return sentences of advice, and on what is learnt in the background."""
     learning = found.learning
     is_due = found.advice or (learning is not None and learning.tasks)
-    said = [found.advice, None if is_due else "Nothing needs to be done."]
-    said.append(learning.message if learning is not None and learning.tags else None)
-    return [sentence for sentence in said if sentence]
+    sentences = [found.advice, None if is_due else "Nothing needs to be done."]
+    sentences.append(learning.message if learning is not None and learning.tags else None)
+    return [sentence for sentence in sentences if sentence]

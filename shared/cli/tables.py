@@ -95,20 +95,20 @@ def skipped(counts: Mapping[str, int]) -> str:
 
 def job_result(job: Job) -> Text:
     """Render the result of a job that succeeded; `ise stats` has a table of the calibration."""
-    told = dict(job.result or {})
-    if isinstance(counts := told.get("skipped"), dict):
-        told["skipped"] = skipped(counts)
-    if notes := told.pop("tag_notes", None):
-        told["tags"] = " ".join(notes)
-    if isinstance(report := told.get("report"), dict):
-        told["report"] = {name: v for name, v in report.items() if name != "calibration"}
-    if steps := told.get("skipped_steps"):
-        told["skipped_steps"] = {one["step"]: one["reason"] for one in steps}
-    if notes := told.pop("file_notes", None):
-        told["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
-    if isinstance(held := told.get("held_back"), list):
-        told["held_back"] = {one["folder"]: one["files"] for one in held}
-    return fields(told.items())
+    rows = dict(job.result or {})
+    if isinstance(counts := rows.get("skipped"), dict):
+        rows["skipped"] = skipped(counts)
+    if notes := rows.pop("tag_notes", None):
+        rows["tags"] = " ".join(notes)
+    if isinstance(report := rows.get("report"), dict):
+        rows["report"] = {name: v for name, v in report.items() if name != "calibration"}
+    if steps := rows.get("skipped_steps"):
+        rows["skipped_steps"] = {one["step"]: one["reason"] for one in steps}
+    if notes := rows.pop("file_notes", None):
+        rows["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
+    if isinstance(held := rows.get("held_back"), list):
+        rows["held_back"] = {one["folder"]: one["files"] for one in held}
+    return fields(rows.items())
 
 
 def sync_plan(job: Job) -> RenderableType:
@@ -117,20 +117,20 @@ def sync_plan(job: Job) -> RenderableType:
     table = _table(["action", "uri", "was", "tags"])
     for step in plan.steps:
         _row(table, [step.action, step.uri, step.was or "", ", ".join(step.tags)])
-    told: dict[str, Any] = {action.value: count for action, count in plan.counts.items() if count}
-    told |= {"unchanged": plan.unchanged, "to embed, at most": plan.embed}
+    rows: dict[str, Any] = {action.value: count for action, count in plan.counts.items() if count}
+    rows |= {"unchanged": plan.unchanged, "to embed, at most": plan.embed}
     if plan.dismissed:
-        told["skipped, as their pictures were deleted"] = plan.dismissed
+        rows["skipped, as their pictures were deleted"] = plan.dismissed
     if plan.left_out:
-        told["not listed here"] = plan.left_out
+        rows["not listed here"] = plan.left_out
     if counts := (job.result or {}).get("skipped"):
-        told["skipped"] = skipped(counts)
+        rows["skipped"] = skipped(counts)
     if plan.held_back:
-        told["held back"] = {one.folder: f"{one.files:,}: {one.reason}" for one in plan.held_back}
-        told["needs --force, or --force-in FOLDER, to delete the pictures held back"] = True
+        rows["held back"] = {one.folder: f"{one.files:,}: {one.reason}" for one in plan.held_back}
+        rows["needs --force, or --force-in FOLDER, to delete the pictures held back"] = True
     elif plan.needs_force:
-        told["needs --force, as half of all files or all files of a folder are missing"] = True
-    return Group(table, "", fields(told.items())) if plan.steps else fields(told.items())
+        rows["needs --force, as half of all files or all files of a folder are missing"] = True
+    return Group(table, "", fields(rows.items())) if plan.steps else fields(rows.items())
 
 
 def failures(found: Sequence[Failure], shown: int | None = None) -> Table:
@@ -155,15 +155,15 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 
 def stats(found: Stats) -> Text:
     """The collection in a few lines; the whole curves are for programs."""
-    told = found.model_dump(
+    rows = found.model_dump(
         mode="json", exclude={"recall_curve", "calibration", "drift", "learning"}
     )
     if found.drift is not None:
         verdict = "served" if found.drift.served else "searches by picture are refused"
-        told["drift"] = f"{found.drift.distance:.1e}, {verdict}"
+        rows["drift"] = f"{found.drift.distance:.1e}, {verdict}"
     if found.learning is not None:
-        told["learning"] = found.learning.message
-    return fields(told.items())
+        rows["learning"] = found.learning.message
+    return fields(rows.items())
 
 
 def health(found: IndexHealth) -> Text:

@@ -280,10 +280,10 @@ class AsyncClient:
             async with asyncio.timeout(patience_s):
                 response = await self._response(call)
         except (httpx.TransportError, TimeoutError) as error:
-            away = _unreachable(self.base_url, error, self._within)
+            unavailable = _unreachable(self.base_url, error, self._within)
             if not _timed_out(error) or patience_s is None or patience_s >= _PATIENCE_S:
-                self._failed = time.monotonic(), away.detail
-            raise away from error
+                self._failed = time.monotonic(), unavailable.detail
+            raise unavailable from error
         self._failed = None
         if response.status_code not in call.taken:
             raise_for_problem(response, self._within)

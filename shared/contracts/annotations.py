@@ -89,8 +89,8 @@ def check(
 
 def refusal(field: str, clause: str) -> InvalidInput:
     """The error for a field that can't be taken."""
-    told = f"`{field}`: {clause}."
-    return InvalidInput(told, errors=[{"field": field, "message": told}])
+    sentence = f"`{field}`: {clause}."
+    return InvalidInput(sentence, errors=[{"field": field, "message": sentence}])
 
 
 def check_id(text: str) -> str:

@@ -55,9 +55,9 @@ def verdict(error: Mapping[str, Any]) -> str:
         return "must be JSON, sent with `Content-Type: application/json`"
     if kind in _VERDICTS:
         return _VERDICTS[kind].format_map(context).replace("'", "`")
-    said = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ")
     # FastAPI's own sentence about a form field that has text in place of a file.
-    return "a file is expected" if said.startswith("Expected UploadFile") else said
+    return "a file is expected" if message.startswith("Expected UploadFile") else message
 
 
 def sentences(
@@ -68,8 +68,8 @@ def sentences(
     `root`: the model that the request was read as. A field that may be one of several types has an
     error for each; together they are one sentence.
     """
-    told, _ = first_sentences(found, root, len(found))
-    return told
+    listed, _ = first_sentences(found, root, len(found))
+    return listed
 
 
 def first_sentences(
@@ -85,11 +85,11 @@ def first_sentences(
         breaks_off = error["type"] == "json_invalid" and isinstance(error["loc"][-1], int)
         place = error["loc"][:1] if breaks_off else error["loc"]
         grouped.setdefault(_path(place, root), []).append(error)
-    told = [
+    found_errors = [
         {"field": _text(".".join(path)), "message": _sentence(path, errors, root)}
         for path, errors in islice(grouped.items(), most)
     ]
-    return told, len(grouped) - len(told)
+    return found_errors, len(grouped) - len(found_errors)
 
 
 def _text(path: str) -> str:
@@ -102,11 +102,13 @@ def _sentence(
 ) -> str:
     if errors[0]["type"] == "extra_forbidden":
         return _unknown_field(path, root)
-    said = _either(list(dict.fromkeys(verdict(error) for error in errors)))
+    clause = _either(list(dict.fromkeys(verdict(error) for error in errors)))
     if errors[0]["type"] != "value_error":
-        return f"{_subject(path)} {said}."
+        return f"{_subject(path)} {clause}."
     # The validator wrote a whole sentence, about the request or one field.
-    return f"{said[:1].upper()}{said[1:]}." if len(path) == 1 else f"{_subject(path)}: {said}."
+    return (
+        f"{clause[:1].upper()}{clause[1:]}." if len(path) == 1 else f"{_subject(path)}: {clause}."
+    )
 
 
 def _unknown_field(path: tuple[str, ...], root: type[BaseModel] | None) -> str:

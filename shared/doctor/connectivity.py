@@ -129,15 +129,15 @@ def _write(http: httpx.Client, url: str, key: str | None) -> Iterator[Finding]:
 
 def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
     with Client(settings.url_of("query"), key) as searching:
-        told = []
+        findings = []
         for url in settings.urls_of("embedder"):
             with Client(url, key) as embedding:
                 try:
                     held = searching.send(query.get_stats())
-                    told.append(model_fit.misfit(embedding.send(embedder.list_models()), held))
+                    findings.append(model_fit.misfit(embedding.send(embedder.list_models()), held))
                 except ISEError as error:
-                    told.append(error.detail)
-    if None in told:
+                    findings.append(error.detail)
+    if None in findings:
         yield ok(
             "model",
             f"The index was made with {held.model}, as is hosted."
@@ -145,7 +145,7 @@ def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
             else "The index is empty, so any model fits.",
         )
     else:
-        yield problem("model", str(told[0]))
+        yield problem("model", str(findings[0]))
 
 
 def _authorization(key: str | None) -> dict[str, str]:

@@ -23,8 +23,8 @@ def tell(settings_type: type[S], look: Callable[[S], Iterable[Finding]]) -> None
     found = list(unusable(settings_type))
     if not found:
         found += look(settings_type())
-    told = {"settings": names, "findings": [asdict(one) for one in found]}
-    sys.stdout.write(json.dumps(told) + "\n")
+    document = {"settings": names, "findings": [asdict(one) for one in found]}
+    sys.stdout.write(json.dumps(document) + "\n")
 
 
 def heard(service: str) -> tuple[set[str], list[Finding]]:
@@ -37,13 +37,13 @@ def heard(service: str) -> tuple[set[str], list[Finding]]:
         check=False,
     )
     try:
-        told = json.loads(done.stdout.splitlines()[-1])
+        document = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         where = f"Is it installed here? `pip install image-search-engine[{service}]`"
         return set(), [warning(service, f"Its own parts can't be looked at ({last}). {where}.")]
-    found = [Finding(Level(one.pop("level")), **one) for one in told["findings"]]
-    return set(told["settings"]), found
+    found = [Finding(Level(one.pop("level")), **one) for one in document["findings"]]
+    return set(document["settings"]), found
 
 
 def packages(subject: str, names: Iterable[str]) -> Iterator[Finding]:

@@ -103,11 +103,11 @@ def _tags(found: Evaluation) -> str:
 
 
 def _terms(title: str, tags: TagResult, seen: bool) -> str:
-    some = sorted((one for one in tags.terms if one.seen is seen), key=lambda one: one.term)
-    if not some:
+    terms = sorted((one for one in tags.terms if one.seen is seen), key=lambda one: one.term)
+    if not terms:
         return ""
-    told = _list(f"{one.term} {one.average_precision:.2f}" for one in some)
-    return f"<p><small>{title}, each with its average precision: {told}</small></p>"
+    listed = _list(f"{one.term} {one.average_precision:.2f}" for one in terms)
+    return f"<p><small>{title}, each with its average precision: {listed}</small></p>"
 
 
 def _list(names: Iterable[str]) -> str:
@@ -162,8 +162,8 @@ def _example(one: QueryResult, thumbnail: Thumbnail) -> str:
         _picture(image_id, "right" if right else "wrong", thumbnail)
         for image_id, right in zip(one.top, one.right, strict=True)
     )
-    told = f"<small>AP {one.figures['mAP']:.3f}</small>"
-    return f'<div class="row">{_picture(one.id, "query", thumbnail)}{hits}{told}</div>'
+    caption = f"<small>AP {one.figures['mAP']:.3f}</small>"
+    return f'<div class="row">{_picture(one.id, "query", thumbnail)}{hits}{caption}</div>'
 
 
 def _picture(image_id: str, kind: str, thumbnail: Thumbnail) -> str:

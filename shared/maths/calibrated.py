@@ -37,7 +37,7 @@ def calibrated(pairs: Pairs, space: str, metric: Metric) -> Calibration | None:
     first, second = curves
     if whole is None or first is None or second is None:
         return None
-    told = calibration.reliability(
+    curve = calibration.reliability(
         np.concatenate([second(halves[0].scores), first(halves[1].scores)]),
         np.concatenate([half.matched for half in halves]),
     )
@@ -48,9 +48,9 @@ def calibrated(pairs: Pairs, space: str, metric: Metric) -> Calibration | None:
         probabilities=whole.probabilities.tolist(),
         queries=len(np.unique(pairs.queries)),
         pairs=len(pairs.scores),
-        expected_error=told.expected_error,
-        brier=told.brier,
-        base_rate_brier=told.base_rate_brier,
-        predicted=told.predicted.tolist(),
-        matched=told.matched.tolist(),
+        expected_error=curve.expected_error,
+        brier=curve.brier,
+        base_rate_brier=curve.base_rate_brier,
+        predicted=curve.predicted.tolist(),
+        matched=curve.matched.tolist(),
     )

@@ -86,13 +86,13 @@ def reliability(predicted: Floats, matched: NDArray[np.bool_]) -> Reliability:
     """Measure the worth of probabilities over (n,) pairs, n > 0."""
     truth = matched.astype(np.float64)
     parts = np.array_split(np.argsort(predicted, kind="stable"), min(_TOLD_BINS, len(truth)))
-    told = np.array([predicted[part].mean() for part in parts])
+    predictions = np.array([predicted[part].mean() for part in parts])
     were = np.array([truth[part].mean() for part in parts])
     masses = np.array([len(part) for part in parts]) / len(truth)
     return Reliability(
-        expected_error=float((np.abs(told - were) * masses).sum()),
+        expected_error=float((np.abs(predictions - were) * masses).sum()),
         brier=float(((predicted - truth) ** 2).mean()),
         base_rate_brier=float(((truth.mean() - truth) ** 2).mean()),
-        predicted=told,
+        predicted=predictions,
         matched=were,
     )

@@ -78,8 +78,8 @@ def exact(
     points = vectors.astype(np.float64)
     point = query.astype(np.float64)
     if metric is Metric.L2:
-        away: NDArray[np.float64] = np.sqrt(((points - point) ** 2).sum(axis=1))
-        return away
+        distances: NDArray[np.float64] = np.sqrt(((points - point) ** 2).sum(axis=1))
+        return distances
     lengths = np.sqrt((points**2).sum(axis=1)) * np.sqrt((point**2).sum())
     cosine: NDArray[np.float64] = (points * point).sum(axis=1) / np.where(lengths > 0, lengths, 1)
     return np.clip(1 - cosine, 0, 2)

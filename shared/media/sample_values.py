@@ -103,8 +103,8 @@ def _guessed(values: Floats, sample: SampleFormat) -> Range:
         # Sharpening and rounding exceed the range a little.
         slack = 0.02 * (usual[1] - usual[0]) if sample.kind == "f" else 0.0
         if usual[0] - slack <= low and high <= usual[1] + slack:
-            reach = high if usual[0] >= 0 else high - low
-            filled = reach / (usual[1] - usual[0])
+            span = high if usual[0] >= 0 else high - low
+            filled = span / (usual[1] - usual[0])
             least = 0.02 if usual == (0.0, 1.0) and sample.kind == "f" else _LEAST_FILLED
             is_flat = usual[1] > 255 and low > high / 2
             if filled >= least and not is_flat:

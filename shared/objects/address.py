@@ -40,7 +40,7 @@ class Address:
     archive: "Address | None" = None
 
     @classmethod
-    def parse(cls, text: str, also: Collection[str] = ()) -> Self:
+    def parse(cls, text: str, extra_protocols: Collection[str] = ()) -> Self:
         """`also`: protocols beside the usual ones. Raises InvalidInput."""
         protocol, parted, rest = text.partition("://")
         if text.startswith("/") or not parted:
@@ -48,10 +48,10 @@ class Address:
         protocol = protocol.lower()
         if protocol == LOCAL:
             return cls._local(unquote(rest, errors="surrogateescape"))
-        if protocol not in PROTOCOLS | set(also):
+        if protocol not in PROTOCOLS | set(extra_protocols):
             raise InvalidInput(
-                f"{protocol}:// is not a supported protocol ({_listed(also)}). Add it to "
-                "ISE_SOURCE_PROTOCOLS."
+                f"{protocol}:// is not a supported protocol ({_listed(extra_protocols)}). Add it "
+                "to ISE_SOURCE_PROTOCOLS."
             )
         if protocol in ARCHIVES:
             member, chained, archive = rest.rpartition("::")
@@ -61,7 +61,7 @@ class Address:
                     f"{protocol}://folder::s3://bucket/pictures.{protocol}."
                 )
             _check_segments(member)
-            return cls(protocol, member.strip("/"), cls._of_archive(archive, also))
+            return cls(protocol, member.strip("/"), cls._of_archive(archive, extra_protocols))
         if protocol in WEB:
             return cls(protocol, _web_path(protocol, rest))
         _check_segments(rest.rstrip("/"))
@@ -72,10 +72,10 @@ class Address:
         return cls(protocol, rest.strip("/"))
 
     @classmethod
-    def of_store(cls, text: str, setting: str, also: Collection[str] = ()) -> Self:
+    def of_store(cls, text: str, setting: str, extra_protocols: Collection[str] = ()) -> Self:
         """A folder of an object store, as a setting names it. Raises Misconfigured."""
         try:
-            address = cls.parse(text, also)
+            address = cls.parse(text, extra_protocols)
         except InvalidInput as error:
             raise Misconfigured(f"{setting}: {error.detail}") from None
         if address.is_local or address.protocol in WEB or address.archive is not None:
@@ -95,8 +95,8 @@ class Address:
         return cls(LOCAL, text)
 
     @classmethod
-    def _of_archive(cls, text: str, also: Collection[str]) -> Self:
-        found = cls.parse(text, also)
+    def _of_archive(cls, text: str, extra_protocols: Collection[str]) -> Self:
+        found = cls.parse(text, extra_protocols)
         if found.protocol in WEB | ARCHIVES:
             raise InvalidInput(
                 "Archives can be read only on this machine or in an object store. "
@@ -132,10 +132,10 @@ class Address:
         path = f"{self.path.rstrip('/')}/{name}" if self.path else name
         return Address(self.protocol, path, self.archive)
 
-    def beside(self, given: str, also: Collection[str] = ()) -> "Address":
+    def beside(self, given: str, extra_protocols: Collection[str] = ()) -> "Address":
         """Resolve a path or URL in a manifest at this address. Raises InvalidInput."""
         if "://" in given:
-            found = Address.parse(given, also)
+            found = Address.parse(given, extra_protocols)
             inner = found.archive or found
             if not self.is_local and (
                 inner.is_local or (self.protocol in WEB) > (found.protocol in WEB)
@@ -145,7 +145,7 @@ class Address:
         if self.is_local:
             return Address._local(str(Path(self.path).parent / given))
         if self.protocol in WEB:
-            return Address.parse(urljoin(str(self), given), also)
+            return Address.parse(urljoin(str(self), given), extra_protocols)
         _check_segments(given)
         if given.startswith("/"):
             raise InvalidInput("A path in a manifest that isn't on this machine is relative to it.")
@@ -225,5 +225,5 @@ def _with_credentials(protocol: str) -> InvalidInput:
     )
 
 
-def _listed(also: Collection[str]) -> str:
-    return ", ".join(sorted(PROTOCOLS | set(also)))
+def _listed(extra_protocols: Collection[str]) -> str:
+    return ", ".join(sorted(PROTOCOLS | set(extra_protocols)))

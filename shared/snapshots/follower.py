@@ -68,8 +68,8 @@ class Follower:
 
     @property
     def warning(self) -> str | None:
-        told = next((loop.warning for loop in self._loops if loop.warning), None)
-        return told or (None if self._has_followed else "No snapshot was downloaded yet.")
+        warning = next((loop.warning for loop in self._loops if loop.warning), None)
+        return warning or (None if self._has_followed else "No snapshot was downloaded yet.")
 
     def start(self) -> None:
         """Raises Misconfigured where the directory is another's."""

@@ -80,8 +80,8 @@ class TagLists(Mapping[str, tuple[str, int]]):
         lists: list[Ordinals] = []
         rows: dict[str, tuple[str, int]] = {}
         spellings: list[tuple[int, str, Ordinals]] = []
-        for number, (key, some) in enumerate(groups.items()):
-            first, *others = sorted(some, key=lambda row: -len(self._list(row)))
+        for number, (key, ordinals) in enumerate(groups.items()):
+            first, *others = sorted(ordinals, key=lambda row: -len(self._list(row)))
             rows[key] = names[first], number
             lists.append(self._list(first))
             for row in others:

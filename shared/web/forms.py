@@ -39,9 +39,9 @@ class FormRequest(Request):
 class _Parser(MultiPartParser):
     def on_header_end(self) -> None:
         super().on_header_end()
-        said = self._current_part.content_disposition
-        if said is not None:
-            self._current_part.content_disposition = with_filename(said)
+        disposition = self._current_part.content_disposition
+        if disposition is not None:
+            self._current_part.content_disposition = with_filename(disposition)
 
 
 def with_filename(disposition: bytes) -> bytes:

@@ -68,7 +68,7 @@ class TextLine(_Line):
     """`time level service request_id part: message name=value`, and below it the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = [
+        parts = [
             f"{self.formatTime(record)} {record.levelname:<7} {self._service} "
             f"{current_request_id() or '-'} {self._part(record)}: {record.getMessage()}",
             *(
@@ -78,7 +78,7 @@ class TextLine(_Line):
             ),
         ]
         trace = self._trace(record)
-        line = escaped(without_secrets(" ".join(told)))
+        line = escaped(without_secrets(" ".join(parts)))
         return line + "".join(f"\n{_TRACE}{one}" for one in _lines(trace))
 
 
@@ -95,9 +95,9 @@ class JsonLine(_Line):
             "message": record.getMessage(),
             "exception": self._trace(record),
         }
-        told = {name: value for name, value in own.items() if value is not None}
-        told = self._extra(record) | told
-        blank = {name: _blanked(value) for name, value in told.items()}
+        fields = {name: value for name, value in own.items() if value is not None}
+        fields = self._extra(record) | fields
+        blank = {name: _blanked(value) for name, value in fields.items()}
         return escaped_json(
             json.dumps(blank, ensure_ascii=False, default=lambda value: _blanked(str(value)))
         )

@@ -30,9 +30,9 @@ class MethodMiddleware:
                 self._paths = _paths_of(scope["app"])
             allowed = self._allowed(scope["path"])
             if allowed and scope["method"] not in allowed:
-                told = ", ".join(sorted(allowed))
+                methods = ", ".join(sorted(allowed))
                 answer = problem.plain_response(
-                    405, f"This path takes {told}.", scope["path"], {"Allow": told}
+                    405, f"This path takes {methods}.", scope["path"], {"Allow": methods}
                 )
                 await answer(scope, receive, send)
                 return

@@ -126,5 +126,5 @@ class MetricsMiddleware:
             level = logging.DEBUG if scope["path"] in _ASKED_BY_MACHINES else logging.INFO
             # Quoted, so that a path can't begin another line.
             path, ms = quote(scope["path"]), round(1000 * seconds, 1)
-            told = {"method": method, "path": path, "route": route, "status": status, "ms": ms}
-            log.log(level, "%s %s %d in %.1f ms", method, path, status, ms, extra=told)
+            fields = {"method": method, "path": path, "route": route, "status": status, "ms": ms}
+            log.log(level, "%s %s %d in %.1f ms", method, path, status, ms, extra=fields)

@@ -72,14 +72,14 @@ async def get_readiness(request: Request) -> dict[str, Any] | JSONResponse:
     )
     if reason is not None:
         return problem.response(Unavailable(reason, retry_after=2), "/ready")
-    told: dict[str, Any] = {"status": "ready"}
+    body: dict[str, Any] = {"status": "ready"}
     if warning := readiness.warning():
-        told["warning"] = warning
+        body["warning"] = warning
     await readiness.peers.look()
     if paused := readiness.peers.paused(readiness.work):
-        told["missing"] = readiness.peers.missing
-        told["paused"] = paused
-    return told
+        body["missing"] = readiness.peers.missing
+        body["paused"] = paused
+    return body
 
 
 @router.get("/metrics", include_in_schema=False)

@@ -72,10 +72,10 @@ async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
         raise exc
     model = _model_of(request, exc)
     found, left = validation.first_sentences(exc.errors(), model, _LISTED)
-    told = [item["message"] for item in found[:_TOLD]]
+    sentences = [item["message"] for item in found[:_TOLD]]
     if (more := len(found) + left - _TOLD) > 0:
-        told.append(f"And {more:,} more like these; see `errors`.")
-    detail = " ".join(told)
+        sentences.append(f"And {more:,} more like these; see `errors`.")
+    detail = " ".join(sentences)
     return _answer(errors.InvalidInput(detail, errors=found), request)
 
 

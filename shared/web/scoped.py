@@ -51,8 +51,8 @@ class ScopedRoute(APIRoute):
         self._needed: Scope = getattr(endpoint, _NEEDED)
         # Either no key or one, depending on the settings.
         security = [{}, {SCHEME: [self._needed.value]}]
-        told = {**(options.pop("openapi_extra", None) or {}), "security": security}
-        super().__init__(path, endpoint, openapi_extra=told, **options)
+        extra = {**(options.pop("openapi_extra", None) or {}), "security": security}
+        super().__init__(path, endpoint, openapi_extra=extra, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

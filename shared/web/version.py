@@ -25,8 +25,8 @@ class VersionMiddleware:
         async def send_with_version(message: Message) -> None:
             # Read it when the answer begins: by then, everything it mentions is published.
             if message["type"] == "http.response.start" and message["status"] < 400:
-                told = await run_in_threadpool(self._header)
-                message["headers"] = [*message["headers"], *told]
+                headers = await run_in_threadpool(self._header)
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self.app(scope, receive, send_with_version)

@@ -80,7 +80,10 @@ class Lanes(Generic[T, R]):
     def waiting(self) -> dict[str, int]:
         """How many items wait, of the calls that somebody waits for and of bulk."""
         lanes = {"urgent": self._urgent, "bulk": self._bulk}
-        return {name: sum(len(lane.waiting) for lane in some) for name, some in lanes.items()}
+        return {
+            name: sum(len(lane.waiting) for lane in lanes_of_kind)
+            for name, lanes_of_kind in lanes.items()
+        }
 
     def refuse_all(self, error: ISEError) -> None:
         """Answers everything that waits with an error."""

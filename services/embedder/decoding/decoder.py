@@ -63,13 +63,13 @@ class Decoder:
         To be called on the thread that lives as long as the process shall: on Linux it ends with
         the thread that started it.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
+        ours, child_end = socket.socketpair()
+        with child_end:
             try:
-                for end in (ours, theirs):
+                for end in (ours, child_end):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
                 ours.setblocking(False)
-                process = _launched(theirs, limits.memory_bytes)
+                process = _launched(child_end, limits.memory_bytes)
             except BaseException:
                 ours.close()
                 raise

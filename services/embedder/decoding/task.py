@@ -69,12 +69,12 @@ class Task:
     def read(cls, text: bytes) -> Self:
         """Parse the output of `request`."""
         found = json.loads(text)
-        told: dict[str, Any] = {
+        body: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in found["preprocessing"].items()
         }
         crop = found["crop"]
-        return cls(Preprocessing(**told), found["max_pixels"], None if crop is None else (*crop,))
+        return cls(Preprocessing(**body), found["max_pixels"], None if crop is None else (*crop,))
 
     def request(self, data: bytes) -> bytes:
         """The bytes that ask for it."""

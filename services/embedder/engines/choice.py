@@ -59,13 +59,13 @@ class Chooser:
     """Chooses for one network, whose input has `size` (height, width)."""
 
     def __init__(
-        self, network: PixelNetwork, size: tuple[int, int], fingerprint: str, wish: EngineOptions
+        self, network: PixelNetwork, size: tuple[int, int], fingerprint: str, options: EngineOptions
     ) -> None:
         self._network = network
         self._size = size
         self._model = fingerprint
-        self._wish = wish
-        self._memory = Memory(wish.cache_dir, fingerprint, wish.device)
+        self._wish = options
+        self._memory = Memory(options.cache_dir, fingerprint, options.device)
         self._refused: set[str] = set()
         self._pictures = built_in(*size)
         reference = EagerEngine(network)
@@ -89,8 +89,8 @@ class Chooser:
         if len(engines) > 1:
             rates = images_per_second(engines, self._pictures)
             fastest = max(engines, key=lambda engine: rates[engine.name])
-            told = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-            shown = f" (images per second: {told})"
+            speeds = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+            shown = f" (images per second: {speeds})"
         self._memory.keep(asked, fastest.name, self._refused, rates)
         log.info("%s runs by %s%s", self._model, fastest.name, shown)
         return fastest

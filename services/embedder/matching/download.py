@@ -58,8 +58,8 @@ class Download:
         Raises FileNotFoundError, Corrupt, Unavailable, OSError.
         """
         with self._lock:
-            mine = self._locks.setdefault(network, threading.Lock())
-        with mine:
+            network_lock = self._locks.setdefault(network, threading.Lock())
+        with network_lock:
             if _is_intact(folder / name):
                 return
             until, why = self._failed.get(network, (0.0, ""))
@@ -77,12 +77,12 @@ class Download:
 
     def _fetch(self, network: str, name: str, path: Path) -> None:
         where = self._networks.child(f"{network}/{name}")
-        told = self._sum(network, name)
+        expected_sum = self._sum(network, name)
         with durable.publishing(path) as temporary:
             self._objects.get(where, temporary)
-            if durable.sha256_of(temporary) != told:
+            if durable.sha256_of(temporary) != expected_sum:
                 raise Corrupt(f"{where} doesn't match its SHA-256.")
-            sums.write(path, told)
+            sums.write(path, expected_sum)
 
     def _sum(self, network: str, name: str) -> str:
         try:

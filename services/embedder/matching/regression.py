@@ -58,7 +58,7 @@ def _regression(network: MatchingNetwork, examples: Examples, joint: Doubles) ->
         terms = examples.image_terms[begin : begin + _CHUNK]
         images = _standard(network.image.mean, network.image.std, examples.features[rows])
         products += images.T @ images
-        targets += images.T @ np.stack([joint[some].mean(axis=0) for some in terms])
+        targets += images.T @ np.stack([joint[indexes].mean(axis=0) for indexes in terms])
     ridge = _RIDGE * len(examples) * np.eye(dim)
     weights: Doubles = np.asarray(np.linalg.solve(products + ridge, targets), np.float64)
     length = float(np.sqrt((weights * (products @ weights)).sum() / len(examples)))

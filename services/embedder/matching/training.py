@@ -137,15 +137,15 @@ def _of_untrained(
     withheld = rng.permutation(terms)[: folds * count].reshape(folds, count)
     judging, found = held_out.tensors(), held_out.occurring()
     hits = []
-    for some in withheld:
-        fewer = seen.without(some)
+    for fold in withheld:
+        fewer = seen.without(fold)
         fewer = fewer.take(rng.permutation(len(fewer))[:_FOLD_IMAGES])
-        asked = np.flatnonzero(np.isin(found, some))
+        asked = np.flatnonzero(np.isin(found, fold))
         if not len(fewer) or not len(asked):
             continue
         try:
             network, _ = _learned(
-                fewer, held_out.without(some), settings, rng, lambda epoch, loss: None, cancelled
+                fewer, held_out.without(fold), settings, rng, lambda epoch, loss: None, cancelled
             )
         except InvalidInput:
             # A fold that diverges says nothing about the network on all images.

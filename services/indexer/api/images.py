@@ -91,7 +91,7 @@ def add_images(
     if len(files) > here.settings.max_upload_files:
         raise TooLarge(f"At most {here.settings.max_upload_files} files a call.")
     wanted = parse_tags(split_tags(form.tags))
-    said = parse_metadata(form.metadata)
+    metadata = parse_metadata(form.metadata)
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
     uploads: list[tuple[str, bytes]] = []
@@ -106,7 +106,7 @@ def add_images(
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
             uploads.append((name, file.file.read()))
-    added = here.additions.add(uploads, wanted, said)
+    added = here.additions.add(uploads, wanted, metadata)
     answered = iter(added.items)
     items = [refused.get(index) or next(answered) for index in range(len(files))]
     tell(ids=[item.id for item in items if item.id], failed=sum(item.id is None for item in items))

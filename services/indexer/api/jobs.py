@@ -55,7 +55,7 @@ def ingest(here: Here, request: IngestRequest) -> Job:
     """
     # Refuse at once instead of in the job, before the request is stored; the job checks every file
     # again.
-    source = here.reach.address(request.source)
+    source = here.resolver.address(request.source)
     check_allowed(source, here.ingest_roots.of(request.confined))
     if source.is_local:
         check_path(Path(source.path))

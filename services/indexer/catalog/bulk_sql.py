@@ -27,8 +27,8 @@ def among(
     db: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
 ) -> Iterator[Row[Any]]:
     """The rows of a query whose column has one of these values."""
-    for some in some_of(values):
-        yield from db.execute(query.where(column.in_(some)))
+    for batch in some_of(values):
+        yield from db.execute(query.where(column.in_(batch)))
 
 
 def add_rows(db: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

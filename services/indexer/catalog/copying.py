@@ -20,7 +20,7 @@ def copy(source: Database, target: Database) -> None:
         for table in tables:
             # In batches, because a large table doesn't fit into memory.
             rows = there.execute(select(table).execution_options(yield_per=_ROWS))
-            for some in rows.mappings().partitions(_ROWS):
-                here.execute(insert(table), [dict(row) for row in some])
+            for batch in rows.mappings().partitions(_ROWS):
+                here.execute(insert(table), [dict(row) for row in batch])
         newest = source.kind.newest_ordinal(there)
         target.kind.use_up_ordinals(here, newest)

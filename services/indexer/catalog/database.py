@@ -95,10 +95,10 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            told = self.kind.told(error)
-            if told is None:
+            translated = self.kind.told(error)
+            if translated is None:
                 raise
-            raise told from error
+            raise translated from error
 
 
 _KINDS: dict[str, type[SQLite] | type[Postgres]] = {"sqlite": SQLite, "postgresql": Postgres}
@@ -149,8 +149,8 @@ def version_of(url: str) -> int | None:
         with kind.engine.connect() as connection:
             return _version(connection)
     except DatabaseError as error:
-        if told := kind.told(error):
-            raise Misconfigured(told.detail) from error
+        if translated := kind.told(error):
+            raise Misconfigured(translated.detail) from error
         raise Misconfigured(
             f"The catalogue can't be read: {error.orig or error}. Look at "
             "ISE_DATA_DIR and ISE_DATABASE_URL, or restore a backup (`ise restore`)."

@@ -53,10 +53,12 @@ class Images:
 
         `places` gives, by image id, where features were stored. An image whose path another one
         has now loses the path. Gives the ids of those that so lost their last one: they stay, and
-        so do the tags of those that lost another, unless `bury` is given, which deletes.
+        so do the tags of those that lost another, unless `bury` is given, which deletes them.
         """
         with self.database.write() as db:
-            for fingerprint in {place.fingerprint for some in places.values() for place in some}:
+            for fingerprint in {
+                place.fingerprint for locations in places.values() for place in locations
+            }:
                 check_together(db, fingerprint)
             change = next_revision(db)
             before = annotations_of(db, _touched(db, entries)) if bury else {}
@@ -88,10 +90,10 @@ class Images:
             recall(db, new)
             return left_without_place(db, lost, bury)
 
-    def over_bounds(self, said: Sequence[Saying]) -> dict[int, str]:
+    def over_bounds(self, annotations: Sequence[Saying]) -> dict[int, str]:
         """Return those that are more than their images can hold, each with the reason."""
         with self.database.read() as db:
-            return over_bounds(db, said)
+            return over_bounds(db, annotations)
 
     def patch(
         self, image_id: str, new_tags: list[str] | None, metadata: dict[str, Any] | None
@@ -186,8 +188,8 @@ class Images:
             for tag in among(db, select(tags.c.ordinal, tags.c.key), tags.c.ordinal, list(keys)):
                 keys[tag.ordinal].add(tag.key)
             versions: dict[tuple[str, str], set[int]] = {(row.path, row.uri): set() for row in rows}
-            told = select(origins.c.path, origins.c.uri, origins.c.inode)
-            for one in among(db, told, origins.c.path, [row.path for row in rows]):
+            claims = select(origins.c.path, origins.c.uri, origins.c.inode)
+            for one in among(db, claims, origins.c.path, [row.path for row in rows]):
                 versions[one.path, one.uri].add(one.inode)
             known = self._known(db, [row.id for row in rows], fingerprints)
         found = {
@@ -249,20 +251,20 @@ def _put(
     """
     columns = select(images.c.id, images.c.ordinal, images.c.metadata)
     there = {row.id: row for row in among(db, columns, images.c.id, [e.id for e in entries])}
-    said: dict[str, dict[str, Any]] = {row.id: dict(row.metadata) for row in there.values()}
+    metadata: dict[str, dict[str, Any]] = {row.id: dict(row.metadata) for row in there.values()}
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.id, entry)
-        said[entry.id] = joined(said.get(entry.id, {}), entry.metadata)
+        metadata[entry.id] = joined(metadata.get(entry.id, {}), entry.metadata)
     new = [entry for entry in first.values() if entry.id not in there]
-    add_rows(db, images, [_row(entry, said[entry.id], change) for entry in new])
+    add_rows(db, images, [_row(entry, metadata[entry.id], change) for entry in new])
     numbers = {image_id: row.ordinal for image_id, row in there.items()}
     added = among(db, select(images.c.id, images.c.ordinal), images.c.id, [e.id for e in new])
     numbers.update((row.id, row.ordinal) for row in added)
     described = [
-        {"its_ordinal": row.ordinal, "metadata": said[row.id]}
+        {"its_ordinal": row.ordinal, "metadata": metadata[row.id]}
         for row in there.values()
-        if differ(said[row.id], row.metadata)
+        if differ(metadata[row.id], row.metadata)
     ]
     if described:
         db.execute(bulk_sql.DESCRIBE, described)
@@ -302,8 +304,8 @@ def _put_features(
             former.setdefault(fingerprint, []).append(ordinal)
     for fingerprint, ordinals in former.items():
         is_its = features.c.fingerprint == fingerprint
-        for some in some_of(ordinals):
-            db.execute(delete(features).where(is_its, features.c.ordinal.in_(some)))
+        for batch in some_of(ordinals):
+            db.execute(delete(features).where(is_its, features.c.ordinal.in_(batch)))
     add_rows(db, features, list(rows.values()))
 
 

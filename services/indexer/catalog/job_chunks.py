@@ -96,8 +96,8 @@ class PartTable:
 
     def tell(self, part: Part, done: int, failed: int, gained: bool) -> None:
         """How far it is; `gained` as of a job. Raises LeaseLost."""
-        told: dict[str, Any] = {"done": done, "failed": failed}
-        self._set(part, told | ({"attempts": 1} if gained else {}))
+        values: dict[str, Any] = {"done": done, "failed": failed}
+        self._set(part, values | ({"attempts": 1} if gained else {}))
 
     def finish(self, part: Part, files: int, failed: int, result: Mapping[str, Any]) -> None:
         """Raises LeaseLost."""
@@ -150,10 +150,10 @@ class PartTable:
         with self._database.read() as db:
             done, failed, left, error, given_up = db.execute(counts.where(of_plan)).one()
             results = select(parts.c.result).where(of_plan, parts.c.state == _DONE)
-            told = [] if left else list(db.execute(results).scalars())
+            results_of_parts = [] if left else list(db.execute(results).scalars())
         if given_up:
             error = f"The indexer stopped {MAX_ATTEMPTS} times while it ingested the same pictures."
-        return Standing(int(done), int(failed), int(left), error, told)
+        return Standing(int(done), int(failed), int(left), error, results_of_parts)
 
     def _set(self, part: Part, values: Mapping[str, Any]) -> None:
         with self._database.note() as db:

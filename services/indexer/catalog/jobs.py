@@ -166,9 +166,9 @@ class JobTable:
 
     def excuse_running(self) -> None:
         """The attempt of a running job doesn't count: this worker ends in good order."""
-        mine = and_(_RUNNING, self.worker.has(jobs))
+        own_jobs = and_(_RUNNING, self.worker.has(jobs))
         with self.database.note() as db:
-            db.execute(update(jobs).where(mine).values(attempts=jobs.c.attempts - 1))
+            db.execute(update(jobs).where(own_jobs).values(attempts=jobs.c.attempts - 1))
 
     def put_back(self, job_id: str) -> None:
         """Queues a running job again."""

@@ -17,9 +17,9 @@ Saying = tuple[str, Sequence[str], Mapping[str, Any]]
 """An image's id, and the tags and metadata that are to be joined to its own."""
 
 
-def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
+def over_bounds(db: Connection, added: Sequence[Saying]) -> dict[int, str]:
     """Return those that can't be joined, one after the other, each with the reason."""
-    ids = list({image_id for image_id, tagged, metadata in said if tagged or metadata})
+    ids = list({image_id for image_id, tagged, metadata in added if tagged or metadata})
     columns = select(images.c.id, images.c.ordinal, images.c.metadata)
     there = {row.id: row for row in among(db, columns, images.c.id, ids)}
     names = {row.ordinal: row.id for row in there.values()}
@@ -29,7 +29,7 @@ def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
     for row in among(db, carried, tags.c.ordinal, list(names)):
         keys[names[row.ordinal]].add(row.key)
     found: dict[int, str] = {}
-    for at, (image_id, tagged, metadata) in enumerate(said):
+    for at, (image_id, tagged, metadata) in enumerate(added):
         before = present.get(image_id, {})
         both = {**before, **metadata}
         its_keys = keys.get(image_id, set()) | {tag_key(tag) for tag in tagged}

@@ -38,9 +38,9 @@ def remember_placeless(db: Connection, before: Mapping[int, Annotations], change
     remember(db, {row.ordinal: before[row.ordinal] for row in rows}, change)
 
 
-def remember(db: Connection, said: Mapping[int, Annotations], change: int) -> None:
+def remember(db: Connection, source_annotations: Mapping[int, Annotations], change: int) -> None:
     """Keep what users made of the tags and metadata of these images, beside what sources said."""
-    wanted = sorted(said)
+    wanted = sorted(source_annotations)
     carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in wanted}
     for row in among(db, select(tags), tags.c.ordinal, wanted):
         carried[row.ordinal][row.key] = row.tag
@@ -52,13 +52,13 @@ def remember(db: Connection, said: Mapping[int, Annotations], change: int) -> No
             "id": row.id,
             "tags": list(carried[row.ordinal].values()),
             "metadata": row.metadata,
-            "said_tags": list(said[row.ordinal].tags.values()),
-            "said_metadata": said[row.ordinal].metadata,
+            "said_tags": list(source_annotations[row.ordinal].tags.values()),
+            "said_metadata": source_annotations[row.ordinal].metadata,
             "revision": change,
         }
         for row in found
         if (carried[row.ordinal].keys(), row.metadata)
-        != (said[row.ordinal].tags.keys(), said[row.ordinal].metadata)
+        != (source_annotations[row.ordinal].tags.keys(), source_annotations[row.ordinal].metadata)
     ]
     add_rows(db, remembered, kept)
     if kept:
@@ -78,14 +78,14 @@ def recall(db: Connection, ordinals: Collection[int]) -> None:
     columns = select(images.c.ordinal, images.c.id, images.c.metadata)
     found = list(among(db, columns, images.c.id, list(words)))
     numbers = [row.ordinal for row in found]
-    said = annotations_of(db, numbers)
+    source_annotations = annotations_of(db, numbers)
     carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in numbers}
     for row in among(db, select(tags), tags.c.ordinal, numbers):
         carried[row.ordinal][row.key] = row.tag
     retagged: list[dict[str, Any]] = []
     described: list[dict[str, Any]] = []
     for row in found:
-        was, now = words[row.id], said[row.ordinal]
+        was, now = words[row.id], source_annotations[row.ordinal]
         wanted = merged(_keyed(was.tags), _keyed(was.said_tags), now.tags)
         wanted = bounded(wanted | _beside(carried[row.ordinal], now.tags))
         metadata = merged(was.metadata, was.said_metadata, now.metadata)
@@ -95,8 +95,8 @@ def recall(db: Connection, ordinals: Collection[int]) -> None:
         metadata = joined(metadata, _beside(row.metadata, now.metadata))
         retagged += [{"ordinal": row.ordinal, "key": k, "tag": t} for k, t in wanted.items()]
         described.append({"its_ordinal": row.ordinal, "said": metadata})
-    for some in some_of(numbers):
-        db.execute(delete(tags).where(tags.c.ordinal.in_(some)))
+    for batch in some_of(numbers):
+        db.execute(delete(tags).where(tags.c.ordinal.in_(batch)))
     add_rows(db, tags, retagged)
     where = images.c.ordinal == bindparam("its_ordinal")
     db.execute(update(images).where(where).values(metadata=bindparam("said")), described)
@@ -105,8 +105,8 @@ def recall(db: Connection, ordinals: Collection[int]) -> None:
 
 def forget(db: Connection, ids: Sequence[str]) -> None:
     """Drop what is kept of these images."""
-    for some in some_of(ids):
-        db.execute(delete(remembered).where(remembered.c.id.in_(some)))
+    for batch in some_of(ids):
+        db.execute(delete(remembered).where(remembered.c.id.in_(batch)))
 
 
 def _trim(db: Connection) -> None:
@@ -120,6 +120,6 @@ def _keyed(texts: Iterable[str]) -> dict[str, str]:
     return {tag_key(text): text for text in texts}
 
 
-def _beside(present: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+def _beside(present: Mapping[str, Any], given_by_source: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is there and isn't said by sources: it came with an upload."""
-    return {key: value for key, value in present.items() if said.get(key, ...) != value}
+    return {key: value for key, value in present.items() if given_by_source.get(key, ...) != value}

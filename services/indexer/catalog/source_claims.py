@@ -113,7 +113,11 @@ class Origins:
             return left_without_place(db, lost, bury)
 
     def drop(
-        self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]], source: str, bury: Bury
+        self,
+        gone: Sequence[str],
+        unnamed: Sequence[tuple[str, str]],
+        source: str,
+        bury: Bury,
     ) -> list[str]:
         """Takes out the files at paths that are gone, and those that a source names no more.
 
@@ -124,8 +128,8 @@ class Origins:
             change = next_revision(db)
             touched = at_paths(db, [*gone, *(path for path, _ in unnamed)])
             before = annotations_of(db, touched)
-            for some in some_of(gone):
-                db.execute(delete(locations).where(locations.c.path.in_(some)))
+            for batch in some_of(gone):
+                db.execute(delete(locations).where(locations.c.path.in_(batch)))
             for pairs in some_of(unnamed):
                 named = tuple_(origins.c.path, origins.c.uri).in_(pairs)
                 db.execute(delete(origins).where(origins.c.source == source, named))
@@ -170,8 +174,8 @@ class Origins:
         if not there and not gone:
             return
         with self.database.write() as db:
-            for some in some_of(gone):
-                db.execute(delete(dismissed).where(dismissed.c.path.in_(some)))
+            for batch in some_of(gone):
+                db.execute(delete(dismissed).where(dismissed.c.path.in_(batch)))
             for one in there:
                 _dismiss(db, one)
 

@@ -78,9 +78,9 @@ def nearest_around(
 
     def look(numbers: NDArray[np.int64]) -> None:
         for number in numbers[ends[numbers] > starts[numbers]]:
-            mine, those = members[starts[number] : ends[number]], around[number]
-            away = half_norms[those] - points[chosen[mine]] @ centroids[those].T
-            found[mine] = those[away.argmin(axis=1)]
+            rows, candidates = members[starts[number] : ends[number]], around[number]
+            distances = half_norms[candidates] - points[chosen[rows]] @ centroids[candidates].T
+            found[rows] = candidates[distances.argmin(axis=1)]
 
     threads = faiss.omp_get_max_threads()
     with one_thread(), ThreadPoolExecutor(threads) as pool:
@@ -115,8 +115,8 @@ class _Lists:
         everywhere, nearby = np.flatnonzero(anew), np.flatnonzero(~anew)
         if len(everywhere):
             # Avoid copying all points, which would double the memory.
-            those = points[everywhere] if len(nearby) else points
-            labels[everywhere] = nearest(those, centroids)
+            remaining = points[everywhere] if len(nearby) else points
+            labels[everywhere] = nearest(remaining, centroids)
         labels[nearby] = nearest_around(points, nearby, before, centroids)
         moved = np.flatnonzero(labels != before)
         self._add(moved, before[moved], -1)

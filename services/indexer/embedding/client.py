@@ -190,8 +190,8 @@ class Embedding:
         """The joint vector of each term, or None where word2vec lacks it."""
         found: list[NDArray[np.float32] | None] = []
         for start in range(0, len(terms), block):
-            some = terms[start : start + block]
-            call = embedder.embed_terms(some, network=network, allow_unknown=True)
+            batch = terms[start : start + block]
+            call = embedder.embed_terms(batch, network=network, allow_unknown=True)
             rows = self._ask_all(call).vectors
             found.extend(row if np.isfinite(row).all() else None for row in rows)
         return found
@@ -301,15 +301,15 @@ class Embedding:
         return self._patiently(ask)
 
     def _patiently(self, ask: Callable[[], T], bulk: bool = False) -> T:
-        pause, away, busy = 0.25, 0, 0
+        pause, failures, busy = 0.25, 0, 0
         while True:
             try:
                 return ask()
             except (Overloaded, Unavailable) as error:
                 is_queue = bulk and isinstance(error, Overloaded)
-                busy, away = busy + is_queue, away + (not is_queue)
+                busy, failures = busy + is_queue, failures + (not is_queue)
                 tries = self._attempts * (_AWAY_TRIES if bulk else 1)
-                given_up = away >= tries or busy >= self._attempts * _BUSY_TRIES
+                given_up = failures >= tries or busy >= self._attempts * _BUSY_TRIES
                 if given_up or deadline.remaining() == 0:
                     raise
                 log.log(

@@ -16,7 +16,7 @@ from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.pipeline import MOST_NOTES, IngestResult
 from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.jobs.leases import Leases
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.source import SourceFile
 from shared.contracts.jobs import Progress
 from shared.core.errors import CatalogueAway, ISEError
@@ -76,19 +76,19 @@ class _Named:
             None if roots is None else [text_of(str(root)) for root in roots],
         )
 
-    def found(self, reach: Reach) -> SourceFile:
+    def found(self, resolver: Resolver) -> SourceFile:
         return SourceFile(
-            self._file(reach), self.uri, self.tags, self.metadata, self.error, self.row
+            self._file(resolver), self.uri, self.tags, self.metadata, self.error, self.row
         )
 
-    def _file(self, reach: Reach) -> File:
+    def _file(self, resolver: Resolver) -> File:
         if self.is_local:
             roots = None if self.roots is None else [_local(root) for root in self.roots]
             return LocalFile(_local(self.path), roots)
         if self.error is not None:
             # It won't be read, and its address may be invalid or outside the roots.
             return FarFile(self.path, _unread, listed=self.listed)
-        file = reach.file(reach.address(self.path))
+        file = resolver.file(resolver.address(self.path))
         return replace(file, listed=self.listed) if isinstance(file, FarFile) else file
 
 
@@ -107,9 +107,11 @@ Take = Callable[[Task, JobContext], IngestResult]
 class DistributedIngest:
     """Does parts: those of this worker's own job, or, while it has none, of another's."""
 
-    def __init__(self, jobs: JobTable, parts: PartTable, leases: Leases, reach: Reach) -> None:
+    def __init__(
+        self, jobs: JobTable, parts: PartTable, leases: Leases, resolver: Resolver
+    ) -> None:
         self._jobs = jobs
-        self._reach = reach
+        self._resolver = resolver
         self._parts = parts
         self._leases = leases
         self._let_go = threading.Event()
@@ -128,21 +130,21 @@ class DistributedIngest:
         standing = self._parts.standing(job.id, plan)
         before = standing.done
 
-        def told() -> Standing:
+        def report_progress() -> Standing:
             found = self._parts.standing(job.id, plan)
             job.at(found.done, found.failed, skipped=before)
             return found
 
         # Report even if another worker did all parts: this one hasn't reported any.
-        standing = told()
+        standing = report_progress()
         while standing.error is None and standing.open:
             job.check_cancelled()
             part = self._parts.take(job.id)
             if part is not None:
-                self._work_for(job, part, take, told)
+                self._work_for(job, part, take, report_progress)
             elif job.cancelled.wait(_LOOK_S):
                 raise Cancelled
-            standing = told()
+            standing = report_progress()
         if standing.error is not None:
             raise ISEError(standing.error)
         return _sum(standing.results)
@@ -165,11 +167,11 @@ class DistributedIngest:
         return True
 
     def _work_for(
-        self, job: JobContext, part: Part, take: Take, told: Callable[[], object]
+        self, job: JobContext, part: Part, take: Take, report_progress: Callable[[], object]
     ) -> None:
         """Does a part of the job that is this worker's."""
         try:
-            self._work(part, take, job.cancelled, told)
+            self._work(part, take, job.cancelled, report_progress)
         except Cancelled:
             if self._stopping or self._jobs.is_cancelling(job.id):
                 raise
@@ -180,23 +182,23 @@ class DistributedIngest:
         self,
         part: Part,
         take: Take,
-        let_go: threading.Event,
-        told: Callable[[], object] = lambda: None,
+        lease_lost: threading.Event,
+        report_progress: Callable[[], object] = lambda: None,
     ) -> None:
         task = self._loaded(part.task)
 
         def save(progress: Progress, gained: bool) -> None:
             self._parts.tell(part, progress.done, progress.failed, gained)
-            told()
+            report_progress()
 
         def fail_item(path: str, reason: str) -> None:
             self._jobs.fail_item(part.job_id, path, reason)
 
-        context = JobContext(save, fail_item, let_go)
+        context = JobContext(save, fail_item, lease_lost)
         error = None
         try:
             with (
-                self._leases.holding(lambda: self._parts.renew(part), let_go),
+                self._leases.holding(lambda: self._parts.renew(part), lease_lost),
                 fenced(lambda db: self._parts.check(part, db)),
             ):
                 result = take(task, context)
@@ -216,9 +218,9 @@ class DistributedIngest:
         else:
             self._parts.finish(part, len(task.files), context.failed, asdict(result))
 
-    def _loaded(self, told: Mapping[str, Any]) -> Task:
-        named = _NAMED.validate_python(told["files"])
-        return Task(**{**told, "files": [one.found(self._reach) for one in named]})
+    def _loaded(self, document: Mapping[str, Any]) -> Task:
+        named = _NAMED.validate_python(document["files"])
+        return Task(**{**document, "files": [one.found(self._resolver) for one in named]})
 
 
 def _dumped(task: Task) -> dict[str, Any]:
@@ -229,8 +231,8 @@ def _dumped(task: Task) -> dict[str, Any]:
 
 def _parted(task: Task) -> Iterator[Task]:
     for start in range(0, len(task.files), PART_FILES):
-        some = task.files[start : start + PART_FILES]
-        yield Task(some, task.visual, task.matching, task.source, task.follows)
+        batch = task.files[start : start + PART_FILES]
+        yield Task(batch, task.visual, task.matching, task.source, task.follows)
 
 
 def _sum(results: Sequence[dict[str, Any]]) -> IngestResult:

@@ -72,10 +72,10 @@ class FileReader:
 
     def _looked_up(self, files: Sequence[SourceFile]) -> Iterator[_Wanted]:
         for start in range(0, len(files), _LOOKED_UP):
-            some = files[start : start + _LOOKED_UP]
-            places = [(file.path, file.uri) for file in some if file.error is None]
+            batch = files[start : start + _LOOKED_UP]
+            places = [(file.path, file.uri) for file in batch if file.error is None]
             held = self._images.held(places, self._fingerprints)
-            for file in some:
+            for file in batch:
                 yield _Wanted(file, held.get((file.path, file.uri)))
 
     def _read_far(self, file: _Wanted) -> FileRead:

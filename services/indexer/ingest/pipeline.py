@@ -270,9 +270,11 @@ class Ingest:
             failed.add(id(entry))
             self._job.fail(entry.place.uri, why)
 
-        def record(some: Sequence[Entry]) -> int:
-            ids = {entry.id for entry in some}
-            return len(self._record(some, {i: at for i, at in places.items() if i in ids}))
+        def record(entries_of_chunk: Sequence[Entry]) -> int:
+            ids = {entry.id for entry in entries_of_chunk}
+            return len(
+                self._record(entries_of_chunk, {i: at for i, at in places.items() if i in ids})
+            )
 
         self._result.replaced += sum(each_alone(entries, record, fail))
         return failed

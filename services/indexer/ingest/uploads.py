@@ -95,9 +95,9 @@ class Uploads:
         ids = list(new)
         found: dict[str, Embedded] = {}
         for start in range(0, len(ids), self._batch):
-            some = ids[start : start + self._batch]
-            rows = self._embedding.images([new[i] for i in some], pair)
-            found |= dict(zip(some, rows, strict=True))
+            batch = ids[start : start + self._batch]
+            rows = self._embedding.images([new[i] for i in batch], pair)
+            found |= dict(zip(batch, rows, strict=True))
         return found
 
     def _store(

@@ -19,10 +19,10 @@ Renew = Callable[[], bool]
 class Leases:
     """One thread renews all. Where the catalogue isn't shared, nobody can take anything away."""
 
-    def __init__(self, worker: Worker, also: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, worker: Worker, on_beat: Callable[[], None] = lambda: None) -> None:
         """`also`: called at each beat."""
         self._is_shared = worker.database.is_shared
-        self._also = also
+        self._on_beat = on_beat
         self.every_s = worker.lease_s / _BEATS
         self._held: dict[object, tuple[Renew, threading.Event]] = {}
         self._lock = threading.Lock()
@@ -39,14 +39,14 @@ class Leases:
             self._thread.join()
 
     @contextmanager
-    def holding(self, renew: Renew, let_go: threading.Event) -> Iterator[None]:
+    def holding(self, renew: Renew, lease_lost: threading.Event) -> Iterator[None]:
         """Within the block `renew` is called now and then; where it says no, `let_go` is set.
 
         What is in hand is to be given back after the block, not within it.
         """
         key = object()
         with self._lock:
-            self._held[key] = renew, let_go
+            self._held[key] = renew, lease_lost
         try:
             yield
         finally:
@@ -66,12 +66,12 @@ class Leases:
     def _beat(self) -> None:
         with self._lock:
             held = list(self._held.items())
-        for key, (renew, let_go) in held:
-            goes_on = renew()
+        for key, (renew, lease_lost) in held:
+            is_renewed = renew()
             with self._lock:
                 # Only if it is still held: a lease that was returned meanwhile is not renewed
                 # either.
-                if not goes_on and key in self._held:
-                    let_go.set()
+                if not is_renewed and key in self._held:
+                    lease_lost.set()
         # Last, because a failure here must not prevent the renewal of leases.
-        self._also()
+        self._on_beat()

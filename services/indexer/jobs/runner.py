@@ -185,8 +185,8 @@ class JobRunner:
         except OSError as failure:
             log.exception("job %s failed", job.id)
             full = full_disk(failure)
-            told = full.detail if full else f"{failure.strerror or failure}: {failure.filename}"
-            state, error = JobState.FAILED, readable(told)
+            reason = full.detail if full else f"{failure.strerror or failure}: {failure.filename}"
+            state, error = JobState.FAILED, readable(reason)
         except Exception as failure:
             # An error in a job must not end the thread, which runs the next one.
             log.exception("job %s failed", job.id)

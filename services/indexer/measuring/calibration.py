@@ -64,7 +64,7 @@ def calibrate_terms(
     `vectors`, and ordinals of `carriers`, by tag key. A sample of the tags is asked; hits without
     any tag tell nothing and are left out. Empty where there's too little to learn from.
     """
-    tagged = {ordinal for some in carriers.values() for ordinal in some}
+    tagged = {ordinal for ordinals in carriers.values() for ordinal in ordinals}
     keys = np.random.default_rng(seed).permutation(sorted(vectors))[:_QUERIES].tolist()
     asked = (CalibrationQuery(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
     return _fitted("joint", index, asked, tagged, curves, reranks=False, reached=reached)
@@ -136,16 +136,16 @@ def first_hits(
     reached: Callable[[int], None] = lambda done: None,
 ) -> Pairs:
     """The scores of what a search shows first, and which of it matched; only `tagged` count."""
-    nprobe, reach, depth = index.clusters, None, None
+    nprobe, radius, depth = index.clusters, None, None
     if work is not None:
-        nprobe, reach, depth = work.nprobe, work.reach, work.depth
+        nprobe, radius, depth = work.nprobe, work.reach, work.depth
     scores: list[float] = []
     matched: list[bool] = []
     numbers: list[int] = []
     for number, query in enumerate(queries):
         reached(number)
         asked = index.ask(query.vector)
-        lists = index.rank(asked, nprobe, reach)
+        lists = index.rank(asked, nprobe, radius)
         k = CANDIDATES if reranks else _HITS + 1
         found = index.scan(asked, lists, k, metric, depth and max(depth, k))
         keys = found.distances

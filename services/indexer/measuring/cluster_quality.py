@@ -19,8 +19,8 @@ def spread(
     count = min(sample, postings.rows)
     rows = np.linspace(0, postings.rows - 1, count).astype(np.int64)
     vectors = prepared(np.asarray(postings.vectors[rows], np.float32), metric)
-    away = vectors - centroids[postings.lists_of_rows(rows)]
-    return float(np.linalg.norm(away.astype(np.float64), axis=1).mean())
+    differences = vectors - centroids[postings.lists_of_rows(rows)]
+    return float(np.linalg.norm(differences.astype(np.float64), axis=1).mean())
 
 
 def imbalance(sizes: NDArray[np.int64]) -> float:

@@ -123,8 +123,8 @@ class _Sample:
         if mean >= clusters:
             return _Probes(clusters)
         last = mean * len(self._gaps) - 1
-        reach = float(np.partition(self._gaps, last, axis=None)[last])
-        return _Probes(min(_TIMES_THE_MEAN * mean, clusters), reach)
+        radius = float(np.partition(self._gaps, last, axis=None)[last])
+        return _Probes(min(_TIMES_THE_MEAN * mean, clusters), radius)
 
     def _points(
         self,
@@ -143,7 +143,7 @@ class _Sample:
         for step in steps:
             probed = step.take(self._ranks, self._gaps)
             held = np.take_along_axis(probed, list_of_neighbour, axis=1)
-            is_all = step.nprobe >= self._index.clusters and step.reach is None
+            is_all = step.nprobe >= self._index.clusters and step.radius is None
             order = None if depths is None or is_all else depths.order(step)
             for k in ks:
                 recall, depth = float(np.mean(held[:, :k])), None
@@ -153,7 +153,7 @@ class _Sample:
                 points[k].append(
                     RecallPoint(
                         nprobe=step.nprobe,
-                        reach=step.reach,
+                        reach=step.radius,
                         depth=depth,
                         recall=recall,
                         scanned_fraction=float((probed @ sizes).mean()),
@@ -167,12 +167,12 @@ class _Probes:
     """The `nprobe` nearest clusters, and of them those within the reach, where there is one."""
 
     nprobe: int
-    reach: float | None = None
+    radius: float | None = None
 
     def take(self, ranks: NDArray[np.integer], gaps: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return a mask of the probed clusters, from the ranks and gaps of some."""
         taken = ranks < self.nprobe
-        return taken if self.reach is None else taken & (gaps <= self.reach)
+        return taken if self.radius is None else taken & (gaps <= self.radius)
 
 
 class _Depths:

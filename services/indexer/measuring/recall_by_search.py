@@ -121,8 +121,8 @@ def _searched(
     for k in sorted(counts, reverse=True):
         take = min(k + SPARE + 1, index.rows)
         for start in range(len(found), counts[k], _AT_ONCE):
-            some = queries[start : min(start + _AT_ONCE, counts[k])]
-            answers = index.collection.search(some, take, metric, nprobe, with_vectors=False)
+            batch = queries[start : min(start + _AT_ONCE, counts[k])]
+            answers = index.collection.search(batch, take, metric, nprobe, with_vectors=False)
             found += [answer.ordinals for answer in answers]
     if own is None:
         return found

@@ -22,11 +22,17 @@ class Roots:
 
     @classmethod
     def parse(
-        cls, given: Iterable[Path | str], also: Collection[str] = (), anywhere: bool = False
+        cls,
+        given: Iterable[Path | str],
+        extra_protocols: Collection[str] = (),
+        anywhere: bool = False,
     ) -> Self:
         """Parse the setting: paths, and URLs. Raises Misconfigured."""
         try:
-            found = [Address.parse(root, also) if isinstance(root, str) else root for root in given]
+            found = [
+                Address.parse(root, extra_protocols) if isinstance(root, str) else root
+                for root in given
+            ]
         except InvalidInput as error:
             raise Misconfigured(f"ISE_INGEST_ROOTS: {error.detail}") from None
         return cls(

@@ -32,8 +32,8 @@ def parse_metadata(text: str) -> dict[str, Any]:
         raise annotations.refusal("metadata", f"it is nested deeper than {levels} levels") from None
     except ValueError:
         # Python raises this for a number of thousands of digits.
-        told = "a whole number fits 64 bits; write a longer one as text"
-        raise annotations.refusal("metadata", told) from None
+        clause = "a whole number fits 64 bits; write a longer one as text"
+        raise annotations.refusal("metadata", clause) from None
     if not isinstance(value, dict):
         raise annotations.refusal("metadata", "it must be a JSON object")
     return checked_metadata(value)

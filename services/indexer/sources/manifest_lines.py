@@ -57,9 +57,9 @@ class Lines:
         return line
 
     def give_back(self, lines: Iterable[str]) -> None:
-        some = list(lines)
-        self._back.extendleft(reversed(some))
-        self.number -= len(some)
+        block = list(lines)
+        self._back.extendleft(reversed(block))
+        self.number -= len(block)
 
 
 class Record(NamedTuple):
@@ -93,11 +93,11 @@ class Records:
             return Record(number, [], LONG_LINE)
         except csv.Error as error:
             self._lines.give_back(self.read[1:])
-            said = str(error)
-            if "unexpected end" in said or "field larger" in said:
+            reason = str(error)
+            if "unexpected end" in reason or "field larger" in reason:
                 limit = csv.field_size_limit()
-                said = f"a quote is not closed, or a cell has over {limit:,} characters"
-            return Record(start, [], f"this is not CSV: {said}.")
+                reason = f"a quote is not closed, or a cell has over {limit:,} characters"
+            return Record(start, [], f"this is not CSV: {reason}.")
         return Record(start, cells, None)
 
 

@@ -37,25 +37,25 @@ class Found(NamedTuple):
     skip: Skip | None = None
 
 
-class Reach:
+class Resolver:
     """Reads files and lists folders, wherever they are."""
 
     def __init__(
         self,
         objects: Objects | None = None,
         fetch: Fetch | None = None,
-        also: Collection[str] = (),
+        extra_protocols: Collection[str] = (),
         roots: Sequence[Root] | None = None,
     ) -> None:
         """`also`: protocols to read beside the usual ones. `roots`: where files must lie."""
         self.objects = objects or Objects()
-        self.also = frozenset(also)
+        self.extra_protocols = frozenset(extra_protocols)
         self._fetch = fetch or _no_fetch
         self._archives: LRUCache[Address, tuple[Stamp, Index]] = LRUCache(_OPEN_ARCHIVES)
         self._lock = threading.Lock()
         self._roots = roots
 
-    def within(self, roots: Sequence[Root] | None) -> "Reach":
+    def within(self, roots: Sequence[Root] | None) -> "Resolver":
         """Return the same, kept to these roots."""
         found = copy.copy(self)
         found._roots = roots
@@ -63,7 +63,7 @@ class Reach:
 
     def address(self, text: str) -> Address:
         """Raises InvalidInput."""
-        return Address.parse(text, self.also)
+        return Address.parse(text, self.extra_protocols)
 
     def file(self, address: Address) -> File:
         """The file at an address. Nothing is looked at yet, but where it's in an archive.

@@ -84,16 +84,16 @@ class Rules:
         if name.startswith(".") and name != "..":
             return Skip.HIDDEN
         tried = f"{path}/" if is_folder else path
-        told = self._given.check_file(tried).include if self._given else None
+        verdict = self._given.check_file(tried).include if self._given else None
         # The nearest file takes precedence, as in git.
-        while told is None and self._of_folder:
+        while verdict is None and self._of_folder:
             if spec := self._of_folder.get(folder):
                 start = len(folder) + 1 if folder else 0
-                told = spec.check_file(tried[start:]).include
+                verdict = spec.check_file(tried[start:]).include
             if not folder:
                 break
             folder = folder.rpartition("/")[0]
-        return Skip.EXCLUDED if told else None
+        return Skip.EXCLUDED if verdict else None
 
     def why_listed(self, path: str) -> tuple[str, Skip] | None:
         """Return the first part of a file's path that is left out, and why; None: none is."""

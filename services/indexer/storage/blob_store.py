@@ -78,22 +78,22 @@ class LocalBlobStore:
         aside: dict[Path, Path] = {}
         try:
             for path in map(self.path, keys):
-                away = durable.temporary_of(path)
+                moved = durable.temporary_of(path)
                 with suppress(FileNotFoundError):
-                    path.replace(away)
-                    aside[path] = away
+                    path.replace(moved)
+                    aside[path] = moved
             yield
         except BaseException:
-            for path, away in aside.items():
-                away.replace(path)
+            for path, moved in aside.items():
+                moved.replace(path)
             raise
         # The deletion is committed: a file that can't be removed only wastes space.
-        for away in aside.values():
+        for moved in aside.values():
             failpoints.reach("delete.file")
             try:
-                away.unlink()
+                moved.unlink()
             except OSError as error:
-                log.warning("%s is left: %s", away, error)
+                log.warning("%s is left: %s", moved, error)
 
     def tidy(self) -> None:
         durable.remove_temporaries(self._folder)
@@ -139,26 +139,26 @@ class RemoteBlobStore:
             raise
         _each(self._drop, aside)
 
-    def _set_aside(self, at: Address, away: Address) -> None:
+    def _set_aside(self, at: Address, moved: Address) -> None:
         with suppress(FileNotFoundError):
-            self._objects.move(at, away)
+            self._objects.move(at, moved)
 
-    def _put_back(self, at: Address, away: Address) -> None:
+    def _put_back(self, at: Address, moved: Address) -> None:
         try:
-            self._objects.move(away, at)
+            self._objects.move(moved, at)
         except FileNotFoundError:
             # It was never moved aside.
             return
         except (OSError, Unavailable) as error:
-            log.error("%s is left at %s, move it back: %s", at, away, error)
+            log.error("%s is left at %s, move it back: %s", at, moved, error)
 
-    def _drop(self, _: Address, away: Address) -> None:
+    def _drop(self, _: Address, moved: Address) -> None:
         failpoints.reach("delete.file")
         try:
-            self._objects.remove(away)
+            self._objects.remove(moved)
         except (OSError, Unavailable) as error:
             # The deletion is committed: an object that can't be removed only wastes space.
-            log.warning("%s is left: %s", away, error)
+            log.warning("%s is left: %s", moved, error)
 
     def tidy(self) -> None:
         """A put is whole or not there. What is set aside costs its bytes and is in nobody's way."""
@@ -171,9 +171,9 @@ def _each(work: Callable[[Address, Address], None], aside: Mapping[Address, Addr
     """Each is a few ways to the store. All are tried; raises what the first of them raised."""
     if len(aside) > 1:
         with ThreadPoolExecutor(min(len(aside), _AT_ONCE), "kept") as pool:
-            done = [pool.submit(work, at, away) for at, away in aside.items()]
+            done = [pool.submit(work, at, moved) for at, moved in aside.items()]
         for one in done:
             one.result()
     else:
-        for at, away in aside.items():
-            work(at, away)
+        for at, moved in aside.items():
+            work(at, moved)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from services.indexer.catalog.locations import Place
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from shared.core.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.media import images
@@ -26,14 +26,14 @@ class ImageFiles:
         data_dir: Path,
         thumbnail_pixels: int,
         max_pixels: int,
-        reach: Reach | None = None,
+        resolver: Resolver | None = None,
         kept: BlobStore | None = None,
         max_bytes: int = 2**26,
     ) -> None:
         """`kept`: where uploads and thumbnails are; by default `images/` in the data directory."""
         self._here = LocalBlobStore(data_dir / "images")
         self._kept: BlobStore = kept or self._here
-        self._reach = reach or Reach()
+        self._resolver = resolver or Resolver()
         self._pixels = thumbnail_pixels
         self._max_pixels = max_pixels
         self._max_bytes = max_bytes
@@ -64,7 +64,7 @@ class ImageFiles:
         if _is_upload(image_id, place):
             return self._kept.file(_upload(image_id))
         try:
-            return self._reach.file(self._reach.address(place.path))
+            return self._resolver.file(self._resolver.address(place.path))
         except InvalidInput:
             # It was imported beside a vector, or its protocol is no longer allowed: treat it as
             # missing.
@@ -83,13 +83,13 @@ class ImageFiles:
         places = [place for place in places if place.has_file]
         if not places:
             raise NotFound(f"Image {image_id!r} has no file: it was imported as a vector.")
-        away: Unavailable | None = None
+        unavailable: Unavailable | None = None
         outside = 0
         for place in places:
             try:
                 data = self._bytes(image_id, place)
             except Unavailable as error:
-                away = error
+                unavailable = error
             except Forbidden:
                 outside += 1
             except (OSError, BadImage, InvalidInput, TooLarge):
@@ -97,8 +97,8 @@ class ImageFiles:
             else:
                 if data is not None:
                     return data, images.media_type(data)
-        if away is not None:
-            raise away
+        if unavailable is not None:
+            raise unavailable
         if outside == len(places):
             raise NotFound(
                 f"The file of image {image_id} is outside the folders that may be read; name its "

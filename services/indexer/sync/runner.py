@@ -79,8 +79,8 @@ class Sync:
         leaves_out = self._source.leaves_out
         planner = Planner(self._name, claims, is_gone, names_all, guard, leaves_out, self._force)
         plan = planner.plan(files, self._unsure)
-        told = {step.uri for step in plan.steps}
-        self.unchanged = sum(now.place.uri not in told for now in files)
+        reported = {step.uri for step in plan.steps}
+        self.unchanged = sum(now.place.uri not in reported for now in files)
         return plan
 
     def check(self, plan: SyncPlan) -> None:
@@ -100,8 +100,8 @@ class Sync:
             self._drop([], unnamed)
         is_gone = _Gone(self._source)
         left = [path for path in self._dismissed if self._source.governs(path)]
-        away = self._guard.may_be_mounted_again
-        forgotten = [p for p in left if is_gone(p) and (self._force or not away(p))]
+        is_unmounted = self._guard.may_be_mounted_again
+        forgotten = [p for p in left if is_gone(p) and (self._force or not is_unmounted(p))]
         self._origins.dismissed_are_now(self._dismissed_now, forgotten)
         self._guard.note(plan)
 
@@ -190,7 +190,7 @@ class Sync:
         visual = self._current.manifest().visual
         if visual is None:
             return set()
-        return {i for some in _parts(ids) for i in self._images.known(some, [visual.fingerprint])}
+        return {i for batch in _parts(ids) for i in self._images.known(batch, [visual.fingerprint])}
 
     def _hashed(self, one: tuple[SourceFile, Place]) -> str | Unusable:
         try:

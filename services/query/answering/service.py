@@ -49,7 +49,7 @@ class SearchService:
 
     def __init__(
         self,
-        shelf: SnapshotReader,
+        snapshots: SnapshotReader,
         features: Callable[[], Features],
         recall_target: float,
         audit: Audit,
@@ -57,7 +57,7 @@ class SearchService:
         terms: TermReader,
     ) -> None:
         """`features`: makes what one request asks the embedder with."""
-        self.shelf = shelf
+        self.shelf = snapshots
         self.audit = audit
         self._features = features
         self._recall_target = recall_target

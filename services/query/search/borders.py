@@ -26,17 +26,17 @@ class Borders:
         """Return a mask (n, c) of the clusters that may hold neighbours within `radius` (n,) of
         points (n, dim).
         """
-        away = self._squares - 2 * (points @ self._centroids.T)
-        own = away.argmin(axis=1)
-        farther = away - away.min(axis=1, keepdims=True)
+        squares = self._squares - 2 * (points @ self._centroids.T)
+        own = squares.argmin(axis=1)
+        farther = squares - squares.min(axis=1, keepdims=True)
         # Distance from the plane between two centroids: the difference of the squared distances,
         # over twice the distance of the centroids.
-        apart = np.empty_like(away)
+        apart = np.empty_like(squares)
         for cluster in np.unique(own):
             between = self._centroids - self._centroids[cluster]
             apart[own == cluster] = np.linalg.norm(between, axis=1)
-        slack = _ROUNDING * (1 + np.abs(away))
+        slack = _ROUNDING * (1 + np.abs(squares))
         near: NDArray[np.bool_] = farther <= 2 * radius[:, None] * apart + slack
         if near.shape[1] > _MOST:
-            near &= away <= np.partition(away, _MOST - 1, axis=1)[:, _MOST - 1 : _MOST]
+            near &= squares <= np.partition(squares, _MOST - 1, axis=1)[:, _MOST - 1 : _MOST]
         return near

@@ -84,7 +84,7 @@ class Duplicates:
         self._index, self._mask = index, mask
         self._least = least - _ROUNDING
         self._borders = Borders(index.centroids)
-        self._reach = np.sqrt(max(2 - 2 * self._least, 0))
+        self._radius = np.sqrt(max(2 - 2 * self._least, 0))
         self._members = lru_cache(_REMEMBERED)(self._read)
 
     def groups_from(self, first: int, enough: int, seconds: float) -> tuple[list[list[Group]], int]:
@@ -127,7 +127,7 @@ class Duplicates:
         """Return the images of every other cluster that are like some images."""
         found = images.at(np.empty(0, np.int64))
         points = prepared(images.vectors, self._index.metric)
-        near = self._borders.within(points, self._reach * np.linalg.norm(points, axis=1))
+        near = self._borders.within(points, self._radius * np.linalg.norm(points, axis=1))
         near[:, but] = False
         for cluster in np.flatnonzero(near.any(axis=0)).tolist():
             others = self._members(cluster)

@@ -61,7 +61,7 @@ def page_of(
     """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
     found = ranking.found
     positions = ranking.page(start, options.limit)
-    scores = [distances.score(away, metric) for away in found.distances[positions].tolist()]
+    scores = [distances.score(distance, metric) for distance in found.distances[positions].tolist()]
     chances = space.chances(scores, metric) if grounds.is_calibrated else [None] * len(scores)
     relevances = ranking.relevances(positions, metric)
     hits: list[Hit] = []

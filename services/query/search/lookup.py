@@ -115,7 +115,9 @@ class Lookup:
         options, count = self._options, len(candidates.distances)
         if options.score_threshold is None and options.min_probability is None:
             return np.ones(count, bool)
-        scores = [distances.score(away, self._metric) for away in candidates.distances.tolist()]
+        scores = [
+            distances.score(distance, self._metric) for distance in candidates.distances.tolist()
+        ]
         chances = self._space.chances(scores, self._metric)
         each = (passes(*one, options) for one in zip(scores, chances, strict=True))
         return np.fromiter(each, bool, count)

@@ -153,11 +153,11 @@ class Searcher:
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
         metric = options.metric or Metric.COSINE
         with watch("scan"):
-            ordinals, away = space.index.among(vector, carriers, metric)
-            order = np.argsort(away, kind="stable")
+            ordinals, found_distances = space.index.among(vector, carriers, metric)
+            order = np.argsort(found_distances, kind="stable")
             candidates = Candidates(
                 ordinals[order],
-                away[order],
+                found_distances[order],
                 *_unknown(len(order)),
                 scanned=len(order),
                 live=len(order),

@@ -50,14 +50,16 @@ class Space:
     @cached_property
     def for_untrained(self) -> "Space":
         """The same for a term that the network was not trained on, whose scores mean less."""
-        theirs = [
+        parts_found = [
             one.model_copy(update={"untrained": False}) for one in self.calibration if one.untrained
         ]
         way_out = (
             "Of terms that no image carries they are learnt by a training on 8 tags or more: "
             "`ise train-matching`."
         )
-        return Space(self.fingerprint, self.index, self.curves, theirs, self.transform, way_out)
+        return Space(
+            self.fingerprint, self.index, self.curves, parts_found, self.transform, way_out
+        )
 
     def chances(self, scores: Sequence[float], metric: Metric) -> list[float | None]:
         """The calibrated probability that a hit of each score matches; None: none was fitted."""

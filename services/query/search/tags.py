@@ -141,9 +141,9 @@ class Tags:
             known[name] = known.get(name, 0) + count
 
         for tags, gone in lists:
-            theirs = tags.counts(gone)
+            deleted_counts = tags.counts(gone)
             rare = list(tags.spelling_counts(gone))
-            most = theirs.copy()
+            most = deleted_counts.copy()
             for row, _, count in rare:
                 most[row] -= count
             rows = np.empty(len(tags), np.int64)
@@ -152,7 +152,7 @@ class Tags:
                 add(number, name, count)
             for row, name, count in rare:
                 add(int(rows[row]), name, count)
-            counts[rows] += theirs  # keys are unique, so rows don't repeat
+            counts[rows] += deleted_counts  # keys are unique, so rows don't repeat
         names = [
             one[0] if isinstance(one, tuple) else min(one, key=lambda name: (-one[name], name))
             for one in spelt
@@ -189,8 +189,8 @@ class Tags:
             count, key = after
             later = found >= bisect_right(self._vocabulary.keys, key)
             if by_count:
-                theirs = self._counts[found]
-                later = (theirs < count) | ((theirs == count) & later)
+                counts = self._counts[found]
+                later = (counts < count) | ((counts == count) & later)
             found = found[later]
         if by_count:
             ranks = self._ranks[found]
