@@ -37,7 +37,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Load models in the background, so that `/health` and `/ready` answer meanwhile.
+        # In the background, so that `/health` answers and `/ready` explains meanwhile.
         running = asyncio.create_task(host.run(lambda error: on_failure(app, error)))
         yield
         running.cancel()

@@ -19,28 +19,28 @@ class Embedders:
     async def send(self, call: Call[T], fits: Callable[[T], bool] = lambda _: True) -> T:
         """The first answer that fits; where none does, the last, or why an embedder gave none."""
         misfit: list[T] = []
-        unavailable: Unavailable | Overloaded | None = None
+        away: Unavailable | Overloaded | None = None
         refused: Conflict | NotFound | None = None
         clients = tuple(self._clients)
         for asked, client in enumerate(clients):
             left = deadline.remaining()
-            # Divide the time left, so that one that hangs doesn't use it all.
+            # One that hangs leaves the others their share of the time.
             share = None if left is None else left / (len(clients) - asked)
             try:
                 with deadline.within(share):
                     answer = await client.send(call)
             except (Unavailable, Overloaded) as error:
-                unavailable = error
+                away = error
             except (Conflict, NotFound) as error:
                 refused = error
             else:
                 if fits(answer):
-                    # One step of the event loop, so no other request sees the list half sorted.
+                    # One step of the loop, so no other request sees the list in between.
                     self._clients.sort(key=lambda other: other is not client)
                     return answer
                 misfit.append(answer)
-        # Raise: the embedder that did not answer may be the one that fits.
-        if reason := unavailable or refused:
+        # The one that is away may be the one that fits.
+        if reason := away or refused:
             raise reason
         return misfit[-1]
 

@@ -21,17 +21,17 @@ class Embedders:
         """
         if len(self.clients) == 1:
             return self.clients[0]
-        unavailable: Unavailable | Overloaded | None = None
+        away: Unavailable | Overloaded | None = None
         for client, models in self.models():
             if not isinstance(models, Models):
-                unavailable = models
+                away = models
             elif visual in (None, models.visual.fingerprint) and matching in (
                 None,
                 models.matching.fingerprint,
             ):
                 return client
-        if unavailable is not None:
-            raise unavailable
+        if away is not None:
+            raise away
         return self.clients[0]
 
     def models(self) -> Iterator[tuple[Client, Models | Unavailable | Overloaded]]:
