@@ -123,12 +123,12 @@ class Tombstones:
         except BaseException:
             now = self._begin()
             if now != after:
-                log.error("deletions stand that failed: another worker has deleted since")
+                log.error("failed deletions remain, because another worker has deleted since")
             elif added := now.count - before.count:
                 try:
                     self._write(before.header(), 0, "tombstones.undone")
                 except OSError as error:
-                    log.error("%d deletions can't be taken back: %s", added, error)
+                    log.error("%d deletions can't be undone: %s", added, error)
             raise
 
     def replace(self, ordinals: NDArray[np.int64]) -> None:

@@ -93,7 +93,7 @@ class KeyRing:
             log.error("%s The previous keys remain valid.", error.detail)
         else:
             self.warning = None
-            log.info("%s: read again, %d keys", self._file, len(self._listed))
+            log.info("%s: reloaded, %d keys", self._file, len(self._listed))
 
 
 def parse(text: str) -> list[Key]:

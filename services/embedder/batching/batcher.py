@@ -160,7 +160,7 @@ class Batcher(Generic[T, R]):
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 self.failure = None
-                log.info("the worker %s serves again", self._name)
+                log.info("the worker %s is running again", self._name)
 
     async def _serve(self, batch: list[Pending[T, Timed[R]]]) -> None:
         started = time.perf_counter()
@@ -194,7 +194,7 @@ class Batcher(Generic[T, R]):
         except _Stuck:
             raise
         except Exception as error:  # noqa: BLE001 - each item is run again, and tells
-            log.warning("a batch of %d failed (%s); going item by item", len(items), error)
+            log.warning("a batch of %d failed (%s); retrying item by item", len(items), error)
         outcomes: list[R | ISEError] = []
         for item in items:
             outcomes.append(await self._run_alone(item))

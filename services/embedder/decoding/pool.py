@@ -93,7 +93,7 @@ class Decoders:
                 while not await self._answer(decoder, pending):
                     self._running.discard(decoder)
                     self.replaced += 1
-                    log.warning("a decoding process is replaced (%s)", ending(await decoder.end()))
+                    log.warning("replacing a decoding process (%s)", ending(await decoder.end()))
                     decoder = await self._replacement(pending)
             except BaseException:
                 pending.refuse(_shutting_down())

@@ -92,7 +92,7 @@ class Chooser:
             speeds = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
             shown = f" (images per second: {speeds})"
         self._memory.keep(asked, fastest.name, self._refused, rates)
-        log.info("%s runs by %s%s", self._model, fastest.name, shown)
+        log.info("%s runs on %s%s", self._model, fastest.name, shown)
         return fastest
 
     def _interchangeable(self) -> Iterator[Engine]:
@@ -115,8 +115,7 @@ class Chooser:
                 yield other
                 continue
             log.info(
-                "%s doesn't race against %s for %s: their features are %.1g apart, and %g is the "
-                "most",
+                "%s is not compared with %s for %s: their features differ by %.1g, more than %g",
                 *(other.name, standard.name, self._model, apart, SAME_FEATURES),
             )
 
@@ -132,11 +131,11 @@ class Chooser:
                 found = np.concatenate([engine(self._pictures), engine(self._pictures[:1])])
                 worst = _least_cosine(found, self._expected)
             except EngineUnavailable as error:
-                log.warning("%s can't run by %s: %s", self._model, kind, error)
+                log.warning("%s can't run on %s: %s", self._model, kind, error)
                 return None
             except RuntimeError as error:
                 # Some of torch's operators don't support every precision.
-                log.warning("%s can't run by %s-%s: %s", self._model, kind, precision, error)
+                log.warning("%s can't run on %s-%s: %s", self._model, kind, precision, error)
                 continue
             # Written so that NaN is refused.
             if worst >= AGREEMENT:
@@ -145,8 +144,8 @@ class Chooser:
             # memory.
             self._refused.add(engine.name)
             log.warning(
-                "%s doesn't run by %s: its features have a cosine of %.5f with those of eager "
-                "fp32, and %g is the least",
+                "%s doesn't run on %s: the cosine of its features and those of eager fp32 is %.5f, "
+                "less than %g",
                 self._model,
                 engine.name,
                 worst,

@@ -49,7 +49,11 @@ class Download:
         except Unavailable as error:
             if known is None:
                 raise
-            log.warning("%s is taken as it was: %s", self._networks.child(name), error.detail)
+            log.warning(
+                "%s may have changed, the known network stays in use: %s",
+                self._networks.child(name),
+                error.detail,
+            )
         return known
 
     def fetch(self, network: str, name: str, folder: Path) -> None:
@@ -104,6 +108,6 @@ def _is_intact(path: Path) -> bool:
     try:
         sums.check(path)
     except Corrupt as error:
-        log.warning("it is downloaded once more: %s", error.detail)
+        log.warning("downloading it again: %s", error.detail)
         return False
     return True

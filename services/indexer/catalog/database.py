@@ -181,7 +181,7 @@ def _bring_up_to_date(connection: Connection, migrate: bool) -> None:
         is_version = schema.counters.c.name == _VERSION
         connection.execute(delete(schema.counters).where(is_version))
         connection.execute(insert(schema.counters).values(name=_VERSION, value=schema.VERSION))
-        log.info("the catalogue was brought from version %d to %d", version, schema.VERSION)
+        log.info("migrated the catalogue from version %d to %d", version, schema.VERSION)
 
 
 def _version(connection: Connection) -> int | None:

@@ -55,6 +55,6 @@ def joined(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
     """
     both = {**before, **more}
     if before and differ(both, before) and (fault := metadata_fault(both)) is not None:
-        log.warning("metadata was not joined to an image's own: %s", fault)
+        log.warning("metadata was not merged into an image's own: %s", fault)
         return dict(before)
     return both

@@ -161,7 +161,7 @@ class DistributedIngest:
         try:
             self._work(part, take, self._let_go)
         except (Cancelled, LeaseLost):
-            log.info("part %d of job %s was let go", part.number, part.job_id)
+            log.info("part %d of job %s was released", part.number, part.job_id)
         finally:
             set_request_id(None)
         return True

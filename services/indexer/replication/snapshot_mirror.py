@@ -166,7 +166,7 @@ class Mirror:
             try:
                 named = {file.name for file in self._read(number).files()}
             except Corrupt as error:
-                log.warning("its files stay in the store: %s", error.detail)
+                log.warning("unused files remain in the store: %s", error.detail)
                 named = set()
             for name in named - files:
                 self._remove(self._snapshots.segments / name)

@@ -70,7 +70,7 @@ def attempt(do: Callable[[], T]) -> T:
         raise Unusable(f"The file can't be read: {reason(error)}.", is_gone) from None
     except Exception as error:
         # Unexpected, so the log has the details; the file is listed as failed, and the job goes on.
-        log.exception("a file can't be taken")
+        log.exception("a file can't be ingested")
         raise Unusable(f"The file can't be taken: unexpected {type(error).__name__}.") from None
 
 

@@ -137,7 +137,7 @@ class Walk:
     @staticmethod
     def _failed(path: Path, within: str, kind: str, error: Exception) -> Seen:
         if not isinstance(error, OSError | ISEError):
-            log.exception("%a can't be looked at", str(path))
+            log.exception("%a can't be examined", str(path))
         said = (
             error.detail
             if isinstance(error, ISEError)

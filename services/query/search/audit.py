@@ -104,7 +104,7 @@ class Audit:
             try:
                 self._check(answer)
             except (OSError, ISEError) as error:
-                log.warning("a live answer could not be checked: %s", error)
+                log.warning("an answer could not be audited: %s", error)
             self._stopping.wait(_REST * (time.monotonic() - started))
 
     def _check(self, answer: Answer) -> None:

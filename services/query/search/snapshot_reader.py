@@ -112,7 +112,7 @@ class SnapshotReader:
         except Corrupt as error:
             if served == 0:
                 raise
-            log.error("%d goes on: %s", served, error)
+            log.error("snapshot %d stays in use: %s", served, error)
             return served
         if number is None and served == 0 and self._has_lost_its_pointer():
             path = self._store.folder / CURRENT
