@@ -1,4 +1,4 @@
-"""Metrics of the embedder, beside those that every service has."""
+"""Metrics of the embedder, in addition to those of every service."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

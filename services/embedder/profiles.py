@@ -29,10 +29,10 @@ MATCHING_BACKBONE = {Profile.LITE: "", Profile.MINI: "", Profile.CLASSIC: "resne
 
 
 def profile_of(data_dir: Path, has_lite: bool) -> Profile:
-    """Return the profile where none is set: that of the collection, if one made it, else `lite`.
+    """Return the default profile: that of the collection, if a profile made it, else `lite`.
 
-    A collection that was made by `mini` is served by `mini` after an upgrade. has_lite: whether the
-    weights of `lite` are installed; without them a new collection gets `mini`, and a warning.
+    A collection made by `mini` stays with `mini` after an upgrade. has_lite: whether the weights of
+    `lite` are installed; without them a new collection gets `mini`, with a warning.
     """
     store = SnapshotStore(data_dir)
     try:

@@ -169,7 +169,7 @@ class Container:
         self.is_started = True
 
     def interrupt(self) -> None:
-        """Has what runs end at its next step; it goes on at the next start, or at other workers."""
+        """End running work at its next step; it resumes at the next start or on other workers."""
         self._sharing.interrupt()
         self.jobs.interrupt()
 

@@ -14,12 +14,13 @@ _SCHEMAS = {
 
 
 def ensure_torchvision_ops() -> None:
-    """Sees to it that `torchvision::nms` and `qnms` exist; to be called before torchvision or timm.
+    """Ensure that `torchvision::nms` and `qnms` exist; call it before importing torchvision or
+    timm.
 
-    A torchvision wheel built for CUDA beside a CPU build of torch cannot load its `_C` library, and
-    then registers shape functions for operators that nobody defined, which fails the import. Their
-    schemas alone mend that: no network here runs either operator. Does nothing where the operators
-    exist already; may be called any number of times.
+    A torchvision wheel built for CUDA next to a CPU build of torch can't load its `_C` library. It
+    then registers shape functions for undefined operators, which fails the import. Declaring their
+    schemas is enough, because no network here runs either operator. Does nothing if the operators
+    exist.
     """
     if not _missing() or _load_compiled():
         return

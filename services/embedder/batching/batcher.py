@@ -58,11 +58,11 @@ class Seat(Generic[T, R]):
 class Batcher(Generic[T, R]):
     """Runs `work` on batches of at most `max_batch` items, in a thread of its own.
 
-    `work` gives one result or one exception an item, in order. Where it raises for a whole batch,
-    the items are run one by one, so that a bad one fails alone. Where it then raises for `probe`
-    too, an item known to be good, or a batch takes over `seconds`, the worker is broken, not the
-    item: all callers get Unavailable, `failure` says why, and `renew` is asked for new work until
-    that does the probe.
+    `work` returns one result or exception per item, in order. If it raises for a whole batch, the
+    items are run one by one, so that a bad one fails alone. If it then raises for `probe`, an item
+    known to be good, or if a batch takes more than `seconds`, the worker is broken: all callers get
+    Unavailable, `failure` has the reason, and `renew` creates new work until that succeeds with the
+    probe.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class Batcher(Generic[T, R]):
 
     @contextmanager
     def admit(self, count: int, bulk: bool = False) -> Iterator[Seat[T, R]]:
-        """Lets a call of `count` items in, or raises Overloaded (Unavailable where it's broken).
+        """Admit a call of `count` items, or raise Overloaded (Unavailable if the worker is broken).
 
-        A call is let in whole while fewer than `queue_size` items are in hand, so what is in hand
-        never passes `queue_size - 1` and one call more. Bulk is let in up to three quarters, which
-        leaves room for those who wait.
+        A call is admitted as a whole while fewer than `queue_size` items are queued, so at most
+        `queue_size - 1` items and one call are queued. Bulk calls are admitted up to three quarters
+        of that, which leaves room for interactive ones.
         """
         if self.failure is not None:
             raise Unavailable(self.failure, retry_after=5)
@@ -143,7 +143,7 @@ class Batcher(Generic[T, R]):
             await self._restart()
 
     async def _restart(self) -> None:
-        """Loads anew until that works; `failure` says meanwhile what is wrong."""
+        """Restart until it succeeds; meanwhile `failure` has the reason."""
         pause = _PAUSE_S
         while self.failure is not None:
             self.restarts += 1

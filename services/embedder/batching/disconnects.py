@@ -1,4 +1,4 @@
-"""Callers who hang up: their work is dropped, since nobody would read the answer."""
+"""Cancels the work of callers who disconnect, because nobody would read the answer."""
 
 import asyncio
 from collections.abc import Coroutine

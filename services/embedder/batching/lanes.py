@@ -1,9 +1,8 @@
 """Order of service: each call has a lane, and lanes take turns.
 
-Two kinds of calls: those that somebody waits for, and bulk, such as an ingest. The former go first,
-but every fifth turn is bulk's while any of it waits, so that it never stands still. Within a kind
-one item of each lane goes in turn, so that a call with one picture needn't wait for all of a call
-with many.
+Interactive calls precede bulk calls, such as an ingest, but every fifth turn is for bulk calls if
+any are waiting. Within a kind, turns take one item of each lane, so that a call with one picture
+needn't wait for a call with many.
 """
 
 import asyncio
@@ -22,14 +21,14 @@ _TURNS_IN_A_ROW = 4
 
 @dataclass
 class Pending(Generic[T, R]):
-    """An item whose result somebody waits for, until `future` is done or cancelled."""
+    """An item whose caller waits until `future` is done or cancelled."""
 
     item: T
     future: "asyncio.Future[R]"
     since: float = field(default_factory=time.perf_counter)
 
     def answer(self, result: R) -> None:
-        """Gives the result, if somebody still waits for it."""
+        """Set the result, if the caller is still waiting."""
         if not self.future.done():
             self.future.set_result(result)
 
@@ -66,9 +65,9 @@ class Lanes(Generic[T, R]):
         return pending.future
 
     async def next(self, most: int) -> list[Pending[T, R]]:
-        """Waits for the next turn: 1 to `most` items, all bulk or none of them.
+        """Wait for the next turn: 1 to `most` items, either all bulk or none.
 
-        Those whose caller left are dropped.
+        Items whose callers have left are dropped.
         """
         while True:
             await self._arrived.wait()

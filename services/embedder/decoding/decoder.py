@@ -30,10 +30,10 @@ class DecodeLimits:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Preprocessed pixels, (height, width, 3) uint8, and the seconds that it took.
+    """Preprocessed pixels, (height, width, 3) uint8, and the seconds taken.
 
-    `size`: width and height of the picture, in proportion. `note`: what was wrong with the file
-    that could be read all the same.
+    `size`: width and height of the picture, in proportion. `note`: damage of a file that was read
+    nevertheless.
     """
 
     pixels: NDArray[np.uint8]
@@ -109,7 +109,7 @@ class Decoder:
         raise BadImage(body.decode())
 
     async def end(self) -> int:
-        """Kills the process; gives its exit code, minus the signal where one ended it before."""
+        """Kill the process and return its exit code, or the negative number of an earlier signal."""
         self._channel.close()
         code = self._process.poll()
         self._process.kill()

@@ -37,11 +37,10 @@ DecodeLane = Lane[File, Answer]
 
 
 class Decoders:
-    """An async context manager: inside the block `count` processes decode.
+    """Async context manager with `count` decoding processes.
 
-    One that hangs or dies is replaced, and its file alone fails: at once where it took too long,
-    else when a second process ends over it too. So a process that is killed from outside costs no
-    file.
+    A process that hangs or dies is replaced, and only its file fails: at once on a timeout, else if
+    a second process dies of it too. So a process killed from outside loses no file.
     """
 
     def __init__(self, count: int, limits: DecodeLimits) -> None:

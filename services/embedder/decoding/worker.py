@@ -61,7 +61,7 @@ def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
 
 
 def _received(service: socket.socket, size: int) -> bytes:
-    """Exactly `size` bytes, or none where the service has gone."""
+    """Read exactly `size` bytes, or none if the service has closed the socket."""
     buffer = bytearray(size)
     view = memoryview(buffer)
     while view:

@@ -1,8 +1,9 @@
-"""Choice of the engine that runs a network: the one asked for, or the fastest of those that agree.
+"""Choice of the engine that runs a network: the configured one, or the fastest with correct
+results.
 
-An engine takes part only where its features are those of torch in fp32, so which one runs is no
-part of a model's fingerprint. The time decides only between engines whose features are the same
-within SAME_FEATURES, so that two replicas on one kind of processor answer alike.
+An engine is accepted only if its features agree with torch in fp32, so the engine isn't part of a
+model's fingerprint. Speed decides only between engines whose features agree within SAME_FEATURES,
+so that two replicas on the same kind of processor give the same answers.
 """
 
 import logging
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Engine settings; `cache_dir`: where choices and compiled networks are kept, if anywhere."""
+    """Engine settings; `cache_dir`: folder for choices and compiled networks, if any."""
 
     inference: Inference = Inference.AUTO
     precision: Precision = Precision.AUTO
@@ -74,7 +75,7 @@ class Chooser:
         self._expected = np.concatenate([*alone, alone[0]])
 
     def choose(self) -> Engine:
-        """The engine; eager fp32 where nothing else will do, and the log says why."""
+        """Return the engine; eager fp32 if no other works, in which case the log has the reasons."""
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
         # The engine chosen last time isn't tried first: those before it may have become available.

@@ -22,14 +22,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine that was chosen, and those whose features were refused."""
+    """The chosen engine, and those whose features were wrong."""
 
     chosen: str
     refused: frozenset[str] = frozenset()
 
 
 class Memory:
-    """Files of one model on this processor, with these versions; none where `folder` is None."""
+    """Stored choices for one model, processor and set of versions; nothing is stored if `folder` is
+    None.
+    """
 
     def __init__(self, folder: Path | None, fingerprint: str, device: torch.device) -> None:
         circumstances = {

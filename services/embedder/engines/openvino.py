@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class OpenVINOEngine:
-    """Runs a network image by image, so that no image's features depend on its batch.
+    """Runs a network image by image, so that an image's features don't depend on its batch.
 
-    A single image gets all threads; of several, each thread takes one at a time, which wastes none
-    on waiting for another. `kept`: an .xml file that the converted network is read from, or else
-    written to (with a .bin file beside it), where one is given. Raises EngineUnavailable.
+    A single image uses all threads; of several images, each thread runs one at a time, without
+    waiting for the others. `kept`: an .xml file (with a .bin file) that the converted network is
+    read from, or written to if it doesn't exist. Raises EngineUnavailable.
     """
 
     def __init__(

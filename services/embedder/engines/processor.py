@@ -51,7 +51,7 @@ def name(device: torch.device) -> str:
 
 
 def _fact(*keys: str) -> str:
-    """The first line of /proc/cpuinfo with one of these keys; empty where there is none."""
+    """Return the first value in /proc/cpuinfo of one of these keys; empty if there is none."""
     if not _CPUINFO.exists():
         return ""
     for line in _CPUINFO.read_text().splitlines():

@@ -1,8 +1,8 @@
-"""A network's features as the mean of those of the cells of its last map.
+"""A network's features as the mean of the features of its last map's cells.
 
-Where a network averages a map and all that follows is linear, a feature is exactly the mean of what
-the rest of the network makes of each cell alone. Whether a network is of that kind is not told by
-its name but measured, on every picture.
+If a network averages a map and all later layers are linear, a feature is exactly the mean of the
+outputs for each cell alone. Whether a network is of that kind is measured on every picture, not
+inferred from its name.
 """
 
 import copy

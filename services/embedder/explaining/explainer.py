@@ -22,9 +22,9 @@ Grid = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Explained:
-    """The cosine, and for each picture what its cells add to it.
+    """The cosine, and for each picture the contributions of its cells.
 
-    The grids sum to the cosine, but where `approximate`.
+    The grids sum to the cosine, unless `approximate`.
     """
 
     cosine: float

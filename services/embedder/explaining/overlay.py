@@ -18,10 +18,10 @@ _MARGIN = 4
 
 
 def overlay(picture: NDArray[np.uint8], heat: Heat) -> bytes:
-    """Red is what speaks for the similarity, blue what speaks against it.
+    """Draw the heat map: red cells increase the similarity, blue cells reduce it.
 
-    `picture`: (height, width, 3). What the network didn't see is dark. The bar below has the scale,
-    in hundredths of a similarity of 1.
+    `picture`: (height, width, 3). Parts that the network didn't see are dark. The bar at the bottom
+    shows the scale, in hundredths of a similarity of 1.
     """
     height, width = picture.shape[:2]
     left, right = (round(x * width) for x in (heat.seen.left, heat.seen.right))

@@ -35,9 +35,9 @@ class Download:
         self._failed: dict[str, tuple[float, str]] = {}
 
     def current(self, name: str) -> str:
-        """Return the name of the current network, as the store told some seconds ago, or told last.
+        """Return the name of the current network, as the store said some seconds ago, or last.
 
-        Raises FileNotFoundError, Unavailable where it never told.
+        Raises FileNotFoundError, and Unavailable if the store never answered.
         """
         known, now = self._current, time.monotonic()
         if known is not None and now < self._asked_at + _EVERY_S:
@@ -57,7 +57,7 @@ class Download:
         return known
 
     def fetch(self, network: str, name: str, folder: Path) -> None:
-        """A file of a network, with its SHA-256 beside it, unless it is there intact.
+        """Download a file of a network with its SHA-256, unless it is present and intact.
 
         Raises FileNotFoundError, Corrupt, Unavailable, OSError.
         """

@@ -94,7 +94,7 @@ class MatchingNetwork(nn.Module):
 
     @property
     def takes_context(self) -> bool:
-        """True if words must come with their neighbours: the first networks knew none."""
+        """True if words need their neighbours; the first networks did not use any."""
         return self.anchors is not None
 
     @torch.no_grad()

@@ -1,9 +1,8 @@
-"""Ridge regression from image features to the vectors of their words: where training starts from.
+"""Ridge regression from image features to the vectors of their words, the start of training.
 
-Of words that no image carries it knows as much as of others, since it leaves the distances between
-words as word2vec has them. A network that learns from the tags alone moves the tags at hand to
-where it suits them, and the others are lost (DeViSE, Frome et al. 2013, keeps to word2vec's
-distances for the same reason).
+It keeps word2vec's distances between words, so it is as good for words that no image carries. A
+network that learns from tags alone moves these freely and loses the others (DeViSE, Frome et al.
+2013, keeps to word2vec's distances for the same reason).
 """
 
 import numpy as np

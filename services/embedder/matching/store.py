@@ -1,7 +1,7 @@
 """Matching networks on the data volume: `<data>/networks/<fingerprint>/network.safetensors`.
 
 The indexer writes there; the embedder only reads, or has copies of its own (`download.py`).
-`<data>/networks/CURRENT` holds the fingerprint of the one to use where none is named.
+`<data>/networks/CURRENT` contains the fingerprint of the default network.
 """
 
 import re
@@ -108,10 +108,10 @@ class NetworkStore:
         return [path.parent.name for path in files if _trained_on(path) == hosted]
 
     def get(self, fingerprint: str | None = None) -> Matcher:
-        """The network of that fingerprint, or the current one.
+        """Return the network with that fingerprint, or the current one.
 
-        Raises Conflict where there is no current one, NotFound, FingerprintMismatch where it
-        belongs to other models than those hosted, and Corrupt.
+        Raises Conflict if there is no current one, NotFound, FingerprintMismatch if it belongs to
+        other models than those hosted, and Corrupt.
         """
         name = self._current() if fingerprint is None else safe_name(fingerprint)
         if self._download is not None and name not in self._loaded:
@@ -170,7 +170,7 @@ class NetworkStore:
 
 
 def safe_name(name: str) -> str:
-    """A name of a folder beside others, and no way out of there. Raises InvalidInput."""
+    """Return a safe name of a folder, which can't lead elsewhere. Raises InvalidInput."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", name):
         raise InvalidInput(f"{name[:80]!r} is no name of a network or training set.")
     return name

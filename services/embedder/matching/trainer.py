@@ -1,4 +1,4 @@
-"""Runs one training at a time, in a thread of its own, and tells of it while it goes on."""
+"""Runs one training at a time, in a thread of its own, and reports its progress."""
 
 import asyncio
 import base64
@@ -51,9 +51,9 @@ class Trainer:
     async def events(
         self, training_set: TrainingSet, settings: TrainingSettings
     ) -> AsyncGenerator[TrainingProgress | TrainingDone, None]:
-        """Trains; yields progress twice a second, and TrainingDone at last.
+        """Train, yielding progress twice a second, and TrainingDone last.
 
-        Closing the generator ends the training. Raises Overloaded, and what `train` raises.
+        Closing the generator ends the training. Raises Overloaded, and the errors of `train`.
         """
         self._refuse_if_busy()
         cancel = self._cancel = threading.Event()

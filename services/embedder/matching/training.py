@@ -27,10 +27,10 @@ _DIVERGED = (
 )
 
 IMAGE_DROPOUT, WORD_DROPOUT = 0.5, 0.3
-"""Shares of the input features that are hidden at each step (Srivastava et al. 2014).
+"""Dropout rates of the input features (Srivastava et al. 2014).
 
-They cost nothing on the tags that were trained on, and raise the mAP of tags that were not, on
-which semantic search rests, by a third to a half (20 held-out tags of Caltech 101).
+They don't affect the accuracy for trained tags, and raise the mAP for untrained ones, which
+semantic search depends on, by a third to a half (20 held-out tags of Caltech 101).
 """
 # Cross-validation over terms: most folds, withheld terms after which no fold is added, most images
 # of a fold, and the fewest terms of which any can be withheld.
@@ -58,10 +58,10 @@ def train(
     on_progress: Progress = lambda epoch, loss: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[MatchingNetwork, TrainingReport]:
-    """A trained network, in evaluation mode, and how it does on images that it has not seen.
+    """Train a network; return it in evaluation mode, with its results on held-out images.
 
-    The same set, settings and thread count give the same network. Raises InvalidInput where
-    nothing can be learnt, and TrainingCancelled within a batch of `cancelled()` turning true.
+    The same set, settings and thread count give the same network. Raises InvalidInput if nothing
+    can be learnt, and TrainingCancelled within a batch after `cancelled()` becomes true.
     """
     started = time.perf_counter()
     rng = np.random.default_rng(settings.seed)
@@ -123,10 +123,10 @@ def _of_untrained(
     settings: TrainingSettings,
     cancelled: Callable[[], bool],
 ) -> list[Calibration]:
-    """Fit calibrations for terms that no image was trained on; empty where there are few terms.
+    """Fit calibrations for terms that no image was trained on; empty if there are few terms.
 
-    Told by networks that are each trained without some of the terms, and then asked for those: the
-    scores of the one that knows them would promise too much.
+    Estimated by networks that are each trained without some of the terms and tested on these:
+    scores of a network that was trained on them would be too optimistic.
     """
     terms = seen.occurring()
     if len(terms) < _LEAST_TERMS:
@@ -257,7 +257,7 @@ def _fit(
 
 
 class _Best:
-    """The weights of the epoch that finds held-out images best; keeps none where there are none."""
+    """Weights of the epoch with the best result on held-out images; none without such images."""
 
     def __init__(self, network: MatchingNetwork, held_out: Examples) -> None:
         self._network = network

@@ -157,7 +157,7 @@ def export(here: Here, query: Annotated[ExportQuery, Query()]) -> StreamingRespo
 
 
 class _Download(StreamingResponse):
-    """A tar archive; what it is read from is closed at its end, also where the caller left."""
+    """A tar archive whose source is closed at its end, even if the caller disconnects."""
 
     def __init__(
         self, chunks: Iterator[bytes | memoryview], held: ExitStack, headers: dict[str, str]
@@ -171,7 +171,7 @@ class _Download(StreamingResponse):
 
 
 def _taken(here: Container, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
-    """Takes all of it in, or raises and takes none."""
+    """Ingest all of it, or raise and ingest none."""
     check_distinct(record for records, _ in blocks for record in records)
     dim = blocks[0][1].shape[1]
     fingerprint = fingerprint_of(model, dim)

@@ -35,7 +35,7 @@ Here = Annotated[Container, Depends(container)]
 
 
 def submitted(here: Container, kind: JobKind, request: Wire | None = None) -> Job:
-    """The job that does what was asked."""
+    """Submit a job and return it."""
     asked = request.model_dump(mode="json") if request else {}
     job = here.jobs.submit(kind, asked)
     tell(job=job.id, **({"source": asked["source"]} if "source" in asked else {}))

@@ -9,9 +9,9 @@ _ROWS = 10_000
 
 
 def copy(source: Database, target: Database) -> None:
-    """All rows as of one moment, in the stead of those there are, in one transaction.
+    """Replace all rows by those of another catalogue as of one moment, in one transaction.
 
-    Parts stay behind: the job that they are of is divided anew.
+    Parts are not copied: their job is divided again.
     """
     tables = [table for table in metadata.sorted_tables if table is not parts]
     with source.read() as there, target.write() as here:

@@ -28,9 +28,9 @@ class Database:
     """
 
     def __init__(self, url: str, migrate: bool = True) -> None:
-        """Makes the tables where there are none; `migrate`: brings older ones up to date.
+        """Create the tables if there are none; `migrate`: upgrade older ones.
 
-        Raises Misconfigured where it can't be opened, or a newer version wrote it.
+        Raises Misconfigured if it can't be opened, or a newer version wrote it.
         """
         self.kind = _kind(url)
         self.engine = self.kind.engine
@@ -61,10 +61,11 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction; durable when the block ends, undone when it raises.
+        """Context manager of one write transaction, durable at the end of the block, undone if it
+        raises.
 
-        One at a time, of all workers. Raises StorageFull where the disk is, CatalogueAway, and
-        LeaseLost where another worker goes on with what this one was at.
+        One at a time among all workers. Raises StorageFull, CatalogueAway, and LeaseLost if another
+        worker took over the work of this one.
         """
         with self.telling():
             with self._writing, self.engine.begin() as connection:
@@ -91,7 +92,7 @@ class Database:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Errors of the driver become those of this project, where they are nobody's fault here."""
+        """Translate the driver's errors that are not bugs to errors of this project."""
         try:
             yield
         except DBAPIError as error:
@@ -140,9 +141,9 @@ def _parsed(url: str) -> URL:
 
 
 def version_of(url: str) -> int | None:
-    """The version of a catalogue that is there; None where it has no tables yet.
+    """Return the version of an existing catalogue; None if it has no tables yet.
 
-    Raises Misconfigured where it can't be read. Nothing is written.
+    Raises Misconfigured if it can't be read. Nothing is written.
     """
     kind = _kind(url)
     try:
@@ -185,7 +186,7 @@ def _bring_up_to_date(connection: Connection, migrate: bool) -> None:
 
 
 def _version(connection: Connection) -> int | None:
-    """The version of the tables; None where there are none."""
+    """Return the version of the tables; None if there are none."""
     if not inspect(connection).has_table(schema.counters.name):
         return None
     rows = connection.execute(select(schema.counters.c.name, schema.counters.c.value))

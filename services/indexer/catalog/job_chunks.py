@@ -56,7 +56,7 @@ class PartTable:
         self._worker = worker
 
     def plan(self, job_id: str, tasks: Sequence[Mapping[str, Any]]) -> str:
-        """Divides a job; where it was divided just so before, those parts go on."""
+        """Divide a job into parts; an existing equal division is resumed."""
         digest = sha256(json.dumps(tasks, sort_keys=True).encode()).hexdigest()
         rows = [_new(job_id, digest, number, task) for number, task in enumerate(tasks)]
         of_job = parts.c.job_id == job_id
@@ -126,7 +126,7 @@ class PartTable:
             return is_mine and db.execute(wanted).first() is not None
 
     def check(self, part: Part, db: Connection) -> None:
-        """Raises LeaseLost where this worker has a part no more; else it keeps it meanwhile."""
+        """Raise LeaseLost if this worker has lost a part; otherwise hold it during the block."""
         query = select(parts.c.number).where(self._mine(part)).with_for_update(read=True)
         if db.execute(query).first() is None:
             raise LeaseLost(part.job_id)

@@ -86,7 +86,7 @@ class JobTable:
             ]
 
     def latest(self, kind: JobKind, state: JobState | None = None) -> Job | None:
-        """The newest job of a kind, in that state where one is given; None where there is none."""
+        """Return the newest job of a kind, optionally in a given state; None if there is none."""
         query = select(jobs).where(jobs.c.kind == kind.value)
         if state is not None:
             query = query.where(jobs.c.state == state.value)
@@ -109,7 +109,7 @@ class JobTable:
             return db.execute(query.limit(1)).first() is not None
 
     def start_next(self) -> Job | None:
-        """Takes the oldest queued job and marks it as running; none where one runs."""
+        """Mark the oldest queued job as running and return it; None while another one runs."""
         with self.database.note() as db:
             self.database.kind.begin_taking(db)
             if db.execute(select(jobs.c.id).where(_RUNNING).limit(1)).first() is not None:
@@ -124,10 +124,10 @@ class JobTable:
         return self.get(row.id)
 
     def requeue_interrupted(self) -> None:
-        """Jobs that ran when their worker ended run again; each continues where it was.
+        """Queue jobs again that were running when their worker ended; each resumes.
 
-        One that was interrupted three times, without getting any further, is given up: it may be
-        what ends the process.
+        One that was interrupted three times without progress fails, because it may be what ends the
+        process.
         """
         left = and_(_RUNNING, self.worker.may_take(jobs))
         unwanted = and_(or_(_QUEUED, left), jobs.c.cancelling)
@@ -150,7 +150,7 @@ class JobTable:
         return row is not None and not row.cancelling
 
     def check(self, job_id: str, db: Connection) -> None:
-        """Raises LeaseLost where this worker has a job no more; else it keeps it meanwhile."""
+        """Raise LeaseLost if this worker has lost a job; otherwise hold it during the block."""
         query = select(jobs.c.id).where(self._mine(job_id)).with_for_update(read=True)
         if db.execute(query).first() is None:
             raise LeaseLost(job_id)
@@ -209,9 +209,9 @@ class JobTable:
             db.execute(delete(parts).where(parts.c.job_id == job_id))
 
     def cancel(self, job_id: str) -> Job:
-        """Cancels a job at once where it hasn't begun; else its worker learns of it.
+        """Cancel a job at once if it hasn't begun; otherwise notify its worker.
 
-        Raises Conflict where it has ended.
+        Raises Conflict if it has ended.
         """
         job = self.get(job_id)
         if job.state.ended:

@@ -1,4 +1,4 @@
-"""Joins what is said anew of images to what was said before: both together keep to the bounds."""
+"""Merges new annotations of images into existing ones, within the limits for both together."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -49,9 +49,9 @@ def differ(one: object, other: object) -> bool:
 
 
 def joined(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata with more of it; as it was before where both together are over the bounds.
+    """Return metadata with additions; unchanged if both together exceed the limits.
 
-    Whoever brings it asked `over_bounds` first; this is for what came in between.
+    Callers check `over_bounds` before; this covers changes made since then.
     """
     both = {**before, **more}
     if before and differ(both, before) and (fault := metadata_fault(both)) is not None:

@@ -13,7 +13,7 @@ _check: ContextVar[Check | None] = ContextVar("fence", default=None)
 
 
 class LeaseLost(Exception):
-    """Another worker goes on with what this one had in hand."""
+    """Another worker has taken over the work of this one."""
 
 
 @contextmanager

@@ -77,7 +77,10 @@ class PublishLock:
 
 
 class WorkerPresence:
-    """Presence of this worker, visible to those that start. `is_first`: none was before it."""
+    """Presence of this worker, visible to workers that start.
+
+    `is_first`: there was none before it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -98,7 +101,7 @@ class WorkerPresence:
             self._session.execute(text(f"SELECT pg_advisory_unlock({SPACE}, {_PRESENT})"))
 
     def renew(self) -> None:
-        """Makes it known again where the server was started anew."""
+        """Announce this worker again if the server was restarted."""
         if self._session is None:
             return
         try:

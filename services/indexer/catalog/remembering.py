@@ -1,8 +1,7 @@
-"""Words of users about images that a sync deleted, within a transaction of the caller's.
+"""Users' changes to images that a sync deleted, within the caller's transaction.
 
-A file may be away for a day only, and no source has a tag that was set by hand. So it
-is kept by the image's id, which is its content's, until the bytes are back or a user deletes the
-image.
+A file may be missing for a day only, and no source contains tags set by hand. So they are stored by
+the image's id, a hash of its content, until the bytes return or a user deletes the image.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,14 +23,14 @@ from shared.contracts.annotations import metadata_fault
 from shared.snapshots.items import tag_key
 
 MOST = 1_000_000
-"""Images whose words are kept; then those that were deleted first go."""
+"""Number of images whose changes are stored; those deleted first are forgotten first."""
 
 
 def remember_placeless(db: Connection, before: Mapping[int, Annotations], change: int) -> None:
-    """Keep what users said of those images that have no place any more.
+    """Store users' changes to images that have lost their last location.
 
-    To be called before their tags follow what sources say now. `before`: what sources said while
-    the images had their places.
+    Call it before their tags follow their sources. `before`: what sources said while the images had
+    locations.
     """
     placeless = left_without_place(db, before)
     rows = among(db, select(images.c.ordinal, images.c.id), images.c.id, placeless)
@@ -39,7 +38,7 @@ def remember_placeless(db: Connection, before: Mapping[int, Annotations], change
 
 
 def remember(db: Connection, source_annotations: Mapping[int, Annotations], change: int) -> None:
-    """Keep what users made of the tags and metadata of these images, beside what sources said."""
+    """Store users' changes to the tags and metadata of these images, and what their sources said."""
     wanted = sorted(source_annotations)
     carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in wanted}
     for row in among(db, select(tags), tags.c.ordinal, wanted):
@@ -66,9 +65,9 @@ def remember(db: Connection, source_annotations: Mapping[int, Annotations], chan
 
 
 def recall(db: Connection, ordinals: Collection[int]) -> None:
-    """Give images that are new what users said of them before they were deleted.
+    """Restore users' changes to images that are new again.
 
-    What sources say otherwise than then is followed; what came with the bytes now is joined.
+    Changes of the sources since then are applied; annotations of the present addition are merged.
     """
     ids = among(db, select(images.c.id), images.c.ordinal, sorted(ordinals))
     known = among(db, select(remembered), remembered.c.id, [row.id for row in ids])
@@ -104,7 +103,7 @@ def recall(db: Connection, ordinals: Collection[int]) -> None:
 
 
 def forget(db: Connection, ids: Sequence[str]) -> None:
-    """Drop what is kept of these images."""
+    """Forget the stored changes of these images."""
     for batch in some_of(ids):
         db.execute(delete(remembered).where(remembered.c.id.in_(batch)))
 
@@ -121,5 +120,5 @@ def _keyed(texts: Iterable[str]) -> dict[str, str]:
 
 
 def _beside(present: Mapping[str, Any], given_by_source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is there and isn't said by sources: it came with an upload."""
+    """Return annotations that no source gives, which came with an upload."""
     return {key: value for key, value in present.items() if given_by_source.get(key, ...) != value}

@@ -16,8 +16,9 @@ _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 
 
 class SQLite:
-    """In WAL mode, so that reading goes on while a job writes; synced at each commit, so that what
-    was acknowledged survives a power cut."""
+    """SQLite in WAL mode, so that reads continue during a write, and synced at each commit, so that
+    acknowledged changes survive a power failure.
+    """
 
     is_shared = False
     now: ColumnElement[float] = literal_column(_NOW, Float)
@@ -34,7 +35,7 @@ class SQLite:
     begin_note = begin_taking = begin_change
 
     def newest_ordinal(self, db: Connection) -> int:
-        """The largest number that was ever given to an image; 0 where none was."""
+        """Return the largest ordinal ever assigned; 0 if there was none."""
         kept = "SELECT seq FROM sqlite_sequence WHERE name = 'images'"
         return int(db.exec_driver_sql(kept).scalar() or 0)
 

@@ -25,7 +25,7 @@ class Worker:
     name: str = field(default_factory=_name)
 
     def lease(self) -> dict[str, Any]:
-        """The columns of what it takes, or goes on with."""
+        """Columns of a lease, when work is taken or resumed."""
         return {"worker": self.name, "leased_until": self.database.kind.now + self.lease_s}
 
     def has(self, table: Table) -> ColumnElement[bool]:
@@ -33,14 +33,14 @@ class Worker:
         return table.c.worker == self.name
 
     def may_take(self, table: Table) -> ColumnElement[bool]:
-        """Running rows that nobody is at any more; asked while this worker is at none."""
+        """Running rows that no worker is processing; used while this worker has none."""
         if not self.database.is_shared:
             # Only one worker can use this database, so any former holder has ended.
             return true()
         return or_(self.has(table), self.is_over(table))
 
     def is_over(self, table: Table) -> ColumnElement[bool]:
-        """Rows whose lease nobody renewed."""
+        """Rows whose lease has expired."""
         until = table.c.leased_until
         return or_(until.is_(None), until < self.database.kind.now)
 

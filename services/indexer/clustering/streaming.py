@@ -37,9 +37,9 @@ class Rows(Protocol):
 
 
 def cluster_count(wanted: int | str, rows: int) -> int:
-    """The number of clusters: as asked, or for `auto` about 2 sqrt(rows), well filled.
+    """Return the number of clusters: as requested, or for `auto` about 2 sqrt(rows), well filled.
 
-    Raises InvalidInput when more clusters than images are asked for.
+    Raises InvalidInput if more clusters than images are requested.
     """
     if isinstance(wanted, int):
         if wanted > max(rows, 1):

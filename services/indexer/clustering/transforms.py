@@ -19,9 +19,9 @@ _LEAST_DIM = 512
 
 
 def chosen(wanted: str, fingerprint: str, rows: int, dim: int) -> str:
-    """`none`, `l2` or `pca:N`: as asked, or for `auto` what measured best on such a collection.
+    """Return `none`, `l2` or `pca:N`: as requested, or for `auto` the best measured choice.
 
-    Raises InvalidInput where the collection can't have what is asked.
+    Raises InvalidInput if the collection doesn't allow the requested one.
     """
     if wanted == "auto":
         can = not is_external(fingerprint) and dim >= _LEAST_DIM

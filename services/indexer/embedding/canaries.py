@@ -33,9 +33,9 @@ class Canaries:
         return (instance, fingerprint) in self._passed
 
     def compare(self, instance: str, fingerprint: str, vector: Vector) -> None:
-        """The first process that is asked tells what others are compared with.
+        """Compare a process with the first one, whose features are the reference.
 
-        Raises ModelDrift where features of this one would not fit those that are stored.
+        Raises ModelDrift if its features don't match the stored ones.
         """
         kept = self._first(fingerprint, vector)
         distance = canary.drift(vector.tolist(), kept.tolist())

@@ -41,10 +41,10 @@ _AWAY_TRIES = 3
 
 @dataclass(frozen=True)
 class ModelPair:
-    """Fingerprints of the two backbones. They're equal where one serves both searches.
+    """Fingerprints of the two backbones, which are equal if one serves both searches.
 
-    `instance`: the embedder's process that told them. `joint`: the joint space that comes with the
-    matching one, where nothing is to be trained.
+    `instance`: the embedder process. `joint`: the joint space of pretrained towers, where nothing
+    is to be trained.
     """
 
     visual: str
@@ -59,9 +59,9 @@ class ModelPair:
 
 @dataclass(frozen=True)
 class Embedded:
-    """One file's features by fingerprint, or why there are none.
+    """Features of one file by fingerprint, or the error.
 
-    `note`: what was wrong with a file that was read all the same.
+    `note`: damage of a file that was read nevertheless.
     """
 
     features: dict[str, NDArray[np.float32]]
@@ -87,9 +87,11 @@ class _Space:
 
 
 class Embedding:
-    """Asks the embedder; one that is busy or restarting is asked again, up to `attempts` times.
+    """Client of the embedders; one that is busy or restarting is tried again, up to `attempts`
+    times.
 
-    Of several, the one that hosts the model in question. `indexed`: whose features the index holds.
+    Of several embedders, the one that hosts the model is used. `indexed`: fingerprint of the
+    index's features.
     """
 
     def __init__(
@@ -118,9 +120,9 @@ class Embedding:
         return _pair(self.models(bulk))
 
     def other_pair(self, url: str | None) -> ModelPair:
-        """The models of the embedder at `url`, or of the one that doesn't fit the index.
+        """Return the models of the embedder at `url`, or of the one that doesn't match the index.
 
-        Raises InvalidInput where that is none, or several.
+        Raises InvalidInput if there are none, or several.
         """
         return self._patiently(lambda: self._other_pair(url))
 
@@ -150,10 +152,10 @@ class Embedding:
         )
 
     def images(self, files: Sequence[bytes], pair: ModelPair, bulk: bool = False) -> list[Embedded]:
-        """The features of each file, in order. `bulk`: nobody waits; searches go first.
+        """Return the features of each file, in order. `bulk`: searches go first.
 
-        Raises FingerprintMismatch, Unavailable, and ModelDrift where the process that answers has
-        other features of the built-in picture than those that are stored.
+        Raises FingerprintMismatch, Unavailable, and ModelDrift if the process that answers has
+        other features of the built-in picture than the stored ones.
         """
         found = self._space(files, ImageSpace.VISUAL, pair.visual, bulk)
         features = [{pair.visual: row} for row in found.rows]

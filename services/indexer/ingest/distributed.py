@@ -1,4 +1,4 @@
-"""Divides what a job takes in among all workers on the same catalogue."""
+"""Divides the files of a job among all workers on the same catalogue."""
 
 import logging
 import threading
@@ -33,7 +33,7 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True)
 class Task:
-    """Files to take in. `follows`: an image whose last path another one takes is deleted."""
+    """Files to ingest. `follows`: delete an image whose last path another one takes over."""
 
     files: Sequence[SourceFile]
     visual: str
@@ -105,7 +105,7 @@ Take = Callable[[Task, JobContext], IngestResult]
 
 
 class DistributedIngest:
-    """Does parts: those of this worker's own job, or, while it has none, of another's."""
+    """Runs parts of this worker's own job or, while it has none, of another worker's."""
 
     def __init__(
         self, jobs: JobTable, parts: PartTable, leases: Leases, resolver: Resolver
@@ -123,7 +123,7 @@ class DistributedIngest:
         self._let_go.set()
 
     def run(self, task: Task, job: JobContext, take: Take) -> IngestResult:
-        """Takes in all files of a job, whoever does so. Raises Cancelled, and what parts raise."""
+        """Ingest all files of a job, by any worker. Raises Cancelled, and the errors of parts."""
         job.stage("embedding")
         job.count(len(task.files))
         plan = self._parts.plan(job.id, [_dumped(part) for part in _parted(task)])
@@ -150,7 +150,7 @@ class DistributedIngest:
         return _sum(standing.results)
 
     def help(self, take: Take) -> bool:
-        """Does the next part of any job; False where there is none."""
+        """Run the next part of any job; return False if there is none."""
         part = self._parts.take()
         if part is None:
             return False

@@ -23,7 +23,7 @@ _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class FileRead:
-    """A file as it was read: `data` is None where it needn't be taken in."""
+    """A file that was read; `data` is None if it needn't be ingested."""
 
     file: SourceFile
     stamp: Stamp | None = None
@@ -79,7 +79,7 @@ class FileReader:
                 yield _Wanted(file, held.get((file.path, file.uri)))
 
     def _read_far(self, file: _Wanted) -> FileRead:
-        """A store that is away is asked again for a while. Raises Unavailable."""
+        """Read from a store, retrying for a while. Raises Unavailable."""
         for pause in _PAUSES_S:
             try:
                 return self._read(file)

@@ -1,7 +1,7 @@
-"""Takes in the pictures of a source: read, hash, embed, store features, record.
+"""Ingests the pictures of a source: read, hash, embed, store features, record.
 
-The same bytes are embedded once, whatever their paths, so an ingest that broke off goes on where
-it was, and a second one embeds nothing.
+Equal bytes are embedded once, whatever their paths, so an interrupted ingest resumes, and a second
+one embeds nothing.
 """
 
 import logging
@@ -54,8 +54,8 @@ class IngestSettings:
 class IngestResult:
     """Result of an ingest: `embedded` images were new to the model.
 
-    `replaced`: images whose file holds another picture now. `file_notes`: what is wrong with
-    pictures that were taken in all the same, `{path, note}`; the first thousand of them.
+    `replaced`: images whose file contains another picture now. `file_notes`: damage of pictures
+    that were added nevertheless, `{path, note}`, up to a thousand.
     """
 
     files: int = 0
@@ -66,7 +66,7 @@ class IngestResult:
     file_notes: list[dict[str, str]] = field(default_factory=list)
 
     def note(self, path: str, note: str) -> None:
-        """Remember what is wrong with a picture, unless there is so much of it already."""
+        """Record a note on a picture, up to a limit."""
         if len(self.file_notes) < MOST_NOTES:
             self.file_notes.append({"path": path, "note": note})
 
@@ -115,7 +115,7 @@ class Ingest:
         self._flushed = time.monotonic()
 
     def run(self, files: Sequence[SourceFile]) -> IngestResult:
-        """Takes in the files. Raises Cancelled; what was recorded until then stays."""
+        """Ingest the files. Raises Cancelled; images recorded before that stay."""
         self._job.stage("embedding")
         self._job.count(len(files))
         failed_before = self._job.failed

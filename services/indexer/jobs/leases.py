@@ -1,4 +1,4 @@
-"""Keeps what this worker has in hand its own while it is at it, and hears when it must let go."""
+"""Renews the leases of this worker, and notices when one is lost."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ Renew = Callable[[], bool]
 
 
 class Leases:
-    """One thread renews all. Where the catalogue isn't shared, nobody can take anything away."""
+    """Renews all leases by one thread; without a shared catalogue, none can be lost."""
 
     def __init__(self, worker: Worker, on_beat: Callable[[], None] = lambda: None) -> None:
         """`also`: called at each beat."""

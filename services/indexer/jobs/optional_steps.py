@@ -62,11 +62,11 @@ def attempt(
     otherwise: T,
     but: tuple[type[Exception], ...] = (),
 ) -> T:
-    """Return what an optional step gives, or `otherwise` where it fails.
+    """Return the result of an optional step, or `otherwise` if it fails.
 
-    The job notes the step and the reason. A fault in this code is logged with its trace. What ends
-    the job itself goes through: a cancel, a lost lease, a catalogue that is away.
-    but: errors that fail the job all the same.
+    The job records the step and the reason. Bugs are logged with a traceback. Errors that end the
+    job itself are raised: a cancellation, a lost lease, an unavailable catalogue. but: further
+    errors that fail the job.
     """
     try:
         return work()

@@ -42,9 +42,9 @@ class JobRunner:
         help_others: Callable[[], bool] = lambda: False,
         leases: Leases | None = None,
     ) -> None:
-        """`settle` is called at the start, and after a job that did not come to its end.
+        """`settle` is called at the start, and after a job that did not finish.
 
-        `help_others`: does a part of another worker's job; False where there is none.
+        `help_others`: runs a part of another worker's job; False if there is none.
         """
         self._table = table
         self._is_shared = table.database.is_shared
@@ -87,7 +87,7 @@ class JobRunner:
         return self._thread.is_alive()
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
-        """Queues a job. One that somebody waits for ends what is learnt in the background."""
+        """Queue a job. A job that a user waits for ends background learning."""
         if kind is JobKind.LEARN:
             self.was_preempted = False
         elif kind not in _BACKGROUND:

@@ -1,7 +1,7 @@
-"""Estimates how long a job has still to go, over all of its stages.
+"""Estimates the remaining time of a job, over all of its stages.
 
-Each stage has a cost: so many seconds, and so many for each picture. What the last jobs of this
-collection really took corrects it, and so do the stages of the present job that are over.
+Each stage has a fixed cost and a cost per picture. Durations of earlier jobs of the collection, and
+of the finished stages of this job, correct them.
 """
 
 import time
@@ -73,7 +73,7 @@ def learned(jobs: Iterable[Job]) -> dict[str, float]:
 
 
 class StagePlan:
-    """Stages of one job: those that are over, the present one, and those to come."""
+    """Stages of one job: finished, current and coming ones."""
 
     def __init__(
         self, factors: Factors | None = None, clock: Callable[[], float] = time.monotonic
@@ -135,9 +135,9 @@ class StagePlan:
         return {stage: round(seconds, 2) for stage, seconds in found.items()}
 
     def remaining(self, within: float | None = None) -> float | None:
-        """Seconds until the job's end; None where its stages aren't known.
+        """Return the seconds until the job's end; None if its stages aren't known.
 
-        within: seconds that the present stage still takes, where these are known otherwise.
+        within: remaining seconds of the current stage, if known otherwise.
         """
         if not self._is_known or not self._stage:
             return within
