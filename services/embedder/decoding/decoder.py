@@ -109,7 +109,7 @@ class Decoder:
         raise BadImage(body.decode())
 
     async def end(self) -> int:
-        """Kill the process and return its exit code, or the negative number of an earlier signal."""
+        """Kill the process; return its exit code, or the negative number of an earlier signal."""
         self._channel.close()
         code = self._process.poll()
         self._process.kill()

@@ -75,7 +75,7 @@ class Chooser:
         self._expected = np.concatenate([*alone, alone[0]])
 
     def choose(self) -> Engine:
-        """Return the engine; eager fp32 if no other works, in which case the log has the reasons."""
+        """Return the engine; eager fp32 if no other works, in which case the log says why."""
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
         # The engine chosen last time isn't tried first: those before it may have become available.

@@ -38,7 +38,7 @@ def remember_placeless(db: Connection, before: Mapping[int, Annotations], change
 
 
 def remember(db: Connection, source_annotations: Mapping[int, Annotations], change: int) -> None:
-    """Store users' changes to the tags and metadata of these images, and what their sources said."""
+    """Store users' changes to tags and metadata of these images, and what sources said."""
     wanted = sorted(source_annotations)
     carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in wanted}
     for row in among(db, select(tags), tags.c.ordinal, wanted):

@@ -103,7 +103,7 @@ class _Lists:
         return np.bincount(self._labels, minlength=len(self._sums))
 
     def assign(self, seen: int, centroids: NDArray[np.float32], wide: bool) -> int:
-        """Assign the first `seen` points to clusters and return the number of those that changed."""
+        """Assign the first `seen` points to clusters; return the number of changes."""
         before = np.full(seen, _UNKNOWN)
         before[: len(self._labels)] = self._labels
         anew = before == _UNKNOWN

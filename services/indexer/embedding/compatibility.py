@@ -56,7 +56,7 @@ class Compatibility:
             self._ask(pair)
 
     def with_canaries(self, manifest: Manifest) -> Manifest:
-        """Return the manifest with the canaries of its models, or without if no embedder answers."""
+        """Return the manifest with its models' canaries, or without if no embedder answers."""
         visual = manifest.visual
         if visual is None or is_external(visual.fingerprint):
             return manifest
