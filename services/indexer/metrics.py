@@ -22,7 +22,7 @@ _ENDED = tuple(state.value for state in JobState if state.ended)
 
 
 class IndexerMetrics(Collector):
-    """Read when they are asked for. `parts` gives None until the indexer has started."""
+    """Metrics that are read on each request. `parts` returns None until the indexer has started."""
 
     def __init__(self, parts: Callable[[], Container | None]) -> None:
         self._parts = parts

@@ -1,9 +1,9 @@
-"""How many searches are in hand at once: past that, a further one is turned away.
+"""Limit of concurrent searches: beyond it, further ones are refused.
 
-Each that is let in shares the processor with the others, so a limit on how many there are is one on
-how long they take. What is turned away costs next to nothing, and its body is not read. Whoever is
-slow to send a body keeps nobody out meanwhile: its place is lent, and taken again for the answer.
-So is that of a search that waits for its `min_version`; of those too there are as many at most.
+Running searches share the processor, so limiting their number limits their duration. A refusal
+costs almost nothing, and its body is not read. While a client sends its body slowly, its place is
+lent to others; the same holds for a search that waits for its `min_version`, of which there may be
+as many at most.
 """
 
 from collections.abc import Callable, Iterator

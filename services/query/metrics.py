@@ -14,7 +14,7 @@ from shared.models.canary import LARGEST_DRIFT
 
 
 class LiveRecallMetrics:
-    """The recall of the answers that were checked, beside what was expected of them."""
+    """Measured and expected recall of the audited answers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._found = Summary(

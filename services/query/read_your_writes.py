@@ -19,7 +19,7 @@ class Waiting:
     """For a search that names a `min_version`."""
 
     def __init__(self, snapshots: SnapshotReader, seconds: float, look: Callable[[], None]) -> None:
-        """`look`: has what is new looked for now, where it isn't on this disk."""
+        """`look`: starts a search for updates at once, for replicas without a shared disk."""
         self._snapshots = snapshots
         self._seconds = seconds
         self._look = look

@@ -20,9 +20,9 @@ _LINES_KEPT = 12
 class Child:
     """A running process.
 
-    It is the first of a process group of its own: Ctrl-C in a terminal reaches the parent alone,
-    which then ends its children in order, and `kill` takes what the process started along. On
-    Linux it also ends when the thread that started it does, however that comes about.
+    It leads a process group of its own: Ctrl-C in a terminal reaches only the parent, which then
+    ends its children in order, and `kill` also ends the process's own children. On Linux it also
+    ends with the thread that started it.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Child:
         return self._process.poll()
 
     def last_lines(self) -> list[str]:
-        """The end of what it wrote. Asked for after its end, nothing is missing."""
+        """Return the end of its output, which is complete once the process has ended."""
         if self.exit_code is not None:
             self._listener.join(1.0)
         return list(self._last)

@@ -1,4 +1,4 @@
-"""`ise doctor`: what is wrong with how the engine is set up here, and what to do."""
+"""`ise doctor`: finds problems of the installation, with advice."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -106,10 +106,10 @@ class ServiceGroup:
         timeout: float | None = None,
         on_wait: Callable[[dict[str, str]], None] | None = None,
     ) -> bool:
-        """Waits until each answers `/ready`; False when it was asked to stop before that.
+        """Wait until each service is ready; return False if asked to stop before.
 
-        `on_wait` gets, at each change, what is waited for: a reason for every service that isn't
-        ready. Raises ServiceEnded, or Unavailable after `timeout` seconds.
+        `on_wait` is called at each change with the reason for every service that isn't ready.
+        Raises ServiceEnded, or Unavailable after `timeout` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         seen: dict[str, str] | None = None
@@ -155,9 +155,9 @@ class ServiceGroup:
         self._stops_asked += 1
 
     def stop(self) -> None:
-        """Ends them one after the other, the last one first: it may need those before it.
+        """End them one by one, the last one first, because it may need the others.
 
-        SIGTERM to each; SIGKILL to what still runs after the grace period.
+        Sends SIGTERM to each, and SIGKILL after the grace period.
         """
         for child in reversed(self._children):
             child.terminate()

@@ -93,7 +93,10 @@ def _show(opened: Session, items: Iterable[AddedItem]) -> None:
 def _batches(
     files: Iterable[Path], tell: Callable[[list[AddedItem]], None]
 ) -> Iterator[list[tuple[str, bytes]]]:
-    """The files as (name, bytes), some at a time. `tell` hears of those that can't be read."""
+    """Yield the files as (name, bytes), in batches.
+
+    `tell` is called with files that can't be read.
+    """
     batch: list[tuple[str, bytes]] = []
     size = 0
     for file in files:

@@ -53,10 +53,9 @@ def run_job(
     shown: Callable[[Job], RenderableType] = tables.job_result,
     embeds: bool = False,
 ) -> Job:
-    """Starts a job, shows how it goes, and tells how it went; gives the job as it ended.
+    """Start a job, show its progress and result, and return it.
 
-    `embeds`: it needs the embedder, so without one it isn't started. Raises the error that it ended
-    with.
+    `embeds`: it needs the embedder, so it isn't started without one. Raises the job's error.
     """
     if embeds:
         opened.require_embedder()

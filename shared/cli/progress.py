@@ -48,9 +48,9 @@ class _Stage:
         self._inherited: tuple[int, int] | None = None
 
     def see(self, job: Job) -> bool:
-        """Takes in how far a job is; says whether a new stage began.
+        """Update the progress; return whether a new stage began.
 
-        `closing` are then the last figures of the stage before it, where they can be told.
+        `closing` then has the last figures of the previous stage, if known.
         """
         name, self.detail = parts_of(stage_of(job))
         now = job.progress

@@ -53,7 +53,7 @@ class PartReader:
 
 
 def search_call(parts: Sequence[dict[str, Any]], **options: Any) -> Call[SearchResponse]:
-    """One part of weight 1 is searched by as such. Raises InvalidInput where nothing is wanted."""
+    """Search by a single part of weight 1 directly. Raises InvalidInput if no part is wanted."""
     if not any(part["weight"] > 0 for part in parts):
         raise InvalidInput("Give at least one of --image, --term and --id to search by.")
     if len(parts) > 1 or parts[0]["weight"] != 1:

@@ -83,7 +83,7 @@ class MilvusLite(Service):
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> Self | None:
-        """Return the server of the file that ISE_MILVUS_URI names; None where it names none.
+        """Return the Milvus Lite server of ISE_MILVUS_URI; None if it names no file.
 
         Raises Misconfigured.
         """

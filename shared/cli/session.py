@@ -119,7 +119,7 @@ class Session:
 
 @contextmanager
 def session(as_json: bool) -> Iterator[Session]:
-    """A session whose errors are told to the user, and end the command with exit code 1."""
+    """Context manager of a session that reports errors to the user and exits with code 1."""
     opened = Session(as_json)
     try:
         with readable_errors():

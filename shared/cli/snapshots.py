@@ -1,4 +1,4 @@
-"""`ise snapshots`, `ise stats` and `ise index`: what is published, and what it holds."""
+"""`ise snapshots`, `ise stats` and `ise index`: published snapshots and their contents."""
 
 from typing import Annotated
 

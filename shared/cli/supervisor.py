@@ -31,10 +31,10 @@ class _Supervised:
 
 
 class Supervisor:
-    """Starts each service again that ended, after a pause that doubles, up to a minute.
+    """Restarts services that stopped, after a pause that doubles, up to a minute.
 
-    It never gives up: the other services answer what they can meanwhile, and what a service lacks,
-    such as a free port or space on the disk, may be back at any time.
+    It never gives up: the other services keep working, and the cause, such as a used port or a full
+    disk, may disappear at any time.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Supervisor:
         return [one.child for one in self._all]
 
     def look(self, http: httpx.Client) -> None:
-        """Note who ended, start who is due, and tell who is back."""
+        """Restart services that are due, and report those that stopped or are back."""
         for one in self._all:
             now = self._clock()
             if one.due is not None:

@@ -89,7 +89,7 @@ _SKIPPED = {
 
 
 def skipped(counts: Mapping[str, int]) -> str:
-    """Return one line on what was left out of a source, by reason."""
+    """Return one line on the skipped files of a source, by reason."""
     return ", ".join(f"{n:,} {_SKIPPED.get(why, why)}" for why, n in counts.items() if n) or "none"
 
 

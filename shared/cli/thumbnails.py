@@ -30,7 +30,7 @@ class Way(StrEnum):
 
 
 def way_of(environment: Mapping[str, str], is_terminal: bool) -> Way | None:
-    """Detect how the terminal shows pictures; None where it shows none."""
+    """Return the protocol by which the terminal shows pictures; None if it can't."""
     term = environment.get("TERM", "")
     if not is_terminal or term in ("", "dumb"):
         return None

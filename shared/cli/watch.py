@@ -28,11 +28,11 @@ def follow(
     beside: Path | None = None,
     retry_s: float = _RETRY_S,
 ) -> None:
-    """Calls `act` at once and after each change of a folder, until interrupted.
+    """Call `act` at once and after each change of a folder, until interrupted.
 
-    `act` says whether it went well; if not, it's called again a little later. `poll_s`: look so
-    often rather than wait for the system's word; by default on network mounts, where there's none.
-    `beside`: a folder whose changes are others' business, though it may be within.
+    `act` returns whether it succeeded; if not, it is called again later. `poll_s`: poll at this
+    interval instead of waiting for notifications; the default on network mounts, which have none.
+    `beside`: a folder whose changes are ignored, even if it lies inside.
     """
     if poll_s is None and is_remote(folder):
         poll_s = POLL_S

@@ -39,10 +39,10 @@ _RAW = {"Accept": RAW_MEDIA_TYPE}
 
 @dataclass(frozen=True)
 class Rows:
-    """Features: `vectors` float32 of shape (n, dim), and the model that they are of.
+    """Features: `vectors`, float32 of shape (n, dim), and their model.
 
-    `instance` names the process that answered. `notes`: what was wrong with files that were read
-    all the same, by their index.
+    `instance`: process that answered. `notes`: damage of files that were read nevertheless, by
+    index.
     """
 
     vectors: NDArray[np.float32]
@@ -62,10 +62,10 @@ def embed_images(
     bulk: bool = False,
     crops: Sequence[Crop | None] = (),
 ) -> Call[Rows]:
-    """Rows in the order of `files`. Raises BadImage whose `extra["items"]` names the bad ones.
+    """Return rows in the order of `files`. Raises BadImage whose `extra["items"]` lists the bad
+    ones.
 
-    `bulk`: nobody waits for it, so that searches go first. `crops`: the box of each file that
-    counts; None: all of it.
+    `bulk`: searches go first. `crops`: the relevant box of each file; None: all of it.
     """
     boxes = ["" if crop is None else crop.text() for crop in crops]
     parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]

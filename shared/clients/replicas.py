@@ -1,8 +1,8 @@
-"""The replicas of one service: which is asked next, and which is left alone for a while.
+"""Replicas of one service: which one gets the next request, and which one is skipped for a while.
 
-They are alike: same version, same models, same data. An URL names them, parted by `|`, or by a name
-that resolves to several addresses, as compose's does with `--scale`. Embedders of different models
-are no replicas; commas part those in settings.
+All have the same version, models and data. A URL names them, separated by `|`, or by a name that
+resolves to several addresses, as compose's does with `--scale`. Embedders of different models are
+not replicas; they are comma-separated in settings.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ class Replicas:
         return [(url.host, url.port or _DEFAULT_PORTS[url.scheme]) for url in self._urls]
 
     def found(self, answers: list[list[Any] | OSError]) -> list[Replica]:
-        """Takes in what it answered. Raises httpx.ConnectError where no name is known."""
+        """Add the addresses that were resolved. Raises httpx.ConnectError if none is known."""
         replicas = [
             Replica(url, info[4][0], info[4][1])
             for url, answer in zip(self._urls, answers, strict=True)
@@ -190,7 +190,7 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class ReplicaTransport(httpx.BaseTransport):
-    """Sends each request to one of the replicas; to another where it reached nobody."""
+    """Sends each request to one of the replicas, or to another if it reached none."""
 
     def __init__(self, url: str) -> None:
         self._replicas = Replicas(url)

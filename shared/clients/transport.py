@@ -65,7 +65,7 @@ class Call(Generic[T]):
     repeatable: bool = False
     """Whether it changes nothing, though it isn't a GET."""
     taken: frozenset[int] = frozenset()
-    """Statuses beside those of success that `read` takes."""
+    """Further statuses that `read` accepts."""
 
     @property
     def is_safe(self) -> bool:
@@ -75,7 +75,7 @@ class Call(Generic[T]):
         return self.method in ("GET", "HEAD") or self.repeatable
 
     def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
-        """The same call with headers beside its own."""
+        """Return the same call with additional headers."""
         return replace(self, headers={**self.headers, **headers})
 
     def request(self, base_url: str, within: bool = False) -> dict[str, Any]:
@@ -129,10 +129,9 @@ def _authorization(key: str | None) -> dict[str, str]:
 
 
 def raise_for_problem(response: httpx.Response, within: bool = False) -> None:
-    """Raises the ISEError that a bad answer stands for. The body must have been read.
+    """Raise the ISEError for a bad answer, whose body must have been read.
 
-    `within`: a service of ours asks another, so that a key that is refused is no fault of the
-    user's, who must not be asked for another.
+    `within`: one of our services is the caller, so a refused key is not the user's fault.
     """
     if response.is_success:
         return
@@ -148,7 +147,7 @@ def raise_for_problem(response: httpx.Response, within: bool = False) -> None:
 
 
 def _within(error: errors.ISEError, where: str) -> errors.ISEError:
-    """An error between services, as it is told to a user, who did not set them up."""
+    """Return an error between services in the form shown to users, who did not configure them."""
     if isinstance(error, errors.ForeignHost):
         return errors.Unavailable(
             f"The service at {where} doesn't accept this host name. Add it to "
@@ -164,7 +163,7 @@ def _within(error: errors.ISEError, where: str) -> errors.ISEError:
 
 
 def _pauses(call: Call[Any], within: bool) -> Iterator[float]:
-    """How long to wait before each further try of a call that found nobody, or broke off."""
+    """Yield the pauses before each retry of an interrupted or refused call."""
     if within and call.is_safe:
         yield from (random.uniform(0, longest) for longest in _PAUSES_S)  # noqa: S311
 

@@ -1,9 +1,9 @@
-"""Bounds of what is said of an image: its id, its uris, its tags and its metadata.
+"""Limits of annotations: an image's id, uris, tags and metadata.
 
-Every way in asks here, so that none takes what an answer can't give: uploads, PATCH, manifests,
-vectors, imports. `check` raises one clear error; the `check_*` functions raise ValueError with a
-clause that goes after the field's name, as pydantic wants it. `presentable` is for what is there
-already: an earlier version took more than these bounds.
+All inputs are checked here, so that none accepts what an answer can't represent: uploads, PATCH,
+manifests, vectors, imports. `check` raises one clear error; the `check_*` functions raise
+ValueError with a clause that follows the field's name, as pydantic expects. `presentable` is for
+existing data, because earlier versions accepted more.
 """
 
 import json
@@ -224,10 +224,10 @@ def presentable(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]
 
 
 def mended(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata of an earlier version, brought within the bounds of today.
+    """Return metadata of an earlier version, changed to fit the current limits.
 
-    What is nested too deep, and what isn't a number that can be kept, becomes a text; a field
-    that can't be kept even so goes.
+    Values that are nested too deep or are invalid numbers become text; fields that still don't fit
+    are removed.
     """
     kept: dict[str, Any] = {}
     for key, value in metadata.items():

@@ -46,9 +46,9 @@ _BOUNDS = ("gt", "gte", "lt", "lte")
 
 
 class Filter(Request):
-    """Every one of `must`, at least one of `should` (where it has any), none of `must_not`.
+    """All of `must`, at least one of `should` (if any), none of `must_not`.
 
-    An empty filter lets every image through.
+    An empty filter accepts every image.
     """
 
     model_config = ConfigDict(
@@ -88,12 +88,11 @@ class Filter(Request):
 
 
 class Condition(Filter):
-    """One of: a `tag`; a metadata `key` with what is asked of it; a filter of its own.
+    """A `tag`, a metadata `key` with a test, or a nested filter.
 
-    Of a key, one of `match`, `any`, bounds and `exists`. A number compares with numbers and with
-    texts that read as one, whole numbers exactly, however long; a text compares with texts, in the
-    order of their characters, as dates in ISO form have it. Where a value is a list, one element
-    is enough.
+    The test of a key is `match`, `any`, bounds or `exists`. A number compares with numbers and with
+    numeric texts, integers exactly, however long; a text compares with texts by character order,
+    which suits ISO dates. If a value is a list, one element is enough.
     """
 
     model_config = ConfigDict(

@@ -41,7 +41,7 @@ class RecallCurve(Wire):
     )
 
     def least_work(self, target: float) -> RecallPoint | None:
-        """The point that scans the least of those that reach a recall; None: none does."""
+        """Return the point with the least scanning that reaches a recall; None if there is none."""
         reaching = (p for p in (*self.by_reach, *self.points) if p.recall >= target)
         return min(reaching, key=lambda point: point.scanned_fraction, default=None)
 

@@ -12,7 +12,7 @@ _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
 def remaining() -> float | None:
-    """Seconds that are left, at least 0; None where nobody said."""
+    """Return the seconds left, at least 0; None without a deadline."""
     until = _until.get()
     return None if until is None else max(0.0, until - time.monotonic())
 

@@ -33,8 +33,8 @@ from typing import Any, ClassVar
 class ISEError(Exception):
     """Base of all errors of this project.
 
-    `detail` is a sentence for a person: what is wrong and what to do. `extra` holds members that
-    go into the rendered problem beside it (JSON types only).
+    `detail` is a sentence for a person: the error and what to do. `extra`: further members of the
+    rendered problem (JSON types only).
     """
 
     slug: ClassVar[str] = "internal"
@@ -75,7 +75,7 @@ class FingerprintMismatch(Conflict):
 
 
 class ModelDrift(Conflict):
-    """`extra["drift"]`: the cosine distance of what it answers to what it answered."""
+    """The model's features have changed. `extra["drift"]`: cosine distance to the stored ones."""
 
     slug, title = "model-drift", "Model answers otherwise than before"
 

@@ -24,8 +24,10 @@ class Loop:
         pause_s: float = 0,
         end_s: float = 5,
     ) -> None:
-        """`failed`: what a failure means, before its cause. `pause_s`: between two times at least,
-        however often it's due. `end_s`: what is in hand has so long to end at a stop."""
+        """`failed`: meaning of a failure, put before its cause.
+
+        `pause_s`: least pause between runs. `end_s`: time for the current run to finish at a stop.
+        """
         self._work = work
         self._failed = failed
         self._every_s = every_s

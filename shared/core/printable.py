@@ -33,9 +33,9 @@ def escaped(text: str, keep_lines: bool = False) -> str:
 
 
 def escaped_json(document: str) -> str:
-    r"""A JSON document with such characters of its strings as `\u001b`: the same to who reads it.
+    r"""Return a JSON document with such characters as `\\u001b`, which parses to the same value.
 
-    Line feeds between members stay; within strings JSON has none.
+    Line feeds between members stay; JSON strings contain none.
     """
     return _CONTROLS.sub(
         lambda found: found[0] if found[0] == _LINES else f"\\u{ord(found[0]):04x}", document

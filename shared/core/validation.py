@@ -1,6 +1,6 @@
 """Validation errors of a request or a setting, as sentences.
 
-pydantic's own words ("Extra inputs are not permitted") are for those who know pydantic.
+pydantic's own messages ("Extra inputs are not permitted") are for developers.
 """
 
 import difflib

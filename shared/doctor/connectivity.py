@@ -23,7 +23,7 @@ _READS = {"query": "/v1/stats", "indexer": "/v1/stats", "embedder": "/v1/models"
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Yield findings on all three services; on the models where both sides can be asked."""
+    """Yield findings on all three services, and on the models if both sides answer."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
     reached = asked = 0
     with httpx.Client(timeout=3, trust_env=False) as http:

@@ -50,7 +50,7 @@ def _private(folder: Path) -> Iterator[Finding]:
 
 
 def _writable(folder: Path) -> Iterator[Finding]:
-    """Tried for real: permissions, read-only mounts and quotas are told by nothing else."""
+    """Write a file, because only that detects permissions, read-only mounts and quotas."""
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as name:
             fault = _fault(Path(name))

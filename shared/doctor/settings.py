@@ -27,7 +27,7 @@ OTHERS = {
     "ISE_REFERENCE_DATA",
     "ISE_REQUIRE_ALL",
 }
-"""Of the compose files, of the tests, and for those who develop; no service's settings."""
+"""Settings of the compose files, the tests and developers; not of a service."""
 _PREFIX = "ISE_"
 
 

@@ -1,4 +1,4 @@
-"""How a service's own doctor, a process of its own, tells what it found."""
+"""Findings of a service's own doctor, which runs in a process of its own."""
 
 import json
 import subprocess

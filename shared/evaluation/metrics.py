@@ -1,7 +1,7 @@
-"""Figures of ranked answers to labelled queries, each query's own image left out.
+"""Metrics of ranked answers to labelled queries, excluding each query's own image.
 
 Names and definitions as in Manning et al., "Introduction to Information Retrieval" (2008), ch. 8;
-a query for which nothing is relevant tells nothing and must be left out by the caller.
+the caller must leave out queries without relevant images.
 """
 
 from dataclasses import dataclass

@@ -63,11 +63,11 @@ class TermResult(Wire):
 
 
 class TagResult(Wire):
-    """Tag to image: each tag's joint vector against those of all labelled images.
+    """Search by tag: each tag's joint vector compared with those of all labelled images.
 
-    `seen`, `unseen`: the mean over the tags that the matching network was trained on, and over the
-    others; null where there are none, or where that isn't known. `unseen_apart`: of the unseen
-    ones, each against the images of unseen tags only.
+    `seen`, `unseen`: means over the tags that the matching network was trained on, and over the
+    others; null if there are none, or unknown. `unseen_apart`: unseen tags among images of unseen
+    tags only.
     """
 
     tags: int

@@ -33,7 +33,7 @@ def evaluate(
     before: Sequence[SettingResult] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
-    """Measures each setting, the first one beside `before` and beside the others."""
+    """Measure each setting, and compare the first one with `before` and the others."""
     started = time.monotonic()
     say("Reading the labels.")
     labels = of_collection(searching) if path is None else indexed(searching, of_path(path))

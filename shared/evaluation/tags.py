@@ -22,9 +22,9 @@ _CHUNK = 2**20
 
 
 def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResult | None:
-    """Each label as a term, against the joint vectors of all labelled images.
+    """Search each label as a term among the joint vectors of all labelled images.
 
-    Not by `mode: tag`, which ranks only what carries the tag. None where no label has a word.
+    `mode: tag` would rank only images that carry the tag. None if no label has a word vector.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -20,7 +20,7 @@ _OPTIONAL = {"catalog.parquet"}
 
 
 def unpack(chunks: Iterator[bytes], folder: Path) -> None:
-    """Writes the files of an archive into a folder: all of them or, where it breaks off, none."""
+    """Write the files of an archive into a folder: all of them or, on an error, none."""
     missing = set(_FILES)
     with ExitStack() as undo:
         try:

@@ -26,7 +26,7 @@ class Pairs:
 
 
 def calibrated(pairs: Pairs, space: str, metric: Metric) -> Calibration | None:
-    """The curve that is served, and what it is worth; None where there's too little to learn."""
+    """Return the curve to serve, with its evaluation; None with too little data."""
     if len(pairs.scores) < _LEAST_PAIRS:
         return None
     even = pairs.queries % 2 == 0

@@ -47,7 +47,7 @@ class Reliability:
 
 
 def fit(scores: Floats, matched: NDArray[np.bool_]) -> Isotonic | None:
-    """The curve of (n,) pairs; None where all matched, or none did, or there is no pair."""
+    """Fit a curve to (n,) pairs; return None if all or none matched, or there are no pairs."""
     hits = int(matched.sum())
     if hits in (0, len(matched)):
         return None

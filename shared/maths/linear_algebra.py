@@ -1,7 +1,7 @@
 """Decompositions of small matrices, each by one thread.
 
-LAPACK's inner steps are so short that threads mostly wait for each other there: beside other work
-on the same processors an eigendecomposition by all of them took nine times as long as by one.
+LAPACK's inner steps are so short that threads mostly wait for each other: on busy processors an
+eigendecomposition by all threads took nine times as long as by one.
 """
 
 from collections.abc import Iterator

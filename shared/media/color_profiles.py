@@ -99,8 +99,9 @@ def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image
 
 @lru_cache(maxsize=_PROFILES)
 def _transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform | None, str, str | None]:
-    """Return the transform to sRGB, None where there is nothing to do; the mode that it takes; and
-    a note on a profile that can't be used."""
+    """Return the transform to sRGB, or None; the mode that it needs; and a note on an unusable
+    profile.
+    """
     try:
         found = ImageCms.ImageCmsProfile(BytesIO(profile))
         space = _SPACES.get(found.profile.xcolor_space.strip())

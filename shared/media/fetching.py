@@ -1,9 +1,9 @@
-"""Pictures by URL, from hosts that the settings name and from nowhere else.
+"""Pictures by URL, only from hosts that the settings name.
 
-A URL is chosen by whoever searches, and fetched from within: so it may lead to no address that only
-this machine or its network can reach. A name is resolved once, all its addresses are checked, and
-the connection goes to one of these, so that a second look-up can't lead elsewhere. The same holds
-for each redirect.
+The caller chooses a URL that is fetched from inside the network, so it must not lead to addresses
+that only this machine or its network can reach. A name is resolved once, all its addresses are
+checked, and the connection uses one of these, so that another look-up can't change it. The same
+holds for each redirect.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ _FILLING = 65_536
 _TEXTS = 16
 """Packed texts of PNG that Pillow may unpack, up to a MiB each; of more, none are."""
 _LONGEST_EXIF = 2**20
-"""Of JPEG, whose segments hold 64 KiB; some cameras go on in a second one."""
+"""Largest EXIF of a JPEG; segments have 64 KiB, and some cameras use a second one."""
 _NUMBERS = 65_536 * 4
 """Of one tag of TIFF: a palette of 16 bits has 196,608. Texts and bytes are not counted."""
 
@@ -49,7 +49,7 @@ def check(kind: str, data: bytes) -> None:
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation that Exif tells (2.32, tag 0x0112), 0 where it tells none."""
+    """Return the EXIF orientation (2.32, tag 0x0112), 0 if there is none."""
     tiff = exif.removeprefix(_EXIF)
     order = _order(tiff)
     with suppress(struct.error):

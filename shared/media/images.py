@@ -1,12 +1,12 @@
-"""Bytes to pixels: every picture that can be decoded becomes 8-bit RGB, every other a BadImage.
+"""Bytes to pixels: every decodable picture becomes 8-bit RGB, any other raises BadImage.
 
-One rule for what is embedded and for what is shown of it. It needs Pillow, which the services that
-decode pictures install.
+Embedding and display use the same decoding. It needs Pillow, which the services that decode
+pictures install.
 
-Limits are checked on the header, before a pixel is decoded. Nothing of Pillow's global state is
-read or set (`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`), so images with different
-limits may be decoded in different threads; hence also the plugins are called by name here instead
-of through `Image.open`, which applies that global limit.
+Limits are checked on the header, before decoding. Pillow's global state is neither read nor changed
+(`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`), so that threads can use different
+limits; therefore plugins are called by name instead of through `Image.open`, which applies the
+global limit.
 """
 
 import re
@@ -104,15 +104,15 @@ def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None)
 
 
 def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -> Picture:
-    """The picture in `data`, upright, in sRGB with 8 bits a channel, and what was wrong with it.
+    """Return the picture in `data`, upright, in sRGB with 8 bits per channel, and a note on damage.
 
-    Of an animation, a multi-page TIFF or an MPO the first picture; transparency is laid over white;
-    samples of more bits are scaled down; colours are converted by the profile of the file. A file
-    that ends early or is damaged is read as far as it goes, where that is most of it.
+    Reads the first picture of an animation, a multi-page TIFF or an MPO. Transparency becomes
+    white, more bits are scaled down, and colours are converted by the file's profile. A file that
+    ends early or is damaged is read as far as possible, if that is most of it.
 
-    Raises BadImage for anything that is not a picture of at most `max_pixels`. `least`: as many
-    pixels a side will do, so a larger JPEG may come out at a part of its size, which takes less
-    time and memory.
+    Raises BadImage for anything that is not a picture of at most `max_pixels`. `least`: least
+    number of pixels per side, so that a larger JPEG may be decoded at a reduced size, which takes
+    less time and memory.
     """
     if not data:
         raise BadImage("The file is empty.")

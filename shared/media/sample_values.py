@@ -1,10 +1,10 @@
-"""Samples of more than 8 bits, signed or floating, as 8-bit grey.
+"""Samples of more than 8 bits, signed or floating-point, as 8-bit grey.
 
-The range that becomes 0 to 255 is the one that the format names: SMinSampleValue and
+The range mapped to 0 to 255 is the one that the format declares: SMinSampleValue and
 SMaxSampleValue of TIFF, else all values of an unsigned integer of up to 16 bits. Floats, signed
-integers and integers of 32 bits are written in many ranges and the format names none; then the
-smallest usual range that holds nearly all values is taken, and where the values fill little of it,
-the range of the values themselves. Single pixels far from all others decide nothing.
+integers and 32-bit integers have no declared range; then the smallest usual range that contains
+nearly all values is used or, if the values fill little of it, their own range. Outliers don't
+count.
 """
 
 from collections.abc import Sequence

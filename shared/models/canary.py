@@ -1,7 +1,7 @@
-"""A built-in picture: its features tell whether a model still answers as it did.
+"""A built-in picture whose features show whether a model still gives the same results.
 
-A fingerprint says which weights were loaded, not what they were run by: other versions of a
-library, or another processor, may give other features of the same picture.
+A fingerprint identifies the weights, but not the software that runs them: other versions of a
+library, or another processor, may give different features.
 """
 
 import struct

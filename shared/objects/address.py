@@ -30,9 +30,10 @@ _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`path`: absolute for this machine; else what follows `://`, the bucket or host first.
+    """`path`: absolute on this machine; else the part after `://`, which begins with the bucket or
+    host.
 
-    `archive`: where the archive is that it's a member of.
+    `archive`: address of the archive that contains it.
     """
 
     protocol: str
@@ -153,8 +154,8 @@ class Address:
         return Address(self.protocol, "" if folder == "." else folder, self.archive).child(given)
 
     def is_within(self, root: "Address") -> bool:
-        """Return whether it lies under another one, as far as text can tell; an archive's member
-        does where the archive does.
+        """Return whether it lies below another address, judging by text; an archive's member does
+        if the archive does.
         """
         if self.archive is not None and self.protocol != root.protocol:
             return self.archive.is_within(root)

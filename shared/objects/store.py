@@ -21,8 +21,10 @@ _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c")
 
 
 class Objects:
-    """Reads and writes objects, from many threads at once. Raises OSError for what is wrong with
-    one object or its bucket, Unavailable where the store doesn't answer."""
+    """Reads and writes objects, from many threads.
+
+    Raises OSError for errors of one object or bucket, Unavailable if the store doesn't answer.
+    """
 
     def __init__(self, s3_endpoint: str = "") -> None:
         self._endpoint = s3_endpoint
@@ -30,9 +32,9 @@ class Objects:
         self._lock = threading.Lock()
 
     def list(self, address: Address) -> Iterator[tuple[Address, Stamp]]:
-        """Every object below an address, however many there are, in no order.
+        """Yield every object below an address, in no particular order.
 
-        Raises FileNotFoundError where there is no such bucket or none below it.
+        Raises FileNotFoundError if there is no such bucket, or nothing below the address.
         """
         folder = f"{address.path}/"
         with _said(address):

@@ -118,10 +118,10 @@ class Follower:
         return lock
 
     def follow(self) -> None:
-        """Brings the directory up to the copy.
+        """Update the directory from the copy.
 
-        Raises NotFound where there is no copy yet, Corrupt where a download isn't what it should
-        be, Unavailable, Misconfigured, OSError.
+        Raises NotFound if there is no copy yet, Corrupt if a download is damaged, Unavailable,
+        Misconfigured, OSError.
         """
         # Deletions first, as readers do, because they apply to every snapshot.
         self.follow_deletions()

@@ -56,7 +56,7 @@ class Item:
     """What is left out of it, as no answer can give it."""
 
     def presentable(self) -> "Item":
-        """The same without what no answer can give, each told of in `notes`."""
+        """Return the item without values that no answer can represent, which `notes` lists."""
         metadata, notes = annotations.presentable(self.metadata)
         tags, uris = annotations.whole(self.tags), annotations.whole(self.uris)
         if len(tags) < len(self.tags):
@@ -74,9 +74,9 @@ class Item:
 
 
 def write_items(path: Path, items: Iterable[Item]) -> int:
-    """Writes an items file; gives the number of images in it.
+    """Write an items file and return its number of images.
 
-    One image whose metadata can't be written must not hold up all others.
+    Metadata that can't be written are left out, so that one image doesn't prevent the others.
     """
     ordered = [item.presentable() for item in sorted(items, key=lambda item: item.ordinal)]
     records = [_record(item) for item in ordered]

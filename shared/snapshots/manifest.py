@@ -83,9 +83,8 @@ class MilvusManifest(Wire):
 class SpaceManifest(Wire):
     """One inverted index: its first postings file has the centroids, later ones are additions.
 
-    `milvus`: where another engine holds the vectors; postings files then tell who is in the space
-    and no more. `dim`: of the stored vectors. `transform`: None where they are the features as they
-    are.
+    `milvus`: another engine holds the vectors; postings files then only list the images. `dim`:
+    length of stored vectors. `transform`: None if features are stored unchanged.
     """
 
     fingerprint: str

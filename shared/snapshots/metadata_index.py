@@ -216,7 +216,7 @@ def exact_number(text: str) -> int | float:
 
 
 def number_of(text: str) -> float:
-    """The float nearest to the number that a text reads as, or NaN where it reads as none."""
+    """Return the float nearest to the number in a text, or NaN if it isn't a number."""
     number = float(text) if _NUMBER.fullmatch(text) else np.nan
     return number if np.isfinite(number) else np.nan
 

@@ -101,11 +101,11 @@ class Tombstones:
 
     @contextmanager
     def adding(self) -> Iterator[Callable[[list[int]], None]]:
-        """Gives `add`; what it added is taken back where the block raises.
+        """Context manager with `add`; added deletions are undone if the block raises.
 
-        In place, for a full disk has no room for more. Where not even that can be, the deletion
-        stands, and the catalogue follows. So it does where the catalogue went away, which may have
-        taken it, and where another worker has added some since.
+        Undone in place, because a full disk has no room for more. The deletions remain if that
+        fails too, if the catalogue's connection was lost, which may have committed them, or if
+        another worker has added some since.
         """
         before = after = self._begin()
 
@@ -136,7 +136,7 @@ class Tombstones:
         durable.write_bytes(self.path, encoded(ordinals), "tombstones-file")
 
     def tidy(self) -> None:
-        """Removes what a process left that was killed while it wrote the file anew."""
+        """Remove files of a process that was killed while it rewrote the deletions."""
         for left in self.path.parent.glob(f".{NAME}.*{durable.TEMPORARY_SUFFIX}"):
             left.unlink()
 

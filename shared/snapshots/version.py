@@ -13,7 +13,7 @@ from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 HEADER = "X-ISE-Version"
-"""Of the indexer's answers: the version that holds what it was asked to do."""
+"""Header of the indexer's answers: the version that contains the requested change."""
 
 
 class Version(NamedTuple):

@@ -16,10 +16,11 @@ _KEPT = 560
 
 
 def normal_form(text: str) -> str:
-    """Return the form that all ways to write one tag share: `Car_Side`, `car-side`, `car side`.
+    """Return the form that all spellings of a tag share, such as `Car_Side`, `car-side` and `car
+    side`.
 
     Unicode NFKC, case-folded, with each run of `_`, `-` and white space as one space, and none at
-    the ends. Text of nothing else stays what it is. It is its own normal form.
+    the ends. A text of separators only is unchanged. Applying it twice changes nothing.
     """
     folded = _folded(text)
     form = _SEPARATORS.sub(" ", folded).strip() or folded.strip() or folded

@@ -20,7 +20,7 @@ NO_KEY_SENT = (
 
 
 class CallerMiddleware:
-    """Finds out who asks, by the key that comes along; refuses nobody."""
+    """Identifies the caller by the key; refuses nobody."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self.app = app

@@ -10,7 +10,7 @@ from shared.web.keys import ALL, Scope
 
 _NAME = "ise.caller"
 _CALLER_BITS = 64
-"""Of an IPv6 address, those that a provider gives to one customer."""
+"""Prefix length of IPv6 addresses that a provider assigns to one customer."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Caller:
 
 
 def caller_of(connection: Connection) -> Caller:
-    """The caller of a request; where nobody has looked for a key, one who may do everything."""
+    """Return the caller of a request; one with all rights if keys aren't checked."""
     return cast(Caller, connection.get(_NAME)) or Caller(None, ALL, address_of(connection))
 
 

@@ -1,8 +1,7 @@
 """HEAD, conditional requests and ranges (RFC 9110), for every route that answers GET.
 
-A route says what it has by its headers: `ETag` or `Last-Modified` make its answer conditional,
-`Accept-Ranges: bytes` lets a part of it be asked for. Whatever it sends, bytes or a stream from an
-open file, is cut to what was asked.
+A route's headers enable them: `ETag` or `Last-Modified` for conditional requests, `Accept-Ranges:
+bytes` for ranges. The route's answer, bytes or a stream from a file, is cut to the requested part.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"|\*')
 
 
 def outside_range(size: int) -> OutsideRange:
-    """Return what is told to a client that asks for a part that there isn't."""
+    """Return the error for a part beyond the end."""
     return OutsideRange(f"The range lies outside of the {size:,} bytes of the file.", bytes=size)
 
 
@@ -38,14 +37,14 @@ def etag_of(content: bytes) -> str:
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """Tell whether a client has what an entity tag names, compared weakly as GET asks for."""
+    """Return whether a client's entity tags match, by weak comparison."""
     plain = etag.removeprefix("W/")
     given = _ENTITY_TAG.findall(if_none_match)
     return "*" in given or plain in {tag.removeprefix("W/") for tag in given}
 
 
 class ConditionalMiddleware:
-    """Answers HEAD as GET without its body, 304 to who has it, 206 and 416 to who wants a part."""
+    """Answers HEAD as GET without a body, 304 to matching clients, and 206 or 416 to ranges."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -164,8 +163,9 @@ class _Answer:
 
 
 def part_of(header: str, size: int) -> range | None:
-    """Return the bytes that a `Range` asks for: empty where there are none of them, None where it
-    asks for several parts or is malformed, so that all is sent, as RFC 9110 allows."""
+    """Return the bytes of a `Range`: empty if it has none; None for several ranges or a malformed
+    header, which RFC 9110 allows to answer completely.
+    """
     found = _ONE_RANGE.match(header)
     if found is None or not (found[1] or found[2]):
         return None

@@ -11,9 +11,9 @@ from starlette.requests import Request
 
 
 class FormRequest(Request):
-    """A request whose multipart form takes both ways to name a file.
+    """A request whose multipart form accepts both ways to name a file.
 
-    RFC 7578 asks for `filename`; clients that write `filename*` alone still mean a file.
+    RFC 7578 requires `filename`, but some clients send `filename*` alone.
     """
 
     async def _get_form(

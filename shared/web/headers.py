@@ -1,4 +1,4 @@
-"""Headers that tell a browser what it must not do with an answer."""
+"""Headers that restrict the use of answers by browsers."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -76,7 +76,7 @@ def _own_names(settings: ServiceSettings) -> set[str]:
 
 
 def _name(host: str) -> str:
-    """The name of a `Host` header, without its port; empty where it's none."""
+    """Return the name in a `Host` header, without its port; empty if invalid."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -47,10 +47,10 @@ class Key:
 
 
 class KeyRing:
-    """The keys that open a service: its own, with all scopes, and those of a file.
+    """The keys of a service: its own, with all scopes, and those of a file.
 
-    A file that can't be used is an error at the start. Later the keys before it go on, and
-    `warning` says so.
+    An invalid file is an error at the start. Later, the previous keys stay valid, and `warning`
+    says so.
     """
 
     def __init__(self, own: str | None, file: Path | None = None) -> None:
@@ -70,7 +70,7 @@ class KeyRing:
         return not self._own and self._file is None
 
     def find(self, given: bytes) -> Key | None:
-        """The key that was given. The time it takes tells nothing of how near a wrong one was."""
+        """Return the key with this secret, in a time that doesn't depend on the secret."""
         self._refresh()
         digest = _digest(given)
         found = None
@@ -111,7 +111,7 @@ def parse(text: str) -> list[Key]:
 
 
 def _key(words: list[str], before: Iterable[Key]) -> Key:
-    """Raises ValueError, whose text leaves out what may be a key."""
+    """Parse a line. Raises ValueError, whose text doesn't contain the key."""
     if len(words) != 3:
         raise ValueError("a line has a label, scopes and a key, parted by blanks")
     label, scopes, secret = words

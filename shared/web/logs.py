@@ -1,8 +1,8 @@
-"""One line a log record, as text or as JSON, with the request that it belongs to.
+"""One line per log record, as text or JSON, with the id of its request.
 
-What a record carries in `extra` comes along in both. Whatever writes a record, its line shows no
-key, no password and no query string of a URL, which may have a key in it; and nothing in it, such
-as the name of a file, begins a line of its own or steers the terminal that shows it.
+Both formats include a record's `extra`. Lines never contain keys, passwords or query strings of
+URLs, which may contain keys; and no value, such as a file name, can begin a line or control the
+terminal.
 """
 
 import json

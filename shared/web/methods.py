@@ -1,7 +1,8 @@
-"""Answers a method that a path doesn't take by 405, with those that it takes.
+"""Answers methods that a path doesn't support by 405, with the supported ones.
 
-The router takes any route that fits path and method. As ids may have slashes in them, what changes
-an image would take `PATCH /v1/images/a/file` for its own, and `Allow` would name one method alone.
+The router accepts any route that matches path and method. Because ids may contain slashes, the
+route that changes an image would match `PATCH /v1/images/a/file`, and `Allow` would name one method
+only.
 """
 
 import re
@@ -17,7 +18,9 @@ Paths = list[tuple[re.Pattern[str], set[str]]]
 
 
 class MethodMiddleware:
-    """The first route whose path fits says what is asked for; all routes of that path, how."""
+    """The first route that matches a path decides; its `Allow` lists the methods of all routes of
+    that path.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -77,7 +77,7 @@ def _scope(operation: dict[str, Any]) -> Scope | None:
 
 
 def _restore_examples(schemas: dict[str, Any], models: type[Wire]) -> None:
-    """FastAPI leaves out what is null, even in examples; what is sent and answered has it."""
+    """Restore null values in examples, which FastAPI omits although real bodies contain them."""
     for model in models.__subclasses__():
         extra = model.model_config.get("json_schema_extra")
         if isinstance(extra, dict) and model.__name__ in schemas:

@@ -1,7 +1,7 @@
-"""Operational routes: is the service alive, can it serve, what does it measure?
+"""Operational routes: liveness, readiness and metrics.
 
-The routes find all they tell in the app's state: FastAPI remembers the functions of routes for as
-long as the process lives, and with them whatever they would enclose.
+The routes read everything from the app's state: FastAPI keeps the functions of routes for the life
+of the process, with all that they enclose.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,9 +22,9 @@ from shared.web.problems import STARTING, Responses, problems
 
 @dataclass(frozen=True)
 class Readiness:
-    """`not_ready` says why a service can't serve, `warning` what is wrong with a part of it.
+    """`not_ready` returns why a service can't serve, `warning` what is wrong with a part of it.
 
-    `work`: what each of `peers` is needed for, and so waits while it is away.
+    `work`: work that needs each of `peers` and is paused while it is unavailable.
     """
 
     not_ready: Callable[[], str | None]

@@ -1,8 +1,8 @@
-"""Keeps other web sites' pages from using the API by way of a user's browser.
+"""Prevents pages of other sites from using the API through a user's browser.
 
-A service on loopback is open to every page that the same browser shows. Browsers tell where a
-request comes from; programs don't, and are let through. A GET changes nothing, but it may cost
-much, as an export of the whole collection does, and its answer is kept from other pages anyway.
+A service on loopback is accessible to every page in the same browser. Browsers declare the origin
+of a request; other programs don't, and are accepted. A GET changes nothing, but may be expensive,
+such as an export, and other pages can't read its answer anyway.
 """
 
 from urllib.parse import urlsplit

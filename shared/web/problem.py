@@ -124,9 +124,9 @@ async def _on_unexpected(request: Request, exc: Exception) -> JSONResponse:
 
 
 class _LastResort:
-    """Answers what nothing else caught.
+    """Answers errors that nothing else caught.
 
-    A handler of `Exception` would stand outside of all middleware, where the request id is gone.
+    A handler of `Exception` would be outside of all middleware, where the request id is lost.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,7 +1,7 @@
-"""HTTP as uvicorn speaks it, with bounds on what a client sends before it has asked for anything.
+"""uvicorn's HTTP protocol with limits on request heads.
 
-uvicorn and its parser bound neither the head of a request nor the time it takes, and a long header
-costs the square of its length.
+uvicorn and its parser limit neither the size nor the duration of a request head, and a long header
+takes quadratic time.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""At most so many requests a second, by key, or by address where none came along."""
+"""Limit of requests per second, by key, or by address for requests without one."""
 
 import math
 import time

@@ -31,9 +31,9 @@ _CLOSING_S = 2
 
 
 def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -> int:
-    """Serves until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM.
 
-    Gives 0, or 2 where a setting is wrong, or 1 where the service had to give up.
+    Returns 0, 1 if the service had to give up, or 2 if a setting is wrong.
     """
     try:
         settings = settings_type()

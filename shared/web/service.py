@@ -36,11 +36,12 @@ def create_service(
     asks: Mapping[str, str] = MappingProxyType({}),
     rate: Rate | None = None,
 ) -> FastAPI:
-    """An app with access checks, body limit, request ids, metrics, problems, health and `/docs`.
+    """Create an app with access checks, body limit, request ids, metrics, problems, health and
+    `/docs`.
 
-    `not_ready` gives a sentence on why the service can't serve yet, or None when it can; `warning`
-    one on what is wrong with a part of it. `asks`: the services that it needs, and for which
-    work. `rate`: how often a caller may ask.
+    `not_ready` returns a sentence on why the service can't serve yet, or None; `warning` one on
+    what is wrong with a part of it. `asks`: services that it needs, with the work that needs them.
+    `rate`: limit of requests per caller.
     """
     keys = KeyRing(_own_key(settings), settings.api_keys_file)
     app = FastAPI(

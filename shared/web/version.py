@@ -1,5 +1,4 @@
-"""Each answer tells the version of what is published when it's given, so that a client can wait for
-what it wrote."""
+"""Adds the published version to each answer, so that a client can wait for its write."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
-"""A log line for each call that may change something: who, what, and what became of it.
+"""A log line for each call that may change something: caller, action and outcome.
 
-Never a key, and nothing of a picture.
+It never contains a key or picture data.
 """
 
 import json

@@ -1,10 +1,9 @@
-"""Measured recall: how much of the exact answer a search of some work finds.
+"""Measured recall: the share of the exact answer that a search with a given effort finds.
 
-One pass over the vectors finds the exact neighbours of a sample of queries. Where probed lists are
-scanned exactly, a neighbour is found if and only if its list is among those probed: the rank of
-each neighbour's cluster, and how far it is beyond the nearest, give the whole curve at once. Where
-codes choose what is looked at, the place of each neighbour in their order says how deep one has to
-look.
+One pass over the vectors finds the exact neighbours of a sample of queries. If probed lists are
+scanned exactly, a neighbour is found if and only if its list is probed, so the rank of each
+neighbour's cluster and its distance beyond the nearest one give the whole curve. If codes choose
+the candidates, the rank of each neighbour in their order gives the necessary depth.
 """
 
 import math
@@ -37,11 +36,11 @@ _TIMES_THE_MEAN = 2
 def measure(
     index: InvertedIndex, space: str, seed: int, queries: NDArray[np.float32] | None = None
 ) -> list[RecallCurve]:
-    """Curves for both metrics and each k of `KS`, or as many neighbours as there are.
+    """Return curves for both metrics and each k of `KS`, or as many neighbours as exist.
 
-    `queries`, float32 of shape (n, dim), are what will be asked; where none are given, a sample of
-    the indexed vectors is asked, each without itself. Of an index with additions, it's the first
-    segment that is measured.
+    `queries`, float32 of shape (n, dim), are expected queries; without them, a sample of the
+    indexed vectors is searched, each without itself. In an index with additions, the first segment
+    is measured.
     """
     postings = index.segments[0]
     own: NDArray[np.int64] | None = None
@@ -164,7 +163,7 @@ class _Sample:
 
 @dataclass(frozen=True)
 class _Probes:
-    """The `nprobe` nearest clusters, and of them those within the reach, where there is one."""
+    """The `nprobe` nearest clusters, restricted to those within the radius, if there is one."""
 
     nprobe: int
     radius: float | None = None
@@ -178,8 +177,8 @@ class _Probes:
 class _Depths:
     """Rank of each exact neighbour in the order of the codes.
 
-    One search of the codes a query, over so many clusters that they hold nearly all neighbours;
-    what fewer clusters would give is the same order without the rows of the others.
+    One search of the codes per query, over enough clusters to contain nearly all neighbours; the
+    order for fewer clusters is the same without the rows of the others.
     """
 
     def __init__(
@@ -224,11 +223,11 @@ class _Depths:
         return np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
 
     def least(self, order: NDArray[np.float64], held: float, least: float) -> tuple[int, float]:
-        """The least depth that loses little of what the probed clusters hold, and its recall.
+        """Return the least depth that loses little of the neighbours in the probed clusters, and
+        its recall.
 
-        Little is half of what the probes themselves lose. `order`: of the top k. `held`: the share
-        of them that the clusters hold. `least`: the recall of fewer probes, which must not be
-        fallen below.
+        Little is half of the loss by the probes. `order`: of the top k. `held`: share of them in
+        the clusters. `least`: recall of fewer probes, which is a lower bound.
         """
         aim = max(held - float(np.clip((1 - held) / 2, *_LOSS)), least)
         # A neighbour at place n of the order needs a depth of n + 1.

@@ -1,7 +1,7 @@
-"""Measured recall where another engine ranks the lists: the sample is searched, at every step.
+"""Measured recall if another engine ranks the lists: the sample is searched at every step.
 
 As in `recall.py`, one pass over the vectors finds the exact neighbours of a sample of queries. The
-rank of each neighbour's list is not told, so a search of each number of probes says what it finds.
+rank of each neighbour's list is unknown, so each number of probes is searched.
 """
 
 import math
@@ -45,10 +45,10 @@ def measured(
 def _by_search(
     index: MilvusIndex, space: str, seed: int, queries: NDArray[np.float32] | None
 ) -> list[RecallCurve]:
-    """Curves for both metrics and each k of `KS`, or as many neighbours as there are.
+    """Return curves for both metrics and each k of `KS`, or as many neighbours as exist.
 
-    `queries`, float32 of shape (n, dim), are what will be asked; where none are given, a sample of
-    the indexed vectors is asked, each without itself.
+    `queries`, float32 of shape (n, dim), are expected queries; without them, a sample of the
+    indexed vectors is searched, each without itself.
     """
     rng = np.random.default_rng(seed)
     members = index.segments[0]

@@ -42,9 +42,9 @@ _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
 class Mirror:
-    """Follows the published in threads of its own; a store that is away holds nothing up.
+    """Copies snapshots in threads of its own, so that an unavailable store delays nothing.
 
-    Deletions have one for themselves: a large snapshot on its way doesn't keep them waiting.
+    Deletions have a separate thread, so that a large snapshot doesn't delay them.
     """
 
     def __init__(self, data_dir: Path, objects: Objects, address: Address) -> None:
@@ -83,9 +83,9 @@ class Mirror:
             loop.stop()
 
     def network(self, fingerprint: str) -> None:
-        """Copies a network soon: embedders are asked for it before a snapshot names it.
+        """Copy a network soon, because embedders request it before a snapshot names it.
 
-        Where the store stays away for some seconds, it comes with that snapshot.
+        If the store is unavailable for some seconds, it is copied with that snapshot.
         """
         for pause in (*_PAUSES_S, None):
             try:
@@ -154,7 +154,9 @@ class Mirror:
                 self._put_once(path)
 
     def _remove_older(self, current: Manifest) -> None:
-        """Only what snapshots named that go: other workers may be copying what none names yet."""
+        """Remove only files that removed snapshots named, because other workers may be copying
+        others.
+        """
         there = self._numbers()
         kept = {current.number, *(n for n in there if n > current.number)}
         kept |= set(sorted(n for n in there if n <= current.number)[-_KEPT:])
@@ -234,6 +236,6 @@ def _named(number: int) -> bytes:
 
 
 def _sum(path: Path) -> bytes:
-    """The sum that is kept of a file; made now where an older version kept none."""
+    """Return the stored checksum of a file; computed now if an older version stored none."""
     sha256 = sums.read(path) or durable.sha256_of(path)
     return sums.text(path, sha256).encode()

@@ -1,4 +1,4 @@
-"""Annotations of pictures: tags and metadata that can be kept, and errors for those that can't."""
+"""Parsing of tags and metadata, with an error for invalid ones."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from shared.core.errors import InvalidInput
 
 
 def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:
-    """Tags without blanks around them, each once. Raises InvalidInput for what can't be kept."""
+    """Return stripped tags without duplicates. Raises InvalidInput for invalid ones."""
     found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
     annotations.check(tags=found)
     return found

@@ -1,7 +1,7 @@
-"""Pictures in tar and zip archives: what is in one, by its headers, and any member by its offset.
+"""Pictures in tar and zip archives: members from headers, and the bytes of any member by offset.
 
-Archives come from outside. So nothing is unpacked to a disk, no more is unpacked than a header
-says, no header may say more than a picture may have, and links lead nowhere.
+Archives come from outside. So nothing is unpacked to a disk or beyond its declared size, no
+declared size may exceed that of a picture, and links can't lead out.
 """
 
 import calendar

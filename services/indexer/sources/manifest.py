@@ -47,9 +47,9 @@ class _Fields(NamedTuple):
 def read_manifest(
     file: BinaryIO, name: str, check: Callable[[], None] = lambda: None
 ) -> Iterator[Row]:
-    """The rows of a manifest called `name`; `check` is called between, and may raise to end it.
+    """Yield the rows of a manifest called `name`; `check` is called between rows and may raise.
 
-    Raises InvalidInput, which says where, for what is wrong with the whole of it.
+    Raises InvalidInput with the position if the manifest as a whole is invalid.
     """
     text = decoded(file)
     lines = Lines(text, check)
@@ -152,7 +152,7 @@ def _csv_rows(lines: Lines, name: str) -> Iterator[_Fields]:
 
 
 def _of_cells(number: int, columns: list[str], cells: list[str], delimiter: str) -> _Fields:
-    """Return what a row says; empty cells say nothing."""
+    """Return the contents of a row; empty cells are ignored."""
     named, raw, error = [], None, None
     for column, cell in zip(columns, cells, strict=False):
         if column and cell:

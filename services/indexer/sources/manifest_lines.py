@@ -13,7 +13,7 @@ _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "ut
 
 
 class LongLine(Exception):
-    """A line that nobody means: it is not kept in memory whole."""
+    """A line of excessive length, which is not kept in memory."""
 
 
 def decoded(file: BinaryIO) -> io.TextIOWrapper:

@@ -7,9 +7,9 @@ _LONGEST = 200
 
 
 class FolderTags:
-    """Gives the tag of a file's folder. A name that can't be a tag costs the file nothing.
+    """Derives a file's tag from its folder; an invalid folder name doesn't exclude the file.
 
-    `shortened`: names of folders that were cut; `left_out`: those that can't be tags.
+    `shortened`: names of folders that were truncated; `left_out`: those that can't be tags.
     """
 
     def __init__(self) -> None:

@@ -47,7 +47,10 @@ class Resolver:
         extra_protocols: Collection[str] = (),
         roots: Sequence[Root] | None = None,
     ) -> None:
-        """`also`: protocols to read beside the usual ones. `roots`: where files must lie."""
+        """`extra_protocols`: protocols to read in addition to the usual ones.
+
+        `roots`: allowed locations.
+        """
         self.objects = objects or Objects()
         self.extra_protocols = frozenset(extra_protocols)
         self._fetch = fetch or _no_fetch
@@ -66,9 +69,9 @@ class Resolver:
         return Address.parse(text, self.extra_protocols)
 
     def file(self, address: Address) -> File:
-        """The file at an address. Nothing is looked at yet, but where it's in an archive.
+        """Return the file at an address, without opening anything but archives.
 
-        Raises Forbidden for what is outside the roots; of a file on this machine, when it's read.
+        Raises Forbidden for locations outside the roots; for local files only when they are read.
         """
         if address.is_local:
             return LocalFile(Path(address.path), local_roots(self._roots))
@@ -151,9 +154,9 @@ class Resolver:
 
 
 def _versioned(index: Index, stamp: Stamp) -> Index:
-    """Return an index whose members have versions: by their CRC, else by the archive's own stamp.
+    """Return an index whose members have versions: their CRC, else the archive's own stamp.
 
-    A tar says nothing of a member's bytes, and tars are made with times of zero.
+    A tar has no checksums of members, and many tars have times of zero.
     """
     digest = blake2b(repr(tuple(stamp)).encode(), digest_size=8).digest()
     version = signed(int.from_bytes(digest, "big"))

@@ -62,9 +62,9 @@ class Rules:
         self._folders: dict[str, Skip | None] = {"": None}
 
     def add(self, folder: str, data: bytes) -> list[int]:
-        """Takes the `.iseignore` of a folder ("" is the top), for all below it.
+        """Add the `.iseignore` of a folder ("" is the top), which applies to everything below it.
 
-        Gives the numbers of the lines that are no patterns; they are passed over.
+        Returns the numbers of invalid lines, which are ignored.
         """
         text = data.decode("utf-8-sig", "surrogateescape")
         lines = [line.rstrip("\r") for line in text.split("\n")]

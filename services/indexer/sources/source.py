@@ -45,11 +45,10 @@ def read_source(
     resolver: Resolver | None = None,
     reading: Reading | None = None,
 ) -> Source:
-    """The files of a source, in a stable order.
+    """Return the files of a source, in a stable order.
 
-    Raises InvalidInput when the source can't be read as what it is said to be, Forbidden when it
-    may not be read, Unavailable when what it is in doesn't answer. A file that may not be read
-    has an `error`.
+    Raises InvalidInput if the source can't be read in its supposed format, Forbidden if reading is
+    not allowed, Unavailable if its store doesn't answer. A file that is not allowed has an `error`.
     """
     resolver, reading = (resolver or Resolver()).within(roots), reading or Reading()
     source = Address(LOCAL, str(given)) if isinstance(given, Path) else resolver.address(given)
@@ -171,8 +170,9 @@ def _listed(
 
 
 def _take_rules(found: Source, rules: Rules, listed: Sequence[Found]) -> dict[str, str]:
-    """Reads the ignore files of a listing. Gives why one can't be read, by how the paths begin of
-    which so nothing is known."""
+    """Read the ignore files of a listing; return errors by path prefix, for which nothing
+    is known.
+    """
     unknown: dict[str, str] = {}
     for name, file, _ in listed:
         folder, _, last = name.rpartition("/")

@@ -21,9 +21,9 @@ Identity = tuple[int, int]
 
 
 class Seen(NamedTuple):
-    """A file of a folder, or what was left out of it, and why.
+    """A file of a folder, or the reason why it was skipped.
 
-    `error`: why it can't be taken, in a sentence.
+    `error`: reason why it can't be ingested, in a sentence.
     """
 
     path: Path
@@ -120,8 +120,10 @@ class Walk:
         return _Folder(folder.path, folder.within, above)
 
     def _ignored(self, folder: _Folder, children: list[Path]) -> Iterator[Seen]:
-        """Takes in the folder's own rules. Where they can't be read, what they leave out isn't
-        known, and so the folder can't be read."""
+        """Read the folder's own rules.
+
+        If they can't be read, skipped files are unknown, so the folder counts as unreadable.
+        """
         own = folder.path / IGNORE_FILE
         if own not in children:
             return

@@ -39,9 +39,10 @@ class BlobStore(Protocol):
 
     @contextmanager
     def removing(self, keys: Iterable[str]) -> Iterator[None]:
-        """Removes files at the end of the block; puts them back where it raises.
+        """Context manager that removes files at the end of the block, or restores them if it
+        raises.
 
-        Set aside at once: meanwhile the same picture may be uploaded again, and kept anew.
+        They are moved aside at once, because the same picture may be uploaded again meanwhile.
         """
         yield
 

@@ -31,7 +31,7 @@ class DirectoryLock:
 
 @contextmanager
 def held(data_dir: Path) -> Iterator[None]:
-    """Keeps indexers away for the block. Raises Misconfigured where one is at work."""
+    """Exclude indexers during the block. Raises Misconfigured if one is running."""
     lock = DirectoryLock(data_dir)
     try:
         yield

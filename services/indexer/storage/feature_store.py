@@ -1,8 +1,7 @@
 """Features as `.npy` shards: `features/<fingerprint>/00000001.npy`, float32 of shape (rows, dim).
 
-A shard is immutable once it's there, and is compared with the SHA-256 beside it before it's read.
-Which row belongs to which image stands in the catalogue; a shard that a killed process wrote and
-never recorded belongs to nobody and does no harm.
+A shard is immutable, and is checked against its SHA-256 before it is read. The catalogue maps rows
+to images; a shard that a killed process wrote without recording it is harmless.
 """
 
 import os
@@ -87,9 +86,9 @@ class FeatureStore:
     def blocks(
         self, fingerprint: str, where: FeatureRows
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Pairs of a start and the features at rows start : start + n, at most 16,384 each.
+        """Yield pairs of a start and the features at rows start : start + n, at most 16,384 each.
 
-        Reading is in order of shards where `where` is, so each shard is opened once.
+        Reading follows the order of shards if `where` does, so each shard is opened once.
         """
         opened: tuple[int, NDArray[np.float32]] | None = None
         for start in range(0, len(where), _BLOCK):

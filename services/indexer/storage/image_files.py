@@ -30,7 +30,7 @@ class ImageFiles:
         kept: BlobStore | None = None,
         max_bytes: int = 2**26,
     ) -> None:
-        """`kept`: where uploads and thumbnails are; by default `images/` in the data directory."""
+        """`kept`: storage of uploads and thumbnails, by default `images/` in the data directory."""
         self._here = LocalBlobStore(data_dir / "images")
         self._kept: BlobStore = kept or self._here
         self._resolver = resolver or Resolver()
@@ -110,7 +110,7 @@ class ImageFiles:
         )
 
     def _bytes(self, image_id: str, place: Place) -> bytes | None:
-        """The bytes at a place, or None where they are of another picture by now."""
+        """Return the bytes at a location, or None if they are another picture's by now."""
         # The limit may have been lowered since the file was added.
         data = self.file(image_id, place).read(max(self._max_bytes, place.bytes))
         found = hashlib.sha256(data).hexdigest()
@@ -141,12 +141,14 @@ class ImageFiles:
         return images.size(data)
 
     def remove(self, image_id: str) -> None:
-        """Removes what is kept of an image; a source's own file is never touched."""
+        """Remove the stored files of an image; a source's own file is never changed."""
         for key in _keys(image_id):
             self._kept.remove(key)
 
     def removing(self, image_ids: Iterable[str]) -> AbstractContextManager[None]:
-        """Removes what is kept of images at the end of the block; puts it back where it raises."""
+        """Remove the stored files of images at the end of the block, or restore them if it
+        raises.
+        """
         return self._kept.removing([key for image_id in image_ids for key in _keys(image_id)])
 
     def tidy(self) -> None:

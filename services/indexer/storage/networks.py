@@ -54,7 +54,7 @@ class Networks:
             return None
 
     def calibration(self, fingerprint: str) -> list[Calibration]:
-        """How scores of the joint space become probabilities; empty where none was fitted."""
+        """Return the calibration of the joint space; empty if none was fitted."""
         try:
             text = self._read(fingerprint, _REPORT)
         except FileNotFoundError:
@@ -76,6 +76,6 @@ class Networks:
             return None
 
     def use(self, fingerprint: str) -> None:
-        """Makes a network the one that is taken where none is named."""
+        """Make a network the default."""
         if fingerprint != self.current():
             durable.write_text(self._folder / CURRENT, fingerprint, "network-current")

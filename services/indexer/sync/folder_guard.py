@@ -7,11 +7,11 @@ from shared.objects.local_path import path_of, readable
 
 
 class FolderGuard:
-    """Decides which of the pictures that are gone may be deleted unasked.
+    """Decides which missing pictures may be deleted without consent.
 
-    A folder that had pictures and has none of them now, nor any other, is held back; so is what is
-    missing below a folder that was a mount point and isn't any more, or the other way round. The
-    whole source is not a folder in this sense: `SyncGuard.check` looks at it.
+    A folder that had pictures and has none now is held back, as are missing files below a folder
+    that was a mount point and isn't any more, or the other way round. The source as a whole is
+    checked by `SyncGuard.check`.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class FolderGuard:
             folder = folder.rpartition("/")[0]
 
     def is_consented(self, path: str) -> bool:
-        """Return whether a user said that what is gone here may be deleted."""
+        """Return whether a user consented to deleting the missing files here."""
         folders = self.chain(folder_of(path))
         return not self._consented.isdisjoint(map(readable, folders))
 
     def holding(self, path: str) -> str | None:
-        """The folder on whose account a file that's gone is kept, if there is one.
+        """Return the folder for which a missing file is held back, if any.
 
-        The outermost: what is not mounted may have folders in it.
+        The outermost one, because an unmounted folder may contain others.
         """
         if self.is_consented(path):
             return None

@@ -1,4 +1,4 @@
-"""Says of a sync what it must not delete unasked, and tells what was held back."""
+"""Protects a sync from deletions without consent, and reports what was held back."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -76,7 +76,7 @@ class SyncGuard:
             )
 
     def note(self, plan: SyncPlan) -> None:
-        """Remember what is mounted; where files are held back, what was mounted before."""
+        """Store the mount points; for folders that are held back, the former ones."""
         if self._mounts is not None:
             mounts = self._mounts ^ (self._remounted & plan.held.keys())
             self._origins.note_mounts(self._source.name, {text_of(path) for path in mounts})

@@ -84,7 +84,9 @@ class Sync:
         return plan
 
     def check(self, plan: SyncPlan) -> None:
-        """Raises Conflict where half of the files are gone, as where a disk isn't mounted."""
+        """Raise Conflict if half of the files are missing, for example because a disk isn't
+        mounted.
+        """
         self._guard.check(plan)
 
     def follow(self, plan: SyncPlan) -> None:
@@ -160,7 +162,7 @@ class Sync:
         return settled + self._read(unread)
 
     def _read(self, unread: list[tuple[SourceFile, Place]]) -> list[FileNow]:
-        """Hashes those whose size an image has; another size is another image."""
+        """Hash only files whose size an image has; another size means another image."""
         sizes = self._origins.sizes() if unread else set()
         ids: dict[Place, str] = {}
         most = self._settings.max_image_bytes

@@ -117,8 +117,10 @@ class Features:
     async def prepare(
         self, searches: Iterable[SearchRequest], model: str | None, network: str | None
     ) -> None:
-        """Embeds the pictures of searches, in as few calls as may be. Raises nothing: an error is
-        told to the search that it's of."""
+        """Embed the pictures of several searches in few calls.
+
+        Raises nothing: each search reports its own error.
+        """
         wanted: list[_Wanted] = []
         for search in searches:
             subjects: Sequence[Subject] = search.parts or [search]
@@ -209,7 +211,7 @@ class Features:
 
 
 def check_pictures(searcher: Searcher) -> None:
-    """Raises Conflict where pictures can't be compared with what the collection holds."""
+    """Raise Conflict if pictures can't be compared with the collection."""
     space = searcher.collection.visual
     if space is not None and is_external(space.fingerprint) and not searcher.is_empty:
         raise Conflict(

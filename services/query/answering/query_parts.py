@@ -23,10 +23,10 @@ Floats = NDArray[np.float32]
 
 
 class QueryParts:
-    """The parts of one search, on one collection.
+    """The parts of one search on one collection.
 
-    A term, and what is asked for beside it, is compared in the joint space of pictures and words;
-    pictures and vectors alone in that of pictures.
+    With a term, all parts are compared in the joint space of pictures and words; without one, in
+    the space of pictures.
     """
 
     def __init__(self, searcher: Searcher, parts: Sequence[Part], features: Features) -> None:

@@ -44,7 +44,7 @@ class Resolved:
 
 
 class _Search:
-    """A subject and the options of a search. key: what its cursors tell the subject by."""
+    """A subject and the options of a search. key: identifies the subject in cursors."""
 
     def __init__(self, key: Sequence[str | float | bool], options: SearchOptions) -> None:
         self.key = key
@@ -129,10 +129,10 @@ class ImageSearch(EmbeddedSearch):
 
 
 class TermSearch(EmbeddedSearch):
-    """Images that carry a tag; where none does, images that are near to what it means.
+    """Images that carry a tag; if there are none, images close to the meaning of the term.
 
-    A term that no tag equals may be read as one, see `TermReader`. Raises UnknownTerm where
-    neither images nor word2vec know the term.
+    A term that equals no tag may be corrected, see `TermReader`. Raises UnknownTerm if neither
+    images nor word2vec know the term.
     """
 
     def __init__(

@@ -37,11 +37,11 @@ class TermReader:
         self._embedders = embedders
 
     async def read(self, searcher: Searcher, term: str, exact: bool = False) -> str | None:
-        """Return the tag to search by instead of a term, or None where it is read as written.
+        """Return the tag to search instead of a term, or None to search it as written.
 
-        A word that word2vec knows is no slip, so it is searched by its meaning. exact: only as
-        written. Raises Unavailable where such a tag exists and no embedder tells whether the
-        term is a word.
+        A word that word2vec knows is not a misspelling, so it is searched by its meaning. exact:
+        only as written. Raises Unavailable if such a tag exists and no embedder can tell whether
+        the term is a word.
         """
         key = tag_key(term)
         if exact or searcher.is_carried(term):

@@ -1,7 +1,7 @@
-"""Pictures that were sent to be searched by, kept for a while under an id that can't be guessed.
+"""Uploaded query pictures, stored for a while under an id that can't be guessed.
 
-So a search by a picture has an address, without the picture in it. They are in memory, of this
-process alone: what they are worth ends with the search.
+So a search by a picture has an address without the picture in it. They are stored in the memory of
+this process, because they aren't needed after the search.
 """
 
 import secrets

@@ -91,7 +91,7 @@ def described(item: Item) -> ImageInfo:
 
 
 async def _passed_on(request: Request, image_id: str, kind: str) -> Response:
-    """Answer as the indexer does, which is asked for no more than the client wants."""
+    """Forward the indexer's answer, requesting only what the client needs."""
     client: AsyncClient = request.app.state.indexer
     method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}

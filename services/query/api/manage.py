@@ -90,9 +90,9 @@ _UPLOAD: dict[str, Any] = {
 
 
 class AsCaller:
-    """The indexer, asked with the caller's key: nobody may do more by way of this service.
+    """Calls the indexer with the caller's key, so that nobody gains rights through this service.
 
-    Of a caller's headers, only those named here go on.
+    Only the headers named here are forwarded.
     """
 
     def __init__(self, request: Request, response: Response) -> None:

@@ -44,7 +44,7 @@ class AnswerWriter:
 
     @staticmethod
     def _written(answer: SearchResponse | BatchResponse | Hit) -> str | None:
-        """JSON, or None where something in it has none."""
+        """Return JSON, or None if it contains a value without a JSON form."""
         try:
             return answer.model_dump_json()
         except (ValueError, RecursionError):

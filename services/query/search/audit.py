@@ -1,7 +1,7 @@
-"""Checks a sample of live answers against the exact one, in the background.
+"""Compares a sample of answers with exact ones, in the background.
 
-Recall is measured at build time on the collection's own images. What users ask may differ from
-those, and additions come later: so it's measured again on what is really asked.
+Recall is measured at build time with the collection's own images. Real queries may differ, and
+images are added later, so it is measured again with these.
 """
 
 import logging
@@ -26,7 +26,7 @@ from shared.engines.ivf.mask import Mask
 log = logging.getLogger(__name__)
 
 Report = Callable[[float, float], None]
-"""Takes the recall of an answer, and what was expected of it."""
+"""Receives the recall of an answer and the expected one."""
 
 _WAITING = 16
 # An exact search reads everything, so pause for this many times its duration.

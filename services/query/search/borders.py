@@ -11,11 +11,12 @@ _MOST = 8
 
 
 class Borders:
-    """Between clusters that hold what is nearest to their centroid, float32 (clusters, dim).
+    """Borders between clusters that contain the vectors nearest to their centroids, float32
+    (clusters, dim).
 
-    Two points in two clusters lie on both sides of the plane midway between the centroids. So a
-    point within some distance of another one is no farther from that plane. Of many clusters that
-    are left, the nearest few are taken: in many dimensions hardly a step leads straight to a plane.
+    Points of two clusters lie on both sides of the plane midway between the centroids. So a point
+    within some distance of another one is no farther from that plane. Of many remaining clusters
+    the nearest few are used, because in many dimensions few directions lead straight to a plane.
     """
 
     def __init__(self, centroids: Floats) -> None:

@@ -43,7 +43,7 @@ class Group:
 
 
 def folded(hits: Sequence[Hit], ordinals: Sequence[int], space: Space) -> list[Hit]:
-    """Hits without those that show the same as one before them, which tells of them instead."""
+    """Return hits, with those that show the same picture as an earlier one grouped into it."""
     vectors = [space.index.vector(ordinal) for ordinal in ordinals]
     dim = space.index.dim
     rows = np.stack([np.zeros(dim, np.float32) if v is None else v for v in vectors])

@@ -28,9 +28,10 @@ _CURSOR = re.compile(r"(\d{1,15})-(\d{1,9})-(\d{1,9})")
 def duplicates(
     searcher: Searcher, threshold: float, limit: int, cursor: str | None
 ) -> DuplicateGroups:
-    """A page of groups. Raises InvalidInput, and Conflict where the cursor is of another snapshot.
+    """Return a page of groups.
 
-    A cursor is the snapshot, the cluster to go on with, and how many of its groups were shown.
+    Raises InvalidInput, and Conflict if the cursor belongs to another snapshot. A cursor consists
+    of the snapshot, the next cluster, and the number of its groups that were shown.
     """
     collection, space = searcher.collection, searcher.collection.visual
     number, first, shown = collection.manifest.number, 0, 0
@@ -105,7 +106,7 @@ def suggestions_for(
 
 
 def at_random(searcher: Searcher, limit: int, rng: np.random.Generator) -> list[Item]:
-    """Images at random, none twice; all of them where there are fewer."""
+    """Return random images without repetition; all of them if there are fewer."""
     collection, space = searcher.collection, searcher.collection.visual
     if space is None:
         return []

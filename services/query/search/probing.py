@@ -18,10 +18,9 @@ _FEW = 2_000
 class Plan:
     """Work of a search.
 
-    nprobe: top clusters. near: the measured point whose radius they have to be within; None: all of
-    them. depth: rows of them that the codes choose; None: every one. target: the recall that was to
-    be reached, None where the work itself was given. curve: the recall that was measured for such a
-    search, None where it was not.
+    nprobe: top clusters. near: the measured point whose radius limits them; None: no limit. depth:
+    number of their rows that codes choose; None: all. target: recall to reach, None if the work
+    itself was given. curve: measured recall of such a search, None if not measured.
     """
 
     nprobe: int
@@ -61,10 +60,10 @@ def plan(
     default_target: float,
     kept: FilterEstimate | None = None,
 ) -> Plan:
-    """The least that was measured to reach the target for the top k; or what the request says.
+    """Return the least work measured to reach the target for the top k, or the work in the request.
 
-    kept: where there is a filter. Its top k are among the top n of all, for some n; the curve for
-    the least such n tells what to look at. Where none was measured, all that is kept is compared.
+    kept: estimate of a filter. Its top k are among the top n of all images, for some n; the curve
+    for the least such n applies. If none was measured, all images that pass are compared.
     """
     curve = curve_for(curves, metric, k)
     guide = curve or widest_curve(curves, metric)

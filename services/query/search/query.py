@@ -17,11 +17,11 @@ _SAME = 1e-5
 
 @dataclass(frozen=True)
 class Query:
-    """A vector, and what is known of it.
+    """A vector and its context.
 
-    `itself`: ordinal of the indexed image that the query is, to stand first among equals.
-    `leave_out`: ordinals that are no hits, beside the deleted ones. `after`: the page before.
-    `combination`: the parts that the vector is made of, where there are several.
+    `itself`: ordinal of the query's own image, which comes first among equals. `leave_out`: further
+    ordinals that are no hits. `after`: the previous page. `combination`: the parts of the vector,
+    if there are several.
     """
 
     vector: NDArray[np.floating]

@@ -17,7 +17,7 @@ class Recent(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value of a key; made where it isn't kept, by two threads at once at worst."""
+        """Return the value of a key, creating it if necessary; two threads may do so at once."""
         with self._lock:
             if key in self._made:
                 return self._made[key]

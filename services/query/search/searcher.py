@@ -61,7 +61,7 @@ class Searcher:
         return self.collection.live(self.deleted) == 0
 
     def find(self, image_id: str) -> Item | None:
-        """Return the image with an id, or None where there is none."""
+        """Return the image with an id, or None."""
         return self.collection.find(image_id, self.deleted)
 
     def is_carried(self, term: str, newest: int | None = None) -> bool:
@@ -83,8 +83,10 @@ class Searcher:
     def nearest(
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
     ) -> SearchResult:
-        """The images nearest to a vector. Raises BadVector, and Conflict where a probability is
-        asked for that nothing was learnt of."""
+        """Return the images nearest to a vector.
+
+        Raises BadVector, and Conflict if a probability is requested that was not fitted.
+        """
         index = space.index
         metric = options.metric or index.metric
         if options.min_probability is not None:

@@ -33,7 +33,7 @@ class Space:
         transform: Transform | None = None,
         way_out: str = "Calibration needs tags: tag images, then run `ise build`.",
     ) -> None:
-        """way_out: what to do where there are no probabilities."""
+        """way_out: advice if there are no probabilities."""
         self._way_out = way_out
         self.fingerprint = fingerprint
         self.metric = index.metric
@@ -71,8 +71,10 @@ class Space:
         return metric in self._chances
 
     def check_calibrated(self, metric: Metric, wanted: str) -> None:
-        """Raises Conflict where there are no probabilities for a metric. `wanted`: what needs
-        them, as a sentence begins with it."""
+        """Raise Conflict if there are no probabilities for a metric.
+
+        `wanted`: what needs them, as the start of a sentence.
+        """
         if not self.is_calibrated(metric):
             raise Conflict(
                 f"{wanted} needs probabilities, and none are calibrated for {metric} "
