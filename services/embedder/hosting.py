@@ -141,7 +141,7 @@ def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -
 
 
 class Host:
-    """Loads the models in the background; says what is missing until they serve."""
+    """Loads the models in the background; meanwhile it reports which ones are missing."""
 
     def __init__(self, settings: EmbedderSettings) -> None:
         self._settings = settings
@@ -150,7 +150,7 @@ class Host:
         self.instance = uuid4().hex[:12]
 
     def not_ready(self) -> str | None:
-        """Why the service can't serve, in a sentence, or None when it can."""
+        """Return why the service can't serve, in a sentence, or None if it can."""
         if self.failure is not None:
             return self.failure.detail
         if self._hosted is None:

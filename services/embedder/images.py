@@ -158,7 +158,10 @@ class ImageEmbedder:
         return _gathered(outcomes)
 
     async def decode(self, data: bytes, preprocessing: Preprocessing | None = None) -> Decoded:
-        """The pixels of one file, for the network or as asked for. Raises BadImage, Overloaded."""
+        """Return the pixels of one file, for the network or a given preprocessing.
+
+        Raises BadImage, Overloaded.
+        """
         with self._batcher.admit(1):
             async with asyncio.timeout(self._limits.seconds):
                 decoded, _ = await self._decode(data, Lane(bulk=False), preprocessing)

@@ -96,7 +96,7 @@ class _Loads(Collector):
 
 
 def _buckets(sizes: Counter[int]) -> list[tuple[str, float]]:
-    """How many batches had at most so many images."""
+    """Return the number of batches by upper bound of their size."""
     counts = [0] * (len(_IMAGES) + 1)
     for size, count in sizes.items():
         counts[sum(size > limit for limit in _IMAGES)] += count

@@ -264,6 +264,6 @@ def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:
 
 
 def container(request: Request) -> Container:
-    """The dependency that gives routes their parts."""
+    """Dependency of the routes: the indexer's components."""
     found: Container = request.app.state.parts
     return found

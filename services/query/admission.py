@@ -27,9 +27,9 @@ _lending: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar(
 
 
 def lent() -> AbstractContextManager[None]:
-    """For a block in which the request in hand does nothing but wait.
+    """Lend the place of a request during a block in which it only waits.
 
-    Raises Overloaded where too many do so, or where no place is free after the block.
+    Raises Overloaded if too many requests wait, or if no place is free after the block.
     """
     return _lending.get()()
 

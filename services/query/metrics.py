@@ -35,7 +35,7 @@ class LiveRecallMetrics:
 
 
 class LeftOutMetric:
-    """Images that answers told of, but not whole: an earlier version took in more than can be."""
+    """Images in answers from which annotations of an earlier version were omitted."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._images = Counter(
@@ -51,7 +51,7 @@ class LeftOutMetric:
 
 
 class QueryMetrics(Collector):
-    """Read when they are asked for."""
+    """Metrics that are read on each request."""
 
     def __init__(
         self, snapshots: SnapshotReader, canary: CanaryWatch, recall_target: float

@@ -12,7 +12,7 @@ from contextlib import suppress
 from shared.cli import die_with_parent
 
 Sink = Callable[[str, str], None]
-"""Takes the name of a process and a line that it wrote."""
+"""Receives the name of a process and a line of its output."""
 
 _LINES_KEPT = 12
 
@@ -48,7 +48,7 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; minus the signal's number where one ended it."""
+        """None while it runs; the negative number of a signal that ended it."""
         return self._process.poll()
 
     def last_lines(self) -> list[str]:

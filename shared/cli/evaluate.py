@@ -1,4 +1,4 @@
-"""`ise eval`: how well the running engine finds what belongs together."""
+"""`ise eval`: evaluation of the running engine."""
 
 import json
 from pathlib import Path

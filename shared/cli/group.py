@@ -20,7 +20,10 @@ _POLL_S = 0.1
 
 
 class ServiceEnded(Unavailable):
-    """A service ended. `extra`: `service`, `exit_code`, and `last_lines` unless it said why."""
+    """A service stopped.
+
+    `extra`: `service`, `exit_code`, and `last_lines` unless it gave a reason.
+    """
 
     slug, title = "service-ended", "A service ended"
 
@@ -64,7 +67,9 @@ class ServiceGroup:
         sink: Sink | None = None,
         log_dir: Path | None = None,
     ) -> Self:
-        """The three services as `settings` says, each told of the two others."""
+        """Create the three services from `settings`, each configured with the addresses of the
+        others.
+        """
         services: list[Service] = [*local_services(settings)]
         variables = environment(settings)
         if (milvus := MilvusLite.of(settings)) is not None:
@@ -132,7 +137,7 @@ class ServiceGroup:
         return False
 
     def watch(self, say: Callable[[str], None]) -> None:
-        """Start services again that end, until asked to stop. `say` hears of it."""
+        """Restart services that stop, until asked to stop. `say` is called with each event."""
         pairs = list(zip(self.services, self._children, strict=True))
         supervisor = Supervisor(pairs, self._start, lambda child: _end_of(child).detail, say)
         with http_client() as http:
@@ -148,7 +153,7 @@ class ServiceGroup:
                 raise _end_of(child)
 
     def request_stop(self) -> None:
-        """Makes `wait_ready` and `watch` return; asked again, `stop` waits no longer.
+        """Make `wait_ready` and `watch` return; a second call makes `stop` kill at once.
 
         It takes no lock, so that a signal handler may call it.
         """

@@ -1,4 +1,4 @@
-"""`ise jobs`, and what every command does that starts a job."""
+"""`ise jobs`, and the common part of all commands that start a job."""
 
 from collections.abc import Callable
 from contextlib import nullcontext

@@ -37,7 +37,7 @@ class ProgressView:
 
 
 class _Stage:
-    """The stage that a job is in; what follows a comma in its name is a detail of it."""
+    """The current stage of a job; text after a comma in its name is a detail."""
 
     def __init__(self) -> None:
         self.name = ""

@@ -23,7 +23,7 @@ class PartReader:
     """
 
     def __init__(self, client: Client) -> None:
-        """client: of the query service, which is asked only about texts with a `^`."""
+        """client: client of the query service, which is used only for texts that contain a `^`."""
         self._client = client
 
     def read(

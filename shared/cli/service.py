@@ -49,7 +49,7 @@ class Service:
                 ) from error
 
     def not_ready(self, http: httpx.Client) -> str | None:
-        """Why the service can't serve yet, or None when it can."""
+        """Return why the service can't serve yet, or None if it can."""
         try:
             response = http.get(f"{self.url}/ready")
         except httpx.ConnectError:
@@ -124,7 +124,7 @@ def waiting_line(waiting: dict[str, str]) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nothing uses."""
+    """Return an unused port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -85,7 +85,7 @@ class Session:
             return False
 
     def reply(self, answer: BaseModel, *shown: RenderableType) -> None:
-        """Prints the result of a command: `answer` with `--json`, else what is to be shown."""
+        """Print the result of a command: `answer` with `--json`, else the rendered form."""
         if self.as_json:
             self.write_json(answer.model_dump(mode="json"))
         else:
@@ -95,7 +95,7 @@ class Session:
         typer.echo(escaped_json(json.dumps(document, indent=2, ensure_ascii=False)))
 
     def say(self, sentence: str) -> None:
-        """A sentence for a person, beside the result."""
+        """Print a sentence for a person, in addition to the result."""
         if not self.as_json:
             self.err.print(sentence, soft_wrap=True)
 
@@ -133,7 +133,7 @@ def session(as_json: bool) -> Iterator[Session]:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turns what a user can bring about, by a path, a URL or a version, into an ISEError."""
+    """Turn errors that users can cause, by a path, a URL or a version, into an ISEError."""
     try:
         yield
     except BrokenPipeError:
@@ -166,7 +166,9 @@ def load_settings(cls: type[S]) -> S:
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that prints text as it is: nothing in a path or a tag is markup, or steers it."""
+    """Create a console that prints text literally: paths and tags contain no markup or control
+    codes.
+    """
     made = Terminal(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
         made.width = _PIPE_WIDTH

@@ -44,7 +44,7 @@ def index(as_json: AsJson = False) -> None:
 
 
 def _sentences(found: IndexHealth) -> list[str]:
-    """Return sentences of advice, and on what is learnt in the background."""
+    """Return sentences of advice, and on background learning."""
     learning = found.learning
     is_due = found.advice or (learning is not None and learning.tasks)
     sentences = [found.advice, None if is_due else "Nothing needs to be done."]

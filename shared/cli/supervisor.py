@@ -1,4 +1,4 @@
-"""Starts services of a group again that ended, while the others go on."""
+"""Restarts services of a group while the others keep running."""
 
 import time
 from collections.abc import Callable
@@ -45,7 +45,7 @@ class Supervisor:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`explain` gives a sentence on how a process ended. `say` hears of ends and returns."""
+        """`explain` returns a sentence on how a process ended. `say` is called with each event."""
         self._start = start
         self._explain = explain
         self._say = say

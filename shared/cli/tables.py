@@ -199,7 +199,7 @@ def calibration(found: Stats) -> Table:
 
 
 def evaluation(found: Evaluation, figures: Sequence[str]) -> Table:
-    """Label quality of each setting, beside its recall and time."""
+    """Return the label quality of each setting, with its recall and time."""
     columns = ["setting", *figures, "recall@10", "median ms"]
     table = _table(columns, numbers=columns[1:])
     for one in found.settings:
@@ -209,7 +209,9 @@ def evaluation(found: Evaluation, figures: Sequence[str]) -> Table:
 
 
 def tag_figures(found: TagResult) -> Table:
-    """Tag to image: of all tags, of those that the network was trained on, and of the others."""
+    """Return figures of searches by tag: all tags, those that the network was trained on, and the
+    others.
+    """
     table = _table(["tags", "number", "mAP"], numbers=("number", "mAP"))
     _row(table, ["all", f"{found.tags:,}", f"{found.mean_average_precision.mean:.3f}"])
     for name, mean, seen in (("seen", found.seen, True), ("unseen", found.unseen, False)):
@@ -223,7 +225,7 @@ def tag_figures(found: TagResult) -> Table:
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> Text:
-    """Names and values, one pair a line; what is within a value is set in below it."""
+    """Return names and values, one pair a line; nested values are indented."""
     lines = list(_lines(pairs))
     width = max((len(name) for name, _ in lines), default=0)
     return Text("\n").join(plain(f"{name:<{width}}  {value}".rstrip()) for name, value in lines)

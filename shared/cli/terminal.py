@@ -1,4 +1,4 @@
-"""The console of `ise`: whatever is printed, nothing of a file's name or an answer steers it."""
+"""The console of `ise`, which escapes control codes in names and answers."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Waits for the changes of a folder: as the system tells of them, or by looking now and then."""
+"""Waits for changes of a folder, by notifications of the system or by polling."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -201,7 +201,7 @@ def _no_reading(_: httpx.Response) -> None:
 
 
 def _rows(count: int) -> Callable[[httpx.Response], Rows]:
-    """Reads as many rows as were asked for; fewer would give one image another's features."""
+    """Read as many rows as were requested; with fewer, an image would get another's features."""
 
     def read(response: httpx.Response) -> Rows:
         try:

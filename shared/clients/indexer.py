@@ -134,7 +134,7 @@ def add_features_npy(
 
 
 def import_vectors(request: ImportRequest) -> Call[Job]:
-    """Takes in an export, or a .npy file, by its path on the indexer's machine."""
+    """Import an export, or a .npy file, by its path on the indexer's machine."""
     return _post("/v1/import", request.model_dump(mode="json"), Job)
 
 

@@ -101,7 +101,7 @@ class Replicas:
         return self._resolved[1]
 
     def next(self, among: list[Replica], tried: set[Replica]) -> Replica | None:
-        """The one to ask now, which must be given back; None when all were tried."""
+        """Return the next replica, to be released afterwards; None if all were tried."""
         with self._lock:
             left = [one for one in among if one not in tried]
             if not left:
@@ -279,7 +279,7 @@ class AsyncReplicaTransport(httpx.AsyncBaseTransport):
 
 
 def _reached_nobody(error: BaseException) -> bool:
-    """Nothing was sent, so that anything may be sent to another."""
+    """Return whether nothing was sent, so that any request may be sent to another replica."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
 
 

@@ -69,8 +69,8 @@ class Call(Generic[T]):
 
     @property
     def is_safe(self) -> bool:
-        """True if the call may be given up and sent again; nobody would know the outcome of a
-        change.
+        """True if the call may be abandoned and repeated; the outcome of a change would be
+        unknown.
         """
         return self.method in ("GET", "HEAD") or self.repeatable
 
@@ -267,7 +267,7 @@ class AsyncClient:
 
     @property
     def away(self) -> str | None:
-        """The reason why the service gave no answer when asked last, a moment ago; or None."""
+        """The reason why the service did not answer the latest call, a moment ago; or None."""
         if self._failed is None or time.monotonic() - self._failed[0] > _AWAY_S:
             return None
         return self._failed[1]

@@ -23,7 +23,7 @@ MAX_ID = 200
 MAX_URI = 4096
 MAX_KEY = 200
 LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64 - 1
-"""Metadata's integers: what 64 bits hold, with a sign or without."""
+"""Range of integers in metadata: 64 bits, signed or unsigned."""
 
 # The catalogue also stores a tag's normal form, which may be longer than the tag.
 _MAX_TAG_KEY = 800
@@ -35,11 +35,11 @@ _SHAPES = "shapes"
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much one image's metadata may hold. `bytes`: as JSON in UTF-8, without blanks.
+    """Limits of one image's metadata. `bytes`: as JSON in UTF-8, without blanks.
 
-    `depth`: levels of objects and lists, the metadata itself among them. `keys`: of all objects
-    together. `is_strict`: also bounds what an answer can give, but neither a filter nor a
-    database takes.
+    `depth`: levels of objects and lists, including the metadata itself. `keys`: of all objects
+    together. `is_strict`: also refuse values that an answer can represent, but neither a filter nor
+    a database.
     """
 
     depth: int
@@ -49,10 +49,10 @@ class Bounds:
 
 
 WRITTEN = Bounds(depth=8, bytes=64 * 2**10, keys=256)
-"""What is taken in."""
+"""Limits for input."""
 
 ANSWERED = Bounds(depth=64, bytes=2**20, keys=100_000, is_strict=False)
-"""What is answered of what an earlier version took in."""
+"""Limits for answers, which may contain data of earlier versions."""
 
 TAGS_TOLD = f"At most {MAX_TAGS:,}, each of at most {MAX_TAG} characters."
 METADATA_TOLD = (
@@ -70,7 +70,9 @@ def check(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Raises InvalidInput, one sentence that names the field, for what no way in takes."""
+    """Raise InvalidInput, one sentence that names the field, for values that every input
+    refuses.
+    """
     try:
         named = "id"
         if image_id is not None:

@@ -147,7 +147,7 @@ _SUBJECTS = tuple(Subject.model_fields)
 
 
 class Part(Subject):
-    """One part of a search, and how much it counts; what has a negative weight is excluded."""
+    """One part of a search with its weight; a negative weight excludes."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"term": "night", "weight": 0.5}]},

@@ -1,4 +1,4 @@
-"""Until when somebody waits for the work in hand, so that nothing is waited for any longer."""
+"""Deadline of the current request, passed on to everything that it waits for."""
 
 import math
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 HEADER = "Prefer"
-"""Names the seconds to a service that is asked: `wait=<seconds>` of RFC 7240."""
+"""Header that passes the seconds on to another service: `wait=<seconds>` of RFC 7240."""
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
@@ -19,7 +19,7 @@ def remaining() -> float | None:
 
 @contextmanager
 def within(seconds: float | None) -> Iterator[None]:
-    """In the block at most so many seconds are left, and never more than before."""
+    """Limit the seconds left during the block; never extends an earlier deadline."""
     times = [one for one in (seconds, remaining()) if one is not None]
     token = _until.set(time.monotonic() + min(times) if times else None)
     try:

@@ -151,14 +151,14 @@ class Misconfigured(ISEError):
 
 
 def full_disk(error: OSError) -> StorageFull | None:
-    """Return the error for a full disk or a used-up quota; None for other errors."""
+    """Return the error for a full disk or an exceeded quota; None for other errors."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return StorageFull("The disk is full. Nothing was lost; free some space, then try again.")
 
 
 def tree() -> dict[str, type[ISEError]]:
-    """Every class of the tree above by its slug: those that travel between services."""
+    """Return every class of the tree above by its slug, which identifies it between services."""
     return {
         cls.slug: cls
         for cls in globals().values()

@@ -11,8 +11,9 @@ log = logging.getLogger(__name__)
 
 
 class Loop:
-    """Background loop. An error is told in `warning` until a later run succeeds; only `stop` ends
-    the loop.
+    """Background loop.
+
+    An error is reported in `warning` until a later run succeeds; only `stop` ends the loop.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ _VERDICTS = {
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
 }
-"""What a kind of error of pydantic's says of a field."""
+"""Sentences about a field for the kinds of pydantic's errors."""
 
 
 def verdict(error: Mapping[str, Any]) -> str:
@@ -75,9 +75,9 @@ def sentences(
 def first_sentences(
     found: Sequence[Mapping[str, Any]], root: type[BaseModel] | None, most: int
 ) -> tuple[list[dict[str, str]], int]:
-    """The same for so many fields, and how many more there are.
+    """Return the sentences for a number of fields, and how many more there are.
 
-    A sentence on a field that isn't known looks for one that is like it, which takes a while.
+    For an unknown field, the search for similar names takes a while.
     """
     grouped: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for error in found:

@@ -13,7 +13,7 @@ _FEW_FILES = 1024
 
 
 def findings() -> Iterator[Finding]:
-    """Python, open files, and what a container changes."""
+    """Yield findings on Python, open files, and limits of a container."""
     version = platform.python_version()
     yield ok("python", f"Python {version} on {platform.system()} {platform.machine()}.")
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -18,7 +18,7 @@ _PATIENCE_S = 120
 
 
 def tell(settings_type: type[S], look: Callable[[S], Iterable[Finding]]) -> None:
-    """Prints what `look` finds, and which settings the service reads, as one line of JSON."""
+    """Print the findings of `look`, and the service's settings, as one line of JSON."""
     names = [name.upper() for name in settings_type.model_fields]
     found = list(unusable(settings_type))
     if not found:
@@ -28,7 +28,7 @@ def tell(settings_type: type[S], look: Callable[[S], Iterable[Finding]]) -> None
 
 
 def heard(service: str) -> tuple[set[str], list[Finding]]:
-    """The names of a service's settings, and what its doctor found."""
+    """Return the names of a service's settings, and the findings of its doctor."""
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", f"services.{service}.doctor"],
         capture_output=True,

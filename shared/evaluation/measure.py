@@ -116,7 +116,7 @@ def curve(client: Client, plan: Plan) -> list[CurvePoint]:
 
 
 def compared(first: SettingResult, second: SettingResult) -> Comparison | None:
-    """The paired differences; None where no query is in both."""
+    """Return the paired differences; None if no query is in both."""
     second_results = {one.id: one for one in second.queries}
     shared = [(one, second_results[one.id]) for one in first.queries if one.id in second_results]
     if not shared:

@@ -31,7 +31,7 @@ def precision(relevant: Flags, k: int) -> float:
 
 
 def recall(relevant: Flags, k: int, total: int) -> float:
-    """The share of what there is to find that the first k hits hold."""
+    """Return the share of the relevant images among the first k hits."""
     return float(relevant[:k].sum() / total)
 
 

@@ -32,9 +32,9 @@ class Bin(Wire):
 
 
 class SettingResult(Wire):
-    """How searches with some options did. `figures`: label quality, the means over the queries.
+    """Results of searches with given options. `figures`: label quality, as means over the queries.
 
-    `recall_at_10`: of the exact order, before any re-rank; it has nothing to do with labels.
+    `recall_at_10`: compared with the exact order, before any re-rank; independent of labels.
     """
 
     name: str

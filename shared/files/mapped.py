@@ -110,7 +110,7 @@ class MappedWriter:
         self._specs[name] = (np.dtype(dtype), shape)
 
     def allocate(self) -> dict[str, NDArray[Any]]:
-        """Makes the file and gives each dataset as a writable map; flush them when filled."""
+        """Create the file and return each dataset as a writable map; flush them when filled."""
         with h5py.File(
             self.path, "w", libver="latest", alignment_threshold=_PAGE, alignment_interval=_PAGE
         ) as file:

@@ -1,4 +1,4 @@
-"""From the hits of queries to a calibration, and what that is worth on other queries."""
+"""Calibration from the hits of queries, evaluated on other queries."""
 
 from dataclasses import dataclass
 

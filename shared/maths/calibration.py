@@ -1,8 +1,8 @@
-"""Calibrated probability: of hits with such a score, how many matched.
+"""Calibrated probability: the share of matches among hits with a given score.
 
-Isotonic regression (Zadrozny & Elkan, KDD 2002): the chance of a match is taken to rise with the
-score and nothing else is assumed. It's fitted by pooling adjacent violators (Ayer et al., 1955)
-over equal-mass bins, and read off between the bins' means in straight lines.
+Isotonic regression (Zadrozny & Elkan, KDD 2002) assumes only that the probability of a match rises
+with the score. It is fitted by pooling adjacent violators (Ayer et al., 1955) over equal-mass bins,
+and interpolated linearly between the bins' means.
 """
 
 from dataclasses import dataclass

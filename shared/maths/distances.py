@@ -20,8 +20,8 @@ NO_DIRECTION = (
 def has_direction(vectors: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return a mask of the finite vectors (n, dim) that are long enough to be compared by cosine.
 
-    A shorter one's squares are lost in float32. The norms are of float32 values, as these are what
-    is stored and compared.
+    The squares of shorter ones underflow in float32. Norms are of float32 values, because these are
+    stored and compared.
     """
     with np.errstate(over="ignore", under="ignore"):
         norms = np.linalg.norm(vectors.astype(np.float32).astype(np.float64), axis=1)

@@ -1,7 +1,7 @@
-"""How near two computed vectors are, and how near they have to be to count as the same.
+"""Distance of computed vectors, and the tolerance within which they count as equal.
 
 The last bits of a float depend on the processor, the library, the number of threads and the batch:
-floats that two calls computed are compared within a tolerance, and none of them is a key.
+floats that two calls computed are compared within a tolerance, and none is a key.
 """
 
 import numpy as np

@@ -20,7 +20,7 @@ def one_thread() -> Iterator[None]:
 
 
 def orthonormal(columns: NDArray[np.floating]) -> NDArray[np.floating]:
-    """An orthonormal basis of what the columns span: (n, count) -> (n, count), n >= count."""
+    """Return an orthonormal basis of the columns' span: (n, count) -> (n, count), n >= count."""
     with one_thread():
         return np.linalg.qr(columns)[0]
 

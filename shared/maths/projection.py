@@ -1,6 +1,6 @@
-"""The directions that matter most in a collection's features, and features along them.
+"""The directions in which a collection's features vary most, and projections on them.
 
-It knows no files, so that a service without an index can be told of it.
+It knows no files, so that it can be sent to a service without an index.
 """
 
 from dataclasses import dataclass

@@ -13,9 +13,9 @@ from PIL import Image, ImageCms
 _LARGEST = 4 * 2**20
 """Bytes of a profile; those of presses have up to 3 MiB."""
 _PROFILES = 8
-"""Transforms that are kept, with the bytes of their profiles."""
+"""Cached transforms, with the bytes of their profiles."""
 _SAME = 3
-"""Of 255: what a profile may differ from sRGB in any colour to count as sRGB."""
+"""Largest difference from sRGB in any colour, of 255, at which a profile counts as sRGB."""
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour space of a profile -> Pillow's mode."""
 _GREY = frozenset({"1", "L", "LA", "La"})

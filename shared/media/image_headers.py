@@ -1,7 +1,7 @@
-"""Headers of picture files, held against limits before a plugin reads them.
+"""Limits on the headers of picture files, checked before a plugin reads them.
 
-Pillow reads headers in Python, part by part, and a tag of TIFF may point to bytes that other tags
-point to as well: so a small file can take minutes, or all memory, before its size is known.
+Pillow reads headers in Python, part by part, and several TIFF tags may share the same bytes: so a
+small file can take minutes, or all memory, before its size is known.
 """
 
 import struct
@@ -16,7 +16,7 @@ _PARTS = 4096
 """Of segments, chunks or blocks before the pixels; the most that cameras write is some hundreds."""
 _FILLING = 65_536
 _TEXTS = 16
-"""Packed texts of PNG that Pillow may unpack, up to a MiB each; of more, none are."""
+"""Number of compressed PNG texts that Pillow may unpack, up to a MiB each; with more, none are."""
 _LONGEST_EXIF = 2**20
 """Largest EXIF of a JPEG; segments have 64 KiB, and some cameras use a second one."""
 _NUMBERS = 65_536 * 4
@@ -34,9 +34,9 @@ _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 
 
 def check(kind: str, data: bytes) -> None:
-    """Raises BadImage where the header of a file of that format takes more than any camera's.
+    """Raise BadImage if the header of a file of that format exceeds what cameras write.
 
-    What is damaged passes: the plugin says so.
+    Damaged headers pass, because the plugin reports them.
     """
     if (parts_of := _PARTS_OF.get(kind)) is None:
         return

@@ -71,7 +71,7 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what makes it upright (Exif 2.32, tag 0x0112)."""
+"""EXIF orientation -> operation that makes it upright (Exif 2.32, tag 0x0112)."""
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 _LEAST_READ = 0.5
 """Share of a damaged picture that must be there for it to count."""
@@ -80,7 +80,7 @@ _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, and notes for its owner on what was wrong with the file."""
+    """A decoded picture, and notes for its owner on damage of the file."""
 
     image: Image.Image
     notes: tuple[str, ...] = ()
@@ -149,7 +149,9 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
 
 
 def _checked(data: bytes) -> tuple[str, bytes]:
-    """Return the format of a file and its bytes, without what makes a header costly to read."""
+    """Return the format of a file and its bytes, without chunks that make a header expensive to
+    read.
+    """
     name = _format_of(data)
     if name is None:
         raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
@@ -293,7 +295,7 @@ def _shown(image: Image.Image, opened: Image.Image, note: str | None) -> Picture
 
 
 def _sample_format(image: Image.Image, opened: Image.Image) -> SampleFormat | None:
-    """Return how the samples of an image are to be scaled, or None where they have 8 plain bits."""
+    """Return how to scale the samples of an image, or None for plain 8 bits."""
     found = opened.sample if isinstance(opened, TiffFile) else None
     if found is not None and image.mode == "L":
         # The plugin has inverted white already.

@@ -128,7 +128,7 @@ def _usual(sample: SampleFormat) -> Sequence[Range]:
 
 
 def _own(values: Floats, low: float, high: float) -> Range:
-    """Return the range of the values without those that lie far outside of nearly all others."""
+    """Return the range of the values without outliers."""
     span = high - low
     least, most = float(values.min()), float(values.max())
     if least >= low - span / 2:

@@ -66,7 +66,7 @@ def _with_raw_mode(args: Any, raw: str, bits: int) -> Any:
 
 
 def _described(tags: Any) -> SampleFormat | None:
-    """Describe the samples, or return None where a pixel has several or a palette."""
+    """Describe the samples, or return None for several per pixel or a palette."""
     photometric = tags.get(_PHOTOMETRIC, 1)
     if photometric not in (0, 1) or tags.get(_SAMPLES, 1) != 1 or tags.get(_EXTRA):
         return None

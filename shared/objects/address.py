@@ -1,6 +1,7 @@
-"""Addresses as text: a path of this machine, a URL, or a member of an archive.
+"""Addresses as text: a local path, a URL, or a member of an archive.
 
-The text is kept in the catalogue and shown, so it holds no credentials, and one thing has one text.
+The text is stored in the catalogue and displayed, so it contains no credentials, and every location
+has one text.
 """
 
 from collections.abc import Collection
@@ -42,7 +43,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, extra_protocols: Collection[str] = ()) -> Self:
-        """`also`: protocols beside the usual ones. Raises InvalidInput."""
+        """Parse an address.
+
+        `extra_protocols`: protocols besides the usual ones. Raises InvalidInput.
+        """
         protocol, parted, rest = text.partition("://")
         if text.startswith("/") or not parted:
             return cls._local(text)
@@ -214,8 +218,10 @@ def _check_segments(path: str) -> None:
 
 
 def _has_control(text: str) -> bool:
-    """Return whether a text ends lines or steers a terminal. Wide and narrow spaces, and what joins
-    an emoji, are parts of names."""
+    """Return whether a text contains line ends or terminal controls.
+
+    Wide and narrow spaces, and the joiners of emojis, are parts of names.
+    """
     return not text.isprintable() and any(category(char) in _CONTROLS for char in text)
 
 

@@ -59,7 +59,7 @@ class File(Protocol):
         """Its stamp from a listing, which costs no request."""
 
     def stamp(self) -> Stamp | None:
-        """Without reading it; None where that can't be had."""
+        """Return the stamp without reading the file; None if it has none."""
 
     def read(self, most: int) -> bytes:
         """All of it. Raises TooLarge where that is over `most` bytes."""
@@ -136,6 +136,7 @@ def stamp_of(stat: os.stat_result) -> Stamp:
 
 
 def signed(number: int) -> int:
-    """Return a number as a database's integers are, of 64 bits: what passes them is wrapped round,
-    so that two near one another still differ."""
+    """Return a number as a signed 64-bit integer, as databases have it; larger ones wrap around, so
+    that two near numbers still differ.
+    """
     return (number + 2**63) % 2**64 - 2**63

@@ -1,4 +1,4 @@
-"""The one way to open a user's file: regular files only, and none outside the roots."""
+"""Opens users' files safely: regular files only, and none outside the roots."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -64,7 +64,7 @@ class Objects:
         return data
 
     def file(self, address: Address, listed: Stamp | None = None) -> FarFile:
-        """`listed`: as a listing told of it."""
+        """Return a file. `listed`: its stamp from a listing."""
 
         def fetch(most: int) -> bytes:
             # An empty object has no range.
@@ -103,7 +103,7 @@ class Objects:
                 return
 
     def _exists(self, address: Address) -> bool:
-        """Return whether the bucket exists, even if nothing is in it."""
+        """Return whether the bucket exists, even if it is empty."""
         bucket = address.path.partition("/")[0]
         with _said(address):
             return bucket == address.path and bool(self._system(address).exists(bucket))

@@ -1,8 +1,8 @@
-"""Keeps a data directory in step with the copy of the published in an object store.
+"""Keeps a data directory up to date with the copy of snapshots in an object store.
 
-For services that share no disk with the indexer. What it downloads is checked against the SHA-256
-in the manifest before it takes its name, and the snapshot is current last; so readers of the
-directory need not know where it came from.
+For services that share no disk with the indexer. Downloads are checked against the SHA-256 in the
+manifest before they get their names, and the snapshot becomes current last, so readers of the
+directory needn't know their origin.
 """
 
 import fcntl
@@ -89,7 +89,7 @@ class Follower:
             loop.consider()
 
     def stop(self) -> None:
-        """A download that is half-way is begun anew at the next start."""
+        """Stop; an unfinished download starts again at the next start."""
         for loop in self._loops:
             loop.stop()
         # While a download is running, keep the lock until the process ends.

@@ -45,7 +45,7 @@ def _hash(text: str) -> int:
 
 @dataclass(frozen=True)
 class Item:
-    """Record of one image beside its vectors."""
+    """Record of one image, in addition to its vectors."""
 
     ordinal: int
     id: str
@@ -53,7 +53,7 @@ class Item:
     uris: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """What is left out of it, as no answer can give it."""
+    """Omitted values that no answer can represent."""
 
     def presentable(self) -> "Item":
         """Return the item without values that no answer can represent, which `notes` lists."""
@@ -118,7 +118,9 @@ def _read(data: bytes) -> dict[str, Any]:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Return whether all of a record can surely be answered; cheap, as it's asked of every hit."""
+    """Return whether a record can certainly be answered completely; cheap, because it runs for
+    every hit.
+    """
     return (
         len(data) < annotations.ANSWERED.bytes
         and data.count(b"{") + data.count(b"[") < annotations.ANSWERED.depth

@@ -1,4 +1,4 @@
-"""`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
+"""`snapshots/<number>/manifest.json`: the parts of a snapshot, and the hash of every file."""
 
 import hashlib
 import re
@@ -42,7 +42,7 @@ class SegmentFile(Wire):
 
 
 class Built(Wire):
-    """Statistics of a space when its centroids were made; later ones stand beside them."""
+    """Statistics of a space when its centroids were made, for comparison with later ones."""
 
     rows: int
     spread: float | None
@@ -52,7 +52,8 @@ class Built(Wire):
 class TransformManifest(Wire):
     """Feature transform of a space; see `transform.py`.
 
-    `features_dim`: their length before. `file`: what was learned of the collection, if anything.
+    `features_dim`: length before the transform. `file`: parameters learnt from the collection, if
+    any.
     """
 
     name: str
@@ -76,7 +77,7 @@ class MilvusManifest(Wire):
 
     @property
     def is_exact(self) -> bool:
-        """True if a search of all lists is exact: vectors are kept whole."""
+        """True if a search of all lists is exact, because vectors are stored completely."""
         return self.index_type == "IVF_FLAT"
 
 
@@ -150,7 +151,7 @@ class SnapshotStore:
         self.segments = data_dir / "segments"
 
     def current_number(self) -> int | None:
-        """The number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
+        """Return the number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
         try:
             text = (self.folder / CURRENT).read_text(errors="replace")
         except FileNotFoundError:
@@ -221,7 +222,9 @@ class SnapshotStore:
         shutil.rmtree(self.path(number).parent, ignore_errors=True)
 
     def remove_unpublished(self) -> None:
-        """Removes what a killed process left of snapshots that were never current, or are gone."""
+        """Remove partial files of a killed process: snapshots that were never current, or were
+        removed.
+        """
         newest = self.current_number()
         for folder in (f for f in self.folder.glob("*") if f.name.isdigit()):
             if not (folder / _MANIFEST).exists() or (
@@ -264,7 +267,9 @@ def parsed(data: bytes, where: object) -> Manifest:
 
 
 def _refuse_newer(path: object, data: bytes) -> None:
-    """Raises Misconfigured: what a newer program wrote isn't damaged, and must not be repaired."""
+    """Raise Misconfigured, because data of a newer program isn't damaged and must not be
+    repaired.
+    """
     found = _Format.model_validate_json(data).format
     if found > FORMAT:
         raise Misconfigured(

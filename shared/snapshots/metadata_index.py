@@ -44,7 +44,7 @@ Side = Literal["left", "right"]
 
 
 class MetadataIndex:
-    """Answers with ordinals of images; those that have a value several times may come twice."""
+    """Returns ordinals of images; an image with several values may occur several times."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         keys: list[str] = json.loads(arrays["metadata_keys"].tobytes())
@@ -64,7 +64,7 @@ class MetadataIndex:
 
     @classmethod
     def within(cls, file: Any) -> Self | None:
-        """Return the metadata index of a file, or None for a file from before there was one."""
+        """Return the metadata index of a file, or None for a file of a version without one."""
         return cls({name: file[name] for name in _NAMES}) if _NAMES[0] in file else None
 
     @classmethod

@@ -55,7 +55,7 @@ class TagLists(Mapping[str, tuple[str, int]]):
         return np.empty(0, np.int64) if found is None else self._list(found[1])
 
     def counts(self, gone: Ordinals) -> Ordinals:
-        """Return how many images carry the tag of each row, without those that are gone."""
+        """Return how many images carry the tag of each row, without deleted ones."""
         if not len(gone):
             return np.diff(self._offsets)
         alive = ~np.isin(self._ordinals, gone)
@@ -94,7 +94,7 @@ class TagLists(Mapping[str, tuple[str, int]]):
 
 
 def tag_arrays(tagged: Iterable[tuple[int, Sequence[str]]]) -> dict[str, NDArray[Any]]:
-    """Return what a file keeps of (ordinal, tags) pairs, ordinals ascending."""
+    """Return the arrays of a file for (ordinal, tags) pairs, ordinals ascending."""
     carriers: dict[str, dict[str, list[int]]] = {}
     for ordinal, tags in tagged:
         its: dict[str, str] = {}

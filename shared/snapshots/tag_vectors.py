@@ -15,7 +15,7 @@ _FORM = "tag_form"
 
 
 def write_tag_vectors(path: Path, vectors: dict[str, NDArray[np.float32]]) -> int:
-    """Writes vectors by tag key; gives their number. All have the same length."""
+    """Write vectors of equal length by tag key; return their number."""
     keys = sorted(vectors)
     rows = np.stack([vectors[key] for key in keys]).astype("<f4") if keys else np.empty((0, 0))
     write_arrays(

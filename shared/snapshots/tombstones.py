@@ -66,7 +66,7 @@ class _State:
 
 
 class Tombstones:
-    """Reads the file anew only when it changed. An ordinal is never used again."""
+    """Reads the file again only when it has changed. Ordinals are never reused."""
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / NAME
@@ -85,7 +85,7 @@ class Tombstones:
         return deleted
 
     def is_old(self) -> bool:
-        """Return whether an older version, which kept no checksum, wrote the file."""
+        """Return whether an older version, which stored no checksum, wrote the file."""
         head, size = self._key()
         return size >= 0 and not head.startswith(_MAGIC)
 
@@ -132,7 +132,7 @@ class Tombstones:
             raise
 
     def replace(self, ordinals: NDArray[np.int64]) -> None:
-        """Writes the whole file anew: these are the deleted."""
+        """Rewrite the file with these deletions."""
         durable.write_bytes(self.path, encoded(ordinals), "tombstones-file")
 
     def tidy(self) -> None:
@@ -162,7 +162,7 @@ class Tombstones:
             os.close(fd)
 
     def _whole(self) -> tuple[_Key, NDArray[np.int64]]:
-        """The whole file. What is damaged is so the second time, too, and not half-written."""
+        """Return the whole file. Damage persists on a second read, unlike a concurrent write."""
         last: bytes | None = None
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The normal form by which tags and terms are matched; they are kept as they were written."""
+"""The normal form by which tags and terms are matched; they are stored as written."""
 
 import hashlib
 import re

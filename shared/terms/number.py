@@ -85,7 +85,7 @@ _SHORTEST = 3
 
 
 def other_numbers(word: str) -> list[str]:
-    """Return what a normalised word may be in the other number, the likelier forms first."""
+    """Return possible forms of a normalised word in the other number, the likeliest first."""
     forms = dict.fromkeys(_forms(word))
     return [form for form in forms if form != word and (len(form) >= _SHORTEST or form == "ox")]
 

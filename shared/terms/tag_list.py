@@ -25,7 +25,7 @@ def split_tags(text: str) -> list[str]:
 
 
 def join_tags(tags: Iterable[str]) -> str:
-    """Return one text that `split_tags` gives the tags of back."""
+    """Return one text from which `split_tags` restores the tags."""
     return ",".join(_quoted(tag) for tag in tags)
 
 

@@ -43,9 +43,9 @@ class CallerMiddleware:
 
 
 class KeyMiddleware:
-    """Asks for `Authorization: Bearer <key>` on every path that isn't open.
+    """Requires `Authorization: Bearer <key>` on every path that isn't open.
 
-    What a key is good for is looked at by the route, see `shared/web/scoped.py`.
+    The route checks the scopes of the key, see `shared/web/scoped.py`.
     """
 
     def __init__(self, app: ASGIApp, open_paths: Iterable[str] = ()) -> None:

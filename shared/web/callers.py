@@ -15,7 +15,7 @@ _CALLER_BITS = 64
 
 @dataclass(frozen=True)
 class Caller:
-    """`label`: of the key that was sent, None without one. `address`: where it was sent from."""
+    """`label`: that of the key, None without one. `address`: the client's."""
 
     label: str | None
     scopes: frozenset[Scope]
@@ -47,9 +47,9 @@ def address_of(connection: Connection) -> str:
 
 
 def network_of(address: str) -> str:
-    """The network of one caller: an IPv4 address, or the /64 of an IPv6 address.
+    """Return the network of one caller: an IPv4 address, or the /64 of an IPv6 address.
 
-    Whoever has one IPv6 address has 2^64 of them.
+    A customer gets at least 2^64 IPv6 addresses.
     """
     try:
         found = ipaddress.ip_address(address)

@@ -142,7 +142,7 @@ class _Answer:
         self._ended.set()
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether the client has what the answer would bring."""
+        """Return whether the client already has the answer."""
         if (given := self._request.get("if-none-match")) is not None:
             return "etag" in headers and matches(given, headers["etag"])
         since = _time(self._request.get("if-modified-since"))

@@ -19,7 +19,7 @@ Leave = Callable[[], None]
 
 
 class Connections:
-    """Open connections by network; and those that wait, the longest first."""
+    """Open connections by network, and the idle ones, the longest idle first."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -79,7 +79,7 @@ class Connections:
         return True
 
     def _largest(self) -> str | None:
-        """The network with the most connections among those that have one that waits."""
+        """Return the network with the most connections among those with an idle one."""
         return max(self._waiting, key=lambda network: self._counts[network], default=None)
 
     def _forget_empty(self, network: str) -> None:
@@ -88,7 +88,9 @@ class Connections:
 
 
 def places() -> int:
-    """How many connections this process has descriptors for, after it asked for more of them."""
+    """Return the number of connections that the process has descriptors for, after raising the
+    limit.
+    """
     try:
         import resource
     except ImportError:

@@ -39,7 +39,7 @@ ALL = frozenset(Scope)
 
 @dataclass(frozen=True)
 class Key:
-    """A key by its SHA-256: the key itself isn't kept."""
+    """A key by its SHA-256; the key itself isn't stored."""
 
     label: str
     scopes: frozenset[Scope]
@@ -66,7 +66,7 @@ class KeyRing:
 
     @property
     def is_empty(self) -> bool:
-        """True if no key is required. A file that lists none shuts everybody else out."""
+        """True if no key is required. An empty file of keys leaves only the service's own."""
         return not self._own and self._file is None
 
     def find(self, given: bytes) -> Key | None:

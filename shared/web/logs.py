@@ -123,7 +123,7 @@ def configure(service: str, level: str, form: LogFormat = LogFormat.TEXT) -> Non
 
 
 def take_strays() -> None:
-    """Has what Python itself would write to standard error logged: warnings, and threads' ends."""
+    """Log what Python would write to standard error: warnings, and errors that end threads."""
     logging.captureWarnings(True)
     threading.excepthook = _log_thread_end
 

@@ -1,4 +1,4 @@
-"""How a picture's bytes are sent, and how the OpenAPI tells of them."""
+"""Sending a picture's bytes, and their description in OpenAPI."""
 
 import re
 import unicodedata
@@ -32,7 +32,7 @@ def validators(etag: str, modified: datetime | None = None) -> dict[str, str]:
 def disposition(name: str) -> str:
     """Return a `Content-Disposition` that shows a picture, and saves it under its name (RFC 6266).
 
-    `name` may hold any characters; what a file system or a header can't hold is left out.
+    `name` may contain any characters; those that a file system or a header can't hold are omitted.
     """
     plain = "".join(c for c in name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
     plain = plain.encode(errors="ignore").decode()[-_LONGEST_NAME:].strip(" .") or "picture"

@@ -41,7 +41,7 @@ class Peers:
 
     @property
     def up(self) -> dict[str, bool]:
-        """True for each service that answered when it was asked last."""
+        """True for each service that answered its latest request."""
         return {name: state >= State.STARTING for name, state in self.states.items()}
 
     async def look(self) -> None:

@@ -24,7 +24,7 @@ MOST_HEADERS = 256
 HEAD_SECONDS = 10.0
 """Until a connection has sent the whole head of a request."""
 _LINGER_SECONDS = 1.0
-"""What still comes after a refusal is thrown away, so that its sender gets to read the answer."""
+"""Seconds for which input is discarded after a refusal, so that the client can read the answer."""
 _PIECE = 4096
 """The parser gets a head in pieces, so that it is stopped soon after it is too long."""
 
@@ -139,9 +139,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._refused or self.transport.is_closing()
 
     def _await_head(self) -> None:
-        """Have a head come within its time, unless a request is being answered.
+        """Close the connection unless a head arrives in time; not while a request is being
+        answered.
 
-        More bytes of it don't prolong that; nor does the rest of a body that nobody wants any more.
+        More bytes of it don't extend the time, nor does the rest of an unwanted body.
         """
         if self._is_closing or self.is_answering:
             return

@@ -43,7 +43,7 @@ class TokenBuckets:
         self._filled: LRUCache[str, tuple[float, float]] = LRUCache(_MOST_CALLERS)
 
     def take(self, caller: str) -> float:
-        """Takes a token; 0, or the seconds until there is one."""
+        """Take a token; return 0, or the seconds until there is one."""
         now = self._clock()
         tokens, since = self._filled.pop(caller, (float(self._rate.burst), now))
         tokens = min(self._rate.burst, tokens + (now - since) * self._rate.per_second)

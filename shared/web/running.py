@@ -79,7 +79,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
 
 
 def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn.Config:
-    """Return how an app is served, with the bounds on what a client may send."""
+    """Return uvicorn's configuration for an app, with limits on clients."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -96,10 +96,10 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
 
 
 class _Server(uvicorn.Server):
-    """Calls `on_listening` once it has bound its port, and `on_stop` when it is to end.
+    """Calls `on_listening` once it has bound its port, and `on_stop` at shutdown.
 
-    At its end it takes no new requests and answers those that it has. What isn't done after
-    `seconds` is left: every write stands as a killed process may leave it.
+    At shutdown it accepts no new requests and answers those in progress. Work unfinished after
+    `seconds` is abandoned, which is as safe as killing the process.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from shared.web.keys import Scope
 F = TypeVar("F", bound=Callable[..., Any])
 
 SCHEME = "key"
-"""What the OpenAPI calls the way to send a key."""
+"""Name of the authentication scheme in OpenAPI."""
 
 _NEEDED = "__needed_scope__"
 
@@ -42,7 +42,7 @@ def lacking(scope: Scope) -> LacksScope:
 
 
 class ScopedRoute(APIRoute):
-    """A route that looks at the caller's scopes, and logs what changes something.
+    """A route that checks the caller's scopes, and logs changes.
 
     Its endpoint must declare its scope by `needs`.
     """

@@ -31,9 +31,9 @@ def tell(**facts: Any) -> None:
 
 @contextmanager
 def written(scope: Scope, send: Send, action: str) -> Iterator[Send]:
-    """Logs the write that the block does, and which answers by the `send` that it's given.
+    """Log the write of the block, before the answer that it sends by `send`.
 
-    The line comes before the answer: what was acknowledged has one.
+    So every acknowledged write has a line.
     """
     facts: dict[str, Any] = {}
 

@@ -17,7 +17,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 def body_of(properties: dict[str, Any]) -> dict[str, Any]:
-    """For OpenAPI: a multipart body of files, and what else it may have."""
+    """Describe a multipart body of files and further fields for OpenAPI."""
     files = {
         "type": "array",
         "items": _BINARY,

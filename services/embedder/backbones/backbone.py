@@ -20,8 +20,8 @@ class Backbone:
     """A network without its classifier: preprocessed pixels in, pooled features out.
 
     `module` maps normalised images (n, 3, height, width) float32 to features (n, dim) float32, not
-    normalised. `pooling` says in a word how it pools. It runs by torch in fp32 until it is told
-    otherwise. Safe to call from one thread at a time.
+    normalised. `pooling`: name of its pooling. It runs on torch in fp32 until `run_by` is called.
+    Safe to call from one thread at a time.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Backbone:
         return self._engine.name
 
     def run_by(self, options: EngineOptions) -> None:
-        """Has the network run by the engine that is asked for, or by the fastest."""
+        """Choose the engine: the configured one, or the fastest."""
         size = self.preprocessing.crop
         self._engine = Chooser(self.network, size, self.fingerprint, options).choose()
 

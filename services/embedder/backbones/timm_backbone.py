@@ -44,7 +44,7 @@ def load_timm(
 
 
 def preprocessing_of(config: dict[str, Any]) -> Preprocessing:
-    """timm's data configuration, as `resolve_data_config` gives it."""
+    """Return the preprocessing of timm's data configuration, as from `resolve_data_config`."""
     channels, height, width = config["input_size"]
     if channels != 3:
         raise Misconfigured(f"The network takes {channels} channels; RGB pictures have 3.")

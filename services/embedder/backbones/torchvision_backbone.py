@@ -18,7 +18,7 @@ from shared.core.errors import Misconfigured
 PREFIX = "torchvision/"
 
 _HEADS = ("fc", "classifier", "heads", "head")
-"""What torchvision's networks call their classifier."""
+"""Names of the classifier in torchvision's networks."""
 _AUXILIARY = ("AuxLogits", "aux1", "aux2")
 """Classifiers that only training uses."""
 _INCEPTIONS = ("inception_v3", "googlenet")
@@ -77,7 +77,9 @@ def drop_classifier(module: nn.Module) -> None:
 
 
 def _without_classifier(head: nn.Module) -> nn.Module:
-    """The layers before the first learned map of a head (norms, pools); pools after it are kept."""
+    """Return the layers before the first learned map of a head (norms, pools), and pools
+    after it.
+    """
     if not isinstance(head, nn.Sequential):
         return nn.Identity()
     steps = list(head)

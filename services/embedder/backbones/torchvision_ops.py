@@ -55,7 +55,7 @@ def _load_compiled() -> bool:
 
 @functools.cache
 def _define_schemas() -> torch.library.Library:
-    """Defines what is missing; cached, as the end of the library would end the schemas."""
+    """Define the missing schemas; cached, because they disappear with the library object."""
     library = torch.library.Library(_NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in _missing():
         library.define(_SCHEMAS[name])  # type: ignore[no-untyped-call]

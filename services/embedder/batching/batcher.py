@@ -1,9 +1,9 @@
-"""The micro-batcher: many callers' items go through one worker, a batch at a time.
+"""The micro-batcher: one worker processes the items of many callers in batches.
 
-One task owns the queue. It takes a turn of the lanes for a batch, so that a search by one image
-waits for one batch and not for the whole of an ingest. Every caller gets an answer: its result, its
-own error, Overloaded on arrival, or Unavailable when its time is up or the worker died. A worker
-that died is started anew.
+One task owns the queue. It takes each batch from the lanes in turn, so that a search by one image
+waits for one batch and not for a whole ingest. Every caller gets a result, an error of its own,
+Overloaded on arrival, or Unavailable when its time is up or the worker failed. A failed worker is
+restarted.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class Seat(Generic[T, R]):
         self._lane: Lane[T, Timed[R]] = Lane(bulk)
 
     async def run(self, item: T) -> Timed[R]:
-        """Waits for the item's result. Raises what the worker raised for it, or Unavailable."""
+        """Wait for the item's result. Raises the worker's error for it, or Unavailable."""
         return await self._lanes.put(self._lane, item)
 
 

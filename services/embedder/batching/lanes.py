@@ -33,7 +33,7 @@ class Pending(Generic[T, R]):
             self.future.set_result(result)
 
     def refuse(self, error: ISEError) -> None:
-        """Answers with an error, if nothing has answered yet."""
+        """Set an error, if there is no result yet."""
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -56,7 +56,7 @@ class Lanes(Generic[T, R]):
         self._arrived = asyncio.Event()
 
     def put(self, lane: Lane[T, R], item: T) -> "asyncio.Future[R]":
-        """Lets an item wait in its call's lane; gives its result to come."""
+        """Queue an item in its call's lane; return its future result."""
         pending: Pending[T, R] = Pending(item, asyncio.get_running_loop().create_future())
         if not lane.waiting:
             (self._bulk if lane.bulk else self._urgent).append(lane)
@@ -77,7 +77,7 @@ class Lanes(Generic[T, R]):
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many items wait, of the calls that somebody waits for and of bulk."""
+        """Return the number of waiting items, interactive and bulk."""
         lanes = {"urgent": self._urgent, "bulk": self._bulk}
         return {
             name: sum(len(lane.waiting) for lane in lanes_of_kind)

@@ -28,13 +28,13 @@ class Outcome(IntEnum):
     """Result of decoding one file, and the layout of the bytes that follow the header."""
 
     READY = 0
-    """The process has started; nothing follows."""
+    """The process has started; no data follows."""
     PIXELS = 1
     """A PICTURE, its note, then (height, width, 3) uint8, as the task's preprocessing crops."""
     REFUSED = 2
     """A sentence for the user."""
     OUT_OF_MEMORY = 3
-    """Nothing follows."""
+    """No data follows."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""A process that decodes: `python -m services.embedder.decoding.worker SOCKET PARENT BYTES`.
+"""A decoding process: `python -m services.embedder.decoding.worker SOCKET PARENT BYTES`.
 
-It takes one file after the other from the socket that it inherited, and ends when the service
-does. Its memory is limited, and whoever started it limits its time, so a hostile file costs no
-more than this process. It imports neither torch nor anything of the web.
+It reads one file after the other from the inherited socket, and ends with the service. Its memory
+is limited, and its parent limits its time, so that a hostile file affects only this process. It
+imports neither torch nor any web framework.
 """
 
 import ctypes

@@ -97,9 +97,9 @@ class Chooser:
         return fastest
 
     def _interchangeable(self) -> Iterator[Engine]:
-        """The engines that the time may choose among: the standard, and those that agree with it.
+        """Yield the engines to choose among by speed: the standard, and those that agree with it.
 
-        The standard is the first that is accepted, in an order that is fixed for a processor.
+        The standard is the first accepted one, in a fixed order for each processor.
         """
         kinds = dict.fromkeys([*self._wish.kinds(), Inference.EAGER])
         accepted = (engine for kind in kinds if (engine := self._accepted(kind)) is not None)

@@ -1,4 +1,4 @@
-"""torch as it is: runs everywhere, and is what the others are checked against."""
+"""Plain torch: runs everywhere, and is the reference for the other engines."""
 
 from collections.abc import Callable
 

@@ -47,7 +47,7 @@ class Memory:
         return self._folder and self._folder / name
 
     def recall(self, asked: str) -> Choice | None:
-        """The choice that was made when the same was asked for."""
+        """Return the stored choice for the same settings."""
         path = self.file(f"{asked}.json")
         if path is None or not path.is_file():
             return None

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 
 class PixelNetwork(nn.Module):
-    """(n, height, width, 3) uint8 -> what `module` makes of them normalised, (n, dim) float32."""
+    """Maps (n, height, width, 3) uint8 to the output of `module` for normalised pixels, (n, dim)
+    float32.
+    """
 
     mean: Tensor
     std: Tensor

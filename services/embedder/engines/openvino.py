@@ -73,7 +73,7 @@ class OpenVINOEngine:
 
 
 def _model(core: Any, network: PixelNetwork, size: tuple[int, int], kept: Path | None) -> Any:
-    """The network as OpenVINO's model of one image: as kept, or converted."""
+    """Return the network as OpenVINO's model of one image, stored or converted."""
     if kept is not None and kept.is_file():
         try:
             return core.read_model(kept)

@@ -114,7 +114,7 @@ class CellNetwork:
         return features.float()
 
     def _find_last_map(self, blank: Pixels) -> nn.Module:
-        """The module that gives the last map of more than one cell."""
+        """Return the module with the last map of more than one cell."""
         found: list[nn.Module] = []
 
         def look(module: nn.Module, _: Any, output: Any) -> None:

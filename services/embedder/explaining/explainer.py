@@ -33,7 +33,7 @@ class Explained:
 
 
 class Explainer:
-    """Explains similarities by any backbone, one at a time: whoever asks holds `turn`."""
+    """Explains similarities by any backbone, one at a time: callers hold `turn`."""
 
     def __init__(self) -> None:
         # Weak keys, so that the memory of a backbone that was replaced is freed.
@@ -46,7 +46,7 @@ class Explainer:
         pictures: Sequence[Pixels],
         projection: Projection | None = None,
     ) -> Explained:
-        """Why two pictures are alike by their features, or by what a projection makes of them.
+        """Explain the similarity of two pictures by their features, or by a projection of them.
 
         Raises Conflict.
         """

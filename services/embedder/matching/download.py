@@ -21,7 +21,7 @@ _AWAY_S = 5.0
 
 
 class Download:
-    """Brings networks into a folder, as they are asked for. Safe to use from several threads."""
+    """Downloads networks into a folder on demand. Safe to use from several threads."""
 
     def __init__(self, objects: Objects, address: Address) -> None:
         """`address`: of the whole copy."""

@@ -1,12 +1,12 @@
-"""The matching network: images and words into one space, where a tag lies near its images.
+"""The matching network: images and words in one space, where a tag is near its images.
 
-Two towers of two layers each, one for the features of an image and one for those of a word, give
-unit vectors, so that their product is the cosine similarity. Beside the two layers of a tower is a
-linear map, a regression that words no image carries are found by; the layers learn what it leaves.
+Two towers of two layers each, one for the features of an image and one for those of a word, return
+unit vectors, whose product is the cosine similarity. In parallel to the layers of a tower is a
+linear map, a regression that finds words that no image carries; the layers learn the residual.
 
-What the towers give is drawn towards the trained terms that are near to it, the anchors: a picture
-of something untrained is told by what it is like, and so is its word (after ConSE, Norouzi et al.,
-"Zero-shot learning by convex combination of semantic embeddings", 2014).
+The outputs are moved towards nearby trained terms, the anchors: an untrained picture is described
+by what it resembles, and so is its word (after ConSE, Norouzi et al., "Zero-shot learning by convex
+combination of semantic embeddings", 2014).
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ _TERM_DRAW = (0.5, 0.1)
 
 
 class Tower(nn.Module):
-    """(n, inputs) -> (n, outputs) of length 1. Its inputs are standardised by what it was given."""
+    """Maps (n, inputs) to (n, outputs) of length 1. Inputs are standardised by given statistics."""
 
     mean: Tensor
     std: Tensor
@@ -99,7 +99,7 @@ class MatchingNetwork(nn.Module):
 
     @torch.no_grad()
     def anchor(self, words: Tensor) -> None:
-        """Takes trained words, (t, word_dim), for anchors."""
+        """Set trained words, (t, word_dim), as anchors."""
         self.register_buffer("anchors", self.word(words))
 
     def forward(self, images: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,7 +130,7 @@ class MatchingNetwork(nn.Module):
 
 @torch.no_grad()
 def keep_share(network: MatchingNetwork, share: float) -> None:
-    """Scales what the layers add to the linear maps."""
+    """Scale the layers' contribution relative to the linear maps."""
     for tower in (network.image, network.word):
         tower.second.weight.mul_(share)
         tower.second.bias.mul_(share)

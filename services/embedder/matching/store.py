@@ -48,7 +48,7 @@ class Matcher:
         return f"match-{short_digest(described)}"
 
     def to_bytes(self) -> bytes:
-        """The safetensors file; what it is of goes into the header."""
+        """Return the safetensors file, whose header has the network's fingerprints."""
         described = {name: str(getattr(self.network, name)) for name in _DIMS}
         described |= {"image": self.image_fingerprint, "words": self.words_fingerprint}
         described |= {_DIRECT: "yes"} if self.network.has_direct else {}
@@ -73,7 +73,7 @@ def read_matcher(path: Path) -> Matcher:
 
 
 def _trained_on(path: Path) -> tuple[str, str] | None:
-    """Fingerprints of the image features and words of a network; None where it can't be read."""
+    """Return the fingerprints of a network's image features and words; None if it can't be read."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             described = file.metadata() or {}
@@ -83,7 +83,7 @@ def _trained_on(path: Path) -> tuple[str, str] | None:
 
 
 class NetworkStore:
-    """The networks in a folder, a few of them kept in memory. Safe to use from several threads."""
+    """The networks of a folder, a few of them in memory. Safe to use from several threads."""
 
     def __init__(
         self,

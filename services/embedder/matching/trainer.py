@@ -19,7 +19,7 @@ _EVERY = 0.5
 
 
 class Trainer:
-    """Trains on what the indexer published under `folder`, for the hosted models."""
+    """Trains on sets that the indexer published below `folder`, for the hosted models."""
 
     def __init__(
         self, folder: Path, image_fingerprint: str, words: Words, max_images: int = 100_000
@@ -33,9 +33,9 @@ class Trainer:
         self._cancel = threading.Event()
 
     async def open(self, name: str) -> TrainingSet:
-        """The training set of that name, fit for the hosted models.
+        """Open the training set of that name, which must fit the hosted models.
 
-        Raises Overloaded while a training goes on, NotFound, Corrupt and FingerprintMismatch.
+        Raises Overloaded during another training, NotFound, Corrupt and FingerprintMismatch.
         """
         self._refuse_if_busy()
         training_set = await asyncio.to_thread(read_training_set, self._folder / safe_name(name))
@@ -90,7 +90,7 @@ class Trainer:
             running.add_done_callback(_heed)
 
     async def close(self) -> None:
-        """Ends a training that goes on, and waits for its end."""
+        """Cancel a running training, and wait for its end."""
         self._cancel.set()
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 

@@ -172,10 +172,11 @@ def _initialise(network: MatchingNetwork, seen: Examples, seed: int) -> None:
 
 
 def _centre_and_spread(words: Floats) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the terms' vectors, each (word_dim,).
+    """Return the mean and deviation of the terms' vectors, each (word_dim,).
 
-    One deviation for all, so that word2vec's distances stay as they are. Terms that all have the
-    same vector, as one term alone, are told from other words by their direction from the origin.
+    All dimensions share one deviation, so that word2vec's distances are unchanged. If all terms
+    have the same vector, such as a single term, its direction from the origin distinguishes them
+    from other words.
     """
     given = torch.from_numpy(words)
     mean = given.mean(dim=0)
@@ -186,7 +187,9 @@ def _centre_and_spread(words: Floats) -> tuple[Tensor, Tensor]:
 
 
 def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor]:
-    """Over the images, each (image_dim,), in one pass over what may not fit into memory."""
+    """Return the statistics of the images, each (image_dim,), in one pass over more than fits into
+    memory.
+    """
     total = np.zeros(examples.features.shape[1])
     squares = np.zeros_like(total)
     for start in range(0, len(examples), chunk):
@@ -202,7 +205,7 @@ def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True)
 class _Course:
-    """The mean loss of each epoch, and the number of the one that was kept; None: the last."""
+    """Mean loss of each epoch, and the number of the epoch that was kept; None: the last one."""
 
     losses: list[float]
     best: int | None
@@ -217,7 +220,7 @@ def _fit(
     on_progress: Progress,
     cancelled: Callable[[], bool],
 ) -> _Course:
-    """Runs epochs until held-out images are found no better, and leaves the best one's weights."""
+    """Run epochs until held-out images improve no more, and restore the best epoch's weights."""
     batches = max(1, round(len(seen) / settings.batch_size))
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -267,7 +270,7 @@ class _Best:
         self.epoch: int | None = None
 
     def seen(self, epoch: int) -> int:
-        """Looks at the present weights; gives how many epochs ago the best ones were."""
+        """Compare the present weights; return the number of epochs since the best ones."""
         if self._judging is None:
             return 0
         precision = evaluate(self._network, *self._judging).mean_average_precision

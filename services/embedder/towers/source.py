@@ -1,7 +1,7 @@
-"""A model of open_clip: what its towers are like, and the file of their weights.
+"""A model of open_clip: its configuration, and the file of its weights.
 
-Its towers of images and of text were trained together, so both give vectors of one space. Weights
-are read from safetensors alone; open_clip's own loading, which takes pickles too, isn't used.
+Its image and text towers were trained together, so their vectors share one space. Weights are read
+from safetensors only; open_clip's own loading, which accepts pickles, isn't used.
 """
 
 import json

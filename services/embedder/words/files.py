@@ -17,7 +17,7 @@ from services.embedder.words.spool import binary_entries, mapped, text_entries
 from shared.core.errors import Misconfigured
 
 LARGE = 256 << 20
-"""Bytes of vectors that are mapped rather than held in memory."""
+"""Size from which vectors are mapped instead of loaded."""
 _LINE_LIMIT = 1 << 20
 _PICKLES = (".kv", ".model", ".pkl", ".pickle", ".npy")
 
@@ -44,9 +44,9 @@ def check_readable(path: Path) -> None:
 
 
 def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
-    """The vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped.
+    """Return the vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped.
 
-    Large ones are not held in memory but mapped, from a file in `folder`.
+    Large ones are mapped from a file in `folder`.
     """
     try:
         with _open(path) as file:

@@ -120,10 +120,10 @@ class Words:
         return None
 
     def _mean(self, rows: list[int]) -> NDArray[np.float32]:
-        """Return the mean direction at the mean length: else the longest vector would speak for
-        all.
+        """Return the mean direction at the mean length, so that the longest vector doesn't
+        dominate.
 
-        The last word counts twice: of a bullet train, it says what it is.
+        The last word counts twice, because it is the noun: "bullet train" is a train.
         """
         vectors = self._vectors[rows]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -78,7 +78,9 @@ class Database:
 
     @contextmanager
     def note(self) -> Iterator[Connection]:
-        """A transaction that changes no image: it needn't wait for those that do."""
+        """Context manager of a transaction that changes no image, so it needn't wait for those that
+        do.
+        """
         turn = nullcontext() if self.is_shared else self._writing
         with self.telling(), turn, self.engine.begin() as connection:
             failpoints.reach("catalogue.begin")
@@ -204,7 +206,7 @@ def revision(connection: Connection) -> int:
 
 
 def next_revision(connection: Connection) -> int:
-    """Takes the number of the next change, within a write."""
+    """Return the number of the next change, within a write."""
     connection.execute(
         update(schema.counters)
         .where(schema.counters.c.name == _REVISION)

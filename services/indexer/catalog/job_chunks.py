@@ -25,7 +25,7 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Part:
-    """Some files of a job; `task` says which, and what to do with them."""
+    """Some files of a job; `task` describes the work."""
 
     job_id: str
     plan: str
@@ -49,7 +49,7 @@ class Standing:
 
 
 class PartTable:
-    """Reads and changes parts. What a worker says of one that it has no more is LeaseLost."""
+    """Reads and changes parts. Changing a part that this worker has lost raises LeaseLost."""
 
     def __init__(self, database: Database, worker: Worker) -> None:
         self._database = database
@@ -69,7 +69,7 @@ class PartTable:
         return digest
 
     def take(self, job_id: str | None = None) -> Part | None:
-        """The next part that nobody is at, of a job or of any."""
+        """Take the next free part, of a job or of any."""
         free = or_(
             parts.c.state == _WAITING,
             and_(parts.c.state == _RUNNING, self._worker.may_take(parts)),

@@ -18,7 +18,7 @@ Saying = tuple[str, Sequence[str], Mapping[str, Any]]
 
 
 def over_bounds(db: Connection, added: Sequence[Saying]) -> dict[int, str]:
-    """Return those that can't be joined, one after the other, each with the reason."""
+    """Return the annotations that can't be merged, by index, each with the reason."""
     ids = list({image_id for image_id, tagged, metadata in added if tagged or metadata})
     columns = select(images.c.id, images.c.ordinal, images.c.metadata)
     there = {row.id: row for row in among(db, columns, images.c.id, ids)}

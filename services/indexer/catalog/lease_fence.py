@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from sqlalchemy import Connection
 
 Check = Callable[[Connection], None]
-"""Raises LeaseLost; else what it found stays so until the transaction ends."""
+"""Raises LeaseLost; otherwise the lease can't change until the transaction ends."""
 
 _check: ContextVar[Check | None] = ContextVar("fence", default=None)
 

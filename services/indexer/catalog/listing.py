@@ -16,7 +16,9 @@ _MANY = 10_000
 
 
 def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[ExportedRecord]:
-    """The record of each of these images, in their order, without what can't be written."""
+    """Return the record of each of these images, in order, without values that JSON can't
+    represent.
+    """
     for start in range(0, len(ordinals), _MANY):
         batch = ordinals[start : start + _MANY].tolist()
         found = {

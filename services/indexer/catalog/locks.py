@@ -20,10 +20,10 @@ _RETRY_S = 2
 
 
 class PublishLock:
-    """One at a time, as a `with` block that may be nested.
+    """One holder at a time, as a `with` block that may be nested.
 
-    The server holds it for a connection: it is free again when the process ends, and while the
-    process stands still nobody else has it.
+    The server holds it for a connection: it is released when the process ends, but not while the
+    process hangs.
     """
 
     def __init__(self, database: Database) -> None:
@@ -95,7 +95,7 @@ class WorkerPresence:
                 _share(self._session)
 
     def admit(self) -> None:
-        """The first one is done with what it must do alone."""
+        """The first worker has finished its exclusive work."""
         if self._session is not None and self.is_first:
             _share(self._session)
             self._session.execute(text(f"SELECT pg_advisory_unlock({SPACE}, {_PRESENT})"))
@@ -139,7 +139,7 @@ def _locked(database: Database, lock: str) -> Connection:
 
 
 def _let_go(session: Connection) -> None:
-    """Ends the connection, and with it what the server holds for it."""
+    """Close the connection, and so release its locks."""
     if not session.closed:
         session.invalidate()
     session.close()

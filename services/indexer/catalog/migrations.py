@@ -1,7 +1,7 @@
-"""Brings a catalogue of an older version to the tables of today.
+"""Upgrades a catalogue of an older version to the current tables.
 
-All steps are one transaction: a process that is killed between leaves the catalogue as it was. A
-step says by itself what it makes, for the tables of `schema.py` will change again.
+All steps are one transaction, so that a killed process changes nothing. A step spells out what it
+creates, because the tables in `schema.py` will change again.
 """
 
 from collections.abc import Callable
@@ -124,7 +124,7 @@ STEPS: tuple[Callable[[Connection], None], ...] = (
 
 
 def migrate(db: Connection, version: int) -> None:
-    """Takes all steps from a version on, within a write."""
+    """Run all steps after a version, within a write."""
     for step in STEPS[version:]:
         step(db)
 

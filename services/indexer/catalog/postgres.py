@@ -10,7 +10,7 @@ from shared.core.errors import CatalogueAway, InvalidInput, ISEError, StorageFul
 
 _CHANGES, _TAKING = 1, 2
 SPACE = 0x15E
-"""The first number of all advisory locks here; the second says what is locked."""
+"""First number of all advisory locks here; the second one identifies the lock."""
 _CONNECT_S = 5
 _STILL = "60s"
 # In addition to the pool's five; if the server allows fewer, calls wait for each other.
@@ -57,7 +57,7 @@ class Postgres:
         db.execute(text(f"SELECT {_limit()}"))
 
     def begin_taking(self, db: Connection) -> None:
-        """One worker at a time looks for a job, so that no two find that none runs."""
+        """Let one worker at a time look for a job, so that no two start one."""
         db.execute(text(f"SELECT pg_advisory_xact_lock({SPACE}, {_TAKING})"))
 
     def newest_ordinal(self, db: Connection) -> int:
@@ -92,7 +92,7 @@ def _limit() -> str:
 
 
 def reason(error: DBAPIError) -> str:
-    """The first line of what the driver says; it names no password."""
+    """Return the first line of the driver's message, which contains no password."""
     return str(error.orig).strip().splitlines()[0].rstrip(".") if error.orig else str(error)
 
 

@@ -1,7 +1,7 @@
 """Tables of the catalogue.
 
-Every change of an image takes the next number of one counter, its revision; so what changed since
-a snapshot is one indexed range.
+Every change of an image takes the next number of one counter, its revision, so that the changes
+since a snapshot are an indexed range.
 """
 
 from sqlalchemy import (
@@ -154,8 +154,8 @@ features = Table(
 
 
 def _lease() -> tuple[Column[str], Column[float]]:
-    """Columns of a lease: the worker, and the time (seconds since 1970) until which nobody else may
-    take it.
+    """Columns of a lease: the worker, and the time (seconds since 1970) until which it is
+    exclusive.
     """
     return Column("worker", String(100)), Column("leased_until", Float)
 

@@ -1,4 +1,4 @@
-"""Gives images tags, within a transaction of the caller's."""
+"""Adds tags to images, within the caller's transaction."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -15,9 +15,9 @@ from shared.snapshots.items import tag_key
 def add_tags(
     db: Connection, given: Iterable[tuple[int, Iterable[str]]], new: Collection[int] = ()
 ) -> set[int]:
-    """Adds the tags that images lack, by number; gives the images that lacked some.
+    """Add tags that images lack, by ordinal; return the images that changed.
 
-    A tag stays as it was written first. `new`: images that have no tag yet.
+    The first spelling of a tag is kept. `new`: images without tags.
     """
     wanted: dict[tuple[int, str], str] = {}
     for ordinal, its_tags in given:

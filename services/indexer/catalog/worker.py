@@ -18,7 +18,7 @@ def _name() -> str:
 
 @dataclass(frozen=True)
 class Worker:
-    """An indexer on a catalogue. What it has in hand is its own for `lease_s`, unless renewed."""
+    """An indexer using a catalogue. It holds work for `lease_s`, unless renewed."""
 
     database: Database
     lease_s: float = 30.0

@@ -32,9 +32,9 @@ Progress = Callable[[int, int], None]
 def kmeans(
     points: NDArray[np.float32], clusters: int, seed: int, progress: Progress
 ) -> NDArray[np.float32]:
-    """Centroids, float32 (clusters, dim), of points (n, dim) in random order, n >= clusters.
+    """Return centroids, float32 (clusters, dim), of points (n, dim) in random order, n >= clusters.
 
-    `progress(round, rounds)` is called before each round; what it raises ends the work.
+    `progress(round, rounds)` is called before each round, and may raise to end the work.
     """
     rng = np.random.default_rng(seed)
     centroids = points[:clusters].copy()

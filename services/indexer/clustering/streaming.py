@@ -1,8 +1,9 @@
-"""K-means over features that stream from disk; memory holds a sample, never the collection.
+"""K-means over features that stream from disk; memory contains a sample, never the collection.
 
-The sample is held by its coordinates in the directions in which it varies most, and the centroids
-lie in that subspace, so that training and assignment cost the same for features of any length.
-For the cosine metric vectors are normalised first: then L2 between them orders as the angle does.
+The sample is represented by coordinates in the directions in which it varies most, and the
+centroids lie in that subspace, so that training and assignment cost the same for features of any
+length. For the cosine metric vectors are normalised first, so that L2 gives the same order as the
+angle.
 """
 
 import math
@@ -70,9 +71,9 @@ def train_centroids(
     seed: int,
     progress: Progress = lambda done, total: None,
 ) -> NDArray[np.float32]:
-    """Centroids, float32 (clusters, dim), for a collection of n >= clusters vectors.
+    """Return centroids, float32 (clusters, dim), for a collection of n >= clusters vectors.
 
-    `progress(round, rounds)` is called before each round of K-means; what it raises ends the work.
+    `progress(round, rounds)` is called before each round of K-means, and may raise to end the work.
     """
     chosen = sample_rows(len(vectors), clusters, seed)
     few = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _BLOCK)).astype(np.int64)]

@@ -41,7 +41,7 @@ def chosen(wanted: str, fingerprint: str, rows: int, dim: int) -> str:
 
 
 def learned(name: str, features: Rows, dim: int) -> Transform | None:
-    """The transform of that name, from the collection's features; None for `none`."""
+    """Return the transform of that name, learnt from the collection's features; None for `none`."""
     if name == "none":
         return None
     if name == "l2":

@@ -16,7 +16,7 @@ Vector = NDArray[np.float32]
 
 
 class Canaries:
-    """Keeps them, and compares with them what each process of an embedder makes of it."""
+    """Stores canaries, and compares each process of an embedder with them."""
 
     def __init__(self, features: FeatureStore, database: Database) -> None:
         self._features = features

@@ -79,7 +79,7 @@ class _Space:
     notes: dict[int, str] = field(default_factory=dict)
 
     def put(self, indices: Sequence[int], part: "_Space") -> None:
-        """Take over what came of the files at these indices."""
+        """Store the results for the files at these indices."""
         for at, index in enumerate(indices):
             self.rows[index] = part.rows[at]
         self.errors |= {indices[at]: reason for at, reason in part.errors.items()}
@@ -189,7 +189,7 @@ class Embedding:
     def terms(
         self, terms: Sequence[str], network: str, block: int = 2048
     ) -> list[NDArray[np.float32] | None]:
-        """The joint vector of each term, or None where word2vec lacks it."""
+        """Return the joint vector of each term, or None for one that word2vec lacks."""
         found: list[NDArray[np.float32] | None] = []
         for start in range(0, len(terms), block):
             batch = terms[start : start + block]

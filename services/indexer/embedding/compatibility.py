@@ -1,6 +1,6 @@
-"""Compatibility of additions with the collection that is indexed.
+"""Compatibility of additions with the indexed collection.
 
-Asked before anything is recorded, so that a refused addition leaves nothing behind.
+Checked before anything is recorded, so that a refused addition leaves nothing behind.
 """
 
 import logging
@@ -90,9 +90,9 @@ class Compatibility:
             )
 
     def check_model(self, pair: ModelPair) -> None:
-        """Raises FingerprintMismatch when additions by these models would not fit the snapshot.
+        """Raise FingerprintMismatch if additions by these models don't fit the snapshot.
 
-        Asked before anything is recorded, so that a refused addition leaves nothing behind.
+        Called before anything is recorded, so that a refused addition leaves nothing behind.
         """
         self.check_visual(pair)
         current = self._current()

@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class _Named:
-    """A file to take in, as another worker is told of it."""
+    """A file to ingest, in the form sent to other workers."""
 
     path: str
     is_local: bool

@@ -1,4 +1,4 @@
-"""Reads the files of a source, but for those that the catalogue knows as they are."""
+"""Reads the files of a source, except those that are unchanged in the catalogue."""
 
 import logging
 import time
@@ -34,7 +34,7 @@ class FileRead:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A file to be read, and what the catalogue says of it, if it does."""
+    """A file to read, and its entry in the catalogue, if any."""
 
     file: SourceFile
     held: KnownFile | None
@@ -59,7 +59,7 @@ class FileReader:
         self._reads = reads
 
     def read(self, files: Sequence[SourceFile]) -> Iterator[FileRead]:
-        """Each file, in order; those that are far are read ahead. Raises Unavailable."""
+        """Yield each file, in order; remote ones are read ahead. Raises Unavailable."""
         if all(file.file.is_local for file in files):
             return map(self._read, self._looked_up(files))
         return ahead(

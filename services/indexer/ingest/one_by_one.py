@@ -1,4 +1,4 @@
-"""Keeps what is wrong with one item from failing all that are done together."""
+"""Prevents an error in one item from failing all items of an operation."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -36,7 +36,7 @@ _FLUSH_S = 3.0
 _MIB = 2**20
 MOST_NOTES = 1000
 _BATCHES_AHEAD = 12
-"""As much as the embedder takes while a flush goes on."""
+"""Number of batches read ahead: as many as the embedder handles during a flush."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class IngestResult:
 
 
 Record = Callable[[Sequence[Entry], Mapping[str, Sequence[FeaturePlace]]], list[str]]
-"""Writes entries to the catalogue; gives the images that another took the last path of."""
+"""Writes entries to the catalogue; returns the images that lost their last path to another."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Picture:
 
 
 class Ingest:
-    """One run over the files of a source; `record` writes what came of them."""
+    """One run over the files of a source; `record` writes the results."""
 
     def __init__(
         self,
@@ -178,8 +178,8 @@ class Ingest:
             yield group
 
     def _pictures(self, reads: Sequence[FileRead]) -> list[_Picture]:
-        """Return the pictures that must be embedded; a list, as nothing may be recorded since the
-        look.
+        """Return the pictures to embed, as a list, because nothing may be recorded since the
+        look-up.
         """
         ids = {id_of_sha256(read.digest) for read in reads if read.data is not None}
         known = self._images.known(sorted(ids), self._pair.all) if ids else set[str]()
@@ -224,7 +224,7 @@ class Ingest:
         self._job.check_cancelled()
 
     def _flush(self) -> None:
-        """Stores and records what was embedded. Features first: a record never points nowhere."""
+        """Store and record embedded images, features first, so that every record has features."""
         embedded, self._embedded = self._embedded, []
         self._flushed = time.monotonic()
         good = [(same, found) for same, found in embedded if found.error is None]
@@ -280,7 +280,7 @@ class Ingest:
         return failed
 
     def _fitting(self, entries: list[Entry]) -> list[Entry]:
-        """The entries that their images can hold; the job is told of the others."""
+        """Yield the entries within their images' limits; report the others to the job."""
         over = self._images.over_bounds([(e.id, e.tags, e.metadata) for e in entries])
         for at, reason in over.items():
             self._job.fail(entries[at].place.uri, reason)

@@ -18,7 +18,7 @@ def _storable(text: str) -> str:
 
 
 class Cancelled(Exception):
-    """The job was cancelled; what it did so far stays."""
+    """The job was cancelled; its changes so far remain."""
 
 
 class JobContext:
@@ -72,12 +72,12 @@ class JobContext:
         self._report()
 
     def skip(self, step: str, reason: str, cause: str) -> None:
-        """Note an optional step that the job goes on without."""
+        """Record an optional step that failed."""
         self.skipped.append(SkippedStep(step=step, reason=reason))
         self._count_skip(step, cause)
 
     def end(self) -> None:
-        """Note that nothing more is to be done."""
+        """Record that there is nothing left to do."""
         self._plan.end()
 
     def count(self, pictures: int) -> None:
@@ -96,7 +96,7 @@ class JobContext:
         self._advance(pictures)
 
     def at(self, done: int, failed: int, skipped: int) -> None:
-        """How far the pictures counted last are, of which others do some and tell of failures."""
+        """Set the progress of pictures in a job that several workers share."""
         self._gained |= done > skipped
         self._failed = self._failed_before + failed
         self._skipped = skipped

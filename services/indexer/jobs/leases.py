@@ -40,9 +40,9 @@ class Leases:
 
     @contextmanager
     def holding(self, renew: Renew, lease_lost: threading.Event) -> Iterator[None]:
-        """Within the block `renew` is called now and then; where it says no, `let_go` is set.
+        """Call `renew` at intervals during the block; if it returns False, set `lease_lost`.
 
-        What is in hand is to be given back after the block, not within it.
+        Give the lease back after the block, not within it.
         """
         key = object()
         with self._lock:

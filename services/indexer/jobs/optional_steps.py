@@ -1,4 +1,4 @@
-"""Optional steps: each makes an index better, and none of them may fail the job it belongs to."""
+"""Optional steps: each improves an index, and none may fail its job."""
 
 import logging
 import threading
@@ -46,7 +46,7 @@ class SkipCounts:
             self._counts[step, cause] += 1
 
     def all(self) -> Mapping[tuple[str, str], int]:
-        """Counts by step and cause, with 0 for those that were never skipped."""
+        """Return counts by step and cause, with 0 for those that were never skipped."""
         with self._lock:
             return {
                 (step.value, cause.value): self._counts[step.value, cause.value]

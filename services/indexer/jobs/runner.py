@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 _PAUSE_S = 5.0
 _BACKGROUND = (JobKind.COMPACT, JobKind.LEARN)
-"""Kinds that nobody waits for."""
+"""Kinds of background jobs."""
 _LOOK_S = 1.0
-"""How often the catalogue is asked for work that came by another worker."""
+"""Seconds between polls of the catalogue for work of other workers."""
 
 Work = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]
 
@@ -65,7 +65,7 @@ class JobRunner:
         self._thread.start()
 
     def interrupt(self) -> None:
-        """Has the running job end at its next step; it goes on at the next start."""
+        """End the running job at its next step; it resumes at the next start."""
         if self._stopping.is_set():
             return
         self._stopping.set()

@@ -96,7 +96,7 @@ class StagePlan:
         self._pictures = pictures
 
     def enter(self, name: str) -> None:
-        """Begin a stage; what follows a comma in its name is a detail of it."""
+        """Begin a stage; text after a comma in its name is a detail."""
         stage = parts_of(name)[0]
         if stage == self._stage:
             return

@@ -137,7 +137,9 @@ def first_hits(
     reranks: bool,
     reached: Callable[[int], None] = lambda done: None,
 ) -> Pairs:
-    """The scores of what a search shows first, and which of it matched; only `tagged` count."""
+    """Return the scores of a search's first hits and whether they matched; only `tagged` ones
+    count.
+    """
     nprobe, radius, depth = index.clusters, None, None
     if work is not None:
         nprobe, radius, depth = work.nprobe, work.reach, work.depth

@@ -1,4 +1,4 @@
-"""How well an index still fits what is in it."""
+"""Measures of how well clusters fit their images."""
 
 import numpy as np
 from numpy.typing import NDArray

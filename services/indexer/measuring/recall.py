@@ -117,7 +117,7 @@ class _Sample:
         ]
 
     def _reaching(self, mean: int) -> "_Probes":
-        """Probes with the reach that takes so many clusters of a query on average."""
+        """Return probes with the radius that gives this many clusters per query on average."""
         clusters = self._index.clusters
         if mean >= clusters:
             return _Probes(clusters)

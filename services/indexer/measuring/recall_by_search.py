@@ -112,10 +112,10 @@ def _searched(
     nprobe: int,
     counts: Mapping[int, int],
 ) -> list[NDArray[np.int64]]:
-    """The candidates of each query, nearest first, its own row left out.
+    """Return the candidates of each query, nearest first, without its own row.
 
-    counts: how many of the queries are asked for how many neighbours. A query is asked once, for
-    the most of them: the fewer are the first of these.
+    counts: number of queries for each number of neighbours. A query is searched once, for its
+    largest number, whose first results serve the smaller ones.
     """
     found: list[NDArray[np.int64]] = []
     for k in sorted(counts, reverse=True):

@@ -16,7 +16,7 @@ def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:
 
 
 def checked_metadata(given: dict[str, Any]) -> dict[str, Any]:
-    """Metadata that can be kept and answered. Raises InvalidInput."""
+    """Return metadata that can be stored and answered. Raises InvalidInput."""
     annotations.check(metadata=given)
     return given
 

@@ -254,7 +254,7 @@ def _zip_time(info: zipfile.ZipInfo) -> int:
 
 
 class _Reader:
-    """Ranges as a file, for what reads headers."""
+    """Byte ranges as a file object, for readers of headers."""
 
     def __init__(self, archive: Bytes) -> None:
         self._archive = archive

@@ -47,7 +47,7 @@ def resolved(found: Index, targets: Mapping[str, str]) -> Index:
 
 
 def target_of(name: str, given: str) -> str | None:
-    """Return the path in the archive that a symbolic link names; None where it leads out."""
+    """Return the path in the archive that a symbolic link names; None if it leads out."""
     if given.startswith("/") or "\\" in given or "\0" in given:
         return None
     parts = name.split("/")[:-1]

@@ -177,7 +177,7 @@ def _of_cells(number: int, columns: list[str], cells: list[str], delimiter: str)
 
 
 def _header(lines: Lines, name: str) -> tuple[list[str], str]:
-    """Return the names of the columns, and what separates them. Raises InvalidInput."""
+    """Return the names of the columns and the separator. Raises InvalidInput."""
     try:
         first = next((line for line in lines if line.strip()), "")
         given = _SEPARATOR.fullmatch(first)

@@ -17,7 +17,7 @@ class LongLine(Exception):
 
 
 def decoded(file: BinaryIO) -> io.TextIOWrapper:
-    """Return a file as text, by its first bytes; bytes that aren't UTF-8 are kept as they are."""
+    """Return a file as text, decoded according to its first bytes; invalid UTF-8 is preserved."""
     head = file.read(4)
     file.seek(0)
     encoding = next((name for bom, name in _BOMS if head.startswith(bom)), None)
@@ -43,7 +43,7 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        """Raises LongLine, and goes on behind it."""
+        """Return the next line. Raises LongLine, after which reading may continue."""
         self._check()
         line = self._back.popleft() if self._back else self._text.readline(LONGEST_LINE)
         if not line:

@@ -77,7 +77,7 @@ def _named(
 
 
 def _refused(address: Address) -> File:
-    """Return a file that is named and not read: what is known of it stays."""
+    """Return a file that is named but not read; its state in the catalogue is kept."""
     if address.is_local:
         return LocalFile(Path(address.path), ())
 
@@ -99,6 +99,6 @@ def _meant(source: Address, row: manifest.Row, resolver: Resolver) -> tuple[Addr
 
 
 def _uri(given: str, address: Address) -> str:
-    """A path as it was given; of a URL what is behind the protocol, without a query."""
+    """Return a path as given; for a URL the part after the protocol, without the query."""
     text = address.path.partition("?")[0] if "://" in given else given
     return readable(Path(text).as_posix().lstrip("/"))

@@ -1,4 +1,4 @@
-"""A file of an archive, as the archive's headers tell of it."""
+"""A file of an archive, described by the archive's headers."""
 
 import zipfile
 from dataclasses import dataclass

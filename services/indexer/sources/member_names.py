@@ -37,7 +37,7 @@ def raw_length(info: zipfile.ZipInfo) -> int:
 
 
 def leads_out(name: str) -> str | None:
-    """Return why a name is none of a file within the archive; None: it is."""
+    """Return why a name lies outside the archive; None if it doesn't."""
     if name.startswith("/") or "\\" in name or "::" in name:
         return "its name in the archive is no path within it"
     if ".." in name.split("/") or not name:

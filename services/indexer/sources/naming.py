@@ -25,7 +25,7 @@ class FolderTags:
         return self._known[folder]
 
     def notes(self) -> list[str]:
-        """Return what became of the names that could not be tags as they stand, in sentences."""
+        """Return sentences on the folder names that could not be tags as they are."""
         found = []
         if self.shortened:
             found.append(

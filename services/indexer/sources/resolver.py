@@ -59,7 +59,7 @@ class Resolver:
         self._roots = roots
 
     def within(self, roots: Sequence[Root] | None) -> "Resolver":
-        """Return the same, kept to these roots."""
+        """Return the same resolver, restricted to these roots."""
         found = copy.copy(self)
         found._roots = roots
         return found
@@ -87,10 +87,12 @@ class Resolver:
     def list(
         self, address: Address, follow_links: bool = False, check: Check = lambda: None
     ) -> list[Found]:
-        """Every file below a folder of an object store or of an archive, in the order in which a
-        local folder is read: a folder's files before its folders. Raises OSError, InvalidInput,
-        Unavailable. `follow_links`: also what is behind links to folders, of an
-        archive. `check` is called between, and may raise to end it."""
+        """List every file below a folder of an object store or archive, in the order of local
+        folders: files before sub-folders.
+
+        `follow_links`: include files behind links to folders of an archive. `check` is called in
+        between and may raise to end it. Raises OSError, InvalidInput, Unavailable.
+        """
         found: list[Found] = []
         if address.archive is not None:
             found += self._members(address, follow_links, check)
@@ -127,7 +129,7 @@ class Resolver:
         return opened, index[address.path]
 
     def _opened(self, address: Address, check: Check = lambda: None) -> tuple[Bytes, Index]:
-        """An archive, and what is in it; its headers are read again once it has changed."""
+        """Return an archive with its index; its headers are read again if it has changed."""
         where = address.archive
         if where is None:
             raise ValueError(f"{address} is of no archive")

@@ -96,7 +96,9 @@ class Rules:
         return Skip.EXCLUDED if verdict else None
 
     def why_listed(self, path: str) -> tuple[str, Skip] | None:
-        """Return the first part of a file's path that is left out, and why; None: none is."""
+        """Return the first skipped part of a file's path, and the reason; None: it isn't
+        skipped.
+        """
         at = path.find("/")
         while at >= 0:
             folder = path[:at]

@@ -39,12 +39,12 @@ class SourceFile:
 
     @property
     def listed(self) -> Stamp | None:
-        """The stamp that a listing told."""
+        """Return the stamp from a listing."""
         return self.file.listed
 
 
 class Unusable(Exception):
-    """Why a file can't be taken in, in a sentence."""
+    """Reason why a file can't be ingested, in a sentence."""
 
     def __init__(self, reason: str, is_gone: bool = False) -> None:
         super().__init__(reason)
@@ -53,8 +53,11 @@ class Unusable(Exception):
 
 
 def attempt(do: Callable[[], T]) -> T:
-    """Do something with one file. Whatever is wrong with the file is raised as Unusable, so that it
-    never ends what is done with the others; Unavailable and the like are not the file's."""
+    """Run an operation on one file.
+
+    Any fault of the file is raised as Unusable, so that it never ends the work on others;
+    Unavailable and similar errors are not the file's.
+    """
     try:
         return do()
     except Unusable:

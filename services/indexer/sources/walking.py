@@ -42,8 +42,11 @@ class _Folder:
 
 @dataclass
 class Walk:
-    """One walk. `allowed` raises Forbidden for a path that may not be read, and is asked about
-    links only; `check` is called at each step, and may end the walk by raising."""
+    """One walk.
+
+    `allowed` raises Forbidden for a link that must not be followed; `check` is called at each step,
+    and may raise to end the walk.
+    """
 
     top: Path
     rules: Rules
@@ -149,7 +152,7 @@ class Walk:
 
 
 def bad_lines(numbers: list[int]) -> str:
-    """Return what is wrong with the lines of an ignore file that are no patterns."""
+    """Return a sentence on the invalid lines of an ignore file."""
     lines = ", ".join(map(str, numbers[:5]))
     return f"Line {lines} is not a .gitignore pattern and was ignored."
 

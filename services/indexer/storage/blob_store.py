@@ -22,7 +22,7 @@ _AT_ONCE = 32
 
 
 class BlobStore(Protocol):
-    """Files by key, `uploads/ab/abcd`. What was written is there whole, or not at all."""
+    """Files by key, such as `uploads/ab/abcd`, each written completely or not at all."""
 
     def file(self, key: str) -> File: ...
 
@@ -32,7 +32,7 @@ class BlobStore(Protocol):
         """Raises FileNotFoundError."""
 
     def write(self, key: str, data: bytes, what: str) -> None:
-        """Durable when this returns. `what` names the failpoints of the steps."""
+        """Write a file durably. `what`: name of the steps' failpoints."""
 
     def remove(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
@@ -47,7 +47,7 @@ class BlobStore(Protocol):
         yield
 
     def tidy(self) -> None:
-        """Removes what a killed process left half-written or set aside."""
+        """Remove partial files of a killed process, and those moved aside."""
 
 
 class LocalBlobStore:
@@ -162,14 +162,14 @@ class RemoteBlobStore:
             log.warning("%s is left: %s", moved, error)
 
     def tidy(self) -> None:
-        """A put is whole or not there. What is set aside costs its bytes and is in nobody's way."""
+        """Do nothing: a put is atomic, and objects moved aside are harmless."""
 
     def _at(self, key: str) -> Address:
         return self._address.child(key)
 
 
 def _each(work: Callable[[Address, Address], None], aside: Mapping[Address, Address]) -> None:
-    """Each is a few ways to the store. All are tried; raises what the first of them raised."""
+    """Run several operations on the store. All are tried; the first error is raised."""
     if len(aside) > 1:
         with ThreadPoolExecutor(min(len(aside), _AT_ONCE), "kept") as pool:
             done = [pool.submit(work, at, moved) for at, moved in aside.items()]

@@ -1,5 +1,6 @@
-"""One indexer a data directory, or those that share a catalogue; the system drops the lock when
-the process ends."""
+"""Exclusive use of a data directory by one indexer, or by those that share a catalogue; the system
+releases the lock when the process ends.
+"""
 
 import fcntl
 import os

@@ -31,7 +31,7 @@ class FeatureStore:
         self._lock = threading.Lock()
 
     def append(self, fingerprint: str, vectors: NDArray[np.float32]) -> int:
-        """Stores rows durably as a new shard, float32 of shape (n, dim); gives its number."""
+        """Store rows durably as a new shard, float32 of shape (n, dim); return its number."""
         with self._lock:
             shard = self._next.get(fingerprint) or self._first_free(fingerprint)
             while not _claimed(self._path(fingerprint, shard)):
@@ -47,9 +47,7 @@ class FeatureStore:
         return shard
 
     def canary(self, fingerprint: str) -> NDArray[np.float32] | None:
-        """Return the model's features of the built-in picture, (dim,); None where they were never
-        stored.
-        """
+        """Return the model's features of the built-in picture, (dim,); None if not stored."""
         path = self.folder / fingerprint / CANARY
         try:
             if path.exists():
@@ -62,7 +60,7 @@ class FeatureStore:
         return vector
 
     def keep_canary(self, fingerprint: str, vector: NDArray[np.float32]) -> None:
-        """Stores it beside the features."""
+        """Store the features of the built-in picture."""
         path = self.folder / fingerprint / CANARY
         _write(path, np.asarray(vector, np.float32), "canary")
 
@@ -135,7 +133,7 @@ def opened(path: Path) -> NDArray[np.float32]:
 
 
 def _claimed(path: Path) -> bool:
-    """Takes a shard's name, by the name of its sum, which comes first; another worker may have."""
+    """Reserve a shard's name by creating its checksum file; another worker may have done so."""
     durable.make_dir(path.parent)
     try:
         os.close(os.open(sums.path_of(path), os.O_CREAT | os.O_EXCL, 0o644))

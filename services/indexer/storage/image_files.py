@@ -1,4 +1,4 @@
-"""The bytes of images: uploads are kept, files of a source stay where they are; thumbnails."""
+"""The bytes of images: stored uploads, files of sources in place, and thumbnails."""
 
 import hashlib
 import io
@@ -56,11 +56,14 @@ class ImageFiles:
         return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
 
     def has_upload(self, image_id: str) -> bool:
-        """Return whether an upload is kept, whatever the data folder was called then."""
+        """Return whether an upload is stored, whatever the data folder was called then."""
         return self._kept.has(_upload(image_id))
 
     def file(self, image_id: str, place: Place) -> File:
-        """The file at a place. An upload's is found by its id, wherever it was kept then."""
+        """Return the file at a location.
+
+        Uploads are found by id, even if the data folder has moved.
+        """
         if _is_upload(image_id, place):
             return self._kept.file(_upload(image_id))
         try:
@@ -152,7 +155,7 @@ class ImageFiles:
         return self._kept.removing([key for image_id in image_ids for key in _keys(image_id)])
 
     def tidy(self) -> None:
-        """Removes what a killed process left half-written."""
+        """Remove partial files of a killed process."""
         self._kept.tidy()
 
     def kept(self, image_id: str) -> tuple[Path, Path]:

@@ -46,7 +46,7 @@ class Networks:
             durable.write_bytes(folder / name, data, what)
 
     def trained_on(self, fingerprint: str) -> set[str] | None:
-        """The keys of the tags that a network was trained on, or None where that isn't known."""
+        """Return the keys of the tags that a network was trained on, or None if unknown."""
         try:
             # Older versions distinguished `_`, `-` and spaces, so normalise again.
             return {tag_key(term) for term in json.loads(self._read(fingerprint, _TERMS))}

@@ -34,7 +34,7 @@ class FolderGuard:
         self._consented = frozenset(map(readable, consented))
 
     def chain(self, folder: str) -> Iterator[str]:
-        """A folder and those that it lies in, up to the base and without it."""
+        """Yield a folder and its parents, up to the base and without it."""
         while folder.startswith(f"{self.base}/"):
             yield folder
             folder = folder.rpartition("/")[0]
@@ -87,7 +87,7 @@ def mount_points(folders: Iterable[str]) -> set[str]:
 
 
 def why_held(folder: str, is_local: bool, was_remounted: bool) -> str:
-    """Return in a sentence what is the matter with a folder."""
+    """Return the reason for holding a folder back, in a sentence."""
     if was_remounted:
         return "A different disk than at the last sync, or none, is mounted there."
     if is_local and not Path(folder).is_dir():

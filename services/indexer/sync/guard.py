@@ -82,8 +82,7 @@ class SyncGuard:
             self._origins.note_mounts(self._source.name, {text_of(path) for path in mounts})
 
     def held_back(self, plan: SyncPlan) -> list[HeldFolder]:
-        """Return the folders of which nothing is deleted, though their pictures are gone or can't
-        be reached."""
+        """Return the folders whose pictures are missing or unreachable but are not deleted."""
         is_local = self._source.is_local
         found = [
             HeldFolder(

@@ -59,9 +59,9 @@ class SyncPlan:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Return whether so much is deleted that it may be a disk that isn't mounted.
+        """Return whether so much would be deleted that a disk may not be mounted.
 
-        That is half of the files or more, but one file may always go from a source of two.
+        That is half of the files or more, but one of two files may always be deleted.
         """
         half = self.unasked * 2
         return half > self.before or (half == self.before and self.unasked > 1)
@@ -106,7 +106,7 @@ class Planner:
         self._lost: dict[str, list[SourceEntry]] = defaultdict(list)
 
     def plan(self, files: Sequence[FileNow], unsure: Collection[tuple[str, str]]) -> SyncPlan:
-        """`unsure`: paths and uris of files that can't be read now; what is known of them stays."""
+        """Plan the sync. `unsure`: paths and uris of unreadable files, which stay as they are."""
         plan = SyncPlan(before=len(self._at))
         named = {(now.place.path, now.place.uri) for now in files} | set(unsure)
         self._find_lost(plan, named)

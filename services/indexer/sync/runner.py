@@ -1,4 +1,4 @@
-"""Brings the collection in line with a folder or manifest: what came, changed, moved and went."""
+"""Updates the collection from a folder or manifest: added, changed, moved and deleted files."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ class Sync:
         force: bool = False,
         force_in: Sequence[str] = (),
     ) -> None:
-        """`force`: whatever is gone may be deleted; `force_in`: what is in these folders may."""
+        """`force`: all missing files may be deleted; `force_in`: those in these folders may."""
         self._source = source
         self._name = source.name
         self._images = collection.images
@@ -108,7 +108,7 @@ class Sync:
         self._guard.note(plan)
 
     def held_back(self, plan: SyncPlan) -> list[HeldFolder]:
-        """The folders of which nothing is deleted, though their pictures are gone."""
+        """Return the folders whose pictures are missing but are not deleted."""
         return self._guard.held_back(plan)
 
     def shown(self, plan: SyncPlan) -> WirePlan:
@@ -231,7 +231,7 @@ class Sync:
             yield item, said
 
     def _leave(self, file: SourceFile, why: Unusable) -> None:
-        """A file that can't be read: what the catalogue has of it stays as it is."""
+        """Keep the catalogue's state of a file that can't be read."""
         self._unsure.add((file.path, file.uri))
         self._unreadable[file.path] = why.reason
         self._job.fail(file.shown, why.reason)

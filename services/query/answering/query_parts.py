@@ -42,7 +42,7 @@ class QueryParts:
         return Mode.SEMANTIC if all(part.term is not None for part in self._parts) else Mode.MIXED
 
     def space(self) -> Space | None:
-        """Return the space of the comparison; None where there is no image. Raises Conflict."""
+        """Return the space of the comparison; None if there are no images. Raises Conflict."""
         collection = self.searcher.collection
         if self.searcher.is_empty:
             return None

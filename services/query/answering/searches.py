@@ -28,7 +28,7 @@ from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 
 Reopen = Callable[[], Awaitable[Searcher]]
-"""Gives the collection as of the call."""
+"""Returns the collection at the time of the call."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +180,10 @@ class TermSearch(EmbeddedSearch):
 
 
 class PartsSearch(EmbeddedSearch):
-    """Images by several parts together. Raises Conflict without a network that terms need, and
-    what each part raises alone."""
+    """Images by several parts together.
+
+    Raises Conflict without the network that terms need, and the errors of each part.
+    """
 
     def __init__(
         self,

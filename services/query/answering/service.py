@@ -56,7 +56,7 @@ class SearchService:
         waiting: Waiting,
         terms: TermReader,
     ) -> None:
-        """`features`: makes what one request asks the embedder with."""
+        """`features`: creates the embedder's client of one request."""
         self.shelf = snapshots
         self.audit = audit
         self._features = features
@@ -110,7 +110,7 @@ class SearchService:
     async def image(
         self, read: Callable[[], Awaitable[bytes]], options: SearchOptions
     ) -> SearchResponse:
-        """Answers a search by an uploaded image file. read: gives the file's content."""
+        """Answer a search by an uploaded image file. read: returns the file's content."""
         await self._wait_for_version(options)
         data = await read()
         return await self._answer(ImageSearch(data, options, self._features(), self.searcher))

@@ -79,7 +79,7 @@ async def get_image(ask: Ask, write: Write, image_id: str) -> ImageInfo:
 
 
 def described(item: Item) -> ImageInfo:
-    """An image as an answer tells of it."""
+    """Return an image in the form of an answer."""
     return ImageInfo(
         id=item.id,
         tags=item.tags,

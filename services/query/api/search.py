@@ -42,7 +42,7 @@ router = APIRouter(
 
 
 async def asking(request: Request) -> SearchService:
-    """Not to be waited for in a thread, as what isn't `async` is."""
+    """Async, because FastAPI would run it in a thread otherwise."""
     found: SearchService = request.app.state.asking
     return found
 

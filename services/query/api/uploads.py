@@ -1,4 +1,4 @@
-"""Pictures to search by, kept for a while, so that their searches have an address."""
+"""Uploaded query pictures, stored for a while, so that their searches have an address."""
 
 from typing import Annotated
 

@@ -1,4 +1,6 @@
-"""Writes answers as JSON. One image can never fail an answer: what can't be written is left out."""
+"""Writes answers as JSON, omitting values that JSON can't represent, so that one image can't fail
+an answer.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

@@ -35,7 +35,7 @@ _REST = 100
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it was given, with what is needed to ask again."""
+    """A given answer, with everything needed to repeat its search."""
 
     snapshot: int
     index: Index
@@ -76,7 +76,7 @@ class Audit:
             self._thread.join()
 
     def offer(self, answer: Answer) -> None:
-        """Takes an answer to check, by chance; never waits."""
+        """Choose an answer to check at random; never waits."""
         if self._thread is None or random.random() >= self._share:  # noqa: S311
             return
         try:
@@ -121,7 +121,10 @@ class Audit:
 
 
 def recall_of(answer: Answer) -> float | None:
-    """The share of the exact top k that was found; ties with the last count. None where k is 0."""
+    """Return the share of the exact top k that was found; ties with the last count.
+
+    None if k is 0.
+    """
     index, k = answer.index, answer.k
     lists = index.rank(answer.prepared, index.clusters)
     exact = index.scan(answer.prepared, lists, k, answer.metric, mask=answer.mask).distances[:k]

@@ -1,7 +1,7 @@
 """Several vectors as one query.
 
-What is wanted pulls the query its way, what is not pushes it off (Rocchio, 1971). Vectors count by
-their direction alone, so that a weight means the same whatever their lengths.
+Wanted parts attract the query, unwanted ones repel it (Rocchio, 1971). Vectors count by their
+direction only, so that weights don't depend on lengths.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ _NOTHING = 1e-6
 class Combination:
     """`vector`: the query, float32 of shape (dim,).
 
-    A hit's cosine to it is the sum of what each part contributes, as the query is the sum of parts.
+    A hit's cosine to it is the sum of the parts' contributions, because the query is the sum of the
+    parts.
     """
 
     def __init__(self, vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> None:

@@ -60,7 +60,7 @@ class Lookup:
         self._reranks = query.reranks(space, options)
 
     def run(self, watch: Stopwatch) -> LookupResult:
-        """Looks at more until the page is full, or there is no more to look at."""
+        """Probe more until the page is full, or there is nothing left."""
         rows, clusters = self._space.index.rows, self._space.index.clusters
         # Re-rank the same candidates for every page, so that pages follow one order.
         k = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted

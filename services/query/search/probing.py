@@ -1,4 +1,4 @@
-"""How much to look at, and what recall to expect of it."""
+"""Amount of work for a search, and the recall to expect."""
 
 import math
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ def _filtered(
 def _at(
     point: RecallPoint, of: RecallCurve, k: int, target: float, curve: RecallCurve | None
 ) -> Plan:
-    """Look at what a point of a curve was measured with."""
+    """Return the work of a measured point of a curve."""
     near = None if point.reach is None else point
     return Plan(point.nprobe, near, _depth_of(point, of, k), target, curve)
 

@@ -1,4 +1,4 @@
-"""A small cache of what was made last."""
+"""A small cache of recent values."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """Keeps the `size` values that were asked for last. Safe to use from many threads."""
+    """Caches the `size` values that were used last. Safe to use from many threads."""
 
     def __init__(self, size: int) -> None:
         self._made: LRUCache[Hashable, T] = LRUCache(size)

@@ -28,7 +28,7 @@ from shared.snapshots.items import Item, tag_key
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Hits of a search, and what is known of how they were found."""
+    """Hits of a search, and how they were found."""
 
     hits: list[Hit]
     end: PageEnd | None
@@ -57,7 +57,7 @@ class Searcher:
 
     @property
     def is_empty(self) -> bool:
-        """True if there is no image, or none that was not deleted."""
+        """True if there are no images, or all were deleted."""
         return self.collection.live(self.deleted) == 0
 
     def find(self, image_id: str) -> Item | None:
@@ -236,7 +236,7 @@ class Searcher:
         return item_of(self.collection, ordinal).id
 
     def tag_vector(self, term: str, space: Space) -> NDArray[np.float32] | None:
-        """The vector of a tag in the joint space; None where no image there carries it."""
+        """Return the vector of a tag in the joint space; None if no image carries it."""
         carriers = self.collection.carriers(term, self.deleted)
         if not len(carriers):
             return None

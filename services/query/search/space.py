@@ -1,4 +1,4 @@
-"""One vector space of a snapshot: an inverted index, whose model made it, what recall it has."""
+"""One vector space of a snapshot: an inverted index, its model, and its measured recall."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -62,7 +62,7 @@ class Space:
         )
 
     def chances(self, scores: Sequence[float], metric: Metric) -> list[float | None]:
-        """The calibrated probability that a hit of each score matches; None: none was fitted."""
+        """Return the calibrated probability of a match for each score; None: none was fitted."""
         fitted = self._chances.get(metric)
         return [None] * len(scores) if fitted is None else fitted(np.array(scores)).tolist()
 
@@ -93,9 +93,9 @@ class Space:
         return self.index.dim if self.transform is None else self.transform.dim
 
     def placed(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
-        """A model's features as this space holds vectors, float32 of shape (dim,).
+        """Return a model's features in the form of stored vectors, float32 of shape (dim,).
 
-        What has the length of a stored vector, and not of features, is taken for one. Raises
+        A vector with the length of stored ones, and not of features, is used unchanged. Raises
         BadVector.
         """
         if self.transform is None or features.shape == (self.index.dim,) != (self.transform.dim,):

@@ -123,9 +123,10 @@ class Tags:
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, lists: Iterable[tuple[TagLists, Numbers]]) -> "Tags":
-        """Count the images of tag lists, each without those that are gone.
+        """Count the images of tag lists, without deleted ones.
 
-        The spelling that most images have stands for the tag; of two, the one that sorts first.
+        The most frequent spelling represents the tag; of equally frequent ones, the first in sort
+        order.
         """
         numbers = {key: number for number, key in enumerate(vocabulary.keys)}
         counts = np.zeros(len(numbers), np.int64)
