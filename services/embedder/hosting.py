@@ -58,7 +58,7 @@ class Hosted:
 
     @property
     def failure(self) -> str | None:
-        """Why no images can be embedded now, or None."""
+        """Reason why no images can be embedded now, or None."""
         return self.visual.failure or self.matching.failure or self.decoders.failure
 
     @property
@@ -168,7 +168,7 @@ class Host:
         return {one.backbone.fingerprint: one.load() for one in self._embedders()}
 
     def decoders_replaced(self) -> int:
-        """How many decoding processes hung or died."""
+        """Number of decoding processes that hung or died."""
         return self._hosted.decoders.replaced if self._hosted else 0
 
     def _embedders(self) -> set[ImageEmbedder]:

@@ -101,7 +101,7 @@ class ImageEmbedder:
 
     @property
     def failure(self) -> str | None:
-        """Why no images can be embedded now, or None."""
+        """Reason why no images can be embedded now, or None."""
         return self._batcher.failure
 
     def load(self) -> Load:

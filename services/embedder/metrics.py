@@ -42,7 +42,7 @@ class EmbedderMetrics:
 
 
 class _Loads(Collector):
-    """How busy the networks are, as of now."""
+    """Present load of the networks."""
 
     def __init__(self, host: Host, queue_size: int) -> None:
         self._host = host

@@ -204,7 +204,7 @@ class Container:
         return None if self._mirror is None else self._mirror.warning
 
     def not_ready(self) -> str | None:
-        """Why the indexer can't serve, or None."""
+        """Return why the indexer can't serve, or None."""
         return (
             None
             if self.jobs.alive

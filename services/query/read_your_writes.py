@@ -16,7 +16,7 @@ _STEP_S = 0.05
 
 
 class Waiting:
-    """For a search that names a `min_version`."""
+    """Waits for the `min_version` of a search."""
 
     def __init__(self, snapshots: SnapshotReader, seconds: float, look: Callable[[], None]) -> None:
         """`look`: starts a search for updates at once, for replicas without a shared disk."""

@@ -197,7 +197,7 @@ class ServiceGroup:
 
 
 def _end_of(child: Child) -> ServiceEnded:
-    """How a process that has ended came to it."""
+    """Return the error for a process that has ended."""
     code, lines = child.exit_code, child.last_lines()
     reason = " ".join(startup_errors.heard(lines))
     return ServiceEnded(

@@ -172,7 +172,7 @@ def health(found: IndexHealth) -> Text:
 
 
 def recall(found: Stats) -> Table:
-    """How many clusters were measured to reach which recall, in each space by its own metric."""
+    """Show the number of clusters measured for each recall, in each space by its own metric."""
     table = _table(["space", "recall", "of the nearest", "clusters at most", "scanned"])
     shown = [("visual", found.metric), ("joint", Metric.COSINE)]
     for space, metric in shown:

@@ -22,7 +22,7 @@ _BLANK = " " * _COLUMNS
 
 
 class Way(StrEnum):
-    """How a terminal shows pictures."""
+    """Protocol by which a terminal shows pictures."""
 
     KITTY = "kitty"
     ITERM = "iterm"

@@ -113,11 +113,11 @@ def explain_images(
     network: str | None = None,
     transform: bytes | None = None,
 ) -> Call[Explanation]:
-    """Why the first of two files is like the second; or one file like a term, in the joint space.
+    """Explain the similarity of two files, or of one file and a term in the joint space.
 
-    `transform`: the bytes of the projection that the index compares by.
+    `transform`: the projection of the index, as bytes.
 
-    Raises Conflict where the network can't be split into cells.
+    Raises Conflict if the network can't be split into cells.
     """
     return _explain("images", model(Explanation), files, space, term, network, transform)
 

@@ -129,12 +129,12 @@ class Replicas:
                 del self._in_hand[replica]
 
     def drop(self, replica: Replica) -> None:
-        """It gave no answer, and is left alone for a while."""
+        """Skip a replica for a while, because it did not answer."""
         with self._lock:
             self._dropped_until[replica] = self._clock() + _DROPPED_S
 
     def keep(self, replica: Replica) -> None:
-        """It answered."""
+        """Stop skipping a replica, because it answered."""
         with self._lock:
             self._dropped_until.pop(replica, None)
 

@@ -63,7 +63,7 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 60.0
     repeatable: bool = False
-    """Whether it changes nothing, though it isn't a GET."""
+    """True if the call changes nothing although it isn't a GET."""
     taken: frozenset[int] = frozenset()
     """Further statuses that `read` accepts."""
 

@@ -20,7 +20,7 @@ class Mode(StrEnum):
 
 
 class Explanation(Wire):
-    """How a hit was found."""
+    """Explanation of a hit."""
 
     cluster: int = Field(description="Number of the cluster that contains the image.")
     cluster_rank: int = Field(

@@ -161,7 +161,7 @@ class MatchingLoss(Choice):
 
 
 class TrainingSettings(Request):
-    """How to train the matching network; the defaults are what measured best."""
+    """Settings for training the matching network; the defaults measured best."""
 
     loss: MatchingLoss = Field(MatchingLoss.BATCH, description="Loss function.")
     hard_negatives: Annotated[int, Field(ge=0, le=8192)] = Field(

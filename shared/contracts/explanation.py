@@ -56,7 +56,7 @@ class Explanation(Wire):
 
 
 class Why(Wire):
-    """Why an image is similar to another one, or to a term.
+    """Explanation of the similarity of an image to another one, or to a term.
 
     Each grid sums to `cosine`, unless `approximate`.
     """

@@ -30,5 +30,5 @@ class MigrationReport(Wire):
 
     @property
     def asked(self) -> int:
-        """How many exact searches were compared."""
+        """Number of exact searches that were compared."""
         return 2 * self.images + self.terms + self.filters

@@ -45,7 +45,7 @@ class Loop:
         self._thread.start()
 
     def consider(self) -> None:
-        """To be called where there is something to do."""
+        """Run the loop's work soon."""
         self._due.set()
 
     @property

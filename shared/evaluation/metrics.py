@@ -62,5 +62,5 @@ def interval(values: Floats, seed: int = 0) -> Interval:
 
 
 def difference(first: Floats, second: Floats, seed: int = 0) -> Interval:
-    """How much the second is above the first, over the same queries, paired."""
+    """Return the mean paired difference of the second and the first, over the same queries."""
     return interval(second - first, seed)

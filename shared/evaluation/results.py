@@ -80,7 +80,7 @@ class TagResult(Wire):
 
 
 class Comparison(Wire):
-    """How much `second` is above `first`, over the queries that both answered."""
+    """Differences between `second` and `first`, over the queries that both answered."""
 
     first: str
     second: str

@@ -33,10 +33,10 @@ class Isotonic:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How right probabilities were. `expected_error`: ECE, mean gap over bins of equal mass.
+    """Accuracy of probabilities. `expected_error`: ECE, the mean gap over bins of equal mass.
 
-    brier: mean squared error; base_rate_brier: of always telling the share that matched. predicted,
-    matched: the bins' means, float64 (bins,).
+    brier: mean squared error; base_rate_brier: that of always predicting the share of matches.
+    predicted, matched: the bins' means, float64 (bins,).
     """
 
     expected_error: float

@@ -47,7 +47,9 @@ class Projection:
         return cls(rows[0], rows[1:].T)
 
     def to_bytes(self) -> bytes:
-        """To be sent: little-endian float32 rows of dim numbers, the mean, then each direction."""
+        """Return the projection as bytes: little-endian float32 rows of dim numbers, the mean, then
+        each direction.
+        """
         return np.vstack([self.mean, self.axes.T]).astype("<f4").tobytes()
 
     def __call__(self, points: NDArray[np.floating]) -> NDArray[np.floating]:

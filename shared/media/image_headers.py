@@ -13,14 +13,17 @@ from typing import Any
 from shared.core.errors import BadImage
 
 _PARTS = 4096
-"""Of segments, chunks or blocks before the pixels; the most that cameras write is some hundreds."""
+"""Largest number of segments, chunks or blocks before the pixels; cameras write some hundreds."""
 _FILLING = 65_536
 _TEXTS = 16
 """Number of compressed PNG texts that Pillow may unpack, up to a MiB each; with more, none are."""
 _LONGEST_EXIF = 2**20
 """Largest EXIF of a JPEG; segments have 64 KiB, and some cameras use a second one."""
 _NUMBERS = 65_536 * 4
-"""Of one tag of TIFF: a palette of 16 bits has 196,608. Texts and bytes are not counted."""
+"""Most numbers in one TIFF tag: a palette of 16 bits has 196,608.
+
+Texts and bytes are not counted.
+"""
 
 _ORIENTATION = 0x0112
 _SHORT = 3

@@ -128,7 +128,7 @@ def _share_of_scans(data: bytes) -> float | None:
 
 
 _BITS = 8
-"""Of a coefficient; an approximation, as the first ones have more."""
+"""Bits of a coefficient; an approximation, because the first ones have more."""
 
 
 def _gain(data: bytes, at: int, progressive: bool) -> float:

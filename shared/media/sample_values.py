@@ -28,11 +28,11 @@ _OF_SENSORS = frozenset({(0.0, 1023.0), (0.0, 4095.0), (0.0, 16383.0)})
 
 @dataclass(frozen=True)
 class SampleFormat:
-    """How a file describes its samples.
+    """Description of samples in a file.
 
-    `bits`: significant bits of a sample. `kind`: `u`, `i` or `f` as in numpy. `declared`: the range
-    that the file names. `white_is_zero`: the lowest value is white. `no_data`: the value of pixels
-    that hold no measurement.
+    `bits`: significant bits of a sample. `kind`: `u`, `i` or `f` as in numpy. `declared`: range
+    declared by the file. `white_is_zero`: the lowest value is white. `no_data`: value of pixels
+    without a measurement.
     """
 
     bits: int

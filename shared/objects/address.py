@@ -18,7 +18,7 @@ LOCAL = "file"
 WEB = frozenset({"http", "https"})
 ARCHIVES = frozenset({"zip", "tar"})
 PROTOCOLS = frozenset({LOCAL, "s3"}) | WEB | ARCHIVES
-"""Those that need no setting."""
+"""Protocols that need no setting."""
 
 # Parameters of signed URLs, as object stores and hosts name them.
 _SECRETS = frozenset(

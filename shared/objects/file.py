@@ -49,14 +49,14 @@ class File(Protocol):
 
     @property
     def path(self) -> str:
-        """Its address, as the catalogue keeps it."""
+        """Address of the file in the catalogue's form."""
 
     @property
     def is_local(self) -> bool: ...
 
     @property
     def listed(self) -> Stamp | None:
-        """Its stamp from a listing, which costs no request."""
+        """Stamp from a listing, which costs no request."""
 
     def stamp(self) -> Stamp | None:
         """Return the stamp without reading the file; None if it has none."""

@@ -16,7 +16,7 @@ from shared.core.errors import Corrupt, Misconfigured, NotFound
 from shared.files import durable, sums
 
 FORMAT = 1
-"""Of a manifest and all that it names. A field that an older one lacks is no new format."""
+"""Format of a manifest and its files. An additional optional field is not a new format."""
 CURRENT = "CURRENT"
 TAG_FORM = 1
 """The normal form of tags that filters of Milvus go by; see `shared/terms/normal_form.py`."""

@@ -18,7 +18,7 @@ from shared.core.errors import OutsideRange
 from shared.web import problem
 
 IS_HEAD = "ise.head"
-"""Where a request's scope says that only the headers are sent."""
+"""Key in a request's scope for requests of headers only."""
 
 # RFC 9110, 15.4.5: headers to omit from a 304; those of security and of the request are kept.
 _OF_THE_BODY = ("content-length", "content-type", "content-disposition", "accept-ranges")

@@ -65,7 +65,7 @@ class HostMiddleware:
 
 
 def _own_names(settings: ServiceSettings) -> set[str]:
-    """How the services call each other, and where this one listens."""
+    """Return the names by which services call each other, and the address of this one."""
     urls = [
         url
         for name in ("query", "indexer", "embedder")

@@ -59,7 +59,7 @@ class KeyRing:
         self._listed: list[Key] = []
         self._seen: tuple[int, ...] | None = None
         self.warning: str | None = None
-        """Why the file's present version isn't used, or None."""
+        """Reason why the file's present version isn't used, or None."""
         if file is not None:
             self._seen = _version(file)
             self._listed = _read(file)

@@ -18,7 +18,7 @@ _TOLD = 5
 # Most errors of one request that `errors` lists.
 _LISTED = 20
 KIND = "ise.problem"
-"""Where a request's scope says which kind of problem answered it."""
+"""Key in a request's scope for the kind of problem that answered it."""
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
 
 
 def _unread(exc: HTTPException) -> str:
-    """Why a body can't be parsed; of FastAPI's causes, those with words for people."""
+    """Return why a body can't be parsed; only those of FastAPI's reasons that people understand."""
     if isinstance(exc.__cause__, RecursionError):
         return "its JSON is nested too deeply."
     if isinstance(exc.__cause__, ValueError):

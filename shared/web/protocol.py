@@ -17,12 +17,12 @@ from shared.web.connections import Connections
 from shared.web.headers import DEFAULTS
 
 MOST_HEAD_BYTES = 64 * 1024
-"""Of all headers together."""
+"""Most bytes of all headers together."""
 MOST_LINE_BYTES = 32 * 1024
-"""Of the address in a request's first line."""
+"""Most bytes of the URL in a request's first line."""
 MOST_HEADERS = 256
 HEAD_SECONDS = 10.0
-"""Until a connection has sent the whole head of a request."""
+"""Seconds for a connection to send a complete request head."""
 _LINGER_SECONDS = 1.0
 """Seconds for which input is discarded after a refusal, so that the client can read the answer."""
 _PIECE = 4096

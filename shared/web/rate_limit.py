@@ -20,7 +20,7 @@ _UNLIMITED = frozenset({"/health", "/ready", "/metrics"})
 
 @dataclass(frozen=True)
 class Rate:
-    """How often one caller may ask; 0 a second: as often as they like."""
+    """Limit of requests per caller; 0 per second: no limit."""
 
     per_second: float
     burst: int

@@ -1,4 +1,4 @@
-"""Why pictures are alike: heat maps as numbers and over a picture."""
+"""Explanations of similarities: heat maps as numbers and over a picture."""
 
 import asyncio
 from dataclasses import dataclass

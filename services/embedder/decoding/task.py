@@ -39,8 +39,10 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """How a file is to be decoded. `crop`: the box of it that counts, in fractions: x, y, width
-    and height."""
+    """Decoding instructions for a file.
+
+    `crop`: the relevant box, in fractions: x, y, width and height.
+    """
 
     preprocessing: Preprocessing
     max_pixels: int

@@ -22,7 +22,7 @@ from shared.core.errors import Conflict
 from shared.maths.projection import Projection
 
 _SAME = 1e-5
-"""How far the mean of the cells may be from the features, relative to their length."""
+"""Largest distance between the mean of the cells and the features, relative to their length."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How much each cell of a picture adds to a similarity."""
+"""Contributions of a picture's cells to a similarity."""
 
 import asyncio
 from collections.abc import Sequence
@@ -71,7 +71,8 @@ class Explainer:
         pictures: Sequence[Pixels],
         term: NDArray[np.float32] | None = None,
     ) -> Explained:
-        """Why two pictures are alike in the joint space; or one picture and a term's joint vector.
+        """Explain the similarity of two pictures in the joint space, or of one picture and a term's
+        joint vector.
 
         The matching network is not linear, so the grids are gradient times input.
         """

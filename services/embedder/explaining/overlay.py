@@ -10,9 +10,9 @@ from shared.contracts.explanation import Heat
 
 _WARM, _COLD = np.array([214, 39, 40.0]), np.array([31, 119, 180.0])
 _STRONGEST = 0.75
-"""How much of a pixel the strongest heat covers."""
+"""Opacity of the strongest heat."""
 _UNSEEN = 0.35
-"""How bright the part of a picture stays that the network didn't see."""
+"""Brightness of the part of a picture that the network didn't see."""
 _BAR = 14
 _MARGIN = 4
 

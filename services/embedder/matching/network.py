@@ -22,7 +22,7 @@ MOST_ANCHORS = 4096
 _CHUNK = 1024
 _IMAGE_DRAW = (1.0, 0.2)
 _TERM_DRAW = (0.5, 0.1)
-"""How much of the anchors is added, and the temperature of their softmax."""
+"""Weight of the anchors, and the temperature of their softmax."""
 
 
 class Tower(nn.Module):

@@ -15,7 +15,7 @@ from services.embedder.matching.network import MatchingNetwork
 Doubles = NDArray[np.float64]
 
 _RIDGE = 5.0
-"""Of the features' mean variance, which is 1: they are standardised."""
+"""Ridge penalty, relative to the features' mean variance, which is 1 after standardising."""
 _CHUNK = 4096
 # Lengths should be near 1; anything shorter is rounding.
 _LEAST_LENGTH = 1e-6

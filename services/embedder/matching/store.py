@@ -25,7 +25,7 @@ CURRENT = "CURRENT"
 _DIMS = ("image_dim", "word_dim", "hidden", "joint_dim")
 _ANCHORS = "anchors"
 _DIRECT = "direct"
-"""In the header of networks that have a linear map; the first ones had none."""
+"""Header entry of networks with a linear map; the first ones had none."""
 _WAY_OUT = "`ise build` trains one for the present models where images have tags."
 
 

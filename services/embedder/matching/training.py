@@ -40,7 +40,7 @@ _MOST_FOLDS, _WITHHELD, _FOLD_IMAGES, _LEAST_TERMS = 5, 10, 10_000, 8
 _LEAST_SPREAD = 1e-5
 
 Judging = tuple[Tensor, Tensor, Tensor]
-"""As of `Examples.tensors`."""
+"""Result of `Examples.tensors`."""
 Progress = Callable[[int, float], None]
 """Called with the epoch, from 1, and its mean loss so far."""
 

@@ -95,7 +95,7 @@ def _read_glove(path: Path, dim: int, folder: Path | None) -> KeyedVectors:
 
 
 def _values(line: bytes) -> int:
-    """How many numbers follow the word in a line of text; 0 where it isn't such a line."""
+    """Return the number of values after the word in a line of text; 0 for any other line."""
     try:
         return len([float(value) for value in islice(line.decode().rstrip().split(" "), 1, None)])
     except ValueError:

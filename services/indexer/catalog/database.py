@@ -47,7 +47,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Its URL, without the password."""
+        """URL of the database, without the password."""
         return self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager

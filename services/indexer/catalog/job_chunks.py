@@ -39,7 +39,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far all parts of a plan are. `error`: why one can't be done; `results`: of those done."""
+    """Progress of all parts of a plan.
+
+    `error`: why one failed; `results`: those of finished ones.
+    """
 
     done: int
     failed: int
@@ -95,7 +98,7 @@ class PartTable:
         return part
 
     def tell(self, part: Part, done: int, failed: int, gained: bool) -> None:
-        """How far it is; `gained` as of a job. Raises LeaseLost."""
+        """Record the progress of a part; `gained`: the job has new images. Raises LeaseLost."""
         values: dict[str, Any] = {"done": done, "failed": failed}
         self._set(part, values | ({"attempts": 1} if gained else {}))
 
@@ -105,11 +108,11 @@ class PartTable:
         self._set(part, {"state": _DONE, **told, **NOBODY})
 
     def fail(self, part: Part, error: str) -> None:
-        """It can't be done, and so the job can't. Raises LeaseLost."""
+        """Mark this part and its job as failed. Raises LeaseLost."""
         self._set(part, {"state": _FAILED, "error": error, **NOBODY})
 
     def put_back(self, part: Part) -> None:
-        """For another worker, as this one ends in good order."""
+        """Return a part for another worker, because this one is shutting down."""
         with self._database.note() as db:
             db.execute(
                 update(parts)
@@ -132,7 +135,7 @@ class PartTable:
             raise LeaseLost(part.job_id)
 
     def standing(self, job_id: str, plan: str) -> Standing:
-        """How far a job's parts are."""
+        """Return the progress of a job's parts."""
         of_plan = and_(parts.c.job_id == job_id, parts.c.plan == plan)
         is_open = parts.c.state.in_([_WAITING, _RUNNING])
         worn = and_(

@@ -27,7 +27,7 @@ def fenced(check: Check) -> Iterator[None]:
 
 
 def cross(db: Connection) -> None:
-    """To be called before a change. Raises LeaseLost."""
+    """Check the lease; called before a change. Raises LeaseLost."""
     check = _check.get()
     if check is not None:
         check(db)

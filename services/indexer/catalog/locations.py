@@ -35,7 +35,7 @@ class Place:
 
     @property
     def has_file(self) -> bool:
-        """Not of a uri that came beside a vector."""
+        """False for a uri that was imported beside a vector."""
         return is_address(self.path)
 
     def is_as(self, known: "Place") -> bool:

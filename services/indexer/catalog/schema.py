@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 from shared.objects.file import signed
 
 VERSION = 5
-"""Of these tables; `migrations.py` leads to it from each one before."""
+"""Version of these tables; `migrations.py` upgrades from each earlier one."""
 
 metadata = MetaData()
 

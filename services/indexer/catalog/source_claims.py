@@ -38,7 +38,7 @@ class Dismissed:
 
 
 _NOTED = ""
-"""In the stead of a path: says that a source's mount points are known, though it have none."""
+"""Replaces a path: shows that a source's mount points are known, even if there are none."""
 
 
 class Origins:

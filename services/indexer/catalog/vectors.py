@@ -153,5 +153,5 @@ def _describe(
 
 
 def _nowhere(image_id: str) -> str:
-    """In the place of a path, for uris of an image that has no file: no path is like it."""
+    """Return the path stored for uris of an image without a file; no real path is like it."""
     return f"uri:{sha256(image_id.encode()).hexdigest()}"

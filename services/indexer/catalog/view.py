@@ -26,7 +26,7 @@ class View:
 
     @property
     def connection(self) -> Connection:
-        """For other readers of the same moment."""
+        """Connection for other readers of the same moment."""
         return self._db
 
     def __exit__(self, *details: Any) -> None:

@@ -59,7 +59,7 @@ class _Named:
     error: str | None
     row: str = ""
     roots: list[str] | None = None
-    """Where a file of this machine must lie."""
+    """Roots of local files."""
 
     @classmethod
     def of(cls, file: SourceFile) -> Self:

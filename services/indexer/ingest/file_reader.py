@@ -95,7 +95,7 @@ class FileReader:
             ) from error
 
     def _expected(self, wanted: _Wanted) -> int:
-        """How many bytes a file takes; some of the most that it may, where that isn't listed."""
+        """Return the size of a file; an estimate below the limit if no listing has it."""
         known = wanted.file.listed
         most = self._max_bytes
         return most // 8 if known is None else min(known.bytes, most)

@@ -41,7 +41,7 @@ _BATCHES_AHEAD = 12
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """How much to read and embed at once. `reads`: files of a source that isn't on this machine."""
+    """Concurrency of an ingest. `reads`: concurrent reads from a remote source."""
 
     batch: int = 32
     concurrency: int = 4

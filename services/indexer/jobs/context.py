@@ -120,7 +120,7 @@ class JobContext:
         return self._failed
 
     def progress(self) -> Progress:
-        """How far the job is."""
+        """Return the progress of the job."""
         worked = self._done - self._before - self._skipped
         seconds = (self._ended or time.monotonic()) - self._started
         rate = worked / seconds if worked and seconds > 0 else None

@@ -11,7 +11,7 @@ from shared.core.errors import CatalogueAway
 log = logging.getLogger(__name__)
 
 _BEATS = 5
-"""So often is a lease renewed before it would end."""
+"""Number of renewals within the duration of a lease."""
 
 Renew = Callable[[], bool]
 

@@ -24,7 +24,8 @@ def spread(
 
 
 def imbalance(sizes: NDArray[np.int64]) -> float:
-    """How much more a query scans than with lists of one size, at equal probes: 1 or more.
+    """Return the scanned rows relative to lists of equal size, at the same number of probes: 1 or
+    more.
 
     clusters * sum(size^2) / sum(size)^2, as faiss's `imbalance_factor` (Jégou et al., 2011).
     """

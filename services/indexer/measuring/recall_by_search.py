@@ -131,7 +131,7 @@ def _searched(
 
 
 def _share(exact: NDArray[np.int64], found: list[NDArray[np.int64]]) -> float:
-    """How much of the exact answers the first candidates hold, as a search would compare them."""
+    """Return the share of the exact answers among the first candidates, compared as in a search."""
     firsts = [one[: exact.shape[1] + SPARE] for one in found[: len(exact)]]
     hits = [np.isin(wanted, one).mean() for wanted, one in zip(exact, firsts, strict=True)]
     return float(np.mean(hits))

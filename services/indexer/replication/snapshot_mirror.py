@@ -73,7 +73,7 @@ class Mirror:
             loop.start()
 
     def consider(self) -> None:
-        """To be called after each publication and each deletion."""
+        """Start a copy; called after each publication and each deletion."""
         for loop in self._loops:
             loop.consider()
 

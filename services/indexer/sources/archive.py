@@ -47,7 +47,7 @@ class Bytes(Protocol):
 
     @property
     def ahead(self) -> int:
-        """How much to read at once where headers are looked for."""
+        """Number of bytes to read at once when looking for headers."""
 
     def read(self, start: int, end: int) -> bytes: ...
 

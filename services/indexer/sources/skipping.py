@@ -31,7 +31,7 @@ _SYSTEM_PATTERN = re.compile(r"\._.*|\.trash-.*|found\.\d{3}", re.IGNORECASE | r
 
 
 class Skip(StrEnum):
-    """Why a file or folder is left out."""
+    """Reason for skipping a file or folder."""
 
     SYSTEM = "system"
     HIDDEN = "hidden"

@@ -34,7 +34,7 @@ class SourceFile:
 
     @property
     def shown(self) -> str:
-        """Its name in a list of failures."""
+        """Name of the file in a list of failures."""
         return self.row if self.error is not None and self.row else readable(self.uri)
 
     @property

@@ -79,8 +79,10 @@ class Source(list[SourceFile]):
 
 @dataclass(frozen=True)
 class Reading:
-    """How a source is read. `exclude`: patterns as in a .gitignore; `check`: is called at each step
-    and may raise to end it."""
+    """Options for reading a source.
+
+    `exclude`: .gitignore patterns; `check`: called at each step, may raise to end it.
+    """
 
     exclude: Sequence[str] = ()
     follow_links: bool = False

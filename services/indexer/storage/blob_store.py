@@ -51,7 +51,7 @@ class BlobStore(Protocol):
 
 
 class LocalBlobStore:
-    """In a folder of the data directory."""
+    """Files in a folder of the data directory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -101,7 +101,7 @@ class LocalBlobStore:
 
 
 class RemoteBlobStore:
-    """In an object store, below an address."""
+    """Files in an object store, below an address."""
 
     def __init__(self, objects: Objects, address: Address) -> None:
         self._objects = objects

@@ -1,4 +1,4 @@
-"""Why a picture is like another one, or like a term: heat maps that the embedder makes."""
+"""Explanations of similarities, by heat maps that the embedder computes."""
 
 from dataclasses import dataclass
 

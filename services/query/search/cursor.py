@@ -88,7 +88,7 @@ class Pages:
 
     @property
     def offset(self) -> int:
-        """How many hits the pages so far had."""
+        """Number of hits on the pages so far."""
         return self._offset if self.after is None else self.after.offset
 
     def next(self, end: PageEnd | None, mode: Mode, model: str | None, newest: int) -> str | None:

@@ -31,7 +31,7 @@ class Plan:
 
     @property
     def radius(self) -> float | None:
-        """How much farther than the nearest cluster the others may be; None: any distance."""
+        """Largest distance of a cluster beyond that of the nearest one; None: any distance."""
         return None if self.near is None else self.near.reach
 
 
@@ -47,7 +47,7 @@ class FilterEstimate:
         return self._mask.live <= _FEW
 
     def among(self, k: int, nprobe: int, radius: float | None = None) -> int:
-        """How many of the k nearest rows of the top clusters, as far as their codes tell."""
+        """Return how many of the k nearest rows are in the top clusters, judging by their codes."""
         return self._index.kept(self._prepared, nprobe, k, self._mask, radius)
 
 
@@ -123,7 +123,7 @@ def widest_curve(curves: Sequence[RecallCurve], metric: Metric) -> RecallCurve |
 
 
 def depth_for(curve: RecallCurve | None, nprobe: int, k: int) -> int | None:
-    """How deep to re-rank at a number of probes: as at the next number that was measured."""
+    """Return the depth of a re-rank at a number of probes: that of the next measured number."""
     if curve is None:
         return None
     point = next((p for p in curve.points if p.nprobe >= nprobe), None)
