@@ -1,9 +1,9 @@
-"""Limit of concurrent searches: beyond it, further ones are refused.
+"""How many searches are in hand at once: past that, a further one is turned away.
 
-Running searches share the processor, so limiting their number limits their duration. A refusal
-costs almost nothing, and its body is not read. While a client sends its body slowly, its place is
-lent to others; the same holds for a search that waits for its `min_version`, of which there may be
-as many at most.
+Each that is let in shares the processor with the others, so a limit on how many there are is one on
+how long they take. What is turned away costs next to nothing, and its body is not read. Whoever is
+slow to send a body keeps nobody out meanwhile: its place is lent, and taken again for the answer.
+So is that of a search that waits for its `min_version`; of those too there are as many at most.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.core.errors import Overloaded
 from shared.web import problem
 
-# Calls that scan the index or use the embedder; statistics, tags and files aren't limited.
+# What scans the index or asks the embedder. Figures, tags and files are not in question.
 _BEGINNINGS = ("/v1/search", "/v1/suggest-tags", "/v1/duplicates", "/v1/why")
 _ENDS = ("/similar", "/suggest-tags", "/why", "/why.png")
 _RETRY_AFTER = 1
@@ -27,9 +27,9 @@ _lending: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar(
 
 
 def lent() -> AbstractContextManager[None]:
-    """Lend the place of a request during a block in which it only waits.
+    """For a block in which the request in hand does nothing but wait.
 
-    Raises Overloaded if too many requests wait, or if no place is free after the block.
+    Raises Overloaded where too many do so, or where no place is free after the block.
     """
     return _lending.get()()
 
@@ -64,7 +64,7 @@ class AdmissionMiddleware:
                 self.in_hand += 1
             whole = not message.get("more_body", False)
             if whole and self.in_hand > self.limit:
-                # Not an ISEError: while a body is read, FastAPI turns any other error into a 400.
+                # Not an ISEError: FastAPI makes any other error while a body is read a 400.
                 raise HTTPException(
                     429, self._refusal(self.in_hand - 1), {"Retry-After": str(_RETRY_AFTER)}
                 )

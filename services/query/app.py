@@ -76,7 +76,7 @@ def create_app(
             collection, _ = shelf.current()
         except ISEError as error:
             return error.detail
-        # An empty replica isn't ready, because it would answer that nothing exists.
+        # It would say of everything that it isn't there.
         if follower is not None and collection.manifest.number == 0:
             return follower.warning
         return None
@@ -105,7 +105,7 @@ def create_app(
         rate=Rate.of(settings.rate_limit, settings.rate_burst),
     )
     app.add_middleware(PatienceMiddleware, seconds=settings.answer_seconds)
-    # Innermost: callers without a key take no place, and refused searches are counted.
+    # The innermost: who has no key takes nobody's place, and who is turned away is counted.
     app.user_middleware.append(Middleware(AdmissionMiddleware, limit=settings.searches_at_once))
     app.state.settings = settings
     registry = app.state.metrics.registry
@@ -129,7 +129,7 @@ def create_app(
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)
     app.include_router(search.router)
-    # Before the images, because the route of an image takes any path: ids may contain slashes.
+    # First: the route of an image takes any path, as an id may have slashes in it.
     app.include_router(explore.router)
     app.include_router(why.router)
     app.include_router(images.router)

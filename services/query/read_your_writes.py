@@ -16,11 +16,11 @@ _STEP_S = 0.05
 
 
 class Waiting:
-    """Waits for the `min_version` of a search."""
+    """For a search that names a `min_version`."""
 
-    def __init__(self, snapshots: SnapshotReader, seconds: float, look: Callable[[], None]) -> None:
-        """`look`: starts a search for updates at once, for replicas without a shared disk."""
-        self._snapshots = snapshots
+    def __init__(self, shelf: SnapshotReader, seconds: float, look: Callable[[], None]) -> None:
+        """`look`: has what is new looked for now, where it isn't on this disk."""
+        self._shelf = shelf
         self._seconds = seconds
         self._look = look
 
@@ -47,5 +47,5 @@ class Waiting:
         return await anyio.to_thread.run_sync(self._now)
 
     def _now(self) -> Version:
-        collection, deleted = self._snapshots.current()
+        collection, deleted = self._shelf.current()
         return Version(collection.manifest.number, len(deleted))

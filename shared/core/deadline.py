@@ -1,4 +1,4 @@
-"""Deadline of the current request, passed on to everything that it waits for."""
+"""Until when somebody waits for the work in hand, so that nothing is waited for any longer."""
 
 import math
 import time
@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 HEADER = "Prefer"
-"""Header that passes the seconds on to another service: `wait=<seconds>` of RFC 7240."""
+"""Names the seconds to a service that is asked: `wait=<seconds>` of RFC 7240."""
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
 def remaining() -> float | None:
-    """Return the seconds left, at least 0; None without a deadline."""
+    """Seconds that are left, at least 0; None where nobody said."""
     until = _until.get()
     return None if until is None else max(0.0, until - time.monotonic())
 
 
 @contextmanager
 def within(seconds: float | None) -> Iterator[None]:
-    """Limit the seconds left during the block; never extends an earlier deadline."""
+    """In the block at most so many seconds are left, and never more than before."""
     times = [one for one in (seconds, remaining()) if one is not None]
     token = _until.set(time.monotonic() + min(times) if times else None)
     try:

@@ -98,9 +98,9 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
 
 
 def _record(item: Item) -> bytes:
-    fields = {"id": item.id, "tags": item.tags, "uris": item.uris, "metadata": item.metadata}
+    told = {"id": item.id, "tags": item.tags, "uris": item.uris, "metadata": item.metadata}
     # Omitted if empty, because older versions don't know the field.
-    return _JSON.encode(fields | ({"notes": item.notes} if item.notes else {})).encode()
+    return _JSON.encode(told | ({"notes": item.notes} if item.notes else {})).encode()
 
 
 def _read(data: bytes) -> dict[str, Any]:

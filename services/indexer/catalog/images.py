@@ -56,9 +56,7 @@ class Images:
         so do the tags of those that lost another, unless `bury` is given, which deletes them.
         """
         with self.database.write() as db:
-            for fingerprint in {
-                place.fingerprint for locations in places.values() for place in locations
-            }:
+            for fingerprint in {place.fingerprint for some in places.values() for place in some}:
                 check_together(db, fingerprint)
             change = next_revision(db)
             before = annotations_of(db, _touched(db, entries)) if bury else {}

@@ -182,7 +182,7 @@ class DistributedIngest:
         self,
         part: Part,
         take: Take,
-        lease_lost: threading.Event,
+        let_go: threading.Event,
         report_progress: Callable[[], object] = lambda: None,
     ) -> None:
         task = self._loaded(part.task)
@@ -194,11 +194,11 @@ class DistributedIngest:
         def fail_item(path: str, reason: str) -> None:
             self._jobs.fail_item(part.job_id, path, reason)
 
-        context = JobContext(save, fail_item, lease_lost)
+        context = JobContext(save, fail_item, let_go)
         error = None
         try:
             with (
-                self._leases.holding(lambda: self._parts.renew(part), lease_lost),
+                self._leases.holding(lambda: self._parts.renew(part), let_go),
                 fenced(lambda db: self._parts.check(part, db)),
             ):
                 result = take(task, context)
