@@ -20,7 +20,7 @@ class Leases:
     """Renews all leases by one thread; without a shared catalogue, none can be lost."""
 
     def __init__(self, worker: Worker, on_beat: Callable[[], None] = lambda: None) -> None:
-        """`also`: called at each beat."""
+        """`on_beat`: called at each beat."""
         self._is_shared = worker.database.is_shared
         self._on_beat = on_beat
         self.every_s = worker.lease_s / _BEATS
