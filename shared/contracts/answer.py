@@ -133,7 +133,7 @@ class TagCount(Wire):
 
 
 class CorrectedTerm(Wire):
-    """A term that no tag equals, and the tag that was searched by instead."""
+    """A term that equals no tag, and the tag that was searched instead."""
 
     term: str = Field(description="Term of the request.")
     searched_as: str = Field(description="Tag that was searched instead.")

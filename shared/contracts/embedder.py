@@ -126,7 +126,7 @@ class EmbedTermsRequest(Request):
 
 
 class Embeddings(Wire):
-    """The JSON form of rows of features."""
+    """Rows of features as JSON."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -34,25 +34,28 @@ class TagsFrom(Choice):
 
 
 class AddState(StrEnum):
+    """Result of adding a file. `exists`: its bytes were known."""
+
     ADDED = "added"
     EXISTS = "exists"
     FAILED = "failed"
 
 
 class AddedItem(Wire):
-    """Result of one uploaded file. `exists`: its bytes were there; tags were joined.
+    """Result of one uploaded file."""
 
-    `note`: what is wrong with a picture that was added all the same.
-    """
-
-    name: str
-    id: str | None
-    state: AddState
-    error: str | None = None
-    note: str | None = None
+    name: str = Field(description="Name of the uploaded file.")
+    id: str | None = Field(description="Id of the image; null: the file failed.")
+    state: AddState = Field(
+        description="Result: `exists` if its bytes were known, in which case tags were merged."
+    )
+    error: str | None = Field(None, description="Error, in one sentence.")
+    note: str | None = Field(None, description="Damage of a picture that was added nevertheless.")
 
 
 class Added(Wire):
+    """Result of an upload."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -79,8 +82,8 @@ class Added(Wire):
         }
     )
 
-    items: list[AddedItem]
-    snapshot: int
+    items: list[AddedItem] = Field(description="Result of each file, in order.")
+    snapshot: int = Field(description="Number of the snapshot that contains them.")
 
 
 class Rows(Choice):
@@ -95,14 +98,10 @@ TransformName = Annotated[str, StringConstraints(pattern=TRANSFORM)]
 
 
 class BuildSettings(Request):
-    """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for.
+    """Settings of a build. `transform: auto` is the best measured choice, see docs/RANKING.md.
 
-    `transform`: what is done to features before they are compared. `none`; `l2`: brought to unit
-    length; `pca:N`: that, and the N directions in which the collection varies most; `auto`: what
-    measured best, see docs/RANKING.md.
-
-    `rows`: how vectors are stored in the index; float16 halves the disk, and loses about three
-    digits of a distance. The features themselves stay float32.
+    `rows: float16` halves the posting lists, and loses about three digits of a distance; stored
+    features stay float32.
     """
 
     model_config = ConfigDict(
@@ -145,6 +144,8 @@ class ReembedRequest(Request):
 
 
 class IngestRequest(Request):
+    """Request to ingest or sync a source."""
+
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"source": "/home/me/Pictures", "clusters": "auto"}]}
     )
@@ -203,6 +204,8 @@ class IngestRequest(Request):
 
 
 class TrainMatchingRequest(Request):
+    """Request to train the matching network."""
+
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"settings": {"epochs": 40, "seed": 0}}]}
     )
@@ -228,7 +231,7 @@ class ImagePatch(Request):
 
 
 class Image(Wire):
-    """An image of the catalogue. One that came as a vector has no `sha256` and 0 `bytes`."""
+    """An image of the catalogue."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -246,13 +249,13 @@ class Image(Wire):
         }
     )
 
-    id: str
-    tags: list[str]
-    uris: list[str]
-    metadata: dict[str, Any]
-    sha256: str
-    bytes: int
-    created_at: str
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
+    sha256: str = Field(description="SHA-256 of the file; empty: imported as a vector.")
+    bytes: int = Field(description="Size of the file; 0: imported as a vector.")
+    created_at: str = Field(description="Time of its addition, ISO 8601.")
     notes: Notes = None
 
 
@@ -267,36 +270,45 @@ class ShapesRequest(Request):
 
 
 class Shapes(Wire):
-    """Width by height of each image, in the order of the ids; null where its file can't be read."""
+    """Aspect ratios of images."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ratios": [1.5, 0.75, None]}]})
 
-    ratios: list[float | None]
+    ratios: list[float | None] = Field(
+        description="Width by height of each image, in the order of the ids; null: its file can't "
+        "be read."
+    )
 
 
 class Deleted(Wire):
+    """Result of a deletion."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"id": "d0ed203b490efa13b89928e082c3728f", "deleted": True}]
         }
     )
 
-    id: str
-    deleted: bool
+    id: str = Field(description="Id of the image.")
+    deleted: bool = Field(description="Always true.")
 
 
 class SnapshotInfo(Wire):
-    number: int
-    created_at: str
-    reason: str
-    images: int
-    clusters: int
-    model: str | None
-    network: str | None
-    current: bool
+    """A snapshot."""
+
+    number: int = Field(description="Number of the snapshot.")
+    created_at: str = Field(description="Time of publication, ISO 8601.")
+    reason: str = Field(description="Reason for its publication.")
+    images: int = Field(description="Number of images.")
+    clusters: int = Field(description="Number of clusters.")
+    model: str | None = Field(description="Fingerprint of the model.")
+    network: str | None = Field(description="Fingerprint of the matching network.")
+    current: bool = Field(description="Whether it is in use.")
 
 
 class Snapshots(Wire):
+    """List of snapshots."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -318,16 +330,11 @@ class Snapshots(Wire):
         }
     )
 
-    snapshots: list[SnapshotInfo]
+    snapshots: list[SnapshotInfo] = Field(description="Snapshots, the newest first.")
 
 
 class IndexHealth(Wire):
-    """How the index changed since its centroids were made.
-
-    `additions`, `deleted`: shares of what is stored, until a compaction merges it. `imbalance`: how
-    much more is scanned than with clusters of one size. `drift`: how far images lie from their
-    cluster's centre, and `growth`: how many there are, relative to when the clusters were made.
-    """
+    """Changes of the index since its clusters were made."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -349,16 +356,22 @@ class IndexHealth(Wire):
         }
     )
 
-    snapshot: int
-    images: int = 0
-    clusters: int = 0
-    segments: int = 0
-    additions: float = 0.0
-    deleted: float = 0.0
-    imbalance: float = 1.0
-    imbalance_at_build: float | None = None
-    drift: float | None = None
-    growth: float | None = None
+    snapshot: int = Field(description="Number of the current snapshot.")
+    images: int = Field(0, description="Number of images.")
+    clusters: int = Field(0, description="Number of clusters.")
+    segments: int = Field(0, description="Number of segment files.")
+    additions: float = Field(0.0, description="Share of rows in segments that are not merged yet.")
+    deleted: float = Field(0.0, description="Share of stored rows that were deleted.")
+    imbalance: float = Field(1.0, description="Rows scanned, relative to clusters of equal size.")
+    imbalance_at_build: float | None = Field(
+        None, description="Imbalance when the clusters were made."
+    )
+    drift: float | None = Field(
+        None, description="Mean distance to the centroid, relative to when the clusters were made."
+    )
+    growth: float | None = Field(
+        None, description="Number of images, relative to when the clusters were made."
+    )
     advice: str | None = Field(None, description="Recommended action, if any.")
     learning: Learning | None = Field(None, description="State of background learning.")
 
@@ -370,7 +383,7 @@ class CatalogStats(Wire):
         json_schema_extra={"examples": [{"images": 2500, "snapshot": 3, "segments": 4}]}
     )
 
-    images: int
-    snapshot: int
-    segments: int
-    learning: Learning | None = None
+    images: int = Field(description="Number of images in the catalogue.")
+    snapshot: int = Field(description="Number of the current snapshot.")
+    segments: int = Field(description="Number of segment files.")
+    learning: Learning | None = Field(None, description="State of background learning.")

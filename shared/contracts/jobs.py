@@ -10,6 +10,8 @@ from shared.contracts.base import Wire
 
 
 class JobKind(StrEnum):
+    """Kinds of jobs."""
+
     INGEST = "ingest"
     BUILD = "build"
     TRAIN = "train"
@@ -21,6 +23,8 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
+    """State of a job."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"

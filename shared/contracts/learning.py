@@ -17,6 +17,8 @@ class LearningState(StrEnum):
 
 
 class LearningTask(StrEnum):
+    """Task of background learning."""
+
     TRAINING = "training"
     CLUSTERING = "clustering"
 

@@ -51,7 +51,7 @@ Here = Annotated[Container, Depends(container)]
 
 
 class NpyForm(Wire):
-    """A table of vectors, and what made them."""
+    """A table of vectors and the name of their model."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -48,7 +48,7 @@ Here = Annotated[Container, Depends(container)]
 
 
 class AddForm(Wire):
-    """Pictures, and what is said of all of them."""
+    """Pictures to add, with annotations that apply to all of them."""
 
     model_config = ConfigDict(
         json_schema_extra={
