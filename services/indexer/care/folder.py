@@ -76,7 +76,7 @@ class DataFolder:
                 .join(locations, locations.c.ordinal == images.c.ordinal)
                 .where(locations.c.path.contains("/images/uploads/"), locations.c.path.like("/%"))
             )
-            # A source's folder may be called so too.
+            # A source's folder may have the same name.
             return {i: sha for i, sha, at in rows if Path(at).name == self.files.kept(i)[0].name}
 
     def networks(self) -> list[Path]:
