@@ -22,13 +22,13 @@ from shared.snapshots.transform import transformed
 
 log = logging.getLogger(__name__)
 
-# Errors of the embedder if it is unavailable or its models don't match.
+# What asking the embedder may end with where it is away or its models don't fit.
 NOT_EMBEDDED = (Unavailable, Overloaded, Conflict, NotFound, Corrupt)
-# Additions are stored in files of decreasing size, each at least this many times the next, as in
-# the log-structured merge-tree (O'Neil et al., 1996). So there are few files, each of which costs a
-# query some time, and each row is rewritten few times.
+# Additions are kept in files of falling size, each at least so many times the next: so they are
+# few, for each costs a query a little, and a row is written anew few times. As in the
+# log-structured merge-tree (O'Neil et al., 1996).
 _FALL = 4
-# Largest merge that an addition may have to wait for; compaction merges larger files.
+# What whoever adds a picture may have to wait for; larger files wait for the compaction.
 _MERGED_ROWS = 8192
 
 
@@ -92,7 +92,7 @@ class IncrementalSegments:
             return joint
         since = base.revision if joint.revision is None else min(joint.revision, base.revision)
         if base.visual is not None and since < base.revision:
-            # Tags that it lacks are added with their images.
+            # Those that it lacks come with their tags.
             changed = view.items(base.visual.fingerprint, since=since)
         try:
             whole = self._extended(joint, "joint", view, base, matching, changed, since)
@@ -137,7 +137,7 @@ class IncrementalSegments:
     ) -> SpaceManifest:
         """A space with the images whose features came after a revision, by default the base's."""
         self._spaces.retag(space, changed)
-        # Only images with visual features: others have no record, so no answer may contain them.
+        # Beside the visual features: an image without them has no record, so no answer may have it.
         beside = base.visual.fingerprint if base.visual is not None else None
         since = base.revision if since is None else since
         rows = view.features(fingerprint, since=since, beside=beside)
@@ -151,7 +151,7 @@ class IncrementalSegments:
         transform = self._segments.transform_of(space)
 
         def blocks() -> Blocks:
-            # Read twice instead of kept in memory: an interrupted import may have left very many.
+            # Read twice rather than held: an import that broke off may have left very many.
             return projected or transformed(self._features.blocks(fingerprint, where), transform)
 
         if space.milvus is not None:
@@ -190,8 +190,8 @@ class IncrementalSegments:
         try:
             vectors = joint_tag_vectors(self._spaces, joint, carriers, self._embedding)
         except NOT_EMBEDDED as error:
-            # A retag needs no embedder: until the next build such a tag is searched by the mean of
-            # its images.
+            # A retag needs no embedder, nor one that fits: until the next build such a tag is
+            # searched by the mean of its images.
             log.warning("new tags have no vectors yet: %s", error.detail)
             return list(base.tag_vectors)
         files = [*base.tag_vectors, self._segments.tag_vectors(vectors)]

@@ -48,7 +48,7 @@ class Spaces:
         self._segments = segments
         self._milvus = milvus or Milvus("")
         self._index_type = index_type
-        # Collections by the thread that made them.
+        # By the thread that made it.
         self._unpublished: dict[str, int] = {}
         self._served: set[str] = set()
         self._named: set[str] | None = None
@@ -123,7 +123,7 @@ class Spaces:
         try:
             collection.index(index_type, clusters)
         except Refused as error:
-            # Milvus Lite refuses IVF_RABITQ, for example.
+            # As Milvus Lite does of IVF_RABITQ.
             log.warning("%s IVF_FLAT is built instead of %s.", error.detail, index_type)
             index_type, collection.is_refined = _WHOLE, False
             collection.index(index_type, clusters)
@@ -261,7 +261,7 @@ class Spaces:
         try:
             used = dict(_elsewhere(current))
             is_left = any(name not in named and name not in moving for name in made)
-            # Skip the rest if nothing changed, because an addition would wait for it.
+            # Else nothing changed; an addition shouldn't wait for it.
             before, self._named = self._named, set(named)
             if is_left or self._served != set(used) or before is None or before - set(named):
                 known = None
@@ -288,7 +288,7 @@ class Spaces:
             if name not in named and name not in self._unpublished and may_go:
                 self._collection(name, 0).drop()
             elif name in named and name not in used and name not in before:
-                # Keep the previous one, because searches may still use it.
+                # Not the one before: somebody may be searching it still.
                 self._of(named[name]).release()
         for name, space in used.items():
             if not name.startswith(self._prefix + "_"):

@@ -83,7 +83,7 @@ class Exporter:
         """
 
         def scratch() -> IO[bytes]:
-            # An unnamed file, which disappears with the process.
+            # It has no name, so it is gone with the process, however that ends.
             return held.enter_context(tempfile.TemporaryFile(dir=self._folder))
 
         tables: dict[str, Table] = {"catalog.csv": CsvTable(scratch())}
@@ -123,7 +123,7 @@ class Exporter:
             having = view.features(current.visual.fingerprint) if current.visual else None
             parts = [Postings(self._segments.intact(file)) for file in found.postings]
             held = np.concatenate([part.ordinals for part in parts])
-            # Without images deleted meanwhile.
+            # Of those that were not deleted meanwhile.
             ordinals = np.sort(held if having is None else held[np.isin(held, having.ordinals)])
             vectors = _gathered(parts, ordinals)
             if found.milvus is not None:

@@ -26,7 +26,7 @@ from shared.engines.ivf.reader import Postings
 from shared.snapshots.manifest import Manifest, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
 
-# Additions or deletions are merged from this share of all rows on, and from this number on.
+# Additions or deletions are merged when they are this share of all, and no fewer than this.
 _SHARE = 0.1
 _LEAST = 1000
 
@@ -52,7 +52,7 @@ class Compaction:
         if len(deleted) > _LEAST:
             live = self._segments.live(current, deleted)
             if not live:
-                # There is nothing to merge; the next addition begins a new list.
+                # Nothing can be merged of nothing; what comes next begins a new list.
                 return False
             gone = sum(file.rows for file in files) - live
         return grown(files, gone, _SHARE, _LEAST) or grown(current.items, 0, _SHARE, _LEAST)
@@ -103,7 +103,7 @@ class Compaction:
     ) -> SpaceManifest:
         """A space of one segment; recall is measured anew, as a build does."""
         if space.milvus is not None:
-            # Milvus merges its own data; here only the list of its images is merged.
+            # Milvus merges what is its own; here it's told who is in it.
             file = self._spaces.merged(name, space, space.postings, deleted)
             return space.model_copy(update={"postings": [file]}) if file.rows else space
         parts = [self._segments.open(file) for file in space.postings]

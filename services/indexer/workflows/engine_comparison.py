@@ -26,7 +26,7 @@ TARGET = 0.95
 """Of recall, at which the engines are compared."""
 
 _K = 10
-# Most ties of an answer that are compared.
+# Of an answer with more ties than that, the rest is not compared.
 _TIES = 1000
 
 Floats = NDArray[np.float32]
@@ -64,7 +64,7 @@ def compared(
         for key in keys:
             job.check_cancelled()
             same.append(joint.exactly(vectors[key], Metric.COSINE)[1])
-    # Milvus has the fields that filters use.
+    # What filters ask for has gone to Milvus too.
     filters = keys if asked and move.to is Engine.MILVUS else []
     records = [ItemsFile(segments.intact(file)) for file in move.base.items]
     for key in filters:
@@ -126,7 +126,7 @@ class _Pair:
         )
         allowed = np.zeros(size, bool)
         for file in records:
-            # A newer record replaces an older one.
+            # A newer record stands before an older one.
             allowed[file.ordinals] = False
             allowed[file.carriers(key)] = True
         condition = Filter(must=[Condition(tag=key)])
@@ -142,7 +142,7 @@ def _exact(index: Index, vector: Floats, metric: Metric, mask: Mask) -> Answer:
     found = index.scan(asked, index.rank(asked, index.clusters), _K, metric, mask=mask)
     order = np.lexsort((found.ordinals, found.distances))[:_TIES]
     ordinals, away = found.ordinals[order], found.distances[order]
-    # A scan may return near ties that float32 can't distinguish.
+    # A scan may bring what is all but a tie, as far as float32 can tell.
     tied = away <= away[min(_K, len(away)) - 1 :][:1]
     return ordinals[tied], away[tied]
 
@@ -152,7 +152,7 @@ def _are_same(one: Answer, other: Answer) -> bool:
     (images, away), (others, theirs) = one, other
     if set(images.tolist()) != set(others.tolist()):
         return False
-    # Compare by image, because rounding may swap equally distant ones.
+    # By image, as rounding may have put two that are equally far in the other order.
     away, theirs = away[np.argsort(images)], theirs[np.argsort(others)]
     return bool(np.allclose(away, theirs, rtol=SAME_FEATURES, atol=SAME_FEATURES))
 
@@ -174,6 +174,6 @@ def _recall(
     lists = index.rank(asked, nprobe, reach)
     found = index.scan(asked, lists, _K, metric, depth and max(depth, _K), mask)
     wanted = exact[1][:_K]
-    # Any of several equally distant images is correct.
+    # Of images that are equally far, any is as right as another.
     hits = int((np.sort(found.distances)[: len(wanted)] <= wanted[-1]).sum()) if len(wanted) else 0
     return hits / len(wanted) if len(wanted) else 1.0

@@ -34,7 +34,7 @@ from shared.files import durable
 from shared.snapshots.manifest import Manifest, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
 
-# Number of vectors after which the copy's progress is recorded.
+# So many vectors are noted as copied at a time.
 _STEP = 512
 _BLOCK = 16_384
 _TOLERANCE = 0.01
@@ -75,7 +75,7 @@ class EngineMigration:
         current = self._current.manifest()
         move = self._migrations.still_of(current)
         if engine_of(current) is asked.to:
-            # A process killed after the switch has not returned its report yet.
+            # Where a process was killed after it switched over, its report is still to be told.
             self._migrations.end()
             return _told(current, move.report if move and move.to is asked.to else None)
         if move is None or move.to is not asked.to:
@@ -113,8 +113,7 @@ class EngineMigration:
     ) -> SpaceManifest:
         """A space in the other engine, which knows its recall there."""
         parts = [self._segments.open(file).ordinals for file in space.postings]
-        # In stored order, so that the disk is read sequentially and every run copies the same
-        # order.
+        # As they are stored: so they're read from disk in one direction, in each run alike.
         ordinals = np.concatenate(parts)
         job.count(len(ordinals))
         if move.to is Engine.MILVUS:
@@ -158,7 +157,7 @@ class EngineMigration:
             some = ordinals[start : start + _STEP]
             live, vectors = self._stored(space, some)
             self._publisher.check_lease()
-            # Replace, because a killed process may have copied vectors without recording it.
+            # What the process before had put and not noted is replaced, not doubled.
             self._spaces.put(collection, live, vectors, move.base.items, is_new)
             self._note(move, name, start + len(some))
             job.advance(len(some))
@@ -260,7 +259,7 @@ class EngineMigration:
         while True:
             deleted = self._tombstones.read()
             report = compared(self._spaces, self._segments, move, deleted, sample, job)
-            # One engine may still have returned an image that was deleted meanwhile.
+            # Of an image that was deleted meanwhile one of them may have answered still.
             if not report.different or len(deleted) == len(self._tombstones.read()):
                 break
         lost = min(report.recall_before, report.target) - report.recall_after

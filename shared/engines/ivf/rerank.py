@@ -18,7 +18,7 @@ from shared.maths.distances import prepared
 
 CANDIDATES = 150
 _NEIGHBOURS = 10
-# Least number of candidates per neighbour; fewer are not a sample of the surroundings.
+# Few candidates are no sample of what is around them: so many for each neighbour, at least.
 _CANDIDATES_A_NEIGHBOUR = 10
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,7 @@ def rank_keys(
     last = _end(keys)
     if last - first < _CANDIDATES_A_NEIGHBOUR:
         return keys
-    # In a fixed order, so that sums are equal to the last bit.
+    # In one order wherever they lie, so that sums come out the same to the last bit.
     nearest = np.lexsort((found.ordinals, keys))[first:last]
     vectors = np.vstack([query[None], index.vectors(found.at(nearest))])
     moved = _mean_by_distance(keys[nearest], averaged_distances(vectors, metric))

@@ -22,7 +22,7 @@ def heed_parameters() -> None:
     indexed = servicer.kv_pairs_to_index_params_dict
 
     def parsing(*given: Any, **named: Any) -> dict[str, Any]:
-        # One thread parses and answers a request, so a thread-local value belongs to one request.
+        # A request is parsed and answered by one thread, which each request sets anew.
         parsed: dict[str, Any] = parse(*given, **named)
         _nprobe.set((parsed["search_params"] or {}).get("nprobe"))
         return parsed
