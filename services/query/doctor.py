@@ -7,7 +7,7 @@ from services.query.config import QuerySettings
 from shared.core.errors import ISEError
 from shared.doctor import machine
 from shared.doctor.finding import Finding, ok, problem
-from shared.doctor.told import packages, tell
+from shared.doctor.subprocess_findings import packages, tell
 from shared.files.mapped import MappedFile
 from shared.snapshots.manifest import Manifest, SnapshotStore
 

@@ -13,7 +13,7 @@ from shared.core.settings import Settings
 from shared.doctor import connectivity, machine
 from shared.doctor import settings as set_up
 from shared.doctor.finding import Finding, Level
-from shared.doctor.told import heard
+from shared.doctor.subprocess_findings import heard
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 

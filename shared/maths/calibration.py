@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 _BINS = 100
 _PAIRS_A_BIN = 25
 # Bins of the expected calibration error and of the reliability curve.
-_TOLD_BINS = 15
+_REPORT_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _pooled(values: Floats, masses: Floats) -> Floats:
 def reliability(predicted: Floats, matched: NDArray[np.bool_]) -> Reliability:
     """Measure the worth of probabilities over (n,) pairs, n > 0."""
     truth = matched.astype(np.float64)
-    parts = np.array_split(np.argsort(predicted, kind="stable"), min(_TOLD_BINS, len(truth)))
+    parts = np.array_split(np.argsort(predicted, kind="stable"), min(_REPORT_BINS, len(truth)))
     predictions = np.array([predicted[part].mean() for part in parts])
     were = np.array([truth[part].mean() for part in parts])
     masses = np.array([len(part) for part in parts]) / len(truth)

@@ -37,7 +37,7 @@ class Objects:
         Raises FileNotFoundError if there is no such bucket, or nothing below the address.
         """
         folder = f"{address.path}/"
-        with _said(address):
+        with _translated_errors(address):
             found = self._system(address).find(folder, detail=True)
         if not found and not self._exists(address):
             raise FileNotFoundError(2, "there is nothing below it", str(address))
@@ -47,12 +47,12 @@ class Objects:
 
     def look(self, address: Address) -> Stamp:
         """Raises FileNotFoundError."""
-        with _said(address):
+        with _translated_errors(address):
             return _stamp(self._system(address).info(address.path))
 
     def read(self, address: Address, start: int | None = None, end: int | None = None) -> bytes:
         """The bytes of an object from `start` to before `end`."""
-        with _said(address):
+        with _translated_errors(address):
             return bytes(self._system(address).cat_file(address.path, start=start, end=end))
 
     def read_whole(self, address: Address, most: int) -> bytes:
@@ -74,29 +74,29 @@ class Objects:
 
     def write(self, address: Address, data: bytes) -> None:
         """The object is there whole when this returns, or as it was before."""
-        with _said(address):
+        with _translated_errors(address):
             self._system(address).pipe_file(address.path, data)
 
     def put(self, path: Path, address: Address) -> None:
         """A file of this machine as an object, whatever its size."""
-        with _said(address):
+        with _translated_errors(address):
             self._system(address).put_file(str(path), address.path)
 
     def get(self, address: Address, path: Path) -> None:
         """An object as a file of this machine. Raises FileNotFoundError."""
-        with _said(address):
+        with _translated_errors(address):
             self._system(address).get_file(address.path, str(path))
 
     def move(self, address: Address, to: Address) -> None:
         """Copies, then deletes. Raises FileNotFoundError."""
-        with _said(address):
+        with _translated_errors(address):
             system = self._system(address)
             system.cp_file(address.path, to.path)
             system.rm_file(address.path)
 
     def remove(self, address: Address) -> None:
         """Remove an object; a missing one is no error."""
-        with _said(address):
+        with _translated_errors(address):
             try:
                 self._system(address).rm_file(address.path)
             except FileNotFoundError:
@@ -105,7 +105,7 @@ class Objects:
     def _exists(self, address: Address) -> bool:
         """Return whether the bucket exists, even if it is empty."""
         bucket = address.path.partition("/")[0]
-        with _said(address):
+        with _translated_errors(address):
             return bucket == address.path and bool(self._system(address).exists(bucket))
 
     def _system(self, address: Address) -> Any:
@@ -143,7 +143,7 @@ class Objects:
 
 
 @contextmanager
-def _said(address: Address) -> Iterator[None]:
+def _translated_errors(address: Address) -> Iterator[None]:
     """Translate the errors of a store's client into errors that hold no credentials."""
     try:
         yield

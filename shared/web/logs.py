@@ -24,7 +24,7 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {
     "color_message",
 }
 # Fields that the text of the message contains.
-_TOLD_IN_TEXT = frozenset({"method", "path", "route", "status", "ms", "write"})
+_IN_MESSAGE = frozenset({"method", "path", "route", "status", "ms", "write"})
 
 _TRACE = "  | "
 """Before each line of a traceback, which so is no record, whatever it holds."""
@@ -74,7 +74,7 @@ class TextLine(_Line):
             *(
                 f"{name}={value}"
                 for name, value in self._extra(record).items()
-                if name not in _TOLD_IN_TEXT
+                if name not in _IN_MESSAGE
             ),
         ]
         trace = self._trace(record)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.core import errors, validation
 from shared.core.problem import MEDIA_TYPE, body_of, body_of_status, headers_of, status_of
 
-_TOLD = 5
+_SENTENCES = 5
 # Most errors of one request that `errors` lists.
 _LISTED = 20
 KIND = "ise.problem"
@@ -72,8 +72,8 @@ async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
         raise exc
     model = _model_of(request, exc)
     found, left = validation.first_sentences(exc.errors(), model, _LISTED)
-    sentences = [item["message"] for item in found[:_TOLD]]
-    if (more := len(found) + left - _TOLD) > 0:
+    sentences = [item["message"] for item in found[:_SENTENCES]]
+    if (more := len(found) + left - _SENTENCES) > 0:
         sentences.append(f"And {more:,} more like these; see `errors`.")
     detail = " ".join(sentences)
     return _answer(errors.InvalidInput(detail, errors=found), request)

@@ -138,7 +138,7 @@ class Batcher(Generic[T, R]):
             except Exception as error:
                 log.exception("the worker %s stopped", self._name)
                 self._fail(
-                    f"The model's worker stopped ({_told(error)}) and is restarting. Try again."
+                    f"The model's worker stopped ({_name_of(error)}) and is restarting. Try again."
                 )
             await self._restart()
 
@@ -153,7 +153,7 @@ class Batcher(Generic[T, R]):
             except Exception as error:
                 log.exception("the worker %s can't be restarted", self._name)
                 self._fail(
-                    f"The model's worker ended, and can't be started anew ({_told(error)}). "
+                    f"The model's worker ended, and can't be started anew ({_name_of(error)}). "
                     f"It is tried again in {pause:g} s."
                 )
                 await asyncio.sleep(pause)
@@ -171,7 +171,7 @@ class Batcher(Generic[T, R]):
             # These items have left the queue, so nothing else would answer them.
             for pending in batch:
                 pending.refuse(
-                    Unavailable(f"The model's worker stopped ({_told(error)}).", retry_after=5)
+                    Unavailable(f"The model's worker stopped ({_name_of(error)}).", retry_after=5)
                 )
             raise
         ran = time.perf_counter() - started
@@ -236,5 +236,5 @@ class Batcher(Generic[T, R]):
         self._lanes.refuse_all(Unavailable(reason, retry_after=5))
 
 
-def _told(error: BaseException) -> str:
+def _name_of(error: BaseException) -> str:
     return str(error) or type(error).__name__

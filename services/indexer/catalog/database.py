@@ -98,7 +98,7 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            translated = self.kind.told(error)
+            translated = self.kind.translated(error)
             if translated is None:
                 raise
             raise translated from error
@@ -152,7 +152,7 @@ def version_of(url: str) -> int | None:
         with kind.engine.connect() as connection:
             return _version(connection)
     except DatabaseError as error:
-        if translated := kind.told(error):
+        if translated := kind.translated(error):
             raise Misconfigured(translated.detail) from error
         raise Misconfigured(
             f"The catalogue can't be read: {error.orig or error}. Look at "

@@ -116,13 +116,13 @@ class PartTable:
         with self._database.note() as db:
             db.execute(
                 update(parts)
-                .where(self._mine(part))
+                .where(self._owned(part))
                 .values(state=_WAITING, attempts=parts.c.attempts - 1, **NOBODY)
             )
 
     def renew(self, part: Part) -> bool:
         """Renew this worker's lease of a part; return whether it still holds it."""
-        renewed = update(parts).where(self._mine(part)).values(self._worker.lease())
+        renewed = update(parts).where(self._owned(part)).values(self._worker.lease())
         wanted = select(jobs.c.id).where(jobs.c.id == part.job_id, jobs.c.cancelling.is_(False))
         with self._database.note() as db:
             is_mine = db.execute(renewed).rowcount > 0
@@ -130,7 +130,7 @@ class PartTable:
 
     def check(self, part: Part, db: Connection) -> None:
         """Raise LeaseLost if this worker has lost a part; otherwise hold it during the block."""
-        query = select(parts.c.number).where(self._mine(part)).with_for_update(read=True)
+        query = select(parts.c.number).where(self._owned(part)).with_for_update(read=True)
         if db.execute(query).first() is None:
             raise LeaseLost(part.job_id)
 
@@ -160,10 +160,10 @@ class PartTable:
 
     def _set(self, part: Part, values: Mapping[str, Any]) -> None:
         with self._database.note() as db:
-            if not db.execute(update(parts).where(self._mine(part)).values(**values)).rowcount:
+            if not db.execute(update(parts).where(self._owned(part)).values(**values)).rowcount:
                 raise LeaseLost(part.job_id)
 
-    def _mine(self, part: Part) -> ColumnElement[bool]:
+    def _owned(self, part: Part) -> ColumnElement[bool]:
         return and_(_is(part.key), parts.c.state == _RUNNING, self._worker.has(parts))
 
 

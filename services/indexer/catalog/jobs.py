@@ -144,18 +144,18 @@ class JobTable:
 
     def renew(self, job_id: str) -> bool:
         """Renew this worker's lease of a job; return whether it still holds it."""
-        query = update(jobs).where(self._mine(job_id)).values(self.worker.lease())
+        query = update(jobs).where(self._owned(job_id)).values(self.worker.lease())
         with self.database.note() as db:
             row = db.execute(query.returning(jobs.c.cancelling)).first()
         return row is not None and not row.cancelling
 
     def check(self, job_id: str, db: Connection) -> None:
         """Raise LeaseLost if this worker has lost a job; otherwise hold it during the block."""
-        query = select(jobs.c.id).where(self._mine(job_id)).with_for_update(read=True)
+        query = select(jobs.c.id).where(self._owned(job_id)).with_for_update(read=True)
         if db.execute(query).first() is None:
             raise LeaseLost(job_id)
 
-    def _mine(self, job_id: str) -> ColumnElement[bool]:
+    def _owned(self, job_id: str) -> ColumnElement[bool]:
         return and_(jobs.c.id == job_id, _RUNNING, self.worker.has(jobs))
 
     def _end(
@@ -172,7 +172,7 @@ class JobTable:
 
     def put_back(self, job_id: str) -> None:
         """Queues a running job again."""
-        back = update(jobs).where(self._mine(job_id))
+        back = update(jobs).where(self._owned(job_id))
         with self.database.note() as db:
             db.execute(back.values(state=JobState.QUEUED.value, **NOBODY))
 
@@ -185,7 +185,7 @@ class JobTable:
         if gained:
             values["attempts"] = 1
         with self.database.note() as db:
-            if not db.execute(update(jobs).where(self._mine(job_id)).values(values)).rowcount:
+            if not db.execute(update(jobs).where(self._owned(job_id)).values(values)).rowcount:
                 raise LeaseLost(job_id)
 
     def finish(
@@ -204,7 +204,7 @@ class JobTable:
             **NOBODY,
         }
         with self.database.note() as db:
-            if not db.execute(update(jobs).where(self._mine(job_id)).values(ended)).rowcount:
+            if not db.execute(update(jobs).where(self._owned(job_id)).values(ended)).rowcount:
                 raise LeaseLost(job_id)
             db.execute(delete(parts).where(parts.c.job_id == job_id))
 

@@ -68,7 +68,7 @@ class Postgres:
         if newest:
             db.execute(text("SELECT setval(:name, :to)"), {"name": _sequence(db), "to": newest})
 
-    def told(self, error: DBAPIError) -> ISEError | None:
+    def translated(self, error: DBAPIError) -> ISEError | None:
         if getattr(error.orig, "sqlstate", None) == _DISK_FULL:
             return StorageFull(
                 "The disk of the database is full. Nothing was lost; free some space, "

@@ -44,7 +44,7 @@ class SQLite:
         db.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = 'images'")
         db.exec_driver_sql("INSERT INTO sqlite_sequence VALUES ('images', ?)", (newest,))
 
-    def told(self, error: DBAPIError) -> ISEError | None:
+    def translated(self, error: DBAPIError) -> ISEError | None:
         """Translate an error of the environment, such as a full disk; None for others."""
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
             return None
