@@ -28,7 +28,7 @@ help: ## Show this list
 
 install: $(VENV)/.installed ## Everything the default settings use, and the `ise` command, into .venv
 
-demo: install ## Ingest IMAGES=folder (or a drawn sample) into data-demo, index, train, search by image and term, end
+demo: install ## Ingest IMAGES=folder (or a drawn sample) into data-demo, index, train, search, end
 	$(BIN)/python -m demo.run $(if $(DATA),--data "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)")
 
 run: install ## Serve DATA=folder (or ISE_DATA_DIR, or ./data) until Ctrl-C; DATA=data-demo: the demo's
@@ -62,7 +62,7 @@ soak: $(VENV)/.installed-dev ## Searches, uploads, syncs and builds at once for 
 fuzz: $(VENV)/.installed-dev ## Send valid and invalid requests to the services, EXAMPLES per route and phase; minutes
 	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES) --seed $(SEED)
 
-odd-folders: $(VENV)/.installed-dev ## Ingest and sync FOLDERS=500 unusual folders, and check that no job fails and no file is lost; minutes
+odd-folders: $(VENV)/.installed-dev ## Ingest and sync FOLDERS=500 unusual folders; no job fails and no file is lost; minutes
 	ISE_ODD_FOLDERS=$(FOLDERS) $(BIN)/python -m pytest -m slow tests/fuzz/test_odd_folders.py
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import rules
