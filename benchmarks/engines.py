@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,19 +14,20 @@ from numpy.typing import NDArray
 
 from benchmarks.features import chunks
 from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.clustering.streaming import Blocks, cluster_count
+from services.indexer.clustering.streaming import Blocks
 from services.indexer.jobs.context import JobContext
 from services.indexer.measuring.recall import work_for
-from services.indexer.measuring.recall_by_search import measured
-from services.indexer.segments.local_space import clustered
+from services.indexer.segments.engine import NewSpace
+from services.indexer.segments.spaces import Spaces
 from services.indexer.segments.store import SegmentStore
-from services.indexer.segments.vector_spaces import Spaces
 from shared.cli.service import free_port
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
+from shared.core.engine import Engine
 from shared.engines.engine import Index
 from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from shared.snapshots.manifest import SpaceManifest
 
 _K = 10
@@ -55,11 +55,12 @@ def measure(
             data = Path(name) / engine
             (data / "segments").mkdir(parents=True)
             segments = SegmentStore(data)
-            spaces = Spaces(segments, milvus, None if milvus is None else engine)
+            chosen = Engine.LOCAL if milvus is None else Engine.MILVUS
+            spaces = Spaces(segments, Engines(milvus), chosen, engine)
             started = time.perf_counter()
             space = _space(segments, spaces, vectors)
             index = spaces.index(space)
-            curves = measured(index, "visual", 0)
+            curves = spaces.of(space).measure(space, "visual", 0)
             seconds = time.perf_counter() - started
             exact = [_scan(index, query, None) for query in queries]
             truth = truth or exact
@@ -84,15 +85,8 @@ def _space(segments: SegmentStore, spaces: Spaces, vectors: Floats) -> SpaceMani
         for start in range(0, len(rows), _BLOCK):
             yield start, vectors[rows.rows[start : start + _BLOCK]]
 
-    if spaces.are_elsewhere:
-        clusters = cluster_count("auto", len(vectors))
-        records = [segments.items([])]
-        ordinals = where.ordinals
-        return spaces.made(
-            "visual", "benchmark", Metric.COSINE, clusters, ordinals, blocks(where), records
-        )
-    job = JobContext(lambda *_: None, lambda *_: None, threading.Event())
-    return clustered(segments, "visual", "", "benchmark", where, blocks, BuildSettings(), job)
+    new = NewSpace("visual", "", "benchmark", where, blocks, [segments.items([])])
+    return spaces.chosen.build(new, BuildSettings(), JobContext.unwatched())
 
 
 def _at(

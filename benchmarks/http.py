@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks import product
 from benchmarks.serving import query_service
+from services.query.admission import Admission
 from services.query.answering.searches import IdSearch
 from services.query.answering.service import SearchService
 from services.query.answering.term_reader import TermReader
@@ -52,7 +53,7 @@ def measure(
     drawn = np.random.default_rng(_SEED).integers(rows, size=queries)
     ids = [product.row_id(int(row)) for row in drawn]
     shelf = SnapshotReader(data_dir)
-    nothing_to_wait_for = Waiting(shelf, 0, lambda: None)
+    nothing_to_wait_for = Waiting(shelf, Admission(clients), 0, lambda: None)
     no_terms = TermReader(Embedders([]))
     searches = SearchService(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
     group, port = query_service(data_dir)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.embedder.api import embed, explain, matching
+from services.embedder.api import embed, explain, labels, matching
 from services.embedder.backbones.lite_backbone import weights_file
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
@@ -52,5 +52,6 @@ def create_app(
     )
     app.include_router(embed.router)
     app.include_router(explain.router)
+    app.include_router(labels.router)
     app.include_router(matching.router)
     return app

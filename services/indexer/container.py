@@ -42,6 +42,7 @@ from services.indexer.workflows.engine_migration import EngineMigration
 from services.indexer.workflows.import_job import ImportJob
 from services.indexer.workflows.index_builder import IndexBuilder
 from services.indexer.workflows.ingest_job import IngestJob
+from services.indexer.workflows.labelling import AcceptLabelsJob, LabelJob
 from services.indexer.workflows.learn_job import LearnJob
 from services.indexer.workflows.learning import Learning
 from services.indexer.workflows.matching_training import MatchingTraining
@@ -52,8 +53,7 @@ from services.indexer.workflows.train_job import TrainJob
 from services.indexer.workflows.unembeddable import Unembeddable
 from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
-from shared.core.engine import Engine
-from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from shared.files import durable
 from shared.media.fetching import Fetcher
 from shared.objects.address import Address, store_at
@@ -84,10 +84,9 @@ class Container:
         self.ingest_roots = _roots(settings)
         self.files = _image_files(settings, self.resolver)
         features = FeatureStore(data)
-        self._milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
-        milvus_index = settings.milvus_index if settings.engine is Engine.MILVUS else None
-        self.index = IndexFiles.at(data, self._milvus, milvus_index)
-        self._mirror = _mirror(settings, self.resolver.objects)
+        self._engines = Engines.of(settings)
+        self.index = IndexFiles.at(data, self._engines, settings.engine, settings.milvus_index)
+        self._mirror = _mirror(settings, self.reach.objects)
 
         # The collection. A caller waits for interactive requests, so they try twice; jobs are
         # patient.
@@ -141,12 +140,19 @@ class Container:
             JobKind.LEARN: LearnJob(collection, pipeline, self.learning).run,
             JobKind.COMPACT: compaction.run,
             JobKind.MIGRATE: self.migration.run,
+            JobKind.LABEL: LabelJob(collection).run,
+            JobKind.ACCEPT_LABELS: AcceptLabelsJob(collection, self.index).run,
         }
         self.jobs = JobRunner(
             self.job_table, handlers, self.publisher.catch_up, self._between_jobs, leases
         )
         self._upkeep = Upkeep(
-            compaction, self.jobs, self.job_table, self.learning, settings.learn_after
+            compaction,
+            self.jobs,
+            self.job_table,
+            self.learning,
+            settings.learn_after,
+            collection.labels,
         )
         self.is_started = False
 
@@ -182,7 +188,7 @@ class Container:
         self._presence.end()
         self.database.close()
         self._embedders.close()
-        self._milvus.close()
+        self._engines.close()
         self._lock.release()
 
     def _between_jobs(self) -> bool:

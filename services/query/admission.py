@@ -6,9 +6,8 @@ slow to send a body keeps nobody out meanwhile: its place is lent, and taken aga
 So is that of a search that waits for its `min_version`; of those too there are as many at most.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,65 +20,21 @@ _BEGINNINGS = ("/v1/search", "/v1/suggest-tags", "/v1/duplicates", "/v1/why")
 _ENDS = ("/similar", "/suggest-tags", "/why", "/why.png")
 _RETRY_AFTER = 1
 
-_lending: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar(
-    "lending", default=nullcontext
-)
 
+class Admission:
+    """Places of searches: `limit` are in hand at once, and as many wait with their places lent."""
 
-def lent() -> AbstractContextManager[None]:
-    """For a block in which the request in hand does nothing but wait.
-
-    Raises Overloaded where too many do so, or where no place is free after the block.
-    """
-    return _lending.get()()
-
-
-class AdmissionMiddleware:
-    """Lets in `limit` searches at once."""
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app = app
+    def __init__(self, limit: int) -> None:
         self.limit = limit
         self.in_hand = 0
         self.waiting = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_search(scope["path"]):
-            await self.app(scope, receive, send)
-            return
-        if self.in_hand >= self.limit:
-            busy = Overloaded(self._refusal(self.in_hand), retry_after=_RETRY_AFTER)
-            await problem.refuse(busy, scope)(scope, receive, send)
-            return
-        whole = False
-
-        async def receive_in_others_time() -> Message:
-            nonlocal whole
-            if whole:
-                return await receive()
-            self.in_hand -= 1
-            try:
-                message = await receive()
-            finally:
-                self.in_hand += 1
-            whole = not message.get("more_body", False)
-            if whole and self.in_hand > self.limit:
-                # Not an ISEError: FastAPI makes any other error while a body is read a 400.
-                raise HTTPException(
-                    429, self._refusal(self.in_hand - 1), {"Retry-After": str(_RETRY_AFTER)}
-                )
-            return message
-
-        self.in_hand += 1
-        token = _lending.set(self._lent)
-        try:
-            await self.app(scope, receive_in_others_time, send)
-        finally:
-            self.in_hand -= 1
-            _lending.reset(token)
-
     @contextmanager
-    def _lent(self) -> Iterator[None]:
+    def lent(self) -> Iterator[None]:
+        """For a block in which a search that was let in does nothing but wait.
+
+        Raises Overloaded where too many do so, or where no place is free after the block.
+        """
         if self.waiting >= self.limit:
             raise Overloaded(
                 f"{self.waiting} searches wait for their `min_version` already; try again in a "
@@ -94,11 +49,53 @@ class AdmissionMiddleware:
             self.in_hand += 1
             self.waiting -= 1
         if self.in_hand > self.limit:
-            raise Overloaded(self._refusal(self.in_hand - 1), retry_after=_RETRY_AFTER)
+            raise Overloaded(_refusal(self.in_hand - 1), retry_after=_RETRY_AFTER)
 
-    @staticmethod
-    def _refusal(in_hand: int) -> str:
-        return f"{in_hand} searches are in hand already; try again in a second."
+
+class AdmissionMiddleware:
+    """Lets in as many searches as there are places."""
+
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
+        self.app = app
+        self.places = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_search(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        places = self.places
+        if places.in_hand >= places.limit:
+            busy = Overloaded(_refusal(places.in_hand), retry_after=_RETRY_AFTER)
+            await problem.refuse(busy, scope)(scope, receive, send)
+            return
+        whole = False
+
+        async def receive_in_others_time() -> Message:
+            nonlocal whole
+            if whole:
+                return await receive()
+            places.in_hand -= 1
+            try:
+                message = await receive()
+            finally:
+                places.in_hand += 1
+            whole = not message.get("more_body", False)
+            if whole and places.in_hand > places.limit:
+                # Not an ISEError: FastAPI makes any other error while a body is read a 400.
+                raise HTTPException(
+                    429, _refusal(places.in_hand - 1), {"Retry-After": str(_RETRY_AFTER)}
+                )
+            return message
+
+        places.in_hand += 1
+        try:
+            await self.app(scope, receive_in_others_time, send)
+        finally:
+            places.in_hand -= 1
+
+
+def _refusal(in_hand: int) -> str:
+    return f"{in_hand} searches are in hand already; try again in a second."
 
 
 def is_search(path: str) -> bool:

@@ -8,13 +8,13 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from services.query import page_files
-from services.query.admission import AdmissionMiddleware
+from services.query.admission import Admission, AdmissionMiddleware
 from services.query.answering.features import Features
 from services.query.answering.reasons import Reasons
 from services.query.answering.service import SearchService
 from services.query.answering.term_reader import TermReader
 from services.query.answering.uploads import Uploads
-from services.query.api import explore, images, manage, search, stats, tags, why
+from services.query.api import explore, images, labels, manage, search, stats, tags, why
 from services.query.api import uploads as routes_uploads
 from services.query.api.writing import AnswerWriter
 from services.query.canary import CanaryWatch
@@ -26,7 +26,7 @@ from services.query.search.audit import Audit
 from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients.transport import AsyncClient
 from shared.core.errors import ISEError
-from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from shared.media.fetching import Fetcher
 from shared.models.canary import drifted
 from shared.objects.address import snapshots_from
@@ -52,8 +52,8 @@ def create_app(
         urls = settings.urls_of("embedder")
         embedders = Embedders([AsyncClient(url, key, within=True) for url in urls])
     files = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
-    milvus = Milvus(settings.milvus_uri, settings.milvus_token.get_secret_value())
-    shelf = SnapshotReader(settings.data_dir, milvus)
+    engines = Engines.of(settings)
+    shelf = SnapshotReader(settings.data_dir, engines)
     canary = CanaryWatch(embedders, shelf)
 
     follower = _follower(settings)
@@ -69,7 +69,7 @@ def create_app(
         await anyio.to_thread.run_sync(audit.stop)
         await embedders.close()
         await files.close()
-        milvus.close()
+        engines.close()
 
     def not_ready() -> str | None:
         try:
@@ -106,7 +106,8 @@ def create_app(
     )
     app.add_middleware(PatienceMiddleware, seconds=settings.answer_seconds)
     # The innermost: who has no key takes nobody's place, and who is turned away is counted.
-    app.user_middleware.append(Middleware(AdmissionMiddleware, limit=settings.searches_at_once))
+    admission = Admission(settings.searches_at_once)
+    app.user_middleware.append(Middleware(AdmissionMiddleware, admission=admission))
     app.state.settings = settings
     registry = app.state.metrics.registry
     registry.register(QueryMetrics(shelf, canary, settings.recall_target))
@@ -121,7 +122,12 @@ def create_app(
         lambda: Features(embedders, canary, fetching, files, uploads, settings.max_image_bytes),
         settings.recall_target,
         audit,
-        Waiting(shelf, settings.version_seconds, follower.wake if follower else lambda: None),
+        Waiting(
+            shelf,
+            admission,
+            settings.version_seconds,
+            follower.wake if follower else lambda: None,
+        ),
         TermReader(embedders),
     )
     app.state.writer = AnswerWriter(LeftOutMetric(registry).observe)
@@ -131,6 +137,7 @@ def create_app(
     app.include_router(search.router)
     # First: the route of an image takes any path, as an id may have slashes in it.
     app.include_router(explore.router)
+    app.include_router(labels.router)
     app.include_router(why.router)
     app.include_router(images.router)
     app.include_router(manage.router)

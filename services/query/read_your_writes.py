@@ -6,7 +6,7 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
-from services.query import admission
+from services.query.admission import Admission
 from services.query.search.snapshot_reader import SnapshotReader
 from shared.core import deadline
 from shared.core.errors import Behind
@@ -18,9 +18,16 @@ _STEP_S = 0.05
 class Waiting:
     """For a search that names a `min_version`."""
 
-    def __init__(self, shelf: SnapshotReader, seconds: float, look: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        shelf: SnapshotReader,
+        admission: Admission,
+        seconds: float,
+        look: Callable[[], None],
+    ) -> None:
         """`look`: has what is new looked for now, where it isn't on this disk."""
         self._shelf = shelf
+        self._admission = admission
         self._seconds = seconds
         self._look = look
 
@@ -32,7 +39,7 @@ class Waiting:
         served = await self._served()
         if served.has(wanted):
             return
-        with admission.lent():
+        with self._admission.lent():
             while not served.has(wanted):
                 if time.monotonic() >= end:
                     raise Behind(

@@ -14,6 +14,7 @@ from shared.cli import (
     evaluate,
     images,
     jobs,
+    labels,
     migrate,
     search,
     snapshots,
@@ -59,6 +60,8 @@ app.command("compact")(collection.compact)
 app.command("migrate")(migrate.migrate)
 app.command("search")(search.search)
 app.command("tags")(tags.tags)
+app.command("label")(labels.label)
+app.command("tag")(labels.tag)
 app.command("eval")(evaluate.evaluate)
 app.command("jobs")(jobs.jobs)
 app.command("snapshots")(snapshots.snapshots)

@@ -12,6 +12,7 @@ from shared.cli.progress import figures, stage_of
 from shared.contracts.answer import Mode, SearchResponse
 from shared.contracts.indexer import IndexHealth, SnapshotInfo
 from shared.contracts.jobs import Failure, Job
+from shared.contracts.labels import LabelCounts
 from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
 from shared.contracts.sync import SyncPlan
@@ -62,6 +63,14 @@ def tags(found: Tags) -> Table:
     table = _table(["tag", "images"], numbers=("images",))
     for one in found.tags:
         _row(table, [one.tag, f"{one.count:,}"])
+    return table
+
+
+def labels(found: LabelCounts) -> Table:
+    """Labels with the number of images that show each, and of those that lack it as a tag."""
+    table = _table(["label", "images", "untagged"], numbers=("images", "untagged"))
+    for one in found.labels:
+        _row(table, [one.name, f"{one.images:,}", f"{one.untagged:,}"])
     return table
 
 

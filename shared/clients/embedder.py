@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -28,6 +29,7 @@ from shared.contracts.embedder import (
 )
 from shared.contracts.explanation import Explanation
 from shared.core.errors import ISEError
+from shared.labels.head import LabelHead
 
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
 _NOTES: TypeAdapter[dict[int, str]] = TypeAdapter(dict[int, str])
@@ -53,6 +55,16 @@ class Rows:
 
 def list_models() -> Call[Models]:
     return Call("GET", "/v1/models", model(Models), timeout_s=_QUICK_S)
+
+
+def label_head(fingerprint: str) -> Call[LabelHead]:
+    """The classifier over named classes of a hosted model. Raises NotFound where it has none."""
+    return Call(
+        "GET",
+        f"/v1/labels/{quote(fingerprint, safe='')}",
+        lambda response: LabelHead.from_bytes(response.content),
+        timeout_s=_SLOW_S,
+    )
 
 
 def embed_images(

@@ -28,6 +28,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import Failures, Job, Jobs
+from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
 from shared.terms.tag_list import join_tags
 
@@ -168,6 +169,14 @@ def reembed_index(request: ReembedRequest) -> Call[Job]:
 def migrate_index(request: MigrateRequest) -> Call[Job]:
     """Moves the collection to the other engine, while it is searched."""
     return _post("/v1/index/migrate", request.model_dump(mode="json"), Job)
+
+
+def compute_labels() -> Call[Job]:
+    return Call("POST", "/v1/labels", model(Job))
+
+
+def accept_labels(request: AcceptLabelsRequest) -> Call[Job]:
+    return Call("POST", "/v1/labels/accept", model(Job), json=request.model_dump(mode="json"))
 
 
 def compact_index() -> Call[Job]:

@@ -9,6 +9,7 @@ from shared.clients.transport import Call, model, segment
 from shared.contracts.answer import SearchResponse
 from shared.contracts.explanation import Why
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
+from shared.contracts.labels import LabelCounts, LabelsQuery
 from shared.contracts.query import BatchResponse, ImageInfo, TagOrder, Tags, Uploaded
 from shared.contracts.stats import Stats
 
@@ -157,6 +158,12 @@ def list_tags(
         "cursor": cursor,
     }
     return Call("GET", "/v1/tags", model(Tags), params=params)
+
+
+def list_labels(asked: LabelsQuery) -> Call[LabelCounts]:
+    """The labels that images show, with the number of images of each."""
+    params = asked.model_dump(mode="json")
+    return Call("GET", "/v1/labels", model(LabelCounts), params=params)
 
 
 def get_stats() -> Call[Stats]:

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from shared.contracts.annotations import Notes
 from shared.contracts.base import Wire
+from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
 
 
@@ -49,6 +50,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
             "uri": "castle/07.jpg",
             "uris": ["castle/07.jpg"],
             "metadata": {},
+            "labels": [{"name": "castle", "probability": 0.91}],
         }
     ],
     "limit": 1,
@@ -95,11 +97,16 @@ class Hit(Wire):
     probability: float | None = Field(
         None, description="Calibrated probability of a match; null: none was fitted."
     )
-    tags: list[str] = Field(description="Tags of the image.")
-    uri: str = Field(description="Path or URL of the image, for display.")
-    uris: list[str] = Field(description="All paths and URLs of the image.")
-    metadata: dict[str, Any] = Field(description="Metadata of the image.")
-    explain: Explanation | None = Field(None, description="How the hit was found; with `explain`.")
+    tags: list[str]
+    uri: str
+    uris: list[str]
+    metadata: dict[str, Any]
+    labels: list[Label] = Field(
+        default_factory=list,
+        description="What the model's classifier sees in it, the most probable first: suggestions, "
+        "not tags. Empty where the model has no classifier with named classes.",
+    )
+    explain: Explanation | None = None
     contributions: list[float] | None = Field(
         None, description="Contribution of each of the `parts`; they sum to the score."
     )
@@ -132,6 +139,11 @@ class TagCount(Wire):
     count: int = Field(description="Number of images that carry it.")
 
 
+class LabelFacet(Wire):
+    name: str
+    count: int
+
+
 class CorrectedTerm(Wire):
     """A term that equals no tag, and the tag that was searched instead."""
 
@@ -162,6 +174,9 @@ class SearchResponse(Wire):
     )
     facets: list[TagCount] | None = Field(
         None, description="Tags of the hits with counts, the most frequent first; with `facets`."
+    )
+    label_facets: list[LabelFacet] | None = Field(
+        None, description="With `facets`: the labels of the hits and how many show each."
     )
     cut_off: CutOff | None = Field(
         None, description="Effect of `score_threshold` or `min_probability`, if given."

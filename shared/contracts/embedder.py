@@ -55,6 +55,11 @@ class ImageModel(Model):
         description="Inference engine and precision, such as `openvino-bf16`. Features of two "
         "engines have a cosine of at least 0.999."
     )
+    labels: str | None = Field(
+        None,
+        description="Digest of the classifier over named classes that the weights bring, from "
+        "`GET /v1/labels/{fingerprint}`; null: none whose names are known.",
+    )
 
 
 class Models(Wire):
@@ -144,13 +149,6 @@ class Embeddings(Wire):
     notes: dict[int, str] = Field(
         default={}, description="Notes on damaged files that were read nevertheless, by index."
     )
-
-
-class ItemError(Wire):
-    """Reason why one file of a call can't be used."""
-
-    index: int = Field(description="Position of the file in the request, from 0.")
-    error: str = Field(description="Error, in one sentence.")
 
 
 class MatchingLoss(Choice):

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from shared.contracts.base import Wire
+from shared.contracts.labels import Label
 from shared.contracts.query import ImageInfo
 
 _IMAGE: dict[str, Any] = {
@@ -44,14 +45,19 @@ class SuggestedTags(Wire):
                     "id": "d0ed203b490efa13b89928e082c3728f",
                     "tags": [{"tag": "tower", "probability": 0.62, "images": 14}],
                     "neighbours": 30,
+                    "labels": [{"name": "castle", "probability": 0.91}],
                 }
             ]
         }
     )
 
-    id: str | None = Field(description="Id of the image; null: the picture isn't indexed.")
-    tags: list[SuggestedTag] = Field(description="Suggested tags, the most probable first.")
-    neighbours: int = Field(description="Number of similar tagged images considered.")
+    id: str | None = Field(description="Null where the picture is not an indexed image.")
+    tags: list[SuggestedTag]
+    neighbours: int = Field(description="How many tagged images were asked.")
+    labels: list[Label] = Field(
+        default_factory=list,
+        description="What the model's classifier sees in it and it doesn't carry as a tag.",
+    )
 
 
 class Alike(Wire):

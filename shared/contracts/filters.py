@@ -1,4 +1,4 @@
-"""Filters: conditions on tags and metadata that hits must meet."""
+"""Filters: conditions on tags, labels and metadata that hits must meet."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Self
@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from shared.contracts.base import Request
+from shared.contracts.labels import SHOWN_LEAST, LabelName, Least
 
 _DEEPEST = 8
 _MOST = 256
@@ -88,7 +89,7 @@ class Filter(Request):
 
 
 class Condition(Filter):
-    """A `tag`, a metadata `key` with a test, or a nested filter.
+    """One of: a `tag`; a `label`; a metadata `key` with what is asked of it; a filter of its own.
 
     The test of a key is `match`, `any`, bounds or `exists`. A number compares with numbers and with
     numeric texts, integers exactly, however long; a text compares with texts by character order,
@@ -99,6 +100,7 @@ class Condition(Filter):
         json_schema_extra={
             "examples": [
                 {"tag": "castle"},
+                {"label": "beagle", "least": 0.3},
                 {"key": "year", "gte": 1990, "lt": 2000},
                 {"key": "author", "exists": True},
             ]
@@ -110,6 +112,12 @@ class Condition(Filter):
     )
     key: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         None, description="Metadata field; `camera.make` names a field of a nested object."
+    )
+    label: LabelName | None = Field(
+        None, description="Label that the model's classifier must see in the image, or a synonym."
+    )
+    least: Least | None = Field(
+        None, description=f"Least probability of the label. Default: {SHOWN_LEAST}."
     )
     match: Value | None = Field(None, description="Value must be equal.")
     any: Annotated[list[Value], Field(min_length=1, max_length=_MOST_VALUES)] | None = Field(
@@ -130,9 +138,13 @@ class Condition(Filter):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = [self.tag is not None, self.key is not None, not self.is_empty]
-        if sum(kinds) != 1:
-            raise ValueError("a condition is one of a `tag`, a `key` and a filter of its own")
+        given = [self.tag, self.label, self.key]
+        if sum(one is not None for one in given) + (not self.is_empty) != 1:
+            raise ValueError(
+                "a condition is one of a `tag`, a `label`, a `key` and a filter of its own"
+            )
+        if self.least is not None and self.label is None:
+            raise ValueError("`least` goes with a `label`")
         tests = [name for name in _TESTS if getattr(self, name) is not None]
         if self.key is None:
             if tests:

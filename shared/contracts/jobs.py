@@ -20,6 +20,8 @@ class JobKind(StrEnum):
     REEMBED = "reembed"
     MIGRATE = "migrate"
     LEARN = "learn"
+    LABEL = "label"
+    ACCEPT_LABELS = "accept-labels"
 
 
 class JobState(StrEnum):

@@ -10,6 +10,7 @@ from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
 from shared.contracts.base import Choice, Request, Wire
 from shared.contracts.crop import Crop
 from shared.contracts.filters import Filter
+from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
 from shared.contracts.problem import Problem
 
@@ -274,16 +275,21 @@ class ImageInfo(Wire):
                     "uri": "castle/07.jpg",
                     "uris": ["castle/07.jpg"],
                     "metadata": {},
+                    "labels": [{"name": "castle", "probability": 0.91}],
                 }
             ]
         }
     )
 
-    id: str = Field(description="Id of the image.")
-    tags: list[str] = Field(description="Tags of the image.")
-    uri: str = Field(description="Path or URL of the image, for display.")
-    uris: list[str] = Field(description="All paths and URLs of the image.")
-    metadata: dict[str, Any] = Field(description="Metadata of the image.")
+    id: str
+    tags: list[str]
+    uri: str
+    uris: list[str]
+    metadata: dict[str, Any]
+    labels: list[Label] = Field(
+        default_factory=list,
+        description="What the model's classifier sees in it: suggestions, not tags.",
+    )
     notes: Notes = None
 
 

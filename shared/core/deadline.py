@@ -8,6 +8,8 @@ from contextvars import ContextVar
 
 HEADER = "Prefer"
 """Names the seconds to a service that is asked: `wait=<seconds>` of RFC 7240."""
+# In the context: it goes from a request's header through every layer to the clients at the end, and
+# none of the layers between has a use for it.
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 

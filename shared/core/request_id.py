@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 HEADER = "X-Request-ID"
+# In the context: log lines of any depth, also of libraries, bear the id across every await.
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 

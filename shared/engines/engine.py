@@ -1,9 +1,11 @@
 """Interface of the engine that holds a space's vectors.
 
-`ivf/index.py` answers from the snapshot's own files, `milvus/index.py` from Milvus. The code above
-them, from paging to the audit, knows no more than this.
+`ivf/engine.py` opens an index of the snapshot's own files, `milvus/engine.py` one of a collection
+in Milvus; `table.py` names them both. The code above them, from paging to the audit, knows no more
+than this. Building is the indexer's: `services/indexer/segments/engine.py`.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,10 +13,16 @@ from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
+from shared.core.errors import Misconfigured
 from shared.engines.ivf.coarse import PreparedQuery
-from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.index import Candidates, InvertedIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
+from shared.snapshots.manifest import SegmentFile, SpaceManifest
+
+
+class Refused(Misconfigured):
+    """An engine can't do what was asked now; it may once it was set up otherwise."""
 
 
 class Index(Protocol):
@@ -91,3 +99,24 @@ class Index(Protocol):
 
     def code_distance(self, asked: PreparedQuery, segment: int, ordinal: int) -> float | None:
         """How far an image is by its code, in the index's own metric; None where it has none."""
+
+    def by_cluster(self) -> InvertedIndex:
+        """The index, to be read cluster by cluster. Raises Conflict where the engine shows none."""
+
+
+class SearchEngine(Protocol):
+    """Engine as searches need it."""
+
+    def open(
+        self, space: SpaceManifest, segments: Sequence[Postings], former: Index | None = None
+    ) -> Index:
+        """Open a space. former: the index before, whose prepared parts may be taken over.
+
+        Raises FingerprintMismatch where the engine holds vectors of another model under this name.
+        """
+
+    def vector_files(self, space: SpaceManifest) -> list[SegmentFile]:
+        """Return the files of a space that hold its vectors; none where the engine keeps them."""
+
+    def close(self) -> None:
+        """Close the connection to the engine, if it has one."""

@@ -8,6 +8,7 @@ import errno
 import json
 import mmap
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,11 @@ def expect_scattered_reads(array: NDArray[Any]) -> None:
     memory = getattr(array, "_mmap", None)
     if memory is not None:
         memory.madvise(mmap.MADV_RANDOM)
+
+
+def offsets_of(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Return where lists begin that lie one after another, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
 
 
 def let_go(array: NDArray[Any]) -> None:

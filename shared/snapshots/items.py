@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from shared.contracts import annotations
 from shared.core.errors import Corrupt
-from shared.files.mapped import MappedFile, write_arrays
+from shared.files.mapped import MappedFile, offsets_of, write_arrays
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
 from shared.snapshots.tag_lists import TagLists, tag_arrays
 from shared.terms.normal_form import normal_form
@@ -86,7 +86,7 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
         path,
         {
             "ordinals": np.array([item.ordinal for item in ordered], np.int64),
-            "record_offsets": _offsets([len(record) for record in records]),
+            "record_offsets": offsets_of([len(record) for record in records]),
             "records": np.frombuffer(b"".join(records), np.uint8),
             "id_hashes": hashes[by_hash],
             "id_rows": by_hash,
@@ -177,7 +177,3 @@ class ItemsFile:
     def carriers(self, key: str) -> NDArray[np.int64]:
         """Return the ordinals of the images that carry a tag (its `tag_key`), ascending."""
         return self.tags.carriers(key)
-
-
-def _offsets(sizes: list[int]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)

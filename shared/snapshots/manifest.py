@@ -12,6 +12,7 @@ from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
+from shared.core.engine import Engine
 from shared.core.errors import Corrupt, Misconfigured, NotFound
 from shared.files import durable, sums
 
@@ -106,6 +107,11 @@ class SpaceManifest(Wire):
     )
 
     @property
+    def engine(self) -> Engine:
+        """The engine that holds the vectors."""
+        return Engine.LOCAL if self.milvus is None else Engine.MILVUS
+
+    @property
     def features_dim(self) -> int:
         """The length of the features that the vectors were made from."""
         return self.dim if self.transform is None else self.transform.features_dim
@@ -114,6 +120,24 @@ class SpaceManifest(Wire):
         """The files of `segments/` that it is made of."""
         learned = self.transform.file if self.transform is not None else None
         return [*self.postings, *([] if learned is None else [learned])]
+
+
+class LabelsManifest(Wire):
+    """Labels of the images, by a classifier over named classes.
+
+    `fingerprint`: the model whose features it takes. `digest`: identity of the classifier, which
+    the file `head` holds. An image that no file has was not labelled yet.
+    """
+
+    fingerprint: str
+    digest: str
+    head: SegmentFile
+    files: list[SegmentFile] = Field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """The number of images that have labels."""
+        return sum(file.rows for file in self.files)
 
 
 class Manifest(Wire):
@@ -132,15 +156,28 @@ class Manifest(Wire):
         None, description="Of the features that the joint vectors were made from."
     )
     tag_vectors: list[SegmentFile] = Field(default_factory=list)
+    labels: LabelsManifest | None = None
     canaries: dict[str, list[float]] = Field(
         default_factory=dict,
         description="What the models made of the built-in picture, by fingerprint.",
     )
 
+    @property
+    def engine(self) -> Engine:
+        """The engine that holds the snapshot's vectors."""
+        return Engine.LOCAL if self.visual is None else self.visual.engine
+
+    @property
+    def spaces(self) -> dict[str, SpaceManifest]:
+        """The spaces that there are, by name."""
+        named = {"visual": self.visual, "joint": self.joint}
+        return {name: space for name, space in named.items() if space is not None}
+
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""
-        spaces = [space.files() for space in (self.visual, self.joint) if space]
-        return [file for group in (self.items, *spaces, self.tag_vectors) for file in group]
+        spaces = [space.files() for space in self.spaces.values()]
+        labels = [self.labels.head, *self.labels.files] if self.labels else []
+        return [file for group in (self.items, *spaces, self.tag_vectors, labels) for file in group]
 
 
 class SnapshotStore:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.errors import Corrupt
+from shared.files.mapped import offsets_of
 
 _NAMES = (
     "metadata_keys",
@@ -182,10 +183,10 @@ def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[s
     return {
         "metadata_keys": np.frombuffer(json.dumps(keys).encode(), np.uint8),
         "key_values": np.array(key_values, np.int64),
-        "value_offsets": _offsets([len(value) for value in encoded]),
+        "value_offsets": offsets_of([len(value) for value in encoded]),
         "values": np.frombuffer(b"".join(encoded), np.uint8),
         "value_numbers": np.array([number_of(value) for value in values], np.float64),
-        "image_offsets": _offsets(counts),
+        "image_offsets": offsets_of(counts),
         "value_images": np.concatenate(images) if images else np.empty(0, np.int64),
     }
 
@@ -226,7 +227,3 @@ def _float(number: float) -> float:
         return float(number)
     except OverflowError:
         return np.inf if number > 0 else -np.inf
-
-
-def _offsets(sizes: list[int]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)

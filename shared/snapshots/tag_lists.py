@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.core.errors import Corrupt
-from shared.files.mapped import MappedFile
+from shared.files.mapped import MappedFile, offsets_of
 from shared.terms.normal_form import normal_form
 
 Ordinals = NDArray[np.int64]
@@ -89,7 +89,7 @@ class TagLists(Mapping[str, tuple[str, int]]):
                 lists[-1] = np.union1d(lists[-1], rare)
                 spellings.append((number, names[row], rare))
         self._rows, self._spellings = rows, spellings
-        self._offsets = _offsets([len(one) for one in lists])
+        self._offsets = offsets_of([len(one) for one in lists])
         self._ordinals = np.concatenate(lists)
 
 
@@ -114,11 +114,11 @@ def tag_arrays(tagged: Iterable[tuple[int, Sequence[str]]]) -> dict[str, NDArray
         rare += [(row, spelling, some) for spelling, some in others]
     return {
         "tag_names": _json(names),
-        "tag_offsets": _offsets([len(some) for some in lists]),
+        "tag_offsets": offsets_of([len(some) for some in lists]),
         "tag_ordinals": np.array([o for some in lists for o in some], np.int64),
         "spelling_names": _json([name for _, name, _ in rare]),
         "spelling_tags": np.array([row for row, _, _ in rare], np.int64),
-        "spelling_offsets": _offsets([len(some) for _, _, some in rare]),
+        "spelling_offsets": offsets_of([len(some) for _, _, some in rare]),
         "spelling_ordinals": np.array([o for _, _, some in rare for o in some], np.int64),
     }
 
@@ -137,7 +137,3 @@ def _spellings(file: MappedFile) -> list[tuple[int, str, Ordinals]]:
 
 def _json(names: list[str]) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(names).encode(), np.uint8)
-
-
-def _offsets(sizes: list[int]) -> Ordinals:
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)

@@ -16,12 +16,14 @@ from shared.web.scoped import SCHEME
 _VALIDATION = ("HTTPValidationError", "ValidationError")
 # Values for path parameters in the examples.
 _PATH_VALUES = {
+    "fingerprint": problems.MODEL,
     "image_id": problems.IMAGE,
     "job_id": problems.JOB,
     "number": problems.SNAPSHOT,
     "upload_id": problems.UPLOAD,
 }
 _PATH_DESCRIPTIONS = {
+    "fingerprint": "Fingerprint of the model.",
     "image_id": "Id of the image.",
     "job_id": "Id of the job.",
     "number": "Number of the snapshot.",

@@ -44,7 +44,8 @@ IMAGE = "d0ed203b490efa13b89928e082c3728f"
 UPLOAD = "Zk3vX0m1S5b9tQe7cPz2LrJw8uHfNd4a"
 JOB = "32ecbc1412174aec91d90d77d2665e5b"
 SNAPSHOT = 7
-_MODEL, _OTHER_MODEL = "mini-bd7a04c10886955e", "resnet50-1c0e6a9be1d5fa26"
+MODEL = _MODEL = "mini-bd7a04c10886955e"
+_OTHER_MODEL = "resnet50-1c0e6a9be1d5fa26"
 _EXTERNAL = "external:clip-vit-b32-512"
 _NETWORK = "match-8dc9c57327bb6d9f"
 _TRAIN = "Train one for the present models: `ise train-matching`."
@@ -73,6 +74,7 @@ OUTSIDE_RANGE = outside_range(48_213)
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
 NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")
+NO_LABELS = NotFound(f"No classifier with named classes is hosted for {_MODEL}.")
 NO_TRAINING_SET = NotFound("There is no training set 32ecbc141217.")
 
 OTHER_MODEL = FingerprintMismatch(

@@ -7,10 +7,10 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 from urllib.parse import quote
 
+from starlette.requests import HTTPConnection
 from starlette.types import Message, Scope, Send
 
 from shared.core import problem
@@ -19,14 +19,12 @@ from shared.web.callers import caller_of
 
 log = logging.getLogger(__name__)
 
-_told: ContextVar[dict[str, Any] | None] = ContextVar("told", default=None)
+_NAME = "ise.write"
 
 
-def tell(**facts: Any) -> None:
-    """Adds to the present write's line, such as ids and counts. JSON types only."""
-    told = _told.get()
-    if told is not None:
-        told.update(facts)
+def tell(call: HTTPConnection, **facts: Any) -> None:
+    """Add to the line of a call, such as ids and counts. JSON types only."""
+    call.scope.get(_NAME, {}).update(facts)
 
 
 @contextmanager
@@ -35,14 +33,13 @@ def written(scope: Scope, send: Send, action: str) -> Iterator[Send]:
 
     So every acknowledged write has a line.
     """
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = scope.setdefault(_NAME, {})
 
     async def send_after_line(message: Message) -> None:
         if message["type"] == "http.response.start":
             _log(scope, action, message["status"], facts)
         await send(message)
 
-    token = _told.set(facts)
     try:
         yield send_after_line
     except Exception as error:
@@ -50,8 +47,6 @@ def written(scope: Scope, send: Send, action: str) -> Iterator[Send]:
         status = problem.status_of(error) if isinstance(error, ISEError) else 500
         _log(scope, action, status, facts)
         raise
-    finally:
-        _told.reset(token)
 
 
 def _log(scope: Scope, action: str, status: int, facts: dict[str, Any]) -> None:

@@ -8,14 +8,16 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response, UploadFile
+from fastapi import Query as FromQuery
 
 from shared.contracts.answer import CorrectedTerm, CutOff, Hit, Recall, SearchResponse, TagCount
 from shared.contracts.indexer import Added, AddedItem, Deleted, Image, Snapshots
 from shared.contracts.jobs import Failure, Failures, Job, Jobs
+from shared.contracts.labels import LabelCount, LabelCounts, LabelsQuery
 from shared.contracts.query import ImageInfo, Tags
 from shared.contracts.stats import Stats
 from shared.core.errors import BadImage, NotFound, UnknownTerm
@@ -68,6 +70,7 @@ class Fake:
     ids: set[str] = field(default_factory=set)
     """Of images whose id has a `^`; all others are there."""
     searched_as: str | None = None
+    labelled: int = 1234
     asked: list[tuple[str, Any]] = field(default_factory=list)
 
     def next_step(self) -> Job:
@@ -194,6 +197,33 @@ def create_app(fake: Fake) -> FastAPI:
     starts("reembed", "/v1/index/reembed")
     starts("migrate", "/v1/index/migrate")
     starts("train", "/v1/matching/train")
+    starts("accept", "/v1/labels/accept")
+
+    @app.post("/v1/labels")
+    async def compute_labels() -> Job:
+        fake.asked.append(("label", None))
+        fake.labelled = 1234
+        return fake.next_step()
+
+    @app.get("/v1/labels")
+    async def labels(asked: Annotated[LabelsQuery, FromQuery()]) -> LabelCounts:
+        counted = [
+            LabelCount(name="beagle", synset="n02088364", images=31, untagged=6),
+            LabelCount(name="tench", synset="n01440764", images=4, untagged=4),
+        ]
+        only = {name.lower() for name in asked.name}
+        found = [one for one in counted if asked.match in one.name and only <= {one.name}]
+        return LabelCounts(
+            least=asked.least,
+            model="lite:1",
+            source="imagenet-1k",
+            labelled=fake.labelled,
+            images=1234,
+            total=len(found),
+            shown=35,
+            untagged=sum(one.untagged for one in found),
+            labels=found[: asked.limit],
+        )
 
     @app.get("/v1/jobs")
     async def jobs() -> Jobs:

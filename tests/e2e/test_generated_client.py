@@ -63,6 +63,8 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
         "build_index": {"body": ("BuildSettings", {"metric": "cosine"})},
         "get_index_health": {},
         "train_matching": {"body": ("TrainMatchingRequest", {"settings": {"epochs": 1}})},
+        "compute_labels": {},
+        "accept_labels": {"body": ("AcceptLabelsRequest", {"least": 0.9})},
         "list_jobs": {},
         "get_job": {"job_id": job},
         "list_job_failures": {"job_id": job},
@@ -93,6 +95,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "keep_upload": {"body": ("UploadForm", {"file": picture})},
             "get_upload": {"upload_id": upload},
             "list_tags": {"prefix": "t"},
+            "list_labels": {"least": 0.5},
             "get_stats": {},
             "add_images": {"body": ("AddImagesBody", {"files": [_gif()], "tags": "own"})},
             **managing,
@@ -125,6 +128,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "draw_explanation": {"body": ("DrawExplanationBody", {"files": [picture, picture]})},
             "embed_terms": {"body": ("EmbedTermsRequest", {"terms": ["tree"], "space": "word"})},
             "list_models": {},
+            "get_labels": {"fingerprint": rows.fingerprint},
             "project": {"body": rows.vectors.tobytes(), "x_ise_fingerprint": rows.fingerprint},
             "train": {"body": ("TrainRequest", {"training_set": "none"})},
         },
@@ -132,10 +136,12 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
 
 
 # What is asked for here can't be: the job has ended, there is no such training set and no such
-# export, and vectors from outside can't stand beside those of pictures.
+# export, the small network has no classifier, and vectors from outside can't stand beside those of
+# pictures.
 REFUSED = {
     "cancel_job": 409,
     "train": 404,
+    "get_labels": 404,
     "import_vectors": 422,
     "add_features": 409,
     "add_features_npy": 409,

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from services.indexer.segments.engine import Kept
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric, SearchOptions
@@ -147,12 +148,31 @@ def test_filters_keep_what_they_say(world: World):
         assert told(found) == wanted
 
 
+def test_labels_are_filtered_by_though_no_engine_knows_them(world: World):
+    vectors, known = collection(2600), tagged(2600)
+    chances = np.random.default_rng(5).dirichlet([0.3, 0.3, 0.3], 2600).astype(np.float32)
+    labels = world.labels(["beagle", "tench", "crane"], chances)
+    world.publish(known, world.space(vectors, 20, known=known), labels=labels)
+    query = collection(1, seed=3)[0]
+    sure = chances.astype(np.float16)[:, 0] >= np.float16(0.9)
+    beagle = {"label": "beagle", "least": 0.9}
+    for asked, keeps in (
+        ({"must": [beagle]}, sure),
+        ({"must_not": [beagle]}, ~sure),
+        ({"must": [beagle, {"tag": "dog"}]}, sure & [is_dog(item) for item in known]),
+    ):
+        allowed = np.flatnonzero(keeps).tolist()
+        wanted = truth(vectors, query, Metric.COSINE, known, allowed=allowed)
+        found = world.search(query, exact=True, filter=Filter.model_validate(asked))
+        assert told(found) == wanted
+
+
 def test_new_tags_are_filtered_by_once_they_are_published(world: World):
     vectors, known = collection(2600), tagged(2600)
     space = world.space(vectors, 5, known=known)
     world.publish(known, space)
     retagged = [Item(n, known[n].id, ["dog"], [], {"year": 7}) for n in range(0, 2600, 4)]
-    world.spaces.retag(space, retagged)
+    world.spaces.of(space).retag(space, retagged)
     changed = {item.ordinal: item for item in retagged}
     latest = [changed.get(item.ordinal, item) for item in known]
     world.publish(latest, space)
@@ -229,7 +249,7 @@ def test_readers_see_one_index_or_the_other_while_it_is_swapped(world: World):
     reader = threading.Thread(target=read)
     reader.start()
     current = world.publish(known, world.space(new, 6))
-    world.spaces.keep([world.snapshots.read(1), current], current)
+    world.spaces.keep(Kept([world.snapshots.read(1), current], current))
     after = told(world.search(query, exact=True))
     done.set()
     reader.join()

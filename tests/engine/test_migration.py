@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from demo.sample import draw_sample
-from services.indexer.publishing.migration_state import engine_of
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.snapshot_reader import SnapshotReader
@@ -25,6 +24,7 @@ from shared.contracts.query import Metric, SearchOptions
 from shared.core.engine import Engine
 from shared.core.errors import Conflict, Unavailable
 from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from tests.engine.milvus_server import MilvusServer
 from tests.floats import alike
 from tests.torture.campaign import embedding
@@ -47,7 +47,7 @@ class Searches:
     """The answers of a data directory, as the query service gives them."""
 
     def __init__(self, data: Path, milvus: Milvus) -> None:
-        self._shelf = SnapshotReader(data, milvus)
+        self._shelf = SnapshotReader(data, Engines(milvus))
 
     def searcher(self) -> Searcher:
         collection, deleted = self._shelf.current()
@@ -84,7 +84,7 @@ class Searches:
 
     @property
     def engine(self) -> Engine:
-        return engine_of(self.searcher().collection.manifest)
+        return self.searcher().collection.manifest.engine
 
 
 def _told(found: SearchResult) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from services.indexer.segments.engine import Kept
 from services.query.search.exploring import duplicates
 from shared.contracts.query import Metric
 from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, Unavailable
@@ -28,7 +29,7 @@ def test_a_collection_that_is_gone_is_told_with_the_way_out(milvus_world):
     world = milvus_world()
     space = world.space(collection(20))
     world.publish(items(20), space)
-    world.spaces._of(space).drop()
+    world.spaces.of(space)._own(space).drop()
     with pytest.raises(Corrupt, match="ise build"):
         world.searcher()
 
@@ -94,10 +95,10 @@ def test_collections_go_with_the_snapshots_that_name_them(milvus_world):
         space = world.space(collection(30, seed=seed), 2)
         made.append(world.publish(items(30), space))
     kept, current = made[1:], made[-1]
-    world.spaces.keep(kept, current)
+    world.spaces.keep(Kept(kept, current))
     with world.milvus.asked() as client:
-        there = [n for n in client.list_collections() if n.startswith(world.spaces._prefix)]
-        alias = client.describe_alias(f"{world.spaces._prefix}_visual")
+        there = [n for n in client.list_collections() if n.startswith(world.spaces.chosen._prefix)]
+        alias = client.describe_alias(f"{world.spaces.chosen._prefix}_visual")
     assert sorted(there) == sorted(one.visual.milvus.collection for one in kept)
     assert alias["collection_name"] == current.visual.milvus.collection
     # One that left the memory comes back when somebody asks it.
@@ -114,16 +115,16 @@ def test_another_installation_on_the_same_milvus_keeps_its_collections(milvus_se
         world = World(tmp_path / name, Milvus(milvus_server.uri))
         worlds.append((world, world.publish(items(20), world.space(collection(20)))))
     (one, manifest), (other, _) = worlds
-    one.spaces.keep([manifest], manifest)
+    one.spaces.keep(Kept([manifest], manifest))
     assert len(other.search(collection(20)[0], exact=True, limit=20).hits) == 20
 
 
 def test_what_a_build_that_failed_had_made_is_dropped(milvus_world):
     world = milvus_world()
     current = world.publish(items(20), world.space(collection(20)))
-    world.spaces.keep([current], current)
+    world.spaces.keep(Kept([current], current))
     failed = world.space(collection(20, seed=1))
-    world.spaces.keep([current], current)
+    world.spaces.keep(Kept([current], current))
     with world.milvus.asked() as client:
         there = client.list_collections()
     assert failed.milvus.collection not in there

@@ -6,21 +6,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.clustering.streaming import assign, train_centroids
-from services.indexer.measuring.recall_by_search import measured
+from services.indexer.catalog.feature_places import FeatureRows
+from services.indexer.clustering.streaming import Blocks
+from services.indexer.jobs.context import JobContext
+from services.indexer.segments.engine import NewSpace
+from services.indexer.segments.spaces import Spaces
 from services.indexer.segments.store import SegmentStore
-from services.indexer.segments.vector_spaces import Spaces
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
+from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric, Rerank, SearchOptions
-from shared.engines.ivf.partition import Partition
+from shared.core.engine import Engine
 from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
+from shared.labels.head import LabelClass, LabelHead
 from shared.snapshots.items import Item
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import LabelsManifest, Manifest, SnapshotStore, SpaceManifest
 from shared.snapshots.tombstones import Tombstones
 
 Floats = NDArray[np.float32]
@@ -36,8 +41,10 @@ class World:
         self.snapshots = SnapshotStore(folder)
         self.segments = SegmentStore(folder)
         self.tombstones = Tombstones(folder)
-        self.spaces = Spaces(self.segments, milvus, None if milvus is None else index_type)
-        self.shelf = SnapshotReader(folder, milvus)
+        engines = Engines(milvus)
+        chosen = Engine.LOCAL if milvus is None else Engine.MILVUS
+        self.spaces = Spaces(self.segments, engines, chosen, index_type)
+        self.shelf = SnapshotReader(folder, engines)
 
     def space(
         self,
@@ -50,31 +57,16 @@ class World:
         known: Sequence[Item] = (),
     ) -> SpaceManifest:
         """A space of its own centroids; ordinals from 0."""
-        ordinals, blocks = np.arange(len(vectors)), [(0, vectors)]
-        if self.milvus is not None:
-            space = self.spaces.made(
-                name,
-                fingerprint,
-                metric,
-                clusters,
-                ordinals,
-                blocks,
-                [self.segments.items(known)],
-            )
-        else:
-            centroids = train_centroids(vectors, clusters, metric, seed=0)
-            lists = assign(blocks, len(vectors), centroids, metric)
-            partition = Partition(centroids, metric)
-            space = SpaceManifest(
-                fingerprint=fingerprint,
-                dim=vectors.shape[1],
-                metric=metric,
-                clusters=clusters,
-                seed=0,
-                postings=[self.segments.postings(name, partition, blocks, lists, ordinals)],
-            )
+        where = FeatureRows(*[np.arange(len(vectors))] * 3)
+
+        def blocks(rows: FeatureRows) -> Blocks:
+            return [(0, vectors[rows.rows])]
+
+        new = NewSpace(name, "", fingerprint, where, blocks, [self.segments.items(known)])
+        settings = BuildSettings(clusters=clusters, metric=metric)
+        space = self.spaces.chosen.build(new, settings, JobContext.unwatched(), with_codes=False)
         if is_measured:
-            curves = measured(self.spaces.index(space), name, seed=0)
+            curves = self.spaces.of(space).measure(space, name, seed=0)
             space = space.model_copy(update={"recall": curves})
         return space
 
@@ -83,15 +75,8 @@ class World:
     ) -> SpaceManifest:
         """A space with additions, numbered from `first`."""
         ordinals = np.arange(first, first + len(vectors))
-        blocks = [(0, vectors)]
-        if space.milvus is not None:
-            file = self.spaces.extended("visual", space, ordinals, blocks, known)
-        else:
-            partition = self.segments.partition(space)
-            lists = assign(blocks, len(vectors), partition.centroids, space.metric)
-            file = self.segments.postings(
-                "visual", partition, blocks, lists, ordinals, is_first=False
-            )
+        engine = self.spaces.of(space)
+        file = engine.append("visual", space, ordinals, lambda: [(0, vectors)], known)
         return space.model_copy(update={"postings": [*space.postings, file]})
 
     def publish(
@@ -100,6 +85,7 @@ class World:
         visual: SpaceManifest,
         joint: SpaceManifest | None = None,
         tags: dict[str, Floats] | None = None,
+        labels: LabelsManifest | None = None,
     ) -> Manifest:
         number = (self.snapshots.current_number() or 0) + 1
         manifest = Manifest(
@@ -112,9 +98,27 @@ class World:
             visual=visual,
             joint=joint,
             tag_vectors=[self.segments.tag_vectors(tags)] if tags else [],
+            labels=labels,
         )
         self.snapshots.publish(manifest)
         return manifest
+
+    def labels(self, names: Sequence[str], chances: Floats) -> LabelsManifest:
+        """Labels of the images from 0, by the probability of each name, (n, names)."""
+        dim = chances.shape[1]
+        bias = np.zeros(len(names), np.float32)
+        classes = tuple(LabelClass((name,)) for name in names)
+        head = LabelHead(np.zeros((len(names), dim), np.float32), bias, classes, "test")
+        ids = np.argsort(-chances, axis=1).astype(np.uint16)
+        sorted_chances = np.take_along_axis(chances, ids.astype(int), 1).astype(np.float16)
+        ordinals = np.arange(len(chances))
+        file = self.segments.labels(ordinals, ids, sorted_chances, len(names))
+        return LabelsManifest(
+            fingerprint=MODEL,
+            digest=head.digest,
+            head=self.segments.label_head(head),
+            files=[file],
+        )
 
     def delete(self, ordinals: list[int]) -> None:
         with self.tombstones.adding() as add:

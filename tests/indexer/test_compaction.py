@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from services.indexer.measuring import recall
 from services.indexer.measuring.cluster_quality import imbalance
 from services.indexer.segments import health
+from services.indexer.segments.local_engine import LocalSpaces
 from services.indexer.workflows import compaction
 from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch
@@ -106,7 +108,7 @@ def test_a_compaction_leaves_one_segment_and_the_same_answers(trained, picture):
 
 def test_what_comes_and_goes_during_a_compaction_is_published_with_it(built, picture, monkeypatch):
     built.add(picture(100))
-    measure = compaction.recall.measure
+    measure = recall.measure
 
     def while_busy(*arguments):
         built.add(picture(len(seen) + 300))
@@ -116,7 +118,7 @@ def test_what_comes_and_goes_during_a_compaction_is_published_with_it(built, pic
         return measure(*arguments)
 
     seen: list[int] = []
-    monkeypatch.setattr(compaction.recall, "measure", while_busy)
+    monkeypatch.setattr(recall, "measure", while_busy)
     compacted(built)
     assert len(seen) == 1
     assert all(built.finds_itself(picture(seed)) for seed in (100, 300))
@@ -127,14 +129,14 @@ def test_what_comes_and_goes_during_a_compaction_is_published_with_it(built, pic
 def test_a_roll_back_during_a_compaction_holds(built, picture, monkeypatch):
     first = manifest(built).number
     built.build(clusters=2)
-    measure = compaction.recall.measure
+    measure = recall.measure
 
     def while_busy(*arguments):
         if manifest(built).visual.clusters == 2:
             built.send(indexer.activate_snapshot(first))
         return measure(*arguments)
 
-    monkeypatch.setattr(compaction.recall, "measure", while_busy)
+    monkeypatch.setattr(recall, "measure", while_busy)
     error = built.failed(built.send(indexer.compact_index()))
     assert error.startswith("The index was rebuilt or rolled back while it was compacted.")
     assert manifest(built).visual.clusters == 4
@@ -144,7 +146,7 @@ def test_a_roll_back_during_a_compaction_holds(built, picture, monkeypatch):
 def test_a_cancelled_compaction_changes_nothing(built, picture, monkeypatch):
     built.add(picture(100))
     number = manifest(built).number
-    measure = compaction.recall.measure
+    measure = recall.measure
 
     def cancelled(*arguments):
         (running,) = [
@@ -153,7 +155,7 @@ def test_a_cancelled_compaction_changes_nothing(built, picture, monkeypatch):
         built.send(indexer.cancel_job(running.id))
         return measure(*arguments)
 
-    monkeypatch.setattr(compaction.recall, "measure", cancelled)
+    monkeypatch.setattr(recall, "measure", cancelled)
     job = built.ended(built.send(indexer.compact_index()))
     assert job.state is JobState.CANCELLED
     assert manifest(built).number == number
@@ -188,7 +190,7 @@ def test_a_compaction_that_fails_is_not_tried_again_at_each_addition(
     built, picture, until, monkeypatch
 ):
     monkeypatch.setattr(compaction, "_LEAST", 1)
-    monkeypatch.setattr(compaction, "_lists", lambda *_: 1 / 0)
+    monkeypatch.setattr(LocalSpaces, "compact", lambda *_: 1 / 0)
     add_one_by_one(built, picture, range(100, 106))
 
     def compactions():
@@ -237,7 +239,7 @@ def test_a_compaction_whose_recall_cannot_be_measured_merges_all_the_same(
     built, picture, monkeypatch
 ):
     add_one_by_one(built, picture, range(100, 104))
-    monkeypatch.setattr(compaction.recall, "measure", lambda *_: 1 / 0)
+    monkeypatch.setattr(recall, "measure", lambda *_: 1 / 0)
     job = compacted(built)
     assert [one["step"] for one in job.result["skipped_steps"]] == ["recall"]
     assert len(manifest(built).visual.postings) == 1

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.indexer.catalog.lease_fence import LeaseLost
 from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, SkipCause, SkipCounts, attempt
+from services.indexer.segments.local_engine import LocalSpaces
 from services.indexer.workflows import index_builder
 from services.indexer.workflows.index_builder import IndexBuilder
 from services.indexer.workflows.matching_training import MatchingTraining
@@ -84,11 +85,11 @@ def test_folders_of_six_photos_each_are_ingested_and_matched(service, folder_of,
 @pytest.mark.parametrize(
     ("owner", "name", "step"),
     [
-        (index_builder, "measured", OptionalStep.RECALL),
+        (LocalSpaces, "measure", OptionalStep.RECALL),
         (index_builder, "calibrate", OptionalStep.CALIBRATION),
         (MatchingTraining, "train", OptionalStep.TRAINING),
         (IndexBuilder, "_with_joint", OptionalStep.JOINT_SPACE),
-        (index_builder, "clustered", OptionalStep.CLUSTERING),
+        (IndexBuilder, "_space", OptionalStep.CLUSTERING),
     ],
 )
 def test_a_step_that_breaks_down_is_named_and_the_pictures_are_published(
@@ -108,7 +109,7 @@ def test_a_build_that_is_asked_for_by_itself_fails_with_its_clustering(
     service, folder_of, monkeypatch
 ):
     service.ingest(tagged_folder(folder_of))
-    monkeypatch.setattr(index_builder, "clustered", break_down)
+    monkeypatch.setattr(LocalSpaces, "build", break_down)
     error = service.failed(service.send(indexer.build_index(BuildSettings())))
     assert "ZeroDivisionError" in error
 

@@ -89,7 +89,17 @@ def tables(database: Database) -> dict[str, Any]:
 
 
 def test_there_is_a_step_from_each_version() -> None:
-    assert len(migrations.STEPS) == schema.VERSION
+    assert migrations.OLDEST + len(migrations.STEPS) == schema.VERSION
+
+
+def test_a_catalogue_that_is_too_old_is_refused_with_what_to_do(data: Path) -> None:
+    unpack(OLD[0], data)
+    with closing(sqlite3.connect(data / "catalog.sqlite")) as db:
+        db.execute("UPDATE counters SET value = 2 WHERE name = 'version'")
+        db.commit()
+    for migrate in (True, False):
+        with pytest.raises(Misconfigured, match=r"versions from 3 on.*ingest"):
+            Database(url_of(data), migrate)
 
 
 def test_an_old_catalogue_becomes_as_a_new_one_and_loses_nothing(
@@ -108,7 +118,6 @@ def test_an_old_catalogue_becomes_as_a_new_one_and_loses_nothing(
 
 
 def test_a_step_leads_to_the_same_tables_in_both_databases(postgres: Server) -> None:
-    """The first three were there before PostgreSQL was."""
     url = postgres.new()
     fresh = Database(url)
     wanted = tables(fresh)

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from services.query.admission import AdmissionMiddleware, is_search, lent
+from services.query.admission import Admission, AdmissionMiddleware, is_search
 from shared.core.errors import Overloaded
 
 LIMIT = 3
@@ -24,7 +24,7 @@ class Service:
         self.most = 0
         self.app.add_api_route("/v1/search", self._search, methods=["POST"])
         self.app.add_api_route("/v1/stats", lambda: {})
-        self.app.add_middleware(AdmissionMiddleware, limit=LIMIT)
+        self.app.add_middleware(AdmissionMiddleware, admission=Admission(LIMIT))
 
     async def _search(self, request: Request) -> dict[str, str]:
         self.begun += 1
@@ -125,11 +125,12 @@ class Waits:
         self.waiting = self.searching = 0
         self.app.add_api_route("/v1/search", self._search, methods=["POST"])
         self.app.add_exception_handler(Overloaded, self._busy)
-        self.app.add_middleware(AdmissionMiddleware, limit=LIMIT)
+        self.admission = Admission(LIMIT)
+        self.app.add_middleware(AdmissionMiddleware, admission=self.admission)
 
     async def _search(self, wait: bool = False) -> dict[str, str]:
         if wait:
-            with lent():
+            with self.admission.lent():
                 self.waiting += 1
                 try:
                     await self.come.wait()

@@ -39,7 +39,10 @@ def test_every_kind_of_search_takes_a_filter(filled):
         ({"musst": []}, "`filter.musst` is not a field of this request; did you mean `must`?"),
         ({"must": {"tag": "dog"}}, "`filter.must` must be a list"),
         ({"must": ["dog"]}, "`filter.must.0` must be a JSON object"),
-        ({"must": [{}]}, "`filter.must.0`: a condition is one of a `tag`, a `key` and a filter"),
+        (
+            {"must": [{}]},
+            "`filter.must.0`: a condition is one of a `tag`, a `label`, a `key` and a filter",
+        ),
         ({"must": [{"tag": "a", "key": "b", "match": 1}]}, "a condition is one of"),
         ({"must": [{"tag": "a", "match": 1}]}, "`filter.must.0`: `match` goes with a `key`"),
         ({"must": [{"key": "a"}]}, "a `key` takes one of `match`, `any`, bounds and `exists`"),

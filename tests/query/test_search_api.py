@@ -211,6 +211,7 @@ def test_an_image_is_told_of_by_its_id(filled):
         "uri": "folder/1.jpg",
         "uris": ["folder/1.jpg"],
         "metadata": {"number": 1},
+        "labels": [],
     }
 
 

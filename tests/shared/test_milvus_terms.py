@@ -21,3 +21,13 @@ def test_of_a_collection_with_older_keys_nothing_is_said_of_tags():
     assert expression(Filter(should=[TAG, YEAR]), knows_tags=False) == ""
     nested = Filter(must=[YEAR], must_not=[Condition(must=[TAG, YEAR])])
     assert expression(nested, knows_tags=False) == said
+
+
+def test_labels_are_left_to_the_snapshot():
+    # Milvus has no labels, so its expression must not rule anything out by them.
+    beagle = {"label": "beagle", "least": 0.5}
+    assert expression(Filter.model_validate({"must": [beagle]})) == ""
+    assert expression(Filter.model_validate({"must_not": [beagle]})) == ""
+    both = Filter.model_validate({"must": [beagle, {"tag": "dog"}]})
+    assert expression(both) == expression(Filter.model_validate({"must": [{"tag": "dog"}]}))
+    assert expression(Filter.model_validate({"should": [beagle, {"tag": "dog"}]})) == ""

@@ -33,7 +33,7 @@ def app(service, tmp_path) -> FastAPI:
     @needs(Scope.WRITE)
     async def write_thing(image_id: str, request: Request) -> int:
         size = len(await request.body())
-        tell(ids=[image_id])
+        tell(request, ids=[image_id])
         if image_id == "none":
             raise NotFound("There is no thing.")
         if image_id == "broken":
@@ -42,8 +42,8 @@ def app(service, tmp_path) -> FastAPI:
 
     @router.post("/threaded")
     @needs(Scope.WRITE)
-    def threaded() -> None:
-        tell(count=7)
+    def threaded(request: Request) -> None:
+        tell(request, count=7)
 
     file = tmp_path / "keys"
     file.write_text(f"reader read {READER}\nwriter write {WRITER}\n")

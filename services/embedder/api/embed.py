@@ -185,4 +185,5 @@ def _described(backbone: Backbone) -> ImageModel:
         architecture=backbone.architecture,
         dim=backbone.dim,
         engine=backbone.engine,
+        labels=None if backbone.head is None else backbone.head.digest,
     )

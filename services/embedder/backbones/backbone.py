@@ -14,21 +14,29 @@ from services.embedder.engines.engine import Engine
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.preprocess import Preprocessing
 from shared.core.errors import BadImage, ISEError, Misconfigured
+from shared.labels.head import LabelHead
 
 
 class Backbone:
     """A network without its classifier: preprocessed pixels in, pooled features out.
 
     `module` maps normalised images (n, 3, height, width) float32 to features (n, dim) float32, not
-    normalised. `pooling`: name of its pooling. It runs on torch in fp32 until `run_by` is called.
-    Safe to call from one thread at a time.
+    normalised. `pooling` says in a word how it pools. It runs by torch in fp32 until it is told
+    otherwise. Safe to call from one thread at a time. `head`: the classifier over named classes
+    that the weights bring, if they do; it is no part of the fingerprint.
     """
 
     def __init__(
-        self, architecture: str, module: nn.Module, preprocessing: Preprocessing, pooling: str
+        self,
+        architecture: str,
+        module: nn.Module,
+        preprocessing: Preprocessing,
+        pooling: str,
+        head: LabelHead | None = None,
     ) -> None:
         self.architecture = architecture
         self.preprocessing = preprocessing
+        self.head = head
         self.network = PixelNetwork(module, preprocessing.mean, preprocessing.std)
         self._engine: Engine = EagerEngine(self.network)
         self.dim = self._measure()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from services.embedder.backbones.backbone import Backbone
-from services.embedder.backbones.timm_backbone import preprocessing_of
+from services.embedder.backbones.timm_backbone import file_head, preprocessing_of
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
 from shared.core.errors import Misconfigured
@@ -46,13 +46,13 @@ def load_lite(weights: str = "", setting: str = "ISE_WEIGHTS") -> Backbone:
     from timm.data.config import resolve_model_data_config
 
     module: nn.Module = timm.create_model(_ARCHITECTURE, num_classes=0)
-    if weights:
-        source = f"{setting}={weights}"
-        load_weights(module, read_weights(weights, setting), source, [_CLASSIFIER])
-    else:
-        load_weights(module, _packaged(), PACKAGE, [_CLASSIFIER])
+    source = f"{setting}={weights}" if weights else PACKAGE
+    tensors = read_weights(weights, setting) if weights else _packaged()
+    load_weights(module, tensors, source, [_CLASSIFIER])
     config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
-    return Backbone(NAME, module, preprocessing_of(config), pooling="avg")
+    preprocessing = preprocessing_of(config)
+    head = file_head(_ARCHITECTURE, tensors, module, preprocessing, is_known=not weights)
+    return Backbone(NAME, module, preprocessing, "avg", head)
 
 
 def _packaged() -> dict[str, Tensor]:

@@ -23,8 +23,6 @@ DIM = 256
 """Width of the feature."""
 WIDTHS = (32, 64, 128, 256)
 """Channels of the four stages; each but the first halves the map."""
-STRIDE = 32
-"""Pixels of the input to one cell of the map."""
 WEIGHTS = "assets/mini.safetensors"
 
 

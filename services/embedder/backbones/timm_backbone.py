@@ -1,17 +1,20 @@
 """Any timm network as a backbone."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.classifier import checked_head
 from services.embedder.backbones.spelling import did_you_mean
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
 from services.embedder.hub import check_reachable, unavailable
 from services.embedder.preprocess import Preprocessing
 from shared.core.errors import Misconfigured
+from shared.labels.head import LabelHead
 
 
 def load_timm(
@@ -32,15 +35,64 @@ def load_timm(
         raise Misconfigured(
             f"{name} is no timm network.{hint} torchvision's are torchvision/<name>."
         )
+    tensors: dict[str, Tensor] | None = None
     if weights:
         module = _create(name, setting)
-        load_weights(module, read_weights(weights, setting), f"{setting}={weights}", _heads(module))
+        tensors = read_weights(weights, setting)
+        load_weights(module, tensors, f"{setting}={weights}", _heads(module))
     else:
         module = _pretrained(name, setting, hub_seconds)
     config = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
     pool = getattr(module, "global_pool", "") or "pooled"
     pooling = pool if isinstance(pool, str) else type(pool).__name__
-    return Backbone(name, module, preprocessing_of(config), pooling)
+    preprocessing = preprocessing_of(config)
+    if tensors is None:
+        head = _hub_head(name, setting, module, preprocessing)
+    else:
+        head = file_head(name, tensors, module, preprocessing)
+    return Backbone(name, module, preprocessing, pooling, head)
+
+
+def file_head(
+    name: str,
+    tensors: Mapping[str, Tensor],
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    is_known: bool = False,
+) -> LabelHead | None:
+    """Return the classifier over named classes among the tensors of a network, or None.
+
+    is_known: the tensors are the published ones, which were trained on the classes of that name.
+    """
+    import timm
+
+    heads = _heads(module)
+    if len(heads) != 1 or f"{heads[0]}.weight" not in tensors:
+        return None
+    count = len(tensors[f"{heads[0]}.weight"])
+
+    def classify() -> nn.Module:
+        whole: nn.Module = timm.create_model(name, num_classes=count)
+        load_weights(whole, tensors, name)
+        return whole
+
+    return checked_head(classify, module, heads[0], preprocessing, is_known)
+
+
+def _hub_head(
+    name: str, setting: str, module: nn.Module, preprocessing: Preprocessing
+) -> LabelHead | None:
+    heads = _heads(module)
+    if len(heads) != 1 or not getattr(module, "pretrained_cfg", {}).get("num_classes"):
+        return None
+    # The features' weights were just fetched, so these are on this machine.
+    return checked_head(
+        lambda: _published(name, setting, num_classes=None),
+        module,
+        heads[0],
+        preprocessing,
+        is_known=True,
+    )
 
 
 def preprocessing_of(config: dict[str, Any]) -> Preprocessing:
@@ -63,11 +115,11 @@ def preprocessing_of(config: dict[str, Any]) -> Preprocessing:
     )
 
 
-def _create(name: str, setting: str, **options: Any) -> nn.Module:
+def _create(name: str, setting: str, num_classes: int | None = 0, **options: Any) -> nn.Module:
     import timm
 
     try:
-        module: nn.Module = timm.create_model(name, num_classes=0, **options)
+        module: nn.Module = timm.create_model(name, num_classes=num_classes, **options)
     except (RuntimeError, ValueError, TypeError, OSError) as error:
         raise Misconfigured(unavailable(name, setting, str(error))) from error
     return module
@@ -75,7 +127,7 @@ def _create(name: str, setting: str, **options: Any) -> nn.Module:
 
 def _pretrained(name: str, setting: str, hub_seconds: float) -> nn.Module:
     import timm
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
     if ":" not in name:
         source = timm.get_pretrained_cfg(name)
@@ -83,14 +135,28 @@ def _pretrained(name: str, setting: str, hub_seconds: float) -> nn.Module:
             raise Misconfigured(
                 f"timm has no pretrained weights for {name}; set {setting} to a safetensors file."
             )
-        if source.hf_hub_id and not source.custom_load:
-            cached = try_to_load_from_cache(source.hf_hub_id, "model.safetensors")
-            if isinstance(cached, str):
-                return _create(
-                    name, setting, pretrained=True, pretrained_cfg_overlay={"file": cached}
-                )
-    check_reachable(constants.ENDPOINT, hub_seconds, name, setting)
-    return _create(name, setting, pretrained=True)
+    if _cached(name) is None:
+        check_reachable(constants.ENDPOINT, hub_seconds, name, setting)
+    return _published(name, setting)
+
+
+def _published(name: str, setting: str, num_classes: int | None = 0) -> nn.Module:
+    """Create a network with the hub's weights, from the cache where they are there."""
+    cached = _cached(name)
+    overlay = {} if cached is None else {"pretrained_cfg_overlay": {"file": cached}}
+    return _create(name, setting, num_classes, pretrained=True, **overlay)
+
+
+def _cached(name: str) -> str | None:
+    """The cached weights file of a network, or None."""
+    import timm
+    from huggingface_hub import try_to_load_from_cache
+
+    source = None if ":" in name else timm.get_pretrained_cfg(name)
+    if source is None or not source.hf_hub_id or source.custom_load:
+        return None
+    cached = try_to_load_from_cache(source.hf_hub_id, "model.safetensors")
+    return cached if isinstance(cached, str) else None
 
 
 def _heads(module: nn.Module) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Any classification network of torchvision as a backbone."""
 
+import copy
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.classifier import checked_head
 from services.embedder.backbones.spelling import did_you_mean
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.backbones.weights import load_weights, read_weights
@@ -41,18 +43,38 @@ def load_torchvision(
         hint = did_you_mean(name, known)
         raise Misconfigured(f"torchvision has no classification network {name}.{hint}")
     recipe = next(iter(models.get_model_weights(name)))
+    has_head = True
     if weights:
         module = models.get_model(name, weights=None, **_options(name, recipe))
+        tensors = read_weights(weights, setting)
         load_weights(
             module,
-            read_weights(weights, setting),
+            tensors,
             f"{setting}={weights}",
             classifier=(_head_of(module), *_AUXILIARY),
         )
+        has_head = any(key.startswith(f"{_head_of(module)}.") for key in tensors)
     else:
         module = _pretrained(name, recipe, setting, hub_seconds)
+    preprocessing = preprocessing_of(recipe.transforms())
+    # Before the classifier is dropped; the layers below it are shared, not copied.
+    whole = copy.copy(module)
+    whole._modules = dict(module._modules)
     drop_classifier(module)
-    return Backbone(f"torchvision-{name}", module, preprocessing_of(recipe.transforms()), "pooled")
+    head = None
+    if has_head and (last := last_linear(whole, _head_of(whole))) is not None:
+        head = checked_head(lambda: whole, module, last, preprocessing, is_known=not weights)
+    return Backbone(f"torchvision-{name}", module, preprocessing, "pooled", head)
+
+
+def last_linear(module: nn.Module, head: str) -> str | None:
+    """The name of the last linear map in a network's head."""
+    found = [
+        f"{head}.{name}".rstrip(".")
+        for name, layer in module.get_submodule(head).named_modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d)
+    ]
+    return found[-1] if found else None
 
 
 def preprocessing_of(transforms: Any) -> Preprocessing:

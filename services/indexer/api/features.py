@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Form, Query, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
 from fastapi.responses import StreamingResponse
 from pydantic import ConfigDict, Field
 from starlette.types import Receive, Send
@@ -80,7 +80,7 @@ class ExportQuery(Wire):
     responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, DISK_FULL),
 )
 @needs(Scope.WRITE)
-def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
+def add_features(call: Request, request: FeaturesRequest) -> FeaturesAdded:
     """Store and index the vectors with their tags, paths and metadata. An id keeps its vector until
     it is deleted.
     """
@@ -94,7 +94,7 @@ def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
     records = [
         ExportedRecord(**checked(item).model_dump(exclude={"vector"})) for item in request.items
     ]
-    return _taken(here, request.model, [(records, vectors)])
+    return _taken(call, request.model, [(records, vectors)])
 
 
 @router.post(
@@ -104,13 +104,13 @@ def add_features(here: Here, request: FeaturesRequest) -> FeaturesAdded:
 )
 @needs(Scope.WRITE)
 def add_features_npy(
-    here: Here, form: Annotated[NpyForm, Form(media_type="multipart/form-data")]
+    call: Request, form: Annotated[NpyForm, Form(media_type="multipart/form-data")]
 ) -> FeaturesAdded:
     """Store and index one vector per row of the file. Waits until they are searchable."""
     file = form.features.file
     npy = NpyFile(file, form.features.size or 0, form.features.filename or "features")
     records = read_ids(form.ids.file, form.ids.filename or "ids")
-    return _taken(here, form.model, list(batches(npy, records)))
+    return _taken(call, form.model, list(batches(npy, records)))
 
 
 @router.post(
@@ -120,7 +120,7 @@ def add_features_npy(
     responses=problems(OUTSIDE_ROOTS, OTHER_VECTORS, BAD_NPY, DISK_FULL),
 )
 @needs(Scope.WRITE)
-def import_vectors(here: Here, request: ImportRequest) -> Job:
+def import_vectors(call: Request, here: Here, request: ImportRequest) -> Job:
     """Start a job that imports a folder written by an export, or a .npy file of vectors of your own
     model, on the indexer's machine.
     """
@@ -132,7 +132,7 @@ def import_vectors(here: Here, request: ImportRequest) -> Job:
         source = open_source(request, here.ingest_roots.of(confined=False), held)
     here.compatibility.check_vectors(source.fingerprint, source.npy.dim)
     here.vectors.table.check(source.fingerprint)
-    return submitted(here, JobKind.IMPORT, request)
+    return submitted(call, JobKind.IMPORT, request)
 
 
 @router.get(
@@ -170,8 +170,9 @@ class _Download(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def _taken(here: Container, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
-    """Ingest all of it, or raise and ingest none."""
+def _taken(call: Request, model: str, blocks: Sequence[Batch]) -> FeaturesAdded:
+    """Takes all of it in, or raises and takes none."""
+    here = container(call)
     check_distinct(record for records, _ in blocks for record in records)
     dim = blocks[0][1].shape[1]
     fingerprint = fingerprint_of(model, dim)
@@ -183,10 +184,11 @@ def _taken(here: Container, model: str, blocks: Sequence[Batch]) -> FeaturesAdde
                 raise error
         taken = [here.vectors.take(fingerprint, *block) for block in blocks]
     manifest = here.publisher.publish_first(fingerprint, "vectors added")
-    tell(added=sum(one.added for one in taken), exists=sum(one.exists for one in taken))
-    return FeaturesAdded(
+    told = FeaturesAdded(
         added=sum(one.added for one in taken),
         exists=sum(one.exists for one in taken),
         model=fingerprint,
         snapshot=manifest.number,
     )
+    tell(call, added=told.added, exists=told.exists)
+    return told

@@ -81,6 +81,7 @@ class AddForm(Wire):
 )
 @needs(Scope.WRITE)
 def add_images(
+    call: Request,
     here: Here,
     form: Annotated[AddForm, Form(media_type="multipart/form-data")],
 ) -> Added:
@@ -109,7 +110,8 @@ def add_images(
     added = here.additions.add(uploads, wanted, metadata)
     answered = iter(added.items)
     items = [refused.get(index) or next(answered) for index in range(len(files))]
-    tell(ids=[item.id for item in items if item.id], failed=sum(item.id is None for item in items))
+    ids = [item.id for item in items if item.id]
+    tell(call, ids=ids, failed=len(items) - len(ids))
     return Added(items=items, snapshot=added.snapshot)
 
 
@@ -170,9 +172,9 @@ def get_thumbnail(here: Here, image_id: str) -> Response:
     responses=problems(NO_IMAGE, DISK_FULL),
 )
 @needs(Scope.WRITE)
-def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
+def patch_image(call: Request, here: Here, image_id: str, patch: ImagePatch) -> Image:
     """Replace each given field as a whole; the other fields stay."""
-    tell(ids=[image_id])
+    tell(call, ids=[image_id])
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
     here.images.patch(image_id, tags, patch.metadata)
     here.publisher.publish_retag()
@@ -185,9 +187,9 @@ def patch_image(here: Here, image_id: str, patch: ImagePatch) -> Image:
     responses=problems(NO_IMAGE, SOURCE_AWAY, DISK_FULL),
 )
 @needs(Scope.WRITE)
-def delete_image(here: Here, image_id: str) -> Deleted:
+def delete_image(call: Request, here: Here, image_id: str) -> Deleted:
     """Remove the image from every answer at once. It stays deleted after a rollback."""
-    tell(ids=[image_id])
+    tell(call, ids=[image_id])
     with here.deletions.burying() as bury:
         here.origins.delete(image_id, bury)
     return Deleted(id=image_id, deleted=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from services.indexer.container import Container, container
 from services.indexer.sources.allowlist import check_allowed, check_path
@@ -16,6 +16,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import Failures, Job, JobKind, Jobs
+from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
 from shared.web.keys import Scope
 from shared.web.problems import (
@@ -34,11 +35,11 @@ router = APIRouter(prefix="/v1", tags=["jobs"], route_class=ScopedRoute)
 Here = Annotated[Container, Depends(container)]
 
 
-def submitted(here: Container, kind: JobKind, request: Wire | None = None) -> Job:
-    """Submit a job and return it."""
+def submitted(call: Request, kind: JobKind, request: Wire | None = None) -> Job:
+    """The job that does what was asked."""
     asked = request.model_dump(mode="json") if request else {}
-    job = here.jobs.submit(kind, asked)
-    tell(job=job.id, **({"source": asked["source"]} if "source" in asked else {}))
+    job = container(call).jobs.submit(kind, asked)
+    tell(call, job=job.id, **({"source": asked["source"]} if "source" in asked else {}))
     return job
 
 
@@ -49,7 +50,7 @@ def submitted(here: Container, kind: JobKind, request: Wire | None = None) -> Jo
     responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
 @needs(Scope.WRITE)
-def ingest(here: Here, request: IngestRequest) -> Job:
+def ingest(call: Request, here: Here, request: IngestRequest) -> Job:
     """Start a job that reads, embeds and records the pictures of a source, then builds the index
     unless `build` is false. With `sync`, the collection follows the source.
     """
@@ -61,7 +62,7 @@ def ingest(here: Here, request: IngestRequest) -> Job:
         check_path(Path(source.path))
     Rules(request.exclude)
     here.external.refuse_pictures()
-    return submitted(here, JobKind.INGEST, request)
+    return submitted(call, JobKind.INGEST, request)
 
 
 @router.post(
@@ -71,11 +72,11 @@ def ingest(here: Here, request: IngestRequest) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
-def build_index(here: Here, settings: BuildSettings) -> Job:
+def build_index(call: Request, settings: BuildSettings) -> Job:
     """Start a job that clusters all images, measures the recall and publishes a new snapshot. After
     a model change it re-embeds every image.
     """
-    return submitted(here, JobKind.BUILD, settings)
+    return submitted(call, JobKind.BUILD, settings)
 
 
 @router.post(
@@ -85,11 +86,11 @@ def build_index(here: Here, settings: BuildSettings) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
-def reembed_index(here: Here, request: ReembedRequest) -> Job:
+def reembed_index(call: Request, request: ReembedRequest) -> Job:
     """Start a job that re-embeds every image and builds a new index while the current index serves,
     then swaps them.
     """
-    return submitted(here, JobKind.REEMBED, request)
+    return submitted(call, JobKind.REEMBED, request)
 
 
 @router.post(
@@ -99,9 +100,9 @@ def reembed_index(here: Here, request: ReembedRequest) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
-def compact_index(here: Here) -> Job:
+def compact_index(call: Request) -> Job:
     """Start a job that compacts the index. The indexer also does this automatically."""
-    return submitted(here, JobKind.COMPACT)
+    return submitted(call, JobKind.COMPACT)
 
 
 @router.post(
@@ -111,12 +112,12 @@ def compact_index(here: Here) -> Job:
     responses=problems(NOT_MOVED, DISK_FULL),
 )
 @needs(Scope.WRITE)
-def migrate_index(here: Here, request: MigrateRequest) -> Job:
+def migrate_index(call: Request, here: Here, request: MigrateRequest) -> Job:
     """Start a job that copies the vectors, compares both engines' answers and then switches, while
     searches continue. A new request resumes an interrupted job.
     """
     here.migration.check(request.to)
-    return submitted(here, JobKind.MIGRATE, request)
+    return submitted(call, JobKind.MIGRATE, request)
 
 
 @router.post(
@@ -126,11 +127,39 @@ def migrate_index(here: Here, request: MigrateRequest) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
-def train_matching(here: Here, request: TrainMatchingRequest) -> Job:
+def train_matching(call: Request, request: TrainMatchingRequest) -> Job:
     """Start a job that trains the network on the tagged images, projects all images again and
     publishes a new snapshot.
     """
-    return submitted(here, JobKind.TRAIN, request)
+    return submitted(call, JobKind.TRAIN, request)
+
+
+@router.post(
+    "/labels",
+    status_code=202,
+    summary="Compute the labels of all images",
+    responses=problems(DISK_FULL),
+)
+@needs(Scope.WRITE)
+def compute_labels(call: Request) -> Job:
+    """Start a job that computes labels from stored features, where the model has a classifier with
+    named classes. Builds and additions also do this by themselves.
+    """
+    return submitted(call, JobKind.LABEL)
+
+
+@router.post(
+    "/labels/accept",
+    status_code=202,
+    summary="Accept labels as tags",
+    responses=problems(DISK_FULL),
+)
+@needs(Scope.WRITE)
+def accept_labels(call: Request, request: AcceptLabelsRequest) -> Job:
+    """Start a job that adds each label of at least that probability as a tag. Tags that images
+    have already stay as they are written.
+    """
+    return submitted(call, JobKind.ACCEPT_LABELS, request)
 
 
 @router.get("/jobs", summary="List the jobs")
@@ -151,9 +180,9 @@ def get_job(here: Here, job_id: str) -> Job:
     "/jobs/{job_id}", summary="Cancel a job", responses=problems(NO_JOB, JOB_ENDED, DISK_FULL)
 )
 @needs(Scope.WRITE)
-def cancel_job(here: Here, job_id: str) -> Job:
+def cancel_job(call: Request, here: Here, job_id: str) -> Job:
     """Cancel a queued job, or ask a running job to stop. Recorded pictures are kept."""
-    tell(job=job_id)
+    tell(call, job=job_id)
     return here.jobs.cancel(job_id)
 
 

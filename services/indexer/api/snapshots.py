@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from services.indexer.container import Container, container
 from shared.contracts.indexer import CatalogStats, IndexHealth, SnapshotInfo, Snapshots
@@ -62,9 +62,9 @@ def list_snapshots(here: Here) -> Snapshots:
     ),
 )
 @needs(Scope.WRITE)
-def activate_snapshot(here: Here, number: int) -> Snapshots:
+def activate_snapshot(call: Request, here: Here, number: int) -> Snapshots:
     """Make an older snapshot the current one. Deleted pictures stay deleted."""
-    tell(snapshot=number)
+    tell(call, snapshot=number)
     here.publisher.activate(number)
     return list_snapshots(here)
 

@@ -23,6 +23,7 @@ from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import JobKind
 from shared.core.errors import Corrupt, NotFound
 from shared.engines.ivf.reader import Postings
+from shared.engines.table import Engines
 from shared.files import durable, sums
 from shared.objects.file import LocalFile
 from shared.objects.local_path import path_of
@@ -202,10 +203,8 @@ class Repair:
         space = None if current is None else current.visual
         if space is None or space.fingerprint != fingerprint or space.transform is not None:
             return None
-        if space.milvus is not None:
-            return None
         found = []
-        for file in space.postings:
+        for file in Engines().vector_files(space):
             try:
                 found.append(Postings(self._store.verified(file)))
             except Corrupt:

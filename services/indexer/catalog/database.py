@@ -163,7 +163,7 @@ def version_of(url: str) -> int | None:
 
 
 def _bring_up_to_date(connection: Connection, migrate: bool) -> None:
-    """Makes or migrates the tables. Raises Misconfigured for a newer version's."""
+    """Makes or migrates the tables. Raises Misconfigured for those too new, or too old."""
     version = _version(connection)
     if version is None:
         schema.metadata.create_all(connection)
@@ -178,6 +178,12 @@ def _bring_up_to_date(connection: Connection, migrate: bool) -> None:
             f"written by a newer program; this one knows versions up to {schema.VERSION}. Use "
             "the newer program, or restore a backup that this one made (`ise restore`) to a new "
             "ISE_DATA_DIR."
+        )
+    elif version < migrations.OLDEST:
+        raise Misconfigured(
+            f"The catalogue {connection.engine.url.render_as_string()} has version {version}; this "
+            f"program reads versions from {migrations.OLDEST} on. Start the program of commit "
+            "d581658 on it once, or set ISE_DATA_DIR to a new folder and ingest the pictures again."
         )
     elif version < schema.VERSION and migrate:
         migrations.migrate(connection, version)

@@ -108,6 +108,17 @@ class Images:
                 values["metadata"] = metadata
             db.execute(update(images).where(images.c.ordinal == ordinal).values(values))
 
+    def add_tags(self, given: Sequence[tuple[int, Sequence[str]]]) -> int:
+        """Add tags to images by number, beside those that they have; give how many lacked some."""
+        with self.database.write() as db:
+            numbers = [ordinal for ordinal, _ in given]
+            found = among(db, select(images.c.ordinal), images.c.ordinal, numbers)
+            there = {row.ordinal for row in found}
+            changed = add_tags(db, [one for one in given if one[0] in there])
+            if changed:
+                touch(db, changed, next_revision(db))
+            return len(changed)
+
     def ordinal(self, image_id: str) -> int:
         """The image's number. Raises NotFound."""
         with self.database.read() as db:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 Check = Callable[[Connection], None]
 """Raises LeaseLost; otherwise the lease can't change until the transaction ends."""
 
+# In the context: whatever a job writes must pass, however deep, and the same tables serve requests
+# that hold no lease. A writer that had to be handed the fence could forget it.
 _check: ContextVar[Check | None] = ContextVar("fence", default=None)
 
 

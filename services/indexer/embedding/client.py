@@ -27,6 +27,7 @@ from shared.core.errors import (
     TooLarge,
     Unavailable,
 )
+from shared.labels.head import LabelHead
 from shared.models import canary
 
 log = logging.getLogger(__name__)
@@ -172,6 +173,10 @@ class Embedding:
             else Embedded(features[i], note=found.notes.get(i))
             for i in range(len(files))
         ]
+
+    def label_head(self, fingerprint: str) -> LabelHead:
+        """The classifier over named classes of a model. Raises NotFound where it has none."""
+        return self._ask_all(embedder.label_head(fingerprint))
 
     def project(
         self, features: NDArray[np.float32], fingerprint: str, network: str, block: int = 8192

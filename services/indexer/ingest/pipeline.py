@@ -83,23 +83,31 @@ class _Picture:
     entries: list[Entry]
 
 
+@dataclass(frozen=True)
+class IngestTools:
+    """Collaborators of every run."""
+
+    images: Images
+    features: FeatureStore
+    embedding: Embedding
+    settings: IngestSettings
+
+
 class Ingest:
     """One run over the files of a source; `record` writes the results."""
 
     def __init__(
         self,
-        images: Images,
-        features: FeatureStore,
-        embedding: Embedding,
+        tools: IngestTools,
         pair: ModelPair,
         job: JobContext,
-        settings: IngestSettings,
         source: str = "",
         record: Record | None = None,
     ) -> None:
+        images, settings = tools.images, tools.settings
         self._images = images
-        self._features = features
-        self._embedding = embedding
+        self._features = tools.features
+        self._embedding = tools.embedding
         self._pair = pair
         self._job = job
         self._settings = settings

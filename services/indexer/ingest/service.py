@@ -6,7 +6,7 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.distributed import PART_FILES, DistributedIngest, Task
-from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings
+from services.indexer.ingest.pipeline import Ingest, IngestResult, IngestSettings, IngestTools
 from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.collection import Collection
 from services.indexer.sources.source import SourceFile
@@ -25,11 +25,10 @@ class IngestService:
     ) -> None:
         """`sharing`: with other workers, where there may be some."""
         self.settings = settings
+        self._tools = IngestTools(collection.images, features, collection.embedding, settings)
         self._images = collection.images
-        self._embedding = collection.embedding
         self._compatibility = collection.compatibility
         self._deletions = collection.deletions
-        self._features = features
         self._sharing = sharing
 
     def take(
@@ -55,17 +54,8 @@ class IngestService:
         return self._sharing is not None and self._sharing.help(self._take)
 
     def _take(self, task: Task, job: JobContext) -> IngestResult:
-        run = Ingest(
-            self._images,
-            self._features,
-            self._embedding,
-            task.pair,
-            job,
-            self.settings,
-            task.source,
-            self._record_burying if task.follows else None,
-        )
-        return run.run(task.files)
+        record = self._record_burying if task.follows else None
+        return Ingest(self._tools, task.pair, job, task.source, record).run(task.files)
 
     def _record_burying(
         self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Self
 
 from services.indexer.jobs.stage_plan import EMBEDDING, StagePlan
 from shared.contracts.jobs import Progress, SkippedStep
@@ -48,6 +49,11 @@ class JobContext:
         self._started = time.monotonic()
         self._ended: float | None = None
         self._saved = 0.0
+
+    @classmethod
+    def unwatched(cls) -> Self:
+        """Return a context for work that is no job: nobody reads its progress or cancels it."""
+        return cls(lambda *_: None, lambda *_: None, threading.Event())
 
     def check_cancelled(self) -> None:
         """Raises Cancelled."""

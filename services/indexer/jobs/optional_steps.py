@@ -25,6 +25,7 @@ class OptionalStep(StrEnum):
     CALIBRATION = "calibration"
     TRAINING = "training"
     JOINT_SPACE = "joint space"
+    LABELS = "labels"
 
 
 class SkipCause(StrEnum):

@@ -17,9 +17,10 @@ RECALL, CALIBRATING = "measuring recall", "calibrating"
 PROJECTING, CLUSTERING_JOINT = "projecting to the joint space", "clustering the joint space"
 RECALL_JOINT = "measuring recall of the joint space"
 CALIBRATING_JOINT = "calibrating the joint space"
+LABELLING = "computing labels"
 PUBLISHING = "publishing"
 
-BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING)
+BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, LABELLING)
 JOINT = (PROJECTING, CLUSTERING_JOINT, RECALL_JOINT, CALIBRATING_JOINT)
 
 # Seconds for a stage and for each picture, measured on two cores with 2,500 photos.
@@ -37,6 +38,7 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     CLUSTERING_JOINT: (0.5, 0.001),
     RECALL_JOINT: (0.5, 0.001),
     CALIBRATING_JOINT: (0.3, 0.005),
+    LABELLING: (0.1, 0.0001),
     PUBLISHING: (0.5, 0.0001),
 }
 # Stages that use a sample, with its largest number of pictures.

@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.measuring.exact_neighbours import exact_neighbours
-from services.indexer.measuring.recall import KS, measure
+from services.indexer.measuring.recall import KS
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
-from shared.engines.engine import Index
-from shared.engines.ivf.index import InvertedIndex
 from shared.engines.milvus.index import SPARE, MilvusIndex
 
 _QUERIES = 256
@@ -31,19 +29,8 @@ _LOWEST = 0.75
 _FINEST = 16
 
 
-def measured(
-    index: Index, space: str, seed: int, queries: NDArray[np.float32] | None = None
-) -> list[RecallCurve]:
-    """The curves of a space, in the way that its engine allows."""
-    if isinstance(index, MilvusIndex):
-        return _by_search(index, space, seed, queries)
-    if isinstance(index, InvertedIndex):
-        return measure(index, space, seed, queries)
-    raise TypeError(type(index))
-
-
-def _by_search(
-    index: MilvusIndex, space: str, seed: int, queries: NDArray[np.float32] | None
+def measure(
+    index: MilvusIndex, space: str, seed: int, queries: NDArray[np.float32] | None = None
 ) -> list[RecallCurve]:
     """Return curves for both metrics and each k of `KS`, or as many neighbours as exist.
 

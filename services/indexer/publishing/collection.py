@@ -14,6 +14,7 @@ from services.indexer.publishing.deletions import Deletions
 from services.indexer.publishing.first_segment import FirstSegment
 from services.indexer.publishing.incremental import IncrementalSegments
 from services.indexer.publishing.index_files import IndexFiles
+from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
@@ -30,6 +31,7 @@ class Collection:
     compatibility: Compatibility
     deletions: Deletions
     publisher: Publisher
+    labels: Labels
 
     @classmethod
     def of(
@@ -47,6 +49,11 @@ class Collection:
         deletions = Deletions(index, current, images, files, lock)
         additions = IncrementalSegments(index, images, features, embedding)
         first = FirstSegment(index, images, features)
-        publisher = Publisher(index, current, lock, additions, first, compatibility, deletions)
+        labels = Labels(index, images, features, embedding, current)
+        publisher = Publisher(
+            index, current, lock, additions, first, compatibility, deletions, labels
+        )
         external = ExternalGuard(VectorTable(images.database), embedding)
-        return cls(images, embedding, external, current, compatibility, deletions, publisher)
+        return cls(
+            images, embedding, external, current, compatibility, deletions, publisher, labels
+        )

@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime
 
-import numpy as np
-
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
-from services.indexer.clustering.streaming import sample_rows, train_centroids
+from services.indexer.clustering.streaming import Blocks
+from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.index_files import IndexFiles
+from services.indexer.segments.engine import NewSpace
 from services.indexer.storage.feature_store import FeatureStore
+from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
-from shared.engines.ivf.partition import Partition
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 
 
@@ -37,23 +37,12 @@ class FirstSegment:
         )
 
     def _space(self, fingerprint: str, where: FeatureRows, records: SegmentFile) -> SpaceManifest:
-        blocks = self._features.blocks(fingerprint, where)
-        if self._spaces.are_elsewhere:
-            metric, ordinals = Metric.COSINE, where.ordinals
-            return self._spaces.made("visual", fingerprint, metric, 1, ordinals, blocks, [records])
-        vectors = self._features.read(fingerprint, where[sample_rows(len(where), 1, seed=0)])
-        centroids = train_centroids(vectors, 1, Metric.COSINE, seed=0)
-        partition, lists = Partition(centroids, Metric.COSINE), np.zeros(len(where), np.int64)
-        postings = self._segments.postings("visual", partition, blocks, lists, where.ordinals)
-        return SpaceManifest(
-            fingerprint=fingerprint,
-            dim=partition.dim,
-            metric=Metric.COSINE,
-            clusters=1,
-            seed=0,
-            postings=[postings],
-            built=self._segments.built(postings),
-        )
+        def blocks(rows: FeatureRows) -> Blocks:
+            return self._features.blocks(fingerprint, rows)
+
+        new = NewSpace("visual", "", fingerprint, where, blocks, [records])
+        one_list = BuildSettings(clusters=1, metric=Metric.COSINE)
+        return self._spaces.chosen.build(new, one_list, JobContext.unwatched(), with_codes=False)
 
 
 def empty_manifest(number: int, revision: int) -> Manifest:

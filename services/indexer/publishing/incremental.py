@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.view import View
-from services.indexer.clustering.streaming import Blocks, assign
+from services.indexer.clustering.streaming import Blocks
 from services.indexer.embedding.client import Embedding
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.tag_vectors import joint_tag_vectors
@@ -107,15 +107,15 @@ class IncrementalSegments:
         """With new records of the base's own images; as the rest is pending, its revision stays."""
         if base.visual is None:
             return base
-        parts = [self._segments.open(file).ordinals for file in base.visual.postings]
-        own = set(np.concatenate(parts).tolist())
         with self._images.view() as view:
             pending = view.items(base.visual.fingerprint, since=base.revision)
-        changed = [item for item in pending if item.ordinal in own]
+        ordinals = np.array([item.ordinal for item in pending], np.int64)
+        is_own = self._segments.holds(base.visual, ordinals)
+        changed = [item for item, own in zip(pending, is_own, strict=True) if own]
         if not changed:
             return base
-        for space in filter(None, (base.visual, base.joint)):
-            self._spaces.retag(space, changed)
+        for space in base.spaces.values():
+            self._spaces.of(space).retag(space, changed)
         deleted = self._tombstones.read()
         items = [*base.items, self._segments.items(changed)]
         return base.model_copy(
@@ -136,7 +136,8 @@ class IncrementalSegments:
         since: int | None = None,
     ) -> SpaceManifest:
         """A space with the images whose features came after a revision, by default the base's."""
-        self._spaces.retag(space, changed)
+        engine = self._spaces.of(space)
+        engine.retag(space, changed)
         # Beside the visual features: an image without them has no record, so no answer may have it.
         beside = base.visual.fingerprint if base.visual is not None else None
         since = base.revision if since is None else since
@@ -154,22 +155,12 @@ class IncrementalSegments:
             # Read twice rather than held: an import that broke off may have left very many.
             return projected or transformed(self._features.blocks(fingerprint, where), transform)
 
-        if space.milvus is not None:
-            file = self._spaces.extended(name, space, where.ordinals, blocks(), changed)
-            return space.model_copy(update={"postings": [*space.postings, file]})
-        partition = self._segments.partition(space)
-        lists = assign(blocks(), len(where), partition.centroids, space.metric)
-        file = self._segments.postings(
-            name, partition, blocks(), lists, where.ordinals, is_first=False
-        )
+        file = engine.append(name, space, where.ordinals, blocks, changed)
         return space.model_copy(update={"postings": [*space.postings, file]})
 
     def _new_rows(self, space: SpaceManifest, where: FeatureRows) -> FeatureRows:
         """Without the images that the space holds already: their features came anew, unchanged."""
-        new = np.ones(len(where), bool)
-        for file in space.postings:
-            new &= self._segments.open(file).find(where.ordinals) < 0
-        return where[new]
+        return where[~self._segments.holds(space, where.ordinals)]
 
     def _with_new_tags(
         self, base: Manifest, joint: SpaceManifest | None, changed: list[Item]
@@ -201,7 +192,8 @@ class IncrementalSegments:
         self, space: SpaceManifest, name: str, deleted: NDArray[np.int64]
     ) -> SpaceManifest:
         files = self._merged(
-            space.postings, lambda files: self._spaces.merged(name, space, files, deleted)
+            space.postings,
+            lambda files: self._spaces.of(space).merge(name, space, files, deleted),
         )
         return space.model_copy(update={"postings": files})
 

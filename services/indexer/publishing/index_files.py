@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Self
 
 from services.indexer.publishing.migration_state import MigrationStore
+from services.indexer.segments.spaces import Spaces
 from services.indexer.segments.store import SegmentStore
-from services.indexer.segments.vector_spaces import Spaces
 from services.indexer.storage.networks import Networks
-from shared.engines.milvus.server import Milvus
+from shared.core.engine import Engine
+from shared.engines.table import Engines
 from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
@@ -26,17 +27,21 @@ class IndexFiles:
 
     @classmethod
     def at(
-        cls, data_dir: Path, milvus: Milvus | None = None, milvus_index: str | None = None
+        cls,
+        data_dir: Path,
+        engines: Engines | None = None,
+        chosen: Engine = Engine.LOCAL,
+        milvus_index: str = "IVF_FLAT",
     ) -> Self:
         """Open the stores of a data directory.
 
-        milvus_index: what Milvus builds of the next index; None: it stays here.
+        chosen: what the next index is built in. milvus_index: what Milvus would build of it.
         """
         segments = SegmentStore(data_dir)
         return cls(
             SnapshotStore(data_dir),
             segments,
-            Spaces(segments, milvus, milvus_index),
+            Spaces(segments, engines, chosen, milvus_index),
             Tombstones(data_dir),
             Networks(data_dir),
             MigrationStore(data_dir),

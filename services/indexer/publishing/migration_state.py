@@ -17,9 +17,9 @@ SPACES = ("visual", "joint")
 class MigrationState(Wire):
     """A migration under way; the job changes it as it goes on.
 
-    base: the snapshot that is moved; what came later is added at the end. begun: the collections
-    that vectors go to, by space. copied: how many vectors of a space were. done: the spaces that
-    are ready to be searched. report: how they compare with those they were made from.
+    base: the snapshot that is moved; what came later is added at the end. begun: the names of what
+    vectors go to in the engine, by space. copied: how many vectors of a space were. done: the
+    spaces that are ready to be searched. report: how they compare with those they were made from.
     """
 
     model_config = ConfigDict(frozen=False)
@@ -35,12 +35,6 @@ class MigrationState(Wire):
         """The names of the segments that it is made of and from."""
         spaces = [file for space in self.done.values() for file in space.files()]
         return [file.name for file in (*self.base.files(), *spaces)]
-
-    def collections(self) -> list[str]:
-        """The collections of Milvus that it is made of and from."""
-        spaces = [self.base.visual, self.base.joint]
-        there = [space.milvus for space in spaces if space is not None]
-        return [*self.begun.values(), *(kept.collection for kept in there if kept is not None)]
 
 
 class MigrationStore:
@@ -71,7 +65,7 @@ class MigrationStore:
             self.table(name).unlink(missing_ok=True)
 
     def table(self, name: str) -> Path:
-        """Return the path of the table for a space's vectors from Milvus."""
+        """Return the path of the file that a space's copy may use."""
         return self.folder / f"{name}.npy"
 
     def still_of(self, current: Manifest) -> MigrationState | None:
@@ -81,12 +75,6 @@ class MigrationStore:
             self.end()
             return None
         return move
-
-
-def engine_of(manifest: Manifest) -> Engine:
-    """Return the engine that holds a snapshot's vectors."""
-    there = manifest.visual is not None and manifest.visual.milvus is not None
-    return Engine.MILVUS if there else Engine.LOCAL
 
 
 def is_same(one: Manifest, other: Manifest) -> bool:

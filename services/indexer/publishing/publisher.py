@@ -16,6 +16,7 @@ from services.indexer.publishing.deletions import Deletions
 from services.indexer.publishing.first_segment import FirstSegment, empty_manifest, now
 from services.indexer.publishing.incremental import NOT_EMBEDDED, IncrementalSegments
 from services.indexer.publishing.index_files import IndexFiles
+from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.retention import Retention
 from shared.core import failpoints
 from shared.core.errors import Conflict, ISEError, Misconfigured
@@ -39,6 +40,7 @@ class Publisher:
         first: FirstSegment,
         compatibility: Compatibility,
         deletions: Deletions,
+        labels: Labels,
     ) -> None:
         self._snapshots = index.snapshots
         self._segments = index.segments
@@ -49,6 +51,7 @@ class Publisher:
         self._first = first
         self._compatibility = compatibility
         self._deletions = deletions
+        self.labels = labels
 
     def start(self, is_alone: bool = True) -> None:
         """Catches up with what was acknowledged before the process ended last.
@@ -99,12 +102,14 @@ class Publisher:
             number = max([number, *(n + 1 for n in self._snapshots.numbers())])
             complete = complete or partial(self._additions.with_pending, may_lag=may_lag)
             manifest = self._compatibility.with_canaries(complete(make(number)))
+            manifest = self.labels.with_labels(manifest)
             self._check_turn()
             self._snapshots.publish(manifest)
             self._current.replace(manifest)
             failpoints.reach("publish.done")
             self._current.remember_network()
             self._retention.remove_old(manifest, not self._lock.is_shared)
+            self.labels.keep_open(manifest)
             self._current.changed()
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
@@ -176,6 +181,10 @@ class Publisher:
                         "number": new,
                         "created_at": now(),
                         "reason": f"roll-back to snapshot {number}",
+                        # Those of now, where they are of its model: they are of more images.
+                        "labels": None
+                        if self.labels.fitting(older.model_copy(update={"labels": None}))
+                        else older.labels,
                     }
                 )
             )

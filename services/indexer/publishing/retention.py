@@ -5,6 +5,7 @@ import shutil
 from contextlib import suppress
 
 from services.indexer.publishing.index_files import IndexFiles
+from services.indexer.segments.engine import Kept
 from shared.core import failpoints
 from shared.core.errors import Corrupt, NotFound
 from shared.snapshots.manifest import Manifest
@@ -56,8 +57,8 @@ class Retention:
         files = {f.name for m in kept for f in m.files()} | set(move.files() if move else ())
         self._segments.remove_unless(files, formerly)
         self._segments.keep_open(current.files())
-        moving = move.collections() if move else []
-        self._spaces.keep(kept, current, moving, None if is_alone else found)
+        moving, begun = (move.base, list(move.begun.values())) if move else (None, [])
+        self._spaces.keep(Kept(kept, current, moving, begun, None if is_alone else found))
         failpoints.reach("retention.done")
 
     def _readable(self) -> list[Manifest]:

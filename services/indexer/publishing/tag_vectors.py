@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.embedding.client import Embedding
-from services.indexer.segments.vector_spaces import Spaces
+from services.indexer.segments.spaces import Spaces
 from shared.snapshots.manifest import SpaceManifest
 
 
@@ -21,7 +21,7 @@ def joint_tag_vectors(
     """
     keys = sorted(carriers)
     found = embedding.terms(keys, joint.fingerprint)
-    read = spaces.reader(joint)
+    read = spaces.of(joint).reader(joint)
     vectors: dict[str, NDArray[np.float32]] = {}
     for key, vector in zip(keys, found, strict=True):
         mean = (

@@ -15,6 +15,7 @@ from services.indexer.clustering.streaming import (
     train_centroids,
 )
 from services.indexer.jobs.context import JobContext
+from services.indexer.segments.engine import NewSpace
 from services.indexer.segments.store import CODED_ROWS, SegmentStore
 from shared.contracts.indexer import BuildSettings
 from shared.engines.ivf.codec import Codec
@@ -30,21 +31,15 @@ _ROUNDS_END, _ASSIGNED_END, _WHOLE = 60, 80, 100
 
 def clustered(
     segments: SegmentStore,
-    name: str,
-    stage: str,
-    fingerprint: str,
-    where: FeatureRows,
-    blocks: Callable[[FeatureRows], Blocks],
+    new: NewSpace,
     settings: BuildSettings,
     job: JobContext,
+    with_codes: bool = True,
 ) -> SpaceManifest:
-    """Centroids, codes where there are many vectors, and one segment of posting lists.
-
-    blocks: what reads the vectors of some of `where`, as often as one likes.
-    """
-    rows = len(where)
+    """Centroids, codes where there are many vectors, and one segment of posting lists."""
+    rows, where, stage = len(new.where), new.where, new.stage
     clusters = cluster_count(settings.clusters, rows)
-    vectors = BlockVectors(where, blocks, job)
+    vectors = BlockVectors(where, new.blocks, job)
 
     def progress(number: int, rounds: int) -> None:
         job.stage(f"{stage}, round {number} of {rounds}")
@@ -52,7 +47,7 @@ def clustered(
 
     centroids = train_centroids(vectors, clusters, settings.metric, settings.seed, progress)
     codec = None
-    if rows >= CODED_ROWS:
+    if with_codes and rows >= CODED_ROWS:
         job.stage(f"{stage}, learning codes")
         chosen = sample_rows(rows, clusters, settings.seed)
         sample = vectors[chosen[:: math.ceil(len(chosen) / _CODEC_ROWS)]]
@@ -60,13 +55,15 @@ def clustered(
         del sample
     partition = Partition(centroids, settings.metric, codec, settings.rows)
     assigning = with_progress(
-        blocks(where), f"{stage}, assigning", rows, job, (_ROUNDS_END, _ASSIGNED_END)
+        new.blocks(where), f"{stage}, assigning", rows, job, (_ROUNDS_END, _ASSIGNED_END)
     )
     lists = assign(assigning, rows, centroids, settings.metric)
-    writing = with_progress(blocks(where), f"{stage}, writing", rows, job, (_ASSIGNED_END, _WHOLE))
-    file = segments.postings(name, partition, writing, lists, where.ordinals)
+    writing = with_progress(
+        new.blocks(where), f"{stage}, writing", rows, job, (_ASSIGNED_END, _WHOLE)
+    )
+    file = segments.postings(new.name, partition, writing, lists, where.ordinals)
     return SpaceManifest(
-        fingerprint=fingerprint,
+        fingerprint=new.fingerprint,
         dim=partition.dim,
         metric=settings.metric,
         clusters=clusters,

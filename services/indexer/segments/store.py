@@ -17,7 +17,9 @@ from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
 from shared.engines.ivf.writer import PostingsWriter
 from shared.files import durable, sums
+from shared.labels.head import LabelHead
 from shared.snapshots.items import Item, ItemsFile, write_items
+from shared.snapshots.labels import write_head, write_labels
 from shared.snapshots.manifest import (
     Built,
     Manifest,
@@ -71,6 +73,20 @@ class SegmentStore:
 
     def tag_vectors(self, vectors: dict[str, NDArray[np.float32]]) -> SegmentFile:
         return self._write("tags", lambda path: write_tag_vectors(path, vectors))
+
+    def label_head(self, head: LabelHead) -> SegmentFile:
+        return self._write("label-head", lambda path: write_head(path, head))
+
+    def labels(
+        self,
+        ordinals: NDArray[np.int64],
+        ids: NDArray[np.uint16],
+        chances: NDArray[np.float16],
+        classes: int,
+    ) -> SegmentFile:
+        return self._write(
+            "labels", lambda path: write_labels(path, ordinals, ids, chances, classes)
+        )
 
     def postings(
         self,
@@ -131,6 +147,17 @@ class SegmentStore:
             return None
         learned = read_projection(self.intact(kept.file)) if kept.file else None
         return Transform(kept.name, kept.features_dim, learned)
+
+    def ordinals(self, space: SpaceManifest) -> NDArray[np.int64]:
+        """Return the images of a space, as they are stored. Raises Corrupt."""
+        return np.concatenate([self.open(file).ordinals for file in space.postings])
+
+    def holds(self, space: SpaceManifest, ordinals: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of some images are in a space. Raises Corrupt."""
+        found = np.zeros(len(ordinals), bool)
+        for file in space.postings:
+            found |= self.open(file).find(ordinals) >= 0
+        return found
 
     def live(self, manifest: Manifest, deleted: NDArray[np.int64]) -> int:
         """The number of images in a snapshot, less those deleted."""

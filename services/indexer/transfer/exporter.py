@@ -38,12 +38,9 @@ from services.indexer.transfer.npy_stream import npy_header
 from services.indexer.transfer.tar_stream import Member
 from shared.contracts.features import ExportInfo, ExportSpace
 from shared.core.errors import Conflict
-from shared.engines.ivf.reader import Postings
-from shared.files.mapped import let_go
 from shared.snapshots.manifest import Manifest, SpaceManifest
 
 _CHUNK = 2**20
-_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -121,14 +118,10 @@ class Exporter:
             raise _nothing(space)
         if space is ExportSpace.JOINT:
             having = view.features(current.visual.fingerprint) if current.visual else None
-            parts = [Postings(self._segments.intact(file)) for file in found.postings]
-            held = np.concatenate([part.ordinals for part in parts])
+            held = self._segments.ordinals(found)
             # Of those that were not deleted meanwhile.
             ordinals = np.sort(held if having is None else held[np.isin(held, having.ordinals)])
-            vectors = _gathered(parts, ordinals)
-            if found.milvus is not None:
-                read = self._spaces.reader(found)
-                vectors = (read(ordinals[at : at + _ROWS]) for at in range(0, len(ordinals), _ROWS))
+            vectors = self._spaces.of(found).stream(found, ordinals)
             source = _Source(found, fingerprint, found.dim, ordinals, vectors)
         else:
             where = view.features(fingerprint)
@@ -185,19 +178,6 @@ def _npy(
         data = np.ascontiguousarray(block, "<f4").data.cast("B")
         for start in range(0, len(data), _CHUNK):
             yield data[start : start + _CHUNK]
-
-
-def _gathered(parts: list[Postings], ordinals: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-    """The vectors of images, in their order, from the segments that hold them."""
-    for start in range(0, len(ordinals), _ROWS):
-        some = ordinals[start : start + _ROWS]
-        block = np.empty((len(some), parts[0].dim), np.float32)
-        for part in parts:
-            rows = part.find(some)
-            held = np.flatnonzero(rows >= 0)
-            block[held] = part.vectors[rows[held]]
-            let_go(part.vectors)
-        yield block
 
 
 def _nothing(space: ExportSpace) -> Conflict:

@@ -4,26 +4,21 @@ It runs as a job beside searches and additions. The snapshot in use serves until
 published, and what came meanwhile is published with it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
-from services.indexer.measuring import recall
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.retention import COMPACTION_REASON
 from services.indexer.segments.health import grown
-from shared.contracts.stats import RecallCurve
 from shared.core import failpoints
 from shared.core.errors import Conflict
-from shared.engines.ivf.index import InvertedIndex
-from shared.engines.ivf.reader import Postings
-from shared.snapshots.manifest import Manifest, SpaceManifest
+from shared.snapshots.manifest import Manifest
 from shared.snapshots.tag_vectors import read_tag_vectors
 
 # Additions or deletions are merged when they are this share of all, and no fewer than this.
@@ -66,15 +61,19 @@ class Compaction:
         vectors = [read_tag_vectors(self._segments.intact(file)) for file in base.tag_vectors]
         asked = [vector for found in vectors for vector in found.values()]
         update: dict[str, Any] = {
-            "visual": self._compacted("visual", base.visual, None, deleted, job),
-            "joint": base.joint
-            and self._compacted(
-                "joint", base.joint, np.stack(asked) if asked else None, deleted, job
-            ),
+            name: self._spaces.of(space).compact(
+                name, space, np.stack(asked) if asked and name == "joint" else None, deleted, job
+            )
+            for name, space in base.spaces.items()
         }
         if grown(base.items, 0, _SHARE, 0):
             job.stage("merging records")
             update["items"] = [self._segments.merged_items(base.items, deleted)]
+        if base.labels is not None:
+            labels, files = base.labels, self._publisher.labels
+            update["labels"] = attempt(
+                job, OptionalStep.LABELS, lambda: files.compacted(labels, deleted), labels
+            )
         compacted = base.model_copy(update=update)
         failpoints.reach("compaction.merged")
         job.stage("publishing")
@@ -93,58 +92,6 @@ class Compaction:
         self._spaces.forget(manifest, deleted.tolist())
         return {"snapshot": manifest.number, "images": manifest.images}
 
-    def _compacted(
-        self,
-        name: str,
-        space: SpaceManifest,
-        queries: NDArray[np.float32] | None,
-        deleted: NDArray[np.int64],
-        job: JobContext,
-    ) -> SpaceManifest:
-        """A space of one segment; recall is measured anew, as a build does."""
-        if space.milvus is not None:
-            # Milvus merges what is its own; here it's told who is in it.
-            file = self._spaces.merged(name, space, space.postings, deleted)
-            return space.model_copy(update={"postings": [file]}) if file.rows else space
-        parts = [self._segments.open(file) for file in space.postings]
-        kept = [~np.isin(part.ordinals, deleted) for part in parts]
-        if not any(some.any() for some in kept):
-            return space
-
-        def blocks() -> Iterator[tuple[int, NDArray[np.float32]]]:
-            at = 0
-            for part, some in zip(parts, kept, strict=True):
-                for start, block in part.blocks():
-                    job.stage(f"merging the {name} segments")
-                    chosen = block[some[start : start + len(block)]]
-                    yield at, chosen
-                    at += len(chosen)
-
-        file = self._segments.postings(
-            name,
-            self._segments.partition(space),
-            blocks(),
-            np.concatenate([_lists(part)[some] for part, some in zip(parts, kept, strict=True)]),
-            np.concatenate([part.ordinals[some] for part, some in zip(parts, kept, strict=True)]),
-        )
-        curves: list[RecallCurve] = []
-        if name == "visual" or queries is not None:
-            job.stage(f"measuring the recall of the {name} space")
-            index = InvertedIndex([self._segments.open(file)], space.metric)
-            curves = attempt(
-                job,
-                OptionalStep.RECALL,
-                lambda: recall.measure(index, name, space.seed, queries),
-                curves,
-            )
-        return space.model_copy(update={"postings": [file], "recall": curves})
-
-
-def _lists(part: Postings) -> NDArray[np.int64]:
-    """The list of each row, int64 (rows,)."""
-    return np.repeat(np.arange(part.clusters), np.diff(part.list_offsets))
-
 
 def _first_files(manifest: Manifest) -> list[str]:
-    spaces = [space for space in (manifest.visual, manifest.joint) if space is not None]
-    return [space.postings[0].name for space in spaces]
+    return [space.postings[0].name for space in manifest.spaces.values()]

@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from services.indexer.jobs.context import JobContext
 from services.indexer.measuring.recall import work_for
 from services.indexer.publishing.migration_state import MigrationState
+from services.indexer.segments.spaces import Spaces
 from services.indexer.segments.store import SegmentStore
-from services.indexer.segments.vector_spaces import Spaces
 from shared.contracts.filters import Condition, Filter
 from shared.contracts.migration import MigrationReport
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
-from shared.core.engine import Engine
 from shared.engines.engine import Index
 from shared.engines.ivf.mask import Mask
 from shared.maths.floats import SAME_FEATURES
@@ -64,8 +63,7 @@ def compared(
         for key in keys:
             job.check_cancelled()
             same.append(joint.exactly(vectors[key], Metric.COSINE)[1])
-    # What filters ask for has gone to Milvus too.
-    filters = keys if asked and move.to is Engine.MILVUS else []
+    filters = keys if asked and spaces[move.to].holds_terms else []
     records = [ItemsFile(segments.intact(file)) for file in move.base.items]
     for key in filters:
         job.check_cancelled()

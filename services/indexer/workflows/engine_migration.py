@@ -11,32 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.indexer.catalog.feature_places import FeatureRows
-from services.indexer.clustering.streaming import Blocks
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
-from services.indexer.measuring.recall_by_search import measured
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.index_files import IndexFiles
-from services.indexer.publishing.migration_state import SPACES, MigrationState, engine_of, is_same
+from services.indexer.publishing.migration_state import SPACES, MigrationState, is_same
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.retention import MIGRATION_REASON
-from services.indexer.segments.local_space import clustered
+from services.indexer.segments.engine import Copy
 from services.indexer.workflows.engine_comparison import compared
-from shared.contracts.indexer import BuildSettings
 from shared.contracts.migration import MigrateRequest, MigrationReport
 from shared.contracts.stats import RecallCurve
 from shared.core import failpoints
 from shared.core.engine import Engine
 from shared.core.errors import Conflict, Corrupt
-from shared.engines.milvus.collection import MilvusCollection
-from shared.files import durable
 from shared.snapshots.manifest import Manifest, SpaceManifest
 from shared.snapshots.tag_vectors import read_tag_vectors
 
 # So many vectors are noted as copied at a time.
 _STEP = 512
-_BLOCK = 16_384
 _TOLERANCE = 0.01
 
 
@@ -61,7 +54,7 @@ class EngineMigration:
                 "There is nothing to move: the collection is empty. New images go to the "
                 "engine that ISE_ENGINE names."
             )
-        if to is not self._engine and to is not engine_of(self._current.manifest()):
+        if to is not self._engine and to is not self._current.manifest().engine:
             raise Conflict(
                 f"ISE_ENGINE is {self._engine}, so the next build would bring the "
                 f"collection back from {to}. Set ISE_ENGINE={to} for the indexer and the "
@@ -74,7 +67,7 @@ class EngineMigration:
         self.check(asked.to)
         current = self._current.manifest()
         move = self._migrations.still_of(current)
-        if engine_of(current) is asked.to:
+        if current.engine is asked.to:
             # Where a process was killed after it switched over, its report is still to be told.
             self._migrations.end()
             return _told(current, move.report if move and move.to is asked.to else None)
@@ -82,7 +75,7 @@ class EngineMigration:
             self._migrations.end()
             move = MigrationState(to=asked.to, base=current)
             self._migrations.save(move)
-        for name, space in _spaces(move.base):
+        for name, space in move.base.spaces.items():
             if name not in move.done:
                 move.done[name] = self._moved(move, name, space, job)
                 self._migrations.save(move)
@@ -98,7 +91,7 @@ class EngineMigration:
 
     def _latest(self, move: MigrationState, number: int, job: JobContext) -> Manifest:
         current = self._current.manifest()
-        if not is_same(move.base, current) or engine_of(current) is move.to:
+        if not is_same(move.base, current) or current.engine is move.to:
             raise Conflict(
                 "The index was rebuilt or rolled back while it was moved. Nothing was "
                 "lost; run `ise migrate` again to move the current index."
@@ -112,14 +105,7 @@ class EngineMigration:
         self, move: MigrationState, name: str, space: SpaceManifest, job: JobContext
     ) -> SpaceManifest:
         """A space in the other engine, which knows its recall there."""
-        parts = [self._segments.open(file).ordinals for file in space.postings]
-        # As they are stored: so they're read from disk in one direction, in each run alike.
-        ordinals = np.concatenate(parts)
-        job.count(len(ordinals))
-        if move.to is Engine.MILVUS:
-            there = self._in_milvus(move, name, space, ordinals, job)
-        else:
-            there = self._here(move, name, space, ordinals, job)
+        there = self._copied(move, name, space, job)
         failpoints.reach("migration.indexed")
         job.stage(f"measuring the recall of the {name} space")
         tags = [read_tag_vectors(self._segments.intact(file)) for file in move.base.tag_vectors]
@@ -130,7 +116,7 @@ class EngineMigration:
             curves = attempt(
                 job,
                 OptionalStep.RECALL,
-                lambda: measured(self._spaces.index(there), name, space.seed, queries),
+                lambda: self._spaces.of(there).measure(there, name, space.seed, queries),
                 curves,
             )
         return there.model_copy(
@@ -141,98 +127,37 @@ class EngineMigration:
             }
         )
 
-    def _in_milvus(
-        self,
-        move: MigrationState,
-        name: str,
-        space: SpaceManifest,
-        ordinals: NDArray[np.int64],
-        job: JobContext,
+    def _copied(
+        self, move: MigrationState, name: str, space: SpaceManifest, job: JobContext
     ) -> SpaceManifest:
-        collection, is_new = self._collection(move, name, space)
-        copied = move.copied.get(name, 0)
-        job.advance(copied, skipped=True)
-        for start in range(copied, len(ordinals), _STEP):
-            job.stage(f"copying the {name} space to Milvus")
-            some = ordinals[start : start + _STEP]
-            live, vectors = self._stored(space, some)
-            self._publisher.check_lease()
-            # What the process before had put and not noted is replaced, not doubled.
-            self._spaces.put(collection, live, vectors, move.base.items, is_new)
-            self._note(move, name, start + len(some))
-            job.advance(len(some))
-        job.stage(f"indexing the {name} space in Milvus")
-        deleted = self._tombstones.read()
-        live = np.setdiff1d(ordinals, deleted)
-        there = self._spaces.finished(
-            name, space.fingerprint, space.metric, space.clusters, live, collection
-        )
-        collection.remove(np.intersect1d(ordinals, deleted).tolist())
-        if (found := collection.count()) != len(live):
-            self._note(move, name, 0)
-            raise Corrupt(
-                f"Milvus has {found} of the {len(live)} images that were put there. `ise migrate` "
-                "puts them there again."
-            )
-        return there
-
-    def _collection(
-        self, move: MigrationState, name: str, space: SpaceManifest
-    ) -> tuple[MilvusCollection, bool]:
-        """Return the collection for a space, and whether it's still empty."""
-        if (begun := move.begun.get(name)) is not None:
-            known = self._spaces.again(begun, space.dim)
-            if known is not None:
-                return known, False
-        made = self._spaces.begun(name, space.fingerprint, space.metric, space.dim)
-        move.begun[name] = made.name
-        self._note(move, name, 0)
-        return made, True
-
-    def _here(
-        self,
-        move: MigrationState,
-        name: str,
-        space: SpaceManifest,
-        ordinals: NDArray[np.int64],
-        job: JobContext,
-    ) -> SpaceManifest:
-        table = self._table(move, name, (len(ordinals), space.dim))
-        copied = move.copied.get(name, 0)
-        job.advance(copied, skipped=True)
-        for start in range(copied, len(ordinals), _STEP):
-            job.stage(f"copying the {name} space from Milvus")
-            some = ordinals[start : start + _STEP]
-            live, vectors = self._stored(space, some)
-            table[start : start + len(some)][np.isin(some, live)] = vectors
-            table.flush()
-            self._note(move, name, start + len(some))
-            job.advance(len(some))
-        places = np.flatnonzero(~np.isin(ordinals, self._tombstones.read()))
-        where = FeatureRows(ordinals[places], np.zeros(len(places), np.int64), places)
-
-        def blocks(rows: FeatureRows) -> Blocks:
-            for first in range(0, len(rows), _BLOCK):
-                yield first, np.array(table[rows.rows[first : first + _BLOCK]])
-
-        settings = BuildSettings(
-            clusters=min(space.clusters, len(where)), metric=space.metric, seed=space.seed
-        )
-        stage = "clustering" if name == "visual" else f"clustering the {name} space"
-        return clustered(
-            self._segments, name, stage, space.fingerprint, where, blocks, settings, job
-        )
-
-    def _table(
-        self, move: MigrationState, name: str, shape: tuple[int, int]
-    ) -> np.memmap[Any, Any]:
-        path = self._migrations.table(name)
-        if move.copied.get(name) and path.exists():
-            return np.lib.format.open_memmap(path, "r+")
+        # As they are stored: so they're read from disk in one direction, in each run alike.
+        ordinals = self._segments.ordinals(space)
+        job.count(len(ordinals))
         self._publisher.check_lease()
-        move.copied[name] = 0
-        durable.make_dir(path.parent)
-        return np.lib.format.open_memmap(path, "w+", np.dtype(np.float32), shape)
+        engine = self._spaces[move.to]
+        begun, scratch = move.begun.get(name), self._migrations.table(name)
+        target = engine.copy(
+            Copy(name, space, ordinals, move.base.items, move.copied.get(name, 0), begun, scratch)
+        )
+        if target.is_new:
+            if target.place is not None:
+                move.begun[name] = target.place
+            self._note(move, name, 0)
+        copied = move.copied.get(name, 0)
+        job.advance(copied, skipped=True)
+        for start in range(copied, len(ordinals), _STEP):
+            job.stage(f"copying the {name} space to {engine.title}")
+            rows = slice(start, min(start + _STEP, len(ordinals)))
+            live, vectors = self._stored(space, ordinals[rows])
+            self._publisher.check_lease()
+            target.put(rows, live, vectors)
+            self._note(move, name, rows.stop)
+            job.advance(rows.stop - start)
+        try:
+            return target.finish(self._tombstones.read(), job)
+        except Corrupt:
+            self._note(move, name, 0)
+            raise
 
     def _note(self, move: MigrationState, name: str, copied: int) -> None:
         self._publisher.check_lease()
@@ -275,15 +200,10 @@ class EngineMigration:
         )
 
 
-def _spaces(base: Manifest) -> list[tuple[str, SpaceManifest]]:
-    named = zip(SPACES, (base.visual, base.joint), strict=True)
-    return [(name, space) for name, space in named if space is not None]
-
-
 def _told(manifest: Manifest, report: MigrationReport | None) -> dict[str, Any]:
     told = {
         "snapshot": manifest.number,
         "images": manifest.images,
-        "engine": engine_of(manifest).value,
+        "engine": manifest.engine.value,
     }
     return told | {"report": None if report is None else report.model_dump()}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.clustering import transforms
-from services.indexer.clustering.streaming import Blocks, cluster_count
+from services.indexer.clustering.streaming import Blocks
 from services.indexer.embedding.client import ModelPair
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.optional_steps import OptionalStep, attempt
@@ -25,21 +25,22 @@ from services.indexer.jobs.stage_plan import (
     TRANSFORM,
 )
 from services.indexer.measuring.calibration import calibrate, calibrate_terms
-from services.indexer.measuring.recall_by_search import measured
 from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.retention import BUILD_REASON, TRAIN_REASON
 from services.indexer.publishing.tag_vectors import joint_tag_vectors
-from services.indexer.segments.local_space import BlockVectors, clustered, with_progress
+from services.indexer.segments.engine import NewSpace
+from services.indexer.segments.local_space import BlockVectors, with_progress
 from services.indexer.segments.scratch_vectors import kept_on_disk
 from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.workflows.labelling import labelled
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.models.external import is_external
 from shared.snapshots.items import tag_key
-from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
+from shared.snapshots.manifest import Manifest, SpaceManifest
 from shared.snapshots.transform import Transform, transformed
 
 _JOINT_BLOCK = 8192
@@ -53,6 +54,7 @@ class IndexBuilder:
         self._embedding = collection.embedding
         self._current = collection.current
         self._publisher = collection.publisher
+        self._labels = collection.labels
         self._features = features
         self._segments = index.segments
         self._spaces = index.spaces
@@ -91,12 +93,14 @@ class IndexBuilder:
         job.expect([*BUILD, *joint_stages, PUBLISHING], len(where))
         transform = self._transform(pair.visual, where, settings, job)
         visual = self._space(
-            "visual",
-            CLUSTERING,
-            pair.visual,
-            where,
-            lambda rows: transformed(self._features.blocks(pair.visual, rows), transform),
-            items,
+            NewSpace(
+                "visual",
+                CLUSTERING,
+                pair.visual,
+                where,
+                lambda rows: transformed(self._features.blocks(pair.visual, rows), transform),
+                items,
+            ),
             settings,
             job,
         )
@@ -125,6 +129,7 @@ class IndexBuilder:
             base = joint
         elif network is not None or keep_joint:
             base = self._with_former_joint(base, pair, network)
+        base = labelled(self._labels, base, job)
         job.stage(PUBLISHING)
 
         def make(number: int) -> Manifest:
@@ -183,16 +188,8 @@ class IndexBuilder:
             self._projected(matching, network, where), PROJECTING, len(where), job
         )
         with kept_on_disk(self._segments.folder, where, projected) as blocks:
-            joint = self._space(
-                "joint",
-                CLUSTERING_JOINT,
-                network,
-                where,
-                blocks,
-                base.items,
-                cosine,
-                job,
-            )
+            new = NewSpace("joint", CLUSTERING_JOINT, network, where, blocks, base.items)
+            joint = self._space(new, cosine, job)
         carriers: dict[str, list[int]] = {}
         for ordinal, keys in tags.items():
             for key in keys:
@@ -275,34 +272,14 @@ class IndexBuilder:
             None,
         )
 
-    def _space(
-        self,
-        name: str,
-        stage: str,
-        fingerprint: str,
-        where: FeatureRows,
-        blocks: Callable[[FeatureRows], Blocks],
-        records: list[SegmentFile],
-        settings: BuildSettings,
-        job: JobContext,
-    ) -> SpaceManifest:
-        job.stage(stage)
-        rows = len(where)
-        clusters = cluster_count(settings.clusters, rows)
-        if self._spaces.are_elsewhere:
-            putting = with_progress(blocks(where), f"{stage} in Milvus", rows, job)
-            space = self._spaces.made(
-                name, fingerprint, settings.metric, clusters, where.ordinals, putting, records
-            )
-        else:
-            space = clustered(
-                self._segments, name, stage, fingerprint, where, blocks, settings, job
-            )
-        if name == "joint":
+    def _space(self, new: NewSpace, settings: BuildSettings, job: JobContext) -> SpaceManifest:
+        job.stage(new.stage)
+        space = self._spaces.chosen.build(new, settings, job)
+        if new.name == "joint":
             return space
         job.stage(RECALL)
-        curves = self._measured(space, name, settings.seed, None, job)
-        reranks = not is_external(fingerprint)
+        curves = self._measured(space, new.name, settings.seed, None, job)
+        reranks = not is_external(new.fingerprint)
         calibration: list[Calibration] = attempt(
             job,
             OptionalStep.CALIBRATION,
@@ -323,7 +300,7 @@ class IndexBuilder:
         return attempt(
             job,
             OptionalStep.RECALL,
-            lambda: measured(self._spaces.index(space), name, seed, queries),
+            lambda: self._spaces.of(space).measure(space, name, seed, queries),
             [],
         )
 

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.jobs.runner import JobRunner
+from services.indexer.publishing.labels import Labels
 from services.indexer.workflows.compaction import Compaction
 from services.indexer.workflows.learning import Learning
 from shared.contracts.jobs import JobKind
@@ -30,12 +31,14 @@ class Upkeep:
         table: JobTable,
         learning: Learning,
         quiet_s: float,
+        labels: Labels,
     ) -> None:
         """quiet_s: seconds without a change and without a job after which something is learnt."""
         self._compaction = compaction
         self._jobs = jobs
         self._table = table
         self._learning = learning
+        self._labels = labels
         self._quiet_s = quiet_s
         self._not_before = 0.0
         self._lock = threading.Lock()
@@ -64,13 +67,18 @@ class Upkeep:
             log.warning("can't determine whether a compaction is due: %s", error)
 
     def _queue_if_due(self) -> None:
-        if time.monotonic() < self._not_before or not self._compaction.is_due():
-            return
+        if time.monotonic() >= self._not_before:
+            if self._compaction.is_due():
+                self._queue(JobKind.COMPACT)
+            elif self._labels.left:
+                self._queue(JobKind.LABEL)
+
+    def _queue(self, kind: JobKind) -> None:
         with self._lock:
-            if time.monotonic() < self._not_before or self._table.is_open(JobKind.COMPACT):
+            if time.monotonic() < self._not_before or self._table.is_open(kind):
                 return
             self._not_before = time.monotonic() + _PAUSE_S
-            self._jobs.submit(JobKind.COMPACT, {})
+            self._jobs.submit(kind, {})
 
     def _watch(self) -> None:
         wait: float | None = None

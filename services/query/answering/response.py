@@ -7,7 +7,7 @@ from types import MappingProxyType
 from services.query.search.cursor import Pages
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.answer import CorrectedTerm, Hit, SearchResponse, TagCount
+from shared.contracts.answer import CorrectedTerm, Hit, LabelFacet, SearchResponse, TagCount
 from shared.contracts.query import SearchOptions
 from shared.snapshots.items import tag_key
 from shared.snapshots.version import Version
@@ -30,6 +30,7 @@ def response_for(
         next=pages.next(result.end, result.mode, result.model, collection.newest),
         complete=result.complete,
         facets=None if options.facets is None else _facets(result.hits, options.facets),
+        label_facets=None if options.facets is None else _label_facets(result.hits, options.facets),
         cut_off=result.cut_off,
         mode=result.mode,
         searched_as=next(iter(corrected.values()), None),
@@ -54,3 +55,9 @@ def _facets(hits: Sequence[Hit], limit: int) -> list[TagCount]:
         counts.update(written.keys())
     order = sorted(counts, key=lambda key: (-counts[key], key))
     return [TagCount(tag=names[key], count=counts[key]) for key in order[:limit]]
+
+
+def _label_facets(hits: Sequence[Hit], limit: int) -> list[LabelFacet]:
+    counts = Counter(name for hit in hits for name in {label.name for label in hit.labels})
+    order = sorted(counts, key=lambda name: (-counts[name], name))
+    return [LabelFacet(name=name, count=counts[name]) for name in order[:limit]]

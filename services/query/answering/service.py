@@ -143,8 +143,9 @@ class SearchService:
         check_model(space, embedded.fingerprint)
         known = searcher.find(content_id(data))
         vector = space.placed(embedded.vector)
+        labels = searcher.collection.labels.of_features(embedded.vector, embedded.fingerprint)
         return await _in_thread(
-            lambda: exploring.suggestions_for(searcher, space, vector, known, limit)
+            lambda: exploring.suggestions_for(searcher, space, vector, known, limit, labels)
         )
 
     async def embedded(self, data: bytes, searcher: Searcher) -> tuple[Searcher, Embedded]:

@@ -89,8 +89,9 @@ def get_random_images(ask: Ask, write: Write, query: Annotated[RandomQuery, Quer
     unchanged.
     """
     rng = np.random.default_rng(query.seed)
-    found = exploring.at_random(ask.searcher_now(), query.limit, rng)
-    images = [described(item) for item in found]
+    searcher = ask.searcher_now()
+    found = exploring.at_random(searcher, query.limit, rng)
+    images = [described(item, searcher) for item in found]
     write.told(images)
     return Sample(images=images)
 

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from services.query.api.search import Ask, Write
+from services.query.search.searcher import Searcher
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.indexer import Shapes, ShapesRequest
@@ -73,19 +74,20 @@ async def get_image(ask: Ask, write: Write, image_id: str) -> ImageInfo:
     item = searcher.find(image_id)
     if item is None:
         raise NotFound(f"There is no image {image_id!r}.")
-    image = described(item)
+    image = described(item, searcher)
     write.told([image])
     return image
 
 
-def described(item: Item) -> ImageInfo:
-    """Return an image in the form of an answer."""
+def described(item: Item, searcher: Searcher) -> ImageInfo:
+    """An image as an answer tells of it."""
     return ImageInfo(
         id=item.id,
         tags=item.tags,
         uri=item.uris[0] if item.uris else "",
         uris=item.uris,
         metadata=item.metadata,
+        labels=searcher.collection.labels.of(item.ordinal),
         notes=item.notes or None,
     )
 

@@ -11,6 +11,8 @@ const NAMES = {
   reembed: "Model change",
   migrate: "Migration",
   learn: "Background learning",
+  label: "Labels",
+  "accept-labels": "Tags from labels",
 };
 
 export const STATES = {

@@ -3,6 +3,7 @@
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { stringify } from "./exact_json.js";
+import { labelChips } from "./label_chips.js";
 import { tagChip } from "./tag_chip.js";
 import { tagEditor } from "./tag_editor.js";
 import { nameOf } from "./words.js";
@@ -24,6 +25,10 @@ export class HitFacts {
       "div",
       { class: "known" },
       this.#section("Tags", this.tags),
+      labelChips(this.api, hit, (tags) => {
+        this.onRetagged(tags);
+        this.#showTags();
+      }),
       hit.uris.length > 0 &&
         this.#section(
           "From",

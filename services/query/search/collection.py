@@ -1,5 +1,6 @@
 """One snapshot, held open: its spaces, its images, its tags. Immutable but for deletions."""
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -8,21 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.filtering import Bits, Filtering
+from services.query.search.labels import ImageLabels
 from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
 from shared.contracts.filters import Filter
-from shared.engines.engine import Index
-from shared.engines.ivf.index import InvertedIndex
+from shared.core.errors import Corrupt
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
-from shared.engines.milvus.collection import MilvusCollection
-from shared.engines.milvus.index import MilvusIndex
-from shared.engines.milvus.server import Milvus
+from shared.engines.table import Engines
 from shared.snapshots.items import Item, ItemsFile, tag_key
-from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
+from shared.snapshots.labels import LabelsFile, read_head
+from shared.snapshots.manifest import (
+    LabelsManifest,
+    Manifest,
+    SegmentFile,
+    SnapshotStore,
+    SpaceManifest,
+)
 from shared.snapshots.tag_vectors import read_tag_vectors
 from shared.snapshots.transform import Transform, read_projection
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -35,9 +43,9 @@ _A_LOOK = 1024
 class SegmentCache:
     """Opened segment files by name: they never change, so the next snapshot takes them over."""
 
-    def __init__(self, store: SnapshotStore, milvus: Milvus | None = None) -> None:
+    def __init__(self, store: SnapshotStore, engines: Engines | None = None) -> None:
         self._store = store
-        self.milvus = milvus or Milvus("")
+        self.engines = engines or Engines()
         self._opened: dict[str, object] = {}
 
     def open(self, file: SegmentFile, opener: Callable[[Path], T]) -> T:
@@ -73,7 +81,8 @@ class Collection:
         self._counted: tuple[NDArray[np.int64], Tags] | None = None
         self._vocabulary = None if former is None else former.vocabulary
         self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
-        self._filtering = Filtering(self._items)
+        self.labels = _labels(manifest.labels, cache)
+        self._filtering = Filtering(self._items, self.labels)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
         self._narrowed: tuple[NDArray[np.int64] | None, Recent[Mask]] = None, Recent(0)
         # The newest file with a record of an image is valid.
@@ -210,31 +219,27 @@ def _space(
         transform = Transform(kept.name, kept.features_dim, learned)
     return Space(
         manifest.fingerprint,
-        _index(manifest, cache, None if former is None else former.index),
+        cache.engines.open(
+            manifest,
+            [cache.open(file, Postings) for file in manifest.postings],
+            None if former is None else former.index,
+        ),
         manifest.recall,
         manifest.calibration,
         transform,
     )
 
 
-def _index(manifest: SpaceManifest, cache: SegmentCache, former: Index | None) -> Index:
-    segments = [cache.open(file, Postings) for file in manifest.postings]
-    if (kept := manifest.milvus) is None:
-        before = former if isinstance(former, InvertedIndex) else None
-        return InvertedIndex(segments, manifest.metric, before)
-    collection = MilvusCollection(
-        cache.milvus, kept.collection, manifest.dim, kept.index_type == "IVF_RABITQ"
-    )
-    if former is None or former.place(0) != collection.name:
-        collection.check(manifest.fingerprint)
-    return MilvusIndex(
-        collection,
-        segments,
-        manifest.metric,
-        manifest.clusters,
-        kept.is_exact,
-        kept.knows_tags,
-    )
+def _labels(manifest: LabelsManifest | None, cache: SegmentCache) -> ImageLabels:
+    if manifest is None:
+        return ImageLabels(None, [])
+    try:
+        files = [cache.open(file, LabelsFile) for file in manifest.files]
+        return ImageLabels(cache.open(manifest.head, read_head), files, manifest.fingerprint)
+    except Corrupt as error:
+        # They are an extra: nobody should miss the search for them.
+        log.error("labels are not shown, `ise label --compute` computes them anew: %s", error)
+        return ImageLabels(None, [])
 
 
 def _among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> Bits:

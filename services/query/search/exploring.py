@@ -1,12 +1,14 @@
 """Looking around in one collection: near-duplicates, suggested tags, images at random."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.query.search.duplicates import Duplicates
 from services.query.search.hits import item_of
+from services.query.search.labels import not_carried
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
@@ -14,9 +16,9 @@ from services.query.search.stopwatch import Stopwatch
 from services.query.search.suggesting import NEIGHBOURS, suggested
 from shared.contracts.answer import Mode
 from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, SuggestedTags
+from shared.contracts.labels import Label
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Conflict, InvalidInput, NotFound
-from shared.engines.ivf.index import InvertedIndex
 from shared.snapshots.items import Item
 
 Vector = NDArray[np.float32]
@@ -44,13 +46,8 @@ def duplicates(
         )
     if space is None:
         return DuplicateGroups(groups=[], threshold=threshold, clusters=0, looked_at=0)
-    if not isinstance(space.index, InvertedIndex):
-        raise Conflict(
-            "Near-duplicates are found cluster by cluster, and Milvus doesn't expose "
-            "its clusters. `group_duplicates` groups those among a search's hits."
-        )
     mask = collection.mask(space, searcher.deleted)
-    lookup = Duplicates(space.index, mask, threshold)
+    lookup = Duplicates(space.index.by_cluster(), mask, threshold)
     found, after = lookup.groups_from(first, shown + limit, _SECONDS)
     groups = [group for cluster in found for group in cluster][shown : shown + limit]
     # If a cluster has more groups than fit on the page, the next page continues with it.
@@ -82,13 +79,26 @@ def suggestions(searcher: Searcher, image_id: str, limit: int) -> SuggestedTags:
     vector = space.index.vector(item.ordinal) if space and item else None
     if item is None or space is None or vector is None:
         raise NotFound(f"There is no image {image_id!r}.")
-    return suggestions_for(searcher, space, vector, item, limit)
+    labels = searcher.collection.labels.of(item.ordinal)
+    return suggestions_for(searcher, space, vector, item, limit, labels)
 
 
 def suggestions_for(
-    searcher: Searcher, space: Space, vector: Vector, known: Item | None, limit: int
+    searcher: Searcher,
+    space: Space,
+    vector: Vector,
+    known: Item | None,
+    limit: int,
+    labels: Sequence[Label] = (),
 ) -> SuggestedTags:
-    """Tags that may fit a picture of this vector; `known`: where it is an indexed image."""
+    """Tags that may fit a picture of this vector, beside its labels.
+
+    known: where it is an indexed image. Raises Conflict where there are neither probabilities nor
+    labels.
+    """
+    fresh = not_carried(labels, known.tags if known else [])
+    if not space.is_calibrated(Metric.COSINE) and labels:
+        return SuggestedTags(id=known and known.id, tags=[], neighbours=0, labels=fresh)
     space.check_calibrated(Metric.COSINE, "A suggestion")
     itself = None if known is None else known.ordinal
     query = Query(vector, Mode.IMAGE, itself, [] if itself is None else [itself])
@@ -102,6 +112,7 @@ def suggestions_for(
             for one in suggested(tagged, known.tags if known else [])[:limit]
         ],
         neighbours=len(tagged),
+        labels=fresh,
     )
 
 

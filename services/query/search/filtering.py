@@ -6,7 +6,9 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from services.query.search.labels import ImageLabels
 from shared.contracts.filters import Condition, Filter
+from shared.contracts.labels import SHOWN_LEAST
 from shared.snapshots.items import ItemsFile, tag_key
 from shared.snapshots.metadata_index import MetadataIndex
 
@@ -16,13 +18,14 @@ Bits = NDArray[np.bool_]
 class Filtering:
     """Evaluates filters over items files, oldest first; a newer file's record stands."""
 
-    def __init__(self, files: Sequence[ItemsFile]) -> None:
+    def __init__(self, files: Sequence[ItemsFile], labels: ImageLabels | None = None) -> None:
         self._files = files
+        self._labels = labels or ImageLabels(None, [])
         self.size = 1 + max((int(f.ordinals[-1]) for f in files if len(f.ordinals)), default=-1)
 
     def allowed(self, wanted: Filter) -> Bits:
         """Return whether each image, by ordinal, meets a filter; bool of shape (largest ordinal +
-        1,).
+        1,). Raises InvalidInput for an unknown label, Conflict where there are none.
         """
         met = reduce(np.logical_and, map(self._meets, wanted.must), self._all(True))
         if wanted.should:
@@ -33,9 +36,17 @@ class Filtering:
         if condition.tag is not None:
             key = tag_key(condition.tag)
             return self._marked(lambda file: file.carriers(key))
+        if condition.label is not None:
+            return self._showing(condition.label, condition.least or SHOWN_LEAST)
         if condition.key is not None:
             return self._of_metadata(condition, condition.key)
         return self.allowed(condition)
+
+    def _showing(self, label: str, least: float) -> Bits:
+        bits = self._all(False)
+        found = self._labels.showing(label, least)
+        bits[found[found < self.size]] = True
+        return bits
 
     def _of_metadata(self, condition: Condition, key: str) -> Bits:
         if condition.exists is not None:

@@ -151,6 +151,7 @@ def _hit(
         uri=item.uris[0] if item.uris else "",
         uris=item.uris,
         metadata=item.metadata,
+        labels=collection.labels.of(item.ordinal),
         explain=explain,
         contributions=contributions,
         vector=vector.tolist() if options.with_vector and vector is not None else None,

@@ -35,22 +35,26 @@ class LookupResult:
     near: RecallPoint | None
 
 
+@dataclass(frozen=True)
+class SpaceSearch:
+    """Query to a space, ready to be looked up. `mask`: the rows that may be hits."""
+
+    space: Space
+    query: Query
+    options: SearchOptions
+    metric: Metric
+    prepared: PreparedQuery
+    mask: Mask
+
+
 class Lookup:
     """One search of one space. `wanted`: how many candidates its page needs, as far as known."""
 
-    def __init__(
-        self,
-        space: Space,
-        query: Query,
-        options: SearchOptions,
-        metric: Metric,
-        prepared: PreparedQuery,
-        mask: Mask,
-        plan: Plan,
-        id_of: IdOf,
-    ) -> None:
-        self._space, self._query, self._options, self._metric = space, query, options, metric
-        self._prepared, self._mask, self._plan, self._id_of = prepared, mask, plan, id_of
+    def __init__(self, search: SpaceSearch, plan: Plan, id_of: IdOf) -> None:
+        space, query, options = search.space, search.query, search.options
+        self._space, self._query, self._options = space, query, options
+        self._metric, self._prepared, self._mask = search.metric, search.prepared, search.mask
+        self._plan, self._id_of = plan, id_of
         after = query.after
         # One more for each image that is left out.
         self._leave_out = [*query.leave_out, *(after.shown if after else ())]

@@ -10,7 +10,7 @@ from services.query.search.audit import Answer, Audit
 from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, cut_off, item_of, page_of
-from services.query.search.lookup import Lookup
+from services.query.search.lookup import Lookup, SpaceSearch
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import FilterEstimate, Plan, expected_recall, plan
 from services.query.search.query import Query
@@ -18,6 +18,7 @@ from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from services.query.search.tags import Tags
 from shared.contracts.answer import CutOff, Hit, Mode, Recall
+from shared.contracts.labels import LabelCounts, LabelsQuery
 from shared.contracts.query import Metric, SearchOptions
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
@@ -72,6 +73,15 @@ class Searcher:
         """Return the tags that images carry."""
         return self.collection.tags(self.deleted)
 
+    def label_counts(self, asked: LabelsQuery) -> LabelCounts:
+        """Return the labels that images show, with their counts."""
+        return self.collection.labels.counts(
+            asked,
+            self.collection.live(self.deleted),
+            self.deleted,
+            lambda name: self.collection.carriers(name, self.deleted),
+        )
+
     def nothing(self, mode: Mode, options: SearchOptions) -> SearchResult:
         """The answer of an empty collection."""
         recall = Recall(
@@ -96,7 +106,8 @@ class Searcher:
         with watch("probe"):
             prepared = index.ask(space.checked(query.vector))
             chosen = self._plan(space, prepared, query, mask, metric, options)
-        lookup = Lookup(space, query, options, metric, prepared, mask, chosen, self._id_of)
+        search = SpaceSearch(space, query, options, metric, prepared, mask)
+        lookup = Lookup(search, chosen, self._id_of)
         looked_up = lookup.run(watch)
         candidates, nprobe = looked_up.candidates, looked_up.candidates.nprobe
         expected = expected_recall(chosen.curve, nprobe, index.clusters, looked_up.near)

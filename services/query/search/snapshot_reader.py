@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from services.query.search.collection import Collection, SegmentCache
 from shared.core.errors import Corrupt, Misconfigured, NotFound, Unavailable
-from shared.engines.milvus.server import Milvus, Refused
+from shared.engines.engine import Refused
+from shared.engines.table import Engines
 from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
@@ -24,9 +25,9 @@ _EMPTY = Manifest(number=0, created_at="", reason="none yet", revision=0, images
 class SnapshotReader:
     """Holds one collection. Requests that hold the one before go on with it undisturbed."""
 
-    def __init__(self, data_dir: Path, milvus: Milvus | None = None) -> None:
+    def __init__(self, data_dir: Path, engines: Engines | None = None) -> None:
         self._store = SnapshotStore(data_dir)
-        self._cache = SegmentCache(self._store, milvus)
+        self._cache = SegmentCache(self._store, engines)
         self._tombstones = Tombstones(data_dir)
         self._collection = Collection(_EMPTY, self._cache)
         self._deleted = np.empty(0, np.int64)

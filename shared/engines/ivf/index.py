@@ -19,6 +19,7 @@ from shared.contracts.query import Metric
 from shared.engines.ivf.coarse import Coarse, PreparedQuery
 from shared.engines.ivf.codes import CodedLists
 from shared.engines.ivf.mask import Mask
+from shared.engines.ivf.nearest_rows import NearestRows
 from shared.engines.ivf.partition import Partition
 from shared.engines.ivf.reader import Postings
 from shared.maths import distances
@@ -177,7 +178,7 @@ class InvertedIndex:
         looked at. include: ordinals to look at wherever they are, unless the mask leaves them out.
         """
         mask = mask or self._whole
-        best = _Best(k)
+        best = NearestRows(k)
         scanned = reranked = 0
         if not self.is_coded(metric) or len(lists) >= self.clusters:
             depth = None
@@ -211,6 +212,10 @@ class InvertedIndex:
         rows = self.chosen_by_codes(asked, self.rank(asked, nprobe, reach), k)
         allowed = mask.rows(0)
         return len(rows) if allowed is None else int(allowed[rows].sum())
+
+    def by_cluster(self) -> Self:
+        """The index itself: its lists are its clusters."""
+        return self
 
     def place(self, segment: int) -> str:
         """The name of a segment's file."""
@@ -282,7 +287,7 @@ class InvertedIndex:
         query: NDArray[np.float32],
         lists: NDArray[np.int64],
         metric: Metric,
-        best: "_Best",
+        best: NearestRows,
         scanned: int,
         live: int,
         reranked: int,
@@ -311,38 +316,6 @@ class InvertedIndex:
             len(lists),
             reranked,
         )
-
-
-class _Best:
-    """The k least distances so far, and those too near to the k-th to be told apart."""
-
-    def __init__(self, k: int) -> None:
-        self._k = k
-        self._margin = 0.0
-        self._segments = np.empty(0, np.int64)
-        self._rows = np.empty(0, np.int64)
-        self._distances = np.empty(0, np.float32)
-
-    def offer(
-        self,
-        segment: int,
-        rows: NDArray[np.int64],
-        away: NDArray[np.float32],
-        margin: float,
-    ) -> None:
-        self._margin = max(self._margin, margin)
-        self._segments = np.concatenate([self._segments, np.full(len(rows), segment)])
-        self._rows = np.concatenate([self._rows, rows])
-        self._distances = np.concatenate([self._distances, away])
-        if len(self._distances) > self._k:
-            kth = float(np.partition(self._distances, self._k - 1)[self._k - 1])
-            keep = self._distances <= kth + self._margin
-            self._segments = self._segments[keep]
-            self._rows = self._rows[keep]
-            self._distances = self._distances[keep]
-
-    def survivors(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return self._segments, self._rows
 
 
 def _one_length(segments: Sequence[Postings]) -> bool:

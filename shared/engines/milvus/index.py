@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from shared.contracts.filters import Filter
 from shared.contracts.query import Metric
+from shared.core.errors import Conflict
 from shared.engines.ivf.coarse import PreparedQuery
-from shared.engines.ivf.index import Candidates
+from shared.engines.ivf.index import Candidates, InvertedIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.milvus.collection import MOST, Found, MilvusCollection
@@ -194,6 +195,13 @@ class MilvusIndex:
         members = self.segments[0].ordinals
         for start in range(0, len(members), _BLOCK):
             yield start, self.collection.read(members[start : start + _BLOCK])
+
+    def by_cluster(self) -> InvertedIndex:
+        """Raises Conflict: Milvus tells of no cluster who is in it."""
+        raise Conflict(
+            "Near-duplicates are found cluster by cluster, and Milvus doesn't expose "
+            "its clusters. `group_duplicates` groups those among a search's hits."
+        )
 
     def place(self, segment: int) -> str:
         """The name of the collection, which holds every segment."""

@@ -2,18 +2,31 @@
 
 Milvus Lite 3.2 takes no notice of the `nlist` that pymilvus 3.0 sends, nor of a search's `nprobe`:
 it makes 128 lists and probes 10 of them whatever is asked, so that nothing could be searched
-exactly. Here both numbers reach the place where its index looks for them.
+exactly. Here both numbers reach the place where its index looks for them: `nprobe` travels with
+the number of hits, the one argument of a request that its index is given.
 """
 
 import argparse
-from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 from milvus_lite.adapter.grpc import server, servicer
 from milvus_lite.index.faiss_ivf_flat import FaissIvfFlatIndex
 from milvus_lite.index.faiss_ivf_sq8 import FaissIvfSq8Index
 
-_nprobe: ContextVar[int | None] = ContextVar("nprobe", default=None)
+
+class _Hits(int):
+    """Number of hits that a search asks for, with the number of lists to probe for them."""
+
+    nprobe: int | None = None
+
+    @classmethod
+    def of(cls, count: int, nprobe: int | None) -> Self:
+        hits = cls(count)
+        hits.nprobe = nprobe
+        return hits
+
+    def __add__(self, offset: int) -> "_Hits":
+        return _Hits.of(int(self) + offset, self.nprobe)
 
 
 def heed_parameters() -> None:
@@ -22,10 +35,9 @@ def heed_parameters() -> None:
     indexed = servicer.kv_pairs_to_index_params_dict
 
     def parsing(*given: Any, **named: Any) -> dict[str, Any]:
-        # A request is parsed and answered by one thread, which each request sets anew.
         parsed: dict[str, Any] = parse(*given, **named)
-        _nprobe.set((parsed["search_params"] or {}).get("nprobe"))
-        return parsed
+        nprobe = (parsed["search_params"] or {}).get("nprobe")
+        return {**parsed, "top_k": _Hits.of(parsed["top_k"], nprobe)}
 
     def indexing(pairs: Any) -> dict[str, Any]:
         read: dict[str, Any] = indexed(pairs)
@@ -39,9 +51,10 @@ def heed_parameters() -> None:
 
 
 def _probing(search: Any) -> Any:
-    def probing(*given: Any, **named: Any) -> Any:
-        nprobe = _nprobe.get()
-        return search(*given, **({**named, "params": {"nprobe": nprobe}} if nprobe else named))
+    def probing(index: Any, queries: Any, hits: int, **named: Any) -> Any:
+        if isinstance(hits, _Hits) and hits.nprobe:
+            named["params"] = {"nprobe": hits.nprobe}
+        return search(index, queries, int(hits), **named)
 
     return probing
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from shared.core.errors import Corrupt, Misconfigured, Unavailable
+from shared.engines.engine import Refused
 
 SECONDS = 30.0
 _CONNECT_S = 2.0
@@ -24,10 +25,6 @@ _PASSING = ("closed channel", "not ready", "initializ", "unavailable", "quota", 
 
 class NotLoaded(Unavailable):
     """A collection is on disk only."""
-
-
-class Refused(Misconfigured):
-    """This Milvus can't do what was asked."""
 
 
 class Milvus:

@@ -59,6 +59,8 @@ def _condition(asked: Condition, knows_tags: bool) -> tuple[str, bool]:
         if not knows_tags:
             return "", False
         return _has([_term("tag", tag_key(asked.tag))]), True
+    if asked.label is not None:
+        return "", False
     if asked.key is None:
         return _said(asked, knows_tags)
     if asked.exists is not None:

@@ -1,0 +1,128 @@
+"""Labels of a whole collection: the step of a build, and the jobs that compute and accept them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from services.indexer.catalog.images import Images
+from services.indexer.jobs.context import JobContext
+from services.indexer.jobs.optional_steps import OptionalStep, attempt
+from services.indexer.jobs.stage_plan import LABELLING, PUBLISHING
+from services.indexer.publishing.collection import Collection
+from services.indexer.publishing.index_files import IndexFiles
+from services.indexer.publishing.labels import Labels
+from shared.contracts.labels import AcceptLabelsRequest
+from shared.core.errors import Conflict, InvalidInput
+from shared.labels.head import LabelHead
+from shared.snapshots.labels import LabelsFile, read_head
+from shared.snapshots.manifest import Manifest
+
+LABELS_REASON = "labels computed"
+ACCEPTED_REASON = "labels accepted as tags"
+TAGGING = "adding tags"
+_AT_ONCE = 2000
+
+
+def labelled(labels: Labels, base: Manifest, job: JobContext) -> Manifest:
+    """Return the base with the labels of its images, where its model has them."""
+    job.stage(LABELLING)
+    return attempt(job, OptionalStep.LABELS, lambda: labels.complete(base, job.reach), base)
+
+
+class LabelJob:
+    """Computes the labels of every image from stored features; no picture is read."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._current = collection.current
+        self._publisher = collection.publisher
+        self._labels = collection.labels
+
+    def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """The job. Raises Conflict where the model has no classifier with named classes."""
+        base = self._current.manifest()
+        job.expect([LABELLING, PUBLISHING], base.images)
+        job.stage(LABELLING)
+        done = self._labels.complete(base, job.reach, anew=True)
+        if done.labels != base.labels:
+            job.stage(PUBLISHING)
+
+            def latest(number: int) -> Manifest:
+                return self._current.manifest().model_copy(
+                    update={
+                        "number": number,
+                        "created_at": job.now(),
+                        "reason": LABELS_REASON,
+                        "labels": done.labels,
+                    }
+                )
+
+            done = self._publisher.publish(latest)
+        labels = done.labels
+        return {
+            "snapshot": done.number,
+            "images": done.images,
+            "labelled": 0 if labels is None else labels.rows,
+        }
+
+
+class AcceptLabelsJob:
+    """Adds labels as tags to the images that show them."""
+
+    def __init__(self, collection: Collection, index: IndexFiles) -> None:
+        self._images: Images = collection.images
+        self._current = collection.current
+        self._publisher = collection.publisher
+        self._segments = index.segments
+
+    def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
+        """The job; run again, it adds what is still missing. Raises Conflict without labels."""
+        asked = AcceptLabelsRequest.model_validate(request)
+        labels = self._current.manifest().labels
+        if labels is None:
+            raise Conflict("The collection has no labels yet. `ise label` computes them.")
+        head = read_head(self._segments.intact(labels.head))
+        wanted = _classes(head, asked.names)
+        job.count(labels.rows)
+        job.stage(TAGGING)
+        tagged = 0
+        for file in labels.files:
+            for given, rows in _batches(
+                LabelsFile(self._segments.intact(file)), head, asked, wanted
+            ):
+                tagged += self._images.add_tags(given)
+                job.advance(rows)
+                job.check_cancelled()
+        job.stage(PUBLISHING)
+        manifest = self._publisher.publish_pending(ACCEPTED_REASON, may_lag=True)
+        return {"snapshot": manifest.number, "images": manifest.images, "tagged": tagged}
+
+
+def _classes(head: LabelHead, names: list[str] | None) -> set[int] | None:
+    """The classes of some names; None: all. Raises InvalidInput for a name of none."""
+    if names is None:
+        return None
+    found: set[int] = set()
+    for name in names:
+        numbers = head.named(name)
+        if not numbers:
+            raise InvalidInput(f"No class is named {name!r}. `ise label` lists those that are met.")
+        found.update(numbers)
+    return found
+
+
+def _batches(
+    file: LabelsFile, head: LabelHead, asked: AcceptLabelsRequest, wanted: set[int] | None
+) -> Iterator[tuple[list[tuple[int, list[str]]], int]]:
+    """Images with the tags that they get, and how many rows were looked at, some at a time."""
+    least = np.float16(asked.least)
+    for start in range(0, len(file.ordinals), _AT_ONCE):
+        ids = file.classes[start : start + _AT_ONCE]
+        sure = file.probabilities[start : start + _AT_ONCE] >= least
+        given: list[tuple[int, list[str]]] = []
+        for row in np.flatnonzero(sure.any(axis=1)).tolist():
+            classes = [n for n in ids[row][sure[row]].tolist() if wanted is None or n in wanted]
+            if classes:
+                names = [head.classes[number].name for number in classes]
+                given.append((int(file.ordinals[start + row]), names))
+        yield given, len(ids)

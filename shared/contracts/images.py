@@ -1,0 +1,142 @@
+"""Wire models of images in the catalogue: added, read, changed, deleted."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from shared.contracts.annotations import (
+    MAX_TAG,
+    MAX_TAGS,
+    METADATA_TOLD,
+    TAGS_TOLD,
+    Metadata,
+    Notes,
+    check_tags,
+)
+from shared.contracts.base import Request, Wire
+
+Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
+Tags = Annotated[
+    list[Tag], Field(max_length=MAX_TAGS, description=TAGS_TOLD), AfterValidator(check_tags)
+]
+
+
+class AddState(StrEnum):
+    ADDED = "added"
+    EXISTS = "exists"
+    FAILED = "failed"
+
+
+class AddedItem(Wire):
+    """Result of one uploaded file. `exists`: its bytes were there; tags were joined.
+
+    `note`: what is wrong with a picture that was added all the same.
+    """
+
+    name: str
+    id: str | None
+    state: AddState
+    error: str | None = None
+    note: str | None = None
+
+
+class Added(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "name": "castle.jpg",
+                            "id": "d0ed203b490efa13b89928e082c3728f",
+                            "state": "added",
+                            "error": None,
+                            "note": "The file ends early; 97 % of it was read.",
+                        },
+                        {
+                            "name": "notes.jpg",
+                            "id": None,
+                            "state": "failed",
+                            "error": "The file is empty.",
+                            "note": None,
+                        },
+                    ],
+                    "snapshot": 4,
+                }
+            ]
+        }
+    )
+
+    items: list[AddedItem]
+    snapshot: int
+
+
+class ImagePatch(Request):
+    """Change of an image: given fields replace the old ones, the others stay."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tags": ["castle", "favourite"]}]})
+
+    tags: Tags | None = Field(None, description="New tags; they replace the current ones.")
+    metadata: Metadata | None = Field(
+        None,
+        description=f"New metadata; they replace the current ones. {METADATA_TOLD}",
+    )
+
+
+class Image(Wire):
+    """An image of the catalogue. One that came as a vector has no `sha256` and 0 `bytes`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "d0ed203b490efa13b89928e082c3728f",
+                    "tags": ["castle", "night"],
+                    "uris": ["castle/07.jpg"],
+                    "metadata": {"album": "trip"},
+                    "sha256": "d0ed203b490efa13b89928e082c3728f5a7bb4d5a0b4cf0f1c2b8a5a6f2a9d11",
+                    "bytes": 18342,
+                    "created_at": "2026-11-22T05:43:50+00:00",
+                }
+            ]
+        }
+    )
+
+    id: str
+    tags: list[str]
+    uris: list[str]
+    metadata: dict[str, Any]
+    sha256: str
+    bytes: int
+    created_at: str
+    notes: Notes = None
+
+
+class ShapesRequest(Request):
+    """Request for the shapes of images."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ids": ["d0ed203b490efa13b89928e082c3728f"]}]}
+    )
+
+    ids: Annotated[list[str], Field(max_length=1000)] = Field(description="Ids of images.")
+
+
+class Shapes(Wire):
+    """Width by height of each image, in the order of the ids; null where its file can't be read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ratios": [1.5, 0.75, None]}]})
+
+    ratios: list[float | None]
+
+
+class Deleted(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "d0ed203b490efa13b89928e082c3728f", "deleted": True}]
+        }
+    )
+
+    id: str
+    deleted: bool

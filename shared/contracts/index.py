@@ -1,0 +1,176 @@
+"""Wire models of the index: how it is built, what snapshots there are, how it fares."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from shared.contracts.base import Choice, Request, Seed, Wire
+from shared.contracts.embedder import TrainingSettings
+from shared.contracts.images import Tag
+from shared.contracts.learning import Learning
+from shared.contracts.query import Metric
+
+
+class Rows(Choice):
+    """How an index stores its vectors."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+
+
+TRANSFORM = r"^(auto|none|l2|pca:[1-9][0-9]{0,4})$"
+TransformName = Annotated[str, StringConstraints(pattern=TRANSFORM)]
+
+
+class BuildSettings(Request):
+    """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for.
+
+    `transform`: what is done to features before they are compared. `none`; `l2`: brought to unit
+    length; `pca:N`: that, and the N directions in which the collection varies most; `auto`: what
+    measured best, see docs/RANKING.md.
+
+    `rows`: how vectors are stored in the index; float16 halves the disk, and loses about three
+    digits of a distance. The features themselves stay float32.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"clusters": "auto", "metric": "cosine"}]}
+    )
+
+    clusters: Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        "auto", description="Number of clusters; `auto` chooses it by the size of the collection."
+    )
+    metric: Metric = Field(Metric.COSINE, description="Metric that the clusters are made for.")
+    transform: TransformName = Field(
+        "auto",
+        description="Feature transform: `none`; `l2`: normalise to unit length; `pca:N`: normalise "
+        "and project to N principal components; `auto`: the best measured choice.",
+    )
+    rows: Rows = Field(
+        Rows.FLOAT32, description="Number format of stored vectors; float16 takes half the disk."
+    )
+    seed: Seed = Field(0, description="Random seed of the clustering.")
+    drop_missing: bool = Field(
+        False,
+        description="After a model change, drop images whose files can't be read; otherwise such a "
+        "build fails.",
+    )
+
+
+class ReembedRequest(Request):
+    """Request to switch to another embedder's model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"embedder": "http://127.0.0.1:8012"}]}
+    )
+
+    embedder: str | None = Field(
+        None,
+        description="One of the addresses in ISE_EMBEDDER_URL. Default: the embedder whose model "
+        "differs from the index's.",
+    )
+    build: BuildSettings = Field(BuildSettings(), description="Settings of the new index.")
+
+
+class TrainMatchingRequest(Request):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"settings": {"epochs": 40, "seed": 0}}]}
+    )
+
+    settings: TrainingSettings = Field(TrainingSettings(), description="Training parameters.")
+    hold_out: list[Tag] = Field(
+        default_factory=list,
+        max_length=1000,
+        description="Tags to exclude from training, so that `ise eval` can measure unseen terms.",
+    )
+
+
+class SnapshotInfo(Wire):
+    number: int
+    created_at: str
+    reason: str
+    images: int
+    clusters: int
+    model: str | None
+    network: str | None
+    current: bool
+
+
+class Snapshots(Wire):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "snapshots": [
+                        {
+                            "number": 3,
+                            "created_at": "2026-11-22T05:44:10+00:00",
+                            "reason": "build",
+                            "images": 2500,
+                            "clusters": 64,
+                            "model": "mini-bd7a04c10886955e",
+                            "network": "match-8dc9c57327bb6d9f",
+                            "current": True,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    snapshots: list[SnapshotInfo]
+
+
+class IndexHealth(Wire):
+    """How the index changed since its centroids were made.
+
+    `additions`, `deleted`: shares of what is stored, until a compaction merges it. `imbalance`: how
+    much more is scanned than with clusters of one size. `drift`: how far images lie from their
+    cluster's centre, and `growth`: how many there are, relative to when the clusters were made.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "snapshot": 12,
+                    "images": 2620,
+                    "clusters": 64,
+                    "segments": 3,
+                    "additions": 0.05,
+                    "deleted": 0.01,
+                    "imbalance": 1.31,
+                    "imbalance_at_build": 1.28,
+                    "drift": 1.02,
+                    "growth": 1.05,
+                    "advice": None,
+                }
+            ]
+        }
+    )
+
+    snapshot: int
+    images: int = 0
+    clusters: int = 0
+    segments: int = 0
+    additions: float = 0.0
+    deleted: float = 0.0
+    imbalance: float = 1.0
+    imbalance_at_build: float | None = None
+    drift: float | None = None
+    growth: float | None = None
+    advice: str | None = Field(None, description="Recommended action, if any.")
+    learning: Learning | None = Field(None, description="State of background learning.")
+
+
+class CatalogStats(Wire):
+    """`GET /v1/stats` of the indexer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"images": 2500, "snapshot": 3, "segments": 4}]}
+    )
+
+    images: int
+    snapshot: int
+    segments: int
+    learning: Learning | None = None
