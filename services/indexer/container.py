@@ -86,7 +86,7 @@ class Container:
         features = FeatureStore(data)
         self._engines = Engines.of(settings)
         self.index = IndexFiles.at(data, self._engines, settings.engine, settings.milvus_index)
-        self._mirror = _mirror(settings, self.reach.objects)
+        self._mirror = _mirror(settings, self.resolver.objects)
 
         # The collection. A caller waits for interactive requests, so they try twice; jobs are
         # patient.

@@ -97,16 +97,16 @@ class Hit(Wire):
     probability: float | None = Field(
         None, description="Calibrated probability of a match; null: none was fitted."
     )
-    tags: list[str]
-    uri: str
-    uris: list[str]
-    metadata: dict[str, Any]
+    tags: list[str] = Field(description="Tags of the image.")
+    uri: str = Field(description="Path or URL of the image, for display.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
     labels: list[Label] = Field(
         default_factory=list,
         description="What the model's classifier sees in it, the most probable first: suggestions, "
         "not tags. Empty where the model has no classifier with named classes.",
     )
-    explain: Explanation | None = None
+    explain: Explanation | None = Field(None, description="How the hit was found; with `explain`.")
     contributions: list[float] | None = Field(
         None, description="Contribution of each of the `parts`; they sum to the score."
     )
@@ -135,13 +135,17 @@ class Recall(Wire):
 class TagCount(Wire):
     """A tag and the number of images that carry it."""
 
+    """A tag and the number of images that carry it."""
+
     tag: str = Field(description="Tag, as it is most often written.")
     count: int = Field(description="Number of images that carry it.")
 
 
 class LabelFacet(Wire):
-    name: str
-    count: int
+    """A label and the number of hits that have it."""
+
+    name: str = Field(description="Name of the label.")
+    count: int = Field(description="Number of hits with the label.")
 
 
 class CorrectedTerm(Wire):

@@ -28,6 +28,8 @@ class Sample(Wire):
 class SuggestedTag(Wire):
     """A tag that may fit a picture."""
 
+    """A tag that may fit a picture."""
+
     tag: str = Field(description="Suggested tag.")
     probability: float = Field(
         description="Probability that it fits, estimated from similar images."
@@ -51,9 +53,9 @@ class SuggestedTags(Wire):
         }
     )
 
-    id: str | None = Field(description="Null where the picture is not an indexed image.")
-    tags: list[SuggestedTag]
-    neighbours: int = Field(description="How many tagged images were asked.")
+    id: str | None = Field(description="Id of the image; null: the picture isn't indexed.")
+    tags: list[SuggestedTag] = Field(description="Suggested tags, the most probable first.")
+    neighbours: int = Field(description="Number of similar tagged images considered.")
     labels: list[Label] = Field(
         default_factory=list,
         description="What the model's classifier sees in it and it doesn't carry as a tag.",

@@ -23,25 +23,32 @@ Tags = Annotated[
 
 
 class AddState(StrEnum):
+    """Result of adding a file. `exists`: its bytes were known."""
+
+    """Result of adding a file. `exists`: its bytes were known."""
+
     ADDED = "added"
     EXISTS = "exists"
     FAILED = "failed"
 
 
 class AddedItem(Wire):
-    """Result of one uploaded file. `exists`: its bytes were there; tags were joined.
+    """Result of one uploaded file."""
 
-    `note`: what is wrong with a picture that was added all the same.
-    """
-
-    name: str
-    id: str | None
-    state: AddState
-    error: str | None = None
-    note: str | None = None
+    name: str = Field(description="Name of the uploaded file.")
+    id: str | None = Field(description="Id of the image; null: the file failed.")
+    state: AddState = Field(
+        description="Result: `exists` if its bytes were known, in which case tags were merged."
+    )
+    error: str | None = Field(None, description="Error, in one sentence.")
+    note: str | None = Field(None, description="Damage of a picture that was added nevertheless.")
 
 
 class Added(Wire):
+    """Result of an upload."""
+
+    """Result of an upload."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -68,8 +75,8 @@ class Added(Wire):
         }
     )
 
-    items: list[AddedItem]
-    snapshot: int
+    items: list[AddedItem] = Field(description="Result of each file, in order.")
+    snapshot: int = Field(description="Number of the snapshot that contains them.")
 
 
 class ImagePatch(Request):
@@ -85,7 +92,7 @@ class ImagePatch(Request):
 
 
 class Image(Wire):
-    """An image of the catalogue. One that came as a vector has no `sha256` and 0 `bytes`."""
+    """An image of the catalogue."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -103,13 +110,13 @@ class Image(Wire):
         }
     )
 
-    id: str
-    tags: list[str]
-    uris: list[str]
-    metadata: dict[str, Any]
-    sha256: str
-    bytes: int
-    created_at: str
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
+    sha256: str = Field(description="SHA-256 of the file; empty: imported as a vector.")
+    bytes: int = Field(description="Size of the file; 0: imported as a vector.")
+    created_at: str = Field(description="Time of its addition, ISO 8601.")
     notes: Notes = None
 
 
@@ -124,19 +131,26 @@ class ShapesRequest(Request):
 
 
 class Shapes(Wire):
-    """Width by height of each image, in the order of the ids; null where its file can't be read."""
+    """Aspect ratios of images."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ratios": [1.5, 0.75, None]}]})
 
-    ratios: list[float | None]
+    ratios: list[float | None] = Field(
+        description="Width by height of each image, in the order of the ids; null: its file can't "
+        "be read."
+    )
 
 
 class Deleted(Wire):
+    """Result of a deletion."""
+
+    """Result of a deletion."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"id": "d0ed203b490efa13b89928e082c3728f", "deleted": True}]
         }
     )
 
-    id: str
-    deleted: bool
+    id: str = Field(description="Id of the image.")
+    deleted: bool = Field(description="Always true.")

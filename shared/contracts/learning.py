@@ -19,6 +19,12 @@ class LearningState(StrEnum):
 class LearningTask(StrEnum):
     """Task of background learning."""
 
+    """Task of background learning."""
+
+    """Task of background learning."""
+
+    """Task of background learning."""
+
     TRAINING = "training"
     CLUSTERING = "clustering"
 

@@ -281,11 +281,11 @@ class ImageInfo(Wire):
         }
     )
 
-    id: str
-    tags: list[str]
-    uri: str
-    uris: list[str]
-    metadata: dict[str, Any]
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uri: str = Field(description="Path or URL of the image, for display.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
     labels: list[Label] = Field(
         default_factory=list,
         description="What the model's classifier sees in it: suggestions, not tags.",

@@ -27,6 +27,8 @@ class RecallPoint(Wire):
 class RecallCurve(Wire):
     """Recall of a sample of queries, measured at build time."""
 
+    """Recall of a sample of queries, measured at build time."""
+
     space: str = Field(description="Space of the vectors: `visual` or `joint`.")
     metric: Metric = Field(description="Metric of the search.")
     k: int = Field(description="Number of nearest images.")
@@ -67,6 +69,8 @@ class Drift(Wire):
 
 
 class Stats(Wire):
+    """Statistics of the collection."""
+
     """Statistics of the collection."""
 
     model_config = ConfigDict(

@@ -107,6 +107,48 @@ def test_every_schema_and_every_field_of_an_answer_is_described(
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_every_schema_and_every_field_of_an_answer_is_described(
+    documents: dict[str, dict[str, Any]], service: str
+) -> None:
+    known = documents[service]["components"]["schemas"]
+    assert not [name for name, schema in known.items() if not schema.get("description")]
+    assert not [
+        f"{name}: {field}"
+        for name, schema in known.items()
+        for field, described in schema.get("properties", {}).items()
+        if not described.get("description")
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_schema_and_every_field_of_an_answer_is_described(
+    documents: dict[str, dict[str, Any]], service: str
+) -> None:
+    known = documents[service]["components"]["schemas"]
+    assert not [name for name, schema in known.items() if not schema.get("description")]
+    assert not [
+        f"{name}: {field}"
+        for name, schema in known.items()
+        for field, described in schema.get("properties", {}).items()
+        if not described.get("description")
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_schema_and_every_field_of_an_answer_is_described(
+    documents: dict[str, dict[str, Any]], service: str
+) -> None:
+    known = documents[service]["components"]["schemas"]
+    assert not [name for name, schema in known.items() if not schema.get("description")]
+    assert not [
+        f"{name}: {field}"
+        for name, schema in known.items()
+        for field, described in schema.get("properties", {}).items()
+        if not described.get("description")
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_operation_ids_begin_with_a_verb(
     documents: dict[str, dict[str, Any]], service: str
 ) -> None:
