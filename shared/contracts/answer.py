@@ -135,8 +135,6 @@ class Recall(Wire):
 class TagCount(Wire):
     """A tag and the number of images that carry it."""
 
-    """A tag and the number of images that carry it."""
-
     tag: str = Field(description="Tag, as it is most often written.")
     count: int = Field(description="Number of images that carry it.")
 

@@ -16,7 +16,6 @@ FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
 INSTANCE_HEADER = "X-ISE-Instance"
 """Identifies the process that answered."""
-"""Identifies the process that answered."""
 NOTES_HEADER = "X-ISE-Notes"
 """JSON: notes on damaged files that were read nevertheless, by index."""
 PRIORITY_HEADER = "Priority"
@@ -108,8 +107,6 @@ class Models(Wire):
 
 
 class EmbedTermsRequest(Request):
-    """Request to embed terms."""
-
     """Request to embed terms."""
 
     model_config = ConfigDict(
@@ -257,8 +254,6 @@ class TrainingReport(Wire):
 class TrainingProgress(Wire):
     """Event after each epoch."""
 
-    """Event after each epoch."""
-
     event: Literal["progress"] = "progress"
     epoch: int = Field(description="Number of the epoch, from 1.")
     epochs: int = Field(description="Largest number of epochs.")
@@ -275,8 +270,6 @@ class TrainingDone(Wire):
 
 
 class TrainingFailed(Wire):
-    """Last event of a failed training."""
-
     """Last event of a failed training."""
 
     event: Literal["failed"] = "failed"

@@ -28,8 +28,6 @@ class Sample(Wire):
 class SuggestedTag(Wire):
     """A tag that may fit a picture."""
 
-    """A tag that may fit a picture."""
-
     tag: str = Field(description="Suggested tag.")
     probability: float = Field(
         description="Probability that it fits, estimated from similar images."

@@ -25,8 +25,6 @@ Tags = Annotated[
 class AddState(StrEnum):
     """Result of adding a file. `exists`: its bytes were known."""
 
-    """Result of adding a file. `exists`: its bytes were known."""
-
     ADDED = "added"
     EXISTS = "exists"
     FAILED = "failed"
@@ -45,8 +43,6 @@ class AddedItem(Wire):
 
 
 class Added(Wire):
-    """Result of an upload."""
-
     """Result of an upload."""
 
     model_config = ConfigDict(
@@ -142,8 +138,6 @@ class Shapes(Wire):
 
 
 class Deleted(Wire):
-    """Result of a deletion."""
-
     """Result of a deletion."""
 
     model_config = ConfigDict(

@@ -71,8 +71,6 @@ class ReembedRequest(Request):
 class TrainMatchingRequest(Request):
     """Request to train the matching network."""
 
-    """Request to train the matching network."""
-
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"settings": {"epochs": 40, "seed": 0}}]}
     )
@@ -88,8 +86,6 @@ class TrainMatchingRequest(Request):
 class SnapshotInfo(Wire):
     """A snapshot."""
 
-    """A snapshot."""
-
     number: int = Field(description="Number of the snapshot.")
     created_at: str = Field(description="Time of publication, ISO 8601.")
     reason: str = Field(description="Reason for its publication.")
@@ -101,8 +97,6 @@ class SnapshotInfo(Wire):
 
 
 class Snapshots(Wire):
-    """List of snapshots."""
-
     """List of snapshots."""
 
     model_config = ConfigDict(

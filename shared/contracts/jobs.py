@@ -10,12 +10,6 @@ from shared.contracts.base import Wire
 
 
 class JobKind(StrEnum):
-    """Kind of job."""
-
-    """Kind of job."""
-
-    """Kind of job."""
-
     """Kinds of jobs."""
 
     INGEST = "ingest"
@@ -31,12 +25,6 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """State of a job."""
-
-    """State of a job."""
-
-    """State of a job."""
-
     """State of a job."""
 
     QUEUED = "queued"
@@ -112,8 +100,6 @@ _JOB: dict[str, Any] = {
 class Job(Wire):
     """A job of the indexer."""
 
-    """A job of the indexer."""
-
     model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
 
     id: str = Field(description="Id of the job.")
@@ -129,8 +115,6 @@ class Job(Wire):
 class Jobs(Wire):
     """List of jobs."""
 
-    """List of jobs."""
-
     model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [_JOB]}]})
 
     jobs: list[Job] = Field(description="Jobs, the newest first.")
@@ -144,8 +128,6 @@ class Failure(Wire):
 
 
 class Failures(Wire):
-    """List of failed pictures."""
-
     """List of failed pictures."""
 
     model_config = ConfigDict(

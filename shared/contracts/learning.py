@@ -19,12 +19,6 @@ class LearningState(StrEnum):
 class LearningTask(StrEnum):
     """Task of background learning."""
 
-    """Task of background learning."""
-
-    """Task of background learning."""
-
-    """Task of background learning."""
-
     TRAINING = "training"
     CLUSTERING = "clustering"
 

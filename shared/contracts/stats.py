@@ -27,8 +27,6 @@ class RecallPoint(Wire):
 class RecallCurve(Wire):
     """Recall of a sample of queries, measured at build time."""
 
-    """Recall of a sample of queries, measured at build time."""
-
     space: str = Field(description="Space of the vectors: `visual` or `joint`.")
     metric: Metric = Field(description="Metric of the search.")
     k: int = Field(description="Number of nearest images.")
@@ -69,8 +67,6 @@ class Drift(Wire):
 
 
 class Stats(Wire):
-    """Statistics of the collection."""
-
     """Statistics of the collection."""
 
     model_config = ConfigDict(
