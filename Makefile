@@ -20,6 +20,9 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Each has its own services, whose networks use all cores, so more would wait for each other.
 SLOW_WORKERS ?= 2
 
+# What one worker compiled, the others and the services that they start need not compile again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo run up down test test-slow test-portable torture soak fuzz odd-folders check format openapi screenshots bench bench-embed bench-http bench-live bench-scale clean
 
@@ -43,6 +46,9 @@ up: ## Build the containers and run them until Ctrl-C
 down: ## Stop the containers; their data stays
 	$(COMPOSE) down
 
+# Each worker has a core: threads of a pass would wait for each other. `make test-slow` has them.
+test: export OMP_NUM_THREADS = 1
+test: export OPENBLAS_NUM_THREADS = 1
 test: $(VENV)/.installed-dev ## Every test but the slow ones, on all cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import collection, harness, live, memory_bound, results, scale
+from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 
@@ -76,6 +76,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     matching.add_argument("--epochs", type=int, help="at most; by default the product's")
     matching.add_argument("--only", help="one way to train, like `batch, all negatives`")
 
+    gallery.add_to(commands)
+    untagged = commands.add_parser("untagged", help="word to photo, where no photo has a tag")
+    untagged.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    untagged.add_argument("--network", default="lite")
+    untagged.add_argument("--weights", default="", help="a safetensors file with its classifier")
+    untagged.add_argument("--splits", type=int, default=5)
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -93,6 +100,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "gallery":
+        found = gallery.run(args.pictures, args.seconds)
+        print(f"  {results.write(args.results, 'gallery', found)}")
     elif args.command == "engines":
         from benchmarks import engines
 
@@ -109,6 +119,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         _ingest(args)
     elif args.command == "matching":
         _matching(args)
+    elif args.command == "untagged":
+        _untagged(args)
     elif args.command == "kmeans":
         from benchmarks import kmeans
 
@@ -219,6 +231,20 @@ def _matching(args: argparse.Namespace) -> None:
             )
     found = {"images": images, "terms": terms, "image_to_image": probabilities, "ways": ways}
     print(f"  {results.write(args.results, 'matching', found)}")
+
+
+def _untagged(args: argparse.Namespace) -> None:
+    from benchmarks.matching import untagged
+    from services.embedder.words.vectors import load_words
+    from shared.contracts.embedder import TrainingSettings
+
+    cache = args.data / "matching"
+    photos = untagged.load(args.photos, args.network, args.weights, load_words(), cache)
+    print(f"untagged: {len(photos.tags)} photos, {len(photos.terms)} terms", flush=True)
+    found = untagged.measure(photos, args.splits, TrainingSettings())
+    print(untagged.table(found))
+    name = f"untagged-{args.network.replace('/', '-')}"
+    print(f"  {results.write(args.results, name, found)}")
 
 
 def _sized(parser: argparse.ArgumentParser) -> None:

@@ -63,13 +63,19 @@ def _heat_map(page: Page, picture: Path) -> None:
     _wait_for_pictures(page, "dialog img")
 
 
+def _photos(page: Page, _: Path) -> None:
+    _wait_for_pictures(page, ".tile img")
+
+
 def _collection(page: Page, _: Path) -> None:
-    page.get_by_role("link", name="Collection").click()
+    page.goto(f"{page.url}manage")
     page.get_by_role("listitem").filter(has_text="In use").wait_for()
     page.get_by_role("img", name="of the exact answer").wait_for()
 
 
 SHOTS = (
+    Shot("photos", _photos),
+    Shot("photos-phone-dark", _photos, _PHONE, dark=True),
     Shot("search", _results),
     Shot("search-dark", _like_a_picture, dark=True),
     Shot("why", _heat_map),

@@ -28,7 +28,7 @@ def load(
 
     A file `classes.tsv` among the folders may say which term a folder's name stands for.
     """
-    terms = _terms(photos)
+    terms = terms_of(photos)
     folders = sorted(path for path in photos.iterdir() if path.is_dir())
     tags: list[str] = []
     files: list[Path] = []
@@ -42,11 +42,12 @@ def load(
         files += found
         image_terms += [[len(tags)]] * len(found)
         tags.append(term)
-    fingerprint, features = _features(files, network, weights, cache)
+    fingerprint, features = features_of(files, network, weights, cache)
     return TrainingSet(features, tags, image_terms, fingerprint)
 
 
-def _terms(photos: Path) -> dict[str, str]:
+def terms_of(photos: Path) -> dict[str, str]:
+    """The terms of folders whose names stand for others."""
     listing = photos / "classes.tsv"
     if not listing.exists():
         return {}
@@ -54,7 +55,7 @@ def _terms(photos: Path) -> dict[str, str]:
     return dict(line.split("\t")[:2] for line in lines if "\t" in line)
 
 
-def _features(
+def features_of(
     files: list[Path], network: str, weights: str, cache: Path
 ) -> tuple[str, NDArray[np.float32]]:
     """Return the features of each file, (n, dim), kept in `cache`."""

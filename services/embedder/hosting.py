@@ -27,6 +27,7 @@ from services.embedder.registry import load_backbone
 from services.embedder.towers.aligned import AlignedSpace
 from services.embedder.towers.source import PREFIX as TOWERS
 from services.embedder.towers.text_tower import TextTower, load_text_tower
+from services.embedder.words.meanings import Meanings
 from services.embedder.words.vectors import Words, load_words
 from shared.core.errors import Conflict, ISEError, Misconfigured, Unavailable
 from shared.objects.address import snapshots_from
@@ -42,6 +43,7 @@ class Models:
     visual: Backbone
     matching: Backbone
     words: Words | TextTower
+    meanings: Meanings | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Hosted:
     visual: ImageEmbedder
     matching: ImageEmbedder
     words: TermEncoder
+    meanings: Meanings | None
     networks: JointSpaces
     trainer: Trainer | None
     decoders: Decoders
@@ -87,7 +90,11 @@ def load_models(settings: EmbedderSettings) -> Models:
         matching = load_matching(settings)
     if matching.fingerprint == visual.fingerprint:
         matching = visual
-    return Models(visual, matching, _load_terms(settings))
+    words = _load_terms(settings)
+    meanings = None
+    if isinstance(words, Words) and matching.head is not None:
+        meanings = Meanings(words, matching.head)
+    return Models(visual, matching, words, meanings)
 
 
 def check_matching(settings: EmbedderSettings) -> None:
@@ -224,7 +231,11 @@ class Host:
             networks = AlignedSpace(words.dim, fingerprint, words.fingerprint)
         else:
             trainer = Trainer(
-                settings.data_dir / "training", fingerprint, words, settings.max_training_images
+                settings.data_dir / "training",
+                fingerprint,
+                words,
+                settings.max_training_images,
+                models.meanings,
             )
             stack.push_async_callback(trainer.close)
             networks = NetworkStore(
@@ -233,8 +244,11 @@ class Host:
                 words.fingerprint,
                 settings.networks_in_memory,
                 _download(settings),
+                models.meanings,
             )
-        return Hosted(visual, matching, words, networks, trainer, decoders, Explainer())
+        return Hosted(
+            visual, matching, words, models.meanings, networks, trainer, decoders, Explainer()
+        )
 
 
 def _download(settings: EmbedderSettings) -> Download | None:

@@ -64,8 +64,14 @@ class IndexerSettings(ServiceSettings):
         description="Seconds without changes or jobs after which new tags are learnt and drifted "
         "clusters rebuilt in the background; 0: never.",
     )
-    thumbnail_pixels: int = Field(320, ge=16, le=2048, description="Longer side of a thumbnail.")
-    max_upload_files: int = Field(1000, ge=100, description="Most files per upload.")
+    trash_days: float = Field(
+        30,
+        ge=0,
+        le=36_500,
+        description="Days that deleted pictures can be restored for; 0: they are deleted for good.",
+    )
+    thumbnail_pixels: int = Field(320, ge=16, le=2048, description="Longer side, in pixels.")
+    max_upload_files: int = Field(1000, ge=100)
 
     @property
     def catalog_url(self) -> str:

@@ -11,9 +11,13 @@ from services.indexer.catalog.job_chunks import PartTable
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.locks import WorkerPresence
 from services.indexer.catalog.source_claims import Origins
+from services.indexer.catalog.trash import Trash
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.catalog.worker import Worker
 from services.indexer.config import IndexerSettings
+from services.indexer.curation.editor import Editor
+from services.indexer.curation.housekeeping import Housekeeping
+from services.indexer.curation.trash_bin import TrashBin
 from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedding
 from services.indexer.embedding.registry import Embedders
@@ -39,6 +43,7 @@ from services.indexer.workflows.build_job import BuildJob
 from services.indexer.workflows.build_pipeline import BuildPipeline
 from services.indexer.workflows.compaction import Compaction
 from services.indexer.workflows.engine_migration import EngineMigration
+from services.indexer.workflows.facts_job import FactsJob
 from services.indexer.workflows.import_job import ImportJob
 from services.indexer.workflows.index_builder import IndexBuilder
 from services.indexer.workflows.ingest_job import IngestJob
@@ -50,6 +55,7 @@ from services.indexer.workflows.reembed_job import ReembedJob
 from services.indexer.workflows.reembedding import Reembedding
 from services.indexer.workflows.sync_job import SyncJob
 from services.indexer.workflows.train_job import TrainJob
+from services.indexer.workflows.undo_job import UndoJob
 from services.indexer.workflows.unembeddable import Unembeddable
 from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
@@ -73,7 +79,7 @@ class Container:
         # The catalogue and the workers that share it.
         self.database = Database(settings.catalog_url)
         self._presence = WorkerPresence(self.database)
-        self.images = Images(self.database)
+        self.images = Images(self.database, keeps_deleted=settings.trash_days > 0)
         self.origins = Origins(self.database)
         worker = Worker(self.database, settings.lease_seconds)
         self.job_table = JobTable(self.database, worker)
@@ -106,7 +112,15 @@ class Container:
         self.vectors = Vectors(VectorTable(self.database), features)
         self.exporter = Exporter(data, self.index, self.current, self.images, features)
 
-        # Work of the jobs.
+        # What a person does to pictures that are there.
+        trash = Trash(self.database)
+        self.trash = TrashBin(collection, self.origins, trash, self.files, settings.trash_days)
+        self.editor = Editor(
+            collection, self.index, self.trash, self.job_table, settings.trash_days
+        )
+        self._housekeeping = Housekeeping(self.trash.purge_expired, self.editor.tidy)
+
+        # What jobs do.
         collection = replace(collection, embedding=patient)
         self._sharing = DistributedIngest(
             self.job_table, PartTable(self.database, worker), leases, self.resolver
@@ -142,6 +156,8 @@ class Container:
             JobKind.MIGRATE: self.migration.run,
             JobKind.LABEL: LabelJob(collection).run,
             JobKind.ACCEPT_LABELS: AcceptLabelsJob(collection, self.index).run,
+            JobKind.FACTS: FactsJob(collection, self.files).run,
+            JobKind.UNDO: UndoJob(self.editor).run,
         }
         self.jobs = JobRunner(
             self.job_table, handlers, self.publisher.catch_up, self._between_jobs, leases
@@ -172,6 +188,7 @@ class Container:
             self._mirror.start()
         self.jobs.start()
         self._upkeep.start()
+        self._housekeeping.start()
         self.is_started = True
 
     def interrupt(self) -> None:
@@ -182,6 +199,7 @@ class Container:
     def stop(self) -> None:
         self.interrupt()
         self._upkeep.stop()
+        self._housekeeping.stop()
         self.jobs.stop(self.settings.shutdown_seconds)
         if self._mirror is not None:
             self._mirror.stop()

@@ -14,7 +14,19 @@ from services.query.answering.reasons import Reasons
 from services.query.answering.service import SearchService
 from services.query.answering.term_reader import TermReader
 from services.query.answering.uploads import Uploads
-from services.query.api import explore, images, labels, manage, search, stats, tags, why
+from services.query.api import (
+    archive,
+    browse,
+    curation,
+    explore,
+    images,
+    labels,
+    manage,
+    search,
+    stats,
+    tags,
+    why,
+)
 from services.query.api import uploads as routes_uploads
 from services.query.api.writing import AnswerWriter
 from services.query.canary import CanaryWatch
@@ -136,6 +148,9 @@ def create_app(
     app.state.reasons = Reasons(app.state.asking, embedders, files)
     app.include_router(search.router)
     # First: the route of an image takes any path, as an id may have slashes in it.
+    app.include_router(browse.router)
+    app.include_router(curation.router)
+    app.include_router(archive.router)
     app.include_router(explore.router)
     app.include_router(labels.router)
     app.include_router(why.router)

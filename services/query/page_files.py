@@ -27,7 +27,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 # The views, each a document of its own.
-_DOCUMENTS = {"/": "index.html", "/collection": "collection.html"}
+# `/collection` is what bookmarks of older versions hold.
+_DOCUMENTS = {"/": "index.html", "/manage": "manage.html", "/collection": "manage.html"}
 
 # Not left to `mimetypes`, which reads the machine's settings: with `nosniff`, a script of the
 # wrong type is not run.

@@ -12,7 +12,7 @@ import httpx
 from shared.cli.child import Child, Sink
 from shared.cli.service import MilvusLite, Service, environment, local_services, waiting_line
 from shared.cli.supervisor import Supervisor, http_client
-from shared.core import startup_errors
+from shared.core import startup_errors, tls
 from shared.core.errors import Unavailable
 from shared.core.settings import ServiceSettings
 
@@ -118,7 +118,7 @@ class ServiceGroup:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         seen: dict[str, str] | None = None
-        with httpx.Client(trust_env=False, timeout=2.0) as http:
+        with httpx.Client(verify=tls.trusted(), trust_env=False, timeout=2.0) as http:
             while not self._stops_asked:
                 self.check()
                 waiting = {

@@ -62,7 +62,7 @@ def rm(
     ids: Annotated[list[str], typer.Argument(help="Ids of images to delete.")],
     as_json: AsJson = False,
 ) -> None:
-    """Delete images; they disappear from every answer at once."""
+    """Delete images; they disappear from every answer at once, and lie in the trash a while."""
     with session(as_json) as opened:
         unknown: list[str] = []
         deleted: list[str] = []
@@ -76,7 +76,7 @@ def rm(
                 deleted.append(image_id)
         if as_json:
             opened.write_json({"deleted": deleted, "unknown": unknown})
-        opened.say(f"{len(deleted):,} deleted.")
+        opened.say(f"{len(deleted):,} deleted. `ise trash` lists what can be restored.")
         if unknown:
             raise typer.Exit(1)
 

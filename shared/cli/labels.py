@@ -1,4 +1,4 @@
-"""`ise label` and `ise tag --suggested`: what the model sees in pictures, and taking it as tags."""
+"""`ise label`: what the model sees in pictures; labels can be accepted as tags."""
 
 from contextlib import nullcontext
 from typing import Annotated
@@ -13,7 +13,6 @@ from shared.cli.session import AsJson, Session, session
 from shared.clients import indexer, query
 from shared.contracts.jobs import Job
 from shared.contracts.labels import LEAST, AcceptLabelsRequest, LabelCounts, LabelsQuery
-from shared.core.errors import InvalidInput
 
 
 def label(
@@ -45,33 +44,6 @@ def label(
         opened.reply(found, tables.labels(found) if found.labels else _none(found))
         if (more := found.total - len(found.labels)) > 0:
             opened.say(f"{more:,} more labels: raise --limit.")
-
-
-def tag(
-    suggested: Annotated[
-        float | None,
-        typer.Option(
-            "--suggested",
-            metavar="P",
-            min=LEAST,
-            max=1,
-            help="Add every label of at least this probability as a tag.",
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", help="With --suggested: only this label; repeatable."),
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without it, only show counts.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Tag pictures by the labels that the model sees in them. Without --yes nothing is changed."""
-    with session(as_json) as opened:
-        if suggested is None:
-            raise InvalidInput("Say how sure the model must be: `ise tag --suggested 0.8`.")
-        accept_labels(opened, suggested, label, yes)
 
 
 def accept_labels(opened: Session, least: float, names: list[str] | None, yes: bool) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 from shared.cli import (
     care,
     collection,
+    curation,
     doctor,
     evaluate,
     images,
@@ -18,6 +19,7 @@ from shared.cli import (
     migrate,
     search,
     snapshots,
+    tag,
     tags,
     transfer,
     up,
@@ -59,9 +61,11 @@ app.command("train-matching")(collection.train_matching)
 app.command("compact")(collection.compact)
 app.command("migrate")(migrate.migrate)
 app.command("search")(search.search)
+app.command("show")(curation.show)
+app.command("tag")(tag.tag)
 app.command("tags")(tags.tags)
 app.command("label")(labels.label)
-app.command("tag")(labels.tag)
+app.command("duplicates")(curation.duplicates)
 app.command("eval")(evaluate.evaluate)
 app.command("jobs")(jobs.jobs)
 app.command("snapshots")(snapshots.snapshots)
@@ -69,6 +73,9 @@ app.command("stats")(snapshots.stats)
 app.command("index")(snapshots.index)
 app.command("add")(images.add)
 app.command("rm")(images.rm)
+app.command("trash")(curation.trash)
+app.command("undo")(curation.undo)
+app.command("facts")(curation.facts)
 app.command("import-features")(transfer.import_features)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)

@@ -8,6 +8,7 @@ import httpx
 
 from shared.cli.child import Child
 from shared.cli.service import Service
+from shared.core import tls
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
@@ -100,4 +101,4 @@ class Supervisor:
 
 def http_client() -> httpx.Client:
     """A client that no service holds up for long."""
-    return httpx.Client(trust_env=False, timeout=_ANSWER_S)
+    return httpx.Client(verify=tls.trusted(), trust_env=False, timeout=_ANSWER_S)

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from shared.cli.progress import figures, stage_of
 from shared.contracts.answer import Mode, SearchResponse
+from shared.contracts.curation import TrashPage
+from shared.contracts.explore import DuplicateGroups
 from shared.contracts.indexer import IndexHealth, SnapshotInfo
 from shared.contracts.jobs import Failure, Job
 from shared.contracts.labels import LabelCounts
@@ -71,6 +73,23 @@ def labels(found: LabelCounts) -> Table:
     table = _table(["label", "images", "untagged"], numbers=("images", "untagged"))
     for one in found.labels:
         _row(table, [one.name, f"{one.images:,}", f"{one.untagged:,}"])
+    return table
+
+
+def trash(found: TrashPage) -> Table:
+    """The pictures in the trash, and when each goes for good."""
+    table = _table(["id", "tags", "uri", "deleted", "deleted for good"])
+    for one in found.images:
+        _row(table, [one.id, ", ".join(one.tags), one.uri, one.deleted_at, one.expires_at or ""])
+    return table
+
+
+def duplicates(found: DuplicateGroups) -> Table:
+    """Groups of pictures that show the same, one picture a row."""
+    table = _table(["group", "score", "uri", "id"], numbers=("group", "score"))
+    for number, group in enumerate(found.groups, 1):
+        for one in group:
+            _row(table, [number, f"{one.score:.3f}", one.uri, one.id])
     return table
 
 

@@ -30,6 +30,7 @@ from shared.contracts.indexer import (
 from shared.contracts.jobs import Failures, Job, Jobs
 from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
+from shared.contracts.source_folders import SourceFolders
 from shared.terms.tag_list import join_tags
 
 _SLOW_S = 600.0
@@ -155,6 +156,11 @@ def export_collection(
 
 def ingest(request: IngestRequest) -> Call[Job]:
     return _post("/v1/ingest", request.model_dump(mode="json"), Job)
+
+
+def list_source_folders(path: str | None, confined: bool = False) -> Call[SourceFolders]:
+    params: dict[str, Any] = {"confined": confined} | ({} if path is None else {"path": path})
+    return Call("GET", "/v1/ingest/folders", model(SourceFolders), params=params)
 
 
 def build_index(settings: BuildSettings) -> Call[Job]:

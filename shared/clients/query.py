@@ -148,6 +148,7 @@ def list_tags(
     match: str = "",
     sort: TagOrder = TagOrder.COUNT,
     cursor: str | None = None,
+    covers: bool = False,
 ) -> Call[Tags]:
     """List tags that begin with `prefix`, or of which a word begins with `match`."""
     params = {
@@ -156,6 +157,7 @@ def list_tags(
         "sort": sort.value,
         "limit": limit,
         "cursor": cursor,
+        "covers": covers or None,
     }
     return Call("GET", "/v1/tags", model(Tags), params=params)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from shared.core import deadline
+from shared.core import deadline, tls
 
 REPEATABLE = "ise_repeatable"
 """The extension of a request that another replica may be sent after a 503."""
@@ -194,7 +194,7 @@ class ReplicaTransport(httpx.BaseTransport):
 
     def __init__(self, url: str) -> None:
         self._replicas = Replicas(url)
-        self._inner = httpx.HTTPTransport(trust_env=False)
+        self._inner = httpx.HTTPTransport(verify=tls.trusted(), trust_env=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         replicas = self._replicas
@@ -238,7 +238,7 @@ class AsyncReplicaTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, url: str) -> None:
         self._replicas = Replicas(url)
-        self._inner = httpx.AsyncHTTPTransport(trust_env=False)
+        self._inner = httpx.AsyncHTTPTransport(verify=tls.trusted(), trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         replicas = self._replicas

@@ -30,7 +30,7 @@ _MAX_TAG_KEY = 800
 _SHOWN = 60
 _NOTES = 20
 _ENDINGS = ("/file", "/thumbnail", "/similar", "/suggest-tags", "/why", "/why.png")
-_SHAPES = "shapes"
+_CALLS = frozenset({"shapes", "bulk", "timeline"})
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def check_id(text: str) -> str:
         raise ValueError("an id has no control characters, line ends among them")
     if text.endswith(_ENDINGS):
         raise ValueError(f"an id doesn't end in {', '.join(_ENDINGS)}: calls of an image do")
-    if text == _SHAPES:
-        raise ValueError(f"an id isn't `{_SHAPES}`: a call of images is")
+    if text in _CALLS:
+        raise ValueError(f"an id isn't `{text}`: a call of images is")
     return text
 
 
@@ -140,6 +140,9 @@ def tag_fault(tag: str) -> str | None:
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "file" in metadata:
+        # Filters reach them as `file.width` and the like.
+        raise ValueError("the key `file` is for the facts of a picture's file; use another one")
     if (fault := metadata_fault(metadata)) is not None:
         raise ValueError(fault)
     return metadata

@@ -7,8 +7,13 @@ from pydantic import ConfigDict, Field
 
 from shared.contracts.annotations import Notes
 from shared.contracts.base import Wire
+from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Mode(StrEnum):
@@ -51,6 +56,8 @@ ANSWER_EXAMPLE: dict[str, Any] = {
             "uris": ["castle/07.jpg"],
             "metadata": {},
             "labels": [{"name": "castle", "probability": 0.91}],
+            "added_at": "2026-11-22T05:43:50+00:00",
+            "file": FILE_EXAMPLE,
         }
     ],
     "limit": 1,
@@ -60,6 +67,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "mode": "image",
     "searched_as": None,
     "corrected_terms": [],
+    "unknown_keys": [],
     "metric": "cosine",
     "snapshot": 3,
     "version": "3.0",
@@ -106,7 +114,9 @@ class Hit(Wire):
         description="What the model's classifier sees in it, the most probable first: suggestions, "
         "not tags. Empty where the model has no classifier with named classes.",
     )
-    explain: Explanation | None = Field(None, description="How the hit was found; with `explain`.")
+    added_at: AddedAt = None
+    file: FileFacts = FileFacts()
+    explain: Explanation | None = None
     contributions: list[float] | None = Field(
         None, description="Contribution of each of the `parts`; they sum to the score."
     )
@@ -133,10 +143,13 @@ class Recall(Wire):
 
 
 class TagCount(Wire):
-    """A tag and the number of images that carry it."""
-
-    tag: str = Field(description="Tag, as it is most often written.")
-    count: int = Field(description="Number of images that carry it.")
+    tag: str
+    count: int
+    cover: str | None = Field(
+        None,
+        description="Id of the image with the tag that was added last; null unless asked for.",
+        exclude_if=_is_none,
+    )
 
 
 class LabelFacet(Wire):
@@ -198,6 +211,13 @@ class SearchResponse(Wire):
     version: str = Field(
         description="Version of the snapshot and the deletions; see `min_version`."
     )
+    unknown_keys: list[str] = Field(
+        default_factory=list,
+        description="Keys of the filter that no image has a value of: perhaps a slip.",
+    )
+    metric: Metric
+    snapshot: int
+    version: str = Field(description="Of the snapshot and the deletions; see `min_version`.")
     model: str | None = Field(description="Fingerprint of the model whose vectors were compared.")
     recall: Recall = Field(description="Expected recall and the work done.")
     timings_ms: dict[str, float] = Field(

@@ -249,6 +249,11 @@ class TrainingReport(Wire):
         description="Probability that an image carries the term, by score; empty if there were "
         "too few held-out images.",
     )
+    labels: str | None = Field(
+        None,
+        description="Digest of the named classes that the joint space begins from; null: none, so "
+        "that it knows tags alone.",
+    )
 
 
 class TrainingProgress(Wire):

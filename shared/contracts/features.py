@@ -16,6 +16,7 @@ from shared.contracts.annotations import (
     check_uri,
 )
 from shared.contracts.base import Request, Seed, Wire
+from shared.contracts.facts import FileFacts
 from shared.contracts.query import Metric
 from shared.models.external import is_model
 
@@ -182,6 +183,10 @@ class ExportedPlace(Wire):
     bytes: Annotated[int, Field(ge=0, le=_MOST)]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ExportedRecord(Record):
     """A line of `records.jsonl`."""
 
@@ -189,4 +194,9 @@ class ExportedRecord(Record):
     bytes: Annotated[int, Field(ge=0, le=_MOST)] = 0
     created_at: Annotated[str, Field(max_length=40)] = ""
     files: list[ExportedPlace] = Field(default_factory=list, max_length=_MAX_URIS)
+    file: FileFacts | None = Field(
+        None,
+        description="Facts of its file, where they are known.",
+        exclude_if=_is_none,
+    )
     notes: Notes = None

@@ -15,6 +15,8 @@ from shared.contracts.annotations import (
     check_tags,
 )
 from shared.contracts.base import Request, Wire
+from shared.contracts.curation import Undo
+from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
 Tags = Annotated[
@@ -101,18 +103,24 @@ class Image(Wire):
                     "sha256": "d0ed203b490efa13b89928e082c3728f5a7bb4d5a0b4cf0f1c2b8a5a6f2a9d11",
                     "bytes": 18342,
                     "created_at": "2026-11-22T05:43:50+00:00",
+                    "added_at": "2026-11-22T05:43:50+00:00",
+                    "file": FILE_EXAMPLE,
+                    "undo": None,
                 }
             ]
         }
     )
 
-    id: str = Field(description="Id of the image.")
-    tags: list[str] = Field(description="Tags of the image.")
-    uris: list[str] = Field(description="All paths and URLs of the image.")
-    metadata: dict[str, Any] = Field(description="Metadata of the image.")
-    sha256: str = Field(description="SHA-256 of the file; empty: imported as a vector.")
-    bytes: int = Field(description="Size of the file; 0: imported as a vector.")
-    created_at: str = Field(description="Time of its addition, ISO 8601.")
+    id: str
+    tags: list[str]
+    uris: list[str]
+    metadata: dict[str, Any]
+    sha256: str
+    bytes: int
+    created_at: str
+    added_at: AddedAt = None
+    file: FileFacts = FileFacts()
+    undo: Undo = None
     notes: Notes = None
 
 
@@ -142,9 +150,16 @@ class Deleted(Wire):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"id": "d0ed203b490efa13b89928e082c3728f", "deleted": True}]
+            "examples": [
+                {
+                    "id": "d0ed203b490efa13b89928e082c3728f",
+                    "deleted": True,
+                    "undo": "b0b2a2f3c1c94b2f9a3c5d6e7f809a1b",
+                }
+            ]
         }
     )
 
-    id: str = Field(description="Id of the image.")
-    deleted: bool = Field(description="Always true.")
+    id: str
+    deleted: bool
+    undo: Undo = None

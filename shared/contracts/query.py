@@ -9,10 +9,12 @@ from shared.contracts.annotations import Notes
 from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
 from shared.contracts.base import Choice, Request, Wire
 from shared.contracts.crop import Crop
+from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.filters import Filter
 from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
 from shared.contracts.problem import Problem
+from shared.contracts.sort import SearchSort
 
 MAX_LIMIT = 1000
 MAX_PARTS = 32
@@ -71,6 +73,12 @@ class SearchOptions(Request):
     filter: Filter | None = Field(
         None, description="Conditions on tags and metadata: only images that meet them are hits."
     )
+    sort: SearchSort = Field(
+        SearchSort.RELEVANCE,
+        description="Order of the hits. `-taken` and the others: of the pictures that match, those "
+        "of a probability of at least 0.5, or the first 200 where there is none; page these by "
+        "`offset`.",
+    )
     score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         None, description="Omit hits with a lower score."
     )
@@ -106,6 +114,8 @@ class SearchOptions(Request):
             raise ValueError("give only one of nprobe, recall_target and exact")
         if self.cursor is not None and self.offset:
             raise ValueError("give either cursor or offset, not both")
+        if self.cursor is not None and self.sort is not SearchSort.RELEVANCE:
+            raise ValueError("with `sort`, page by `offset` instead of `cursor`")
         return self
 
 
@@ -276,6 +286,8 @@ class ImageInfo(Wire):
                     "uris": ["castle/07.jpg"],
                     "metadata": {},
                     "labels": [{"name": "castle", "probability": 0.91}],
+                    "added_at": "2026-11-22T05:43:50+00:00",
+                    "file": FILE_EXAMPLE,
                 }
             ]
         }
@@ -290,6 +302,8 @@ class ImageInfo(Wire):
         default_factory=list,
         description="What the model's classifier sees in it: suggestions, not tags.",
     )
+    added_at: AddedAt = None
+    file: FileFacts = FileFacts()
     notes: Notes = None
 
 

@@ -10,6 +10,7 @@ import httpx
 from shared.clients import embedder, query
 from shared.clients.replicas import each_of
 from shared.clients.transport import Client
+from shared.core import tls
 from shared.core.errors import ISEError
 from shared.core.settings import Settings
 from shared.core.version import VERSION
@@ -26,7 +27,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     """Yield findings on all three services, and on the models if both sides answer."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
     reached = asked = 0
-    with httpx.Client(timeout=3, trust_env=False) as http:
+    with httpx.Client(verify=tls.trusted(), timeout=3, trust_env=False) as http:
         for name in NAMES:
             for url in (one for given in settings.urls_of(name) for one in each_of(given)):
                 found = list(_service(http, name, url, key))

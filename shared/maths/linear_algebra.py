@@ -4,18 +4,25 @@ LAPACK's inner steps are so short that threads mostly wait for each other: on bu
 eigendecomposition by all threads took nine times as long as by one.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """Return the process's libraries, found once: to look for them takes longer than a product."""
+    return ThreadpoolController()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """numpy's products take one thread each, in the whole process."""
-    with threadpool_limits(1, user_api="blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         yield
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
 
+from shared.core import tls
 from shared.core.errors import BadImage, Forbidden, TooLarge
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -64,8 +65,10 @@ class Fetcher:
 
     async def _followed(self, url: httpx.URL) -> bytes:
         for _ in range(1 + _REDIRECTS):
-            # Without proxies and cookies; a connection is used for one URL only.
-            async with httpx.AsyncClient(transport=self._transport, trust_env=False) as client:
+            # No proxy and no cookies; a connection to an address is for one URL alone.
+            async with httpx.AsyncClient(
+                verify=tls.trusted(), transport=self._transport, trust_env=False
+            ) as client:
                 request = client.build_request(
                     "GET",
                     url.copy_with(host=await self._address(url)),

@@ -88,14 +88,22 @@ class Picture:
 
 def size(data: bytes) -> tuple[int, int]:
     """Width and height of a picture as it is shown, from its head alone. Raises BadImage."""
-    name, data = _checked(data)
+    name, image = opened(data)
     try:
-        image = _open(name, data)
         turned = name != "TIFF" and _orientation(image) in _ON_ITS_SIDE
     except Exception as error:  # plugins raise errors of any class for a hostile header
         raise _bad(error) from error
     width, height = image.size
     return (height, width) if turned else (width, height)
+
+
+def opened(data: bytes) -> tuple[str, ImageFile.ImageFile]:
+    """The format of a picture and its header, no pixel decoded. Raises BadImage."""
+    name, data = _checked(data)
+    try:
+        return name, _open(name, data)
+    except Exception as error:  # whatever a plugin makes of a hostile header
+        raise _bad(error) from error
 
 
 def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -> Image.Image:

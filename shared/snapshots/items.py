@@ -2,12 +2,12 @@
 
     ordinals        (n,)      int64   image numbers, ascending
     record_offsets  (n + 1,)  int64   record i is bytes record_offsets[i] : record_offsets[i + 1]
-    records         (bytes,)  uint8   JSON of each image: id, tags, uris, metadata
+    records         (bytes,)  uint8   JSON of each image: id, tags, uris, metadata, its file's facts
     id_hashes       (n,)      uint64  hash of each id, ascending
     id_rows         (n,)      int64   row of each of these
 
-the tag -> images lists (`tag_lists.py`), and the index of the metadata (`metadata_index.py`), which
-files from before it lack.
+the tag -> images lists (`tag_lists.py`); the index of the metadata (`metadata_index.py`), and what
+all images are sorted by (`sort_columns.py`), which files from before them lack.
 
 A newer file's record of an image stands before an older one's: a retag is a new small file.
 """
@@ -24,9 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts import annotations
+from shared.contracts.facts import ADDED, FILE
 from shared.core.errors import Corrupt
 from shared.files.mapped import MappedFile, offsets_of, write_arrays
+from shared.media.taken import wall
+from shared.snapshots.folders import FolderIndex
 from shared.snapshots.metadata_index import MetadataIndex, metadata_arrays
+from shared.snapshots.sort_columns import SortColumns, sort_arrays
 from shared.snapshots.tag_lists import TagLists, tag_arrays
 from shared.terms.normal_form import normal_form
 
@@ -53,7 +57,19 @@ class Item:
     uris: list[str] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """Omitted values that no answer can represent."""
+    """What is left out of it, as no answer can give it."""
+    added_at: str | None = None
+    file: dict[str, Any] = field(default_factory=dict)
+    """Facts of its file by the names of `FileFacts`, those that are known."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What filters reach by key: the metadata, and the facts."""
+        facts = dict(self.file)
+        if (taken_at := facts.get("taken_at")) is not None:
+            facts["taken_at"] = wall(taken_at)
+        added = {} if self.added_at is None else {ADDED: wall(self.added_at)}
+        return added | self.metadata | ({FILE: facts} if facts else {})
 
     def presentable(self) -> "Item":
         """Return the item without values that no answer can represent, which `notes` lists."""
@@ -91,15 +107,19 @@ def write_items(path: Path, items: Iterable[Item]) -> int:
             "id_hashes": hashes[by_hash],
             "id_rows": by_hash,
             **tag_arrays((item.ordinal, item.tags) for item in ordered),
-            **metadata_arrays((item.ordinal, item.metadata) for item in ordered),
+            **metadata_arrays((item.ordinal, item.fields) for item in ordered),
+            **sort_arrays(ordered),
         },
     )
     return len(ordered)
 
 
 def _record(item: Item) -> bytes:
-    told = {"id": item.id, "tags": item.tags, "uris": item.uris, "metadata": item.metadata}
-    # Omitted if empty, because older versions don't know the field.
+    told: dict[str, Any] = {"id": item.id, "tags": item.tags, "uris": item.uris}
+    # Left out where there are none, as versions before don't know of them.
+    told |= {"added_at": item.added_at} if item.added_at else {}
+    told |= {FILE: item.file} if item.file else {}
+    told["metadata"] = item.metadata
     return _JSON.encode(told | ({"notes": item.notes} if item.notes else {})).encode()
 
 
@@ -142,6 +162,19 @@ class ItemsFile:
         self._id_rows: NDArray[np.int64] = file["id_rows"]
         self._metadata = MetadataIndex.within(file)
         self.tags = TagLists(file)
+        self._sorted_by = SortColumns.within(file)
+
+    @cached_property
+    def sorted_by(self) -> SortColumns:
+        """What the images are sorted by. For a file that lacks it, made from the records."""
+        if self._sorted_by is not None:
+            return self._sorted_by
+        return SortColumns.of([self.item(row) for row in range(len(self.ordinals))])
+
+    @cached_property
+    def folders(self) -> FolderIndex:
+        """The folders of the images, made when they are first asked for."""
+        return FolderIndex(self.sorted_by, len(self.ordinals))
 
     @cached_property
     def metadata(self) -> MetadataIndex:
@@ -149,7 +182,7 @@ class ItemsFile:
         if self._metadata is not None:
             return self._metadata
         items = (self.item(row) for row in range(len(self.ordinals)))
-        return MetadataIndex.of((item.ordinal, item.metadata) for item in items)
+        return MetadataIndex.of((item.ordinal, item.fields) for item in items)
 
     def item(self, row: int) -> Item:
         """The record in a row."""

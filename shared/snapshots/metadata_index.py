@@ -72,6 +72,10 @@ class MetadataIndex:
     def of(cls, metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> Self:
         return cls(metadata_arrays(metadata))
 
+    def has(self, key: str) -> bool:
+        """Tell whether an image has a key."""
+        return key in self._keys
+
     def having(self, key: str) -> NDArray[np.int64]:
         """The images that have a key."""
         return self._between(*self._range(key))

@@ -65,5 +65,6 @@ MANNERS: dict[int | str, dict[str, Any]] = {
 }
 IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": _BYTES}}, **MANNERS}
 TAR: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-tar": _BYTES}}}
+ZIP: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": _BYTES}}}
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": _BYTES}}}
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": _BYTES}}, **MANNERS}

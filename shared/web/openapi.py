@@ -21,11 +21,13 @@ _PATH_VALUES = {
     "job_id": problems.JOB,
     "number": problems.SNAPSHOT,
     "upload_id": problems.UPLOAD,
+    "token": problems.UNDO,
 }
 _PATH_DESCRIPTIONS = {
     "fingerprint": "Fingerprint of the model.",
     "image_id": "Id of the image.",
     "job_id": "Id of the job.",
+    "token": "`undo` of the answer to a change.",
     "number": "Number of the snapshot.",
     "upload_id": "Id of the upload.",
 }

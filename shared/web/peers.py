@@ -8,6 +8,7 @@ from enum import IntEnum
 import httpx
 
 from shared.clients.replicas import each_of
+from shared.core import tls
 
 _TIMEOUT_S = 2.0
 # Cached, because several monitors may ask; for less time if a service is down, which may return
@@ -51,7 +52,9 @@ class Peers:
         if self._asked is not None and time.monotonic() - self._asked < fresh_s:
             return
         self._asked = time.monotonic()
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            verify=tls.trusted(), timeout=_TIMEOUT_S, trust_env=False
+        ) as http:
             self.states = {
                 name: await _best(http, urls, _PATHS.get(name, "/health"))
                 for name, urls in self._urls.items()

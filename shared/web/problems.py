@@ -42,6 +42,7 @@ SCHEMA = "#/components/schemas/Problem"
 
 IMAGE = "d0ed203b490efa13b89928e082c3728f"
 UPLOAD = "Zk3vX0m1S5b9tQe7cPz2LrJw8uHfNd4a"
+UNDO = "b0b2a2f3c1c94b2f9a3c5d6e7f809a1b"
 JOB = "32ecbc1412174aec91d90d77d2665e5b"
 SNAPSHOT = 7
 MODEL = _MODEL = "mini-bd7a04c10886955e"
@@ -72,6 +73,12 @@ NO_UPLOAD = NotFound(
 )
 OUTSIDE_RANGE = outside_range(48_213)
 NO_JOB = NotFound(f"There is no job {JOB!r}.")
+NO_FOLDER = NotFound("There is no such folder.")
+NO_TAG = NotFound("No image has the tag 'grand_piano'.")
+NOT_TRASHED = NotFound(f"There is no image {IMAGE!r} in the trash.")
+NOTHING_TO_UNDO = NotFound(
+    "There is nothing to undo: it was undone already, or is older than a day."
+)
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
 NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")
 NO_LABELS = NotFound(f"No classifier with named classes is hosted for {_MODEL}.")
@@ -140,6 +147,9 @@ NO_CELLS = Conflict(
 )
 
 JOB_ENDED = Conflict(f"Job {JOB} has already ended: succeeded.")
+JOB_NOT_UNDONE = Conflict(
+    f"Job {JOB} can't be undone: it changed no picture, it was undone already, or it is too old."
+)
 EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; you can't roll back to it.")
 
 OTHER_SNAPSHOT = Conflict(

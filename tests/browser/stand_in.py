@@ -26,6 +26,7 @@ from shared.snapshots.items import tag_key
 from shared.web import problem
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.keys import KeyRing
+from tests.browser.stand_in_gallery import Shelf, install
 
 CLUSTERS = 8
 READ_AS = {"seas": "sea", "lefa": "leaf"}
@@ -46,6 +47,9 @@ class Picture:
     data: bytes
     ratio: float = 1.0
     metadata: dict[str, Any] = field(default_factory=dict, hash=False)
+    taken: str | None = None
+    added: str = "2026-11-20T10:00:00+00:00"
+    labels: tuple[tuple[str, float], ...] = ()
 
     def info(self) -> ImageInfo:
         return ImageInfo(
@@ -55,6 +59,24 @@ class Picture:
             tags=list(self.tags),
             metadata=self.metadata,
         )
+
+    def facts(self) -> dict[str, Any]:
+        """The part of an image's record that its file tells."""
+        return {
+            "added_at": self.added,
+            "file": {
+                "width": round(1000 * self.ratio),
+                "height": 1000,
+                "bytes": len(self.data),
+                "format": "JPEG",
+                "taken_at": self.taken,
+                "camera": "Pentax K-1" if self.taken else None,
+                "lens": None,
+                "latitude": None,
+                "longitude": None,
+            },
+            "labels": [{"name": name, "probability": p} for name, p in self.labels],
+        }
 
 
 @dataclass
@@ -70,6 +92,7 @@ class StandIn:
     """What makes a probability of a score, also for terms."""
     hold: threading.Event | None = None
     """Thumbnails wait for it."""
+    shelf: Shelf = field(default_factory=Shelf)
     paused: list[str] = field(default_factory=list)
     """What `/ready` says that waits for another service."""
     url: str = ""
@@ -78,7 +101,7 @@ class StandIn:
         self.vectors = {p.id: look(p.data) for p in self.pictures}
 
     def by_id(self, image_id: str) -> Picture:
-        for picture in self.pictures:
+        for picture in (*self.pictures, *self.shelf.trash):
             if picture.id == image_id:
                 return picture
         raise NotFound(f"There is no image {image_id}.")
@@ -182,6 +205,8 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
     problem.install(app)
     page_files.install(app)
 
+    install(app, stand_in)
+
     @app.get("/ready")
     def ready() -> dict[str, str | list[str]]:
         return {"status": "ready"} | ({"paused": stand_in.paused} if stand_in.paused else {})
@@ -213,7 +238,11 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
             and any(word.startswith(tag_key(match)) for word in words_from(t))
         ]
         found.sort(key=lambda tag: (-counts[tag], tag))
-        return Tags(tags=[TagCount(tag=t, count=counts[t]) for t in found[:limit]])
+        covers = {t: next(p.id for p in stand_in.pictures if t in p.tags) for t in found[:limit]}
+        return Tags(
+            tags=[TagCount(tag=t, count=counts[t], cover=covers[t]) for t in found[:limit]],
+            total=len(found),
+        )
 
     @app.post("/v1/uploads")
     async def keep(file: Annotated[UploadFile, File()]) -> Uploaded:
@@ -255,8 +284,9 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
         return Shapes(ratios=[stand_in.by_id(image_id).ratio for image_id in body.ids])
 
     @app.get("/v1/images/{image_id}")
-    async def image(image_id: str) -> ImageInfo:
-        return stand_in.by_id(image_id).info()
+    async def image(image_id: str) -> dict[str, Any]:
+        picture = stand_in.by_id(image_id)
+        return picture.info().model_dump() | picture.facts()
 
     @app.get("/v1/images/{image_id}/similar")
     async def similar(image_id: str, options: Annotated[TextOptions, Query()]) -> SearchResponse:

@@ -74,7 +74,7 @@ def test_what_came_as_a_vector_has_its_id_and_a_placeholder(visit, start, pictur
 @pytest.mark.parametrize("path", ["", "?term=sun", "?similar=sea%2601", "?term=nothing"])
 def test_nothing_is_wider_than_a_small_screen(visit, stand_in, path):
     page = visit.open(f"{stand_in.url}{path}")
-    expect(page.locator(".hit .name, .state, .top-tags").first).to_be_visible()
+    expect(page.locator(".hit .name, .state, .tile").first).to_be_visible()
     for width in (768, 390, 320):
         page.set_viewport_size({"width": width, "height": 800})
         page.wait_for_timeout(50)

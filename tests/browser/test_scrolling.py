@@ -34,7 +34,7 @@ def test_a_hit_and_back_keeps_the_place(visit, start, many):
     expect_scrolled(page, 1500)
     name = page.evaluate(AT_THE_TOP)
     page.get_by_role("link", name="Clear the search").evaluate("link => link.click()")
-    expect(page.get_by_role("heading", name="In the collection")).to_be_visible()
+    expect(page.get_by_role("heading", name="Photos")).to_be_visible()
     page.go_back()
     expect(first_hit(page)).to_be_visible()
     assert page.evaluate(AT_THE_TOP) == name

@@ -24,7 +24,7 @@ def test_a_chance_that_all_hits_share_is_no_reason_to_doubt(visit, stand_in, cha
 
 def test_an_empty_collection(visit, start):
     page = visit.open(start([]).url)
-    expect(page.get_by_role("heading", name="The collection is empty")).to_be_visible()
+    expect(page.get_by_role("heading", name="Your pictures go here")).to_be_visible()
 
 
 def test_only_to_leave_out_is_no_search(visit, stand_in):
@@ -88,7 +88,7 @@ def test_a_failure_while_loading_more_keeps_what_is_there(visit, start, many):
 
 def test_without_a_network_it_says_so_and_goes_on_when_it_is_back(visit, stand_in):
     page = visit.open(stand_in.url)
-    expect(page.get_by_text("45 images")).to_be_visible()
+    expect(page.get_by_text("45 pictures", exact=True)).to_be_visible()
     page.context.set_offline(True)
     expect(page.get_by_text("You are offline.")).to_be_visible()
     page.get_by_role("combobox").fill("sea")

@@ -30,9 +30,12 @@ def find_chromium() -> str | None:
 class Engine:
     """Three running services and a client of each."""
 
-    def __init__(self, group: ServiceGroup, data_dir: Path, key: str | None = None) -> None:
+    def __init__(
+        self, group: ServiceGroup, data_dir: Path, log_dir: Path, key: str | None = None
+    ) -> None:
         self.group = group
         self.data_dir = data_dir
+        self.log_dir = log_dir
         self.query = Client(group.url("query"), key)
         self.indexer = Client(group.url("indexer"), key)
         self.embedder = Client(group.url("embedder"), key)
@@ -75,7 +78,7 @@ def running(data_dir: Path, log_dir: Path, **env: str) -> Iterator[Engine]:
     )
     with ServiceGroup.local(settings, env=env, log_dir=log_dir) as group:
         group.wait_ready(timeout=120)
-        engine = Engine(group, data_dir, env.get("ISE_API_KEY"))
+        engine = Engine(group, data_dir, log_dir, env.get("ISE_API_KEY"))
         try:
             yield engine
         finally:

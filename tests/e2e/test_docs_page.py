@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from tests.e2e.conftest import Start
+from services.query.app import create_app
+from services.query.config import QuerySettings
 from tests.e2e.engine import Engine
+from tests.indexer.running import serving
 
 
 def tried_out(page: Page, operation: str) -> Locator:
@@ -73,10 +75,11 @@ def test_a_search_by_term_is_tried_out(page: Page, engine: Engine) -> None:
     expect(block.locator(".live-responses-table")).to_contain_text('"mode": "tag"')
 
 
-def test_a_key_is_given_by_authorize(context: BrowserContext, start: Start) -> None:
-    with start(ISE_API_KEY="the-key") as engine:
+def test_a_key_is_given_by_authorize(context: BrowserContext, tmp_path: Path) -> None:
+    settings = QuerySettings(_env_file=None, data_dir=tmp_path, api_key="the-key")
+    with serving(create_app(settings)) as url:
         page = context.new_page()
-        page.goto(f"{engine.group.url('query')}/docs")
+        page.goto(f"{url}/docs")
         block = tried_out(page, "collection-get_stats")
         block.get_by_role("button", name="Execute").click()
         expect_status(block, 401)

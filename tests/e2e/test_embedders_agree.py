@@ -14,7 +14,8 @@ from shared.clients.transport import Client
 from tests.e2e.replica import Replica
 from tests.floats import assert_same
 
-pytestmark = pytest.mark.floats
+# In process, `tests/embedder/test_engines.py` shows it quickly.
+pytestmark = [pytest.mark.floats, pytest.mark.slow]
 
 
 def features(client: Client, pictures: list[bytes], batch: int) -> np.ndarray:

@@ -75,12 +75,11 @@ def cosine(one: Outcome, other: Outcome) -> float:
     return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
 
 
-def test_poison_among_many_requests_hurts_nobody(start: Start, good: list[bytes]) -> None:
-    with start() as engine:
-        alone = {data: embedded(engine, data) for data in good[:40]}
-        files = mixed(good[:40], poison.quick(good[0]), 160)
-        outcomes = under_load(engine, files, kill_after=40)
-        engine.group.wait_ready(timeout=30)
+def test_poison_among_many_requests_hurts_nobody(engine: Engine, good: list[bytes]) -> None:
+    alone = {data: embedded(engine, data) for data in good[:40]}
+    files = mixed(good[:40], poison.quick(good[0]), 160)
+    outcomes = under_load(engine, files, kill_after=40)
+    engine.group.wait_ready(timeout=30)
     check(files, outcomes, alone)
 
 

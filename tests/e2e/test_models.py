@@ -77,6 +77,7 @@ def test_the_classic_pair_goes_the_whole_way(start: Start, sample: Path, tmp_pat
         assert stored == {hosted.visual.fingerprint, hosted.matching.fingerprint}
 
 
+@pytest.mark.slow
 def test_without_network_or_file_one_sentence_says_what_would_help() -> None:
     env = {
         **os.environ,

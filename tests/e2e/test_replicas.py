@@ -135,7 +135,7 @@ def replicated(tmp_path: Path, sample: Path) -> Iterator[tuple[Engine, list[Repl
     started: list[Replica] = []
     with ServiceGroup.local(settings, env=told, log_dir=logs) as group:
         group.wait_ready(timeout=120)
-        engine = Engine(group, data)
+        engine = Engine(group, data, logs)
         try:
             for one in (second, *queries):
                 one.start()

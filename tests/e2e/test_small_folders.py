@@ -53,6 +53,7 @@ def ise(engine: Engine, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_eight_folders_of_six_photos_each_are_taken_in_by_one_command(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -31,8 +31,27 @@ def correlated(words, images=600, tags=20, dim=48, seed=0, noise=1.0):
     return TrainingSet(features, terms, image_terms, "cnn-1")
 
 
-def test_it_learns_what_there_is_to_learn(small_words):
-    network, report = train(correlated(small_words), small_words, QUICK)
+@pytest.fixture(scope="module")
+def learnt(small_words):
+    """A network that was trained once for all that look at it, its report, and its progress."""
+    told = []
+    network, report = train(
+        correlated(small_words),
+        small_words,
+        QUICK,
+        on_progress=lambda epoch, loss: told.append((epoch, loss)),
+    )
+    return network, report, told
+
+
+@pytest.fixture(scope="module")
+def calibrated(small_words):
+    """The report of a training that holds enough images out to fit probabilities on."""
+    return train(correlated(small_words, images=1600, noise=4.0), small_words, QUICK)[1]
+
+
+def test_it_learns_what_there_is_to_learn(learnt, small_words):
+    network, report, _ = learnt
     assert report.losses[-1] < report.losses[0] * 0.85
     assert report.train_loss == report.losses[-1]
     assert (report.images, report.held_out, report.terms) == (450, 150, 20)
@@ -98,9 +117,8 @@ def test_rare_tags_are_learnt_beside_frequent_ones(small_words):
 
 
 class TestCalibration:
-    def test_is_fitted_on_held_out_images(self, small_words):
-        _, report = train(correlated(small_words, images=1600, noise=4.0), small_words, QUICK)
-        trained = [one for one in report.calibration if not one.untrained]
+    def test_is_fitted_on_held_out_images(self, calibrated):
+        trained = [one for one in calibrated.calibration if not one.untrained]
         assert [one.metric for one in trained] == list(Metric)
         for one in trained:
             assert (one.space, one.queries, one.pairs) == ("joint", 20, 400)
@@ -108,9 +126,8 @@ class TestCalibration:
             assert one.expected_error < 0.15
             assert one.probabilities == sorted(one.probabilities)
 
-    def test_both_metrics_tell_the_same(self, small_words):
-        _, report = train(correlated(small_words, images=1600, noise=4.0), small_words, QUICK)
-        cosine, l2, *_ = report.calibration
+    def test_both_metrics_tell_the_same(self, calibrated):
+        cosine, l2, *_ = calibrated.calibration
         assert l2.probabilities == pytest.approx(cosine.probabilities)
         assert l2.brier == pytest.approx(cosine.brier, abs=0.01)
 
@@ -156,14 +173,14 @@ def test_tags_that_mean_nothing_stay_at_chance(small_words):
     assert report.mean_average_precision < 0.2
 
 
-def test_the_terms_that_most_images_carry_are_the_anchors(small_words):
+def test_the_terms_that_most_images_carry_are_the_anchors(learnt, small_words):
     terms = [[0], [0], [1, 2], [0, 2], [2], [3]]
     examples = Examples(
         np.zeros((6, 2), "f4"), np.arange(6), [np.array(t) for t in terms], np.zeros((5, 2), "f4")
     )
     assert examples.most_frequent(2).tolist() == [0, 2]
     assert examples.most_frequent(9).tolist() == [0, 1, 2, 3]
-    network, _ = train(correlated(small_words), small_words, QUICK)
+    network, *_ = learnt
     assert len(network.anchors) == len(set(correlated(small_words).terms))
 
 
@@ -194,14 +211,8 @@ def test_cancelling_ends_it(small_words):
     assert len(asked) == 4
 
 
-def test_progress_is_told(small_words):
-    told = []
-    train(
-        correlated(small_words),
-        small_words,
-        QUICK,
-        on_progress=lambda epoch, loss: told.append((epoch, loss)),
-    )
+def test_progress_is_told(learnt):
+    *_, told = learnt
     assert [epoch for epoch, _ in told] == sorted(epoch for epoch, _ in told)
     assert told[-1][0] == QUICK.epochs
     assert all(np.isfinite(loss) for _, loss in told)

@@ -23,6 +23,7 @@ from shared.clients.transport import Call, Client, T
 from shared.contracts.answer import SearchResponse
 from shared.contracts.indexer import BuildSettings, IngestRequest
 from shared.contracts.jobs import Job, JobState
+from shared.core import tls
 from shared.core.errors import UnknownTerm
 from shared.media.identity import content_id
 from tests import declared
@@ -52,9 +53,12 @@ def serving(app: FastAPI) -> Iterator[str]:
 def until(condition: Callable[[], Any]) -> Any:
     """Waits for something to be true, and gives it."""
     end = time.monotonic() + PATIENCE_S
+    pause_s = 0.01
     while not (found := condition()):
         assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        # Looking takes time from what is waited for.
+        pause_s = min(1.3 * pause_s, 0.1)
     return found
 
 
@@ -76,7 +80,7 @@ def running_embedder(mount: Path, **changes: Any) -> Iterator[Embedder]:
     # Its folder is a link, so that one process serves all tests, each with its own data.
     settings = EmbedderSettings(_env_file=None, data_dir=mount, torch_threads=1, **changes)
     with serving(embedder_app(settings)) as url:
-        until(lambda: httpx.get(f"{url}/ready", trust_env=False).is_success)
+        until(lambda: httpx.get(f"{url}/ready", verify=tls.trusted(), trust_env=False).is_success)
         yield Embedder(url, mount)
 
 
@@ -96,7 +100,9 @@ class Service:
         self.url = self._stack.enter_context(serving(self.app))
         self.client = self._stack.enter_context(Client(self.url))
         self.http = self._stack.enter_context(
-            httpx.Client(base_url=self.url, timeout=PATIENCE_S, trust_env=False)
+            httpx.Client(
+                base_url=self.url, timeout=PATIENCE_S, verify=tls.trusted(), trust_env=False
+            )
         )
         return self
 
@@ -160,7 +166,9 @@ class Service:
         """The query service over the same data, as any program asks it."""
         self.ask(query.get_stats())
         return self._stack.enter_context(
-            httpx.Client(base_url=self.query_url, timeout=PATIENCE_S, trust_env=False)
+            httpx.Client(
+                base_url=self.query_url, timeout=PATIENCE_S, verify=tls.trusted(), trust_env=False
+            )
         )
 
     def found(self, data: bytes, **options: Any) -> list[str]:

@@ -20,6 +20,7 @@ from services.query.search.snapshot_reader import SnapshotReader
 from shared.clients import indexer
 from shared.core.errors import Conflict, Corrupt, InvalidInput, Misconfigured, NotFound
 from shared.media.identity import content_id
+from tests.indexer.running import until
 from tests.ports import free_port
 
 TAGS = ("dog", "cat", "car")
@@ -186,7 +187,8 @@ def test_a_damaged_segment_is_made_anew_from_the_features(
     with service_at(data, embedder.url) as service:
         for job in service.send(indexer.list_jobs()).jobs:
             service.succeeded(job)
-        assert answers(service, picture) == before
+        # What is missing is published soon after the start.
+        until(lambda: answers(service, picture) == before)
 
 
 def test_damaged_features_are_taken_from_the_snapshot(data, embedder, service_at, picture):
@@ -293,7 +295,8 @@ def test_a_backup_leads_from_one_database_to_the_other_and_back(
         restore(backup, tmp_path / "other", url)
     embedder.mount(shared)
     with service_at(shared, embedder.url, database_url=url) as service:
-        assert answers(service, picture) == before
+        # What is missing is published soon after the start.
+        until(lambda: answers(service, picture) == before)
         service.add(picture(6000), tags=["new"])
         with opened(shared, url) as folder:
             assert folder.is_in_use
@@ -306,7 +309,8 @@ def test_a_backup_leads_from_one_database_to_the_other_and_back(
     assert wrong(new) == []
     embedder.mount(new)
     with service_at(new, embedder.url) as service:
-        assert answers(service, picture) == before
+        # What is missing is published soon after the start.
+        until(lambda: answers(service, picture) == before)
         assert service.finds_itself(picture(6000))
 
 

@@ -16,7 +16,7 @@ from services.indexer.care.repair import ASIDE, Repair
 from services.indexer.catalog.database import next_revision
 from shared.clients import indexer, query
 from shared.contracts.features import FeaturesRequest, ImportRequest
-from tests.indexer.running import Service
+from tests.indexer.running import Service, until
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -77,10 +77,16 @@ def old(tmp_path):
     return data
 
 
+def published(service):
+    """Return all hits by their ids; none until what was changed is published after a start."""
+    answer = service.ask(query.search_vector([1, 1], limit=10))
+    hits = {hit.id: hit for hit in answer.hits}
+    return hits if hits["wide"].metadata else {}
+
+
 def test_a_catalogue_of_an_earlier_version_is_published_answered_and_exported(old, tmp_path):
     with Service(old, NOWHERE, embed_attempts=1) as service:
-        answer = service.ask(query.search_vector([1, 1], limit=10))
-        hits = {hit.id: hit for hit in answer.hits}
+        hits = until(lambda: published(service))
         assert set(hits) == {*ODD, "good", "crowded"}
         for image_id in ("deep", "none", "half"):
             assert hits[image_id].metadata == {"kept": "yes"}
@@ -125,9 +131,8 @@ def test_check_names_what_an_earlier_version_took_and_repair_shortens_it(old):
     assert {i: kept[i]["metadata"] for i in ODD} == ODD
     assert len(kept["crowded"]["tags"]) == 1500
     with Service(old, NOWHERE, embed_attempts=1) as service:
-        answer = service.ask(query.search_vector([1, 1], limit=10))
-        hits = {hit.id: hit for hit in answer.hits}
-        assert all(hit.notes is None for hit in answer.hits)
+        hits = until(lambda: published(service))
+        assert all(hit.notes is None for hit in hits.values())
         assert json.loads(hits["deep"].metadata["deep"]) == json.loads(nested(300))
         assert len(hits["wide"].metadata) == 256
         assert len(hits["crowded"].tags) == 1000

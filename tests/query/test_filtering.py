@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.query.search.filtering import Filtering
 from shared.contracts.filters import Condition, Filter
 from shared.files.mapped import MappedFile, write_arrays
+from shared.snapshots.filtering import Filtering
 from shared.snapshots.items import Item, ItemsFile, tag_key, write_items
 from shared.snapshots.metadata_index import metadata_arrays
 

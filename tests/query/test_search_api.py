@@ -8,6 +8,7 @@ import pytest
 
 from shared.clients.transport import AsyncClient
 from shared.contracts.answer import SearchResponse
+from shared.contracts.facts import FileFacts
 from shared.media.identity import content_id
 from shared.snapshots.items import Item
 from tests.query.answers import ids
@@ -212,6 +213,8 @@ def test_an_image_is_told_of_by_its_id(filled):
         "uris": ["folder/1.jpg"],
         "metadata": {"number": 1},
         "labels": [],
+        "added_at": None,
+        "file": dict.fromkeys(FileFacts.model_fields),
     }
 
 

@@ -13,7 +13,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST, unless_gone
 from services.embedder.batching.priority import is_bulk
 from services.embedder.hosting import Hosted
-from services.embedder.matching.joint import joint_terms
+from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.metrics import EmbedderMetrics
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
@@ -141,13 +141,15 @@ async def embed_images(
 @needs(Scope.READ)
 async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
     """Return one row of features for each term, in the order of the terms."""
-    vectors = await asyncio.to_thread(models.words.embed, body.terms, body.allow_unknown)
     if body.space is TermSpace.WORD:
+        vectors = await asyncio.to_thread(models.words.embed, body.terms, body.allow_unknown)
         return rows(request, vectors, models.words.dim, models.words.fingerprint)
     matcher = await asyncio.to_thread(models.networks.get, body.network)
+    encoder = encoder_of(matcher.network, models.words, models.meanings)
+    vectors = await asyncio.to_thread(encoder.embed, body.terms, body.allow_unknown)
     known = [vector for vector in vectors if vector is not None]
-    stacked = np.array(known, dtype=np.float32).reshape(-1, models.words.dim)
-    joint = iter(joint_terms(matcher.network, models.words, stacked))
+    stacked = np.array(known, dtype=np.float32).reshape(-1, encoder.dim)
+    joint = iter(joint_terms(matcher.network, encoder, stacked))
     return rows(
         request,
         [None if vector is None else next(joint) for vector in vectors],

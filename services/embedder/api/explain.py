@@ -15,7 +15,7 @@ from services.embedder.explaining.explainer import Explained
 from services.embedder.explaining.overlay import overlay
 from services.embedder.hosting import Hosted
 from services.embedder.images import ImageEmbedder
-from services.embedder.matching.joint import joint_terms
+from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.preprocess import Preprocessing
 from shared.contracts.embedder import FINGERPRINT_HEADER, ImageSpace
 from shared.contracts.explanation import Box, Explanation, Heat
@@ -178,7 +178,8 @@ def _explained(
     matcher = models.networks.get(network)
     goal = None
     if term is not None:
-        features = np.array(models.words.embed([term]), np.float32)
-        goal = joint_terms(matcher.network, models.words, features)[0]
+        encoder = encoder_of(matcher.network, models.words, models.meanings)
+        features = np.array(encoder.embed([term]), np.float32)
+        goal = joint_terms(matcher.network, encoder, features)[0]
     explained = models.explainer.joint(backbone, matcher.network, pictures, goal)
     return matcher.fingerprint, explained

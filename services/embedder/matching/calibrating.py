@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from services.embedder.matching.network import MatchingNetwork
+from services.embedder.matching.joint import JointNetwork
 from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.maths.calibrated import Pairs, calibrated
@@ -32,7 +32,7 @@ def fitted(parts: Sequence[Pairs], *, untrained: bool = False) -> list[Calibrati
     return [one.model_copy(update={"untrained": untrained}) for one in found if one is not None]
 
 
-def first_hits(network: MatchingNetwork, images: Tensor, terms: Tensor, carries: Tensor) -> Pairs:
+def first_hits(network: JointNetwork, images: Tensor, terms: Tensor, carries: Tensor) -> Pairs:
     """The first hits of each term by cosine, and whether they carry it.
 
     Arguments as of `evaluate`.

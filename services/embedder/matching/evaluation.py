@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from services.embedder.matching.network import MatchingNetwork
+from services.embedder.matching.joint import JointNetwork
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Figures:
     mean_average_precision: float
 
 
-def evaluate(network: MatchingNetwork, images: Tensor, terms: Tensor, carries: Tensor) -> Figures:
+def evaluate(network: JointNetwork, images: Tensor, terms: Tensor, carries: Tensor) -> Figures:
     """`images` (n, image_dim), `terms` (t, word_dim), `carries` (n, t) bool, each term carried."""
     joint_images = network.project_images(images.numpy())
     joint_terms = network.project_words(terms.numpy())

@@ -1,6 +1,7 @@
 """Training examples of the matching network: images, and the terms that each carries."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,13 +20,14 @@ class Examples:
     """Images with at least one term that has a word vector.
 
     `rows` (n,): their rows in `features`; `image_terms`: for each the indexes, int64, of its terms
-    in `words`, which is (terms, word_dim).
+    in `words`, which is (terms, word_dim), and in `names`.
     """
 
     features: Floats
     rows: NDArray[np.int64]
     image_terms: list[NDArray[np.int64]]
     words: Floats
+    names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -33,13 +35,13 @@ class Examples:
     def take(self, part: NDArray[np.int64]) -> "Examples":
         """Return the examples at the given positions."""
         terms = [self.image_terms[i] for i in part]
-        return Examples(self.features, self.rows[part], terms, self.words)
+        return replace(self, rows=self.rows[part], image_terms=terms)
 
     def without(self, terms: NDArray[np.int64]) -> "Examples":
         """Without some terms, and without the images that carry no other."""
         kept = [own[~np.isin(own, terms)] for own in self.image_terms]
         part = np.array([i for i, own in enumerate(kept) if len(own)], np.int64)
-        return Examples(self.features, self.rows[part], [kept[i] for i in part], self.words)
+        return replace(self, rows=self.rows[part], image_terms=[kept[i] for i in part])
 
     def occurring(self) -> NDArray[np.int64]:
         """The terms that any of the images carries, in order."""
@@ -89,7 +91,8 @@ def gather(
     if len(rows) > max_images:
         rows = np.sort(rng.choice(rows, max_images, replace=False))
     vectors = np.stack([vector for vector in found if vector is not None])
+    names = [term for term, has in zip(training_set.terms, known, strict=True) if has]
     return (
-        Examples(training_set.features, rows, [image_terms[i] for i in rows], vectors),
+        Examples(training_set.features, rows, [image_terms[i] for i in rows], vectors, names),
         without_word,
     )

@@ -37,6 +37,10 @@ class JointNetwork(Protocol):
     def takes_context(self) -> bool:
         """True if terms must be given as `TermEncoder.in_context` returns them."""
 
+    @property
+    def takes_meanings(self) -> bool:
+        """True if terms must be given as `Meanings.embed` returns them."""
+
     def joint_images(self, features: Tensor) -> Tensor:
         """(n, image_dim) -> (n, joint_dim) of length 1, for gradients."""
 
@@ -45,6 +49,13 @@ class JointNetwork(Protocol):
 
     def project_words(self, features: Floats) -> Floats:
         """(n, dim of terms) -> (n, joint_dim) of length 1."""
+
+
+def encoder_of(
+    network: JointNetwork, words: TermEncoder, meanings: TermEncoder | None
+) -> TermEncoder:
+    """The encoder whose features of terms a network takes."""
+    return meanings if network.takes_meanings and meanings is not None else words
 
 
 def joint_terms(network: JointNetwork, encoder: TermEncoder, features: Floats) -> Floats:

@@ -74,6 +74,7 @@ class MatchingNetwork(nn.Module):
     """The two towers, and the anchors, (t, joint_dim), if any."""
 
     anchors: Tensor | None
+    takes_meanings = False
 
     def __init__(
         self,

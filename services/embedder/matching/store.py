@@ -6,6 +6,7 @@ The indexer writes there; the embedder only reads, or has copies of its own (`do
 
 import re
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,14 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 from cachetools import LRUCache
+from torch import Tensor
 
 from services.embedder.fingerprint import short_digest, tensors_digest
+from services.embedder.matching.combined import CombinedNetwork
 from services.embedder.matching.download import Download
+from services.embedder.matching.label_map import LabelMap
 from services.embedder.matching.network import MatchingNetwork
+from services.embedder.words.meanings import Meanings
 from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, InvalidInput, NotFound
 from shared.files import sums
 
@@ -25,7 +30,8 @@ CURRENT = "CURRENT"
 _DIMS = ("image_dim", "word_dim", "hidden", "joint_dim")
 _ANCHORS = "anchors"
 _DIRECT = "direct"
-"""Header entry of networks with a linear map; the first ones had none."""
+_LABELS = "labels"
+"""In the header of networks that have a linear map; the first ones had none."""
 _WAY_OUT = "`ise build` trains one for the present models where images have tags."
 
 
@@ -33,9 +39,11 @@ _WAY_OUT = "`ise build` trains one for the present models where images have tags
 class Matcher:
     """A network, and the fingerprints of the models whose features it was trained on."""
 
-    network: MatchingNetwork
+    network: MatchingNetwork | CombinedNetwork
     image_fingerprint: str
     words_fingerprint: str
+    labels: str | None = None
+    """Digest of the classes that it begins from, of `Meanings`; None: from none."""
 
     @property
     def fingerprint(self) -> str:
@@ -45,31 +53,70 @@ class Matcher:
             "image": self.image_fingerprint,
             "words": self.words_fingerprint,
         }
+        described |= {} if self.labels is None else {"labels": self.labels}
         return f"match-{short_digest(described)}"
 
     def to_bytes(self) -> bytes:
-        """Return the safetensors file, whose header has the network's fingerprints."""
-        described = {name: str(getattr(self.network, name)) for name in _DIMS}
+        """The safetensors file; what it is of goes into the header."""
+        network = self.network
+        trained = network.trained if isinstance(network, CombinedNetwork) else network
+        described = {name: str(getattr(network, name)) for name in ("image_dim", "joint_dim")}
+        if trained is not None:
+            described |= {name: str(getattr(trained, name)) for name in _DIMS}
+            described |= {_DIRECT: "yes"} if trained.has_direct else {}
         described |= {"image": self.image_fingerprint, "words": self.words_fingerprint}
-        described |= {_DIRECT: "yes"} if self.network.has_direct else {}
+        described |= {} if self.labels is None else {_LABELS: self.labels}
         tensors = {k: v.detach().contiguous() for k, v in self.network.state_dict().items()}
         return safetensors.torch.save(tensors, metadata=described)
 
 
-def read_matcher(path: Path) -> Matcher:
-    """Reads a network's file. Raises Corrupt."""
+def read_matcher(path: Path, meanings: Meanings | None = None) -> Matcher:
+    """Reads a network's file. Raises Corrupt, and FingerprintMismatch where it begins from other
+    classes than the hosted ones.
+    """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             described = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        dims = {name: int(described[name]) for name in _DIMS}
-        anchors = len(tensors[_ANCHORS]) if _ANCHORS in tensors else 0
-        network = MatchingNetwork(**dims, has_direct=_DIRECT in described, anchors=anchors)
-        network.load_state_dict(tensors)
+        labels = described.get(_LABELS)
+        network: MatchingNetwork | CombinedNetwork
+        if labels is None:
+            network = _trained(described, tensors)
+        elif meanings is None or labels != meanings.digest:
+            hosted = meanings.digest if meanings is not None else "no classes"
+            raise FingerprintMismatch(
+                f"The matching network {path.parent.name} begins from the classes {labels}, but "
+                f"the embedder hosts {hosted}. Restore the former model, or run `ise build`.",
+                network=labels,
+                hosted=hosted,
+            )
+        else:
+            network = _combined(described, tensors, meanings)
         network.eval().requires_grad_(False)
-        return Matcher(network, described["image"], described["words"])
+        return Matcher(network, described["image"], described["words"], labels)
     except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise Corrupt(f"The matching network {path} can't be read ({error}).") from error
+
+
+def _trained(described: Mapping[str, str], tensors: Mapping[str, Tensor]) -> MatchingNetwork:
+    dims = {name: int(described[name]) for name in _DIMS}
+    anchors = len(tensors[_ANCHORS]) if _ANCHORS in tensors else 0
+    network = MatchingNetwork(**dims, has_direct=_DIRECT in described, anchors=anchors)
+    network.load_state_dict(tensors)
+    return network
+
+
+def _combined(
+    described: Mapping[str, str], tensors: Mapping[str, Tensor], meanings: Meanings
+) -> CombinedNetwork:
+    prefix = "trained."
+    own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    trained = _trained(described, own) if own else None
+    labels = LabelMap.read(
+        meanings.head,
+        {k.removeprefix("labels."): v for k, v in tensors.items() if k.startswith("labels.")},
+    )
+    return CombinedNetwork(labels, trained, meanings.words.dim)
 
 
 def _trained_on(path: Path) -> tuple[str, str] | None:
@@ -92,8 +139,13 @@ class NetworkStore:
         words_fingerprint: str,
         capacity: int = 4,
         download: Download | None = None,
+        meanings: Meanings | None = None,
     ) -> None:
-        """`download`: where a network comes from that isn't in the folder."""
+        """`download`: where a network comes from that isn't in the folder.
+
+        meanings: of the hosted words and classes, for networks that begin from labels.
+        """
+        self._meanings = meanings
         self._folder = folder
         self._download = download
         self._image_fingerprint = image_fingerprint
@@ -139,7 +191,7 @@ class NetworkStore:
         if not path.is_file():
             raise NotFound(f"There is no matching network {name}. {_WAY_OUT}")
         sums.check(path)
-        matcher = read_matcher(path)
+        matcher = read_matcher(path, self._meanings)
         self._check(
             name,
             "image features",

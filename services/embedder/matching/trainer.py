@@ -10,6 +10,7 @@ from pathlib import Path
 from services.embedder.matching.store import Matcher, safe_name
 from services.embedder.matching.training import train
 from services.embedder.matching.training_set import TrainingSet, read_training_set
+from services.embedder.words.meanings import Meanings
 from services.embedder.words.vectors import Words
 from shared.contracts.embedder import TrainingDone, TrainingProgress, TrainingSettings
 from shared.core.errors import FingerprintMismatch, Overloaded
@@ -22,8 +23,14 @@ class Trainer:
     """Trains on sets that the indexer published below `folder`, for the hosted models."""
 
     def __init__(
-        self, folder: Path, image_fingerprint: str, words: Words, max_images: int = 100_000
+        self,
+        folder: Path,
+        image_fingerprint: str,
+        words: Words,
+        max_images: int = 100_000,
+        meanings: Meanings | None = None,
     ) -> None:
+        self._meanings = meanings
         self._folder = folder
         self._image_fingerprint = image_fingerprint
         self._words = words
@@ -68,11 +75,14 @@ class Trainer:
                 training_set,
                 self._words,
                 settings,
+                meanings=self._meanings,
                 max_images=self._max_images,
                 on_progress=on_progress,
                 cancelled=cancel.is_set,
             )
-            matcher = Matcher(network, training_set.fingerprint, self._words.fingerprint)
+            matcher = Matcher(
+                network, training_set.fingerprint, self._words.fingerprint, report.labels
+            )
             encoded = base64.b64encode(matcher.to_bytes())
             return TrainingDone(fingerprint=matcher.fingerprint, report=report, network=encoded)
 

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from services.embedder.matching import regression
 from services.embedder.matching.calibrating import first_hits, fitted
+from services.embedder.matching.combined import CombinedNetwork
 from services.embedder.matching.evaluation import evaluate
 from services.embedder.matching.examples import Examples, Floats, gather
+from services.embedder.matching.joint_maker import JointMaker
 from services.embedder.matching.loss import contrastive_loss
 from services.embedder.matching.network import MOST_ANCHORS, MatchingNetwork, keep_share
 from services.embedder.matching.training_set import TrainingSet
+from services.embedder.words.meanings import Meanings
 from services.embedder.words.vectors import Words
 from shared.contracts.calibration import Calibration
 from shared.contracts.embedder import TrainingReport, TrainingSettings
@@ -39,8 +42,6 @@ _MOST_FOLDS, _WITHHELD, _FOLD_IMAGES, _LEAST_TERMS = 5, 10, 10_000, 8
 # A smaller spread, relative to the size of the vectors, is rounding.
 _LEAST_SPREAD = 1e-5
 
-Judging = tuple[Tensor, Tensor, Tensor]
-"""Result of `Examples.tensors`."""
 Progress = Callable[[int, float], None]
 """Called with the epoch, from 1, and its mean loss so far."""
 
@@ -54,30 +55,38 @@ def train(
     words: Words,
     settings: TrainingSettings,
     *,
+    meanings: Meanings | None = None,
     max_images: int = 100_000,
     on_progress: Progress = lambda epoch, loss: None,
     cancelled: Callable[[], bool] = lambda: False,
-) -> tuple[MatchingNetwork, TrainingReport]:
-    """Train a network; return it in evaluation mode, with its results on held-out images.
+) -> tuple[MatchingNetwork | CombinedNetwork, TrainingReport]:
+    """A trained network, in evaluation mode, and how it does on images that it has not seen.
 
-    The same set, settings and thread count give the same network. Raises InvalidInput if nothing
-    can be learnt, and TrainingCancelled within a batch after `cancelled()` becomes true.
+    The same set, settings and thread count give the same network. meanings: of the classes that
+    the joint space begins from; then no tag is needed. Raises InvalidInput where nothing can be
+    learnt, and TrainingCancelled within a batch of `cancelled()` turning true.
     """
     started = time.perf_counter()
     rng = np.random.default_rng(settings.seed)
+    joint = JointMaker.of(training_set.features, words, meanings)
+    if meanings is not None and not any(
+        words.find(term) is not None for term in training_set.terms
+    ):
+        return joint.network(None), _untrained(training_set, settings, started, meanings.digest)
     examples, without_word = gather(training_set, words, max_images, rng)
     order = rng.permutation(len(examples))
     held_out_count = int(len(examples) * settings.holdout)
     held_out = examples.take(order[:held_out_count])
     seen = examples.take(order[held_out_count:])
 
-    network, course = _learned(seen, held_out, settings, rng, on_progress, cancelled)
-    judging = _in_context(held_out.tensors(), words) if held_out_count else None
+    trained, course = _learned(seen, held_out, settings, rng, on_progress, cancelled)
+    network = joint.network(trained)
+    judging = joint.judging(held_out) if held_out_count else None
     figures = evaluate(network, *judging) if judging else None
     curves = []
     if judging:
         curves = fitted([first_hits(network, *judging)])
-        curves += _of_untrained(seen, held_out, words, settings, cancelled)
+        curves += _of_untrained(seen, held_out, joint, settings, cancelled)
     return network, TrainingReport(
         images=len(seen),
         held_out=held_out_count,
@@ -86,7 +95,7 @@ def train(
         epochs=len(course.losses),
         seed=settings.seed,
         train_loss=course.losses[-1],
-        held_out_loss=_loss_of(network, held_out, settings) if held_out_count else None,
+        held_out_loss=_loss_of(trained, held_out, settings) if held_out_count else None,
         precision_at_1=figures.precision_at_1 if figures else None,
         precision_at_10=figures.precision_at_10 if figures else None,
         mean_average_precision=figures.mean_average_precision if figures else None,
@@ -96,6 +105,29 @@ def train(
         hard_negatives=settings.hard_negatives,
         best_epoch=course.best,
         calibration=curves,
+        labels=joint.digest,
+    )
+
+
+def _untrained(
+    training_set: TrainingSet, settings: TrainingSettings, started: float, labels: str
+) -> TrainingReport:
+    """The report of a joint space that had only labels to begin from."""
+    return TrainingReport(
+        images=len(training_set.features),
+        held_out=0,
+        terms=0,
+        terms_without_word=training_set.terms,
+        epochs=0,
+        seed=settings.seed,
+        train_loss=0.0,
+        held_out_loss=None,
+        precision_at_1=None,
+        precision_at_10=None,
+        mean_average_precision=None,
+        losses=[],
+        seconds=time.perf_counter() - started,
+        labels=labels,
     )
 
 
@@ -119,7 +151,7 @@ def _learned(
 def _of_untrained(
     seen: Examples,
     held_out: Examples,
-    words: Words,
+    joint: JointMaker,
     settings: TrainingSettings,
     cancelled: Callable[[], bool],
 ) -> list[Calibration]:
@@ -135,7 +167,7 @@ def _of_untrained(
     count = max(2, len(terms) // 10)
     folds = min(_MOST_FOLDS, math.ceil(_WITHHELD / count), len(terms) // count)
     withheld = rng.permutation(terms)[: folds * count].reshape(folds, count)
-    judging, found = held_out.tensors(), held_out.occurring()
+    judging, found = joint.judging(held_out), held_out.occurring()
     hits = []
     for fold in withheld:
         fewer = seen.without(fold)
@@ -151,14 +183,9 @@ def _of_untrained(
             # A fold that diverges says nothing about the network on all images.
             continue
         images, vectors, carries = judging
-        chosen = _in_context((images, vectors[asked], carries[:, asked]), words)
-        hits.append(first_hits(network, *chosen))
+        chosen = images, vectors[asked], carries[:, asked]
+        hits.append(first_hits(joint.network(network), *chosen))
     return fitted(hits, untrained=True) if hits else []
-
-
-def _in_context(judging: Judging, words: Words) -> Judging:
-    images, terms, carries = judging
-    return images, torch.from_numpy(words.in_context(terms.numpy())), carries
 
 
 def _initialise(network: MatchingNetwork, seen: Examples, seed: int) -> None:

@@ -18,6 +18,7 @@ class AlignedNetwork:
         self.image_dim = self.joint_dim = dim
 
     takes_context = False
+    takes_meanings = False
 
     def joint_images(self, features: Tensor) -> Tensor:
         """(n, dim) -> (n, dim) of length 1."""

@@ -21,8 +21,8 @@ class Neighbours:
 
     def __init__(self, vectors: Floats) -> None:
         frequent = vectors[:_FREQUENT]
-        self._mean = frequent.mean(axis=0)
-        self._directions = _unit(frequent - self._mean)
+        self.mean: Floats = frequent.mean(axis=0)
+        self._directions = _unit(frequent - self.mean)
 
     def __call__(self, vectors: Floats) -> Floats:
         """(n, dim) -> (n, dim)."""
@@ -30,7 +30,7 @@ class Neighbours:
         return np.concatenate(parts) if parts else vectors
 
     def _drawn(self, vectors: Floats) -> Floats:
-        own = _unit(vectors - self._mean)
+        own = _unit(vectors - self.mean)
         cosines = own @ self._directions.T
         cosines[cosines > _ITSELF] = 0
         nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :_NEIGHBOURS]
@@ -38,7 +38,7 @@ class Neighbours:
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
         around = np.einsum("nk,nkd->nd", weights, self._directions[nearest])
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        drawn = _unit(own + _SHARE * around) * lengths + self._mean
+        drawn = _unit(own + _SHARE * around) * lengths + self.mean
         return np.asarray(drawn, np.float32)
 
 

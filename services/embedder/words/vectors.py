@@ -75,6 +75,11 @@ class Words:
             raise self.unknown(unknown)
         return found
 
+    @property
+    def frequent_mean(self) -> NDArray[np.float32]:
+        """The mean of the frequent words' vectors, (dim,): what all words have in common."""
+        return self._neighbours.mean
+
     def in_context(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Vectors of terms (n, dim), each drawn towards the frequent words that are near to it."""
         return self._neighbours(vectors)

@@ -8,8 +8,10 @@ from pydantic import ConfigDict, Field
 
 from services.indexer.container import Container, container
 from services.indexer.sources.annotations import parse_metadata, parse_tags
+from services.indexer.sources.sidecar import is_sidecar, owners_of
 from shared.contracts import annotations
 from shared.contracts.base import Wire
+from shared.contracts.facts import facts_of
 from shared.contracts.indexer import (
     Added,
     AddedItem,
@@ -21,6 +23,7 @@ from shared.contracts.indexer import (
     ShapesRequest,
 )
 from shared.core.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
+from shared.media.xmp import LONGEST
 from shared.terms.tag_list import split_tags
 from shared.web import links
 from shared.web.conditional import etag_of, matches
@@ -96,8 +99,16 @@ def add_images(
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
     uploads: list[tuple[str, bytes]] = []
-    for index, file in enumerate(files):
-        name = file.filename or f"upload-{index}"
+    names = [file.filename or f"upload-{index}" for index, file in enumerate(files)]
+    owners = owners_of(names)
+    sidecars: dict[str, bytes] = {}
+    for index, (name, file) in enumerate(zip(names, files, strict=True)):
+        if is_sidecar(name):
+            if (owner := owners.get(name)) is None:
+                refused[index] = _alone(name)
+            else:
+                sidecars[owner] = file.file.read(LONGEST + 1)
+            continue
         if (fault := name_fault(name)) is not None:
             refused[index] = AddedItem(
                 name=annotations.shown(name), id=None, state=AddState.FAILED, error=fault
@@ -107,12 +118,30 @@ def add_images(
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
             uploads.append((name, file.file.read()))
-    added = here.additions.add(uploads, wanted, metadata)
+    added = here.additions.add(uploads, wanted, said, sidecars)
+    by_name = {item.name: item for item in added.items}
     answered = iter(added.items)
-    items = [refused.get(index) or next(answered) for index in range(len(files))]
+    items = [
+        refused.get(index)
+        or (_beside(name, by_name.get(owners[name])) if is_sidecar(name) else next(answered))
+        for index, name in enumerate(names)
+    ]
     ids = [item.id for item in items if item.id]
     tell(call, ids=ids, failed=len(items) - len(ids))
     return Added(items=items, snapshot=added.snapshot)
+
+
+def _alone(name: str) -> AddedItem:
+    why = "There is no picture of this name beside this XMP file; send both in one call."
+    return AddedItem(name=annotations.shown(name), id=None, state=AddState.FAILED, error=why)
+
+
+def _beside(name: str, picture: AddedItem | None) -> AddedItem:
+    """What became of a sidecar: it went with its picture, or that failed."""
+    if picture is None or picture.id is None:
+        return _alone(name)
+    note = f"Its facts are those of {picture.name} now."
+    return AddedItem(name=name, id=picture.id, state=AddState.EXISTS, note=note)
 
 
 @router.post("/shapes", summary="Get the aspect ratios of images")
@@ -176,9 +205,8 @@ def patch_image(call: Request, here: Here, image_id: str, patch: ImagePatch) -> 
     """Replace each given field as a whole; the other fields stay."""
     tell(call, ids=[image_id])
     tags = None if patch.tags is None else list(parse_tags(patch.tags))
-    here.images.patch(image_id, tags, patch.metadata)
-    here.publisher.publish_retag()
-    return get_image(here, image_id)
+    undo = here.editor.patch(image_id, tags, patch.metadata)
+    return _shown(here, image_id, undo)
 
 
 @router.delete(
@@ -188,11 +216,12 @@ def patch_image(call: Request, here: Here, image_id: str, patch: ImagePatch) -> 
 )
 @needs(Scope.WRITE)
 def delete_image(call: Request, here: Here, image_id: str) -> Deleted:
-    """Remove the image from every answer at once. It stays deleted after a rollback."""
+    """Remove the image from every answer at once; it lies in the trash for some days. It stays
+    deleted after a rollback.
+    """
     tell(call, ids=[image_id])
-    with here.deletions.burying() as bury:
-        here.origins.delete(image_id, bury)
-    return Deleted(id=image_id, deleted=True)
+    undo = here.trash.delete_one(image_id)
+    return Deleted(id=image_id, deleted=True, undo=undo)
 
 
 @router.get(
@@ -203,6 +232,10 @@ def delete_image(call: Request, here: Here, image_id: str) -> Deleted:
 @needs(Scope.READ)
 def get_image(here: Here, image_id: str) -> Image:
     """Return the tags, paths and metadata of an image."""
+    return _shown(here, image_id)
+
+
+def _shown(here: Container, image_id: str, undo: str | None = None) -> Image:
     row, found = here.images.get(image_id)
     item = found.presentable()
     return Image(
@@ -213,6 +246,9 @@ def get_image(here: Here, image_id: str) -> Image:
         sha256=row.sha256,
         bytes=row.bytes,
         created_at=row.created_at,
+        added_at=row.created_at,
+        file=facts_of(item.file),
+        undo=undo,
         notes=item.notes or None,
     )
 

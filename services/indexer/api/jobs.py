@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from services.indexer.container import Container, container
 from services.indexer.sources.allowlist import check_allowed, check_path
+from services.indexer.sources.browsing import source_folders
 from services.indexer.sources.skipping import Rules
 from shared.contracts.base import Wire
 from shared.contracts.indexer import (
@@ -18,11 +19,13 @@ from shared.contracts.indexer import (
 from shared.contracts.jobs import Failures, Job, JobKind, Jobs
 from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
+from shared.contracts.source_folders import SourceFolders, SourceFoldersQuery
 from shared.web.keys import Scope
 from shared.web.problems import (
     DISK_FULL,
     EXTERNAL_VECTORS,
     JOB_ENDED,
+    NO_FOLDER,
     NO_JOB,
     NOT_MOVED,
     OUTSIDE_ROOTS,
@@ -63,6 +66,19 @@ def ingest(call: Request, here: Here, request: IngestRequest) -> Job:
     Rules(request.exclude)
     here.external.refuse_pictures()
     return submitted(call, JobKind.INGEST, request)
+
+
+@router.get(
+    "/ingest/folders",
+    summary="Look for a folder to ingest",
+    responses=problems(OUTSIDE_ROOTS, NO_FOLDER),
+)
+@needs(Scope.WRITE)
+def list_source_folders(here: Here, query: Annotated[SourceFoldersQuery, Query()]) -> SourceFolders:
+    """Return the folders in a folder of this machine that may be ingested; without `path`, those to
+    start from. Hidden folders and links are left out.
+    """
+    return source_folders(query.path, here.ingest_roots.of(query.confined))
 
 
 @router.post(

@@ -15,6 +15,7 @@ from services.indexer.catalog.fingerprints import fingerprints
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locks import WorkerPresence
 from services.indexer.catalog.schema import images, locations
+from services.indexer.catalog.trash import kept_for_trash
 from services.indexer.storage import directory_lock
 from services.indexer.storage.image_files import ImageFiles
 from shared.core.errors import Misconfigured, NotFound
@@ -37,7 +38,12 @@ class DataFolder:
     def fingerprints(self) -> list[str]:
         """Return the fingerprints of every model that the catalogue knows features of."""
         with self.database.read() as db:
-            return fingerprints(db)
+            return sorted({*fingerprints(db), *kept_for_trash(db).shards})
+
+    def trashed(self) -> set[str]:
+        """Return the ids of the images in the trash."""
+        with self.database.read() as db:
+            return set(kept_for_trash(db).images)
 
     def rows(self, fingerprint: str) -> FeatureRows:
         """Return the places of a model's features according to the catalogue."""
@@ -48,9 +54,11 @@ class DataFolder:
         return self.path / "features" / fingerprint / f"{number:08d}.npy"
 
     def shards(self, fingerprint: str) -> set[Path]:
-        """The shards that the catalogue names."""
-        numbers = np.unique(self.rows(fingerprint).shards)
-        return {self.shard(fingerprint, int(number)) for number in numbers}
+        """The shards that the catalogue names, also for images in the trash."""
+        numbers = set(np.unique(self.rows(fingerprint).shards).tolist())
+        with self.database.read() as db:
+            numbers |= kept_for_trash(db).shards.get(fingerprint, set())
+        return {self.shard(fingerprint, number) for number in numbers}
 
     @property
     def is_in_use(self) -> bool:
@@ -76,8 +84,14 @@ class DataFolder:
                 .join(locations, locations.c.ordinal == images.c.ordinal)
                 .where(locations.c.path.contains("/images/uploads/"), locations.c.path.like("/%"))
             )
-            # A source's folder may have the same name.
-            return {i: sha for i, sha, at in rows if Path(at).name == self.files.kept(i)[0].name}
+            # A source's folder may be called so too.
+            found = [(i, sha, [at]) for i, sha, at in rows]
+            found += [(i, sha, paths) for i, (sha, paths) in kept_for_trash(db).images.items()]
+            return {
+                i: sha
+                for i, sha, paths in found
+                if self.files.kept(i)[0].name in {Path(path).name for path in paths}
+            }
 
     def networks(self) -> list[Path]:
         """The folders of matching networks."""

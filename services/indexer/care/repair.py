@@ -260,6 +260,8 @@ class Repair:
     def _same_upload(self, damaged: Path) -> tuple[Path, str] | None:
         """Another file with the same bytes, and their SHA-256."""
         for image_id, sha256 in self._folder.uploads().items():
+            if image_id in self._folder.trashed():
+                continue
             if self._folder.files.kept(image_id)[0] == damaged:
                 for place in self._folder.images.places(image_id):
                     path = Path(path_of(place.path) or place.path)

@@ -40,7 +40,7 @@ def _uploads(folder: DataFolder) -> Iterator[Finding]:
     with folder.database.read() as db:
         known = {
             path
-            for image_id in db.execute(select(images.c.id)).scalars()
+            for image_id in {*db.execute(select(images.c.id)).scalars(), *folder.trashed()}
             for path in folder.files.kept(image_id)
         }
     for path in sorted((folder.path / "images").glob("*/*/*")):

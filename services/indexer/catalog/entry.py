@@ -11,7 +11,8 @@ from services.indexer.catalog.locations import Place
 class Entry:
     """An image as it came in: its identity, one place, and what is said of it.
 
-    `source`: the folder or manifest that it came from, if it did.
+    `source`: the folder or manifest that it came from, if it did. `file`: the facts that its file
+    tells; None: nobody looked. `has_sidecar`: some of them come from an XMP file beside it.
     """
 
     id: str
@@ -20,3 +21,5 @@ class Entry:
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    file: Mapping[str, Any] | None = None
+    has_sidecar: bool = False

@@ -10,6 +10,7 @@ from services.indexer.catalog import bulk_sql
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.facts import put_facts
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.joining import Saying, differ, joined, over_bounds
@@ -32,6 +33,8 @@ from services.indexer.catalog.locations import (
 from services.indexer.catalog.remembering import recall, remember, remember_placeless
 from services.indexer.catalog.schema import features, images, locations, origins, tags
 from services.indexer.catalog.tagging import add_tags
+from services.indexer.catalog.trash import forget_trashed, put_in_trash
+from services.indexer.catalog.undo_log import noting
 from services.indexer.catalog.view import View, items_of
 from shared.core.errors import NotFound
 from shared.snapshots.items import Item
@@ -40,27 +43,35 @@ from shared.snapshots.items import Item
 class Images:
     """Reads and changes the images. Each change of an image gives it the next revision."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, keeps_deleted: bool = False) -> None:
+        """`keeps_deleted`: what is deleted goes to the trash."""
         self.database = database
+        self.keeps_deleted = keeps_deleted
 
     def record(
         self,
         entries: Sequence[Entry],
         places: Mapping[str, Sequence[FeaturePlace]],
         bury: Bury | None = None,
+        undo: str | None = None,
     ) -> list[str]:
         """Adds images, or joins places, tags and metadata to those that are there.
 
         `places` gives, by image id, where features were stored. An image whose path another one
         has now loses the path. Gives the ids of those that so lost their last one: they stay, and
-        so do the tags of those that lost another, unless `bury` is given, which deletes them.
+        so do the tags of those that lost another, unless `bury` is given, which deletes. `undo`:
+        the job that the change can be taken back by.
         """
-        with self.database.write() as db:
+        with (
+            self.database.write() as db,
+            noting(db, undo, _touched(db, entries) if undo else ()) as changing,
+        ):
             for fingerprint in {place.fingerprint for some in places.values() for place in some}:
                 check_together(db, fingerprint)
             change = next_revision(db)
             before = annotations_of(db, _touched(db, entries)) if bury else {}
             numbers, new, changed = _put(db, entries, change)
+            changing.update(numbers.values())
             moved, lost = put_places(db, [(numbers[e.id], e.place) for e in entries])
             changed |= moved | lost | add_tags(db, [(numbers[e.id], e.tags) for e in entries], new)
             touch(db, changed - new, change)
@@ -82,6 +93,7 @@ class Images:
             # Adding a picture that was deleted brings it back.
             paths, ids = [e.place.path for e in entries], [e.id for e in entries]
             forget_dismissed(db, paths, ids)
+            forget_trashed(db, ids)
             if bury:
                 remember_placeless(db, before, change)
             follow(db, before, change)
@@ -94,19 +106,33 @@ class Images:
             return over_bounds(db, annotations)
 
     def patch(
-        self, image_id: str, new_tags: list[str] | None, metadata: dict[str, Any] | None
+        self,
+        image_id: str,
+        new_tags: list[str] | None,
+        metadata: dict[str, Any] | None,
+        undo: str | None = None,
     ) -> None:
-        """Replaces tags or metadata. Raises NotFound."""
+        """Replaces tags or metadata; `undo` takes it back. Raises NotFound."""
         with self.database.write() as db:
             ordinal = self._ordinal(db, image_id)
-            change = next_revision(db)
-            if new_tags is not None:
-                db.execute(delete(tags).where(tags.c.ordinal == ordinal))
-                add_tags(db, [(ordinal, new_tags)], new=[ordinal])
-            values: dict[str, Any] = {"revision": change}
-            if metadata is not None:
-                values["metadata"] = metadata
-            db.execute(update(images).where(images.c.ordinal == ordinal).values(values))
+            with noting(db, undo, [ordinal]):
+                self._patch(db, ordinal, new_tags, metadata)
+
+    @staticmethod
+    def _patch(
+        db: Connection,
+        ordinal: int,
+        new_tags: list[str] | None,
+        metadata: dict[str, Any] | None,
+    ) -> None:
+        change = next_revision(db)
+        if new_tags is not None:
+            db.execute(delete(tags).where(tags.c.ordinal == ordinal))
+            add_tags(db, [(ordinal, new_tags)], new=[ordinal])
+        values: dict[str, Any] = {"revision": change}
+        if metadata is not None:
+            values["metadata"] = metadata
+        db.execute(update(images).where(images.c.ordinal == ordinal).values(values))
 
     def add_tags(self, given: Sequence[tuple[int, Sequence[str]]]) -> int:
         """Add tags to images by number, beside those that they have; give how many lacked some."""
@@ -134,10 +160,13 @@ class Images:
     def remove(self, ordinals: Sequence[int]) -> None:
         """Takes images out, with all that belongs to them; what users said of them is remembered.
 
-        Nobody knows any more whether a sync deleted them.
+        Nobody knows any more whether a sync deleted them: so they go to the trash, where there is
+        one.
         """
         with self.database.write() as db:
             remember(db, annotations_of(db, ordinals), revision(db))
+            if self.keeps_deleted:
+                put_in_trash(db, ordinals)
             remove_images(db, ordinals)
 
     def get(self, image_id: str) -> tuple[Row[Any], Item]:
@@ -258,7 +287,7 @@ def _put(
 
     Gives the numbers of all by their ids; those of new images; and those that it changed.
     """
-    columns = select(images.c.id, images.c.ordinal, images.c.metadata)
+    columns = select(images.c.id, images.c.ordinal, images.c.metadata, images.c.file)
     there = {row.id: row for row in among(db, columns, images.c.id, [e.id for e in entries])}
     metadata: dict[str, dict[str, Any]] = {row.id: dict(row.metadata) for row in there.values()}
     first: dict[str, Entry] = {}
@@ -278,6 +307,7 @@ def _put(
     if described:
         db.execute(bulk_sql.DESCRIBE, described)
     changed = {row["its_ordinal"] for row in described}
+    changed |= put_facts(db, entries, there)
     return numbers, {numbers[entry.id] for entry in new}, changed
 
 
@@ -289,6 +319,7 @@ def _row(entry: Entry, metadata: dict[str, Any], change: int) -> dict[str, Any]:
         "metadata": metadata,
         "revision": change,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "file": None if entry.file is None else dict(entry.file),
     }
 
 

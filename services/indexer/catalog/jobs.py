@@ -258,4 +258,6 @@ def _job(row: Row[Any]) -> Job:
         result=row.result,
         created_at=row.created_at,
         finished_at=row.finished_at,
+        source=row.request.get("source"),
+        dry_run=bool(row.request.get("dry_run")),
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 from services.indexer.catalog.locations import is_address
 from services.indexer.catalog.schema import images, locations, tags
 from shared.contracts import annotations
+from shared.contracts.facts import facts_of
 from shared.contracts.features import ExportedPlace, ExportedRecord
 
 _MANY = 10_000
@@ -54,6 +55,7 @@ def _record(row: Row[Any]) -> ExportedRecord:
         bytes=row.bytes,
         created_at=row.created_at,
         files=[],
+        file=None if row.file is None else facts_of(row.file),
         notes=notes or None,
     )
 

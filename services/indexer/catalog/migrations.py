@@ -56,9 +56,30 @@ def _remember_words(db: Connection) -> None:
     )
 
 
+def _keep_trash(db: Connection) -> None:
+    """Add the facts of files, the trash, and what may be taken back."""
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    _run(
+        db,
+        "ALTER TABLE images ADD COLUMN file JSON",
+        f"""CREATE TABLE trash (
+            id VARCHAR(200){ordered} NOT NULL, deleted_at VARCHAR(40){ordered} NOT NULL,
+            record JSON NOT NULL, PRIMARY KEY (id))""",
+        "CREATE INDEX ix_trash_deleted_at ON trash (deleted_at)",
+        f"""CREATE TABLE undos (
+            token VARCHAR(40){ordered} NOT NULL, created_at VARCHAR(40){ordered} NOT NULL,
+            PRIMARY KEY (token))""",
+        "CREATE INDEX ix_undos_created_at ON undos (created_at)",
+        f"""CREATE TABLE undo_steps (
+            token VARCHAR(40){ordered} NOT NULL, id VARCHAR(200){ordered} NOT NULL,
+            former JSON, later JSON, PRIMARY KEY (token, id))""",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
+    _keep_trash,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

@@ -30,8 +30,8 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 5
-"""Version of these tables; `migrations.py` upgrades from each earlier one."""
+VERSION = 6
+"""Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
 
@@ -68,7 +68,9 @@ images = Table(
     Column("metadata", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False, index=True),
     Column("created_at", String(40), nullable=False),
-    # Never reuse an ordinal, because tombstones are permanent.
+    # Facts that the file tells, see `FileFacts`; null where nobody has looked.
+    Column("file", JSON(none_as_null=True)),
+    # An ordinal is never used again: tombstones hold for ever.
     sqlite_autoincrement=True,
 )
 
@@ -120,6 +122,33 @@ remembered = Table(
     Column("said_tags", JSON, nullable=False),
     Column("said_metadata", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False, index=True),
+)
+
+trash = Table(
+    "trash",
+    metadata,
+    # Images that a user deleted, with all that the catalogue had of each.
+    Column("id", String(200), primary_key=True),
+    Column("deleted_at", String(40), nullable=False, index=True),
+    Column("record", JSON, nullable=False),
+)
+
+undos = Table(
+    "undos",
+    metadata,
+    # What may be taken back: a change of a user, or a job, whose id is the token then.
+    Column("token", String(40), primary_key=True),
+    Column("created_at", String(40), nullable=False, index=True),
+)
+
+undo_steps = Table(
+    "undo_steps",
+    metadata,
+    # An image before and after; null where it wasn't there.
+    Column("token", String(40), primary_key=True),
+    Column("id", String(200), primary_key=True),
+    Column("former", JSON(none_as_null=True)),
+    Column("later", JSON(none_as_null=True)),
 )
 
 mounts = Table(

@@ -1,6 +1,6 @@
 """Claims of sources: the files that were taken from each, and the effects of their changes."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select, tuple_
@@ -23,6 +23,8 @@ from services.indexer.catalog.locations import (
 )
 from services.indexer.catalog.remembering import forget, remember_placeless
 from services.indexer.catalog.schema import dismissed, images, locations, mounts, origins
+from services.indexer.catalog.trash import put_in_trash
+from services.indexer.catalog.undo_log import noting
 from shared.core.errors import NotFound
 from shared.objects.local_path import path_of, url_of
 
@@ -143,25 +145,20 @@ class Origins:
 
     def delete(self, image_id: str, bury: Bury) -> None:
         """Deletes an image that a user wants gone; a sync leaves its files out. Raises NotFound."""
+        if not self.delete_all([image_id], bury, keeps=False):
+            raise NotFound(f"There is no image {image_id!r}.")
+
+    def delete_all(
+        self, ids: Sequence[str], bury: Bury, keeps: bool, undo: str | None = None
+    ) -> list[str]:
+        """Deletes images that a user wants gone, and gives those that were there.
+
+        `keeps`: they go to the trash. `undo`: takes it back then.
+        """
         with self.database.write() as db:
-            ordinal = _ordinals(db, [image_id]).get(image_id)
-            if ordinal is None:
-                raise NotFound(f"There is no image {image_id!r}.")
-            rows = db.execute(
-                select(locations.c.path, locations.c.mtime_ns, locations.c.bytes)
-                .join(images, images.c.ordinal == locations.c.ordinal)
-                .join(
-                    origins,
-                    (origins.c.path == locations.c.path) & (origins.c.uri == locations.c.uri),
-                )
-                .where(images.c.id == image_id)
-                .distinct()
-            ).all()
-            for row in rows:
-                _dismiss(db, Dismissed(image_id, row.path, row.mtime_ns, row.bytes))
-            bury({ordinal: image_id})
-            remove_images(db, [ordinal])
-            forget(db, [image_id])
+            numbers = _ordinals(db, ids)
+            delete_unwanted(db, numbers, bury, keeps, undo)
+            return list(numbers)
 
     def dismissed(self) -> list[Dismissed]:
         """Every file whose image a user deleted."""
@@ -193,6 +190,36 @@ class Origins:
         with self.database.note() as db:
             db.execute(delete(mounts).where(mounts.c.source == source))
             add_rows(db, mounts, [{"source": source, "path": p} for p in {*paths, _NOTED}])
+
+
+def delete_unwanted(
+    db: Connection,
+    numbers: Mapping[str, int],
+    bury: Bury,
+    keeps: bool,
+    undo: str | None = None,
+) -> None:
+    """Delete images within a transaction; a sync leaves their files out from now on."""
+    ordinals = list(numbers.values())
+    with noting(db, undo, ordinals):
+        for row in among(db, _CLAIMED, images.c.ordinal, ordinals):
+            _dismiss(db, Dismissed(row.id, row.path, row.mtime_ns, row.bytes))
+        if keeps:
+            put_in_trash(db, ordinals)
+        bury({ordinal: image_id for image_id, ordinal in numbers.items()})
+        remove_images(db, ordinals)
+        forget(db, list(numbers))
+
+
+_CLAIMED = (
+    select(images.c.id, locations.c.path, locations.c.mtime_ns, locations.c.bytes)
+    .join(locations, images.c.ordinal == locations.c.ordinal)
+    .join(
+        origins,
+        (origins.c.path == locations.c.path) & (origins.c.uri == locations.c.uri),
+    )
+    .distinct()
+)
 
 
 def _lies_in(path: str, folder: str | None) -> bool:

@@ -15,6 +15,7 @@ from services.indexer.catalog.joining import differ, joined, over_bounds
 from services.indexer.catalog.locations import is_address, touch
 from services.indexer.catalog.schema import features, images, locations
 from services.indexer.catalog.tagging import add_tags
+from services.indexer.catalog.trash import forget_trashed
 from shared.contracts.features import ExportedRecord
 from shared.models.external import is_external
 
@@ -84,6 +85,7 @@ class VectorTable:
             add_rows(db, features, places)
             changed = add_tags(db, [(numbers[r.id], r.tags) for r in records])
             changed |= _place(db, records, numbers)
+            forget_trashed(db, ids)
             changed |= _describe(db, records, numbers, before)
             touch(db, changed & {numbers[image_id] for image_id in before}, change)
 
@@ -96,7 +98,14 @@ def _image(record: ExportedRecord, change: int) -> dict[str, Any]:
         "metadata": record.metadata,
         "revision": change,
         "created_at": record.created_at or datetime.now(UTC).isoformat(timespec="seconds"),
+        "file": _facts(record),
     }
+
+
+def _facts(record: ExportedRecord) -> dict[str, Any] | None:
+    if record.file is None:
+        return None
+    return record.file.model_dump(exclude_none=True, exclude={"bytes"})
 
 
 def _place(

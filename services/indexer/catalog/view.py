@@ -86,10 +86,25 @@ def _embedded_since(since: int, *fingerprints: str) -> Select[tuple[int]]:
 
 def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
     """Return the answer records of the images that meet a condition on the table `images`."""
-    chosen = select(images.c.ordinal, images.c.id, images.c.metadata).where(condition)
+    chosen = select(
+        images.c.ordinal,
+        images.c.id,
+        images.c.metadata,
+        images.c.created_at,
+        images.c.file,
+        images.c.bytes,
+    ).where(condition)
     found = {
-        ordinal: Item(ordinal, image_id, [], [], metadata)
-        for ordinal, image_id, metadata in db.execute(chosen.order_by(images.c.ordinal))
+        row.ordinal: Item(
+            row.ordinal,
+            row.id,
+            [],
+            [],
+            row.metadata,
+            added_at=row.created_at,
+            file=(row.file or {}) | ({"bytes": row.bytes} if row.bytes else {}),
+        )
+        for row in db.execute(chosen.order_by(images.c.ordinal))
     }
     # Repeat the condition, because a list of that many ordinals is slower.
     tagged = select(tags.c.ordinal, tags.c.tag).join(images, images.c.ordinal == tags.c.ordinal)

@@ -44,14 +44,16 @@ _AWAY_TRIES = 3
 class ModelPair:
     """Fingerprints of the two backbones, which are equal if one serves both searches.
 
-    `instance`: the embedder process. `joint`: the joint space of pretrained towers, where nothing
-    is to be trained.
+    `instance`: the embedder's process that told them. `joint`: the joint space that comes with the
+    matching one, where nothing is to be trained. `labels`: digest of the named classes of the
+    matching one, which a joint space can begin from.
     """
 
     visual: str
     matching: str
     instance: str = field(default="", compare=False)
     joint: str | None = field(default=None, compare=False)
+    labels: str | None = field(default=None, compare=False)
 
     @property
     def all(self) -> set[str]:
@@ -333,5 +335,9 @@ class Embedding:
 
 def _pair(models: Models) -> ModelPair:
     return ModelPair(
-        models.visual.fingerprint, models.matching.fingerprint, models.instance, models.joint
+        models.visual.fingerprint,
+        models.matching.fingerprint,
+        models.instance,
+        models.joint,
+        models.matching.labels if models.joint is None else None,
     )

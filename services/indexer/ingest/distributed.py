@@ -194,7 +194,7 @@ class DistributedIngest:
         def fail_item(path: str, reason: str) -> None:
             self._jobs.fail_item(part.job_id, path, reason)
 
-        context = JobContext(save, fail_item, let_go)
+        context = JobContext(save, fail_item, let_go, part.job_id)
         error = None
         try:
             with (

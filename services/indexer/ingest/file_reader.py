@@ -9,6 +9,7 @@ from hashlib import sha256
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.known_file import KnownFile
 from services.indexer.sources.prefetch import ahead
+from services.indexer.sources.sidecar import sidecar_of
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, stamp_of
 from shared.core.errors import TooLarge, Unavailable
 from shared.objects.file import Stamp
@@ -23,13 +24,14 @@ _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class FileRead:
-    """A file that was read; `data` is None if it needn't be ingested."""
+    """A file as it was read: `data` is None where it needn't be taken in. `sidecar`: XMP beside."""
 
     file: SourceFile
     stamp: Stamp | None = None
     data: bytes | None = None
     error: str | None = None
     digest: str = ""
+    sidecar: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class FileReader:
             error = "The file was written to while it was read; try again."
             return FileRead(file, error=error)
         digest = sha256(data).hexdigest()
-        return FileRead(file, stamp or Stamp(0, len(data)), data, digest=digest)
+        beside = sidecar_of(file.file)
+        return FileRead(file, stamp or Stamp(0, len(data)), data, digest=digest, sidecar=beside)
 
     def _too_large(self) -> str:
         limit = self._max_bytes / _MIB

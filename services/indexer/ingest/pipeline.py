@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from services.indexer.jobs.context import JobContext
 from services.indexer.sources.source import SourceFile
 from services.indexer.storage.feature_store import FeatureStore
 from shared.core import failpoints
+from shared.media.facts import facts_of
 from shared.media.identity import id_of_sha256
 from shared.objects.file import Stamp
 
@@ -77,10 +80,19 @@ Record = Callable[[Sequence[Entry], Mapping[str, Sequence[FeaturePlace]]], list[
 
 @dataclass(frozen=True)
 class _Picture:
-    """Bytes to embed, and every entry that has them."""
+    """Bytes to embed, and every entry that has them. `sidecar`: the first one's."""
 
     data: bytes
     entries: list[Entry]
+    sidecar: bytes | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found out about a picture: its features, and the facts of its file."""
+
+    embedded: Embedded
+    file: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,7 @@ class Ingest:
         source: str = "",
         record: Record | None = None,
     ) -> None:
+        """`record`: by default what it writes can be taken back by the job's id."""
         images, settings = tools.images, tools.settings
         self._images = images
         self._features = tools.features
@@ -112,14 +125,14 @@ class Ingest:
         self._job = job
         self._settings = settings
         self._source = source
-        self._record = record or images.record
+        self._record = record or partial(images.record, undo=job.id or None)
         self._reader = FileReader(
             images, pair.all, settings.max_image_bytes, settings.batch_bytes, settings.reads
         )
         self._result = IngestResult()
         self._known: list[Entry] = []
         self._in_flight: dict[str, list[Entry]] = {}
-        self._embedded: list[tuple[list[Entry], Embedded]] = []
+        self._embedded: list[tuple[list[Entry], _Found]] = []
         self._flushed = time.monotonic()
 
     def run(self, files: Sequence[SourceFile]) -> IngestResult:
@@ -128,16 +141,14 @@ class Ingest:
         self._job.count(len(files))
         failed_before = self._job.failed
         self._result = IngestResult(files=len(files))
-        # Read batches ahead, so that the embedder is busy while features are stored.
-        waiting: deque[tuple[list[_Picture], Future[list[Embedded]]]] = deque()
+        # Batches are read ahead, so that the embedder has work while features are stored.
+        waiting: deque[tuple[list[_Picture], Future[list[_Found]]]] = deque()
         ahead = 0
         with ThreadPoolExecutor(self._settings.concurrency, "embed") as pool:
             try:
                 for batch in self._batches(files):
                     self._job.check_cancelled()
-                    future = pool.submit(
-                        copy_context().run, self._embed, [picture.data for picture in batch]
-                    )
+                    future = pool.submit(copy_context().run, self._embed, batch)
                     waiting.append((batch, future))
                     ahead += _bytes_of(batch)
                     while len(waiting) > self._settings.concurrency and (
@@ -154,8 +165,12 @@ class Ingest:
         self._result.failed = self._job.failed - failed_before
         return self._result
 
-    def _embed(self, files: list[bytes]) -> list[Embedded]:
-        return self._embedding.images(files, self._pair, bulk=True)
+    def _embed(self, batch: list[_Picture]) -> list[_Found]:
+        rows = self._embedding.images([picture.data for picture in batch], self._pair, bulk=True)
+        return [
+            _Found(row, {} if row.error else facts_of(picture.data, picture.sidecar))
+            for picture, row in zip(batch, rows, strict=True)
+        ]
 
     def _batches(self, files: Sequence[SourceFile]) -> Iterator[list[_Picture]]:
         batch: list[_Picture] = []
@@ -211,22 +226,25 @@ class Ingest:
             file.tags,
             file.metadata,
             self._source,
+            has_sidecar=read.sidecar is not None,
         )
         if (same := self._in_flight.get(entry.id)) is not None:
             same.append(entry)
             return None
         if entry.id in known:
+            if read.sidecar is not None:
+                entry = replace(entry, file=facts_of(read.data, read.sidecar))
             self._known.append(entry)
             if len(self._known) >= _FLUSH_IMAGES:
                 self._flush_known()
             return None
-        picture = _Picture(read.data, [entry])
+        picture = _Picture(read.data, [entry], read.sidecar)
         self._in_flight[entry.id] = picture.entries
         return picture
 
-    def _take(self, batch: list[_Picture], future: Future[list[Embedded]]) -> None:
-        for picture, embedded in zip(batch, future.result(), strict=True):
-            self._embedded.append((picture.entries, embedded))
+    def _take(self, batch: list[_Picture], future: Future[list[_Found]]) -> None:
+        for picture, found in zip(batch, future.result(), strict=True):
+            self._embedded.append((picture.entries, found))
         if len(self._embedded) >= _FLUSH_IMAGES or time.monotonic() - self._flushed > _FLUSH_S:
             self._flush()
         self._job.check_cancelled()
@@ -235,7 +253,11 @@ class Ingest:
         """Store and record embedded images, features first, so that every record has features."""
         embedded, self._embedded = self._embedded, []
         self._flushed = time.monotonic()
-        good = [(same, found) for same, found in embedded if found.error is None]
+        good = [
+            ([replace(entry, file=found.file) for entry in same], found.embedded)
+            for same, found in embedded
+            if found.embedded.error is None
+        ]
         places: dict[str, list[FeaturePlace]] = {}
         for fingerprint in sorted(self._pair.all) if good else ():
             rows = np.stack([found.features[fingerprint] for _, found in good])
@@ -252,14 +274,14 @@ class Ingest:
         self._result.embedded += new
         self._result.already_there += len(kept) - new
         self._job.advance(len(kept))
-        for same, found in embedded:
+        for same, one in embedded:
             self._in_flight.pop(same[0].id)
-            if found.error is not None:
+            if one.embedded.error is not None:
                 for entry in same:
-                    self._job.fail(entry.place.uri, found.error)
-            elif found.note is not None:
+                    self._job.fail(entry.place.uri, one.embedded.error)
+            elif one.embedded.note is not None:
                 for entry in same:
-                    self._result.note(entry.place.uri, found.note)
+                    self._result.note(entry.place.uri, one.embedded.note)
         self._flush_known()
 
     def _flush_known(self) -> None:

@@ -1,6 +1,7 @@
 """Ingests files: the one way from files to stored features, for every job."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
@@ -54,11 +55,14 @@ class IngestService:
         return self._sharing is not None and self._sharing.help(self._take)
 
     def _take(self, task: Task, job: JobContext) -> IngestResult:
-        record = self._record_burying if task.follows else None
-        return Ingest(self._tools, task.pair, job, task.source, record).run(task.files)
+        follows = partial(self._record_burying, job.id or None) if task.follows else None
+        return Ingest(self._tools, task.pair, job, task.source, follows).run(task.files)
 
     def _record_burying(
-        self, entries: Sequence[Entry], places: Mapping[str, Sequence[FeaturePlace]]
+        self,
+        undo: str | None,
+        entries: Sequence[Entry],
+        places: Mapping[str, Sequence[FeaturePlace]],
     ) -> list[str]:
         with self._deletions.burying() as bury:
-            return self._images.record(entries, places, bury)
+            return self._images.record(entries, places, bury, undo)

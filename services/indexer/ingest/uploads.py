@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 from shared.contracts.indexer import Added, AddedItem, AddState
 from shared.core import failpoints
+from shared.media.facts import facts_of
 from shared.media.identity import id_of_sha256
 
 
@@ -42,8 +44,10 @@ class Uploads:
         uploads: Sequence[tuple[str, bytes]],
         tags: Sequence[str],
         metadata: Mapping[str, Any],
+        sidecars: Mapping[str, bytes] = MappingProxyType({}),
     ) -> Added:
-        """Adds (name, bytes) pairs, with the same tags and metadata for all.
+        """Adds (name, bytes) pairs, with the same tags and metadata for all. `sidecars`: XMP files
+        by the name of the picture that each is of.
 
         A picture that can't be used is answered with its reason and does not fail the others.
         Raises FingerprintMismatch when the embedder's models are not the index's, Unavailable.
@@ -71,7 +75,19 @@ class Uploads:
                 items.append(AddedItem(name=name, id=None, state=AddState.FAILED, error=failed))
                 continue
             place = self._files.keep(image_id, name, data)
-            entries.append(Entry(image_id, digest, place, tags, metadata))
+            beside = sidecars.get(name)
+            file = facts_of(data, beside)
+            entries.append(
+                Entry(
+                    image_id,
+                    digest,
+                    place,
+                    tags,
+                    metadata,
+                    file=file,
+                    has_sidecar=beside is not None,
+                )
+            )
             state = AddState.ADDED if image_id in embedded else AddState.EXISTS
             note = embedded[image_id].note if image_id in embedded else None
             items.append(AddedItem(name=name, id=image_id, state=state, note=note))
@@ -83,12 +99,12 @@ class Uploads:
             if self._images.known(list(recorded), pair.all) != recorded or not all(
                 self._files.has_upload(image_id) for image_id in recorded
             ):
-                # A concurrent deletion removed one of them, with its features or its file.
-                return self.add(uploads, tags, metadata)
+                # One was deleted since it was found to be there, its features or its file with it.
+                return self.add(uploads, tags, metadata, sidecars)
         manifest = self._publisher.publish_first(pair.visual, "images added")
         if entries and manifest.visual and manifest.visual.fingerprint != pair.visual:
-            # The collection changed its model meanwhile, so embed them with the new one.
-            return self.add(uploads, tags, metadata)
+            # The collection went over to another model meanwhile, which they must be embedded by.
+            return self.add(uploads, tags, metadata, sidecars)
         return Added(items=items, snapshot=manifest.number)
 
     def _embed(self, new: Mapping[str, bytes], pair: ModelPair) -> dict[str, Embedded]:

@@ -34,8 +34,8 @@ class Deletions:
         self._has_left = False
 
     @contextmanager
-    def burying(self) -> Iterator[Bury]:
-        """Gives what deletes images.
+    def burying(self, keeps_files: bool = False) -> Iterator[Bury]:
+        """Gives what deletes images; `keeps_files`: but not what is kept of them beside.
 
         Where the block raises, as on a full disk, none of them is deleted anywhere; but where the
         catalogue went away, which may have taken it, the deletion stands.
@@ -50,13 +50,21 @@ class Deletions:
                     # The tombstone is decisive: a process killed after it completes the deletion at
                     # its next start.
                     add(list(deleted))
-                    files.enter_context(self._files.removing(deleted.values()))
+                    if not keeps_files:
+                        files.enter_context(self._files.removing(deleted.values()))
                     failpoints.reach("delete.buried")
 
                 yield bury
             failpoints.reach("delete.done")
             self._spaces.forget(self._current.manifest(), gone)
             self._current.changed()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Has no image deleted meanwhile, and what was deleted before gone from the catalogue."""
+        with self._turn:
+            self.finish_left()
+            yield
 
     def finish_left(self) -> None:
         """Finishes the deletions whose end the catalogue, which went away, hasn't told."""
@@ -69,8 +77,9 @@ class Deletions:
         with self._turn:
             dead = set(self._tombstones.read().tolist())
             left = [ordinal for ordinal in self._images.all_ordinals() if ordinal in dead]
-            for image_id in self._images.ids(left):
-                self._files.remove(image_id)
+            if not self._images.keeps_deleted:
+                for image_id in self._images.ids(left):
+                    self._files.remove(image_id)
             if left:
                 self._images.remove(left)
 

@@ -53,6 +53,17 @@ class Networks:
         except FileNotFoundError:
             return None
 
+    def labels(self, fingerprint: str) -> str | None:
+        """Digest of the named classes that a network begins from; None where it knows tags alone.
+
+        Raises Corrupt.
+        """
+        try:
+            text = self._read(fingerprint, _REPORT)
+        except FileNotFoundError:
+            return None
+        return TrainingReport.model_validate_json(text).labels
+
     def calibration(self, fingerprint: str) -> list[Calibration]:
         """Return the calibration of the joint space; empty if none was fitted."""
         try:

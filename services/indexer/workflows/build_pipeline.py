@@ -113,9 +113,14 @@ class BuildPipeline:
         if self._current.is_empty():
             self._publisher.publish_first(pair.visual, "images embedded")
         job.expect([TRAINING, *JOINT, PUBLISHING], self._builder.pictures())
-        # Otherwise pending images are published with the new network, because the old one may not
-        # fit.
-        network, report = self._matching.train(pair.matching, asked.settings, job, asked.hold_out)
+        # Otherwise what's pending comes with the new network: the old one may no longer fit.
+        network, report = self._matching.train(
+            pair.matching,
+            asked.settings,
+            job,
+            asked.hold_out,
+            has_labels=pair.labels is not None,
+        )
         manifest = self._builder.rebuild_joint(pair, network, BuildSettings(), job)
         return {"snapshot": manifest.number, "network": network, "report": report.model_dump()}
 
@@ -142,7 +147,7 @@ class BuildPipeline:
         """
         if pair.joint is not None:
             return pair.joint, None, False
-        current, fits = self._current.network(), None
+        current = self._current.network()
         if current is not None:
             network = current
             fits = attempt(
@@ -151,17 +156,31 @@ class BuildPipeline:
                 lambda: self._embedding.has_network(network, pair.matching),
                 None,
             )
-            if fits or fits is None:
-                return (current if fits else None), None, fits is None
+            if fits is None:
+                return None, None, True
+            if fits and not self._is_outdated(network, pair, job):
+                return current, None, False
+            current = current if fits else None
         found = attempt(job, OptionalStep.TRAINING, lambda: self._trained(pair, job), None)
-        return *(found or (None, None)), False
+        return *(found or (current, None)), False
+
+    def _is_outdated(self, network: str, pair: ModelPair, job: JobContext) -> bool:
+        return attempt(
+            job,
+            OptionalStep.TRAINING,
+            lambda: self._matching.is_outdated(network, pair.labels),
+            False,
+        )
 
     def _trained(self, pair: ModelPair, job: JobContext) -> tuple[str, TrainingReport] | None:
-        """A new network, or None where no image has a tag."""
-        if not self._matching.has_tags(pair.matching):
+        """A new network, or None where no image has a tag and the model no labels."""
+        has_labels = pair.labels is not None
+        if not has_labels and not self._matching.has_tags(pair.matching):
             return None
         settings = TrainMatchingRequest().settings
-        return self._matching.train(pair.matching, settings, job, patience_s=_PATIENCE_S)
+        return self._matching.train(
+            pair.matching, settings, job, patience_s=_PATIENCE_S, has_labels=has_labels
+        )
 
 
 def _reason(job: JobContext, step: OptionalStep) -> str | None:

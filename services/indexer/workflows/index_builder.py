@@ -33,6 +33,7 @@ from services.indexer.segments.engine import NewSpace
 from services.indexer.segments.local_space import BlockVectors, with_progress
 from services.indexer.segments.scratch_vectors import kept_on_disk
 from services.indexer.storage.feature_store import FeatureStore
+from services.indexer.workflows.class_queries import class_vectors
 from services.indexer.workflows.labelling import labelled
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import BuildSettings
@@ -199,13 +200,21 @@ class IndexBuilder:
         )
         # Fitted during the training, on held-out images.
         calibration = self._current.calibration_of(network)
-        if vectors:
+        queries = list(vectors.values())
+        if not queries and pair.labels is not None:
+            # Words are searched there, so its recall is measured by words.
+            queries = attempt(
+                job,
+                OptionalStep.RECALL,
+                lambda: class_vectors(self._embedding, matching, network),
+                [],
+            )
+        if queries:
             job.stage(RECALL_JOINT)
-            asked = np.stack(list(vectors.values()))
-            curves = self._measured(joint, "joint", settings.seed, asked, job)
+            curves = self._measured(joint, "joint", settings.seed, np.stack(queries), job)
             joint = joint.model_copy(update={"recall": curves})
-            if network == pair.joint:
-                # Nothing was trained, so the towers have seen no image and no term.
+            if vectors and network == pair.joint:
+                # Nothing was trained: every image and every term is new to the towers.
                 job.stage(CALIBRATING_JOINT)
                 index = self._spaces.index(joint)
                 fitted: list[Calibration] = attempt(

@@ -147,6 +147,9 @@ class Learning:
             # Nothing can be learnt without pictures, so the task would stay due for ever.
             return False
         joint = manifest.joint
+        if joint is None and manifest.labels is not None and manifest.images:
+            # Uploads without a build: labels alone make them searchable by word.
+            return True
         if joint is not None and tags.known is None:
             # Pretrained towers, or a network whose tags are unknown.
             return False

@@ -18,6 +18,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.indexer.catalog.feature_places import FeatureRows
 from services.indexer.catalog.images import Images
@@ -48,6 +49,8 @@ _BUSY_S = 2.0
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.25, 15.0
 # Shorter for an embedder that hangs, because each attempt takes minutes to time out.
 _LONGEST_AWAY_S = 120.0
+# More pictures without tags tell the embedder nothing that is worth copying them.
+_MOST_UNTAGGED = 20_000
 
 
 class MatchingTraining:
@@ -81,6 +84,17 @@ class MatchingTraining:
         """Return whether there is anything to learn from."""
         return len(self._tagged(fingerprint)[0]) > 0
 
+    def is_outdated(self, network: str, labels: str | None) -> bool:
+        """Return whether a build should make another network, though this one fits.
+
+        One that knows no tags is made anew, since pictures came; so is one that doesn't begin from
+        the named classes that the backbone has. labels: their digest. Raises Corrupt.
+        """
+        if labels is None:
+            return False
+        begins = (self._networks.labels(network) or "").startswith(labels)
+        return not begins or self._networks.trained_on(network) == set()
+
     def train(
         self,
         fingerprint: str,
@@ -88,16 +102,19 @@ class MatchingTraining:
         job: JobContext,
         hold_out: Collection[str] = (),
         patience_s: float | None = None,
+        has_labels: bool = False,
     ) -> tuple[str, TrainingReport]:
         """Trains on all tagged images with features of the matching backbone; keeps the network.
 
         hold_out: tags that are taken for not there. patience_s: how long an embedder is waited for
-        that trains for somebody else; None: as long as it takes. Gives the network's fingerprint
-        and the report. Raises InvalidInput when no image has a tag, Cancelled, and what the
+        that trains for somebody else; None: as long as it takes. has_labels: the backbone has named
+        classes, so images without tags are learnt from too. Gives the network's fingerprint and the
+        report. Raises InvalidInput when there is nothing to learn from, Cancelled, and what the
         embedder raises.
         """
         job.stage(TRAINING)
-        name, terms = self._publish_training_set(fingerprint, self._held_out(hold_out))
+        held_out = self._held_out(hold_out)
+        name, terms = self._publish_training_set(fingerprint, held_out, has_labels)
         try:
             request = TrainRequest(training_set=name, settings=settings)
             done = self._trained(fingerprint, request, job, patience_s)
@@ -167,8 +184,9 @@ class MatchingTraining:
         raise ISEError("The embedder stopped the training without a result. Try again.")
 
     def _tagged(
-        self, fingerprint: str, held_out: Collection[str] = ()
+        self, fingerprint: str, held_out: Collection[str] = (), has_labels: bool = False
     ) -> tuple[FeatureRows, list[list[str]]]:
+        """Images to learn from, and the tags of each; those without tags where there are labels."""
         with self._images.view() as view:
             where = view.features(fingerprint)
             every = view.tags_by_ordinal()
@@ -177,8 +195,10 @@ class MatchingTraining:
         }
         tags = {image: some for image, some in left.items() if some}
         keep = np.array([ordinal in tags for ordinal in where.ordinals.tolist()], bool)
+        if has_labels:
+            keep |= _sampled(~keep)
         rows = where[keep]
-        return rows, [tags[ordinal] for ordinal in rows.ordinals.tolist()]
+        return rows, [tags.get(ordinal, []) for ordinal in rows.ordinals.tolist()]
 
     def _held_out(self, tags: Collection[str]) -> set[str]:
         keys = {tag_key(tag): tag for tag in tags}
@@ -186,9 +206,11 @@ class MatchingTraining:
             raise InvalidInput(f"No image carries the tag {keys[key]!r}, so it can't be held out.")
         return set(keys)
 
-    def _publish_training_set(self, fingerprint: str, held_out: set[str]) -> tuple[str, list[str]]:
+    def _publish_training_set(
+        self, fingerprint: str, held_out: set[str], has_labels: bool
+    ) -> tuple[str, list[str]]:
         """Gives its name, and the keys of the tags in it."""
-        where, tags = self._tagged(fingerprint, held_out)
+        where, tags = self._tagged(fingerprint, held_out, has_labels)
         if not len(where):
             raise InvalidInput(
                 "The matching network can't be trained, because no image has a tag. "
@@ -214,3 +236,13 @@ class MatchingTraining:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return name, terms
+
+
+def _sampled(rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """At most _MOST_UNTAGGED of the rows that are true, always the same ones."""
+    chosen = np.flatnonzero(rows)
+    if len(chosen) > _MOST_UNTAGGED:
+        chosen = np.random.default_rng(0).choice(chosen, _MOST_UNTAGGED, replace=False)
+    found = np.zeros(len(rows), bool)
+    found[chosen] = True
+    return found

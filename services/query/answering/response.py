@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from services.query.search.browsing import unknown_keys
 from services.query.search.cursor import Pages
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
@@ -37,6 +38,7 @@ def response_for(
         corrected_terms=[
             CorrectedTerm(term=term, searched_as=tag) for term, tag in corrected.items()
         ],
+        unknown_keys=unknown_keys(searcher, options.filter),
         metric=result.metric,
         snapshot=collection.manifest.number,
         version=str(Version(collection.manifest.number, len(searcher.deleted))),

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import anyio.to_thread
 
+from services.query.answering.by_date import sorted_as_asked
 from services.query.answering.features import Embedded, Features, check_model, check_pictures
 from services.query.answering.response import response_for
 from services.query.answering.searches import (
@@ -209,7 +210,7 @@ def _rank(
 ) -> SearchResponse:
     """Probe and re-rank, and write the answer."""
     searcher = resolved.searcher
-    result = resolved.target.rank(searcher, watch)
+    result = sorted_as_asked(resolved.target, options).rank(searcher, watch)
     return response_for(searcher, result, options, watch, pages, resolved.corrected)
 
 

@@ -6,6 +6,7 @@ from services.query.api.search import Ask, Write
 from services.query.search.searcher import Searcher
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient
+from shared.contracts.facts import facts_of
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
 from shared.core.errors import NotFound
@@ -88,6 +89,8 @@ def described(item: Item, searcher: Searcher) -> ImageInfo:
         uris=item.uris,
         metadata=item.metadata,
         labels=searcher.collection.labels.of(item.ordinal),
+        added_at=item.added_at,
+        file=facts_of(item.file),
         notes=item.notes or None,
     )
 

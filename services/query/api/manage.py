@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import httpx
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from services.query.config import QuerySettings
@@ -23,6 +23,7 @@ from shared.contracts.indexer import (
     TrainMatchingRequest,
 )
 from shared.contracts.jobs import Failures, Job, Jobs
+from shared.contracts.source_folders import SourceFolders, SourceFoldersQuery
 from shared.core.errors import InvalidInput
 from shared.snapshots.version import HEADER
 from shared.web import links
@@ -37,6 +38,7 @@ from shared.web.problems import (
     EXTERNAL_VECTORS,
     JOB_ENDED,
     NO_EMBEDDER,
+    NO_FOLDER,
     NO_IMAGE,
     NO_INDEXER,
     NO_JOB,
@@ -182,6 +184,22 @@ async def ingest(here: Indexer, request: IngestRequest, settings: Settings) -> J
     # service.
     confined = request.confined or not settings.is_local
     return await here.send(indexer.ingest(request.model_copy(update={"confined": confined})))
+
+
+@router.get(
+    "/ingest/folders",
+    summary="Look for a folder to ingest",
+    responses=problems(OUTSIDE_ROOTS, NO_FOLDER),
+)
+@needs(Scope.WRITE)
+async def list_source_folders(
+    here: Indexer, query: Annotated[SourceFoldersQuery, Query()], settings: Settings
+) -> SourceFolders:
+    """Return the folders in a folder of the indexer's machine that may be ingested; without `path`,
+    those to start from. Hidden folders and links are left out.
+    """
+    confined = query.confined or not settings.is_local
+    return await here.send(indexer.list_source_folders(query.path, confined))
 
 
 @router.get(

@@ -36,6 +36,7 @@ class TagQuery(Wire):
         TagOrder.COUNT, description="`count`: most frequent first; `name`: alphabetical."
     )
     limit: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="Number of tags on a page.")
+    covers: bool = Field(False, description="Also give each tag a `cover`, the id of a picture.")
     cursor: Annotated[str, Field(max_length=8000)] | None = Field(
         None, description="`next` of the previous page."
     )
@@ -51,9 +52,14 @@ def list_tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
     asked = [match, prefix, query.sort.value]
     after = None if query.cursor is None else _read(query.cursor, asked)
     by_count = query.sort is TagOrder.COUNT
-    page = ask.searcher_now().tags().page(match, prefix, by_count, query.limit, after)
+    searcher = ask.searcher_now()
+    page = searcher.tags().page(match, prefix, by_count, query.limit, after)
+
+    def cover(tag: Tag) -> str | None:
+        return searcher.collection.cover(tag.key, searcher.deleted) if query.covers else None
+
     return Tags(
-        tags=[TagCount(tag=tag.name, count=tag.count) for tag in page.tags],
+        tags=[TagCount(tag=tag.name, count=tag.count, cover=cover(tag)) for tag in page.tags],
         total=page.total,
         next=None if page.is_last else _text(asked, page.tags[-1]),
     )

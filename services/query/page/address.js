@@ -5,6 +5,8 @@ import { NO_FILTER, NOTHING, conditionsOf, part } from "./query.js";
 
 const NAMES = { term: "term", image: "similar", upload: "upload" };
 const AGAINST = "not-";
+export const VIEWS = ["photos", "favourites", "tags", "folders", "duplicates", "trash"];
+const SORTS = ["taken", "added", "name"];
 
 /** What the address `url` asks for, and which image it shows large. */
 export function read(url) {
@@ -17,6 +19,9 @@ export function read(url) {
     literal: given.get("exact_term") === "1",
     likely: given.get("likely") === "1",
     copies: given.get("copies") === "1",
+    view: VIEWS.includes(given.get("view")) ? given.get("view") : "photos",
+    folder: given.get("folder") ?? "",
+    sort: SORTS.includes(given.get("sort")) ? given.get("sort") : "",
   };
   return { query, open: given.get("open") };
 }
@@ -31,6 +36,10 @@ export function hrefOf(query, open = null) {
   if (conditionsOf(query).length) given.set("filter", stringify(query.filter));
   for (const name of ["exact", "likely", "copies"]) if (query[name]) given.set(name, "1");
   if (query.literal) given.set("exact_term", "1");
+  if (!query.parts.length) {
+    if (query.view !== "photos") given.set("view", query.view);
+    for (const name of ["folder", "sort"]) if (query[name]) given.set(name, query[name]);
+  }
   if (open !== null) given.set("open", open);
   return given.size ? `?${given}` : "./";
 }

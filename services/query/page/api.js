@@ -128,8 +128,18 @@ export class Api {
   }
 
   /** A picture's bytes, for where an `<img>` or a link can't send the key. */
-  async blob(url) {
-    const response = await this.#send(url, {});
+  blob(url, signal) {
+    return this.#blob(url, { signal });
+  }
+
+  /** The bytes that a call with a body answers. */
+  post(url, body) {
+    const headers = { "Content-Type": "application/json" };
+    return this.#blob(url, { method: "POST", headers, body: stringify(body) });
+  }
+
+  async #blob(url, init) {
+    const response = await this.#send(url, init);
     if (!response.ok) throw await problemOf(response);
     return response.blob();
   }

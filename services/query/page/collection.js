@@ -1,6 +1,7 @@
 /** The collection view: joins the API, what is known of the collection, and the view's parts. */
 
 import { Api } from "./api.js";
+import { BrowseApi } from "./browse_api.js";
 import { Add } from "./collection_add.js";
 import { CollectionApi } from "./collection_api.js";
 import { Figures } from "./collection_figures.js";
@@ -11,25 +12,32 @@ import { Polling } from "./collection_polling.js";
 import { Question } from "./collection_question.js";
 import { SnapshotList } from "./collection_snapshots.js";
 import { Work } from "./collection_work.js";
-import { jobName, sentenceOf, STATES } from "./collection_words.js";
+import { jobName, STATES } from "./collection_words.js";
 import { byId } from "./dom.js";
+import { humane } from "./errors.js";
+import { FolderChooser } from "./folder_chooser.js";
 import { KeyForm } from "./key_form.js";
+import { JOBS, SNAPSHOTS } from "./messages.js";
 import { Paused } from "./paused.js";
+import { foldRail } from "./rail.js";
+import { Toast } from "./toast.js";
 
 const keyForm = new KeyForm(byId("key"));
 const api = new CollectionApi(new Api((wrong) => keyForm.ask(wrong)));
 /** What is known: null until it was told. `errors`: why a service doesn't tell. */
 const state = { stats: null, health: null, jobs: null, snapshots: null, errors: {} };
 
+const question = new Question(byId("question"));
+const toast = new Toast(byId("undo"));
 const polling = new Polling(ask);
 const views = [
   new Notice(byId("notice"), () => polling.now()),
   new Figures(byId("figures")),
   new Health(byId("health")),
-  new Jobs(byId("jobs"), api, { onCancel: cancel }),
-  new SnapshotList(byId("snapshots"), new Question(byId("question")), { onActivate: activate }),
+  new Jobs(byId("jobs"), api, { onCancel: cancel, onUndo: undo }),
+  new SnapshotList(byId("snapshots"), question, { onActivate: activate }),
 ];
-new Add(byId("add"), api, { onAdded: () => polling.now(), onStarted: started });
+new Add(byId("add"), api, new FolderChooser(byId("folders"), api), { onAdded: () => polling.now(), onStarted: started });
 new Work(byId("work"), api, { onStarted: started });
 
 /** Asks how things are; resolves to whether a job is going on, or null without the key for it. */
@@ -66,29 +74,39 @@ function tellEnded(before, now) {
   const active = new Set(before.filter(isActive).map((job) => job.id));
   const ended = now.filter((job) => active.has(job.id) && !isActive(job));
   if (ended.length)
-    say(ended.map((job) => `${jobName(job)}: ${STATES[job.state].toLowerCase()}.`).join(" "));
+    say(ended.map((job) => JOBS.ended(jobName(job), STATES[job.state].toLowerCase())).join(" "));
 }
 
 function started(job) {
-  say(`${jobName(job)} started.`);
+  say(JOBS.started(jobName(job)));
   return polling.now();
 }
 
 async function cancel(job) {
   try {
     await api.cancel(job);
-    say(`${jobName(job)} is being cancelled.`);
+    say(JOBS.cancelling(jobName(job)));
   } catch (error) {
     // It may have ended just before; what's drawn next shows that it has.
-    say(sentenceOf(error));
+    say(humane(error).sentence);
   }
   await polling.now();
+}
+
+/** Takes back what an ingest did. */
+async function undo(job) {
+  if (!(await question.ask(JOBS.undoTitle, JOBS.undoWords, JOBS.undoAction))) return;
+  try {
+    await started(await new BrowseApi(api.api).undoJob(job.id));
+  } catch (error) {
+    toast.show(humane(error).sentence);
+  }
 }
 
 async function activate(snapshot) {
   await api.activate(snapshot.number);
   await polling.now();
-  say(`The index of snapshot ${snapshot.number} is in use.`);
+  say(SNAPSHOTS.used(snapshot.number));
 }
 
 function isActive({ state: now }) {
@@ -100,5 +118,6 @@ function say(sentence) {
 }
 
 window.addEventListener("online", () => polling.now());
+foldRail();
 polling.now();
 new Paused(byId("paused")).look();

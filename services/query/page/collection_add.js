@@ -3,9 +3,10 @@
 import { filesOf } from "./collection_files.js";
 import { FolderForm } from "./collection_folder.js";
 import { Upload } from "./collection_upload.js";
-import { bytes, sentenceOf } from "./collection_words.js";
+import { told } from "./browse_states.js";
+import { bytes } from "./collection_words.js";
 import { el, icon } from "./dom.js";
-import { count } from "./words.js";
+import { ADD } from "./messages.js";
 
 const PREVIEWS = 8;
 
@@ -31,7 +32,7 @@ export class Add {
   });
 
   /** `onAdded()` is called when a batch is in; `onStarted(job)` when a folder is being taken in. */
-  constructor(section, api, { onAdded, onStarted }) {
+  constructor(section, api, chooser, { onAdded, onStarted }) {
     this.api = api;
     this.onAdded = onAdded;
     this.zone = el(
@@ -39,15 +40,15 @@ export class Add {
       { class: "zone", for: "add-files" },
       this.#input,
       icon("picture"),
-      el("span", { class: "zone-words" }, "Drop pictures or a folder here, or choose them"),
-      el("small", { id: "add-hint" }, "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC"),
+      el("span", { class: "zone-words" }, ADD.files),
+      el("small", { id: "add-hint" }, ADD.formats),
     );
     section.replaceChildren(
-      el("h2", { id: "add-title" }, "Add pictures"),
+      el("h2", { id: "add-title" }, ADD.title),
       this.zone,
       this.#staged,
       this.#progress,
-      new FolderForm(api, onStarted).element,
+      new FolderForm(api, chooser, onStarted).element,
     );
     this.#input.addEventListener("change", () => this.#stage([...this.#input.files]));
     this.#listen();
@@ -80,7 +81,6 @@ export class Add {
     if (!files.length || this.#upload?.running) return;
     this.#files.push(...files);
     const size = this.#files.reduce((sum, file) => sum + file.size, 0);
-    const pictures = count(this.#files.length, "file");
     const form = el(
       "form",
       { class: "fields", submit: (event) => this.#send(event) },
@@ -88,15 +88,15 @@ export class Add {
       el(
         "div",
         { class: "field wide" },
-        el("label", { for: "add-tags" }, "Tags for all pictures"),
+        el("label", { for: "add-tags" }, ADD.tagsForAll),
         this.#tags,
-        el("small", {}, "Comma-separated; optional."),
+        el("small", {}, ADD.optional),
       ),
       el(
         "div",
         { class: "buttons" },
-        el("button", { type: "submit", class: "submit" }, `Add ${pictures}`),
-        el("button", { type: "button", class: "quiet", click: () => this.#clear() }, "Clear"),
+        el("button", { type: "submit", class: "submit" }, ADD.addFiles(this.#files.length)),
+        el("button", { type: "button", class: "quiet", click: () => this.#clear() }, ADD.clear),
         el("span", { class: "soft" }, bytes(size)),
       ),
     );
@@ -133,21 +133,21 @@ export class Add {
     const bar = el("progress", {
       max: upload.total,
       value: upload.done,
-      "aria-label": "Upload of pictures",
+      "aria-label": ADD.uploading,
     });
     this.#progress.replaceChildren(
       ...[
         el("p", { role: "status" }, upload.sentence),
         bar,
-        upload.error && el("p", { class: "job-error", role: "alert" }, sentenceOf(upload.error)),
+        upload.error && el("div", { class: "job-error form-error", role: "alert" }, ...told(upload.error)),
         upload.running &&
-          el("button", { type: "button", class: "quiet small", click: () => upload.stop() }, "Stop"),
+          el("button", { type: "button", class: "quiet small", click: () => upload.stop() }, ADD.stop),
         !upload.running &&
           upload.left > 0 &&
           el(
             "button",
             { type: "button", class: "quiet small", click: () => this.#run(upload) },
-            "Continue with the rest",
+            ADD.rest,
           ),
         upload.failures.length > 0 && failed(upload.failures),
       ].filter(Boolean),
@@ -165,8 +165,8 @@ function previews(files) {
     return el("li", {}, image);
   });
   const more = files.length - shown.length;
-  if (more > 0) shown.push(el("li", { class: "soft" }, `and ${more.toLocaleString("en")} more`));
-  return el("ul", { class: "previews", "aria-label": "Chosen pictures" }, ...shown);
+  if (more > 0) shown.push(el("li", { class: "soft" }, ADD.more(more)));
+  return el("ul", { class: "previews", "aria-label": ADD.chosen }, ...shown);
 }
 
 function failed(failures) {
@@ -175,7 +175,7 @@ function failed(failures) {
     { class: "failures" },
     el(
       "ul",
-      { "aria-label": "Pictures that could not be added", tabindex: "0" },
+      { "aria-label": ADD.failures, tabindex: "0" },
       ...failures.map(({ name, error }) =>
         el("li", {}, el("span", { class: "path" }, name), " ", error),
       ),

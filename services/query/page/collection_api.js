@@ -33,6 +33,15 @@ export class CollectionApi {
     return (await this.#post(`v1/snapshots/${number}/activate`)).snapshots;
   }
 
+  /** The folders in a folder of the server; without `path`, those to start from. */
+  sourceFolders(path) {
+    return this.api.call(`v1/ingest/folders${path === null ? "" : `?${new URLSearchParams({ path })}`}`);
+  }
+
+  undo(job) {
+    return this.#post(`${pathOf(job)}/undo`);
+  }
+
   ingest(request) {
     return this.#post("v1/ingest", request);
   }

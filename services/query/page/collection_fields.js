@@ -1,7 +1,7 @@
 /** Parts of forms: a labelled field, and a form that says what became of it. */
 
-import { sentenceOf } from "./collection_words.js";
-import { el } from "./dom.js";
+import { told } from "./browse_states.js";
+import { el, fill } from "./dom.js";
 
 export function field(label, control, note = null) {
   return el(
@@ -21,20 +21,20 @@ export function select(id, options) {
   );
 }
 
-/** A form whose `send()` starts a job; a refusal is shown as the server words it. */
+/** A form whose `send()` starts a job; a refusal is shown where its button is. */
 export function jobForm(action, send, ...content) {
-  const told = el("p", { class: "job-error", role: "alert", hidden: true });
+  const wrong = el("div", { class: "job-error form-error", role: "alert", hidden: true });
   const button = el("button", { type: "submit", class: "submit" }, action);
-  const form = el("form", { class: "fields" }, ...content, told, el("div", { class: "buttons" }, button));
+  const form = el("form", { class: "fields" }, ...content, el("div", { class: "buttons" }, button), wrong);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    told.hidden = true;
+    wrong.hidden = true;
     button.disabled = true;
     try {
       await send();
     } catch (error) {
-      told.textContent = sentenceOf(error);
-      told.hidden = false;
+      fill(wrong, ...told(error));
+      wrong.hidden = false;
     }
     button.disabled = false;
   });

@@ -1,39 +1,57 @@
-/** Takes in a folder, or a manifest, that the indexer can read. */
+/** Takes in a folder that the indexer can read: chosen by looking, or by its path. */
 
 import { field, jobForm, select } from "./collection_fields.js";
 import { el } from "./dom.js";
+import { ADD } from "./messages.js";
 
 export class FolderForm {
   #path = el("input", {
     id: "folder-path",
     type: "text",
-    required: true,
     autocomplete: "off",
     autocapitalize: "none",
     spellcheck: "false",
     placeholder: "/home/me/Pictures",
   });
-  #tags = select("folder-tags", [
-    ["", "As usual"],
-    ["folder", "The folder's name"],
-    ["manifest", "The manifest"],
-    ["none", "No tags"],
-  ]);
+  #tags = select("folder-tags", ADD.tags);
   #build = el("input", { id: "folder-build", type: "checkbox", checked: true });
+  #chosen = el("span", { class: "chosen-path", role: "status" });
 
-  constructor(api, onStarted) {
-    this.element = el(
-      "div",
-      { class: "folder" },
-      el("h3", {}, "From a folder on the server"),
-      jobForm(
-        "Import",
-        async () => onStarted(await api.ingest(this.#request())),
-        field("Path", this.#path, "A folder whose sub-folders are tags, or a CSV or JSONL manifest."),
-        field("Tags from", this.#tags),
-        el("label", { class: "check" }, this.#build, "Build the index afterwards"),
+  /** `chooser` asks for a folder of the server. */
+  constructor(api, chooser, onStarted) {
+    const choose = el("button", { type: "button", class: "quiet", click: async () => {
+      const path = await chooser.ask(this.#path.value.trim() || null);
+      if (path) this.#path.value = path;
+      this.#show();
+      (path ? this.submit : choose).focus();
+    } }, ADD.choose);
+    this.#path.addEventListener("input", () => this.#show());
+    const form = jobForm(
+      ADD.action,
+      async () => {
+        if (!this.#path.value.trim()) throw Object.assign(new Error(ADD.nothing), { title: "" });
+        await onStarted(await api.ingest(this.#request()));
+      },
+      el("div", { class: "choose-folder wide" }, choose, this.#chosen),
+      el(
+        "details",
+        { class: "wide" },
+        el("summary", {}, ADD.advanced),
+        el(
+          "div",
+          { class: "fields" },
+          field(ADD.path, this.#path, ADD.pathNote),
+          field(ADD.tagsFrom, this.#tags),
+          el("label", { class: "check" }, this.#build, ADD.build),
+        ),
       ),
     );
+    this.submit = form.querySelector("[type=submit]");
+    this.element = el("div", { class: "folder" }, el("h3", {}, ADD.fromFolder), form);
+  }
+
+  #show() {
+    this.#chosen.textContent = this.#path.value.trim();
   }
 
   #request() {

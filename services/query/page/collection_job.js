@@ -1,8 +1,9 @@
 /** One job. */
 
-import { el } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { jobName, moment, progressSentence, reached, skippedSentences, STATES } from "./collection_words.js";
-import { count } from "./words.js";
+import { humaneText } from "./errors.js";
+import { FAILED, JOBS } from "./messages.js";
 
 const FAILURES_SHOWN = 200;
 
@@ -10,18 +11,19 @@ export class JobRow {
   #state = el("span", { class: "state" });
   #bar = el("progress");
   #words = el("p", { class: "job-words" });
-  #skipped = el("ul", { class: "job-skipped soft", "aria-label": "Left out", hidden: true });
-  #error = el("p", { class: "job-error", hidden: true });
-  #cancel = el("button", { type: "button", class: "quiet small", hidden: true }, "Cancel");
+  #skipped = el("ul", { class: "job-skipped soft", "aria-label": JOBS.skipped, hidden: true });
+  #error = el("div", { class: "job-error", hidden: true });
+  #name;
+  #undo = el("button", { type: "button", class: "quiet small", hidden: true }, JOBS.undo);
+  #cancel = el("button", { type: "button", class: "quiet small", hidden: true }, JOBS.cancel);
   #failures = el("button", { type: "button", class: "quiet small", hidden: true, "aria-expanded": "false" });
   #list = el("div", { class: "failures", hidden: true });
 
-  constructor(job, api, onCancel) {
+  constructor(job, api, { onCancel, onUndo }) {
     this.job = job;
     this.api = api;
-    const name = jobName(job);
-    this.#bar.setAttribute("aria-label", `Progress of the ${name.toLowerCase()}`);
-    this.#cancel.setAttribute("aria-label", `Cancel the ${name.toLowerCase()}`);
+    this.#name = el("span", { class: "job-name", tabindex: "-1" });
+    this.#undo.addEventListener("click", () => onUndo(this.job));
     this.#cancel.addEventListener("click", async () => {
       this.#cancel.disabled = true;
       await onCancel(this.job);
@@ -34,7 +36,7 @@ export class JobRow {
       el(
         "div",
         { class: "job-head" },
-        el("span", { class: "job-name", tabindex: "-1" }, name),
+        this.#name,
         this.#state,
         el("time", { datetime: job.created_at }, moment(job.created_at)),
       ),
@@ -42,7 +44,7 @@ export class JobRow {
       this.#words,
       this.#skipped,
       this.#error,
-      el("div", { class: "job-buttons" }, this.#cancel, this.#failures),
+      el("div", { class: "job-buttons" }, this.#cancel, this.#undo, this.#failures),
       this.#list,
     );
   }
@@ -52,6 +54,12 @@ export class JobRow {
     const { state, progress } = job;
     const active = state === "queued" || state === "running";
     this.element.dataset.state = state;
+    const name = jobName(job);
+    if (this.#name.textContent !== name) this.#name.textContent = name;
+    this.#bar.setAttribute("aria-label", JOBS.progress(name));
+    this.#cancel.setAttribute("aria-label", JOBS.cancelOf(name));
+    this.#undo.setAttribute("aria-label", JOBS.undoOf(name));
+    this.#undo.hidden = job.kind !== "ingest" || active || job.dry_run || state === "queued" || Boolean(job.result?.undone);
     this.#state.textContent = STATES[state];
     this.#bar.hidden = !active;
     const { done, total } = reached(progress);
@@ -64,11 +72,23 @@ export class JobRow {
     const skipped = skippedSentences(job);
     this.#skipped.hidden = !skipped.length;
     this.#skipped.replaceChildren(...skipped.map((sentence) => el("li", {}, sentence)));
-    this.#error.textContent = job.error ?? "";
-    this.#error.hidden = !job.error;
+    this.#tellError(job.error);
     this.#cancel.hidden = !active;
     this.#failures.hidden = !progress.failed;
-    this.#failures.textContent = count(progress.failed, "failure");
+    this.#failures.textContent = JOBS.failures(progress.failed);
+  }
+
+  /** A sentence; what is of use to whoever runs the service is behind "Details". */
+  #tellError(text) {
+    this.#error.hidden = !text;
+    if ((text ?? "") === (this.#error.dataset.text ?? "")) return;
+    this.#error.dataset.text = text ?? "";
+    const { sentence, details } = humaneText(text);
+    fill(
+      this.#error,
+      el("p", {}, sentence),
+      details && el("details", {}, el("summary", {}, FAILED.details), el("p", {}, details)),
+    );
   }
 
   async #toggle() {
@@ -76,7 +96,7 @@ export class JobRow {
     this.#failures.setAttribute("aria-expanded", String(open));
     this.#list.hidden = !open;
     if (!open) return;
-    this.#list.replaceChildren(el("p", { class: "soft" }, "Loading the failures."));
+    this.#list.replaceChildren(el("p", { class: "soft" }, JOBS.loading));
     try {
       this.#list.replaceChildren(...failuresOf(await this.api.failures(this.job)));
     } catch (error) {
@@ -91,7 +111,7 @@ export function failuresOf(failures) {
     .map(({ path, reason }) => el("li", {}, el("span", { class: "path" }, path), " ", reason));
   const more = failures.length - rows.length;
   return [
-    el("ul", { "aria-label": "Pictures that could not be processed", tabindex: "0" }, ...rows),
-    more > 0 && el("p", { class: "soft" }, `And ${more.toLocaleString("en")} more.`),
+    el("ul", { "aria-label": JOBS.failuresLabel, tabindex: "0" }, ...rows),
+    more > 0 && el("p", { class: "soft" }, JOBS.moreFailures(more)),
   ].filter(Boolean);
 }

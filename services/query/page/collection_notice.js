@@ -1,6 +1,8 @@
 /** What is wrong with the services, and what to do. */
 
+import { told } from "./browse_states.js";
 import { el } from "./dom.js";
+import { FAILED, NOTICE } from "./messages.js";
 
 export class Notice {
   #shown = "";
@@ -12,20 +14,20 @@ export class Notice {
 
   render({ errors }) {
     const error = errors.query ?? errors.indexer;
-    const told = error ? `${error.title} ${error.message}` : "";
+    const words = error ? `${error.title} ${error.message}` : "";
     // Drawn only when it changed: an alert that is drawn anew is read out anew.
-    if (told === this.#shown) return;
-    this.#shown = told;
+    if (words === this.#shown) return;
+    this.#shown = words;
     this.box.hidden = !error;
     if (!error) return this.box.replaceChildren();
     this.box.replaceChildren(
       el("h2", {}, titleOf(errors, error)),
-      el("p", {}, error.message),
-      el("button", { type: "button", class: "quiet", click: this.onRetry }, "Try again"),
+      ...told(error),
+      el("button", { type: "button", class: "quiet", click: this.onRetry }, FAILED.retry),
     );
   }
 }
 
 function titleOf({ query }, error) {
-  return !query && error.status === 503 ? "The indexer can't be reached" : error.title;
+  return !query && error.status === 503 ? NOTICE.paused : error.title;
 }

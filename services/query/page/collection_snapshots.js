@@ -1,8 +1,9 @@
 /** The snapshots that are kept, and the way back to one. */
 
-import { moment, sentenceOf } from "./collection_words.js";
-import { el } from "./dom.js";
-import { count } from "./words.js";
+import { told } from "./browse_states.js";
+import { moment } from "./collection_words.js";
+import { el, fill } from "./dom.js";
+import { SNAPSHOTS } from "./messages.js";
 
 const SHOWN = 6;
 
@@ -10,14 +11,14 @@ export class SnapshotList {
   #shown = null;
   #all = false;
   #body = el("div");
-  #told = el("p", { class: "job-error", role: "alert", hidden: true });
+  #told = el("div", { class: "job-error form-error", role: "alert", hidden: true });
 
   /** `onActivate(snapshot)` goes back to one. */
   constructor(section, question, { onActivate }) {
     this.question = question;
     this.onActivate = onActivate;
     section.replaceChildren(
-      el("h2", { id: "snapshots-title" }, "Snapshots"),
+      el("h2", { id: "snapshots-title" }, SNAPSHOTS.title),
       this.#told,
       this.#body,
     );
@@ -28,8 +29,8 @@ export class SnapshotList {
     const { snapshots, errors } = state;
     if (!snapshots) {
       const words = errors.indexer
-        ? "Snapshots are unavailable without the indexer."
-        : "Loading.";
+        ? SNAPSHOTS.away
+        : SNAPSHOTS.loading;
       this.#body.replaceChildren(el("p", { class: "soft" }, words));
       return;
     }
@@ -40,9 +41,9 @@ export class SnapshotList {
     const listed = this.#all ? snapshots : snapshots.slice(0, SHOWN);
     const more = snapshots.length - listed.length;
     this.#body.replaceChildren(
-      el("ol", { class: "snapshots", "aria-label": "Snapshots, the newest first" }, ...listed.map((one) => this.#row(one))),
+      el("ol", { class: "snapshots", "aria-label": SNAPSHOTS.label }, ...listed.map((one) => this.#row(one))),
       more > 0
-        ? el("button", { type: "button", class: "quiet small", click: () => this.#showAll() }, `Show ${more} more`)
+        ? el("button", { type: "button", class: "quiet small", click: () => this.#showAll() }, SNAPSHOTS.more(more))
         : "",
     );
   }
@@ -55,9 +56,7 @@ export class SnapshotList {
 
   #row(snapshot) {
     const { number, created_at: created, reason, images, clusters, current } = snapshot;
-    const holds = clusters
-      ? `${count(images, "image")} in ${count(clusters, "cluster")}`
-      : count(images, "image");
+    const holds = SNAPSHOTS.holds(images, clusters);
     return el(
       "li",
       { "aria-current": current ? "true" : null },
@@ -69,17 +68,17 @@ export class SnapshotList {
         el("p", { class: "soft" }, `${holds}, ${moment(created)}`),
       ),
       current
-        ? el("span", { class: "state" }, "In use")
+        ? el("span", { class: "state" }, SNAPSHOTS.inUse)
         : images > 0 &&
             el(
               "button",
               {
                 type: "button",
                 class: "quiet small",
-                "aria-label": `Go back to snapshot ${number}`,
+                "aria-label": SNAPSHOTS.backTo(number),
                 click: () => this.#goBack(snapshot),
               },
-              "Go back",
+              SNAPSHOTS.back,
             ),
     );
   }
@@ -87,20 +86,16 @@ export class SnapshotList {
   async #goBack(snapshot) {
     const { number, images, clusters } = snapshot;
     const agreed = await this.question.ask(
-      `Roll back to snapshot ${number}?`,
-      [
-        `Searches will use its index: ${count(images, "image")} in ${count(clusters, "cluster")}.`,
-        "Deleted pictures stay deleted. Newer pictures stay if the model is the same.",
-        "This creates a new snapshot, so you can return to the current one.",
-      ],
-      `Go back to ${number}`,
+      SNAPSHOTS.askTitle(number),
+      SNAPSHOTS.words(images, clusters),
+      SNAPSHOTS.action(number),
     );
     if (!agreed) return;
     this.#told.hidden = true;
     try {
       await this.onActivate(snapshot);
     } catch (error) {
-      this.#told.textContent = sentenceOf(error);
+      fill(this.#told, ...told(error));
       this.#told.hidden = false;
     }
   }

@@ -1,6 +1,6 @@
 /** An upload of many pictures, a batch at a time. */
 
-import { count } from "./words.js";
+import { ADD } from "./messages.js";
 
 const FILES = 50;
 const BYTES = 32 * 2 ** 20;
@@ -28,11 +28,11 @@ export class Upload {
   }
 
   get sentence() {
-    const parts = [`${count(this.added, "picture")} added`];
-    if (this.known) parts.push(`${this.known.toLocaleString("en")} there already`);
-    if (this.failures.length) parts.push(`${this.failures.length.toLocaleString("en")} failed`);
+    const parts = [ADD.added(this.added)];
+    if (this.known) parts.push(ADD.known(this.known));
+    if (this.failures.length) parts.push(ADD.failed(this.failures.length));
     const told = `${parts.join(", ")}.`;
-    return this.left ? `${told} ${count(this.left, "file")} to go.` : told;
+    return this.left ? `${told} ${ADD.left(this.left)}` : told;
   }
 
   /** Sends what is left. A batch that fails is kept, so that it can be tried again. */

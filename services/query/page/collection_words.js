@@ -1,32 +1,18 @@
 /** Jobs, times and sizes in plain words. */
 
-import { count } from "./words.js";
+import { JOBS, LANGUAGE, count, number } from "./messages.js";
 
-const NAMES = {
-  ingest: "Ingest",
-  build: "Build",
-  train: "Training",
-  compact: "Merging additions",
-  import: "Import",
-  reembed: "Model change",
-  migrate: "Migration",
-  learn: "Background learning",
-  label: "Labels",
-  "accept-labels": "Tags from labels",
-};
+export const STATES = JOBS.states;
 
-export const STATES = {
-  queued: "Waiting",
-  running: "Running",
-  succeeded: "Done",
-  failed: "Failed",
-  cancelled: "Cancelled",
-};
+const MOMENT = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium", timeStyle: "short" });
 
-const MOMENT = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
-
-export function jobName({ kind }) {
-  return NAMES[kind] ?? kind;
+/** What a job is called: what it does, with what; once it has ended, what it did. */
+export function jobName({ kind, source, dry_run: trial, state, result }) {
+  if (kind !== "ingest" || !source) return JOBS.kinds[kind] ?? kind;
+  const name = source.split(/[\\/]/).filter(Boolean).pop() ?? source;
+  if (trial) return JOBS.dryRun(name);
+  if (result?.plan) return JOBS.following(name);
+  return state === "succeeded" ? JOBS.added(name) : JOBS.adding(name);
 }
 
 export function moment(text) {
@@ -34,15 +20,24 @@ export function moment(text) {
 }
 
 /** How far a job is, or what came of it. */
-export function progressSentence({ state, progress }) {
+export function progressSentence({ state, progress, result }) {
   const { stage, done, total, stage_total: steps, per_second: speed, eta_s: left } = progress;
-  if (state === "queued") return "Waiting for the previous job.";
-  if (state !== "running") return total ? `${whole(done)} of ${whole(total)}` : "";
-  const parts = [stage ? stage.charAt(0).toUpperCase() + stage.slice(1) : "Starting"];
+  if (state === "queued") return JOBS.waiting;
+  if (state !== "running") return outcome(result) || (total ? JOBS.of(done, total) : "");
+  const parts = [stage ? stage.charAt(0).toUpperCase() + stage.slice(1) : JOBS.starting];
   // A stage that counts no pictures has its own detail in its name, or none.
-  if (done < total && (!steps || steps === total)) parts[0] += ` ${whole(done)} of ${whole(total)}`;
-  if (speed && done < total) parts.push(`${whole(Math.max(1, Math.round(speed)))} a second`);
-  if (left !== null && left !== undefined) parts.push(`${duration(left)} left`);
+  if (done < total && (!steps || steps === total)) parts[0] += ` ${JOBS.of(done, total)}`;
+  if (speed && done < total) parts.push(JOBS.speed(Math.max(1, Math.round(speed))));
+  if (left !== null && left !== undefined) parts.push(JOBS.left(duration(left)));
+  return parts.join(", ");
+}
+
+function outcome(result) {
+  const { embedded: added, already_there: known, failed } = result ?? {};
+  const parts = [];
+  if (added != null) parts.push(JOBS.result.added(Number(added)));
+  if (Number(known)) parts.push(JOBS.result.known(Number(known)));
+  if (Number(failed)) parts.push(JOBS.result.failed(Number(failed)));
   return parts.join(", ");
 }
 
@@ -53,7 +48,7 @@ export function reached({ done, total, stage_done: steps, stage_total: all }) {
 
 /** What a job went on without, and why. */
 export function skippedSentences({ result }) {
-  return (result?.skipped_steps ?? []).map(({ step, reason }) => `Without ${step}: ${reason}`);
+  return (result?.skipped_steps ?? []).map(({ step, reason }) => JOBS.without(step, reason));
 }
 
 export function duration(seconds) {
@@ -70,8 +65,4 @@ export function bytes(value) {
 
 export function sentenceOf(error) {
   return `${error.title}. ${error.message}`;
-}
-
-function whole(number) {
-  return number.toLocaleString("en");
 }

@@ -19,9 +19,13 @@ export class Grid {
   #width = 0;
   #whole = false;
   #asked = 0;
+  #column = null;
 
   /** `tileOf(hit)` makes a tile, `onNearEnd()` is called when the last rows come near. */
-  constructor(tileOf, onNearEnd) {
+  constructor(tileOf, onNearEnd, { caption = CAPTION, gap = GAP, between = BETWEEN } = {}) {
+    this.caption = caption;
+    this.gap = gap;
+    this.between = between;
     this.tileOf = tileOf;
     this.onNearEnd = onNearEnd;
     this.list = el("ol", { class: "hits", keydown: (event) => this.#key(event) });
@@ -50,16 +54,22 @@ export class Grid {
     this.list.remove();
   }
 
+  /** Makes the tiles of these hits anew. */
+  renew(ids) {
+    for (const [hit, tile] of this.#tiles) if (ids.has(hit.id)) this.#drop(hit, tile);
+    this.#draw();
+  }
+
   /** Brings a hit to the screen and puts the focus on it. */
   focus(index) {
     const row = this.#rows.find(({ first, end }) => index >= first && index < end);
     if (!row) return;
     const top = this.list.getBoundingClientRect().top + row.top;
-    const height = row.height + CAPTION;
+    const height = row.height + this.caption;
     if (top < 0 || top + height > innerHeight)
       window.scrollBy(0, top < 0 ? top - 20 : top + height - innerHeight + 20);
     this.#draw();
-    this.#tiles.get(this.#hits[index])?.querySelector("a").focus({ preventScroll: true });
+    this.#tiles.get(this.#hits[index])?.querySelector("a, button").focus({ preventScroll: true });
   }
 
   #resize() {
@@ -87,16 +97,16 @@ export class Grid {
         start: last ? last.end : 0,
         width: this.#width,
         target: this.#width < 560 ? 150 : 210,
-        gap: GAP,
+        gap: this.gap,
         whole: this.#whole,
       },
     );
-    let top = last ? last.top + last.height + CAPTION + BETWEEN : 0;
+    let top = last ? last.top + last.height + this.caption + this.between : 0;
     for (const row of added) {
       this.#rows.push({ ...row, top });
-      top += row.height + CAPTION + BETWEEN;
+      top += row.height + this.caption + this.between;
     }
-    this.list.style.height = `${Math.max(0, top - BETWEEN)}px`;
+    this.list.style.height = `${Math.max(0, top - this.between)}px`;
     if (!kept) for (const [hit, tile] of this.#tiles) this.#drop(hit, tile);
     this.#draw();
   }
@@ -132,7 +142,7 @@ export class Grid {
       style.transform = `translate(${left.toFixed(2)}px, ${row.top.toFixed(2)}px)`;
       style.width = `${width.toFixed(2)}px`;
       style.setProperty("--height", `${row.height.toFixed(2)}px`);
-      left += width + GAP;
+      left += width + this.gap;
     }
   }
 
@@ -160,7 +170,7 @@ export class Grid {
     while (low < high) {
       const middle = (low + high) >> 1;
       const { top, height } = this.#rows[middle];
-      if (top + height + CAPTION < y) low = middle + 1;
+      if (top + height + this.caption < y) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -183,7 +193,23 @@ export class Grid {
     const at = this.#rows.findIndex(({ first, end }) => index >= first && index < end);
     const row = this.#rows[at + { ArrowDown: 1, ArrowUp: -1 }[key]];
     if (!row) return undefined;
-    const place = (index - this.#rows[at].first + 0.5) / (this.#rows[at].end - this.#rows[at].first);
-    return row.first + Math.floor(place * (row.end - row.first));
+    // Several steps up or down keep to one column.
+    if (this.#column?.index !== index) this.#column = { index, x: this.#middles(this.#rows[at])[index - this.#rows[at].first] };
+    const { x } = this.#column;
+    const middles = this.#middles(row);
+    const off = middles.map((middle) => Math.abs(middle - x));
+    const reached = row.first + off.indexOf(Math.min(...off));
+    this.#column = { index: reached, x };
+    return reached;
+  }
+
+  /** The middles of a row's tiles, from the left. */
+  #middles({ first, end, height }) {
+    let left = 0;
+    return this.#hits.slice(first, end).map(({ ratio }) => {
+      const width = shapeOf(ratio) * height;
+      left += width + this.gap;
+      return left - this.gap - width / 2;
+    });
   }
 }

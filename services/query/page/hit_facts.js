@@ -3,7 +3,9 @@
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { stringify } from "./exact_json.js";
+import { factsOf } from "./file_facts.js";
 import { labelChips } from "./label_chips.js";
+import { LARGE } from "./messages.js";
 import { tagChip } from "./tag_chip.js";
 import { tagEditor } from "./tag_editor.js";
 import { nameOf } from "./words.js";
@@ -21,9 +23,19 @@ export class HitFacts {
     this.tags = el("div", {});
     this.#showTags();
     const { hit } = this;
+    const facts = factsOf(hit);
     return el(
       "div",
       { class: "known" },
+      facts.length > 0 &&
+        this.#section(
+          LARGE.info,
+          el(
+            "dl",
+            { class: "details" },
+            ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+          ),
+        ),
       this.#section("Tags", this.tags),
       labelChips(this.api, hit, (tags) => {
         this.onRetagged(tags);

@@ -1,11 +1,14 @@
 /** A hit, large: its picture, what is known of it, what it is like, and what can be done with it. */
 
 import { el, fill, icon } from "./dom.js";
+import { isFavourite } from "./gallery_tile.js";
 import { HitFacts } from "./hit_facts.js";
+import { LARGE, SELECTION } from "./messages.js";
 import { strip } from "./strip.js";
 import { picture } from "./thumbnail.js";
 import { closeness, nameOf, percent } from "./words.js";
 import { Why } from "./why.js";
+import { Zoom } from "./zoom.js";
 
 export class HitView {
   #hit = null;
@@ -15,8 +18,8 @@ export class HitView {
   #parts = {};
 
   /**
-   * `actions`: `onMove(id)`, `onClose(id)`, `onLike(hit)`, `onExclude(hit)`, `onDelete(hit)` and
-   * `onRetagged(hit, tags)`.
+   * `actions`: `onMove(id)`, `onClose(id)`, `onLike(hit)`, `onExclude(hit)`, `onShare(hit)`,
+   * `onFavourite(hit)`, `onDelete(hit, around)` and `onRetagged(hit, tags)`.
    */
   constructor(dialog, api, sources, actions) {
     this.dialog = dialog;
@@ -40,17 +43,34 @@ export class HitView {
 
   /** `around`: {at, of, previous, next}, where the hit is one of the search's. */
   show(hit, search, around) {
-    if (this.hit === hit && this.#search === search) return this.#place(around);
+    if (this.hit === hit && this.#search === search) return this.place(around);
+    // From picture to picture of a search, the reasons stay open.
+    const explained = search === this.#search && this.#parts.why?.getAttribute("aria-pressed") === "true";
     this.#asked.abort();
     this.#asked = new AbortController();
     this.why.stop();
     this.#hit = hit;
     this.#search = search;
     this.sources.know(hit);
-    this.dialog.replaceChildren(...this.#drawn());
-    this.#place(around);
+    const drawn = this.#drawn();
+    if (document.fullscreenElement) {
+      // The stage stays the same element, else full screen would end.
+      const stage = document.fullscreenElement;
+      stage.replaceChildren(this.#parts.other, this.#parts.figure);
+      drawn[1] = stage;
+      const [header, , ...rest] = drawn;
+      for (const child of [...this.dialog.children]) if (child !== stage) child.remove();
+      stage.before(header);
+      stage.after(...rest);
+      this.zoom.reset();
+    } else {
+      this.dialog.replaceChildren(...drawn);
+      this.zoom = new Zoom(drawn[1], () => drawn[1].querySelectorAll(".shown"), (by) => this.#move(by > 0 ? "next" : "previous"));
+    }
+    this.place(around);
     const fresh = !this.dialog.open;
     if (fresh) this.dialog.showModal();
+    if (explained && this.#parts.why) this.#toggleWhy(Why.partsOf(search.query));
     this.dialog.scrollTop = 0;
     this.#parts.title.focus({ preventScroll: true });
     document.documentElement.classList.add("covered");
@@ -61,8 +81,48 @@ export class HitView {
     this.#asked.abort();
     this.why.stop();
     this.dialog.close();
+    if (document.fullscreenElement) document.exitFullscreen();
     this.dialog.replaceChildren();
+    this.#search = null;
     document.documentElement.classList.remove("covered");
+  }
+
+  /** The picture's tags are others. */
+  renew() {
+    if (!this.hit) return;
+    this.#parts.known?.replaceWith((this.#parts.known = this.#facts()));
+    this.#heart();
+  }
+
+  remove() {
+    return this.actions.onDelete(this.#hit, this.#around);
+  }
+
+  #facts() {
+    const hit = this.#hit;
+    return new HitFacts(this.api, hit, this.#search.query, (tags) => this.actions.onRetagged(hit, tags)).drawn();
+  }
+
+  #heart() {
+    const on = isFavourite(this.#hit);
+    const { heart } = this.#parts;
+    heart.setAttribute("aria-pressed", String(on));
+    heart.classList.toggle("on", on);
+    heart.setAttribute("aria-label", on ? SELECTION.unfavourite : SELECTION.favourite);
+  }
+
+  #tool(words, symbol, click, more = {}) {
+    return el("button", { type: "button", class: "round", "aria-label": words, title: words, click, ...more }, icon(symbol));
+  }
+
+  #fullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.dialog.querySelector(".stage").requestFullscreen?.();
+  }
+
+  #info() {
+    const hidden = this.dialog.classList.toggle("no-info");
+    this.#parts.info.setAttribute("aria-pressed", String(!hidden));
   }
 
   #drawn() {
@@ -72,12 +132,18 @@ export class HitView {
     const parts = (this.#parts = {
       title: el("h2", { id: "hit-title", tabindex: -1 }, name),
       place: el("p", { class: "place" }),
-      previous: this.#step("previous", "Previous", "left"),
-      next: this.#step("next", "Next", "right"),
+      previous: this.#step("previous", LARGE.previous, "left"),
+      next: this.#step("next", LARGE.next, "right"),
+      heart: this.#tool(SELECTION.favourite, "heart", () => this.actions.onFavourite(hit), { class: "round heart-button" }),
+      info: this.#tool(LARGE.info, "info", () => this.#info(), {
+        "aria-pressed": String(!this.dialog.classList.contains("no-info")),
+      }),
       figure: framed(el("figure", { class: "shown" }), picture(this.api, hit, name), hit.ratio),
       other: el("figure", { class: "shown other", hidden: true }),
       words: el("div", { class: "why-words", role: "status" }),
     });
+    this.#heart();
+    parts.known = this.#facts();
     return [
       el(
         "header",
@@ -85,12 +151,19 @@ export class HitView {
         parts.place,
         parts.previous,
         parts.next,
+        el("span", { class: "room" }),
+        parts.heart,
+        this.#tool(LARGE.share, "share", () => this.actions.onShare(hit)),
+        this.#tool(LARGE.zoomIn, "plus", () => this.zoom.by(1), { class: "round wide-only" }),
+        this.#tool(LARGE.zoomOut, "minus", () => this.zoom.by(-1), { class: "round wide-only" }),
+        this.#tool(LARGE.fullScreen, "full", () => this.#fullScreen(), { class: "round wide-only" }),
+        parts.info,
         el(
           "button",
           {
             type: "button",
             class: "round",
-            "aria-label": "Close",
+            "aria-label": LARGE.close,
             click: () => this.actions.onClose(hit.id),
           },
           icon("close"),
@@ -104,9 +177,7 @@ export class HitView {
         this.#closeness(),
         this.#actions(),
         parts.words,
-        new HitFacts(this.api, hit, this.#search.query, (tags) =>
-          this.actions.onRetagged(hit, tags),
-        ).drawn(),
+        parts.known,
       ),
       strip(this.api, hit, signal, (other) => this.actions.onMove(other.id)),
     ];
@@ -141,7 +212,7 @@ export class HitView {
           "aria-pressed": "false",
         })),
       hit.uris.length > 0 && button("Download", "download", () => this.#download()),
-      button("Delete", "delete", () => this.#askDelete(), { class: "action danger" }),
+      button("Delete", "delete", () => this.remove(), { class: "action danger" }),
     );
     return this.#parts.actions;
   }
@@ -218,44 +289,6 @@ export class HitView {
     }
   }
 
-  #askDelete() {
-    const { actions } = this.#parts;
-    const keep = el(
-      "button",
-      {
-        type: "button",
-        class: "action",
-        click: () => {
-          question.replaceWith(actions);
-          actions.lastChild.focus();
-        },
-      },
-      "Keep it",
-    );
-    const question = el(
-      "div",
-      { class: "question", role: "alertdialog", "aria-label": "Delete this image?" },
-      el("p", {}, "Delete this image from the collection? Your own file is not deleted."),
-      el(
-        "div",
-        { class: "actions" },
-        el(
-          "button",
-          {
-            type: "button",
-            class: "action danger",
-            click: () => this.actions.onDelete(this.#hit),
-          },
-          icon("delete"),
-          "Delete it",
-        ),
-        keep,
-      ),
-    );
-    actions.replaceWith(question);
-    keep.focus();
-  }
-
   #step(which, words, symbol) {
     return el(
       "button",
@@ -273,20 +306,29 @@ export class HitView {
     if (this.#around[which]) this.actions.onMove(this.#around[which]);
   }
 
-  #place(around) {
+  place(around) {
     this.#around = around;
     const { place, previous, next } = this.#parts;
-    place.textContent = around.at === undefined ? "" : `${around.at + 1} of ${around.of}`;
+    place.textContent = around.at === undefined ? "" : LARGE.place(around.at + 1, around.of);
     previous.disabled = !around.previous;
     next.disabled = !around.next;
   }
 
   #key(event) {
     if (event.target.closest("input, [role=listbox]") || event.altKey || event.ctrlKey) return;
-    const which = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
-    if (!which || event.metaKey || event.shiftKey) return;
+    if (event.metaKey || event.target.closest("textarea")) return;
+    const does = {
+      ArrowLeft: () => this.#move("previous"),
+      ArrowRight: () => this.#move("next"),
+      "+": () => this.zoom.by(1),
+      "=": () => this.zoom.by(1),
+      "-": () => this.zoom.by(-1),
+      0: () => this.zoom.reset(),
+      i: () => this.#info(),
+    }[event.key];
+    if (!does) return;
     event.preventDefault();
-    this.#move(which);
+    does();
   }
 }
 

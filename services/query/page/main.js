@@ -2,23 +2,33 @@
 
 import { AnswerView } from "./answer.js";
 import { Api } from "./api.js";
+import { Browse } from "./browse.js";
+import { BrowseApi } from "./browse_api.js";
+import { Bulk } from "./bulk.js";
 import { Chips } from "./chips.js";
+import { Question } from "./collection_question.js";
 import { Cropper } from "./cropper.js";
 import { byId } from "./dom.js";
 import { Filters } from "./filters.js";
+import { HitScope } from "./hit_scope.js";
 import { HitView } from "./hit_view.js";
 import { KeyForm } from "./key_form.js";
+import { foldRail } from "./rail.js";
 import { Router } from "./router.js";
 import { Paused } from "./paused.js";
 import { PictureInput } from "./picture_input.js";
 import { by, part, withPart, withoutPart } from "./query.js";
-import { Removal } from "./removal.js";
 import { Results } from "./results.js";
 import { SearchForm } from "./search_form.js";
+import { Selection } from "./selection.js";
+import { SelectionBar } from "./selection_bar.js";
+import { Shortcuts } from "./shortcuts.js";
 import { Sources } from "./sources.js";
 import { Store } from "./state.js";
+import { ThumbnailQueue } from "./thumbnail_queue.js";
 import { announce, titleOf } from "./title.js";
-import { Welcome } from "./welcome.js";
+import { Toast } from "./toast.js";
+import { DONE, SELECTION } from "./messages.js";
 import { nameOf } from "./words.js";
 
 const keyForm = new KeyForm(byId("key"));
@@ -43,7 +53,9 @@ const pictures = new PictureInput([byId("file"), byId("camera")], byId("drop"), 
   onPicture: take,
   onRefused: (sentence) => announce(sentence, true),
 });
+const selection = new Selection();
 const results = new Results(byId("results"), api, {
+  isChosen: (id) => selection.has(id),
   onMore: () => router.loadMore(),
   onRetry: () => router.retry(),
   onCrop: crop,
@@ -55,31 +67,72 @@ const results = new Results(byId("results"), api, {
     byId("file").click();
   },
 });
-const removal = new Removal(byId("undo"), api, {
-  onBack: (hit, error) => {
-    store.hidden.delete(hit.id);
-    store.changed(store.current);
-    announce(error ? `${nameOf(hit)} was not deleted. ${error.message}` : `${nameOf(hit)} is back.`, true);
+const browseApi = new BrowseApi(api);
+const toast = new Toast(byId("undo"));
+const question = new Question(byId("question"));
+const thumbnails = new ThumbnailQueue(api);
+const say = (sentence, undo) => {
+  toast.show(sentence, undo);
+  announce(sentence);
+};
+const ask = (...told) => question.ask(...told);
+const bulk = new Bulk(api, browseApi, {
+  say,
+  ask,
+  views: {
+    removed(ids) {
+      for (const id of ids) store.hidden.add(id);
+      selection.drop(ids);
+      browse.removed(ids);
+      store.changed(store.current);
+    },
+    back(ids) {
+      for (const id of ids) store.hidden.delete(id);
+      store.changed(store.current);
+      router.loadStats();
+      return browse.refresh();
+    },
+    restored(ids) {
+      for (const id of ids) store.hidden.delete(id);
+      browse.removed(ids);
+    },
+    retagged(ids) {
+      browse.retagged(ids);
+      results.renew(ids);
+      hitView.renew();
+    },
   },
-  onGone: () => router.loadStats(),
+});
+const selectionBar = new SelectionBar(byId("selection-bar"), byId("bulk"), selection, bulk, api);
+const browse = new Browse(byId("results"), {
+  api, browse: browseApi, thumbnails, selection, bulk, say, ask, go, dialog: byId("bulk"),
+  onKnown() {
+    const around = hitView.hit && browse.around(hitView.hit.id)?.around;
+    if (around) hitView.place(around);
+  },
 });
 const hitView = new HitView(byId("hit"), api, sources, {
   onMove: (id) => router.open(id),
   onClose: () => router.close(),
   onLike: (hit) => go(by([part("image", hit.id)], query())),
   onExclude: (hit) => go(withPart(query(), part("image", hit.id, -1))),
-  onDelete: (hit) => {
-    store.hidden.add(hit.id);
-    router.close();
-    store.changed(store.current);
-    removal.later(hit, nameOf(hit));
-    announce(`Deleted ${nameOf(hit)}. You can undo this for a few seconds.`);
+  async onDelete(hit, around) {
+    const next = around.next ?? around.previous;
+    if (!(await bulk.remove([hit]))) return;
+    if (next && byId("hit").open) router.open(next);
+    else router.close();
+  },
+  onFavourite: (hit) => bulk.favourite([hit]),
+  onShare: async (hit) => {
+    const link = new URL(`?open=${encodeURIComponent(hit.id)}`, document.baseURI).href;
+    await navigator.clipboard?.writeText(link).then(() => say(DONE.linkCopied), () => say(link));
   },
   onRetagged: (hit, tags) => {
     hit.tags = tags;
     store.changed(store.current);
     router.loadStats();
-    announce(`The tags of ${nameOf(hit)} are saved.`);
+    browse.retagged([hit.id]);
+    announce(DONE.retagged(nameOf(hit)));
   },
 });
 const views = [
@@ -91,23 +144,27 @@ const views = [
   }),
   new AnswerView(byId("answer"), sources),
   new Filters(byId("filters"), go),
+  browse,
+  // After it, as it clears the board when it leaves.
   results,
-  new Welcome(
-    { words: byId("welcome-words"), collection: byId("collection"), board: byId("results") },
-    api,
-    () => router.stats,
-  ),
 ];
 
+let scoped = null;
 store.subscribe((search) => {
+  if (search.status !== "idle" && scoped !== search) selection.scope(new HitScope(search));
+  scoped = search;
   document.title = titleOf(search, sources);
+  selectionBar.trash = search.status === "idle" && search.query.view === "trash";
+  byId("advanced").hidden = search.status === "idle";
   for (const view of views) view.render(search);
   if (search.error?.status === 503) paused.look();
 });
 router.onOpen = (hit, around) => hitView.show(hit, store.current, around);
 router.onClosed = (id) => {
   hitView.close();
-  if (id) results.focus(id);
+  if (!id) return;
+  if (store.current.status === "idle") browse.focus(id);
+  else results.focus(id);
 };
 
 /** Searches by a picture, beside what is searched by already. */
@@ -149,6 +206,48 @@ window.addEventListener("online", () => {
   tellConnection();
   if (store.current.error?.offline) router.retry();
 });
+
+/** The picture that a key is meant for: the open one, the chosen ones, or the one with the focus. */
+function meant(id) {
+  if (hitView.hit) return [hitView.hit];
+  if (selection.size) return selection.images;
+  const image = id && (browse.image(id) ?? store.current.shown.find((hit) => hit.id === id));
+  return image ? [image] : [];
+}
+
+const shortcuts = new Shortcuts(byId("help"), {
+  search() {
+    if (hitView.hit) return false;
+    byId("term").focus();
+  },
+  select(id) {
+    if (id && !hitView.hit) selection.toggle(id);
+  },
+  favourite(id) {
+    const images = meant(id);
+    if (images.length && !selectionBar.trash) bulk.favourite(images);
+  },
+  remove(id) {
+    if (selectionBar.trash) return;
+    if (hitView.hit) return hitView.remove();
+    const images = meant(id);
+    if (images.length) bulk.remove(images).then(() => selection.clear());
+  },
+  undo: () => toast.undo(),
+  async all() {
+    if (hitView.hit || !selection.scoped) return;
+    if (!(await selection.all())) say(SELECTION.bounded(selection.size));
+  },
+  escape() {
+    if (hitView.hit || !selection.size) return false;
+    selection.clear();
+  },
+});
+byId("help-button").addEventListener("click", () => shortcuts.help());
+selection.listen(byId("results"));
+selection.subscribe(() => results.mark());
+foldRail();
+router.browse = browse;
 
 tellConnection();
 paused.look();

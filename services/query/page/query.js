@@ -6,6 +6,10 @@
  * `weight` is 1 or -1; `crop` is null or {x, y, width, height} in fractions of the sides. `filter`
  * is as the API has it. `literal`: read words only as they are written, not as singular or plural,
  * nor as a near spelling. `likely`: leave out what hardly matches. `copies`: don't fold duplicates.
+ *
+ * Where nothing is searched for, `view` is what is looked through (photos, favourites, tags, folders,
+ * duplicates, trash), `folder` the folder of photos, `sort` their order: taken, added, name, or ""
+ * for the one that fits.
  */
 
 import { stringify } from "./exact_json.js";
@@ -19,6 +23,9 @@ export const NOTHING = Object.freeze({
   literal: false,
   likely: false,
   copies: false,
+  view: "photos",
+  folder: "",
+  sort: "",
 });
 
 export function part(kind, value, weight = 1, crop = null) {
@@ -47,6 +54,11 @@ export function withoutPart(query, old, ...other) {
 /** The one part of a search that has no other and no crop; null of others. */
 export function onlyPart({ parts }) {
   return parts.length === 1 && parts[0].weight > 0 && !parts[0].crop ? parts[0] : null;
+}
+
+/** A view of the collection, without a search. */
+export function look(view, { folder = "", sort = "" } = {}) {
+  return { ...NOTHING, view, folder, sort };
 }
 
 export function isAsked({ parts }) {

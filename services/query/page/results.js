@@ -20,10 +20,10 @@ export class Results {
 
   render(search) {
     this.board.setAttribute("aria-busy", String(search.status.startsWith("loading")));
-    if (search.error && search.hits.length === 0)
-      return this.#replace(search, problem(search.error, this.actions));
     if (search.status === "idle")
       return search.query.parts.length ? this.#replace(search, unasked()) : this.#forget(search);
+    if (search.error && search.hits.length === 0)
+      return this.#replace(search, problem(search.error, this.actions));
     if (search.status === "loading") return this.#replace(search, skeleton());
     const why = doubt(search, this.actions);
     if (search.shown.length === 0)
@@ -36,12 +36,30 @@ export class Results {
     this.#grid?.focus(this.#search.shown.findIndex((hit) => hit.id === id));
   }
 
+  /** Draws hits anew whose tags are others. */
+  renew(ids) {
+    this.#grid?.renew(new Set(ids));
+  }
+
+  /** Says which hits are chosen. */
+  mark() {
+    if (!this.#grid) return;
+    for (const tile of this.#grid.list.children) this.#markOne(tile);
+  }
+
+  #markOne(tile) {
+    const chosen = this.actions.isChosen(tile.dataset.id);
+    tile.classList.toggle("chosen", chosen);
+    tile.querySelector(".check-mark").setAttribute("aria-pressed", String(chosen));
+    return tile;
+  }
+
   /** Draws only what is new, so that loading more leaves the rest, and the focus, where they are. */
   #draw(search, why) {
     if (search !== this.#search || !this.#grid) {
       this.#forget(search);
       this.#grid = new Grid(
-        (hit) => tileOf(hit, search, this.api),
+        (hit) => this.#markOne(tileOf(hit, search, this.api)),
         () => search.status === "ready" && this.actions.onMore(),
       );
       this.#told = el("div", {});

@@ -21,6 +21,8 @@ export class Router {
   /** `onOpen(hit, around)`: a hit is shown large. `onClosed(id)`: it no longer is. */
   onOpen = () => {};
   onClosed = () => {};
+  /** The view of the collection that is shown: `around(id)`, `anchor()`. */
+  browse = null;
 
   constructor(store, api, sources) {
     this.store = store;
@@ -103,6 +105,7 @@ export class Router {
       search = new Search(query, this.store.hidden);
       search.top = history.state?.top ?? 0;
       search.wanted = history.state?.count ?? 0;
+      search.anchor = history.state?.anchor ?? null;
       const entry = this.store.keep(search);
       history.replaceState({ ...history.state, entry }, "");
     }
@@ -185,6 +188,8 @@ export class Router {
     const search = this.store.current;
     if (search.status === "loading") return;
     this.#opened = id;
+    const looked = search.status === "idle" ? this.browse?.around(id) : null;
+    if (looked) return this.onOpen(looked.image, looked.around);
     const at = search.shown.findIndex((hit) => hit.id === id);
     if (at >= 0) {
       const [previous, next] = [search.shown[at - 1]?.id, search.shown[at + 1]?.id];
@@ -220,7 +225,8 @@ export class Router {
     clearTimeout(this.#remembering);
     const { status, hits } = this.store.current;
     if (status === "loading") return;
-    history.replaceState({ ...history.state, top: window.scrollY, count: hits.length }, "");
+    const anchor = status === "idle" ? (this.browse?.anchor() ?? null) : null;
+    history.replaceState({ ...history.state, top: window.scrollY, count: hits.length, anchor }, "");
   }
 
   /** Links are real links, so they open in new tabs too; a plain click stays on the page. */
@@ -228,6 +234,7 @@ export class Router {
     const link = event.target.closest("a[data-search], a[data-open]");
     if (
       !link ||
+      event.defaultPrevented ||
       event.button !== 0 ||
       event.metaKey ||
       event.ctrlKey ||

@@ -1,6 +1,7 @@
 /** The search bar: a word with completion, and the switch to exact. */
 
 import { Completion } from "./completion.js";
+import { byId } from "./dom.js";
 
 const MINUS = /^[-\u2212]\s*/;
 /** Says that the minus after it is the word's own. */
@@ -12,7 +13,7 @@ export class SearchForm {
   /** `onTerm(term, weight)`; `onLast()`: backspace before the first letter. */
   constructor(form, api, { onTerm, onExact, onLast }) {
     this.input = form.querySelector("#term");
-    this.switch = form.querySelector("#exact");
+    this.switch = byId("exact");
     const take = (term, weight) => {
       this.completion.close();
       this.input.value = "";
@@ -40,6 +41,8 @@ export class SearchForm {
     this.#shown = search;
     this.completion.close();
     this.switch.checked = search.query.exact;
+    // What is not as usual shall be seen.
+    if (search.query.exact) this.switch.closest("details").open = true;
     this.input.placeholder = search.query.parts.length ? "Add a word" : "A word, or a picture";
   }
 }

@@ -22,6 +22,9 @@ export class Search {
     /** As many hits at first: where a page that was scrolled far is loaded anew. */
     this.wanted = 0;
     this.hidden = hidden;
+    /** What a view of the collection has found, and where a page that is loaded anew begins. */
+    this.browsed = null;
+    this.anchor = null;
   }
 
   /** What is shown. */

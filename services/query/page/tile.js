@@ -2,6 +2,7 @@
 
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
+import { checkMark, isFavourite } from "./gallery_tile.js";
 import { thumbnail } from "./thumbnail.js";
 import { closeness, count, nameOf, percent } from "./words.js";
 
@@ -13,7 +14,7 @@ export function tileOf(hit, search, api) {
   const told = [name, close, chance, copies && `${count(copies, "near-duplicate")}`];
   return el(
     "li",
-    { class: "hit" },
+    { class: "hit", "data-id": hit.id },
     el(
       "a",
       {
@@ -27,6 +28,8 @@ export function tileOf(hit, search, api) {
       copies > 0 &&
         el("span", { class: "copies", "aria-hidden": "true" }, icon("copies"), `${copies + 1}`),
     ),
+    checkMark(hit.id, name),
+    isFavourite(hit) && el("span", { class: "heart", "aria-hidden": "true" }, icon("heart")),
     el(
       "div",
       { class: "caption" },

@@ -8,16 +8,20 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.query.search.filtering import Bits, Filtering
-from services.query.search.labels import ImageLabels
+from services.query.search.folders import folders_below
+from services.query.search.order import Orders
 from services.query.search.recent import Recent
 from services.query.search.space import Space
 from services.query.search.tags import Tags, Vocabulary
+from shared.contracts.browsing import Folder
 from shared.contracts.filters import Filter
 from shared.core.errors import Corrupt
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.reader import Postings
 from shared.engines.table import Engines
+from shared.snapshots.filtering import Bits, Filtering
+from shared.snapshots.folders import FOLDER
+from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.labels import LabelsFile, read_head
 from shared.snapshots.manifest import (
@@ -92,6 +96,15 @@ class Collection:
             else np.empty(0, np.int64)
             for i in range(len(self._items))
         ]
+        self.orders = Orders(self._items, self._superseded)
+
+    def folders(self, path: str, deleted: NDArray[np.int64]) -> list[Folder]:
+        """Return the folders right below a path, each with the id of an image as its cover."""
+        found = []
+        for folder, newest in folders_below(self._items, self._superseded, deleted, path):
+            item = self.item(newest)
+            found.append(folder.model_copy(update={"cover": item.id if item else None}))
+        return found
 
     def item(self, ordinal: int) -> Item | None:
         """The newest record of an image."""
@@ -119,6 +132,12 @@ class Collection:
         ]
         found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
         return np.setdiff1d(found, deleted, assume_unique=True)
+
+    def cover(self, term: str, deleted: NDArray[np.int64]) -> str | None:
+        """Return the id of the image with a tag that was added last, or None."""
+        found = self.carriers(term, deleted)
+        item = self.item(int(found[-1])) if len(found) else None
+        return None if item is None else item.id
 
     def is_carried(self, term: str, deleted: NDArray[np.int64], newest: int | None = None) -> bool:
         """Tell whether a live image carries a tag, reading no more of the list than needed.
@@ -157,6 +176,14 @@ class Collection:
             counted = (deleted, Tags.of(self._vocabulary, zip(lists, gone, strict=True)))
             self._counted = counted
         return counted[1]
+
+    def unknown_keys(self, keys: Iterable[str]) -> list[str]:
+        """Return the keys that no image has a value of."""
+        return [
+            key
+            for key in keys
+            if key != FOLDER and not any(file.metadata.has(key) for file in self._items)
+        ]
 
     def mask(self, space: Space, deleted: NDArray[np.int64]) -> Mask:
         """The rows of a space that may be hits: those of images that were not deleted."""

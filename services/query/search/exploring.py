@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from services.query.search.duplicates import Duplicates
 from services.query.search.hits import item_of
-from services.query.search.labels import not_carried
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
 from services.query.search.space import Space
@@ -19,6 +18,7 @@ from shared.contracts.explore import Alike, DuplicateGroups, SuggestedTag, Sugge
 from shared.contracts.labels import Label
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Conflict, InvalidInput, NotFound
+from shared.snapshots.image_labels import not_carried
 from shared.snapshots.items import Item
 
 Vector = NDArray[np.float32]

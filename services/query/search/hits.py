@@ -9,6 +9,7 @@ from services.query.search.duplicates import folded
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.space import Space
 from shared.contracts.answer import CutOff, Explanation, Hit
+from shared.contracts.facts import facts_of
 from shared.contracts.query import Metric, SearchOptions
 from shared.core.errors import Corrupt
 from shared.engines.ivf.coarse import PreparedQuery
@@ -152,6 +153,8 @@ def _hit(
         uris=item.uris,
         metadata=item.metadata,
         labels=collection.labels.of(item.ordinal),
+        added_at=item.added_at,
+        file=facts_of(item.file),
         explain=explain,
         contributions=contributions,
         vector=vector.tolist() if options.with_vector and vector is not None else None,

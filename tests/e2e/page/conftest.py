@@ -1,64 +1,37 @@
 """The page's views over real services, in a real browser."""
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from demo.sample import draw_sample
 from services.query.app import create_app
 from services.query.config import QuerySettings
-from tests.e2e.engine import Engine, find_chromium, running
+from tests.e2e.engine import Engine, find_chromium
+from tests.indexer.running import serving
 
 ServeQuery = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Services with a small drawn collection that this module's tests may change."""
-    folder = tmp_path_factory.mktemp("own")
-    manifest = draw_sample(folder / "pictures", count=60, seed=5)
-    with running(folder / "data", folder / "logs") as engine:
-        engine.ingest(manifest, clusters=4)
-        yield engine
-
-
-@contextmanager
-def _serving(settings: QuerySettings) -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_level="error", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
 @pytest.fixture
-def serve_query(own_engine: Engine) -> Iterator[ServeQuery]:
-    """Starts one more query service, with settings of its own, over the module's collection."""
+def serve_query(engine: Engine) -> Iterator[ServeQuery]:
+    """Starts one more query service, with settings of its own, over the engine's collection."""
     with ExitStack() as stack:
 
         def serve(**settings: Any) -> str:
             given = {
-                "data_dir": own_engine.data_dir,
-                "indexer_url": own_engine.group.url("indexer"),
-                "embedder_url": own_engine.group.url("embedder"),
+                "data_dir": engine.data_dir,
+                "indexer_url": engine.group.url("indexer"),
+                "embedder_url": engine.group.url("embedder"),
             }
             return stack.enter_context(
-                _serving(QuerySettings(_env_file=None, **{**given, **settings}))
+                serving(create_app(QuerySettings(_env_file=None, **{**given, **settings})))
             )
 
         yield serve

@@ -1,7 +1,5 @@
 """axe-core over every view of the page, light and dark: nothing serious."""
 
-import re
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -11,7 +9,7 @@ from tests.e2e.page.conftest import ServeQuery, Visitor
 
 
 def _empty(page: Page) -> None:
-    expect(page.get_by_role("link", name=re.compile(r"images?$")).first).to_be_visible()
+    expect(page.locator(".tile img.here").first).to_be_visible()
 
 
 def _results(page: Page) -> None:
@@ -37,7 +35,7 @@ def _unknown(page: Page) -> None:
 
 
 def _collection(page: Page) -> None:
-    page.get_by_role("link", name="Collection").click()
+    page.get_by_role("link", name="Manage").click()
     expect(page.get_by_role("listitem").filter(has_text="In use")).to_be_visible()
     for summary in page.locator("summary").all():
         summary.click()
@@ -58,15 +56,15 @@ VIEWS = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_nothing_serious(visitor: Visitor, own_engine: Engine, view: str, scheme: str) -> None:
+def test_nothing_serious(visitor: Visitor, engine: Engine, view: str, scheme: str) -> None:
     visitor.refusals = view == "unknown"
-    page = visitor.open(own_engine.group.url("query"), color_scheme=scheme, reduced_motion="reduce")
+    page = visitor.open(engine.group.url("query"), color_scheme=scheme, reduced_motion="reduce")
     VIEWS[view](page)
     assert serious(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "/collection"])
+@pytest.mark.parametrize("path", ["", "/manage"])
 def test_nothing_serious_where_a_service_is_down(
     visitor: Visitor, serve_query: ServeQuery, path: str, scheme: str
 ) -> None:
@@ -82,7 +80,7 @@ def test_nothing_serious_where_a_service_is_down(
 
 def test_nothing_serious_in_a_question(visitor: Visitor, serve_query: ServeQuery) -> None:
     visitor.refusals = True
-    page = visitor.open(f"{serve_query(api_key='k')}/collection")
+    page = visitor.open(f"{serve_query(api_key='k')}/manage")
     expect(page.get_by_role("dialog")).to_be_visible()
     assert serious(page) == []
 

@@ -103,6 +103,7 @@ def test_a_part_of_the_picture_is_searched_by(
 def test_exact_looks_at_every_image(visitor: Visitor, engine: Engine, castle: Path) -> None:
     page = search(visitor, engine)
     give(page, castle)
+    page.get_by_text("Advanced").click()
     page.get_by_text("compare with every image").click()
     expect(page.locator(".how summary")).to_contain_text("Looked at every image")
     expect(page.locator(".how summary")).to_contain_text("exact")
@@ -113,7 +114,7 @@ def test_exact_looks_at_every_image(visitor: Visitor, engine: Engine, castle: Pa
 def test_all_of_it_by_keyboard(visitor: Visitor, engine: Engine) -> None:
     page = search(visitor, engine)
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the results")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to the pictures")).to_be_focused()
     while not page.get_by_role("combobox").evaluate("box => box === document.activeElement"):
         page.keyboard.press("Tab")
     with page.expect_response(re.compile(r"/v1/tags\?match=umb&")):

@@ -81,12 +81,10 @@ def _refusals(url: str) -> float:
 
 @pytest.mark.parametrize("service", ["query", "indexer"])
 @pytest.mark.parametrize("path", ["/v1/images", "/v1/search/image", "/v1/index/build"])
-def test_a_form_with_a_file_is_refused(
-    page: Page, own_engine: Engine, service: str, path: str
-) -> None:
+def test_a_form_with_a_file_is_refused(page: Page, engine: Engine, service: str, path: str) -> None:
     """Browsers send it without asking first, whatever the page may read of the answer."""
-    url = own_engine.group.url(service)
-    before, refusals = _history(own_engine), _refusals(url)
+    url = engine.group.url(service)
+    before, refusals = _history(engine), _refusals(url)
     read = page.evaluate(
         """(url) => {
             const body = new FormData();
@@ -98,12 +96,12 @@ def test_a_form_with_a_file_is_refused(
     )
     assert not read
     assert _refusals(url) == refusals + 1
-    assert _history(own_engine) == before
+    assert _history(engine) == before
 
 
-def test_no_answer_can_be_read_shown_or_framed(page: Page, own_engine: Engine) -> None:
-    query = own_engine.group.url("query")
-    image = own_engine.ask(query_api.get_random_images(1)).images[0].id
+def test_no_answer_can_be_read_shown_or_framed(page: Page, engine: Engine) -> None:
+    query = engine.group.url("query")
+    image = engine.ask(query_api.get_random_images(1)).images[0].id
     read = "(url) => fetch(url).then(() => 'read', () => 'refused')"
     assert page.evaluate(read, f"{query}/v1/stats") == "refused"
     shown = """(url) => new Promise((resolve) => {
@@ -124,8 +122,8 @@ def test_no_answer_can_be_read_shown_or_framed(page: Page, own_engine: Engine) -
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/stats", "/v1/random"])
-def test_a_name_that_was_bound_anew_gets_nothing(page: Page, own_engine: Engine, path: str) -> None:
-    port = own_engine.group.url("query").rpartition(":")[2]
+def test_a_name_that_was_bound_anew_gets_nothing(page: Page, engine: Engine, path: str) -> None:
+    port = engine.group.url("query").rpartition(":")[2]
     answer = page.goto(f"http://{REBOUND}:{port}{path}")
     assert answer is not None
     assert answer.status == 403

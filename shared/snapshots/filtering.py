@@ -6,13 +6,20 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from services.query.search.labels import ImageLabels
+from shared.contracts.facts import ADDED, FILE
 from shared.contracts.filters import Condition, Filter
 from shared.contracts.labels import SHOWN_LEAST
+from shared.core.errors import InvalidInput
+from shared.media.taken import wall
+from shared.snapshots.folders import FOLDER
+from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.items import ItemsFile, tag_key
 from shared.snapshots.metadata_index import MetadataIndex
 
 Bits = NDArray[np.bool_]
+
+_DATES = frozenset({ADDED, f"{FILE}.taken_at"})
+_LAST = "\U0010ffff"
 
 
 class Filtering:
@@ -49,15 +56,29 @@ class Filtering:
         return bits
 
     def _of_metadata(self, condition: Condition, key: str) -> Bits:
+        if key == FOLDER:
+            return self._of_folder(condition)
         if condition.exists is not None:
             having = self._marked(lambda file: file.metadata.having(key))
             return having if condition.exists else ~having
+        if key in _DATES:
+            return self._marked(lambda file: _of_time(file.metadata, key, condition))
         bounds = condition.bounds
         if bounds:
             return self._marked(lambda file: _within(file.metadata, key, bounds))
         values = condition.any if condition.match is None else [condition.match]
         return self._marked(
             lambda file: np.concatenate([file.metadata.equal(key, v) for v in values or []])
+        )
+
+    def _of_folder(self, condition: Condition) -> Bits:
+        values = condition.any if condition.match is None else [condition.match]
+        if values is None:
+            raise InvalidInput(f"`{FOLDER}` takes `match` or `any`.")
+        return self._marked(
+            lambda file: np.concatenate(
+                [file.ordinals[file.folders.rows_in(str(value))] for value in values]
+            )
         )
 
     def _marked(self, found: Callable[[ItemsFile], NDArray[np.int64]]) -> Bits:
@@ -70,6 +91,26 @@ class Filtering:
 
     def _all(self, value: bool) -> Bits:
         return np.full(self.size, value)
+
+
+def _of_time(metadata: MetadataIndex, key: str, condition: Condition) -> NDArray[np.int64]:
+    """The images of a local time. A date stands for all of its day, a month for all of it."""
+    if (bounds := condition.bounds) and not any(isinstance(b, str) for b in bounds.values()):
+        return np.empty(0, np.int64)
+    if bounds:
+        ends = {name: _end(str(bound), name in ("gt", "lte")) for name, bound in bounds.items()}
+        return metadata.among_texts(key, **ends)
+    values = condition.any if condition.match is None else [condition.match]
+    found = [
+        metadata.among_texts(key, gte=_end(str(value), False), lte=_end(str(value), True))
+        for value in values or []
+    ]
+    return np.concatenate(found)
+
+
+def _end(text: str, is_last: bool) -> str:
+    """Return a bound before or after all times that begin as a text does."""
+    return wall(text.strip().replace(" ", "T", 1)) + (_LAST if is_last else "")
 
 
 def _within(metadata: MetadataIndex, key: str, bounds: dict[str, float | str]) -> NDArray[np.int64]:

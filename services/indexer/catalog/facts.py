@@ -1,0 +1,80 @@
+"""Facts of files in the catalogue: size, date, camera, place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select, update
+
+from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.entry import Entry
+from services.indexer.catalog.locations import touch
+from services.indexer.catalog.schema import images, locations
+
+_MANY = 10_000
+_SET = update(images).where(images.c.ordinal == bindparam("its_ordinal"))
+
+
+class Facts:
+    """Reads and sets what is known of files."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def lacking(self, again: bool = False) -> Iterator[list[str]]:
+        """Give the ids of images that have a file and no facts, some at a time; `again`: of all."""
+        placed = select(locations.c.ordinal).where(locations.c.ordinal == images.c.ordinal)
+        query = select(images.c.ordinal, images.c.id).where(placed.exists())
+        if not again:
+            query = query.where(images.c.file.is_(None))
+        last = -1
+        while True:
+            with self._database.read() as db:
+                after = query.where(images.c.ordinal > last).order_by(images.c.ordinal)
+                rows = db.execute(after.limit(_MANY)).all()
+            if not rows:
+                return
+            last = rows[-1].ordinal
+            yield [row.id for row in rows]
+
+    def count_lacking(self, again: bool = False) -> int:
+        placed = select(locations.c.ordinal).where(locations.c.ordinal == images.c.ordinal)
+        query = select(func.count()).select_from(images).where(placed.exists())
+        if not again:
+            query = query.where(images.c.file.is_(None))
+        with self._database.read() as db:
+            return int(db.execute(query).scalar_one())
+
+    def put(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set the facts of images, by id; those that are gone by now are left out."""
+        with self._database.write() as db:
+            rows = db.execute(
+                select(images.c.id, images.c.ordinal, images.c.file).where(
+                    images.c.id.in_(list(found))
+                )
+            ).all()
+            changed = [row for row in rows if row.file != found[row.id]]
+            if changed:
+                values = [{"its_ordinal": r.ordinal, "file": dict(found[r.id])} for r in changed]
+                db.execute(_SET, values)
+                touch(db, [row.ordinal for row in changed], next_revision(db))
+
+
+def put_facts(db: Connection, entries: Sequence[Entry], there: Mapping[str, Row[Any]]) -> set[int]:
+    """Join the facts that entries bring to those of images that are there; give the changed ones.
+
+    A sidecar's stand before the picture's own, which never change.
+    """
+    facts: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if entry.file is None or entry.id not in there:
+            continue
+        known = facts.get(entry.id, there[entry.id].file or {})
+        facts[entry.id] = {**known, **entry.file} if entry.has_sidecar else {**entry.file, **known}
+    values = [
+        {"its_ordinal": there[image_id].ordinal, "file": found}
+        for image_id, found in facts.items()
+        if found != there[image_id].file
+    ]
+    if values:
+        db.execute(_SET, values)
+    return {row["its_ordinal"] for row in values}

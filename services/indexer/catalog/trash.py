@@ -1,0 +1,239 @@
+"""The trash: images that a user deleted, with all that brings them back.
+
+An image in it has no row among the images, and its number is buried: when it comes back, it is a
+new one to every snapshot, with its former id.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, inspect, select, tuple_
+
+from services.indexer.catalog.bulk_sql import add_rows, among, some_of
+from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.fingerprints import check_together
+from services.indexer.catalog.locations import Place, forget_dismissed
+from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
+from services.indexer.catalog.states import State, records_of
+from shared.core.errors import NotFound
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """An image in the trash."""
+
+    id: str
+    deleted_at: str
+    record: State
+
+    @property
+    def places(self) -> list[Place]:
+        return [
+            Place(path, uri, mtime_ns, size, ctime_ns=ctime_ns, sha256=self.record["sha256"])
+            for path, uri, mtime_ns, size, ctime_ns in self.record["places"]
+        ]
+
+
+class Trash:
+    """Reads and changes the trash."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def page(
+        self, limit: int, after: tuple[str, str] | None = None
+    ) -> tuple[list[Trashed], int, bool]:
+        """Return some of it, what was deleted last first; how many there are; whether more follow.
+
+        `after`: the time and the id of the last one before.
+        """
+        query = select(trash).order_by(trash.c.deleted_at.desc(), trash.c.id.desc())
+        if after is not None:
+            query = query.where(tuple_(trash.c.deleted_at, trash.c.id) < tuple_(*after))
+        with self._database.read() as db:
+            rows = db.execute(query.limit(limit + 1)).all()
+            total = db.execute(select(func.count()).select_from(trash)).scalar_one()
+        found = [Trashed(row.id, row.deleted_at, row.record) for row in rows[:limit]]
+        return found, int(total), len(rows) > limit
+
+    def get(self, image_id: str) -> Trashed:
+        """Raises NotFound."""
+        with self._database.read() as db:
+            row = db.execute(select(trash).where(trash.c.id == image_id)).first()
+        if row is None:
+            raise NotFound(f"There is no image {image_id!r} in the trash.")
+        return Trashed(row.id, row.deleted_at, row.record)
+
+    def restore(self, ids: Collection[str]) -> dict[str, set[str]]:
+        """Bring images back; give the models whose features each has, by id."""
+        with self._database.write() as db:
+            return restore(db, ids)
+
+    def purge(self, before: str | None, remove: Callable[[str], None]) -> int:
+        """Delete for good what was deleted before a time, or all; `remove`: the files of an image.
+
+        Within the transaction, so that a picture which is brought anew comes before or after.
+        """
+        query = select(trash.c.id).order_by(trash.c.deleted_at)
+        if before is not None:
+            query = query.where(trash.c.deleted_at < before)
+        gone = 0
+        while True:
+            with self._database.write() as db:
+                ids = list(db.execute(query.limit(1000)).scalars())
+                there = {row.id for row in among(db, select(images.c.id), images.c.id, ids)}
+                for image_id in ids:
+                    if image_id not in there:
+                        remove(image_id)
+                forget_trashed(db, ids)
+            gone += len(ids)
+            if len(ids) < 1000:
+                return gone
+
+
+def put_in_trash(db: Connection, ordinals: Collection[int]) -> None:
+    """Keep all that is known of images that are deleted next."""
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    for some in some_of(sorted(ordinals)):
+        records = records_of(db, some)
+        forget_trashed(db, list(records))
+        rows = [{"id": i, "deleted_at": at, "record": record} for i, record in records.items()]
+        add_rows(db, trash, rows)
+
+
+def forget_trashed(db: Connection, ids: Sequence[str]) -> None:
+    """Drop images from the trash."""
+    for some in some_of(ids):
+        db.execute(delete(trash).where(trash.c.id.in_(some)))
+
+
+def restore(db: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+    """Bring images back within a transaction; give the models of their features, by id.
+
+    One that was brought anew meanwhile stays as it is. A path that another image has by now is
+    that one's.
+    """
+    asked = list(dict.fromkeys(ids))
+    there = {row.id for row in among(db, select(images.c.id), images.c.id, asked)}
+    found: dict[str, State] = {
+        row.id: row.record
+        for row in among(db, select(trash), trash.c.id, asked)
+        if row.id not in there
+    }
+    if not found:
+        return {}
+    for fingerprint in {place[0] for one in found.values() for place in one["features"]}:
+        check_together(db, fingerprint)
+    change = next_revision(db)
+    add_rows(
+        db,
+        images,
+        [
+            {
+                "id": image_id,
+                "sha256": one["sha256"],
+                "bytes": one["bytes"],
+                "metadata": one["metadata"],
+                "revision": change,
+                "created_at": one["created_at"],
+                "file": one["file"],
+            }
+            for image_id, one in found.items()
+        ],
+    )
+    rows = among(db, select(images.c.id, images.c.ordinal), images.c.id, list(found))
+    numbers = {row.id: row.ordinal for row in rows}
+    add_rows(db, tags, [_tag(numbers[i], key, tag) for i, key, tag in _tags(found)])
+    for image_id, one in found.items():
+        put_places_back(db, numbers[image_id], one["places"])
+        put_claims_back(db, numbers[image_id], one["claims"])
+    placed = [
+        {
+            "fingerprint": fingerprint,
+            "ordinal": numbers[image_id],
+            "shard": shard,
+            "row": row,
+            "revision": change,
+        }
+        for image_id, one in found.items()
+        for fingerprint, shard, row in one["features"]
+    ]
+    add_rows(db, features, placed)
+    forget_dismissed(db, [place[0] for one in found.values() for place in one["places"]], asked)
+    forget_trashed(db, list(found))
+    return {image_id: {place[0] for place in one["features"]} for image_id, one in found.items()}
+
+
+def put_places_back(db: Connection, ordinal: int, places: Sequence[Sequence[Any]]) -> None:
+    """Give an image places that it had, but for those that another image has by now."""
+    query = select(locations.c.path, locations.c.uri, locations.c.ordinal)
+    paths = [place[0] for place in places]
+    known = list(among(db, query, locations.c.path, paths))
+    taken = {row.path for row in known if row.ordinal != ordinal}
+    own = {(row.path, row.uri) for row in known}
+    rows = [
+        {
+            "path": path,
+            "uri": uri,
+            "ordinal": ordinal,
+            "mtime_ns": mtime_ns,
+            "bytes": size,
+            "ctime_ns": ctime_ns,
+        }
+        for path, uri, mtime_ns, size, ctime_ns in places
+        if path not in taken and (path, uri) not in own
+    ]
+    add_rows(db, locations, rows)
+
+
+def put_claims_back(db: Connection, ordinal: int, claims: Sequence[Sequence[Any]]) -> None:
+    """Note again what sources said of an image's places, in the stead of what they say now."""
+    query = select(locations.c.path, locations.c.uri).where(locations.c.ordinal == ordinal)
+    own = {(row.path, row.uri) for row in db.execute(query)}
+    rows = [
+        {
+            "source": source,
+            "path": path,
+            "uri": uri,
+            "inode": inode,
+            "tags": tagged,
+            "metadata": said,
+        }
+        for source, path, uri, inode, tagged, said in claims
+        if (path, uri) in own
+    ]
+    for row in rows:
+        at = tuple_(origins.c.source, origins.c.path, origins.c.uri)
+        db.execute(delete(origins).where(at == tuple_(row["source"], row["path"], row["uri"])))
+    add_rows(db, origins, rows)
+
+
+def _tags(found: dict[str, State]) -> list[tuple[str, str, str]]:
+    return [(i, key, tag) for i, one in found.items() for key, tag in one["tags"].items()]
+
+
+def _tag(ordinal: int, key: str, tag: str) -> dict[str, Any]:
+    return {"ordinal": ordinal, "key": key, "tag": tag}
+
+
+@dataclass
+class KeptForTrash:
+    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features."""
+
+    images: dict[str, tuple[str, list[str]]]
+    shards: dict[str, set[int]]
+
+
+def kept_for_trash(db: Connection) -> KeptForTrash:
+    """Return the files that images in the trash need; a catalogue of an older version has none."""
+    found = KeptForTrash({}, {})
+    if not inspect(db).has_table(trash.name):
+        return found
+    for row in db.execute(select(trash.c.id, trash.c.record)):
+        paths = [place[0] for place in row.record["places"]]
+        found.images[row.id] = row.record["sha256"], paths
+        for fingerprint, shard, _ in row.record["features"]:
+            found.shards.setdefault(fingerprint, set()).add(shard)
+    return found

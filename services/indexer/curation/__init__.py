@@ -1,0 +1,1 @@
+"""What a person does to pictures that are there: change many, delete, restore, take back."""

@@ -1,0 +1,56 @@
+"""A search's matches by date or name instead of by relevance."""
+
+from dataclasses import dataclass, replace
+
+from services.query.answering.targets import Carriers, Neighbours, NoImages, Target
+from services.query.search.browsing import in_order
+from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.stopwatch import Stopwatch
+from shared.contracts.answer import Hit
+from shared.contracts.browsing import Sort
+from shared.contracts.query import MAX_LIMIT, SearchOptions
+
+MATCHES = 0.5
+"""From this probability on a hit counts as a match."""
+FEW = 200
+"""Hits that count as matches where no probability tells."""
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The matches of a target, in another order. It has no cursor: pages are by `offset`."""
+
+    target: Target
+    options: SearchOptions
+    sort: Sort
+
+    def rank(self, searcher: Searcher, watch: Stopwatch) -> SearchResult:
+        """Rank all that may match, keep what does, and sort that."""
+        everything = self.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
+        result = _asked(self.target, everything).rank(searcher, watch)
+        matches = _matches(result.hits)
+        with watch("sort"):
+            hits = in_order(searcher, self.sort, {hit.id: hit for hit in matches})
+        start = self.options.offset
+        # Where the ranking is full, some that match may lie behind its end.
+        complete = result.complete and len(result.hits) < MAX_LIMIT
+        page = hits[start : start + self.options.limit]
+        return replace(result, hits=page, end=None, complete=complete)
+
+
+def _asked(target: Target, options: SearchOptions) -> Target:
+    if isinstance(target, Carriers | Neighbours | NoImages):
+        return replace(target, options=options)
+    return target
+
+
+def _matches(hits: list[Hit]) -> list[Hit]:
+    if all(hit.probability is None for hit in hits):
+        return hits[:FEW]
+    return [hit for hit in hits if (hit.probability or 0) >= MATCHES]
+
+
+def sorted_as_asked(target: Target, options: SearchOptions) -> Target:
+    """Return a target whose hits come in the order that a search asks for."""
+    sort = options.sort.images
+    return target if sort is None else Sorted(target, options, sort)

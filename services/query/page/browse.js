@@ -1,0 +1,91 @@
+/** The views of the collection that need no search: photos, tags, folders, duplicates, the trash. */
+
+import { byId, fill } from "./dom.js";
+import { firstSteps } from "./browse_states.js";
+import { Gallery } from "./gallery.js";
+import { GalleryBar } from "./gallery_bar.js";
+import { DuplicatesView } from "./duplicates_view.js";
+import { FoldersView } from "./folders_view.js";
+import { TagsView } from "./tags_view.js";
+import { TrashView } from "./trash_view.js";
+
+export class Browse {
+  #view = null;
+  #search = null;
+
+  /** `shared`: {api, browse, thumbnails, selection, bulk, ask, say, go}. */
+  constructor(board, shared) {
+    this.board = board;
+    this.bar = new GalleryBar(byId("gallery-bar"));
+    const actions = { onEmpty: firstSteps, onTotal: (total) => this.bar.total(this.#search, total), onKnown: () => shared.onKnown() };
+    const gallery = new Gallery(board, { ...shared, actions });
+    this.views = {
+      photos: gallery,
+      favourites: gallery,
+      tags: new TagsView(board, shared),
+      folders: new FoldersView(board, shared, gallery),
+      duplicates: new DuplicatesView(board, shared),
+      trash: new TrashView(board, shared),
+    };
+    this.selection = shared.selection;
+  }
+
+  render(search) {
+    const idle = search.status === "idle" && search.query.parts.length === 0;
+    document.body.classList.toggle("browsing", idle);
+    mark(idle ? search.query.view : null);
+    if (!idle) return this.#leave();
+    if (search === this.#search) return;
+    const view = this.views[search.query.view];
+    if (view !== this.#view) this.#leave();
+    this.#search = search;
+    this.#view = view;
+    this.bar.show(search);
+    view.show(search);
+  }
+
+  around(id) {
+    return this.#view?.around?.(id) ?? null;
+  }
+
+  image(id) {
+    return this.#view?.image?.(id) ?? null;
+  }
+
+  anchor() {
+    return this.#view?.anchor?.() ?? null;
+  }
+
+  focus(id) {
+    this.#view?.focus?.(id);
+  }
+
+  removed(ids) {
+    this.#view?.removed?.(ids);
+  }
+
+  retagged(ids) {
+    this.#view?.retagged?.(ids);
+  }
+
+  /** Something came back or was added: what is shown is counted anew. */
+  refresh() {
+    return this.#view?.refresh?.();
+  }
+
+  #leave() {
+    if (!this.#view) return;
+    this.#view.hide();
+    this.#view = this.#search = null;
+    this.bar.hide();
+    this.selection.clear();
+    fill(this.board);
+  }
+}
+
+/** Says which view is shown, in the navigation. */
+function mark(view) {
+  for (const link of document.querySelectorAll("[data-view]"))
+    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+}

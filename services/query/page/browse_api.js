@@ -1,0 +1,92 @@
+/** The calls that list the collection and change many pictures at once. */
+
+import { stringify } from "./exact_json.js";
+
+export class BrowseApi {
+  constructor(api) {
+    this.api = api;
+  }
+
+  /** How many pictures there are by day: {days: [{day, count}], undated, total}, in the order shown. */
+  timeline(sort, filter, signal) {
+    const given = new URLSearchParams({ sort });
+    if (filter) given.set("filter", stringify(filter));
+    return this.api.call(`v1/images/timeline?${given}`, { signal });
+  }
+
+  /** A page of pictures: {images, total, next}. `options`: sort, filter, limit, cursor, from, offset. */
+  async images({ filter, ...options }, signal) {
+    const given = new URLSearchParams();
+    for (const [name, value] of Object.entries(options)) if (value != null) given.set(name, value);
+    if (filter) given.set("filter", stringify(filter));
+    const page = await this.api.call(`v1/images?${given}`, { signal });
+    page.images.forEach(shape);
+    return page;
+  }
+
+  tags(options, signal) {
+    const given = new URLSearchParams();
+    for (const [name, value] of Object.entries(options)) if (value != null) given.set(name, value);
+    return this.api.call(`v1/tags?${given}`, { signal });
+  }
+
+  folders(path, signal) {
+    return this.api.call(`v1/folders?${new URLSearchParams({ path })}`, { signal });
+  }
+
+  duplicates(cursor, signal) {
+    const given = new URLSearchParams({ limit: 24 });
+    if (cursor) given.set("cursor", cursor);
+    return this.api.call(`v1/duplicates?${given}`, { signal });
+  }
+
+  async trash(cursor, signal) {
+    const given = new URLSearchParams({ limit: 500 });
+    if (cursor) given.set("cursor", cursor);
+    const page = await this.api.call(`v1/trash?${given}`, { signal });
+    page.images.forEach(shape);
+    return page;
+  }
+
+  restore(ids) {
+    return this.#send("POST", "v1/trash/restore", { ids });
+  }
+
+  emptyTrash() {
+    return this.#send("DELETE", "v1/trash");
+  }
+
+  /** Changes many at once; the answer has the `undo` token. */
+  bulk(change) {
+    return this.#send("POST", "v1/images/bulk", change);
+  }
+
+  undo(token) {
+    return this.#send("POST", `v1/undo/${encodeURIComponent(token)}`);
+  }
+
+  undoJob(id) {
+    return this.#send("POST", `v1/jobs/${encodeURIComponent(id)}/undo`);
+  }
+
+  renameTag(from, to) {
+    return this.#send("POST", "v1/tags/rename", { from, to });
+  }
+
+  archive(ids) {
+    return this.api.post("v1/archive", { ids });
+  }
+
+  #send(method, url, body) {
+    if (body === undefined) return this.api.call(url, { method });
+    const headers = { "Content-Type": "application/json" };
+    return this.api.call(url, { method, headers, body: stringify(body) });
+  }
+}
+
+/** Gives an image its ratio, from the facts of its file. */
+export function shape(image) {
+  const { width, height } = image.file ?? {};
+  image.ratio = width && height ? Number(width) / Number(height) : null;
+  return image;
+}

@@ -1,0 +1,450 @@
+/**
+ * The collection to look through: months of pictures, of which only those near the screen are asked
+ * for and drawn, so that a hundred thousand scroll as a hundred do.
+ */
+
+import { HEAD, SectionDrawing, titleOf } from "./gallery_draw.js";
+import { wallDay } from "./dates.js";
+import { el, fill } from "./dom.js";
+import { Sections } from "./gallery_sections.js";
+import { emptyState, failedState, waitingState } from "./browse_states.js";
+import { partsOf, plainParts, sortOf, viewFilter } from "./gallery_query.js";
+import { reached } from "./gallery_keys.js";
+import { Scrubber } from "./scrubber.js";
+
+/** How far beyond the screen pictures are drawn, and months are asked for, in screens. */
+const AHEAD = 0.9;
+const ASK_AHEAD = 1.5;
+const ROVE_MS = 120;
+
+export class Gallery {
+  #search = null;
+  #sections = null;
+  #drawn = new Map();
+  #asked = 0;
+  #focused = null;
+  #roving = 0;
+  #running = new AbortController();
+
+  /** `actions`: `onEmpty()` gives the element for a collection without a picture; `onTotal(number)`. */
+  constructor(board, { browse, thumbnails, selection, actions }) {
+    this.board = board;
+    this.browse = browse;
+    this.thumbnails = thumbnails;
+    this.selection = selection;
+    this.actions = actions;
+    this.canvas = el("div", { class: "gallery", keydown: (event) => this.#key(event) });
+    this.scrubber = new Scrubber((y) => window.scrollTo(0, this.#above() + y));
+    this.resized = new ResizeObserver(() => this.#resize());
+    this.scrolled = () => this.#soon();
+    selection.subscribe(() => this.#mark());
+  }
+
+  get shown() {
+    return this.#search !== null;
+  }
+
+  /** Shows what a step of the history asks for: what it held before, else from the service. */
+  async show(search) {
+    if (search === this.#search) return;
+    this.hide();
+    this.#search = search;
+    this.#running = new AbortController();
+    this.selection.scope(this);
+    window.addEventListener("scroll", this.scrolled, { passive: true });
+    if (search.browsed) {
+      this.#sections = search.browsed;
+      this.#attach();
+      window.scrollTo(0, search.top);
+      return this.refresh();
+    }
+    fill(this.board, waitingState());
+    await this.#load(search);
+  }
+
+  hide() {
+    if (!this.#search) return;
+    this.#running.abort();
+    this.#sections?.stop();
+    this.#search = null;
+    this.#sections = null;
+    this.#focused = null;
+    window.removeEventListener("scroll", this.scrolled);
+    this.resized.disconnect();
+    clearTimeout(this.#roving);
+    cancelAnimationFrame(this.#asked);
+    this.#asked = 0;
+    this.#clear();
+    this.canvas.remove();
+    this.scrubber.element.remove();
+  }
+
+  /** Asks how many there are by now; months whose number stands keep their pictures. */
+  async refresh() {
+    const { signal } = this.#running;
+    const search = this.#search;
+    try {
+      const counted = await this.#counted(search, signal);
+      if (signal.aborted) return;
+      this.#keepPlace(() => this.#sections.set(counted.sections, counted.total));
+      if (counted.total === 0) return this.#empty();
+      this.#renewDrawings();
+      this.actions.onTotal(counted.total);
+    } catch {
+      // What is shown was there a moment ago.
+    }
+  }
+
+  async #load(search) {
+    const { signal } = this.#running;
+    try {
+      const counted = await this.#counted(search, signal);
+      if (signal.aborted) return;
+      this.#sections = new Sections((...given) => this.#page(search, ...given), {
+        headHeight: (section) => (titleOf(section, search.sort) ? HEAD : 0),
+        onChange: () => this.#changed(),
+      });
+      search.browsed = this.#sections;
+      this.actions.onTotal(counted.total);
+      if (counted.total === 0) return this.#empty();
+      this.#sections.set(counted.sections, counted.total);
+      this.#attach();
+      this.#restore(search);
+    } catch (error) {
+      if (error.name === "AbortError" || signal.aborted) return;
+      fill(
+        this.board,
+        failedState(error, () => {
+          fill(this.board, waitingState());
+          this.#load(search);
+        }),
+      );
+    }
+  }
+
+  /** Without an order asked for: by when they were taken where that is known of any, else added. */
+  async #counted(search, signal) {
+    const filter = viewFilter(search.query);
+    search.sort ??= search.query.sort || "taken";
+    const { sort } = search;
+    if (sort !== "name") {
+      const found = await this.browse.timeline(sortOf(sort), filter, signal);
+      if (!search.query.sort && sort === "taken" && found.undated === found.total && found.total) {
+        search.sort = "added";
+        return this.#counted(search, signal);
+      }
+      return { total: found.total, sections: partsOf(found) };
+    }
+    const { total } = await this.browse.images({ sort: sortOf(sort), filter, limit: 1 }, signal);
+    return { total, sections: plainParts(total, 0, "") };
+  }
+
+  /** The pictures of a section from the `at`-th on; one that isn't of its days any more is left out. */
+  async #page(search, section, at, limit, signal) {
+    const { query, sort } = search;
+    const asked = { sort: sortOf(sort), filter: viewFilter(query), limit };
+    if (!section.days) {
+      const { images } = await this.browse.images({ ...asked, offset: section.skip + at }, signal);
+      return images;
+    }
+    const days = new Set(section.days.map(({ day }) => day));
+    const { images } = await this.browse.images({ ...asked, from: section.days[0].day, offset: at }, signal);
+    const dayOf = this.#dayOf(sort);
+    return images.filter((image) => days.has(dayOf(image)));
+  }
+
+  /** The picture with its neighbours, where it's known here. */
+  around(id) {
+    const found = this.#sections?.find(id);
+    if (!found) return null;
+    this.#lookedAt(found);
+    const { section, index } = found;
+    const at = this.#sections.before(section) + index;
+    const step = (by) => this.#step(section, index, by)?.id;
+    return { image: section.images[index], around: { at, of: this.#sections.total, previous: step(-1), next: step(1) } };
+  }
+
+  /** The picture that is open stays in sight below, and its neighbours are asked for. */
+  #lookedAt({ section, index }) {
+    if (index + 30 > section.images.length) this.#sections.need(section, ({ missing }) => !missing);
+  }
+
+  image(id) {
+    const found = this.#sections?.find(id);
+    return found ? found.section.images[found.index] : null;
+  }
+
+  /** The ids that are known between two pictures, both included, in the order shown. */
+  range(from, to) {
+    const known = this.#sections.list.flatMap(({ images }) => images.map(({ id }) => id));
+    const [a, b] = [known.indexOf(from), known.indexOf(to)].sort((one, other) => one - other);
+    return a < 0 ? [to] : known.slice(a, b + 1);
+  }
+
+  /** Every picture of the view, up to `most`. */
+  async all(most) {
+    const { query, sort } = this.#search;
+    const found = [];
+    let cursor = null;
+    do {
+      const limit = Math.min(1000, most - found.length);
+      const page = await this.browse.images({ sort: sortOf(sort), filter: viewFilter(query), limit, cursor });
+      found.push(...page.images);
+      cursor = page.next;
+    } while (cursor && found.length < most);
+    return { images: found, more: cursor !== null };
+  }
+
+  daysOf(element, day) {
+    const section = [...this.#drawn].find(([, one]) => one.element.contains(element))?.[0];
+    const [first, end] = day.split("-").map(Number);
+    return section ? section.images.slice(first, end) : [];
+  }
+
+  removed(ids) {
+    if (!this.#sections) return;
+    this.#keepPlace(() => this.#sections.remove(ids));
+    this.#renewDrawings();
+    if (this.#sections.total === 0) this.#empty();
+    this.actions.onTotal(this.#sections.total);
+  }
+
+  /** Draws pictures anew whose tags changed. */
+  retagged(ids) {
+    for (const one of this.#drawn.values()) for (const id of ids) one.renew(id);
+    this.#draw();
+    this.#mark();
+  }
+
+  focus(id) {
+    const found = this.#sections?.find(id);
+    if (!found) return;
+    const { section, index } = found;
+    const tile = this.#sections.layoutOf(section).tiles[index];
+    const y = this.#above() + section.top + (titleOf(section, this.#search.sort) ? HEAD : 0) + tile.y;
+    const clear = headerHeight() + HEAD;
+    if (y < scrollY + clear) window.scrollTo(0, y - clear - 8);
+    else if (y + tile.height > scrollY + innerHeight - 60) window.scrollTo(0, y + tile.height - innerHeight + 60);
+    this.#draw();
+    const element = this.#drawn.get(section)?.need(index);
+    this.#rove(id);
+    element?.querySelector("a").focus({ preventScroll: true });
+  }
+
+  /** The picture at the top of the screen and how far below it: what a later load comes back to. */
+  anchor() {
+    if (!this.#sections?.list.length) return null;
+    const y = scrollY - this.#above() + headerHeight();
+    if (y <= 0) return null;
+    const section = this.#sections.at(y);
+    const inner = y - section.top - (titleOf(section, this.#search.sort) ? HEAD : 0);
+    const { tiles } = this.#sections.layoutOf(section);
+    const index = Math.max(0, tiles.findIndex((tile) => tile.y + tile.height > inner));
+    return { key: section.key, index, by: inner - (tiles[index]?.y ?? 0) };
+  }
+
+  #restore({ anchor, top }) {
+    if (!anchor) return window.scrollTo(0, top ?? 0);
+    const section = this.#sections.list.find(({ key }) => key === anchor.key);
+    if (!section) return;
+    const go = () => {
+      const tile = this.#sections.layoutOf(section).tiles[anchor.index];
+      const head = titleOf(section, this.#search.sort) ? HEAD : 0;
+      window.scrollTo(0, this.#above() + section.top + head + (tile?.y ?? 0) + anchor.by - headerHeight());
+    };
+    go();
+    const search = this.#search;
+    this.#sections.reach(section, ({ images }) => images.length > anchor.index).then(() => search === this.#search && go());
+  }
+
+  #attach() {
+    fill(this.board, this.canvas, this.scrubber.element);
+    this.resized.observe(this.canvas);
+    this.#resize();
+  }
+
+  #clear() {
+    for (const one of this.#drawn.values()) one.remove();
+    this.#drawn.clear();
+    this.canvas.replaceChildren();
+  }
+
+  #empty() {
+    this.#clear();
+    fill(this.board, this.#search.query.view === "photos" && !viewFilter(this.#search.query) ? this.actions.onEmpty() : emptyState(this.#search.query.view));
+  }
+
+  #resize() {
+    const width = this.canvas.clientWidth;
+    if (!this.#sections || !width || width === this.#sections.width) return;
+    const dayOf = this.#dayOf();
+    this.#keepPlace(() => this.#sections.resize(width, dayOf));
+    this.#renewDrawings();
+  }
+
+  #dayOf(sort = this.#search.sort) {
+    if (sort === "name") return null;
+    if (sort === "added") return (image) => wallDay(image.added_at);
+    return (image) => wallDay(image.file?.taken_at);
+  }
+
+  #changed() {
+    if (!this.#sections) return;
+    this.#renewDrawings();
+    this.actions.onKnown();
+  }
+
+  /** What is at the top of the screen stays there, whatever is found out above it. */
+  #keepPlace(change) {
+    const anchor = this.#sections.width && scrollY > 0 ? this.anchor() : null;
+    const before = anchor && this.#topOf(anchor);
+    change();
+    this.canvas.style.height = `${this.#sections.height}px`;
+    const after = anchor && this.#topOf(anchor);
+    if (before !== null && after !== null && Math.abs(after - before) > 0.5) window.scrollBy(0, after - before);
+  }
+
+  #topOf({ key, index }) {
+    const section = this.#sections.list.find((one) => one.key === key);
+    if (!section) return null;
+    return section.top + (section.images.length ? (this.#sections.layoutOf(section).tiles[index]?.y ?? 0) : 0);
+  }
+
+  #renewDrawings() {
+    this.canvas.style.height = `${this.#sections.height}px`;
+    this.scrubber.show(this.#sections.list, this.#sections.height, this.#search.sort);
+    this.#draw();
+  }
+
+  #soon() {
+    this.#asked ||= requestAnimationFrame(() => {
+      this.#asked = 0;
+      this.thumbnails.moved(scrollY);
+      this.#draw();
+    });
+  }
+
+  #above() {
+    return this.canvas.getBoundingClientRect().top + scrollY;
+  }
+
+  #draw() {
+    if (!this.#sections?.width) return;
+    const y = scrollY - this.#above();
+    const [from, to] = [y - AHEAD * innerHeight, y + (1 + AHEAD) * innerHeight];
+    const near = new Set(this.#sections.between(from, to));
+    for (const [section, one] of this.#drawn)
+      if (!near.has(section)) {
+        one.remove();
+        this.#drawn.delete(section);
+      }
+    for (const section of near) this.#drawingOf(section).draw(this.#sections.layoutOf(section), from, to);
+    this.#ask(y);
+    this.scrubber.at(y, innerHeight);
+    if (this.selection.size) this.#mark();
+    clearTimeout(this.#roving);
+    this.#roving = setTimeout(() => this.shown && this.#rove(), ROVE_MS);
+  }
+
+  #drawingOf(section) {
+    let one = this.#drawn.get(section);
+    if (one) return one;
+    one = new SectionDrawing(section, {
+      title: titleOf(section, this.#search.sort),
+      query: this.#search.query,
+      thumbnails: this.thumbnails,
+      place: (within, index) => ({ number: this.#sections.before(within) + index + 1, of: this.#sections.total }),
+      onRetry: (failed) => {
+        this.#sections.retry(failed);
+        this.#draw();
+      },
+    });
+    this.#drawn.set(section, one);
+    const next = [...this.#drawn.keys()]
+      .filter((other) => other.top > section.top)
+      .sort((a, b) => a.top - b.top)[0];
+    this.canvas.insertBefore(one.element, next ? this.#drawn.get(next).element : null);
+    return one;
+  }
+
+  /** Asks for the months near the screen, the one that is looked at first. */
+  #ask(y) {
+    const [from, to] = [y - ASK_AHEAD * innerHeight, y + (1 + ASK_AHEAD) * innerHeight];
+    const wanted = this.#sections.between(from, to);
+    this.#sections.only(new Set(wanted));
+    const middle = y + innerHeight / 2;
+    wanted.sort((a, b) => distance(a, middle) - distance(b, middle));
+    for (const section of wanted)
+      this.#sections.need(section, () => {
+        const lower = scrollY - this.#above() + (1 + ASK_AHEAD) * innerHeight;
+        return section.top + HEAD + this.#sections.layoutOf(section).known > lower;
+      });
+  }
+
+  #step(section, index, by) {
+    const near = section.images[index + by];
+    if (near) return near;
+    const other = this.#sections.list[this.#sections.list.indexOf(section) + by];
+    if (!other) return null;
+    if (!other.images.length || (by < 0 && other.missing)) this.#sections.need(other, ({ missing }) => by > 0 || !missing);
+    return by > 0 ? other.images[0] : other.missing ? null : other.images.at(-1);
+  }
+
+  /** One picture can be tabbed to: the one that had the focus, else the first in sight. */
+  #rove(id = null) {
+    if (id) this.#focused = id;
+    const tiles = [...this.#drawn.values()].flatMap((one) => [...one.drawn()]);
+    const chosen = tiles.find(({ dataset }) => dataset.id === this.#focused) ?? this.#firstInSight(tiles);
+    for (const tile of tiles) {
+      const wanted = tile === chosen ? 0 : -1;
+      const link = tile.firstElementChild;
+      if (link.tabIndex !== wanted) link.tabIndex = wanted;
+    }
+  }
+
+  #firstInSight(tiles) {
+    const y = scrollY - this.#above();
+    let best = null;
+    for (const [section, one] of this.#drawn) {
+      const { tiles: places } = this.#sections.layoutOf(section);
+      for (const element of one.drawn()) {
+        const index = Number(element.getAttribute("aria-posinset")) - 1 - this.#sections.before(section);
+        const top = section.top + (places[index]?.y ?? 0);
+        if (top >= y && (!best || top < best.top)) best = { top, element };
+      }
+    }
+    return best?.element ?? tiles[0];
+  }
+
+  #mark() {
+    if (!this.#search) return;
+    this.board.classList.toggle("choosing", this.selection.size > 0);
+    for (const one of this.#drawn.values())
+      for (const tile of one.drawn()) {
+        const chosen = this.selection.has(tile.dataset.id);
+        if (tile.classList.contains("chosen") === chosen) continue;
+        tile.classList.toggle("chosen", chosen);
+        tile.querySelector(".check-mark").setAttribute("aria-pressed", String(chosen));
+      }
+  }
+
+  #key(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const id = event.target.closest(".tile")?.dataset.id;
+    const found = id && this.#sections.find(id);
+    if (!found) return;
+    const next = reached(event.key, found, this.#sections);
+    if (!next) return;
+    event.preventDefault();
+    if (event.shiftKey) this.selection.extend(next.id);
+    this.focus(next.id);
+  }
+}
+
+function headerHeight() {
+  return document.querySelector(".masthead").offsetHeight;
+}
+
+function distance({ top, height }, y) {
+  return Math.max(0, top - y, y - top - height);
+}

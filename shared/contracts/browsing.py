@@ -1,0 +1,139 @@
+"""Wire models of looking through all pictures: a page of them, and how many are of each day."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, Json, WithJsonSchema
+
+from shared.contracts.base import Wire
+from shared.contracts.facts import FILE_EXAMPLE
+from shared.contracts.filters import Filter
+from shared.contracts.query import ImageInfo
+from shared.contracts.sort import Sort as Sort
+
+_IMAGE: dict[str, Any] = {
+    "id": "d0ed203b490efa13b89928e082c3728f",
+    "tags": ["castle", "night"],
+    "uri": "castle/07.jpg",
+    "uris": ["castle/07.jpg"],
+    "metadata": {},
+    "added_at": "2026-11-22T05:43:50+00:00",
+    "file": FILE_EXAMPLE,
+}
+_NEXT = "WyItYWRkZWQiLDE3NjM3ODk0MzAwMDAwMDAsNDJd"
+
+
+# A plain string in the schema: what is said to be a document, the docs page takes for a file.
+FilterText = Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})]
+
+
+class TimelineQuery(Wire):
+    """Parameters of the counts by day."""
+
+    sort: Sort = Field(Sort.NEWEST_TAKEN, description="Date that counts, and the order of days.")
+    filter: FilterText = Field(None, description="Filter as in `POST /v1/search`, as JSON text.")
+
+
+class ImagesQuery(TimelineQuery):
+    """Parameters of a list of all images."""
+
+    sort: Sort = Field(Sort.NEWEST_ADDED, description="Order of the images.")
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        100, description="Number of images on a page."
+    )
+    cursor: Annotated[str, Field(max_length=24_000)] | None = Field(
+        None, description="`next` of the previous page."
+    )
+    start: Annotated[str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")] | None = Field(
+        None,
+        alias="from",
+        description="Begin at this day, month or year (`2019-07-14`) of the date that is sorted "
+        "by.",
+    )
+    offset: Annotated[int, Field(ge=0, le=2**31)] = Field(
+        0, description="Number of images to skip, from the start, `from` or `cursor` on."
+    )
+
+
+class Images(Wire):
+    """A page of images."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"images": [_IMAGE], "total": 2500, "next": _NEXT}]}
+    )
+
+    images: list[ImageInfo]
+    total: int = Field(description="Number of images on all pages.")
+    next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")
+    unknown_keys: list[str] = Field(
+        [], description="Keys of the filter that no image has a value of: perhaps a slip."
+    )
+
+
+class Day(Wire):
+    """How many images are of a day."""
+
+    day: str
+    count: int
+
+
+class Timeline(Wire):
+    """The days of all images, in the order of the sort; images without a date come after them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "days": [
+                        {"day": "2019-07-14", "count": 31},
+                        {"day": "2019-07-13", "count": 4},
+                    ],
+                    "undated": 7,
+                    "total": 42,
+                }
+            ]
+        }
+    )
+
+    days: list[Day]
+    undated: int
+    total: int
+
+
+class Folder(Wire):
+    """A folder of the collection. `count`: images in it and below it."""
+
+    path: str = Field(description="Path within the sources; `file.folder` in filters.")
+    name: str
+    count: int
+    cover: str | None = Field(None, description="Id of one of its images.")
+
+
+class Folders(Wire):
+    """The folders right below a path, by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "path": "trips",
+                    "folders": [
+                        {
+                            "path": "trips/rome",
+                            "name": "rome",
+                            "count": 31,
+                            "cover": "d0ed203b490efa13b89928e082c3728f",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    path: str
+    folders: list[Folder]
+
+
+class FoldersQuery(Wire):
+    path: Annotated[str, Field(max_length=4096)] = Field(
+        "", description="Folder of the collection; without it, the topmost ones."
+    )

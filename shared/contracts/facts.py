@@ -1,0 +1,52 @@
+"""Facts that a picture's file tells: size, date, camera, place."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from shared.contracts.base import Wire
+
+FILE = "file"
+"""Key of the facts in filters: `file.width`. No metadata of a user may have it."""
+ADDED = "added_at"
+
+
+class FileFacts(Wire):
+    """Facts of a file, from its header, EXIF and XMP; null where unknown."""
+
+    width: int | None = Field(None, description="In pixels, as the picture is shown.")
+    height: int | None = Field(None, description="In pixels, as the picture is shown.")
+    bytes: int | None = Field(None, description="Size of the file.")
+    format: str | None = Field(None, description="`JPEG`, `PNG`, `HEIC` ...")
+    taken_at: str | None = Field(
+        None,
+        description="When it was taken, ISO 8601: local time, with the offset from UTC that the "
+        "file gives, or none.",
+    )
+    camera: str | None = None
+    lens: str | None = None
+    latitude: float | None = Field(None, description="In degrees, north is positive.")
+    longitude: float | None = Field(None, description="In degrees, east is positive.")
+
+
+FILE_EXAMPLE: dict[str, Any] = {
+    "width": 4032,
+    "height": 3024,
+    "bytes": 2871302,
+    "format": "JPEG",
+    "taken_at": "2019-07-14T18:22:05+02:00",
+    "camera": "Apple iPhone X",
+    "lens": None,
+    "latitude": 48.8584,
+    "longitude": 2.2945,
+}
+
+AddedAt = Annotated[
+    str | None, Field(description="When the image was added, ISO 8601, UTC; null: unknown.")
+]
+
+
+def facts_of(told: dict[str, Any]) -> FileFacts:
+    """Return kept facts; fields that this version doesn't know are left out."""
+    known = {name: told[name] for name in FileFacts.model_fields if name in told}
+    return FileFacts.model_construct(**known)

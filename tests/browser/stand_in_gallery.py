@@ -1,0 +1,218 @@
+"""The stand-in's answers about the whole collection: timeline, lists, changes, the trash."""
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from shared.core.errors import ISEError, NotFound
+
+DELETED = datetime(2026, 11, 29, 9, 12, tzinfo=UTC)
+
+
+@dataclass
+class Shelf:
+    """What a test does to the collection, and what was asked of it."""
+
+    trash: list[Any] = field(default_factory=list)
+    undos: dict[str, list[Any]] = field(default_factory=dict)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    error: ISEError | None = None
+    groups: list[list[str]] = field(default_factory=list)
+    trash_before_undo: dict[str, list[Any]] = field(default_factory=dict)
+
+
+def _meets(picture: Any, condition: dict[str, Any]) -> bool:
+    if "tag" in condition:
+        return condition["tag"].lower() in [tag.lower() for tag in picture.tags]
+    if condition.get("key") == "file.folder":
+        return bool(picture.uri.rpartition("/")[0] == condition["match"])
+    if "must" in condition or "must_not" in condition:
+        return _allowed(picture, condition)
+    value = picture.added if condition["key"] == "added_at" else picture.taken
+    if "exists" in condition:
+        return (value is not None) is condition["exists"]
+    if value is None:
+        return False
+    return bool(condition.get("gte", "") <= value and value < condition.get("lt", "~"))
+
+
+def _allowed(picture: Any, wanted: dict[str, Any]) -> bool:
+    return all(_meets(picture, c) for c in wanted.get("must", [])) and not any(
+        _meets(picture, c) for c in wanted.get("must_not", [])
+    )
+
+
+def _sorted(pictures: list[Any], sort: str) -> list[Any]:
+    if sort == "name":
+        return sorted(pictures, key=lambda p: (p.uri.rpartition("/")[2], p.id))
+    dated = [p for p in pictures if _at(p, sort) is not None]
+    dated.sort(key=lambda p: (_at(p, sort), p.id), reverse=sort.startswith("-"))
+    return dated + [p for p in pictures if _at(p, sort) is None]
+
+
+def _at(picture: Any, sort: str) -> str | None:
+    found: str | None = picture.added if "added" in sort else picture.taken
+    return found
+
+
+def install(app: FastAPI, stand_in: Any) -> None:
+    shelf: Shelf = stand_in.shelf
+
+    def asked(request: Request) -> list[Any]:
+        given = dict(request.query_params)
+        shelf.asked.append({"path": request.url.path, **given})
+        if shelf.error is not None:
+            raise shelf.error
+        wanted = json.loads(given.get("filter", "{}"))
+        found = [p for p in stand_in.pictures if _allowed(p, wanted)]
+        return _sorted(found, given.get("sort", "-added"))
+
+    @app.get("/v1/images/timeline")
+    def timeline(request: Request) -> dict[str, Any]:
+        found = asked(request)
+        sort = request.query_params.get("sort", "-added")
+        days: dict[str, int] = {}
+        for picture in found:
+            at = _at(picture, sort)
+            if at is not None:
+                days[at[:10]] = days.get(at[:10], 0) + 1
+        return {
+            "days": [{"day": day, "count": count} for day, count in days.items()],
+            "undated": len(found) - sum(days.values()),
+            "total": len(found),
+        }
+
+    @app.get("/v1/images")
+    def images(request: Request) -> dict[str, Any]:
+        found = asked(request)
+        given = request.query_params
+        start = int(given.get("cursor", 0)) + int(given.get("offset", 0))
+        if day := given.get("from"):
+            ats = [(_at(p, given["sort"]) or "")[: len(day)] for p in found]
+            start += next((n for n, at in enumerate(ats) if at <= day), len(found))
+        end = start + int(given.get("limit", 100))
+        return {
+            "images": [p.info().model_dump() | p.facts() for p in found[start:end]],
+            "total": len(found),
+            "next": str(end) if end < len(found) else None,
+        }
+
+    @app.get("/v1/trash/{image_id}/thumbnail")
+    def trashed(image_id: str) -> Response:
+        return Response(stand_in.by_id(image_id).data, media_type="image/jpeg")
+
+    @app.post("/v1/images/bulk")
+    async def bulk(request: Request) -> dict[str, Any]:
+        change = await request.json()
+        shelf.changes.append(change)
+        if shelf.error is not None:
+            raise shelf.error
+        token = f"undo-{len(shelf.undos)}"
+        shelf.undos[token] = list(stand_in.pictures)
+        shelf.trash_before_undo[token] = list(shelf.trash)
+        ids = set(change["ids"])
+        named = [p for p in stand_in.pictures if p.id in ids]
+        if change.get("delete"):
+            shelf.trash[:0] = named
+            stand_in.pictures = [p for p in stand_in.pictures if p.id not in ids]
+            return {"changed": 0, "deleted": len(named), "undo": token}
+        gone = set(change.get("remove_tags", []))
+
+        def retagged(picture: Any) -> Any:
+            if picture.id not in ids:
+                return picture
+            kept = [t for t in picture.tags if t not in gone]
+            more = [t for t in change.get("add_tags", []) if t not in kept]
+            return replace(picture, tags=(*kept, *more))
+
+        stand_in.pictures = [retagged(p) for p in stand_in.pictures]
+        return {"changed": len(named), "deleted": 0, "undo": token}
+
+    @app.post("/v1/undo/{token}")
+    def undo(token: str) -> dict[str, Any]:
+        if token not in shelf.undos:
+            raise NotFound("This can't be undone any more.")
+        stand_in.pictures = shelf.undos.pop(token)
+        shelf.trash[:] = shelf.trash_before_undo.pop(token)
+        return {"changed": 0, "restored": 1, "trashed": 0, "left": 0}
+
+    @app.get("/v1/trash")
+    def trash() -> dict[str, Any]:
+        if shelf.error is not None:
+            raise shelf.error
+        gone = {
+            "deleted_at": DELETED.isoformat(),
+            "expires_at": (DELETED + timedelta(days=30)).isoformat(),
+        }
+        images = [p.info().model_dump() | p.facts() | gone for p in shelf.trash]
+        return {"images": images, "total": len(images), "next": None}
+
+    @app.post("/v1/trash/restore")
+    async def restore(request: Request) -> dict[str, Any]:
+        ids = set((await request.json())["ids"])
+        back = [p for p in shelf.trash if p.id in ids]
+        shelf.trash[:] = [p for p in shelf.trash if p.id not in ids]
+        stand_in.pictures = [*stand_in.pictures, *back]
+        return {"restored": [p.id for p in back], "unknown": []}
+
+    @app.delete("/v1/trash")
+    def empty_trash() -> dict[str, int]:
+        gone = len(shelf.trash)
+        shelf.trash.clear()
+        return {"deleted": gone}
+
+    @app.post("/v1/tags/rename")
+    async def rename(request: Request) -> dict[str, Any]:
+        asked = await request.json()
+        shelf.changes.append(asked)
+        if shelf.error is not None:
+            raise shelf.error
+        former, to = asked["from"], asked["to"]
+        stand_in.pictures = [
+            replace(p, tags=tuple(dict.fromkeys(to if t == former else t for t in p.tags)))
+            for p in stand_in.pictures
+        ]
+        return {"changed": 1, "merged": 0, "undo": None}
+
+    @app.get("/v1/archive")
+    def archive(request: Request) -> Response:
+        shelf.asked.append({"path": "archive", "ids": request.query_params.getlist("id")})
+        return Response(b"PK\x05\x06" + bytes(18), media_type="application/zip")
+
+    @app.get("/v1/folders")
+    def folders(request: Request) -> dict[str, Any]:
+        if shelf.error is not None:
+            raise shelf.error
+        path = request.query_params.get("path", "")
+        found: dict[str, list[Any]] = {}
+        for picture in stand_in.pictures:
+            folder = picture.uri.rpartition("/")[0]
+            under = folder.removeprefix(f"{path}/") if path else folder
+            if not folder or (path and not folder.startswith(f"{path}/")):
+                continue
+            name = under.split("/")[0]
+            found.setdefault(f"{path}/{name}" if path else name, []).append(picture)
+        listed = [
+            {
+                "path": p,
+                "name": p.rpartition("/")[2],
+                "count": len(inside),
+                "cover": inside[0].id,
+            }
+            for p, inside in sorted(found.items())
+        ]
+        return {"path": path, "folders": listed}
+
+    @app.get("/v1/duplicates")
+    def duplicates() -> dict[str, Any]:
+        if shelf.error is not None:
+            raise shelf.error
+        groups = [
+            [{"id": i, "uri": stand_in.by_id(i).uri, "score": 0.99} for i in group]
+            for group in shelf.groups
+        ]
+        return {"groups": groups, "threshold": 0.98, "clusters": 8, "looked_at": 8, "next": None}

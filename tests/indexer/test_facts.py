@@ -1,0 +1,123 @@
+"""Facts of files from an ingest and uploads to searches, and the job that reads them later."""
+
+import json
+
+import pytest
+
+from services.indexer.catalog.schema import images
+from shared.clients import browsing, curation, indexer, query
+from shared.contracts.browsing import Sort
+from shared.contracts.filters import Filter
+from shared.media.identity import content_id
+from tests.shared.photos import photo, sixty, xmp
+
+SIDECAR = xmp({"exif:DateTimeOriginal": "1987-05-06T07:08:09+01:00", "tiff:Model": "Leica M6"})
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return {content_id(one.bytes()): one for one in sixty()}
+
+
+def wall(one):
+    return (one.facts["taken_at"] or "")[:19]
+
+
+def test_sixty_photos_are_sorted_and_found_by_what_their_files_tell(service, folder_of, photos):
+    source = folder_of({f"{n:02}.jpg": one.bytes() for n, one in enumerate(photos.values())})
+    service.ingest(source)
+    assert len(photos) == 60
+    listed = service.ask(browsing.list_images(Sort.NEWEST_TAKEN)).images
+    for image in listed:
+        wanted = dict(photos[image.id].facts, bytes=len(photos[image.id].bytes()))
+        found = image.file.model_dump()
+        for name in ("latitude", "longitude"):
+            assert found.pop(name) == pytest.approx(wanted.pop(name), abs=1e-6)
+        assert found == wanted
+        assert image.added_at is not None
+    dates = [wall(photos[image.id]) for image in listed]
+    assert dates == sorted(dates, reverse=True)
+    assert dates[-6:] == [""] * 6
+    timeline = service.ask(browsing.get_timeline())
+    assert (timeline.total, timeline.undated) == (60, 6)
+
+    def found_by(**condition):
+        wanted = Filter.model_validate({"must": [condition]})
+        return {i.id for i in service.ask(browsing.list_images(wanted=wanted)).images}
+
+    for condition, holds in [
+        ({"key": "file.taken_at", "lt": "1970"}, lambda o: "" < wall(o) < "1970"),
+        (
+            {"key": "file.taken_at", "gte": "1980-01-01T00:00:00Z", "lte": "2000-12-31"},
+            lambda o: "1980-01-01T00:00:00" <= wall(o) < "2001",
+        ),
+        ({"key": "file.taken_at", "exists": False}, lambda o: not wall(o)),
+        (
+            {"key": "file.camera", "match": "SONY ILCE-7M3"},
+            lambda o: o.facts["camera"] == "SONY ILCE-7M3",
+        ),
+        ({"key": "file.lens", "exists": True}, lambda o: o.facts["lens"] is not None),
+        ({"key": "file.latitude", "lt": 0}, lambda o: (o.facts["latitude"] or 0) < 0),
+        ({"key": "file.format", "match": "PNG"}, lambda o: o.facts["format"] == "PNG"),
+        ({"key": "file.width", "gte": 49}, lambda o: False),
+    ]:
+        assert found_by(**condition) == {i for i, one in photos.items() if holds(one)}, condition
+    # A search says the same of a hit, and takes the same filter.
+    first = listed[0]
+    wanted = json.dumps({"must": [{"key": "file.taken_at", "match": dates[0]}]})
+    [hit] = service.ask(query.search_image(photos[first.id].bytes(), filter=wanted)).hits
+    assert (hit.id, hit.file, hit.added_at) == (first.id, first.file, first.added_at)
+    image = service.send(indexer.get_image(first.id))
+    assert (image.file, image.added_at) == (first.file, first.added_at)
+
+
+def test_a_sidecar_beside_a_picture_is_read(service, folder_of):
+    data = photo(1)
+    source = folder_of({"a.jpg": data, "a.jpg.xmp": SIDECAR, "b.jpg": photo(2), "c.xmp": b"x"})
+    service.ingest(source)
+    found = service.send(indexer.get_image(content_id(data))).file
+    assert (found.taken_at, found.camera) == ("1987-05-06T07:08:09+01:00", "Leica M6")
+    assert service.send(indexer.get_image(content_id(photo(2)))).file.taken_at is None
+
+
+def test_a_sidecar_may_be_uploaded_with_its_picture(service):
+    data = photo(1)
+    items = service.add(("a.jpg", data), ("a.xmp", SIDECAR), ("lonely.xmp", SIDECAR))
+    assert [item.state for item in items] == ["added", "exists", "failed"]
+    assert items[1].id == items[0].id == content_id(data)
+    assert "picture" in items[2].error
+    assert service.send(indexer.get_image(items[0].id)).file.camera == "Leica M6"
+
+
+def test_a_collection_of_an_earlier_version_gets_its_facts_by_a_job(service, folder_of, photos):
+    some = dict(list(photos.items())[:5])
+    source = folder_of({f"{n:02}.jpg": one.bytes() for n, one in enumerate(some.values())})
+    service.ingest(source)
+    gone = content_id((source / "04.jpg").read_bytes())
+    with service.parts.database.write() as db:
+        db.execute(images.update().values(file=None))
+    (source / "00.jpg.xmp").write_bytes(SIDECAR)
+    (source / "04.jpg").unlink()
+    job = service.succeeded(service.send(curation.read_facts()))
+    assert (job.result["read"], job.result["failed"]) == (4, 1)
+    assert list(service.reasons(job)) == [gone]
+    listed = {one.id: one for one in service.ask(browsing.list_images()).images}
+    for number, (image_id, one) in enumerate(some.items()):
+        taken = "1987-05-06T07:08:09+01:00" if number == 0 else one.facts["taken_at"]
+        if image_id != gone:
+            assert listed[image_id].file.taken_at == taken
+    again = service.succeeded(service.send(curation.read_facts()))
+    assert (again.result["read"], again.result["failed"]) == (0, 1)
+    assert service.succeeded(service.send(curation.read_facts(again=True))).result["read"] == 4
+
+
+def test_facts_outlive_a_rebuild_a_compaction_and_the_trash(service, folder_of, photos):
+    some = dict(list(photos.items())[:4])
+    service.ingest(folder_of({f"{n}.jpg": one.bytes() for n, one in enumerate(some.values())}))
+    first = next(iter(some))
+    before = service.ask(query.get_image(first))
+    service.build()
+    service.succeeded(service.send(indexer.compact_index()))
+    service.send(indexer.delete_image(first))
+    service.send(curation.restore_images([first]))
+    assert service.ask(query.get_image(first)) == before

@@ -1,0 +1,131 @@
+"""Trash, bulk changes and undo in the catalogue, in each of the two databases."""
+
+import pytest
+
+from services.indexer.catalog.bulk_changes import BulkEdit, BulkTable
+from services.indexer.catalog.facts import Facts
+from services.indexer.catalog.source_claims import Origins
+from services.indexer.catalog.states import records_of
+from services.indexer.catalog.trash import Trash
+from services.indexer.catalog.undo_log import UndoLog
+from services.indexer.catalog.undoing import undo_some
+
+
+@pytest.fixture
+def buried():
+    """Everything that was deleted, by number."""
+    return {}
+
+
+@pytest.fixture
+def add(images, entry, feature_place):
+    """Records images by their content; gives their ids."""
+
+    def record(*contents, undo=None, **said):
+        entries = [entry(content, **said) for content in contents]
+        places = {e.id: [feature_place(row=row)] for row, e in enumerate(entries)}
+        images.record(entries, places, undo=undo)
+        return [e.id for e in entries]
+
+    return record
+
+
+def records(images, ids):
+    numbers = [images.ordinal(image_id) for image_id in ids]
+    with images.database.read() as db:
+        return records_of(db, numbers)
+
+
+def undo(images, token, buried):
+    done, more = undo_some(images.database, token, buried.update, True)
+    assert not more
+    return {name: count for name, count in done.items() if count}
+
+
+def test_a_deleted_image_comes_back_with_all_that_it_had(images, add, buried):
+    ids = add("a", "b", source="/source", tags=["Dog"], metadata={"x": 1})
+    Facts(images.database).put({ids[0]: {"width": 7}})
+    before = records(images, ids)
+    number = images.ordinal(ids[0])
+    origins, trash = Origins(images.database), Trash(images.database)
+    assert origins.delete_all([ids[0], "none"], buried.update, keeps=True) == [ids[0]]
+    assert buried == {number: ids[0]}
+    assert [one.path for one in origins.dismissed()] == ["/a.jpg"]
+    found, total, more = trash.page(10)
+    assert ([one.id for one in found], total, more) == ([ids[0]], 1, False)
+    assert trash.restore(ids) == {ids[0]: {"m"}}
+    assert records(images, ids) == before
+    assert images.ordinal(ids[0]) > number
+    assert origins.dismissed() == []
+    assert trash.page(10)[1] == 0
+
+
+def test_pages_of_the_trash_are_in_order_and_purged_by_age(images, add, buried):
+    ids = add(*"abcdef")
+    origins, trash = Origins(images.database), Trash(images.database)
+    for image_id in ids:
+        origins.delete_all([image_id], buried.update, keeps=True)
+    first, total, more = trash.page(4)
+    rest, _, last = trash.page(4, (first[-1].deleted_at, first[-1].id))
+    assert [one.id for one in (*first, *rest)] == ids[::-1]
+    assert (total, more, last) == (6, True, False)
+    removed = []
+    assert trash.purge(first[2].deleted_at, removed.append) == 3
+    assert sorted(removed) == sorted(ids[:3])
+    add("d")
+    assert trash.purge(None, removed.append) == 2
+    assert sorted(removed[3:]) == sorted(ids[4:])
+
+
+def test_a_change_of_many_is_one_and_is_taken_back(images, add, buried):
+    ids = add(*"abc", tags=["Old"], metadata={"n": 1})
+    before = records(images, ids)
+    table = BulkTable(images.database)
+    edit = BulkEdit(["New"], ["old"], {"n": None, "m": 2})
+    assert table.edit(ids, edit, "t").changed == 3
+    for one in records(images, ids).values():
+        assert (one["tags"], one["metadata"]) == ({"new": "New"}, {"m": 2})
+    assert UndoLog(images.database).count("t") == 3
+    assert undo(images, "t", buried) == {"changed": 3}
+    assert records(images, ids) == before
+    assert not UndoLog(images.database).has("t")
+
+
+def test_a_renamed_tag_merges_and_comes_apart_again(images, add, buried):
+    ids = [*add("a", tags=["car"]), *add("b", tags=["car", "Auto"])]
+    before = records(images, ids)
+    table = BulkTable(images.database)
+    assert table.rename("CAR", "auto", "t") == (2, 1)
+    assert [one["tags"] for one in records(images, ids).values()] == [
+        {"auto": "auto"},
+        {"auto": "Auto"},
+    ]
+    undo(images, "t", buried)
+    assert records(images, ids) == before
+
+
+def test_what_a_job_added_and_changed_is_taken_back(images, add, buried):
+    [kept] = add("a", source="/right", tags=["Dog"])
+    before = records(images, [kept])
+    job = {"undo": "job", "source": "/wrong"}
+    add("a", path="/wrong/a.jpg", tags=["Cat"], metadata={"w": 1}, **job)
+    [gone] = add("b", path="/wrong/b.jpg", tags=["Cat"], **job)
+    # Twice in one job: what counts is how it was before the first.
+    add("a", path="/wrong/again.jpg", tags=["Bird"], **job)
+    assert set(records(images, [kept])[kept]["tags"]) == {"bird", "cat", "dog"}
+    assert undo(images, "job", buried) == {"changed": 1, "trashed": 1}
+    assert records(images, [kept]) == before
+    assert list(buried.values()) == [gone]
+    assert images.count() == 1
+
+
+def test_what_is_too_old_is_forgotten(images, add):
+    add("a", undo="change")
+    add("b", undo="job")
+    log = UndoLog(images.database)
+    log.forget_before("2000", "2000", ["job"])
+    assert log.has("change")
+    log.forget_before("9999", "2000", ["job"])
+    assert (log.has("change"), log.has("job")) == (False, True)
+    log.forget_before("2000", "9999", ["job"])
+    assert not log.has("job")
