@@ -116,7 +116,7 @@ class Hit(Wire):
     )
     added_at: AddedAt = None
     file: FileFacts = FileFacts()
-    explain: Explanation | None = None
+    explain: Explanation | None = Field(None, description="How the hit was found; with `explain`.")
     contributions: list[float] | None = Field(
         None, description="Contribution of each of the `parts`; they sum to the score."
     )
@@ -143,8 +143,10 @@ class Recall(Wire):
 
 
 class TagCount(Wire):
-    tag: str
-    count: int
+    """A tag and the number of images that carry it."""
+
+    tag: str = Field(description="Tag, as it is most often written.")
+    count: int = Field(description="Number of images that carry it.")
     cover: str | None = Field(
         None,
         description="Id of the image with the tag that was added last; null unless asked for.",
@@ -206,18 +208,13 @@ class SearchResponse(Wire):
     corrected_terms: list[CorrectedTerm] = Field(
         default_factory=list, description="Corrected terms of all parts."
     )
-    metric: Metric = Field(description="Metric of the distances.")
-    snapshot: int = Field(description="Number of the snapshot that was searched.")
-    version: str = Field(
-        description="Version of the snapshot and the deletions; see `min_version`."
-    )
     unknown_keys: list[str] = Field(
         default_factory=list,
-        description="Keys of the filter that no image has a value of: perhaps a slip.",
+        description="Keys of the filter that no image has; perhaps misspelt.",
     )
-    metric: Metric
-    snapshot: int
-    version: str = Field(description="Of the snapshot and the deletions; see `min_version`.")
+    metric: Metric = Field(description="Metric of the distances.")
+    snapshot: int = Field(description="Number of the snapshot that was searched.")
+    version: str = Field(description="Version of snapshot and deletions; see `min_version`.")
     model: str | None = Field(description="Fingerprint of the model whose vectors were compared.")
     recall: Recall = Field(description="Expected recall and the work done.")
     timings_ms: dict[str, float] = Field(

@@ -111,13 +111,13 @@ class Image(Wire):
         }
     )
 
-    id: str
-    tags: list[str]
-    uris: list[str]
-    metadata: dict[str, Any]
-    sha256: str
-    bytes: int
-    created_at: str
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
+    sha256: str = Field(description="SHA-256 of the file; empty: imported as a vector.")
+    bytes: int = Field(description="Size of the file; 0: imported as a vector.")
+    created_at: str = Field(description="Time of its addition, ISO 8601.")
     added_at: AddedAt = None
     file: FileFacts = FileFacts()
     undo: Undo = None
@@ -160,6 +160,6 @@ class Deleted(Wire):
         }
     )
 
-    id: str
-    deleted: bool
+    id: str = Field(description="Id of the image.")
+    deleted: bool = Field(description="Always true.")
     undo: Undo = None

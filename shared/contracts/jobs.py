@@ -104,14 +104,14 @@ class Job(Wire):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
 
-    id: str
-    kind: JobKind
-    state: JobState
-    progress: Progress
-    error: str | None = None
-    result: dict[str, Any] | None = None
-    created_at: str
-    finished_at: str | None = None
+    id: str = Field(description="Id of the job.")
+    kind: JobKind = Field(description="Kind of job.")
+    state: JobState = Field(description="State of the job.")
+    progress: Progress = Field(description="Progress of the job.")
+    error: str | None = Field(None, description="Error of a failed job, in one sentence.")
+    result: dict[str, Any] | None = Field(None, description="Result of a job that succeeded.")
+    created_at: str = Field(description="Time of the request, ISO 8601.")
+    finished_at: str | None = Field(None, description="Time of the end, ISO 8601; null: not ended.")
     source: str | None = Field(None, description="Folder, manifest or URL that the job reads.")
     dry_run: bool = Field(False, description="The job only tells what it would do.")
 

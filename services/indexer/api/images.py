@@ -118,7 +118,7 @@ def add_images(
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
             uploads.append((name, file.file.read()))
-    added = here.additions.add(uploads, wanted, said, sidecars)
+    added = here.additions.add(uploads, wanted, metadata, sidecars)
     by_name = {item.name: item for item in added.items}
     answered = iter(added.items)
     items = [
