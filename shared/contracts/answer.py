@@ -115,7 +115,7 @@ class Hit(Wire):
         "not tags. Empty where the model has no classifier with named classes.",
     )
     added_at: AddedAt = None
-    file: FileFacts = FileFacts()
+    file: FileFacts = Field(FileFacts(), description="Facts from the file.")
     explain: Explanation | None = Field(None, description="How the hit was found; with `explain`.")
     contributions: list[float] | None = Field(
         None, description="Contribution of each of the `parts`; they sum to the score."

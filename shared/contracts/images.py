@@ -119,7 +119,7 @@ class Image(Wire):
     bytes: int = Field(description="Size of the file; 0: imported as a vector.")
     created_at: str = Field(description="Time of its addition, ISO 8601.")
     added_at: AddedAt = None
-    file: FileFacts = FileFacts()
+    file: FileFacts = Field(FileFacts(), description="Facts from the file.")
     undo: Undo = None
     notes: Notes = None
 

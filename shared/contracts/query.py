@@ -303,7 +303,7 @@ class ImageInfo(Wire):
         description="What the model's classifier sees in it: suggestions, not tags.",
     )
     added_at: AddedAt = None
-    file: FileFacts = FileFacts()
+    file: FileFacts = Field(FileFacts(), description="Facts from the file.")
     notes: Notes = None
 
 
