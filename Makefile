@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 IMAGES ?=
 DATA   ?=
-# What the benchmarks measure; VECTORS is left out where it isn't there.
+# Data sets of the benchmarks; VECTORS is skipped if it doesn't exist.
 SIZE    ?= 100000x512
 VECTORS ?= ../shared/data/vectors
 PHOTOS  ?= ../shared/data/photos/caltech101
@@ -14,10 +14,10 @@ SEED  ?= 0
 EXAMPLES ?= 200
 MINUTES ?= 60
 FOLDERS ?= 500
-# One more than cores: many tests wait for a service to start or end.
+# One more than the cores, because many tests wait for a service to start or stop.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-# Each has services of its own, whose networks use all cores: more only wait for each other.
+# Each has its own services, whose networks use all cores, so more would wait for each other.
 SLOW_WORKERS ?= 2
 
 # What one worker compiled, the others and the services that they start need not compile again.
@@ -31,19 +31,19 @@ help: ## Show this list
 
 install: $(VENV)/.installed ## Everything the default settings use, and the `ise` command, into .venv
 
-demo: install ## Take IMAGES=folder (or draw a sample) into data-demo, index, train, search both ways, end
+demo: install ## Ingest IMAGES=folder (or a drawn sample) into data-demo, index, train, search, end
 	$(BIN)/python -m demo.run $(if $(DATA),--data "$(DATA)") $(if $(IMAGES),--images "$(IMAGES)")
 
 run: install ## Serve DATA=folder (or ISE_DATA_DIR, or ./data) until Ctrl-C; DATA=data-demo: the demo's
 	$(if $(DATA),ISE_DATA_DIR="$(DATA)") $(BIN)/ise up
 
-# The plugin where there is one, else the command of its own.
+# The plugin if it is installed, else the separate command.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 up: ## Build the containers and run them until Ctrl-C
 	$(COMPOSE) up --build
 
-down: ## End the containers; their data stays
+down: ## Stop the containers; their data stays
 	$(COMPOSE) down
 
 # Each worker has a core: threads of a pass would wait for each other. `make test-slow` has them.
@@ -56,19 +56,19 @@ test-slow: $(VENV)/.installed-dev ## The slow tests, and those on the reference 
 	$(BIN)/python -m pytest -m "slow and not alone" --numprocesses $(SLOW_WORKERS) --dist loadfile --no-loadscope-reorder --timeout 900
 	$(BIN)/python -m pytest -m "slow and alone"
 
-test-portable: $(VENV)/.installed-dev ## The float-sensitive tests by each engine, and with AVX-512 switched off
+test-portable: $(VENV)/.installed-dev ## The float-sensitive tests with each engine, and without AVX-512
 	$(BIN)/python -m tests.portable --workers $(WORKERS)
 
-torture: $(VENV)/.installed-dev ## Kill the indexer KILLS=1000 times, and check that nothing is lost
+torture: $(VENV)/.installed-dev ## Kill the indexer KILLS=1000 times, and check that nothing was lost
 	$(BIN)/python -m tests.torture --kills $(KILLS) --seed $(SEED)
 
-soak: $(VENV)/.installed-dev ## Searches, uploads, syncs and builds at once for MINUTES=60; memory and files stay level
+soak: $(VENV)/.installed-dev ## Searches, uploads, syncs and builds at once for MINUTES=60; checks memory and open files
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
 
-fuzz: $(VENV)/.installed-dev ## Send the services what they should take and what not, EXAMPLES a route and phase; minutes
+fuzz: $(VENV)/.installed-dev ## Send valid and invalid requests to the services, EXAMPLES per route and phase; minutes
 	$(BIN)/python -m tests.fuzz --examples $(EXAMPLES) --seed $(SEED)
 
-odd-folders: $(VENV)/.installed-dev ## Take in and sync FOLDERS=500 odd folders; no job fails and no file is lost; minutes
+odd-folders: $(VENV)/.installed-dev ## Ingest and sync FOLDERS=500 unusual folders; no job fails and no file is lost; minutes
 	ISE_ODD_FOLDERS=$(FOLDERS) $(BIN)/python -m pytest -m slow tests/fuzz/test_odd_folders.py
 
 check: $(VENV)/.installed-dev ## Format, lint, types, import rules
@@ -81,32 +81,32 @@ format: $(VENV)/.installed-dev ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: $(VENV)/.installed-dev ## Write docs/openapi/*.json anew from the code
+openapi: $(VENV)/.installed-dev ## Generate docs/openapi/*.json from the code
 	$(BIN)/python -m scripts.openapi docs/openapi
 
-screenshots: $(VENV)/.installed-dev ## Take the pictures of the page in docs/images anew; needs Chromium
+screenshots: $(VENV)/.installed-dev ## Take the screenshots of the page in docs/images; needs Chromium
 	$(BIN)/python -m scripts.screenshots docs/images
 
 BENCH         = $(BIN)/python -m benchmarks
 BENCH_SOURCES = --size $(SIZE) $(if $(wildcard $(VECTORS)/base_f16_*.npy),--vectors "$(VECTORS)")
 
-bench: $(VENV)/.installed-bench ## Side by side with peers, some minutes: speed at equal recall, memory, K-means
+bench: $(VENV)/.installed-bench ## Compare with other libraries, some minutes: speed at equal recall, memory, K-means
 	$(BENCH) search $(BENCH_SOURCES)
 	$(BENCH) memory-bound --size $(SIZE)
 	$(BENCH) kmeans --size $(SIZE)
 	$(BENCH) report
 
-bench-embed: $(VENV)/.installed-bench ## The embedder against plain timm, and ingest, on the JPEGs in PHOTOS=folder
+bench-embed: $(VENV)/.installed-bench ## Compare the embedder with plain timm, and measure an ingest, with the JPEGs in PHOTOS=folder
 	OMP_WAIT_POLICY=passive $(BENCH) embed --photos "$(PHOTOS)"
 	OMP_WAIT_POLICY=passive $(BENCH) agreement --photos "$(PHOTOS)"
 	$(BENCH) ingest --photos "$(PHOTOS)"
 	$(BENCH) report
 
-bench-http: $(VENV)/.installed-bench ## What HTTP and the re-rank add to a search, on 2,500 and 300,000 images
+bench-http: $(VENV)/.installed-bench ## Time added to a search by HTTP and the re-rank, with 2,500 and 300,000 images
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BENCH) http --size 2500x1280 --size 300000x512
 	$(BENCH) report
 
-bench-live: $(VENV)/.installed-bench ## Searches while 10,000 images come and 1,000 go
+bench-live: $(VENV)/.installed-bench ## Searches during 10,000 additions and 1,000 deletions
 	$(BENCH) live
 	$(BENCH) report
 
@@ -130,7 +130,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# hnswlib is compiled here; a peer that can't be installed is left out, and the harness says so.
+# hnswlib is compiled here; libraries that can't be installed are skipped, and the harness says so.
 $(VENV)/.installed-bench: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]' || \
 		for peer in hnswlib lancedb matplotlib milvus-lite pyarrow pymilvus scikit-learn; do \

@@ -13,9 +13,9 @@ def embedding(found: dict[str, Any]) -> str:
         "",
         measured_on(found),
         "",
-        f"JPEG decode included. The service chose {found['http_engine']}; its features have a "
-        f"cosine of at least {found['http_least_cosine']:.5f} to those of plain timm. The load "
-        f"of the machine was {found['load_before']:.1f} before it began, where 0 is quiet.",
+        f"Including JPEG decoding. The service chose {found['http_engine']}; its features have a "
+        f"cosine of at least {found['http_least_cosine']:.5f} to those of plain timm. Load "
+        f"average before the run: {found['load_before']:.1f}.",
         "",
     ]
     heads = ["", "images/s", "x plain", "processor ms an image", "x plain"]
@@ -37,12 +37,12 @@ def agreement(found: dict[str, Any]) -> str:
         for name, e in found["engines"].items()
     ]  # fmt: skip
     lines = [
-        f"## What engines do to features: {found['network']} at {found['input']}, {weights}",
+        f"## Agreement of engines: {found['network']} at {found['input']}, {weights}",
         "",
         measured_on(found),
         "",
-        f"Features of {found['photos']:,} photos against eager fp32; recall at {found['probes']} "
-        f"of 32 lists is {found['recall']:.4f} with those:",
+        f"Features of {found['photos']:,} photos compared with eager fp32, whose recall at "
+        f"{found['probes']} of 32 lists is {found['recall']:.4f}:",
         "",
         *table(heads, rows),
         "",
@@ -67,13 +67,13 @@ def ingest(found: dict[str, Any]) -> str:
         "",
         measured_on(found),
         "",
-        f"Read, embedded ({found['engine']}), stored, clustered and published by one job: "
+        f"One job reads, embeds ({found['engine']}), stores, clusters and publishes at "
         f"{found['share']:.0%} of the rate of the embedder alone (median of the rounds).",
         "",
         *table(heads, rows),
         "",
-        f"One photo's features over HTTP: p50 {waiting['quiet_p50_ms']:.1f} ms alone, "
-        f"{waiting['during_p50_ms']:.1f} ms beside an ingest (p99 "
+        f"Features of one photo over HTTP: p50 {waiting['quiet_p50_ms']:.1f} ms alone, "
+        f"{waiting['during_p50_ms']:.1f} ms during an ingest (p99 "
         f"{waiting['during_p99_ms']:.1f} ms); a batch of 8 takes {waiting['batch_of_8_ms']:.1f} "
         f"ms, so twice the first plus a batch is {bound:.1f} ms.",
         "",

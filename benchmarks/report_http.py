@@ -11,8 +11,8 @@ def over_http(found: dict[str, Any]) -> str:
         "in process, no re-rank": "plain",
         "in process, re-ranked": "in_process",
         "over HTTP, re-ranked": "http",
-        "what the re-rank adds": "added_by_rerank",
-        "what HTTP adds": "added_by_http",
+        "difference by the re-rank": "added_by_rerank",
+        "difference by HTTP": "added_by_http",
     }
     rows = [
         [told, f"{found[name]['p50_ms']:.2f}", f"{found[name]['p99_ms']:.2f}"]
@@ -24,13 +24,13 @@ def over_http(found: dict[str, Any]) -> str:
             "",
             measured_on(found),
             "",
-            f"{found['queries']:,} images by id, warm, ten hits, asked every way in turn, a block "
-            "each, on one connection; in process is the function that the route runs. What is "
-            "added is measured image by image.",
+            f"{found['queries']:,} images by id, warm, ten hits, measured in turn in blocks, on "
+            "one connection. *In process* calls the function of the route. Differences are "
+            "measured image by image.",
             "",
             *table(["", "p50 ms", "p99 ms"], rows),
             "",
-            f"{load['requests']:,} requests by {load['clients']} clients at once: "
+            f"{load['requests']:,} requests by {load['clients']} concurrent clients: "
             f"{load['errors']} errors, {load['per_second']:,.0f} a second, p50 "
             f"{load['p50_ms']:.1f} ms, p99 {load['p99_ms']:.1f} ms.",
             "",

@@ -28,5 +28,5 @@ def device_of(setting: str) -> torch.device:
 
 
 def images_a_pass(device: torch.device) -> int:
-    """How many images are best run together: a GPU needs many to be busy, a CPU is so with few."""
+    """Return the best number of images per batch: a GPU needs many to be busy, a CPU few."""
     return 128 if device.type == "cuda" else 8

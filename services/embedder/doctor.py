@@ -14,7 +14,7 @@ from services.embedder.profiles import Profile
 from services.embedder.words.files import check_readable
 from shared.core.errors import Misconfigured
 from shared.doctor.finding import Finding, ok, problem, warning
-from shared.doctor.told import packages, tell
+from shared.doctor.subprocess_findings import packages, tell
 
 _PACKAGES = ("torch", "torchvision", "timm", "safetensors", "gensim", "openvino", "pillow_heif")
 

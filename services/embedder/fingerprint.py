@@ -27,7 +27,7 @@ def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256, hex, over names, types, shapes and bytes; the order of the mapping is no matter."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        # A counter of training steps, which no output depends on and many files lack.
+        # A counter of training steps: no output depends on it, and many files lack it.
         if name.endswith("num_batches_tracked"):
             continue
         array = np.ascontiguousarray(tensors[name].detach().cpu().numpy())

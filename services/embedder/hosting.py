@@ -61,7 +61,7 @@ class Hosted:
 
     @property
     def failure(self) -> str | None:
-        """Why no images can be embedded now, or None."""
+        """Reason why no images can be embedded now, or None."""
         return self.visual.failure or self.matching.failure or self.decoders.failure
 
     @property
@@ -148,7 +148,7 @@ def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -
 
 
 class Host:
-    """Loads the models in the background; says what is missing until they serve."""
+    """Loads the models in the background; meanwhile it reports which ones are missing."""
 
     def __init__(self, settings: EmbedderSettings) -> None:
         self._settings = settings
@@ -157,7 +157,7 @@ class Host:
         self.instance = uuid4().hex[:12]
 
     def not_ready(self) -> str | None:
-        """Why the service can't serve, in a sentence, or None when it can."""
+        """Return why the service can't serve, in a sentence, or None if it can."""
         if self.failure is not None:
             return self.failure.detail
         if self._hosted is None:
@@ -175,7 +175,7 @@ class Host:
         return {one.backbone.fingerprint: one.load() for one in self._embedders()}
 
     def decoders_replaced(self) -> int:
-        """How many decoding processes hung or died."""
+        """Number of decoding processes that hung or died."""
         return self._hosted.decoders.replaced if self._hosted else 0
 
     def _embedders(self) -> set[ImageEmbedder]:

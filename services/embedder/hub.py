@@ -1,6 +1,6 @@
-"""Reachability check before a download: the server is asked once, briefly, before a library tries.
+"""Reachability check before a download: one quick request before a library tries.
 
-The libraries retry for minutes where there is no network, and some have no timeout at all.
+The libraries retry for minutes without a network, and some have no timeout at all.
 """
 
 import urllib.error
@@ -10,9 +10,9 @@ from shared.core.errors import Misconfigured
 
 
 def check_answers(url: str, seconds: float) -> None:
-    """Raises OSError where nothing at `url` answers within `seconds`.
+    """Raise OSError unless `url` answers within `seconds`.
 
-    Any status will do: what is wrong with it, the library that downloads says better.
+    Any status is accepted, because the downloading library reports errors better.
     """
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the libraries' own, https
     try:
@@ -23,9 +23,9 @@ def check_answers(url: str, seconds: float) -> None:
 
 
 def check_reachable(url: str, seconds: float, what: str, setting: str) -> None:
-    """Raises Misconfigured, with the ways out, where `url` gives no answer within `seconds`.
+    """Raise Misconfigured, with advice, unless `url` answers within `seconds`.
 
-    `what`: the weights, in words; `setting`: the variable that names a local file instead.
+    `what`: name of the weights; `setting`: the variable for a local file instead.
     """
     try:
         check_answers(url, seconds)

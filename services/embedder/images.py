@@ -49,8 +49,10 @@ class Stages:
 
 @dataclass(frozen=True)
 class EmbeddedImages:
-    """`vectors` (n, dim) float32, and `stages`, both in order of the files. `notes`: what was wrong
-    with files that could be read all the same, by their index."""
+    """`vectors` (n, dim) float32 and `stages`, in the order of the files.
+
+    `notes`: damage of files that were read nevertheless, by index.
+    """
 
     vectors: Floats
     stages: list[Stages]
@@ -59,8 +61,9 @@ class EmbeddedImages:
 
 @dataclass(frozen=True)
 class Load:
-    """Images let in and not answered, those of them that wait by lane; and since the start: images
-    refused, times that the network was loaded anew, batches by their size."""
+    """Load of the embedder: admitted and waiting images by lane, and since the start: refused
+    images, restarts of the network, and batches by size.
+    """
 
     in_hand: int
     waiting: Mapping[str, int]
@@ -70,9 +73,9 @@ class Load:
 
 
 class ImageEmbedder:
-    """A backbone behind a batcher. An async context manager: it serves inside the block.
+    """A backbone behind a batcher; an async context manager that serves inside the block.
 
-    `reload` gives the same backbone anew, for when it broke.
+    `reload` loads the same backbone again after a failure.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class ImageEmbedder:
 
     @property
     def failure(self) -> str | None:
-        """Why no images can be embedded now, or None."""
+        """Reason why no images can be embedded now, or None."""
         return self._batcher.failure
 
     def load(self) -> Load:
@@ -125,11 +128,13 @@ class ImageEmbedder:
         bulk: bool = False,
         crops: Sequence[Crop | None] | None = None,
     ) -> EmbeddedImages:
-        """The features of each file. `bulk`: nobody waits for it; others go first.
-        `crops`: the box of each file that counts; None: all of it.
+        """Return the features of each file.
 
-        Raises BadImage, whose `items` name each bad file by its index, Overloaded, and Unavailable
-        where the deadline passes or the model broke.
+        `bulk`: no one waits, so interactive calls go first. `crops`: the relevant box of each file;
+        None: all of it.
+
+        Raises BadImage, whose `items` lists bad files by index, Overloaded, and Unavailable if the
+        deadline passes or the model failed.
         """
         left = deadline.remaining()
         seconds = self._limits.seconds if left is None else min(left, self._limits.seconds)
@@ -153,7 +158,10 @@ class ImageEmbedder:
         return _gathered(outcomes)
 
     async def decode(self, data: bytes, preprocessing: Preprocessing | None = None) -> Decoded:
-        """The pixels of one file, for the network or as asked for. Raises BadImage, Overloaded."""
+        """Return the pixels of one file, for the network or a given preprocessing.
+
+        Raises BadImage, Overloaded.
+        """
         with self._batcher.admit(1):
             async with asyncio.timeout(self._limits.seconds):
                 decoded, _ = await self._decode(data, Lane(bulk=False), preprocessing)

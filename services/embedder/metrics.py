@@ -1,4 +1,4 @@
-"""Metrics of the embedder, beside those that every service has."""
+"""Metrics of the embedder, in addition to those of every service."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ class EmbedderMetrics:
 
 
 class _Loads(Collector):
-    """How busy the networks are, as of now."""
+    """Present load of the networks."""
 
     def __init__(self, host: Host, queue_size: int) -> None:
         self._host = host
@@ -96,7 +96,7 @@ class _Loads(Collector):
 
 
 def _buckets(sizes: Counter[int]) -> list[tuple[str, float]]:
-    """How many batches had at most so many images."""
+    """Return the number of batches by upper bound of their size."""
     counts = [0] * (len(_IMAGES) + 1)
     for size, count in sizes.items():
         counts[sum(size > limit for limit in _IMAGES)] += count

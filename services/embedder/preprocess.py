@@ -1,8 +1,8 @@
-"""From a picture to the pixels that a network was trained to see.
+"""Conversion of a picture to the pixels that a network was trained on.
 
-Gives what torchvision's `Resize`, `CenterCrop` give on a PIL image (and timm's evaluation
-transform, which is made of them), up to rounding. Pixels stay 8-bit here; `backbone.py` scales and
-normalises them a batch at a time.
+Gives the same result as torchvision's `Resize` and `CenterCrop` on a PIL image (and timm's
+evaluation transform, which consists of them), up to rounding. Pixels stay 8-bit here; `backbone.py`
+scales and normalises them in batches.
 """
 
 import math
@@ -21,12 +21,11 @@ _SUPPORT = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0, "nearest": 1.0}
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network wants its pictures.
+    """Input format of a network.
 
-    `resize`: (height, width) in pixels of the resized picture; of a picture whose shape is kept
-    only the short side is brought to it. `crop`: (height, width) cut from the middle, the
-    network's input. `squash`: resize both sides, whatever the shape. `mean`, `std`: of RGB in
-    [0, 1].
+    `resize`: (height, width) in pixels of the resized picture; if the aspect ratio is kept, it
+    applies to the short side only. `crop`: (height, width) of the centre crop, the network's input.
+    `squash`: resize both sides regardless of the aspect ratio. `mean`, `std`: of RGB in [0, 1].
     """
 
     resize: tuple[int, int]
@@ -42,8 +41,8 @@ class Preprocessing:
         crop_height, crop_width = self.crop
         left, right = _window(image.width, width, crop_width, self.interpolation)
         top, bottom = _window(image.height, height, crop_height, self.interpolation)
-        # Only what the crop can see is resized: of a picture of 1 x 50,000 pixels, whose resized
-        # form would have billions, as of any other.
+        # Resize only what the crop shows: a picture of 1 x 50,000 pixels would have billions of
+        # pixels once resized.
         scale_x, scale_y = image.width / width, image.height / height
         seen = image.resize(
             (right - left, bottom - top),

@@ -29,16 +29,16 @@ MATCHING_BACKBONE = {Profile.LITE: "", Profile.MINI: "", Profile.CLASSIC: "resne
 
 
 def profile_of(data_dir: Path, has_lite: bool) -> Profile:
-    """Return the profile where none is set: that of the collection, if one made it, else `lite`.
+    """Return the default profile: that of the collection, if a profile made it, else `lite`.
 
-    A collection that was made by `mini` is served by `mini` after an upgrade. has_lite: whether the
-    weights of `lite` are installed; without them a new collection gets `mini`, and a warning.
+    A collection made by `mini` stays with `mini` after an upgrade. has_lite: whether the weights of
+    `lite` are installed; without them a new collection gets `mini`, with a warning.
     """
     store = SnapshotStore(data_dir)
     try:
         manifest = store.current()
     except (Corrupt, Misconfigured, NotFound, OSError) as error:
-        # The indexer reports damage; the choice of a model must not hide it.
+        # The indexer reports damage; choosing a model must not fail because of it.
         log.warning("can't determine the model of the collection: %s", error)
         manifest = None
     if manifest is not None and manifest.visual is not None:

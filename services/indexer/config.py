@@ -8,34 +8,40 @@ from shared.core.settings import ServiceSettings
 
 
 class IndexerSettings(ServiceSettings):
+    """Settings of the indexer: sources, storage and background work."""
+
     database_url: SecretStr = Field(
-        SecretStr(""), description="postgresql+psycopg://…; default: catalog.sqlite."
+        SecretStr(""), description="URL of the catalogue: postgresql+psycopg://… Default: SQLite."
     )
     lease_seconds: float = Field(
-        30, ge=1, le=3600, description="After so long others go on with what an ended worker did."
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds after which the jobs of a worker that stopped are taken over.",
     )
     ingest_roots: list[Path | str] = Field(
         default_factory=list,
-        description="JSON list of the folders and URLs that may be ingested when not bound to "
-        "loopback.",
+        description="JSON list of the folders and URLs that may be ingested if the service accepts "
+        "other machines.",
     )
     source_protocols: list[str] = Field(
         default_factory=list,
-        description="JSON list of protocols of fsspec to read beside the usual ones, such as gs.",
+        description="JSON list of additional fsspec protocols to read from, such as gs.",
     )
     source_reads: int = Field(
-        16, ge=1, le=64, description="Pictures read at once from a source that isn't on this disk."
+        16, ge=1, le=64, description="Pictures read concurrently from a remote source."
     )
     images_url: str = Field(
-        "", description="Where uploads and thumbnails are kept; default: the data directory."
+        "", description="Storage for uploads and thumbnails. Default: the data directory."
     )
     snapshots_to: str = Field(
-        "", description="Where what is published is copied to, for services on other machines."
+        "", description="Object store that snapshots are copied to, for services on other machines."
     )
     fetch_hosts: list[str] = Field(
-        [], description="Hosts of http lists: names, `name:port`, `*.domain`, or `*`."
+        [],
+        description="Hosts of URLs in http manifests: names, `name:port`, `*.domain`, or `*`.",
     )
-    fetch_seconds: float = Field(10, gt=0, description="For one picture by URL.")
+    fetch_seconds: float = Field(10, gt=0, description="Time limit for fetching a URL, in seconds.")
 
     @field_validator("ingest_roots")
     @classmethod
@@ -45,16 +51,18 @@ class IndexerSettings(ServiceSettings):
             for root in roots
         ]
 
-    embed_batch: int = Field(32, ge=1, le=64, description="Images in one call to the embedder.")
-    embed_concurrency: int = Field(4, ge=1, le=64, description="Calls to the embedder at once.")
+    embed_batch: int = Field(32, ge=1, le=64, description="Images per request to the embedder.")
+    embed_concurrency: int = Field(
+        4, ge=1, le=64, description="Concurrent requests to the embedder."
+    )
     embed_attempts: int = Field(
-        8, ge=1, le=100, description="How often a job asks an embedder that is busy or away."
+        8, ge=1, le=100, description="Attempts of a job to reach an embedder that doesn't answer."
     )
     learn_after: float = Field(
         60,
         ge=0,
-        description="Seconds without a change or a job after which new tags are learnt and drifted "
-        "clusters made anew in the background; 0: never.",
+        description="Seconds without changes or jobs after which new tags are learnt and drifted "
+        "clusters rebuilt in the background; 0: never.",
     )
     trash_days: float = Field(
         30,
@@ -67,6 +75,7 @@ class IndexerSettings(ServiceSettings):
 
     @property
     def catalog_url(self) -> str:
+        """URL of the catalogue, by default of the SQLite file in the data directory."""
         return (
             self.database_url.get_secret_value()
             or f"sqlite:///{(self.data_dir / 'catalog.sqlite').resolve()}"

@@ -32,7 +32,7 @@ from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.replication.snapshot_mirror import Mirror
 from services.indexer.sources.allowlist import Roots
 from services.indexer.sources.reader import SourceReader
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.storage.blob_store import BlobStore, RemoteBlobStore
 from services.indexer.storage.directory_lock import DirectoryLock
 from services.indexer.storage.feature_store import FeatureStore
@@ -76,26 +76,26 @@ class Container:
         self._embedders = embedders
         self._lock = DirectoryLock(data, shared=is_shared(settings.catalog_url))
 
-        # The catalogue, and the workers that share it.
+        # The catalogue and the workers that share it.
         self.database = Database(settings.catalog_url)
         self._presence = WorkerPresence(self.database)
         self.images = Images(self.database, keeps_deleted=settings.trash_days > 0)
         self.origins = Origins(self.database)
         worker = Worker(self.database, settings.lease_seconds)
         self.job_table = JobTable(self.database, worker)
-        leases = Leases(worker, also=self._presence.renew)
+        leases = Leases(worker, on_beat=self._presence.renew)
 
-        # Files: of others, from where pictures come, and those on the data volume.
-        self.reach = _reach(settings)
+        # Sources of pictures, and files on the data volume.
+        self.resolver = _resolver(settings)
         self.ingest_roots = _roots(settings)
-        self.files = _image_files(settings, self.reach)
+        self.files = _image_files(settings, self.resolver)
         features = FeatureStore(data)
         self._engines = Engines.of(settings)
         self.index = IndexFiles.at(data, self._engines, settings.engine, settings.milvus_index)
-        self._mirror = _mirror(settings, self.reach.objects)
+        self._mirror = _mirror(settings, self.resolver.objects)
 
-        # The collection. Where somebody waits for the answer of an embedder, it should come soon,
-        # or say that it doesn't; jobs are patient.
+        # The collection. A caller waits for interactive requests, so they try twice; jobs are
+        # patient.
         canaries = Canaries(features, self.database)
         attempts = settings.embed_attempts
         interactive = Embedding(embedders, canaries, min(2, attempts), indexed=self._indexed)
@@ -107,7 +107,7 @@ class Container:
         self.deletions = collection.deletions
         self.publisher = collection.publisher
 
-        # What routes do themselves.
+        # Work of the routes.
         self.additions = Uploads(collection, features, self.files, settings.embed_batch)
         self.vectors = Vectors(VectorTable(self.database), features)
         self.exporter = Exporter(data, self.index, self.current, self.images, features)
@@ -123,7 +123,7 @@ class Container:
         # What jobs do.
         collection = replace(collection, embedding=patient)
         self._sharing = DistributedIngest(
-            self.job_table, PartTable(self.database, worker), leases, self.reach
+            self.job_table, PartTable(self.database, worker), leases, self.resolver
         )
         sharing = self._sharing if self.database.is_shared else None
         self._intake = IngestService(collection, features, _ingest_settings(settings), sharing)
@@ -143,7 +143,7 @@ class Container:
         )
         compaction = Compaction(self.index, self.current, self.publisher)
         self.migration = EngineMigration(self.index, self.current, self.publisher, settings.engine)
-        sources = SourceReader(self.ingest_roots, self.reach)
+        sources = SourceReader(self.ingest_roots, self.resolver)
         syncing = SyncJob(collection, self.origins, self._intake, pipeline)
         handlers: dict[JobKind, Work] = {
             JobKind.INGEST: IngestJob(collection, sources, self._intake, pipeline, syncing).run,
@@ -175,7 +175,7 @@ class Container:
     def start(self) -> None:
         is_alone = self._presence.is_first
         if is_alone:
-            # Nothing is being written yet: what is half-written is a killed process's.
+            # No job is running yet, so temporary files are those of a killed process.
             for name in ("features", "networks"):
                 durable.remove_temporaries(self.settings.data_dir / name)
             self.files.tidy()
@@ -192,7 +192,7 @@ class Container:
         self.is_started = True
 
     def interrupt(self) -> None:
-        """Has what runs end at its next step; it goes on at the next start, or at other workers."""
+        """End running work at its next step; it resumes at the next start or on other workers."""
         self._sharing.interrupt()
         self.jobs.interrupt()
 
@@ -228,7 +228,7 @@ class Container:
         return None if self._mirror is None else self._mirror.warning
 
     def not_ready(self) -> str | None:
-        """Why the indexer can't serve, or None."""
+        """Return why the indexer can't serve, or None."""
         return (
             None
             if self.jobs.alive
@@ -236,24 +236,24 @@ class Container:
         )
 
 
-def _reach(settings: IndexerSettings) -> Reach:
+def _resolver(settings: IndexerSettings) -> Resolver:
     fetcher = Fetcher(settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds)
-    return Reach(
+    return Resolver(
         Objects(settings.s3_endpoint),
-        # In a loop of its own: a job's threads have none.
+        # In an event loop of its own, because threads of jobs have none.
         lambda url: asyncio.run(fetcher.get(url)),
         settings.source_protocols,
         _roots(settings).of(confined=False),
     )
 
 
-def _image_files(settings: IndexerSettings, reach: Reach) -> ImageFiles:
+def _image_files(settings: IndexerSettings, resolver: Resolver) -> ImageFiles:
     return ImageFiles(
         settings.data_dir,
         settings.thumbnail_pixels,
         settings.max_pixels,
-        reach,
-        _kept(settings, reach),
+        resolver,
+        _kept(settings, resolver),
         settings.max_image_bytes,
     )
 
@@ -272,12 +272,12 @@ def _roots(settings: IndexerSettings) -> Roots:
     return Roots.parse(settings.ingest_roots, settings.source_protocols, anywhere=settings.is_local)
 
 
-def _kept(settings: IndexerSettings, reach: Reach) -> BlobStore | None:
+def _kept(settings: IndexerSettings, resolver: Resolver) -> BlobStore | None:
     """Open the remote store of uploads and thumbnails, if one is set. Raises Misconfigured."""
     if not settings.images_url:
         return None
-    address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", reach.also)
-    return RemoteBlobStore(reach.objects, address)
+    address = Address.of_store(settings.images_url, "ISE_IMAGES_URL", resolver.extra_protocols)
+    return RemoteBlobStore(resolver.objects, address)
 
 
 def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:
@@ -288,6 +288,6 @@ def _mirror(settings: IndexerSettings, objects: Objects) -> Mirror | None:
 
 
 def container(request: Request) -> Container:
-    """The dependency that gives routes their parts."""
+    """Dependency of the routes: the indexer's components."""
     found: Container = request.app.state.parts
     return found

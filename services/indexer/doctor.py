@@ -12,7 +12,7 @@ from services.indexer.storage import last_backup
 from shared.core.errors import Misconfigured
 from shared.doctor import folder
 from shared.doctor.finding import Finding, ok, problem, warning
-from shared.doctor.told import packages, tell
+from shared.doctor.subprocess_findings import packages, tell
 
 _PACKAGES = ("faiss", "h5py", "numpy", "sqlalchemy", "PIL", "pillow_heif")
 

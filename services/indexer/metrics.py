@@ -22,7 +22,7 @@ _ENDED = tuple(state.value for state in JobState if state.ended)
 
 
 class IndexerMetrics(Collector):
-    """Read when they are asked for. `parts` gives None until the indexer has started."""
+    """Metrics that are read on each request. `parts` returns None until the indexer has started."""
 
     def __init__(self, parts: Callable[[], Container | None]) -> None:
         self._parts = parts
@@ -34,7 +34,7 @@ class IndexerMetrics(Collector):
         parts = self._parts()
         if parts is None:
             return
-        # What can't be read must not hide the rest.
+        # A figure that can't be read must not hide the others.
         for read in (self._images, self._index, self._jobs, self._storage):
             try:
                 yield from list(read(parts))
@@ -59,7 +59,7 @@ class IndexerMetrics(Collector):
     def _index(self, parts: Container) -> Iterator[Metric]:
         manifest = parts.current.manifest()
         found = parts.current.health()
-        for name, told, value in (
+        for name, description, value in (
             ("ise_snapshot_number", "Number of the snapshot in use.", manifest.number),
             (
                 "ise_snapshot_created_timestamp_seconds",
@@ -84,7 +84,7 @@ class IndexerMetrics(Collector):
                 float(found.advice is not None),
             ),
         ):
-            yield GaugeMetricFamily(name, told, value)
+            yield GaugeMetricFamily(name, description, value)
 
     def _jobs(self, parts: Container) -> Iterator[Metric]:
         found: JobFigures = Figures(parts.database).jobs()

@@ -4,7 +4,7 @@ import os
 import sys
 
 if __name__ == "__main__":
-    # One thread a query, many queries at once. numpy and faiss read this when they're imported.
+    # One thread per query, because many run at once. numpy and faiss read this on import.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 

@@ -16,9 +16,9 @@ from shared.models import canary
 class CanaryWatch:
     """Asks each process of an embedder once for its features of the built-in picture."""
 
-    def __init__(self, embedders: Embedders, shelf: SnapshotReader) -> None:
+    def __init__(self, embedders: Embedders, snapshots: SnapshotReader) -> None:
         self._embedders = embedders
-        self._shelf = shelf
+        self._snapshots = snapshots
         self._seen: dict[tuple[str, str], tuple[list[float], float]] = {}
         self._last: tuple[str, str] | None = None
 
@@ -30,12 +30,12 @@ class CanaryWatch:
         Raises ModelDrift where it doesn't.
         """
         fingerprint = rows.fingerprint
-        collection, _ = await anyio.to_thread.run_sync(self._shelf.current)
+        collection, _ = await anyio.to_thread.run_sync(self._snapshots.current)
         expected = collection.manifest.canaries.get(fingerprint)
         if expected is None:
             return rows
         if self._known(rows, expected) is None:
-            # Both in one call: behind one address there may be several processes.
+            # In one request, because several processes may share one address.
             both = await self._embedders.send(
                 embedder.embed_images([*files, canary.picture()], crops=[*crops, None]),
                 lambda answer: answer.fingerprint == fingerprint,
@@ -57,7 +57,7 @@ class CanaryWatch:
             return None
         expected, distance = self._seen[self._last]
         fingerprint = self._last[1]
-        collection, _ = self._shelf.current()
+        collection, _ = self._snapshots.current()
         if collection.manifest.canaries.get(fingerprint) != expected:
             return None
         return Drift(model=fingerprint, distance=distance, served=distance <= canary.LARGEST_DRIFT)

@@ -7,12 +7,12 @@ from services.query.config import QuerySettings
 from shared.core.errors import ISEError
 from shared.doctor import machine
 from shared.doctor.finding import Finding, ok, problem
-from shared.doctor.told import packages, tell
+from shared.doctor.subprocess_findings import packages, tell
 from shared.files.mapped import MappedFile
 from shared.snapshots.manifest import Manifest, SnapshotStore
 
 _PACKAGES = ("faiss", "h5py", "numpy")
-# Mapped, and read as they are asked for.
+# Parts of the index that are mapped and read on demand.
 _ON_DISK = frozenset({"vectors", "by_ordinal", "records", "codes"})
 
 

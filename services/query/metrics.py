@@ -14,7 +14,7 @@ from shared.models.canary import LARGEST_DRIFT
 
 
 class LiveRecallMetrics:
-    """The recall of the answers that were checked, beside what was expected of them."""
+    """Measured and expected recall of the audited answers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._found = Summary(
@@ -35,7 +35,7 @@ class LiveRecallMetrics:
 
 
 class LeftOutMetric:
-    """Images that answers told of, but not whole: an earlier version took in more than can be."""
+    """Images in answers from which annotations of an earlier version were omitted."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._images = Counter(
@@ -51,10 +51,12 @@ class LeftOutMetric:
 
 
 class QueryMetrics(Collector):
-    """Read when they are asked for."""
+    """Metrics that are read on each request."""
 
-    def __init__(self, shelf: SnapshotReader, canary: CanaryWatch, recall_target: float) -> None:
-        self._shelf = shelf
+    def __init__(
+        self, snapshots: SnapshotReader, canary: CanaryWatch, recall_target: float
+    ) -> None:
+        self._snapshots = snapshots
         self._canary = canary
         self._recall_target = recall_target
 
@@ -74,10 +76,10 @@ class QueryMetrics(Collector):
 
     def _snapshot(self) -> Iterator[Metric]:
         try:
-            collection, deleted = self._shelf.current()
+            collection, deleted = self._snapshots.current()
             drift = self._canary.drift()
         except ISEError:
-            # `ise_ready` is 0 then.
+            # `ise_ready` is 0 in that case.
             return
         manifest = collection.manifest
         yield GaugeMetricFamily(
@@ -95,7 +97,7 @@ class QueryMetrics(Collector):
         yield GaugeMetricFamily(
             "ise_snapshot_damaged",
             "Whether the snapshot in use is damaged, so that an older one is served.",
-            float(self._shelf.warning is not None),
+            float(self._snapshots.warning is not None),
         )
         yield GaugeMetricFamily(
             "ise_model_drift_distance",

@@ -12,7 +12,7 @@ from contextlib import suppress
 from shared.cli import die_with_parent
 
 Sink = Callable[[str, str], None]
-"""Takes the name of a process and a line that it wrote."""
+"""Receives the name of a process and a line of its output."""
 
 _LINES_KEPT = 12
 
@@ -20,9 +20,9 @@ _LINES_KEPT = 12
 class Child:
     """A running process.
 
-    It is the first of a process group of its own: Ctrl-C in a terminal reaches the parent alone,
-    which then ends its children in order, and `kill` takes what the process started along. On
-    Linux it also ends when the thread that started it does, however that comes about.
+    It leads a process group of its own: Ctrl-C in a terminal reaches only the parent, which then
+    ends its children in order, and `kill` also ends the process's own children. On Linux it also
+    ends with the thread that started it.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; minus the signal's number where one ended it."""
+        """None while it runs; the negative number of a signal that ended it."""
         return self._process.poll()
 
     def last_lines(self) -> list[str]:
-        """The end of what it wrote. Asked for after its end, nothing is missing."""
+        """Return the end of its output, which is complete once the process has ended."""
         if self.exit_code is not None:
             self._listener.join(1.0)
         return list(self._last)
@@ -73,7 +73,7 @@ class Child:
         stream = self._process.stdout
         if stream is None:
             return
-        # The pipe is closed when the sink fails: a process that no one reads must not block.
+        # Close the pipe even if the sink fails, because an unread pipe would block the process.
         with stream:
             for raw in stream:
                 line = raw.decode(errors="replace").rstrip()

@@ -248,7 +248,7 @@ def _watch(opened: Session, request: IngestRequest, poll: int | None) -> None:
             opened.complain(error)
             return False
         except typer.Exit:
-            # Its JSON has been printed, and says why.
+            # The reason has been printed as JSON.
             return False
         opened.say(f"Watching {folder}. Press Ctrl-C to stop.")
         return True
@@ -271,7 +271,7 @@ def source_of(path: str) -> str:
     """A source as the indexer finds it, which may run in another folder."""
     if not path:
         raise InvalidInput("Name a folder, archive or manifest to ingest.")
-    # Not `resolve`, which would follow symbolic links.
+    # `resolve` would follow symbolic links.
     return path if "://" in path else text_of(os.path.abspath(path))  # noqa: PTH100
 
 

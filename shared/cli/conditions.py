@@ -1,6 +1,6 @@
-"""A filter, from what was typed: `--filter JSON`, `--tag dog`, `--where 'year>=1999'`.
+"""A filter from command-line options: `--filter JSON`, `--tag dog`, `--where 'year>=1999'`.
 
-`--where 'post="0123"'` asks for the text, not for the number.
+`--where 'post="0123"'` compares as text, not as a number.
 """
 
 import json
@@ -22,7 +22,7 @@ _TESTS = {"=": "match", "!=": "match", ">": "gt", ">=": "gte", "<": "lt", "<=": 
 def filter_of(
     given: str | None, tags: Sequence[str], where: Sequence[str]
 ) -> dict[str, Any] | None:
-    """All of them together, or None where there are none. Raises InvalidInput."""
+    """Return all conditions combined, or None if there are none. Raises InvalidInput."""
     must: list[Any] = [{"tag": tag} for tag in tags]
     must_not: list[Any] = []
     for text in where:
@@ -58,6 +58,6 @@ def _checked(text: str) -> Any:
         Filter.model_validate_json(text)
     except ValidationError as error:
         found = [{**one, "loc": ("filter", *one["loc"])} for one in error.errors()]
-        told = " ".join(item["message"] for item in sentences(found, Filter))
-        raise InvalidInput(f"--filter: {told}") from None
+        sentence = " ".join(item["message"] for item in sentences(found, Filter))
+        raise InvalidInput(f"--filter: {sentence}") from None
     return json.loads(text)

@@ -17,7 +17,7 @@ def main(argv: list[str]) -> None:
     parent, command = int(argv[1]), argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # It died before it was asked for.
+        if os.getppid() != parent:  # the parent ended before prctl
             sys.exit(1)
     os.execv(command[0], command)  # noqa: S606
 

@@ -1,4 +1,4 @@
-"""`ise doctor`: what is wrong with how the engine is set up here, and what to do."""
+"""`ise doctor`: finds problems of the installation, with advice."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from shared.core.settings import Settings
 from shared.doctor import connectivity, machine
 from shared.doctor import settings as set_up
 from shared.doctor.finding import Finding, Level
-from shared.doctor.told import heard
+from shared.doctor.subprocess_findings import heard
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
@@ -41,15 +41,15 @@ def findings() -> Iterator[Finding]:
     """All of them, from this process outwards."""
     yield from machine.findings()
     known = {name.upper() for name in Settings.model_fields}
-    told: list[Finding] = []
-    # Each is a process of its own, which is busy with its imports.
+    findings: list[Finding] = []
+    # Each check is a process, which spends its time on imports.
     with ThreadPoolExecutor(len(connectivity.NAMES)) as pool:
         for names, found in pool.map(heard, connectivity.NAMES):
             known |= names
-            told += found
+            findings += found
     yield from set_up.unknown(known)
-    # A setting that several services read is told of once.
-    yield from dict.fromkeys(told)
+    # Report a setting once, even if several services read it.
+    yield from dict.fromkeys(findings)
     try:
         settings = load_settings(Settings)
     except Misconfigured:

@@ -1,4 +1,4 @@
-"""`ise eval`: how well the running engine finds what belongs together."""
+"""`ise eval`: evaluation of the running engine."""
 
 import json
 from pathlib import Path
@@ -68,7 +68,7 @@ def evaluate(
 
 
 def options_of(text: str) -> dict[str, Any]:
-    """The fields of a search, from `key=value,key=value`; `default` and nothing are none."""
+    """Return search options from `key=value,key=value`; none for `default` or an empty text."""
     options: dict[str, Any] = {}
     for part in text.split(",") if text not in ("", _DEFAULT) else []:
         key, sign, value = part.partition("=")

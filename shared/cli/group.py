@@ -20,7 +20,10 @@ _POLL_S = 0.1
 
 
 class ServiceEnded(Unavailable):
-    """A service ended. `extra`: `service`, `exit_code`, and `last_lines` unless it said why."""
+    """A service stopped.
+
+    `extra`: `service`, `exit_code`, and `last_lines` unless it gave a reason.
+    """
 
     slug, title = "service-ended", "A service ended"
 
@@ -64,15 +67,17 @@ class ServiceGroup:
         sink: Sink | None = None,
         log_dir: Path | None = None,
     ) -> Self:
-        """The three services as `settings` says, each told of the two others."""
+        """Create the three services from `settings`, each configured with the addresses of the
+        others.
+        """
         services: list[Service] = [*local_services(settings)]
-        told = environment(settings)
+        variables = environment(settings)
         if (milvus := MilvusLite.of(settings)) is not None:
             services.insert(0, milvus)
-            told["ISE_MILVUS_URI"] = milvus.url
+            variables["ISE_MILVUS_URI"] = milvus.url
         return cls(
             services,
-            {**told, **(env or {})},
+            {**variables, **(env or {})},
             sink,
             log_dir,
             settings.shutdown_seconds + 5,
@@ -106,10 +111,10 @@ class ServiceGroup:
         timeout: float | None = None,
         on_wait: Callable[[dict[str, str]], None] | None = None,
     ) -> bool:
-        """Waits until each answers `/ready`; False when it was asked to stop before that.
+        """Wait until each service is ready; return False if asked to stop before.
 
-        `on_wait` gets, at each change, what is waited for: a reason for every service that isn't
-        ready. Raises ServiceEnded, or Unavailable after `timeout` seconds.
+        `on_wait` is called at each change with the reason for every service that isn't ready.
+        Raises ServiceEnded, or Unavailable after `timeout` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         seen: dict[str, str] | None = None
@@ -132,7 +137,7 @@ class ServiceGroup:
         return False
 
     def watch(self, say: Callable[[str], None]) -> None:
-        """Start services again that end, until asked to stop. `say` hears of it."""
+        """Restart services that stop, until asked to stop. `say` is called with each event."""
         pairs = list(zip(self.services, self._children, strict=True))
         supervisor = Supervisor(pairs, self._start, lambda child: _end_of(child).detail, say)
         with http_client() as http:
@@ -148,16 +153,16 @@ class ServiceGroup:
                 raise _end_of(child)
 
     def request_stop(self) -> None:
-        """Makes `wait_ready` and `watch` return; asked again, `stop` waits no longer.
+        """Make `wait_ready` and `watch` return; a second call makes `stop` kill at once.
 
         It takes no lock, so that a signal handler may call it.
         """
         self._stops_asked += 1
 
     def stop(self) -> None:
-        """Ends them one after the other, the last one first: it may need those before it.
+        """End them one by one, the last one first, because it may need the others.
 
-        SIGTERM to each; SIGKILL to what still runs after the grace period.
+        Sends SIGTERM to each, and SIGKILL after the grace period.
         """
         for child in reversed(self._children):
             child.terminate()
@@ -179,7 +184,7 @@ class ServiceGroup:
         if log := self._logs.get(name):
             log.write(line + "\n")
             log.flush()
-        # Why a service can't start is told once, by the error that it becomes.
+        # The reason why a service can't start is shown once, by the error raised for it.
         if self._sink and not startup_errors.heard([line]):
             self._sink(name, line)
 
@@ -192,16 +197,16 @@ class ServiceGroup:
 
 
 def _end_of(child: Child) -> ServiceEnded:
-    """How a process that has ended came to it."""
+    """Return the error for a process that has ended."""
     code, lines = child.exit_code, child.last_lines()
-    said = " ".join(startup_errors.heard(lines))
+    reason = " ".join(startup_errors.heard(lines))
     return ServiceEnded(
-        f"The {child.name} can't start: {said}"
-        if said
+        f"The {child.name} can't start: {reason}"
+        if reason
         else f"The {child.name} {_manner(code or 0)}.",
         service=child.name,
         exit_code=code,
-        last_lines=[] if said else lines,
+        last_lines=[] if reason else lines,
     )
 
 

@@ -14,7 +14,7 @@ from shared.contracts.indexer import AddedItem, AddState
 from shared.core.errors import NotFound
 from shared.terms.tag_list import split_tags
 
-# One call holds what the indexer takes at least, and little enough to be in memory at once.
+# Limits of one call: the number of files that every indexer accepts, and what fits in memory.
 _FILES_A_CALL = 100
 _BYTES_A_CALL = 64 * 1024 * 1024
 
@@ -86,14 +86,17 @@ def _show(opened: Session, items: Iterable[AddedItem]) -> None:
         return
     for item in items:
         line = f"{item.state:<6}  {item.id or '-'}  {item.name}"
-        said = item.error or item.note
-        opened.out.print(tables.plain(f"{line}: {said}" if said else line), soft_wrap=True)
+        remark = item.error or item.note
+        opened.out.print(tables.plain(f"{line}: {remark}" if remark else line), soft_wrap=True)
 
 
 def _batches(
     files: Iterable[Path], tell: Callable[[list[AddedItem]], None]
 ) -> Iterator[list[tuple[str, bytes]]]:
-    """The files as (name, bytes), some at a time. `tell` hears of those that can't be read."""
+    """Yield the files as (name, bytes), in batches.
+
+    `tell` is called with files that can't be read.
+    """
     batch: list[tuple[str, bytes]] = []
     size = 0
     for file in files:

@@ -1,4 +1,4 @@
-"""`ise jobs`, and what every command does that starts a job."""
+"""`ise jobs`, and the common part of all commands that start a job."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -53,10 +53,9 @@ def run_job(
     shown: Callable[[Job], RenderableType] = tables.job_result,
     embeds: bool = False,
 ) -> Job:
-    """Starts a job, shows how it goes, and tells how it went; gives the job as it ended.
+    """Start a job, show its progress and result, and return it.
 
-    `embeds`: it needs the embedder, so without one it isn't started. Raises the error that it ended
-    with.
+    `embeds`: it needs the embedder, so it isn't started without one. Raises the job's error.
     """
     if embeds:
         opened.require_embedder()

@@ -97,8 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ISE_DEBUG"):
             raise
-        told = f"This is a bug in ise: {type(error).__name__}: {error}"
-        console(stderr=True).print(Text(escaped(told), style="red"), soft_wrap=True)
+        sentence = f"This is a bug in ise: {type(error).__name__}: {error}"
+        console(stderr=True).print(Text(escaped(sentence), style="red"), soft_wrap=True)
         console(stderr=True).print("Set ISE_DEBUG=1 to see where, and please report it.")
         return 1
     return 0

@@ -37,7 +37,7 @@ class ProgressView:
 
 
 class _Stage:
-    """The stage that a job is in; what follows a comma in its name is a detail of it."""
+    """The current stage of a job; text after a comma in its name is a detail."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -48,9 +48,9 @@ class _Stage:
         self._inherited: tuple[int, int] | None = None
 
     def see(self, job: Job) -> bool:
-        """Takes in how far a job is; says whether a new stage began.
+        """Update the progress; return whether a new stage began.
 
-        `closing` are then the last figures of the stage before it, where they can be told.
+        `closing` then has the last figures of the previous stage, if known.
         """
         name, self.detail = parts_of(stage_of(job))
         now = job.progress
@@ -58,7 +58,7 @@ class _Stage:
         began = name != self.name
         if began:
             self.name = name
-            # Pictures that are all done as a stage begins were counted by an earlier one.
+            # Pictures that are all done when a stage begins were counted in an earlier stage.
             self._inherited = counts if now.total and now.done >= now.total else None
             from_last = self._inherited and self.progress.total == now.total
             self.closing = figures(now) if from_last else ""
@@ -142,7 +142,7 @@ class _Lines:
 def stage_of(job: Job) -> str:
     """Return a job's current stage in a word."""
     if job.state is JobState.RUNNING or job.state.ended:
-        # A stage may name what it is at.
+        # A stage may contain the name of a file.
         return escaped(job.progress.stage or job.kind.value)
     return job.state.value
 

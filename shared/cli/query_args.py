@@ -23,7 +23,7 @@ class PartReader:
     """
 
     def __init__(self, client: Client) -> None:
-        """client: of the query service, which is asked only about texts with a `^`."""
+        """client: client of the query service, which is used only for texts that contain a `^`."""
         self._client = client
 
     def read(
@@ -40,7 +40,7 @@ class PartReader:
         return [*pictures, *named]
 
     def _is_tag(self, text: str) -> bool:
-        # By name, the tag that is the text comes before those that go on after it.
+        # In the order of names, the exact tag comes before longer ones.
         found = self._client.send(query.list_tags(prefix=text, limit=1, sort=TagOrder.NAME))
         return any(tag_key(one.tag) == tag_key(text) for one in found.tags)
 
@@ -53,7 +53,7 @@ class PartReader:
 
 
 def search_call(parts: Sequence[dict[str, Any]], **options: Any) -> Call[SearchResponse]:
-    """One part of weight 1 is searched by as such. Raises InvalidInput where nothing is wanted."""
+    """Search by a single part of weight 1 directly. Raises InvalidInput if no part is wanted."""
     if not any(part["weight"] > 0 for part in parts):
         raise InvalidInput("Give at least one of --image, --term and --id to search by.")
     if len(parts) > 1 or parts[0]["weight"] != 1:

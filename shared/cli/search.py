@@ -19,10 +19,10 @@ from shared.core.errors import InvalidInput, ISEError
 from shared.terms.normal_form import normal_form
 from shared.terms.number import other_numbers
 
-# More are no overview.
+# More thumbnails would not fit a screen.
 _PICTURES = 30
 _TAGS_NAMED = 5
-# The likelier forms come first, and each is a request.
+# The likeliest forms come first, and each is a request.
 _FORMS = 6
 
 
@@ -155,7 +155,7 @@ def _name_tags_with(opened: Session, term: str) -> None:
         try:
             found = opened.query.send(query.list_tags("", _TAGS_NAMED, word)).tags
         except ISEError:
-            return  # The answer is there; this is a hint.
+            return  # The results are shown already; this is a hint.
         if found:
             tags = ", ".join(shlex.quote(tag.tag) for tag in found)
             sentence = f"These come nearest to what the word means. Tags with the word: {tags}."
@@ -176,7 +176,7 @@ def _picture(opened: Session, image_id: str) -> bytes | None:
     try:
         return opened.query.send(query.get_thumbnail(image_id))
     except ISEError:
-        # Such as of a vector from outside, which has no picture.
+        # For example a vector that was imported without a picture.
         return None
 
 

@@ -34,7 +34,7 @@ class Service:
         """Raises Misconfigured when the service could not listen where it is meant to."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         with socket.socket(family) as probe:
-            # As uvicorn does: a connection that has just been closed doesn't hold the port.
+            # As uvicorn does: a connection closed a moment ago must not count as a used port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((self.host, self.port))
@@ -49,7 +49,7 @@ class Service:
                 ) from error
 
     def not_ready(self, http: httpx.Client) -> str | None:
-        """Why the service can't serve yet, or None when it can."""
+        """Return why the service can't serve yet, or None if it can."""
         try:
             response = http.get(f"{self.url}/ready")
         except httpx.ConnectError:
@@ -83,11 +83,11 @@ class MilvusLite(Service):
 
     @classmethod
     def of(cls, settings: ServiceSettings) -> Self | None:
-        """Return the server of the file that ISE_MILVUS_URI names; None where it names none.
+        """Return the Milvus Lite server of ISE_MILVUS_URI; None if it names no file.
 
         Raises Misconfigured.
         """
-        # Also where the next index is to be local: this one may be there still.
+        # Even if the next index will be local, because the present one may be on Milvus Lite.
         if not settings.milvus_uri.endswith(".db"):
             return None
         if find_spec("milvus_lite") is None:
@@ -108,14 +108,14 @@ def environment(settings: ServiceSettings) -> dict[str, str]:
     """Return the environment of the services' processes, so that they see `settings` and find each
     other.
     """
-    told = {"ISE_HOST": settings.host, "ISE_DATA_DIR": str(settings.data_dir.absolute())}
+    variables = {"ISE_HOST": settings.host, "ISE_DATA_DIR": str(settings.data_dir.absolute())}
     if settings.api_key:
-        told["ISE_API_KEY"] = settings.api_key.get_secret_value()
+        variables["ISE_API_KEY"] = settings.api_key.get_secret_value()
     for service in local_services(settings):
         prefix = f"ISE_{service.name.upper()}"
-        told[f"{prefix}_PORT"] = str(service.port)
-        told[f"{prefix}_URL"] = getattr(settings, f"{service.name}_url") or service.url
-    return told
+        variables[f"{prefix}_PORT"] = str(service.port)
+        variables[f"{prefix}_URL"] = getattr(settings, f"{service.name}_url") or service.url
+    return variables
 
 
 def waiting_line(waiting: dict[str, str]) -> str:
@@ -124,7 +124,7 @@ def waiting_line(waiting: dict[str, str]) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nothing uses."""
+    """Return an unused port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -26,10 +26,10 @@ S = TypeVar("S", bound=Settings)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-# Tables that go to a file or a pipe are as wide as what they hold, never cut to a screen.
+# Tables written to a file or a pipe are as wide as their contents, never cut to a screen.
 _PIPE_WIDTH = 10_000
 
-# The indexer remembers for a second that a service was away, which may have just started.
+# The indexer caches for a second that a service was down, which may have just started.
 _PEERS_FRESH_S = 1.2
 _PAUSE_S = 0.25
 
@@ -80,11 +80,12 @@ class Session:
         try:
             return self.indexer.send(indexer.get_missing()).get("embedder") == "away"
         except Unavailable:
-            # Where it doesn't answer, the next call says so; where it isn't ready, it says why.
+            # If the indexer doesn't answer, the next call reports it; if it isn't ready, it says
+            # why.
             return False
 
     def reply(self, answer: BaseModel, *shown: RenderableType) -> None:
-        """Prints the result of a command: `answer` with `--json`, else what is to be shown."""
+        """Print the result of a command: `answer` with `--json`, else the rendered form."""
         if self.as_json:
             self.write_json(answer.model_dump(mode="json"))
         else:
@@ -94,7 +95,7 @@ class Session:
         typer.echo(escaped_json(json.dumps(document, indent=2, ensure_ascii=False)))
 
     def say(self, sentence: str) -> None:
-        """A sentence for a person, beside the result."""
+        """Print a sentence for a person, in addition to the result."""
         if not self.as_json:
             self.err.print(sentence, soft_wrap=True)
 
@@ -118,7 +119,7 @@ class Session:
 
 @contextmanager
 def session(as_json: bool) -> Iterator[Session]:
-    """A session whose errors are told to the user, and end the command with exit code 1."""
+    """Context manager of a session that reports errors to the user and exits with code 1."""
     opened = Session(as_json)
     try:
         with readable_errors():
@@ -132,7 +133,7 @@ def session(as_json: bool) -> Iterator[Session]:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turns what a user can bring about, by a path, a URL or a version, into an ISEError."""
+    """Turn errors that users can cause, by a path, a URL or a version, into an ISEError."""
     try:
         yield
     except BrokenPipeError:
@@ -165,7 +166,9 @@ def load_settings(cls: type[S]) -> S:
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that prints text as it is: nothing in a path or a tag is markup, or steers it."""
+    """Create a console that prints text literally: paths and tags contain no markup or control
+    codes.
+    """
     made = Terminal(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
         made.width = _PIPE_WIDTH

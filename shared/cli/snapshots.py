@@ -1,4 +1,4 @@
-"""`ise snapshots`, `ise stats` and `ise index`: what is published, and what it holds."""
+"""`ise snapshots`, `ise stats` and `ise index`: published snapshots and their contents."""
 
 from typing import Annotated
 
@@ -44,9 +44,9 @@ def index(as_json: AsJson = False) -> None:
 
 
 def _sentences(found: IndexHealth) -> list[str]:
-    """Return sentences of advice, and on what is learnt in the background."""
+    """Return sentences of advice, and on background learning."""
     learning = found.learning
     is_due = found.advice or (learning is not None and learning.tasks)
-    said = [found.advice, None if is_due else "Nothing needs to be done."]
-    said.append(learning.message if learning is not None and learning.tags else None)
-    return [sentence for sentence in said if sentence]
+    sentences = [found.advice, None if is_due else "Nothing needs to be done."]
+    sentences.append(learning.message if learning is not None and learning.tags else None)
+    return [sentence for sentence in sentences if sentence]

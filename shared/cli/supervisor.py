@@ -1,4 +1,4 @@
-"""Starts services of a group again that ended, while the others go on."""
+"""Restarts services of a group while the others keep running."""
 
 import time
 from collections.abc import Callable
@@ -32,10 +32,10 @@ class _Supervised:
 
 
 class Supervisor:
-    """Starts each service again that ended, after a pause that doubles, up to a minute.
+    """Restarts services that stopped, after a pause that doubles, up to a minute.
 
-    It never gives up: the other services answer what they can meanwhile, and what a service lacks,
-    such as a free port or space on the disk, may be back at any time.
+    It never gives up: the other services keep working, and the cause, such as a used port or a full
+    disk, may disappear at any time.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Supervisor:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`explain` gives a sentence on how a process ended. `say` hears of ends and returns."""
+        """`explain` returns a sentence on how a process ended. `say` is called with each event."""
         self._start = start
         self._explain = explain
         self._say = say
@@ -59,7 +59,7 @@ class Supervisor:
         return [one.child for one in self._all]
 
     def look(self, http: httpx.Client) -> None:
-        """Note who ended, start who is due, and tell who is back."""
+        """Restart services that are due, and report those that stopped or are back."""
         for one in self._all:
             now = self._clock()
             if one.due is not None:
@@ -80,7 +80,7 @@ class Supervisor:
         )
         one.due = now + one.pause
         seconds = "a second" if one.pause == 1 else f"{one.pause:g} seconds"
-        # Whatever it started and left behind would hold its port or its memory.
+        # End its whole process group: what it leaves behind would use its port or memory.
         reason = self._explain(one.child)
         one.child.kill()
         self._say(f"{reason} It restarts in {seconds}; the others keep running.")

@@ -105,7 +105,7 @@ def jobs(found: Iterable[Job]) -> Table:
     return table
 
 
-# The words for what a source's files were left out as.
+# Descriptions of the reasons for skipping files of a source.
 _SKIPPED = {
     "system": "system files and folders",
     "hidden": "hidden files and folders",
@@ -117,26 +117,26 @@ _SKIPPED = {
 
 
 def skipped(counts: Mapping[str, int]) -> str:
-    """Return one line on what was left out of a source, by reason."""
+    """Return one line on the skipped files of a source, by reason."""
     return ", ".join(f"{n:,} {_SKIPPED.get(why, why)}" for why, n in counts.items() if n) or "none"
 
 
 def job_result(job: Job) -> Text:
     """Render the result of a job that succeeded; `ise stats` has a table of the calibration."""
-    told = dict(job.result or {})
-    if isinstance(counts := told.get("skipped"), dict):
-        told["skipped"] = skipped(counts)
-    if notes := told.pop("tag_notes", None):
-        told["tags"] = " ".join(notes)
-    if isinstance(report := told.get("report"), dict):
-        told["report"] = {name: v for name, v in report.items() if name != "calibration"}
-    if steps := told.get("skipped_steps"):
-        told["skipped_steps"] = {one["step"]: one["reason"] for one in steps}
-    if notes := told.pop("file_notes", None):
-        told["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
-    if isinstance(held := told.get("held_back"), list):
-        told["held_back"] = {one["folder"]: one["files"] for one in held}
-    return fields(told.items())
+    rows = dict(job.result or {})
+    if isinstance(counts := rows.get("skipped"), dict):
+        rows["skipped"] = skipped(counts)
+    if notes := rows.pop("tag_notes", None):
+        rows["tags"] = " ".join(notes)
+    if isinstance(report := rows.get("report"), dict):
+        rows["report"] = {name: v for name, v in report.items() if name != "calibration"}
+    if steps := rows.get("skipped_steps"):
+        rows["skipped_steps"] = {one["step"]: one["reason"] for one in steps}
+    if notes := rows.pop("file_notes", None):
+        rows["pictures with a fault"] = [f"{one['path']}: {one['note']}" for one in notes]
+    if isinstance(held := rows.get("held_back"), list):
+        rows["held_back"] = {one["folder"]: one["files"] for one in held}
+    return fields(rows.items())
 
 
 def sync_plan(job: Job) -> RenderableType:
@@ -145,20 +145,20 @@ def sync_plan(job: Job) -> RenderableType:
     table = _table(["action", "uri", "was", "tags"])
     for step in plan.steps:
         _row(table, [step.action, step.uri, step.was or "", ", ".join(step.tags)])
-    told: dict[str, Any] = {action.value: count for action, count in plan.counts.items() if count}
-    told |= {"unchanged": plan.unchanged, "to embed, at most": plan.embed}
+    rows: dict[str, Any] = {action.value: count for action, count in plan.counts.items() if count}
+    rows |= {"unchanged": plan.unchanged, "to embed, at most": plan.embed}
     if plan.dismissed:
-        told["skipped, as their pictures were deleted"] = plan.dismissed
+        rows["skipped, as their pictures were deleted"] = plan.dismissed
     if plan.left_out:
-        told["not listed here"] = plan.left_out
+        rows["not listed here"] = plan.left_out
     if counts := (job.result or {}).get("skipped"):
-        told["skipped"] = skipped(counts)
+        rows["skipped"] = skipped(counts)
     if plan.held_back:
-        told["held back"] = {one.folder: f"{one.files:,}: {one.reason}" for one in plan.held_back}
-        told["needs --force, or --force-in FOLDER, to delete the pictures held back"] = True
+        rows["held back"] = {one.folder: f"{one.files:,}: {one.reason}" for one in plan.held_back}
+        rows["needs --force, or --force-in FOLDER, to delete the pictures held back"] = True
     elif plan.needs_force:
-        told["needs --force, as half of all files or all files of a folder are missing"] = True
-    return Group(table, "", fields(told.items())) if plan.steps else fields(told.items())
+        rows["needs --force, as half of all files or all files of a folder are missing"] = True
+    return Group(table, "", fields(rows.items())) if plan.steps else fields(rows.items())
 
 
 def failures(found: Sequence[Failure], shown: int | None = None) -> Table:
@@ -183,15 +183,15 @@ def snapshots(found: Iterable[SnapshotInfo]) -> Table:
 
 def stats(found: Stats) -> Text:
     """The collection in a few lines; the whole curves are for programs."""
-    told = found.model_dump(
+    rows = found.model_dump(
         mode="json", exclude={"recall_curve", "calibration", "drift", "learning"}
     )
     if found.drift is not None:
         verdict = "served" if found.drift.served else "searches by picture are refused"
-        told["drift"] = f"{found.drift.distance:.1e}, {verdict}"
+        rows["drift"] = f"{found.drift.distance:.1e}, {verdict}"
     if found.learning is not None:
-        told["learning"] = found.learning.message
-    return fields(told.items())
+        rows["learning"] = found.learning.message
+    return fields(rows.items())
 
 
 def health(found: IndexHealth) -> Text:
@@ -200,7 +200,7 @@ def health(found: IndexHealth) -> Text:
 
 
 def recall(found: Stats) -> Table:
-    """How many clusters were measured to reach which recall, in each space by its own metric."""
+    """Show the number of clusters measured for each recall, in each space by its own metric."""
     table = _table(["space", "recall", "of the nearest", "clusters at most", "scanned"])
     shown = [("visual", found.metric), ("joint", Metric.COSINE)]
     for space, metric in shown:
@@ -227,7 +227,7 @@ def calibration(found: Stats) -> Table:
 
 
 def evaluation(found: Evaluation, figures: Sequence[str]) -> Table:
-    """Label quality of each setting, beside its recall and time."""
+    """Return the label quality of each setting, with its recall and time."""
     columns = ["setting", *figures, "recall@10", "median ms"]
     table = _table(columns, numbers=columns[1:])
     for one in found.settings:
@@ -237,7 +237,9 @@ def evaluation(found: Evaluation, figures: Sequence[str]) -> Table:
 
 
 def tag_figures(found: TagResult) -> Table:
-    """Tag to image: of all tags, of those that the network was trained on, and of the others."""
+    """Return figures of searches by tag: all tags, those that the network was trained on, and the
+    others.
+    """
     table = _table(["tags", "number", "mAP"], numbers=("number", "mAP"))
     _row(table, ["all", f"{found.tags:,}", f"{found.mean_average_precision.mean:.3f}"])
     for name, mean, seen in (("seen", found.seen, True), ("unseen", found.unseen, False)):
@@ -251,7 +253,7 @@ def tag_figures(found: TagResult) -> Table:
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> Text:
-    """Names and values, one pair a line; what is within a value is set in below it."""
+    """Return names and values, one pair a line; nested values are indented."""
     lines = list(_lines(pairs))
     width = max((len(name) for name, _ in lines), default=0)
     return Text("\n").join(plain(f"{name:<{width}}  {value}".rstrip()) for name, value in lines)
@@ -291,7 +293,7 @@ def _table(columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
         justify: Literal["right", "left"] = "right" if column in numbers else "left"
-        # An id is there to be copied, so it stays in one piece, however narrow the screen.
+        # Never wrap an id, however narrow the screen, because ids are copied.
         table.add_column(column, justify=justify, overflow="fold", no_wrap=column == "id")
     return table
 

@@ -1,4 +1,4 @@
-"""The console of `ise`: whatever is printed, nothing of a file's name or an answer steers it."""
+"""The console of `ise`, which escapes control codes in names and answers."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -24,5 +24,5 @@ class Terminal(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for text, style, control in super().render(renderable, options):
-            # rich's own moves of the cursor are segments of their own kind.
+            # rich marks its own cursor movements as control segments.
             yield Segment(text if control else escaped(text, keep_lines=True), style, control)

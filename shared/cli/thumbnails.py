@@ -12,7 +12,7 @@ from enum import StrEnum
 
 _COLUMNS, _ROWS = 16, 8
 _GAP = 2
-# Of one escape sequence of kitty's.
+# Bytes of base64 in one of kitty's escape sequences.
 _CHUNK = 4096
 _PIXELS = 128
 
@@ -22,7 +22,7 @@ _BLANK = " " * _COLUMNS
 
 
 class Way(StrEnum):
-    """How a terminal shows pictures."""
+    """Protocol by which a terminal shows pictures."""
 
     KITTY = "kitty"
     ITERM = "iterm"
@@ -30,7 +30,7 @@ class Way(StrEnum):
 
 
 def way_of(environment: Mapping[str, str], is_terminal: bool) -> Way | None:
-    """Detect how the terminal shows pictures; None where it shows none."""
+    """Return the protocol by which the terminal shows pictures; None if it can't."""
     term = environment.get("TERM", "")
     if not is_terminal or term in ("", "dumb"):
         return None
@@ -38,7 +38,7 @@ def way_of(environment: Mapping[str, str], is_terminal: bool) -> Way | None:
     if term in ("xterm-kitty", "xterm-ghostty"):
         found = Way.KITTY
     elif program in ("iTerm.app", "WezTerm") and not term.startswith(("screen", "tmux")):
-        # The only way that takes a JPEG as it is.
+        # The only protocol that accepts a JPEG unchanged.
         return Way.ITERM
     elif environment.get("COLORTERM") in ("truecolor", "24bit"):
         found = Way.BLOCKS
@@ -65,7 +65,7 @@ def _strip(pictures: Sequence[bytes | None], way: Way) -> str:
     if way is Way.BLOCKS:
         lines = [[_BLANK] * _ROWS if data is None else _blocks(data) for data in pictures]
         return "".join((" " * _GAP).join(row) + "\n" for row in zip(*lines, strict=True))
-    # Room for all of them, then each from the top: a picture that scrolls would move the others.
+    # Make room for all of them first, because scrolling during output would move the others.
     text = "\n" * _ROWS + f"{_ESC}[{_ROWS}A"
     for place, data in enumerate(pictures):
         if data is not None:

@@ -39,22 +39,22 @@ def up(
         settings = load_settings(ServiceSettings)
         settings.check_bind()
         settings.keep_files_private()
-        told = opened.err if as_json else opened.out
+        console = opened.err if as_json else opened.out
         for slip in slips(ServiceSettings):
-            told.print(slip, soft_wrap=True)
-        sink = plain() if settings.log_format is LogFormat.JSON else prefixed(told)
+            console.print(slip, soft_wrap=True)
+        sink = plain() if settings.log_format is LogFormat.JSON else prefixed(console)
         group = ServiceGroup.local(settings, sink=None if log_dir else sink, log_dir=log_dir)
         with stop_on_signals(group.request_stop), group:
-            if not group.wait_ready(on_wait=lambda waiting: told.print(waiting_line(waiting))):
+            if not group.wait_ready(on_wait=lambda waiting: console.print(waiting_line(waiting))):
                 return
             urls = {name: group.url(name) for name in reversed(NAMES)}
             if as_json:
                 opened.write_json(urls)
             else:
-                _welcome(told, urls, settings.data_dir.absolute())
-            _warn(told, settings)
-            group.watch(lambda sentence: told.print(sentence, soft_wrap=True))
-            told.print("Stopping all three.")
+                _welcome(console, urls, settings.data_dir.absolute())
+            _warn(console, settings)
+            group.watch(lambda sentence: console.print(sentence, soft_wrap=True))
+            console.print("Stopping all three.")
 
 
 def prefixed(console: Console) -> Sink:
@@ -82,12 +82,12 @@ def _welcome(console: Console, urls: dict[str, str], data_dir: Path) -> None:
 
 def _warn(console: Console, settings: ServiceSettings) -> None:
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    # As the services find each other, which is elsewhere where a setting says so.
-    told = environment(settings)
-    with Client(told["ISE_QUERY_URL"], key) as query:
-        # Of several embedders one has to fit.
+    # The addresses by which services find each other, which settings may change.
+    variables = environment(settings)
+    with Client(variables["ISE_QUERY_URL"], key) as query:
+        # One of several embedders must fit.
         sentences = []
-        for url in told["ISE_EMBEDDER_URL"].split(","):
+        for url in variables["ISE_EMBEDDER_URL"].split(","):
             with Client(url.strip(), key) as embedder:
                 sentences.append(model_fit.warning(embedder, query))
         sentence = None if None in sentences else sentences[0]
@@ -103,7 +103,7 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
         stop()
 
     caught = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it ignored.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` sets it to be ignored
         caught.append(signal.SIGHUP)
     before = {number: signal.signal(number, on_signal) for number in caught}
     try:

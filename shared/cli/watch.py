@@ -1,4 +1,4 @@
-"""Waits for the changes of a folder: as the system tells of them, or by looking now and then."""
+"""Waits for changes of a folder, by notifications of the system or by polling."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from shared.core.errors import InvalidInput
 
 POLL_S = 60
 _TICK_MS = 1000
-# Many files that are copied are one change, once they've been still for so long.
+# Files copied together count as one change, once nothing has changed for this long.
 _STILL_MS = 500
 _AT_MOST_MS = 10_000
 _RETRY_S = 30.0
@@ -28,11 +28,11 @@ def follow(
     beside: Path | None = None,
     retry_s: float = _RETRY_S,
 ) -> None:
-    """Calls `act` at once and after each change of a folder, until interrupted.
+    """Call `act` at once and after each change of a folder, until interrupted.
 
-    `act` says whether it went well; if not, it's called again a little later. `poll_s`: look so
-    often rather than wait for the system's word; by default on network mounts, where there's none.
-    `beside`: a folder whose changes are others' business, though it may be within.
+    `act` returns whether it succeeded; if not, it is called again later. `poll_s`: poll at this
+    interval instead of waiting for notifications; the default on network mounts, which have none.
+    `beside`: a folder whose changes are ignored, even if it lies inside.
     """
     if poll_s is None and is_remote(folder):
         poll_s = POLL_S
@@ -43,7 +43,7 @@ def follow(
             if changed or (due is not None and time.monotonic() >= due):
                 due = None if act() else time.monotonic() + retry_s
             if _identity(folder) != watched:
-                # Its disk was mounted or taken away: the system tells of the former folder only.
+                # The disk was mounted or unmounted, and events concern the former folder only.
                 break
         while _identity(folder) is None:
             time.sleep(_TICK_MS / 1000)

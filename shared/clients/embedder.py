@@ -34,17 +34,17 @@ from shared.labels.head import LabelHead
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
 _NOTES: TypeAdapter[dict[int, str]] = TypeAdapter(dict[int, str])
 _SLOW_S = 300.0
-# It tells what it knows; who waits longer waits for a service that hangs.
+# These calls don't compute anything, so a longer wait means that the service hangs.
 _QUICK_S = 10.0
 _RAW = {"Accept": RAW_MEDIA_TYPE}
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Features: `vectors` float32 of shape (n, dim), and the model that they are of.
+    """Features: `vectors`, float32 of shape (n, dim), and their model.
 
-    `instance` names the process that answered. `notes`: what was wrong with files that were read
-    all the same, by their index.
+    `instance`: process that answered. `notes`: damage of files that were read nevertheless, by
+    index.
     """
 
     vectors: NDArray[np.float32]
@@ -74,10 +74,10 @@ def embed_images(
     bulk: bool = False,
     crops: Sequence[Crop | None] = (),
 ) -> Call[Rows]:
-    """Rows in the order of `files`. Raises BadImage whose `extra["items"]` names the bad ones.
+    """Return rows in the order of `files`. Raises BadImage whose `extra["items"]` lists the bad
+    ones.
 
-    `bulk`: nobody waits for it, so that searches go first. `crops`: the box of each file that
-    counts; None: all of it.
+    `bulk`: searches go first. `crops`: the relevant box of each file; None: all of it.
     """
     boxes = ["" if crop is None else crop.text() for crop in crops]
     parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]
@@ -125,11 +125,11 @@ def explain_images(
     network: str | None = None,
     transform: bytes | None = None,
 ) -> Call[Explanation]:
-    """Why the first of two files is like the second; or one file like a term, in the joint space.
+    """Explain the similarity of two files, or of one file and a term in the joint space.
 
-    `transform`: the bytes of the projection that the index compares by.
+    `transform`: the projection of the index, as bytes.
 
-    Raises Conflict where the network can't be split into cells.
+    Raises Conflict if the network can't be split into cells.
     """
     return _explain("images", model(Explanation), files, space, term, network, transform)
 
@@ -213,7 +213,7 @@ def _no_reading(_: httpx.Response) -> None:
 
 
 def _rows(count: int) -> Callable[[httpx.Response], Rows]:
-    """Reads as many rows as were asked for; fewer would give one image another's features."""
+    """Read as many rows as were requested; with fewer, an image would get another's features."""
 
     def read(response: httpx.Response) -> Rows:
         try:

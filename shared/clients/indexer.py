@@ -136,7 +136,7 @@ def add_features_npy(
 
 
 def import_vectors(request: ImportRequest) -> Call[Job]:
-    """Takes in an export, or a .npy file, by its path on the indexer's machine."""
+    """Import an export, or a .npy file, by its path on the indexer's machine."""
     return _post("/v1/import", request.model_dump(mode="json"), Job)
 
 
@@ -149,7 +149,7 @@ def export_collection(
         "/v1/export",
         lambda response: response,
         params={"space": space.value, "parquet": parquet},
-        # The catalogue of millions is written out before the first byte.
+        # The catalogue, of millions of images perhaps, is written before the first byte is sent.
         timeout_s=6 * _SLOW_S,
     )
 

@@ -119,7 +119,7 @@ def get_thumbnail(image_id: str) -> Call[bytes]:
 
 
 def explain_match(image_id: str, to: str | None = None, term: str | None = None) -> Call[Why]:
-    """Why an image is like another one, or like a term: give one of both."""
+    """Explain the similarity of an image to another one, or to a term; give one of both."""
     return Call(
         "GET", f"/v1/images/{segment(image_id)}/why", model(Why), params={"to": to, "term": term}
     )
@@ -132,7 +132,7 @@ def draw_match(image_id: str, to: str | None = None, term: str | None = None) ->
 
 
 def explain_upload(data: bytes, to: str, name: str = "query") -> Call[Why]:
-    """Why a picture is like an indexed image."""
+    """Explain the similarity of a picture to an indexed image."""
     return Call(
         "POST",
         "/v1/why",

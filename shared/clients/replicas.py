@@ -1,8 +1,8 @@
-"""The replicas of one service: which is asked next, and which is left alone for a while.
+"""Replicas of one service: which one gets the next request, and which one is skipped for a while.
 
-They are alike: same version, same models, same data. An URL names them, parted by `|`, or by a name
-that resolves to several addresses, as compose's does with `--scale`. Embedders of different models
-are no replicas; commas part those in settings.
+All have the same version, models and data. A URL names them, separated by `|`, or by a name that
+resolves to several addresses, as compose's does with `--scale`. Embedders of different models are
+not replicas; they are comma-separated in settings.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ REPEATABLE = "ise_repeatable"
 _PARTED = "|"
 _RESOLVED_S = 5.0
 _DROPPED_S = 2.0
-# Whoever would not wait as long says nothing of the replica.
+# A caller that waits for less says nothing about the replica.
 _PATIENCE_S = 0.5
 _AT_ITS_END_S = 0.05
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -82,7 +82,7 @@ class Replicas:
         return [(url.host, url.port or _DEFAULT_PORTS[url.scheme]) for url in self._urls]
 
     def found(self, answers: list[list[Any] | OSError]) -> list[Replica]:
-        """Takes in what it answered. Raises httpx.ConnectError where no name is known."""
+        """Add the addresses that were resolved. Raises httpx.ConnectError if none is known."""
         replicas = [
             Replica(url, info[4][0], info[4][1])
             for url, answer in zip(self._urls, answers, strict=True)
@@ -90,7 +90,7 @@ class Replicas:
             for info in answer
         ]
         if not replicas:
-            # Those of before may go on where only the name server is away.
+            # If only the name server is down, the previous addresses may still work.
             if self._resolved is None:
                 raise httpx.ConnectError(str(next(a for a in answers if isinstance(a, OSError))))
             replicas = self._resolved[1]
@@ -101,21 +101,21 @@ class Replicas:
         return self._resolved[1]
 
     def next(self, among: list[Replica], tried: set[Replica]) -> Replica | None:
-        """The one to ask now, which must be given back; None when all were tried."""
+        """Return the next replica, to be released afterwards; None if all were tried."""
         with self._lock:
             left = [one for one in among if one not in tried]
             if not left:
                 return None
             now = self._clock()
             kept = [one for one in left if self._dropped_until.get(one, 0.0) <= now]
-            # Where all are dropped, the one that was dropped first may be back.
+            # If all replicas were dropped, the first one dropped is the likeliest to be back.
             chosen = (
                 min(kept, key=lambda one: (self._in_hand[one], random.random()))  # noqa: S311
                 if kept
                 else min(left, key=lambda one: self._dropped_until[one])
             )
             if chosen in self._dropped_until:
-                # This request is the probe; others come when it was answered.
+                # Use this request as the probe; others follow once it was answered.
                 self._dropped_until[chosen] = now + _DROPPED_S
             self._in_hand[chosen] += 1
             tried.add(chosen)
@@ -129,12 +129,12 @@ class Replicas:
                 del self._in_hand[replica]
 
     def drop(self, replica: Replica) -> None:
-        """It gave no answer, and is left alone for a while."""
+        """Skip a replica for a while, because it did not answer."""
         with self._lock:
             self._dropped_until[replica] = self._clock() + _DROPPED_S
 
     def keep(self, replica: Replica) -> None:
-        """It answered."""
+        """Stop skipping a replica, because it answered."""
         with self._lock:
             self._dropped_until.pop(replica, None)
 
@@ -190,7 +190,7 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class ReplicaTransport(httpx.BaseTransport):
-    """Sends each request to one of the replicas; to another where it reached nobody."""
+    """Sends each request to one of the replicas, or to another if it reached none."""
 
     def __init__(self, url: str) -> None:
         self._replicas = Replicas(url)
@@ -279,7 +279,7 @@ class AsyncReplicaTransport(httpx.AsyncBaseTransport):
 
 
 def _reached_nobody(error: BaseException) -> bool:
-    """Nothing was sent, so that anything may be sent to another."""
+    """Return whether nothing was sent, so that any request may be sent to another replica."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
 
 
@@ -290,7 +290,7 @@ def _is_to_blame(error: BaseException, waited_s: float) -> bool:
     if isinstance(error, httpx.TimeoutException):
         return waited_s >= _PATIENCE_S and not isinstance(error, httpx.PoolTimeout)
     if isinstance(error, asyncio.CancelledError):
-        # A deadline of the caller's, which comes before that of the connection.
+        # A caller's deadline ended the wait, before the connection's own timeout.
         left = deadline.remaining()
         return waited_s >= _PATIENCE_S and left is not None and left < _AT_ITS_END_S
     return isinstance(error, httpx.TransportError)

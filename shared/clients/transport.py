@@ -36,11 +36,11 @@ Params = Mapping[str, str | int | float | bool | list[str] | None]
 File = tuple[str, tuple[str, bytes, str]]
 
 _CONNECT_S = 5.0
-# The longest pause before each further try; a random part of it is made, so that many callers of a
-# service that comes back don't come all at once.
+# Upper bounds of the pause before each retry. Pauses are random, so that many callers of a
+# restarted service don't return at the same moment.
 _PAUSES_S = (0.1, 0.4)
 _AWAY_S = 60.0
-# Whoever would not wait as long says nothing of the service where it gave no answer.
+# If a caller that waits for less gets no answer, that says nothing about the service.
 _PATIENCE_S = 0.5
 
 
@@ -64,19 +64,19 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 60.0
     repeatable: bool = False
-    """Whether it changes nothing, though it isn't a GET."""
+    """True if the call changes nothing although it isn't a GET."""
     taken: frozenset[int] = frozenset()
-    """Statuses beside those of success that `read` takes."""
+    """Further statuses that `read` accepts."""
 
     @property
     def is_safe(self) -> bool:
-        """True if the call may be given up and sent again; nobody would know the outcome of a
-        change.
+        """True if the call may be abandoned and repeated; the outcome of a change would be
+        unknown.
         """
         return self.method in ("GET", "HEAD") or self.repeatable
 
     def with_headers(self, headers: Mapping[str, str]) -> "Call[T]":
-        """The same call with headers beside its own."""
+        """Return the same call with additional headers."""
         return replace(self, headers={**self.headers, **headers})
 
     def request(self, base_url: str, within: bool = False) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Call(Generic[T]):
         left = deadline.remaining() if self.is_safe else None
         if left is not None:
             headers[deadline.HEADER] = deadline.preference(left)
-            # A timeout of 0 would be taken for a socket that doesn't block.
+            # A timeout of 0 would mean a non-blocking socket.
             timeout_s = min(timeout_s, max(left, 0.001))
         return {
             "method": self.method,
@@ -130,10 +130,9 @@ def _authorization(key: str | None) -> dict[str, str]:
 
 
 def raise_for_problem(response: httpx.Response, within: bool = False) -> None:
-    """Raises the ISEError that a bad answer stands for. The body must have been read.
+    """Raise the ISEError for a bad answer, whose body must have been read.
 
-    `within`: a service of ours asks another, so that a key that is refused is no fault of the
-    user's, who must not be asked for another.
+    `within`: one of our services is the caller, so a refused key is not the user's fault.
     """
     if response.is_success:
         return
@@ -149,7 +148,7 @@ def raise_for_problem(response: httpx.Response, within: bool = False) -> None:
 
 
 def _within(error: errors.ISEError, where: str) -> errors.ISEError:
-    """An error between services, as it is told to a user, who did not set them up."""
+    """Return an error between services in the form shown to users, who did not configure them."""
     if isinstance(error, errors.ForeignHost):
         return errors.Unavailable(
             f"The service at {where} doesn't accept this host name. Add it to "
@@ -165,7 +164,7 @@ def _within(error: errors.ISEError, where: str) -> errors.ISEError:
 
 
 def _pauses(call: Call[Any], within: bool) -> Iterator[float]:
-    """How long to wait before each further try of a call that found nobody, or broke off."""
+    """Yield the pauses before each retry of an interrupted or refused call."""
     if within and call.is_safe:
         yield from (random.uniform(0, longest) for longest in _PAUSES_S)  # noqa: S311
 
@@ -177,7 +176,7 @@ def _timed_out(error: httpx.TransportError | TimeoutError) -> bool:
 def _unreachable(
     base_url: str, error: httpx.TransportError | TimeoutError, within: bool
 ) -> errors.Unavailable:
-    # Whoever asked a service of ours need not read of addresses behind it.
+    # The caller of our service needn't see addresses behind it.
     extra = {PEER_AWAY: True} if within else {}
     if _timed_out(error):
         return errors.Unavailable(f"{base_url} did not answer in time.", retry_after=5, **extra)
@@ -279,7 +278,7 @@ class AsyncClient:
 
     @property
     def away(self) -> str | None:
-        """The reason why the service gave no answer when asked last, a moment ago; or None."""
+        """The reason why the service did not answer the latest call, a moment ago; or None."""
         if self._failed is None or time.monotonic() - self._failed[0] > _AWAY_S:
             return None
         return self._failed[1]
@@ -291,10 +290,10 @@ class AsyncClient:
             async with asyncio.timeout(patience_s):
                 response = await self._response(call)
         except (httpx.TransportError, TimeoutError) as error:
-            away = _unreachable(self.base_url, error, self._within)
+            unavailable = _unreachable(self.base_url, error, self._within)
             if not _timed_out(error) or patience_s is None or patience_s >= _PATIENCE_S:
-                self._failed = time.monotonic(), away.detail
-            raise away from error
+                self._failed = time.monotonic(), unavailable.detail
+            raise unavailable from error
         self._failed = None
         if response.status_code not in call.taken:
             raise_for_problem(response, self._within)

@@ -1,9 +1,9 @@
-"""Bounds of what is said of an image: its id, its uris, its tags and its metadata.
+"""Limits of annotations: an image's id, uris, tags and metadata.
 
-Every way in asks here, so that none takes what an answer can't give: uploads, PATCH, manifests,
-vectors, imports. `check` raises one clear error; the `check_*` functions raise ValueError with a
-clause that goes after the field's name, as pydantic wants it. `presentable` is for what is there
-already: an earlier version took more than these bounds.
+All inputs are checked here, so that none accepts what an answer can't represent: uploads, PATCH,
+manifests, vectors, imports. `check` raises one clear error; the `check_*` functions raise
+ValueError with a clause that follows the field's name, as pydantic expects. `presentable` is for
+existing data, because earlier versions accepted more.
 """
 
 import json
@@ -23,9 +23,9 @@ MAX_ID = 200
 MAX_URI = 4096
 MAX_KEY = 200
 LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**64 - 1
-"""Metadata's integers: what 64 bits hold, with a sign or without."""
+"""Range of integers in metadata: 64 bits, signed or unsigned."""
 
-# A tag is found by its normal form, which the catalogue keeps too; some characters become many.
+# The catalogue also stores a tag's normal form, which may be longer than the tag.
 _MAX_TAG_KEY = 800
 _SHOWN = 60
 _NOTES = 20
@@ -35,11 +35,11 @@ _CALLS = frozenset({"shapes", "bulk", "timeline"})
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much one image's metadata may hold. `bytes`: as JSON in UTF-8, without blanks.
+    """Limits of one image's metadata. `bytes`: as JSON in UTF-8, without blanks.
 
-    `depth`: levels of objects and lists, the metadata itself among them. `keys`: of all objects
-    together. `is_strict`: also bounds what an answer can give, but neither a filter nor a
-    database takes.
+    `depth`: levels of objects and lists, including the metadata itself. `keys`: of all objects
+    together. `is_strict`: also refuse values that an answer can represent, but neither a filter nor
+    a database.
     """
 
     depth: int
@@ -49,10 +49,10 @@ class Bounds:
 
 
 WRITTEN = Bounds(depth=8, bytes=64 * 2**10, keys=256)
-"""What is taken in."""
+"""Limits for input."""
 
 ANSWERED = Bounds(depth=64, bytes=2**20, keys=100_000, is_strict=False)
-"""What is answered of what an earlier version took in."""
+"""Limits for answers, which may contain data of earlier versions."""
 
 TAGS_TOLD = f"At most {MAX_TAGS:,}, each of at most {MAX_TAG} characters."
 METADATA_TOLD = (
@@ -70,7 +70,9 @@ def check(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Raises InvalidInput, one sentence that names the field, for what no way in takes."""
+    """Raise InvalidInput, one sentence that names the field, for values that every input
+    refuses.
+    """
     try:
         named = "id"
         if image_id is not None:
@@ -89,8 +91,8 @@ def check(
 
 def refusal(field: str, clause: str) -> InvalidInput:
     """The error for a field that can't be taken."""
-    told = f"`{field}`: {clause}."
-    return InvalidInput(told, errors=[{"field": field, "message": told}])
+    sentence = f"`{field}`: {clause}."
+    return InvalidInput(sentence, errors=[{"field": field, "message": sentence}])
 
 
 def check_id(text: str) -> str:
@@ -162,7 +164,7 @@ def metadata_fault(metadata: Mapping[str, Any], bounds: Bounds = WRITTEN) -> str
                     "around it"
                 )
         if isinstance(value, Mapping | list):
-            # A level that is empty is one too.
+            # An empty level counts as well.
             if depth > bounds.depth:
                 return f"`{shown(path)}` is nested deeper than {bounds.depth} levels"
         elif (fault := _scalar_fault(value, bounds)) is not None:
@@ -185,7 +187,7 @@ def text_fault(text: str, bounds: Bounds = WRITTEN) -> str | None:
     """Return the fault of a text, or None."""
     if bounds.is_strict and "\0" in text:
         return "it holds a NUL character, which no database keeps"
-    # Much cheaper than to encode it.
+    # Much cheaper than encoding it.
     if not text.isascii():
         try:
             text.encode()
@@ -227,10 +229,10 @@ def presentable(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]
 
 
 def mended(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata of an earlier version, brought within the bounds of today.
+    """Return metadata of an earlier version, changed to fit the current limits.
 
-    What is nested too deep, and what isn't a number that can be kept, becomes a text; a field
-    that can't be kept even so goes.
+    Values that are nested too deep or are invalid numbers become text; fields that still don't fit
+    are removed.
     """
     kept: dict[str, Any] = {}
     for key, value in metadata.items():
@@ -307,9 +309,8 @@ Metadata = Annotated[
 Notes = Annotated[
     list[str] | None,
     Field(
-        description="What is left out of this image, as no answer can give it; absent where "
-        "nothing is.",
-        # Almost always: and versions before, which refuse fields that they don't know, read it.
+        description="Annotations of this image that no answer can represent; omitted if empty.",
+        # Omitted if empty, which it almost always is: older versions refuse unknown fields.
         exclude_if=_is_none,
     ),
 ]

@@ -17,7 +17,7 @@ def _is_none(value: object) -> bool:
 
 
 class Mode(StrEnum):
-    """How an answer came about."""
+    """Kind of search that produced an answer."""
 
     IMAGE = "image"
     TAG = "tag"
@@ -26,17 +26,21 @@ class Mode(StrEnum):
 
 
 class Explanation(Wire):
-    """How a hit was found. `cluster_rank` counts from 1, the cluster nearest to the query."""
+    """Explanation of a hit."""
 
-    cluster: int
-    cluster_rank: int
-    segment: str
+    cluster: int = Field(description="Number of the cluster that contains the image.")
+    cluster_rank: int = Field(
+        description="Rank of that cluster among those probed; 1 is the nearest to the query."
+    )
+    segment: str = Field(description="Name of the segment file that contains the image.")
     candidate_distance: float | None = Field(
         None,
-        description="By its short code, which made it a candidate, in the index's metric; null "
-        "where all of the probed clusters was looked at.",
+        description="Distance by the short code that made it a candidate, in the index's metric; "
+        "null: every row of the probed clusters was compared.",
     )
-    exact_distance: float = Field(description="By its stored vector, in the metric asked for.")
+    exact_distance: float = Field(
+        description="Distance by the stored vector, in the requested metric."
+    )
 
 
 ANSWER_EXAMPLE: dict[str, Any] = {
@@ -81,62 +85,68 @@ ANSWER_EXAMPLE: dict[str, Any] = {
 
 
 class Duplicate(Wire):
-    """An image that shows the same as a hit. `similarity`: their cosine."""
+    """An image that shows the same picture as a hit."""
 
-    id: str
-    uri: str
-    similarity: float
+    id: str = Field(description="Id of the image.")
+    uri: str = Field(description="Path or URL of the image.")
+    similarity: float = Field(description="Cosine similarity to the hit.")
 
 
 class Hit(Wire):
-    """One result. `score`: higher is better. `distance`: 1 - cosine, or L2 (not squared)."""
+    """One result of a search."""
 
-    id: str
-    score: float
+    id: str = Field(description="Id of the image.")
+    score: float = Field(description="Similarity; higher is better.")
     relevance: float = Field(
-        description="The number that orders the hits, the highest first: the score, or where the "
-        "nearest were re-ranked, the score of means with what is near to each.",
+        description="Number that orders the hits, the highest first: the score, or after a "
+        "re-rank the score of mean distances to the nearest images.",
     )
-    distance: float
+    distance: float = Field(description="Distance to the query: 1 - cosine, or L2 (not squared).")
     probability: float | None = Field(
-        None, description="Calibrated chance that it matches; null: none was fitted."
+        None, description="Calibrated probability of a match; null: none was fitted."
     )
-    tags: list[str]
-    uri: str
-    uris: list[str]
-    metadata: dict[str, Any]
+    tags: list[str] = Field(description="Tags of the image.")
+    uri: str = Field(description="Path or URL of the image, for display.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
     labels: list[Label] = Field(
         default_factory=list,
         description="What the model's classifier sees in it, the most probable first: suggestions, "
         "not tags. Empty where the model has no classifier with named classes.",
     )
     added_at: AddedAt = None
-    file: FileFacts = FileFacts()
-    explain: Explanation | None = None
+    file: FileFacts = Field(FileFacts(), description="Facts from the file.")
+    explain: Explanation | None = Field(None, description="How the hit was found; with `explain`.")
     contributions: list[float] | None = Field(
-        None, description="What each of the `parts` adds to the score; their sum is the score."
+        None, description="Contribution of each of the `parts`; they sum to the score."
     )
     duplicates: list[Duplicate] | None = Field(
-        None, description="With `group_duplicates`: those of the page that show the same."
+        None, description="Images of the page that show the same picture; with `group_duplicates`."
     )
-    vector: list[float] | None = None
+    vector: list[float] | None = Field(None, description="Stored vector; with `with_vector`.")
     notes: Notes = None
 
 
 class Recall(Wire):
-    """How much of the exact answer to expect. `expected` was measured when the index was built."""
+    """Expected share of the exact answer, and the work done for it."""
 
-    target: float | None
-    expected: float | None
-    nprobe: int
-    clusters: int = Field(description="How many clusters there are to probe.")
+    target: float | None = Field(description="Requested recall; null: none applies.")
+    expected: float | None = Field(
+        description="Recall measured at build time for this number of clusters; null: not measured."
+    )
+    nprobe: int = Field(description="Number of clusters that were probed.")
+    clusters: int = Field(description="Number of clusters in the index.")
     scanned_fraction: float = Field(description="Share of all images in the probed clusters.")
-    reranked: int = Field(description="Images whose stored vector was compared, not only its code.")
+    reranked: int = Field(
+        description="Number of images whose stored vectors were compared, not only codes."
+    )
 
 
 class TagCount(Wire):
-    tag: str
-    count: int
+    """A tag and the number of images that carry it."""
+
+    tag: str = Field(description="Tag, as it is most often written.")
+    count: int = Field(description="Number of images that carry it.")
     cover: str | None = Field(
         None,
         description="Id of the image with the tag that was added last; null unless asked for.",
@@ -145,62 +155,68 @@ class TagCount(Wire):
 
 
 class LabelFacet(Wire):
-    name: str
-    count: int
+    """A label and the number of hits that have it."""
+
+    name: str = Field(description="Name of the label.")
+    count: int = Field(description="Number of hits with the label.")
 
 
 class CorrectedTerm(Wire):
-    """A term that no tag equals, and the tag that was searched by instead."""
+    """A term that equals no tag, and the tag that was searched instead."""
 
-    term: str
-    searched_as: str
+    term: str = Field(description="Term of the request.")
+    searched_as: str = Field(description="Tag that was searched instead.")
 
 
 class CutOff(Wire):
     """Effect of `score_threshold` and `min_probability` on the nearest images."""
 
-    confident: bool = Field(description="Whether any hit is left; false: no confident match.")
-    below: int = Field(description="How many hits of this page were left out.")
+    confident: bool = Field(description="Whether any hit remains; false: no confident match.")
+    below: int = Field(description="Number of hits that this page omits.")
 
 
 class SearchResponse(Wire):
-    """Hits, and how right they are to be expected to be."""
+    """Hits and their expected quality."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [ANSWER_EXAMPLE]})
 
-    hits: list[Hit]
-    limit: int
-    offset: int = Field(description="How many hits the pages before this one had.")
+    hits: list[Hit] = Field(description="Hits, the best first.")
+    limit: int = Field(description="Requested number of hits.")
+    offset: int = Field(description="Number of hits on the pages before this one.")
     next: str | None = Field(
-        None, description="The `cursor` of the next page; null where no more hits are known of."
+        None, description="The `cursor` of the next page; null: no more hits are known."
     )
-    complete: bool = Field(description="As many hits as asked for, or all there are.")
+    complete: bool = Field(
+        description="Whether these are as many hits as requested, or all that exist."
+    )
     facets: list[TagCount] | None = Field(
-        None, description="The tags of the hits and how many carry each, the most frequent first."
+        None, description="Tags of the hits with counts, the most frequent first; with `facets`."
     )
     label_facets: list[LabelFacet] | None = Field(
         None, description="With `facets`: the labels of the hits and how many show each."
     )
     cut_off: CutOff | None = Field(
-        None, description="Told where `score_threshold` or `min_probability` was given."
+        None, description="Effect of `score_threshold` or `min_probability`, if given."
     )
-    mode: Mode
+    mode: Mode = Field(description="Kind of search.")
     searched_as: str | None = Field(
         None,
-        description="The tag that the term was read as, where that is not as it is written: it in "
-        "singular or plural, or a near spelling. `exact_term` switches that off. Of several parts, "
-        "the first that was; all of them stand in `corrected_terms`.",
+        description="Tag that was searched instead of the term: its singular or plural, or a "
+        "near spelling. `exact_term` disables this. For several parts, the first correction; "
+        "`corrected_terms` lists all.",
     )
     corrected_terms: list[CorrectedTerm] = Field(
-        default_factory=list, description="The terms that were not read as they are written."
+        default_factory=list, description="Corrected terms of all parts."
     )
     unknown_keys: list[str] = Field(
         default_factory=list,
-        description="Keys of the filter that no image has a value of: perhaps a slip.",
+        description="Keys of the filter that no image has; perhaps misspelt.",
     )
-    metric: Metric
-    snapshot: int
-    version: str = Field(description="Of the snapshot and the deletions; see `min_version`.")
+    metric: Metric = Field(description="Metric of the distances.")
+    snapshot: int = Field(description="Number of the snapshot that was searched.")
+    version: str = Field(description="Version of snapshot and deletions; see `min_version`.")
     model: str | None = Field(description="Fingerprint of the model whose vectors were compared.")
-    recall: Recall
-    timings_ms: dict[str, float]
+    recall: Recall = Field(description="Expected recall and the work done.")
+    timings_ms: dict[str, float] = Field(
+        description="Duration of each stage in milliseconds, and `total`."
+    )

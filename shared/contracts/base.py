@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-# What the random generators of numpy, torch and faiss take alike.
+# The range that the random generators of numpy, torch and faiss share.
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 

@@ -72,7 +72,7 @@ class Images(Wire):
         json_schema_extra={"examples": [{"images": [_IMAGE], "total": 2500, "next": _NEXT}]}
     )
 
-    images: list[ImageInfo]
+    images: list[ImageInfo] = Field(description="Images of this page.")
     total: int = Field(description="Number of images on all pages.")
     next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")
     unknown_keys: list[str] = Field(
@@ -83,8 +83,8 @@ class Images(Wire):
 class Day(Wire):
     """How many images are of a day, or of a month (`2019-07`)."""
 
-    day: str
-    count: int
+    day: str = Field(description="Day, ISO 8601.")
+    count: int = Field(description="Number of images of the day.")
 
 
 class Timeline(Wire):
@@ -105,17 +105,17 @@ class Timeline(Wire):
         }
     )
 
-    days: list[Day]
-    undated: int
-    total: int
+    days: list[Day] = Field(description="Days with images.")
+    undated: int = Field(description="Number of images without a date.")
+    total: int = Field(description="Number of images.")
 
 
 class Folder(Wire):
     """A folder of the collection. `count`: images in it and below it."""
 
     path: str = Field(description="Path within the sources; `file.folder` in filters.")
-    name: str
-    count: int
+    name: str = Field(description="Name of the folder.")
+    count: int = Field(description="Number of images in it.")
     cover: str | None = Field(None, description="Id of one of its images.")
 
 
@@ -140,8 +140,8 @@ class Folders(Wire):
         }
     )
 
-    path: str
-    folders: list[Folder]
+    path: str = Field(description="Path of the parent folder.")
+    folders: list[Folder] = Field(description="Folders below it.")
 
 
 class FoldersQuery(Wire):

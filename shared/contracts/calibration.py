@@ -1,4 +1,4 @@
-"""How scores become probabilities, as a snapshot keeps it and statistics tell it."""
+"""Mapping of scores to probabilities, as stored in a snapshot and reported by statistics."""
 
 from pydantic import ConfigDict, Field
 
@@ -10,11 +10,10 @@ TAG = "tag"
 
 
 class Calibration(Wire):
-    """The chance that a hit matches, by its score: straight lines between these knots.
+    """Probability that a hit matches, by its score, interpolated linearly between knots.
 
-    A match is a hit that shares a tag with the query, or carries the term that was asked for.
-    Fitted over the first hits of a sample of queries; what it's worth was measured on other queries
-    than it was fitted on.
+    A match is a hit that shares a tag with the query, or carries the requested term. The curve is
+    fitted to the first hits of a sample of queries, and evaluated on other queries.
     """
 
     model_config = ConfigDict(
@@ -37,27 +36,32 @@ class Calibration(Wire):
         }
     )
 
-    space: str
-    metric: Metric
+    space: str = Field(description="Space of the scores: `visual` or `joint`.")
+    metric: Metric = Field(description="Metric of the scores.")
     untrained: bool = Field(
-        False, description="Whether it is of terms that the matching network was not trained on."
+        False,
+        description="Whether it applies to terms that the matching network was not trained on.",
     )
     standardized: bool = Field(
         False,
         description="Whether `scores` are standard scores: standard deviations above the mean "
         "cosine of the whole collection to the term. Such a curve was fitted on other pictures.",
     )
-    scores: list[float]
-    probabilities: list[float]
-    queries: int
-    pairs: int
+    scores: list[float] = Field(description="Scores of the knots, ascending.")
+    probabilities: list[float] = Field(description="Probability at each knot.")
+    queries: int = Field(description="Number of sampled queries.")
+    pairs: int = Field(description="Number of hits of these queries.")
     expected_error: float = Field(
-        description="Expected calibration error, over bins of equal mass, of held-out queries."
+        description="Expected calibration error on held-out queries, with bins of equal mass."
     )
     brier: float = Field(description="Mean squared error of the probabilities.")
-    base_rate_brier: float = Field(description="That of always telling the share that matched.")
-    predicted: list[float] = Field(description="The reliability curve: mean probability told.")
-    matched: list[float] = Field(description="And the share that matched, of each bin.")
+    base_rate_brier: float = Field(
+        description="Brier score of always predicting the share of matches."
+    )
+    predicted: list[float] = Field(
+        description="Reliability curve: mean predicted probability of each bin."
+    )
+    matched: list[float] = Field(description="Reliability curve: share of matches in each bin.")
 
     @property
     def is_telling(self) -> bool:

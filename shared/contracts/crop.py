@@ -14,7 +14,7 @@ Size = Annotated[float, Field(gt=0, le=1)]
 
 
 class Crop(Request):
-    """In fractions of the picture's sides, from its top left, after its EXIF orientation."""
+    """A box in fractions of the picture's sides, from its top left, after EXIF orientation."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"x": 0.25, "y": 0, "width": 0.5, "height": 1}]}

@@ -67,8 +67,8 @@ class BulkRequest(Request):
 class BulkFailure(Wire):
     """An image that stayed as it was, and why."""
 
-    id: str
-    error: str
+    id: str = Field(description="Id of the image.")
+    error: str = Field(description="Error, in one sentence.")
 
 
 class Changed(Wire):
@@ -101,14 +101,14 @@ class RenameRequest(Request):
 
 
 class Renamed(Wire):
-    """What a renaming did. `merged`: images that had the other tag already."""
+    """Result of renaming a tag."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"changed": 25, "merged": 3, "undo": _TOKEN}]}
     )
 
-    changed: int
-    merged: int
+    changed: int = Field(description="Number of images that were changed.")
+    merged: int = Field(description="Number of images that already had the other tag.")
     undo: Undo = None
 
 
@@ -130,14 +130,14 @@ class Undone(Wire):
 class TrashedImage(Wire):
     """An image in the trash."""
 
-    id: str
-    tags: list[str]
-    uri: str
-    uris: list[str]
-    metadata: dict[str, Any]
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uri: str = Field(description="Path or URL of the image, for display.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
     added_at: AddedAt = None
-    file: FileFacts = FileFacts()
-    deleted_at: str
+    file: FileFacts = Field(FileFacts(), description="Facts from the file.")
+    deleted_at: str = Field(description="Time of the deletion, ISO 8601.")
     expires_at: str | None = Field(description="When it is deleted for good.")
 
 
@@ -168,8 +168,8 @@ class TrashPage(Wire):
         }
     )
 
-    images: list[TrashedImage]
-    total: int
+    images: list[TrashedImage] = Field(description="Images of this page.")
+    total: int = Field(description="Number of images in the trash.")
     next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")
 
 
@@ -182,14 +182,14 @@ class RestoreRequest(Request):
 
 
 class Restored(Wire):
-    """What came back. `unknown`: ids that the trash doesn't have."""
+    """Result of restoring images."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"restored": [_ID], "unknown": [], "unsearchable": []}]}
     )
 
-    restored: list[str]
-    unknown: list[str]
+    restored: list[str] = Field(description="Ids of the restored images.")
+    unknown: list[str] = Field(description="Ids that are not in the trash.")
     unsearchable: list[str] = Field(
         [],
         description="Restored images that another model embedded; the next build embeds them anew.",
@@ -201,7 +201,7 @@ class Emptied(Wire):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"deleted": 4}]})
 
-    deleted: int
+    deleted: int = Field(description="Number of images that were deleted for good.")
 
 
 class ArchiveRequest(Request):

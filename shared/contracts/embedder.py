@@ -15,14 +15,14 @@ from shared.contracts.calibration import Calibration
 FINGERPRINT_HEADER = "X-ISE-Fingerprint"
 DIM_HEADER = "X-ISE-Dim"
 INSTANCE_HEADER = "X-ISE-Instance"
+"""Identifies the process that answered."""
 PROFILE_HEADER = "X-ISE-Profile"
 """Asks for the models of another profile than that of the settings."""
 NOTES_HEADER = "X-ISE-Notes"
-"""JSON: by a file's index, what was wrong with it though it was read."""
-"""Names the process that answered, from its start to its end."""
+"""JSON: notes on damaged files that were read nevertheless, by index."""
 PRIORITY_HEADER = "Priority"
 BULK_PRIORITY = "u=7"
-"""What nobody waits for, as RFC 9218 writes it; 3 is the default, and lower numbers go first."""
+"""Priority of requests that nobody waits for (RFC 9218): default 3, lower numbers first."""
 RAW_MEDIA_TYPE = "application/octet-stream"
 EVENTS_MEDIA_TYPE = "application/x-ndjson"
 
@@ -43,19 +43,19 @@ class TermSpace(Choice):
 
 
 class Model(Wire):
-    """A model that is hosted."""
+    """A hosted model."""
 
-    fingerprint: str
-    architecture: str
-    dim: int
+    fingerprint: str = Field(description="Fingerprint of the model.")
+    architecture: str = Field(description="Name of the architecture.")
+    dim: int = Field(description="Length of its vectors.")
 
 
 class ImageModel(Model):
-    """A network of images that is hosted."""
+    """A hosted network for images."""
 
     engine: str = Field(
-        description="What runs it, and in which precision, like `openvino-bf16`. Features don't "
-        "depend on it by more than a cosine of 0.999."
+        description="Inference engine and precision, such as `openvino-bf16`. Features of two "
+        "engines have a cosine of at least 0.999."
     )
     labels: str | None = Field(
         None,
@@ -96,19 +96,21 @@ class Models(Wire):
         }
     )
 
-    visual: ImageModel
-    matching: ImageModel
-    words: Model
+    visual: ImageModel = Field(description="Network for searches by image.")
+    matching: ImageModel = Field(description="Network for matching images with terms.")
+    words: Model = Field(description="Word vectors.")
     networks: list[str] = Field(description="Fingerprints of the matching networks that fit these.")
     joint: str | None = Field(
         None,
-        description="Fingerprint of the joint space, where its towers were trained together and "
-        "nothing is left to train.",
+        description="Fingerprint of the joint space, if its towers were trained together; null: "
+        "the matching network is trained on the collection.",
     )
-    instance: str = Field("", description="Names this process, from its start to its end.")
+    instance: str = Field("", description="Identifier of this process.")
 
 
 class EmbedTermsRequest(Request):
+    """Request to embed terms."""
+
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"terms": ["castle", "red car"], "space": "word"}]}
     )
@@ -131,7 +133,7 @@ class EmbedTermsRequest(Request):
 
 
 class Embeddings(Wire):
-    """The JSON form of rows of features."""
+    """Rows of features as JSON."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -141,11 +143,13 @@ class Embeddings(Wire):
         }
     )
 
-    fingerprint: str
-    dim: int
-    vectors: list[list[float] | None]
+    fingerprint: str = Field(description="Fingerprint of the model.")
+    dim: int = Field(description="Length of a vector.")
+    vectors: list[list[float] | None] = Field(
+        description="One vector per item; null for an unknown term."
+    )
     notes: dict[int, str] = Field(
-        default={}, description="What was wrong with files that were read all the same, by index."
+        default={}, description="Notes on damaged files that were read nevertheless, by index."
     )
 
 
@@ -157,7 +161,7 @@ class MatchingLoss(Choice):
 
 
 class TrainingSettings(Request):
-    """How to train the matching network; the defaults are what measured best."""
+    """Settings for training the matching network; the defaults measured best."""
 
     loss: MatchingLoss = Field(MatchingLoss.BATCH, description="Loss function.")
     hard_negatives: Annotated[int, Field(ge=0, le=8192)] = Field(
@@ -196,7 +200,7 @@ class TrainingSettings(Request):
 
 
 class TrainRequest(Request):
-    """Trains on a set that the indexer has published in `training/<training_set>/`."""
+    """Request to train on the set that the indexer published as `training/<training_set>/`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -211,34 +215,41 @@ class TrainRequest(Request):
 
 
 class TrainingReport(Wire):
-    """How a training went. Figures on the held-out images, or null where there are none.
+    """Result of a training. Figures on held-out images are null if there are none.
 
-    These images also choose the epoch that is kept, which makes the figures a little better than
-    on images that had no say.
+    These images also choose the epoch that is kept, so the figures are slightly optimistic.
     """
 
-    images: int
-    held_out: int
-    terms: int
-    terms_without_word: list[str]
-    epochs: int = Field(description="As many as ran.")
-    seed: int
-    train_loss: float
-    held_out_loss: float | None
-    precision_at_1: float | None = Field(description="tag -> image, over held-out images")
-    precision_at_10: float | None = Field(description="tag -> image, over held-out images")
-    mean_average_precision: float | None = Field(description="tag -> image, held-out images")
+    images: int = Field(description="Number of training images.")
+    held_out: int = Field(description="Number of held-out images.")
+    terms: int = Field(description="Number of terms.")
+    terms_without_word: list[str] = Field(description="Terms without a word vector.")
+    epochs: int = Field(description="Number of epochs that ran.")
+    seed: int = Field(description="Random seed.")
+    train_loss: float = Field(description="Training loss of the last epoch.")
+    held_out_loss: float | None = Field(description="Loss on the held-out images.")
+    precision_at_1: float | None = Field(
+        description="Share of tags whose first image matches, on held-out images."
+    )
+    precision_at_10: float | None = Field(
+        description="Share of matches among the first ten images by tag, on held-out images."
+    )
+    mean_average_precision: float | None = Field(
+        description="Mean average precision of images by tag, on held-out images."
+    )
     losses: list[float] = Field(description="Mean training loss of each epoch.")
-    seconds: float
+    seconds: float = Field(description="Duration of the training.")
     loss: MatchingLoss = Field(MatchingLoss.BATCH, description="Loss function.")
-    hard_negatives: int = 0
+    hard_negatives: int = Field(
+        0, description="Number of each row's most similar negatives that count; 0: all."
+    )
     best_epoch: int | None = Field(
-        None, description="The epoch that is kept, the best by mAP; null: the last one."
+        None, description="Epoch with the best mAP, which is kept; null: the last one."
     )
     calibration: list[Calibration] = Field(
         default_factory=list,
-        description="How likely an image carries the term, by score; empty without enough "
-        "held-out images to learn it from.",
+        description="Probability that an image carries the term, by score; empty if there were "
+        "too few held-out images.",
     )
     labels: str | None = Field(
         None,
@@ -248,24 +259,28 @@ class TrainingReport(Wire):
 
 
 class TrainingProgress(Wire):
+    """Event after each epoch."""
+
     event: Literal["progress"] = "progress"
-    epoch: int
-    epochs: int
-    loss: float
+    epoch: int = Field(description="Number of the epoch, from 1.")
+    epochs: int = Field(description="Largest number of epochs.")
+    loss: float = Field(description="Mean training loss of the epoch.")
 
 
 class TrainingDone(Wire):
-    """`network`: the safetensors file, to be published as `networks/<fingerprint>/`."""
+    """Last event of a successful training; the indexer publishes the network."""
 
     event: Literal["trained"] = "trained"
-    fingerprint: str
-    report: TrainingReport
-    network: Base64Bytes
+    fingerprint: str = Field(description="Fingerprint of the network.")
+    report: TrainingReport = Field(description="Report of the training.")
+    network: Base64Bytes = Field(description="Weights, as a safetensors file.")
 
 
 class TrainingFailed(Wire):
+    """Last event of a failed training."""
+
     event: Literal["failed"] = "failed"
-    problem: dict[str, object]
+    problem: dict[str, object] = Field(description="Problem document.")
 
 
 TrainingEvent = Annotated[

@@ -1,4 +1,4 @@
-"""Why two pictures are alike, or a picture and a term: what each cell of a picture adds."""
+"""Contribution of each cell of a picture to its similarity to another picture or a term."""
 
 from pydantic import ConfigDict, Field
 
@@ -8,23 +8,25 @@ from shared.contracts.base import Wire
 class Box(Wire):
     """Part of an upright picture, each side from 0 to 1."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    left: float = Field(description="Left side, from 0 to 1.")
+    top: float = Field(description="Top side, from 0 to 1.")
+    right: float = Field(description="Right side, from 0 to 1.")
+    bottom: float = Field(description="Bottom side, from 0 to 1.")
 
 
 class Heat(Wire):
-    """`grid`: rows of cells from the top, over the part of the picture that the network saw."""
+    """Heat map of a picture."""
 
-    grid: list[list[float]]
-    seen: Box
+    grid: list[list[float]] = Field(
+        description="Contribution of each cell to the cosine, in rows from the top."
+    )
+    seen: Box = Field(description="Part of the picture that the grid covers.")
 
 
 class Explanation(Wire):
-    """`POST /v1/explain/images` of the embedder: `heats` has one for each picture, in order.
+    """Answer of `POST /v1/explain/images` of the embedder.
 
-    `cosine` is computed anew, in one pass in fp32. Each grid sums to it, but where `approximate`.
+    Each grid sums to `cosine`, unless `approximate`.
     """
 
     model_config = ConfigDict(
@@ -45,17 +47,18 @@ class Explanation(Wire):
         }
     )
 
-    fingerprint: str
-    cosine: float
-    approximate: bool
-    heats: list[Heat]
+    fingerprint: str = Field(description="Fingerprint of the model.")
+    cosine: float = Field(description="Cosine similarity, computed in one pass in fp32.")
+    approximate: bool = Field(description="Whether the grids sum to the cosine only roughly.")
+    heats: list[Heat] = Field(
+        description="One heat map for each picture, in the order of the request."
+    )
 
 
 class Why(Wire):
-    """Why an image is like another one, or like a term.
+    """Explanation of the similarity of an image to another one, or to a term.
 
-    `grid` is of the image, `other_grid` of the other one; each sums to `cosine`, but where
-    `approximate`. `crop`, `other_crop`: the part of each that the network saw.
+    Each grid sums to `cosine`, unless `approximate`.
     """
 
     model_config = ConfigDict(
@@ -77,22 +80,26 @@ class Why(Wire):
         }
     )
 
-    grid: list[list[float]]
-    other_grid: list[list[float]] | None
-    crop: Box
-    other_crop: Box | None
-    cosine: float = Field(description="Computed anew from both pictures, in fp32.")
+    grid: list[list[float]] = Field(
+        description="Contribution of each cell of the image, in rows from the top."
+    )
+    other_grid: list[list[float]] | None = Field(
+        description="The same for the other image; null for a term."
+    )
+    crop: Box = Field(description="Part of the image that the network saw.")
+    other_crop: Box | None = Field(
+        description="Part of the other image that the network saw; null for a term."
+    )
+    cosine: float = Field(description="Cosine similarity computed from both pictures, in fp32.")
     score: float | None = Field(
-        description="The cosine of the stored vectors; null where a term has none."
+        description="Cosine similarity of the stored vectors; null: the term has none."
     )
-    drift: float | None = Field(
-        description="`score` less `cosine`; null where a term has no `score`."
-    )
+    drift: float | None = Field(description="`score` - `cosine`; null: there is no `score`.")
     transform: str | None = Field(
-        description="What the index does to features before it compares them; `score`, `cosine` "
-        "and the grids are of what comes of it."
+        description="Feature transform of the index; `score`, `cosine` and the grids concern the "
+        "transformed features."
     )
     approximate: bool = Field(
-        description="The grids show what matters, but don't sum to the cosine."
+        description="Whether the grids show relative importance only, and don't sum to the cosine."
     )
-    model: str
+    model: str = Field(description="Fingerprint of the model.")

@@ -1,4 +1,4 @@
-"""Looking around in a collection: near-duplicates, tags that may fit, a handful at random."""
+"""Exploring a collection: near-duplicates, suggested tags, random images."""
 
 from typing import Any
 
@@ -18,17 +18,21 @@ _IMAGE: dict[str, Any] = {
 
 
 class Sample(Wire):
-    """Images at random, each as likely as any other."""
+    """Random images, each equally likely."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [_IMAGE]}]})
 
-    images: list[ImageInfo]
+    images: list[ImageInfo] = Field(description="Random images.")
 
 
 class SuggestedTag(Wire):
-    tag: str
-    probability: float = Field(description="That it fits, as the image's neighbours tell.")
-    images: int = Field(description="How many of the neighbours carry it.")
+    """A tag that may fit a picture."""
+
+    tag: str = Field(description="Suggested tag.")
+    probability: float = Field(
+        description="Probability that it fits, estimated from similar images."
+    )
+    images: int = Field(description="Number of similar images that carry it.")
 
 
 class SuggestedTags(Wire):
@@ -47,9 +51,9 @@ class SuggestedTags(Wire):
         }
     )
 
-    id: str | None = Field(description="Null where the picture is not an indexed image.")
-    tags: list[SuggestedTag]
-    neighbours: int = Field(description="How many tagged images were asked.")
+    id: str | None = Field(description="Id of the image; null: the picture isn't indexed.")
+    tags: list[SuggestedTag] = Field(description="Suggested tags, the most probable first.")
+    neighbours: int = Field(description="Number of similar tagged images considered.")
     labels: list[Label] = Field(
         default_factory=list,
         description="What the model's classifier sees in it and it doesn't carry as a tag.",
@@ -57,15 +61,15 @@ class SuggestedTags(Wire):
 
 
 class Alike(Wire):
-    """An image of a group. `score`: its cosine similarity to the group's first."""
+    """An image of a group of duplicates."""
 
-    id: str
-    uri: str
-    score: float
+    id: str = Field(description="Id of the image.")
+    uri: str = Field(description="Path or URL of the image.")
+    score: float = Field(description="Cosine similarity to the first image of the group.")
 
 
 class DuplicateGroups(Wire):
-    """Images that show the same, group by group."""
+    """Groups of images that show the same picture."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -94,8 +98,8 @@ class DuplicateGroups(Wire):
         }
     )
 
-    groups: list[list[Alike]]
-    threshold: float
-    clusters: int
-    looked_at: int = Field(description="How many clusters were compared up to here.")
+    groups: list[list[Alike]] = Field(description="Groups of images that show the same picture.")
+    threshold: float = Field(description="Least cosine similarity within a group.")
+    clusters: int = Field(description="Number of clusters in the index.")
+    looked_at: int = Field(description="Number of clusters compared so far.")
     next: str | None = Field(None, description="The `cursor` of the next page; null at the end.")

@@ -23,8 +23,8 @@ class FileFacts(Wire):
         description="When it was taken, ISO 8601: local time, with the offset from UTC that the "
         "file gives, or none.",
     )
-    camera: str | None = None
-    lens: str | None = None
+    camera: str | None = Field(None, description="Camera model.")
+    lens: str | None = Field(None, description="Lens model.")
     latitude: float | None = Field(None, description="In degrees, north is positive.")
     longitude: float | None = Field(None, description="In degrees, east is positive.")
 

@@ -1,4 +1,4 @@
-"""Wire models for vectors from outside, export and import."""
+"""Wire models for imported vectors, exports and imports."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -23,7 +23,7 @@ from shared.models.external import is_model
 MAX_DIM = 65_536
 MAX_ITEMS = 1000
 _MAX_URIS = 10_000
-# What the catalogue keeps in 64 bits.
+# The catalogue's integers have 64 bits.
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
@@ -56,7 +56,7 @@ class Record(Request):
 
 
 class VectorItem(Record):
-    """A vector, and what is said of it."""
+    """A vector and its annotations."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -70,7 +70,7 @@ class VectorItem(Record):
 
 
 class FeaturesRequest(Request):
-    """Vectors of one's own. `model` names what made them: those of two are never mixed."""
+    """Vectors computed by a model of your own."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -93,7 +93,7 @@ class FeaturesRequest(Request):
 
 
 class FeaturesAdded(Wire):
-    """`exists`: the id was there with this vector; tags, uris and metadata were joined."""
+    """Result of adding vectors."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -103,14 +103,17 @@ class FeaturesAdded(Wire):
         }
     )
 
-    added: int
-    exists: int
-    model: str
-    snapshot: int
+    added: int = Field(description="Number of new images.")
+    exists: int = Field(
+        description="Number of images that had this vector already; tags, uris and metadata were "
+        "merged."
+    )
+    model: str = Field(description="Fingerprint of the model.")
+    snapshot: int = Field(description="Number of the snapshot that contains them.")
 
 
 class ImportRequest(Request):
-    """A folder that an export wrote, or a `.npy` file of vectors of one's own."""
+    """Request to import the folder of an export, or a `.npy` file of your own vectors."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -154,25 +157,25 @@ class ExportSpace(StrEnum):
 
 
 class ExportInfo(Wire):
-    """`export.json`: what the files beside it are. `revision`: as of which catalogue change."""
+    """Contents of `export.json`, which describes the files beside it."""
 
     format: Literal[1] = 1
-    space: ExportSpace
-    fingerprint: str
-    dim: int
-    images: int
-    revision: int
-    created_at: str
-    metric: Metric
-    clusters: int
-    seed: Seed
+    space: ExportSpace = Field(description="Space of the vectors.")
+    fingerprint: str = Field(description="Fingerprint of the model.")
+    dim: int = Field(description="Length of a vector.")
+    images: int = Field(description="Number of images.")
+    revision: int = Field(description="Revision of the catalogue.")
+    created_at: str = Field(description="Time of the export, ISO 8601.")
+    metric: Metric = Field(description="Metric of the index.")
+    clusters: int = Field(description="Number of clusters of the index.")
+    seed: Seed = Field(description="Random seed of the clustering.")
     trained_on: list[str] | None = Field(
-        None, description="Of the joint space: the tags, in lower case, that its network learnt."
+        None, description="For the joint space: tags in lower case that its network was trained on."
     )
 
 
 class ExportedPlace(Wire):
-    """A file of an image, on the machine that it was exported from."""
+    """A file of an image, on the exporting machine."""
 
     path: Annotated[str, AfterValidator(check_uri)]
     uri: Uri

@@ -32,7 +32,7 @@ def _as_it_is(number: float) -> float:
 
 
 Text = Annotated[str, StringConstraints(max_length=1000)]
-# Strict: true is no number, and 1 is not true.
+# Strict, so that `true` isn't a number and 1 isn't `true`.
 Number = Annotated[
     float,
     Field(strict=True, allow_inf_nan=False),
@@ -47,9 +47,9 @@ _BOUNDS = ("gt", "gte", "lt", "lte")
 
 
 class Filter(Request):
-    """Every one of `must`, at least one of `should` (where it has any), none of `must_not`.
+    """All of `must`, at least one of `should` (if any), none of `must_not`.
 
-    An empty filter lets every image through.
+    An empty filter accepts every image.
     """
 
     model_config = ConfigDict(
@@ -79,7 +79,8 @@ class Filter(Request):
 
     @model_validator(mode="after")
     def _small(self) -> Self:
-        # As each level is checked before the one around it, none is deeper than one too many.
+        # Inner levels are validated before outer ones, so no depth exceeds the limit by more than
+        # one.
         if _depth(self) > _DEEPEST:
             raise ValueError(f"a filter has at most {_DEEPEST} levels")
         if _size(self) > _MOST:
@@ -90,10 +91,9 @@ class Filter(Request):
 class Condition(Filter):
     """One of: a `tag`; a `label`; a metadata `key` with what is asked of it; a filter of its own.
 
-    Of a key, one of `match`, `any`, bounds and `exists`. A number compares with numbers and with
-    texts that read as one, whole numbers exactly, however long; a text compares with texts, in the
-    order of their characters, as dates in ISO form have it. Where a value is a list, one element
-    is enough.
+    The test of a key is `match`, `any`, bounds or `exists`. A number compares with numbers and with
+    numeric texts, integers exactly, however long; a text compares with texts by character order,
+    which suits ISO dates. If a value is a list, one element is enough.
     """
 
     model_config = ConfigDict(
@@ -168,5 +168,5 @@ def _size(found: Filter) -> int:
     return sum(1 if c.is_empty else _size(c) for c in (*found.must, *found.should, *found.must_not))
 
 
-# A condition is a filter itself; now that there are both, each field's type is known.
+# A condition may contain filters; both classes now exist, so references can be resolved.
 Filter.model_rebuild()

@@ -25,25 +25,28 @@ Tags = Annotated[
 
 
 class AddState(StrEnum):
+    """Result of adding a file. `exists`: its bytes were known."""
+
     ADDED = "added"
     EXISTS = "exists"
     FAILED = "failed"
 
 
 class AddedItem(Wire):
-    """Result of one uploaded file. `exists`: its bytes were there; tags were joined.
+    """Result of one uploaded file."""
 
-    `note`: what is wrong with a picture that was added all the same.
-    """
-
-    name: str
-    id: str | None
-    state: AddState
-    error: str | None = None
-    note: str | None = None
+    name: str = Field(description="Name of the uploaded file.")
+    id: str | None = Field(description="Id of the image; null: the file failed.")
+    state: AddState = Field(
+        description="Result: `exists` if its bytes were known, in which case tags were merged."
+    )
+    error: str | None = Field(None, description="Error, in one sentence.")
+    note: str | None = Field(None, description="Damage of a picture that was added nevertheless.")
 
 
 class Added(Wire):
+    """Result of an upload."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -70,8 +73,8 @@ class Added(Wire):
         }
     )
 
-    items: list[AddedItem]
-    snapshot: int
+    items: list[AddedItem] = Field(description="Result of each file, in order.")
+    snapshot: int = Field(description="Number of the snapshot that contains them.")
 
 
 class ImagePatch(Request):
@@ -87,7 +90,7 @@ class ImagePatch(Request):
 
 
 class Image(Wire):
-    """An image of the catalogue. One that came as a vector has no `sha256` and 0 `bytes`."""
+    """An image of the catalogue."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -108,15 +111,15 @@ class Image(Wire):
         }
     )
 
-    id: str
-    tags: list[str]
-    uris: list[str]
-    metadata: dict[str, Any]
-    sha256: str
-    bytes: int
-    created_at: str
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
+    sha256: str = Field(description="SHA-256 of the file; empty: imported as a vector.")
+    bytes: int = Field(description="Size of the file; 0: imported as a vector.")
+    created_at: str = Field(description="Time of its addition, ISO 8601.")
     added_at: AddedAt = None
-    file: FileFacts = FileFacts()
+    file: FileFacts = Field(FileFacts(), description="Facts from the file.")
     undo: Undo = None
     notes: Notes = None
 
@@ -132,14 +135,19 @@ class ShapesRequest(Request):
 
 
 class Shapes(Wire):
-    """Width by height of each image, in the order of the ids; null where its file can't be read."""
+    """Aspect ratios of images."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ratios": [1.5, 0.75, None]}]})
 
-    ratios: list[float | None]
+    ratios: list[float | None] = Field(
+        description="Width by height of each image, in the order of the ids; null: its file can't "
+        "be read."
+    )
 
 
 class Deleted(Wire):
+    """Result of a deletion."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -152,6 +160,6 @@ class Deleted(Wire):
         }
     )
 
-    id: str
-    deleted: bool
+    id: str = Field(description="Id of the image.")
+    deleted: bool = Field(description="Always true.")
     undo: Undo = None

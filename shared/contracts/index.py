@@ -23,14 +23,10 @@ TransformName = Annotated[str, StringConstraints(pattern=TRANSFORM)]
 
 
 class BuildSettings(Request):
-    """`clusters`: `auto`, or their number. `metric`: the one that clusters are made for.
+    """Settings of a build. `transform: auto` is the best measured choice, see docs/RANKING.md.
 
-    `transform`: what is done to features before they are compared. `none`; `l2`: brought to unit
-    length; `pca:N`: that, and the N directions in which the collection varies most; `auto`: what
-    measured best, see docs/RANKING.md.
-
-    `rows`: how vectors are stored in the index; float16 halves the disk, and loses about three
-    digits of a distance. The features themselves stay float32.
+    `rows: float16` halves the posting lists, and loses about three digits of a distance; stored
+    features stay float32.
     """
 
     model_config = ConfigDict(
@@ -81,6 +77,8 @@ class ReembedRequest(Request):
 
 
 class TrainMatchingRequest(Request):
+    """Request to train the matching network."""
+
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"settings": {"epochs": 40, "seed": 0}}]}
     )
@@ -94,17 +92,21 @@ class TrainMatchingRequest(Request):
 
 
 class SnapshotInfo(Wire):
-    number: int
-    created_at: str
-    reason: str
-    images: int
-    clusters: int
-    model: str | None
-    network: str | None
-    current: bool
+    """A snapshot."""
+
+    number: int = Field(description="Number of the snapshot.")
+    created_at: str = Field(description="Time of publication, ISO 8601.")
+    reason: str = Field(description="Reason for its publication.")
+    images: int = Field(description="Number of images.")
+    clusters: int = Field(description="Number of clusters.")
+    model: str | None = Field(description="Fingerprint of the model.")
+    network: str | None = Field(description="Fingerprint of the matching network.")
+    current: bool = Field(description="Whether it is in use.")
 
 
 class Snapshots(Wire):
+    """List of snapshots."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -126,16 +128,11 @@ class Snapshots(Wire):
         }
     )
 
-    snapshots: list[SnapshotInfo]
+    snapshots: list[SnapshotInfo] = Field(description="Snapshots, the newest first.")
 
 
 class IndexHealth(Wire):
-    """How the index changed since its centroids were made.
-
-    `additions`, `deleted`: shares of what is stored, until a compaction merges it. `imbalance`: how
-    much more is scanned than with clusters of one size. `drift`: how far images lie from their
-    cluster's centre, and `growth`: how many there are, relative to when the clusters were made.
-    """
+    """Changes of the index since its clusters were made."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -157,16 +154,22 @@ class IndexHealth(Wire):
         }
     )
 
-    snapshot: int
-    images: int = 0
-    clusters: int = 0
-    segments: int = 0
-    additions: float = 0.0
-    deleted: float = 0.0
-    imbalance: float = 1.0
-    imbalance_at_build: float | None = None
-    drift: float | None = None
-    growth: float | None = None
+    snapshot: int = Field(description="Number of the current snapshot.")
+    images: int = Field(0, description="Number of images.")
+    clusters: int = Field(0, description="Number of clusters.")
+    segments: int = Field(0, description="Number of segment files.")
+    additions: float = Field(0.0, description="Share of rows in segments that are not merged yet.")
+    deleted: float = Field(0.0, description="Share of stored rows that were deleted.")
+    imbalance: float = Field(1.0, description="Rows scanned, relative to clusters of equal size.")
+    imbalance_at_build: float | None = Field(
+        None, description="Imbalance when the clusters were made."
+    )
+    drift: float | None = Field(
+        None, description="Mean distance to the centroid, relative to when the clusters were made."
+    )
+    growth: float | None = Field(
+        None, description="Number of images, relative to when the clusters were made."
+    )
     advice: str | None = Field(None, description="Recommended action, if any.")
     learning: Learning | None = Field(None, description="State of background learning.")
 
@@ -178,7 +181,7 @@ class CatalogStats(Wire):
         json_schema_extra={"examples": [{"images": 2500, "snapshot": 3, "segments": 4}]}
     )
 
-    images: int
-    snapshot: int
-    segments: int
-    learning: Learning | None = None
+    images: int = Field(description="Number of images in the catalogue.")
+    snapshot: int = Field(description="Number of the current snapshot.")
+    segments: int = Field(description="Number of segment files.")
+    learning: Learning | None = Field(None, description="State of background learning.")

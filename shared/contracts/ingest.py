@@ -16,6 +16,8 @@ class TagsFrom(Choice):
 
 
 class IngestRequest(Request):
+    """Request to ingest or sync a source."""
+
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"source": "/home/me/Pictures", "clusters": "auto"}]}
     )

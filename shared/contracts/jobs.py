@@ -1,4 +1,4 @@
-"""Jobs of the indexer, and how far they are."""
+"""Jobs of the indexer and their progress."""
 
 import re
 from enum import StrEnum
@@ -10,6 +10,8 @@ from shared.contracts.base import Wire
 
 
 class JobKind(StrEnum):
+    """Kinds of jobs."""
+
     INGEST = "ingest"
     BUILD = "build"
     TRAIN = "train"
@@ -25,6 +27,8 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
+    """State of a job."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -37,32 +41,30 @@ class JobState(StrEnum):
 
 
 class SkippedStep(Wire):
-    """An optional step that a job went on without, and the reason in one sentence.
+    """An optional step that failed without failing its job.
 
-    A job's result lists them as `skipped_steps`; it has no such member where every step was done.
+    A job's result lists these as `skipped_steps`, unless every step succeeded.
     """
 
-    step: str
-    reason: str
+    step: str = Field(description="Name of the step.")
+    reason: str = Field(description="Reason, in one sentence.")
 
 
 class Progress(Wire):
-    """How far a job is. `eta_s` and `per_second` are null until they can be told.
+    """Progress of a job. `eta_s` and `per_second` are null until they are known."""
 
-    `done`, `total` and `failed` count pictures. `stage_done` of `stage_total` is how far the
-    present stage is, in whatever it counts; 0 of 0 where it can't be told.
-    """
-
-    stage: str = ""
-    done: int = 0
-    total: int = 0
-    failed: int = 0
-    per_second: float | None = None
-    eta_s: float | None = Field(None, description="Of the whole job, with the stages to come.")
-    stage_done: int = 0
-    stage_total: int = 0
+    stage: str = Field("", description="Name of the current stage.")
+    done: int = Field(0, description="Number of pictures done.")
+    total: int = Field(0, description="Number of pictures in the job.")
+    failed: int = Field(0, description="Number of pictures that failed.")
+    per_second: float | None = Field(None, description="Pictures per second; null: not known yet.")
+    eta_s: float | None = Field(
+        None, description="Seconds until the job ends, with all stages to come."
+    )
+    stage_done: int = Field(0, description="Progress within the stage.")
+    stage_total: int = Field(0, description="End of the stage; 0: unknown.")
     seconds: dict[str, float] = Field(
-        default_factory=dict, description="Duration of each stage so far; the next job learns it."
+        default_factory=dict, description="Duration of each stage so far."
     )
 
 
@@ -98,34 +100,40 @@ _JOB: dict[str, Any] = {
 
 
 class Job(Wire):
+    """A job of the indexer."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
 
-    id: str
-    kind: JobKind
-    state: JobState
-    progress: Progress
-    error: str | None = None
-    result: dict[str, Any] | None = None
-    created_at: str
-    finished_at: str | None = None
+    id: str = Field(description="Id of the job.")
+    kind: JobKind = Field(description="Kind of job.")
+    state: JobState = Field(description="State of the job.")
+    progress: Progress = Field(description="Progress of the job.")
+    error: str | None = Field(None, description="Error of a failed job, in one sentence.")
+    result: dict[str, Any] | None = Field(None, description="Result of a job that succeeded.")
+    created_at: str = Field(description="Time of the request, ISO 8601.")
+    finished_at: str | None = Field(None, description="Time of the end, ISO 8601; null: not ended.")
     source: str | None = Field(None, description="Folder, manifest or URL that the job reads.")
     dry_run: bool = Field(False, description="The job only tells what it would do.")
 
 
 class Jobs(Wire):
+    """List of jobs."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [_JOB]}]})
 
-    jobs: list[Job]
+    jobs: list[Job] = Field(description="Jobs, the newest first.")
 
 
 class Failure(Wire):
-    """A picture that a job could not take, and why."""
+    """A picture that a job could not ingest, and the reason."""
 
-    path: str
-    reason: str
+    path: str = Field(description="Path or URL of the picture.")
+    reason: str = Field(description="Reason, in one sentence.")
 
 
 class Failures(Wire):
+    """List of failed pictures."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -134,4 +142,4 @@ class Failures(Wire):
         }
     )
 
-    failures: list[Failure]
+    failures: list[Failure] = Field(description="Pictures that failed.")

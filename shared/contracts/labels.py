@@ -20,17 +20,17 @@ LabelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 class Label(Wire):
     """A label of a picture and how probable the classifier finds it."""
 
-    name: str
-    probability: float
+    name: str = Field(description="Name of the label.")
+    probability: float = Field(description="Probability given by the classifier.")
 
 
 class LabelCount(Wire):
     """A label and the images that show it. `untagged`: those of them that lack it as a tag."""
 
-    name: str
+    name: str = Field(description="Name of the label.")
     synset: str = Field(description="WordNet's noun of the class; empty where there is none.")
-    images: int
-    untagged: int
+    images: int = Field(description="Number of images with the label.")
+    untagged: int = Field(description="Number of these images that lack it as a tag.")
 
 
 class LabelsQuery(Wire):
@@ -69,7 +69,7 @@ class LabelCounts(Wire):
         }
     )
 
-    least: float
+    least: float = Field(description="Least probability at which a label counts.")
     model: str | None = Field(description="Model that the labels come from; null: no labels.")
     source: str | None = Field(description="Classes that the model's classifier knows.")
     labelled: int = Field(description="Images that have labels.")
@@ -77,7 +77,7 @@ class LabelCounts(Wire):
     total: int = Field(description="Labels that images show, and that match.")
     shown: int = Field(description="Images that show at least one of them.")
     untagged: int = Field(description="Tags that accepting all of them would add.")
-    labels: list[LabelCount]
+    labels: list[LabelCount] = Field(description="Labels with counts.")
 
 
 class AcceptLabelsRequest(Request):

@@ -8,7 +8,7 @@ from shared.contracts.base import Wire
 
 
 class LearningState(StrEnum):
-    """`off`: switched off; `idle`: nothing is worth it; `due`: it starts once all is quiet."""
+    """`off`: disabled; `idle`: nothing to learn; `due`: it starts once there are no changes."""
 
     OFF = "off"
     IDLE = "idle"
@@ -17,12 +17,14 @@ class LearningState(StrEnum):
 
 
 class LearningTask(StrEnum):
+    """Task of background learning."""
+
     TRAINING = "training"
     CLUSTERING = "clustering"
 
 
 class Learning(Wire):
-    """How much of the collection the matching network and the clusters know."""
+    """State of the matching network and the clusters relative to the collection."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -40,12 +42,11 @@ class Learning(Wire):
         }
     )
 
-    state: LearningState
-    tasks: list[LearningTask] = Field(description="What is due or running.")
+    state: LearningState = Field(description="State of background learning.")
+    tasks: list[LearningTask] = Field(description="Tasks that are due or running.")
     tags: int = Field(description="Number of tags that images carry.")
     known_tags: int | None = Field(
-        description="Number of these that the network was trained on; null: there is no network "
-        "of which that is known."
+        description="Number of these that the network was trained on; null: unknown."
     )
     last: str | None = Field(description="Time at which learning last succeeded.")
-    message: str
+    message: str = Field(description="Summary in one sentence.")

@@ -1,4 +1,4 @@
-"""How vectors are compared."""
+"""Metrics for comparing vectors."""
 
 from shared.contracts.base import Choice
 

@@ -1,4 +1,4 @@
-"""Moving a collection from one engine to the other."""
+"""Migration of a collection from one engine to the other."""
 
 from pydantic import ConfigDict, Field
 
@@ -7,7 +7,7 @@ from shared.core.engine import Engine
 
 
 class MigrateRequest(Wire):
-    """`sample`: how many images, and at most how many tags, both engines are asked for."""
+    """Request to migrate the collection to another engine."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"to": "milvus", "sample": 256}]})
 
@@ -18,22 +18,17 @@ class MigrateRequest(Wire):
 
 
 class MigrationReport(Wire):
-    """How the two engines' answers compare: `images` by both metrics, `terms` in the joint space,
-    `filters` as the condition that an image carries a tag.
+    """Comparison of the answers of two engines."""
 
-    `different`: exact searches whose ids or distances differed. `recall_before`, `recall_after`: of
-    the first 10 at `target`, the mean over both metrics.
-    """
-
-    images: int
-    terms: int
-    filters: int
-    different: int
-    target: float
-    recall_before: float
-    recall_after: float
+    images: int = Field(description="Number of images searched by, with both metrics.")
+    terms: int = Field(description="Number of terms searched in the joint space.")
+    filters: int = Field(description="Number of tags filtered by.")
+    different: int = Field(description="Number of exact searches with different ids or distances.")
+    target: float = Field(description="Recall that was targeted.")
+    recall_before: float = Field(description="Mean recall of the first 10 in the former engine.")
+    recall_after: float = Field(description="Mean recall of the first 10 in the new engine.")
 
     @property
     def asked(self) -> int:
-        """How many exact searches were compared."""
+        """Number of exact searches that were compared."""
         return 2 * self.images + self.terms + self.filters

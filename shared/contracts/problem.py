@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Problem(BaseModel):
-    """Problem document: the fault, and advice. More members may follow, by the kind of problem."""
+    """Problem document. Some kinds of problems have further members."""
 
     model_config = ConfigDict(
         extra="allow",

@@ -45,7 +45,7 @@ class SearchOptions(Request):
     offset: Annotated[int, Field(ge=0, le=100_000)] = Field(
         0, description="Number of hits to skip."
     )
-    # The pattern is told, not checked: whatever is none has one sentence.
+    # The pattern is documentation only: any invalid cursor gets the same error.
     cursor: (
         Annotated[str, Field(max_length=8000, json_schema_extra={"pattern": "^[A-Za-z0-9_=-]*$"})]
         | None
@@ -158,7 +158,7 @@ _SUBJECTS = tuple(Subject.model_fields)
 
 
 class Part(Subject):
-    """One part of a search, and how much it counts; what has a negative weight is excluded."""
+    """One part of a search with its weight; a negative weight excludes."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"term": "night", "weight": 0.5}]},
@@ -257,10 +257,10 @@ class BatchRequest(Request):
 
 
 class BatchAnswer(Wire):
-    """One of the two: what the search alone would have been answered."""
+    """Answer or problem of one search of a batch."""
 
-    answer: SearchResponse | None = None
-    problem: Problem | None = None
+    answer: SearchResponse | None = Field(None, description="Answer, if the search succeeded.")
+    problem: Problem | None = Field(None, description="Problem document, if the search failed.")
 
 
 class BatchResponse(Wire):
@@ -270,7 +270,7 @@ class BatchResponse(Wire):
         json_schema_extra={"examples": [{"answers": [{"answer": ANSWER_EXAMPLE, "problem": None}]}]}
     )
 
-    answers: list[BatchAnswer]
+    answers: list[BatchAnswer] = Field(description="Answers, in the order of the searches.")
 
 
 class ImageInfo(Wire):
@@ -293,19 +293,22 @@ class ImageInfo(Wire):
         }
     )
 
-    id: str
-    tags: list[str]
-    uri: str
-    uris: list[str]
-    metadata: dict[str, Any]
-    labels: list[Label] = Field(default_factory=list, description="As in a hit; not tags.")
+    id: str = Field(description="Id of the image.")
+    tags: list[str] = Field(description="Tags of the image.")
+    uri: str = Field(description="Path or URL of the image, for display.")
+    uris: list[str] = Field(description="All paths and URLs of the image.")
+    metadata: dict[str, Any] = Field(description="Metadata of the image.")
+    labels: list[Label] = Field(
+        default_factory=list,
+        description="What the model's classifier sees in it: suggestions, not tags.",
+    )
     added_at: AddedAt = None
-    file: FileFacts = FileFacts()
+    file: FileFacts = Field(FileFacts(), description="Facts from the file.")
     notes: Notes = None
 
 
 class Uploaded(Wire):
-    """A picture that is kept for a while. Whoever has the id can search by it, and see it."""
+    """A picture stored for a while. Anyone who has the id can see it and search by it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -318,8 +321,8 @@ class Uploaded(Wire):
         }
     )
 
-    id: str
-    expires_at: str
+    id: str = Field(description="Id of the uploaded picture.")
+    expires_at: str = Field(description="Time of its removal, ISO 8601.")
 
 
 class TagOrder(Choice):
@@ -344,6 +347,6 @@ class Tags(Wire):
         }
     )
 
-    tags: list[TagCount]
+    tags: list[TagCount] = Field(description="Tags of this page.")
     total: int = Field(0, description="Number of matching tags on all pages.")
     next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")

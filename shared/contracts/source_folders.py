@@ -19,8 +19,10 @@ class SourceFoldersQuery(Wire):
 
 
 class SourceFolder(Wire):
-    name: str
-    path: str
+    """A folder that may be ingested."""
+
+    name: str = Field(description="Name of the folder.")
+    path: str = Field(description="Absolute path of the folder.")
 
 
 class SourceFolders(Wire):
@@ -42,6 +44,6 @@ class SourceFolders(Wire):
 
     path: str | None = Field(description="The folder; null: these are where to start.")
     parent: str | None = Field(description="The folder above, where it may be looked into.")
-    folders: list[SourceFolder]
+    folders: list[SourceFolder] = Field(description="Folders that may be ingested.")
     pictures: int = Field(0, description="Pictures right in it, as their names tell.")
     complete: bool = Field(True, description="False: the folder has more than is shown.")

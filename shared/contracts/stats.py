@@ -1,4 +1,4 @@
-"""Figures of the query service and of its collection."""
+"""Statistics of the query service and its collection."""
 
 from pydantic import ConfigDict, Field
 
@@ -9,56 +9,66 @@ from shared.contracts.metric import Metric as Metric
 
 
 class RecallPoint(Wire):
-    """Measured: with `nprobe` clusters, `recall` of the exact top k, scanning a share of all.
+    """Measured recall and the work that it takes."""
 
-    `reach`: of the `nprobe` nearest clusters only those whose squared distance from the query is at
-    most so much more than the nearest one's; null: all of them. `depth`: how many rows the codes
-    chose of them; null: every row was compared.
-    """
-
-    nprobe: int
-    reach: float | None = None
-    depth: int | None = None
-    recall: float
-    scanned_fraction: float
+    nprobe: int = Field(description="Number of nearest clusters.")
+    reach: float | None = Field(
+        None,
+        description="Largest squared distance of a cluster from the query beyond that of "
+        "the nearest one; null: no limit.",
+    )
+    depth: int | None = Field(
+        None, description="Number of rows that codes choose for comparison; null: all."
+    )
+    recall: float = Field(description="Recall of the exact top k.")
+    scanned_fraction: float = Field(description="Share of all images that is scanned.")
 
 
 class RecallCurve(Wire):
-    space: str
-    metric: Metric
-    k: int
-    queries: int
-    points: list[RecallPoint] = Field(description="Of every query as many clusters: `nprobe`.")
+    """Recall of a sample of queries, measured at build time."""
+
+    space: str = Field(description="Space of the vectors: `visual` or `joint`.")
+    metric: Metric = Field(description="Metric of the search.")
+    k: int = Field(description="Number of nearest images.")
+    queries: int = Field(description="Number of sampled queries.")
+    points: list[RecallPoint] = Field(
+        description="Points at which every query probes `nprobe` clusters."
+    )
     by_reach: list[RecallPoint] = Field(
         default_factory=list,
-        description="Of each query the clusters that are near enough. `recall_target` takes the "
-        "point of both that scans the least.",
+        description="Points at which each query probes the clusters within a radius. "
+        "`recall_target` chooses the point of both lists that scans the least.",
     )
 
     def least_work(self, target: float) -> RecallPoint | None:
-        """The point that scans the least of those that reach a recall; None: none does."""
+        """Return the point with the least scanning that reaches a recall; None if there is none."""
         reaching = (p for p in (*self.by_reach, *self.points) if p.recall >= target)
         return min(reaching, key=lambda point: point.scanned_fraction, default=None)
 
 
 class LiveRecall(Wire):
-    """Recall of a sample of the given answers, beside the expected one."""
+    """Measured and expected recall of a sample of answers."""
 
-    queries: int
-    measured: float
-    expected: float
+    queries: int = Field(description="Number of checked answers.")
+    measured: float = Field(description="Their mean recall.")
+    expected: float = Field(description="Mean of the recall that was expected of them.")
 
 
 class Drift(Wire):
-    """How far the embedder's features of a built-in picture are from those of when the index was
-    made, as a cosine distance; `served`: near enough for searches by picture."""
+    """Change of the embedder's features of a built-in picture since the index was built."""
 
-    model: str
-    distance: float
-    served: bool
+    model: str = Field(description="Fingerprint of the model.")
+    distance: float = Field(
+        description="Cosine distance between the present features and those at build time."
+    )
+    served: bool = Field(
+        description="Whether the distance is small enough for searches by picture."
+    )
 
 
 class Stats(Wire):
+    """Statistics of the collection."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -85,23 +95,29 @@ class Stats(Wire):
         }
     )
 
-    images: int
-    clusters: int
-    tags: int
-    snapshot: int
-    model: str | None
-    network: str | None
-    metric: Metric
-    dim: int | None = Field(description="Length of the model's features, as a `vector` has it.")
-    recall_curve: list[RecallCurve]
+    images: int = Field(description="Number of images.")
+    clusters: int = Field(description="Number of clusters.")
+    tags: int = Field(description="Number of tags.")
+    snapshot: int = Field(description="Number of the current snapshot.")
+    model: str | None = Field(
+        description="Fingerprint of the model; null: the collection is empty."
+    )
+    network: str | None = Field(description="Fingerprint of the matching network; null: none.")
+    metric: Metric = Field(description="Metric that the index was built for.")
+    dim: int | None = Field(description="Length of a `vector`.")
+    recall_curve: list[RecallCurve] = Field(
+        description="Recall measured at build time, by space, metric and k."
+    )
     calibration: list[Calibration] = Field(
         default_factory=list,
-        description="How scores become probabilities, and what these are worth; by space, metric.",
+        description="Mapping of scores to probabilities and its quality, by space and metric.",
     )
     live_recall: LiveRecall | None = Field(
-        None, description="Null until an answer from this snapshot was checked."
+        None, description="Audited recall; null until an answer from this snapshot was checked."
     )
     learning: Learning | None = Field(
-        None, description="What the indexer learns by itself; null while it gives no answer."
+        None, description="State of background learning; null while the indexer doesn't answer."
     )
-    drift: Drift | None = Field(None, description="Null until a picture was searched by.")
+    drift: Drift | None = Field(
+        None, description="Drift of the embedder; null until the first search by picture."
+    )

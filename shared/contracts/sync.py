@@ -8,8 +8,8 @@ from shared.contracts.base import Wire
 
 
 class SyncAction(StrEnum):
-    """Action of a sync on a file. `change`: its path holds another picture now. `copy`: a picture
-    that is there already, at one more path.
+    """Action of a sync on a file. `change`: its path contains another picture now. `copy`: an
+    indexed picture at one more path.
     """
 
     ADD = "add"
@@ -21,36 +21,32 @@ class SyncAction(StrEnum):
 
 
 class SyncStep(Wire):
-    """`was`: the file's uri before it moved. `tags`: what the source says of it now."""
+    """Action of a sync on one file."""
 
-    action: SyncAction
-    uri: str
-    was: str | None = None
-    tags: list[str]
+    action: SyncAction = Field(description="Action on the file.")
+    uri: str = Field(description="Path or URL of the file.")
+    was: str | None = Field(None, description="Former uri of a moved file.")
+    tags: list[str] = Field(description="Tags given by the source.")
 
 
 class HeldFolder(Wire):
-    """A folder of a source whose pictures are gone or out of reach, and stay in the collection.
+    """A folder of a source whose missing pictures stay in the collection."""
 
-    `folder`: its path within the source. `files`: how many pictures were taken from it.
-    """
-
-    folder: str
-    files: int
-    reason: str
+    folder: str = Field(description="Path within the source.")
+    files: int = Field(description="Number of pictures taken from it.")
+    reason: str = Field(description="Reason, in one sentence.")
 
 
 class SyncPlan(Wire):
-    """`plan` in the result of a sync's dry run. `left_out`: steps that are counted but not listed.
+    """`plan` in the result of a sync's dry run."""
 
-    `embed`: how many files must be embedded, at most.
-    """
-
-    counts: dict[SyncAction, int]
-    embed: int
-    unchanged: int
-    dismissed: int
-    needs_force: bool
-    held_back: list[HeldFolder] = Field(default_factory=list)
-    steps: list[SyncStep]
-    left_out: int = 0
+    counts: dict[SyncAction, int] = Field(description="Number of steps of each action.")
+    embed: int = Field(description="Number of files to embed, at most.")
+    unchanged: int = Field(description="Number of unchanged files.")
+    dismissed: int = Field(description="Number of files whose pictures a user deleted.")
+    needs_force: bool = Field(description="Whether `force` is required.")
+    held_back: list[HeldFolder] = Field(
+        default_factory=list, description="Folders whose missing pictures are kept."
+    )
+    steps: list[SyncStep] = Field(description="First steps of the plan.")
+    left_out: int = Field(0, description="Number of steps that are not listed.")

@@ -33,8 +33,8 @@ from typing import Any, ClassVar
 class ISEError(Exception):
     """Base of all errors of this project.
 
-    `detail` is a sentence for a person: what is wrong and what to do. `extra` holds members that
-    go into the rendered problem beside it (JSON types only).
+    `detail` is a sentence for a person: the error and what to do. `extra`: further members of the
+    rendered problem (JSON types only).
     """
 
     slug: ClassVar[str] = "internal"
@@ -75,7 +75,7 @@ class FingerprintMismatch(Conflict):
 
 
 class ModelDrift(Conflict):
-    """`extra["drift"]`: the cosine distance of what it answers to what it answered."""
+    """The model's features have changed. `extra["drift"]`: cosine distance to the stored ones."""
 
     slug, title = "model-drift", "Model answers otherwise than before"
 
@@ -151,14 +151,14 @@ class Misconfigured(ISEError):
 
 
 def full_disk(error: OSError) -> StorageFull | None:
-    """Return the error for a full disk or a used-up quota; None for other errors."""
+    """Return the error for a full disk or an exceeded quota; None for other errors."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     return StorageFull("The disk is full. Nothing was lost; free some space, then try again.")
 
 
 def tree() -> dict[str, type[ISEError]]:
-    """Every class of the tree above by its slug: those that travel between services."""
+    """Return every class of the tree above by its slug, which identifies it between services."""
     return {
         cls.slug: cls
         for cls in globals().values()

@@ -16,7 +16,7 @@ from functools import cache
 
 VARIABLE = "ISE_FAILPOINTS"
 
-# What `durable.publishing` passes for each file, in this order.
+# Steps of `durable.publishing` for each file, in this order.
 FILE_STEPS = ("begin", "written", "synced", "renamed", "durable")
 
 

@@ -11,8 +11,9 @@ log = logging.getLogger(__name__)
 
 
 class Loop:
-    """Background loop. An error is told in `warning` until a later run succeeds; only `stop` ends
-    the loop.
+    """Background loop.
+
+    An error is reported in `warning` until a later run succeeds; only `stop` ends the loop.
     """
 
     def __init__(
@@ -24,8 +25,10 @@ class Loop:
         pause_s: float = 0,
         end_s: float = 5,
     ) -> None:
-        """`failed`: what a failure means, before its cause. `pause_s`: between two times at least,
-        however often it's due. `end_s`: what is in hand has so long to end at a stop."""
+        """`failed`: meaning of a failure, put before its cause.
+
+        `pause_s`: least pause between runs. `end_s`: time for the current run to finish at a stop.
+        """
         self._work = work
         self._failed = failed
         self._every_s = every_s
@@ -42,7 +45,7 @@ class Loop:
         self._thread.start()
 
     def consider(self) -> None:
-        """To be called where there is something to do."""
+        """Run the loop's work soon."""
         self._due.set()
 
     @property
@@ -67,7 +70,7 @@ class Loop:
             except (ISEError, OSError) as error:
                 self._tell(error.detail if isinstance(error, ISEError) else str(error))
             except Exception as error:
-                # The next time may go well; without any, nothing would be done any more.
+                # The next run may succeed, so the loop must not end.
                 log.exception("%s", self._failed)
                 self._tell(f"{type(error).__name__}, see the log.")
             if self._pause_s and not self._ends:

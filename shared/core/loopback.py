@@ -1,4 +1,4 @@
-"""Names and addresses: whether one is this machine's alone, and the URL of what listens there."""
+"""Loopback names and addresses, and the local URL of a listening service."""
 
 import ipaddress
 
@@ -18,7 +18,7 @@ def is_loopback(host: str) -> bool:
 
 
 def url_at(host: str, port: int) -> str:
-    """The base URL, for this machine, of what listens on a host and a port."""
-    # One that listens on all addresses is reached by loopback.
+    """Return the base URL, on this machine, of a service that listens on a host and a port."""
+    # A service that listens on all addresses is reachable by loopback.
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

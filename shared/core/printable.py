@@ -11,7 +11,7 @@ _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL and C1
     "\u2028\u2029"  # line and paragraph separators
     "\u202a-\u202e\u2066-\u2069"  # overrides, embeddings and isolates of direction
-    "\ud800-\udfff]"  # halves of a pair, as names that aren't UTF-8 have them
+    "\ud800-\udfff]"  # surrogates, as in names that aren't UTF-8
 )
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -33,9 +33,9 @@ def escaped(text: str, keep_lines: bool = False) -> str:
 
 
 def escaped_json(document: str) -> str:
-    r"""A JSON document with such characters of its strings as `\u001b`: the same to who reads it.
+    r"""Return a JSON document with such characters as `\\u001b`, which parses to the same value.
 
-    Line feeds between members stay; within strings JSON has none.
+    Line feeds between members stay; JSON strings contain none.
     """
     return _CONTROLS.sub(
         lambda found: found[0] if found[0] == _LINES else f"\\u{ord(found[0]):04x}", document

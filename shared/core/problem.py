@@ -26,7 +26,7 @@ _STATUS: dict[type[errors.ISEError], int] = {
     errors.Corrupt: 500,
     errors.Misconfigured: 500,
 }
-# The first in the table stands for a status that comes without a type of ours.
+# If several classes share a status, the first stands for a status without a type of ours.
 _BY_STATUS = {status: cls for cls, status in reversed(_STATUS.items())}
 
 

@@ -10,12 +10,12 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def current_request_id() -> str | None:
-    """The id of the request that this code runs for, or None outside of one."""
+    """Return the id of the current request, or None outside of one."""
     return _request_id.get()
 
 
 def set_request_id(value: str | None) -> None:
-    """For work that goes on outside of a request, such as a job."""
+    """Set the request id for work outside of a request, such as a job."""
     _request_id.set(value)
 
 

@@ -1,4 +1,4 @@
-"""Settings that all services share: the environment, then a `.env` file, then the default."""
+"""Settings of all services: from the environment, else a `.env` file, else the default."""
 
 import difflib
 import ipaddress
@@ -18,7 +18,7 @@ from shared.core.loopback import is_loopback, url_at
 
 
 def _at_home(folder: Path) -> Path:
-    # A `.env` file has no shell that would do it.
+    # No shell expands `~` in a `.env` file.
     try:
         return folder.expanduser()
     except RuntimeError as error:
@@ -29,13 +29,13 @@ Folder = Annotated[Path, AfterValidator(_at_home)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 LEAST_KEY = 16
-"""Characters of a key. One that is shorter is soon guessed, above all from its hash."""
+"""Least number of characters of a key; shorter ones can be guessed, above all from a hash."""
 _ALIKE = 0.85
-"""How alike a name must be to one of ours to be taken for a slip; 1 is the same."""
+"""Similarity to a setting at which an unknown name counts as a typing error; 1: equal."""
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """Format of log lines."""
 
     TEXT = "text"
     JSON = "json"
@@ -46,23 +46,23 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ISE_", env_file=".env", extra="ignore")
 
-    data_dir: Folder = Path("data")
-    api_key: SecretStr | None = None
-    host: str = Field("127.0.0.1", description="Where the services of this machine listen.")
+    data_dir: Folder = Field(Path("data"), description="Folder of all data.")
+    api_key: SecretStr | None = Field(None, description="Key that callers must send.")
+    host: str = Field("127.0.0.1", description="Address on which services listen.")
     umask: str = Field(
         "077",
         pattern=r"^[0-7]{3}$",
         description="Permissions that new files and folders lack; 027 lets the group read.",
     )
-    query_port: Port = 8000
-    indexer_port: Port = 8001
-    embedder_port: Port = 8002
-    query_url: str = ""
-    indexer_url: str = ""
-    embedder_url: str = ""
+    query_port: Port = Field(8000, description="Port of the query service.")
+    indexer_port: Port = Field(8001, description="Port of the indexer.")
+    embedder_port: Port = Field(8002, description="Port of the embedder.")
+    query_url: str = Field("", description="URL of the query service.")
+    indexer_url: str = Field("", description="URL of the indexer.")
+    embedder_url: str = Field("", description="URL of the embedder, or several, comma-separated.")
 
     def keep_files_private(self) -> None:
-        """Have what this process writes from now on readable by whom `umask` lets."""
+        """Apply `umask` to everything that this process creates."""
         os.umask(int(self.umask, 8))
 
     @field_validator("api_key")
@@ -74,11 +74,11 @@ class Settings(BaseSettings):
         return key
 
     def url_of(self, service: str) -> str:
-        """The base URL of a service: the first as set, else where it listens on this machine."""
+        """Return the base URL of a service: the first one set, else its address on this machine."""
         return self.urls_of(service)[0]
 
     def urls_of(self, service: str) -> list[str]:
-        """All base URLs of a service, parted by commas where there are several."""
+        """Return all base URLs of a service."""
         given: str = getattr(self, f"{service}_url")
         urls = [url.strip().rstrip("/") for url in given.split(",") if url.strip()]
         return urls or [url_at(self.host, getattr(self, f"{service}_port"))]
@@ -89,44 +89,44 @@ class ServiceSettings(Settings):
 
     allow_open: bool = Field(
         default=False,
-        description="Listen off loopback without a key; for containers behind a loopback port.",
+        description="Accept other machines without a key; for containers behind a loopback port.",
     )
     api_keys_file: Folder | None = Field(
-        default=None, description="Further keys, a line each: label, scopes, key or its SHA-256."
+        default=None,
+        description="File of further keys, one per line: label, scopes, key or its SHA-256.",
     )
     allowed_hosts: list[str] = Field(
         default_factory=list,
-        description="JSON list of the names that the service is reached by: `name`, `*.domain`, "
-        "or `*`. Loopback and the names in ISE_*_URL need not be named.",
+        description="JSON list of host names of the service: `name`, `*.domain`, or `*`. Loopback "
+        "and the names in ISE_*_URL are always included.",
     )
     trusted_proxies: list[str] = Field(
         default_factory=list,
-        description="JSON list of the addresses and networks of reverse proxies, whose "
-        "X-Forwarded-For is believed.",
+        description="JSON list of addresses and networks of reverse proxies whose X-Forwarded-For "
+        "header is trusted.",
     )
-    log_level: str = "info"
-    log_format: LogFormat = Field(LogFormat.TEXT, description="text, or json: an object a line.")
-    engine: Engine = Field(
-        Engine.LOCAL, description="What holds the vectors of the next index that is built."
+    log_level: str = Field("info", description="Level: debug, info, warning or error.")
+    log_format: LogFormat = Field(
+        LogFormat.TEXT, description="Format: text, or json (one object per line)."
     )
+    engine: Engine = Field(Engine.LOCAL, description="Engine of the next index to be built.")
     milvus_uri: str = Field(
-        "", description="Address of a Milvus server; or a .db path, which `ise up` serves."
+        "", description="URL of a Milvus server, or a .db path for Milvus Lite, run by `ise up`."
     )
-    milvus_token: SecretStr = Field(SecretStr(""), description="`user:password`, or a key.")
+    milvus_token: SecretStr = Field(SecretStr(""), description="`user:password`, or a token.")
     milvus_index: Literal["IVF_FLAT", "IVF_SQ8", "IVF_RABITQ"] = Field(
-        "IVF_FLAT", description="The index that Milvus builds."
+        "IVF_FLAT", description="Index type that Milvus builds."
     )
     s3_endpoint: str = Field("", description="URL of an S3-compatible server; default: AWS.")
     snapshots_from: str = Field(
         "",
-        description="For query services and embedders that share no disk with the indexer: its "
-        "ISE_SNAPSHOTS_TO.",
+        description="ISE_SNAPSHOTS_TO of the indexer, for services that share no disk with it.",
     )
-    max_body_bytes: int = 512 * 1024 * 1024
-    max_image_bytes: int = 64 * 1024 * 1024
-    max_pixels: int = Field(100_000_000, ge=1, description="Width times height of one image.")
+    max_body_bytes: int = Field(512 * 1024 * 1024, description="Most bytes per request.")
+    max_image_bytes: int = Field(64 * 1024 * 1024, description="Most bytes per image.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Most pixels per image.")
     shutdown_seconds: int = Field(
-        20, ge=1, description="From SIGTERM on, how long what was accepted may take to end."
+        20, ge=1, description="Time for running requests to finish after SIGTERM."
     )
 
     @field_validator("api_keys_file", mode="before")
@@ -153,11 +153,11 @@ class ServiceSettings(Settings):
 
     @property
     def is_local(self) -> bool:
-        """True if the service is for this machine alone: nor has it a name that others know."""
+        """True if only this machine can connect, and by no name that others know."""
         return self.on_loopback and all(map(is_loopback, self.allowed_hosts))
 
     def check_key(self) -> None:
-        """Raises Misconfigured where others can reach the service and may guess its key."""
+        """Refuse a short key if others can reach the service. Raises Misconfigured."""
         key = self.api_key.get_secret_value() if self.api_key else ""
         if key and len(key) < LEAST_KEY and not self.is_local:
             raise Misconfigured(
@@ -171,7 +171,7 @@ class ServiceSettings(Settings):
         return bool(self.api_key or self.api_keys_file)
 
     def check_bind(self) -> None:
-        """Raises Misconfigured when others could reach the service without a key, or guess it."""
+        """Refuse to serve others without a key, or with a short one. Raises Misconfigured."""
         self.check_key()
         if self.api_keys_file and not self.api_key:
             raise Misconfigured(
@@ -187,9 +187,9 @@ class ServiceSettings(Settings):
 
 
 def slips(settings_type: type[Settings]) -> Iterator[str]:
-    """A sentence for every `ISE_` name in the environment or `.env` that looks like a typing slip.
+    """Yield a sentence for every misspelt `ISE_` name in the environment or `.env`.
 
-    A process knows its own settings only, so a name that is like none of them is passed over.
+    A process knows only its own settings, so names that resemble none of them are ignored.
     """
     names = [name.upper() for name in settings_type.model_fields]
     given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}

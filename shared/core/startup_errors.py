@@ -1,6 +1,7 @@
-"""How a service says why it can't start: its last lines, each of them a sentence behind a mark.
+"""Reasons why a service can't start: its last lines, each a sentence behind a mark.
 
-By the mark `ise up` tells them from all else that a service writes, and says them when all ended.
+By the mark, `ise up` distinguishes them from other output, and shows them once all services have
+ended.
 """
 
 import sys

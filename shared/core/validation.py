@@ -1,6 +1,6 @@
 """Validation errors of a request or a setting, as sentences.
 
-pydantic's own words ("Extra inputs are not permitted") are for those who know pydantic.
+pydantic's own messages ("Extra inputs are not permitted") are for developers.
 """
 
 import difflib
@@ -43,7 +43,7 @@ _VERDICTS = {
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
 }
-"""What a kind of error of pydantic's says of a field."""
+"""Sentences about a field for the kinds of pydantic's errors."""
 
 
 def verdict(error: Mapping[str, Any]) -> str:
@@ -55,9 +55,9 @@ def verdict(error: Mapping[str, Any]) -> str:
         return "must be JSON, sent with `Content-Type: application/json`"
     if kind in _VERDICTS:
         return _VERDICTS[kind].format_map(context).replace("'", "`")
-    said = str(error["msg"]).removeprefix("Value error, ")
-    # FastAPI's own, where a form has text in the place of a file.
-    return "a file is expected" if said.startswith("Expected UploadFile") else said
+    message = str(error["msg"]).removeprefix("Value error, ")
+    # FastAPI's own sentence about a form field that has text in place of a file.
+    return "a file is expected" if message.startswith("Expected UploadFile") else message
 
 
 def sentences(
@@ -68,28 +68,28 @@ def sentences(
     `root`: the model that the request was read as. A field that may be one of several types has an
     error for each; together they are one sentence.
     """
-    told, _ = first_sentences(found, root, len(found))
-    return told
+    listed, _ = first_sentences(found, root, len(found))
+    return listed
 
 
 def first_sentences(
     found: Sequence[Mapping[str, Any]], root: type[BaseModel] | None, most: int
 ) -> tuple[list[dict[str, str]], int]:
-    """The same for so many fields, and how many more there are.
+    """Return the sentences for a number of fields, and how many more there are.
 
-    A sentence on a field that isn't known looks for one that is like it, which takes a while.
+    For an unknown field, the search for similar names takes a while.
     """
     grouped: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for error in found:
-        # Where JSON breaks off, there is a number of a character in the place of a field.
+        # For incomplete JSON the place is an offset and not a field.
         breaks_off = error["type"] == "json_invalid" and isinstance(error["loc"][-1], int)
         place = error["loc"][:1] if breaks_off else error["loc"]
         grouped.setdefault(_path(place, root), []).append(error)
-    told = [
+    found_errors = [
         {"field": _text(".".join(path)), "message": _sentence(path, errors, root)}
         for path, errors in islice(grouped.items(), most)
     ]
-    return told, len(grouped) - len(told)
+    return found_errors, len(grouped) - len(found_errors)
 
 
 def _text(path: str) -> str:
@@ -102,11 +102,13 @@ def _sentence(
 ) -> str:
     if errors[0]["type"] == "extra_forbidden":
         return _unknown_field(path, root)
-    said = _either(list(dict.fromkeys(verdict(error) for error in errors)))
+    clause = _either(list(dict.fromkeys(verdict(error) for error in errors)))
     if errors[0]["type"] != "value_error":
-        return f"{_subject(path)} {said}."
-    # A sentence of its own, of the whole or of one field.
-    return f"{said[:1].upper()}{said[1:]}." if len(path) == 1 else f"{_subject(path)}: {said}."
+        return f"{_subject(path)} {clause}."
+    # The validator wrote a whole sentence, about the request or one field.
+    return (
+        f"{clause[:1].upper()}{clause[1:]}." if len(path) == 1 else f"{_subject(path)}: {clause}."
+    )
 
 
 def _unknown_field(path: tuple[str, ...], root: type[BaseModel] | None) -> str:

@@ -1,1 +1,1 @@
-"""Checks of `ise doctor`. Each gives findings, changes nothing, and raises nothing."""
+"""Checks of `ise doctor`. Each yields findings, changes nothing, and raises nothing."""

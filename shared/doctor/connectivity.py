@@ -19,12 +19,12 @@ from shared.doctor.finding import Finding, ok, problem, warning
 
 NAMES = ("query", "indexer", "embedder")
 _CLOCK_S = 30.0
-# What each answers only with the key, and changes nothing.
+# A request of each service that needs the key and changes nothing.
 _READS = {"query": "/v1/stats", "indexer": "/v1/stats", "embedder": "/v1/models"}
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Yield findings on all three services; on the models where both sides can be asked."""
+    """Yield findings on all three services, and on the models if both sides answer."""
     key = settings.api_key.get_secret_value() if settings.api_key else None
     reached = asked = 0
     with httpx.Client(verify=tls.trusted(), timeout=3, trust_env=False) as http:
@@ -130,15 +130,15 @@ def _write(http: httpx.Client, url: str, key: str | None) -> Iterator[Finding]:
 
 def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
     with Client(settings.url_of("query"), key) as searching:
-        told = []
+        findings = []
         for url in settings.urls_of("embedder"):
             with Client(url, key) as embedding:
                 try:
                     held = searching.send(query.get_stats())
-                    told.append(model_fit.misfit(embedding.send(embedder.list_models()), held))
+                    findings.append(model_fit.misfit(embedding.send(embedder.list_models()), held))
                 except ISEError as error:
-                    told.append(error.detail)
-    if None in told:
+                    findings.append(error.detail)
+    if None in findings:
         yield ok(
             "model",
             f"The index was made with {held.model}, as is hosted."
@@ -146,7 +146,7 @@ def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
             else "The index is empty, so any model fits.",
         )
     else:
-        yield problem("model", str(told[0]))
+        yield problem("model", str(findings[0]))
 
 
 def _authorization(key: str | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, and a sentence that says what to do where it isn't ok."""
+    """One line: the subject, and a sentence with advice if it isn't ok."""
 
     level: Level
     subject: str

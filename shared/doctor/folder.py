@@ -50,7 +50,7 @@ def _private(folder: Path) -> Iterator[Finding]:
 
 
 def _writable(folder: Path) -> Iterator[Finding]:
-    """Tried for real: permissions, read-only mounts and quotas are told by nothing else."""
+    """Write a file, because only that detects permissions, read-only mounts and quotas."""
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=folder) as name:
             fault = _fault(Path(name))
@@ -58,8 +58,8 @@ def _writable(folder: Path) -> Iterator[Finding]:
         yield problem(_SUBJECT, f"{folder} can't be written to: {error.strerror}. {_WAY_OUT}")
         return
     if fault is not None:
-        told = "Use a local file system, such as ext4 or xfs."
-        yield problem(_SUBJECT, f"The file system of {folder} {fault}. {told}")
+        advice = "Use a local file system, such as ext4 or xfs."
+        yield problem(_SUBJECT, f"The file system of {folder} {fault}. {advice}")
     else:
         yield ok(_SUBJECT, f"{folder} is writable, renames whole files and maps them.")
 

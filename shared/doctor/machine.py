@@ -13,7 +13,7 @@ _FEW_FILES = 1024
 
 
 def findings() -> Iterator[Finding]:
-    """Python, open files, and what a container changes."""
+    """Yield findings on Python, open files, and limits of a container."""
     version = platform.python_version()
     yield ok("python", f"Python {version} on {platform.system()} {platform.machine()}.")
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -44,9 +44,11 @@ def memory_limit(cgroup: Path = _CGROUP) -> int:
 
 def enough_memory(needed: int, limit: int) -> Finding:
     """Check that a collection's part in memory leaves room for the rest of the service."""
-    told = f"The index takes {needed / 1e9:.2f} GB of memory, and {limit / 1e9:.2f} GB are there"
+    sentence = (
+        f"The index takes {needed / 1e9:.2f} GB of memory, and {limit / 1e9:.2f} GB are there"
+    )
     if needed > 0.8 * limit:
-        return problem("memory", f"{told}. Raise the limit (ISE_QUERY_MEMORY in compose).")
+        return problem("memory", f"{sentence}. Raise the limit (ISE_QUERY_MEMORY in compose).")
     if needed > 0.5 * limit:
-        return warning("memory", f"{told}; little is left for searches and the files' pages.")
-    return ok("memory", f"{told}.")
+        return warning("memory", f"{sentence}; little is left for searches and the files' pages.")
+    return ok("memory", f"{sentence}.")

@@ -8,7 +8,7 @@ from shared.core.errors import ISEError
 
 
 def warning(embedding: Client, searching: Client) -> str | None:
-    """A sentence where the models don't fit the index, or where that can't be told."""
+    """Return a warning if the models don't match the index, or if that is unknown."""
     try:
         return misfit(embedding.send(embedder.list_models()), searching.send(query.get_stats()))
     except ISEError as error:

@@ -7,9 +7,9 @@ _LISTENING = "0A"
 
 
 def listener(port: int) -> str | None:
-    """The process that listens on a port of this machine, as `name (pid)`; None where none does.
+    """Return the process that listens on a local port, as `name (pid)`; None if there is none.
 
-    `another user's process` where this user may not see whose it is.
+    `another user's process` if this user may not see it.
     """
     sockets = _sockets(port)
     if not sockets:

@@ -1,4 +1,4 @@
-"""Settings that can't be used, that nobody knows, or that make no sense together."""
+"""Settings that are invalid, unknown, or contradictory."""
 
 import difflib
 import os
@@ -27,7 +27,7 @@ OTHERS = {
     "ISE_REFERENCE_DATA",
     "ISE_REQUIRE_ALL",
 }
-"""Of the compose files, of the tests, and for those who develop; no service's settings."""
+"""Settings of the compose files, the tests and developers; not of a service."""
 _PREFIX = "ISE_"
 
 
@@ -66,7 +66,7 @@ def unusable(settings_type: type[Settings]) -> Iterator[Finding]:
 
 
 def at_odds(settings: Settings) -> Iterator[Finding]:
-    """Settings that are fine alone, but not beside each other."""
+    """Yield findings on settings that contradict each other."""
     names = ("query", "indexer", "embedder")
     ports = Counter(getattr(settings, f"{name}_port") for name in names)
     for port, count in ports.items():

@@ -1,1 +1,1 @@
-"""How well a running engine finds what belongs together, and a report of it."""
+"""Evaluation of a running engine, with a report."""

@@ -47,9 +47,7 @@ def of_path(path: Path) -> Labels:
 
 
 def indexed(client: Client, labels: Labels) -> Labels:
-    """Return the labels of images that the collection has. Raises InvalidInput where there are
-    none.
-    """
+    """Return the labels of images in the collection. Raises InvalidInput if there are none."""
     kept = {}
     for image_id, names in labels.items():
         try:

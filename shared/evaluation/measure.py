@@ -70,11 +70,11 @@ def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingR
         exact = list(pool.map(lambda one: _exact(client, one, options), few))
         plain = {**options, "rerank": "none"}
         held = list(pool.map(lambda one, away: _recalled(client, one, plain, away)[0], few, exact))
-    # One at a time: what a request takes beside others says something of these.
+    # Sequentially, because the time of concurrent requests includes waiting for each other.
     times = [_timed(client, one, options)[1] for one in few]
     results = [one for one, _, _ in judged]
-    pairs = [pair for _, _, some in judged for pair in some]
-    told = _reliability(pairs)
+    pairs = [pair for _, _, pairs_of_query in judged for pair in pairs_of_query]
+    bins = _reliability(pairs)
     return SettingResult(
         name=name,
         options=dict(options),
@@ -82,12 +82,12 @@ def setting(client: Client, name: str, options: Options, plan: Plan) -> SettingR
         recall_at_10=float(np.mean(held)),
         median_ms=float(np.median(times)),
         p95_ms=float(np.percentile(times, 95)),
-        expected_error=None if told is None else told.expected_error,
+        expected_error=None if bins is None else bins.expected_error,
         reliability=[]
-        if told is None
+        if bins is None
         else [
             Bin(predicted=float(p), matched=float(m))
-            for p, m in zip(told.predicted, told.matched, strict=True)
+            for p, m in zip(bins.predicted, bins.matched, strict=True)
         ],
         queries=results,
     )
@@ -116,9 +116,9 @@ def curve(client: Client, plan: Plan) -> list[CurvePoint]:
 
 
 def compared(first: SettingResult, second: SettingResult) -> Comparison | None:
-    """The paired differences; None where no query is in both."""
-    theirs = {one.id: one for one in second.queries}
-    shared = [(one, theirs[one.id]) for one in first.queries if one.id in theirs]
+    """Return the paired differences; None if no query is in both."""
+    second_results = {one.id: one for one in second.queries}
+    shared = [(one, second_results[one.id]) for one in first.queries if one.id in second_results]
     if not shared:
         return None
     return Comparison(
@@ -141,7 +141,7 @@ def _judged(
     image_id: str, answer: SearchResponse, plan: Plan
 ) -> tuple[QueryResult, float, list[tuple[float, bool]]]:
     own = plan.labels[image_id]
-    # What has no label can't be judged.
+    # Images without labels can't be judged.
     hits = [hit for hit in answer.hits if hit.id != image_id and hit.id in plan.labels]
     right = np.array([not own.isdisjoint(plan.labels[hit.id]) for hit in hits], bool)
     total = sum(not own.isdisjoint(names) for i, names in plan.labels.items() if i != image_id)
@@ -189,8 +189,8 @@ def _timed(client: Client, image_id: str, options: Options) -> tuple[list[float]
 def _reliability(pairs: list[tuple[float, bool]]) -> calibration.Reliability | None:
     if not pairs:
         return None
-    told = np.array([one for one, _ in pairs])
-    return calibration.reliability(told, np.array([matched for _, matched in pairs], bool))
+    predicted = np.array([one for one, _ in pairs])
+    return calibration.reliability(predicted, np.array([matched for _, matched in pairs], bool))
 
 
 def _column(results: Sequence[QueryResult], figure: str) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
-"""Figures of ranked answers to labelled queries, each query's own image left out.
+"""Metrics of ranked answers to labelled queries, excluding each query's own image.
 
 Names and definitions as in Manning et al., "Introduction to Information Retrieval" (2008), ch. 8;
-a query for which nothing is relevant tells nothing and must be left out by the caller.
+the caller must leave out queries without relevant images.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def precision(relevant: Flags, k: int) -> float:
 
 
 def recall(relevant: Flags, k: int, total: int) -> float:
-    """The share of what there is to find that the first k hits hold."""
+    """Return the share of the relevant images among the first k hits."""
     return float(relevant[:k].sum() / total)
 
 
@@ -62,5 +62,5 @@ def interval(values: Floats, seed: int = 0) -> Interval:
 
 
 def difference(first: Floats, second: Floats, seed: int = 0) -> Interval:
-    """How much the second is above the first, over the same queries, paired."""
+    """Return the mean paired difference of the second and the first, over the same queries."""
     return interval(second - first, seed)

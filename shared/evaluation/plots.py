@@ -13,7 +13,7 @@ Points = Sequence[tuple[float, float]]
 
 def lines(series: Sequence[tuple[str, Points]], x: str, y: str, diagonal: bool = False) -> str:
     """One line a series, on common axes; `diagonal` adds the one on which y is x."""
-    points = [point for _, some in series for point in some]
+    points = [point for _, points_of_series in series for point in points_of_series]
     if not points:
         return ""
     lows, highs = _range([p[0] for p in points]), _range([p[1] for p in points])
@@ -23,9 +23,9 @@ def lines(series: Sequence[tuple[str, Points]], x: str, y: str, diagonal: bool =
     if diagonal:
         start, end = _place((0, 0), lows, highs), _place((1, 1), lows, highs)
         parts.append(f'<path d="M{start}L{end}" stroke="#999" stroke-dasharray="4" fill="none"/>')
-    for number, (name, some) in enumerate(series):
+    for number, (name, points_of_series) in enumerate(series):
         colour = _COLOURS[number % len(_COLOURS)]
-        places = [_place(point, lows, highs) for point in some]
+        places = [_place(point, lows, highs) for point in points_of_series]
         parts.append(f'<path d="M{"L".join(places)}" stroke="{colour}" fill="none"/>')
         for place in places:
             cx, cy = place.split(",")

@@ -1,4 +1,4 @@
-"""The report: one HTML file that fetches nothing."""
+"""HTML report in one self-contained file."""
 
 import base64
 from collections.abc import Callable, Iterable, Sequence
@@ -33,18 +33,18 @@ svg text { font: 11px system-ui, sans-serif; fill: #555 } small { color: #666 }
 
 
 def html(found: Evaluation, thumbnail: Thumbnail) -> str:
-    """thumbnail: gives the JPEG of an image, or None where it has none."""
+    """Render the report. `thumbnail` returns the JPEG of an image, or None."""
     parts = [
-        f"<h1>How well it finds what belongs together</h1>{_about(found)}",
+        f"<h1>Evaluation of the collection</h1>{_about(found)}",
         "<h2>Label quality</h2>",
-        "<p>Each query is an image of the collection, itself left out; a hit is right where it "
-        "shares a label with it. In brackets: 95 % bootstrap intervals.</p>",
+        "<p>Each query is an image of the collection, compared with all others. A hit is correct "
+        "if it shares a label with the query. In brackets: 95 % bootstrap intervals.</p>",
         _quality(found.settings),
         *(_comparison(one) for one in found.comparisons),
         _tags(found),
         "<h2>Recall and time</h2>",
-        "<p>Recall@10 is of the exact order, before any re-rank. It says how much the index "
-        "loses, and nothing of labels. Times are of whole requests for 10 hits.</p>",
+        "<p>Recall@10 compares with an exact search, before any re-rank: it measures the loss by "
+        "the index, independent of labels. Times are for whole requests of 10 hits.</p>",
         _speed(found.settings),
         '<div class="plots">',
         _curve(found),
@@ -64,7 +64,7 @@ def _about(found: Evaluation) -> str:
     return (
         f"<p>{found.images:,} images, {found.labelled:,} of them with one of {found.labels:,} "
         f"labels; snapshot {found.snapshot}, model {escape(found.model or 'none')}. "
-        f"{len(found.settings[0].queries):,} queries, of each the first {found.depth:,} hits; "
+        f"{len(found.settings[0].queries):,} queries with {found.depth:,} hits each; "
         f"{found.seconds:.0f} s. {escape(found.created_at)}</p>"
     )
 
@@ -77,9 +77,9 @@ def _quality(settings: Sequence[SettingResult]) -> str:
 
 
 def _comparison(one: Comparison) -> str:
-    title = f"{one.second} less {one.first}, {one.queries:,} queries in pairs"
+    title = f"{one.second} minus {one.first}, {one.queries:,} paired queries"
     row = [title, *(_shown(one.differences[f], "+") for f in FIGURES)]
-    return f"<h3>Side by side</h3>{_table(['difference', *FIGURES], [row])}"
+    return f"<h3>Comparison</h3>{_table(['difference', *FIGURES], [row])}"
 
 
 def _tags(found: Evaluation) -> str:
@@ -93,21 +93,21 @@ def _tags(found: Evaluation) -> str:
     if tags.unseen_apart is not None:
         rows.append(["unseen, among images of unseen tags", "", _shown(tags.unseen_apart)])
     return (
-        "<h2>Tag to image</h2><p>Each tag ranks all labelled images by their joint vectors. Seen "
-        "tags are those that the matching network was trained on, and it may have learnt from "
-        "these very images; it never met the unseen ones.</p>"
+        "<h2>Search by tag</h2><p>Each tag ranks all labelled images by their joint vectors. The "
+        "matching network was trained on the seen tags, possibly with these very images, but not "
+        "on the unseen ones.</p>"
         f"{_table(['tags', 'number', 'mAP'], rows)}"
         f"{_terms('Seen', tags, True)}{_terms('Unseen', tags, False)}"
-        f"<p><small>Without a word vector, and left out: {_list(tags.without_word)}</small></p>"
+        f"<p><small>Omitted, without a word vector: {_list(tags.without_word)}</small></p>"
     )
 
 
 def _terms(title: str, tags: TagResult, seen: bool) -> str:
-    some = sorted((one for one in tags.terms if one.seen is seen), key=lambda one: one.term)
-    if not some:
+    terms = sorted((one for one in tags.terms if one.seen is seen), key=lambda one: one.term)
+    if not terms:
         return ""
-    told = _list(f"{one.term} {one.average_precision:.2f}" for one in some)
-    return f"<p><small>{title}, each with its average precision: {told}</small></p>"
+    listed = _list(f"{one.term} {one.average_precision:.2f}" for one in terms)
+    return f"<p><small>{title}, each with its average precision: {listed}</small></p>"
 
 
 def _list(names: Iterable[str]) -> str:
@@ -133,9 +133,7 @@ def _speed(settings: Sequence[SettingResult]) -> str:
 def _curve(found: Evaluation) -> str:
     points = [(point.median_ms, point.recall_at_10) for point in found.curve]
     drawn = plots.lines([("", points)], "median ms of a request", "recall@10")
-    return (
-        f"<figure>{drawn}<figcaption>Recall against time, by clusters probed</figcaption></figure>"
-    )
+    return f"<figure>{drawn}<figcaption>Recall by time</figcaption></figure>"
 
 
 def _reliability(settings: Sequence[SettingResult]) -> str:
@@ -146,7 +144,7 @@ def _reliability(settings: Sequence[SettingResult]) -> str:
     ]
     if not series:
         return "<p>No probabilities were fitted.</p>"
-    drawn = plots.lines(series, "probability told", "share that matched", diagonal=True)
+    drawn = plots.lines(series, "predicted probability", "share of matches", diagonal=True)
     return f"<figure>{drawn}<figcaption>Reliability of probabilities</figcaption></figure>"
 
 
@@ -162,8 +160,8 @@ def _example(one: QueryResult, thumbnail: Thumbnail) -> str:
         _picture(image_id, "right" if right else "wrong", thumbnail)
         for image_id, right in zip(one.top, one.right, strict=True)
     )
-    told = f"<small>AP {one.figures['mAP']:.3f}</small>"
-    return f'<div class="row">{_picture(one.id, "query", thumbnail)}{hits}{told}</div>'
+    caption = f"<small>AP {one.figures['mAP']:.3f}</small>"
+    return f'<div class="row">{_picture(one.id, "query", thumbnail)}{hits}{caption}</div>'
 
 
 def _picture(image_id: str, kind: str, thumbnail: Thumbnail) -> str:

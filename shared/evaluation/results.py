@@ -32,9 +32,9 @@ class Bin(Wire):
 
 
 class SettingResult(Wire):
-    """How searches with some options did. `figures`: label quality, the means over the queries.
+    """Results of searches with given options. `figures`: label quality, as means over the queries.
 
-    `recall_at_10`: of the exact order, before any re-rank; it has nothing to do with labels.
+    `recall_at_10`: compared with the exact order, before any re-rank; independent of labels.
     """
 
     name: str
@@ -63,11 +63,11 @@ class TermResult(Wire):
 
 
 class TagResult(Wire):
-    """Tag to image: each tag's joint vector against those of all labelled images.
+    """Search by tag: each tag's joint vector compared with those of all labelled images.
 
-    `seen`, `unseen`: the mean over the tags that the matching network was trained on, and over the
-    others; null where there are none, or where that isn't known. `unseen_apart`: of the unseen
-    ones, each against the images of unseen tags only.
+    `seen`, `unseen`: means over the tags that the matching network was trained on, and over the
+    others; null if there are none, or unknown. `unseen_apart`: unseen tags among images of unseen
+    tags only.
     """
 
     tags: int
@@ -80,7 +80,7 @@ class TagResult(Wire):
 
 
 class Comparison(Wire):
-    """How much `second` is above `first`, over the queries that both answered."""
+    """Differences between `second` and `first`, over the queries that both answered."""
 
     first: str
     second: str

@@ -33,7 +33,7 @@ def evaluate(
     before: Sequence[SettingResult] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
-    """Measures each setting, the first one beside `before` and beside the others."""
+    """Measure each setting, and compare the first one with `before` and the others."""
     started = time.monotonic()
     say("Reading the labels.")
     labels = of_collection(searching) if path is None else indexed(searching, of_path(path))
@@ -81,7 +81,7 @@ def write(found: Evaluation, indexing: Client, out: Path) -> tuple[Path, Path]:
         try:
             return indexing.send(indexer.get_thumbnail(image_id))[0]
         except (NotFound, Conflict):
-            # A vector from outside has no picture.
+            # A vector may have been imported without a picture.
             return None
 
     document, page = out.with_suffix(".json"), out.with_suffix(".html")

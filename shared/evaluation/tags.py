@@ -22,9 +22,9 @@ _CHUNK = 2**20
 
 
 def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResult | None:
-    """Each label as a term, against the joint vectors of all labelled images.
+    """Search each label as a term among the joint vectors of all labelled images.
 
-    Not by `mode: tag`, which ranks only what carries the tag. None where no label has a word.
+    `mode: tag` would rank only images that carry the tag. None if no label has a word vector.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -54,9 +54,9 @@ def tag_to_image(indexing: Client, embedding: Client, labels: Labels) -> TagResu
     if not found:
         return None
     unseen = [one.term for one in found if one.seen is False]
-    theirs = np.array([not some.isdisjoint(unseen) for some in names], bool)
-    kept = [some for some, has in zip(names, theirs, strict=True) if has]
-    apart = [_average_precision(one, vectors_of[one], points[theirs], kept) for one in unseen]
+    is_unseen = np.array([not some.isdisjoint(unseen) for some in names], bool)
+    kept = [some for some, has in zip(names, is_unseen, strict=True) if has]
+    apart = [_average_precision(one, vectors_of[one], points[is_unseen], kept) for one in unseen]
     return TagResult(
         tags=len(found),
         without_word=unknown,

@@ -43,16 +43,16 @@ def make_dir(folder: Path) -> None:
 
 
 def temporary_of(path: Path) -> Path:
-    """A path beside another that nothing has, and `remove_temporaries` clears."""
+    """Return an unused path beside another, which `remove_temporaries` cleans up."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
 
 
 @contextmanager
 def publishing(path: Path, what: str = "file") -> Iterator[Path]:
-    """Gives a temporary path beside `path`; at the end of the block it becomes `path`.
+    """Context manager with a temporary path; at the end of the block it becomes `path`.
 
-    When the block raises, the temporary file is removed and `path` is as it was. `what` names the
-    failpoints of the steps.
+    If the block raises, the temporary file is removed and `path` is unchanged. `what`: name of the
+    steps' failpoints.
     """
     make_dir(path.parent)
     temporary = temporary_of(path)
@@ -84,7 +84,7 @@ def write_text(path: Path, text: str, what: str = "file") -> None:
 
 
 def remove_temporaries(folder: Path) -> int:
-    """Removes what a killed process left half-written below a folder; gives their number."""
+    """Remove partial files of a killed process below a folder; return their number."""
     left = list(folder.rglob(f".*{TEMPORARY_SUFFIX}")) if folder.exists() else []
     for path in left:
         path.unlink()

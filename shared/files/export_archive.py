@@ -20,13 +20,13 @@ _OPTIONAL = {"catalog.parquet"}
 
 
 def unpack(chunks: Iterator[bytes], folder: Path) -> None:
-    """Writes the files of an archive into a folder: all of them or, where it breaks off, none."""
+    """Write the files of an archive into a folder: all of them or, on an error, none."""
     missing = set(_FILES)
     with ExitStack() as undo:
         try:
             with tarfile.open(fileobj=io.BufferedReader(_Stream(chunks)), mode="r|") as archive:
                 for member in archive:
-                    # Names are ours or none: nothing is written beside the folder.
+                    # Accept known names only, so that nothing is written outside the folder.
                     file = archive.extractfile(member)
                     if file is None or member.name not in _FILES | _OPTIONAL:
                         raise ISEError(

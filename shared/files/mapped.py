@@ -1,7 +1,7 @@
-"""HDF5 files read around h5py: it takes one lock for all files, so it only tells where things are.
+"""HDF5 files read around h5py, which has one lock for all files and is used only to find datasets.
 
-Each dataset is contiguous and uncompressed; its byte offset is resolved once, and from then on
-it's a read-only memory map that many threads read at once.
+Each dataset is contiguous and uncompressed; its byte offset is resolved once, and then it is a
+read-only memory map that many threads can read.
 """
 
 import errno
@@ -23,9 +23,9 @@ _NO_DAMAGE = (errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENOME
 
 
 class MappedFile:
-    """The datasets of one HDF5 file as read-only arrays that live on disk.
+    """The datasets of one HDF5 file as read-only arrays on disk.
 
-    Raises Corrupt where the file is damaged or gone, Unavailable where it may not be opened now.
+    Raises Corrupt if the file is damaged or missing, Unavailable if it can't be opened now.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,7 +83,7 @@ def _mapped(
 
 
 def expect_scattered_reads(array: NDArray[Any]) -> None:
-    """Has a page that is missing read alone, not with the 31 beside it, which nobody asked for."""
+    """Read only requested pages, instead of 31 more beside each missing one."""
     memory = getattr(array, "_mmap", None)
     if memory is not None:
         memory.madvise(mmap.MADV_RANDOM)
@@ -95,9 +95,9 @@ def offsets_of(sizes: Sequence[int]) -> NDArray[np.int64]:
 
 
 def let_go(array: NDArray[Any]) -> None:
-    """Takes a map's pages out of this process's memory; what was written is written all the same.
+    """Release a map's pages from this process's memory; written data is kept.
 
-    Without it, one pass over a large file makes the process as large as the file.
+    Otherwise, one pass over a large file makes the process as large as the file.
     """
     memory = getattr(array, "_mmap", None)
     if memory is not None:
@@ -116,7 +116,7 @@ class MappedWriter:
         self._specs[name] = (np.dtype(dtype), shape)
 
     def allocate(self) -> dict[str, NDArray[Any]]:
-        """Makes the file and gives each dataset as a writable map; flush them when filled."""
+        """Create the file and return each dataset as a writable map; flush them when filled."""
         with h5py.File(
             self.path, "w", libver="latest", alignment_threshold=_PAGE, alignment_interval=_PAGE
         ) as file:

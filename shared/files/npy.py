@@ -1,4 +1,6 @@
-"""Reads `.npy` files of our own; one of somebody else's is read by the indexer's `npy.py`."""
+"""Reads `.npy` files written by this project; `npy_stream.py` of the indexer reads those of
+others.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -32,7 +32,7 @@ def text(path: Path, sha256: str) -> str:
 
 
 def read(path: Path) -> str | None:
-    """The sum that is kept of a file; None where none is. Raises Corrupt."""
+    """Return the stored checksum of a file; None if there is none. Raises Corrupt."""
     beside = path_of(path)
     try:
         sha256, name = beside.read_text().split()
@@ -46,7 +46,10 @@ def read(path: Path) -> str | None:
 
 
 def check(path: Path, sha256: str | None = None) -> None:
-    """Raises Corrupt where a file is gone or not what its sum says. `sha256`: of it, if known."""
+    """Raise Corrupt if a file is missing or doesn't match its checksum.
+
+    `sha256`: of the file, if known.
+    """
     try:
         kept, found = read(path), sha256 or durable.sha256_of(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""From the hits of queries to a calibration, and what that is worth on other queries."""
+"""Calibration from the hits of queries, evaluated on other queries."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from shared.contracts.calibration import Calibration
 from shared.contracts.query import Metric
 from shared.maths import calibration
 
-# Fewer tell nothing.
+# Fewer pairs are not significant.
 _LEAST_PAIRS = 100
 
 
@@ -26,18 +26,18 @@ class Pairs:
 
 
 def calibrated(pairs: Pairs, space: str, metric: Metric) -> Calibration | None:
-    """The curve that is served, and what it is worth; None where there's too little to learn."""
+    """Return the curve to serve, with its evaluation; None with too little data."""
     if len(pairs.scores) < _LEAST_PAIRS:
         return None
     even = pairs.queries % 2 == 0
     halves = pairs.take(even), pairs.take(~even)
-    # Each half is judged by the other's curve; what is served is fitted on both.
+    # Judge each half by the other's curve; serve a curve fitted to both.
     curves = [calibration.fit(half.scores, half.matched) for half in halves]
     whole = calibration.fit(pairs.scores, pairs.matched)
     first, second = curves
     if whole is None or first is None or second is None:
         return None
-    told = calibration.reliability(
+    curve = calibration.reliability(
         np.concatenate([second(halves[0].scores), first(halves[1].scores)]),
         np.concatenate([half.matched for half in halves]),
     )
@@ -48,9 +48,9 @@ def calibrated(pairs: Pairs, space: str, metric: Metric) -> Calibration | None:
         probabilities=whole.probabilities.tolist(),
         queries=len(np.unique(pairs.queries)),
         pairs=len(pairs.scores),
-        expected_error=told.expected_error,
-        brier=told.brier,
-        base_rate_brier=told.base_rate_brier,
-        predicted=told.predicted.tolist(),
-        matched=told.matched.tolist(),
+        expected_error=curve.expected_error,
+        brier=curve.brier,
+        base_rate_brier=curve.base_rate_brier,
+        predicted=curve.predicted.tolist(),
+        matched=curve.matched.tolist(),
     )

@@ -1,8 +1,8 @@
-"""Calibrated probability: of hits with such a score, how many matched.
+"""Calibrated probability: the share of matches among hits with a given score.
 
-Isotonic regression (Zadrozny & Elkan, KDD 2002): the chance of a match is taken to rise with the
-score and nothing else is assumed. It's fitted by pooling adjacent violators (Ayer et al., 1955)
-over equal-mass bins, and read off between the bins' means in straight lines.
+Isotonic regression (Zadrozny & Elkan, KDD 2002) assumes only that the probability of a match rises
+with the score. It is fitted by pooling adjacent violators (Ayer et al., 1955) over equal-mass bins,
+and interpolated linearly between the bins' means.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Finer bins than this follow the noise; fewer pairs than that have none to follow.
+# Smaller bins follow the noise.
 _BINS = 100
 _PAIRS_A_BIN = 25
-# Of the expected calibration error and the reliability curve.
-_TOLD_BINS = 15
+# Bins of the expected calibration error and of the reliability curve.
+_REPORT_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Isotonic:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How right probabilities were. `expected_error`: ECE, mean gap over bins of equal mass.
+    """Accuracy of probabilities. `expected_error`: ECE, the mean gap over bins of equal mass.
 
-    brier: mean squared error; base_rate_brier: of always telling the share that matched. predicted,
-    matched: the bins' means, float64 (bins,).
+    brier: mean squared error; base_rate_brier: that of always predicting the share of matches.
+    predicted, matched: the bins' means, float64 (bins,).
     """
 
     expected_error: float
@@ -47,7 +47,7 @@ class Reliability:
 
 
 def fit(scores: Floats, matched: NDArray[np.bool_]) -> Isotonic | None:
-    """The curve of (n,) pairs; None where all matched, or none did, or there is no pair."""
+    """Fit a curve to (n,) pairs; return None if all or none matched, or there are no pairs."""
     hits = int(matched.sum())
     if hits in (0, len(matched)):
         return None
@@ -55,12 +55,12 @@ def fit(scores: Floats, matched: NDArray[np.bool_]) -> Isotonic | None:
     bins = max(1, min(_BINS, len(scores) // _PAIRS_A_BIN))
     parts = [part for part in np.array_split(order, bins) if len(part)]
     masses = np.array([len(part) for part in parts], np.float64)
-    # As if each bin had one pair more, of the base rate: nothing is ever certain or out of reach.
+    # Add one pair at the base rate to each bin, so that no probability is 0 or 1.
     base = hits / len(matched)
     rates = np.array([(matched[part].sum() + base) / (len(part) + 1) for part in parts])
     middles = np.array([scores[part].mean() for part in parts])
     rising = _pooled(rates, masses)
-    # Bins of one score, as of equal pictures, are one knot.
+    # Bins of one score, as of identical pictures, become one knot.
     knots, first = np.unique(middles, return_index=True)
     return Isotonic(knots, np.maximum.accumulate(rising[first]))
 
@@ -85,14 +85,14 @@ def _pooled(values: Floats, masses: Floats) -> Floats:
 def reliability(predicted: Floats, matched: NDArray[np.bool_]) -> Reliability:
     """Measure the worth of probabilities over (n,) pairs, n > 0."""
     truth = matched.astype(np.float64)
-    parts = np.array_split(np.argsort(predicted, kind="stable"), min(_TOLD_BINS, len(truth)))
-    told = np.array([predicted[part].mean() for part in parts])
+    parts = np.array_split(np.argsort(predicted, kind="stable"), min(_REPORT_BINS, len(truth)))
+    predictions = np.array([predicted[part].mean() for part in parts])
     were = np.array([truth[part].mean() for part in parts])
     masses = np.array([len(part) for part in parts]) / len(truth)
     return Reliability(
-        expected_error=float((np.abs(told - were) * masses).sum()),
+        expected_error=float((np.abs(predictions - were) * masses).sum()),
         brier=float(((predicted - truth) ** 2).mean()),
         base_rate_brier=float(((truth.mean() - truth) ** 2).mean()),
-        predicted=told,
+        predicted=predictions,
         matched=were,
     )

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from shared.contracts.query import Metric
 
-# Float32 sums over a few thousand products are off by far less than this, relative to their size.
+# Bound of the relative error of float32 sums over a few thousand products.
 _ROUNDING = 2e-5
 
 
@@ -20,8 +20,8 @@ NO_DIRECTION = (
 def has_direction(vectors: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return a mask of the finite vectors (n, dim) that are long enough to be compared by cosine.
 
-    A shorter one's squares are lost in float32. The norms are of float32 values, as these are what
-    is stored and compared.
+    The squares of shorter ones underflow in float32. Norms are of float32 values, because these are
+    stored and compared.
     """
     with np.errstate(over="ignore", under="ignore"):
         norms = np.linalg.norm(vectors.astype(np.float32).astype(np.float64), axis=1)
@@ -42,7 +42,7 @@ def prepared(vectors: NDArray[np.float32], metric: Metric) -> NDArray[np.float32
 
 def unit(query: NDArray[np.float32]) -> NDArray[np.float32]:
     """One vector at length 1, or zero as it is, float32 of shape (dim,)."""
-    # In float64: a small number's square is 0 in float32.
+    # In float64, because the square of a small number is 0 in float32.
     norm = np.linalg.norm(query.astype(np.float64))
     return (query / norm).astype(np.float32) if norm > 0 else query
 
@@ -66,7 +66,7 @@ def approximate(
         cosine = (vectors @ unit(query)) / np.where(norms > 0, norms, np.float32(1))
         return (1 - cosine).astype(np.float32, copy=False), _ROUNDING
     squares = norms**2 + np.float32(np.linalg.norm(query)) ** 2
-    # Two near vectors' squares cancel out: what is left is as uncertain as the squares are.
+    # The squares of two near vectors cancel out, so the error is relative to the squares.
     distances = (squares - 2 * (vectors @ query)).astype(np.float32, copy=False)
     return distances, _ROUNDING * float(squares.max())
 
@@ -78,8 +78,8 @@ def exact(
     points = vectors.astype(np.float64)
     point = query.astype(np.float64)
     if metric is Metric.L2:
-        away: NDArray[np.float64] = np.sqrt(((points - point) ** 2).sum(axis=1))
-        return away
+        distances: NDArray[np.float64] = np.sqrt(((points - point) ** 2).sum(axis=1))
+        return distances
     lengths = np.sqrt((points**2).sum(axis=1)) * np.sqrt((point**2).sum())
     cosine: NDArray[np.float64] = (points * point).sum(axis=1) / np.where(lengths > 0, lengths, 1)
     return np.clip(1 - cosine, 0, 2)

@@ -1,7 +1,7 @@
-"""How near two computed vectors are, and how near they have to be to count as the same.
+"""Distance of computed vectors, and the tolerance within which they count as equal.
 
 The last bits of a float depend on the processor, the library, the number of threads and the batch:
-floats that two calls computed are compared within a tolerance, and none of them is a key.
+floats that two calls computed are compared within a tolerance, and none is a key.
 """
 
 import numpy as np
@@ -24,7 +24,9 @@ def furthest(found: NDArray[np.floating], expected: NDArray[np.floating]) -> flo
     if found.shape != expected.shape:
         return float("nan")
     a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    away, lengths = np.linalg.norm(a - b, axis=1), np.linalg.norm(b, axis=1)
-    shares = np.divide(away, lengths, out=np.where(away > 0, np.inf, 0.0), where=lengths > 0)
-    shares[~np.isfinite(away)] = np.nan
+    distances, lengths = np.linalg.norm(a - b, axis=1), np.linalg.norm(b, axis=1)
+    shares = np.divide(
+        distances, lengths, out=np.where(distances > 0, np.inf, 0.0), where=lengths > 0
+    )
+    shares[~np.isfinite(distances)] = np.nan
     return float(shares.max(initial=0.0))

@@ -1,7 +1,7 @@
 """Decompositions of small matrices, each by one thread.
 
-LAPACK's inner steps are so short that threads mostly wait for each other there: beside other work
-on the same processors an eigendecomposition by all of them took nine times as long as by one.
+LAPACK's inner steps are so short that threads mostly wait for each other: on busy processors an
+eigendecomposition by all threads took nine times as long as by one.
 """
 
 import functools
@@ -27,7 +27,7 @@ def one_thread() -> Iterator[None]:
 
 
 def orthonormal(columns: NDArray[np.floating]) -> NDArray[np.floating]:
-    """An orthonormal basis of what the columns span: (n, count) -> (n, count), n >= count."""
+    """Return an orthonormal basis of the columns' span: (n, count) -> (n, count), n >= count."""
     with one_thread():
         return np.linalg.qr(columns)[0]
 

@@ -1,6 +1,6 @@
-"""The directions that matter most in a collection's features, and features along them.
+"""The directions in which a collection's features vary most, and projections on them.
 
-It knows no files, so that a service without an index can be told of it.
+It knows no files, so that it can be sent to a service without an index.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,9 @@ class Projection:
         return cls(rows[0], rows[1:].T)
 
     def to_bytes(self) -> bytes:
-        """To be sent: little-endian float32 rows of dim numbers, the mean, then each direction."""
+        """Return the projection as bytes: little-endian float32 rows of dim numbers, the mean, then
+        each direction.
+        """
         return np.vstack([self.mean, self.axes.T]).astype("<f4").tobytes()
 
     def __call__(self, points: NDArray[np.floating]) -> NDArray[np.floating]:

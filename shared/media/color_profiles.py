@@ -13,14 +13,14 @@ from PIL import Image, ImageCms
 _LARGEST = 4 * 2**20
 """Bytes of a profile; those of presses have up to 3 MiB."""
 _PROFILES = 8
-"""Transforms that are kept, with the bytes of their profiles."""
+"""Cached transforms, with the bytes of their profiles."""
 _SAME = 3
-"""Of 255: what a profile may differ from sRGB in any colour to count as sRGB."""
+"""Largest difference from sRGB in any colour, of 255, at which a profile counts as sRGB."""
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 """Colour space of a profile -> Pillow's mode."""
 _GREY = frozenset({"1", "L", "LA", "La"})
 _MODES = {
-    # Grey under a profile of RGB is its grey axis; scanners write so.
+    # Scanners write grey pictures with an RGB profile, whose grey axis then applies.
     "RGB": _GREY | {"RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "YCbCr"},
     "L": _GREY,
     "CMYK": frozenset({"CMYK"}),
@@ -87,7 +87,7 @@ def _split(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
     if image.mode == "RGB":
-        # In place, as the pixels of a large picture twice may be too much.
+        # In place, because a second copy of a large picture may not fit in memory.
         image.load()
         copy = image if image.readonly == 0 else image.copy()
         ImageCms.applyTransform(copy, transform, inPlace=True)
@@ -99,8 +99,9 @@ def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image
 
 @lru_cache(maxsize=_PROFILES)
 def _transform(profile: bytes) -> tuple[ImageCms.ImageCmsTransform | None, str, str | None]:
-    """Return the transform to sRGB, None where there is nothing to do; the mode that it takes; and
-    a note on a profile that can't be used."""
+    """Return the transform to sRGB, or None; the mode that it needs; and a note on an unusable
+    profile.
+    """
     try:
         found = ImageCms.ImageCmsProfile(BytesIO(profile))
         space = _SPACES.get(found.profile.xcolor_space.strip())

@@ -1,9 +1,9 @@
-"""Pictures by URL, from hosts that the settings name and from nowhere else.
+"""Pictures by URL, only from hosts that the settings name.
 
-A URL is chosen by whoever searches, and fetched from within: so it may lead to no address that only
-this machine or its network can reach. A name is resolved once, all its addresses are checked, and
-the connection goes to one of these, so that a second look-up can't lead elsewhere. The same holds
-for each redirect.
+The caller chooses a URL that is fetched from inside the network, so it must not lead to addresses
+that only this machine or its network can reach. A name is resolved once, all its addresses are
+checked, and the connection uses one of these, so that another look-up can't change it. The same
+holds for each redirect.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _REDIRECTS = 3
 _PORTS = {"http": 80, "https": 443}
-# IPv4 addresses in the clothes of IPv6 (RFC 6052): where a translator stands, they lead there.
+# IPv4 addresses embedded in IPv6 (RFC 6052), which a translator would reach.
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-# All of IPv6 that the Internet at large has been given (RFC 4291). What lies outside of it isn't
-# public, though Python calls some of it so: the former site-local addresses, `::127.0.0.1`.
+# The part of IPv6 allocated to the Internet (RFC 4291). Addresses outside it aren't public, though
+# Python calls some of them so: the former site-local ones, and `::127.0.0.1`.
 _GLOBAL = ipaddress.IPv6Network("2000::/3")
-# Of protocols, not of hosts (RFC 6890), some of which Python calls public.
+# Addresses of protocols and not of hosts (RFC 6890), some of which Python calls public.
 _PROTOCOLS = ipaddress.IPv4Network("192.0.0.0/24")
 
 
@@ -72,7 +72,7 @@ class Fetcher:
                 request = client.build_request(
                     "GET",
                     url.copy_with(host=await self._address(url)),
-                    # As it comes: what unpacks to gigabytes is not unpacked.
+                    # Request no compression, because unpacking could produce gigabytes.
                     headers={"Host": url.netloc.decode(), "Accept-Encoding": "identity"},
                     extensions={"sni_hostname": url.host},
                     timeout=self._seconds,

@@ -1,4 +1,4 @@
-"""The id of an image that brings none of its own."""
+"""Id of an image that has none of its own."""
 
 import hashlib
 

@@ -1,7 +1,7 @@
-"""Headers of picture files, held against limits before a plugin reads them.
+"""Limits on the headers of picture files, checked before a plugin reads them.
 
-Pillow reads headers in Python, part by part, and a tag of TIFF may point to bytes that other tags
-point to as well: so a small file can take minutes, or all memory, before its size is known.
+Pillow reads headers in Python, part by part, and several TIFF tags may share the same bytes: so a
+small file can take minutes, or all memory, before its size is known.
 """
 
 import struct
@@ -13,18 +13,21 @@ from typing import Any
 from shared.core.errors import BadImage
 
 _PARTS = 4096
-"""Of segments, chunks or blocks before the pixels; the most that cameras write is some hundreds."""
+"""Largest number of segments, chunks or blocks before the pixels; cameras write some hundreds."""
 _FILLING = 65_536
 _TEXTS = 16
-"""Packed texts of PNG that Pillow may unpack, up to a MiB each; of more, none are."""
+"""Number of compressed PNG texts that Pillow may unpack, up to a MiB each; with more, none are."""
 _LONGEST_EXIF = 2**20
-"""Of JPEG, whose segments hold 64 KiB; some cameras go on in a second one."""
+"""Largest EXIF of a JPEG; segments have 64 KiB, and some cameras use a second one."""
 _NUMBERS = 65_536 * 4
-"""Of one tag of TIFF: a palette of 16 bits has 196,608. Texts and bytes are not counted."""
+"""Most numbers in one TIFF tag: a palette of 16 bits has 196,608.
+
+Texts and bytes are not counted.
+"""
 
 _ORIENTATION = 0x0112
 _SHORT = 3
-# Bytes of a value by the number of its type in TIFF 6.0, and in BigTIFF.
+# Bytes of a value for each type of TIFF 6.0 and BigTIFF.
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _BYTES |= {16: 8, 17: 8, 18: 8}
 _SINGLE = frozenset({1, 2, 6, 7})
@@ -34,9 +37,9 @@ _NO_LENGTH = frozenset({0x01, *range(0xD0, 0xDA)})
 
 
 def check(kind: str, data: bytes) -> None:
-    """Raises BadImage where the header of a file of that format takes more than any camera's.
+    """Raise BadImage if the header of a file of that format exceeds what cameras write.
 
-    What is damaged passes: the plugin says so.
+    Damaged headers pass, because the plugin reports them.
     """
     if (parts_of := _PARTS_OF.get(kind)) is None:
         return
@@ -49,7 +52,7 @@ def check(kind: str, data: bytes) -> None:
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation that Exif tells (2.32, tag 0x0112), 0 where it tells none."""
+    """Return the EXIF orientation (2.32, tag 0x0112), 0 if there is none."""
     tiff = exif.removeprefix(_EXIF)
     order = _order(tiff)
     with suppress(struct.error):
@@ -72,7 +75,7 @@ def _jpeg(data: bytes) -> Iterator[Any]:
             return
         marker = data[begin + 1]
         if marker == _SCAN:
-            # Pillow joins the segments of it, and reads it before it knows the picture's size.
+            # Pillow joins the EXIF segments, and parses them before it knows the picture's size.
             yield from _tiff(bytes(exif))
             return
         yield marker
@@ -108,7 +111,7 @@ def has_many_texts(data: bytes) -> bool:
             if texts > _TEXTS:
                 return True
             at += 12 + size
-        # Of pixels in so many parts nobody knows what stands behind them.
+        # After this many chunks the rest is not checked, so assume the worst.
         return True
     return False
 

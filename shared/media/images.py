@@ -1,12 +1,12 @@
-"""Bytes to pixels: every picture that can be decoded becomes 8-bit RGB, every other a BadImage.
+"""Bytes to pixels: every decodable picture becomes 8-bit RGB, any other raises BadImage.
 
-One rule for what is embedded and for what is shown of it. It needs Pillow, which the services that
-decode pictures install.
+Embedding and display use the same decoding. It needs Pillow, which the services that decode
+pictures install.
 
-Limits are checked on the header, before a pixel is decoded. Nothing of Pillow's global state is
-read or set (`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`), so images with different
-limits may be decoded in different threads; hence also the plugins are called by name here instead
-of through `Image.open`, which applies that global limit.
+Limits are checked on the header, before decoding. Pillow's global state is neither read nor changed
+(`Image.MAX_IMAGE_PIXELS`, `ImageFile.LOAD_TRUNCATED_IMAGES`), so that threads can use different
+limits; therefore plugins are called by name instead of through `Image.open`, which applies the
+global limit.
 """
 
 import re
@@ -71,7 +71,7 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation -> what makes it upright (Exif 2.32, tag 0x0112)."""
+"""EXIF orientation -> operation that makes it upright (Exif 2.32, tag 0x0112)."""
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 _LEAST_READ = 0.5
 """Share of a damaged picture that must be there for it to count."""
@@ -80,7 +80,7 @@ _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, and notes for its owner on what was wrong with the file."""
+    """A decoded picture, and notes for its owner on damage of the file."""
 
     image: Image.Image
     notes: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ def size(data: bytes) -> tuple[int, int]:
     name, image = opened(data)
     try:
         turned = name != "TIFF" and _orientation(image) in _ON_ITS_SIDE
-    except Exception as error:  # whatever a plugin makes of a hostile header
+    except Exception as error:  # plugins raise errors of any class for a hostile header
         raise _bad(error) from error
     width, height = image.size
     return (height, width) if turned else (width, height)
@@ -112,15 +112,15 @@ def decode(data: bytes, max_pixels: int = 100_000_000, least: int | None = None)
 
 
 def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -> Picture:
-    """The picture in `data`, upright, in sRGB with 8 bits a channel, and what was wrong with it.
+    """Return the picture in `data`, upright, in sRGB with 8 bits per channel, and a note on damage.
 
-    Of an animation, a multi-page TIFF or an MPO the first picture; transparency is laid over white;
-    samples of more bits are scaled down; colours are converted by the profile of the file. A file
-    that ends early or is damaged is read as far as it goes, where that is most of it.
+    Reads the first picture of an animation, a multi-page TIFF or an MPO. Transparency becomes
+    white, more bits are scaled down, and colours are converted by the file's profile. A file that
+    ends early or is damaged is read as far as possible, if that is most of it.
 
-    Raises BadImage for anything that is not a picture of at most `max_pixels`. `least`: as many
-    pixels a side will do, so a larger JPEG may come out at a part of its size, which takes less
-    time and memory.
+    Raises BadImage for anything that is not a picture of at most `max_pixels`. `least`: least
+    number of pixels per side, so that a larger JPEG may be decoded at a reduced size, which takes
+    less time and memory.
     """
     if not data:
         raise BadImage("The file is empty.")
@@ -128,11 +128,11 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
     try:
         image = _open(name, data)
     except Image.DecompressionBombError as error:
-        # Some plugins look at the limit of their own; it is over ours, unless that was raised.
+        # Some plugins have Pillow's limit, which is above ours unless ours was raised.
         raise BadImage(
             f"It has more pixels than {_count(max_pixels)} (ISE_MAX_PIXELS), or than Pillow takes."
         ) from error
-    except Exception as error:  # whatever a plugin makes of a hostile header
+    except Exception as error:  # plugins raise errors of any class for a hostile header
         raise _bad(error) from error
     width, height = image.size
     if width < 1 or height < 1:
@@ -152,12 +152,14 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
         ) from error
     except BadImage:
         raise
-    except Exception as error:  # the decoders fail in as many ways as there are formats
+    except Exception as error:  # each decoder raises errors of its own
         raise _bad(error) from error
 
 
 def _checked(data: bytes) -> tuple[str, bytes]:
-    """Return the format of a file and its bytes, without what makes a header costly to read."""
+    """Return the format of a file and its bytes, without chunks that make a header expensive to
+    read.
+    """
     name = _format_of(data)
     if name is None:
         raise BadImage(f"Not an image, or a format that isn't taken: {', '.join(_OPENERS)} are.")
@@ -205,7 +207,7 @@ def _loaded(
             read_share = f"{100 * share:.0f} % of it"
             raise BadImage(f"The image is {what}: only {read_share} can be read.") from error
         if name == "PNG" and share >= 1.0:
-            # The pixels are whole, so it was one of the texts behind them.
+            # All pixels were read, so a text chunk after them is damaged.
             return found, None
         return found, note_of(share, is_truncated)
     return image, None
@@ -232,7 +234,7 @@ def _format_of(data: bytes) -> str | None:
 def _format_of_brands(data: bytes) -> str | None:
     """AVIF and HEIC are one container; the brands that it names first tell them apart."""
     size = int.from_bytes(data[:4], "big")
-    # The major brand, its version, then the brands that it is compatible with.
+    # The major brand, its version, then the compatible brands.
     brands = [data[at : at + 4] for at in (8, *range(16, min(size, 256, len(data)), 4))]
     if b"avif" in brands or b"avis" in brands:
         return "AVIF"
@@ -249,7 +251,7 @@ def _bad(error: Exception) -> BadImage:
 
 
 def _is_truncation(error: Exception) -> bool:
-    # Pillow has no class for it: OSError, EOFError, SyntaxError and others say it in words.
+    # Pillow has no class for truncation; only the texts of OSError, SyntaxError and others tell.
     return isinstance(error, EOFError | struct.error) or any(
         sign in str(error).lower() for sign in ("truncated", "end of file", "ran out of data")
     )
@@ -301,10 +303,10 @@ def _shown(image: Image.Image, opened: Image.Image, note: str | None) -> Picture
 
 
 def _sample_format(image: Image.Image, opened: Image.Image) -> SampleFormat | None:
-    """Return how the samples of an image are to be scaled, or None where they have 8 plain bits."""
+    """Return how to scale the samples of an image, or None for plain 8 bits."""
     found = opened.sample if isinstance(opened, TiffFile) else None
     if found is not None and image.mode == "L":
-        # Its white is white already.
+        # The plugin has inverted white already.
         found = replace(found, white_is_zero=False)
         is_plain = found.kind == "u" and found.declared in (None, (0.0, 255.0))
         return None if is_plain or found.bits != 8 else found
@@ -314,7 +316,7 @@ def _sample_format(image: Image.Image, opened: Image.Image) -> SampleFormat | No
         return found
     if image.mode == "F":
         return SampleFormat(32, "f")
-    # Pillow brings the grey of PNG and of PGM to 16 bits.
+    # Pillow converts the grey of PNG and PGM to 16 bits.
     return SampleFormat(16, "u")
 
 

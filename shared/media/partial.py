@@ -1,7 +1,7 @@
-"""Pictures that end early or are damaged on the way: what can be read of them, and how much it is.
+"""Truncated or damaged pictures: decoding what can be read, and its share.
 
-Pillow would do so by a switch for the whole process. Here a picture is decoded twice instead, over
-different backgrounds: pixels that differ between the two were never written.
+Pillow has a switch for that which affects the whole process. Here a picture is decoded twice
+instead, over different backgrounds: pixels that differ between the two were never written.
 """
 
 import math
@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageFile
 
 _EOI = b"\xff\xd9"
 _GREY = 128
-# The first byte makes no marker, should the file end in the middle of one.
+# Begin with a zero byte, in case the file ends in the middle of a marker.
 _NOISE = b"\0" + np.random.default_rng(1).integers(0, 255, 4096, dtype=np.uint8).tobytes()
 _BACKGROUNDS = {"F": (0, 1), "I": (0, 255), "1": (0, 255)}
 
@@ -48,9 +48,10 @@ def read_partly(kind: str, data: bytes, opened: Open) -> tuple[Image.Image, floa
 
 
 def _jpeg(data: bytes, opened: Open) -> tuple[Image.Image, float]:
-    """Read a JPEG as far as it goes: with an end mark its decoder finishes, and the rest is grey.
+    """Decode a JPEG as far as possible: with an end marker its decoder finishes, and the rest is
+    grey.
 
-    Of a plain one, other bits behind the end change whatever wasn't there; nothing else.
+    In a baseline JPEG, other bits at the end change only the missing part.
     """
     image = opened(data + _EOI)
     image.load()
@@ -67,7 +68,7 @@ def _jpeg(data: bytes, opened: Open) -> tuple[Image.Image, float]:
 
 def _over(image: ImageFile.ImageFile, background: int) -> Image.Image:
     """Decode as far as it goes, over pixels of one value."""
-    # A TIFF on its side has another size until it is turned, which comes last.
+    # A rotated TIFF has another size until it is turned, which happens last.
     size = getattr(image, "_tile_size", image.size)
     value = _BACKGROUNDS.get(image.mode, (0, 255))[background]
     bands = len(image.getbands())
@@ -98,9 +99,9 @@ def _fill(picture: Image.Image, missing: NDArray[np.bool_]) -> None:
 
 
 def _share_of_scans(data: bytes) -> float | None:
-    """Return how much of a JPEG is there that is sent in several scans; None for a plain one.
+    """Return the readable share of a progressive JPEG; None for a baseline one.
 
-    Each scan brings some bits of some coefficients of some components. The last one may be whole
+    Each scan adds some bits of some coefficients of some components. The last one may be complete
     or have hardly begun, so half of it counts.
     """
     at, components, progressive = 2, 0, False
@@ -127,7 +128,7 @@ def _share_of_scans(data: bytes) -> float | None:
 
 
 _BITS = 8
-"""Of a coefficient; an approximation, as the first ones have more."""
+"""Bits of a coefficient; an approximation, because the first ones have more."""
 
 
 def _gain(data: bytes, at: int, progressive: bool) -> float:

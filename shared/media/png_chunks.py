@@ -1,7 +1,7 @@
-"""PNG without the parts around its pixels that a decoder stumbles over and nobody needs.
+"""PNG without unneeded chunks that a decoder fails on.
 
-Pillow refuses a whole picture for one text with a wrong checksum, or for many long texts. Pixels,
-palette and transparency are kept as they are; other parts are kept where they are right and used.
+Pillow refuses a whole picture because of one text with a wrong checksum, or many long texts.
+Pixels, palette and transparency are unchanged; other chunks are kept if they are valid and used.
 """
 
 import struct
@@ -17,7 +17,7 @@ _RAW_EXIF = b"Raw profile type exif\0"
 _LONGEST = 2**20
 """Bytes of a text or profile once it is unpacked."""
 _MOST = 8192
-"""Chunks beside those of pixels."""
+"""Chunks other than pixels."""
 
 
 def without_texts(data: bytes) -> bytes:

@@ -1,10 +1,10 @@
-"""Samples of more than 8 bits, signed or floating, as 8-bit grey.
+"""Samples of more than 8 bits, signed or floating-point, as 8-bit grey.
 
-The range that becomes 0 to 255 is the one that the format names: SMinSampleValue and
+The range mapped to 0 to 255 is the one that the format declares: SMinSampleValue and
 SMaxSampleValue of TIFF, else all values of an unsigned integer of up to 16 bits. Floats, signed
-integers and integers of 32 bits are written in many ranges and the format names none; then the
-smallest usual range that holds nearly all values is taken, and where the values fill little of it,
-the range of the values themselves. Single pixels far from all others decide nothing.
+integers and 32-bit integers have no declared range; then the smallest usual range that contains
+nearly all values is used or, if the values fill little of it, their own range. Outliers don't
+count.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ _OF_SENSORS = frozenset({(0.0, 1023.0), (0.0, 4095.0), (0.0, 16383.0)})
 
 @dataclass(frozen=True)
 class SampleFormat:
-    """How a file describes its samples.
+    """Description of samples in a file.
 
-    `bits`: significant bits of a sample. `kind`: `u`, `i` or `f` as in numpy. `declared`: the range
-    that the file names. `white_is_zero`: the lowest value is white. `no_data`: the value of pixels
-    that hold no measurement.
+    `bits`: significant bits of a sample. `kind`: `u`, `i` or `f` as in numpy. `declared`: range
+    declared by the file. `white_is_zero`: the lowest value is white. `no_data`: value of pixels
+    without a measurement.
     """
 
     bits: int
@@ -45,8 +45,8 @@ class SampleFormat:
 def eight_bits(values: NDArray[np.generic], sample: SampleFormat) -> NDArray[np.uint8]:
     """Map the samples of one channel, of any numeric dtype, to uint8. NaN becomes black."""
     low, high = _range(_looked_at(values, sample), sample)
-    # As float64, 100 million samples would take 800 MB; that is needed only where all of them are
-    # far from zero and near to each other.
+    # Use float64, which takes 800 MB for 100 million samples, only if the samples are far from zero
+    # and near each other.
     wide = np.float64 if max(abs(low), abs(high)) > 1e4 * (high - low) else np.float32
     scaled: NDArray[np.floating[Any]] = values.astype(wide)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -95,16 +95,16 @@ def _holds(declared: Range, values: Floats) -> bool:
 def _guessed(values: Floats, sample: SampleFormat) -> Range:
     """Return the usual range that the values are written in, or else their own."""
     low, high = np.percentile(values, (_FEW, 100 - _FEW))
-    # Ranges of 10, 12 and 14 bits are those of sensors, whose values are whole numbers.
+    # Ranges of 10, 12 and 14 bits come from sensors, whose values are whole numbers.
     is_whole = sample.kind != "f" or bool(np.all(values == np.rint(values)))
     for usual in _usual(sample):
         if not is_whole and usual in _OF_SENSORS:
             continue
-        # What lies a little outside comes of sharpening and rounding.
+        # Sharpening and rounding exceed the range a little.
         slack = 0.02 * (usual[1] - usual[0]) if sample.kind == "f" else 0.0
         if usual[0] - slack <= low and high <= usual[1] + slack:
-            reach = high if usual[0] >= 0 else high - low
-            filled = reach / (usual[1] - usual[0])
+            span = high if usual[0] >= 0 else high - low
+            filled = span / (usual[1] - usual[0])
             least = 0.02 if usual == (0.0, 1.0) and sample.kind == "f" else _LEAST_FILLED
             is_flat = usual[1] > 255 and low > high / 2
             if filled >= least and not is_flat:
@@ -128,7 +128,7 @@ def _usual(sample: SampleFormat) -> Sequence[Range]:
 
 
 def _own(values: Floats, low: float, high: float) -> Range:
-    """Return the range of the values without those that lie far outside of nearly all others."""
+    """Return the range of the values without outliers."""
     span = high - low
     least, most = float(values.min()), float(values.max())
     if least >= low - span / 2:
@@ -136,7 +136,7 @@ def _own(values: Floats, low: float, high: float) -> Range:
     if most <= high + span / 2:
         high = most
     if 0 <= low < (high - low) / 3:
-        # Measured from zero, which is black.
+        # Measure from zero, which is black.
         low = 0.0
     if not high > low:
         return (low, low + 1.0) if low <= 0 else (0.0, low)

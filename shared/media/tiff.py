@@ -44,7 +44,8 @@ class TiffFile(TiffImagePlugin.TiffImageFile):
         if self.sample is None or found is None:
             super()._setup()
             return
-        # A layout that the plugin knows, of as many bits; the raw mode is put right afterwards.
+        # Pretend a layout of as many bits that the plugin supports; the raw mode is corrected
+        # below.
         bits = self.sample.bits
         tags[_PHOTOMETRIC], tags[_BITS] = 1, (min(32, max(16, bits)),)
         tags[_SAMPLE_FORMAT] = (2,)
@@ -65,7 +66,7 @@ def _with_raw_mode(args: Any, raw: str, bits: int) -> Any:
 
 
 def _described(tags: Any) -> SampleFormat | None:
-    """Describe the samples, or return None where a pixel has several or a palette."""
+    """Describe the samples, or return None for several per pixel or a palette."""
     photometric = tags.get(_PHOTOMETRIC, 1)
     if photometric not in (0, 1) or tags.get(_SAMPLES, 1) != 1 or tags.get(_EXTRA):
         return None

@@ -1,7 +1,7 @@
-"""A built-in picture: its features tell whether a model still answers as it did.
+"""A built-in picture whose features show whether a model still gives the same results.
 
-A fingerprint says which weights were loaded, not what they were run by: other versions of a
-library, or another processor, may give other features of the same picture.
+A fingerprint identifies the weights, but not the software that runs them: other versions of a
+library, or another processor, may give different features.
 """
 
 import struct
@@ -23,7 +23,7 @@ _SIDE = 256
 def picture() -> bytes:
     """A PNG of rings, stripes and squares in several colours; always the same bytes of pixels."""
     y, x = np.mgrid[:_SIDE, :_SIDE]
-    # Whole numbers only, so that no processor rounds them otherwise.
+    # Integers only, so that every processor computes the same pixels.
     rings = ((x - 90) ** 2 + (y - 110) ** 2) // 400 * 37 % 256
     stripes = (x + 2 * y) // 12 * 83 % 256
     squares = ((x // 32) * 91 + (y // 32) * 57) % 256

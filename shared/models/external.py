@@ -6,7 +6,7 @@
 import re
 
 _PREFIX = "external:"
-# Both name a folder, so they are no paths.
+# Both become names of folders, so they must not contain separators.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FINGERPRINT = re.compile(r"(external:)?[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 

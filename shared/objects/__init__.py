@@ -1,1 +1,1 @@
-"""Files at addresses: what an address is, and the object stores behind some."""
+"""Files at addresses, and the object stores that hold some of them."""

@@ -1,6 +1,7 @@
-"""Addresses as text: a path of this machine, a URL, or a member of an archive.
+"""Addresses as text: a local path, a URL, or a member of an archive.
 
-The text is kept in the catalogue and shown, so it holds no credentials, and one thing has one text.
+The text is stored in the catalogue and displayed, so it contains no credentials, and every location
+has one text.
 """
 
 from collections.abc import Collection
@@ -17,9 +18,9 @@ LOCAL = "file"
 WEB = frozenset({"http", "https"})
 ARCHIVES = frozenset({"zip", "tar"})
 PROTOCOLS = frozenset({LOCAL, "s3"}) | WEB | ARCHIVES
-"""Those that need no setting."""
+"""Protocols that need no setting."""
 
-# What a signed URL carries, of the stores and hosts that sign them.
+# Parameters of signed URLs, as object stores and hosts name them.
 _SECRETS = frozenset(
     {"access_token", "key", "sig", "signature", "token", "x-amz-credential", "x-amz-security-token"}
     | {"x-amz-signature", "x-goog-credential", "x-goog-signature"}
@@ -30,9 +31,10 @@ _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`path`: absolute for this machine; else what follows `://`, the bucket or host first.
+    """`path`: absolute on this machine; else the part after `://`, which begins with the bucket or
+    host.
 
-    `archive`: where the archive is that it's a member of.
+    `archive`: address of the archive that contains it.
     """
 
     protocol: str
@@ -40,18 +42,21 @@ class Address:
     archive: "Address | None" = None
 
     @classmethod
-    def parse(cls, text: str, also: Collection[str] = ()) -> Self:
-        """`also`: protocols beside the usual ones. Raises InvalidInput."""
+    def parse(cls, text: str, extra_protocols: Collection[str] = ()) -> Self:
+        """Parse an address.
+
+        `extra_protocols`: protocols besides the usual ones. Raises InvalidInput.
+        """
         protocol, parted, rest = text.partition("://")
         if text.startswith("/") or not parted:
             return cls._local(text)
         protocol = protocol.lower()
         if protocol == LOCAL:
             return cls._local(unquote(rest, errors="surrogateescape"))
-        if protocol not in PROTOCOLS | set(also):
+        if protocol not in PROTOCOLS | set(extra_protocols):
             raise InvalidInput(
-                f"{protocol}:// is not a supported protocol ({_listed(also)}). Add it to "
-                "ISE_SOURCE_PROTOCOLS."
+                f"{protocol}:// is not a supported protocol ({_listed(extra_protocols)}). Add it "
+                "to ISE_SOURCE_PROTOCOLS."
             )
         if protocol in ARCHIVES:
             member, chained, archive = rest.rpartition("::")
@@ -61,7 +66,7 @@ class Address:
                     f"{protocol}://folder::s3://bucket/pictures.{protocol}."
                 )
             _check_segments(member)
-            return cls(protocol, member.strip("/"), cls._of_archive(archive, also))
+            return cls(protocol, member.strip("/"), cls._of_archive(archive, extra_protocols))
         if protocol in WEB:
             return cls(protocol, _web_path(protocol, rest))
         _check_segments(rest.rstrip("/"))
@@ -72,10 +77,10 @@ class Address:
         return cls(protocol, rest.strip("/"))
 
     @classmethod
-    def of_store(cls, text: str, setting: str, also: Collection[str] = ()) -> Self:
+    def of_store(cls, text: str, setting: str, extra_protocols: Collection[str] = ()) -> Self:
         """A folder of an object store, as a setting names it. Raises Misconfigured."""
         try:
-            address = cls.parse(text, also)
+            address = cls.parse(text, extra_protocols)
         except InvalidInput as error:
             raise Misconfigured(f"{setting}: {error.detail}") from None
         if address.is_local or address.protocol in WEB or address.archive is not None:
@@ -95,8 +100,8 @@ class Address:
         return cls(LOCAL, text)
 
     @classmethod
-    def _of_archive(cls, text: str, also: Collection[str]) -> Self:
-        found = cls.parse(text, also)
+    def _of_archive(cls, text: str, extra_protocols: Collection[str]) -> Self:
+        found = cls.parse(text, extra_protocols)
         if found.protocol in WEB | ARCHIVES:
             raise InvalidInput(
                 "Archives can be read only on this machine or in an object store. "
@@ -132,10 +137,10 @@ class Address:
         path = f"{self.path.rstrip('/')}/{name}" if self.path else name
         return Address(self.protocol, path, self.archive)
 
-    def beside(self, given: str, also: Collection[str] = ()) -> "Address":
+    def beside(self, given: str, extra_protocols: Collection[str] = ()) -> "Address":
         """Resolve a path or URL in a manifest at this address. Raises InvalidInput."""
         if "://" in given:
-            found = Address.parse(given, also)
+            found = Address.parse(given, extra_protocols)
             inner = found.archive or found
             if not self.is_local and (
                 inner.is_local or (self.protocol in WEB) > (found.protocol in WEB)
@@ -145,7 +150,7 @@ class Address:
         if self.is_local:
             return Address._local(str(Path(self.path).parent / given))
         if self.protocol in WEB:
-            return Address.parse(urljoin(str(self), given), also)
+            return Address.parse(urljoin(str(self), given), extra_protocols)
         _check_segments(given)
         if given.startswith("/"):
             raise InvalidInput("A path in a manifest that isn't on this machine is relative to it.")
@@ -153,8 +158,8 @@ class Address:
         return Address(self.protocol, "" if folder == "." else folder, self.archive).child(given)
 
     def is_within(self, root: "Address") -> bool:
-        """Return whether it lies under another one, as far as text can tell; an archive's member
-        does where the archive does.
+        """Return whether it lies below another address, judging by text; an archive's member does
+        if the archive does.
         """
         if self.archive is not None and self.protocol != root.protocol:
             return self.archive.is_within(root)
@@ -213,8 +218,10 @@ def _check_segments(path: str) -> None:
 
 
 def _has_control(text: str) -> bool:
-    """Return whether a text ends lines or steers a terminal. Wide and narrow spaces, and what joins
-    an emoji, are parts of names."""
+    """Return whether a text contains line ends or terminal controls.
+
+    Wide and narrow spaces, and the joiners of emojis, are parts of names.
+    """
     return not text.isprintable() and any(category(char) in _CONTROLS for char in text)
 
 
@@ -225,5 +232,5 @@ def _with_credentials(protocol: str) -> InvalidInput:
     )
 
 
-def _listed(also: Collection[str]) -> str:
-    return ", ".join(sorted(PROTOCOLS | set(also)))
+def _listed(extra_protocols: Collection[str]) -> str:
+    return ", ".join(sorted(PROTOCOLS | set(extra_protocols)))

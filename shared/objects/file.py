@@ -25,12 +25,12 @@ class _Numbers(NamedTuple):
 
 
 class Stamp(_Numbers):
-    """Stamp of a file, which changes when the file does. `inode`: which file it is; elsewhere the
-    number of its version (ETag, CRC). `ctime_ns`: when a local file was changed last, which no
-    program can set; else 0.
+    """Stamp of a file, which changes with it. `inode`: identity of the file; for remote files a
+    version number (ETag, CRC). `ctime_ns`: change time of a local file, which no program can set;
+    else 0.
 
-    It only saves reading: what a file holds is decided by its SHA-256. Any numbers will do, each is
-    kept as 64 bits: file systems have times past the year 2262.
+    It only saves reading: the SHA-256 decides what a file contains. Numbers are stored with 64
+    bits, even if file systems have times after 2262.
     """
 
     __slots__ = ()
@@ -42,21 +42,24 @@ class Stamp(_Numbers):
 
 
 class File(Protocol):
-    """Bytes at an address. OSErrors say what a person can act on; Unavailable: nothing answers."""
+    """Bytes at an address.
+
+    OSErrors have messages for users; Unavailable: the source doesn't answer.
+    """
 
     @property
     def path(self) -> str:
-        """Its address, as the catalogue keeps it."""
+        """Address of the file in the catalogue's form."""
 
     @property
     def is_local(self) -> bool: ...
 
     @property
     def listed(self) -> Stamp | None:
-        """Its stamp where a listing told it: it costs nothing then."""
+        """Stamp from a listing, which costs no request."""
 
     def stamp(self) -> Stamp | None:
-        """Without reading it; None where that can't be had."""
+        """Return the stamp without reading the file; None if it has none."""
 
     def read(self, most: int) -> bytes:
         """All of it. Raises TooLarge where that is over `most` bytes."""
@@ -87,7 +90,7 @@ class LocalFile:
     def read(self, most: int) -> bytes:
         with open_file(self._path, self.roots) as file:
             size = os.fstat(file.fileno()).st_size
-            # One byte more than there should be shows that it grew.
+            # One byte more than the size shows that the file grew.
             data = file.read(min(size, most) + 1)
         if max(size, len(data)) > most:
             raise self._too_large(most)
@@ -109,7 +112,7 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class FarFile:
-    """A file elsewhere. `fetch` reads at most so many bytes; `look` asks for its stamp."""
+    """A remote file. `fetch` reads a limited number of bytes; `look` requests its stamp."""
 
     path: str
     fetch: Callable[[int], bytes]
@@ -133,6 +136,7 @@ def stamp_of(stat: os.stat_result) -> Stamp:
 
 
 def signed(number: int) -> int:
-    """Return a number as a database's integers are, of 64 bits: what passes them is wrapped round,
-    so that two near one another still differ."""
+    """Return a number as a signed 64-bit integer, as databases have it; larger ones wrap around, so
+    that two near numbers still differ.
+    """
     return (number + 2**63) % 2**64 - 2**63

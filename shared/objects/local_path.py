@@ -19,7 +19,7 @@ def url_of(path: str) -> str:
 
 
 def path_of(text: str) -> str | None:
-    """Return the path that `text_of` made a text of; None where it is not of this machine."""
+    """Return the path for a text of `text_of`; None if it isn't local."""
     if text.startswith("/"):
         return text
     if text.startswith(_SCHEME):

@@ -1,4 +1,4 @@
-"""The one way to open a user's file: regular files only, and none outside the roots."""
+"""Opens users' files safely: regular files only, and none outside the roots."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,9 @@ from shared.objects.local_path import readable
 Roots = Sequence[Path] | None
 """Folders that files must lie in; None: they may lie anywhere."""
 
-# Without O_NONBLOCK, the open of a pipe waits until somebody writes to it.
+# Without O_NONBLOCK, opening a pipe blocks until somebody writes to it.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-# By O_PATH a folder is passed through that may not be listed.
+# O_PATH can pass through a folder that may not be listed.
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _PSEUDO = (Path("/proc"), Path("/sys"))
 

@@ -15,14 +15,16 @@ from shared.objects.address import Address
 from shared.objects.file import FarFile, Stamp, signed
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 10, 30, 2
-# By which names stores tell of a change.
+# Names of the time of change in the listings of different stores.
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified")
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "crc32c")
 
 
 class Objects:
-    """Reads and writes objects, from many threads at once. Raises OSError for what is wrong with
-    one object or its bucket, Unavailable where the store doesn't answer."""
+    """Reads and writes objects, from many threads.
+
+    Raises OSError for errors of one object or bucket, Unavailable if the store doesn't answer.
+    """
 
     def __init__(self, s3_endpoint: str = "") -> None:
         self._endpoint = s3_endpoint
@@ -30,12 +32,12 @@ class Objects:
         self._lock = threading.Lock()
 
     def list(self, address: Address) -> Iterator[tuple[Address, Stamp]]:
-        """Every object below an address, however many there are, in no order.
+        """Yield every object below an address, in no particular order.
 
-        Raises FileNotFoundError where there is no such bucket or none below it.
+        Raises FileNotFoundError if there is no such bucket, or nothing below the address.
         """
         folder = f"{address.path}/"
-        with _said(address):
+        with _translated_errors(address):
             found = self._system(address).find(folder, detail=True)
         if not found and not self._exists(address):
             raise FileNotFoundError(2, "there is nothing below it", str(address))
@@ -45,65 +47,65 @@ class Objects:
 
     def look(self, address: Address) -> Stamp:
         """Raises FileNotFoundError."""
-        with _said(address):
+        with _translated_errors(address):
             return _stamp(self._system(address).info(address.path))
 
     def read(self, address: Address, start: int | None = None, end: int | None = None) -> bytes:
         """The bytes of an object from `start` to before `end`."""
-        with _said(address):
+        with _translated_errors(address):
             return bytes(self._system(address).cat_file(address.path, start=start, end=end))
 
     def read_whole(self, address: Address, most: int) -> bytes:
         """Raises TooLarge."""
-        # A range is one request, whatever the size; without one, the size is asked for first.
+        # A range takes one request for any size; without one, the size is requested first.
         data = self.read(address, 0, most + 1)
         if len(data) > most:
             raise TooLarge(f"{address} is over the limit of {most / 2**20:g} MiB.")
         return data
 
     def file(self, address: Address, listed: Stamp | None = None) -> FarFile:
-        """`listed`: as a listing told of it."""
+        """Return a file. `listed`: its stamp from a listing."""
 
         def fetch(most: int) -> bytes:
-            # Of nothing there is no range.
+            # An empty object has no range.
             return b"" if listed and not listed.bytes else self.read_whole(address, most)
 
         return FarFile(str(address), fetch, lambda: self.look(address), listed)
 
     def write(self, address: Address, data: bytes) -> None:
         """The object is there whole when this returns, or as it was before."""
-        with _said(address):
+        with _translated_errors(address):
             self._system(address).pipe_file(address.path, data)
 
     def put(self, path: Path, address: Address) -> None:
         """A file of this machine as an object, whatever its size."""
-        with _said(address):
+        with _translated_errors(address):
             self._system(address).put_file(str(path), address.path)
 
     def get(self, address: Address, path: Path) -> None:
         """An object as a file of this machine. Raises FileNotFoundError."""
-        with _said(address):
+        with _translated_errors(address):
             self._system(address).get_file(address.path, str(path))
 
     def move(self, address: Address, to: Address) -> None:
         """Copies, then deletes. Raises FileNotFoundError."""
-        with _said(address):
+        with _translated_errors(address):
             system = self._system(address)
             system.cp_file(address.path, to.path)
             system.rm_file(address.path)
 
     def remove(self, address: Address) -> None:
         """Remove an object; a missing one is no error."""
-        with _said(address):
+        with _translated_errors(address):
             try:
                 self._system(address).rm_file(address.path)
             except FileNotFoundError:
                 return
 
     def _exists(self, address: Address) -> bool:
-        """Return whether the bucket exists, even if nothing is in it."""
+        """Return whether the bucket exists, even if it is empty."""
         bucket = address.path.partition("/")[0]
-        with _said(address):
+        with _translated_errors(address):
             return bucket == address.path and bool(self._system(address).exists(bucket))
 
     def _system(self, address: Address) -> Any:
@@ -141,7 +143,7 @@ class Objects:
 
 
 @contextmanager
-def _said(address: Address) -> Iterator[None]:
+def _translated_errors(address: Address) -> Iterator[None]:
     """Translate the errors of a store's client into errors that hold no credentials."""
     try:
         yield
@@ -153,7 +155,7 @@ def _said(address: Address) -> Iterator[None]:
         ) from error
     except Misconfigured:
         raise
-    # Each store's client has its own errors; their texts may hold what was sent.
+    # Each store's client has its own error classes, whose texts may contain the request.
     except Exception as error:
         if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError"):
             raise PermissionError(

@@ -1,8 +1,8 @@
-"""Keeps a data directory in step with the copy of the published in an object store.
+"""Keeps a data directory up to date with the copy of snapshots in an object store.
 
-For services that share no disk with the indexer. What it downloads is checked against the SHA-256
-in the manifest before it takes its name, and the snapshot is current last; so readers of the
-directory need not know where it came from.
+For services that share no disk with the indexer. Downloads are checked against the SHA-256 in the
+manifest before they get their names, and the snapshot becomes current last, so readers of the
+directory needn't know their origin.
 """
 
 import fcntl
@@ -38,7 +38,7 @@ _END_S = 1.0
 _OF_AN_INDEXER = (".lock", "catalog.sqlite")
 _LOCK = ".follower"
 _SEGMENT = re.compile(r"[\w-]+\.hdf5", re.ASCII)
-# Readers may be about to open the one before.
+# Keep the previous snapshot, because readers may be about to open it.
 _KEPT = 2
 
 
@@ -68,8 +68,8 @@ class Follower:
 
     @property
     def warning(self) -> str | None:
-        told = next((loop.warning for loop in self._loops if loop.warning), None)
-        return told or (None if self._has_followed else "No snapshot was downloaded yet.")
+        warning = next((loop.warning for loop in self._loops if loop.warning), None)
+        return warning or (None if self._has_followed else "No snapshot was downloaded yet.")
 
     def start(self) -> None:
         """Raises Misconfigured where the directory is another's."""
@@ -89,10 +89,10 @@ class Follower:
             loop.consider()
 
     def stop(self) -> None:
-        """A download that is half-way is begun anew at the next start."""
+        """Stop; an unfinished download starts again at the next start."""
         for loop in self._loops:
             loop.stop()
-        # Where a download goes on, the folder is its own until the process ends.
+        # While a download is running, keep the lock until the process ends.
         if self._lock is not None and not any(loop.is_running for loop in self._loops):
             os.close(self._lock)
             self._lock = None
@@ -118,12 +118,12 @@ class Follower:
         return lock
 
     def follow(self) -> None:
-        """Brings the directory up to the copy.
+        """Update the directory from the copy.
 
-        Raises NotFound where there is no copy yet, Corrupt where a download isn't what it should
-        be, Unavailable, Misconfigured, OSError.
+        Raises NotFound if there is no copy yet, Corrupt if a download is damaged, Unavailable,
+        Misconfigured, OSError.
         """
-        # Deletions first, as those who read them do: they hold for every snapshot.
+        # Deletions first, as readers do, because they apply to every snapshot.
         self.follow_deletions()
         while True:
             stamp = self._changed(f"snapshots/{CURRENT}")
@@ -137,7 +137,7 @@ class Follower:
             except FileNotFoundError:
                 if self._changed(f"snapshots/{CURRENT}") == stamp:
                     raise
-                # A newer one came meanwhile, and the files of this one went.
+                # A newer snapshot was published and the files of this one removed meanwhile.
                 continue
             self._seen[f"snapshots/{CURRENT}"] = stamp
             self._has_followed = True
@@ -147,7 +147,7 @@ class Follower:
         """Raises NotFound where there is no copy yet, Corrupt, Unavailable, OSError."""
         where = self._address.child(tombstones.NAME)
         with self._following_deletions:
-            # Looked at first: where there is a snapshot, they are there already.
+            # Look at the snapshot first: if it exists, its deletions were written before it.
             self._changed(f"snapshots/{CURRENT}")
             try:
                 stamp = self._changed(tombstones.NAME)
@@ -175,11 +175,11 @@ class Follower:
             raise Corrupt(f"{self._address.child(key)} doesn't match its SHA-256.")
         manifest = parsed(data, self._address.child(key))
         self._refuse_older(number, data)
-        # What is left of downloads that failed may be what fills the disk.
+        # The remains of failed downloads may be what fills the disk.
         self._keep_only(self._store.numbers(), manifest)
         for file in manifest.files():
             self._take_file(file)
-        # Those that were acknowledged before it was published hold once it's served.
+        # Deletions acknowledged before the publication must apply once the snapshot is served.
         self.follow_deletions()
         self._store.keep(number, data)
         log.info("downloaded snapshot %d (%s)", number, manifest.reason)
@@ -193,7 +193,7 @@ class Follower:
             if known is not None:
                 sums.check(known)
         except Corrupt:
-            # What is damaged here is to be replaced, whatever it was.
+            # Replace damaged files, whatever they were.
             return
         if here is None or known is None or number > here:
             return
@@ -211,7 +211,7 @@ class Follower:
             self._checked.once(path, lambda: self._store.verified(file))
             return
         except Corrupt:
-            # It's not here, or not as it was.
+            # Missing or damaged.
             self._checked.forget(path)
         where = self._address.child(f"segments/{file.name}")
         with durable.publishing(path) as temporary:
@@ -221,7 +221,7 @@ class Follower:
         self._checked.once(path, lambda: None)
 
     def _keep_only(self, numbers: Iterable[int], current: Manifest) -> None:
-        # An indexer may have been started on this folder since.
+        # An indexer may have been started on this folder meanwhile.
         self._check_own()
         kept = {*numbers, current.number}
         for number in set(self._store.numbers()) - kept:

@@ -36,7 +36,7 @@ from shared.terms.normal_form import normal_form
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _METADATA = b',"metadata":'
-# What Python writes where JSON has no word for it: numbers that are none, halves of characters.
+# Python writes these for values that JSON lacks: NaN, infinities and lone surrogates.
 _NOT_JSON = (b"NaN", b"Infinity", b"\\ud")
 
 tag_key = normal_form
@@ -49,7 +49,7 @@ def _hash(text: str) -> int:
 
 @dataclass(frozen=True)
 class Item:
-    """Record of one image beside its vectors."""
+    """Record of one image, in addition to its vectors."""
 
     ordinal: int
     id: str
@@ -72,7 +72,7 @@ class Item:
         return added | self.metadata | ({FILE: facts} if facts else {})
 
     def presentable(self) -> "Item":
-        """The same without what no answer can give, each told of in `notes`."""
+        """Return the item without values that no answer can represent, which `notes` lists."""
         metadata, notes = annotations.presentable(self.metadata)
         tags, uris = annotations.whole(self.tags), annotations.whole(self.uris)
         if len(tags) < len(self.tags):
@@ -90,9 +90,9 @@ class Item:
 
 
 def write_items(path: Path, items: Iterable[Item]) -> int:
-    """Writes an items file; gives the number of images in it.
+    """Write an items file and return its number of images.
 
-    One image whose metadata can't be written must not hold up all others.
+    Metadata that can't be written are left out, so that one image doesn't prevent the others.
     """
     ordered = [item.presentable() for item in sorted(items, key=lambda item: item.ordinal)]
     records = [_record(item) for item in ordered]
@@ -128,7 +128,7 @@ def _read(data: bytes) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(data)
     except (ValueError, RecursionError):
-        # No text in JSON has a quote of its own, so this is where the metadata begins.
+        # JSON escapes quotation marks in text, so this is where the metadata begins.
         rest, found, _ = data.partition(_METADATA)
         if not found:
             raise
@@ -138,7 +138,9 @@ def _read(data: bytes) -> dict[str, Any]:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Return whether all of a record can surely be answered; cheap, as it's asked of every hit."""
+    """Return whether a record can certainly be answered completely; cheap, because it runs for
+    every hit.
+    """
     return (
         len(data) < annotations.ANSWERED.bytes
         and data.count(b"{") + data.count(b"[") < annotations.ANSWERED.depth
@@ -152,7 +154,7 @@ class ItemsFile:
     def __init__(self, path: Path) -> None:
         file = MappedFile(path)
         self.path = path
-        # As plain arrays over the map: one number out of a memmap takes ten times as long.
+        # Plain arrays over the map: indexing a memmap takes ten times as long.
         self.ordinals: NDArray[np.int64] = np.asarray(file["ordinals"])
         self._record_offsets: NDArray[np.int64] = np.asarray(file["record_offsets"])
         self._records: NDArray[np.uint8] = np.asarray(file["records"])

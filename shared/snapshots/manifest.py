@@ -1,4 +1,4 @@
-"""`snapshots/<number>/manifest.json`: what a snapshot is made of, and the hash of every file."""
+"""`snapshots/<number>/manifest.json`: the parts of a snapshot, and the hash of every file."""
 
 import hashlib
 import re
@@ -17,7 +17,7 @@ from shared.core.errors import Corrupt, Misconfigured, NotFound
 from shared.files import durable, sums
 
 FORMAT = 1
-"""Of a manifest and all that it names. A field that an older one lacks is no new format."""
+"""Format of a manifest and its files. An additional optional field is not a new format."""
 CURRENT = "CURRENT"
 TAG_FORM = 1
 """The normal form of tags that filters of Milvus go by; see `shared/terms/normal_form.py`."""
@@ -43,7 +43,7 @@ class SegmentFile(Wire):
 
 
 class Built(Wire):
-    """Statistics of a space when its centroids were made; later ones stand beside them."""
+    """Statistics of a space when its centroids were made, for comparison with later ones."""
 
     rows: int
     spread: float | None
@@ -53,7 +53,8 @@ class Built(Wire):
 class TransformManifest(Wire):
     """Feature transform of a space; see `transform.py`.
 
-    `features_dim`: their length before. `file`: what was learned of the collection, if anything.
+    `features_dim`: length before the transform. `file`: parameters learnt from the collection, if
+    any.
     """
 
     name: str
@@ -77,16 +78,15 @@ class MilvusManifest(Wire):
 
     @property
     def is_exact(self) -> bool:
-        """True if a search of all lists is exact: vectors are kept whole."""
+        """True if a search of all lists is exact, because vectors are stored completely."""
         return self.index_type == "IVF_FLAT"
 
 
 class SpaceManifest(Wire):
     """One inverted index: its first postings file has the centroids, later ones are additions.
 
-    `milvus`: where another engine holds the vectors; postings files then tell who is in the space
-    and no more. `dim`: of the stored vectors. `transform`: None where they are the features as they
-    are.
+    `milvus`: another engine holds the vectors; postings files then only list the images. `dim`:
+    length of stored vectors. `transform`: None if features are stored unchanged.
     """
 
     fingerprint: str
@@ -188,7 +188,7 @@ class SnapshotStore:
         self.segments = data_dir / "segments"
 
     def current_number(self) -> int | None:
-        """The number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
+        """Return the number in `CURRENT`, or None before the first snapshot. Raises Corrupt."""
         try:
             text = (self.folder / CURRENT).read_text(errors="replace")
         except FileNotFoundError:
@@ -259,7 +259,9 @@ class SnapshotStore:
         shutil.rmtree(self.path(number).parent, ignore_errors=True)
 
     def remove_unpublished(self) -> None:
-        """Removes what a killed process left of snapshots that were never current, or are gone."""
+        """Remove partial files of a killed process: snapshots that were never current, or were
+        removed.
+        """
         newest = self.current_number()
         for folder in (f for f in self.folder.glob("*") if f.name.isdigit()):
             if not (folder / _MANIFEST).exists() or (
@@ -302,7 +304,9 @@ def parsed(data: bytes, where: object) -> Manifest:
 
 
 def _refuse_newer(path: object, data: bytes) -> None:
-    """Raises Misconfigured: what a newer program wrote isn't damaged, and must not be repaired."""
+    """Raise Misconfigured, because data of a newer program isn't damaged and must not be
+    repaired.
+    """
     found = _Format.model_validate_json(data).format
     if found > FORMAT:
         raise Misconfigured(

@@ -37,7 +37,7 @@ _NAMES = (
     "image_offsets",
     "value_images",
 )
-# Not all that Python's `float` takes: no "nan", "inf" or "1_000".
+# Stricter than Python's `float`, which also accepts "nan", "inf" and "1_000".
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _WHOLE = re.compile(r"\s*[+-]?\d+\s*", re.ASCII)
 
@@ -45,7 +45,7 @@ Side = Literal["left", "right"]
 
 
 class MetadataIndex:
-    """Answers with ordinals of images; those that have a value several times may come twice."""
+    """Returns ordinals of images; an image with several values may occur several times."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         keys: list[str] = json.loads(arrays["metadata_keys"].tobytes())
@@ -65,7 +65,7 @@ class MetadataIndex:
 
     @classmethod
     def within(cls, file: Any) -> Self | None:
-        """Return the metadata index of a file, or None for a file from before there was one."""
+        """Return the metadata index of a file, or None for a file of a version without one."""
         return cls({name: file[name] for name in _NAMES}) if _NAMES[0] in file else None
 
     @classmethod
@@ -95,7 +95,7 @@ class MetadataIndex:
         for name, bound in bounds.items():
             compared, rounded = _COMPARED[name], _float(bound)
             met = compared(numbers, rounded)
-            # Small ones in bulk: every float up to there is the number itself.
+            # Below this bound every float is exact, so most are compared in bulk.
             if abs(rounded) >= EXACT_BELOW:
                 for at in np.flatnonzero(numbers == rounded).tolist():
                     met[at] = compared(exact_number(self._text(first + at)), bound)
@@ -172,7 +172,7 @@ def metadata_arrays(metadata: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[s
     counts: list[int] = []
     for key in keys:
         texts, ordinals = columns.pop(key)
-        # Stable, so that ordinals stay ascending within a value.
+        # A stable sort, so that ordinals ascend within a value.
         order = sorted(range(len(texts)), key=texts.__getitem__)
         before = None
         for place in order:
@@ -221,7 +221,7 @@ def exact_number(text: str) -> int | float:
 
 
 def number_of(text: str) -> float:
-    """The float nearest to the number that a text reads as, or NaN where it reads as none."""
+    """Return the float nearest to the number in a text, or NaN if it isn't a number."""
     number = float(text) if _NUMBER.fullmatch(text) else np.nan
     return number if np.isfinite(number) else np.nan
 

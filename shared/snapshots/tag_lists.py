@@ -55,7 +55,7 @@ class TagLists(Mapping[str, tuple[str, int]]):
         return np.empty(0, np.int64) if found is None else self._list(found[1])
 
     def counts(self, gone: Ordinals) -> Ordinals:
-        """Return how many images carry the tag of each row, without those that are gone."""
+        """Return how many images carry the tag of each row, without deleted ones."""
         if not len(gone):
             return np.diff(self._offsets)
         alive = ~np.isin(self._ordinals, gone)
@@ -80,8 +80,8 @@ class TagLists(Mapping[str, tuple[str, int]]):
         lists: list[Ordinals] = []
         rows: dict[str, tuple[str, int]] = {}
         spellings: list[tuple[int, str, Ordinals]] = []
-        for number, (key, some) in enumerate(groups.items()):
-            first, *others = sorted(some, key=lambda row: -len(self._list(row)))
+        for number, (key, ordinals) in enumerate(groups.items()):
+            first, *others = sorted(ordinals, key=lambda row: -len(self._list(row)))
             rows[key] = names[first], number
             lists.append(self._list(first))
             for row in others:
@@ -94,7 +94,7 @@ class TagLists(Mapping[str, tuple[str, int]]):
 
 
 def tag_arrays(tagged: Iterable[tuple[int, Sequence[str]]]) -> dict[str, NDArray[Any]]:
-    """Return what a file keeps of (ordinal, tags) pairs, ordinals ascending."""
+    """Return the arrays of a file for (ordinal, tags) pairs, ordinals ascending."""
     carriers: dict[str, dict[str, list[int]]] = {}
     for ordinal, tags in tagged:
         its: dict[str, str] = {}
@@ -107,7 +107,7 @@ def tag_arrays(tagged: Iterable[tuple[int, Sequence[str]]]) -> dict[str, NDArray
     lists: list[list[int]] = []
     rare: list[tuple[int, str, list[int]]] = []
     for row, key in enumerate(keys):
-        # A stable sort: of two that are as frequent, the one that was met first.
+        # A stable sort, so that the first of two equally frequent spellings wins.
         (name, most), *others = sorted(carriers[key].items(), key=lambda found: -len(found[1]))
         names.append(name)
         lists.append(sorted(most + [o for _, some in others for o in some]) if others else most)

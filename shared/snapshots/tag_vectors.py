@@ -15,7 +15,7 @@ _FORM = "tag_form"
 
 
 def write_tag_vectors(path: Path, vectors: dict[str, NDArray[np.float32]]) -> int:
-    """Writes vectors by tag key; gives their number. All have the same length."""
+    """Write vectors of equal length by tag key; return their number."""
     keys = sorted(vectors)
     rows = np.stack([vectors[key] for key in keys]).astype("<f4") if keys else np.empty((0, 0))
     write_arrays(
@@ -32,8 +32,8 @@ def write_tag_vectors(path: Path, vectors: dict[str, NDArray[np.float32]]) -> in
 def read_tag_vectors(path: Path) -> dict[str, NDArray[np.float32]]:
     """Return the vectors by tag key, each float32 of shape (dim,).
 
-    Files of older versions, whose keys kept `_`, `-` and spaces apart, may have several of one tag:
-    its vector is the mean of theirs.
+    Older versions distinguished `_`, `-` and spaces, so their files may have several vectors of a
+    tag, whose mean is used.
     """
     file = MappedFile(path)
     keys: list[str] = file.json("keys")

@@ -30,9 +30,9 @@ _FIELDS = struct.Struct("<8sqI")
 _CHECK = struct.Struct("<I")
 _HEADER = _FIELDS.size + _CHECK.size
 _WIDTH = 8
-# In files of older versions: a record that was taken back.
+# Older versions marked a withdrawn record with this number.
 _UNDONE = -1
-# No catalogue gives so large a number, and no header reads as one below it.
+# Every ordinal is below it, and every file header reads as a larger number.
 _LARGEST = 2**48
 
 _Key = tuple[bytes, int]
@@ -66,11 +66,11 @@ class _State:
 
 
 class Tombstones:
-    """Reads the file anew only when it changed. An ordinal is never used again."""
+    """Reads the file again only when it has changed. Ordinals are never reused."""
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / NAME
-        # One value, so that a reader in another thread never sees half of a change.
+        # One tuple, so that readers in other threads never see half of a change.
         self._seen: tuple[_Key, NDArray[np.int64]] = (_NOTHING, np.empty(0, np.int64))
 
     def read(self) -> NDArray[np.int64]:
@@ -85,7 +85,7 @@ class Tombstones:
         return deleted
 
     def is_old(self) -> bool:
-        """Return whether an older version, which kept no checksum, wrote the file."""
+        """Return whether an older version, which stored no checksum, wrote the file."""
         head, size = self._key()
         return size >= 0 and not head.startswith(_MAGIC)
 
@@ -101,11 +101,11 @@ class Tombstones:
 
     @contextmanager
     def adding(self) -> Iterator[Callable[[list[int]], None]]:
-        """Gives `add`; what it added is taken back where the block raises.
+        """Context manager with `add`; added deletions are undone if the block raises.
 
-        In place, for a full disk has no room for more. Where not even that can be, the deletion
-        stands, and the catalogue follows. So it does where the catalogue went away, which may have
-        taken it, and where another worker has added some since.
+        Undone in place, because a full disk has no room for more. The deletions remain if that
+        fails too, if the catalogue's connection was lost, which may have committed them, or if
+        another worker has added some since.
         """
         before = after = self._begin()
 
@@ -123,20 +123,20 @@ class Tombstones:
         except BaseException:
             now = self._begin()
             if now != after:
-                log.error("deletions stand that failed: another worker has deleted since")
+                log.error("failed deletions remain, because another worker has deleted since")
             elif added := now.count - before.count:
                 try:
                     self._write(before.header(), 0, "tombstones.undone")
                 except OSError as error:
-                    log.error("%d deletions can't be taken back: %s", added, error)
+                    log.error("%d deletions can't be undone: %s", added, error)
             raise
 
     def replace(self, ordinals: NDArray[np.int64]) -> None:
-        """Writes the whole file anew: these are the deleted."""
+        """Rewrite the file with these deletions."""
         durable.write_bytes(self.path, encoded(ordinals), "tombstones-file")
 
     def tidy(self) -> None:
-        """Removes what a process left that was killed while it wrote the file anew."""
+        """Remove files of a process that was killed while it rewrote the deletions."""
         for left in self.path.parent.glob(f".{NAME}.*{durable.TEMPORARY_SUFFIX}"):
             left.unlink()
 
@@ -162,7 +162,7 @@ class Tombstones:
             os.close(fd)
 
     def _whole(self) -> tuple[_Key, NDArray[np.int64]]:
-        """The whole file. What is damaged is so the second time, too, and not half-written."""
+        """Return the whole file. Damage persists on a second read, unlike a concurrent write."""
         last: bytes | None = None
         while True:
             try:
@@ -202,7 +202,7 @@ def parsed(data: bytes) -> NDArray[np.int64]:
         if _State().with_more(records) != state:
             raise ValueError("its deletions are not what its checksum says")
         return np.unique(np.frombuffer(records, "<i8")).astype(np.int64)
-    # A torn last record of an older version was never acknowledged.
+    # A torn last record, which older versions could leave, was never acknowledged.
     whole = data[: len(data) - len(data) % _WIDTH]
     found = np.unique(np.frombuffer(whole, "<i8")).astype(np.int64)
     if not whole or found[0] < _UNDONE or found[-1] > _LARGEST:

@@ -34,14 +34,14 @@ def read_projection(path: Path) -> Projection:
 
 
 def write_projection(projection: Projection, path: Path) -> int:
-    """Gives the number of directions."""
+    """Write the file; return the number of directions."""
     write_arrays(path, {"mean": projection.mean, "projection": projection.axes})
     return int(projection.axes.shape[1])
 
 
 @dataclass(frozen=True)
 class Transform:
-    """`l2`, or `pca:N` with what it learned. Immutable. dim: of the features that it takes."""
+    """`l2`, or `pca:N` with its parameters. Immutable. dim: length of its input."""
 
     name: str
     dim: int

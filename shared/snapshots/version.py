@@ -13,7 +13,7 @@ from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 HEADER = "X-ISE-Version"
-"""Of the indexer's answers: the version that holds what it was asked to do."""
+"""Header of the indexer's answers: the version that contains the requested change."""
 
 
 class Version(NamedTuple):
@@ -43,6 +43,6 @@ class Published:
 
     def version(self) -> Version:
         """Raises Corrupt."""
-        # A deletion that comes between the two is then told of later, not too soon.
+        # A deletion between the two reads is reported late rather than early.
         deletions = len(self._tombstones.read())
         return Version(self._snapshots.current_number() or 0, deletions)

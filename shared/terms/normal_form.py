@@ -1,31 +1,32 @@
-"""The normal form by which tags and terms are matched; they are kept as they were written."""
+"""The normal form by which tags and terms are matched; they are stored as written."""
 
 import hashlib
 import re
 import unicodedata
 
-# The last of them: hyphens, dashes and the minus sign, which word processors put for `-`.
+# Including hyphens, dashes and the minus sign, which word processors substitute for `-`.
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015\u2212]+")
-# They have no look of their own: soft hyphen, zero-width space, word joiner, byte order mark, and
-# the two signs that say whether an emoji is drawn in colour.
+# Invisible characters: soft hyphen, zero-width space, word joiner, byte order mark, and the two
+# variation selectors of emoji.
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff\ufe0e\ufe0f]")
 
-# In UTF-8 at most four times as many bytes, which fits an index of PostgreSQL (2,704 bytes).
+# Characters; as UTF-8 at most four times as many bytes, which fits PostgreSQL's index (2,704).
 _LONGEST = 600
 _KEPT = 560
 
 
 def normal_form(text: str) -> str:
-    """Return the form that all ways to write one tag share: `Car_Side`, `car-side`, `car side`.
+    """Return the form that all spellings of a tag share, such as `Car_Side`, `car-side` and `car
+    side`.
 
     Unicode NFKC, case-folded, with each run of `_`, `-` and white space as one space, and none at
-    the ends. Text of nothing else stays what it is. It is its own normal form.
+    the ends. A text of separators only is unchanged. Applying it twice changes nothing.
     """
     folded = _folded(text)
     form = _SEPARATORS.sub(" ", folded).strip() or folded.strip() or folded
     if len(form) <= _LONGEST:
         return form
-    # One character may stand for eighteen.
+    # One character may expand to eighteen.
     digest = hashlib.blake2b(form.encode(errors="surrogatepass"), digest_size=16).hexdigest()
     return form[:_KEPT].rstrip() + digest
 
@@ -39,7 +40,7 @@ def _folded(text: str) -> str:
     if text.isascii():
         return text.casefold()
     text = _INVISIBLE.sub("", text) or text
-    # To fold a character may make another one that NFKC composes anew, if seldom.
+    # Folding rarely produces characters that NFKC composes again, so repeat until nothing changes.
     while (folded := unicodedata.normalize("NFKC", text).casefold()) != text:
         text = folded
     return text

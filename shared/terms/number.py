@@ -5,8 +5,8 @@ Callers look the forms up among the tags that exist, so that a form that is no w
 
 from collections.abc import Iterator
 
-# (singular, plural) endings; each is tried in both directions. As long as can be: `fe`, `ves` would
-# make cafes of caves, `on`, `a` Camerons of cameras, and `is`, `es` Tunis of tunes.
+# (singular, plural) endings, tried in both directions. They are as long as possible: `fe`, `ves`
+# would make cafes of caves, `on`, `a` Camerons of cameras, and `is`, `es` Tunis of tunes.
 _ENDINGS = (
     ("", "s"),
     ("y", "ies"),
@@ -37,7 +37,7 @@ _ENDINGS = (
     ("eu", "eux"),
     ("ma", "mata"),
 )
-# Whole words, or the last part of a compound: snowman, eyetooth, grandchild.
+# Whole words or last parts of compounds, such as snowman, eyetooth or grandchild.
 _IRREGULAR = (
     ("man", "men"),
     ("child", "children"),
@@ -71,7 +71,7 @@ _WHOLE = (
     ("spectrum", "spectra"),
     ("stratum", "strata"),
 )
-# Their last letter is no plural, so that without it they are another word.
+# Words whose last letter isn't a plural; without it they would be other words.
 _NO_PLURALS = frozenset(
     [
         *["news", "lens", "mars", "gas", "bus", "plus"],
@@ -85,7 +85,7 @@ _SHORTEST = 3
 
 
 def other_numbers(word: str) -> list[str]:
-    """Return what a normalised word may be in the other number, the likelier forms first."""
+    """Return possible forms of a normalised word in the other number, the likeliest first."""
     forms = dict.fromkeys(_forms(word))
     return [form for form in forms if form != word and (len(form) >= _SHORTEST or form == "ox")]
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-# A quoted tag, in which "" is a quotation mark; or all up to the next comma.
+# A quoted tag, in which "" stands for a quotation mark, or everything up to the next comma.
 _ONE = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)', re.DOTALL)
 
 
@@ -25,7 +25,7 @@ def split_tags(text: str) -> list[str]:
 
 
 def join_tags(tags: Iterable[str]) -> str:
-    """Return one text that `split_tags` gives the tags of back."""
+    """Return one text from which `split_tags` restores the tags."""
     return ",".join(_quoted(tag) for tag in tags)
 
 

@@ -20,7 +20,7 @@ NO_KEY_SENT = (
 
 
 class CallerMiddleware:
-    """Finds out who asks, by the key that comes along; refuses nobody."""
+    """Identifies the caller by the key; refuses nobody."""
 
     def __init__(self, app: ASGIApp, keys: KeyRing) -> None:
         self.app = app
@@ -36,16 +36,16 @@ class CallerMiddleware:
         if self.keys.is_empty:
             return Caller(None, ALL, address)
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        # Of two, another service might take the other one.
+        # With two headers, another service might read the other one.
         scheme, _, secret = (given[0] if len(given) == 1 else b"").partition(b" ")
         key = self.keys.find(secret.strip()) if scheme.lower() == b"bearer" else None
         return Caller(key.label, key.scopes, address) if key else Caller(None, frozenset(), address)
 
 
 class KeyMiddleware:
-    """Asks for `Authorization: Bearer <key>` on every path that isn't open.
+    """Requires `Authorization: Bearer <key>` on every path that isn't open.
 
-    What a key is good for is looked at by the route, see `shared/web/scoped.py`.
+    The route checks the scopes of the key, see `shared/web/scoped.py`.
     """
 
     def __init__(self, app: ASGIApp, open_paths: Iterable[str] = ()) -> None:

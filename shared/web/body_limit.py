@@ -34,7 +34,7 @@ class BodyLimitMiddleware:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.max_bytes:
-                # Not an ISEError: FastAPI makes any other error while a body is read a 400.
+                # Not an ISEError: while a body is read, FastAPI turns any other error into a 400.
                 raise HTTPException(413, self._refusal)
             return message
 

@@ -10,12 +10,12 @@ from shared.web.keys import ALL, Scope
 
 _NAME = "ise.caller"
 _CALLER_BITS = 64
-"""Of an IPv6 address, those that a provider gives to one customer."""
+"""Prefix length of IPv6 addresses that a provider assigns to one customer."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`label`: of the key that was sent, None without one. `address`: where it was sent from."""
+    """`label`: that of the key, None without one. `address`: the client's."""
 
     label: str | None
     scopes: frozenset[Scope]
@@ -28,7 +28,7 @@ class Caller:
 
 
 def caller_of(connection: Connection) -> Caller:
-    """The caller of a request; where nobody has looked for a key, one who may do everything."""
+    """Return the caller of a request; one with all rights if keys aren't checked."""
     return cast(Caller, connection.get(_NAME)) or Caller(None, ALL, address_of(connection))
 
 
@@ -40,16 +40,16 @@ def address_of(connection: Connection) -> str:
     """The address that a request came from; that of a proxy's client, where uvicorn trusts it."""
     client = connection.get("client")
     try:
-        # A proxy's header may say anything.
+        # A proxy's header may contain anything.
         return str(ipaddress.ip_address(client[0])) if client else "unknown"
     except ValueError:
         return "unknown"
 
 
 def network_of(address: str) -> str:
-    """The network of one caller: an IPv4 address, or the /64 of an IPv6 address.
+    """Return the network of one caller: an IPv4 address, or the /64 of an IPv6 address.
 
-    Whoever has one IPv6 address has 2^64 of them.
+    A customer gets at least 2^64 IPv6 addresses.
     """
     try:
         found = ipaddress.ip_address(address)

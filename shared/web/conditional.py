@@ -1,8 +1,7 @@
 """HEAD, conditional requests and ranges (RFC 9110), for every route that answers GET.
 
-A route says what it has by its headers: `ETag` or `Last-Modified` make its answer conditional,
-`Accept-Ranges: bytes` lets a part of it be asked for. Whatever it sends, bytes or a stream from an
-open file, is cut to what was asked.
+A route's headers enable them: `ETag` or `Last-Modified` for conditional requests, `Accept-Ranges:
+bytes` for ranges. The route's answer, bytes or a stream from a file, is cut to the requested part.
 """
 
 import asyncio
@@ -19,16 +18,16 @@ from shared.core.errors import OutsideRange
 from shared.web import problem
 
 IS_HEAD = "ise.head"
-"""Where a request's scope says that only the headers are sent."""
+"""Key in a request's scope for requests of headers only."""
 
-# RFC 9110, 15.4.5: what a 304 repeats; headers of security and of the request go along anyway.
+# RFC 9110, 15.4.5: headers to omit from a 304; those of security and of the request are kept.
 _OF_THE_BODY = ("content-length", "content-type", "content-disposition", "accept-ranges")
 _ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*$", re.IGNORECASE)
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"|\*')
 
 
 def outside_range(size: int) -> OutsideRange:
-    """Return what is told to a client that asks for a part that there isn't."""
+    """Return the error for a part beyond the end."""
     return OutsideRange(f"The range lies outside of the {size:,} bytes of the file.", bytes=size)
 
 
@@ -38,14 +37,14 @@ def etag_of(content: bytes) -> str:
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """Tell whether a client has what an entity tag names, compared weakly as GET asks for."""
+    """Return whether a client's entity tags match, by weak comparison."""
     plain = etag.removeprefix("W/")
     given = _ENTITY_TAG.findall(if_none_match)
     return "*" in given or plain in {tag.removeprefix("W/") for tag in given}
 
 
 class ConditionalMiddleware:
-    """Answers HEAD as GET without its body, 304 to who has it, 206 and 416 to who wants a part."""
+    """Answers HEAD as GET without a body, 304 to matching clients, and 206 or 416 to ranges."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -62,7 +61,7 @@ class ConditionalMiddleware:
         try:
             await self.app(as_get, answer.receive, answer.send)
         finally:
-            # Routes leave word in it for those who log and count.
+            # Routes leave values in the scope for logs and metrics.
             scope.update({**as_get, "method": "HEAD"})
 
 
@@ -76,7 +75,7 @@ class _Answer:
         self._asked = False
         self._ended = asyncio.Event()
         self._scope = scope
-        # Of the body, the bytes to skip and those to send; None: all.
+        # Bytes of the body to skip and to send; None sends all.
         self._skip = 0
         self._left: int | None = 0 if is_head else None
 
@@ -143,7 +142,7 @@ class _Answer:
         self._ended.set()
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether the client has what the answer would bring."""
+        """Return whether the client already has the answer."""
         if (given := self._request.get("if-none-match")) is not None:
             return "etag" in headers and matches(given, headers["etag"])
         since = _time(self._request.get("if-modified-since"))
@@ -154,7 +153,7 @@ class _Answer:
         if "range" not in self._request or headers.get("accept-ranges") != "bytes":
             return False
         given = self._request.get("if-range")
-        # A weak tag or another state of the file: all of it is sent.
+        # With a weak tag, or if the file has changed, send all of it.
         return given is None or given in (headers.get("etag"), headers.get("last-modified"))
 
     async def _refuse(self, size: int) -> None:
@@ -164,8 +163,9 @@ class _Answer:
 
 
 def part_of(header: str, size: int) -> range | None:
-    """Return the bytes that a `Range` asks for: empty where there are none of them, None where it
-    asks for several parts or is malformed, so that all is sent, as RFC 9110 allows."""
+    """Return the bytes of a `Range`: empty if it has none; None for several ranges or a malformed
+    header, which RFC 9110 allows to answer completely.
+    """
     found = _ONE_RANGE.match(header)
     if found is None or not (found[1] or found[2]):
         return None
@@ -188,5 +188,5 @@ def _time(text: str | None) -> datetime | None:
         found = parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):
         return None
-    # A date without a zone can't be compared with one that has it.
+    # A date without a zone can't be compared with one that has a zone.
     return found if found.tzinfo else None

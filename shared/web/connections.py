@@ -1,7 +1,7 @@
-"""The places that a server has for connections, and who has to leave when all are taken.
+"""Slots for connections, and the connections to close when all are used.
 
-A connection that waits, for the head of a request or between two of them, leaves for a new one. One
-whose request is being answered stays.
+An idle connection, which waits for a request or its head, is closed for a new one. One with a
+request in progress stays.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ Leave = Callable[[], None]
 
 
 class Connections:
-    """Open connections by network; and those that wait, the longest first."""
+    """Open connections by network, and the idle ones, the longest idle first."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -32,7 +32,9 @@ class Connections:
         return len(self._networks)
 
     def enter(self, connection: object, address: str) -> bool:
-        """Take a place, and have another leave where there is none; False where nobody can."""
+        """Take a slot, closing an idle connection if necessary; return False if none can be
+        closed.
+        """
         network = network_of(address)
         if self._counts[network] >= self._each:
             has_room = self._evict(network)
@@ -60,7 +62,7 @@ class Connections:
                 del self._waiting[network]
 
     def leave(self, connection: object) -> None:
-        """Free the place of a connection; a second time does nothing."""
+        """Free the slot of a connection; repeated calls do nothing."""
         self.work(connection)
         network = self._networks.pop(connection, None)
         if network is not None:
@@ -77,7 +79,7 @@ class Connections:
         return True
 
     def _largest(self) -> str | None:
-        """The network with the most connections among those that have one that waits."""
+        """Return the network with the most connections among those with an idle one."""
         return max(self._waiting, key=lambda network: self._counts[network], default=None)
 
     def _forget_empty(self, network: str) -> None:
@@ -86,11 +88,13 @@ class Connections:
 
 
 def places() -> int:
-    """How many connections this process has descriptors for, after it asked for more of them."""
+    """Return the number of connections that the process has descriptors for, after raising the
+    limit.
+    """
     try:
         import resource
     except ImportError:
-        # Not on Windows, which has no such limit.
+        # Windows has no such limit.
         return MOST
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + _OWN_FILES

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-# Swagger UI draws its icons from `data:`.
+# Swagger UI loads its icons from `data:` URLs.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -40,7 +40,7 @@ _PAGE = """\
 </html>
 """
 
-# A file of its own: no script within the page has to be let run.
+# A file of its own, so that inline scripts stay forbidden.
 _START = """\
 SwaggerUIBundle({
   url: "openapi.json",

@@ -11,9 +11,9 @@ from starlette.requests import Request
 
 
 class FormRequest(Request):
-    """A request whose multipart form takes both ways to name a file.
+    """A request whose multipart form accepts both ways to name a file.
 
-    RFC 7578 asks for `filename`; clients that write `filename*` alone still mean a file.
+    RFC 7578 requires `filename`, but some clients send `filename*` alone.
     """
 
     async def _get_form(
@@ -39,9 +39,9 @@ class FormRequest(Request):
 class _Parser(MultiPartParser):
     def on_header_end(self) -> None:
         super().on_header_end()
-        said = self._current_part.content_disposition
-        if said is not None:
-            self._current_part.content_disposition = with_filename(said)
+        disposition = self._current_part.content_disposition
+        if disposition is not None:
+            self._current_part.content_disposition = with_filename(disposition)
 
 
 def with_filename(disposition: bytes) -> bytes:

@@ -1,16 +1,16 @@
-"""Headers that tell a browser what it must not do with an answer."""
+"""Headers that restrict the use of answers by browsers."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Where a route doesn't say otherwise, such as the page's.
+# Applied unless a route sets another value, as the page does.
 DEFAULTS = {
-    # An answer of the API is no page: nothing in it is run or shown within another.
+    # Answers of the API are no pages: nothing in them runs, and no frame shows them.
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    # No page of another origin may so much as show a picture from here.
+    # Pages of other origins may not embed anything from here.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",

@@ -21,10 +21,10 @@ class Hosts:
     """The names that a service goes by, as its settings have them."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        # A page can't know the key, so by whichever name it asks, it gets nothing.
+        # A page of another site doesn't know the key, so any host name is safe.
         guarded = settings.is_keyed and not settings.on_loopback
         self._any = "*" in settings.allowed_hosts or (guarded and not settings.allowed_hosts)
-        # A name can be made to point here; an address can't.
+        # Names can be made to resolve to this machine, addresses can't.
         self._addresses = not settings.on_loopback
         names = {host.lower() for host in settings.allowed_hosts}
         self._domains = tuple(name[1:] for name in names if name.startswith("*."))
@@ -60,12 +60,12 @@ class HostMiddleware:
 
     def _is_own(self, scope: Scope) -> bool:
         given = [value for name, value in scope["headers"] if name == b"host"]
-        # Of two, the one that is checked may not be the one that is meant.
+        # With two headers, the checked one may not be the effective one.
         return len(given) == 1 and self.hosts.has(given[0].decode("latin-1"))
 
 
 def _own_names(settings: ServiceSettings) -> set[str]:
-    """How the services call each other, and where this one listens."""
+    """Return the names by which services call each other, and the address of this one."""
     urls = [
         url
         for name in ("query", "indexer", "embedder")
@@ -76,7 +76,7 @@ def _own_names(settings: ServiceSettings) -> set[str]:
 
 
 def _name(host: str) -> str:
-    """The name of a `Host` header, without its port; empty where it's none."""
+    """Return the name in a `Host` header, without its port; empty if invalid."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -19,7 +19,7 @@ from pathlib import Path
 from shared.core.errors import Misconfigured
 from shared.core.settings import LEAST_KEY
 
-# Within a key it is a letter like others.
+# `#` begins a comment at the start of a word only, because keys may contain it.
 _COMMENT = re.compile(r"(?:^|\s)#")
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
@@ -39,7 +39,7 @@ ALL = frozenset(Scope)
 
 @dataclass(frozen=True)
 class Key:
-    """A key by its SHA-256: the key itself isn't kept."""
+    """A key by its SHA-256; the key itself isn't stored."""
 
     label: str
     scopes: frozenset[Scope]
@@ -47,10 +47,10 @@ class Key:
 
 
 class KeyRing:
-    """The keys that open a service: its own, with all scopes, and those of a file.
+    """The keys of a service: its own, with all scopes, and those of a file.
 
-    A file that can't be used is an error at the start. Later the keys before it go on, and
-    `warning` says so.
+    An invalid file is an error at the start. Later, the previous keys stay valid, and `warning`
+    says so.
     """
 
     def __init__(self, own: str | None, file: Path | None = None) -> None:
@@ -59,18 +59,18 @@ class KeyRing:
         self._listed: list[Key] = []
         self._seen: tuple[int, ...] | None = None
         self.warning: str | None = None
-        """Why the file's present version isn't used, or None."""
+        """Reason why the file's present version isn't used, or None."""
         if file is not None:
             self._seen = _version(file)
             self._listed = _read(file)
 
     @property
     def is_empty(self) -> bool:
-        """True if no key is required. A file that lists none shuts everybody else out."""
+        """True if no key is required. An empty file of keys leaves only the service's own."""
         return not self._own and self._file is None
 
     def find(self, given: bytes) -> Key | None:
-        """The key that was given. The time it takes tells nothing of how near a wrong one was."""
+        """Return the key with this secret, in a time that doesn't depend on the secret."""
         self._refresh()
         digest = _digest(given)
         found = None
@@ -86,14 +86,14 @@ class KeyRing:
         try:
             self._listed = _read(self._file)
         except Misconfigured as error:
-            # Shown to anybody by `/ready`, so what is wrong stands in the log alone.
+            # `/ready` shows this to anybody, so only the log has the details.
             self.warning = (
                 "ISE_API_KEYS_FILE can't be read; the log says why. The previous keys remain valid."
             )
             log.error("%s The previous keys remain valid.", error.detail)
         else:
             self.warning = None
-            log.info("%s: read again, %d keys", self._file, len(self._listed))
+            log.info("%s: reloaded, %d keys", self._file, len(self._listed))
 
 
 def parse(text: str) -> list[Key]:
@@ -111,7 +111,7 @@ def parse(text: str) -> list[Key]:
 
 
 def _key(words: list[str], before: Iterable[Key]) -> Key:
-    """Raises ValueError, whose text leaves out what may be a key."""
+    """Parse a line. Raises ValueError, whose text doesn't contain the key."""
     if len(words) != 3:
         raise ValueError("a line has a label, scopes and a key, parted by blanks")
     label, scopes, secret = words

@@ -6,7 +6,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def to(parameter: str, place: str, *operations: str) -> Responses:
-    """The id at `place`, a JSON pointer into the answer, is what these operations take."""
+    """Declare that these operations accept the id at `place`, a JSON pointer into the answer."""
     given = {parameter: f"$response.body#{place}"}
     links = {name: {"operationId": name, "parameters": given} for name in operations}
     return {200: {"links": links}}

@@ -1,8 +1,8 @@
-"""One line a log record, as text or as JSON, with the request that it belongs to.
+"""One line per log record, as text or JSON, with the id of its request.
 
-What a record carries in `extra` comes along in both. Whatever writes a record, its line shows no
-key, no password and no query string of a URL, which may have a key in it; and nothing in it, such
-as the name of a file, begins a line of its own or steers the terminal that shows it.
+Both formats include a record's `extra`. Lines never contain keys, passwords or query strings of
+URLs, which may contain keys; and no value, such as a file name, can begin a line or control the
+terminal.
 """
 
 import json
@@ -16,22 +16,22 @@ from shared.core.printable import escaped, escaped_json
 from shared.core.request_id import current_request_id
 from shared.core.settings import LogFormat
 
-# What every record has; the rest was given as `extra`.
+# Fields of every record; any others were given as `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
     "taskName",
     "color_message",
 }
-# Their own sentences tell these already.
-_TOLD_IN_TEXT = frozenset({"method", "path", "route", "status", "ms", "write"})
+# Fields that the text of the message contains.
+_IN_MESSAGE = frozenset({"method", "path", "route", "status", "ms", "write"})
 
 _TRACE = "  | "
 """Before each line of a traceback, which so is no record, whatever it holds."""
 
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer\s+)[^\s\"',]+"), r"\1***"),
-    # A URL's password, and its query string, which may be a signature.
+    # A URL's password, and its query string, which may contain a signature.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@\"']*):[^\s/@\"']+@"), r"\1:***@"),
     (re.compile(r"(\bhttps?://[^\s?\"'<>]+)\?[^\s\"'<>)]+"), r"\1?***"),
 )
@@ -52,7 +52,7 @@ class _Line(logging.Formatter):
         self._service = service
 
     def _part(self, record: logging.LogRecord) -> str:
-        # The server calls its logger `uvicorn.error`, whatever it logs.
+        # uvicorn logs everything as `uvicorn.error`.
         return self._service if record.name.startswith("uvicorn") else record.name
 
     def _extra(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -68,17 +68,17 @@ class TextLine(_Line):
     """`time level service request_id part: message name=value`, and below it the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        told = [
+        parts = [
             f"{self.formatTime(record)} {record.levelname:<7} {self._service} "
             f"{current_request_id() or '-'} {self._part(record)}: {record.getMessage()}",
             *(
                 f"{name}={value}"
                 for name, value in self._extra(record).items()
-                if name not in _TOLD_IN_TEXT
+                if name not in _IN_MESSAGE
             ),
         ]
         trace = self._trace(record)
-        line = escaped(without_secrets(" ".join(told)))
+        line = escaped(without_secrets(" ".join(parts)))
         return line + "".join(f"\n{_TRACE}{one}" for one in _lines(trace))
 
 
@@ -95,9 +95,9 @@ class JsonLine(_Line):
             "message": record.getMessage(),
             "exception": self._trace(record),
         }
-        told = {name: value for name, value in own.items() if value is not None}
-        told = self._extra(record) | told
-        blank = {name: _blanked(value) for name, value in told.items()}
+        fields = {name: value for name, value in own.items() if value is not None}
+        fields = self._extra(record) | fields
+        blank = {name: _blanked(value) for name, value in fields.items()}
         return escaped_json(
             json.dumps(blank, ensure_ascii=False, default=lambda value: _blanked(str(value)))
         )
@@ -117,13 +117,13 @@ def configure(service: str, level: str, form: LogFormat = LogFormat.TEXT) -> Non
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLine(service) if form is LogFormat.JSON else TextLine(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # The client libraries tell of every request; ours do so already.
+    # The client libraries log every request, and so do ours.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
 
 
 def take_strays() -> None:
-    """Has what Python itself would write to standard error logged: warnings, and threads' ends."""
+    """Log what Python would write to standard error: warnings, and errors that end threads."""
     logging.captureWarnings(True)
     threading.excepthook = _log_thread_end
 

@@ -1,4 +1,4 @@
-"""How a picture's bytes are sent, and how the OpenAPI tells of them."""
+"""Sending a picture's bytes, and their description in OpenAPI."""
 
 import re
 import unicodedata
@@ -8,12 +8,12 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
-# They come from outside, so a browser must run nothing of them.
+# Files come from outside, so a browser must not run anything in them.
 FENCED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, max-age=3600",
-    # Whoever has another key, or none, is answered anew.
+    # A cached answer must not serve callers with another key, or none.
     "Vary": "Authorization",
 }
 
@@ -32,7 +32,7 @@ def validators(etag: str, modified: datetime | None = None) -> dict[str, str]:
 def disposition(name: str) -> str:
     """Return a `Content-Disposition` that shows a picture, and saves it under its name (RFC 6266).
 
-    `name` may hold any characters; what a file system or a header can't hold is left out.
+    `name` may contain any characters; those that a file system or a header can't hold are omitted.
     """
     plain = "".join(c for c in name.replace("\\", "/").rsplit("/", 1)[-1] if c.isprintable())
     plain = plain.encode(errors="ignore").decode()[-_LONGEST_NAME:].strip(" .") or "picture"

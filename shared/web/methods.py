@@ -1,7 +1,8 @@
-"""Answers a method that a path doesn't take by 405, with those that it takes.
+"""Answers methods that a path doesn't support by 405, with the supported ones.
 
-The router takes any route that fits path and method. As ids may have slashes in them, what changes
-an image would take `PATCH /v1/images/a/file` for its own, and `Allow` would name one method alone.
+The router accepts any route that matches path and method. Because ids may contain slashes, the
+route that changes an image would match `PATCH /v1/images/a/file`, and `Allow` would name one method
+only.
 """
 
 import re
@@ -17,7 +18,9 @@ Paths = list[tuple[re.Pattern[str], set[str]]]
 
 
 class MethodMiddleware:
-    """The first route whose path fits says what is asked for; all routes of that path, how."""
+    """The first route that matches a path decides; its `Allow` lists the methods of all routes of
+    that path.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -26,13 +29,13 @@ class MethodMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if self._paths is None:
-                # Not sooner: routes are added after middleware.
+                # Read on the first request, because routes are added after middleware.
                 self._paths = _paths_of(scope["app"])
             allowed = self._allowed(scope["path"])
             if allowed and scope["method"] not in allowed:
-                told = ", ".join(sorted(allowed))
+                methods = ", ".join(sorted(allowed))
                 answer = problem.plain_response(
-                    405, f"This path takes {told}.", scope["path"], {"Allow": told}
+                    405, f"This path takes {methods}.", scope["path"], {"Allow": methods}
                 )
                 await answer(scope, receive, send)
                 return
@@ -51,6 +54,6 @@ def _paths_of(app: FastAPI) -> Paths:
             taken = paths.setdefault(route.path, set())
             taken.update(route.methods)
             if "GET" in taken:
-                # `conditional.py` answers it for every route.
+                # `conditional.py` answers HEAD for every route.
                 taken.add("HEAD")
     return [(compile_path(path)[0], methods) for path, methods in paths.items()]

@@ -24,9 +24,9 @@ from shared.web.peers import Peers
 
 log = logging.getLogger(__name__)
 
-# Every few seconds, by whoever watches over the service.
+# Monitoring requests these every few seconds.
 _ASKED_BY_MACHINES = frozenset({"/health", "/ready", "/metrics"})
-# A caller may name any method; a label for each would never end.
+# Callers may send any method, and each label would be stored for ever.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -63,7 +63,7 @@ class Metrics:
             ["service", "kind"],
             registry=self.registry,
         )
-        # From the start, so that the first of a kind is seen as a change.
+        # Create every label at the start, so that the first problem of a kind shows as an increase.
         for kind in tree():
             self.problems.labels(service, kind)
         Gauge(
@@ -85,7 +85,7 @@ class Metrics:
         await self._peers.look()
         for peer, is_up in self._peers.up.items():
             self._peer_up.labels(self.service, peer).set(is_up)
-        # In a thread: some figures are read from disk.
+        # In a thread, because some figures are read from disk.
         text = await anyio.to_thread.run_sync(generate_latest, self.registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)
 
@@ -124,7 +124,7 @@ class MetricsMiddleware:
             if kind := scope.get(problem.KIND):
                 m.problems.labels(m.service, kind).inc()
             level = logging.DEBUG if scope["path"] in _ASKED_BY_MACHINES else logging.INFO
-            # Quoted, so that no path can begin a line of its own.
+            # Quoted, so that a path can't begin another line.
             path, ms = quote(scope["path"]), round(1000 * seconds, 1)
-            told = {"method": method, "path": path, "route": route, "status": status, "ms": ms}
-            log.log(level, "%s %s %d in %.1f ms", method, path, status, ms, extra=told)
+            fields = {"method": method, "path": path, "route": route, "status": status, "ms": ms}
+            log.log(level, "%s %s %d in %.1f ms", method, path, status, ms, extra=fields)

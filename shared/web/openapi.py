@@ -14,7 +14,7 @@ from shared.web.keys import Scope
 from shared.web.scoped import SCHEME
 
 _VALIDATION = ("HTTPValidationError", "ValidationError")
-# Where an example says which path was asked for, these stand for the path's parameters.
+# Values for path parameters in the examples.
 _PATH_VALUES = {
     "fingerprint": problems.MODEL,
     "image_id": problems.IMAGE,
@@ -81,7 +81,7 @@ def _scope(operation: dict[str, Any]) -> Scope | None:
 
 
 def _restore_examples(schemas: dict[str, Any], models: type[Wire]) -> None:
-    """FastAPI leaves out what is null, even in examples; what is sent and answered has it."""
+    """Restore null values in examples, which FastAPI omits although real bodies contain them."""
     for model in models.__subclasses__():
         extra = model.model_config.get("json_schema_extra")
         if isinstance(extra, dict) and model.__name__ in schemas:
@@ -93,7 +93,7 @@ def _complete_problems(path: str, operation: dict[str, Any], is_limited: bool) -
     """Adds to a route's own problems those of every route of its kind."""
     responses = operation["responses"]
     if _VALIDATION[0] in str(responses.get("422")):
-        # FastAPI's own form of it, which is never sent.
+        # FastAPI's own schema of it, which is never sent.
         del responses["422"]
     if (scope := _scope(operation)) is not None:
         for error in (*_of_access(scope, is_limited), *_general(operation)):

@@ -1,7 +1,7 @@
-"""Operational routes: is the service alive, can it serve, what does it measure?
+"""Operational routes: liveness, readiness and metrics.
 
-The routes find all they tell in the app's state: FastAPI remembers the functions of routes for as
-long as the process lives, and with them whatever they would enclose.
+The routes read everything from the app's state: FastAPI keeps the functions of routes for the life
+of the process, with all that they enclose.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,9 +22,9 @@ from shared.web.problems import STARTING, Responses, problems
 
 @dataclass(frozen=True)
 class Readiness:
-    """`not_ready` says why a service can't serve, `warning` what is wrong with a part of it.
+    """`not_ready` returns why a service can't serve, `warning` what is wrong with a part of it.
 
-    `work`: what each of `peers` is needed for, and so waits while it is away.
+    `work`: work that needs each of `peers` and is paused while it is unavailable.
     """
 
     not_ready: Callable[[], str | None]
@@ -62,9 +62,9 @@ async def get_health() -> dict[str, str]:
 async def get_readiness(request: Request) -> dict[str, Any] | JSONResponse:
     state = request.app.state
     readiness: Readiness = state.readiness
-    # Why a process gives up is told once, as its last words.
+    # The reason is shown once, when the process ends.
     gives_up = getattr(state, "failure", None) is not None
-    # In a thread: files may be read for it.
+    # In a thread, because it may read files.
     reason = (
         "It can't start, and is ending."
         if gives_up
@@ -72,14 +72,14 @@ async def get_readiness(request: Request) -> dict[str, Any] | JSONResponse:
     )
     if reason is not None:
         return problem.response(Unavailable(reason, retry_after=2), "/ready")
-    told: dict[str, Any] = {"status": "ready"}
+    body: dict[str, Any] = {"status": "ready"}
     if warning := readiness.warning():
-        told["warning"] = warning
+        body["warning"] = warning
     await readiness.peers.look()
     if paused := readiness.peers.paused(readiness.work):
-        told["missing"] = readiness.peers.missing
-        told["paused"] = paused
-    return told
+        body["missing"] = readiness.peers.missing
+        body["paused"] = paused
+    return body
 
 
 @router.get("/metrics", include_in_schema=False)

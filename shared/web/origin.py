@@ -1,8 +1,8 @@
-"""Keeps other web sites' pages from using the API by way of a user's browser.
+"""Prevents pages of other sites from using the API through a user's browser.
 
-A service on loopback is open to every page that the same browser shows. Browsers tell where a
-request comes from; programs don't, and are let through. A GET changes nothing, but it may cost
-much, as an export of the whole collection does, and its answer is kept from other pages anyway.
+A service on loopback is accessible to every page in the same browser. Browsers declare the origin
+of a request; other programs don't, and are accepted. A GET changes nothing, but may be expensive,
+such as an export, and other pages can't read its answer anyway.
 """
 
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.core.errors import ForeignPage
 from shared.web import problem
 
-# `none`: the user asked for it, as by typing the address.
+# `none`: the user made the request, for example by typing the address.
 _OWN_PAGE = frozenset({"same-origin", "none"})
 
 
@@ -39,7 +39,7 @@ class OriginMiddleware:
 
 
 def _is_harmless(scope: Scope) -> bool:
-    # A browser that asks by OPTIONS whether it may gets no leave, which is enough.
+    # A preflight request gets no permission, so it needs no check.
     reads = scope["method"] in ("GET", "HEAD") and not scope["path"].startswith(_API)
     return reads or scope["method"] == "OPTIONS"
 
@@ -48,7 +48,7 @@ def _is_foreign(scope: Scope) -> bool:
     headers = Headers(scope=scope)
     site = headers.get("sec-fetch-site")
     if site is not None:
-        # A page on another port of this machine is of the same site, and yet somebody else's.
+        # A page on another port of this machine is same-site, but not ours.
         return site not in _OWN_PAGE
     origin = headers.get("origin")
     if origin is None:

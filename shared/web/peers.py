@@ -11,11 +11,12 @@ from shared.clients.replicas import each_of
 from shared.core import tls
 
 _TIMEOUT_S = 2.0
-# Several may watch; the services are not asked for each of them. What is away may be back soon.
+# Cached, because several monitors may ask; for less time if a service is down, which may return
+# soon.
 _FRESH_S = 5.0
 _AWAY_FRESH_S = 1.0
-# The embedder answers long before its models are loaded. Whether others are ready may depend on
-# services that they ask themselves, and so take longer than is waited here.
+# The embedder answers before its models are loaded, so request its readiness. That of the others
+# depends on further services, and may take longer than this timeout.
 _PATHS = {"embedder": "/ready"}
 
 
@@ -41,7 +42,7 @@ class Peers:
 
     @property
     def up(self) -> dict[str, bool]:
-        """True for each service that answered when it was asked last."""
+        """True for each service that answered its latest request."""
         return {name: state >= State.STARTING for name, state in self.states.items()}
 
     async def look(self) -> None:

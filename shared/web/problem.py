@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.core import errors, validation
 from shared.core.problem import MEDIA_TYPE, body_of, body_of_status, headers_of, status_of
 
-_TOLD = 5
-# Errors of one request that `errors` lists, at most.
+_SENTENCES = 5
+# Most errors of one request that `errors` lists.
 _LISTED = 20
 KIND = "ise.problem"
-"""Where a request's scope says which kind of problem answered it."""
+"""Key in a request's scope for the kind of problem that answered it."""
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +72,10 @@ async def _on_validation(request: Request, exc: Exception) -> JSONResponse:
         raise exc
     model = _model_of(request, exc)
     found, left = validation.first_sentences(exc.errors(), model, _LISTED)
-    told = [item["message"] for item in found[:_TOLD]]
-    if (more := len(found) + left - _TOLD) > 0:
-        told.append(f"And {more:,} more like these; see `errors`.")
-    detail = " ".join(told)
+    sentences = [item["message"] for item in found[:_SENTENCES]]
+    if (more := len(found) + left - _SENTENCES) > 0:
+        sentences.append(f"And {more:,} more like these; see `errors`.")
+    detail = " ".join(sentences)
     return _answer(errors.InvalidInput(detail, errors=found), request)
 
 
@@ -93,7 +93,7 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, HTTPException):
         raise exc
     if exc.status_code == 400:
-        # FastAPI's word for a body that it can't parse.
+        # FastAPI raises this for a body that it can't parse.
         unread = errors.InvalidInput(f"The body can't be read: {_unread(exc)}")
         return _answer(unread, request)
     headers = dict(exc.headers or {})
@@ -101,7 +101,7 @@ async def _on_http(request: Request, exc: Exception) -> JSONResponse:
 
 
 def _unread(exc: HTTPException) -> str:
-    """Why a body can't be parsed; of FastAPI's causes, those with words for people."""
+    """Return why a body can't be parsed; only those of FastAPI's reasons that people understand."""
     if isinstance(exc.__cause__, RecursionError):
         return "its JSON is nested too deeply."
     if isinstance(exc.__cause__, ValueError):
@@ -124,9 +124,9 @@ async def _on_unexpected(request: Request, exc: Exception) -> JSONResponse:
 
 
 class _LastResort:
-    """Answers what nothing else caught.
+    """Answers errors that nothing else caught.
 
-    A handler of `Exception` would stand outside of all middleware, where the request id is gone.
+    A handler of `Exception` would be outside of all middleware, where the request id is lost.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,7 +1,7 @@
-"""The problems that routes tell of in their OpenAPI, by example.
+"""Problems that routes declare in their OpenAPI, with examples.
 
-An example is an error of the tree and rendered as one, so its status, type, title and headers are
-those that a caller gets.
+An example is an error of the tree, rendered like real ones, so its status, type, title and headers
+are correct.
 """
 
 from typing import Any

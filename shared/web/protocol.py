@@ -1,7 +1,7 @@
-"""HTTP as uvicorn speaks it, with bounds on what a client sends before it has asked for anything.
+"""uvicorn's HTTP protocol with limits on request heads.
 
-uvicorn and its parser bound neither the head of a request nor the time it takes, and a long header
-costs the square of its length.
+uvicorn and its parser limit neither the size nor the duration of a request head, and a long header
+takes quadratic time.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from shared.web.connections import Connections
 from shared.web.headers import DEFAULTS
 
 MOST_HEAD_BYTES = 64 * 1024
-"""Of all headers together."""
+"""Most bytes of all headers together."""
 MOST_LINE_BYTES = 32 * 1024
-"""Of the address in a request's first line."""
+"""Most bytes of the URL in a request's first line."""
 MOST_HEADERS = 256
 HEAD_SECONDS = 10.0
-"""Until a connection has sent the whole head of a request."""
+"""Seconds for a connection to send a complete request head."""
 _LINGER_SECONDS = 1.0
-"""What still comes after a refusal is thrown away, so that its sender gets to read the answer."""
+"""Seconds for which input is discarded after a refusal, so that the client can read the answer."""
 _PIECE = 4096
 """The parser gets a head in pieces, so that it is stopped soon after it is too long."""
 
@@ -53,7 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._places = connections
         self._has_head = False
         self._refused = False
-        # Bytes since the message began or the last part of its body: the head, or trailers.
+        # Bytes of the head or of trailers, since the message or the last part of its body began.
         self._silent = 0
         self._header_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -85,7 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def send_400_response(self, msg: str) -> None:
-        # A callback that refused the request made the parser stop.
+        # A callback refused the request and so stopped the parser.
         self._refuse(HTTPStatus.BAD_REQUEST, BROKEN)
 
     def on_message_begin(self) -> None:
@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers of a body come by here too.
+        # Called for the trailers of a body, too.
         self._header_bytes += len(name) + len(value) + len(b": \r\n")
         if self._header_bytes > MOST_HEAD_BYTES or len(self.headers) >= MOST_HEADERS:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, TOO_LARGE)
@@ -139,9 +139,10 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._refused or self.transport.is_closing()
 
     def _await_head(self) -> None:
-        """Have a head come within its time, unless a request is being answered.
+        """Close the connection unless a head arrives in time; not while a request is being
+        answered.
 
-        More bytes of it don't prolong that; nor does the rest of a body that nobody wants any more.
+        More bytes of it don't extend the time, nor does the rest of an unwanted body.
         """
         if self._is_closing or self.is_answering:
             return
@@ -164,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refused = True
         self._end_head_timer()
         self._unset_keepalive_if_required()
-        # What is still to be sent to a client that doesn't read would hold the descriptor.
+        # Unsent data for a client that doesn't read would keep the descriptor open.
         self.transport.abort()
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
@@ -175,7 +176,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_head_timer()
         self._unset_keepalive_if_required()
         if self.is_answering or self._has_head:
-            # The answer to this request is under way, or was sent.
+            # An answer to this request has begun or was sent.
             self.transport.close()
             return
         self.transport.write(_answer(status, detail))

@@ -1,4 +1,4 @@
-"""At most so many requests a second, by key, or by address where none came along."""
+"""Limit of requests per second, by key, or by address for requests without one."""
 
 import math
 import time
@@ -14,13 +14,13 @@ from shared.web.callers import caller_of
 
 _MOST_CALLERS = 10_000
 
-# Asked by whoever watches over the service, also while somebody asks too much.
+# Monitoring must work while a caller exceeds the limit.
 _UNLIMITED = frozenset({"/health", "/ready", "/metrics"})
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How often one caller may ask; 0 a second: as often as they like."""
+    """Limit of requests per caller; 0 per second: no limit."""
 
     per_second: float
     burst: int
@@ -43,7 +43,7 @@ class TokenBuckets:
         self._filled: LRUCache[str, tuple[float, float]] = LRUCache(_MOST_CALLERS)
 
     def take(self, caller: str) -> float:
-        """Takes a token; 0, or the seconds until there is one."""
+        """Take a token; return 0, or the seconds until there is one."""
         now = self._clock()
         tokens, since = self._filled.pop(caller, (float(self._rate.burst), now))
         tokens = min(self._rate.burst, tokens + (now - since) * self._rate.per_second)

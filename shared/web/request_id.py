@@ -11,7 +11,9 @@ _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestIdMiddleware:
-    """Takes the caller's id where it is well-formed, else makes one; sends it back as a header."""
+    """Uses the caller's request id if it is well-formed, else generates one, and returns it in a
+    header.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

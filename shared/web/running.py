@@ -31,9 +31,9 @@ _CLOSING_S = 2
 
 
 def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -> int:
-    """Serves until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM.
 
-    Gives 0, or 2 where a setting is wrong, or 1 where the service had to give up.
+    Returns 0, 1 if the service had to give up, or 2 if a setting is wrong.
     """
     try:
         settings = settings_type()
@@ -67,7 +67,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
         app.state.on_stop,
         settings.shutdown_seconds,
     )
-    # The server raises again the signal that ended it, which would be told as a bad end.
+    # The server raises the signal that ended it again, which would look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with suppress(KeyboardInterrupt):
         server.run()
@@ -79,7 +79,7 @@ def run(name: str, settings_type: type[S], create_app: Callable[[S], FastAPI]) -
 
 
 def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn.Config:
-    """Return how an app is served, with the bounds on what a client may send."""
+    """Return uvicorn's configuration for an app, with limits on clients."""
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -90,16 +90,16 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
         ws="none",
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
-        # The rest of the time is for what closes after the last answer.
+        # Leave time for closing after the last answer.
         timeout_graceful_shutdown=max(1, settings.shutdown_seconds - _CLOSING_S),
     )
 
 
 class _Server(uvicorn.Server):
-    """Calls `on_listening` once it has bound its port, and `on_stop` when it is to end.
+    """Calls `on_listening` once it has bound its port, and `on_stop` at shutdown.
 
-    At its end it takes no new requests and answers those that it has. What isn't done after
-    `seconds` is left: every write stands as a killed process may leave it.
+    At shutdown it accepts no new requests and answers those in progress. Work unfinished after
+    `seconds` is abandoned, which is as safe as killing the process.
     """
 
     def __init__(
@@ -149,5 +149,5 @@ def give_up(app: FastAPI, error: ISEError) -> None:
     app.state.failure = error
     if not getattr(app.state, "runs_alone", False):
         raise error
-    # As a person's Ctrl-C would.
+    # As Ctrl-C does.
     signal.raise_signal(signal.SIGINT)

@@ -18,7 +18,7 @@ from shared.web.keys import Scope
 F = TypeVar("F", bound=Callable[..., Any])
 
 SCHEME = "key"
-"""What the OpenAPI calls the way to send a key."""
+"""Name of the authentication scheme in OpenAPI."""
 
 _NEEDED = "__needed_scope__"
 
@@ -42,17 +42,17 @@ def lacking(scope: Scope) -> LacksScope:
 
 
 class ScopedRoute(APIRoute):
-    """A route that looks at the caller's scopes, and logs what changes something.
+    """A route that checks the caller's scopes, and logs changes.
 
     Its endpoint must declare its scope by `needs`.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self._needed: Scope = getattr(endpoint, _NEEDED)
-        # Either none or a key: it depends on the settings.
+        # Either no key or one, depending on the settings.
         security = [{}, {SCHEME: [self._needed.value]}]
-        told = {**(options.pop("openapi_extra", None) or {}), "security": security}
-        super().__init__(path, endpoint, openapi_extra=told, **options)
+        extra = {**(options.pop("openapi_extra", None) or {}), "security": security}
+        super().__init__(path, endpoint, openapi_extra=extra, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

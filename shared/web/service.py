@@ -36,11 +36,12 @@ def create_service(
     asks: Mapping[str, str] = MappingProxyType({}),
     rate: Rate | None = None,
 ) -> FastAPI:
-    """An app with access checks, body limit, request ids, metrics, problems, health and `/docs`.
+    """Create an app with access checks, body limit, request ids, metrics, problems, health and
+    `/docs`.
 
-    `not_ready` gives a sentence on why the service can't serve yet, or None when it can; `warning`
-    one on what is wrong with a part of it. `asks`: the services that it needs, and for which
-    work. `rate`: how often a caller may ask.
+    `not_ready` returns a sentence on why the service can't serve yet, or None; `warning` one on
+    what is wrong with a part of it. `asks`: services that it needs, with the work that needs them.
+    `rate`: limit of requests per caller.
     """
     keys = KeyRing(_own_key(settings), settings.api_keys_file)
     app = FastAPI(
@@ -50,21 +51,21 @@ def create_service(
         lifespan=_guarded(lifespan),
         docs_url=None,
         redoc_url=None,
-        # Routes are named by their functions, so that generated clients read well.
+        # Name operations after functions, so that generated clients read well.
         generate_unique_id_function=lambda route: route.name,
     )
     peers = Peers({peer: settings.urls_of(peer) for peer in asks})
     metrics = Metrics(name, not_ready, peers)
     app.state.metrics = metrics
     app.state.readiness = Readiness(not_ready, lambda: keys.warning or warning(), peers, asks)
-    # Called when the process is to end, while requests are still answered.
+    # Called on shutdown, while requests are still answered.
     app.state.on_stop = []
     problem.install(app)
     docs.install(app)
     openapi.install(app, is_limited=rate is not None)
     app.include_router(operations.router)
 
-    # Added last runs first: the id is there for all that follows, the key before any body is read.
+    # The one added last runs first: the request id before everything else, the key before any body.
     app.add_middleware(ConditionalMiddleware)
     app.add_middleware(MethodMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)

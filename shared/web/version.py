@@ -1,5 +1,4 @@
-"""Each answer tells the version of what is published when it's given, so that a client can wait for
-what it wrote."""
+"""Adds the published version to each answer, so that a client can wait for its write."""
 
 from collections.abc import Callable
 
@@ -23,10 +22,10 @@ class VersionMiddleware:
             return
 
         async def send_with_version(message: Message) -> None:
-            # When the answer begins, whatever it tells of is published.
+            # Read it when the answer begins: by then, everything it mentions is published.
             if message["type"] == "http.response.start" and message["status"] < 400:
-                told = await run_in_threadpool(self._header)
-                message["headers"] = [*message["headers"], *told]
+                headers = await run_in_threadpool(self._header)
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self.app(scope, receive, send_with_version)
@@ -35,5 +34,5 @@ class VersionMiddleware:
         try:
             return [(HEADER.lower().encode(), str(self.version()).encode())]
         except (Corrupt, OSError):
-            # What is damaged is told where it matters; what was done stays done.
+            # Damage is reported elsewhere, and must not fail a request that has succeeded.
             return []

@@ -1,6 +1,6 @@
-"""A log line for each call that may change something: who, what, and what became of it.
+"""A log line for each call that may change something: caller, action and outcome.
 
-Never a key, and nothing of a picture.
+It never contains a key or picture data.
 """
 
 import json
@@ -29,9 +29,9 @@ def tell(call: HTTPConnection, **facts: Any) -> None:
 
 @contextmanager
 def written(scope: Scope, send: Send, action: str) -> Iterator[Send]:
-    """Logs the write that the block does, and which answers by the `send` that it's given.
+    """Log the write of the block, before the answer that it sends by `send`.
 
-    The line comes before the answer: what was acknowledged has one.
+    So every acknowledged write has a line.
     """
     facts: dict[str, Any] = scope.setdefault(_NAME, {})
 
@@ -43,7 +43,7 @@ def written(scope: Scope, send: Send, action: str) -> Iterator[Send]:
     try:
         yield send_after_line
     except Exception as error:
-        # It's answered further out.
+        # An outer layer answers the error.
         status = problem.status_of(error) if isinstance(error, ISEError) else 500
         _log(scope, action, status, facts)
         raise
@@ -56,7 +56,7 @@ def _log(scope: Scope, action: str, status: int, facts: dict[str, Any]) -> None:
         "address": caller.address,
         "action": action,
         "method": scope["method"],
-        # Quoted, so that no id can begin a line of its own.
+        # Quoted, so that an id can't begin another line.
         "path": quote(scope["path"]),
         "status": status,
         **facts,

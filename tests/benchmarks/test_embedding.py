@@ -72,4 +72,4 @@ def test_what_engines_do_is_told_with_the_network(photos, tmp_path):
     found = measuring.agree("mini", {}, photos, tmp_path, compared=40)
     assert all(told["least_cosine"] > 0.999 for told in found["engines"].values())
     page = report_embedding.agreement({**MEASURED, **found})
-    assert "## What engines do to features: mini at 128x128, trained weights" in page
+    assert "## Agreement of engines: mini at 128x128, trained weights" in page

@@ -21,4 +21,4 @@ def test_every_request_is_answered_and_told_of(tmp_path):
     told = over_http(
         {**found, "collection": "small", "machine": machine, "measured_at": "2026-01-01"}
     )
-    assert "60 requests by 8 clients at once: 0 errors" in told
+    assert "60 requests by 8 concurrent clients: 0 errors" in told

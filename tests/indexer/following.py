@@ -26,7 +26,7 @@ from services.indexer.publishing.collection import Collection as Published
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.sources.allowlist import Roots
 from services.indexer.sources.reader import SourceReader
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 from services.indexer.workflows.build_pipeline import BuildPipeline
@@ -58,8 +58,8 @@ class Numbers(Embedding):
 class Collection:
     """A collection of its own, that follows folders."""
 
-    def __init__(self, data: Path, reach: Reach | None = None, url: str = "") -> None:
-        reach = reach or Reach()
+    def __init__(self, data: Path, reach: Resolver | None = None, url: str = "") -> None:
+        reach = reach or Resolver()
         self.database = Database(url or f"sqlite:///{data / 'catalog.sqlite'}")
         self.images, self.origins = Images(self.database), Origins(self.database)
         self.features, self.files = FeatureStore(data), ImageFiles(data, 32, 1000, reach)
@@ -119,7 +119,7 @@ class Collection:
 
 
 @contextmanager
-def collection(at: Path, reach: Reach | None = None) -> Iterator[Collection]:
+def collection(at: Path, reach: Resolver | None = None) -> Iterator[Collection]:
     at.mkdir()
     found = Collection(at, reach)
     yield found

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.indexer.sources.links import target_of
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.source import Reading, read_source
 from shared.core.errors import InvalidInput
 from tests.fuzz.odd_folders import without_flags
@@ -94,7 +94,7 @@ def test_links_are_followed_as_in_a_folder(tmp_path):
         assert read_source(source, None).skipped == {"links": 6}
         assert held(source, follow_links=True) == plain | {"c/1.png": b"1"}
         kind = source.suffix[1:]
-        reach = Reach()
+        reach = Resolver()
         file = reach.file(reach.address(f"{kind}://c/1.png::{source}"))
         assert file.read(9) == b"1"
 

@@ -5,7 +5,7 @@ The S3 server is a real one, over HTTP; the embedder's stand-in takes any bytes 
 
 import pytest
 
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from shared.core.errors import InvalidInput, TooLarge, Unavailable
 from shared.objects.store import Objects
 from tests.floats import alike
@@ -36,7 +36,7 @@ def folder(tmp_path):
 @pytest.fixture
 def place(request, folder, tmp_path, s3):
     """The folder's files elsewhere: the source's address and what reads it."""
-    reach = Reach(Objects(s3.url))
+    reach = Resolver(Objects(s3.url))
     for kind in ("tar", "zip"):
         pack(folder, tmp_path / f"files.{kind}")
     bucket = tmp_path.name.replace("_", "-").lower()[-60:]
@@ -95,7 +95,7 @@ def test_a_manifest_there_equals_the_one_here(place, folder, tmp_path):
 
 
 def test_a_sync_of_a_bucket_follows_it(s3, tmp_path):
-    reach = Reach(Objects(s3.url))
+    reach = Resolver(Objects(s3.url))
     s3.fill("followed", {f"all/{name}.png": name.encode() for name in "abcde"})
     client = s3.client()
 
@@ -138,13 +138,13 @@ def test_a_sync_of_an_archive_follows_it(folder, tmp_path):
 def test_more_objects_than_a_page_of_a_listing(s3, tmp_path):
     """A page has a thousand."""
     s3.fill("large", {f"{n:04}.png": str(n).encode() for n in range(1005)})
-    with collection(tmp_path / "data", Reach(Objects(s3.url))) as found:
+    with collection(tmp_path / "data", Resolver(Objects(s3.url))) as found:
         assert found.ingest("s3://large")["embedded"] == 1005
 
 
 def test_a_bucket_that_is_not_there(s3, tmp_path):
     with (
-        collection(tmp_path / "data", Reach(Objects(s3.url))) as found,
+        collection(tmp_path / "data", Resolver(Objects(s3.url))) as found,
         pytest.raises(InvalidInput, match="s3://no-such-bucket/x can't be read: there is no such"),
     ):
         found.ingest("s3://no-such-bucket/x")
@@ -152,7 +152,7 @@ def test_a_bucket_that_is_not_there(s3, tmp_path):
 
 def test_objects_that_are_no_pictures_fail_alone(s3, tmp_path, picture):
     s3.fill("mixed", {"good.png": picture(1), "empty.png": b"", "big.png": bytes(3000)})
-    reach = Reach(Objects(s3.url))
+    reach = Resolver(Objects(s3.url))
     reader = reach.file(reach.address("s3://mixed/big.png"))
     with pytest.raises(TooLarge):
         reader.read(2999)
@@ -168,7 +168,7 @@ def test_a_server_that_goes_away_midway_loses_nothing(s3, tmp_path):
     server.start()
     objects = {f"{n:03}.png": str(n).encode() for n in range(600)}
     server.fill("leaving", objects)
-    reach = Reach(Objects(server.url))
+    reach = Resolver(Objects(server.url))
     with collection(tmp_path / "data", reach) as found:
         embed = found.embedding.images
 

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from services.indexer.sources.allowlist import Roots, check_allowed
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.source import read_source
 from shared.core.errors import BadImage, Forbidden, InvalidInput, Misconfigured, TooLarge
 from shared.objects.address import Address
@@ -195,7 +195,7 @@ def test_links_in_a_tar_lead_nowhere(tmp_path):
 def test_a_member_that_unpacks_to_more_than_a_picture_may_have_is_refused_by_its_header(tmp_path):
     (tmp_path / "p.zip").write_bytes(zip_of(("bomb.png", bytes(2**20)), ("ok.png", b"ok")))
     assert (tmp_path / "p.zip").stat().st_size < 2000
-    reach = Reach()
+    reach = Resolver()
     bomb = reach.file(reach.address(f"zip://bomb.png::{tmp_path}/p.zip"))
     with pytest.raises(TooLarge):
         bomb.read(2**20 - 1)
@@ -207,7 +207,7 @@ def test_a_member_that_is_packed_to_more_than_a_picture_may_have_is_not_read(tmp
     at = data.index(b"PK\x01\x02") + 20
     data[at : at + 4] = struct.pack("<I", 0xF0000000)
     (tmp_path / "p.zip").write_bytes(data)
-    reach = Reach()
+    reach = Resolver()
     with pytest.raises((TooLarge, InvalidInput)):
         reach.file(reach.address(f"zip://big.png::{tmp_path}/p.zip")).read(2**20)
 
@@ -231,7 +231,7 @@ def test_a_header_that_lies_about_the_size_is_found_out(tmp_path):
     at = data.index(b"PK\x01\x02") + 24
     data[at : at + 4] = struct.pack("<I", 100)
     (tmp_path / "p.zip").write_bytes(data)
-    reach = Reach()
+    reach = Resolver()
     with pytest.raises(OSError, match="damaged"):
         reach.file(reach.address(f"zip://bomb.png::{tmp_path}/p.zip")).read(1000)
 
@@ -288,7 +288,7 @@ def test_a_list_of_web_addresses_is_fetched_by_the_rules_for_those(tmp_path):
             return b"# pictures\nb/one.png\nhttps://other.example/two.png?size=1\n\nhttps://h/gone.png\n"
         return url.encode()
 
-    with collection(tmp_path / "data", Reach(fetch=fetch)) as found:
+    with collection(tmp_path / "data", Resolver(fetch=fetch)) as found:
         result = found.ingest("https://h/lists/all.txt")
         assert (result["embedded"], result["failed"]) == (2, 1)
         assert "404" in result["reasons"]["h/gone.png"]
@@ -305,7 +305,7 @@ def test_a_list_of_web_addresses_is_fetched_by_the_rules_for_those(tmp_path):
 
 def test_no_host_is_asked_that_is_not_named():
     with pytest.raises(Forbidden, match="ISE_FETCH_HOSTS"):
-        Reach().file(Address.parse("https://host.example/a.png")).read(10)
+        Resolver().file(Address.parse("https://host.example/a.png")).read(10)
 
 
 def test_the_service_fetches_by_the_same_rules_as_image_url(start):
@@ -316,7 +316,7 @@ def test_the_service_fetches_by_the_same_rules_as_image_url(start):
 
 @pytest.mark.parametrize("line", ["file:///etc/a.png", "/etc/a.png", "s3://private/a.png"])
 def test_a_list_from_the_web_names_nothing_within(line):
-    reach = Reach(fetch=lambda _: f"path\n{line}\n".encode())
+    reach = Resolver(fetch=lambda _: f"path\n{line}\n".encode())
     if line.startswith("/"):
         [file] = read_source("https://h/list.csv", None, None, reach)
         assert file.path == "https://h/etc/a.png"

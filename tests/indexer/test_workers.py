@@ -17,7 +17,7 @@ from services.indexer.ingest import distributed
 from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.jobs.leases import Leases
 from services.indexer.jobs.runner import JobRunner
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.source import SourceFile
 from services.indexer.storage.feature_store import FeatureStore
 from shared.clients import indexer
@@ -317,7 +317,7 @@ def test_what_can_not_be_taken_fails_alone_also_where_an_ingest_is_divided(membe
         SourceFile(FarFile(path, lambda _: b""), path, error="It is no path.")
         for path in (r"zip://a\b.png::/c.zip", "gone://b/a.png", "s3://elsewhere/a.png")
     ] + [SourceFile(LocalFile(root / "a.png", [root]), "a.png")]
-    reach = Reach(roots=[tmp_path])
+    reach = Resolver(roots=[tmp_path])
     shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), reach)
     taken: list[SourceFile] = []
 
@@ -335,7 +335,7 @@ def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):
     one = member()
     job = one.jobs.add(INGEST, {})
     one.jobs.start_next()
-    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), Reach())
+    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), Resolver())
     context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
 
     def lose(task: object, part: JobContext) -> None:

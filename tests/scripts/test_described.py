@@ -1,4 +1,4 @@
-"""Every operation, parameter and field of a request in the OpenAPI documents is described."""
+"""Every operation, parameter, schema and field in the OpenAPI documents is described."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,8 @@ from scripts.openapi import schemas
 
 SERVICES = ["embedder", "indexer", "query"]
 VERBS = {
-    *("activate", "add", "build", "cancel", "compact", "delete", "draw", "embed", "explain"),
+    *("accept", "activate", "add", "build", "cancel", "compact", "compute", "delete", "draw"),
+    *("embed", "explain"),
     *("export", "find", "get", "import", "ingest", "keep", "list", "migrate", "patch", "project"),
     *("reembed", "search", "suggest", "train", "change", "download", "empty", "read", "rename"),
     *("restore", "undo"),
@@ -88,6 +89,20 @@ def test_every_field_of_a_request_is_described(
     assert not [
         f"{name}: {field}"
         for name, schema in found.items()
+        for field, described in schema.get("properties", {}).items()
+        if not described.get("description")
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_schema_and_every_field_of_an_answer_is_described(
+    documents: dict[str, dict[str, Any]], service: str
+) -> None:
+    known = documents[service]["components"]["schemas"]
+    assert not [name for name, schema in known.items() if not schema.get("description")]
+    assert not [
+        f"{name}: {field}"
+        for name, schema in known.items()
         for field, described in schema.get("properties", {}).items()
         if not described.get("description")
     ]

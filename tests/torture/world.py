@@ -53,7 +53,7 @@ class World:
         self.deleted: set[str] = set()
         # What is under way: promised to nobody.
         self._unsure: set[str] = set()
-        self._shelf = SnapshotReader(self.data)
+        self._snapshots = SnapshotReader(self.data)
         self.acts: dict[str, Callable[[Life], None]] = {
             "begin": self.add,
             "add": self.add,
@@ -208,7 +208,7 @@ class World:
         """Tags and number of each image in the snapshot, once it's level with the catalogue."""
         end = time.monotonic() + _PATIENCE_S
         while True:
-            collection, dead = self._shelf.current()
+            collection, dead = self._snapshots.current()
             space = collection.visual
             held = (
                 {o for s in space.index.segments for o in s.ordinals.tolist()} if space else set()

@@ -65,9 +65,11 @@ def rows(
     timings: Mapping[str, float] | None = None,
     notes: Mapping[int, str] | None = None,
 ) -> Response:
-    """`vectors` (n, dim), in the form that `Accept` asks for; a row that isn't there is NaN raw,
-    and null in JSON. `timings`: seconds by the stage's name, for the header. `notes`: by the
-    row's index, what was wrong with the file of it."""
+    """Encode `vectors` (n, dim) as requested by `Accept`; a missing row is NaN in raw form and null
+    in JSON.
+
+    `timings`: seconds by name of stage, for the header. `notes`: notes on damaged files, by row.
+    """
     headers = {
         FINGERPRINT_HEADER: fingerprint,
         DIM_HEADER: str(dim),

@@ -1,4 +1,4 @@
-"""Why pictures are alike: heat maps as numbers and over a picture."""
+"""Explanations of similarities: heat maps as numbers and over a picture."""
 
 import asyncio
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ async def asked(
     if transform is not None:
         projection = Projection.from_bytes(transform, embedder.backbone.dim)
     decoded = [await embedder.decode(data) for data in files]
-    # One thread at most, so that other calls have theirs.
+    # One explanation at a time, so that other requests get their share of threads.
     async with models.explainer.turn:
         fingerprint, explained = await asyncio.to_thread(
             _explained, models, embedder.backbone, decoded, space, term, network, projection

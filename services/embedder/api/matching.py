@@ -127,7 +127,7 @@ async def train(models: HostedModels, body: TrainRequest) -> StreamingResponse:
 async def _lines(
     trainer: Trainer, training_set: TrainingSet, settings: TrainingSettings
 ) -> AsyncIterator[bytes]:
-    # Closed even where the client hangs up in the middle, which ends the training.
+    # Close the stream even if the client disconnects halfway, which cancels the training.
     async with aclosing(trainer.events(training_set, settings)) as events:
         try:
             async for event in events:

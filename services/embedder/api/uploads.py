@@ -17,7 +17,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 def body_of(properties: dict[str, Any]) -> dict[str, Any]:
-    """For OpenAPI: a multipart body of files, and what else it may have."""
+    """Describe a multipart body of files and further fields for OpenAPI."""
     files = {
         "type": "array",
         "items": _BINARY,
@@ -69,7 +69,7 @@ async def uploads_beside(request: Request, other: str | None) -> tuple[list[byte
     except HTTPException as error:
         if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             raise
-        # Starlette's parser knows no better way to say that a body is malformed.
+        # Starlette's parser reports a malformed body as an HTTPException.
         raise InvalidInput(f"The multipart body can't be read: {error.detail}") from error
     if not files:
         raise InvalidInput(f"No files: send pictures as multipart/form-data parts named `{FIELD}`.")
@@ -83,8 +83,8 @@ async def uploads_beside(request: Request, other: str | None) -> tuple[list[byte
 async def _content(part: UploadFile | str) -> bytes:
     if isinstance(part, UploadFile):
         return await part.read()
-    # A part without a file name arrives as text: as UTF-8 where that is possible, which it is for
-    # no picture, else as Latin-1, which loses nothing.
+    # Starlette decodes a part without a file name into text: as UTF-8 if it can, which fails for
+    # every picture, else as Latin-1, which is reversible.
     try:
         return part.encode("latin-1")
     except UnicodeEncodeError:

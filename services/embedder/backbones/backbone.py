@@ -49,10 +49,10 @@ class Backbone:
         """The engine that runs the network, with its precision."""
         return self._engine.name
 
-    def run_by(self, wish: EngineOptions) -> None:
-        """Has the network run by the engine that is asked for, or by the fastest."""
+    def run_by(self, options: EngineOptions) -> None:
+        """Choose the engine: the configured one, or the fastest."""
         size = self.preprocessing.crop
-        self._engine = Chooser(self.network, size, self.fingerprint, wish).choose()
+        self._engine = Chooser(self.network, size, self.fingerprint, options).choose()
 
     def features(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32] | ISEError]:
         """Pixels, each (height, width, 3) uint8 -> features, each (dim,) float32.

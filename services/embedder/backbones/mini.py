@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 INPUT_SIZE = 128
-"""Side in pixels of the square that the network is asked with."""
+"""Side of the network's square input in pixels."""
 RESIZE_SIZE = 146
 """Short side in pixels to resize to (antialiased) before the centre crop to `INPUT_SIZE`."""
 MEAN = (0.485, 0.456, 0.406)

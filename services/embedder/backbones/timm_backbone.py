@@ -26,7 +26,7 @@ def load_timm(
     Misconfigured.
     """
     ensure_torchvision_ops()
-    # After the line above; and it takes a second that others needn't wait.
+    # Must follow the line above. Imported here because it takes a second.
     import timm
     from timm.data.config import resolve_model_data_config
 
@@ -96,7 +96,7 @@ def _hub_head(
 
 
 def preprocessing_of(config: dict[str, Any]) -> Preprocessing:
-    """timm's data configuration, as `resolve_data_config` gives it."""
+    """Return the preprocessing of timm's data configuration, as from `resolve_data_config`."""
     channels, height, width = config["input_size"]
     if channels != 3:
         raise Misconfigured(f"The network takes {channels} channels; RGB pictures have 3.")

@@ -20,7 +20,7 @@ from shared.core.errors import Misconfigured
 PREFIX = "torchvision/"
 
 _HEADS = ("fc", "classifier", "heads", "head")
-"""What torchvision's networks call their classifier."""
+"""Names of the classifier in torchvision's networks."""
 _AUXILIARY = ("AuxLogits", "aux1", "aux2")
 """Classifiers that only training uses."""
 _INCEPTIONS = ("inception_v3", "googlenet")
@@ -93,13 +93,15 @@ def drop_classifier(module: nn.Module) -> None:
     """Makes a classification network give the pooled features that its classifier would get."""
     name = _head_of(module)
     setattr(module, name, _without_classifier(getattr(module, name)))
-    # VGG and AlexNet pool to a map of 7x7 or 6x6 for their classifiers; others to one cell already.
+    # VGG and AlexNet pool to 7x7 or 6x6 cells for their classifiers; the others pool to one cell.
     if isinstance(getattr(module, "avgpool", None), nn.AdaptiveAvgPool2d):
         module.avgpool = nn.AdaptiveAvgPool2d(1)
 
 
 def _without_classifier(head: nn.Module) -> nn.Module:
-    """The layers before the first learned map of a head (norms, pools); pools after it are kept."""
+    """Return the layers before the first learned map of a head (norms, pools), and pools
+    after it.
+    """
     if not isinstance(head, nn.Sequential):
         return nn.Identity()
     steps = list(head)

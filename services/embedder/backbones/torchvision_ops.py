@@ -14,12 +14,13 @@ _SCHEMAS = {
 
 
 def ensure_torchvision_ops() -> None:
-    """Sees to it that `torchvision::nms` and `qnms` exist; to be called before torchvision or timm.
+    """Ensure that `torchvision::nms` and `qnms` exist; call it before importing torchvision or
+    timm.
 
-    A torchvision wheel built for CUDA beside a CPU build of torch cannot load its `_C` library, and
-    then registers shape functions for operators that nobody defined, which fails the import. Their
-    schemas alone mend that: no network here runs either operator. Does nothing where the operators
-    exist already; may be called any number of times.
+    A torchvision wheel built for CUDA next to a CPU build of torch can't load its `_C` library. It
+    then registers shape functions for undefined operators, which fails the import. Declaring their
+    schemas is enough, because no network here runs either operator. Does nothing if the operators
+    exist.
     """
     if not _missing() or _load_compiled():
         return
@@ -54,7 +55,7 @@ def _load_compiled() -> bool:
 
 @functools.cache
 def _define_schemas() -> torch.library.Library:
-    """Defines what is missing; cached, as the end of the library would end the schemas."""
+    """Define the missing schemas; cached, because they disappear with the library object."""
     library = torch.library.Library(_NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in _missing():
         library.define(_SCHEMAS[name])  # type: ignore[no-untyped-call]

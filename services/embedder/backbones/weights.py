@@ -64,7 +64,7 @@ def load_weights(
             "network, or name the one that they are of (ISE_BACKBONE, ISE_MATCHING_BACKBONE, "
             "ISE_MATCHING)."
         )
-    # Into the network's own dictionary, which carries the version that some networks ask for.
+    # Update the network's own dictionary, because it carries the version that some networks need.
     own.update({name: tensor.to(own[name].dtype) for name, tensor in taken.items()})
     module.load_state_dict(own)
 

@@ -1,9 +1,9 @@
-"""The micro-batcher: many callers' items go through one worker, a batch at a time.
+"""The micro-batcher: one worker processes the items of many callers in batches.
 
-One task owns the queue. It takes a turn of the lanes for a batch, so that a search by one image
-waits for one batch and not for the whole of an ingest. Every caller gets an answer: its result, its
-own error, Overloaded on arrival, or Unavailable when its time is up or the worker died. A worker
-that died is started anew.
+One task owns the queue. It takes each batch from the lanes in turn, so that a search by one image
+waits for one batch and not for a whole ingest. Every caller gets a result, an error of its own,
+Overloaded on arrival, or Unavailable when its time is up or the worker failed. A failed worker is
+restarted.
 """
 
 import asyncio
@@ -51,18 +51,18 @@ class Seat(Generic[T, R]):
         self._lane: Lane[T, Timed[R]] = Lane(bulk)
 
     async def run(self, item: T) -> Timed[R]:
-        """Waits for the item's result. Raises what the worker raised for it, or Unavailable."""
+        """Wait for the item's result. Raises the worker's error for it, or Unavailable."""
         return await self._lanes.put(self._lane, item)
 
 
 class Batcher(Generic[T, R]):
     """Runs `work` on batches of at most `max_batch` items, in a thread of its own.
 
-    `work` gives one result or one exception an item, in order. Where it raises for a whole batch,
-    the items are run one by one, so that a bad one fails alone. Where it then raises for `probe`
-    too, an item known to be good, or a batch takes over `seconds`, the worker is broken, not the
-    item: all callers get Unavailable, `failure` says why, and `renew` is asked for new work until
-    that does the probe.
+    `work` returns one result or exception per item, in order. If it raises for a whole batch, the
+    items are run one by one, so that a bad one fails alone. If it then raises for `probe`, an item
+    known to be good, or if a batch takes more than `seconds`, the worker is broken: all callers get
+    Unavailable, `failure` has the reason, and `renew` creates new work until that succeeds with the
+    probe.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class Batcher(Generic[T, R]):
 
     @contextmanager
     def admit(self, count: int, bulk: bool = False) -> Iterator[Seat[T, R]]:
-        """Lets a call of `count` items in, or raises Overloaded (Unavailable where it's broken).
+        """Admit a call of `count` items, or raise Overloaded (Unavailable if the worker is broken).
 
-        A call is let in whole while fewer than `queue_size` items are in hand, so what is in hand
-        never passes `queue_size - 1` and one call more. Bulk is let in up to three quarters, which
-        leaves room for those who wait.
+        A call is admitted as a whole while fewer than `queue_size` items are queued, so at most
+        `queue_size - 1` items and one call are queued. Bulk calls are admitted up to three quarters
+        of that, which leaves room for interactive ones.
         """
         if self.failure is not None:
             raise Unavailable(self.failure, retry_after=5)
@@ -138,12 +138,12 @@ class Batcher(Generic[T, R]):
             except Exception as error:
                 log.exception("the worker %s stopped", self._name)
                 self._fail(
-                    f"The model's worker stopped ({_told(error)}) and is restarting. Try again."
+                    f"The model's worker stopped ({_name_of(error)}) and is restarting. Try again."
                 )
             await self._restart()
 
     async def _restart(self) -> None:
-        """Loads anew until that works; `failure` says meanwhile what is wrong."""
+        """Restart until it succeeds; meanwhile `failure` has the reason."""
         pause = _PAUSE_S
         while self.failure is not None:
             self.restarts += 1
@@ -153,14 +153,14 @@ class Batcher(Generic[T, R]):
             except Exception as error:
                 log.exception("the worker %s can't be restarted", self._name)
                 self._fail(
-                    f"The model's worker ended, and can't be started anew ({_told(error)}). "
+                    f"The model's worker ended, and can't be started anew ({_name_of(error)}). "
                     f"It is tried again in {pause:g} s."
                 )
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 self.failure = None
-                log.info("the worker %s serves again", self._name)
+                log.info("the worker %s is running again", self._name)
 
     async def _serve(self, batch: list[Pending[T, Timed[R]]]) -> None:
         started = time.perf_counter()
@@ -168,10 +168,10 @@ class Batcher(Generic[T, R]):
         try:
             outcomes = await self._run([pending.item for pending in batch])
         except BaseException as error:
-            # These are out of the queue already; nobody else would answer them.
+            # These items have left the queue, so nothing else would answer them.
             for pending in batch:
                 pending.refuse(
-                    Unavailable(f"The model's worker stopped ({_told(error)}).", retry_after=5)
+                    Unavailable(f"The model's worker stopped ({_name_of(error)}).", retry_after=5)
                 )
             raise
         ran = time.perf_counter() - started
@@ -185,7 +185,7 @@ class Batcher(Generic[T, R]):
         try:
             return await self._call(items)
         except MemoryError:
-            # Not item by item: what is short stays short, and others would starve meanwhile.
+            # Don't retry one by one: memory stays short, and other callers would starve meanwhile.
             error = Unavailable(
                 f"Not enough memory for a batch of {len(items)}; lower ISE_MAX_BATCH.",
                 retry_after=5,
@@ -194,7 +194,7 @@ class Batcher(Generic[T, R]):
         except _Stuck:
             raise
         except Exception as error:  # noqa: BLE001 - each item is run again, and tells
-            log.warning("a batch of %d failed (%s); going item by item", len(items), error)
+            log.warning("a batch of %d failed (%s); retrying item by item", len(items), error)
         outcomes: list[R | ISEError] = []
         for item in items:
             outcomes.append(await self._run_alone(item))
@@ -222,7 +222,7 @@ class Batcher(Generic[T, R]):
         running = asyncio.get_running_loop().run_in_executor(self._thread, function)
         done, _ = await asyncio.wait([running], timeout=self._seconds)
         if not done:
-            # A thread can't be ended from outside; it is left behind.
+            # Python can't stop a thread from outside, so it is abandoned.
             self._thread.shutdown(wait=False)
             self._thread = self._new_thread()
             raise _Stuck(f"nothing for {self._seconds:g} seconds")
@@ -236,5 +236,5 @@ class Batcher(Generic[T, R]):
         self._lanes.refuse_all(Unavailable(reason, retry_after=5))
 
 
-def _told(error: BaseException) -> str:
+def _name_of(error: BaseException) -> str:
     return str(error) or type(error).__name__

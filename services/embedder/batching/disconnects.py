@@ -1,4 +1,4 @@
-"""Callers who hang up: their work is dropped, since nobody would read the answer."""
+"""Cancels the work of callers who disconnect, because nobody would read the answer."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,11 +9,11 @@ from fastapi import Request
 T = TypeVar("T")
 
 CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for it; nobody receives it, but metrics show it."""
+"""nginx's status for a disconnected client; nobody receives it, but metrics show it."""
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of `work`, or None where the client hangs up first, which cancels it.
+    """Return the result of `work`, or None if the client disconnects first, which cancels it.
 
     The request's body must have been read.
     """

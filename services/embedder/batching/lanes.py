@@ -1,9 +1,8 @@
 """Order of service: each call has a lane, and lanes take turns.
 
-Two kinds of calls: those that somebody waits for, and bulk, such as an ingest. The former go first,
-but every fifth turn is bulk's while any of it waits, so that it never stands still. Within a kind
-one item of each lane goes in turn, so that a call with one picture needn't wait for all of a call
-with many.
+Interactive calls precede bulk calls, such as an ingest, but every fifth turn is for bulk calls if
+any are waiting. Within a kind, turns take one item of each lane, so that a call with one picture
+needn't wait for a call with many.
 """
 
 import asyncio
@@ -22,19 +21,19 @@ _TURNS_IN_A_ROW = 4
 
 @dataclass
 class Pending(Generic[T, R]):
-    """An item whose result somebody waits for, until `future` is done or cancelled."""
+    """An item whose caller waits until `future` is done or cancelled."""
 
     item: T
     future: "asyncio.Future[R]"
     since: float = field(default_factory=time.perf_counter)
 
     def answer(self, result: R) -> None:
-        """Gives the result, if somebody still waits for it."""
+        """Set the result, if the caller is still waiting."""
         if not self.future.done():
             self.future.set_result(result)
 
     def refuse(self, error: ISEError) -> None:
-        """Answers with an error, if nothing has answered yet."""
+        """Set an error, if there is no result yet."""
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -57,7 +56,7 @@ class Lanes(Generic[T, R]):
         self._arrived = asyncio.Event()
 
     def put(self, lane: Lane[T, R], item: T) -> "asyncio.Future[R]":
-        """Lets an item wait in its call's lane; gives its result to come."""
+        """Queue an item in its call's lane; return its future result."""
         pending: Pending[T, R] = Pending(item, asyncio.get_running_loop().create_future())
         if not lane.waiting:
             (self._bulk if lane.bulk else self._urgent).append(lane)
@@ -66,9 +65,9 @@ class Lanes(Generic[T, R]):
         return pending.future
 
     async def next(self, most: int) -> list[Pending[T, R]]:
-        """Waits for the next turn: 1 to `most` items, all bulk or none of them.
+        """Wait for the next turn: 1 to `most` items, either all bulk or none.
 
-        Those whose caller left are dropped.
+        Items whose callers have left are dropped.
         """
         while True:
             await self._arrived.wait()
@@ -78,9 +77,12 @@ class Lanes(Generic[T, R]):
 
     @property
     def waiting(self) -> dict[str, int]:
-        """How many items wait, of the calls that somebody waits for and of bulk."""
+        """Return the number of waiting items, interactive and bulk."""
         lanes = {"urgent": self._urgent, "bulk": self._bulk}
-        return {name: sum(len(lane.waiting) for lane in some) for name, some in lanes.items()}
+        return {
+            name: sum(len(lane.waiting) for lane in lanes_of_kind)
+            for name, lanes_of_kind in lanes.items()
+        }
 
     def refuse_all(self, error: ISEError) -> None:
         """Answers everything that waits with an error."""
@@ -95,7 +97,7 @@ class Lanes(Generic[T, R]):
         lanes, turn = first, _take(first, most)
         if not turn:
             lanes, turn = second, _take(second, most)
-        # Only turns that bulk waited through count.
+        # Count only the turns in which bulk work was waiting.
         self._urgent_turns = self._urgent_turns + 1 if lanes is self._urgent and self._bulk else 0
         return turn
 

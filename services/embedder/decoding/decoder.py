@@ -30,10 +30,10 @@ class DecodeLimits:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Preprocessed pixels, (height, width, 3) uint8, and the seconds that it took.
+    """Preprocessed pixels, (height, width, 3) uint8, and the seconds taken.
 
-    `size`: width and height of the picture, in proportion. `note`: what was wrong with the file
-    that could be read all the same.
+    `size`: width and height of the picture, in proportion. `note`: damage of a file that was read
+    nevertheless.
     """
 
     pixels: NDArray[np.uint8]
@@ -63,13 +63,13 @@ class Decoder:
         To be called on the thread that lives as long as the process shall: on Linux it ends with
         the thread that started it.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
+        ours, child_end = socket.socketpair()
+        with child_end:
             try:
-                for end in (ours, theirs):
+                for end in (ours, child_end):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
                 ours.setblocking(False)
-                process = _launched(theirs, limits.memory_bytes)
+                process = _launched(child_end, limits.memory_bytes)
             except BaseException:
                 ours.close()
                 raise
@@ -109,7 +109,7 @@ class Decoder:
         raise BadImage(body.decode())
 
     async def end(self) -> int:
-        """Kills the process; gives its exit code, minus the signal where one ended it before."""
+        """Kill the process; return its exit code, or the negative number of an earlier signal."""
         self._channel.close()
         code = self._process.poll()
         self._process.kill()
@@ -138,14 +138,15 @@ class Decoder:
 def _launched(channel: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
     arguments = (channel.fileno(), os.getpid(), memory_bytes)
     return subprocess.Popen(  # noqa: S603
-        # Of odd files Pillow warns; the service says what there is to say.
+        # Silence Pillow's warnings about odd files; the service reports what matters.
         [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         pass_fds=[channel.fileno()],
         env=os.environ
         | {
             "PYTHONPATH": os.pathsep.join(sys.path),
-            # Its stacks would count as memory, and there is a process a core.
+            # Stacks of more threads would count against the memory limit, and there is one process
+            # a core.
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         },

@@ -37,11 +37,10 @@ DecodeLane = Lane[File, Answer]
 
 
 class Decoders:
-    """An async context manager: inside the block `count` processes decode.
+    """Async context manager with `count` decoding processes.
 
-    One that hangs or dies is replaced, and its file alone fails: at once where it took too long,
-    else when a second process ends over it too. So a process that is killed from outside costs no
-    file.
+    A process that hangs or dies is replaced, and only its file fails: at once on a timeout, else if
+    a second process dies of it too. So a process killed from outside loses no file.
     """
 
     def __init__(self, count: int, limits: DecodeLimits) -> None:
@@ -93,7 +92,7 @@ class Decoders:
                 while not await self._answer(decoder, pending):
                     self._running.discard(decoder)
                     self.replaced += 1
-                    log.warning("a decoding process is replaced (%s)", ending(await decoder.end()))
+                    log.warning("replacing a decoding process (%s)", ending(await decoder.end()))
                     decoder = await self._replacement(pending)
             except BaseException:
                 pending.refuse(_shutting_down())
@@ -118,7 +117,7 @@ class Decoders:
             )
             return False
         except DecoderEnded:
-            # The process may have been killed while it had nothing to do; the next one is fresh.
+            # The process may have been killed while it was idle, so try a fresh one once.
             if file.tried:
                 pending.refuse(BadImage("The decoder broke down over it, twice."))
             file.tried = True

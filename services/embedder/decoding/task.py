@@ -28,19 +28,21 @@ class Outcome(IntEnum):
     """Result of decoding one file, and the layout of the bytes that follow the header."""
 
     READY = 0
-    """The process has started; nothing follows."""
+    """The process has started; no data follows."""
     PIXELS = 1
     """A PICTURE, its note, then (height, width, 3) uint8, as the task's preprocessing crops."""
     REFUSED = 2
     """A sentence for the user."""
     OUT_OF_MEMORY = 3
-    """Nothing follows."""
+    """No data follows."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """How a file is to be decoded. `crop`: the box of it that counts, in fractions: x, y, width
-    and height."""
+    """Decoding instructions for a file.
+
+    `crop`: the relevant box, in fractions: x, y, width and height.
+    """
 
     preprocessing: Preprocessing
     max_pixels: int
@@ -69,12 +71,12 @@ class Task:
     def read(cls, text: bytes) -> Self:
         """Parse the output of `request`."""
         found = json.loads(text)
-        told: dict[str, Any] = {
+        body: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in found["preprocessing"].items()
         }
         crop = found["crop"]
-        return cls(Preprocessing(**told), found["max_pixels"], None if crop is None else (*crop,))
+        return cls(Preprocessing(**body), found["max_pixels"], None if crop is None else (*crop,))
 
     def request(self, data: bytes) -> bytes:
         """The bytes that ask for it."""

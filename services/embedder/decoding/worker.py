@@ -1,8 +1,8 @@
-"""A process that decodes: `python -m services.embedder.decoding.worker SOCKET PARENT BYTES`.
+"""A decoding process: `python -m services.embedder.decoding.worker SOCKET PARENT BYTES`.
 
-It takes one file after the other from the socket that it inherited, and ends when the service
-does. Its memory is limited, and whoever started it limits its time, so a hostile file costs no
-more than this process. It imports neither torch nor anything of the web.
+It reads one file after the other from the inherited socket, and ends with the service. Its memory
+is limited, and its parent limits its time, so that a hostile file affects only this process. It
+imports neither torch nor any web framework.
 """
 
 import ctypes
@@ -24,10 +24,10 @@ _MIN_PIXELS = 16
 def main(argv: list[str]) -> None:
     fd, parent, memory = (int(argument) for argument in argv[1:])
     _bind_to(parent)
-    # Ctrl-C in a terminal reaches the whole group; the service ends this process in its own time.
+    # Ctrl-C in a terminal signals the whole process group; the service ends this process itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # A crash is expected of hostile files; a core of gigabytes is of no use to anybody.
+    # Hostile files are expected to crash it, and a core dump of gigabytes helps nobody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=fd) as service:
         service.sendall(ANSWER.pack(Outcome.READY, 0, 0.0))
@@ -61,7 +61,7 @@ def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
 
 
 def _received(service: socket.socket, size: int) -> bytes:
-    """Exactly `size` bytes, or none where the service has gone."""
+    """Read exactly `size` bytes, or none if the service has closed the socket."""
     buffer = bytearray(size)
     view = memoryview(buffer)
     while view:

@@ -1,8 +1,9 @@
-"""Choice of the engine that runs a network: the one asked for, or the fastest of those that agree.
+"""Choice of the engine that runs a network: the configured one, or the fastest with correct
+results.
 
-An engine takes part only where its features are those of torch in fp32, so which one runs is no
-part of a model's fingerprint. The time decides only between engines whose features are the same
-within SAME_FEATURES, so that two replicas on one kind of processor answer alike.
+An engine is accepted only if its features agree with torch in fp32, so the engine isn't part of a
+model's fingerprint. Speed decides only between engines whose features agree within SAME_FEATURES,
+so that two replicas on the same kind of processor give the same answers.
 """
 
 import logging
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Engine settings; `cache_dir`: where choices and compiled networks are kept, if anywhere."""
+    """Engine settings; `cache_dir`: folder for choices and compiled networks, if any."""
 
     inference: Inference = Inference.AUTO
     precision: Precision = Precision.AUTO
@@ -59,25 +60,25 @@ class Chooser:
     """Chooses for one network, whose input has `size` (height, width)."""
 
     def __init__(
-        self, network: PixelNetwork, size: tuple[int, int], fingerprint: str, wish: EngineOptions
+        self, network: PixelNetwork, size: tuple[int, int], fingerprint: str, options: EngineOptions
     ) -> None:
         self._network = network
         self._size = size
         self._model = fingerprint
-        self._wish = wish
-        self._memory = Memory(wish.cache_dir, fingerprint, wish.device)
+        self._wish = options
+        self._memory = Memory(options.cache_dir, fingerprint, options.device)
         self._refused: set[str] = set()
         self._pictures = built_in(*size)
         reference = EagerEngine(network)
-        # One by one: what a batch does to an engine's features shows as well.
+        # One by one, so that an engine whose features depend on the batch is found too.
         alone = [reference(picture[None]) for picture in self._pictures]
         self._expected = np.concatenate([*alone, alone[0]])
 
     def choose(self) -> Engine:
-        """The engine; eager fp32 where nothing else will do, and the log says why."""
+        """Return the engine; eager fp32 if no other works, in which case the log says why."""
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
-        # Only these are skipped: what was chosen says nothing about those before it.
+        # The engine chosen last time isn't tried first: those before it may have become available.
         self._refused = set(remembered.refused) if remembered else set()
         engines: list[Engine] = []
         for engine in self._interchangeable():
@@ -89,16 +90,16 @@ class Chooser:
         if len(engines) > 1:
             rates = images_per_second(engines, self._pictures)
             fastest = max(engines, key=lambda engine: rates[engine.name])
-            told = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-            shown = f" (images per second: {told})"
+            speeds = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
+            shown = f" (images per second: {speeds})"
         self._memory.keep(asked, fastest.name, self._refused, rates)
-        log.info("%s runs by %s%s", self._model, fastest.name, shown)
+        log.info("%s runs on %s%s", self._model, fastest.name, shown)
         return fastest
 
     def _interchangeable(self) -> Iterator[Engine]:
-        """The engines that the time may choose among: the standard, and those that agree with it.
+        """Yield the engines to choose among by speed: the standard, and those that agree with it.
 
-        The standard is the first that is accepted, in an order that is fixed for a processor.
+        The standard is the first accepted one, in a fixed order for each processor.
         """
         kinds = dict.fromkeys([*self._wish.kinds(), Inference.EAGER])
         accepted = (engine for kind in kinds if (engine := self._accepted(kind)) is not None)
@@ -115,8 +116,7 @@ class Chooser:
                 yield other
                 continue
             log.info(
-                "%s doesn't race against %s for %s: their features are %.1g apart, and %g is the "
-                "most",
+                "%s is not compared with %s for %s: their features differ by %.1g, more than %g",
                 *(other.name, standard.name, self._model, apart, SAME_FEATURES),
             )
 
@@ -124,28 +124,29 @@ class Chooser:
         """Return that kind of engine in the first precision in which its features are right."""
         for precision in self._wish.precisions():
             if f"{kind}-{precision}" in self._refused:
-                # Its features were not right at an earlier start; a try takes seconds.
+                # It disagreed at an earlier start, and each trial takes seconds.
                 continue
             try:
                 engine = self._build(kind, precision)
-                # Several together and one alone, which may take different ways.
+                # A batch and a single picture, because engines may compute them differently.
                 found = np.concatenate([engine(self._pictures), engine(self._pictures[:1])])
                 worst = _least_cosine(found, self._expected)
             except EngineUnavailable as error:
-                log.warning("%s can't run by %s: %s", self._model, kind, error)
+                log.warning("%s can't run on %s: %s", self._model, kind, error)
                 return None
             except RuntimeError as error:
-                # Some of torch's operators don't take every precision.
-                log.warning("%s can't run by %s-%s: %s", self._model, kind, precision, error)
+                # Some of torch's operators don't support every precision.
+                log.warning("%s can't run on %s-%s: %s", self._model, kind, precision, error)
                 continue
-            # So written that a NaN is refused.
+            # Written so that NaN is refused.
             if worst >= AGREEMENT:
                 return engine
-            # What failed to run is tried again: memory may have been short.
+            # Only disagreement is remembered: an engine that failed to run may have been short of
+            # memory.
             self._refused.add(engine.name)
             log.warning(
-                "%s doesn't run by %s: its features have a cosine of %.5f with those of eager "
-                "fp32, and %g is the least",
+                "%s doesn't run on %s: the cosine of its features and those of eager fp32 is %.5f, "
+                "less than %g",
                 self._model,
                 engine.name,
                 worst,

@@ -1,4 +1,4 @@
-"""torch as it is: runs everywhere, and is what the others are checked against."""
+"""Plain torch: runs everywhere, and is the reference for the other engines."""
 
 from collections.abc import Callable
 
@@ -45,7 +45,7 @@ class EagerEngine:
         return self._features(pixels)
 
     def _features(self, pixels: Pixels) -> Floats:
-        # As bytes: a quarter of what floats take on the way to a GPU.
+        # Copy bytes to the GPU: a quarter of the size of floats.
         batch = torch.from_numpy(pixels)
         if self._device.type == "cuda":
             batch = batch.pin_memory().to(self._device, non_blocking=True)

@@ -10,9 +10,9 @@ Floats = NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """Runs one network on pixels (n, height, width, 3) and gives its features (n, dim).
+    """Runs one network on pixels (n, height, width, 3) and returns its features (n, dim).
 
-    `name` tells the kind and the precision, like `openvino-bf16`. Called from one thread at a time.
+    `name`: kind and precision, such as `openvino-bf16`. Used by one thread at a time.
     """
 
     @property

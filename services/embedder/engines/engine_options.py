@@ -13,7 +13,9 @@ class Inference(StrEnum):
 
 
 class Precision(StrEnum):
-    """In which numbers they compute; `auto`: the lowest precision at full speed that agrees."""
+    """Number format of an engine; `auto`: the lowest precision at full speed with correct
+    results.
+    """
 
     AUTO = "auto"
     FP32 = "fp32"

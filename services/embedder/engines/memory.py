@@ -13,7 +13,7 @@ from services.embedder.engines import processor
 from services.embedder.fingerprint import short_digest
 from shared.files import durable
 
-# Another one wherever engines are refused by another measure than before.
+# Raise this number when the criterion for refusing engines changes.
 _FORMAT = 1
 _PACKAGES = ("torch", "openvino")
 
@@ -22,14 +22,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine that was chosen, and those whose features were refused."""
+    """The chosen engine, and those whose features were wrong."""
 
     chosen: str
     refused: frozenset[str] = frozenset()
 
 
 class Memory:
-    """Files of one model on this processor, with these versions; none where `folder` is None."""
+    """Stored choices for one model, processor and set of versions; nothing is stored if `folder` is
+    None.
+    """
 
     def __init__(self, folder: Path | None, fingerprint: str, device: torch.device) -> None:
         circumstances = {
@@ -45,7 +47,7 @@ class Memory:
         return self._folder and self._folder / name
 
     def recall(self, asked: str) -> Choice | None:
-        """The choice that was made when the same was asked for."""
+        """Return the stored choice for the same settings."""
         path = self.file(f"{asked}.json")
         if path is None or not path.is_file():
             return None

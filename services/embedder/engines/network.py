@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 
 class PixelNetwork(nn.Module):
-    """(n, height, width, 3) uint8 -> what `module` makes of them normalised, (n, dim) float32."""
+    """Maps (n, height, width, 3) uint8 to the output of `module` for normalised pixels, (n, dim)
+    float32.
+    """
 
     mean: Tensor
     std: Tensor
@@ -18,7 +20,8 @@ class PixelNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).mul(255).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).mul(255).view(1, 3, 1, 1))
         self.eval().requires_grad_(False)
-        # Convolutions on a CPU run faster so, and 8-bit pixels come in this order anyway.
+        # Convolutions on a CPU are faster with channels last, which is also the order of 8-bit
+        # pixels.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: Tensor) -> Tensor:

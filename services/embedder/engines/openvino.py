@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class OpenVINOEngine:
-    """Runs a network image by image, so that no image's features depend on its batch.
+    """Runs a network image by image, so that an image's features don't depend on its batch.
 
-    A single image gets all threads; of several, each thread takes one at a time, which wastes none
-    on waiting for another. `kept`: an .xml file that the converted network is read from, or else
-    written to (with a .bin file beside it), where one is given. Raises EngineUnavailable.
+    A single image uses all threads; of several images, each thread runs one at a time, without
+    waiting for the others. `kept`: an .xml file (with a .bin file) that the converted network is
+    read from, or written to if it doesn't exist. Raises EngineUnavailable.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class OpenVINOEngine:
 
 
 def _model(core: Any, network: PixelNetwork, size: tuple[int, int], kept: Path | None) -> Any:
-    """The network as OpenVINO's model of one image: as kept, or converted."""
+    """Return the network as OpenVINO's model of one image, stored or converted."""
     if kept is not None and kept.is_file():
         try:
             return core.read_model(kept)
@@ -97,12 +97,12 @@ def _converted(network: PixelNetwork, size: tuple[int, int]) -> Any:
 
     example = torch.zeros((1, *size, 3), dtype=torch.uint8)
     with warnings.catch_warnings(), torch.inference_mode():
-        # torch calls tracing deprecated; the front end has no other way that is as quick.
+        # torch deprecates tracing, but the front end has no other way that is as fast.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(  # type: ignore[no-untyped-call]
             network, example, strict=False
         )
-        # Named, so that it lives for as long as the front end reads from it.
+        # A variable keeps the decoder alive while the front end reads from it.
         decoder = TorchScriptPythonDecoder(traced, example_input=example)
         front_end = FrontEndManager().load_by_framework("pytorch")
         model = front_end.convert(front_end.load(decoder))
@@ -117,7 +117,7 @@ def _keep(model: Any, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = Path(folder) / path.name
         openvino.save_model(model, draft, compress_to_fp16=False)
-        # The weights first: where the graph is, they are.
+        # The weights first, so that a graph on disk always has its weights.
         draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
         draft.replace(path)
 

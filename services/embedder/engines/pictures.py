@@ -10,10 +10,10 @@ _PATCHES = 4
 
 
 def built_in(height: int, width: int) -> Pixels:
-    """A few pictures, (n, height, width, 3); always the same.
+    """Return the built-in test pictures, (n, height, width, 3), always the same.
 
-    The plain ones are what low precision does worst on, worse than on any photo: nothing in them
-    outweighs the rounding.
+    Low precision is least accurate on the plain ones, worse than on any photo, because nothing in
+    them outweighs the rounding.
     """
     y, x = np.mgrid[:height, :width] / max(height, width)
     grey = np.full((height, width, 3), 128.0)

@@ -46,12 +46,12 @@ def name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     model = [_fact(key) for key in ("model name", "cpu family", "model", "stepping")]
-    # Virtual processors of one name may have different instructions.
+    # Virtual processors of one name may differ in their instructions.
     return " ".join((platform.machine(), _capability(), *model, _fact("flags", "Features")))
 
 
 def _fact(*keys: str) -> str:
-    """The first line of /proc/cpuinfo with one of these keys; empty where there is none."""
+    """Return the first value in /proc/cpuinfo of one of these keys; empty if there is none."""
     if not _CPUINFO.exists():
         return ""
     for line in _CPUINFO.read_text().splitlines():

@@ -1,8 +1,8 @@
-"""A network's features as the mean of those of the cells of its last map.
+"""A network's features as the mean of the features of its last map's cells.
 
-Where a network averages a map and all that follows is linear, a feature is exactly the mean of what
-the rest of the network makes of each cell alone. Whether a network is of that kind is not told by
-its name but measured, on every picture.
+If a network averages a map and all later layers are linear, a feature is exactly the mean of the
+outputs for each cell alone. Whether a network is of that kind is measured on every picture, not
+inferred from its name.
 """
 
 import copy
@@ -22,7 +22,7 @@ from shared.core.errors import Conflict
 from shared.maths.projection import Projection
 
 _SAME = 1e-5
-"""How far the mean of the cells may be from the features, relative to their length."""
+"""Largest distance between the mean of the cells and the features, relative to their length."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class CellNetwork:
     def __init__(self, network: PixelNetwork, blank: Pixels) -> None:
         """`blank`: any input, (height, width, 3). Raises Conflict where there is no map."""
         tensors = [*network.parameters(), *network.buffers()]
-        # Modules of its own, as hooks must not reach those that serve; the weights are the same.
+        # Copy the modules, because hooks must not affect those that serve; the weights are shared.
         self._network = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
         self._device = network.mean.device
         self._last = self._find_last_map(blank)
@@ -84,7 +84,7 @@ class CellNetwork:
             _, last = self._run(pixels)
         last = last.clone().requires_grad_()
         with torch.enable_grad():
-            # Not the leaf itself: what follows may write into it.
+            # Multiply, because the next operation may write in place, which a leaf does not allow.
             features = self._rest(pixels, last * 1)
             (gradient,) = torch.autograd.grad(score(features).sum(), last)
         heat: NDArray[np.float64] = _numbers((gradient * last.detach()).sum(dim=1))[0]
@@ -95,7 +95,7 @@ class CellNetwork:
         maps: list[Tensor] = []
 
         def keep(_: nn.Module, __: Any, output: Tensor) -> None:
-            # A copy: what follows may write into it.
+            # Copy, because the next operation may write in place.
             maps.append(output.float().clone())
 
         with _hooked(self._last, keep):
@@ -114,7 +114,7 @@ class CellNetwork:
         return features.float()
 
     def _find_last_map(self, blank: Pixels) -> nn.Module:
-        """The module that gives the last map of more than one cell."""
+        """Return the module with the last map of more than one cell."""
         found: list[nn.Module] = []
 
         def look(module: nn.Module, _: Any, output: Any) -> None:

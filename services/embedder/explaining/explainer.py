@@ -1,4 +1,4 @@
-"""How much each cell of a picture adds to a similarity."""
+"""Contributions of a picture's cells to a similarity."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ Grid = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Explained:
-    """The cosine, and for each picture what its cells add to it.
+    """The cosine, and for each picture the contributions of its cells.
 
-    The grids sum to the cosine, but where `approximate`.
+    The grids sum to the cosine, unless `approximate`.
     """
 
     cosine: float
@@ -33,10 +33,10 @@ class Explained:
 
 
 class Explainer:
-    """Explains similarities by any backbone, one at a time: whoever asks holds `turn`."""
+    """Explains similarities by any backbone, one at a time: callers hold `turn`."""
 
     def __init__(self) -> None:
-        # Weak, so that a backbone that is loaded anew takes its memory with it.
+        # Weak keys, so that the memory of a backbone that was replaced is freed.
         self._networks: WeakKeyDictionary[Backbone, CellNetwork] = WeakKeyDictionary()
         self.turn = asyncio.Lock()
 
@@ -46,7 +46,7 @@ class Explainer:
         pictures: Sequence[Pixels],
         projection: Projection | None = None,
     ) -> Explained:
-        """Why two pictures are alike by their features, or by what a projection makes of them.
+        """Explain the similarity of two pictures by their features, or by a projection of them.
 
         Raises Conflict.
         """
@@ -71,7 +71,8 @@ class Explainer:
         pictures: Sequence[Pixels],
         term: NDArray[np.float32] | None = None,
     ) -> Explained:
-        """Why two pictures are alike in the joint space; or one picture and a term's joint vector.
+        """Explain the similarity of two pictures in the joint space, or of one picture and a term's
+        joint vector.
 
         The matching network is not linear, so the grids are gradient times input.
         """

@@ -10,18 +10,18 @@ from shared.contracts.explanation import Heat
 
 _WARM, _COLD = np.array([214, 39, 40.0]), np.array([31, 119, 180.0])
 _STRONGEST = 0.75
-"""How much of a pixel the strongest heat covers."""
+"""Opacity of the strongest heat."""
 _UNSEEN = 0.35
-"""How bright the part of a picture stays that the network didn't see."""
+"""Brightness of the part of a picture that the network didn't see."""
 _BAR = 14
 _MARGIN = 4
 
 
 def overlay(picture: NDArray[np.uint8], heat: Heat) -> bytes:
-    """Red is what speaks for the similarity, blue what speaks against it.
+    """Draw the heat map: red cells increase the similarity, blue cells reduce it.
 
-    `picture`: (height, width, 3). What the network didn't see is dark. The bar below has the scale,
-    in hundredths of a similarity of 1.
+    `picture`: (height, width, 3). Parts that the network didn't see are dark. The bar at the bottom
+    shows the scale, in hundredths of a similarity of 1.
     """
     height, width = picture.shape[:2]
     left, right = (round(x * width) for x in (heat.seen.left, heat.seen.right))
@@ -31,7 +31,7 @@ def overlay(picture: NDArray[np.uint8], heat: Heat) -> bytes:
     size = (max(1, right - left), max(1, bottom - top))
     smooth = np.asarray(Image.fromarray(grid / most).resize(size, Image.Resampling.BICUBIC))
     page = Image.fromarray((picture * _UNSEEN).astype(np.uint8))
-    # By way of Pillow, which clips what lies outside of the picture.
+    # Pillow clips a crop that extends beyond the picture.
     seen = np.asarray(Image.fromarray(picture).crop((left, top, left + size[0], top + size[1])))
     page.paste(Image.fromarray(_tinted(seen, smooth)), (left, top))
     ImageDraw.Draw(page).rectangle(

@@ -1,4 +1,4 @@
-"""How likely an image carries the term that found it, by its score."""
+"""Calibration: the probability that an image carries the term that found it, by its score."""
 
 from collections.abc import Sequence
 from dataclasses import replace

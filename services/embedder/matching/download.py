@@ -14,14 +14,14 @@ from shared.objects.store import Objects
 
 log = logging.getLogger(__name__)
 
-# Which network is the current one is asked for so often at most.
+# Seconds for which the name of the current network is cached.
 _EVERY_S = 2.0
-# After a download failed, who asks for the same is told at once for so long.
+# Seconds after a failed download during which it is not tried again.
 _AWAY_S = 5.0
 
 
 class Download:
-    """Brings networks into a folder, as they are asked for. Safe to use from several threads."""
+    """Downloads networks into a folder on demand. Safe to use from several threads."""
 
     def __init__(self, objects: Objects, address: Address) -> None:
         """`address`: of the whole copy."""
@@ -30,42 +30,46 @@ class Download:
         self._current: str | None = None
         self._asked_at = 0.0
         self._lock = threading.Lock()
-        # Those of networks that are being asked for.
+        # One lock per network being downloaded; weak, so that unused ones disappear.
         self._locks: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._failed: dict[str, tuple[float, str]] = {}
 
     def current(self, name: str) -> str:
-        """Return the name of the current network, as the store told some seconds ago, or told last.
+        """Return the name of the current network, as the store said some seconds ago, or last.
 
-        Raises FileNotFoundError, Unavailable where it never told.
+        Raises FileNotFoundError, and Unavailable if the store never answered.
         """
         known, now = self._current, time.monotonic()
         if known is not None and now < self._asked_at + _EVERY_S:
             return known
-        # Others need not wait for the answer.
+        # Set before the request, so that other threads don't wait for it.
         self._asked_at = now
         try:
             self._current = known = self._read(name)
         except Unavailable as error:
             if known is None:
                 raise
-            log.warning("%s is taken as it was: %s", self._networks.child(name), error.detail)
+            log.warning(
+                "%s may have changed, the known network stays in use: %s",
+                self._networks.child(name),
+                error.detail,
+            )
         return known
 
     def fetch(self, network: str, name: str, folder: Path) -> None:
-        """A file of a network, with its SHA-256 beside it, unless it is there intact.
+        """Download a file of a network with its SHA-256, unless it is present and intact.
 
         Raises FileNotFoundError, Corrupt, Unavailable, OSError.
         """
         with self._lock:
-            mine = self._locks.setdefault(network, threading.Lock())
-        with mine:
+            network_lock = self._locks.setdefault(network, threading.Lock())
+        with network_lock:
             if _is_intact(folder / name):
                 return
             until, why = self._failed.get(network, (0.0, ""))
             if (left := until - time.monotonic()) > 0:
                 raise Unavailable(why, retry_after=max(1, round(left)))
-            # A process that was killed may have left some.
+            # A process that was killed may have left temporary files.
             durable.remove_temporaries(folder)
             try:
                 self._fetch(network, name, folder / name)
@@ -77,12 +81,12 @@ class Download:
 
     def _fetch(self, network: str, name: str, path: Path) -> None:
         where = self._networks.child(f"{network}/{name}")
-        told = self._sum(network, name)
+        expected_sum = self._sum(network, name)
         with durable.publishing(path) as temporary:
             self._objects.get(where, temporary)
-            if durable.sha256_of(temporary) != told:
+            if durable.sha256_of(temporary) != expected_sum:
                 raise Corrupt(f"{where} doesn't match its SHA-256.")
-            sums.write(path, told)
+            sums.write(path, expected_sum)
 
     def _sum(self, network: str, name: str) -> str:
         try:
@@ -104,6 +108,6 @@ def _is_intact(path: Path) -> bool:
     try:
         sums.check(path)
     except Corrupt as error:
-        log.warning("it is downloaded once more: %s", error.detail)
+        log.warning("downloading it again: %s", error.detail)
         return False
     return True

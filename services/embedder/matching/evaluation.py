@@ -1,4 +1,4 @@
-"""How well a term finds its images: what retrieval is measured by."""
+"""Retrieval metrics of terms and their images."""
 
 from dataclasses import dataclass
 

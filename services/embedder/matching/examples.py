@@ -48,7 +48,7 @@ class Examples:
         return np.unique(np.concatenate(self.image_terms))
 
     def most_frequent(self, most: int) -> NDArray[np.int64]:
-        """The terms that most of the images carry, at most so many, in order."""
+        """Return the terms that the most images carry, up to a number, in order."""
         counts = np.bincount(np.concatenate(self.image_terms), minlength=len(self.words))
         chosen = np.argsort(-counts, kind="stable")[:most]
         return np.sort(chosen[counts[chosen] > 0])

@@ -11,14 +11,14 @@ Floats = NDArray[np.float32]
 
 
 class TermEncoder(Protocol):
-    """Gives terms their features: word vectors, or a tower of text."""
+    """Maps terms to features: word vectors, or a text tower."""
 
     architecture: str
     dim: int
     fingerprint: str
 
     def embed(self, terms: Sequence[str], allow_unknown: bool = False) -> list[Floats | None]:
-        """The features of each term, (dim,); None for one that it doesn't know, where allowed.
+        """Return the features of each term, (dim,); None for an unknown one, if allowed.
 
         Raises UnknownTerm.
         """
@@ -65,7 +65,7 @@ def joint_terms(network: JointNetwork, encoder: TermEncoder, features: Floats) -
 
 
 class JointSpace(Protocol):
-    """A network, and what its vectors may be compared with."""
+    """A network, and the models whose vectors it may be compared with."""
 
     @property
     def network(self) -> JointNetwork: ...

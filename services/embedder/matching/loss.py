@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from shared.contracts.embedder import MatchingLoss, TrainingSettings
 
-# Not infinite: of a row without negatives, the gradient has to be 0.
+# Finite, so that the gradient of a row without negatives is 0 and not NaN.
 _NEVER = -1e9
 
 

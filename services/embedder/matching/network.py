@@ -1,12 +1,12 @@
-"""The matching network: images and words into one space, where a tag lies near its images.
+"""The matching network: images and words in one space, where a tag is near its images.
 
-Two towers of two layers each, one for the features of an image and one for those of a word, give
-unit vectors, so that their product is the cosine similarity. Beside the two layers of a tower is a
-linear map, a regression that words no image carries are found by; the layers learn what it leaves.
+Two towers of two layers each, one for the features of an image and one for those of a word, return
+unit vectors, whose product is the cosine similarity. In parallel to the layers of a tower is a
+linear map, a regression that finds words that no image carries; the layers learn the residual.
 
-What the towers give is drawn towards the trained terms that are near to it, the anchors: a picture
-of something untrained is told by what it is like, and so is its word (after ConSE, Norouzi et al.,
-"Zero-shot learning by convex combination of semantic embeddings", 2014).
+The outputs are moved towards nearby trained terms, the anchors: an untrained picture is described
+by what it resembles, and so is its word (after ConSE, Norouzi et al., "Zero-shot learning by convex
+combination of semantic embeddings", 2014).
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ MOST_ANCHORS = 4096
 _CHUNK = 1024
 _IMAGE_DRAW = (1.0, 0.2)
 _TERM_DRAW = (0.5, 0.1)
-"""How much of the anchors is added, and the temperature of their softmax."""
+"""Weight of the anchors, and the temperature of their softmax."""
 
 
 class Tower(nn.Module):
-    """(n, inputs) -> (n, outputs) of length 1. Its inputs are standardised by what it was given."""
+    """Maps (n, inputs) to (n, outputs) of length 1. Inputs are standardised by given statistics."""
 
     mean: Tensor
     std: Tensor
@@ -36,10 +36,10 @@ class Tower(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("std", torch.ones(inputs))
-        # A buffer, since descent leaves it as it is: on the tags at hand alone it would get better.
+        # A buffer, because training it would improve only the tags of the training set.
         self.register_buffer("direct", torch.zeros(outputs, inputs) if has_direct else None)
-        # Left as they are in memory until `initialise` or `load_state_dict`, since PyTorch's own
-        # initialisation draws from global state.
+        # Uninitialised until `initialise` or `load_state_dict`: PyTorch's own initialisation would
+        # use the global random state.
         self.first = _bare_linear(inputs, hidden)
         self.second = _bare_linear(hidden, outputs)
 
@@ -53,7 +53,7 @@ class Tower(nn.Module):
     def standardise_by(self, mean: Tensor, std: Tensor) -> None:
         """Sets the mean and deviation of its inputs, each (inputs,)."""
         self.mean.copy_(mean)
-        # A feature that never varied tells nothing; without the floor, its noise would be all.
+        # A constant feature carries no information; without this floor its noise would dominate.
         self.std.copy_(torch.where(std > 1e-6 * (1 + mean.abs()), std, torch.ones_like(std)))
 
     def initialise(self, generator: Generator) -> None:
@@ -95,12 +95,12 @@ class MatchingNetwork(nn.Module):
 
     @property
     def takes_context(self) -> bool:
-        """True if words must come with their neighbours: the first networks knew none."""
+        """True if words need their neighbours; the first networks did not use any."""
         return self.anchors is not None
 
     @torch.no_grad()
     def anchor(self, words: Tensor) -> None:
-        """Takes trained words, (t, word_dim), for anchors."""
+        """Set trained words, (t, word_dim), as anchors."""
         self.register_buffer("anchors", self.word(words))
 
     def forward(self, images: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,7 +131,7 @@ class MatchingNetwork(nn.Module):
 
 @torch.no_grad()
 def keep_share(network: MatchingNetwork, share: float) -> None:
-    """Scales what the layers add to the linear maps."""
+    """Scale the layers' contribution relative to the linear maps."""
     for tower in (network.image, network.word):
         tower.second.weight.mul_(share)
         tower.second.bias.mul_(share)
@@ -148,7 +148,7 @@ def _project(
     joint = np.empty((len(features), joint_dim), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(features), _CHUNK):
-            # A copy: a mapped or received array may be read-only, which torch warns of.
+            # Copy, because torch warns of read-only arrays, such as mapped ones.
             chunk = np.array(features[start : start + _CHUNK], dtype=np.float32)
             joint[start : start + len(chunk)] = tower(torch.from_numpy(chunk)).numpy()
     return joint

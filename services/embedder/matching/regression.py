@@ -1,9 +1,8 @@
-"""Ridge regression from image features to the vectors of their words: where training starts from.
+"""Ridge regression from image features to the vectors of their words, the start of training.
 
-Of words that no image carries it knows as much as of others, since it leaves the distances between
-words as word2vec has them. A network that learns from the tags alone moves the tags at hand to
-where it suits them, and the others are lost (DeViSE, Frome et al. 2013, keeps to word2vec's
-distances for the same reason).
+It keeps word2vec's distances between words, so it is as good for words that no image carries. A
+network that learns from tags alone moves these freely and loses the others (DeViSE, Frome et al.
+2013, keeps to word2vec's distances for the same reason).
 """
 
 import numpy as np
@@ -16,9 +15,9 @@ from services.embedder.matching.network import MatchingNetwork
 Doubles = NDArray[np.float64]
 
 _RIDGE = 5.0
-"""Of the features' mean variance, which is 1: they are standardised."""
+"""Ridge penalty, relative to the features' mean variance, which is 1 after standardising."""
 _CHUNK = 4096
-# Of what should come out at length 1; less is rounding.
+# Lengths should be near 1; anything shorter is rounding.
 _LEAST_LENGTH = 1e-6
 
 
@@ -32,7 +31,8 @@ def start(network: MatchingNetwork, examples: Examples) -> None:
     network.word.start_from(torch.from_numpy(basis.T).float())
     network.image.start_from(torch.from_numpy(weights.T).float())
     if not weights.any():
-        # Nothing tells these images apart, as where they carry one tag: they lie at their words.
+        # Nothing distinguishes these images, for example because all carry one tag: map each to the
+        # mean of its words.
         centre = np.mean([joint[terms].mean(axis=0) for terms in examples.image_terms], axis=0)
         network.image.second.bias.copy_(torch.from_numpy(centre).float())
 
@@ -43,7 +43,7 @@ def _basis(words: Doubles, dim: int) -> Doubles:
     basis = np.zeros((words.shape[1], dim))
     kept = directions[:dim]
     basis[:, : len(kept)] = kept.T
-    # Words come out at about length 1, as the images do: what the layers add weighs the same.
+    # Scale words to about length 1, as images are, so that what the layers add weighs the same.
     scaled: Doubles = basis / np.sqrt(words.shape[1])
     return scaled
 
@@ -57,7 +57,7 @@ def _regression(network: MatchingNetwork, examples: Examples, joint: Doubles) ->
         terms = examples.image_terms[begin : begin + _CHUNK]
         images = _standard(network.image.mean, network.image.std, examples.features[rows])
         products += images.T @ images
-        targets += images.T @ np.stack([joint[some].mean(axis=0) for some in terms])
+        targets += images.T @ np.stack([joint[indexes].mean(axis=0) for indexes in terms])
     ridge = _RIDGE * len(examples) * np.eye(dim)
     weights: Doubles = np.asarray(np.linalg.solve(products + ridge, targets), np.float64)
     length = float(np.sqrt((weights * (products @ weights)).sum() / len(examples)))

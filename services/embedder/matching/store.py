@@ -1,7 +1,7 @@
 """Matching networks on the data volume: `<data>/networks/<fingerprint>/network.safetensors`.
 
 The indexer writes there; the embedder only reads, or has copies of its own (`download.py`).
-`<data>/networks/CURRENT` holds the fingerprint of the one to use where none is named.
+`<data>/networks/CURRENT` contains the fingerprint of the default network.
 """
 
 import re
@@ -120,7 +120,7 @@ def _combined(
 
 
 def _trained_on(path: Path) -> tuple[str, str] | None:
-    """Fingerprints of the image features and words of a network; None where it can't be read."""
+    """Return the fingerprints of a network's image features and words; None if it can't be read."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             described = file.metadata() or {}
@@ -130,7 +130,7 @@ def _trained_on(path: Path) -> tuple[str, str] | None:
 
 
 class NetworkStore:
-    """The networks in a folder, a few of them kept in memory. Safe to use from several threads."""
+    """The networks of a folder, a few of them in memory. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -160,14 +160,14 @@ class NetworkStore:
         return [path.parent.name for path in files if _trained_on(path) == hosted]
 
     def get(self, fingerprint: str | None = None) -> Matcher:
-        """The network of that fingerprint, or the current one.
+        """Return the network with that fingerprint, or the current one.
 
-        Raises Conflict where there is no current one, NotFound, FingerprintMismatch where it
-        belongs to other models than those hosted, and Corrupt.
+        Raises Conflict if there is no current one, NotFound, FingerprintMismatch if it belongs to
+        other models than those hosted, and Corrupt.
         """
         name = self._current() if fingerprint is None else safe_name(fingerprint)
         if self._download is not None and name not in self._loaded:
-            # Whoever asks for another one need not wait for it.
+            # Outside the lock, so that requests for other networks don't wait for this download.
             with suppress(FileNotFoundError):
                 self._download.fetch(name, FILE, self._folder / name)
         with self._lock:
@@ -222,7 +222,7 @@ class NetworkStore:
 
 
 def safe_name(name: str) -> str:
-    """A name of a folder beside others, and no way out of there. Raises InvalidInput."""
+    """Return a safe name of a folder, which can't lead elsewhere. Raises InvalidInput."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}", name):
         raise InvalidInput(f"{name[:80]!r} is no name of a network or training set.")
     return name

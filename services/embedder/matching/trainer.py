@@ -1,4 +1,4 @@
-"""Runs one training at a time, in a thread of its own, and tells of it while it goes on."""
+"""Runs one training at a time, in a thread of its own, and reports its progress."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ _EVERY = 0.5
 
 
 class Trainer:
-    """Trains on what the indexer published under `folder`, for the hosted models."""
+    """Trains on sets that the indexer published below `folder`, for the hosted models."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class Trainer:
         self._cancel = threading.Event()
 
     async def open(self, name: str) -> TrainingSet:
-        """The training set of that name, fit for the hosted models.
+        """Open the training set of that name, which must fit the hosted models.
 
-        Raises Overloaded while a training goes on, NotFound, Corrupt and FingerprintMismatch.
+        Raises Overloaded during another training, NotFound, Corrupt and FingerprintMismatch.
         """
         self._refuse_if_busy()
         training_set = await asyncio.to_thread(read_training_set, self._folder / safe_name(name))
@@ -58,9 +58,9 @@ class Trainer:
     async def events(
         self, training_set: TrainingSet, settings: TrainingSettings
     ) -> AsyncGenerator[TrainingProgress | TrainingDone, None]:
-        """Trains; yields progress twice a second, and TrainingDone at last.
+        """Train, yielding progress twice a second, and TrainingDone last.
 
-        Closing the generator ends the training. Raises Overloaded, and what `train` raises.
+        Closing the generator ends the training. Raises Overloaded, and the errors of `train`.
         """
         self._refuse_if_busy()
         cancel = self._cancel = threading.Event()
@@ -96,11 +96,11 @@ class Trainer:
             yield await running
         finally:
             cancel.set()
-            # Where the caller is gone, nobody else asks what became of it.
+            # If the caller has disconnected, nothing else retrieves the outcome.
             running.add_done_callback(_heed)
 
     async def close(self) -> None:
-        """Ends a training that goes on, and waits for its end."""
+        """Cancel a running training, and wait for its end."""
         self._cancel.set()
         await asyncio.to_thread(self._thread.shutdown, wait=True)
 

@@ -31,16 +31,16 @@ _DIVERGED = (
 )
 
 IMAGE_DROPOUT, WORD_DROPOUT = 0.5, 0.3
-"""Shares of the input features that are hidden at each step (Srivastava et al. 2014).
+"""Dropout rates of the input features (Srivastava et al. 2014).
 
-They cost nothing on the tags that were trained on, and raise the mAP of tags that were not, on
-which semantic search rests, by a third to a half (20 held-out tags of Caltech 101).
+They don't affect the accuracy for trained tags, and raise the mAP for untrained ones, which
+semantic search depends on, by a third to a half (20 held-out tags of Caltech 101).
 """
-# Networks that are trained without some terms: at most so many, until so many terms were left out;
-# on so many images at most. Where there are fewer terms than that, none can be spared.
+# Cross-validation over terms: most folds, withheld terms after which no fold is added, most images
+# of a fold, and the fewest terms of which any can be withheld.
 _MOST_FOLDS, _WITHHELD, _FOLD_IMAGES, _LEAST_TERMS = 5, 10, 10_000, 8
 
-# Of the vectors' size: less of a difference between them is rounding.
+# A smaller spread, relative to the size of the vectors, is rounding.
 _LEAST_SPREAD = 1e-5
 
 Progress = Callable[[int, float], None]
@@ -157,10 +157,10 @@ def _of_untrained(
     settings: TrainingSettings,
     cancelled: Callable[[], bool],
 ) -> list[Calibration]:
-    """Fit calibrations for terms that no image was trained on; empty where there are few terms.
+    """Fit calibrations for terms that no image was trained on; empty if there are few terms.
 
-    Told by networks that are each trained without some of the terms, and then asked for those: the
-    scores of the one that knows them would promise too much.
+    Estimated by networks that are each trained without some of the terms and tested on these:
+    scores of a network that was trained on them would be too optimistic.
     """
     terms = seen.occurring()
     if len(terms) < _LEAST_TERMS:
@@ -171,18 +171,18 @@ def _of_untrained(
     withheld = rng.permutation(terms)[: folds * count].reshape(folds, count)
     judging, found = joint.judging(held_out), held_out.occurring()
     hits = []
-    for some in withheld:
-        fewer = seen.without(some)
+    for fold in withheld:
+        fewer = seen.without(fold)
         fewer = fewer.take(rng.permutation(len(fewer))[:_FOLD_IMAGES])
-        asked = np.flatnonzero(np.isin(found, some))
+        asked = np.flatnonzero(np.isin(found, fold))
         if not len(fewer) or not len(asked):
             continue
         try:
             network, _ = _learned(
-                fewer, held_out.without(some), settings, rng, lambda epoch, loss: None, cancelled
+                fewer, held_out.without(fold), settings, rng, lambda epoch, loss: None, cancelled
             )
         except InvalidInput:
-            # What diverges on fewer images is no fault of the network that was asked for.
+            # A fold that diverges says nothing about the network on all images.
             continue
         images, vectors, carries = judging
         chosen = images, vectors[asked], carries[:, asked]
@@ -201,10 +201,11 @@ def _initialise(network: MatchingNetwork, seen: Examples, seed: int) -> None:
 
 
 def _centre_and_spread(words: Floats) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the terms' vectors, each (word_dim,).
+    """Return the mean and deviation of the terms' vectors, each (word_dim,).
 
-    One deviation for all, so that word2vec's distances stay as they are. Terms that all have the
-    same vector, as one term alone, are told from other words by their direction from the origin.
+    All dimensions share one deviation, so that word2vec's distances are unchanged. If all terms
+    have the same vector, such as a single term, its direction from the origin distinguishes them
+    from other words.
     """
     given = torch.from_numpy(words)
     mean = given.mean(dim=0)
@@ -215,7 +216,9 @@ def _centre_and_spread(words: Floats) -> tuple[Tensor, Tensor]:
 
 
 def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor]:
-    """Over the images, each (image_dim,), in one pass over what may not fit into memory."""
+    """Return the statistics of the images, each (image_dim,), in one pass over more than fits into
+    memory.
+    """
     total = np.zeros(examples.features.shape[1])
     squares = np.zeros_like(total)
     for start in range(0, len(examples), chunk):
@@ -231,7 +234,7 @@ def _mean_and_std(examples: Examples, chunk: int = 4096) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True)
 class _Course:
-    """The mean loss of each epoch, and the number of the one that was kept; None: the last."""
+    """Mean loss of each epoch, and the number of the epoch that was kept; None: the last one."""
 
     losses: list[float]
     best: int | None
@@ -246,7 +249,7 @@ def _fit(
     on_progress: Progress,
     cancelled: Callable[[], bool],
 ) -> _Course:
-    """Runs epochs until held-out images are found no better, and leaves the best one's weights."""
+    """Run epochs until held-out images improve no more, and restore the best epoch's weights."""
     batches = max(1, round(len(seen) / settings.batch_size))
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -258,7 +261,7 @@ def _fit(
     network.train()
     for epoch in range(1, settings.epochs + 1):
         total = 0.0
-        # Parts of nearly equal size: a last batch of one image would have nothing to contrast.
+        # Batches of nearly equal size, because one image alone has nothing to be contrasted with.
         for done, part in enumerate(np.array_split(rng.permutation(len(seen)), batches), start=1):
             if cancelled():
                 raise TrainingCancelled
@@ -286,7 +289,7 @@ def _fit(
 
 
 class _Best:
-    """The weights of the epoch that finds held-out images best; keeps none where there are none."""
+    """Weights of the epoch with the best result on held-out images; none without such images."""
 
     def __init__(self, network: MatchingNetwork, held_out: Examples) -> None:
         self._network = network
@@ -296,7 +299,7 @@ class _Best:
         self.epoch: int | None = None
 
     def seen(self, epoch: int) -> int:
-        """Looks at the present weights; gives how many epochs ago the best ones were."""
+        """Compare the present weights; return the number of epochs since the best ones."""
         if self._judging is None:
             return 0
         precision = evaluate(self._network, *self._judging).mean_average_precision

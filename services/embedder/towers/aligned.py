@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 
 
 class AlignedNetwork:
-    """Stands where a matching network would, and has nothing to learn."""
+    """Replaces a matching network where none needs to be trained."""
 
     def __init__(self, dim: int) -> None:
         self.image_dim = self.joint_dim = dim
@@ -48,7 +48,7 @@ class AlignedSpace:
         return [self.fingerprint]
 
     def get(self, fingerprint: str | None = None) -> "AlignedSpace":
-        """Itself. Raises FingerprintMismatch where another space is asked for."""
+        """Return itself. Raises FingerprintMismatch if another space is requested."""
         if fingerprint not in (None, self.fingerprint):
             raise FingerprintMismatch(
                 f"The joint space was made with {fingerprint}, but the embedder hosts "

@@ -16,7 +16,7 @@ def load_image_tower(
 ) -> Backbone:
     """The tower of `open_clip:<model>`, before its vectors are normalised. Raises Misconfigured."""
     source = find_source(name, weights, setting, hub_seconds)
-    # What shapes of weights don't tell, such as how many heads share them, is in the digest.
+    # The digest covers what the shapes of weights don't show, such as the number of heads.
     shape = {key: source.config.get(key) for key in ("embed_dim", "vision_cfg", "quick_gelu")}
     pooling = f"open_clip-{fingerprint.short_digest(shape)}"
     return Backbone(source.architecture, source.image_tower(), _preprocessing(source), pooling)
@@ -37,7 +37,7 @@ def _preprocessing(source: Source) -> Preprocessing:
     return Preprocessing(
         resize=(height, width),
         crop=(height, width),
-        # open_clip draws one of both for each picture of a training.
+        # For training, open_clip draws one of both for each picture.
         interpolation="bicubic" if interpolation == "random" else interpolation,
         mean=tuple(merged["mean"]),
         std=tuple(merged["std"]),

@@ -1,7 +1,7 @@
-"""A model of open_clip: what its towers are like, and the file of their weights.
+"""A model of open_clip: its configuration, and the file of its weights.
 
-Its towers of images and of text were trained together, so both give vectors of one space. Weights
-are read from safetensors alone; open_clip's own loading, which takes pickles too, isn't used.
+Its image and text towers were trained together, so their vectors share one space. Weights are read
+from safetensors only; open_clip's own loading, which accepts pickles, isn't used.
 """
 
 import json
@@ -54,7 +54,7 @@ class Source:
         from open_clip import CustomTextCLIP
 
         try:
-            # A class of its own for the text, unlike CLIP, whose text layers are the model's.
+            # Unlike CLIP, CustomTextCLIP keeps the text layers in a module of their own.
             towers = CustomTextCLIP(**self.config)
         except (RuntimeError, ValueError, TypeError, KeyError, OSError, ImportError) as error:
             raise Misconfigured(
@@ -78,7 +78,7 @@ def find_source(name: str, weights: str, setting: str, hub_seconds: float) -> So
         folder = Path(os.path.expandvars(model.removeprefix(_FOLDER))).expanduser()
         described = _described(folder / _CONFIG, name)
         weights = weights or str(folder / _WEIGHTS)
-        # Not by the folder's name: a model that was moved is the same.
+        # Identified by weights and not by the folder's name, so that a model may be moved.
         return _source(PREFIX + "local", f"{_FOLDER}{folder}", described, weights, setting)
     if model.startswith(_HUB):
         repository = model.removeprefix(_HUB)
@@ -131,7 +131,7 @@ def _source(
 ) -> Source:
     config: dict[str, Any] = deepcopy(dict(described["model_cfg"]))
     config.pop("custom_text", None)
-    # The towers' own weights are in the file; none are to be fetched beside it.
+    # The file contains the towers' weights, so don't download any.
     config["vision_cfg"]["timm_model_pretrained"] = False
     config["text_cfg"]["hf_model_pretrained"] = False
     preprocessing = dict(described.get("preprocess_cfg", {}))

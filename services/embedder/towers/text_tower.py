@@ -15,7 +15,7 @@ _BATCH = 64
 
 
 class TextTower:
-    """Gives each term its features, known or not. Safe to use from several threads."""
+    """Maps any text to features. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -34,9 +34,10 @@ class TextTower:
     def embed(
         self, terms: Sequence[str], allow_unknown: bool = False
     ) -> list[NDArray[np.float32] | None]:
-        """The features of each term, (dim,) float32; what is over the tower's length is cut off.
+        """Return the features of each term, (dim,) float32; longer texts than the tower's are
+        truncated.
 
-        `_` parts words, as it does in tags.
+        `_` separates words, as in tags.
         """
         texts = [term.replace("_", " ").strip() for term in terms]
         parts = [texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH)]

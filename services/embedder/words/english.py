@@ -7,7 +7,7 @@ _SHORTEST = 3
 def other_numbers(word: str) -> list[str]:
     """Return possible spellings of a word in the other number, or without a possessive 's.
 
-    Some are no words; whoever asks looks them up. Case is taken from the word.
+    Some are not words; the caller looks them up. Case is preserved.
     """
     lower = word.lower()
     ways = []

@@ -17,7 +17,7 @@ from services.embedder.words.spool import binary_entries, mapped, text_entries
 from shared.core.errors import Misconfigured
 
 LARGE = 256 << 20
-"""Bytes of vectors that are mapped rather than held in memory."""
+"""Size from which vectors are mapped instead of loaded."""
 _LINE_LIMIT = 1 << 20
 _PICKLES = (".kv", ".model", ".pkl", ".pickle", ".npy")
 
@@ -44,9 +44,9 @@ def check_readable(path: Path) -> None:
 
 
 def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
-    """The vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped.
+    """Return the vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped.
 
-    Large ones are not held in memory but mapped, from a file in `folder`.
+    Large ones are mapped from a file in `folder`.
     """
     try:
         with _open(path) as file:
@@ -62,7 +62,7 @@ def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
             keyed = KeyedVectors.load_word2vec_format(
                 str(path), binary=binary, unicode_errors="replace"
             )
-            # Where a word comes twice, gensim may leave a gap.
+            # gensim may leave a gap where a word occurs twice.
             if None not in keyed.index_to_key:
                 return keyed
         with _open(path) as file:
@@ -95,7 +95,7 @@ def _read_glove(path: Path, dim: int, folder: Path | None) -> KeyedVectors:
 
 
 def _values(line: bytes) -> int:
-    """How many numbers follow the word in a line of text; 0 where it isn't such a line."""
+    """Return the number of values after the word in a line of text; 0 for any other line."""
     try:
         return len([float(value) for value in islice(line.decode().rstrip().split(" "), 1, None)])
     except ValueError:
@@ -111,7 +111,8 @@ def _open(path: Path) -> IO[bytes]:
 def _downloaded(name: str, hub_seconds: float) -> Path:
     from gensim import downloader
 
-    # Asked for here, since the downloader asks its server even for what it has, without a timeout.
+    # Check the cache first: the downloader asks its server even for a cached file, without a
+    # timeout.
     folder = Path(downloader.BASE_DIR, name)
     present = sorted(folder.glob(f"{name}*.gz"))
     if present:
@@ -121,7 +122,7 @@ def _downloaded(name: str, hub_seconds: float) -> Path:
     )
     try:
         check_answers(downloader.DATA_LIST_URL, hub_seconds)
-        # The path only: `load` without it imports the code that came with the download.
+        # Return the path only: otherwise `load` imports the code that came with the download.
         return Path(downloader.load(name, return_path=True))
     except OSError as error:
         reason = getattr(error, "reason", error)

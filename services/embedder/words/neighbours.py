@@ -1,7 +1,7 @@
-"""Context of a term beside its own vector: the frequent words that are nearest to it.
+"""Context of a term in addition to its vector: the nearest frequent words.
 
-A vector learnt from few occurrences is noisy; its neighbours were learnt from others. Rare words as
-neighbours would bring noise of their own, and files of word vectors begin with the frequent ones.
+A vector learnt from few occurrences is noisy, but its neighbours were learnt from others. Rare
+words as neighbours would be noisy too; files of word vectors begin with the frequent ones.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""Large vectors in a file without a name, mapped: the system keeps in memory what is asked for.
+"""Large vectors in an unnamed mapped file, of which only used pages are in memory.
 
-The file is gone when the process ends, so there is nothing to go stale.
+The file disappears with the process, so it can't become stale.
 """
 
 import tempfile
@@ -19,9 +19,9 @@ _LONGEST_LINE = 1 << 20
 
 
 def mapped(entries: Iterator[Entry], dim: int, folder: Path | None) -> KeyedVectors:
-    """The first vector of each word, written to a file in `folder`, else where temporary files are.
+    """Return the first vector of each word, mapped from a file in `folder` or the temporary folder.
 
-    Raises ValueError where there are none, or one has another length.
+    Raises ValueError if there are none, or if one has another length.
     """
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

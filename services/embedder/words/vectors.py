@@ -46,11 +46,11 @@ class Words:
         return len(self._words)
 
     def find(self, term: str) -> NDArray[np.float32] | None:
-        """The features of a term, (dim,) float32, or None where no word of it is known.
+        """Return the features of a term, (dim,) float32, or None if no word of it is known.
 
-        As written, else in another case, else in the other number. A term of several words (parted
-        by space, `_` or `-`) that isn't an entry itself is a mean of its words' directions, or
-        one word where it's an entry when written so; words not known are left out of a mean.
+        Looked up as written, in another case, then in singular or plural. A term of several words
+        (separated by space, `_` or `-`) without an entry is the mean of its words' directions, or
+        the entry of the joined words; unknown words are left out of the mean.
         """
         parts = words_of(term)
         composed = unicodedata.normalize("NFKC", term).strip()
@@ -71,7 +71,7 @@ class Words:
         found = [self.find(term) for term in terms]
         unknown = [term for term, vector in zip(terms, found, strict=True) if vector is None]
         if unknown and not allow_unknown:
-            # Only the first is looked up for close spellings: that takes its time.
+            # Report only the first, because the search for similar spellings is slow.
             raise self.unknown(unknown)
         return found
 
@@ -85,7 +85,7 @@ class Words:
         return self._neighbours(vectors)
 
     def features(self, term: str) -> NDArray[np.float32]:
-        """Return the result of `find`; raises UnknownTerm where there is none."""
+        """Return the result of `find`. Raises UnknownTerm if there is none."""
         found = self.find(term)
         if found is None:
             raise self.unknown([term])
@@ -125,10 +125,10 @@ class Words:
         return None
 
     def _mean(self, rows: list[int]) -> NDArray[np.float32]:
-        """Return the mean direction at the mean length: else the longest vector would speak for
-        all.
+        """Return the mean direction at the mean length, so that the longest vector doesn't
+        dominate.
 
-        The last word counts twice: of a bullet train, it says what it is.
+        The last word counts twice, because it is the noun: "bullet train" is a train.
         """
         vectors = self._vectors[rows]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -51,7 +51,7 @@ Here = Annotated[Container, Depends(container)]
 
 
 class NpyForm(Wire):
-    """A table of vectors, and what made them."""
+    """A table of vectors and the name of their model."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -127,7 +127,7 @@ def import_vectors(call: Request, here: Here, request: ImportRequest) -> Job:
     for name, path in (("source", request.source), ("ids", request.ids)):
         if path is not None and not Path(path).is_absolute():
             raise InvalidInput(f"`{name}` must be an absolute path on the indexer's machine.")
-    # Told at once rather than by a job that fails; the job looks again.
+    # Fail at once instead of in the job; the job checks again.
     with ExitStack() as held:
         source = open_source(request, here.ingest_roots.of(confined=False), held)
     here.compatibility.check_vectors(source.fingerprint, source.npy.dim)
@@ -157,7 +157,7 @@ def export(here: Here, query: Annotated[ExportQuery, Query()]) -> StreamingRespo
 
 
 class _Download(StreamingResponse):
-    """A tar archive; what it is read from is closed at its end, also where the caller left."""
+    """A tar archive whose source is closed at its end, even if the caller disconnects."""
 
     def __init__(
         self, chunks: Iterator[bytes | memoryview], held: ExitStack, headers: dict[str, str]

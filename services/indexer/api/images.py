@@ -51,7 +51,7 @@ Here = Annotated[Container, Depends(container)]
 
 
 class AddForm(Wire):
-    """Pictures, and what is said of all of them."""
+    """Pictures to add, with annotations that apply to all of them."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -95,7 +95,7 @@ def add_images(
     if len(files) > here.settings.max_upload_files:
         raise TooLarge(f"At most {here.settings.max_upload_files} files a call.")
     wanted = parse_tags(split_tags(form.tags))
-    said = parse_metadata(form.metadata)
+    metadata = parse_metadata(form.metadata)
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
     uploads: list[tuple[str, bytes]] = []
@@ -118,7 +118,7 @@ def add_images(
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
             uploads.append((name, file.file.read()))
-    added = here.additions.add(uploads, wanted, said, sidecars)
+    added = here.additions.add(uploads, wanted, metadata, sidecars)
     by_name = {item.name: item for item in added.items}
     answered = iter(added.items)
     items = [
@@ -173,7 +173,7 @@ def get_image_file(here: Here, request: Request, image_id: str) -> Response:
     headers = FENCED | validators(f'"{row.sha256}"', datetime.fromisoformat(row.created_at))
     has_file = any(place.has_file for place in places)
     if has_file and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
-        # The bytes of an image never change, so none of them need be read.
+        # The bytes of an image never change, so the file need not be read.
         return Response(status_code=304, headers=headers)
     data, media_type = here.files.read(image_id, places)
     headers["Content-Disposition"] = disposition(places[0].uri)
@@ -194,7 +194,7 @@ def get_thumbnail(here: Here, image_id: str) -> Response:
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
-# The last ones: an id may have slashes in it.
+# Registered last, because an id may contain slashes.
 @router.patch(
     "/{image_id:path}",
     summary="Replace an image's tags or metadata",

@@ -57,8 +57,9 @@ def ingest(call: Request, here: Here, request: IngestRequest) -> Job:
     """Start a job that reads, embeds and records the pictures of a source, then builds the index
     unless `build` is false. With `sync`, the collection follows the source.
     """
-    # Told at once rather than by a job that fails, and never kept; the job checks every file again.
-    source = here.reach.address(request.source)
+    # Refuse at once instead of in the job, before the request is stored; the job checks every file
+    # again.
+    source = here.resolver.address(request.source)
     check_allowed(source, here.ingest_roots.of(request.confined))
     if source.is_local:
         check_path(Path(source.path))

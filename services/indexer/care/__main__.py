@@ -63,7 +63,7 @@ def _check(settings: IndexerSettings, asked: argparse.Namespace) -> int:
 
 
 def _repair(settings: IndexerSettings, asked: argparse.Namespace) -> int:
-    # To say what would be done disturbs nobody.
+    # Listing the repairs changes nothing, so a running indexer is allowed.
     does = asked.apply
     with opened(settings.data_dir, settings.catalog_url, migrate=does, alone=does) as folder:
         deeds = Repair(folder).plan()
@@ -91,7 +91,7 @@ def _backup(settings: IndexerSettings, asked: argparse.Namespace) -> int:
     try:
         last_backup.note(settings.data_dir, made.created_at)
     except OSError as error:
-        # The backup stands; only the metric of its age doesn't know of it.
+        # The backup is complete; only the metric of its age is missing.
         sys.stderr.write(escaped(f"{error.filename} can't be written: {error.strerror}.") + "\n")
     told = f"{made.images} images, {made.files} files, {made.copied} of them copied; verified."
     _say(asked, asdict(made), [f"{asked.folder}: {told}"])

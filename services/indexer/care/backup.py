@@ -68,7 +68,7 @@ class BackupWriter:
         is_other = any(target.iterdir()) and not (target / MARK).exists()
         if is_other and not (target / _CATALOGUE).exists():
             raise InvalidInput(f"{target} is not empty and contains no backup; name a new folder.")
-        # One that breaks off is none.
+        # Without the mark, an interrupted backup is not taken for a complete one.
         (target / MARK).unlink(missing_ok=True)
         current = self._snapshots()
         with durable.publishing(target / _CATALOGUE) as temporary:
@@ -102,7 +102,7 @@ class BackupWriter:
                     self._take(store.segments / file.name, target.segments / file.name)
                 self._take(store.path(current.number), target.path(current.number))
             except FileNotFoundError:
-                # A newer one took its place, and its files went.
+                # A newer snapshot replaced it, and its files were removed.
                 continue
             target.use(current.number)
             for number in target.numbers():
@@ -122,7 +122,7 @@ class BackupWriter:
             with closing(sqlite3.connect(source)) as there, closing(sqlite3.connect(to)) as here:
                 there.backup(here)
         with closing(sqlite3.connect(to)) as here:
-            # Whole in one file: no log beside it.
+            # Without a write-ahead log, so that the catalogue is a single file.
             here.execute("PRAGMA journal_mode=DELETE")
 
     def _named_by(self, made: DataFolder) -> None:
@@ -149,7 +149,7 @@ class BackupWriter:
     def _tombstones(self, made: DataFolder) -> None:
         """The deletions, and the deleted out of the copied catalogue."""
         deleted = self._folder.tombstones.read()
-        # Numbers that the copied catalogue has not given yet would be given again.
+        # Ordinals above the copied catalogue's newest one would be assigned again.
         deleted = deleted[deleted <= made.images.newest()]
         made.tombstones.replace(deleted)
         present = np.intersect1d(deleted, np.array(made.images.all_ordinals(), np.int64))
@@ -181,7 +181,7 @@ def restore(backup: Path, data_dir: Path, catalog_url: str = "") -> Backup:
         check_intact(found)
     for path in _files_of(backup):
         take(path, data_dir / path.relative_to(backup))
-    # Last: a folder without it, where this breaks off, is no collection.
+    # Last, because an interrupted copy without the catalogue isn't taken for a collection.
     take(backup / _CATALOGUE, data_dir / _CATALOGUE)
     with opened(data_dir, catalogue_of(data_dir), migrate=True) as made:
         check_intact(made)

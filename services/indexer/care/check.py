@@ -73,7 +73,7 @@ def _snapshots(folder: DataFolder) -> Iterator[Finding]:
             yield Finding(Kind.MANIFEST, store.path(number), error.detail)
             continue
         except NotFound:
-            # Removed meanwhile, as old ones are.
+            # Old snapshots may be removed meanwhile.
             continue
         if sums.read(store.path(number)) is None:
             yield _unsummed(store.path(number))
@@ -174,7 +174,7 @@ def _agreement(folder: DataFolder) -> Iterator[Finding]:
         current = folder.snapshots.current()
         deleted = folder.tombstones.read()
     except (Corrupt, NotFound):
-        # It was told of already.
+        # Reported already.
         return
     with folder.images.view() as view:
         known = np.array(sorted(folder.images.all_ordinals()), np.int64)
@@ -197,7 +197,7 @@ def _agreement(folder: DataFolder) -> Iterator[Finding]:
     try:
         held = held_by(folder, current)
     except Corrupt:
-        # It was told of already.
+        # Reported already.
         return
     ghosts = len(unknown(held, known, deleted))
     if ghosts:

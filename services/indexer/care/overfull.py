@@ -62,7 +62,7 @@ def bring_within(folder: DataFolder, aside: str) -> None:
                 db.execute(delete(tags).where(is_its, tags.c.key == key))
             values = {"metadata": mended(_metadata(one.text)), "revision": change}
             db.execute(update(images).where(images.c.ordinal == one.ordinal).values(values))
-        # Before the change is durable: nothing is thrown away.
+        # Save the originals before the change is durable, so that nothing is lost.
         path = folder.path / aside / f"{change}-{ASIDE}"
         durable.make_dir(path.parent)
         durable.write_text(path, "".join(kept))

@@ -150,7 +150,7 @@ class Repair:
 
     def _use(self, good: Manifest, damaged: Path) -> None:
         if not self._is_current(good):
-            # Under a new number: services that run may have refused, or kept, the former one.
+            # Use a new number, because running services may have refused or cached the former one.
             number = 1 + max(good.number, *self._store.numbers())
             reason = f"repair: back to snapshot {good.number}"
             self._good = good.model_copy(update={"number": number, "reason": reason})

@@ -7,10 +7,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam,
 
 from services.indexer.catalog.schema import images, locations, origins
 
-# SQLite takes at most 32,766 values in one statement.
+# SQLite allows at most 32,766 values in one statement.
 MANY = 10_000
 
-# Each sets rows by values that come with them, named `its_...`.
+# These update rows by parameters named `its_...`, so as not to clash with the columns.
 DESCRIBE = update(images).where(images.c.ordinal == bindparam("its_ordinal"))
 MOVE = update(locations).where(locations.c.path == bindparam("its_path"))
 IDENTIFY = update(origins).where(origins.c.path == bindparam("its_path"))
@@ -27,8 +27,8 @@ def among(
     db: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
 ) -> Iterator[Row[Any]]:
     """The rows of a query whose column has one of these values."""
-    for some in some_of(values):
-        yield from db.execute(query.where(column.in_(some)))
+    for batch in some_of(values):
+        yield from db.execute(query.where(column.in_(batch)))
 
 
 def add_rows(db: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

@@ -9,18 +9,18 @@ _ROWS = 10_000
 
 
 def copy(source: Database, target: Database) -> None:
-    """All rows as of one moment, in the stead of those there are, in one transaction.
+    """Replace all rows by those of another catalogue as of one moment, in one transaction.
 
-    Parts stay behind: the job that they are of is divided anew.
+    Parts are not copied: their job is divided again.
     """
     tables = [table for table in metadata.sorted_tables if table is not parts]
     with source.read() as there, target.write() as here:
         for table in reversed(tables):
             here.execute(delete(table))
         for table in tables:
-            # Some at a time, as memory would not hold a large table.
+            # In batches, because a large table doesn't fit into memory.
             rows = there.execute(select(table).execution_options(yield_per=_ROWS))
-            for some in rows.mappings().partitions(_ROWS):
-                here.execute(insert(table), [dict(row) for row in some])
+            for batch in rows.mappings().partitions(_ROWS):
+                here.execute(insert(table), [dict(row) for row in batch])
         newest = source.kind.newest_ordinal(there)
         target.kind.use_up_ordinals(here, newest)

@@ -28,9 +28,9 @@ class Database:
     """
 
     def __init__(self, url: str, migrate: bool = True) -> None:
-        """Makes the tables where there are none; `migrate`: brings older ones up to date.
+        """Create the tables if there are none; `migrate`: upgrade older ones.
 
-        Raises Misconfigured where it can't be opened, or a newer version wrote it.
+        Raises Misconfigured if it can't be opened, or a newer version wrote it.
         """
         self.kind = _kind(url)
         self.engine = self.kind.engine
@@ -47,7 +47,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Its URL, without the password."""
+        """URL of the database, without the password."""
         return self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager
@@ -61,10 +61,11 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction; durable when the block ends, undone when it raises.
+        """Context manager of one write transaction, durable at the end of the block, undone if it
+        raises.
 
-        One at a time, of all workers. Raises StorageFull where the disk is, CatalogueAway, and
-        LeaseLost where another worker goes on with what this one was at.
+        One at a time among all workers. Raises StorageFull, CatalogueAway, and LeaseLost if another
+        worker took over the work of this one.
         """
         with self.telling():
             with self._writing, self.engine.begin() as connection:
@@ -77,7 +78,9 @@ class Database:
 
     @contextmanager
     def note(self) -> Iterator[Connection]:
-        """A transaction that changes no image: it needn't wait for those that do."""
+        """Context manager of a transaction that changes no image, so it needn't wait for those that
+        do.
+        """
         turn = nullcontext() if self.is_shared else self._writing
         with self.telling(), turn, self.engine.begin() as connection:
             failpoints.reach("catalogue.begin")
@@ -91,14 +94,14 @@ class Database:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Errors of the driver become those of this project, where they are nobody's fault here."""
+        """Translate the driver's errors that are not bugs to errors of this project."""
         try:
             yield
         except DBAPIError as error:
-            told = self.kind.told(error)
-            if told is None:
+            translated = self.kind.translated(error)
+            if translated is None:
                 raise
-            raise told from error
+            raise translated from error
 
 
 _KINDS: dict[str, type[SQLite] | type[Postgres]] = {"sqlite": SQLite, "postgresql": Postgres}
@@ -129,7 +132,7 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        # What it says may hold the password.
+        # SQLAlchemy's message may contain the password.
         raise Misconfigured(f"ISE_DATABASE_URL is no URL; one looks like {example}.") from None
     if (name := parsed.get_backend_name()) not in _KINDS:
         raise Misconfigured(
@@ -140,17 +143,17 @@ def _parsed(url: str) -> URL:
 
 
 def version_of(url: str) -> int | None:
-    """The version of a catalogue that is there; None where it has no tables yet.
+    """Return the version of an existing catalogue; None if it has no tables yet.
 
-    Raises Misconfigured where it can't be read. Nothing is written.
+    Raises Misconfigured if it can't be read. Nothing is written.
     """
     kind = _kind(url)
     try:
         with kind.engine.connect() as connection:
             return _version(connection)
     except DatabaseError as error:
-        if told := kind.told(error):
-            raise Misconfigured(told.detail) from error
+        if translated := kind.translated(error):
+            raise Misconfigured(translated.detail) from error
         raise Misconfigured(
             f"The catalogue can't be read: {error.orig or error}. Look at "
             "ISE_DATA_DIR and ISE_DATABASE_URL, or restore a backup (`ise restore`)."
@@ -187,16 +190,16 @@ def _bring_up_to_date(connection: Connection, migrate: bool) -> None:
         is_version = schema.counters.c.name == _VERSION
         connection.execute(delete(schema.counters).where(is_version))
         connection.execute(insert(schema.counters).values(name=_VERSION, value=schema.VERSION))
-        log.info("the catalogue was brought from version %d to %d", version, schema.VERSION)
+        log.info("migrated the catalogue from version %d to %d", version, schema.VERSION)
 
 
 def _version(connection: Connection) -> int | None:
-    """The version of the tables; None where there are none."""
+    """Return the version of the tables; None if there are none."""
     if not inspect(connection).has_table(schema.counters.name):
         return None
     rows = connection.execute(select(schema.counters.c.name, schema.counters.c.value))
     found = {row.name: int(row.value) for row in rows}
-    # The first ones did not say which they were.
+    # The first versions did not store their number.
     return found.get(_VERSION, 0) if found else None
 
 
@@ -209,7 +212,7 @@ def revision(connection: Connection) -> int:
 
 
 def next_revision(connection: Connection) -> int:
-    """Takes the number of the next change, within a write."""
+    """Return the number of the next change, within a write."""
     connection.execute(
         update(schema.counters)
         .where(schema.counters.c.name == _REVISION)

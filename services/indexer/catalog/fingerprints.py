@@ -18,9 +18,9 @@ def fingerprints(db: Connection) -> list[str]:
 
 
 def check_together(db: Connection, new: str) -> None:
-    """Raises FingerprintMismatch where features of `new` may not stand beside those there are.
+    """Raise FingerprintMismatch if features of `new` can't be combined with the existing ones.
 
-    Within the transaction that adds them, so that no two calls can each find the place free.
+    Runs in the transaction that adds them, so that two calls can't both succeed.
     """
     for there in fingerprints(db):
         if there != new and (is_external(there) or is_external(new)):

@@ -76,7 +76,7 @@ class Images:
             changed |= moved | lost | add_tags(db, [(numbers[e.id], e.tags) for e in entries], new)
             touch(db, changed - new, change)
             if bury:
-                # Other sources may say something of the file that a new image has taken over.
+                # Other sources may describe the file that a new image replaced.
                 for ordinal in numbers.values():
                     before.setdefault(ordinal, Annotations())
             _put_features(db, {numbers[e.id]: places.get(e.id, ()) for e in entries}, new, change)
@@ -90,7 +90,7 @@ class Images:
                     if entry.source
                 ],
             )
-            # Whoever brings a picture that was deleted wants it back.
+            # Adding a picture that was deleted brings it back.
             paths, ids = [e.place.path for e in entries], [e.id for e in entries]
             forget_dismissed(db, paths, ids)
             forget_trashed(db, ids)
@@ -100,10 +100,10 @@ class Images:
             recall(db, new)
             return left_without_place(db, lost, bury)
 
-    def over_bounds(self, said: Sequence[Saying]) -> dict[int, str]:
+    def over_bounds(self, annotations: Sequence[Saying]) -> dict[int, str]:
         """Return those that are more than their images can hold, each with the reason."""
         with self.database.read() as db:
-            return over_bounds(db, said)
+            return over_bounds(db, annotations)
 
     def patch(
         self,
@@ -215,8 +215,8 @@ class Images:
             for tag in among(db, select(tags.c.ordinal, tags.c.key), tags.c.ordinal, list(keys)):
                 keys[tag.ordinal].add(tag.key)
             versions: dict[tuple[str, str], set[int]] = {(row.path, row.uri): set() for row in rows}
-            told = select(origins.c.path, origins.c.uri, origins.c.inode)
-            for one in among(db, told, origins.c.path, [row.path for row in rows]):
+            claims = select(origins.c.path, origins.c.uri, origins.c.inode)
+            for one in among(db, claims, origins.c.path, [row.path for row in rows]):
                 versions[one.path, one.uri].add(one.inode)
             known = self._known(db, [row.id for row in rows], fingerprints)
         found = {
@@ -278,20 +278,20 @@ def _put(
     """
     columns = select(images.c.id, images.c.ordinal, images.c.metadata, images.c.file)
     there = {row.id: row for row in among(db, columns, images.c.id, [e.id for e in entries])}
-    said: dict[str, dict[str, Any]] = {row.id: dict(row.metadata) for row in there.values()}
+    metadata: dict[str, dict[str, Any]] = {row.id: dict(row.metadata) for row in there.values()}
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.id, entry)
-        said[entry.id] = joined(said.get(entry.id, {}), entry.metadata)
+        metadata[entry.id] = joined(metadata.get(entry.id, {}), entry.metadata)
     new = [entry for entry in first.values() if entry.id not in there]
-    add_rows(db, images, [_row(entry, said[entry.id], change) for entry in new])
+    add_rows(db, images, [_row(entry, metadata[entry.id], change) for entry in new])
     numbers = {image_id: row.ordinal for image_id, row in there.items()}
     added = among(db, select(images.c.id, images.c.ordinal), images.c.id, [e.id for e in new])
     numbers.update((row.id, row.ordinal) for row in added)
     described = [
-        {"its_ordinal": row.ordinal, "metadata": said[row.id]}
+        {"its_ordinal": row.ordinal, "metadata": metadata[row.id]}
         for row in there.values()
-        if differ(said[row.id], row.metadata)
+        if differ(metadata[row.id], row.metadata)
     ]
     if described:
         db.execute(bulk_sql.DESCRIBE, described)
@@ -333,8 +333,8 @@ def _put_features(
             former.setdefault(fingerprint, []).append(ordinal)
     for fingerprint, ordinals in former.items():
         is_its = features.c.fingerprint == fingerprint
-        for some in some_of(ordinals):
-            db.execute(delete(features).where(is_its, features.c.ordinal.in_(some)))
+        for batch in some_of(ordinals):
+            db.execute(delete(features).where(is_its, features.c.ordinal.in_(batch)))
     add_rows(db, features, list(rows.values()))
 
 

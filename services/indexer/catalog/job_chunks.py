@@ -25,7 +25,7 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True)
 class Part:
-    """Some files of a job; `task` says which, and what to do with them."""
+    """Some files of a job; `task` describes the work."""
 
     job_id: str
     plan: str
@@ -39,7 +39,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far all parts of a plan are. `error`: why one can't be done; `results`: of those done."""
+    """Progress of all parts of a plan.
+
+    `error`: why one failed; `results`: those of finished ones.
+    """
 
     done: int
     failed: int
@@ -49,14 +52,14 @@ class Standing:
 
 
 class PartTable:
-    """Reads and changes parts. What a worker says of one that it has no more is LeaseLost."""
+    """Reads and changes parts. Changing a part that this worker has lost raises LeaseLost."""
 
     def __init__(self, database: Database, worker: Worker) -> None:
         self._database = database
         self._worker = worker
 
     def plan(self, job_id: str, tasks: Sequence[Mapping[str, Any]]) -> str:
-        """Divides a job; where it was divided just so before, those parts go on."""
+        """Divide a job into parts; an existing equal division is resumed."""
         digest = sha256(json.dumps(tasks, sort_keys=True).encode()).hexdigest()
         rows = [_new(job_id, digest, number, task) for number, task in enumerate(tasks)]
         of_job = parts.c.job_id == job_id
@@ -69,7 +72,7 @@ class PartTable:
         return digest
 
     def take(self, job_id: str | None = None) -> Part | None:
-        """The next part that nobody is at, of a job or of any."""
+        """Take the next free part, of a job or of any."""
         free = or_(
             parts.c.state == _WAITING,
             and_(parts.c.state == _RUNNING, self._worker.may_take(parts)),
@@ -95,9 +98,9 @@ class PartTable:
         return part
 
     def tell(self, part: Part, done: int, failed: int, gained: bool) -> None:
-        """How far it is; `gained` as of a job. Raises LeaseLost."""
-        told: dict[str, Any] = {"done": done, "failed": failed}
-        self._set(part, told | ({"attempts": 1} if gained else {}))
+        """Record the progress of a part; `gained`: the job has new images. Raises LeaseLost."""
+        values: dict[str, Any] = {"done": done, "failed": failed}
+        self._set(part, values | ({"attempts": 1} if gained else {}))
 
     def finish(self, part: Part, files: int, failed: int, result: Mapping[str, Any]) -> None:
         """Raises LeaseLost."""
@@ -105,34 +108,34 @@ class PartTable:
         self._set(part, {"state": _DONE, **told, **NOBODY})
 
     def fail(self, part: Part, error: str) -> None:
-        """It can't be done, and so the job can't. Raises LeaseLost."""
+        """Mark this part and its job as failed. Raises LeaseLost."""
         self._set(part, {"state": _FAILED, "error": error, **NOBODY})
 
     def put_back(self, part: Part) -> None:
-        """For another worker, as this one ends in good order."""
+        """Return a part for another worker, because this one is shutting down."""
         with self._database.note() as db:
             db.execute(
                 update(parts)
-                .where(self._mine(part))
+                .where(self._owned(part))
                 .values(state=_WAITING, attempts=parts.c.attempts - 1, **NOBODY)
             )
 
     def renew(self, part: Part) -> bool:
         """Renew this worker's lease of a part; return whether it still holds it."""
-        renewed = update(parts).where(self._mine(part)).values(self._worker.lease())
+        renewed = update(parts).where(self._owned(part)).values(self._worker.lease())
         wanted = select(jobs.c.id).where(jobs.c.id == part.job_id, jobs.c.cancelling.is_(False))
         with self._database.note() as db:
             is_mine = db.execute(renewed).rowcount > 0
             return is_mine and db.execute(wanted).first() is not None
 
     def check(self, part: Part, db: Connection) -> None:
-        """Raises LeaseLost where this worker has a part no more; else it keeps it meanwhile."""
-        query = select(parts.c.number).where(self._mine(part)).with_for_update(read=True)
+        """Raise LeaseLost if this worker has lost a part; otherwise hold it during the block."""
+        query = select(parts.c.number).where(self._owned(part)).with_for_update(read=True)
         if db.execute(query).first() is None:
             raise LeaseLost(part.job_id)
 
     def standing(self, job_id: str, plan: str) -> Standing:
-        """How far a job's parts are."""
+        """Return the progress of a job's parts."""
         of_plan = and_(parts.c.job_id == job_id, parts.c.plan == plan)
         is_open = parts.c.state.in_([_WAITING, _RUNNING])
         worn = and_(
@@ -150,17 +153,17 @@ class PartTable:
         with self._database.read() as db:
             done, failed, left, error, given_up = db.execute(counts.where(of_plan)).one()
             results = select(parts.c.result).where(of_plan, parts.c.state == _DONE)
-            told = [] if left else list(db.execute(results).scalars())
+            results_of_parts = [] if left else list(db.execute(results).scalars())
         if given_up:
             error = f"The indexer stopped {MAX_ATTEMPTS} times while it ingested the same pictures."
-        return Standing(int(done), int(failed), int(left), error, told)
+        return Standing(int(done), int(failed), int(left), error, results_of_parts)
 
     def _set(self, part: Part, values: Mapping[str, Any]) -> None:
         with self._database.note() as db:
-            if not db.execute(update(parts).where(self._mine(part)).values(**values)).rowcount:
+            if not db.execute(update(parts).where(self._owned(part)).values(**values)).rowcount:
                 raise LeaseLost(part.job_id)
 
-    def _mine(self, part: Part) -> ColumnElement[bool]:
+    def _owned(self, part: Part) -> ColumnElement[bool]:
         return and_(_is(part.key), parts.c.state == _RUNNING, self._worker.has(parts))
 
 

@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 3
 
 
 def _now() -> str:
-    # Jobs run in the order of these, so two of one second must differ.
+    # Jobs run in the order of these times, so two of one second must differ.
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -86,7 +86,7 @@ class JobTable:
             ]
 
     def latest(self, kind: JobKind, state: JobState | None = None) -> Job | None:
-        """The newest job of a kind, in that state where one is given; None where there is none."""
+        """Return the newest job of a kind, optionally in a given state; None if there is none."""
         query = select(jobs).where(jobs.c.kind == kind.value)
         if state is not None:
             query = query.where(jobs.c.state == state.value)
@@ -109,7 +109,7 @@ class JobTable:
             return db.execute(query.limit(1)).first() is not None
 
     def start_next(self) -> Job | None:
-        """Takes the oldest queued job and marks it as running; none where one runs."""
+        """Mark the oldest queued job as running and return it; None while another one runs."""
         with self.database.note() as db:
             self.database.kind.begin_taking(db)
             if db.execute(select(jobs.c.id).where(_RUNNING).limit(1)).first() is not None:
@@ -124,10 +124,10 @@ class JobTable:
         return self.get(row.id)
 
     def requeue_interrupted(self) -> None:
-        """Jobs that ran when their worker ended run again; each continues where it was.
+        """Queue jobs again that were running when their worker ended; each resumes.
 
-        One that was interrupted three times, without getting any further, is given up: it may be
-        what ends the process.
+        One that was interrupted three times without progress fails, because it may be what ends the
+        process.
         """
         left = and_(_RUNNING, self.worker.may_take(jobs))
         unwanted = and_(or_(_QUEUED, left), jobs.c.cancelling)
@@ -144,18 +144,18 @@ class JobTable:
 
     def renew(self, job_id: str) -> bool:
         """Renew this worker's lease of a job; return whether it still holds it."""
-        query = update(jobs).where(self._mine(job_id)).values(self.worker.lease())
+        query = update(jobs).where(self._owned(job_id)).values(self.worker.lease())
         with self.database.note() as db:
             row = db.execute(query.returning(jobs.c.cancelling)).first()
         return row is not None and not row.cancelling
 
     def check(self, job_id: str, db: Connection) -> None:
-        """Raises LeaseLost where this worker has a job no more; else it keeps it meanwhile."""
-        query = select(jobs.c.id).where(self._mine(job_id)).with_for_update(read=True)
+        """Raise LeaseLost if this worker has lost a job; otherwise hold it during the block."""
+        query = select(jobs.c.id).where(self._owned(job_id)).with_for_update(read=True)
         if db.execute(query).first() is None:
             raise LeaseLost(job_id)
 
-    def _mine(self, job_id: str) -> ColumnElement[bool]:
+    def _owned(self, job_id: str) -> ColumnElement[bool]:
         return and_(jobs.c.id == job_id, _RUNNING, self.worker.has(jobs))
 
     def _end(
@@ -166,13 +166,13 @@ class JobTable:
 
     def excuse_running(self) -> None:
         """The attempt of a running job doesn't count: this worker ends in good order."""
-        mine = and_(_RUNNING, self.worker.has(jobs))
+        own_jobs = and_(_RUNNING, self.worker.has(jobs))
         with self.database.note() as db:
-            db.execute(update(jobs).where(mine).values(attempts=jobs.c.attempts - 1))
+            db.execute(update(jobs).where(own_jobs).values(attempts=jobs.c.attempts - 1))
 
     def put_back(self, job_id: str) -> None:
         """Queues a running job again."""
-        back = update(jobs).where(self._mine(job_id))
+        back = update(jobs).where(self._owned(job_id))
         with self.database.note() as db:
             db.execute(back.values(state=JobState.QUEUED.value, **NOBODY))
 
@@ -185,7 +185,7 @@ class JobTable:
         if gained:
             values["attempts"] = 1
         with self.database.note() as db:
-            if not db.execute(update(jobs).where(self._mine(job_id)).values(values)).rowcount:
+            if not db.execute(update(jobs).where(self._owned(job_id)).values(values)).rowcount:
                 raise LeaseLost(job_id)
 
     def finish(
@@ -204,14 +204,14 @@ class JobTable:
             **NOBODY,
         }
         with self.database.note() as db:
-            if not db.execute(update(jobs).where(self._mine(job_id)).values(ended)).rowcount:
+            if not db.execute(update(jobs).where(self._owned(job_id)).values(ended)).rowcount:
                 raise LeaseLost(job_id)
             db.execute(delete(parts).where(parts.c.job_id == job_id))
 
     def cancel(self, job_id: str) -> Job:
-        """Cancels a job at once where it hasn't begun; else its worker learns of it.
+        """Cancel a job at once if it hasn't begun; otherwise notify its worker.
 
-        Raises Conflict where it has ended.
+        Raises Conflict if it has ended.
         """
         job = self.get(job_id)
         if job.state.ended:
@@ -235,7 +235,7 @@ class JobTable:
             if db.execute(update(failures).where(known).values(reason=reason)).rowcount:
                 return
             with suppress(IntegrityError), db.begin_nested():
-                # Another worker, which this part was given to, may tell of it at the same time.
+                # Another worker that took over this part may record the failure at the same time.
                 db.execute(insert(failures).values(job_id=job_id, path=path, reason=reason))
 
     def failures(self, job_id: str) -> list[Failure]:

@@ -1,4 +1,4 @@
-"""Joins what is said anew of images to what was said before: both together keep to the bounds."""
+"""Merges new annotations of images into existing ones, within the limits for both together."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ Saying = tuple[str, Sequence[str], Mapping[str, Any]]
 """An image's id, and the tags and metadata that are to be joined to its own."""
 
 
-def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
-    """Return those that can't be joined, one after the other, each with the reason."""
-    ids = list({image_id for image_id, tagged, metadata in said if tagged or metadata})
+def over_bounds(db: Connection, added: Sequence[Saying]) -> dict[int, str]:
+    """Return the annotations that can't be merged, by index, each with the reason."""
+    ids = list({image_id for image_id, tagged, metadata in added if tagged or metadata})
     columns = select(images.c.id, images.c.ordinal, images.c.metadata)
     there = {row.id: row for row in among(db, columns, images.c.id, ids)}
     names = {row.ordinal: row.id for row in there.values()}
@@ -29,7 +29,7 @@ def over_bounds(db: Connection, said: Sequence[Saying]) -> dict[int, str]:
     for row in among(db, carried, tags.c.ordinal, list(names)):
         keys[names[row.ordinal]].add(row.key)
     found: dict[int, str] = {}
-    for at, (image_id, tagged, metadata) in enumerate(said):
+    for at, (image_id, tagged, metadata) in enumerate(added):
         before = present.get(image_id, {})
         both = {**before, **metadata}
         its_keys = keys.get(image_id, set()) | {tag_key(tag) for tag in tagged}
@@ -49,12 +49,12 @@ def differ(one: object, other: object) -> bool:
 
 
 def joined(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata with more of it; as it was before where both together are over the bounds.
+    """Return metadata with additions; unchanged if both together exceed the limits.
 
-    Whoever brings it asked `over_bounds` first; this is for what came in between.
+    Callers check `over_bounds` before; this covers changes made since then.
     """
     both = {**before, **more}
     if before and differ(both, before) and (fault := metadata_fault(both)) is not None:
-        log.warning("metadata was not joined to an image's own: %s", fault)
+        log.warning("metadata was not merged into an image's own: %s", fault)
         return dict(before)
     return both

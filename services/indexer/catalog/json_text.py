@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 def read(text: str | bytes) -> Any:
-    """The value of a column; an empty object where an earlier version wrote what can't be read."""
+    """Return the value of a column; an empty object for invalid JSON of an earlier version."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -19,10 +19,11 @@ def read(text: str | bytes) -> Any:
 
 
 def write(value: Any) -> str:
-    """The text of a value, for PostgreSQL, which checks it; SQLite takes what Python writes.
+    """Return the text of a value, for PostgreSQL, which validates it; SQLite accepts what Python
+    writes.
 
-    Metadata of an earlier version, copied from SQLite, may have numbers and halves of characters
-    that JSON has no word for: those fields are left out.
+    Metadata of an earlier version, copied from SQLite, may contain numbers and lone surrogates that
+    JSON can't represent: such fields are left out.
     """
     try:
         text = json.dumps(value, allow_nan=False)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A file as it was when it was last read, and the image that it held.
+    """A file as last read, and its image.
 
-    `versions`: their numbers, where a store tells them. `tags`: the keys of the image's.
-    `is_known`: whether its features are there. `ctime_ns`: 0 where it isn't known.
+    `versions`: version numbers, if a store has them. `tags`: keys of the image's tags. `is_known`:
+    whether its features exist. `ctime_ns`: 0 if unknown.
     """
 
     image_id: str
@@ -25,7 +25,7 @@ class KnownFile:
     ) -> bool:
         """Return whether the file is unchanged since it was recorded.
 
-        `version`: its number now, where a store tells one: its times may be of whole seconds.
+        `version`: its present number, if the store has one, because times may be in whole seconds.
         """
         same = (self.mtime_ns, self.bytes) == (mtime_ns, size)
         same = same and (self.ctime_ns == 0 or self.ctime_ns == ctime_ns)

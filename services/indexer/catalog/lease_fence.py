@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from sqlalchemy import Connection
 
 Check = Callable[[Connection], None]
-"""Raises LeaseLost; else what it found stays so until the transaction ends."""
+"""Raises LeaseLost; otherwise the lease can't change until the transaction ends."""
 
 # In the context: whatever a job writes must pass, however deep, and the same tables serve requests
 # that hold no lease. A writer that had to be handed the fence could forget it.
@@ -15,7 +15,7 @@ _check: ContextVar[Check | None] = ContextVar("fence", default=None)
 
 
 class LeaseLost(Exception):
-    """Another worker goes on with what this one had in hand."""
+    """Another worker has taken over the work of this one."""
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def fenced(check: Check) -> Iterator[None]:
 
 
 def cross(db: Connection) -> None:
-    """To be called before a change. Raises LeaseLost."""
+    """Check the lease; called before a change. Raises LeaseLost."""
     check = _check.get()
     if check is not None:
         check(db)

@@ -17,17 +17,19 @@ _MANY = 10_000
 
 
 def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[ExportedRecord]:
-    """The record of each of these images, in their order, without what can't be written."""
+    """Return the record of each of these images, in order, without values that JSON can't
+    represent.
+    """
     for start in range(0, len(ordinals), _MANY):
-        some = ordinals[start : start + _MANY].tolist()
+        batch = ordinals[start : start + _MANY].tolist()
         found = {
             row.ordinal: _record(row)
-            for row in db.execute(select(images).where(images.c.ordinal.in_(some)))
+            for row in db.execute(select(images).where(images.c.ordinal.in_(batch)))
         }
-        tagged = select(tags.c.ordinal, tags.c.tag).where(tags.c.ordinal.in_(some))
+        tagged = select(tags.c.ordinal, tags.c.tag).where(tags.c.ordinal.in_(batch))
         for ordinal, tag in db.execute(tagged.order_by(tags.c.key)):
             found[ordinal].tags.append(tag)
-        placed = select(locations).where(locations.c.ordinal.in_(some))
+        placed = select(locations).where(locations.c.ordinal.in_(batch))
         for row in db.execute(placed.order_by(locations.c.uri, locations.c.path)):
             record = found[row.ordinal]
             if row.uri not in record.uris:
@@ -38,12 +40,12 @@ def list_records(db: Connection, ordinals: NDArray[np.int64]) -> Iterator[Export
                         path=row.path, uri=row.uri, mtime_ns=row.mtime_ns, bytes=row.bytes
                     )
                 )
-        yield from (found[ordinal] for ordinal in some)
+        yield from (found[ordinal] for ordinal in batch)
 
 
 def _record(row: Row[Any]) -> ExportedRecord:
     metadata, notes = annotations.presentable(row.metadata)
-    # Not checked: an earlier version took in more than is taken today.
+    # Skip validation: earlier versions accepted more than today's.
     return ExportedRecord.model_construct(
         id=row.id,
         tags=[],

@@ -35,7 +35,7 @@ class Place:
 
     @property
     def has_file(self) -> bool:
-        """Not of a uri that came beside a vector."""
+        """False for a uri that was imported beside a vector."""
         return is_address(self.path)
 
     def is_as(self, known: "Place") -> bool:
@@ -146,8 +146,8 @@ def write_claims(db: Connection, claims: Iterable[SourceEntry]) -> None:
 def forget_dismissed(db: Connection, paths: Sequence[str], ids: Sequence[str] = ()) -> None:
     """Files that hold images again, and images that were brought back, are dismissed no more."""
     for column, values in ((dismissed.c.path, paths), (dismissed.c.id, ids)):
-        for some in some_of(values):
-            db.execute(delete(dismissed).where(column.in_(some)))
+        for batch in some_of(values):
+            db.execute(delete(dismissed).where(column.in_(batch)))
 
 
 def annotations_of(db: Connection, ordinals: Iterable[int]) -> dict[int, Annotations]:
@@ -195,11 +195,11 @@ def follow(db: Connection, before: Mapping[int, Annotations], change: int) -> No
     """Brings images' tags and metadata in line with what their sources say since `before`."""
     after = annotations_of(db, before)
     differing = [ordinal for ordinal, was in before.items() if was != after[ordinal]]
-    for some in some_of(differing):
-        carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in some}
-        for row in db.execute(select(tags).where(tags.c.ordinal.in_(some))):
+    for batch in some_of(differing):
+        carried: dict[int, dict[str, str]] = {ordinal: {} for ordinal in batch}
+        for row in db.execute(select(tags).where(tags.c.ordinal.in_(batch))):
             carried[row.ordinal][row.key] = row.tag
-        kept = select(images.c.ordinal, images.c.metadata).where(images.c.ordinal.in_(some))
+        kept = select(images.c.ordinal, images.c.metadata).where(images.c.ordinal.in_(batch))
         retagged: list[dict[str, Any]] = []
         changed: list[dict[str, Any]] = []
         emptied: list[int] = []
@@ -209,12 +209,14 @@ def follow(db: Connection, before: Mapping[int, Annotations], change: int) -> No
             if wanted != carried[ordinal]:
                 emptied.append(ordinal)
                 retagged += [{"ordinal": ordinal, "key": k, "tag": t} for k, t in wanted.items()]
-            said = merged(metadata, was.metadata, now.metadata)
-            if differ(said, metadata) and metadata_fault(said) is not None:
-                # Several sources together say more than an image can hold.
-                said = metadata
-            if wanted != carried[ordinal] or differ(said, metadata):
-                changed.append({"its_ordinal": ordinal, "metadata": said, "revision": change})
+            new_metadata = merged(metadata, was.metadata, now.metadata)
+            if differ(new_metadata, metadata) and metadata_fault(new_metadata) is not None:
+                # Several sources together have more metadata than one image can hold.
+                new_metadata = metadata
+            if wanted != carried[ordinal] or differ(new_metadata, metadata):
+                changed.append(
+                    {"its_ordinal": ordinal, "metadata": new_metadata, "revision": change}
+                )
         db.execute(delete(tags).where(tags.c.ordinal.in_(emptied)))
         add_rows(db, tags, retagged)
         if changed:
@@ -231,11 +233,11 @@ def left_without_place(
     """
     wanted = sorted(set(ordinals))
     placeless: dict[int, str] = {}
-    for some in some_of(wanted):
-        placed = select(locations.c.ordinal).where(locations.c.ordinal.in_(some))
+    for batch in some_of(wanted):
+        placed = select(locations.c.ordinal).where(locations.c.ordinal.in_(batch))
         rows = db.execute(
             select(images.c.ordinal, images.c.id).where(
-                images.c.ordinal.in_(some), images.c.ordinal.not_in(placed)
+                images.c.ordinal.in_(batch), images.c.ordinal.not_in(placed)
             )
         )
         placeless.update((row.ordinal, row.id) for row in rows)
@@ -247,8 +249,8 @@ def left_without_place(
 
 def remove_images(db: Connection, ordinals: Sequence[int]) -> None:
     """Takes images out, with all that belongs to them."""
-    for some in some_of(ordinals):
-        db.execute(delete(images).where(images.c.ordinal.in_(some)))
+    for batch in some_of(ordinals):
+        db.execute(delete(images).where(images.c.ordinal.in_(batch)))
 
 
 def at_paths(db: Connection, paths: Sequence[str]) -> set[int]:
@@ -258,5 +260,5 @@ def at_paths(db: Connection, paths: Sequence[str]) -> set[int]:
 
 def touch(db: Connection, ordinals: Iterable[int], change: int) -> None:
     """Notes that images were changed."""
-    for some in some_of(sorted(set(ordinals))):
-        db.execute(update(images).where(images.c.ordinal.in_(some)).values(revision=change))
+    for batch in some_of(sorted(set(ordinals))):
+        db.execute(update(images).where(images.c.ordinal.in_(batch)).values(revision=change))

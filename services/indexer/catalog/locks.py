@@ -20,10 +20,10 @@ _RETRY_S = 2
 
 
 class PublishLock:
-    """One at a time, as a `with` block that may be nested.
+    """One holder at a time, as a `with` block that may be nested.
 
-    The server holds it for a connection: it is free again when the process ends, and while the
-    process stands still nobody else has it.
+    The server holds it for a connection: it is released when the process ends, but not while the
+    process hangs.
     """
 
     def __init__(self, database: Database) -> None:
@@ -77,7 +77,10 @@ class PublishLock:
 
 
 class WorkerPresence:
-    """Presence of this worker, visible to those that start. `is_first`: none was before it."""
+    """Presence of this worker, visible to workers that start.
+
+    `is_first`: there was none before it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -88,23 +91,23 @@ class WorkerPresence:
             alone = text(f"SELECT pg_try_advisory_lock({SPACE}, {_PRESENT})")
             self.is_first = bool(self._session.execute(alone).scalar_one())
             if not self.is_first:
-                # Waits while the first one tidies up.
+                # Blocks until the first worker has tidied up.
                 _share(self._session)
 
     def admit(self) -> None:
-        """The first one is done with what it must do alone."""
+        """The first worker has finished its exclusive work."""
         if self._session is not None and self.is_first:
             _share(self._session)
             self._session.execute(text(f"SELECT pg_advisory_unlock({SPACE}, {_PRESENT})"))
 
     def renew(self) -> None:
-        """Makes it known again where the server was started anew."""
+        """Announce this worker again if the server was restarted."""
         if self._session is None:
             return
         try:
             self._session.execute(text("SELECT 1"))
         except SQLAlchemyError:
-            # Or it was closed at an earlier beat, when the server wasn't back yet.
+            # Or it was closed at an earlier beat, before the server was back.
             self._session.close()
             self._session = _connected(self._database)
             _share(self._session)
@@ -120,7 +123,7 @@ def _share(session: Connection) -> None:
 
 def _connected(database: Database) -> Connection:
     with database.telling():
-        # Not within a transaction, which would hold back what the server tidies up.
+        # Autocommit, because an open transaction would hold back the server's vacuum.
         return database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -136,7 +139,7 @@ def _locked(database: Database, lock: str) -> Connection:
 
 
 def _let_go(session: Connection) -> None:
-    """Ends the connection, and with it what the server holds for it."""
+    """Close the connection, and so release its locks."""
     if not session.closed:
         session.invalidate()
     session.close()

@@ -1,7 +1,7 @@
-"""Brings a catalogue of an older version to the tables of today.
+"""Upgrades a catalogue of an older version to the current tables.
 
-All steps are one transaction: a process that is killed between leaves the catalogue as it was. A
-step says by itself what it makes, for the tables of `schema.py` will change again.
+All steps are one transaction, so that a killed process changes nothing. A step spells out what it
+creates, because the tables in `schema.py` will change again.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def _normalise_tag_keys(db: Connection) -> None:
 
 def _remember_words(db: Connection) -> None:
     """Add the time of a file's change, users' words on deleted images, and mount points."""
-    # In the order of their bytes, as `schema.py` has text in both databases.
+    # Byte order in both databases, as text has in `schema.py`.
     ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
     _run(
         db,

@@ -10,14 +10,14 @@ from shared.core.errors import CatalogueAway, InvalidInput, ISEError, StorageFul
 
 _CHANGES, _TAKING = 1, 2
 SPACE = 0x15E
-"""The first number of all advisory locks here; the second says what is locked."""
+"""First number of all advisory locks here; the second one identifies the lock."""
 _CONNECT_S = 5
 _STILL = "60s"
-# Beside the five that are kept: calls wait for each other where a server lets in only few.
+# In addition to the pool's five; if the server allows fewer, calls wait for each other.
 _MORE_CONNECTIONS = 20
-# Of a worker whose machine is gone: the server ends its connection, and with it its locks.
+# If a worker's machine disappears, the server closes its connection and so releases its locks.
 _KEEPALIVE = {"tcp_keepalives_idle": 15, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
-# The same of a server whose machine is gone: its standby may answer at the same name.
+# If the server's machine disappears, reconnect: its standby may answer at the same name.
 _CLIENT = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -47,7 +47,7 @@ class Postgres:
             max_overflow=_MORE_CONNECTIONS,
             connect_args={"connect_timeout": _CONNECT_S, **kept, **given},
         )
-        # A view of one moment, as SQLite's transactions are.
+        # Repeatable read, so that a reader sees one moment, as with SQLite.
         self.reading: Engine = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     def begin_change(self, db: Connection) -> None:
@@ -57,7 +57,7 @@ class Postgres:
         db.execute(text(f"SELECT {_limit()}"))
 
     def begin_taking(self, db: Connection) -> None:
-        """One worker at a time looks for a job, so that no two find that none runs."""
+        """Let one worker at a time look for a job, so that no two start one."""
         db.execute(text(f"SELECT pg_advisory_xact_lock({SPACE}, {_TAKING})"))
 
     def newest_ordinal(self, db: Connection) -> int:
@@ -68,7 +68,7 @@ class Postgres:
         if newest:
             db.execute(text("SELECT setval(:name, :to)"), {"name": _sequence(db), "to": newest})
 
-    def told(self, error: DBAPIError) -> ISEError | None:
+    def translated(self, error: DBAPIError) -> ISEError | None:
         if getattr(error.orig, "sqlstate", None) == _DISK_FULL:
             return StorageFull(
                 "The disk of the database is full. Nothing was lost; free some space, "
@@ -92,7 +92,7 @@ def _limit() -> str:
 
 
 def reason(error: DBAPIError) -> str:
-    """The first line of what the driver says; it names no password."""
+    """Return the first line of the driver's message, which contains no password."""
     return str(error.orig).strip().splitlines()[0].rstrip(".") if error.orig else str(error)
 
 

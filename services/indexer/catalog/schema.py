@@ -1,7 +1,7 @@
 """Tables of the catalogue.
 
-Every change of an image takes the next number of one counter, its revision; so what changed since
-a snapshot is one indexed range.
+Every change of an image takes the next number of one counter, its revision, so that the changes
+since a snapshot are an indexed range.
 """
 
 from sqlalchemy import (
@@ -36,7 +36,7 @@ VERSION = 6
 metadata = MetaData()
 
 
-# In the order of their bytes in both databases, whatever the server's language is.
+# Byte order in both databases, whatever the server's locale is.
 def String(length: int) -> TypeEngine[str]:  # noqa: N802
     return AnyString(length).with_variant(AnyString(length, collation="C"), "postgresql")
 
@@ -55,7 +55,7 @@ class Number(TypeDecorator[int]):
         return None if value is None else signed(value)
 
 
-# SQLite numbers rows by itself only in a column of exactly its own INTEGER type.
+# SQLite generates row numbers only for a column of type INTEGER exactly.
 _Ordinal = BigInteger().with_variant(Integer, "sqlite")
 
 images = Table(
@@ -78,19 +78,19 @@ locations = Table(
     "locations",
     metadata,
     Column("path", Text, primary_key=True),
-    # One file may be known by several: as part of two sources, or uploaded under two names.
+    # One file may have several uris: from two sources, or uploaded under two names.
     Column("uri", Text, primary_key=True),
     Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), index=True),
     Column("mtime_ns", Number, nullable=False),
     Column("bytes", Number, nullable=False),
-    # When the file was changed last, which no program can set; 0 where that isn't known.
+    # The time of the last change of the file's inode, which no program can set; 0 if unknown.
     Column("ctime_ns", Number, nullable=False, server_default="0"),
 )
 
 origins = Table(
     "origins",
     metadata,
-    # The folder or manifest; what it said of the file when it was last read, and which file it was.
+    # A folder or manifest, what it last said about the file, and the file's identity then.
     Column("source", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     Column("uri", Text, primary_key=True),
@@ -104,7 +104,7 @@ origins = Table(
 dismissed = Table(
     "dismissed",
     metadata,
-    # A file whose image a user deleted: a sync leaves it out.
+    # Files whose image a user deleted, which a sync skips.
     Column("path", Text, primary_key=True),
     Column("id", String(200), nullable=False, index=True),
     Column("mtime_ns", Number, nullable=False),
@@ -114,8 +114,8 @@ dismissed = Table(
 remembered = Table(
     "remembered",
     metadata,
-    # What users had made of the tags and metadata of an image that a sync deleted, beside what its
-    # sources said then: when its bytes are back, so are the user's words.
+    # Users' changes to the tags and metadata of images that a sync deleted, and what the sources
+    # said then. They are restored when the same bytes return.
     Column("id", String(200), primary_key=True),
     Column("tags", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
@@ -154,7 +154,7 @@ undo_steps = Table(
 mounts = Table(
     "mounts",
     metadata,
-    # The folders of a source that were mount points when it was synced last.
+    # Folders of a source that were mount points at its last sync.
     Column("source", Text, primary_key=True),
     Column("path", Text, primary_key=True),
 )
@@ -177,14 +177,14 @@ features = Table(
     Column("row", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("features_by_revision", "fingerprint", "revision"),
-    # Without it, each image that is deleted would be looked for in all rows.
+    # Without this index, each deletion of an image would scan all rows.
     Index("features_by_ordinal", "ordinal"),
 )
 
 
 def _lease() -> tuple[Column[str], Column[float]]:
-    """Columns of a lease: the worker, and the time (seconds since 1970) until which nobody else may
-    take it.
+    """Columns of a lease: the worker, and the time (seconds since 1970) until which it is
+    exclusive.
     """
     return Column("worker", String(100)), Column("leased_until", Float)
 
@@ -203,14 +203,14 @@ jobs = Table(
     Column("created_at", String(40), nullable=False, index=True),
     Column("finished_at", String(40)),
     *_lease(),
-    # A user wants it to end: the worker that runs it may be another than the one that was asked.
+    # Set when a user cancels the job: another worker may be running it.
     Column("cancelling", Boolean, nullable=False, server_default=false()),
 )
 
 parts = Table(
     "parts",
     metadata,
-    # Of the files that a job takes in; `plan` tells this division from another one of the same job.
+    # Parts of the files that a job ingests; `plan` distinguishes divisions of one job.
     Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("plan", String(64), primary_key=True),
     Column("number", Integer, primary_key=True),

@@ -40,7 +40,7 @@ class Dismissed:
 
 
 _NOTED = ""
-"""In the stead of a path: says that a source's mount points are known, though it have none."""
+"""Replaces a path: shows that a source's mount points are known, even if there are none."""
 
 
 class Origins:
@@ -53,7 +53,7 @@ class Origins:
         """Return the claims of a source, and those of others within its folder."""
         wanted = origins.c.source == source
         if folder is not None:
-            # Paths in it that aren't UTF-8 are kept as URLs, and so may the folder's own be.
+            # Paths that aren't UTF-8 are stored as URLs, and so may the folder's own path be.
             local = path_of(folder)
             forms = {folder} if local is None else {folder, url_of(local)}
             for form in forms:
@@ -84,7 +84,7 @@ class Origins:
                     row.metadata,
                 )
                 for row in rows
-                # Where a database compares text without regard to case, the folder may be another.
+                # A database that ignores case in text may return other folders too.
                 if row.source == source or _lies_in(row.path, folder)
             ]
 
@@ -115,7 +115,11 @@ class Origins:
             return left_without_place(db, lost, bury)
 
     def drop(
-        self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]], source: str, bury: Bury
+        self,
+        gone: Sequence[str],
+        unnamed: Sequence[tuple[str, str]],
+        source: str,
+        bury: Bury,
     ) -> list[str]:
         """Takes out the files at paths that are gone, and those that a source names no more.
 
@@ -126,8 +130,8 @@ class Origins:
             change = next_revision(db)
             touched = at_paths(db, [*gone, *(path for path, _ in unnamed)])
             before = annotations_of(db, touched)
-            for some in some_of(gone):
-                db.execute(delete(locations).where(locations.c.path.in_(some)))
+            for batch in some_of(gone):
+                db.execute(delete(locations).where(locations.c.path.in_(batch)))
             for pairs in some_of(unnamed):
                 named = tuple_(origins.c.path, origins.c.uri).in_(pairs)
                 db.execute(delete(origins).where(origins.c.source == source, named))
@@ -167,8 +171,8 @@ class Origins:
         if not there and not gone:
             return
         with self.database.write() as db:
-            for some in some_of(gone):
-                db.execute(delete(dismissed).where(dismissed.c.path.in_(some)))
+            for batch in some_of(gone):
+                db.execute(delete(dismissed).where(dismissed.c.path.in_(batch)))
             for one in there:
                 _dismiss(db, one)
 

@@ -11,13 +11,14 @@ from sqlalchemy.sql.elements import ColumnElement
 from services.indexer.catalog import json_text
 from shared.core.errors import ISEError, StorageFull
 
-# Seconds since 1970, from days.
+# Julian days to seconds since 1970.
 _NOW = "(julianday('now') - 2440587.5) * 86400.0"
 
 
 class SQLite:
-    """In WAL mode, so that reading goes on while a job writes; synced at each commit, so that what
-    was acknowledged survives a power cut."""
+    """SQLite in WAL mode, so that reads continue during a write, and synced at each commit, so that
+    acknowledged changes survive a power failure.
+    """
 
     is_shared = False
     now: ColumnElement[float] = literal_column(_NOW, Float)
@@ -34,7 +35,7 @@ class SQLite:
     begin_note = begin_taking = begin_change
 
     def newest_ordinal(self, db: Connection) -> int:
-        """The largest number that was ever given to an image; 0 where none was."""
+        """Return the largest ordinal ever assigned; 0 if there was none."""
         kept = "SELECT seq FROM sqlite_sequence WHERE name = 'images'"
         return int(db.exec_driver_sql(kept).scalar() or 0)
 
@@ -43,7 +44,7 @@ class SQLite:
         db.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = 'images'")
         db.exec_driver_sql("INSERT INTO sqlite_sequence VALUES ('images', ?)", (newest,))
 
-    def told(self, error: DBAPIError) -> ISEError | None:
+    def translated(self, error: DBAPIError) -> ISEError | None:
         """Translate an error of the environment, such as a full disk; None for others."""
         if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
             return None
@@ -57,7 +58,8 @@ def _begin(connection: Connection) -> None:
 
 
 def _configure(connection: sqlite3.Connection, _: Any) -> None:
-    # The driver's own transactions begin at the first write only; ours are a view of one moment.
+    # The driver begins a transaction only at the first write; begin it at the first read instead,
+    # so that readers see one moment.
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",

@@ -1,4 +1,4 @@
-"""Gives images tags, within a transaction of the caller's."""
+"""Adds tags to images, within the caller's transaction."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -15,9 +15,9 @@ from shared.snapshots.items import tag_key
 def add_tags(
     db: Connection, given: Iterable[tuple[int, Iterable[str]]], new: Collection[int] = ()
 ) -> set[int]:
-    """Adds the tags that images lack, by number; gives the images that lacked some.
+    """Add tags that images lack, by ordinal; return the images that changed.
 
-    A tag stays as it was written first. `new`: images that have no tag yet.
+    The first spelling of a tag is kept. `new`: images without tags.
     """
     wanted: dict[tuple[int, str], str] = {}
     for ordinal, its_tags in given:
@@ -30,7 +30,7 @@ def add_tags(
         carried[row.ordinal] += 1
     rows: list[dict[str, Any]] = []
     for (ordinal, key), tag in wanted.items():
-        # Whoever brings them asked `over_bounds` first; this is for what came in between.
+        # Callers check `over_bounds` before; this covers changes made since then.
         if carried[ordinal] < MAX_TAGS:
             carried[ordinal] += 1
             rows.append({"ordinal": ordinal, "key": key, "tag": tag})

@@ -124,7 +124,7 @@ def _place(
             if uri not in {file.uri for file in record.files}:
                 path = _nowhere(record.id)
                 wanted[path, uri] = _unread(path, uri, ordinal)
-    # An image's own path has its uris; any other path, if it's there, is left as it is.
+    # Update the uris of the image's own path only; leave any other path unchanged.
     query = select(locations.c.path, locations.c.uri)
     paths = list({path for path, _ in wanted})
     there = {(row.path, row.uri) for row in among(db, query, locations.c.path, paths)}
@@ -162,5 +162,5 @@ def _describe(
 
 
 def _nowhere(image_id: str) -> str:
-    """In the place of a path, for uris of an image that has no file: no path is like it."""
+    """Return the path stored for uris of an image without a file; no real path is like it."""
     return f"uri:{sha256(image_id.encode()).hexdigest()}"

@@ -26,7 +26,7 @@ class View:
 
     @property
     def connection(self) -> Connection:
-        """For other readers of the same moment."""
+        """Connection for other readers of the same moment."""
         return self._db
 
     def __exit__(self, *details: Any) -> None:
@@ -51,7 +51,7 @@ class View:
                 features.c.shard, features.c.row
             )
         )
-        # In parts: a million rows of Python numbers take a hundred times what the arrays do.
+        # In batches: a million rows of Python numbers take a hundred times the memory of arrays.
         parts = [np.array([tuple(row) for row in part]) for part in rows.partitions(_ROWS_AT_ONCE)]
         table = np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
         return FeatureRows(table[:, 0], table[:, 1], table[:, 2])
@@ -61,7 +61,7 @@ class View:
         has = select(features.c.ordinal).where(features.c.fingerprint == fingerprint)
         condition: ColumnElement[bool] = has.where(features.c.ordinal == images.c.ordinal).exists()
         if since:
-            # Two ranges of two indexes: as one condition of a join, all images would be looked at.
+            # Two queries, each with its own index: a single join condition would scan all images.
             changed = select(images.c.ordinal).where(images.c.revision > since)
             condition &= images.c.ordinal.in_(changed.union(_embedded_since(since, fingerprint)))
         return items_of(self._db, condition)
@@ -106,7 +106,7 @@ def items_of(db: Connection, condition: ColumnElement[bool]) -> list[Item]:
         )
         for row in db.execute(chosen.order_by(images.c.ordinal))
     }
-    # The condition again, and not these ordinals: so many numbers in a query take longer.
+    # Repeat the condition, because a list of that many ordinals is slower.
     tagged = select(tags.c.ordinal, tags.c.tag).join(images, images.c.ordinal == tags.c.ordinal)
     for ordinal, tag in db.execute(tagged.where(condition).order_by(tags.c.ordinal, tags.c.key)):
         found[ordinal].tags.append(tag)

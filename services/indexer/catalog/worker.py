@@ -12,20 +12,20 @@ from services.indexer.catalog.database import Database
 
 
 def _name() -> str:
-    # A process that is started anew is another worker: what it had in hand it begins again.
+    # A restarted process is a new worker, which resumes the work of the old one from the catalogue.
     return f"{socket.gethostname()[:60]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 @dataclass(frozen=True)
 class Worker:
-    """An indexer on a catalogue. What it has in hand is its own for `lease_s`, unless renewed."""
+    """An indexer using a catalogue. It holds work for `lease_s`, unless renewed."""
 
     database: Database
     lease_s: float = 30.0
     name: str = field(default_factory=_name)
 
     def lease(self) -> dict[str, Any]:
-        """The columns of what it takes, or goes on with."""
+        """Columns of a lease, when work is taken or resumed."""
         return {"worker": self.name, "leased_until": self.database.kind.now + self.lease_s}
 
     def has(self, table: Table) -> ColumnElement[bool]:
@@ -33,14 +33,14 @@ class Worker:
         return table.c.worker == self.name
 
     def may_take(self, table: Table) -> ColumnElement[bool]:
-        """Running rows that nobody is at any more; asked while this worker is at none."""
+        """Running rows that no worker is processing; used while this worker has none."""
         if not self.database.is_shared:
-            # There is no other worker, so whoever had it has ended.
+            # Only one worker can use this database, so any former holder has ended.
             return true()
         return or_(self.has(table), self.is_over(table))
 
     def is_over(self, table: Table) -> ColumnElement[bool]:
-        """Rows whose lease nobody renewed."""
+        """Rows whose lease has expired."""
         until = table.c.leased_until
         return or_(until.is_(None), until < self.database.kind.now)
 

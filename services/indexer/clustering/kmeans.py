@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from shared.maths.linear_algebra import one_thread
 
-# The share of the points that each round sees, and for each centroid at least so many of them.
+# Share of the points used in each round, and the least number of points per centroid.
 _SHARES = (0.25,) * 4 + (0.5,) * 4 + (1.0,) * 12
 _MIN_POINTS = 39
-# Lists over so many times the mean are cut, but not in the last rounds, which settle the rest.
+# Clusters larger than this many times the mean are split, except in the last rounds.
 _LONGEST = 3
 _SETTLING = 2
-# Rounds in which points look at every centroid; and afterwards at so many around their own.
+# Rounds that compare points with every centroid; later ones compare only this many near their own.
 _WIDE = 4
 _AROUND = 256
 _UNKNOWN = -1
@@ -32,9 +32,9 @@ Progress = Callable[[int, int], None]
 def kmeans(
     points: NDArray[np.float32], clusters: int, seed: int, progress: Progress
 ) -> NDArray[np.float32]:
-    """Centroids, float32 (clusters, dim), of points (n, dim) in random order, n >= clusters.
+    """Return centroids, float32 (clusters, dim), of points (n, dim) in random order, n >= clusters.
 
-    `progress(round, rounds)` is called before each round; what it raises ends the work.
+    `progress(round, rounds)` is called before each round, and may raise to end the work.
     """
     rng = np.random.default_rng(seed)
     centroids = points[:clusters].copy()
@@ -78,9 +78,9 @@ def nearest_around(
 
     def look(numbers: NDArray[np.int64]) -> None:
         for number in numbers[ends[numbers] > starts[numbers]]:
-            mine, those = members[starts[number] : ends[number]], around[number]
-            away = half_norms[those] - points[chosen[mine]] @ centroids[those].T
-            found[mine] = those[away.argmin(axis=1)]
+            rows, candidates = members[starts[number] : ends[number]], around[number]
+            distances = half_norms[candidates] - points[chosen[rows]] @ centroids[candidates].T
+            found[rows] = candidates[distances.argmin(axis=1)]
 
     threads = faiss.omp_get_max_threads()
     with one_thread(), ThreadPoolExecutor(threads) as pool:
@@ -94,7 +94,7 @@ class _Lists:
     def __init__(self, points: NDArray[np.float32], clusters: int) -> None:
         self._points = points
         self._labels = np.empty(0, np.int64)
-        # Those whose centroid went elsewhere must look everywhere.
+        # Points whose centroid was moved elsewhere must be compared with every centroid.
         self._lost = np.empty(0, bool)
         self._sums = np.zeros((clusters, points.shape[1]))
 
@@ -103,7 +103,7 @@ class _Lists:
         return np.bincount(self._labels, minlength=len(self._sums))
 
     def assign(self, seen: int, centroids: NDArray[np.float32], wide: bool) -> int:
-        """Puts the first `seen` points into lists; gives the number of those that changed."""
+        """Assign the first `seen` points to clusters; return the number of changes."""
         before = np.full(seen, _UNKNOWN)
         before[: len(self._labels)] = self._labels
         anew = before == _UNKNOWN
@@ -114,9 +114,9 @@ class _Lists:
         points = self._points[:seen]
         everywhere, nearby = np.flatnonzero(anew), np.flatnonzero(~anew)
         if len(everywhere):
-            # A copy of all points would take as much memory again.
-            those = points[everywhere] if len(nearby) else points
-            labels[everywhere] = nearest(those, centroids)
+            # Avoid copying all points, which would double the memory.
+            remaining = points[everywhere] if len(nearby) else points
+            labels[everywhere] = nearest(remaining, centroids)
         labels[nearby] = nearest_around(points, nearby, before, centroids)
         moved = np.flatnonzero(labels != before)
         self._add(moved, before[moved], -1)
@@ -139,7 +139,7 @@ class _Lists:
         for short, long in zip(by_size[:moves], by_size[::-1][:moves], strict=True):
             if 2 * sizes[short] >= sizes[long]:
                 break
-            # The two lie on either side of the mean, so the list falls apart about evenly.
+            # The two lie on either side of the mean, so the cluster is split about evenly.
             member = self._points[members[starts[long] + rng.integers(sizes[long])]]
             offset = (member - centroids[long]) / 8
             centroids[short] = centroids[long] + offset

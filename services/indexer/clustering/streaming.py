@@ -1,8 +1,9 @@
-"""K-means over features that stream from disk; memory holds a sample, never the collection.
+"""K-means over features that stream from disk; memory contains a sample, never the collection.
 
-The sample is held by its coordinates in the directions in which it varies most, and the centroids
-lie in that subspace, so that training and assignment cost the same for features of any length.
-For the cosine metric vectors are normalised first: then L2 between them orders as the angle does.
+The sample is represented by coordinates in the directions in which it varies most, and the
+centroids lie in that subspace, so that training and assignment cost the same for features of any
+length. For the cosine metric vectors are normalised first, so that L2 gives the same order as the
+angle.
 """
 
 import math
@@ -18,7 +19,7 @@ from shared.contracts.query import Metric
 from shared.core.errors import InvalidInput
 from shared.maths.distances import prepared
 
-# faiss's own advice: fewer points than this for each centroid, and centroids mean little.
+# faiss recommends at least this many points per centroid.
 _MIN_POINTS = 39
 _POINTS = 128
 _DIRECTIONS = 128
@@ -37,9 +38,9 @@ class Rows(Protocol):
 
 
 def cluster_count(wanted: int | str, rows: int) -> int:
-    """The number of clusters: as asked, or for `auto` about 2 sqrt(rows), well filled.
+    """Return the number of clusters: as requested, or for `auto` about 2 sqrt(rows), well filled.
 
-    Raises InvalidInput when more clusters than images are asked for.
+    Raises InvalidInput if more clusters than images are requested.
     """
     if isinstance(wanted, int):
         if wanted > max(rows, 1):
@@ -70,16 +71,16 @@ def train_centroids(
     seed: int,
     progress: Progress = lambda done, total: None,
 ) -> NDArray[np.float32]:
-    """Centroids, float32 (clusters, dim), for a collection of n >= clusters vectors.
+    """Return centroids, float32 (clusters, dim), for a collection of n >= clusters vectors.
 
-    `progress(round, rounds)` is called before each round of K-means; what it raises ends the work.
+    `progress(round, rounds)` is called before each round of K-means, and may raise to end the work.
     """
     chosen = sample_rows(len(vectors), clusters, seed)
     few = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _BLOCK)).astype(np.int64)]
-    # The one centroid of an unclustered collection is the mean, which every subspace holds.
+    # Without clusters the only centroid is the mean, which every subspace contains.
     directions = _DIRECTIONS if clusters > 1 else 1
     subspace = Subspace.leading(prepared(vectors[few], metric), directions)
-    # K-means takes ever larger parts from the front, so the order must be random.
+    # K-means reads growing parts from the front, so the order must be random.
     places = np.random.default_rng(seed).permutation(len(chosen))
     points = np.empty((len(chosen), subspace.directions), np.float32)
     for start in range(0, len(chosen), _BLOCK):
@@ -93,7 +94,7 @@ def assign(
 ) -> NDArray[np.int64]:
     """The nearest centroid of each row by L2, int64 (rows,)."""
     lists = np.empty(rows, np.int64)
-    # To look for a subspace costs as much as to assign some thousand rows without.
+    # Finding a subspace costs as much as assigning some thousand rows without one.
     count = min(_DIRECTIONS, len(centroids))
     subspace = Subspace.holding(centroids, count) if rows > _BLOCK else None
     within = centroids if subspace is None else subspace.coordinates(centroids)

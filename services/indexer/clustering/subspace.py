@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.maths.linear_algebra import orthonormal
 
 _PASSES = 6
-# What float32 rounding leaves outside, as a share of the sum of squares.
+# Share of the sum of squares that float32 rounding leaves outside the subspace.
 _ROUNDING = 1e-12
 
 
@@ -29,9 +29,9 @@ class Subspace:
 
     @classmethod
     def leading(cls, rows: NDArray[np.floating], count: int, seed: int = 0) -> Subspace:
-        """The `count` directions in which rows, of shape (n, dim), vary most (PCA).
+        """Return the `count` directions in which rows, of shape (n, dim), vary most (PCA).
 
-        The whole space where it has no more directions than that. Found by subspace iteration
+        The whole space if it has no more dimensions than that. Computed by subspace iteration
         (Halko, Martinsson & Tropp, SIAM Review 2011), which needs no matrix of dim x dim.
         """
         mean: NDArray[Any] = rows.mean(axis=0, dtype=np.float64)

@@ -11,17 +11,17 @@ from shared.models.external import is_external
 from shared.snapshots.transform import Transform
 
 _AUTO_WIDTH = 128
-# Directions are learned from so many images for each, at least; from so many in all, at most.
+# At least this many images per direction, and at most this many images in total.
 _IMAGES_A_DIRECTION = 8
 _SAMPLE = 20_000
-# Shorter features gain nothing by it.
+# Shorter features don't benefit from a transform.
 _LEAST_DIM = 512
 
 
 def chosen(wanted: str, fingerprint: str, rows: int, dim: int) -> str:
-    """`none`, `l2` or `pca:N`: as asked, or for `auto` what measured best on such a collection.
+    """Return `none`, `l2` or `pca:N`: as requested, or for `auto` the best measured choice.
 
-    Raises InvalidInput where the collection can't have what is asked.
+    Raises InvalidInput if the collection doesn't allow the requested one.
     """
     if wanted == "auto":
         can = not is_external(fingerprint) and dim >= _LEAST_DIM
@@ -41,7 +41,7 @@ def chosen(wanted: str, fingerprint: str, rows: int, dim: int) -> str:
 
 
 def learned(name: str, features: Rows, dim: int) -> Transform | None:
-    """The transform of that name, from the collection's features; None for `none`."""
+    """Return the transform of that name, learnt from the collection's features; None for `none`."""
     if name == "none":
         return None
     if name == "l2":

@@ -16,7 +16,7 @@ Vector = NDArray[np.float32]
 
 
 class Canaries:
-    """Keeps them, and compares with them what each process of an embedder makes of it."""
+    """Stores canaries, and compares each process of an embedder with them."""
 
     def __init__(self, features: FeatureStore, database: Database) -> None:
         self._features = features
@@ -33,9 +33,9 @@ class Canaries:
         return (instance, fingerprint) in self._passed
 
     def compare(self, instance: str, fingerprint: str, vector: Vector) -> None:
-        """The first process that is asked tells what others are compared with.
+        """Compare a process with the first one, whose features are the reference.
 
-        Raises ModelDrift where features of this one would not fit those that are stored.
+        Raises ModelDrift if its features don't match the stored ones.
         """
         kept = self._first(fingerprint, vector)
         distance = canary.drift(vector.tolist(), kept.tolist())
@@ -46,7 +46,7 @@ class Canaries:
     def _first(self, fingerprint: str, vector: Vector) -> Vector:
         if (kept := self._features.canary(fingerprint)) is not None:
             return kept
-        # One at a time of all threads and workers, so that there is one first.
+        # The lock makes one thread of all workers the first to store it.
         with self._database.write():
             if (kept := self._features.canary(fingerprint)) is not None:
                 return kept

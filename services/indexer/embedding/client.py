@@ -33,16 +33,16 @@ from shared.models import canary
 log = logging.getLogger(__name__)
 
 _MAX_WAIT_S = 15.0
-# One that is busy does answer: a job waits for its turn, as several workers may fill the queue.
+# A busy embedder does answer, so a job waits longer for it: several workers may fill its queue.
 _BUSY_WAIT_S = 2.0
 _BUSY_TRIES = 20
-# Nobody waits for an answer of a job, and an embedder that is started again loads its models first.
+# Tries of a job: an embedder that was restarted first loads its models.
 _AWAY_TRIES = 3
 
 
 @dataclass(frozen=True)
 class ModelPair:
-    """Fingerprints of the two backbones. They're equal where one serves both searches.
+    """Fingerprints of the two backbones, which are equal if one serves both searches.
 
     `instance`: the embedder's process that told them. `joint`: the joint space that comes with the
     matching one, where nothing is to be trained. `labels`: digest of the named classes of the
@@ -62,9 +62,9 @@ class ModelPair:
 
 @dataclass(frozen=True)
 class Embedded:
-    """One file's features by fingerprint, or why there are none.
+    """Features of one file by fingerprint, or the error.
 
-    `note`: what was wrong with a file that was read all the same.
+    `note`: damage of a file that was read nevertheless.
     """
 
     features: dict[str, NDArray[np.float32]]
@@ -82,7 +82,7 @@ class _Space:
     notes: dict[int, str] = field(default_factory=dict)
 
     def put(self, indices: Sequence[int], part: "_Space") -> None:
-        """Take over what came of the files at these indices."""
+        """Store the results for the files at these indices."""
         for at, index in enumerate(indices):
             self.rows[index] = part.rows[at]
         self.errors |= {indices[at]: reason for at, reason in part.errors.items()}
@@ -90,9 +90,11 @@ class _Space:
 
 
 class Embedding:
-    """Asks the embedder; one that is busy or restarting is asked again, up to `attempts` times.
+    """Client of the embedders; one that is busy or restarting is tried again, up to `attempts`
+    times.
 
-    Of several, the one that hosts the model in question. `indexed`: whose features the index holds.
+    Of several embedders, the one that hosts the model is used. `indexed`: fingerprint of the
+    index's features.
     """
 
     def __init__(
@@ -121,10 +123,9 @@ class Embedding:
         return _pair(self.models(bulk))
 
     def other_pair(self, url: str | None, profile: str | None = None) -> ModelPair:
-        """The models of a profile, of the embedder at `url`, or of the one that doesn't fit the
-        index.
+        """Return the models of a profile, of the embedder at `url`, or of the one that differs.
 
-        Raises InvalidInput where that is none, or several.
+        Raises InvalidInput if there are none, or several.
         """
         if profile is not None:
             # The embedder loads them at the first call, and says so.
@@ -157,10 +158,10 @@ class Embedding:
         )
 
     def images(self, files: Sequence[bytes], pair: ModelPair, bulk: bool = False) -> list[Embedded]:
-        """The features of each file, in order. `bulk`: nobody waits; searches go first.
+        """Return the features of each file, in order. `bulk`: searches go first.
 
-        Raises FingerprintMismatch, Unavailable, and ModelDrift where the process that answers has
-        other features of the built-in picture than those that are stored.
+        Raises FingerprintMismatch, Unavailable, and ModelDrift if the process that answers has
+        other features of the built-in picture than the stored ones.
         """
         found = self._space(files, ImageSpace.VISUAL, pair.visual, bulk)
         features = [{pair.visual: row} for row in found.rows]
@@ -200,11 +201,11 @@ class Embedding:
     def terms(
         self, terms: Sequence[str], network: str, block: int = 2048
     ) -> list[NDArray[np.float32] | None]:
-        """The joint vector of each term, or None where word2vec lacks it."""
+        """Return the joint vector of each term, or None for one that word2vec lacks."""
         found: list[NDArray[np.float32] | None] = []
         for start in range(0, len(terms), block):
-            some = terms[start : start + block]
-            call = embedder.embed_terms(some, network=network, allow_unknown=True)
+            batch = terms[start : start + block]
+            call = embedder.embed_terms(batch, network=network, allow_unknown=True)
             rows = self._ask_all(call).vectors
             found.extend(row if np.isfinite(row).all() else None for row in rows)
         return found
@@ -242,7 +243,7 @@ class Embedding:
                 if len(left) == 1:
                     errors[left[0]] = refused.detail
                     break
-                # Together they are more than one call may carry.
+                # Together they exceed the size of one request.
                 for part in (left[: len(left) // 2], left[len(left) // 2 :]):
                     halves = self._space([files[i] for i in part], space, fingerprint, bulk)
                     found.put(part, halves)
@@ -258,13 +259,14 @@ class Embedding:
         answer = self._answer(files, space, fingerprint, bulk)
         if self.canaries.has_passed(answer.instance, fingerprint):
             return answer
-        # Both in one call: behind one address there may be several processes.
+        # In one request, because several processes may share one address.
         try:
             both = self._answer([*files, canary.picture()], space, fingerprint, bulk)
         except TooLarge:
             if len(files) > 1:
                 raise
-            # No room beside it: so one process after the other is compared, until it's the one.
+            # The canary doesn't fit beside the picture, so check processes one by one until it is
+            # this one's turn.
             alone = self._answer([canary.picture()], space, fingerprint, bulk)
             self.canaries.compare(alone.instance, fingerprint, alone.vectors[0])
             return self._rows(files, space, fingerprint, bulk)
@@ -313,15 +315,15 @@ class Embedding:
         return self._patiently(ask)
 
     def _patiently(self, ask: Callable[[], T], bulk: bool = False) -> T:
-        pause, away, busy = 0.25, 0, 0
+        pause, failures, busy = 0.25, 0, 0
         while True:
             try:
                 return ask()
             except (Overloaded, Unavailable) as error:
                 is_queue = bulk and isinstance(error, Overloaded)
-                busy, away = busy + is_queue, away + (not is_queue)
+                busy, failures = busy + is_queue, failures + (not is_queue)
                 tries = self._attempts * (_AWAY_TRIES if bulk else 1)
-                given_up = away >= tries or busy >= self._attempts * _BUSY_TRIES
+                given_up = failures >= tries or busy >= self._attempts * _BUSY_TRIES
                 if given_up or deadline.remaining() == 0:
                     raise
                 log.log(
@@ -330,7 +332,8 @@ class Embedding:
                     error.detail,
                     pause,
                 )
-                # Not all at the same moment, of the many that it left without an answer.
+                # A random delay, so that many clients of a restarted embedder don't return at the
+                # same moment.
                 self._wait(random.uniform(pause / 2, pause))  # noqa: S311
                 pause = min(2 * pause, _BUSY_WAIT_S if is_queue else _MAX_WAIT_S)
 

@@ -1,6 +1,6 @@
-"""Compatibility of additions with the collection that is indexed.
+"""Compatibility of additions with the indexed collection.
 
-Asked before anything is recorded, so that a refused addition leaves nothing behind.
+Checked before anything is recorded, so that a refused addition leaves nothing behind.
 """
 
 import logging
@@ -47,16 +47,16 @@ class Compatibility:
             )
 
     def check_drift(self, pair: ModelPair) -> None:
-        """Raises ModelDrift when features of now would not fit those that are stored.
+        """Raise ModelDrift if the embedder's features don't match the stored ones.
 
-        Whichever process embeds the pictures then is asked as well.
+        The process that embeds the pictures is checked again.
         """
         kept = self._canaries.kept(pair.all)
         if any(not self._canaries.has_passed(pair.instance, fingerprint) for fingerprint in kept):
             self._ask(pair)
 
     def with_canaries(self, manifest: Manifest) -> Manifest:
-        """A manifest with those of its models; without, where no embedder tells them now."""
+        """Return the manifest with its models' canaries, or without if no embedder answers."""
         visual = manifest.visual
         if visual is None or is_external(visual.fingerprint):
             return manifest
@@ -90,9 +90,9 @@ class Compatibility:
             )
 
     def check_model(self, pair: ModelPair) -> None:
-        """Raises FingerprintMismatch when additions by these models would not fit the snapshot.
+        """Raise FingerprintMismatch if additions by these models don't fit the snapshot.
 
-        Asked before anything is recorded, so that a refused addition leaves nothing behind.
+        Called before anything is recorded, so that a refused addition leaves nothing behind.
         """
         self.check_visual(pair)
         current = self._current()

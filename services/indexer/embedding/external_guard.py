@@ -14,11 +14,11 @@ class ExternalGuard:
 
     @property
     def fingerprint(self) -> str | None:
-        """Theirs, or None where the collection has none."""
+        """Return the fingerprint of imported vectors, or None if the collection has none."""
         return self._table.external()
 
     def refuse_pictures(self) -> None:
-        """Raises FingerprintMismatch where pictures could not be compared with what is there."""
+        """Raise FingerprintMismatch if pictures could not be compared with the collection."""
         fingerprint = self.fingerprint
         if fingerprint is None:
             return

@@ -1,4 +1,4 @@
-"""Divides what a job takes in among all workers on the same catalogue."""
+"""Divides the files of a job among all workers on the same catalogue."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ from services.indexer.embedding.client import ModelPair
 from services.indexer.ingest.pipeline import MOST_NOTES, IngestResult
 from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.jobs.leases import Leases
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.source import SourceFile
 from shared.contracts.jobs import Progress
 from shared.core.errors import CatalogueAway, ISEError
@@ -33,7 +33,7 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True)
 class Task:
-    """Files to take in. `follows`: an image whose last path another one takes is deleted."""
+    """Files to ingest. `follows`: delete an image whose last path another one takes over."""
 
     files: Sequence[SourceFile]
     visual: str
@@ -48,7 +48,7 @@ class Task:
 
 @dataclass(frozen=True)
 class _Named:
-    """A file to take in, as another worker is told of it."""
+    """A file to ingest, in the form sent to other workers."""
 
     path: str
     is_local: bool
@@ -59,7 +59,7 @@ class _Named:
     error: str | None
     row: str = ""
     roots: list[str] | None = None
-    """Where a file of this machine must lie."""
+    """Roots of local files."""
 
     @classmethod
     def of(cls, file: SourceFile) -> Self:
@@ -76,19 +76,19 @@ class _Named:
             None if roots is None else [text_of(str(root)) for root in roots],
         )
 
-    def found(self, reach: Reach) -> SourceFile:
+    def found(self, resolver: Resolver) -> SourceFile:
         return SourceFile(
-            self._file(reach), self.uri, self.tags, self.metadata, self.error, self.row
+            self._file(resolver), self.uri, self.tags, self.metadata, self.error, self.row
         )
 
-    def _file(self, reach: Reach) -> File:
+    def _file(self, resolver: Resolver) -> File:
         if self.is_local:
             roots = None if self.roots is None else [_local(root) for root in self.roots]
             return LocalFile(_local(self.path), roots)
         if self.error is not None:
-            # It isn't read; its address may be none, or outside the roots.
+            # It won't be read, and its address may be invalid or outside the roots.
             return FarFile(self.path, _unread, listed=self.listed)
-        file = reach.file(reach.address(self.path))
+        file = resolver.file(resolver.address(self.path))
         return replace(file, listed=self.listed) if isinstance(file, FarFile) else file
 
 
@@ -105,11 +105,13 @@ Take = Callable[[Task, JobContext], IngestResult]
 
 
 class DistributedIngest:
-    """Does parts: those of this worker's own job, or, while it has none, of another's."""
+    """Runs parts of this worker's own job or, while it has none, of another worker's."""
 
-    def __init__(self, jobs: JobTable, parts: PartTable, leases: Leases, reach: Reach) -> None:
+    def __init__(
+        self, jobs: JobTable, parts: PartTable, leases: Leases, resolver: Resolver
+    ) -> None:
         self._jobs = jobs
-        self._reach = reach
+        self._resolver = resolver
         self._parts = parts
         self._leases = leases
         self._let_go = threading.Event()
@@ -121,34 +123,34 @@ class DistributedIngest:
         self._let_go.set()
 
     def run(self, task: Task, job: JobContext, take: Take) -> IngestResult:
-        """Takes in all files of a job, whoever does so. Raises Cancelled, and what parts raise."""
+        """Ingest all files of a job, by any worker. Raises Cancelled, and the errors of parts."""
         job.stage("embedding")
         job.count(len(task.files))
         plan = self._parts.plan(job.id, [_dumped(part) for part in _parted(task)])
         standing = self._parts.standing(job.id, plan)
         before = standing.done
 
-        def told() -> Standing:
+        def report_progress() -> Standing:
             found = self._parts.standing(job.id, plan)
             job.at(found.done, found.failed, skipped=before)
             return found
 
-        # Also where a worker that ended had all parts done: this one has told of none.
-        standing = told()
+        # Report even if another worker did all parts: this one hasn't reported any.
+        standing = report_progress()
         while standing.error is None and standing.open:
             job.check_cancelled()
             part = self._parts.take(job.id)
             if part is not None:
-                self._work_for(job, part, take, told)
+                self._work_for(job, part, take, report_progress)
             elif job.cancelled.wait(_LOOK_S):
                 raise Cancelled
-            standing = told()
+            standing = report_progress()
         if standing.error is not None:
             raise ISEError(standing.error)
         return _sum(standing.results)
 
     def help(self, take: Take) -> bool:
-        """Does the next part of any job; False where there is none."""
+        """Run the next part of any job; return False if there is none."""
         part = self._parts.take()
         if part is None:
             return False
@@ -159,21 +161,21 @@ class DistributedIngest:
         try:
             self._work(part, take, self._let_go)
         except (Cancelled, LeaseLost):
-            log.info("part %d of job %s was let go", part.number, part.job_id)
+            log.info("part %d of job %s was released", part.number, part.job_id)
         finally:
             set_request_id(None)
         return True
 
     def _work_for(
-        self, job: JobContext, part: Part, take: Take, told: Callable[[], object]
+        self, job: JobContext, part: Part, take: Take, report_progress: Callable[[], object]
     ) -> None:
         """Does a part of the job that is this worker's."""
         try:
-            self._work(part, take, job.cancelled, told)
+            self._work(part, take, job.cancelled, report_progress)
         except Cancelled:
             if self._stopping or self._jobs.is_cancelling(job.id):
                 raise
-            # The part was given to another worker, which is no reason to end the job.
+            # Another worker took the part over; the job goes on.
             raise LeaseLost(job.id) from None
 
     def _work(
@@ -181,13 +183,13 @@ class DistributedIngest:
         part: Part,
         take: Take,
         let_go: threading.Event,
-        told: Callable[[], object] = lambda: None,
+        report_progress: Callable[[], object] = lambda: None,
     ) -> None:
         task = self._loaded(part.task)
 
         def save(progress: Progress, gained: bool) -> None:
             self._parts.tell(part, progress.done, progress.failed, gained)
-            told()
+            report_progress()
 
         def fail_item(path: str, reason: str) -> None:
             self._jobs.fail_item(part.job_id, path, reason)
@@ -208,7 +210,7 @@ class DistributedIngest:
         except ISEError as failure:
             error = failure.detail
         except Exception as failure:
-            # Whatever a part does wrong is the job's error, and must not end this worker.
+            # An error in a part fails its job and must not end this worker.
             log.exception("part %d of job %s failed", part.number, part.job_id)
             error = f"Unexpected {type(failure).__name__}; see the log."
         if error is not None:
@@ -216,9 +218,9 @@ class DistributedIngest:
         else:
             self._parts.finish(part, len(task.files), context.failed, asdict(result))
 
-    def _loaded(self, told: Mapping[str, Any]) -> Task:
-        named = _NAMED.validate_python(told["files"])
-        return Task(**{**told, "files": [one.found(self._reach) for one in named]})
+    def _loaded(self, document: Mapping[str, Any]) -> Task:
+        named = _NAMED.validate_python(document["files"])
+        return Task(**{**document, "files": [one.found(self._resolver) for one in named]})
 
 
 def _dumped(task: Task) -> dict[str, Any]:
@@ -229,15 +231,15 @@ def _dumped(task: Task) -> dict[str, Any]:
 
 def _parted(task: Task) -> Iterator[Task]:
     for start in range(0, len(task.files), PART_FILES):
-        some = task.files[start : start + PART_FILES]
-        yield Task(some, task.visual, task.matching, task.source, task.follows)
+        batch = task.files[start : start + PART_FILES]
+        yield Task(batch, task.visual, task.matching, task.source, task.follows)
 
 
 def _sum(results: Sequence[dict[str, Any]]) -> IngestResult:
     found = IngestResult()
     for result in results:
         for one in fields(IngestResult):
-            # A part that was done before an update may lack a field.
+            # A part finished by an older version may lack a field.
             if one.name in result:
                 setattr(found, one.name, getattr(found, one.name) + result[one.name])
     del found.file_notes[MOST_NOTES:]

@@ -1,4 +1,4 @@
-"""Reads the files of a source, but for those that the catalogue knows as they are."""
+"""Reads the files of a source, except those that are unchanged in the catalogue."""
 
 import logging
 import time
@@ -36,7 +36,7 @@ class FileRead:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A file to be read, and what the catalogue says of it, if it does."""
+    """A file to read, and its entry in the catalogue, if any."""
 
     file: SourceFile
     held: KnownFile | None
@@ -61,7 +61,7 @@ class FileReader:
         self._reads = reads
 
     def read(self, files: Sequence[SourceFile]) -> Iterator[FileRead]:
-        """Each file, in order; those that are far are read ahead. Raises Unavailable."""
+        """Yield each file, in order; remote ones are read ahead. Raises Unavailable."""
         if all(file.file.is_local for file in files):
             return map(self._read, self._looked_up(files))
         return ahead(
@@ -74,14 +74,14 @@ class FileReader:
 
     def _looked_up(self, files: Sequence[SourceFile]) -> Iterator[_Wanted]:
         for start in range(0, len(files), _LOOKED_UP):
-            some = files[start : start + _LOOKED_UP]
-            places = [(file.path, file.uri) for file in some if file.error is None]
+            batch = files[start : start + _LOOKED_UP]
+            places = [(file.path, file.uri) for file in batch if file.error is None]
             held = self._images.held(places, self._fingerprints)
-            for file in some:
+            for file in batch:
                 yield _Wanted(file, held.get((file.path, file.uri)))
 
     def _read_far(self, file: _Wanted) -> FileRead:
-        """A store that is away is asked again for a while. Raises Unavailable."""
+        """Read from a store, retrying for a while. Raises Unavailable."""
         for pause in _PAUSES_S:
             try:
                 return self._read(file)
@@ -97,7 +97,7 @@ class FileReader:
             ) from error
 
     def _expected(self, wanted: _Wanted) -> int:
-        """How many bytes a file takes; some of the most that it may, where that isn't listed."""
+        """Return the size of a file; an estimate below the limit if no listing has it."""
         known = wanted.file.listed
         most = self._max_bytes
         return most // 8 if known is None else min(known.bytes, most)
@@ -138,7 +138,7 @@ def _is_unchanged(wanted: _Wanted, stamp: Stamp) -> bool:
     version = None if file.file.is_local else stamp.inode
     if held is None or not held.is_still(stamp.mtime_ns, stamp.bytes, version, stamp.ctime_ns):
         return False
-    # Metadata of a manifest may have changed though the file hasn't: it's joined again then.
+    # The manifest's metadata may have changed although the file hasn't, so merge it again.
     has_tags = {tag_key(tag) for tag in file.tags} <= held.tags
     return not file.metadata and has_tags and held.is_known
 

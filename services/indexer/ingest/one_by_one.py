@@ -1,4 +1,4 @@
-"""Keeps what is wrong with one item from failing all that are done together."""
+"""Prevents an error in one item from failing all items of an operation."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ def each_alone(
     act: Callable[[Sequence[T]], R],
     fail: Callable[[T, str], None],
 ) -> list[R]:
-    """Act on items together; where that can't be, on each half, until what fails is one item.
+    """Act on items together; on failure on each half, until only failing items remain.
 
-    `act` changes nothing where it raises. `fail` is told of an item that can't be acted on, and
-    why. What has nothing to do with an item is raised: a full disk, a database that is away.
+    `act` changes nothing if it raises. `fail` is called with an item that failed, and the reason.
+    Errors that don't concern an item, such as a full disk or an unavailable database, are raised.
     """
     if not items:
         return []

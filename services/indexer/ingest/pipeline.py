@@ -1,7 +1,7 @@
-"""Takes in the pictures of a source: read, hash, embed, store features, record.
+"""Ingests the pictures of a source: read, hash, embed, store features, record.
 
-The same bytes are embedded once, whatever their paths, so an ingest that broke off goes on where
-it was, and a second one embeds nothing.
+Equal bytes are embedded once, whatever their paths, so an interrupted ingest resumes, and a second
+one embeds nothing.
 """
 
 import logging
@@ -33,18 +33,18 @@ from shared.objects.file import Stamp
 
 log = logging.getLogger(__name__)
 
-# A shard is written when it's worth a file, or when progress should show.
+# Write a shard once it is large enough for a file, or often enough to show progress.
 _FLUSH_IMAGES = 512
 _FLUSH_S = 3.0
 _MIB = 2**20
 MOST_NOTES = 1000
 _BATCHES_AHEAD = 12
-"""As much as the embedder takes while a flush goes on."""
+"""Number of batches read ahead: as many as the embedder handles during a flush."""
 
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """How much to read and embed at once. `reads`: files of a source that isn't on this machine."""
+    """Concurrency of an ingest. `reads`: concurrent reads from a remote source."""
 
     batch: int = 32
     concurrency: int = 4
@@ -57,8 +57,8 @@ class IngestSettings:
 class IngestResult:
     """Result of an ingest: `embedded` images were new to the model.
 
-    `replaced`: images whose file holds another picture now. `file_notes`: what is wrong with
-    pictures that were taken in all the same, `{path, note}`; the first thousand of them.
+    `replaced`: images whose file contains another picture now. `file_notes`: damage of pictures
+    that were added nevertheless, `{path, note}`, up to a thousand.
     """
 
     files: int = 0
@@ -69,13 +69,13 @@ class IngestResult:
     file_notes: list[dict[str, str]] = field(default_factory=list)
 
     def note(self, path: str, note: str) -> None:
-        """Remember what is wrong with a picture, unless there is so much of it already."""
+        """Record a note on a picture, up to a limit."""
         if len(self.file_notes) < MOST_NOTES:
             self.file_notes.append({"path": path, "note": note})
 
 
 Record = Callable[[Sequence[Entry], Mapping[str, Sequence[FeaturePlace]]], list[str]]
-"""Writes entries to the catalogue; gives the images that another took the last path of."""
+"""Writes entries to the catalogue; returns the images that lost their last path to another."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class IngestTools:
 
 
 class Ingest:
-    """One run over the files of a source; `record` writes what came of them."""
+    """One run over the files of a source; `record` writes the results."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Ingest:
         self._flushed = time.monotonic()
 
     def run(self, files: Sequence[SourceFile]) -> IngestResult:
-        """Takes in the files. Raises Cancelled; what was recorded until then stays."""
+        """Ingest the files. Raises Cancelled; images recorded before that stay."""
         self._job.stage("embedding")
         self._job.count(len(files))
         failed_before = self._job.failed
@@ -201,8 +201,8 @@ class Ingest:
             yield group
 
     def _pictures(self, reads: Sequence[FileRead]) -> list[_Picture]:
-        """Return the pictures that must be embedded; a list, as nothing may be recorded since the
-        look.
+        """Return the pictures to embed, as a list, because nothing may be recorded since the
+        look-up.
         """
         ids = {id_of_sha256(read.digest) for read in reads if read.data is not None}
         known = self._images.known(sorted(ids), self._pair.all) if ids else set[str]()
@@ -250,7 +250,7 @@ class Ingest:
         self._job.check_cancelled()
 
     def _flush(self) -> None:
-        """Stores and records what was embedded. Features first: a record never points nowhere."""
+        """Store and record embedded images, features first, so that every record has features."""
         embedded, self._embedded = self._embedded, []
         self._flushed = time.monotonic()
         good = [
@@ -300,15 +300,17 @@ class Ingest:
             failed.add(id(entry))
             self._job.fail(entry.place.uri, why)
 
-        def record(some: Sequence[Entry]) -> int:
-            ids = {entry.id for entry in some}
-            return len(self._record(some, {i: at for i, at in places.items() if i in ids}))
+        def record(entries_of_chunk: Sequence[Entry]) -> int:
+            ids = {entry.id for entry in entries_of_chunk}
+            return len(
+                self._record(entries_of_chunk, {i: at for i, at in places.items() if i in ids})
+            )
 
         self._result.replaced += sum(each_alone(entries, record, fail))
         return failed
 
     def _fitting(self, entries: list[Entry]) -> list[Entry]:
-        """The entries that their images can hold; the job is told of the others."""
+        """Yield the entries within their images' limits; report the others to the job."""
         over = self._images.over_bounds([(e.id, e.tags, e.metadata) for e in entries])
         for at, reason in over.items():
             self._job.fail(entries[at].place.uri, reason)

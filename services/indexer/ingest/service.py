@@ -1,4 +1,4 @@
-"""Takes files in: the one way from files to stored features, whatever job asks for it."""
+"""Ingests files: the one way from files to stored features, for every job."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -40,9 +40,9 @@ class IngestService:
         source: str = "",
         follows: bool = False,
     ) -> IngestResult:
-        """`source`: where the files are from. Raises ModelDrift.
+        """Ingest the files of `source`. Raises ModelDrift.
 
-        `follows`: an image whose last path another one takes is deleted.
+        `follows`: delete an image whose last path another one takes over.
         """
         self._compatibility.check_drift(pair)
         task = Task(files, pair.visual, pair.matching, source, follows)
@@ -51,7 +51,7 @@ class IngestService:
         return self._sharing.run(task, job, self._take)
 
     def help(self) -> bool:
-        """Does a part of another worker's job; False where there is none."""
+        """Run a part of another worker's job; return False if there is none."""
         return self._sharing is not None and self._sharing.help(self._take)
 
     def _take(self, task: Task, job: JobContext) -> IngestResult:

@@ -53,14 +53,14 @@ class Uploads:
         Raises FingerprintMismatch when the embedder's models are not the index's, Unavailable.
         """
         self._external.refuse_pictures()
-        # Else what is deleted would be taken for what is there.
+        # Finish interrupted deletions, because the images would otherwise count as present.
         self._deletions.finish_left()
         pair = self._embedding.pair()
         self._compatibility.check_model(pair)
         digests = [sha256(data).hexdigest() for _, data in uploads]
         ids = [id_of_sha256(digest) for digest in digests]
         known = self._images.known(ids, pair.all)
-        # The same picture twice in one call is embedded once.
+        # Embed a picture once, even if the call contains it twice.
         new = {i: data for i, (_, data) in zip(ids, uploads, strict=True) if i not in known}
         embedded = self._embed(new, pair)
         places = self._store(embedded, pair)
@@ -111,9 +111,9 @@ class Uploads:
         ids = list(new)
         found: dict[str, Embedded] = {}
         for start in range(0, len(ids), self._batch):
-            some = ids[start : start + self._batch]
-            rows = self._embedding.images([new[i] for i in some], pair)
-            found |= dict(zip(some, rows, strict=True))
+            batch = ids[start : start + self._batch]
+            rows = self._embedding.images([new[i] for i in batch], pair)
+            found |= dict(zip(batch, rows, strict=True))
         return found
 
     def _store(

@@ -19,7 +19,7 @@ def _storable(text: str) -> str:
 
 
 class Cancelled(Exception):
-    """The job was cancelled; what it did so far stays."""
+    """The job was cancelled; its changes so far remain."""
 
 
 class JobContext:
@@ -78,12 +78,12 @@ class JobContext:
         self._report()
 
     def skip(self, step: str, reason: str, cause: str) -> None:
-        """Note an optional step that the job goes on without."""
+        """Record an optional step that failed."""
         self.skipped.append(SkippedStep(step=step, reason=reason))
         self._count_skip(step, cause)
 
     def end(self) -> None:
-        """Note that nothing more is to be done."""
+        """Record that there is nothing left to do."""
         self._plan.end()
 
     def count(self, pictures: int) -> None:
@@ -102,7 +102,7 @@ class JobContext:
         self._advance(pictures)
 
     def at(self, done: int, failed: int, skipped: int) -> None:
-        """How far the pictures counted last are, of which others do some and tell of failures."""
+        """Set the progress of pictures in a job that several workers share."""
         self._gained |= done > skipped
         self._failed = self._failed_before + failed
         self._skipped = skipped
@@ -126,14 +126,14 @@ class JobContext:
         return self._failed
 
     def progress(self) -> Progress:
-        """How far the job is."""
+        """Return the progress of the job."""
         worked = self._done - self._before - self._skipped
         seconds = (self._ended or time.monotonic()) - self._started
         rate = worked / seconds if worked and seconds > 0 else None
         left = self._total - self._done
         within = left / rate if rate and left else None
         eta = self._plan.remaining(within)
-        # A stage that counts nothing of its own goes by the pictures that are under way.
+        # A stage that counts nothing itself is measured by the pictures in progress.
         by_picture = not self._plan.total and (left or self._stage == EMBEDDING)
         return Progress(
             stage=self._stage,

@@ -1,4 +1,4 @@
-"""Keeps what this worker has in hand its own while it is at it, and hears when it must let go."""
+"""Renews the leases of this worker, and notices when one is lost."""
 
 import logging
 import threading
@@ -11,18 +11,18 @@ from shared.core.errors import CatalogueAway
 log = logging.getLogger(__name__)
 
 _BEATS = 5
-"""So often is a lease renewed before it would end."""
+"""Number of renewals within the duration of a lease."""
 
 Renew = Callable[[], bool]
 
 
 class Leases:
-    """One thread renews all. Where the catalogue isn't shared, nobody can take anything away."""
+    """Renews all leases by one thread; without a shared catalogue, none can be lost."""
 
-    def __init__(self, worker: Worker, also: Callable[[], None] = lambda: None) -> None:
-        """`also`: called at each beat."""
+    def __init__(self, worker: Worker, on_beat: Callable[[], None] = lambda: None) -> None:
+        """`on_beat`: called at each beat."""
         self._is_shared = worker.database.is_shared
-        self._also = also
+        self._on_beat = on_beat
         self.every_s = worker.lease_s / _BEATS
         self._held: dict[object, tuple[Renew, threading.Event]] = {}
         self._lock = threading.Lock()
@@ -39,14 +39,14 @@ class Leases:
             self._thread.join()
 
     @contextmanager
-    def holding(self, renew: Renew, let_go: threading.Event) -> Iterator[None]:
-        """Within the block `renew` is called now and then; where it says no, `let_go` is set.
+    def holding(self, renew: Renew, lease_lost: threading.Event) -> Iterator[None]:
+        """Call `renew` at intervals during the block; if it returns False, set `lease_lost`.
 
-        What is in hand is to be given back after the block, not within it.
+        Give the lease back after the block, not within it.
         """
         key = object()
         with self._lock:
-            self._held[key] = renew, let_go
+            self._held[key] = renew, lease_lost
         try:
             yield
         finally:
@@ -60,17 +60,18 @@ class Leases:
             except CatalogueAway as error:
                 log.warning("leases can't be renewed: %s", error.detail)
             except Exception:
-                # The next beat may do what this one could not; without any, all would be lost.
+                # The next beat may succeed; without further beats, all leases would be lost.
                 log.exception("leases can't be renewed")
 
     def _beat(self) -> None:
         with self._lock:
             held = list(self._held.items())
-        for key, (renew, let_go) in held:
-            goes_on = renew()
+        for key, (renew, lease_lost) in held:
+            is_renewed = renew()
             with self._lock:
-                # It may have been given back meanwhile, and so was not renewed.
-                if not goes_on and key in self._held:
-                    let_go.set()
-        # Last: what goes wrong here must not keep any lease from being renewed.
-        self._also()
+                # Only if it is still held: a lease that was returned meanwhile is not renewed
+                # either.
+                if not is_renewed and key in self._held:
+                    lease_lost.set()
+        # Last, because a failure here must not prevent the renewal of leases.
+        self._on_beat()

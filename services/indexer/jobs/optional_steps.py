@@ -1,4 +1,4 @@
-"""Optional steps: each makes an index better, and none of them may fail the job it belongs to."""
+"""Optional steps: each improves an index, and none may fail its job."""
 
 import logging
 import threading
@@ -47,7 +47,7 @@ class SkipCounts:
             self._counts[step, cause] += 1
 
     def all(self) -> Mapping[tuple[str, str], int]:
-        """Counts by step and cause, with 0 for those that were never skipped."""
+        """Return counts by step and cause, with 0 for those that were never skipped."""
         with self._lock:
             return {
                 (step.value, cause.value): self._counts[step.value, cause.value]
@@ -63,11 +63,11 @@ def attempt(
     otherwise: T,
     but: tuple[type[Exception], ...] = (),
 ) -> T:
-    """Return what an optional step gives, or `otherwise` where it fails.
+    """Return the result of an optional step, or `otherwise` if it fails.
 
-    The job notes the step and the reason. A fault in this code is logged with its trace. What ends
-    the job itself goes through: a cancel, a lost lease, a catalogue that is away.
-    but: errors that fail the job all the same.
+    The job records the step and the reason. Bugs are logged with a traceback. Errors that end the
+    job itself are raised: a cancellation, a lost lease, an unavailable catalogue. but: further
+    errors that fail the job.
     """
     try:
         return work()
@@ -76,7 +76,7 @@ def attempt(
     except Exception as error:
         if isinstance(error, but):
             raise
-        # A job that is being ended has its connections closed under it: it resumes later.
+        # A shutdown closes connections, which isn't a failure of the step: the job resumes later.
         job.check_cancelled()
         reason, cause = _explained(error)
         if cause is SkipCause.FAULT:

@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 _PAUSE_S = 5.0
 _BACKGROUND = (JobKind.COMPACT, JobKind.LEARN)
-"""Kinds that nobody waits for."""
+"""Kinds of background jobs."""
 _LOOK_S = 1.0
-"""How often the catalogue is asked for work that came by another worker."""
+"""Seconds between polls of the catalogue for work of other workers."""
 
 Work = Callable[[Mapping[str, Any], JobContext], dict[str, Any]]
 
@@ -42,9 +42,9 @@ class JobRunner:
         help_others: Callable[[], bool] = lambda: False,
         leases: Leases | None = None,
     ) -> None:
-        """`settle` is called at the start, and after a job that did not come to its end.
+        """`settle` is called at the start, and after a job that did not finish.
 
-        `help_others`: does a part of another worker's job; False where there is none.
+        `help_others`: runs a part of another worker's job; False if there is none.
         """
         self._table = table
         self._is_shared = table.database.is_shared
@@ -65,7 +65,7 @@ class JobRunner:
         self._thread.start()
 
     def interrupt(self) -> None:
-        """Has the running job end at its next step; it goes on at the next start."""
+        """End the running job at its next step; it resumes at the next start."""
         if self._stopping.is_set():
             return
         self._stopping.set()
@@ -73,7 +73,7 @@ class JobRunner:
         with self._lock:
             for event in self._cancelled.values():
                 event.set()
-        # Also where its next step comes too late: that the process ends is not its fault.
+        # Excuse a job even if its next step comes too late, because the shutdown isn't its fault.
         self._table.excuse_running()
 
     def stop(self, timeout_s: float) -> None:
@@ -87,7 +87,7 @@ class JobRunner:
         return self._thread.is_alive()
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
-        """Queues a job. One that somebody waits for ends what is learnt in the background."""
+        """Queue a job. A job that a user waits for ends background learning."""
         if kind is JobKind.LEARN:
             self.was_preempted = False
         elif kind not in _BACKGROUND:
@@ -101,7 +101,7 @@ class JobRunner:
         last = self._table.latest(JobKind.LEARN)
         if last is not None and not last.state.ended:
             self.was_preempted = True
-            # It may have come to its end just now.
+            # It may have ended in the meantime.
             with suppress(Conflict):
                 self.cancel(last.id)
 
@@ -112,8 +112,8 @@ class JobRunner:
         """
         job = self._table.cancel(job_id)
         if job.state is JobState.RUNNING:
-            # It may be another worker's, which hears of it; or it may be marked as running
-            # and not have begun: then it finds the event set.
+            # Another worker may be running it, and will notice; or it is marked as running but
+            # hasn't begun, and will find the event set.
             with self._lock:
                 self._cancelled.setdefault(job_id, threading.Event()).set()
         return job
@@ -125,7 +125,8 @@ class JobRunner:
             try:
                 self._run_next()
             except Exception:
-                # The catalogue can't be written, as on a full disk; what ran is taken up again.
+                # The catalogue can't be written, for example because the disk is full; the job
+                # resumes later.
                 log.exception("the state of a job can't be stored")
                 self._stopping.wait(_PAUSE_S)
 
@@ -170,7 +171,7 @@ class JobRunner:
         try:
             with self._leases.holding(lambda: self._table.renew(job.id), context.cancelled):
                 if self._is_shared and self._table.was_interrupted(job.id):
-                    # Where a process is alone on its catalogue, it did so at its start.
+                    # A worker that is alone on its catalogue did this at its start.
                     self._settle()
                 result = self._work[job.kind](self._table.request(job.id), context)
             if context.skipped:
@@ -184,14 +185,14 @@ class JobRunner:
         except OSError as failure:
             log.exception("job %s failed", job.id)
             full = full_disk(failure)
-            told = full.detail if full else f"{failure.strerror or failure}: {failure.filename}"
-            state, error = JobState.FAILED, readable(told)
+            reason = full.detail if full else f"{failure.strerror or failure}: {failure.filename}"
+            state, error = JobState.FAILED, readable(reason)
         except Exception as failure:
-            # Whatever a job does wrong must not end the thread that runs the next one.
+            # An error in a job must not end the thread, which runs the next one.
             log.exception("job %s failed", job.id)
             state, error = JobState.FAILED, f"Unexpected {type(failure).__name__}; see the log."
         if self._stopping.is_set() and state is not JobState.SUCCEEDED:
-            # Whatever ended it, such as a connection that was closed under it: it goes on later.
+            # A shutdown closes connections, so whatever the error is, the job resumes later.
             self._table.put_back(job.id)
             return
         if state is not JobState.SUCCEEDED:

@@ -1,7 +1,7 @@
-"""Estimates how long a job has still to go, over all of its stages.
+"""Estimates the remaining time of a job, over all of its stages.
 
-Each stage has a cost: so many seconds, and so many for each picture. What the last jobs of this
-collection really took corrects it, and so do the stages of the present job that are over.
+Each stage has a fixed cost and a cost per picture. Durations of earlier jobs of the collection, and
+of the finished stages of this job, correct them.
 """
 
 import time
@@ -23,7 +23,7 @@ PUBLISHING = "publishing"
 BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, LABELLING)
 JOINT = (PROJECTING, CLUSTERING_JOINT, RECALL_JOINT, CALIBRATING_JOINT)
 
-# Seconds for a stage, and for each picture, on two cores; measured with 2,500 photos.
+# Seconds for a stage and for each picture, measured on two cores with 2,500 photos.
 _COSTS: Mapping[str, tuple[float, float]] = {
     READING: (0.1, 0.0001),
     COMPARING: (0.1, 0.0002),
@@ -41,14 +41,14 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     LABELLING: (0.1, 0.0001),
     PUBLISHING: (0.5, 0.0001),
 }
-# Stages that look at a sample of so many pictures.
+# Stages that use a sample, with its largest number of pictures.
 _MOST_PICTURES = {CALIBRATING: 1000, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
-# A measured duration says little below this; and a factor beyond these bounds is an accident.
+# Shorter measured durations are ignored, and factors are clipped to these bounds.
 _LEAST_S = 0.2
 _LEAST_FACTOR, _MOST_FACTOR = 0.02, 50.0
-# A stage that outlasts its estimate takes this share of what it has taken so far.
+# A stage that exceeds its estimate is expected to take this share of its elapsed time more.
 _OVERDUE = 0.2
-# A rise by less than this is noise, and isn't shown.
+# Smaller increases of the remaining time are noise and aren't shown.
 _NOISE = 0.25
 
 Factors = Mapping[str, float]
@@ -75,7 +75,7 @@ def learned(jobs: Iterable[Job]) -> dict[str, float]:
 
 
 class StagePlan:
-    """Stages of one job: those that are over, the present one, and those to come."""
+    """Stages of one job: finished, current and coming ones."""
 
     def __init__(
         self, factors: Factors | None = None, clock: Callable[[], float] = time.monotonic
@@ -98,7 +98,7 @@ class StagePlan:
         self._pictures = pictures
 
     def enter(self, name: str) -> None:
-        """Begin a stage; what follows a comma in its name is a detail of it."""
+        """Begin a stage; text after a comma in its name is a detail."""
         stage = parts_of(name)[0]
         if stage == self._stage:
             return
@@ -106,7 +106,7 @@ class StagePlan:
         self._stage, self._entered = stage, self._clock()
         self._done = self._total = 0
         if stage in self._coming:
-            # The stages before it turned out not to be needed.
+            # The stages before it were not needed.
             self._coming = self._coming[self._coming.index(stage) + 1 :]
 
     def reach(self, done: int, total: int) -> None:
@@ -137,9 +137,9 @@ class StagePlan:
         return {stage: round(seconds, 2) for stage, seconds in found.items()}
 
     def remaining(self, within: float | None = None) -> float | None:
-        """Seconds until the job's end; None where its stages aren't known.
+        """Return the seconds until the job's end; None if its stages aren't known.
 
-        within: seconds that the present stage still takes, where these are known otherwise.
+        within: remaining seconds of the current stage, if known otherwise.
         """
         if not self._is_known or not self._stage:
             return within
@@ -157,7 +157,7 @@ class StagePlan:
         taken, whole = now - self._entered, self._estimate(self._stage)
         share = self._done / self._total if self._total else 0.0
         if share > 0:
-            # What is measured counts the more, the farther the stage is: its beginning says little.
+            # Weight the measured rate by progress, because early measurements say little.
             weight = min(1.0, (2 * share) ** 2)
             measured = taken * (1 - share) / share
             return weight * measured + (1 - weight) * max(whole - taken, 0.0)

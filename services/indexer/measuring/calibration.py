@@ -26,7 +26,7 @@ _SAME = 1e-5
 _LOOK_S = 0.25
 
 Reached = Callable[[int, int], None]
-"""Called with how many queries were asked, of how many; what it raises ends the work."""
+"""Called with the numbers of finished and of all queries; it may raise to end the work."""
 
 
 def calibrate(
@@ -37,11 +37,12 @@ def calibrate(
     reranks: bool = False,
     reached: Reached = lambda done, total: None,
 ) -> list[Calibration]:
-    """Image to image, by metric: the chance that two images share a tag.
+    """Return calibrations of search by image, by metric: the probability that two images share a
+    tag.
 
     `tags`: tag keys by ordinal. `reranks`: whether answers are re-ranked by default. A sample of
-    tagged images is asked, each without itself; hits without tags tell nothing and are left out.
-    Empty where there's too little to learn from.
+    tagged images is searched, each without itself; hits without tags are ignored. Empty if there is
+    too little data.
     """
     postings = index.segments[0]
     tagged = np.flatnonzero(np.isin(postings.ordinals, np.fromiter(tags, np.int64, len(tags))))
@@ -59,12 +60,13 @@ def calibrate_terms(
     seed: int,
     reached: Reached = lambda done, total: None,
 ) -> list[Calibration]:
-    """Term to image, by metric: the chance that an image carries the term.
+    """Return calibrations of search by term, by metric: the probability that an image carries the
+    term.
 
-    `vectors`, and ordinals of `carriers`, by tag key. A sample of the tags is asked; hits without
-    any tag tell nothing and are left out. Empty where there's too little to learn from.
+    `vectors` and ordinals of `carriers`, by tag key. A sample of the tags is searched; hits without
+    any tag are ignored. Empty if there is too little data.
     """
-    tagged = {ordinal for some in carriers.values() for ordinal in some}
+    tagged = {ordinal for ordinals in carriers.values() for ordinal in ordinals}
     keys = np.random.default_rng(seed).permutation(sorted(vectors))[:_QUERIES].tolist()
     asked = (CalibrationQuery(vectors[key], frozenset(carriers[key]).__contains__) for key in keys)
     return _fitted("joint", index, asked, tagged, curves, reranks=False, reached=reached)
@@ -72,7 +74,7 @@ def calibrate_terms(
 
 @dataclass(frozen=True)
 class CalibrationQuery:
-    """A query, which ordinals match it, and its own where it's an image."""
+    """A query with the ordinals that match it, and its own if it is an image."""
 
     vector: NDArray[np.float32]
     matches: Callable[[int], bool]
@@ -110,7 +112,7 @@ def _fitted(
         work = None if is_small(index) else work_for(curves, metric, _HITS + 1, _RECALL)
         return first_hits(index, asked, tagged, metric, work, reranks, count)
 
-    # The products of one query are small: threads within one would mostly wait for each other.
+    # The matrix products of one query are small, so threads within one would mostly wait.
     with one_thread(), ThreadPoolExecutor(len(Metric)) as threads:
         running = {metric: threads.submit(hits, metric) for metric in Metric}
         try:
@@ -136,17 +138,19 @@ def first_hits(
     reranks: bool,
     reached: Callable[[int], None] = lambda done: None,
 ) -> Pairs:
-    """The scores of what a search shows first, and which of it matched; only `tagged` count."""
-    nprobe, reach, depth = index.clusters, None, None
+    """Return the scores of a search's first hits and whether they matched; only `tagged` ones
+    count.
+    """
+    nprobe, radius, depth = index.clusters, None, None
     if work is not None:
-        nprobe, reach, depth = work.nprobe, work.reach, work.depth
+        nprobe, radius, depth = work.nprobe, work.reach, work.depth
     scores: list[float] = []
     matched: list[bool] = []
     numbers: list[int] = []
     for number, query in enumerate(queries):
         reached(number)
         asked = index.ask(query.vector)
-        lists = index.rank(asked, nprobe, reach)
+        lists = index.rank(asked, nprobe, radius)
         k = CANDIDATES if reranks else _HITS + 1
         found = index.scan(asked, lists, k, metric, depth and max(depth, k))
         keys = found.distances

@@ -1,4 +1,4 @@
-"""How well an index still fits what is in it."""
+"""Measures of how well clusters fit their images."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,13 @@ def spread(
     count = min(sample, postings.rows)
     rows = np.linspace(0, postings.rows - 1, count).astype(np.int64)
     vectors = prepared(np.asarray(postings.vectors[rows], np.float32), metric)
-    away = vectors - centroids[postings.lists_of_rows(rows)]
-    return float(np.linalg.norm(away.astype(np.float64), axis=1).mean())
+    differences = vectors - centroids[postings.lists_of_rows(rows)]
+    return float(np.linalg.norm(differences.astype(np.float64), axis=1).mean())
 
 
 def imbalance(sizes: NDArray[np.int64]) -> float:
-    """How much more a query scans than with lists of one size, at equal probes: 1 or more.
+    """Return the scanned rows relative to lists of equal size, at the same number of probes: 1 or
+    more.
 
     clusters * sum(size^2) / sum(size)^2, as faiss's `imbalance_factor` (Jégou et al., 2011).
     """

@@ -31,7 +31,7 @@ def exact_neighbours(
         products = queries @ block.T
         squares = np.einsum("ij,ij->i", block, block, dtype=np.float64).astype(np.float32)
         norms = np.sqrt(squares)
-        # What is the query's alone changes all of its distances alike, so it's left out.
+        # Leave out the query's own term, which shifts all of its distances alike.
         by_metric = {
             Metric.L2: squares - 2 * products,
             Metric.COSINE: -products / np.where(norms > 0, norms, np.float32(1)),

@@ -1,10 +1,9 @@
-"""Measured recall: how much of the exact answer a search of some work finds.
+"""Measured recall: the share of the exact answer that a search with a given effort finds.
 
-One pass over the vectors finds the exact neighbours of a sample of queries. Where probed lists are
-scanned exactly, a neighbour is found if and only if its list is among those probed: the rank of
-each neighbour's cluster, and how far it is beyond the nearest, give the whole curve at once. Where
-codes choose what is looked at, the place of each neighbour in their order says how deep one has to
-look.
+One pass over the vectors finds the exact neighbours of a sample of queries. If probed lists are
+scanned exactly, a neighbour is found if and only if its list is probed, so the rank of each
+neighbour's cluster and its distance beyond the nearest one give the whole curve. If codes choose
+the candidates, the rank of each neighbour in their order gives the necessary depth.
 """
 
 import math
@@ -24,23 +23,24 @@ from shared.engines.ivf.index import InvertedIndex
 
 KS = (10, 30, 100, 300, 1000)
 _QUERIES = 256
-# How much of what the probed clusters hold the codes may lose: at least, at most.
+# Least and greatest share of the probed clusters' neighbours that codes may lose.
 _LOSS = (0.001, 0.01)
-# Codes are ranked so deep, in neighbours, and over clusters that hold this share of those.
+# Depth to which codes are ranked, in multiples of the neighbours, over the clusters that contain
+# this share of them.
 _DEEPEST = 16
 _NEARLY_ALL = 0.9995
-# With a reach a query probes at most so many times the mean, so that none takes long.
+# With a radius, a query probes at most this many times the mean, which bounds its time.
 _TIMES_THE_MEAN = 2
 
 
 def measure(
     index: InvertedIndex, space: str, seed: int, queries: NDArray[np.float32] | None = None
 ) -> list[RecallCurve]:
-    """Curves for both metrics and each k of `KS`, or as many neighbours as there are.
+    """Return curves for both metrics and each k of `KS`, or as many neighbours as exist.
 
-    `queries`, float32 of shape (n, dim), are what will be asked; where none are given, a sample of
-    the indexed vectors is asked, each without itself. Of an index with additions, it's the first
-    segment that is measured.
+    `queries`, float32 of shape (n, dim), are expected queries; without them, a sample of the
+    indexed vectors is searched, each without itself. In an index with additions, the first segment
+    is measured.
     """
     postings = index.segments[0]
     own: NDArray[np.int64] | None = None
@@ -52,12 +52,12 @@ def measure(
         keep = np.random.default_rng(seed).choice(len(queries), _QUERIES, replace=False)
         queries = queries[np.sort(keep)]
     available = postings.rows - (1 if own is not None else 0)
-    # In a small collection the last curve is of all there is.
+    # A small collection's last curve covers all of its images.
     ks = sorted({min(k, available) for k in KS})
     if not available or not len(queries):
         return []
     sample = _Sample(index, queries, own, max(ks))
-    # The metrics beside each other: much of the work keeps one thread busy.
+    # In parallel, because much of the work uses one thread.
     with ThreadPoolExecutor(len(Metric)) as threads:
         return list(
             chain.from_iterable(
@@ -117,13 +117,13 @@ class _Sample:
         ]
 
     def _reaching(self, mean: int) -> "_Probes":
-        """Probes with the reach that takes so many clusters of a query on average."""
+        """Return probes with the radius that gives this many clusters per query on average."""
         clusters = self._index.clusters
         if mean >= clusters:
             return _Probes(clusters)
         last = mean * len(self._gaps) - 1
-        reach = float(np.partition(self._gaps, last, axis=None)[last])
-        return _Probes(min(_TIMES_THE_MEAN * mean, clusters), reach)
+        radius = float(np.partition(self._gaps, last, axis=None)[last])
+        return _Probes(min(_TIMES_THE_MEAN * mean, clusters), radius)
 
     def _points(
         self,
@@ -142,7 +142,7 @@ class _Sample:
         for step in steps:
             probed = step.take(self._ranks, self._gaps)
             held = np.take_along_axis(probed, list_of_neighbour, axis=1)
-            is_all = step.nprobe >= self._index.clusters and step.reach is None
+            is_all = step.nprobe >= self._index.clusters and step.radius is None
             order = None if depths is None or is_all else depths.order(step)
             for k in ks:
                 recall, depth = float(np.mean(held[:, :k])), None
@@ -152,7 +152,7 @@ class _Sample:
                 points[k].append(
                     RecallPoint(
                         nprobe=step.nprobe,
-                        reach=step.reach,
+                        reach=step.radius,
                         depth=depth,
                         recall=recall,
                         scanned_fraction=float((probed @ sizes).mean()),
@@ -163,22 +163,22 @@ class _Sample:
 
 @dataclass(frozen=True)
 class _Probes:
-    """The `nprobe` nearest clusters, and of them those within the reach, where there is one."""
+    """The `nprobe` nearest clusters, restricted to those within the radius, if there is one."""
 
     nprobe: int
-    reach: float | None = None
+    radius: float | None = None
 
     def take(self, ranks: NDArray[np.integer], gaps: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return a mask of the probed clusters, from the ranks and gaps of some."""
         taken = ranks < self.nprobe
-        return taken if self.reach is None else taken & (gaps <= self.reach)
+        return taken if self.radius is None else taken & (gaps <= self.radius)
 
 
 class _Depths:
     """Rank of each exact neighbour in the order of the codes.
 
-    One search of the codes a query, over so many clusters that they hold nearly all neighbours;
-    what fewer clusters would give is the same order without the rows of the others.
+    One search of the codes per query, over enough clusters to contain nearly all neighbours; the
+    order for fewer clusters is the same without the rows of the others.
     """
 
     def __init__(
@@ -195,7 +195,8 @@ class _Depths:
         of_neighbours = np.take_along_axis(ranks, list_of[neighbours], axis=1)
         widest = int(np.quantile(of_neighbours, _NEARLY_ALL)) + 1
         self._deepest = min(_DEEPEST * neighbours.shape[1], postings.rows)
-        # Of each row the codes chose: rank and gap of its cluster, and which neighbour it is.
+        # For each row that the codes chose: rank and gap of its cluster, and its place among the
+        # neighbours.
         self._ranks = np.full((len(asked), self._deepest), index.clusters, np.int32)
         self._gaps = np.zeros((len(asked), self._deepest), np.float32)
         self._places = np.full(neighbours.shape, -1, np.int64)
@@ -222,14 +223,14 @@ class _Depths:
         return np.where(found, np.take_along_axis(before, place, axis=1), np.inf)
 
     def least(self, order: NDArray[np.float64], held: float, least: float) -> tuple[int, float]:
-        """The least depth that loses little of what the probed clusters hold, and its recall.
+        """Return the least depth that loses little of the neighbours in the probed clusters, and
+        its recall.
 
-        Little is half of what the probes themselves lose. `order`: of the top k. `held`: the share
-        of them that the clusters hold. `least`: the recall of fewer probes, which must not be
-        fallen below.
+        Little is half of the loss by the probes. `order`: of the top k. `held`: share of them in
+        the clusters. `least`: recall of fewer probes, which is a lower bound.
         """
         aim = max(held - float(np.clip((1 - held) / 2, *_LOSS)), least)
-        # One more than a neighbour's place in the order is the depth that takes it in.
+        # A neighbour at place n of the order needs a depth of n + 1.
         depths = np.sort(order[np.isfinite(order)]) + 1
         wanted = math.ceil(aim * order.size - 1e-9)
         if wanted <= 0 or wanted > len(depths):

@@ -1,7 +1,7 @@
-"""Measured recall where another engine ranks the lists: the sample is searched, at every step.
+"""Measured recall if another engine ranks the lists: the sample is searched at every step.
 
 As in `recall.py`, one pass over the vectors finds the exact neighbours of a sample of queries. The
-rank of each neighbour's list is not told, so a search of each number of probes says what it finds.
+rank of each neighbour's list is unknown, so each number of probes is searched.
 """
 
 import math
@@ -18,24 +18,24 @@ from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.engines.milvus.index import SPARE, MilvusIndex
 
 _QUERIES = 256
-# For many neighbours fewer queries tell as much, and each brings so many hits.
+# With many neighbours, fewer queries are as accurate, and each returns that many hits.
 _LEAST_QUERIES = 24
 _HITS = 4096
 _AT_ONCE = 32
-# Between two steps of a curve recall rises by at most so much, from where targets begin.
+# Largest rise of recall between two steps of a curve, from the lowest target on.
 _LEAP = 0.01
 _LOWEST = 0.75
-# Finer than by this part of the probes it isn't measured.
+# Steps are no finer than this fraction of the probes.
 _FINEST = 16
 
 
 def measure(
     index: MilvusIndex, space: str, seed: int, queries: NDArray[np.float32] | None = None
 ) -> list[RecallCurve]:
-    """Curves for both metrics and each k of `KS`, or as many neighbours as there are.
+    """Return curves for both metrics and each k of `KS`, or as many neighbours as exist.
 
-    `queries`, float32 of shape (n, dim), are what will be asked; where none are given, a sample of
-    the indexed vectors is asked, each without itself.
+    `queries`, float32 of shape (n, dim), are expected queries; without them, a sample of the
+    indexed vectors is searched, each without itself.
     """
     rng = np.random.default_rng(seed)
     members = index.segments[0]
@@ -99,17 +99,17 @@ def _searched(
     nprobe: int,
     counts: Mapping[int, int],
 ) -> list[NDArray[np.int64]]:
-    """The candidates of each query, nearest first, its own row left out.
+    """Return the candidates of each query, nearest first, without its own row.
 
-    counts: how many of the queries are asked for how many neighbours. A query is asked once, for
-    the most of them: the fewer are the first of these.
+    counts: number of queries for each number of neighbours. A query is searched once, for its
+    largest number, whose first results serve the smaller ones.
     """
     found: list[NDArray[np.int64]] = []
     for k in sorted(counts, reverse=True):
         take = min(k + SPARE + 1, index.rows)
         for start in range(len(found), counts[k], _AT_ONCE):
-            some = queries[start : min(start + _AT_ONCE, counts[k])]
-            answers = index.collection.search(some, take, metric, nprobe, with_vectors=False)
+            batch = queries[start : min(start + _AT_ONCE, counts[k])]
+            answers = index.collection.search(batch, take, metric, nprobe, with_vectors=False)
             found += [answer.ordinals for answer in answers]
     if own is None:
         return found
@@ -118,7 +118,7 @@ def _searched(
 
 
 def _share(exact: NDArray[np.int64], found: list[NDArray[np.int64]]) -> float:
-    """How much of the exact answers the first candidates hold, as a search would compare them."""
+    """Return the share of the exact answers among the first candidates, compared as in a search."""
     firsts = [one[: exact.shape[1] + SPARE] for one in found[: len(exact)]]
     hits = [np.isin(wanted, one).mean() for wanted, one in zip(exact, firsts, strict=True)]
     return float(np.mean(hits))
@@ -134,7 +134,7 @@ def _measured_steps(
     while nprobe < clusters and not (steps and min(steps[nprobe // 2]) == 1):
         steps[nprobe] = recalls(nprobe)
         nprobe *= 2
-    # All lists are the exact answer, and more lists never find less.
+    # Probing every list is exact, and probing more lists never finds less.
     steps |= {n: [1.0] * curves for n in (min(nprobe, clusters), clusters)}
     while (between := _leap(steps)) is not None:
         steps[between] = recalls(between)

@@ -25,7 +25,7 @@ class CurrentSnapshot:
         if self._manifest is None:
             raise RuntimeError("the publisher was not started")
         if self._is_shared and self._index.snapshots.current_number() != self._manifest.number:
-            # Another worker published it.
+            # Another worker published a snapshot.
             found = self.find()
             if found is not None:
                 self._index.segments.keep_open(found.files())

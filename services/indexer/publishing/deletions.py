@@ -47,7 +47,8 @@ class Deletions:
 
                 def bury(deleted: Mapping[int, str]) -> None:
                     gone.extend(deleted)
-                    # The tombstone decides: from then on a process that is killed goes on with it.
+                    # The tombstone is decisive: a process killed after it completes the deletion at
+                    # its next start.
                     add(list(deleted))
                     if not keeps_files:
                         files.enter_context(self._files.removing(deleted.values()))

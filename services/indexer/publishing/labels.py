@@ -215,7 +215,7 @@ class Labels:
         return labels.model_copy(update={"files": files})
 
     def _places(self, fingerprint: str, missing: NDArray[np.int64]) -> FeatureRows:
-        """Where the features of some images are, as far as they have any."""
+        """Return the stored places of features of some images, if any."""
         current = self._current.manifest()
         with self._images.view() as view:
             rows = view.features(fingerprint, since=current.revision)

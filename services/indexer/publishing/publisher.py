@@ -69,7 +69,7 @@ class Publisher:
         self._snapshots.remove_unpublished()
         current = self._current.find()
         if current is not None and self._additions.revision() < current.revision:
-            # Its numbers would be used twice, and its next changes taken for published ones.
+            # Its ordinals would be assigned twice, and its next changes would count as published.
             raise Misconfigured(
                 f"The catalogue is older than snapshot {current.number} in "
                 f"{self._snapshots.folder}. Restore both from one backup, or set ISE_DATA_DIR "
@@ -170,7 +170,8 @@ class Publisher:
             visual = self._current.manifest().visual
             others = visual is not None and visual.fingerprint != older.visual.fingerprint
             if others and not self._current.live(older):
-                # What is there now is of another model, so it would hide all and show nothing.
+                # All present images have another model, so the rollback would hide them and show
+                # nothing.
                 raise Conflict(
                     f"Every image of snapshot {number} was deleted; you can't roll back to it."
                 )

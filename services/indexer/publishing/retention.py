@@ -29,7 +29,7 @@ class Retention:
         self._snapshots = index.snapshots
         self._segments = index.segments
         self._spaces = index.spaces
-        # A manifest never changes, and each publication asks for all that are kept.
+        # Manifests never change, and each publication reads all of them.
         self._read: dict[int, Manifest] = {}
 
     def remove_old(self, current: Manifest, is_alone: bool) -> None:
@@ -37,7 +37,7 @@ class Retention:
         try:
             move = self._migrations.still_of(current)
         except Corrupt as error:
-            # What it is made from isn't known, and whoever published is not to blame.
+            # Its segments are unknown, and the publication must not fail because of it.
             log.error("old snapshots are not removed: %s", error.detail)
             return
         found = self._readable()

@@ -14,10 +14,10 @@ NAME = "COLLECTION"
 
 
 class PrefixOwner:
-    """A place belongs to the collection that came first.
+    """Ownership marker of a prefix, which belongs to the first collection that uses it.
 
-    Its name is random, and in its folder. A backup has no such name: what is restored beside the
-    original is another collection.
+    Its random name is stored in the data folder. A backup doesn't contain it, so a restored copy is
+    another collection.
     """
 
     def __init__(self, data_dir: Path, objects: Objects, address: Address) -> None:
@@ -26,9 +26,9 @@ class PrefixOwner:
         self._address = address
 
     def check(self) -> None:
-        """Takes the place where it's nobody's yet. Raises Conflict, Unavailable, OSError.
+        """Claim the prefix if nobody has. Raises Conflict, Unavailable, OSError.
 
-        Of two that take it at once, the one whose name was overwritten finds out the next time.
+        If two claim it at once, the one whose name was overwritten notices at the next check.
         """
         own, at = self._name(), self._address.child(NAME)
         try:
@@ -50,7 +50,7 @@ class PrefixOwner:
         try:
             temporary.write_text(uuid.uuid4().hex)
             durable.fsync_file(temporary)
-            # Another worker on this folder may be the first to do so: then its name stands.
+            # If another worker on this folder was first, its name counts.
             with suppress(FileExistsError):
                 os.link(temporary, self._own)
         finally:

@@ -30,21 +30,21 @@ from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
-# Now and then unasked: another worker may have ended before it copied what it published, or have
-# written late what was older.
+# Copy at intervals too: another worker may have ended before it copied its snapshot, or have
+# overwritten a newer one late.
 _EVERY_S = 5.0
-# Whoever downloads the one before may be half-way.
+# Keep the previous snapshot, because a replica may still be downloading it.
 _KEPT = 2
-# Longer is no snapshot's number.
+# A number with more digits is not a snapshot's.
 _DIGITS = 18
-# Before a network that could not be copied is left to the snapshot that is made with it.
+# Pauses between attempts to copy a network; after the last, it is copied with its snapshot.
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
 class Mirror:
-    """Follows the published in threads of its own; a store that is away holds nothing up.
+    """Copies snapshots in threads of its own, so that an unavailable store delays nothing.
 
-    Deletions have one for themselves: a large snapshot on its way doesn't keep them waiting.
+    Deletions have a separate thread, so that a large snapshot doesn't delay them.
     """
 
     def __init__(self, data_dir: Path, objects: Objects, address: Address) -> None:
@@ -54,7 +54,7 @@ class Mirror:
         self._objects = objects
         self._address = address
         self._claim = PrefixOwner(data_dir, objects, address)
-        # The deletions that were found in the store, and what the store told of them then.
+        # The deletions found in the store, and the stamp of the object that held them.
         self._copied: tuple[NDArray[np.int64], Stamp] | None = None
         self._copying_deletions = threading.Lock()
         self._current: int | None = None
@@ -73,7 +73,7 @@ class Mirror:
             loop.start()
 
     def consider(self) -> None:
-        """To be called after each publication and each deletion."""
+        """Start a copy; called after each publication and each deletion."""
         for loop in self._loops:
             loop.consider()
 
@@ -83,9 +83,9 @@ class Mirror:
             loop.stop()
 
     def network(self, fingerprint: str) -> None:
-        """Copies a network soon: embedders are asked for it before a snapshot names it.
+        """Copy a network soon, because embedders request it before a snapshot names it.
 
-        Where the store stays away for some seconds, it comes with that snapshot.
+        If the store is unavailable for some seconds, it is copied with that snapshot.
         """
         for pause in (*_PAUSES_S, None):
             try:
@@ -103,9 +103,9 @@ class Mirror:
 
         Raises Conflict where the place is another collection's; Unavailable, OSError, Corrupt.
         """
-        # A replica would show what is deleted if it had the snapshot first.
+        # Deletions first: otherwise a replica would show deleted images.
         self.copy_deletions()
-        # Until it's the one that stands: another may have been published, and copied, meanwhile.
+        # Repeat until the copy is current: another snapshot may be published and copied meanwhile.
         while (number := self._snapshots.current_number()) is not None:
             if number == self._current and self._stored(f"snapshots/{CURRENT}") == _named(number):
                 return
@@ -131,7 +131,7 @@ class Mirror:
                 if stamp is None or self._stored(tombstones.NAME) != data:
                     self._objects.write(at, data)
                 else:
-                    # The stamp is the older of the two: what is written between them is seen.
+                    # The stamp was read before the content, so a change between the two is noticed.
                     self._copied = deleted, stamp
 
     def _copy_snapshot(self, manifest: Manifest) -> None:
@@ -147,14 +147,16 @@ class Mirror:
 
     def _put_network(self, fingerprint: str) -> None:
         folder = self._data / "networks" / fingerprint
-        # The weights last, as they are written.
+        # The weights last, as in the data folder.
         for name in FILES:
             if (path := folder / name).exists():
                 self._set(self._key(sums.path_of(path)), _sum(path))
                 self._put_once(path)
 
     def _remove_older(self, current: Manifest) -> None:
-        """Only what snapshots named that go: other workers may be copying what none names yet."""
+        """Remove only files that removed snapshots named, because other workers may be copying
+        others.
+        """
         there = self._numbers()
         kept = {current.number, *(n for n in there if n > current.number)}
         kept |= set(sorted(n for n in there if n <= current.number)[-_KEPT:])
@@ -166,7 +168,7 @@ class Mirror:
             try:
                 named = {file.name for file in self._read(number).files()}
             except Corrupt as error:
-                log.warning("its files stay in the store: %s", error.detail)
+                log.warning("unused files remain in the store: %s", error.detail)
                 named = set()
             for name in named - files:
                 self._remove(self._snapshots.segments / name)
@@ -179,7 +181,7 @@ class Mirror:
         names = {at.path.removeprefix(f"{folder.path}/") for at, _ in self._objects.list(folder)}
         suffix = f"/{self._snapshots.path(0).name}"
         numbers = [name.removesuffix(suffix) for name in names if name.endswith(suffix)]
-        # Whatever else is there is not the mirror's.
+        # Other objects don't belong to the mirror.
         return [int(n) for n in numbers if n.isdecimal() and len(n) < _DIGITS]
 
     def _read(self, number: int) -> Manifest:
@@ -234,6 +236,6 @@ def _named(number: int) -> bytes:
 
 
 def _sum(path: Path) -> bytes:
-    """The sum that is kept of a file; made now where an older version kept none."""
+    """Return the stored checksum of a file; computed now if an older version stored none."""
     sha256 = sums.read(path) or durable.sha256_of(path)
     return sums.text(path, sha256).encode()

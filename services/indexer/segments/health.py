@@ -8,12 +8,12 @@ from services.indexer.segments.store import SegmentStore
 from shared.contracts.indexer import IndexHealth
 from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
 
-# What a rebuild is advised from: images so much farther from their centroid, lists so much less
-# even, or so many times the images that the number of clusters was chosen for.
+# A rebuild is advised beyond these ratios of the distance to the centroid, the imbalance of lists,
+# and the number of images, relative to when the clusters were made.
 _DRIFT = 1.15
 _IMBALANCE = 1.5
 _GROWTH = 2.0
-# Smaller collections are searched as fast without clusters.
+# Smaller collections are equally fast without clusters.
 _WORTH_CLUSTERS = 2000
 
 

@@ -23,9 +23,9 @@ from shared.engines.ivf.partition import Partition
 from shared.maths.distances import prepared
 from shared.snapshots.manifest import SpaceManifest
 
-# Codes are learned from so many vectors at most.
+# Most vectors from which codes are learnt.
 _CODEC_ROWS = 30_000
-# Per cent of the stage at which the rounds of K-means are over, and the assignment.
+# Percentages of the stage at which K-means and the assignment end.
 _ROUNDS_END, _ASSIGNED_END, _WHOLE = 60, 80, 100
 
 

@@ -31,7 +31,7 @@ from shared.snapshots.manifest import (
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
 from shared.snapshots.transform import Transform, read_projection, write_projection
 
-# Below it, to compare every vector of the probed lists costs no more than codes would.
+# Below this size, comparing every vector of the probed lists costs no more than codes.
 CODED_ROWS = 10_000
 
 
@@ -41,7 +41,7 @@ class SegmentStore:
     def __init__(self, data_dir: Path) -> None:
         self._store = SnapshotStore(data_dir)
         self.folder = self._store.segments
-        # By the thread that wrote it.
+        # Files by the thread that wrote them.
         self._unpublished: dict[str, int] = {}
         self._opened: dict[str, Postings] = {}
         self._checked = sums.Checked()
@@ -59,7 +59,7 @@ class SegmentStore:
         """A file of posting lists; it stays open while `keep_open` names it. Raises Corrupt."""
         opened = self._opened.get(file.name)
         if opened is None:
-            # `keep_open` may put another dictionary in place of this one meanwhile.
+            # `keep_open` may replace the dictionary meanwhile.
             opened = self._opened[file.name] = Postings(self.intact(file))
         return opened
 

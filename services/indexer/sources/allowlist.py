@@ -22,11 +22,17 @@ class Roots:
 
     @classmethod
     def parse(
-        cls, given: Iterable[Path | str], also: Collection[str] = (), anywhere: bool = False
+        cls,
+        given: Iterable[Path | str],
+        extra_protocols: Collection[str] = (),
+        anywhere: bool = False,
     ) -> Self:
         """Parse the setting: paths, and URLs. Raises Misconfigured."""
         try:
-            found = [Address.parse(root, also) if isinstance(root, str) else root for root in given]
+            found = [
+                Address.parse(root, extra_protocols) if isinstance(root, str) else root
+                for root in given
+            ]
         except InvalidInput as error:
             raise Misconfigured(f"ISE_INGEST_ROOTS: {error.detail}") from None
         return cls(
@@ -34,14 +40,14 @@ class Roots:
         )
 
     def of(self, confined: bool) -> Sequence[Root] | None:
-        """The folders that a request is kept to; None: it may name any."""
+        """Return the roots that apply to a request; None: any location is allowed."""
         return None if self.anywhere and not confined else self.folders
 
 
 def check_allowed(source: Root, roots: Sequence[Root] | None) -> None:
-    """Raises Forbidden unless a source lies under a root, links resolved. None: all are allowed.
+    """Raise Forbidden unless a source is below a root after resolving links; None: all are allowed.
 
-    What is in an archive lies where the archive does.
+    The members of an archive are where the archive is.
     """
     if roots is None:
         return
@@ -64,9 +70,9 @@ def _is_within(source: Root, root: Root) -> bool:
 
 
 def check_path(path: Path) -> None:
-    """Raises InvalidInput for a path that can't be: too long, or a loop of links.
+    """Raise InvalidInput for an impossible path: too long, or a loop of links.
 
-    What isn't there passes, as its disk may be mounted yet.
+    A missing path is accepted, because its disk may be mounted later.
     """
     resolved(path)
     try:
@@ -86,7 +92,7 @@ def resolved(path: Path) -> Path:
 
 
 def _impossible(path: Path, error: Exception) -> InvalidInput:
-    # Python 3.11 raises a RuntimeError for a loop of links, a ValueError for a NUL character.
+    # Python 3.11 raises RuntimeError for a loop of links and ValueError for a NUL character.
     why = "Too many levels of symbolic links"
     if isinstance(error, OSError):
         why = error.strerror or str(error)

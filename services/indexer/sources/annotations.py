@@ -1,4 +1,4 @@
-"""Annotations of pictures: tags and metadata that can be kept, and errors for those that can't."""
+"""Parsing of tags and metadata, with an error for invalid ones."""
 
 import json
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from shared.core.errors import InvalidInput
 
 
 def parse_tags(parts: Sequence[str]) -> tuple[str, ...]:
-    """Tags without blanks around them, each once. Raises InvalidInput for what can't be kept."""
+    """Return stripped tags without duplicates. Raises InvalidInput for invalid ones."""
     found = tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
     annotations.check(tags=found)
     return found
 
 
 def checked_metadata(given: dict[str, Any]) -> dict[str, Any]:
-    """Metadata that can be kept and answered. Raises InvalidInput."""
+    """Return metadata that can be stored and answered. Raises InvalidInput."""
     annotations.check(metadata=given)
     return given
 
@@ -31,9 +31,9 @@ def parse_metadata(text: str) -> dict[str, Any]:
         levels = annotations.WRITTEN.depth
         raise annotations.refusal("metadata", f"it is nested deeper than {levels} levels") from None
     except ValueError:
-        # Of all errors, the one for a number of thousands of digits.
-        told = "a whole number fits 64 bits; write a longer one as text"
-        raise annotations.refusal("metadata", told) from None
+        # Python raises this for a number of thousands of digits.
+        clause = "a whole number fits 64 bits; write a longer one as text"
+        raise annotations.refusal("metadata", clause) from None
     if not isinstance(value, dict):
         raise annotations.refusal("metadata", "it must be a JSON object")
     return checked_metadata(value)

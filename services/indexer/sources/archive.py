@@ -1,7 +1,7 @@
-"""Pictures in tar and zip archives: what is in one, by its headers, and any member by its offset.
+"""Pictures in tar and zip archives: members from headers, and the bytes of any member by offset.
 
-Archives come from outside. So nothing is unpacked to a disk, no more is unpacked than a header
-says, no header may say more than a picture may have, and links lead nowhere.
+Archives come from outside. So nothing is unpacked to a disk or beyond its declared size, no
+declared size may exceed that of a picture, and links can't lead out.
 """
 
 import calendar
@@ -22,19 +22,19 @@ from services.indexer.sources.skipping import Skip
 from shared.core.errors import InvalidInput, TooLarge
 from shared.objects.file import Stamp
 
-# A zip's directory: some 600,000 members. A tar's header is far shorter.
+# Enough for a zip's directory of some 600,000 members; a tar's header is far shorter.
 _LONGEST_HEADER = 64 * 2**20
 _ZIP_HEADER = 30
-# The part of a zip's local header whose length only it tells; more of it costs a second read.
+# Bytes read for a zip header's part of unknown length; a longer one costs a second read.
 _EXTRA = 256
 _ENCRYPTED = 0x1
 _UNPACKABLE = 1024
-# Seconds; beyond it, as 1e30 or infinity, a time is none.
+# Times beyond this many seconds, such as 1e30 or infinity, are invalid.
 _LATEST = 2**33
 _END = bytes(tarfile.BLOCKSIZE)
 _UNIX = 3
 _LONGEST_LINK = 4096
-# No member's name is empty.
+# No member has an empty name.
 _NOWHERE = ""
 _NO_SIZE = "its header says a size that no file has"
 
@@ -47,7 +47,7 @@ class Bytes(Protocol):
 
     @property
     def ahead(self) -> int:
-        """How much to read at once where headers are looked for."""
+        """Number of bytes to read at once when looking for headers."""
 
     def read(self, start: int, end: int) -> bytes: ...
 
@@ -81,7 +81,7 @@ def read(archive: Bytes, member: Member, most: int) -> bytes:
     """A member's bytes. Raises TooLarge, OSError."""
     if member.error is not None:
         raise OSError(member.error)
-    # Deflate adds a few bytes to each block that it can't pack.
+    # Deflate adds a few bytes to each block that it can't compress.
     if max(member.stamp.bytes, member.stored - most // 1000 - _UNPACKABLE) > most:
         raise TooLarge(f"The archive's member is over the limit of {most / 2**20:g} MiB.")
     if member.holes is not None:
@@ -108,7 +108,7 @@ def _unpacked(archive: Bytes, member: Member) -> bytes:
         data = packed
     else:
         try:
-            # One byte more than was said is enough to know that it's a lie.
+            # One byte more than the declared size proves that the size is wrong.
             data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, member.stamp.bytes + 1)
         except zlib.error as error:
             raise OSError(f"it can't be unpacked: {error}") from None
@@ -142,12 +142,12 @@ def _tar(archive: Bytes, check: Check) -> Index:
             if opened.offset <= before:
                 raise tarfile.ReadError("a header leads back to an earlier one")
             before = opened.offset
-            # It would keep them all, though none is asked for again.
+            # tarfile would keep every member in memory.
             opened.members.clear()  # type: ignore[attr-defined]
             name = member_names.of_tar(info.name)
             if info.isdir():
                 continue
-            # Of several at one path, the last.
+            # If several members have one path, the last one counts.
             found.pop(name, None)
             links.pop(name, None)
             error = member_names.leads_out(name)
@@ -254,7 +254,7 @@ def _zip_time(info: zipfile.ZipInfo) -> int:
 
 
 class _Reader:
-    """Ranges as a file, for what reads headers."""
+    """Byte ranges as a file object, for readers of headers."""
 
     def __init__(self, archive: Bytes) -> None:
         self._archive = archive
@@ -270,7 +270,7 @@ class _Reader:
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._archive.size}[whence]
         if base + offset < 0:
-            # As a file does, which zipfile reckons with.
+            # zipfile relies on the error that a file raises here.
             raise OSError(errno.EINVAL, "it is too short")
         self._at = base + offset
         return self._at
@@ -281,7 +281,7 @@ class _Reader:
         if end - self._at > _LONGEST_HEADER:
             raise tarfile.ReadError("a header is too long")
         if self._at < self._start or end > self._start + len(self._block):
-            # Headers may lie near one another: one read brings some of the next.
+            # Headers may lie near each other, so read ahead.
             self._start = self._at
             until = min(whole, max(end, self._at + self._archive.ahead))
             self._block = self._archive.read(self._at, until)

@@ -1,4 +1,4 @@
-"""Links within an archive: what they lead to there. None leads out of it."""
+"""Resolution of links within an archive; none leads out of it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,11 +13,11 @@ _NONE = Member(Stamp(0, 0), 0, 0, skip=Skip.LINKS)
 
 
 def resolved(found: Index, targets: Mapping[str, str]) -> Index:
-    """Return all members with those that are links led to what they name.
+    """Return all members, with links replaced by their targets.
 
-    `targets`: paths by the links' names. A link to a file is that file under one more name. One to
-    a folder is left out, but what is in the folder is there under the link's name too, marked as
-    `through_link`. One that leads nowhere is left out.
+    `targets`: paths by the links' names. A link to a file is another name of that file. A link to a
+    folder is left out, but the folder's files are also present under the link's name, marked as
+    `through_link`. A broken link is left out.
     """
     if not targets:
         return found
@@ -35,7 +35,7 @@ def resolved(found: Index, targets: Mapping[str, str]) -> Index:
         if member is not None and member.skip is None and name not in found:
             all_members[name] = member
             continue
-        # Of what leads nowhere nothing is known but the name.
+        # Only the name of a broken link is known.
         all_members[name] = _NONE
         inside = folders.get(target, []) if target else []
         if target and not f"{name}/".startswith(f"{target}/") and len(inside) <= most:
@@ -47,7 +47,7 @@ def resolved(found: Index, targets: Mapping[str, str]) -> Index:
 
 
 def target_of(name: str, given: str) -> str | None:
-    """Return the path in the archive that a symbolic link names; None where it leads out."""
+    """Return the path in the archive that a symbolic link names; None if it leads out."""
     if given.startswith("/") or "\\" in given or "\0" in given:
         return None
     parts = name.split("/")[:-1]
@@ -62,7 +62,7 @@ def target_of(name: str, given: str) -> str | None:
 
 
 def _end(name: str, targets: Mapping[str, str]) -> str | None:
-    """Return what a link leads to in the end; None for a loop, or out of the archive."""
+    """Return the final target of a link; None for a loop or a path out of the archive."""
     for _ in range(_MOST_HOPS):
         if name not in targets:
             return name

@@ -47,9 +47,9 @@ class _Fields(NamedTuple):
 def read_manifest(
     file: BinaryIO, name: str, check: Callable[[], None] = lambda: None
 ) -> Iterator[Row]:
-    """The rows of a manifest called `name`; `check` is called between, and may raise to end it.
+    """Yield the rows of a manifest called `name`; `check` is called between rows and may raise.
 
-    Raises InvalidInput, which says where, for what is wrong with the whole of it.
+    Raises InvalidInput with the position if the manifest as a whole is invalid.
     """
     text = decoded(file)
     lines = Lines(text, check)
@@ -61,7 +61,7 @@ def read_manifest(
                 raise InvalidInput(f"{name} has over {MOST_ROWS:,} rows; split it.")
             yield _row(fields)
     finally:
-        # The file is its caller's to close.
+        # The caller closes the file.
         text.detach()
 
 
@@ -152,7 +152,7 @@ def _csv_rows(lines: Lines, name: str) -> Iterator[_Fields]:
 
 
 def _of_cells(number: int, columns: list[str], cells: list[str], delimiter: str) -> _Fields:
-    """Return what a row says; empty cells say nothing."""
+    """Return the contents of a row; empty cells are ignored."""
     named, raw, error = [], None, None
     for column, cell in zip(columns, cells, strict=False):
         if column and cell:
@@ -177,7 +177,7 @@ def _of_cells(number: int, columns: list[str], cells: list[str], delimiter: str)
 
 
 def _header(lines: Lines, name: str) -> tuple[list[str], str]:
-    """Return the names of the columns, and what separates them. Raises InvalidInput."""
+    """Return the names of the columns and the separator. Raises InvalidInput."""
     try:
         first = next((line for line in lines if line.strip()), "")
         given = _SEPARATOR.fullmatch(first)
@@ -190,7 +190,7 @@ def _header(lines: Lines, name: str) -> tuple[list[str], str]:
         for delimiter in [given[1]] if given else _DELIMITERS:
             records = Records(lines, delimiter)
             record = records.next()
-            # The next try begins with the same lines.
+            # The next attempt begins with the same lines.
             if record is not None and record.error is None:
                 lines.give_back(records.read)
                 found[delimiter] = [_as_text(cell).strip() for cell in record.cells]

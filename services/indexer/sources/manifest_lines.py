@@ -13,11 +13,11 @@ _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "ut
 
 
 class LongLine(Exception):
-    """A line that nobody means: it is not kept in memory whole."""
+    """A line of excessive length, which is not kept in memory."""
 
 
 def decoded(file: BinaryIO) -> io.TextIOWrapper:
-    """Return a file as text, by its first bytes; bytes that aren't UTF-8 are kept as they are."""
+    """Return a file as text, decoded according to its first bytes; invalid UTF-8 is preserved."""
     head = file.read(4)
     file.seek(0)
     encoding = next((name for bom, name in _BOMS if head.startswith(bom)), None)
@@ -43,7 +43,7 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        """Raises LongLine, and goes on behind it."""
+        """Return the next line. Raises LongLine, after which reading may continue."""
         self._check()
         line = self._back.popleft() if self._back else self._text.readline(LONGEST_LINE)
         if not line:
@@ -57,9 +57,9 @@ class Lines:
         return line
 
     def give_back(self, lines: Iterable[str]) -> None:
-        some = list(lines)
-        self._back.extendleft(reversed(some))
-        self.number -= len(some)
+        block = list(lines)
+        self._back.extendleft(reversed(block))
+        self.number -= len(block)
 
 
 class Record(NamedTuple):
@@ -93,11 +93,11 @@ class Records:
             return Record(number, [], LONG_LINE)
         except csv.Error as error:
             self._lines.give_back(self.read[1:])
-            said = str(error)
-            if "unexpected end" in said or "field larger" in said:
+            reason = str(error)
+            if "unexpected end" in reason or "field larger" in reason:
                 limit = csv.field_size_limit()
-                said = f"a quote is not closed, or a cell has over {limit:,} characters"
-            return Record(start, [], f"this is not CSV: {said}.")
+                reason = f"a quote is not closed, or a cell has over {limit:,} characters"
+            return Record(start, [], f"this is not CSV: {reason}.")
         return Record(start, cells, None)
 
 

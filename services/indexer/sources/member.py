@@ -1,4 +1,4 @@
-"""A file of an archive, as the archive's headers tell of it."""
+"""A file of an archive, described by the archive's headers."""
 
 import zipfile
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from shared.objects.file import Stamp
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of an archive. `stored`: its bytes there; `kind`: how a zip packs it.
+    """A file of an archive. `stored`: packed size; `kind`: compression method of a zip.
 
-    `holes`: of a sparse file, where each piece of it belongs and how long it is. `skip`: why it is
-    none that is read. `through_link`: its path leads through a link to a folder; `is_folder`: it
-    is such a link.
+    `holes`: offsets and lengths of the pieces of a sparse file. `skip`: reason for skipping it.
+    `through_link`: its path contains a link to a folder; `is_folder`: it is such a link.
     """
 
     stamp: Stamp

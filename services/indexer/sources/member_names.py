@@ -8,7 +8,7 @@ from shared.objects.local_path import readable
 
 _UTF8 = 0x800
 _UNICODE_PATH = 0x7075
-# Kana, the marks between them, and ideographs: what a Japanese file name has beside ASCII.
+# Characters that Japanese file names have beside ASCII: kana, their marks, and ideographs.
 _JAPANESE = re.compile("[\u3005-\u3007\u3040-\u30ff\u4e00-\u9fff\uff66-\uff9f]")
 _KANA_OR_TWO = re.compile("[\u3040-\u30ff]|[\u3005-\u3007\u4e00-\u9fff\uff66-\uff9f]{2}")
 
@@ -37,7 +37,7 @@ def raw_length(info: zipfile.ZipInfo) -> int:
 
 
 def leads_out(name: str) -> str | None:
-    """Return why a name is none of a file within the archive; None: it is."""
+    """Return why a name lies outside the archive; None if it doesn't."""
     if name.startswith("/") or "\\" in name or "::" in name:
         return "its name in the archive is no path within it"
     if ".." in name.split("/") or not name:

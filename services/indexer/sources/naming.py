@@ -7,9 +7,9 @@ _LONGEST = 200
 
 
 class FolderTags:
-    """Gives the tag of a file's folder. A name that can't be a tag costs the file nothing.
+    """Derives a file's tag from its folder; an invalid folder name doesn't exclude the file.
 
-    `shortened`: names of folders that were cut; `left_out`: those that can't be tags.
+    `shortened`: names of folders that were truncated; `left_out`: those that can't be tags.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class FolderTags:
         return self._known[folder]
 
     def notes(self) -> list[str]:
-        """Return what became of the names that could not be tags as they stand, in sentences."""
+        """Return sentences on the folder names that could not be tags as they are."""
         found = []
         if self.shortened:
             found.append(
@@ -41,7 +41,7 @@ class FolderTags:
         try:
             return parse_tags([folder] if folder else [])
         except InvalidInput:
-            # The usual reason is its length, by whichever of the two measures.
+            # Usually the name is too long, in characters or in bytes.
             short = folder[:_LONGEST]
         try:
             tags = parse_tags([short]) if short != folder else ()

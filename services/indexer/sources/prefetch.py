@@ -1,4 +1,4 @@
-"""Reads files ahead of whoever takes them, so that a store's delays don't starve the embedder."""
+"""Reads files ahead of their consumer, so that a store's latency doesn't slow the embedder."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

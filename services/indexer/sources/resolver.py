@@ -37,38 +37,41 @@ class Found(NamedTuple):
     skip: Skip | None = None
 
 
-class Reach:
+class Resolver:
     """Reads files and lists folders, wherever they are."""
 
     def __init__(
         self,
         objects: Objects | None = None,
         fetch: Fetch | None = None,
-        also: Collection[str] = (),
+        extra_protocols: Collection[str] = (),
         roots: Sequence[Root] | None = None,
     ) -> None:
-        """`also`: protocols to read beside the usual ones. `roots`: where files must lie."""
+        """`extra_protocols`: protocols to read in addition to the usual ones.
+
+        `roots`: allowed locations.
+        """
         self.objects = objects or Objects()
-        self.also = frozenset(also)
+        self.extra_protocols = frozenset(extra_protocols)
         self._fetch = fetch or _no_fetch
         self._archives: LRUCache[Address, tuple[Stamp, Index]] = LRUCache(_OPEN_ARCHIVES)
         self._lock = threading.Lock()
         self._roots = roots
 
-    def within(self, roots: Sequence[Root] | None) -> "Reach":
-        """Return the same, kept to these roots."""
+    def within(self, roots: Sequence[Root] | None) -> "Resolver":
+        """Return the same resolver, restricted to these roots."""
         found = copy.copy(self)
         found._roots = roots
         return found
 
     def address(self, text: str) -> Address:
         """Raises InvalidInput."""
-        return Address.parse(text, self.also)
+        return Address.parse(text, self.extra_protocols)
 
     def file(self, address: Address) -> File:
-        """The file at an address. Nothing is looked at yet, but where it's in an archive.
+        """Return the file at an address, without opening anything but archives.
 
-        Raises Forbidden for what is outside the roots; of a file on this machine, when it's read.
+        Raises Forbidden for locations outside the roots; for local files only when they are read.
         """
         if address.is_local:
             return LocalFile(Path(address.path), local_roots(self._roots))
@@ -84,10 +87,12 @@ class Reach:
     def list(
         self, address: Address, follow_links: bool = False, check: Check = lambda: None
     ) -> list[Found]:
-        """Every file below a folder of an object store or of an archive, in the order in which a
-        local folder is read: a folder's files before its folders. Raises OSError, InvalidInput,
-        Unavailable. `follow_links`: also what is behind links to folders, of an
-        archive. `check` is called between, and may raise to end it."""
+        """List every file below a folder of an object store or archive, in the order of local
+        folders: files before sub-folders.
+
+        `follow_links`: include files behind links to folders of an archive. `check` is called in
+        between and may raise to end it. Raises OSError, InvalidInput, Unavailable.
+        """
         found: list[Found] = []
         if address.archive is not None:
             found += self._members(address, follow_links, check)
@@ -124,7 +129,7 @@ class Reach:
         return opened, index[address.path]
 
     def _opened(self, address: Address, check: Check = lambda: None) -> tuple[Bytes, Index]:
-        """An archive, and what is in it; its headers are read again once it has changed."""
+        """Return an archive with its index; its headers are read again if it has changed."""
         where = address.archive
         if where is None:
             raise ValueError(f"{address} is of no archive")
@@ -151,9 +156,9 @@ class Reach:
 
 
 def _versioned(index: Index, stamp: Stamp) -> Index:
-    """Return an index whose members have versions: by their CRC, else by the archive's own stamp.
+    """Return an index whose members have versions: their CRC, else the archive's own stamp.
 
-    A tar says nothing of a member's bytes, and tars are made with times of zero.
+    A tar has no checksums of members, and many tars have times of zero.
     """
     digest = blake2b(repr(tuple(stamp)).encode(), digest_size=8).digest()
     version = signed(int.from_bytes(digest, "big"))

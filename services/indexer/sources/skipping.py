@@ -31,7 +31,7 @@ _SYSTEM_PATTERN = re.compile(r"\._.*|\.trash-.*|found\.\d{3}", re.IGNORECASE | r
 
 
 class Skip(StrEnum):
-    """Why a file or folder is left out."""
+    """Reason for skipping a file or folder."""
 
     SYSTEM = "system"
     HIDDEN = "hidden"
@@ -62,9 +62,9 @@ class Rules:
         self._folders: dict[str, Skip | None] = {"": None}
 
     def add(self, folder: str, data: bytes) -> list[int]:
-        """Takes the `.iseignore` of a folder ("" is the top), for all below it.
+        """Add the `.iseignore` of a folder ("" is the top), which applies to everything below it.
 
-        Gives the numbers of the lines that are no patterns; they are passed over.
+        Returns the numbers of invalid lines, which are ignored.
         """
         text = data.decode("utf-8-sig", "surrogateescape")
         lines = [line.rstrip("\r") for line in text.split("\n")]
@@ -80,23 +80,25 @@ class Rules:
         folder, _, name = path.rpartition("/")
         if name.lower() in _SYSTEM_NAMES or _SYSTEM_PATTERN.fullmatch(name):
             return Skip.SYSTEM
-        # `..` in an archive is a fault, which is told.
+        # `..` in an archive is an error, which is reported elsewhere.
         if name.startswith(".") and name != "..":
             return Skip.HIDDEN
         tried = f"{path}/" if is_folder else path
-        told = self._given.check_file(tried).include if self._given else None
-        # The nearest file has the last word, as in git.
-        while told is None and self._of_folder:
+        verdict = self._given.check_file(tried).include if self._given else None
+        # The nearest file takes precedence, as in git.
+        while verdict is None and self._of_folder:
             if spec := self._of_folder.get(folder):
                 start = len(folder) + 1 if folder else 0
-                told = spec.check_file(tried[start:]).include
+                verdict = spec.check_file(tried[start:]).include
             if not folder:
                 break
             folder = folder.rpartition("/")[0]
-        return Skip.EXCLUDED if told else None
+        return Skip.EXCLUDED if verdict else None
 
     def why_listed(self, path: str) -> tuple[str, Skip] | None:
-        """Return the first part of a file's path that is left out, and why; None: none is."""
+        """Return the first skipped part of a file's path, and the reason; None: it isn't
+        skipped.
+        """
         at = path.find("/")
         while at >= 0:
             folder = path[:at]

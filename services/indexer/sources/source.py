@@ -8,7 +8,7 @@ from services.indexer.sources import manifest
 from services.indexer.sources.allowlist import Root, check_allowed, check_path, local_roots
 from services.indexer.sources.manifest_source import read_rows
 from services.indexer.sources.naming import FolderTags
-from services.indexer.sources.resolver import Found, Reach, archive_at
+from services.indexer.sources.resolver import Found, Resolver, archive_at
 from services.indexer.sources.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, reason, stamp_of
 from services.indexer.sources.source_list import Reading, Source
@@ -42,17 +42,16 @@ def read_source(
     given: Path | str,
     tags_from: TagsFrom | None,
     roots: Sequence[Root] | None = None,
-    reach: Reach | None = None,
+    resolver: Resolver | None = None,
     reading: Reading | None = None,
 ) -> Source:
-    """The files of a source, in a stable order.
+    """Return the files of a source, in a stable order.
 
-    Raises InvalidInput when the source can't be read as what it is said to be, Forbidden when it
-    may not be read, Unavailable when what it is in doesn't answer. A file that may not be read
-    has an `error`.
+    Raises InvalidInput if the source can't be read in its supposed format, Forbidden if reading is
+    not allowed, Unavailable if its store doesn't answer. A file that is not allowed has an `error`.
     """
-    reach, reading = (reach or Reach()).within(roots), reading or Reading()
-    source = Address(LOCAL, str(given)) if isinstance(given, Path) else reach.address(given)
+    resolver, reading = (resolver or Resolver()).within(roots), reading or Reading()
+    source = Address(LOCAL, str(given)) if isinstance(given, Path) else resolver.address(given)
     check_allowed(source, roots)
     with_tags = tags_from is not TagsFrom.NONE
     is_folder = _is_folder(source)
@@ -61,10 +60,10 @@ def read_source(
     if not is_folder and tags_from is TagsFrom.FOLDER:
         raise InvalidInput(f"{source} is a file; tags by folder need a folder.")
     if not is_folder:
-        return read_rows(source, with_tags, roots, reach, reading)
+        return read_rows(source, with_tags, roots, resolver, reading)
     if source.is_local and archive_at(source) is None:
         return _folder(source, with_tags, roots, reading)
-    return _listed(source, with_tags, roots, reach, reading)
+    return _listed(source, with_tags, roots, resolver, reading)
 
 
 def nothing_in(source: Source) -> InvalidInput:
@@ -133,13 +132,13 @@ def _listed(
     source: Address,
     with_tags: bool,
     roots: Sequence[Root] | None,
-    reach: Reach,
+    resolver: Resolver,
     reading: Reading,
 ) -> Source:
     """A folder of an object store, or an archive: tagged and skipped as a local folder is."""
     found, tags, rules = Source(source), FolderTags(), Rules(reading.exclude)
     try:
-        listed = reach.list(archive_at(source) or source, reading.follow_links, reading.check)
+        listed = resolver.list(archive_at(source) or source, reading.follow_links, reading.check)
     except OSError as error:
         raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
     found.present = {one.file.path for one in listed}
@@ -150,7 +149,7 @@ def _listed(
         if PurePosixPath(name).name == IGNORE_FILE:
             continue
         if why := rules.why_listed(name):
-            # A folder is left out once, however many files it has.
+            # Count a skipped folder once, however many files it has.
             if why[0] == name or why[0] not in folders:
                 found.skips[why[1]] += 1
             folders.add(why[0])
@@ -161,7 +160,7 @@ def _listed(
             found.append(SourceFile(file, readable(name), error=unknown[unread]))
         else:
             try:
-                check_allowed(reach.address(file.path), roots)
+                check_allowed(resolver.address(file.path), roots)
             except (Forbidden, InvalidInput) as error:
                 found.append(SourceFile(file, readable(name), error=error.detail))
             else:
@@ -171,8 +170,9 @@ def _listed(
 
 
 def _take_rules(found: Source, rules: Rules, listed: Sequence[Found]) -> dict[str, str]:
-    """Reads the ignore files of a listing. Gives why one can't be read, by how the paths begin of
-    which so nothing is known."""
+    """Read the ignore files of a listing; return errors by path prefix, for which nothing
+    is known.
+    """
     unknown: dict[str, str] = {}
     for name, file, _ in listed:
         folder, _, last = name.rpartition("/")

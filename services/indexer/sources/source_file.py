@@ -34,17 +34,17 @@ class SourceFile:
 
     @property
     def shown(self) -> str:
-        """Its name in a list of failures."""
+        """Name of the file in a list of failures."""
         return self.row if self.error is not None and self.row else readable(self.uri)
 
     @property
     def listed(self) -> Stamp | None:
-        """The stamp that a listing told."""
+        """Return the stamp from a listing."""
         return self.file.listed
 
 
 class Unusable(Exception):
-    """Why a file can't be taken in, in a sentence."""
+    """Reason why a file can't be ingested, in a sentence."""
 
     def __init__(self, reason: str, is_gone: bool = False) -> None:
         super().__init__(reason)
@@ -53,8 +53,11 @@ class Unusable(Exception):
 
 
 def attempt(do: Callable[[], T]) -> T:
-    """Do something with one file. Whatever is wrong with the file is raised as Unusable, so that it
-    never ends what is done with the others; Unavailable and the like are not the file's."""
+    """Run an operation on one file.
+
+    Any fault of the file is raised as Unusable, so that it never ends the work on others;
+    Unavailable and similar errors are not the file's.
+    """
     try:
         return do()
     except Unusable:
@@ -69,8 +72,8 @@ def attempt(do: Callable[[], T]) -> T:
         is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise Unusable(f"The file can't be read: {reason(error)}.", is_gone) from None
     except Exception as error:
-        # No file should do so. One that does is listed, and the log says where it went wrong.
-        log.exception("a file can't be taken")
+        # Unexpected, so the log has the details; the file is listed as failed, and the job goes on.
+        log.exception("a file can't be ingested")
         raise Unusable(f"The file can't be taken: unexpected {type(error).__name__}.") from None
 
 

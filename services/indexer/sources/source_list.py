@@ -1,4 +1,4 @@
-"""The files of a source as they were listed, and what was left out of them."""
+"""The listed files of a source, and the skipped ones."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -15,12 +15,11 @@ from shared.objects.local_path import path_of
 
 
 class Source(list[SourceFile]):
-    """The files of a source. `skipped`: how many were left out beside them, by reason.
+    """The files of a source. `skipped`: number of skipped files, by reason.
 
-    `name`: as the catalogue knows it. `below`: how the paths of all that is in it begin, where it
-    is a folder that governs them. `present`: every path in it, where it was listed elsewhere.
-    `is_whole`: whether all that it names is known; a row that can't be read may name anything.
-    `notes`: what else is to be told, in sentences.
+    `name`: its name in the catalogue. `below`: common prefix of its paths, if it is a folder.
+    `present`: every path in it, if it was listed elsewhere. `is_whole`: whether everything that it
+    names is known; an unreadable row may name anything. `notes`: further sentences for the user.
     """
 
     def __init__(self, address: Address, is_manifest: bool = False) -> None:
@@ -40,7 +39,7 @@ class Source(list[SourceFile]):
         return {skip.value: self.skips[skip] for skip in Skip if self.skips[skip]}
 
     def told(self) -> dict[str, Any]:
-        """Return what a job's result tells of it."""
+        """Return the part of a job's result that concerns the source."""
         return {"skipped": self.skipped} | ({"tag_notes": self.notes} if self.notes else {})
 
     @property
@@ -55,10 +54,10 @@ class Source(list[SourceFile]):
         return not self.is_manifest and path.endswith(f"::{self.name}")
 
     def skip(self, skip: Skip, path: str) -> None:
-        """Counts what is left out; `path`: as the catalogue would have it.
+        """Count a skipped file; `path`: in the catalogue's spelling.
 
-        What is behind a link to a folder is there: it stays, as where a folder was moved and a link
-        put in its place.
+        Files behind a link to a folder count as present: they stay, as after a folder was moved and
+        replaced by a link.
         """
         self.skips[skip] += 1
         if skip not in (Skip.NOT_PICTURES, Skip.LINKS):
@@ -80,8 +79,10 @@ class Source(list[SourceFile]):
 
 @dataclass(frozen=True)
 class Reading:
-    """How a source is read. `exclude`: patterns as in a .gitignore; `check`: is called at each step
-    and may raise to end it."""
+    """Options for reading a source.
+
+    `exclude`: .gitignore patterns; `check`: called at each step, may raise to end it.
+    """
 
     exclude: Sequence[str] = ()
     follow_links: bool = False

@@ -14,16 +14,16 @@ from shared.objects.local_path import readable
 
 log = logging.getLogger(__name__)
 
-# Links can lead to one folder along very many ways, even without a loop.
+# Links can lead to one folder by very many paths, even without a loop.
 _WAYS_TO_A_FOLDER = 8
 
 Identity = tuple[int, int]
 
 
 class Seen(NamedTuple):
-    """A file of a folder, or what was left out of it, and why.
+    """A file of a folder, or the reason why it was skipped.
 
-    `error`: why it can't be taken, in a sentence.
+    `error`: reason why it can't be ingested, in a sentence.
     """
 
     path: Path
@@ -35,15 +35,18 @@ class Seen(NamedTuple):
 @dataclass(frozen=True)
 class _Folder:
     path: Path
-    # From the top, as the file system has it.
+    # Path from the root of the walk, as the file system spells it.
     within: str = ""
     above: frozenset[Identity] = frozenset()
 
 
 @dataclass
 class Walk:
-    """One walk. `allowed` raises Forbidden for a path that may not be read, and is asked about
-    links only; `check` is called at each step, and may end the walk by raising."""
+    """One walk.
+
+    `allowed` raises Forbidden for a link that must not be followed; `check` is called at each step,
+    and may raise to end the walk.
+    """
 
     top: Path
     rules: Rules
@@ -120,8 +123,10 @@ class Walk:
         return _Folder(folder.path, folder.within, above)
 
     def _ignored(self, folder: _Folder, children: list[Path]) -> Iterator[Seen]:
-        """Takes in the folder's own rules. Where they can't be read, what they leave out isn't
-        known, and so the folder can't be read."""
+        """Read the folder's own rules.
+
+        If they can't be read, skipped files are unknown, so the folder counts as unreadable.
+        """
         own = folder.path / IGNORE_FILE
         if own not in children:
             return
@@ -137,7 +142,7 @@ class Walk:
     @staticmethod
     def _failed(path: Path, within: str, kind: str, error: Exception) -> Seen:
         if not isinstance(error, OSError | ISEError):
-            log.exception("%a can't be looked at", str(path))
+            log.exception("%a can't be examined", str(path))
         said = (
             error.detail
             if isinstance(error, ISEError)
@@ -147,7 +152,7 @@ class Walk:
 
 
 def bad_lines(numbers: list[int]) -> str:
-    """Return what is wrong with the lines of an ignore file that are no patterns."""
+    """Return a sentence on the invalid lines of an ignore file."""
     lines = ", ".join(map(str, numbers[:5]))
     return f"Line {lines} is not a .gitignore pattern and was ignored."
 

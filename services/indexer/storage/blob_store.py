@@ -22,7 +22,7 @@ _AT_ONCE = 32
 
 
 class BlobStore(Protocol):
-    """Files by key, `uploads/ab/abcd`. What was written is there whole, or not at all."""
+    """Files by key, such as `uploads/ab/abcd`, each written completely or not at all."""
 
     def file(self, key: str) -> File: ...
 
@@ -32,25 +32,26 @@ class BlobStore(Protocol):
         """Raises FileNotFoundError."""
 
     def write(self, key: str, data: bytes, what: str) -> None:
-        """Durable when this returns. `what` names the failpoints of the steps."""
+        """Write a file durably. `what`: name of the steps' failpoints."""
 
     def remove(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
 
     @contextmanager
     def removing(self, keys: Iterable[str]) -> Iterator[None]:
-        """Removes files at the end of the block; puts them back where it raises.
+        """Context manager that removes files at the end of the block, or restores them if it
+        raises.
 
-        Set aside at once: meanwhile the same picture may be uploaded again, and kept anew.
+        They are moved aside at once, because the same picture may be uploaded again meanwhile.
         """
         yield
 
     def tidy(self) -> None:
-        """Removes what a killed process left half-written or set aside."""
+        """Remove partial files of a killed process, and those moved aside."""
 
 
 class LocalBlobStore:
-    """In a folder of the data directory."""
+    """Files in a folder of the data directory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -78,29 +79,29 @@ class LocalBlobStore:
         aside: dict[Path, Path] = {}
         try:
             for path in map(self.path, keys):
-                away = durable.temporary_of(path)
+                moved = durable.temporary_of(path)
                 with suppress(FileNotFoundError):
-                    path.replace(away)
-                    aside[path] = away
+                    path.replace(moved)
+                    aside[path] = moved
             yield
         except BaseException:
-            for path, away in aside.items():
-                away.replace(path)
+            for path, moved in aside.items():
+                moved.replace(path)
             raise
-        # It is decided by now: what can't be removed costs its bytes only.
-        for away in aside.values():
+        # The deletion is committed: a file that can't be removed only wastes space.
+        for moved in aside.values():
             failpoints.reach("delete.file")
             try:
-                away.unlink()
+                moved.unlink()
             except OSError as error:
-                log.warning("%s is left: %s", away, error)
+                log.warning("%s is left: %s", moved, error)
 
     def tidy(self) -> None:
         durable.remove_temporaries(self._folder)
 
 
 class RemoteBlobStore:
-    """In an object store, below an address."""
+    """Files in an object store, below an address."""
 
     def __init__(self, objects: Objects, address: Address) -> None:
         self._objects = objects
@@ -129,7 +130,7 @@ class RemoteBlobStore:
 
     @contextmanager
     def removing(self, keys: Iterable[str]) -> Iterator[None]:
-        # Known before it's moved: a move may be made though its answer is lost.
+        # Choose names before moving, because a move may succeed although its answer is lost.
         aside = {self._at(key): self._at(f"{_ASIDE}/{key}.{uuid.uuid4().hex}") for key in set(keys)}
         try:
             _each(self._set_aside, aside)
@@ -139,41 +140,41 @@ class RemoteBlobStore:
             raise
         _each(self._drop, aside)
 
-    def _set_aside(self, at: Address, away: Address) -> None:
+    def _set_aside(self, at: Address, moved: Address) -> None:
         with suppress(FileNotFoundError):
-            self._objects.move(at, away)
+            self._objects.move(at, moved)
 
-    def _put_back(self, at: Address, away: Address) -> None:
+    def _put_back(self, at: Address, moved: Address) -> None:
         try:
-            self._objects.move(away, at)
+            self._objects.move(moved, at)
         except FileNotFoundError:
-            # It was never set aside.
+            # It was never moved aside.
             return
         except (OSError, Unavailable) as error:
-            log.error("%s is left at %s, move it back: %s", at, away, error)
+            log.error("%s is left at %s, move it back: %s", at, moved, error)
 
-    def _drop(self, _: Address, away: Address) -> None:
+    def _drop(self, _: Address, moved: Address) -> None:
         failpoints.reach("delete.file")
         try:
-            self._objects.remove(away)
+            self._objects.remove(moved)
         except (OSError, Unavailable) as error:
-            # It is decided by now: what can't be removed costs its bytes only.
-            log.warning("%s is left: %s", away, error)
+            # The deletion is committed: an object that can't be removed only wastes space.
+            log.warning("%s is left: %s", moved, error)
 
     def tidy(self) -> None:
-        """A put is whole or not there. What is set aside costs its bytes and is in nobody's way."""
+        """Do nothing: a put is atomic, and objects moved aside are harmless."""
 
     def _at(self, key: str) -> Address:
         return self._address.child(key)
 
 
 def _each(work: Callable[[Address, Address], None], aside: Mapping[Address, Address]) -> None:
-    """Each is a few ways to the store. All are tried; raises what the first of them raised."""
+    """Run several operations on the store. All are tried; the first error is raised."""
     if len(aside) > 1:
         with ThreadPoolExecutor(min(len(aside), _AT_ONCE), "kept") as pool:
-            done = [pool.submit(work, at, away) for at, away in aside.items()]
+            done = [pool.submit(work, at, moved) for at, moved in aside.items()]
         for one in done:
             one.result()
     else:
-        for at, away in aside.items():
-            work(at, away)
+        for at, moved in aside.items():
+            work(at, moved)

@@ -1,5 +1,6 @@
-"""One indexer a data directory, or those that share a catalogue; the system drops the lock when
-the process ends."""
+"""Exclusive use of a data directory by one indexer, or by those that share a catalogue; the system
+releases the lock when the process ends.
+"""
 
 import fcntl
 import os
@@ -31,7 +32,7 @@ class DirectoryLock:
 
 @contextmanager
 def held(data_dir: Path) -> Iterator[None]:
-    """Keeps indexers away for the block. Raises Misconfigured where one is at work."""
+    """Exclude indexers during the block. Raises Misconfigured if one is running."""
     lock = DirectoryLock(data_dir)
     try:
         yield

@@ -1,8 +1,7 @@
 """Features as `.npy` shards: `features/<fingerprint>/00000001.npy`, float32 of shape (rows, dim).
 
-A shard is immutable once it's there, and is compared with the SHA-256 beside it before it's read.
-Which row belongs to which image stands in the catalogue; a shard that a killed process wrote and
-never recorded belongs to nobody and does no harm.
+A shard is immutable, and is checked against its SHA-256 before it is read. The catalogue maps rows
+to images; a shard that a killed process wrote without recording it is harmless.
 """
 
 import os
@@ -32,7 +31,7 @@ class FeatureStore:
         self._lock = threading.Lock()
 
     def append(self, fingerprint: str, vectors: NDArray[np.float32]) -> int:
-        """Stores rows durably as a new shard, float32 of shape (n, dim); gives its number."""
+        """Store rows durably as a new shard, float32 of shape (n, dim); return its number."""
         with self._lock:
             shard = self._next.get(fingerprint) or self._first_free(fingerprint)
             while not _claimed(self._path(fingerprint, shard)):
@@ -48,9 +47,7 @@ class FeatureStore:
         return shard
 
     def canary(self, fingerprint: str) -> NDArray[np.float32] | None:
-        """Return the model's features of the built-in picture, (dim,); None where they were never
-        stored.
-        """
+        """Return the model's features of the built-in picture, (dim,); None if not stored."""
         path = self.folder / fingerprint / CANARY
         try:
             if path.exists():
@@ -63,7 +60,7 @@ class FeatureStore:
         return vector
 
     def keep_canary(self, fingerprint: str, vector: NDArray[np.float32]) -> None:
-        """Stores it beside the features."""
+        """Store the features of the built-in picture."""
         path = self.folder / fingerprint / CANARY
         _write(path, np.asarray(vector, np.float32), "canary")
 
@@ -87,9 +84,9 @@ class FeatureStore:
     def blocks(
         self, fingerprint: str, where: FeatureRows
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Pairs of a start and the features at rows start : start + n, at most 16,384 each.
+        """Yield pairs of a start and the features at rows start : start + n, at most 16,384 each.
 
-        Reading is in order of shards where `where` is, so each shard is opened once.
+        Reading follows the order of shards if `where` does, so each shard is opened once.
         """
         opened: tuple[int, NDArray[np.float32]] | None = None
         for start in range(0, len(where), _BLOCK):
@@ -136,7 +133,7 @@ def opened(path: Path) -> NDArray[np.float32]:
 
 
 def _claimed(path: Path) -> bool:
-    """Takes a shard's name, by the name of its sum, which comes first; another worker may have."""
+    """Reserve a shard's name by creating its checksum file; another worker may have done so."""
     durable.make_dir(path.parent)
     try:
         os.close(os.open(sums.path_of(path), os.O_CREAT | os.O_EXCL, 0o644))

@@ -1,4 +1,4 @@
-"""The bytes of images: uploads are kept, files of a source stay where they are; thumbnails."""
+"""The bytes of images: stored uploads, files of sources in place, and thumbnails."""
 
 import hashlib
 import io
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from services.indexer.catalog.locations import Place
-from services.indexer.sources.resolver import Reach
+from services.indexer.sources.resolver import Resolver
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from shared.core.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.media import images
@@ -26,18 +26,19 @@ class ImageFiles:
         data_dir: Path,
         thumbnail_pixels: int,
         max_pixels: int,
-        reach: Reach | None = None,
+        resolver: Resolver | None = None,
         kept: BlobStore | None = None,
         max_bytes: int = 2**26,
     ) -> None:
-        """`kept`: where uploads and thumbnails are; by default `images/` in the data directory."""
+        """`kept`: storage of uploads and thumbnails, by default `images/` in the data directory."""
         self._here = LocalBlobStore(data_dir / "images")
         self._kept: BlobStore = kept or self._here
-        self._reach = reach or Reach()
+        self._resolver = resolver or Resolver()
         self._pixels = thumbnail_pixels
         self._max_pixels = max_pixels
         self._max_bytes = max_bytes
-        # A page of results asks for all its thumbnails at once; large pictures take much memory.
+        # A page of results requests all its thumbnails at once, and large pictures take much
+        # memory.
         self._scaling = threading.BoundedSemaphore(os.cpu_count() or 1)
 
     def keep(self, image_id: str, name: str, data: bytes) -> Place:
@@ -47,25 +48,29 @@ class ImageFiles:
             self._kept.write(key, data, "upload")
         uri = name.replace("\\", "/").rsplit("/", 1)[-1] or image_id
         file = self._kept.file(key)
-        # Elsewhere its time would be one more request, and nobody asks for it.
+        # Only for local files: elsewhere the time would cost another request, and isn't used.
         stamp = None
-        # A deletion of the same picture may take it away at once; the caller looks for that.
+        # A concurrent deletion may remove the file; the caller checks for that.
         with suppress(FileNotFoundError):
             stamp = file.stamp() if file.is_local else None
         return Place(file.path, uri, stamp.mtime_ns if stamp else 0, len(data))
 
     def has_upload(self, image_id: str) -> bool:
-        """Return whether an upload is kept, whatever the data folder was called then."""
+        """Return whether an upload is stored, whatever the data folder was called then."""
         return self._kept.has(_upload(image_id))
 
     def file(self, image_id: str, place: Place) -> File:
-        """The file at a place. An upload's is found by its id, wherever it was kept then."""
+        """Return the file at a location.
+
+        Uploads are found by id, even if the data folder has moved.
+        """
         if _is_upload(image_id, place):
             return self._kept.file(_upload(image_id))
         try:
-            return self._reach.file(self._reach.address(place.path))
+            return self._resolver.file(self._resolver.address(place.path))
         except InvalidInput:
-            # Of a protocol that isn't read any more, or beside a vector: it isn't there.
+            # It was imported beside a vector, or its protocol is no longer allowed: treat it as
+            # missing.
             return LocalFile(Path(place.path))
         except Forbidden:
             return LocalFile(Path(place.path), roots=())
@@ -77,17 +82,17 @@ class ImageFiles:
         systems keep no time that a program can't set. Raises NotFound when they are gone, changed
         or outside the roots, Unavailable where no source answers.
         """
-        # A uri that came beside a vector is no path.
+        # A uri imported beside a vector isn't a path.
         places = [place for place in places if place.has_file]
         if not places:
             raise NotFound(f"Image {image_id!r} has no file: it was imported as a vector.")
-        away: Unavailable | None = None
+        unavailable: Unavailable | None = None
         outside = 0
         for place in places:
             try:
                 data = self._bytes(image_id, place)
             except Unavailable as error:
-                away = error
+                unavailable = error
             except Forbidden:
                 outside += 1
             except (OSError, BadImage, InvalidInput, TooLarge):
@@ -95,8 +100,8 @@ class ImageFiles:
             else:
                 if data is not None:
                     return data, images.media_type(data)
-        if away is not None:
-            raise away
+        if unavailable is not None:
+            raise unavailable
         if outside == len(places):
             raise NotFound(
                 f"The file of image {image_id} is outside the folders that may be read; name its "
@@ -108,8 +113,8 @@ class ImageFiles:
         )
 
     def _bytes(self, image_id: str, place: Place) -> bytes | None:
-        """The bytes at a place, or None where they are of another picture by now."""
-        # The limit may have been lowered since.
+        """Return the bytes at a location, or None if they are another picture's by now."""
+        # The limit may have been lowered since the file was added.
         data = self.file(image_id, place).read(max(self._max_bytes, place.bytes))
         found = hashlib.sha256(data).hexdigest()
         is_its = found == place.sha256 if place.sha256 else id_of_sha256(found) == image_id
@@ -139,16 +144,18 @@ class ImageFiles:
         return images.size(data)
 
     def remove(self, image_id: str) -> None:
-        """Removes what is kept of an image; a source's own file is never touched."""
+        """Remove the stored files of an image; a source's own file is never changed."""
         for key in _keys(image_id):
             self._kept.remove(key)
 
     def removing(self, image_ids: Iterable[str]) -> AbstractContextManager[None]:
-        """Removes what is kept of images at the end of the block; puts it back where it raises."""
+        """Remove the stored files of images at the end of the block, or restore them if it
+        raises.
+        """
         return self._kept.removing([key for image_id in image_ids for key in _keys(image_id)])
 
     def tidy(self) -> None:
-        """Removes what a killed process left half-written."""
+        """Remove partial files of a killed process."""
         self._kept.tidy()
 
     def kept(self, image_id: str) -> tuple[Path, Path]:
@@ -183,6 +190,6 @@ def _is_upload(image_id: str, place: Place) -> bool:
 
 
 def _safe(image_id: str) -> str:
-    # An id may be a user's own text: its hash is a safe name, and spreads over sub-folders.
+    # An id may be any text. Its hash is a safe name, and spreads files over sub-folders.
     safe = hashlib.sha256(image_id.encode()).hexdigest()
     return f"{safe[:2]}/{safe}"

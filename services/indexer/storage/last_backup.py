@@ -14,7 +14,7 @@ def note(data_dir: Path, created_at: str) -> None:
 
 
 def when(data_dir: Path) -> float:
-    """Unix seconds; 0 where there never was one, or it can't be told."""
+    """Return Unix seconds; 0 if there was no backup, or it is unknown."""
     try:
         return datetime.fromisoformat((data_dir / NAME).read_text().strip()).timestamp()
     except (OSError, ValueError):

@@ -38,7 +38,7 @@ class Networks:
         files = {
             _TERMS: (json.dumps(sorted(terms)).encode(), "network-terms"),
             _REPORT: (trained.report.model_dump_json(indent=1).encode(), "network-report"),
-            # Last: a network is there when its weights are.
+            # Written last, because a network exists once its weights do.
             _WEIGHTS: (trained.network, "network"),
         }
         for name, (data, what) in files.items():
@@ -46,9 +46,9 @@ class Networks:
             durable.write_bytes(folder / name, data, what)
 
     def trained_on(self, fingerprint: str) -> set[str] | None:
-        """The keys of the tags that a network was trained on, or None where that isn't known."""
+        """Return the keys of the tags that a network was trained on, or None if unknown."""
         try:
-            # Those of older versions kept `_`, `-` and spaces apart.
+            # Older versions distinguished `_`, `-` and spaces, so normalise again.
             return {tag_key(term) for term in json.loads(self._read(fingerprint, _TERMS))}
         except FileNotFoundError:
             return None
@@ -65,7 +65,7 @@ class Networks:
         return TrainingReport.model_validate_json(text).labels
 
     def calibration(self, fingerprint: str) -> list[Calibration]:
-        """How scores of the joint space become probabilities; empty where none was fitted."""
+        """Return the calibration of the joint space; empty if none was fitted."""
         try:
             text = self._read(fingerprint, _REPORT)
         except FileNotFoundError:
@@ -87,6 +87,6 @@ class Networks:
             return None
 
     def use(self, fingerprint: str) -> None:
-        """Makes a network the one that is taken where none is named."""
+        """Make a network the default."""
         if fingerprint != self.current():
             durable.write_text(self._folder / CURRENT, fingerprint, "network-current")

@@ -1,1 +1,1 @@
-"""Following a source: what came, changed, moved and went."""
+"""Following a source: added, changed, moved and deleted files."""

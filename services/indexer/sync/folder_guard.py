@@ -7,11 +7,11 @@ from shared.objects.local_path import path_of, readable
 
 
 class FolderGuard:
-    """Decides which of the pictures that are gone may be deleted unasked.
+    """Decides which missing pictures may be deleted without consent.
 
-    A folder that had pictures and has none of them now, nor any other, is held back; so is what is
-    missing below a folder that was a mount point and isn't any more, or the other way round. The
-    whole source is not a folder in this sense: `SyncGuard.check` looks at it.
+    A folder that had pictures and has none now is held back, as are missing files below a folder
+    that was a mount point and isn't any more, or the other way round. The source as a whole is
+    checked by `SyncGuard.check`.
     """
 
     def __init__(
@@ -30,24 +30,24 @@ class FolderGuard:
         self.base = _common(folders | former) if base is None else base
         self._alive = {above for folder in folders for above in self.chain(folder)}
         self._remounted = frozenset(remounted)
-        # As they are shown: of a name that isn't UTF-8 nobody can type the bytes.
+        # Compare names as they are displayed, because nobody can type bytes that aren't UTF-8.
         self._consented = frozenset(map(readable, consented))
 
     def chain(self, folder: str) -> Iterator[str]:
-        """A folder and those that it lies in, up to the base and without it."""
+        """Yield a folder and its parents, up to the base and without it."""
         while folder.startswith(f"{self.base}/"):
             yield folder
             folder = folder.rpartition("/")[0]
 
     def is_consented(self, path: str) -> bool:
-        """Return whether a user said that what is gone here may be deleted."""
+        """Return whether a user consented to deleting the missing files here."""
         folders = self.chain(folder_of(path))
         return not self._consented.isdisjoint(map(readable, folders))
 
     def holding(self, path: str) -> str | None:
-        """The folder on whose account a file that's gone is kept, if there is one.
+        """Return the folder for which a missing file is held back, if any.
 
-        The outermost: what is not mounted may have folders in it.
+        The outermost one, because an unmounted folder may contain others.
         """
         if self.is_consented(path):
             return None
@@ -60,7 +60,7 @@ class FolderGuard:
 
 def folder_of(path: str) -> str:
     """The folder that a path or URL lies in; of an archive's member, within the archive."""
-    # A local file's name may have any character but one, and any bytes.
+    # A local file name may contain any byte but a slash.
     local = path_of(path)
     within = path.partition("::")[0] if local is None else local
     return within.rpartition("/")[0]
@@ -87,7 +87,7 @@ def mount_points(folders: Iterable[str]) -> set[str]:
 
 
 def why_held(folder: str, is_local: bool, was_remounted: bool) -> str:
-    """Return in a sentence what is the matter with a folder."""
+    """Return the reason for holding a folder back, in a sentence."""
     if was_remounted:
         return "A different disk than at the last sync, or none, is mounted there."
     if is_local and not Path(folder).is_dir():

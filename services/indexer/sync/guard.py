@@ -1,4 +1,4 @@
-"""Says of a sync what it must not delete unasked, and tells what was held back."""
+"""Protects a sync from deletions without consent, and reports what was held back."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -40,7 +40,7 @@ class SyncGuard:
         base = None if below is None else below.rstrip("/")
         paths = {path_of(path) or path for path in self._known | self._present}
         if below is not None and not all(path.startswith(below) for path in paths):
-            # The source was given by another spelling than its files have, as /a//b.
+            # The source was given in another spelling than its files have, such as /a//b.
             base = None
         guard = FolderGuard(self._known, self._present, base, consented=self._consented)
         self._base = guard.base
@@ -76,14 +76,13 @@ class SyncGuard:
             )
 
     def note(self, plan: SyncPlan) -> None:
-        """Remember what is mounted; where files are held back, what was mounted before."""
+        """Store the mount points; for folders that are held back, the former ones."""
         if self._mounts is not None:
             mounts = self._mounts ^ (self._remounted & plan.held.keys())
             self._origins.note_mounts(self._source.name, {text_of(path) for path in mounts})
 
     def held_back(self, plan: SyncPlan) -> list[HeldFolder]:
-        """Return the folders of which nothing is deleted, though their pictures are gone or can't
-        be reached."""
+        """Return the folders whose pictures are missing or unreachable but are not deleted."""
         is_local = self._source.is_local
         found = [
             HeldFolder(

@@ -36,14 +36,13 @@ class Step(NamedTuple):
 
 @dataclass
 class SyncPlan:
-    """Steps for a person to read, and what they come to.
+    """Steps of a sync in readable form, and their effects.
 
-    `embed`: files with bytes that the catalogue lacks. `put`: files that hold known images; they
-    are `swapped` where their paths held other ones. `gone`: paths without a file. `unnamed`: paths
-    and uris that a manifest names no more, or rules leave out: so many are `left_out`. `before`:
-    how many files the source had. `held`: files that are gone and stay, by the folder on whose
-    account. `unasked`: how many are deleted that no user named. `overruled`: how many would be
-    held, but for `force`.
+    `embed`: files whose bytes are not in the catalogue. `put`: files with known images; `swapped`
+    if their paths contained other ones. `gone`: paths without a file. `unnamed`: paths and uris
+    that a manifest no longer names, or rules exclude, of which `left_out` are excluded. `before`:
+    former number of files. `held`: missing files that stay, by folder. `unasked`: number of
+    deletions without a user's consent. `overruled`: number of deletions due to `force`.
     """
 
     before: int = 0
@@ -60,9 +59,9 @@ class SyncPlan:
 
     @property
     def is_in_doubt(self) -> bool:
-        """Return whether so much is deleted that it may be a disk that isn't mounted.
+        """Return whether so much would be deleted that a disk may not be mounted.
 
-        That is half of the files or more, but one file may always go from a source of two.
+        That is half of the files or more, but one of two files may always be deleted.
         """
         half = self.unasked * 2
         return half > self.before or (half == self.before and self.unasked > 1)
@@ -78,7 +77,7 @@ class SyncPlan:
 
 
 class Planner:
-    """Compares what the catalogue says of a source with what is there now."""
+    """Compares the catalogue's state of a source with the present one."""
 
     def __init__(
         self,
@@ -90,9 +89,11 @@ class Planner:
         leaves_out: Callable[[str], bool] = lambda _: False,
         force: bool = False,
     ) -> None:
-        """`claims`: the source's own, and those of others within its folder. `is_manifest`: what it
-        doesn't name is not its any more. `guard`: what holds deletions back, unless `force` is
-        given. `leaves_out`: what is at such a path is not the source's any more, by a rule."""
+        """`claims`: those of the source, and of others within its folder.
+
+        `is_manifest`: files that it doesn't name no longer belong to it. `guard`: holds deletions
+        back, unless `force` is set. `leaves_out`: tells whether a rule excludes a path.
+        """
         self._source = source
         self._claims = claims
         self._is_gone = is_gone
@@ -105,7 +106,7 @@ class Planner:
         self._lost: dict[str, list[SourceEntry]] = defaultdict(list)
 
     def plan(self, files: Sequence[FileNow], unsure: Collection[tuple[str, str]]) -> SyncPlan:
-        """`unsure`: paths and uris of files that can't be read now; what is known of them stays."""
+        """Plan the sync. `unsure`: paths and uris of unreadable files, which stay as they are."""
         plan = SyncPlan(before=len(self._at))
         named = {(now.place.path, now.place.uri) for now in files} | set(unsure)
         self._find_lost(plan, named)
@@ -120,7 +121,7 @@ class Planner:
         """A manifest's file is lost when it's no longer named, a folder's only when it's gone."""
         paths = {path for path, _ in named}
         gone: set[str] = set()
-        # Its own first: a path that's gone is told of once, by the source's own uri.
+        # The source's own claims first, so that a missing path is reported once, by its uri.
         for one in sorted(self._claims, key=lambda claim: claim.source != self._source):
             path, own = one.place.path, one.source == self._source
             if (own and one.key in named) or path in gone:
@@ -138,7 +139,9 @@ class Planner:
             self._lost[one.image_id].append(one)
 
     def _delete(self, plan: SyncPlan) -> None:
-        """Take out what is lost and wasn't found again, but for what the guard holds back."""
+        """Delete files that are missing and were not found elsewhere, except those held back by the
+        guard.
+        """
         gone, held = set(plan.gone), set()
         for one in (claim for claims in self._lost.values() for claim in claims):
             path = one.place.path
@@ -148,13 +151,13 @@ class Planner:
                 held.add(path)
                 continue
             plan.steps.append(Step(SyncAction.DELETE, one.place.uri, None, one.tags))
-            # A user wrote the rules by which a file is left out.
+            # Files that a user's rules exclude need no further consent.
             plan.unasked += not (self._guard.is_consented(path) or self._leaves_out(path))
             plan.overruled += folder is not None
         plan.gone = [path for path in plan.gone if path not in held]
 
     def _step(self, plan: SyncPlan, now: FileNow) -> Step | None:
-        """Puts a file where it belongs in the plan; None where there's nothing to tell."""
+        """Add a file to the plan; return its step, or None if nothing changes."""
         uri, tags, image_id = now.place.uri, now.file.tags, now.image_id
         former = self._at.get(now.place.path)
         own = self._own.get((now.place.path, uri))

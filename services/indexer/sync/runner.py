@@ -1,4 +1,4 @@
-"""Brings the collection in line with a folder or manifest: what came, changed, moved and went."""
+"""Updates the collection from a folder or manifest: added, changed, moved and deleted files."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ from shared.media.identity import id_of_sha256
 from shared.objects.file import Stamp, signed
 from shared.objects.local_path import path_of
 
-# Changes that are made in one transaction, so that an upload never waits long for its turn.
+# Changes per transaction: few enough that an upload never waits long.
 _AT_ONCE = 5000
 _LISTED = 10_000
 
@@ -49,7 +49,7 @@ class Sync:
         force: bool = False,
         force_in: Sequence[str] = (),
     ) -> None:
-        """`force`: whatever is gone may be deleted; `force_in`: what is in these folders may."""
+        """`force`: all missing files may be deleted; `force_in`: those in these folders may."""
         self._source = source
         self._name = source.name
         self._images = collection.images
@@ -74,24 +74,26 @@ class Sync:
         files = self._identified({one.place.path: one for one in claims})
         is_gone = _Gone(self._source, [now.place for now in files])
         guard = self._guard.of(claims, self._present, self._unreadable)
-        # A row of a manifest that can't be read may be the one that names a file.
+        # An unreadable row of a manifest may be the one that names a file.
         names_all = self._source.is_manifest and self._source.is_whole
         leaves_out = self._source.leaves_out
         planner = Planner(self._name, claims, is_gone, names_all, guard, leaves_out, self._force)
         plan = planner.plan(files, self._unsure)
-        told = {step.uri for step in plan.steps}
-        self.unchanged = sum(now.place.uri not in told for now in files)
+        reported = {step.uri for step in plan.steps}
+        self.unchanged = sum(now.place.uri not in reported for now in files)
         return plan
 
     def check(self, plan: SyncPlan) -> None:
-        """Raises Conflict where half of the files are gone, as where a disk isn't mounted."""
+        """Raise Conflict if half of the files are missing, for example because a disk isn't
+        mounted.
+        """
         self._guard.check(plan)
 
     def follow(self, plan: SyncPlan) -> None:
         """Does all of a plan but the embedding. Places first: a moved image is never without."""
         for claims in _parts(plan.put):
             self._put(claims)
-        # Together: the files of two images may have changed places.
+        # In one transaction, because the files of two images may have been swapped.
         if plan.swapped:
             self._put(plan.swapped)
         for gone in _parts(plan.gone):
@@ -100,13 +102,13 @@ class Sync:
             self._drop([], unnamed)
         is_gone = _Gone(self._source)
         left = [path for path in self._dismissed if self._source.governs(path)]
-        away = self._guard.may_be_mounted_again
-        forgotten = [p for p in left if is_gone(p) and (self._force or not away(p))]
+        is_unmounted = self._guard.may_be_mounted_again
+        forgotten = [p for p in left if is_gone(p) and (self._force or not is_unmounted(p))]
         self._origins.dismissed_are_now(self._dismissed_now, forgotten)
         self._guard.note(plan)
 
     def held_back(self, plan: SyncPlan) -> list[HeldFolder]:
-        """The folders of which nothing is deleted, though their pictures are gone."""
+        """Return the folders whose pictures are missing but are not deleted."""
         return self._guard.held_back(plan)
 
     def shown(self, plan: SyncPlan) -> WirePlan:
@@ -150,7 +152,7 @@ class Sync:
             self._present.add(place.path)
             known, left = at.get(place.path), self._dismissed.get(place.path)
             if known and place.is_as(known.place):
-                # Nothing but a look at the bytes tells a ctime that the catalogue lacks.
+                # Only reading the bytes could confirm a ctime that the catalogue lacks.
                 place = replace(place, ctime_ns=known.place.ctime_ns)
                 settled.append(FileNow(file, place, known.image_id))
             elif left and (left.mtime_ns, left.bytes) == (place.mtime_ns, place.bytes):
@@ -160,7 +162,7 @@ class Sync:
         return settled + self._read(unread)
 
     def _read(self, unread: list[tuple[SourceFile, Place]]) -> list[FileNow]:
-        """Hashes those whose size an image has; another size is another image."""
+        """Hash only files whose size an image has; another size means another image."""
         sizes = self._origins.sizes() if unread else set()
         ids: dict[Place, str] = {}
         most = self._settings.max_image_bytes
@@ -190,7 +192,7 @@ class Sync:
         visual = self._current.manifest().visual
         if visual is None:
             return set()
-        return {i for some in _parts(ids) for i in self._images.known(some, [visual.fingerprint])}
+        return {i for batch in _parts(ids) for i in self._images.known(batch, [visual.fingerprint])}
 
     def _hashed(self, one: tuple[SourceFile, Place]) -> str | Unusable:
         try:
@@ -229,7 +231,7 @@ class Sync:
             yield item, said
 
     def _leave(self, file: SourceFile, why: Unusable) -> None:
-        """A file that can't be read: what the catalogue has of it stays as it is."""
+        """Keep the catalogue's state of a file that can't be read."""
         self._unsure.add((file.path, file.uri))
         self._unreadable[file.path] = why.reason
         self._job.fail(file.shown, why.reason)
@@ -275,10 +277,11 @@ class _Gone:
         except (OSError, ValueError):
             return False
         with suppress(OSError):
-            # What is there now may be a folder or a pipe; behind a link nothing may be mounted yet.
+            # The path may now be a folder or a pipe, and the target of a link may not be mounted
+            # yet.
             if not S_ISREG((os.stat(local) if is_link else stat).st_mode):  # noqa: PTH116
                 return True
-        # Where case doesn't count, a renamed file is found by its former name too.
+        # On a case-insensitive file system, a renamed file is found by its former name too.
         return self._listed.get((path.casefold(), signed(stat.st_ino)), path) != path
 
     @cached_property

@@ -61,7 +61,7 @@ class NpyFile:
             if len(data) != count * self.dim * self._type.itemsize:
                 raise self._refusal("it became shorter while it was read")
             table = np.frombuffer(data, self._type).reshape(count, self.dim)
-            # What is too large for float32 becomes infinite, and is refused as such.
+            # Values beyond float32 become infinite, which is refused.
             with np.errstate(over="ignore"):
                 yield table.astype(np.float32)
 

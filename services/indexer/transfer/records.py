@@ -14,7 +14,7 @@ from shared.core.errors import InvalidInput
 from shared.core.validation import sentences
 
 _SUFFIXES = (".jsonl", ".ndjson")
-# A line is in memory whole; nobody means a longer one.
+# A line is read into memory as a whole, and no valid one is longer.
 _LONGEST_LINE = 16 * 2**20
 
 R = TypeVar("R", bound=Record)
@@ -74,8 +74,8 @@ def _parsed(line: bytes, kind: type[R]) -> R:
     except ValidationError as error:
         if error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid":
             raise
-        # pydantic's parser takes less than Python's, by which requests are read: what it stumbles
-        # over has a field, and an error that is the same by every way in.
+        # pydantic's parser is stricter than Python's, which reads requests; parse such lines with
+        # Python's, so that errors name a field and are the same for all inputs.
         return kind.model_validate(_object(line, error))
 
 
@@ -116,7 +116,7 @@ def _lines(file: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _reason(error: ValidationError) -> str:
-    # Each has a place of its own before the fields, as in a request: the line.
+    # Errors have the line as their place, as requests have `body`.
     found = error.errors(include_url=False, include_input=False)
     errors = [{**one, "loc": ("line", *one["loc"])} for one in found]
     return " ".join(one["message"] for one in sentences(errors, ExportedRecord)[:3])

@@ -29,7 +29,7 @@ class Vectors:
 
     def __init__(self, table: VectorTable, features: FeatureStore) -> None:
         self.table = table
-        # Held from the look whether an id is new to its record.
+        # Held between looking an id up and recording it.
         self.lock = threading.RLock()
         self._features = features
 
@@ -75,12 +75,12 @@ class Vectors:
         new = [row for row, image_id in enumerate(ids) if image_id not in there]
         stored = {}
         if new:
-            # Features first: a record never points nowhere.
+            # Features first, so that every record has features.
             shard = self._features.append(fingerprint, vectors[new])
             stored = {ids[row]: (shard, at) for at, row in enumerate(new)}
         self.table.record(fingerprint, records, stored)
         if len(self.table.stored(fingerprint, ids)) < len(ids):
-            # One was deleted since it was found to be there.
+            # A concurrent deletion removed one of them.
             return self.take(fingerprint, records, vectors)
         return Taken(len(new), len(ids) - len(new))
 

@@ -44,7 +44,7 @@ class BuildPipeline:
         given_up = self._missing.embed(pair, job, settings.drop_missing)
         job.expect([TRAINING, *BUILD, *JOINT, PUBLISHING], self._builder.pictures())
         network, report, is_unknown = self._network(pair, job)
-        # What was added meanwhile may have features of another model only, which is in use still.
+        # Images added meanwhile may have features of the former model only, which is still in use.
         manifest = self._builder.build(
             pair,
             settings,
@@ -83,7 +83,7 @@ class BuildPipeline:
     ) -> dict[str, Any]:
         current = self._current.manifest().visual
         if current is not None and current.fingerprint != fingerprint:
-            # Without a build these pictures would be in no answer.
+            # Without a build no answer would contain these pictures.
             return build()
         built = attempt(job, OptionalStep.CLUSTERING, build, None, but=_MUST_BE_TOLD)
         if built is not None:

@@ -45,7 +45,7 @@ class ImportJob:
             self._collection.compatibility.check_vectors(source.fingerprint, source.npy.dim)
             was_empty = self._collection.current.is_empty()
             if asked.build and asked.clusters is not None:
-                # Told before the work rather than after it.
+                # Fail before the work instead of after it.
                 cluster_count(asked.clusters, source.npy.rows + self._collection.images.count())
             result = asdict(Import(self._vectors, job).run(source))
         if asked.build:

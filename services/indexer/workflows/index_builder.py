@@ -82,7 +82,7 @@ class IndexBuilder:
         """
         with self._images.view() as view:
             where = view.features(pair.visual)
-            # Written at once: a large collection's records are gone before its vectors come.
+            # Write at once, to free the memory of the records before the vectors are read.
             items = [self._segments.items(view.items(pair.visual))] if len(where) else []
             revision = view.revision
         if not len(where):
@@ -152,7 +152,7 @@ class IndexBuilder:
         job.stage(PUBLISHING)
 
         def latest(number: int) -> Manifest:
-            # The visual side may have had additions meanwhile; only the joint side is ours.
+            # The visual space may have had additions meanwhile; only the joint space is replaced.
             current = self._current.manifest()
             return current.model_copy(
                 update={
@@ -179,12 +179,12 @@ class IndexBuilder:
     ) -> Manifest:
         matching = pair.matching
         with self._images.view() as view:
-            # An image that isn't in the visual space has no record, so no answer may have it.
+            # An image outside the visual space has no record, so no answer may contain it.
             where = view.features(matching, beside=visual.fingerprint)
             tags = view.tags_by_ordinal()
         if not len(where):
             return base
-        # A tag's vector is a cosine query, so the joint space is clustered for cosine.
+        # A tag's vector is searched by cosine, so the joint space is clustered for cosine.
         cosine = settings.model_copy(update={"metric": Metric.COSINE, "clusters": "auto"})
         projected = with_progress(
             self._projected(matching, network, where), PROJECTING, len(where), job
@@ -199,7 +199,7 @@ class IndexBuilder:
         vectors = (
             joint_tag_vectors(self._spaces, joint, carriers, self._embedding) if carriers else {}
         )
-        # Fitted where the network was trained, on images that it had not seen.
+        # Fitted during the training, on held-out images.
         calibration = self._current.calibration_of(network)
         queries = list(vectors.values())
         if not queries and pair.labels is not None:

@@ -48,7 +48,7 @@ class IngestJob:
             raise nothing_in(source)
         pair = self._collection.embedding.pair(bulk=True)
         if asked.build:
-            # Told before the work rather than after it.
+            # Fail before the work instead of after it.
             every = len(source) + self._collection.images.count()
             cluster_count(asked.clusters, every)
             job.expect([EMBEDDING, TRAINING, *BUILD, *JOINT, PUBLISHING], every)

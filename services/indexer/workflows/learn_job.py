@@ -41,6 +41,7 @@ class LearnJob:
         network = joint.fingerprint if joint else None
         untrained = self._pipeline.untrained_tags(network)
         if network is None:
-            # Nothing could be trained, as with towers of their own: not due again for these tags.
+            # Nothing could be trained, for example with pretrained towers: don't try again for
+            # these tags.
             untrained = self._learning.status().tags
         return result | {"untrained_tags": untrained}

@@ -25,13 +25,13 @@ from shared.models.external import is_external
 
 log = logging.getLogger(__name__)
 
-# New tags are worth a training from so many, and from this share of those that it knows.
+# Train again from this number of new tags on, and from this share of the known ones on.
 _LEAST_TAGS = 5
 _SHARE = 0.1
-# A success is followed by a pause of so many times its duration; a failure by a day.
+# Pause after a success, as a multiple of its duration, and after a failure.
 _PAUSE = 10
 _AFTER_FAILURE = timedelta(days=1)
-# Tags aren't counted again for so many times as long as that took.
+# Pause between counts of tags, as a multiple of the duration of a count.
 _COUNT_PAUSE = 20
 
 
@@ -144,17 +144,17 @@ class Learning:
         tags = self._tags()
         manifest = self._current.manifest()
         if manifest.visual is not None and is_external(manifest.visual.fingerprint):
-            # Without the pictures nothing can be learnt; a task that stays due would run for ever.
+            # Nothing can be learnt without pictures, so the task would stay due for ever.
             return False
         joint = manifest.joint
         if joint is None and manifest.labels is not None and manifest.images:
             # Uploads without a build: labels alone make them searchable by word.
             return True
         if joint is not None and tags.known is None:
-            # Towers that bring their joint space, or a network of which nothing is known.
+            # Pretrained towers, or a network whose tags are unknown.
             return False
         if (self._request_of_network() or {}).get("hold_out"):
-            # Somebody measures how tags are found that it never saw.
+            # A user measures tags that were excluded from training.
             return False
         left = (last.result or {}).get("untrained_tags") if last else None
         return tags.new - (left or 0) >= tags.worth
@@ -173,7 +173,7 @@ class Learning:
         try:
             return self._current.health().advice
         except Corrupt as error:
-            # `ise check` tells of it; no rebuild is begun on what can't be read.
+            # `ise check` reports it; don't rebuild from damaged data.
             log.warning("can't determine whether a rebuild is due: %s", error.detail)
             return None
 

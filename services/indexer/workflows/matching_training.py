@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 _BUSY_S = 2.0
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.25, 15.0
-# An embedder that hangs is found out by a timeout of minutes, and not as often as one that ended.
+# Shorter for an embedder that hangs, because each attempt takes minutes to time out.
 _LONGEST_AWAY_S = 120.0
 # More pictures without tags tell the embedder nothing that is worth copying them.
 _MOST_UNTAGGED = 20_000
@@ -147,7 +147,7 @@ class MatchingTraining:
                 client = self._embedders.hosting(matching=fingerprint)
                 return self._follow(embedder.train(client, request), job)
             except Overloaded as error:
-                # It trains for somebody else, who may be this job itself before it was killed.
+                # It is running another training, perhaps of this job before it was interrupted.
                 if time.monotonic() > busy_until:
                     raise
                 log.info("embedder: %s", error.detail)
@@ -164,7 +164,7 @@ class MatchingTraining:
                 pause = min(2 * pause, _MAX_PAUSE_S)
 
     def _follow(self, events: Iterator[TrainingEvent], job: JobContext) -> TrainingDone:
-        # Closing the stream is what ends the training when the job is cancelled.
+        # Closing the stream ends the training when the job is cancelled.
         with closing(events):  # type: ignore[type-var]
             for event in events:
                 match event:
@@ -229,10 +229,10 @@ class MatchingTraining:
         try:
             with durable.publishing(folder / "features.npy", "training-set") as temporary:
                 self._features.copy(fingerprint, where, temporary)
-            # Written last: a training set is there when its tags are.
+            # Written last, because a training set exists once its tags do.
             durable.write_text(folder / "tags.json", json.dumps(body), "training-tags")
         except BaseException:
-            # Of no use without the rest, and nobody would look for it.
+            # An incomplete training set is useless, and nothing else would remove it.
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return name, terms

@@ -46,10 +46,10 @@ class Reembedding:
             return GivenUp(set(), 0)
         files, gone = self._found(missing)
         if not drop_missing:
-            # What is sure by now is told before the work rather than after it.
+            # Fail before the work if images would certainly be lost.
             self._dropouts.refuse(self._dropouts.ids(pair) & gone)
         self._take_in(files, pair, job)
-        # What came meanwhile is for `embed_late`.
+        # `embed_late` handles images added meanwhile.
         dropped = self._dropouts.ids(pair) & missing
         if not drop_missing:
             self._dropouts.refuse(dropped)
@@ -68,7 +68,7 @@ class Reembedding:
         """A file for each image, and the images that have none."""
         files, gone = [], set()
         for image_id in sorted(missing):
-            # Those that weren't written to first: another one may hold another picture by now.
+            # Unchanged files first, because a changed one may contain another picture.
             placed = [
                 (SourceFile(self._files.file(image_id, place), place.uri), place)
                 for place in self._images.places(image_id)

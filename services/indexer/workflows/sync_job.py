@@ -57,7 +57,7 @@ class SyncJob:
         if not asked.force:
             sync.check(plan)
         is_first = self._collection.current.is_empty()
-        # What only moved or went needs no embedder.
+        # Moves and deletions need no embedder.
         pair = self._collection.embedding.pair(bulk=True) if plan.embed or is_first else None
         if pair is not None:
             self._collection.compatibility.check_model(pair)

@@ -16,7 +16,7 @@ from shared.core.errors import ISEError
 
 log = logging.getLogger(__name__)
 
-# One that failed is tried again, but not at each addition.
+# A failed compaction is tried again, but not at each addition.
 _PAUSE_S = 60.0
 _LONGEST_WAIT_S = 3600.0
 
@@ -84,7 +84,7 @@ class Upkeep:
         wait: float | None = None
         while not self._stopping.is_set():
             self._changed.wait(wait)
-            # Each change begins the quiet time anew.
+            # Each change restarts the quiet time.
             while self._changed.is_set() and not self._stopping.is_set():
                 self._changed.clear()
                 self._changed.wait(self._quiet_s)

@@ -35,7 +35,7 @@ from shared.snapshots.items import tag_key
 Floats = NDArray[np.float32]
 
 _LONGEST = 60
-# As many as an embedder takes in one call at least.
+# Pictures per call, which every embedder accepts.
 _A_CALL = 64
 
 
@@ -117,8 +117,10 @@ class Features:
     async def prepare(
         self, searches: Iterable[SearchRequest], model: str | None, network: str | None
     ) -> None:
-        """Embeds the pictures of searches, in as few calls as may be. Raises nothing: an error is
-        told to the search that it's of."""
+        """Embed the pictures of several searches in few calls.
+
+        Raises nothing: each search reports its own error.
+        """
         wanted: list[_Wanted] = []
         for search in searches:
             subjects: Sequence[Subject] = search.parts or [search]
@@ -128,7 +130,7 @@ class Features:
                 try:
                     picture = await self.picture(subject)
                 except ISEError:
-                    # The search meets it again.
+                    # The search itself will report the error.
                     continue
                 if search.parts and any(part.term is not None for part in search.parts):
                     wanted.append(_Wanted(picture, ImageSpace.JOINT, network))
@@ -209,7 +211,7 @@ class Features:
 
 
 def check_pictures(searcher: Searcher) -> None:
-    """Raises Conflict where pictures can't be compared with what the collection holds."""
+    """Raise Conflict if pictures can't be compared with the collection."""
     space = searcher.collection.visual
     if space is not None and is_external(space.fingerprint) and not searcher.is_empty:
         raise Conflict(

@@ -23,10 +23,10 @@ Floats = NDArray[np.float32]
 
 
 class QueryParts:
-    """The parts of one search, on one collection.
+    """The parts of one search on one collection.
 
-    A term, and what is asked for beside it, is compared in the joint space of pictures and words;
-    pictures and vectors alone in that of pictures.
+    With a term, all parts are compared in the joint space of pictures and words; without one, in
+    the space of pictures.
     """
 
     def __init__(self, searcher: Searcher, parts: Sequence[Part], features: Features) -> None:
@@ -42,7 +42,7 @@ class QueryParts:
         return Mode.SEMANTIC if all(part.term is not None for part in self._parts) else Mode.MIXED
 
     def space(self) -> Space | None:
-        """Return the space of the comparison; None where there is no image. Raises Conflict."""
+        """Return the space of the comparison; None if there are no images. Raises Conflict."""
         collection = self.searcher.collection
         if self.searcher.is_empty:
             return None

@@ -1,4 +1,4 @@
-"""Why a picture is like another one, or like a term: heat maps that the embedder makes."""
+"""Explanations of similarities, by heat maps that the embedder computes."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ class Reason:
         return None if found is None else found.to_bytes()
 
     def drift(self, cosine: float) -> float | None:
-        """How far the stored score is from a cosine computed anew."""
+        """Difference between the stored score and the newly computed cosine."""
         return None if self.score is None else self.score - cosine
 
     def check(self, fingerprint: str) -> None:

@@ -28,7 +28,7 @@ from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 
 Reopen = Callable[[], Awaitable[Searcher]]
-"""Gives the collection as of the call."""
+"""Returns the collection at the time of the call."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Resolved:
 
 
 class _Search:
-    """A subject and the options of a search. key: what its cursors tell the subject by."""
+    """A subject and the options of a search. key: identifies the subject in cursors."""
 
     def __init__(self, key: Sequence[str | float | bool], options: SearchOptions) -> None:
         self.key = key
@@ -129,10 +129,10 @@ class ImageSearch(EmbeddedSearch):
 
 
 class TermSearch(EmbeddedSearch):
-    """Images that carry a tag; where none does, images that are near to what it means.
+    """Images that carry a tag; if there are none, images close to the meaning of the term.
 
-    A term that no tag equals may be read as one, see `TermReader`. Raises UnknownTerm where
-    neither images nor word2vec know the term.
+    A term that equals no tag may be corrected, see `TermReader`. Raises UnknownTerm if neither
+    images nor word2vec know the term.
     """
 
     def __init__(
@@ -180,8 +180,10 @@ class TermSearch(EmbeddedSearch):
 
 
 class PartsSearch(EmbeddedSearch):
-    """Images by several parts together. Raises Conflict without a network that terms need, and
-    what each part raises alone."""
+    """Images by several parts together.
+
+    Raises Conflict without the network that terms need, and the errors of each part.
+    """
 
     def __init__(
         self,
@@ -220,7 +222,7 @@ async def embed_picture(
         embedded = await features.embedded(Picture(data), ImageSpace.VISUAL, model)
         searcher = await reopen()
         now = searcher.collection.visual
-        # Where the collection went over to another model meanwhile, that one is asked.
+        # If the collection changed its model meanwhile, embed with the new one.
         if before is None or now is None or now.fingerprint in (model, embedded.fingerprint):
             return searcher, embedded
 

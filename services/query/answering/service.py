@@ -50,15 +50,15 @@ class SearchService:
 
     def __init__(
         self,
-        shelf: SnapshotReader,
+        snapshots: SnapshotReader,
         features: Callable[[], Features],
         recall_target: float,
         audit: Audit,
         waiting: Waiting,
         terms: TermReader,
     ) -> None:
-        """`features`: makes what one request asks the embedder with."""
-        self.shelf = shelf
+        """`features`: creates the embedder's client of one request."""
+        self.shelf = snapshots
         self.audit = audit
         self._features = features
         self._recall_target = recall_target
@@ -103,7 +103,7 @@ class SearchService:
         first, *others = request.parts
         if others or first.crop is not None:
             return await self._answer(PartsSearch(request.parts, request, features, self.terms))
-        # A part alone is searched by as it is without `parts`.
+        # A single part is searched as it would be without `parts`.
         answer = await self._answer(await self._search(first, request, features), alone)
         hits = [hit.model_copy(update={"contributions": [hit.score]}) for hit in answer.hits]
         return answer.model_copy(update={"hits": hits})
@@ -111,7 +111,7 @@ class SearchService:
     async def image(
         self, read: Callable[[], Awaitable[bytes]], options: SearchOptions
     ) -> SearchResponse:
-        """Answers a search by an uploaded image file. read: gives the file's content."""
+        """Answer a search by an uploaded image file. read: returns the file's content."""
         await self._wait_for_version(options)
         data = await read()
         return await self._answer(ImageSearch(data, options, self._features(), self.searcher))
@@ -180,7 +180,7 @@ class SearchService:
         watch = Stopwatch()
         pages = Pages(search.key, search.options)
         if isinstance(search, StoredSearch):
-            # To wake a thread and to be woken by it takes a good part of the time of a short one.
+            # Switching to a thread and back would take a good part of the time of a short search.
             if alone and self._is_short(search.options):
                 return self._answer_now(search, pages, watch)
             return await _in_thread(lambda: self._answer_now(search, pages, watch))
@@ -198,7 +198,7 @@ class SearchService:
         is_plain = not options.exact and all(one is None for one in limits)
         if not is_plain or options.offset + options.limit > _FEW:
             return False
-        # To open a new snapshot takes seconds.
+        # Opening a new snapshot takes seconds, so that isn't done in the event loop.
         collection = self.shelf.settled()
         return (
             collection is not None and collection.visual is not None and collection.visual.is_quick

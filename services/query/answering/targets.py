@@ -1,4 +1,4 @@
-"""Targets: what a search ranks on one collection."""
+"""Targets: the subjects that a search ranks on one collection."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -44,7 +44,7 @@ class Carriers:
 
 @dataclass(frozen=True)
 class NoImages:
-    """The target in a collection that holds nothing to compare. mode: that of the search."""
+    """Target in a collection without comparable images. mode: that of the search."""
 
     mode: Mode
     options: SearchOptions

@@ -15,9 +15,9 @@ from shared.snapshots.items import tag_key
 from shared.terms.normal_form import words_of
 from shared.terms.number import other_numbers
 
-# Forms of the other number that are tried for a slip too: the first ones are the likely ones.
+# Singular and plural forms that are also tried with a misspelling; the first are the likeliest.
 _FORMS = 4
-# Shorter words, and these, are in many names of folders and say nothing of what they hold.
+# Shorter words and these occur in many folder names and say nothing about the contents.
 _SHORTEST_WORD = 3
 _FILLERS = frozenset(
     [
@@ -37,11 +37,11 @@ class TermReader:
         self._embedders = embedders
 
     async def read(self, searcher: Searcher, term: str, exact: bool = False) -> str | None:
-        """Return the tag to search by instead of a term, or None where it is read as written.
+        """Return the tag to search instead of a term, or None to search it as written.
 
-        A word that word2vec knows is no slip, so it is searched by its meaning. exact: only as
-        written. Raises Unavailable where such a tag exists and no embedder tells whether the
-        term is a word.
+        A word that word2vec knows is not a misspelling, so it is searched by its meaning. exact:
+        only as written. Raises Unavailable if such a tag exists and no embedder can tell whether
+        the term is a word.
         """
         key = tag_key(term)
         if exact or searcher.is_carried(term):
@@ -60,7 +60,7 @@ class TermReader:
         """Tell whether every word of a term has a word vector."""
         collection = searcher.collection
         if collection.visual is not None and is_external(collection.visual.fingerprint):
-            # No word can be searched by its meaning there.
+            # In a collection of imported vectors, no word can be searched by meaning.
             return False
         try:
             await self._embedders.send(embedder.embed_terms(words_of(term), TermSpace.WORD))

@@ -1,7 +1,7 @@
-"""Pictures that were sent to be searched by, kept for a while under an id that can't be guessed.
+"""Uploaded query pictures, stored for a while under an id that can't be guessed.
 
-So a search by a picture has an address, without the picture in it. They are in memory, of this
-process alone: what they are worth ends with the search.
+So a search by a picture has an address without the picture in it. They are stored in the memory of
+this process, because they aren't needed after the search.
 """
 
 import secrets
@@ -41,7 +41,7 @@ class Uploads:
         )
 
     def keep(self, data: bytes) -> tuple[str, Upload]:
-        """Keeps a picture; gives its id. Raises TooLarge."""
+        """Store a picture; return its id. Raises TooLarge."""
         if len(data) > self._max_bytes:
             raise TooLarge(
                 f"The file is over the {self._max_bytes / 2**20:g} MiB that are kept of uploads "
@@ -53,7 +53,7 @@ class Uploads:
         return upload_id, upload
 
     def data(self, upload_id: str) -> bytes:
-        """The picture. Raises NotFound when it is no longer kept, or never was."""
+        """Return the picture. Raises NotFound if it is not stored (any more)."""
         upload = self._kept.get(upload_id)
         if upload is None:
             raise NotFound(

@@ -62,7 +62,7 @@ async def get_image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
     return await client.send(indexer.get_image_shapes(asked))
 
 
-# The last one: an id may have slashes in it.
+# Registered last, because an id may contain slashes.
 @router.get(
     "/{image_id:path}",
     summary="Get an image's record",
@@ -96,7 +96,7 @@ def described(item: Item, searcher: Searcher) -> ImageInfo:
 
 
 async def _passed_on(request: Request, image_id: str, kind: str) -> Response:
-    """Answer as the indexer does, which is asked for no more than the client wants."""
+    """Forward the indexer's answer, requesting only what the client needs."""
     client: AsyncClient = request.app.state.indexer
     method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}

@@ -56,7 +56,7 @@ router = APIRouter(
     prefix="/v1", tags=["manage"], responses=problems(NO_INDEXER), route_class=ScopedRoute
 )
 
-# Written out, as a form that FastAPI reads would be kept here whole before it's passed on.
+# Declared by hand: FastAPI would parse the form and keep it in memory before it is passed on.
 _UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -92,9 +92,9 @@ _UPLOAD: dict[str, Any] = {
 
 
 class AsCaller:
-    """The indexer, asked with the caller's key: nobody may do more by way of this service.
+    """Calls the indexer with the caller's key, so that nobody gains rights through this service.
 
-    Of a caller's headers, only those named here go on.
+    Only the headers named here are forwarded.
     """
 
     def __init__(self, request: Request, response: Response) -> None:
@@ -105,7 +105,7 @@ class AsCaller:
 
     async def send(self, call: Call[T]) -> T:
         def read(response: httpx.Response) -> T:
-            # What the indexer wrote, not what has come here by now.
+            # The version that the indexer wrote, even if this service hasn't loaded it yet.
             if version := response.headers.get(HEADER):
                 self._answer.headers[HEADER] = version
             return call.read(response)
@@ -180,7 +180,8 @@ async def ingest(here: Indexer, request: IngestRequest, settings: Settings) -> J
     """Start a job that reads, embeds and records the pictures of a source, then builds the index
     unless `build` is false. With `sync`, the collection follows the source.
     """
-    # The indexer can't know who reaches this service; only for this machine is any folder free.
+    # Only callers on this machine may use any folder; the indexer can't know who calls this
+    # service.
     confined = request.confined or not settings.is_local
     return await here.send(indexer.ingest(request.model_copy(update={"confined": confined})))
 

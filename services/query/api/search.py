@@ -42,7 +42,7 @@ router = APIRouter(
 
 
 async def asking(request: Request) -> SearchService:
-    """Not to be waited for in a thread, as what isn't `async` is."""
+    """Async, because FastAPI would run it in a thread otherwise."""
     found: SearchService = request.app.state.asking
     return found
 
@@ -63,7 +63,7 @@ class TextOptions(SearchOptions):
 
     model_config = ConfigDict(strict=False)
 
-    # A plain string in the schema: what is said to be a document, the docs page takes for a file.
+    # A plain string in the schema, because the docs page shows a JSON document as a file upload.
     filter: Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})] = Field(
         None, description="Filter as in `POST /v1/search`, as JSON text."
     )

@@ -27,7 +27,7 @@ _PATIENCE_S = 1.0
 
 
 async def _learning(request: Request) -> Learning | None:
-    """Return the indexer's report of its learning; None where it doesn't answer at once."""
+    """Return the indexer's state of learning; None if it doesn't answer at once."""
     client: AsyncClient = request.app.state.indexer
     with deadline.within(_PATIENCE_S):
         try:

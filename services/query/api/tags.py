@@ -67,8 +67,8 @@ def list_tags(ask: Ask, query: Annotated[TagQuery, Query()]) -> Tags:
 
 def _text(asked: list[str], last: Tag) -> str:
     """Return the cursor of the page after a tag: it holds over any number of snapshots."""
-    told = json.dumps([asked, last.count, last.key], separators=(",", ":"))
-    return base64.urlsafe_b64encode(told.encode()).decode()
+    document = json.dumps([asked, last.count, last.key], separators=(",", ":"))
+    return base64.urlsafe_b64encode(document.encode()).decode()
 
 
 def _read(cursor: str, asked: list[str]) -> tuple[int, str]:

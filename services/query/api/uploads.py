@@ -1,4 +1,4 @@
-"""Pictures to search by, kept for a while, so that their searches have an address."""
+"""Uploaded query pictures, stored for a while, so that their searches have an address."""
 
 from typing import Annotated
 
@@ -55,7 +55,7 @@ async def get_upload(request: Request, upload_id: str) -> Response:
     a browser must not display it as a page.
     """
     data = _uploads(request).data(upload_id)
-    # The id is given once, for one picture.
+    # An id always stands for one picture.
     headers = FENCED | validators(etag_of(upload_id.encode()))
     return Response(data, media_type="application/octet-stream", headers=headers)
 

@@ -1,4 +1,4 @@
-"""Why pictures are alike: heat maps as numbers and as pictures."""
+"""Explanations of similarities: heat maps as numbers and as pictures."""
 
 from typing import Annotated
 

@@ -1,4 +1,6 @@
-"""Writes answers as JSON. One image can never fail an answer: what can't be written is left out."""
+"""Writes answers as JSON, omitting values that JSON can't represent, so that one image can't fail
+an answer.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -44,7 +46,7 @@ class AnswerWriter:
 
     @staticmethod
     def _written(answer: SearchResponse | BatchResponse | Hit) -> str | None:
-        """JSON, or None where something in it has none."""
+        """Return JSON, or None if it contains a value without a JSON form."""
         try:
             return answer.model_dump_json()
         except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""The core: one snapshot held open, and how it is searched. Knows no HTTP."""
+"""The core: searching one open snapshot. Knows no HTTP."""

@@ -1,7 +1,7 @@
-"""Checks a sample of live answers against the exact one, in the background.
+"""Compares a sample of answers with exact ones, in the background.
 
-Recall is measured at build time on the collection's own images. What users ask may differ from
-those, and additions come later: so it's measured again on what is really asked.
+Recall is measured at build time with the collection's own images. Real queries may differ, and
+images are added later, so it is measured again with these.
 """
 
 import logging
@@ -26,16 +26,16 @@ from shared.engines.ivf.mask import Mask
 log = logging.getLogger(__name__)
 
 Report = Callable[[float, float], None]
-"""Takes the recall of an answer, and what was expected of it."""
+"""Receives the recall of an answer and the expected one."""
 
 _WAITING = 16
-# An exact search reads everything. So much of the time, at least, nothing is checked.
+# An exact search reads everything, so pause for this many times its duration.
 _REST = 100
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as it was given, with what is needed to ask again."""
+    """A given answer, with everything needed to repeat its search."""
 
     snapshot: int
     index: Index
@@ -76,7 +76,7 @@ class Audit:
             self._thread.join()
 
     def offer(self, answer: Answer) -> None:
-        """Takes an answer to check, by chance; never waits."""
+        """Choose an answer to check at random; never waits."""
         if self._thread is None or random.random() >= self._share:  # noqa: S311
             return
         try:
@@ -104,7 +104,7 @@ class Audit:
             try:
                 self._check(answer)
             except (OSError, ISEError) as error:
-                log.warning("a live answer could not be checked: %s", error)
+                log.warning("an answer could not be audited: %s", error)
             self._stopping.wait(_REST * (time.monotonic() - started))
 
     def _check(self, answer: Answer) -> None:
@@ -121,7 +121,10 @@ class Audit:
 
 
 def recall_of(answer: Answer) -> float | None:
-    """The share of the exact top k that was found; ties with the last count. None where k is 0."""
+    """Return the share of the exact top k that was found; ties with the last count.
+
+    None if k is 0.
+    """
     index, k = answer.index, answer.k
     lists = index.rank(answer.prepared, index.clusters)
     exact = index.scan(answer.prepared, lists, k, answer.metric, mask=answer.mask).distances[:k]

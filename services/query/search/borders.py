@@ -5,17 +5,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-# What float32 rounding makes of a square, relative to it.
+# Relative error of a square in float32.
 _ROUNDING = 1e-5
 _MOST = 8
 
 
 class Borders:
-    """Between clusters that hold what is nearest to their centroid, float32 (clusters, dim).
+    """Borders between clusters that contain the vectors nearest to their centroids, float32
+    (clusters, dim).
 
-    Two points in two clusters lie on both sides of the plane midway between the centroids. So a
-    point within some distance of another one is no farther from that plane. Of many clusters that
-    are left, the nearest few are taken: in many dimensions hardly a step leads straight to a plane.
+    Points of two clusters lie on both sides of the plane midway between the centroids. So a point
+    within some distance of another one is no farther from that plane. Of many remaining clusters
+    the nearest few are used, because in many dimensions few directions lead straight to a plane.
     """
 
     def __init__(self, centroids: Floats) -> None:
@@ -26,17 +27,17 @@ class Borders:
         """Return a mask (n, c) of the clusters that may hold neighbours within `radius` (n,) of
         points (n, dim).
         """
-        away = self._squares - 2 * (points @ self._centroids.T)
-        own = away.argmin(axis=1)
-        farther = away - away.min(axis=1, keepdims=True)
-        # A point's distance from the plane is how much farther it is, in squares, from the other
-        # centroid, over twice the distance of the two.
-        apart = np.empty_like(away)
+        squares = self._squares - 2 * (points @ self._centroids.T)
+        own = squares.argmin(axis=1)
+        farther = squares - squares.min(axis=1, keepdims=True)
+        # Distance from the plane between two centroids: the difference of the squared distances,
+        # over twice the distance of the centroids.
+        apart = np.empty_like(squares)
         for cluster in np.unique(own):
             between = self._centroids - self._centroids[cluster]
             apart[own == cluster] = np.linalg.norm(between, axis=1)
-        slack = _ROUNDING * (1 + np.abs(away))
+        slack = _ROUNDING * (1 + np.abs(squares))
         near: NDArray[np.bool_] = farther <= 2 * radius[:, None] * apart + slack
         if near.shape[1] > _MOST:
-            near &= away <= np.partition(away, _MOST - 1, axis=1)[:, _MOST - 1 : _MOST]
+            near &= squares <= np.partition(squares, _MOST - 1, axis=1)[:, _MOST - 1 : _MOST]
         return near

@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 # A filter on millions of images takes some MB.
 _FILTERS_KEPT = 16
-# Carriers of a tag that are looked at together until one is found that lives.
+# Carriers of a tag checked at a time until one is found that is not deleted.
 _A_LOOK = 1024
 
 
@@ -81,7 +81,7 @@ class Collection:
         self.tag_vectors: dict[str, NDArray[np.float32]] = {}
         for file in manifest.tag_vectors:
             self.tag_vectors |= cache.open(file, read_tag_vectors)
-        # Each beside the deletions that it was made for, an array that changes are not made in.
+        # Each with the deletions that it was computed for, an array that never changes.
         self._counted: tuple[NDArray[np.int64], Tags] | None = None
         self._vocabulary = None if former is None else former.vocabulary
         self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
@@ -89,7 +89,7 @@ class Collection:
         self._filtering = Filtering(self._items, self.labels)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
         self._narrowed: tuple[NDArray[np.int64] | None, Recent[Mask]] = None, Recent(0)
-        # A newer file's record of an image stands before an older one's.
+        # The newest file with a record of an image is valid.
         self._superseded: list[NDArray[np.int64]] = [
             np.unique(np.concatenate([later.ordinals for later in self._items[i + 1 :]]))
             if self._items[i + 1 :]

@@ -1,7 +1,7 @@
 """Several vectors as one query.
 
-What is wanted pulls the query its way, what is not pushes it off (Rocchio, 1971). Vectors count by
-their direction alone, so that a weight means the same whatever their lengths.
+Wanted parts attract the query, unwanted ones repel it (Rocchio, 1971). Vectors count by their
+direction only, so that weights don't depend on lengths.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ _NOTHING = 1e-6
 class Combination:
     """`vector`: the query, float32 of shape (dim,).
 
-    A hit's cosine to it is the sum of what each part contributes, as the query is the sum of parts.
+    A hit's cosine to it is the sum of the parts' contributions, because the query is the sum of the
+    parts.
     """
 
     def __init__(self, vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> None:
@@ -32,7 +33,7 @@ class Combination:
         if length < _NOTHING * np.abs(weights).max():
             raise InvalidInput("The parts cancel each other out: change a weight or a part.")
         self._pulls = pulls / length
-        # As long as what it is made of: clusters that were made by L2 are ranked by L2.
+        # Scaled to the mean length of its parts, because clusters built by L2 are ranked by L2.
         self.vector = (whole / length * lengths.mean()).astype(np.float32)
 
     @property

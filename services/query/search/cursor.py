@@ -1,6 +1,6 @@
-"""Cursor: the end of a page as text that a client gives back; nothing of it is kept here.
+"""Cursor: the end of a page as text that the client returns; nothing is stored here.
 
-So it holds over a restart, on any replica, and over any number of snapshots.
+So it works after a restart, on any replica, and over any number of snapshots.
 """
 
 import base64
@@ -19,24 +19,23 @@ from shared.contracts.query import SearchOptions
 from shared.core.errors import InvalidInput
 
 _AGAIN = "Request the first page again, without `cursor`."
-# What may differ between the pages of one search.
+# Options that may differ between the pages of one search.
 _OF_A_PAGE = {"limit", "offset", "cursor", "min_version"}
 _OF_A_PAGE |= {"explain", "with_vector", "group_duplicates", "facets"}
 _OF_A_SEARCH = set(SearchOptions.model_fields) - _OF_A_PAGE - {"nprobe", "recall_target", "exact"}
 
 
-# More would make a URL too long.
+# More ordinals would make a URL too long.
 _REMEMBERED = 1000
 _LONGEST = 1 << 16
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """search: what was asked, as a hash. mode, model: how it was answered.
+    """search: hash of the request. mode, model: those of the answer.
 
-    newest: the largest ordinal there was; images that came later are no hits.
-    offset: how many hits the pages so far had. Those were `shown` (ordinals), and, where there's a
-    `place`, all that stood at it or before.
+    newest: largest ordinal at that time; later images are no hits. offset: number of hits on the
+    pages so far, which were `shown` (ordinals) or, if there is a `place`, come up to it.
     """
 
     search: str
@@ -66,7 +65,7 @@ class Cursor:
         return base64.urlsafe_b64encode(zlib.compress(fields.encode())).decode()
 
     def check(self, mode: Mode, model: str | None) -> None:
-        """Raises InvalidInput where distances are no longer of what they were."""
+        """Raise InvalidInput if the kind of distances has changed."""
         if (mode, model) != (self.mode, self.model):
             raise InvalidInput(
                 f"`cursor` is of an answer in mode {self.mode} by {self.model}; now it would be in "
@@ -75,9 +74,9 @@ class Cursor:
 
 
 class Pages:
-    """The pages of one search: after which one this is, and how to ask for the next.
+    """Pages of one search: the end of the previous page and the cursor of the next.
 
-    key: what tells it from other searches, beside its options.
+    key: identifies the search, in addition to its options.
     """
 
     def __init__(self, key: Sequence[str | float | bool], options: SearchOptions) -> None:
@@ -89,13 +88,13 @@ class Pages:
 
     @property
     def offset(self) -> int:
-        """How many hits the pages so far had."""
+        """Number of hits on the pages so far."""
         return self._offset if self.after is None else self.after.offset
 
     def next(self, end: PageEnd | None, mode: Mode, model: str | None, newest: int) -> str | None:
-        """The cursor of the page after one that ended so; None where there's none.
+        """Return the cursor of the page after one that ended here; None if there is none.
 
-        Raises InvalidInput where that page's distances are not of what the former pages' were.
+        Raises InvalidInput if the kind of distances differs from that of former pages.
         """
         if end is None:
             return None
@@ -103,8 +102,8 @@ class Pages:
         if self.after is not None:
             self.after.check(mode, model)
             newest, shown, place = self.after.newest, self.after.shown, self.after.place
-        # What a page missed that looked at a part, a later one that looks at more brings. Where too
-        # much was shown to tell it all, the place alone says what was.
+        # A page may include images that an earlier page missed. If too many were shown to list
+        # them, the cursor holds the place alone.
         if len(shown) + len(end.ordinals) > _REMEMBERED:
             place = end.place
         else:

@@ -25,10 +25,10 @@ from shared.maths.distances import prepared
 SAME = 0.98
 """The cosine from which two images are taken to show the same."""
 
-# Of a list that has more, so many at a time are compared with each other.
+# Rows compared with each other at a time, in longer lists.
 _AT_ONCE = 8192
 _ROUNDING = 1e-6
-# Clusters that are kept while their neighbours are looked at.
+# Clusters kept in memory while their neighbours are compared.
 _REMEMBERED = 64
 
 Floats = NDArray[np.float32]
@@ -43,7 +43,7 @@ class Group:
 
 
 def folded(hits: Sequence[Hit], ordinals: Sequence[int], space: Space) -> list[Hit]:
-    """Hits without those that show the same as one before them, which tells of them instead."""
+    """Return hits, with those that show the same picture as an earlier one grouped into it."""
     vectors = [space.index.vector(ordinal) for ordinal in ordinals]
     dim = space.index.dim
     rows = np.stack([np.zeros(dim, np.float32) if v is None else v for v in vectors])
@@ -84,7 +84,7 @@ class Duplicates:
         self._index, self._mask = index, mask
         self._least = least - _ROUNDING
         self._borders = Borders(index.centroids)
-        self._reach = np.sqrt(max(2 - 2 * self._least, 0))
+        self._radius = np.sqrt(max(2 - 2 * self._least, 0))
         self._members = lru_cache(_REMEMBERED)(self._read)
 
     def groups_from(self, first: int, enough: int, seconds: float) -> tuple[list[list[Group]], int]:
@@ -127,7 +127,7 @@ class Duplicates:
         """Return the images of every other cluster that are like some images."""
         found = images.at(np.empty(0, np.int64))
         points = prepared(images.vectors, self._index.metric)
-        near = self._borders.within(points, self._reach * np.linalg.norm(points, axis=1))
+        near = self._borders.within(points, self._radius * np.linalg.norm(points, axis=1))
         near[:, but] = False
         for cluster in np.flatnonzero(near.any(axis=0)).tolist():
             others = self._members(cluster)
@@ -159,9 +159,9 @@ def _groups_among(ordinals: NDArray[np.int64], units: Floats, least: float) -> l
     if not len(units):
         return []
     similar = np.minimum(units @ units.T, 1)
-    # Each goes with the first that it is like, and with whom that one goes.
+    # Each image joins the first that is similar to it, and that one's group.
     like = similar >= least
-    # Also a zero vector, which is like nothing, is itself.
+    # Including zero vectors, which are similar to nothing.
     np.fill_diagonal(like, True)
     firsts = np.argmax(like, axis=1)
     groups = []

@@ -30,9 +30,10 @@ _CURSOR = re.compile(r"(\d{1,15})-(\d{1,9})-(\d{1,9})")
 def duplicates(
     searcher: Searcher, threshold: float, limit: int, cursor: str | None
 ) -> DuplicateGroups:
-    """A page of groups. Raises InvalidInput, and Conflict where the cursor is of another snapshot.
+    """Return a page of groups.
 
-    A cursor is the snapshot, the cluster to go on with, and how many of its groups were shown.
+    Raises InvalidInput, and Conflict if the cursor belongs to another snapshot. A cursor consists
+    of the snapshot, the next cluster, and the number of its groups that were shown.
     """
     collection, space = searcher.collection, searcher.collection.visual
     number, first, shown = collection.manifest.number, 0, 0
@@ -49,7 +50,7 @@ def duplicates(
     lookup = Duplicates(space.index.by_cluster(), mask, threshold)
     found, after = lookup.groups_from(first, shown + limit, _SECONDS)
     groups = [group for cluster in found for group in cluster][shown : shown + limit]
-    # Where a cluster has more than the page takes, the next page goes on with it.
+    # If a cluster has more groups than fit on the page, the next page continues with it.
     left = sum(map(len, found)) - shown - len(groups)
     following: str | None = f"{number}-{after}-0"
     if left > 0:
@@ -116,7 +117,7 @@ def suggestions_for(
 
 
 def at_random(searcher: Searcher, limit: int, rng: np.random.Generator) -> list[Item]:
-    """Images at random, none twice; all of them where there are fewer."""
+    """Return random images without repetition; all of them if there are fewer."""
     collection, space = searcher.collection, searcher.collection.visual
     if space is None:
         return []

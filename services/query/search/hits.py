@@ -23,9 +23,9 @@ from shared.snapshots.items import Item
 
 @dataclass(frozen=True)
 class Page:
-    """hits: of one page. is_full: as many as wanted, or all that a threshold lets through.
+    """hits: those of one page. is_full: as many as wanted, or all that a threshold admits.
 
-    end: None where nothing comes after it.
+    end: None if nothing follows.
     """
 
     hits: list[Hit]
@@ -38,11 +38,11 @@ class Page:
 class HitEvidence:
     """Evidence by which a hit is judged and explained.
 
-    certain: tells of an ordinal whether it is known to match, as the image itself does. chances:
-    how likely ordinals match by other than their scores, as carriers of a tag do; None of one: it
-    is a match as far as anybody knows, and passes any `min_probability`.
-    combination: what the query is made of, where it has parts; probabilities are learnt of those
-    of one part. prepared: the query that codes were compared with, where they chose the candidates.
+    certain: tells whether an ordinal is known to match, as the image itself does. chances: gives
+    the probability of each ordinal by other evidence than scores, as for carriers of a tag; None: it
+    counts as a match and passes any `min_probability`. combination: parts of the query;
+    probabilities are fitted for queries of one part. prepared: the query in the form compared with
+    codes, if these chose the candidates.
     """
 
     certain: Callable[[int], bool] = lambda _: False
@@ -106,14 +106,14 @@ def passes(score: float, chance: float | None, options: SearchOptions) -> bool:
 
 
 def cut_off(hits: list[Hit], below: int, options: SearchOptions) -> CutOff | None:
-    """Return the effect of a search's cut-offs on a page; None where it has none."""
+    """Return the effect of a search's cut-offs on a page; None without cut-offs."""
     if options.score_threshold is None and options.min_probability is None:
         return None
     return CutOff(confident=bool(hits), below=below)
 
 
 def item_of(collection: Collection, ordinal: int) -> Item:
-    """The record of a candidate. Raises Corrupt where there's none."""
+    """Return the record of a candidate. Raises Corrupt if there is none."""
     item = collection.item(ordinal)
     if item is None:
         number = collection.manifest.number

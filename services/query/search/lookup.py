@@ -56,7 +56,7 @@ class Lookup:
         self._metric, self._prepared, self._mask = search.metric, search.prepared, search.mask
         self._plan, self._id_of = plan, id_of
         after = query.after
-        # One more for each that is dropped.
+        # One more for each image that is left out.
         self._leave_out = [*query.leave_out, *(after.shown if after else ())]
         before = after.offset if after else options.offset
         wanted = before + options.limit + len(query.leave_out)
@@ -64,9 +64,9 @@ class Lookup:
         self._reranks = query.reranks(space, options)
 
     def run(self, watch: Stopwatch) -> LookupResult:
-        """Looks at more until the page is full, or there is no more to look at."""
+        """Probe more until the page is full, or there is nothing left."""
         rows, clusters = self._space.index.rows, self._space.index.clusters
-        # A re-rank takes as many whatever the page, so that pages are of one order.
+        # Re-rank the same candidates for every page, so that pages follow one order.
         k = max(self.wanted, min(CANDIDATES, rows)) if self._reranks else self.wanted
         nprobe, near = self._plan.nprobe, self._plan.near
         while True:
@@ -75,11 +75,11 @@ class Lookup:
             if short <= 0:
                 return result
             if k <= len(result.candidates.ordinals) and k < rows:
-                # Of what earlier pages showed, some is gone from the top.
+                # Images of earlier pages are left out of the top, so look deeper.
                 k = min(k + short, rows)
             elif self._plan.target is not None and result.candidates.nprobe < clusters:
-                # The lists may be thin, or thinned by deletions or a filter: as many hits as asked
-                # come where they exist.
+                # Clusters may be small, or reduced by deletions or a filter, so probe more until
+                # the page is full.
                 nprobe, near = min(2 * result.candidates.nprobe, clusters), None
             else:
                 return result
@@ -119,7 +119,9 @@ class Lookup:
         options, count = self._options, len(candidates.distances)
         if options.score_threshold is None and options.min_probability is None:
             return np.ones(count, bool)
-        scores = [distances.score(away, self._metric) for away in candidates.distances.tolist()]
+        scores = [
+            distances.score(distance, self._metric) for distance in candidates.distances.tolist()
+        ]
         chances = self._space.chances(scores, self._metric)
         each = (passes(*one, options) for one in zip(scores, chances, strict=True))
         return np.fromiter(each, bool, count)

@@ -36,9 +36,9 @@ class PageEnd:
 class Ranking:
     """Candidates in the order of an answer.
 
-    `itself`: ordinal of the image that the query is; it stands first where no other one is nearer
-    by more than `same`. `id_of` is asked only for what lies on a page or ties with its ends.
-    `keys`: what to order by, the least first; without them, the distance.
+    `itself`: ordinal of the query's own image; it comes first unless another one is nearer by more
+    than `same`. `id_of` is called only for images on the page or tied with its ends. `keys`: sort
+    keys, ascending; by default the distances.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Ranking:
         return len(self._keys)
 
     def start(self, place: Place | None, offset: int) -> int:
-        """How many candidates stand at a place or before it; where there's none, the offset.
+        """Return the number of candidates up to a place; without a place, the offset.
 
-        The hit that was there tells by its present distance: an upload's features may come out
-        with other last bits the second time. Where it's gone, by what its distance was.
+        The place is found by the present distance of its hit, because an upload's features may
+        differ in the last bits. If the hit has gone, by its former distance.
         """
         if place is None:
             return offset

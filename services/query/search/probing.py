@@ -1,4 +1,4 @@
-"""How much to look at, and what recall to expect of it."""
+"""Amount of work for a search, and the recall to expect."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from shared.engines.engine import Index
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.mask import Mask
 
-# So many rows are compared in no more time than it takes to choose among more.
+# Comparing this many rows takes no longer than choosing among more of them.
 _FEW = 2_000
 
 
@@ -18,10 +18,9 @@ _FEW = 2_000
 class Plan:
     """Work of a search.
 
-    nprobe: top clusters. near: the measured point whose radius they have to be within; None: all of
-    them. depth: rows of them that the codes choose; None: every one. target: the recall that was to
-    be reached, None where the work itself was given. curve: the recall that was measured for such a
-    search, None where it was not.
+    nprobe: top clusters. near: the measured point whose radius limits them; None: no limit. depth:
+    number of their rows that codes choose; None: all. target: recall to reach, None if the work
+    itself was given. curve: measured recall of such a search, None if not measured.
     """
 
     nprobe: int
@@ -32,7 +31,7 @@ class Plan:
 
     @property
     def radius(self) -> float | None:
-        """How much farther than the nearest cluster the others may be; None: any distance."""
+        """Largest distance of a cluster beyond that of the nearest one; None: any distance."""
         return None if self.near is None else self.near.reach
 
 
@@ -48,7 +47,7 @@ class FilterEstimate:
         return self._mask.live <= _FEW
 
     def among(self, k: int, nprobe: int, radius: float | None = None) -> int:
-        """How many of the k nearest rows of the top clusters, as far as their codes tell."""
+        """Return how many of the k nearest rows are in the top clusters, judging by their codes."""
         return self._index.kept(self._prepared, nprobe, k, self._mask, radius)
 
 
@@ -62,11 +61,11 @@ def plan(
     kept: FilterEstimate | None = None,
     is_small: bool = False,
 ) -> Plan:
-    """The least that was measured to reach the target for the top k; or what the request says.
+    """Return the least work measured to reach the target for the top k, or the work in the request.
 
-    kept: where there is a filter. Its top k are among the top n of all, for some n; the curve for
-    the least such n tells what to look at. Where none was measured, all that is kept is compared.
-    is_small: to compare all rows takes no longer than to choose among them, unless a request says
+    kept: estimate of a filter. Its top k are among the top n of all images, for some n; the curve
+    for the least such n applies. If none was measured, all images that pass are compared.
+    is_small: comparing all rows takes no longer than choosing among them, unless the request says
     how much to look at.
     """
     curve = curve_for(curves, metric, k)
@@ -105,7 +104,7 @@ def _filtered(
 def _at(
     point: RecallPoint, of: RecallCurve, k: int, target: float, curve: RecallCurve | None
 ) -> Plan:
-    """Look at what a point of a curve was measured with."""
+    """Return the work of a measured point of a curve."""
     near = None if point.reach is None else point
     return Plan(point.nprobe, near, _depth_of(point, of, k), target, curve)
 
@@ -129,7 +128,7 @@ def widest_curve(curves: Sequence[RecallCurve], metric: Metric) -> RecallCurve |
 
 
 def depth_for(curve: RecallCurve | None, nprobe: int, k: int) -> int | None:
-    """How deep to re-rank at a number of probes: as at the next number that was measured."""
+    """Return the depth of a re-rank at a number of probes: that of the next measured number."""
     if curve is None:
         return None
     point = next((p for p in curve.points if p.nprobe >= nprobe), None)
@@ -137,7 +136,7 @@ def depth_for(curve: RecallCurve | None, nprobe: int, k: int) -> int | None:
 
 
 def _depth_of(point: RecallPoint, curve: RecallCurve, k: int) -> int | None:
-    # Beyond what was measured, in proportion.
+    # Beyond the measured range, extrapolate in proportion.
     return None if point.depth is None else math.ceil(point.depth * max(1.0, k / curve.k))
 
 

@@ -17,11 +17,11 @@ _SAME = 1e-5
 
 @dataclass(frozen=True)
 class Query:
-    """A vector, and what is known of it.
+    """A vector and its context.
 
-    `itself`: ordinal of the indexed image that the query is, to stand first among equals.
-    `leave_out`: ordinals that are no hits, beside the deleted ones. `after`: the page before.
-    `combination`: the parts that the vector is made of, where there are several.
+    `itself`: ordinal of the query's own image, which comes first among equals. `leave_out`: further
+    ordinals that are no hits. `after`: the previous page. `combination`: the parts of the vector,
+    if there are several.
     """
 
     vector: NDArray[np.floating]
@@ -41,7 +41,7 @@ class Query:
     def reranks(self, space: Space, options: SearchOptions) -> bool:
         """Return whether the nearest candidates are ordered by their neighbours, too."""
         default = Rerank.NONE if is_external(space.fingerprint) else Rerank.NEIGHBOURS
-        # What a term means, and what is put together, are no pictures with pictures around them.
+        # A term or a combination isn't a picture that has neighbours of its own.
         is_picture = self.combination is None or self.combination.is_single
         wanted = options.rerank or default
         return self.mode is Mode.IMAGE and is_picture and wanted is Rerank.NEIGHBOURS

@@ -1,4 +1,4 @@
-"""A small cache of what was made last."""
+"""A small cache of recent values."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """Keeps the `size` values that were asked for last. Safe to use from many threads."""
+    """Caches the `size` values that were used last. Safe to use from many threads."""
 
     def __init__(self, size: int) -> None:
         self._made: LRUCache[Hashable, T] = LRUCache(size)
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The value of a key; made where it isn't kept, by two threads at once at worst."""
+        """Return the value of a key, creating it if necessary; two threads may do so at once."""
         with self._lock:
             if key in self._made:
                 return self._made[key]

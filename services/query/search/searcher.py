@@ -30,7 +30,7 @@ from shared.snapshots.items import Item, tag_key
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Hits of a search, and what is known of how they were found."""
+    """Hits of a search, and how they were found."""
 
     hits: list[Hit]
     end: PageEnd | None
@@ -59,11 +59,11 @@ class Searcher:
 
     @property
     def is_empty(self) -> bool:
-        """True if there is no image, or none that was not deleted."""
+        """True if there are no images, or all were deleted."""
         return self.collection.live(self.deleted) == 0
 
     def find(self, image_id: str) -> Item | None:
-        """Return the image with an id, or None where there is none."""
+        """Return the image with an id, or None."""
         return self.collection.find(image_id, self.deleted)
 
     def is_carried(self, term: str, newest: int | None = None) -> bool:
@@ -94,8 +94,10 @@ class Searcher:
     def nearest(
         self, space: Space, query: Query, options: SearchOptions, watch: Stopwatch
     ) -> SearchResult:
-        """The images nearest to a vector. Raises BadVector, and Conflict where a probability is
-        asked for that nothing was learnt of."""
+        """Return the images nearest to a vector.
+
+        Raises BadVector, and Conflict if a probability is requested that was not fitted.
+        """
         index = space.index
         metric = options.metric or index.metric
         if options.min_probability is not None:
@@ -166,11 +168,11 @@ class Searcher:
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
         metric = options.metric or Metric.COSINE
         with watch("scan"):
-            ordinals, away = space.index.among(vector, carriers, metric)
-            order = np.argsort(away, kind="stable")
+            ordinals, found_distances = space.index.among(vector, carriers, metric)
+            order = np.argsort(found_distances, kind="stable")
             candidates = Candidates(
                 ordinals[order],
-                away[order],
+                found_distances[order],
                 *_unknown(len(order)),
                 scanned=len(order),
                 live=len(order),
@@ -238,7 +240,7 @@ class Searcher:
         options: SearchOptions,
     ) -> Plan:
         k = (query.after.offset if query.after else options.offset) + options.limit
-        # The image that was asked for is found anyway; recall is told of the others.
+        # The query image itself is always found, so recall concerns the others.
         wanted = min(k, space.index.rows - 1)
         kept = None if options.filter is None else FilterEstimate(space.index, prepared, mask)
         return plan(
@@ -256,7 +258,7 @@ class Searcher:
         return item_of(self.collection, ordinal).id
 
     def tag_vector(self, term: str, space: Space) -> NDArray[np.float32] | None:
-        """The vector of a tag in the joint space; None where no image there carries it."""
+        """Return the vector of a tag in the joint space; None if no image carries it."""
         carriers = self.collection.carriers(term, self.deleted)
         if not len(carriers):
             return None

@@ -31,7 +31,7 @@ class SnapshotReader:
         self._tombstones = Tombstones(data_dir)
         self._collection = Collection(_EMPTY, self._cache)
         self._deleted = np.empty(0, np.int64)
-        # A number, and when it was made the current one: what is mended is so anew.
+        # Number of the refused snapshot, and when it became current: a repair changes the time.
         self._refused: tuple[int, int] | None = None
         self._unread: str | None = None
         self._lock = threading.Lock()
@@ -42,7 +42,8 @@ class SnapshotReader:
         Raises Corrupt when the newest snapshot can't be read and there's no earlier one, and when
         deletions can't be read and none were before.
         """
-        # Deletions first: one that comes between the two reads is then of an older snapshot.
+        # Read deletions first, so that a deletion between the two reads belongs to the older
+        # snapshot.
         deleted = self._deletions()
         number = self._number()
         if self._has_nothing_for(number):
@@ -90,14 +91,15 @@ class SnapshotReader:
             manifest = self._read_newest()
         except (Corrupt, NotFound, Unavailable, Misconfigured, OSError) as error:
             number = self._store.current_number()
-            # What a newer program wrote is no reason to go back to what was before.
+            # Don't fall back to an older snapshot because a newer program wrote the current one.
             is_newer = isinstance(error, Misconfigured)
             if self._collection.manifest.number == 0 and (is_newer or not self._open_older(number)):
                 raise
             if isinstance(error, Corrupt | NotFound | Misconfigured) and not isinstance(
                 error, Refused
             ):
-                # Once is enough: to hash its files anew at each request would stop the service.
+                # Remember the refusal: hashing its files again at each request would stop the
+                # service.
                 self._refused = None if number is None else (number, used_at)
             log.error(
                 "Snapshot %s can't be served, snapshot %d stays in use: %s",
@@ -116,7 +118,7 @@ class SnapshotReader:
         except Corrupt as error:
             if served == 0:
                 raise
-            log.error("%d goes on: %s", served, error)
+            log.error("snapshot %d stays in use: %s", served, error)
             return served
         if number is None and served == 0 and self._has_lost_its_pointer():
             path = self._store.folder / CURRENT
@@ -126,7 +128,7 @@ class SnapshotReader:
     def _has_lost_its_pointer(self) -> bool:
         known = [m.number for m in self._store.readable() if m.visual]
         if len(known) == 1:
-            # The very first has its manifest a moment before it is the current one.
+            # The manifest of the very first snapshot exists a moment before it becomes current.
             written_at = self._store.path(known[0]).stat().st_mtime
             return time.time() - written_at > _MOMENT_S
         return bool(known)
@@ -165,7 +167,7 @@ class SnapshotReader:
             try:
                 self._collection = Collection(manifest, self._cache, self._collection)
             except (Corrupt, NotFound):
-                # Its files may have gone because a newer one came meanwhile.
+                # A newer snapshot may have been published and these files removed meanwhile.
                 if self._store.current_number() == number:
                     raise
                 continue

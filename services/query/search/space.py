@@ -1,4 +1,4 @@
-"""One vector space of a snapshot: an inverted index, whose model made it, what recall it has."""
+"""One vector space of a snapshot: an inverted index, its model, and its measured recall."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,7 +18,8 @@ from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.maths.standard_scores import Moments
 from shared.snapshots.transform import Transform
 
-# Numbers of all vectors together: 1 GiB, and what is compared one by one in a few milliseconds.
+# Floats of all vectors: up to 1 GiB of them stay in memory, and up to 8 million are compared in a
+# few milliseconds.
 _IN_MEMORY = 2**28
 _SCANNED = 2**23
 # Vectors that stand for all, and the fewest that may.
@@ -39,7 +40,7 @@ class Space:
         transform: Transform | None = None,
         way_out: str = "Calibration needs tags: tag images, then run `ise build`.",
     ) -> None:
-        """way_out: what to do where there are no probabilities."""
+        """way_out: advice if there are no probabilities."""
         self._way_out = way_out
         self.fingerprint = fingerprint
         self.metric = index.metric
@@ -66,7 +67,7 @@ class Space:
 
         vector: that of the term, by which standard scores become scores.
         """
-        theirs = [
+        parts_found = [
             made
             for one in self.calibration
             if one.untrained and (made := self._of_term(one, vector)) is not None
@@ -75,7 +76,9 @@ class Space:
             "Of terms that no image carries they are learnt by a training on 8 tags or more: "
             "`ise train-matching`."
         )
-        return Space(self.fingerprint, self.index, self.curves, theirs, self.transform, way_out)
+        return Space(
+            self.fingerprint, self.index, self.curves, parts_found, self.transform, way_out
+        )
 
     def _of_term(self, one: Calibration, vector: NDArray[np.floating]) -> Calibration | None:
         """A calibration of untrained terms as it is for one of them; None: it tells nothing."""
@@ -106,7 +109,7 @@ class Space:
         return Moments.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
 
     def chances(self, scores: Sequence[float], metric: Metric) -> list[float | None]:
-        """The calibrated probability that a hit of each score matches; None: none was fitted."""
+        """Return the calibrated probability of a match for each score; None: none was fitted."""
         fitted = self._chances.get(metric)
         return [None] * len(scores) if fitted is None else fitted(np.array(scores)).tolist()
 
@@ -139,8 +142,10 @@ class Space:
         return metric in self._chances
 
     def check_calibrated(self, metric: Metric, wanted: str) -> None:
-        """Raises Conflict where there are no probabilities for a metric. `wanted`: what needs
-        them, as a sentence begins with it."""
+        """Raise Conflict if there are no probabilities for a metric.
+
+        `wanted`: what needs them, as the start of a sentence.
+        """
         if not self.is_calibrated(metric):
             raise Conflict(
                 f"{wanted} needs probabilities, and none are calibrated for {metric} "
@@ -159,9 +164,9 @@ class Space:
         return self.index.dim if self.transform is None else self.transform.dim
 
     def placed(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
-        """A model's features as this space holds vectors, float32 of shape (dim,).
+        """Return a model's features in the form of stored vectors, float32 of shape (dim,).
 
-        What has the length of a stored vector, and not of features, is taken for one. Raises
+        A vector with the length of stored ones, and not of features, is used unchanged. Raises
         BadVector.
         """
         if self.transform is None or features.shape == (self.index.dim,) != (self.transform.dim,):

@@ -3,11 +3,11 @@
 import re
 import unicodedata
 
-# Combining marks of alphabets: of Latin, Greek and Cyrillic letters, of Hebrew and of Arabic.
+# Combining marks of the Latin, Greek, Cyrillic, Hebrew and Arabic alphabets.
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670]")
-# Letters that are no letter with a mark to Unicode.
+# Letters that Unicode doesn't decompose into a letter and a mark.
 _PLAIN = str.maketrans({"ı": "i", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th"})
-# One of these signs is a syllable or a word, not a letter.
+# Each of these characters is a syllable or a word, not a letter.
 _SYLLABLES = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 _DIGITS = re.compile(r"\d+")
 
@@ -34,7 +34,7 @@ def bound(key: str) -> int:
 def is_alike(key: str, other: str, distance: int) -> bool:
     """Tell whether a slip explains the difference between a term and a tag near to it."""
     if _DIGITS.findall(key) != _DIGITS.findall(other):
-        # 1998 is no misspelling of 1999.
+        # 1998 isn't a misspelling of 1999.
         return False
     # The first letter is seldom wrong, and never together with another one.
     return distance < 2 or key[0] == other[0]

@@ -19,12 +19,12 @@ class Suggestion:
 
 
 def suggested(neighbours: Sequence[Hit], own: Sequence[str]) -> list[Suggestion]:
-    """The tags of tagged neighbours that are not its own, the most probable first.
+    """Return tags of tagged neighbours that the image lacks, the most probable first.
 
-    They vote, each with the probability that it shares a tag with the image. Measured on 500
-    pictures and 100,000 images of 200 classes: the share of the votes has an expected calibration
-    error of 0.08 and a Brier score of 0.16, where the base rate has 0.25. Neighbours taken for
-    independent witnesses, which they are not, have 0.41 and 0.39.
+    Neighbours vote, weighted by the probability that they share a tag with the image. Measured on
+    500 pictures and 100,000 images of 200 classes, the share of the votes has an expected
+    calibration error of 0.08 and a Brier score of 0.16; the base rate has 0.25. Treating neighbours
+    as independent witnesses gives 0.41 and 0.39.
     """
     weights = [hit.probability or 0.0 for hit in neighbours]
     whole = sum(weights)

@@ -14,7 +14,7 @@ from rapidfuzz.distance import OSA, Indel
 from services.query.search.spelling import bound, is_alike, without_accents
 from shared.snapshots.tag_lists import TagLists
 
-# Where a word begins: at the start, after a space, and after punctuation but an apostrophe.
+# Start of a word: at the start, after a space, or after punctuation other than an apostrophe.
 _BEGINNING = re.compile(r"(?:^|(?<= ))\S|(?<!['’])\b\w")
 _LAST = "\U0010ffff"
 _ALIKE = 0.6
@@ -123,9 +123,10 @@ class Tags:
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, lists: Iterable[tuple[TagLists, Numbers]]) -> "Tags":
-        """Count the images of tag lists, each without those that are gone.
+        """Count the images of tag lists, without deleted ones.
 
-        The spelling that most images have stands for the tag; of two, the one that sorts first.
+        The most frequent spelling represents the tag; of equally frequent ones, the first in sort
+        order.
         """
         numbers = {key: number for number, key in enumerate(vocabulary.keys)}
         counts = np.zeros(len(numbers), np.int64)
@@ -141,9 +142,9 @@ class Tags:
             known[name] = known.get(name, 0) + count
 
         for tags, gone in lists:
-            theirs = tags.counts(gone)
+            deleted_counts = tags.counts(gone)
             rare = list(tags.spelling_counts(gone))
-            most = theirs.copy()
+            most = deleted_counts.copy()
             for row, _, count in rare:
                 most[row] -= count
             rows = np.empty(len(tags), np.int64)
@@ -152,7 +153,7 @@ class Tags:
                 add(number, name, count)
             for row, name, count in rare:
                 add(int(rows[row]), name, count)
-            counts[rows] += theirs  # Each row is another key.
+            counts[rows] += deleted_counts  # keys are unique, so rows don't repeat
         names = [
             one[0] if isinstance(one, tuple) else min(one, key=lambda name: (-one[name], name))
             for one in spelt
@@ -189,8 +190,8 @@ class Tags:
             count, key = after
             later = found >= bisect_right(self._vocabulary.keys, key)
             if by_count:
-                theirs = self._counts[found]
-                later = (theirs < count) | ((theirs == count) & later)
+                counts = self._counts[found]
+                later = (counts < count) | ((counts == count) & later)
             found = found[later]
         if by_count:
             ranks = self._ranks[found]

@@ -29,7 +29,7 @@ class Coarse:
         self.metric = partition.metric
         self.centroids = partition.centroids
         self.codec = partition.codec
-        # What centroids are compared in: where there are codes, the dimensions that codes have.
+        # Centroids are compared in the dimensions of the codes, if there are codes.
         self._points = self.centroids
         centred = self.centroids
         if self.codec is not None and self.codec.width < partition.dim:
@@ -58,7 +58,8 @@ class Coarse:
         if reach is not None:
             top = np.flatnonzero(away - away.min() <= reach)
         if count < len(top):
-            # With all that are as far as the last, so that ties go by number, as in a sort of all.
+            # Include all ties with the last one, so that ties are ordered by number as in a full
+            # sort.
             top = top[away[top] <= np.partition(away[top], count - 1)[count - 1]]
         return top[np.argsort(away[top], kind="stable")[:count]]
 

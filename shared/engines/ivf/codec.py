@@ -18,7 +18,7 @@ from shared.maths.linear_algebra import orthonormal, principal_axes
 
 MAX_WIDTH = 256
 BITS = 4
-# Of a sample: more of it changes the codes by less than can be measured.
+# A larger sample doesn't change the codes measurably.
 _PCA_ROWS = 30_000
 _POINTS_PER_CODEWORD = 512
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shared.engines.ivf.codec import BITS, Codec
 
 _BLOCK = 32
-# Where faiss keeps each of a block's 16 low and 16 high codes (faiss/impl/pq4_fast_scan.cpp).
+# Positions of a block's 16 low and 16 high codes in faiss (faiss/impl/pq4_fast_scan.cpp).
 _PLACES = np.array([0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15])
 _PACKED_AT_ONCE = 1 << 16
 
@@ -25,7 +25,7 @@ class CodedLists:
         self, codec: Codec, codes: NDArray[np.uint8], list_offsets: NDArray[np.int64]
     ) -> None:
         lists = len(list_offsets) - 1
-        # faiss asks the quantizer for nothing: the lists to look at are given.
+        # faiss never uses the quantizer, because the lists are given.
         self._quantizer = faiss.IndexFlatL2(codec.width)
         self._index = faiss.IndexIVFPQFastScan(
             self._quantizer, codec.width, lists, codec.width // 2, BITS, faiss.METRIC_L2, _BLOCK
@@ -57,7 +57,7 @@ class CodedLists:
         query: float32 (width,), projected. lists: int64 (n,). allowed: a bit a row, packed with the
         lowest first, uint8; rows whose bit is 0 are left out.
         """
-        # One thread a query: the service answers many at once. It holds for this thread only.
+        # One thread per query, because many run at once. It applies to this thread only.
         faiss.omp_set_num_threads(1)
         lists = np.ascontiguousarray(lists, np.int64)
         unused = np.zeros(len(lists), np.float32)
@@ -67,7 +67,7 @@ class CodedLists:
         if allowed is not None:
             selector = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(allowed))
         parameters = faiss.IVFSearchParameters(nprobe=len(lists), sel=selector)
-        # faiss's own wrapper takes no parameters here, and without them nprobe would be shared.
+        # faiss's own wrapper accepts no parameters, and without them nprobe would be shared state.
         self._index.search_preassigned_c(
             1, faiss.swig_ptr(query), depth, faiss.swig_ptr(lists), faiss.swig_ptr(unused),
             faiss.swig_ptr(distances), faiss.swig_ptr(rows), False, parameters,

@@ -25,7 +25,7 @@ from shared.engines.ivf.reader import Postings
 from shared.maths import distances
 
 _BLOCK = 32_768
-# Lengths that differ by less than this are one: L2 and cosine then order alike.
+# Lengths that differ by less than this count as equal: L2 and cosine then give the same order.
 _SAME_LENGTH = 1e-4
 
 
@@ -186,7 +186,7 @@ class InvertedIndex:
             held = mask.held(number, lists)
             scanned += held
             if not held and include is None:
-                # As most small additions are, of the lists of one query.
+                # Most small additions have no row in the probed lists.
                 continue
             for rows in self._chosen(number, asked, lists, depth, mask, include):
                 reranked += len(rows)
@@ -228,7 +228,7 @@ class InvertedIndex:
             return None
         row = int(postings.find(np.array([ordinal]))[0])
         square = codec.squared_distance(asked.reduced, np.asarray(postings.codes[row]))
-        # Of unit vectors, whose square is 2 (1 - cosine).
+        # For unit vectors the squared distance is 2 (1 - cosine).
         return square / 2 if self.metric is Metric.COSINE else float(np.sqrt(square))
 
     def among(
@@ -270,7 +270,7 @@ class InvertedIndex:
             if len(rows):
                 yield rows
             return
-        # Ascending, so that the disk is read in one direction.
+        # Ascending, so that the disk is read sequentially.
         if len(lists) >= self.clusters and allowed is not None:
             rows = np.flatnonzero(allowed)
         else:

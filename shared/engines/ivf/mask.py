@@ -62,7 +62,7 @@ class _Part:
             self.offsets = counted[segment.list_offsets]
             self.live = int(counted[-1])
         elif len(found):
-            # Each deletion makes it anew, so nothing here counts all rows.
+            # Each deletion creates a new mask, so don't count all rows here.
             self.rows = np.ones(segment.rows, bool)
             self.rows[found] = False
             self.offsets = segment.list_offsets - np.searchsorted(

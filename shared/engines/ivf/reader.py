@@ -26,7 +26,7 @@ class Postings:
         self.path = path
         self.vectors: NDArray[np.floating] = file[layout.VECTORS]
         self.by_ordinal: NDArray[np.int64] = file[layout.BY_ORDINAL]
-        # Asked for by every query, and small: kept in memory.
+        # Small and used by every query, so copied to memory.
         self.norms: NDArray[np.float32] = np.array(file[layout.NORMS])
         self.ordinals: NDArray[np.int64] = np.array(file[layout.ORDINALS])
         self.list_offsets: NDArray[np.int64] = np.array(file[layout.LIST_OFFSETS])
@@ -54,7 +54,7 @@ class Postings:
         if rows:
             self.lengths = float(self.norms.min()), float(self.norms.max())
         expect_scattered_reads(self.vectors)
-        # Opened now: by the time it's read, a newer snapshot may have taken its name away.
+        # Open the file now, because a newer snapshot may remove its name before it is read.
         self._file = os.open(path, os.O_RDONLY)
         self._comes_from_disk = False
 
@@ -80,7 +80,7 @@ class Postings:
         Where the last scattered rows came from disk, these are asked for all at once before the
         first is waited for: a disk does many reads in little more than the time of one.
         """
-        # A run of rows is a view of the map, not a copy.
+        # A contiguous run of rows is a view of the map, not a copy.
         is_run = rows[-1] - rows[0] + 1 == len(rows)
         if is_run or self._comes_from_disk:
             self._read_ahead(rows)
@@ -104,7 +104,7 @@ class Postings:
         """Row numbers of the given posting lists, one list after another."""
         starts = self.list_offsets[lists]
         sizes: NDArray[np.int64] = self.list_offsets[lists + 1] - starts
-        # Ranges without a loop: a running count, less where each list began in it, plus its start.
+        # Ranges without a loop: a running count, minus each list's first count, plus its start.
         before = np.cumsum(sizes) - sizes
         rows: NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(starts - before, sizes)
         return rows
@@ -126,7 +126,7 @@ class Postings:
         if not isinstance(self.vectors, np.memmap):
             return
         size = self.vectors.strides[0]
-        # Neighbours are one read.
+        # Adjacent rows are one read.
         edges = np.flatnonzero(np.diff(rows) > 1) + 1
         firsts = rows[np.concatenate([[0], edges])]
         lasts = rows[np.concatenate([edges - 1, [len(rows) - 1]])]

@@ -37,7 +37,7 @@ def with_ties(
     if not copies.any():
         return found
     firsts = np.arange(len(found.distances))
-    # By the later place, so that each first is known by the time that it's asked for.
+    # In the order of the later row, so that its first copy is known when needed.
     for one, later in sorted(pairs[copies].tolist(), key=lambda pair: (pair[1], pair[0])):
         firsts[later] = min(firsts[later], firsts[one])
     level = found.distances[firsts]
@@ -49,7 +49,7 @@ def _are_copies(points: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArra
     """Return a mask of the pairs of rows that are features of one picture."""
     copies = np.empty(len(pairs), bool)
     for start in range(0, len(pairs), _BLOCK):
-        # In float64: a small number's square is 0 in float32.
+        # In float64, because the square of a small number is 0 in float32.
         left, right = (points[places].astype(np.float64) for places in pairs[start:][:_BLOCK].T)
         apart, length = np.linalg.norm(left - right, axis=1), np.linalg.norm(left, axis=1)
         copies[start : start + _BLOCK] = apart <= SAME_FEATURES * length
@@ -69,7 +69,7 @@ def _close(distances: NDArray[np.float64], query: NDArray[np.float32]) -> NDArra
         close = gaps <= most[:-step]
         if not close.any():
             break
-        # What is equally far ties as it is.
+        # Exact ties need no comparison.
         near = np.flatnonzero(close & (gaps > 0))
         found.append(np.stack([near, near + step], axis=1))
     return np.concatenate(found)

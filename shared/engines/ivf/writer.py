@@ -62,7 +62,8 @@ class PostingsWriter:
         sizes = np.bincount(assignments, minlength=clusters)
         self._arrays[layout.LIST_OFFSETS][0] = 0
         self._arrays[layout.LIST_OFFSETS][1:] = np.cumsum(sizes)
-        # Within a list rows stand in the order of their ordinals: neighbours in time read together.
+        # Within a list rows are ordered by ordinal, so that images added together are read
+        # together.
         order = np.lexsort((ordinals, assignments))
         self._position = np.empty(rows, np.int64)
         self._position[order] = np.arange(rows)

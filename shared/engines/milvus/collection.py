@@ -28,7 +28,7 @@ MOST = 16_384
 """Hits of one search, at most."""
 
 _MADE_OF = "ise"
-# Of codes of a bit, so many times the hits are compared again by codes of 8 bits.
+# With codes of one bit, this multiple of the hits is compared again with codes of 8 bits.
 _REFINE = {"refine": True, "refine_type": "SQ8"}
 _REFINED = 4
 _INSERTED_BYTES = 2**24
@@ -158,11 +158,11 @@ class MilvusCollection:
                 )
             there = client.list_indexes(self.name, timeout=SECONDS)
             if [self._kind(client, name) for name in there] == [index_type] * len(Metric):
-                # Whoever built them was killed before it could say so.
+                # A killed process had built them without recording it.
                 client.load_collection(self.name, timeout=None)
                 return
             if there:
-                # Of an index type that this Milvus lacks. Milvus Lite drops all at once.
+                # They have an index type that this Milvus lacks. Milvus Lite drops all at once.
                 client.release_collection(self.name, timeout=SECONDS)
                 while there := client.list_indexes(self.name, timeout=SECONDS):
                     client.drop_index(self.name, there[0], timeout=SECONDS)
@@ -256,7 +256,7 @@ class MilvusCollection:
             with self._milvus.asked() as client:
                 return ask(client)
         except NotLoaded:
-            # Milvus was started anew, or the collection was one to roll back to.
+            # Milvus was restarted, or the collection belongs to an older snapshot.
             with self._milvus.asked() as client:
                 client.load_collection(self.name, timeout=None)
                 return ask(client)

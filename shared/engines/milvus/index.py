@@ -26,10 +26,10 @@ from shared.maths import distances
 SPARE = 16
 """What is asked of Milvus beyond k: some are deleted, or tie with the last."""
 
-# So many are fetched and compared in no more time than it takes to choose among more.
+# Fetching and comparing this many rows takes no longer than choosing among more.
 _FEW = 2_000
 _BLOCK = 4_096
-# Distances that Milvus takes in float32 for different ones may be one, and the other way round.
+# Milvus's float32 distances may differ although they are equal, and the other way round.
 _ROUNDING = 1e-5
 
 
@@ -286,7 +286,7 @@ def _is_enough(
     last = float(distances.exact(answer.vectors[-1:], query, metric)[0])
     if metric is Metric.COSINE:
         return last > kth + _ROUNDING
-    # Of L2, squares are what float32 rounds.
+    # For L2, float32 rounds the squares.
     margin = _ROUNDING * (float(np.linalg.norm(query)) + last) ** 2
     return last**2 > kth**2 + margin
 

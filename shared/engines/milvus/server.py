@@ -13,13 +13,13 @@ from shared.engines.engine import Refused
 SECONDS = 30.0
 _CONNECT_S = 2.0
 _RETRY_S = 5
-# Nobody waits for a connection that was refused this short a time ago.
+# After a failed connection, fail at once for this long.
 _PAUSE_S = 1.0
-# Milvus's numbers for a collection that isn't there, and for one that isn't in memory.
+# Milvus's codes for an unknown collection, and for one that isn't loaded.
 _UNKNOWN, _NOT_LOADED = 100, 101
-# What it answers of a request that it doesn't like.
+# Milvus's codes for refused requests.
 _REFUSED = (1, 5, 6, 7, 1100)
-# Under the same numbers, but for a moment only.
+# Texts of temporary errors, which have the same codes.
 _PASSING = ("closed channel", "not ready", "initializ", "unavailable", "quota", "limit exceeded")
 
 
@@ -42,7 +42,7 @@ class Milvus:
         """The client. Raises Unavailable where Milvus can't be reached, Refused where it can't do
         what is asked, Corrupt where a collection is gone, NotLoaded."""
         client = self._connected()
-        # Of extras, which are there when there is a client.
+        # Optional dependencies, which are installed if there is a client.
         from grpc import RpcError
         from pymilvus.exceptions import MilvusException
 
@@ -82,7 +82,7 @@ class Milvus:
             return self._client
 
     def _forget(self, client: Any) -> None:
-        # Not closed: another thread may be waiting for its answer.
+        # Don't close it, because another thread may be waiting for its answer.
         with self._lock:
             if self._client is client:
                 self._client = None
@@ -112,10 +112,10 @@ def _client(uri: str, token: str) -> Any:
         raise Misconfigured(
             "Milvus needs a package that isn't installed: pip install 'image-search-engine[milvus]'"
         ) from error
-    # It logs every refused call with a stack; ours say what was refused, and why.
+    # pymilvus logs every refused call with a traceback; our errors say what was refused, and why.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     try:
-        # A connection that others share stays closed once it broke off.
+        # A shared connection would stay closed after a failure.
         return MilvusClient(uri, token=token, timeout=_CONNECT_S, dedicated=True)
     except MilvusException as error:
         raise Unavailable(error.message) from error

@@ -18,7 +18,7 @@ LENGTH = 24
 MOST = 4096
 """Terms of one image, at most: as many as an array of Milvus holds."""
 
-# Of an image that has more terms than that.
+# Term of images that have more terms than that.
 _MANY = "many"
 
 
@@ -27,7 +27,7 @@ def terms_of(item: Item) -> list[str]:
     found = {_term("tag", tag_key(tag)) for tag in item.tags}
     for key, text in texts_of(item.metadata):
         found |= {_term("key", key), _term("is", key, text)}
-        if (number := number_of(text)) == number:  # NaN isn't itself.
+        if (number := number_of(text)) == number:  # NaN isn't equal to itself
             found.add(_number(key, number))
     return sorted(found) if len(found) <= MOST else [_MANY]
 
@@ -67,11 +67,11 @@ def _condition(asked: Condition, knows_tags: bool) -> tuple[str, bool]:
         said = _has([_term("key", asked.key)])
         return (said if asked.exists else f"(not {said})"), True
     if asked.bounds:
-        # Who is within bounds has the key, at least.
+        # A value within bounds implies that the key exists.
         return _has([_term("key", asked.key)]), False
     values = (asked.any if asked.match is None else [asked.match]) or []
     terms = [_value(asked.key, value) for value in values]
-    # A term is of a float, which several whole numbers share: the snapshot tells them apart.
+    # A term holds a float, which several integers share: the snapshot distinguishes them.
     return _has(terms), all(map(_is_exact, values))
 
 
@@ -86,7 +86,7 @@ def _value(key: str, value: bool | float | str) -> str:
 
 
 def _number(key: str, number: float) -> str:
-    # 0 and -0 are one.
+    # 0 and -0 are equal.
     return _term("number", key, repr(number + 0.0))
 
 
@@ -99,6 +99,6 @@ def _joined(word: str, parts: list[str]) -> str:
 
 
 def _term(*parts: str) -> str:
-    # The lengths keep two keys apart of which one goes on where the other ends.
+    # The lengths separate keys that continue each other.
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.blake2b(text.encode(), digest_size=LENGTH // 2).hexdigest()

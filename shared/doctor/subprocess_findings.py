@@ -1,4 +1,4 @@
-"""How a service's own doctor, a process of its own, tells what it found."""
+"""Findings of a service's own doctor, which runs in a process of its own."""
 
 import json
 import subprocess
@@ -18,17 +18,17 @@ _PATIENCE_S = 120
 
 
 def tell(settings_type: type[S], look: Callable[[S], Iterable[Finding]]) -> None:
-    """Prints what `look` finds, and which settings the service reads, as one line of JSON."""
+    """Print the findings of `look`, and the service's settings, as one line of JSON."""
     names = [name.upper() for name in settings_type.model_fields]
     found = list(unusable(settings_type))
     if not found:
         found += look(settings_type())
-    told = {"settings": names, "findings": [asdict(one) for one in found]}
-    sys.stdout.write(json.dumps(told) + "\n")
+    document = {"settings": names, "findings": [asdict(one) for one in found]}
+    sys.stdout.write(json.dumps(document) + "\n")
 
 
 def heard(service: str) -> tuple[set[str], list[Finding]]:
-    """The names of a service's settings, and what its doctor found."""
+    """Return the names of a service's settings, and the findings of its doctor."""
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-m", f"services.{service}.doctor"],
         capture_output=True,
@@ -37,13 +37,13 @@ def heard(service: str) -> tuple[set[str], list[Finding]]:
         check=False,
     )
     try:
-        told = json.loads(done.stdout.splitlines()[-1])
+        document = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         where = f"Is it installed here? `pip install image-search-engine[{service}]`"
         return set(), [warning(service, f"Its own parts can't be looked at ({last}). {where}.")]
-    found = [Finding(Level(one.pop("level")), **one) for one in told["findings"]]
-    return set(told["settings"]), found
+    found = [Finding(Level(one.pop("level")), **one) for one in document["findings"]]
+    return set(document["settings"]), found
 
 
 def packages(subject: str, names: Iterable[str]) -> Iterator[Finding]:
