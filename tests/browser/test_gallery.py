@@ -160,6 +160,17 @@ def test_many_are_deleted_and_one_key_brings_them_back(visit, dated):
     assert len(dated.pictures) == 45
 
 
+@pytest.mark.parametrize("query", ["?open=p01", "?term=leaf&open=p41"])
+def test_a_picture_deleted_while_it_is_open_can_be_brought_back(visit, dated, query):
+    page = visit.open(f"{dated.url}{query}")
+    page.locator("#hit").get_by_role("button", name="Delete").click()
+    expect(page.locator("#undo")).to_contain_text("moved to the trash.")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#undo")).to_contain_text("Undone.")
+    assert len(dated.pictures) == 45
+
+
 def test_a_failed_delete_leaves_everything_and_says_so_in_a_sentence(visit, dated):
     page = open_gallery(visit, dated)
     page.locator(".tile[data-id=p00] .check-mark").click(force=True)

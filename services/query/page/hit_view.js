@@ -60,12 +60,13 @@ export class HitView {
       stage.replaceChildren(this.#parts.other, this.#parts.figure);
       drawn[1] = stage;
       const [header, , ...rest] = drawn;
-      for (const child of [...this.dialog.children]) if (child !== stage) child.remove();
+      for (const child of [...this.dialog.children]) if (child !== stage && !child.matches(".undo")) child.remove();
       stage.before(header);
       stage.after(...rest);
       this.zoom.reset();
     } else {
-      this.dialog.replaceChildren(...drawn);
+      const toast = this.dialog.querySelector(".undo");
+      this.dialog.replaceChildren(...drawn, ...(toast ? [toast] : []));
       this.zoom = new Zoom(drawn[1], () => drawn[1].querySelectorAll(".shown"), (by) => this.#move(by > 0 ? "next" : "previous"));
     }
     this.place(around);
@@ -83,6 +84,9 @@ export class HitView {
     this.why.stop();
     this.dialog.close();
     if (document.fullscreenElement) document.exitFullscreen();
+    // What was just done, and the way back, are told beyond the dialog.
+    const toast = this.dialog.querySelector(".undo");
+    if (toast) document.body.append(toast);
     this.dialog.replaceChildren();
     this.#search = null;
     document.documentElement.classList.remove("covered");
