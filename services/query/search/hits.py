@@ -39,8 +39,8 @@ class HitEvidence:
     """Evidence by which a hit is judged and explained.
 
     certain: tells whether an ordinal is known to match, as the image itself does. chances: gives
-    the probability of each ordinal by other evidence than scores, as for carriers of a tag; None: it
-    counts as a match and passes any `min_probability`. combination: parts of the query;
+    the probability of each ordinal by other evidence than scores, as for carriers of a tag; None:
+    it counts as a match and passes any `min_probability`. combination: parts of the query;
     probabilities are fitted for queries of one part. prepared: the query in the form compared with
     codes, if these chose the candidates.
     """
