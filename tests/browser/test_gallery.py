@@ -181,6 +181,28 @@ def test_a_failed_delete_leaves_everything_and_says_so_in_a_sentence(visit, date
     visit.forgive("503")
 
 
+@pytest.mark.parametrize("opened", [True, False])
+def test_nothing_is_deleted_for_good_without_a_question(visit, dated, opened):
+    dated.shelf.days = 0
+    page = visit.open(f"{dated.url}?open=p00") if opened else open_gallery(visit, dated)
+    if not opened:
+        page.locator(".tile[data-id=p00] .check-mark").click(force=True)
+    question = page.get_by_role("dialog", name="Delete 1 picture for good?")
+    button = page.locator("#hit" if opened else "#selection-bar").get_by_role(
+        "button", name="Delete"
+    )
+    button.click()
+    question.get_by_role("button", name="Not now").click()
+    expect(question).to_be_hidden()
+    assert dated.shelf.changes == []
+    expect(page.locator("#hit" if opened else "#selection-bar")).to_be_visible()
+    button.click()
+    question.get_by_role("button", name="Delete").click()
+    expect(page.locator("#undo")).to_contain_text("1 picture deleted for good.")
+    assert dated.shelf.changes == [{"ids": ["p00"], "delete": True}]
+    assert page.get_by_role("button", name="Undo").count() == 0
+
+
 def test_many_are_tagged_untagged_and_made_favourites(visit, dated):
     page = open_gallery(visit, dated)
     page.locator(".tile[data-id=p00] .check-mark").click(force=True)

@@ -91,6 +91,7 @@ export const DONE = {
   dismiss: "Dismiss",
   deleted: (value) => `${PICTURES(value)} moved to the trash.`,
   deletedOne: (name) => `${name} moved to the trash.`,
+  deletedForGood: (value) => `${PICTURES(value)} deleted for good.`,
   restored: (value) => `${PICTURES(value)} restored.`,
   tagged: (value, tag) => `“${tag}” added to ${PICTURES(value)}.`,
   untagged: (value, tag) => `“${tag}” removed from ${PICTURES(value)}.`,

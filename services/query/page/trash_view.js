@@ -69,7 +69,7 @@ export class TrashView {
   }
 
   async #page(cursor) {
-    const { images, total, next } = await this.browse.trash(cursor, this.#running.signal);
+    const { images, total, next } = await this.browse.trash(cursor, { signal: this.#running.signal });
     this.#images = cursor ? [...this.#images, ...images] : images;
     this.#next = next ?? null;
     this.total = total;
