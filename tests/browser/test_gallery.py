@@ -146,6 +146,36 @@ def test_pictures_are_chosen_by_click_range_and_key_and_let_go(visit, dated):
     expect(page.locator("#selection-bar")).to_be_hidden()
 
 
+@pytest.mark.parametrize("view", ["Tags", "Folders", "Duplicates"])
+def test_nothing_of_the_former_view_can_be_chosen_in_a_view_without_pictures(visit, dated, view):
+    dated.shelf.groups = [["p00", "p01"]]
+    page = visit.open(f"{dated.url}?term=sea")
+    expect(page.locator("#results .hit")).not_to_have_count(0)
+    page.get_by_role("link", name=view, exact=True).click()
+    expect(page.locator("#results :is(.card, .group)").first).to_be_visible()
+    assert selects_text(page)
+    page.keyboard.press("Delete")
+    page.go_back()
+    expect(page.locator("#results .hit")).not_to_have_count(0)
+    assert dated.shelf.changes == []
+
+
+def test_select_all_is_the_browsers_own_while_a_picture_is_open(visit, dated):
+    page = visit.open(f"{dated.url}?open=p00")
+    expect(page.locator("#hit")).to_contain_text("1 of 45")
+    assert selects_text(page)
+
+
+def selects_text(page: Page) -> bool:
+    """Press Ctrl+A; tell whether the browser does what it does, and nothing else is chosen."""
+    page.evaluate(
+        """addEventListener("keydown", (event) => (window.prevented = event.defaultPrevented))"""
+    )
+    page.keyboard.press("Control+a")
+    expect(page.locator("#selection-bar")).to_be_hidden()
+    return page.evaluate("window.prevented") is False
+
+
 def test_many_are_deleted_and_one_key_brings_them_back(visit, dated):
     page = open_gallery(visit, dated)
     page.locator(".tile[data-id=p00] .check-mark").click(force=True)

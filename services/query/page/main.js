@@ -149,7 +149,8 @@ const views = [
 
 let scoped = null;
 store.subscribe((search) => {
-  if (search.status !== "idle" && scoped !== search) selection.scope(new HitScope(search));
+  // A view of the collection says itself what can be chosen in it, where there is anything.
+  if (scoped !== search) selection.scope(search.status === "idle" ? null : new HitScope(search));
   scoped = search;
   document.title = titleOf(search, sources);
   selectionBar.trash = search.status === "idle" && search.query.view === "trash";
@@ -232,9 +233,13 @@ const shortcuts = new Shortcuts(byId("help"), {
     if (images.length) bulk.remove(images).then(() => selection.clear());
   },
   undo: () => toast.undo(),
-  async all() {
-    if (hitView.hit || !selection.scoped) return;
-    if (!(await selection.all())) say(SELECTION.bounded(selection.size));
+  // Not async: where there is nothing to choose, the browser selects the text.
+  all() {
+    if (hitView.hit || !selection.scoped) return false;
+    selection.all().then(
+      (whole) => whole || say(SELECTION.bounded(selection.size)),
+      (error) => say(humane(error).sentence),
+    );
   },
   escape() {
     if (hitView.hit || !selection.size) return false;
