@@ -190,6 +190,17 @@ def test_many_are_deleted_and_one_key_brings_them_back(visit, dated):
     assert len(dated.pictures) == 45
 
 
+def test_the_last_picture_of_a_view_comes_back_in_it(visit, start, pictures):
+    stand_in = start([replace(pictures[0], id="only", taken="2024-05-28T12:00:00")])
+    page = open_gallery(visit, stand_in)
+    page.locator(".tile[data-id=only] a").focus()
+    page.keyboard.press("Delete")
+    expect(tiles(page)).to_have_count(0)
+    expect(page.locator("#undo")).to_contain_text("moved to the trash.")
+    page.keyboard.press("u")
+    expect(page.locator(".tile[data-id=only]")).to_be_visible()
+
+
 @pytest.mark.parametrize("query", ["?open=p01", "?term=leaf&open=p41"])
 def test_a_picture_deleted_while_it_is_open_can_be_brought_back(visit, dated, query):
     page = visit.open(f"{dated.url}{query}")

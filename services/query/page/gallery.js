@@ -89,6 +89,8 @@ export class Gallery {
       if (signal.aborted) return;
       this.#keepPlace(() => this.#sections.set(counted.sections, counted.total));
       if (counted.total === 0) return this.#empty();
+      // It gave way to a sentence where there was no picture left.
+      if (!this.canvas.isConnected) this.#attach();
       this.#renewDrawings();
       this.actions.onTotal(counted.total);
     } catch {
