@@ -223,6 +223,32 @@ def test_a_failed_delete_leaves_everything_and_says_so_in_a_sentence(visit, date
 
 
 @pytest.mark.parametrize("opened", [True, False])
+def test_delete_on_a_tag_that_is_being_edited_leaves_the_picture(visit, dated):
+    page = visit.open(f"{dated.url}?open=p00")
+    page.locator("#hit").get_by_role("button", name="Edit", exact=True).click()
+    page.get_by_role("button", name="Remove warm").focus()
+    page.keyboard.press("Delete")
+    page.keyboard.press("f")
+    expect(page.get_by_role("button", name="Remove warm")).to_be_focused()
+    page.get_by_role("button", name="Cancel").click()
+    # What it would have done comes before the answer to what is asked now.
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#hit")).to_contain_text("2 of 45")
+    assert dated.shelf.changes == []
+    visit.forgive("404")  # The stand-in suggests no tags.
+
+
+def test_a_link_is_shown_to_be_copied_where_there_is_no_clipboard(visit, dated):
+    # As over plain HTTP from another device.
+    visit.page.add_init_script("delete Navigator.prototype.clipboard")
+    page = visit.open(f"{dated.url}?open=p00")
+    page.get_by_role("button", name="Copy link").click()
+    field = page.get_by_label("Link to this picture")
+    expect(field).to_be_focused()
+    expect(field).to_have_value(f"{dated.url}?open=p00")
+    assert page.evaluate("getSelection().toString()") == f"{dated.url}?open=p00"
+
+
 def test_nothing_is_deleted_for_good_without_a_question(visit, dated, opened):
     dated.shelf.days = 0
     page = visit.open(f"{dated.url}?open=p00") if opened else open_gallery(visit, dated)

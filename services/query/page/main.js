@@ -125,7 +125,14 @@ const hitView = new HitView(byId("hit"), api, sources, {
   onFavourite: (hit) => bulk.favourite([hit]),
   onShare: async (hit) => {
     const link = new URL(`?open=${encodeURIComponent(hit.id)}`, document.baseURI).href;
-    await navigator.clipboard?.writeText(link).then(() => say(DONE.linkCopied), () => say(link));
+    try {
+      // There is no clipboard over plain HTTP.
+      await navigator.clipboard.writeText(link);
+      say(DONE.linkCopied);
+    } catch {
+      toast.show(DONE.link, null, link);
+      announce(link);
+    }
   },
   onRetagged(hit, tags, undo) {
     bulk.retagged(hit, tags, undo);

@@ -101,6 +101,7 @@ export const DONE = {
   retagged: (name) => `The tags of ${name} are saved.`,
   undone: "Undone.",
   linkCopied: "The link is copied.",
+  link: "Link to this picture",
   emptied: "The trash is empty.",
 };
 
