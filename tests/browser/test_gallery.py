@@ -219,6 +219,7 @@ def test_a_failed_delete_leaves_everything_and_says_so_in_a_sentence(visit, date
     page.keyboard.press("Delete")
     expect(page.locator("#undo")).to_contain_text("Part of the service is starting or stopped.")
     expect(page.locator(".tile[data-id=p00]")).to_be_visible()
+    expect(page.get_by_text("1 selected")).to_be_visible()
     visit.forgive("503")
 
 

@@ -237,7 +237,7 @@ const shortcuts = new Shortcuts(byId("help"), {
     if (selectionBar.trash) return;
     if (hitView.hit) return hitView.remove();
     const images = meant(id);
-    if (images.length) bulk.remove(images).then(() => selection.clear());
+    if (images.length) bulk.remove(images).then((gone) => gone && selection.clear());
   },
   undo: () => toast.undo(),
   // Not async: where there is nothing to choose, the browser selects the text.
