@@ -311,6 +311,15 @@ def test_the_trash_gives_back(visit, dated):
     assert "gone" in [p.id for p in dated.pictures]
 
 
+def test_a_failure_to_restore_all_is_told(visit, dated):
+    dated.shelf.trash = [replace(dated.pictures[0], id="gone", uri="gone.jpg")]
+    page = open_gallery(visit, dated, "?view=trash")
+    dated.shelf.error = Unavailable("Nothing answers at http://127.0.0.1:8001.")
+    page.get_by_role("button", name="Restore all").click()
+    expect(page.locator("#undo")).to_contain_text("Part of the service is starting or stopped.")
+    visit.forgive("503")
+
+
 def test_the_trash_is_emptied_after_a_question(visit, dated):
     dated.shelf.trash = [replace(dated.pictures[0], id="gone", uri="gone.jpg")]
     page = open_gallery(visit, dated, "?view=trash")

@@ -132,11 +132,15 @@ export class TrashView {
   async #restoreAll() {
     const images = [];
     let cursor = null;
-    do {
-      const page = await this.browse.trash(cursor);
-      images.push(...page.images);
-      cursor = page.next;
-    } while (cursor);
+    try {
+      do {
+        const page = await this.browse.trash(cursor);
+        images.push(...page.images);
+        cursor = page.next;
+      } while (cursor);
+    } catch (error) {
+      return this.say(humane(error).sentence);
+    }
     await this.bulk.restore(images);
     await this.refresh();
   }
