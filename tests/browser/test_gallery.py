@@ -223,7 +223,6 @@ def test_a_failed_delete_leaves_everything_and_says_so_in_a_sentence(visit, date
     visit.forgive("503")
 
 
-@pytest.mark.parametrize("opened", [True, False])
 def test_delete_on_a_tag_that_is_being_edited_leaves_the_picture(visit, dated):
     page = visit.open(f"{dated.url}?open=p00")
     page.locator("#hit").get_by_role("button", name="Edit", exact=True).click()
@@ -250,6 +249,7 @@ def test_a_link_is_shown_to_be_copied_where_there_is_no_clipboard(visit, dated):
     assert page.evaluate("getSelection().toString()") == f"{dated.url}?open=p00"
 
 
+@pytest.mark.parametrize("opened", [True, False])
 def test_nothing_is_deleted_for_good_without_a_question(visit, dated, opened):
     dated.shelf.days = 0
     page = visit.open(f"{dated.url}?open=p00") if opened else open_gallery(visit, dated)
