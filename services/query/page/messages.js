@@ -210,8 +210,6 @@ export const LARGE = {
   notShown: "Not shown",
   duplicates: "Near-duplicates",
   neighbours: "Its neighbours",
-  labels: "Looks like",
-  labelsNote: "Suggested by the model, not checked by a person.",
 };
 
 export const HELP = {
@@ -399,6 +397,10 @@ export const TAGGING = {
   mayFit: "May fit: ",
   notSaved: "The tags were not saved.",
   save: "Save tags",
+  labels: "Labels that may fit",
+  mayShow: "May show",
+  acceptLabel: (name, chance) => `Add the tag ${name}, ${chance} likely`,
+  labelNotSaved: "The tag was not saved.",
 };
 
 export const KEY = {
