@@ -30,6 +30,7 @@ import { ThumbnailQueue } from "./thumbnail_queue.js";
 import { announce, titleOf } from "./title.js";
 import { Toast } from "./toast.js";
 import { DONE, SELECTION } from "./messages.js";
+import { PARTS } from "./messages_search.js";
 
 const keyForm = new KeyForm(byId("key"));
 const api = new Api((wrong) => keyForm.ask(wrong));
@@ -178,7 +179,7 @@ async function take(file) {
   const replaced = lost;
   lost = null;
   byId("search").classList.add("sending");
-  announce("Sending the picture");
+  announce(PARTS.sending);
   try {
     const value = await sources.keep(file);
     if (replaced) go(withoutPart(query(), replaced, { ...replaced, value }));
