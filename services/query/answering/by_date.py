@@ -26,8 +26,7 @@ class Sorted:
 
     def rank(self, searcher: Searcher, watch: Stopwatch) -> SearchResult:
         """Rank all that may match, keep what does, and sort that."""
-        everything = self.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
-        result = _asked(self.target, everything).rank(searcher, watch)
+        result = _with_all(self.target).rank(searcher, watch)
         matches = _matches(result.hits)
         with watch("sort"):
             hits = in_order(searcher, self.sort, {hit.id: hit for hit in matches})
@@ -38,8 +37,10 @@ class Sorted:
         return replace(result, hits=page, end=None, complete=complete)
 
 
-def _asked(target: Target, options: SearchOptions) -> Target:
+def _with_all(target: Target) -> Target:
+    """Return the target with its own options, which may narrow the search's, but for the page."""
     if isinstance(target, Carriers | Neighbours | NoImages):
+        options = target.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
         return replace(target, options=options)
     return target
 
