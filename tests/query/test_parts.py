@@ -119,7 +119,7 @@ def test_images_that_carry_an_excluded_term_are_no_hits(filled):
 
 
 def test_what_is_excluded_is_no_hit_of_a_sorted_search_either(filled):
-    parts = [{"id": "img-000"}, {"term": "dog", "weight": -1}]
+    parts = [{"id": "img-004"}, {"term": "DOG", "weight": -0.01}]
     sorted_ids = ids(filled.search(parts=parts, sort="name", limit=1000))
     assert {int(i[4:]) % 5 for i in sorted_ids} == {1, 2, 3, 4}
 
