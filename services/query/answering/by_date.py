@@ -6,7 +6,7 @@ from services.query.answering.targets import Carriers, Neighbours, NoImages, Tar
 from services.query.search.browsing import in_order
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.answer import Hit
+from shared.contracts.answer import Hit, Mode
 from shared.contracts.browsing import Sort
 from shared.contracts.query import MAX_LIMIT, SearchOptions
 
@@ -27,12 +27,12 @@ class Sorted:
     def rank(self, searcher: Searcher, watch: Stopwatch) -> SearchResult:
         """Rank all that may match, keep what does, and sort that."""
         result = _with_all(self.target).rank(searcher, watch)
-        matches = _matches(result.hits)
+        matches, is_cut = _matches(result)
         with watch("sort"):
             hits = in_order(searcher, self.sort, {hit.id: hit for hit in matches})
         start = self.options.offset
-        # Where the ranking is full, some that match may lie behind its end.
-        complete = result.complete and len(result.hits) < MAX_LIMIT
+        # Where the ranking goes on, some that match may lie behind its end.
+        complete = result.complete and result.end is None and not is_cut
         page = hits[start : start + self.options.limit]
         return replace(result, hits=page, end=None, complete=complete)
 
@@ -45,10 +45,15 @@ def _with_all(target: Target) -> Target:
     return target
 
 
-def _matches(hits: list[Hit]) -> list[Hit]:
+def _matches(result: SearchResult) -> tuple[list[Hit], bool]:
+    """Return the hits that count as matches, and whether some may be missing."""
+    hits = result.hits
+    if result.mode is Mode.TAG:
+        # An image that carries the tag matches unless its probability tells otherwise.
+        return [hit for hit in hits if hit.probability is None or hit.probability >= MATCHES], False
     if all(hit.probability is None for hit in hits):
-        return hits[:FEW]
-    return [hit for hit in hits if (hit.probability or 0) >= MATCHES]
+        return hits[:FEW], len(hits) > FEW
+    return [hit for hit in hits if (hit.probability or 0) >= MATCHES], False
 
 
 def sorted_as_asked(target: Target, options: SearchOptions) -> Target:
