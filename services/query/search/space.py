@@ -123,19 +123,24 @@ class Space:
         curve, some = self._tag_chances, tag_trust.sample(carriers)
         if curve is None or not len(ordinals):
             return [None] * len(ordinals)
-        known = {one: self.index.vector(one) for one in {*some.tolist(), *ordinals.tolist()}}
-        others = [vector for one in some.tolist() if (vector := known[one]) is not None]
-        judged = [known[one] for one in ordinals.tolist()]
-        if len(others) < _LEAST_CARRIERS:
+        stored = {one: self.index.vector(one) for one in some.tolist()}
+        known = {one: vector for one, vector in stored.items() if vector is not None}
+        if len(known) < _LEAST_CARRIERS:
             return [None] * len(ordinals)
-        blank = np.zeros(self.index.dim, np.float32)
-        rows = np.stack([blank if one is None else one for one in judged])
-        own = np.isin(ordinals, some)
-        likeness = tag_trust.likeness(tag_trust.unit(rows), tag_trust.unit(np.stack(others)), own)
-        return [
-            None if vector is None else chance
-            for vector, chance in zip(judged, curve(likeness).tolist(), strict=True)
-        ]
+        others = tag_trust.unit(np.stack(list(known.values())))
+        # One scan, as there may be very many; one of the sample is not compared with itself.
+        found, away = self.index.among(
+            others.mean(axis=0).astype(np.float32), ordinals, Metric.COSINE
+        )
+        likeness = dict(zip(found.tolist(), (1 - away).tolist(), strict=True))
+        own = tag_trust.likeness(others, others, np.ones(len(others), bool))
+        likeness |= {
+            one: alike for one, alike in zip(known, own.tolist(), strict=True) if one in likeness
+        }
+        chances = dict(
+            zip(likeness, curve(np.array(list(likeness.values()))).tolist(), strict=True)
+        )
+        return [chances.get(one) for one in ordinals.tolist()]
 
     def is_calibrated(self, metric: Metric) -> bool:
         """Return whether there are probabilities for a metric."""
