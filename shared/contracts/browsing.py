@@ -34,6 +34,8 @@ class ListQuery(Wire):
 
 
 class Period(Choice):
+    """Length of the periods of a timeline."""
+
     DAY = "day"
     MONTH = "month"
 
