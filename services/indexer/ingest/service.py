@@ -25,7 +25,6 @@ class IngestService:
         sharing: DistributedIngest | None = None,
     ) -> None:
         """`sharing`: with other workers, where there may be some."""
-        self.settings = settings
         self._tools = IngestTools(collection.images, features, collection.embedding, settings)
         self._images = collection.images
         self._compatibility = collection.compatibility
