@@ -70,7 +70,7 @@ class Space:
         self.index = index
         # Files are opened once, so the same ones are the same objects.
         is_same = former is not None and former.index.segments == index.segments
-        self._sample = former._sample if former is not None and is_same else _Sample(index)
+        self._sample: _Sample = former._sample if former is not None and is_same else _Sample(index)
         self.transform = transform
         self.curves = list(curves)
         self.calibration = list(calibration)
