@@ -4,7 +4,7 @@ An image in it has no row among the images, and its number is buried: when it co
 new one to every snapshot, with its former id.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +13,11 @@ from sqlalchemy import Connection, delete, func, inspect, select, tuple_
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.fingerprints import check_together
-from services.indexer.catalog.locations import Place, forget_dismissed
+from services.indexer.catalog.locations import Bury, Place, at_paths, forget_dismissed
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
-from services.indexer.catalog.states import State, records_of
+from services.indexer.catalog.states import State, records_of, states_of
 from shared.core.errors import NotFound
 
 
@@ -93,14 +94,39 @@ class Trash:
                 return gone
 
 
-def put_in_trash(db: Connection, ordinals: Collection[int]) -> None:
-    """Keep all that is known of images that are deleted next."""
+def put_in_trash(
+    db: Connection, ordinals: Collection[int], former: Mapping[str, State] | None = None
+) -> None:
+    """Keep all that is known of images that are deleted next.
+
+    `former`: the states that they come back to, by id, where they are others by now.
+    """
+    former = former or {}
     at = datetime.now(UTC).isoformat(timespec="microseconds")
     for some in some_of(sorted(ordinals)):
         records = records_of(db, some)
         forget_trashed(db, list(records))
-        rows = [{"id": i, "deleted_at": at, "record": record} for i, record in records.items()]
+        rows = [
+            {"id": i, "deleted_at": at, "record": record | former.get(i, {})}
+            for i, record in records.items()
+        ]
         add_rows(db, trash, rows)
+
+
+def keeping(db: Connection, bury: Bury, entries: Sequence[Entry]) -> Bury:
+    """Return what buries images whose paths these entries take, and puts them in the trash before.
+
+    They go there as they are now, before they lose their paths and what sources say of those.
+    """
+    own = {entry.id for entry in entries}
+    held = states_of(db, at_paths(db, [entry.place.path for entry in entries]))
+    former = {image_id: state for image_id, state in held.items() if image_id not in own}
+
+    def kept(deleted: Mapping[int, str]) -> None:
+        put_in_trash(db, list(deleted), former)
+        bury(deleted)
+
+    return kept
 
 
 def forget_trashed(db: Connection, ids: Sequence[str]) -> None:
@@ -109,16 +135,19 @@ def forget_trashed(db: Connection, ids: Sequence[str]) -> None:
         db.execute(delete(trash).where(trash.c.id.in_(some)))
 
 
-def restore(db: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+def restore(
+    db: Connection, ids: Collection[str], former: Mapping[str, State] | None = None
+) -> dict[str, set[str]]:
     """Bring images back within a transaction; give the models of their features, by id.
 
     One that was brought anew meanwhile stays as it is. A path that another image has by now is
-    that one's.
+    that one's. `former`: the states that they come back to, by id, where not that at the deletion.
     """
+    former = former or {}
     asked = list(dict.fromkeys(ids))
     there = {row.id for row in among(db, select(images.c.id), images.c.id, asked)}
     found: dict[str, State] = {
-        row.id: row.record
+        row.id: row.record | former.get(row.id, {})
         for row in among(db, select(trash), trash.c.id, asked)
         if row.id not in there
     }
