@@ -110,13 +110,12 @@ def _features(folder: DataFolder) -> Iterator[Finding]:
         canary = folder.path / "features" / fingerprint / CANARY
         if canary.exists() or sums.path_of(canary).exists():
             yield from _summed(Kind.CANARY, canary)
-        where = folder.rows(fingerprint)
-        for number in np.unique(where.shards).tolist():
+        for number, rows in sorted(folder.needed_rows(fingerprint).items()):
             path = folder.shard(fingerprint, number)
             told = list(_summed(Kind.FEATURES, path))
             yield from told
             if not any(finding.kind is Kind.FEATURES for finding in told):
-                yield from _shaped(path, int(where.rows[where.shards == number].max()) + 1)
+                yield from _shaped(path, rows)
 
 
 def _shaped(path: Path, rows: int) -> Iterator[Finding]:

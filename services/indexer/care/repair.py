@@ -18,6 +18,7 @@ from services.indexer.care.folder import DataFolder
 from services.indexer.care.overfull import bring_within
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.schema import features
+from services.indexer.catalog.trash import forget_shard, kept_for_trash
 from services.indexer.storage.feature_store import FeatureStore
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import JobKind
@@ -186,6 +187,9 @@ class Repair:
             told = f"Take them from the snapshot, but for {missing}, which `ise build` re-embeds."
         else:
             told = "Take them from the snapshot, which holds the same vectors."
+        with self._folder.database.read() as db:
+            if shard in kept_for_trash(db).shards.get(fingerprint, {}):
+                told += " Images in the trash lose them: `ise build` embeds those that come back."
 
         def mend() -> None:
             self._set_aside(finding.path)
@@ -242,6 +246,8 @@ class Repair:
                 }
                 for row, ordinal in enumerate(kept)
             ]
+            # The number may be another shard's by now.
+            forget_shard(db, fingerprint, shard)
             if rows_now:
                 db.execute(insert(features), rows_now)
 

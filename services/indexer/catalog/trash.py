@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, inspect, select, tuple_
+from sqlalchemy import Connection, delete, func, inspect, select, tuple_, update
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
@@ -19,6 +19,14 @@ from services.indexer.catalog.locations import Bury, Place, at_paths, forget_dis
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
 from services.indexer.catalog.states import State, records_of, states_of
 from shared.core.errors import NotFound
+
+HasFeatures = Callable[[str, int, int], bool]
+"""Tells whether a row of a shard of a model's features can be read."""
+
+
+def all_there(fingerprint: str, shard: int, row: int) -> bool:
+    """Take every row for one that can be read."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,9 @@ class Trashed:
 class Trash:
     """Reads and changes the trash."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, has_features: HasFeatures = all_there) -> None:
         self._database = database
+        self.has_features = has_features
 
     def page(
         self, limit: int, after: tuple[str, str] | None = None
@@ -70,7 +79,7 @@ class Trash:
     def restore(self, ids: Collection[str]) -> dict[str, set[str]]:
         """Bring images back; give the models whose features each has, by id."""
         with self._database.write() as db:
-            return restore(db, ids)
+            return restore(db, ids, has_features=self.has_features)
 
     def purge(self, before: str | None, remove: Callable[[str], None]) -> int:
         """Delete for good what was deleted before a time, or all; `remove`: the files of an image.
@@ -136,12 +145,16 @@ def forget_trashed(db: Connection, ids: Sequence[str]) -> None:
 
 
 def restore(
-    db: Connection, ids: Collection[str], former: Mapping[str, State] | None = None
+    db: Connection,
+    ids: Collection[str],
+    former: Mapping[str, State] | None = None,
+    has_features: HasFeatures = all_there,
 ) -> dict[str, set[str]]:
     """Bring images back within a transaction; give the models of their features, by id.
 
     One that was brought anew meanwhile stays as it is. A path that another image has by now is
     that one's. `former`: the states that they come back to, by id, where not that at the deletion.
+    Features that can't be read any more are left out.
     """
     former = former or {}
     asked = list(dict.fromkeys(ids))
@@ -153,6 +166,8 @@ def restore(
     }
     if not found:
         return {}
+    for one in found.values():
+        one["features"] = [place for place in one["features"] if has_features(*place)]
     for fingerprint in {place[0] for one in found.values() for place in one["features"]}:
         check_together(db, fingerprint)
     change = next_revision(db)
@@ -249,10 +264,13 @@ def _tag(ordinal: int, key: str, tag: str) -> dict[str, Any]:
 
 @dataclass
 class KeptForTrash:
-    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features."""
+    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features.
+
+    `shards`: by fingerprint and number, how many rows of it are needed at least.
+    """
 
     images: dict[str, tuple[str, list[str]]]
-    shards: dict[str, set[int]]
+    shards: dict[str, dict[int, int]]
 
 
 def kept_for_trash(db: Connection) -> KeptForTrash:
@@ -263,6 +281,19 @@ def kept_for_trash(db: Connection) -> KeptForTrash:
     for row in db.execute(select(trash.c.id, trash.c.record)):
         paths = [place[0] for place in row.record["places"]]
         found.images[row.id] = row.record["sha256"], paths
-        for fingerprint, shard, _ in row.record["features"]:
-            found.shards.setdefault(fingerprint, set()).add(shard)
+        for fingerprint, shard, at in row.record["features"]:
+            needed = found.shards.setdefault(fingerprint, {})
+            needed[shard] = max(needed.get(shard, 0), at + 1)
     return found
+
+
+def forget_shard(db: Connection, fingerprint: str, shard: int) -> None:
+    """Drop a shard of features that is no more from what brings images back."""
+    if not inspect(db).has_table(trash.name):
+        return
+    its_place = [fingerprint, shard]
+    for row in db.execute(select(trash.c.id, trash.c.record)).all():
+        kept = [place for place in row.record["features"] if place[:2] != its_place]
+        if len(kept) < len(row.record["features"]):
+            record = row.record | {"features": kept}
+            db.execute(update(trash).where(trash.c.id == row.id).values(record=record))

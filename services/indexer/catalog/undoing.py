@@ -14,14 +14,26 @@ from services.indexer.catalog.locations import Bury, touch
 from services.indexer.catalog.schema import images, locations, origins
 from services.indexer.catalog.source_claims import delete_unwanted
 from services.indexer.catalog.states import State
-from services.indexer.catalog.trash import put_claims_back, put_places_back, restore
+from services.indexer.catalog.trash import (
+    HasFeatures,
+    all_there,
+    put_claims_back,
+    put_places_back,
+    restore,
+)
 from services.indexer.catalog.undo_log import Step, numbers_of, take_steps
 from shared.contracts.annotations import metadata_fault
 
 _AT_ONCE = 2000
 
 
-def undo_some(database: Database, token: str, bury: Bury, keeps: bool) -> tuple[Counter[str], bool]:
+def undo_some(
+    database: Database,
+    token: str,
+    bury: Bury,
+    keeps: bool,
+    has_features: HasFeatures = all_there,
+) -> tuple[Counter[str], bool]:
     """Undo the next steps of a token; give what was done, and whether more are left.
 
     Counts `changed`, `restored`, `trashed`, and `left`: what can't be as it was any more.
@@ -39,7 +51,7 @@ def undo_some(database: Database, token: str, bury: Bury, keeps: bool) -> tuple[
         for one in there:
             _put_back(db, numbers[one.id], one)
         gone = {one.id: one.former for one in steps if one.later is None and one.former}
-        done["restored"] = len(restore(db, gone, gone))
+        done["restored"] = len(restore(db, gone, gone, has_features))
         done["trashed"], done["changed"] = len(unwanted), changed
         missing = sum(one.later is not None and one.id not in numbers for one in steps)
         done["left"] = len(gone) - done["restored"] + missing

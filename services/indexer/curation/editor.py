@@ -106,7 +106,9 @@ class Editor:
         more = True
         while more:
             with self._collection.deletions.burying(keeps_files=self._bin.keeps) as bury:
-                some, more = undo_some(self._database, token, bury, self._bin.keeps)
+                some, more = undo_some(
+                    self._database, token, bury, self._bin.keeps, self._bin.has_features
+                )
             done += some
             told(sum(some.values()))
         self._collection.publisher.publish_pending(UNDO_REASON, may_lag=True)
