@@ -95,14 +95,15 @@ def _snapshots(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _segments(folder: DataFolder, manifests: list[Manifest]) -> Iterator[Finding]:
-    used = {file.name: (file, manifest) for manifest in manifests for file in manifest.files()}
-    for file, manifest in used.values():
+    vital = {f.name: (f, m, Kind.SEGMENT) for m in manifests for f in m.vital_files()}
+    labels = {f.name: (f, m, Kind.LABELS) for m in manifests for f in m.label_files()}
+    for file, manifest, kind in (labels | vital).values():
         try:
             folder.snapshots.verified(file)
         except Corrupt as error:
             if folder.snapshots.path(manifest.number).exists():
                 where = f"{error.detail} Snapshot {manifest.number} is made of it."
-                yield Finding(Kind.SEGMENT, folder.snapshots.segments / file.name, where)
+                yield Finding(kind, folder.snapshots.segments / file.name, where)
 
 
 def _features(folder: DataFolder) -> Iterator[Finding]:

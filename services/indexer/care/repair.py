@@ -93,6 +93,9 @@ class Repair:
                 yield RepairAction(finding, told, self._bury_anew)
             case Kind.MANIFEST | Kind.SEGMENT | Kind.CURRENT:
                 yield self._fall_back(finding)
+            case Kind.LABELS:
+                told = "Set it aside; `ise label --compute` computes the labels anew."
+                yield RepairAction(finding, told, lambda: self._drop_labels(path))
             case Kind.FEATURES:
                 yield self._mend_features(finding)
             case Kind.CANARY:
@@ -119,7 +122,7 @@ class Repair:
             revision = view.revision
         for manifest in reversed(self._store.readable()):
             try:
-                for file in manifest.files():
+                for file in manifest.vital_files():
                     self._store.verified(file)
             except Corrupt:
                 continue
@@ -163,6 +166,19 @@ class Repair:
         for manifest in self._store.readable():
             if damaged.name in {file.name for file in manifest.files()}:
                 self._set_aside(self._store.path(manifest.number).parent)
+
+    def _drop_labels(self, damaged: Path) -> None:
+        """Take labels out of every snapshot that has this file of them; labels are an extra."""
+        self._set_aside(damaged)
+        for manifest in self._store.readable():
+            if damaged.name not in {file.name for file in manifest.label_files()}:
+                continue
+            without = manifest.model_copy(update={"labels": None})
+            if self._is_current(manifest):
+                number = 1 + max(self._store.numbers())
+                reason = "repair: without damaged labels"
+                self._store.publish(without.model_copy(update={"number": number, "reason": reason}))
+            self._store.rewrite(without)
 
     def _queue_build(self) -> None:
         """Asks for an index like the newest there was; what's recorded is in no snapshot now."""
