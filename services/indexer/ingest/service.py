@@ -63,5 +63,6 @@ class IngestService:
         entries: Sequence[Entry],
         places: Mapping[str, Sequence[FeaturePlace]],
     ) -> list[str]:
-        with self._deletions.burying() as bury:
+        keeps = undo is not None and self._images.keeps_deleted
+        with self._deletions.burying(keeps_files=keeps) as bury:
             return self._images.record(entries, places, bury, undo)
