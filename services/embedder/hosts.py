@@ -67,6 +67,11 @@ class Hosts:
         wanted = Profile(profile)
         if self._is_main(wanted):
             return self.main
+        if self._is_chosen:
+            raise Conflict(
+                "This embedder serves the model that ISE_BACKBONE or ISE_WEIGHTS names, and no "
+                "profile beside it."
+            )
         other = self._others.get(wanted)
         if other is None or self._is_due(other):
             other = self._start(wanted)
@@ -82,6 +87,8 @@ class Hosts:
         Reads a file of the data folder.
         """
         if not profile or profile not in list(Profile) or self._is_main(Profile(profile)):
+            return False
+        if self._is_chosen:
             return False
         return Profile(profile) not in self._others and profile != self._in_use()
 
@@ -109,6 +116,11 @@ class Hosts:
         other = _Other(host, asyncio.create_task(host.run(failed)))
         self._others[profile] = other
         return other
+
+    @property
+    def _is_chosen(self) -> bool:
+        """Return whether the settings name a model, which then is never mixed with a profile's."""
+        return bool(self._settings.backbone or self._settings.weights)
 
     def _is_main(self, profile: Profile) -> bool:
         settings = self._settings

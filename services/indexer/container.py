@@ -113,7 +113,7 @@ class Container:
         self.exporter = Exporter(data, self.index, self.current, self.images, features)
 
         # What a person does to pictures that are there.
-        trash = Trash(self.database)
+        trash = Trash(self.database, features.has)
         self.trash = TrashBin(collection, self.origins, trash, self.files, settings.trash_days)
         self.editor = Editor(
             collection, self.index, self.trash, self.job_table, settings.trash_days

@@ -34,7 +34,7 @@ class ListQuery(Wire):
 
 
 class Period(Choice):
-    """Length of the periods of a timeline."""
+    """Length of the periods that a timeline counts."""
 
     DAY = "day"
     MONTH = "month"

@@ -175,9 +175,16 @@ class Manifest(Wire):
 
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""
+        return [*self.vital_files(), *self.label_files()]
+
+    def vital_files(self) -> list[SegmentFile]:
+        """The files without which the snapshot can't be served."""
         spaces = [space.files() for space in self.spaces.values()]
-        labels = [self.labels.head, *self.labels.files] if self.labels else []
-        return [file for group in (self.items, *spaces, self.tag_vectors, labels) for file in group]
+        return [file for group in (self.items, *spaces, self.tag_vectors) for file in group]
+
+    def label_files(self) -> list[SegmentFile]:
+        """The files of its labels, which it can be served without."""
+        return [self.labels.head, *self.labels.files] if self.labels else []
 
 
 class SnapshotStore:
@@ -242,12 +249,19 @@ class SnapshotStore:
         """Makes a snapshot the current one. Its segment files must be durable already."""
         self.keep(manifest.number, manifest.model_dump_json(indent=1).encode())
 
+    def rewrite(self, manifest: Manifest) -> None:
+        """Replace the manifest of a snapshot; which one is current stays."""
+        self._write(manifest.number, manifest.model_dump_json(indent=1).encode())
+
+    def _write(self, number: int, data: bytes) -> None:
+        path = self.path(number)
+        sums.write(path, hashlib.sha256(data).hexdigest())
+        durable.write_bytes(path, data, "manifest")
+
     def keep(self, number: int, data: bytes) -> None:
         """The same of a manifest as it is written."""
-        path = self.path(number)
         try:
-            sums.write(path, hashlib.sha256(data).hexdigest())
-            durable.write_bytes(path, data, "manifest")
+            self._write(number, data)
             self.use(number)
         except BaseException:
             if self.current_number() != number:

@@ -82,7 +82,7 @@ def test_a_search_takes_a_profile_that_can_not_be_loaded_as_none(tmp_path, loads
     async def ask():
         embedders = Embedders([client], lambda: "classic")
         await failed(app.state.hosts)
-        return await embedders._beside(embedder.list_models())
+        return await embedders._beside(embedder.list_models(), "classic")
 
     assert asyncio.run(asyncio.wait_for(ask(), 30)) == []
 

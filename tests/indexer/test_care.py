@@ -17,7 +17,7 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.query.search.snapshot_reader import SnapshotReader
-from shared.clients import indexer
+from shared.clients import curation, indexer
 from shared.core.errors import Conflict, Corrupt, InvalidInput, Misconfigured, NotFound
 from shared.media.identity import content_id
 from tests.indexer.running import until
@@ -381,5 +381,55 @@ def test_an_indexer_names_what_keeps_it_from_starting(data):
     )
     assert ended.returncode == 1
     assert "CURRENT is missing, though there are snapshots" in ended.stderr
+    repaired(data)
+    assert wrong(data) == []
+
+
+def restored_101(data, embedder, service_at, picture):
+    """Bring the deleted image back; give the answer and what is found by its picture then."""
+    embedder.mount(data)
+    with service_at(data, embedder.url) as service:
+        answer = service.send(curation.restore_images([content_id(picture(101))]))
+        service.add(picture(103))
+        return answer, service.found(picture(101), limit=50, exact=True)
+
+
+def test_an_image_of_the_trash_gets_no_other_pictures_vector_after_a_repair(
+    data, embedder, service_at, picture
+):
+    for path in sorted(data.glob("features/*/0*.npy")):
+        flip(path)
+    assert any("trash" in deed.sentence for deed in repaired(data))
+    assert found(data) == []
+    gone = content_id(picture(101))
+    answer, hits = restored_101(data, embedder, service_at, picture)
+    assert answer.restored == answer.unsearchable == [gone]
+    assert gone not in hits
+
+
+def test_an_image_whose_features_are_damaged_comes_back_and_stops_no_publication(
+    data, embedder, service_at, picture
+):
+    for path in sorted(data.glob("features/*/0*.npy")):
+        path.unlink()
+    gone = content_id(picture(101))
+    answer, hits = restored_101(data, embedder, service_at, picture)
+    assert answer.unsearchable == [gone]
+    assert content_id(picture(103)) in hits
+    assert gone not in hits
+
+
+def test_features_that_only_the_trash_needs_are_checked(data, embedder, service_at, picture):
+    embedder.mount(data)
+    with service_at(data, embedder.url) as service:
+        before = set(data.glob("features/*/0*.npy"))
+        service.add(picture(104))
+        service.send(indexer.delete_image(content_id(picture(104))))
+    assert found(data) == []
+    [*own] = set(data.glob("features/*/0*.npy")) - before
+    assert own
+    for path in own:
+        flip(path)
+    assert {finding.path for finding in wrong(data)} == set(own)
     repaired(data)
     assert wrong(data) == []

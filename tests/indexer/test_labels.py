@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 
 from services.embedder.backbones.lite_backbone import load_lite, weights_file
+from services.indexer.care.backup import BackupWriter, restore
+from services.indexer.care.check import findings
+from services.indexer.care.finding import Kind
+from services.indexer.care.folder import opened
+from services.indexer.care.repair import Repair
 from services.indexer.publishing import labels as publishing
 from shared.clients import indexer, query
 from shared.contracts.jobs import JobKind
@@ -325,3 +330,94 @@ def test_damaged_labels_stop_nothing_and_are_computed_anew(lite, start, picture)
         assert service.ask(query.get_image(ids[0])).labels
         assert service.finds_itself(picture(3))
         assert third.id not in ids
+
+
+# --- damaged files, and publications that fail ------------------------------------------------
+
+
+@pytest.fixture
+def damaged(lite, start, picture):
+    """A data directory of two snapshots, whose labels are damaged; and which file of them is."""
+    with start(lite) as service:
+        service.add(picture(1), picture(2))
+        service.add(picture(3))
+        path = service.data / "segments" / manifest(service).labels.files[0].name
+        data, url = service.data, service.settings.catalog_url
+    path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
+    return data, url, path
+
+
+def test_damaged_labels_are_a_finding_of_their_own_and_repaired_by_going_without(
+    damaged, lite, start, picture
+):
+    data, url, path = damaged
+    with opened(data, url) as folder:
+        assert {(one.kind, one.path) for one in findings(folder)} == {(Kind.LABELS, path)}
+        for deed in Repair(folder).plan():
+            deed.do()
+        assert [one for one in findings(folder) if not one.is_harmless] == []
+        assert folder.snapshots.current().labels is None
+        assert folder.snapshots.current().images == 3
+    with start(lite) as service:
+        assert service.finds_itself(picture(1))
+        service.succeeded(service.send(indexer.compute_labels()))
+        assert complete(service)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_a_backup_does_not_refuse_for_damaged_labels(damaged, tmp_path, damage):
+    data, url, path = damaged
+    if damage == "missing":
+        path.unlink()
+    with opened(data, url) as folder:
+        assert BackupWriter(folder, tmp_path / "backup").write().images == 3
+    restore(tmp_path / "backup", tmp_path / "restored")
+
+
+def test_a_roll_back_drops_labels_that_are_damaged(lite, start, picture):
+    with start(lite) as service:
+        service.add(picture(1), picture(2))
+        number = manifest(service).number
+        service.add(picture(3))
+        path = service.data / "segments" / manifest(service).labels.files[0].name
+        path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
+        service.send(indexer.activate_snapshot(number))
+        assert service.finds_itself(picture(1))
+        assert service.finds_itself(picture(3))
+
+
+def test_images_of_a_publication_that_failed_are_labelled_by_the_next(
+    lite, start, picture, monkeypatch
+):
+    with start(lite) as service:
+        service.add(picture(1), picture(2))
+        without_labels(service)
+    with start(lite) as service:
+        snapshots = service.parts.publisher._snapshots
+
+        def full(_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(snapshots, "publish", full)
+        service.failed(service.send(indexer.compute_labels()))
+        monkeypatch.undo()
+        service.add(picture(3))
+        assert complete(service)
+        assert len(published(service)) == 3
+
+
+def test_labels_that_were_dropped_are_computed_anew_for_every_image(lite, start, picture):
+    with start(lite) as service:
+        service.add(picture(1), picture(2))
+        service.add(picture(3))
+        publisher = service.parts.publisher
+        publisher.labels.with_labels(manifest(service))
+        for file in manifest(service).labels.files:
+            path = service.data / "segments" / file.name
+            path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
+        publisher.labels._opened.clear()
+        publisher.labels._segments._checked = type(publisher.labels._segments._checked)()
+        service.add(picture(4))
+        service.add(picture(5))
+        assert complete(service)
+        assert len(published(service)) == 5

@@ -4,6 +4,9 @@ import pytest
 
 from services.indexer.catalog.bulk_changes import BulkEdit, BulkTable
 from services.indexer.catalog.facts import Facts
+from services.indexer.catalog.feature_places import FeaturePlace
+from services.indexer.catalog.images import Images
+from services.indexer.catalog.locations import SourceEntry
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.states import records_of
 from services.indexer.catalog.trash import Trash
@@ -129,3 +132,60 @@ def test_what_is_too_old_is_forgotten(images, add):
     assert (log.has("change"), log.has("job")) == (False, True)
     log.forget_before("2000", "9999", ["job"])
     assert not log.has("job")
+
+
+def test_undone_tags_bring_back_no_place_that_a_file_left_since(images, add, entry, buried):
+    [image_id] = add("a", path="/old/a.jpg", source="/source", tags=["Dog"])
+    table = BulkTable(images.database)
+    assert table.edit([image_id], BulkEdit(["Wrong"]), "t").changed == 1
+    moved = entry("a", path="/new/a.jpg")
+    origins = Origins(images.database)
+    origins.put([SourceEntry("/source", image_id, moved.place, ("Cat",))], buried.update)
+    origins.drop(["/old/a.jpg"], [], "/source", buried.update)
+    undo(images, "t", buried)
+    now = records(images, [image_id])[image_id]
+    assert [place[0] for place in now["places"]] == ["/new/a.jpg"]
+    assert [(claim[1], claim[4]) for claim in now["claims"]] == [("/new/a.jpg", ["Cat"])]
+    assert set(now["tags"]) == {"cat"}
+
+
+def test_replaced_images_get_their_files_back_however_many_steps_an_undo_takes(
+    images, add, buried, monkeypatch
+):
+    monkeypatch.setattr("services.indexer.catalog.undoing._AT_ONCE", 1)
+    names = "abcdef"
+    ids = [add(name, path=f"/{name}.jpg", source="/source")[0] for name in names]
+    before = records(images, ids)
+    for name in names:
+        add(name + name, path=f"/{name}.jpg", source="/source", undo="job")
+    more = True
+    while more:
+        _, more = undo_some(images.database, "job", buried.update, True)
+    assert records(images, ids) == before
+    assert images.count() == len(names)
+
+
+def test_an_undone_sync_brings_back_the_images_whose_files_it_replaced(database, entry, buried):
+    images = Images(database, keeps_deleted=True)
+    said = {"path": "/a.jpg", "source": "/source"}
+    old, new = entry("a", tags=["Dog"], **said), entry("b", tags=["Cat"], **said)
+    place = FeaturePlace("m", 1, 0)
+    images.record([old], {old.id: [place]})
+    before = records(images, [old.id])
+    assert images.record([new], {new.id: [place]}, buried.update, "job") == [old.id]
+    [kept] = Trash(database).page(10)[0]
+    assert [one.path for one in kept.places] == ["/a.jpg"]
+    assert undo(images, "job", buried) == {"restored": 1, "trashed": 1}
+    assert records(images, [old.id]) == before
+    assert images.count() == 1
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_files_of_a_deletion_that_is_finished_later_are_left_out_by_a_sync(
+    database, entry, keeps
+):
+    images = Images(database, keeps_deleted=keeps)
+    one = entry("a", source="/source")
+    images.record([one], {})
+    images.remove([images.ordinal(one.id)])
+    assert [(d.image_id, d.path) for d in Origins(database).dismissed()] == [(one.id, "/a.jpg")]

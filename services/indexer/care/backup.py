@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 
 from services.indexer.care import check, strays
 from services.indexer.care.copying import take
+from services.indexer.care.finding import Kind
 from services.indexer.care.folder import DataFolder, opened
 from services.indexer.catalog.copying import copy
 from services.indexer.catalog.database import Database, is_shared, version_of
@@ -98,8 +99,15 @@ class BackupWriter:
             if current is None:
                 return None
             try:
-                for file in current.files():
+                for file in current.vital_files():
                     self._take(store.segments / file.name, target.segments / file.name)
+                for file in current.label_files():
+                    # Without labels, a collection is complete; the indexer computes them anew.
+                    try:
+                        self._take(store.segments / file.name, target.segments / file.name)
+                    except FileNotFoundError:
+                        if store.current_number() != current.number:
+                            raise
                 self._take(store.path(current.number), target.path(current.number))
             except FileNotFoundError:
                 # A newer snapshot replaced it, and its files were removed.
@@ -194,9 +202,9 @@ def restore(backup: Path, data_dir: Path, catalog_url: str = "") -> Backup:
 
 
 def check_intact(folder: DataFolder) -> None:
-    """Raises Corrupt with the first thing that is wrong."""
+    """Raises Corrupt with the first thing that is wrong, but for labels, which are an extra."""
     for finding in check.findings(folder):
-        if not finding.is_harmless:
+        if not finding.is_harmless and finding.kind is not Kind.LABELS:
             raise Corrupt(finding.sentence)
 
 

@@ -95,14 +95,15 @@ def _snapshots(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _segments(folder: DataFolder, manifests: list[Manifest]) -> Iterator[Finding]:
-    used = {file.name: (file, manifest) for manifest in manifests for file in manifest.files()}
-    for file, manifest in used.values():
+    vital = {f.name: (f, m, Kind.SEGMENT) for m in manifests for f in m.vital_files()}
+    labels = {f.name: (f, m, Kind.LABELS) for m in manifests for f in m.label_files()}
+    for file, manifest, kind in (labels | vital).values():
         try:
             folder.snapshots.verified(file)
         except Corrupt as error:
             if folder.snapshots.path(manifest.number).exists():
                 where = f"{error.detail} Snapshot {manifest.number} is made of it."
-                yield Finding(Kind.SEGMENT, folder.snapshots.segments / file.name, where)
+                yield Finding(kind, folder.snapshots.segments / file.name, where)
 
 
 def _features(folder: DataFolder) -> Iterator[Finding]:
@@ -110,13 +111,12 @@ def _features(folder: DataFolder) -> Iterator[Finding]:
         canary = folder.path / "features" / fingerprint / CANARY
         if canary.exists() or sums.path_of(canary).exists():
             yield from _summed(Kind.CANARY, canary)
-        where = folder.rows(fingerprint)
-        for number in np.unique(where.shards).tolist():
+        for number, rows in sorted(folder.needed_rows(fingerprint).items()):
             path = folder.shard(fingerprint, number)
             told = list(_summed(Kind.FEATURES, path))
             yield from told
             if not any(finding.kind is Kind.FEATURES for finding in told):
-                yield from _shaped(path, int(where.rows[where.shards == number].max()) + 1)
+                yield from _shaped(path, rows)
 
 
 def _shaped(path: Path, rows: int) -> Iterator[Finding]:

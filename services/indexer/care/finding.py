@@ -16,6 +16,7 @@ class Kind(StrEnum):
     CURRENT = "current"
     MANIFEST = "manifest"
     SEGMENT = "segment"
+    LABELS = "labels"
     FEATURES = "features"
     CANARY = "canary"
     NETWORK = "network"

@@ -55,10 +55,17 @@ class DataFolder:
 
     def shards(self, fingerprint: str) -> set[Path]:
         """The shards that the catalogue names, also for images in the trash."""
-        numbers = set(np.unique(self.rows(fingerprint).shards).tolist())
+        return {self.shard(fingerprint, number) for number in self.needed_rows(fingerprint)}
+
+    def needed_rows(self, fingerprint: str) -> dict[int, int]:
+        """Return the shards that images, also in the trash, need; and how many rows of each."""
+        where = self.rows(fingerprint)
         with self.database.read() as db:
-            numbers |= kept_for_trash(db).shards.get(fingerprint, set())
-        return {self.shard(fingerprint, number) for number in numbers}
+            found = dict(kept_for_trash(db).shards.get(fingerprint, {}))
+        for number in np.unique(where.shards).tolist():
+            rows = int(where.rows[where.shards == number].max()) + 1
+            found[number] = max(found.get(number, 0), rows)
+        return found
 
     @property
     def is_in_use(self) -> bool:

@@ -18,6 +18,7 @@ from services.indexer.care.folder import DataFolder
 from services.indexer.care.overfull import bring_within
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.catalog.schema import features
+from services.indexer.catalog.trash import forget_shard, kept_for_trash
 from services.indexer.storage.feature_store import FeatureStore
 from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import JobKind
@@ -92,6 +93,9 @@ class Repair:
                 yield RepairAction(finding, told, self._bury_anew)
             case Kind.MANIFEST | Kind.SEGMENT | Kind.CURRENT:
                 yield self._fall_back(finding)
+            case Kind.LABELS:
+                told = "Set it aside; `ise label --compute` computes the labels anew."
+                yield RepairAction(finding, told, lambda: self._drop_labels(path))
             case Kind.FEATURES:
                 yield self._mend_features(finding)
             case Kind.CANARY:
@@ -118,7 +122,7 @@ class Repair:
             revision = view.revision
         for manifest in reversed(self._store.readable()):
             try:
-                for file in manifest.files():
+                for file in manifest.vital_files():
                     self._store.verified(file)
             except Corrupt:
                 continue
@@ -163,6 +167,19 @@ class Repair:
             if damaged.name in {file.name for file in manifest.files()}:
                 self._set_aside(self._store.path(manifest.number).parent)
 
+    def _drop_labels(self, damaged: Path) -> None:
+        """Take labels out of every snapshot that has this file of them; labels are an extra."""
+        self._set_aside(damaged)
+        for manifest in self._store.readable():
+            if damaged.name not in {file.name for file in manifest.label_files()}:
+                continue
+            without = manifest.model_copy(update={"labels": None})
+            if self._is_current(manifest):
+                number = 1 + max(self._store.numbers())
+                reason = "repair: without damaged labels"
+                self._store.publish(without.model_copy(update={"number": number, "reason": reason}))
+            self._store.rewrite(without)
+
     def _queue_build(self) -> None:
         """Asks for an index like the newest there was; what's recorded is in no snapshot now."""
         jobs = JobTable(self._folder.database)
@@ -186,6 +203,9 @@ class Repair:
             told = f"Take them from the snapshot, but for {missing}, which `ise build` re-embeds."
         else:
             told = "Take them from the snapshot, which holds the same vectors."
+        with self._folder.database.read() as db:
+            if shard in kept_for_trash(db).shards.get(fingerprint, {}):
+                told += " Images in the trash lose them: `ise build` embeds those that come back."
 
         def mend() -> None:
             self._set_aside(finding.path)
@@ -242,6 +262,8 @@ class Repair:
                 }
                 for row, ordinal in enumerate(kept)
             ]
+            # The number may be another shard's by now.
+            forget_shard(db, fingerprint, shard)
             if rows_now:
                 db.execute(insert(features), rows_now)
 

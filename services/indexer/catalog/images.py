@@ -32,8 +32,9 @@ from services.indexer.catalog.locations import (
 )
 from services.indexer.catalog.remembering import recall, remember, remember_placeless
 from services.indexer.catalog.schema import features, images, locations, origins, tags
+from services.indexer.catalog.source_claims import dismiss_claimed
 from services.indexer.catalog.tagging import add_tags
-from services.indexer.catalog.trash import forget_trashed, put_in_trash
+from services.indexer.catalog.trash import forget_trashed, keeping, put_in_trash
 from services.indexer.catalog.undo_log import noting
 from services.indexer.catalog.view import View, items_of
 from shared.core.errors import NotFound
@@ -70,6 +71,8 @@ class Images:
                 check_together(db, fingerprint)
             change = next_revision(db)
             before = annotations_of(db, _touched(db, entries)) if bury else {}
+            if bury and undo and self.keeps_deleted:
+                bury = keeping(db, bury, entries)
             numbers, new, changed = _put(db, entries, change)
             changing.update(numbers.values())
             moved, lost = put_places(db, [(numbers[e.id], e.place) for e in entries])
@@ -150,9 +153,10 @@ class Images:
         """Takes images out, with all that belongs to them; what users said of them is remembered.
 
         Nobody knows any more whether a sync deleted them: so they go to the trash, where there is
-        one.
+        one, and a sync leaves their files out as long as they are there.
         """
         with self.database.write() as db:
+            dismiss_claimed(db, ordinals)
             remember(db, annotations_of(db, ordinals), revision(db))
             if self.keeps_deleted:
                 put_in_trash(db, ordinals)

@@ -202,13 +202,18 @@ def delete_unwanted(
     """Delete images within a transaction; a sync leaves their files out from now on."""
     ordinals = list(numbers.values())
     with noting(db, undo, ordinals):
-        for row in among(db, _CLAIMED, images.c.ordinal, ordinals):
-            _dismiss(db, Dismissed(row.id, row.path, row.mtime_ns, row.bytes))
+        dismiss_claimed(db, ordinals)
         if keeps:
             put_in_trash(db, ordinals)
         bury({ordinal: image_id for image_id, ordinal in numbers.items()})
         remove_images(db, ordinals)
         forget(db, list(numbers))
+
+
+def dismiss_claimed(db: Connection, ordinals: Sequence[int]) -> None:
+    """Note that a sync leaves out the files of images that are deleted next."""
+    for row in list(among(db, _CLAIMED, images.c.ordinal, ordinals)):
+        _dismiss(db, Dismissed(row.id, row.path, row.mtime_ns, row.bytes))
 
 
 _CLAIMED = (

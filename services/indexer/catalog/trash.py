@@ -4,20 +4,29 @@ An image in it has no row among the images, and its number is buried: when it co
 new one to every snapshot, with its former id.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, inspect, select, tuple_
+from sqlalchemy import Connection, delete, func, inspect, select, tuple_, update
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database, next_revision
+from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.fingerprints import check_together
-from services.indexer.catalog.locations import Place, forget_dismissed
+from services.indexer.catalog.locations import Bury, Place, at_paths, forget_dismissed
 from services.indexer.catalog.schema import features, images, locations, origins, tags, trash
-from services.indexer.catalog.states import State, records_of
+from services.indexer.catalog.states import State, records_of, states_of
 from shared.core.errors import NotFound
+
+HasFeatures = Callable[[str, int, int], bool]
+"""Tells whether a row of a shard of a model's features can be read."""
+
+
+def all_there(fingerprint: str, shard: int, row: int) -> bool:
+    """Take every row for one that can be read."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -39,8 +48,9 @@ class Trashed:
 class Trash:
     """Reads and changes the trash."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, has_features: HasFeatures = all_there) -> None:
         self._database = database
+        self.has_features = has_features
 
     def page(
         self, limit: int, after: tuple[str, str] | None = None
@@ -69,7 +79,7 @@ class Trash:
     def restore(self, ids: Collection[str]) -> dict[str, set[str]]:
         """Bring images back; give the models whose features each has, by id."""
         with self._database.write() as db:
-            return restore(db, ids)
+            return restore(db, ids, has_features=self.has_features)
 
     def purge(self, before: str | None, remove: Callable[[str], None]) -> int:
         """Delete for good what was deleted before a time, or all; `remove`: the files of an image.
@@ -93,14 +103,39 @@ class Trash:
                 return gone
 
 
-def put_in_trash(db: Connection, ordinals: Collection[int]) -> None:
-    """Keep all that is known of images that are deleted next."""
+def put_in_trash(
+    db: Connection, ordinals: Collection[int], former: Mapping[str, State] | None = None
+) -> None:
+    """Keep all that is known of images that are deleted next.
+
+    `former`: the states that they come back to, by id, where they are others by now.
+    """
+    former = former or {}
     at = datetime.now(UTC).isoformat(timespec="microseconds")
     for some in some_of(sorted(ordinals)):
         records = records_of(db, some)
         forget_trashed(db, list(records))
-        rows = [{"id": i, "deleted_at": at, "record": record} for i, record in records.items()]
+        rows = [
+            {"id": i, "deleted_at": at, "record": record | former.get(i, {})}
+            for i, record in records.items()
+        ]
         add_rows(db, trash, rows)
+
+
+def keeping(db: Connection, bury: Bury, entries: Sequence[Entry]) -> Bury:
+    """Return what buries images whose paths these entries take, and puts them in the trash before.
+
+    They go there as they are now, before they lose their paths and what sources say of those.
+    """
+    own = {entry.id for entry in entries}
+    held = states_of(db, at_paths(db, [entry.place.path for entry in entries]))
+    former = {image_id: state for image_id, state in held.items() if image_id not in own}
+
+    def kept(deleted: Mapping[int, str]) -> None:
+        put_in_trash(db, list(deleted), former)
+        bury(deleted)
+
+    return kept
 
 
 def forget_trashed(db: Connection, ids: Sequence[str]) -> None:
@@ -109,21 +144,30 @@ def forget_trashed(db: Connection, ids: Sequence[str]) -> None:
         db.execute(delete(trash).where(trash.c.id.in_(some)))
 
 
-def restore(db: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+def restore(
+    db: Connection,
+    ids: Collection[str],
+    former: Mapping[str, State] | None = None,
+    has_features: HasFeatures = all_there,
+) -> dict[str, set[str]]:
     """Bring images back within a transaction; give the models of their features, by id.
 
     One that was brought anew meanwhile stays as it is. A path that another image has by now is
-    that one's.
+    that one's. `former`: the states that they come back to, by id, where not that at the deletion.
+    Features that can't be read any more are left out.
     """
+    former = former or {}
     asked = list(dict.fromkeys(ids))
     there = {row.id for row in among(db, select(images.c.id), images.c.id, asked)}
     found: dict[str, State] = {
-        row.id: row.record
+        row.id: row.record | former.get(row.id, {})
         for row in among(db, select(trash), trash.c.id, asked)
         if row.id not in there
     }
     if not found:
         return {}
+    for one in found.values():
+        one["features"] = [place for place in one["features"] if has_features(*place)]
     for fingerprint in {place[0] for one in found.values() for place in one["features"]}:
         check_together(db, fingerprint)
     change = next_revision(db)
@@ -220,10 +264,13 @@ def _tag(ordinal: int, key: str, tag: str) -> dict[str, Any]:
 
 @dataclass
 class KeptForTrash:
-    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features."""
+    """Files that the trash needs: images by id with their SHA-256 and paths; shards of features.
+
+    `shards`: by fingerprint and number, how many rows of it are needed at least.
+    """
 
     images: dict[str, tuple[str, list[str]]]
-    shards: dict[str, set[int]]
+    shards: dict[str, dict[int, int]]
 
 
 def kept_for_trash(db: Connection) -> KeptForTrash:
@@ -234,6 +281,19 @@ def kept_for_trash(db: Connection) -> KeptForTrash:
     for row in db.execute(select(trash.c.id, trash.c.record)):
         paths = [place[0] for place in row.record["places"]]
         found.images[row.id] = row.record["sha256"], paths
-        for fingerprint, shard, _ in row.record["features"]:
-            found.shards.setdefault(fingerprint, set()).add(shard)
+        for fingerprint, shard, at in row.record["features"]:
+            needed = found.shards.setdefault(fingerprint, {})
+            needed[shard] = max(needed.get(shard, 0), at + 1)
     return found
+
+
+def forget_shard(db: Connection, fingerprint: str, shard: int) -> None:
+    """Drop a shard of features that is no more from what brings images back."""
+    if not inspect(db).has_table(trash.name):
+        return
+    its_place = [fingerprint, shard]
+    for row in db.execute(select(trash.c.id, trash.c.record)).all():
+        kept = [place for place in row.record["features"] if place[:2] != its_place]
+        if len(kept) < len(row.record["features"]):
+            record = row.record | {"features": kept}
+            db.execute(update(trash).where(trash.c.id == row.id).values(record=record))

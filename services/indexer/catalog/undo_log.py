@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, null, select
 
 from services.indexer.catalog.bulk_sql import add_rows, among, some_of
 from services.indexer.catalog.database import Database
@@ -100,8 +100,13 @@ def put_steps(db: Connection, token: str, steps: Sequence[Step]) -> None:
 
 
 def take_steps(db: Connection, token: str, limit: int) -> list[Step]:
-    """Take some steps of a token out, to be undone in this transaction."""
-    query = select(undo_steps).where(undo_steps.c.token == token).order_by(undo_steps.c.id)
+    """Take some steps of a token out, to be undone in this transaction.
+
+    Images that the change added come first: the others get back the paths that those hold.
+    """
+    was_there = undo_steps.c.former.is_not(null())
+    query = select(undo_steps).where(undo_steps.c.token == token)
+    query = query.order_by(was_there, undo_steps.c.id)
     steps = [Step(r.id, r.former, r.later) for r in db.execute(query.limit(limit))]
     _remove(db, token, [step.id for step in steps])
     if len(steps) < limit:

@@ -14,14 +14,26 @@ from services.indexer.catalog.locations import Bury, touch
 from services.indexer.catalog.schema import images, locations, origins
 from services.indexer.catalog.source_claims import delete_unwanted
 from services.indexer.catalog.states import State
-from services.indexer.catalog.trash import put_claims_back, put_places_back, restore
+from services.indexer.catalog.trash import (
+    HasFeatures,
+    all_there,
+    put_claims_back,
+    put_places_back,
+    restore,
+)
 from services.indexer.catalog.undo_log import Step, numbers_of, take_steps
 from shared.contracts.annotations import metadata_fault
 
 _AT_ONCE = 2000
 
 
-def undo_some(database: Database, token: str, bury: Bury, keeps: bool) -> tuple[Counter[str], bool]:
+def undo_some(
+    database: Database,
+    token: str,
+    bury: Bury,
+    keeps: bool,
+    has_features: HasFeatures = all_there,
+) -> tuple[Counter[str], bool]:
     """Undo the next steps of a token; give what was done, and whether more are left.
 
     Counts `changed`, `restored`, `trashed`, and `left`: what can't be as it was any more.
@@ -30,23 +42,19 @@ def undo_some(database: Database, token: str, bury: Bury, keeps: bool) -> tuple[
     with database.write() as db:
         steps = take_steps(db, token, _AT_ONCE)
         numbers = numbers_of(db, [step.id for step in steps])
-        gone = [one for one in steps if one.later is None and one.former is not None]
-        back = restore(db, [one.id for one in gone if one.id not in numbers])
-        done["restored"] = len(back)
-        done["left"] = len(gone) - len(back)
-        there = [one for one in steps if one.later is not None]
-        done["left"] += sum(one.id not in numbers for one in there)
-        there = [one for one in there if one.id in numbers]
+        there = [one for one in steps if one.later is not None and one.id in numbers]
         added = [one for one in there if one.former is None]
         unwanted, shared = _divided(db, added, numbers)
         changed = _take_back(db, [*shared, *(o for o in there if o.former)], numbers)
         delete_unwanted(db, {one.id: numbers[one.id] for one in unwanted}, bury, keeps)
         # After the deletions: a path may have been another image's before.
         for one in there:
-            if one.former is not None:
-                put_places_back(db, numbers[one.id], one.former["places"])
-                put_claims_back(db, numbers[one.id], one.former["claims"])
+            _put_back(db, numbers[one.id], one)
+        gone = {one.id: one.former for one in steps if one.later is None and one.former}
+        done["restored"] = len(restore(db, gone, gone, has_features))
         done["trashed"], done["changed"] = len(unwanted), changed
+        missing = sum(one.later is not None and one.id not in numbers for one in steps)
+        done["left"] = len(gone) - done["restored"] + missing
     return done, len(steps) == _AT_ONCE
 
 
@@ -89,6 +97,21 @@ def _take_back(db: Connection, steps: Sequence[Step], numbers: dict[str, int]) -
         # Their uris may be others too.
         touch(db, ordinals, next_revision(db))
     return len(tagged.keys() | described.keys())
+
+
+def _put_back(db: Connection, ordinal: int, step: Step) -> None:
+    """Give an image the places and claims that the change took; others may have gone since."""
+    former, later = step.former or {}, step.later or {}
+    left = {tuple(place[:2]) for place in later.get("places", [])}
+    places = [place for place in former.get("places", []) if tuple(place[:2]) not in left]
+    said = {tuple(claim[:3]): claim for claim in later.get("claims", [])}
+    claims = [
+        claim for claim in former.get("claims", []) if differ(said.get(tuple(claim[:3])), claim)
+    ]
+    if places:
+        put_places_back(db, ordinal, places)
+    if claims:
+        put_claims_back(db, ordinal, claims)
 
 
 def _drop_places(db: Connection, ordinal: int, former: State, later: State) -> None:

@@ -17,7 +17,7 @@ from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
 from shared.contracts.curation import BulkFailure, BulkRequest, Changed, Renamed, Undone
 from shared.contracts.filters import Filter
-from shared.core.errors import NotFound
+from shared.core.errors import Conflict, NotFound
 from shared.snapshots.filtering import Filtering
 from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.items import ItemsFile
@@ -93,12 +93,23 @@ class Editor:
         return self._log.count(token)
 
     def undo(self, token: str) -> Undone:
-        """Take a change back. Raises NotFound where there is nothing to take back."""
+        """Take a change back. Raises NotFound where there is nothing to take back, and Conflict
+        for a job's, which is undone by a job.
+        """
+        if self._is_job(token):
+            raise Conflict(f"{token} is a job: undo it by POST /v1/jobs/{token}/undo.")
         if not self._log.has(token):
             raise NotFound(
                 "There is nothing to undo: it was undone already, or is older than a day."
             )
         return self.take_back(token)
+
+    def _is_job(self, token: str) -> bool:
+        try:
+            self._jobs.get(token)
+        except NotFound:
+            return False
+        return True
 
     def take_back(self, token: str, told: Callable[[int], None] = lambda _: None) -> Undone:
         """Take back all that a token is about; what was changed meanwhile stays."""
@@ -106,7 +117,9 @@ class Editor:
         more = True
         while more:
             with self._collection.deletions.burying(keeps_files=self._bin.keeps) as bury:
-                some, more = undo_some(self._database, token, bury, self._bin.keeps)
+                some, more = undo_some(
+                    self._database, token, bury, self._bin.keeps, self._bin.has_features
+                )
             done += some
             told(sum(some.values()))
         self._collection.publisher.publish_pending(UNDO_REASON, may_lag=True)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import TypeAdapter
 
 from services.indexer.catalog.source_claims import Origins
-from services.indexer.catalog.trash import Trash, Trashed
+from services.indexer.catalog.trash import HasFeatures, Trash, Trashed
 from services.indexer.publishing.collection import Collection
 from services.indexer.storage.image_files import ImageFiles
 from shared.contracts import annotations
@@ -46,6 +46,11 @@ class TrashBin:
     @property
     def keeps(self) -> bool:
         return self._days > 0
+
+    @property
+    def has_features(self) -> HasFeatures:
+        """What tells whether features can be read."""
+        return self._trash.has_features
 
     def delete(self, ids: Sequence[str]) -> Changed:
         """Delete images; they are out of every answer when this returns."""

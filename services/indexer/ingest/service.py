@@ -25,7 +25,6 @@ class IngestService:
         sharing: DistributedIngest | None = None,
     ) -> None:
         """`sharing`: with other workers, where there may be some."""
-        self.settings = settings
         self._tools = IngestTools(collection.images, features, collection.embedding, settings)
         self._images = collection.images
         self._compatibility = collection.compatibility
@@ -64,5 +63,6 @@ class IngestService:
         entries: Sequence[Entry],
         places: Mapping[str, Sequence[FeaturePlace]],
     ) -> list[str]:
-        with self._deletions.burying() as bury:
+        keeps = undo is not None and self._images.keeps_deleted
+        with self._deletions.burying(keeps_files=keeps) as bury:
             return self._images.record(entries, places, bury, undo)

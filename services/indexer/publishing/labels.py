@@ -6,6 +6,7 @@ They are an extra: where the classifier can't be had, a snapshot goes without, a
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,23 @@ _AWAY_S = 60.0
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True)
+class _Covered:
+    """Postings files whose images all have labels in these label files of one classifier."""
+
+    lineage: str
+    files: frozenset[str]
+    postings: frozenset[str]
+
+    def postings_by(self, labels: LabelsManifest) -> set[str]:
+        """Return the postings that labels cover, so far as that is known."""
+        has_all = self.files <= {file.name for file in labels.files}
+        return set(self.postings) if has_all and self.lineage == _lineage(labels) else set()
+
+
+_NOTHING_COVERED = _Covered("", frozenset(), frozenset())
+
+
 class Labels:
     """Completes the labels of manifests. Only whoever publishes calls it."""
 
@@ -56,8 +74,10 @@ class Labels:
         self._embedding = embedding
         self._current = current
         self._opened: dict[str, LabelsFile] = {}
-        # Postings whose images all have labels of this classifier.
-        self._covered: tuple[str, set[str]] = "", set()
+        self._covered = _NOTHING_COVERED
+        # Of the publication under way, which may fail.
+        self._found: set[str] = set()
+        self._lineage = ""
         self._absent: dict[str, float] = {}
         # Images without features of the classifier's model, which are not looked up each time.
         self._featureless = np.empty(0, np.int64)
@@ -67,12 +87,15 @@ class Labels:
     def with_labels(self, manifest: Manifest) -> Manifest:
         """The manifest with the labels of its images, as far as they can be had at once."""
         self.left = 0
+        self._found = set()
         if manifest.visual is None or is_external(manifest.visual.fingerprint):
             return manifest.model_copy(update={"labels": None})
         labels = self.fitting(manifest)
         try:
             labels = labels or self._begun(manifest)
-            missing = np.empty(0, np.int64) if labels is None else self._missing(manifest, labels)
+            missing = np.empty(0, np.int64)
+            if labels is not None:
+                missing, self._found = self._missing(manifest, labels)
             if len(missing) > AT_ONCE:
                 self.left = len(missing)
             elif len(missing) and labels is not None:
@@ -121,7 +144,7 @@ class Labels:
     def _completed(
         self, manifest: Manifest, labels: LabelsManifest, progress: Progress
     ) -> Manifest:
-        missing = self._missing(manifest, labels)
+        missing, _ = self._missing(manifest, labels)
         if len(missing):
             labels = self._extended(labels, missing, progress)
         return manifest.model_copy(update={"labels": labels})
@@ -138,18 +161,20 @@ class Labels:
         files = [self._merged(labels, some, deleted) for some in _groups(labels.files)]
         return labels.model_copy(update={"files": [file for file in files if file.rows]})
 
-    def _missing(self, manifest: Manifest, labels: LabelsManifest) -> NDArray[np.int64]:
-        """The images of a manifest that have no labels, ascending."""
+    def _missing(
+        self, manifest: Manifest, labels: LabelsManifest
+    ) -> tuple[NDArray[np.int64], set[str]]:
+        """The images of a manifest that have no labels, ascending; and the postings files whose
+        images all have some.
+        """
         postings = manifest.visual.postings if manifest.visual else []
-        lineage, covered = self._covered
-        names = {file.name for file in postings}
-        covered = covered & names if lineage == labels.digest + labels.fingerprint else set()
-        if lineage != labels.digest + labels.fingerprint:
+        if self._lineage != _lineage(labels):
             self._featureless = np.empty(0, np.int64)
-        self._covered = labels.digest + labels.fingerprint, covered
+            self._lineage = _lineage(labels)
+        covered = self._covered.postings_by(labels) & {file.name for file in postings}
         unknown = [file for file in postings if file.name not in covered]
         if not unknown:
-            return np.empty(0, np.int64)
+            return np.empty(0, np.int64), covered
         having = [self._open(file).ordinals for file in labels.files]
         deleted = self._tombstones.read()
         found = [np.empty(0, np.int64)]
@@ -160,7 +185,7 @@ class Labels:
             if not len(ordinals):
                 covered.add(file.name)
             found.append(ordinals)
-        return np.setdiff1d(np.concatenate(found), self._featureless)
+        return np.setdiff1d(np.concatenate(found), self._featureless), covered
 
     def _begun(self, manifest: Manifest) -> LabelsManifest | None:
         """No labels yet, by the classifier of one of the manifest's models; None: there is none."""
@@ -248,10 +273,19 @@ class Labels:
             self._opened[file.name] = opened
         return opened
 
-    def keep_open(self, manifest: Manifest) -> None:
-        """Close the files that a published snapshot has no more."""
+    def published(self, manifest: Manifest) -> None:
+        """Note that a snapshot was published: close the files that it has no more."""
+        labels = manifest.labels
+        self._covered = _NOTHING_COVERED
+        if labels is not None:
+            files = frozenset(file.name for file in labels.files)
+            self._covered = _Covered(_lineage(labels), files, frozenset(self._found))
         names = {file.name for file in manifest.labels.files} if manifest.labels else set()
         self._opened = {name: one for name, one in self._opened.items() if name in names}
+
+
+def _lineage(labels: LabelsManifest) -> str:
+    return labels.digest + labels.fingerprint
 
 
 def _models(manifest: Manifest) -> list[str]:

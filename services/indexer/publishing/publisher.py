@@ -19,9 +19,9 @@ from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.retention import Retention
 from shared.core import failpoints
-from shared.core.errors import Conflict, ISEError, Misconfigured
+from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured
 from shared.files import durable
-from shared.snapshots.manifest import Manifest
+from shared.snapshots.manifest import LabelsManifest, Manifest
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Publisher:
             failpoints.reach("publish.done")
             self._current.remember_network()
             self._retention.remove_old(manifest, not self._lock.is_shared)
-            self.labels.keep_open(manifest)
+            self.labels.published(manifest)
             self._current.changed()
         log.info("published snapshot %d: %s", manifest.number, manifest.reason)
         return manifest
@@ -165,7 +165,7 @@ class Publisher:
             older = self._snapshots.read(number)
             if older.visual is None:
                 raise Conflict(f"Snapshot {number} is empty; you can't roll back to it.")
-            for file in older.files():
+            for file in older.vital_files():
                 self._snapshots.verified(file)
             visual = self._current.manifest().visual
             others = visual is not None and visual.fingerprint != older.visual.fingerprint
@@ -184,10 +184,20 @@ class Publisher:
                         # Those of now, where they are of its model: they are of more images.
                         "labels": None
                         if self.labels.fitting(older.model_copy(update={"labels": None}))
-                        else older.labels,
+                        else self._intact_labels(older),
                     }
                 )
             )
+
+    def _intact_labels(self, older: Manifest) -> LabelsManifest | None:
+        """Return the labels of a snapshot, or None where a file of them is damaged."""
+        try:
+            for file in older.label_files():
+                self._snapshots.verified(file)
+        except Corrupt as error:
+            log.error("labels are dropped: %s", error)
+            return None
+        return older.labels
 
     def tidy(self) -> None:
         """Removes what this thread wrote for a snapshot that was never published.

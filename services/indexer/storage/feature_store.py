@@ -69,6 +69,14 @@ class FeatureStore:
         blocks = [block for _, block in self.blocks(fingerprint, where)]
         return np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
 
+    def has(self, fingerprint: str, shard: int, row: int) -> bool:
+        """Tell whether the features of a row can be read."""
+        try:
+            table = self._open(fingerprint, shard)
+        except (Corrupt, OSError):
+            return False
+        return row < len(table)
+
     def copy(self, fingerprint: str, where: FeatureRows, path: Path) -> None:
         """Writes the features at these rows, of which there are some, as one `.npy` file.
 

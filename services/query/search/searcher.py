@@ -28,6 +28,9 @@ from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.ties import NEXT, with_ties
 from shared.snapshots.items import Item, tag_key
 
+Chances = Callable[[NDArray[np.int64]], list[float | None]]
+"""Probabilities by ordinals; None: nothing tells."""
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -168,7 +171,8 @@ class Searcher:
             with watch("filter"):
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
         metric = options.metric or Metric.COSINE
-        chances, dropped = partial(self._tag_chances, carried), 0
+        chances: Chances = partial(self._tag_chances, carried)
+        dropped = 0
         if options.min_probability is not None:
             # Probabilities don't fall along the ranking, so a page of it can't end at one.
             with watch("rank"):
@@ -229,7 +233,7 @@ class Searcher:
 
     def _likely(
         self, carried: NDArray[np.int64], carriers: NDArray[np.int64], least: float
-    ) -> tuple[Callable[[NDArray[np.int64]], list[float | None]], NDArray[np.int64]]:
+    ) -> tuple[Chances, NDArray[np.int64]]:
         """Return the probabilities of some carriers, and those that are likely enough.
 
         carried: all that carry the tag. One that nothing tells of passes.
