@@ -27,6 +27,8 @@ from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.ties import NEXT, with_ties
 from shared.snapshots.items import Item, tag_key
 
+_NO_DELETIONS = np.empty(0, np.int64)
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -80,7 +82,7 @@ class Searcher:
             asked,
             self.collection.live(self.deleted),
             self.deleted,
-            lambda name: self.collection.carriers(name, self.deleted),
+            lambda name: self.collection.carriers(name, _NO_DELETIONS),
         )
 
     def nothing(self, mode: Mode, options: SearchOptions) -> SearchResult:
