@@ -1,7 +1,8 @@
 """Labels of one snapshot's images, as searches and answers use them."""
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,15 @@ _NO_LABELS = (
 )
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """Counts of classes; images that have labels; images that show one of the classes."""
+
+    labels: list[LabelCount]
+    labelled: int
+    shown: int
+
+
 class ImageLabels:
     """The labels of a snapshot's images; without a head, nothing has any."""
 
@@ -29,6 +39,7 @@ class ImageLabels:
         self.head = head
         self.model = model
         self._files = list(files)
+        self._counted: tuple[NDArray[np.int64], float, _Counted] | None = None
 
     def of(self, ordinal: int) -> list[Label]:
         """The labels of an image that are worth showing, the most probable first."""
@@ -72,23 +83,66 @@ class ImageLabels:
     ) -> LabelCounts:
         """The labels that images show. Raises InvalidInput for a name of none.
 
-        carriers: gives the images that carry a tag, ascending.
+        carriers: gives the images that carry a tag, deleted ones too. Counts of all labels are kept
+        for the next who asks, until an image is deleted.
         """
-        head = self.head
-        counted: list[LabelCount] = []
-        showing: list[NDArray[np.int64]] = []
+        only = {n for name in asked.name for n in self.classes(name)} if self.head else set()
         key = tag_key(asked.match)
-        only = {n for name in asked.name for n in self.classes(name)} if head else set()
-        for number, one in enumerate(head.classes if head else ()):
-            if only and number not in only:
-                continue
-            if key and not any(key in tag_key(name) for name in one.names):
-                continue
-            parts = [file.showing([number], asked.least) for file in self._files]
-            found = np.setdiff1d(np.concatenate(parts), deleted) if parts else np.empty(0, np.int64)
+        if not only and not key:
+            kept = self._counted
+            if kept is None or kept[0] is not deleted or kept[1] != asked.least:
+                every = range(len(self.head.classes) if self.head else 0)
+                found = self._count(every, asked.least, deleted, carriers)
+                kept = self._counted = deleted, asked.least, found
+            counted = kept[2]
+        else:
+            numbers = [
+                number
+                for number, one in enumerate(self.head.classes if self.head else ())
+                if (not only or number in only)
+                and (not key or any(key in tag_key(name) for name in one.names))
+            ]
+            counted = self._count(numbers, asked.least, deleted, carriers)
+        order = heapq.nsmallest(
+            asked.limit, counted.labels, key=lambda one: (-one.images, one.name)
+        )
+        return LabelCounts(
+            least=asked.least,
+            model=self.model,
+            source=self.head.source if self.head else None,
+            labelled=counted.labelled,
+            images=images,
+            total=len(counted.labels),
+            shown=counted.shown,
+            untagged=sum(one.untagged for one in counted.labels),
+            labels=order,
+        )
+
+    def _count(
+        self,
+        numbers: Iterable[int],
+        least: float,
+        deleted: NDArray[np.int64],
+        carriers: Callable[[str], NDArray[np.int64]],
+    ) -> _Counted:
+        """Count the images of classes."""
+        size = max(
+            (int(file.ordinals[-1]) + 1 for file in self._files if len(file.ordinals)), default=0
+        )
+        # A mask, because a set operation for each class would go over all deletions each time.
+        live = np.ones(size, bool)
+        live[deleted[deleted < size]] = False
+        seen = np.zeros(size, bool)
+        counted: list[LabelCount] = []
+        classes = self.head.classes if self.head else ()
+        for number in numbers:
+            one = classes[number]
+            parts = [file.showing([number], least) for file in self._files]
+            found = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+            found = found[live[found]]
             if len(found):
+                seen[found] = True
                 lacking = np.setdiff1d(found, carriers(one.name), assume_unique=True)
-                showing.append(found)
                 counted.append(
                     LabelCount(
                         name=one.name,
@@ -97,21 +151,8 @@ class ImageLabels:
                         untagged=len(lacking),
                     )
                 )
-        order = heapq.nsmallest(asked.limit, counted, key=lambda one: (-one.images, one.name))
-        return LabelCounts(
-            least=asked.least,
-            model=self.model,
-            source=head.source if head else None,
-            labelled=sum(
-                len(np.setdiff1d(file.ordinals, deleted, assume_unique=True))
-                for file in self._files
-            ),
-            images=images,
-            total=len(counted),
-            shown=len(np.unique(np.concatenate(showing))) if showing else 0,
-            untagged=sum(one.untagged for one in counted),
-            labels=order,
-        )
+        labelled = sum(int(np.count_nonzero(live[file.ordinals])) for file in self._files)
+        return _Counted(counted, labelled, int(np.count_nonzero(seen)))
 
     def _named(self, ids: NDArray[np.uint16], chances: NDArray[np.float16]) -> list[Label]:
         if self.head is None:

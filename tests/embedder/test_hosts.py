@@ -10,9 +10,11 @@ from services.embedder.app import create_app
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosts import Hosts
 from services.query.embedders import Embedders
+from shared.cli import reembed
 from shared.clients import embedder
-from shared.clients.transport import AsyncClient
+from shared.clients.transport import AsyncClient, Client
 from shared.contracts.embedder import PROFILE_HEADER
+from shared.core import problem
 from shared.core.errors import Conflict, Misconfigured, Unavailable
 from shared.models.profiles import FINGERPRINTS
 from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
@@ -116,3 +118,19 @@ def test_only_who_may_write_has_a_profile_loaded_that_the_collection_does_not_us
     SnapshotStore(tmp_path / "data").publish(manifest)
     assert asked(create_app(given), READ_KEY, "lite")[0] == 503
     assert asked(create_app(given), READ_KEY, "classic") == (403, "write")
+
+
+def test_reembed_shows_why_a_profile_can_not_be_loaded():
+    """As soon as the embedder says so, instead of waiting for models that never come."""
+    why = "The models of the profile classic can't be loaded: the hub doesn't answer."
+    body = problem.body_of(Conflict(why))
+
+    def answer(request):
+        assert request.headers[PROFILE_HEADER] == "classic"
+        return httpx.Response(409, json=body)
+
+    class Opened:
+        embedder = Client("http://localhost", transport=httpx.MockTransport(answer))
+
+    with pytest.raises(Conflict, match="hub doesn't answer"):
+        reembed._models(Opened(), reembed.Profile.CLASSIC)

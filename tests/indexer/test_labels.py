@@ -10,10 +10,13 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.publishing import labels as publishing
+from services.indexer.workflows import labelling
 from shared.clients import indexer, query
-from shared.contracts.jobs import JobKind
+from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.labels import AcceptLabelsRequest, LabelsQuery
+from shared.core.errors import Unavailable
 from shared.media.identity import content_id
+from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.labels import LabelsFile, read_head
 from shared.snapshots.manifest import SnapshotStore
 from tests.indexer.running import running_embedder
@@ -421,3 +424,67 @@ def test_labels_that_were_dropped_are_computed_anew_for_every_image(lite, start,
         service.add(picture(5))
         assert complete(service)
         assert len(published(service)) == 5
+
+
+def test_labels_are_accepted_though_their_files_are_removed_meanwhile(
+    lite, start, picture, monkeypatch
+):
+    with start(lite) as service:
+        ids = [item.id for item in (*service.add(picture(1)), *service.add(picture(2)))]
+        files = [service.data / "segments" / file.name for file in manifest(service).labels.files]
+        assert len(files) == 2
+        give = labelling.give_tags
+
+        def removing(*asked):
+            for path in files:
+                path.unlink(missing_ok=True)
+            return give(*asked)
+
+        monkeypatch.setattr(labelling, "give_tags", removing)
+        accept(service, least=0.01)
+        assert all(service.send(indexer.get_image(image_id)).tags for image_id in ids)
+
+
+def test_labels_of_additions_need_no_embedder_where_the_snapshot_has_the_classifier(
+    lite, start, picture, monkeypatch, until
+):
+    def away(_):
+        raise Unavailable("The embedder gives no answer.")
+
+    with start(lite) as service:
+        service.add(picture(1))
+        monkeypatch.setattr(publishing, "AT_ONCE", 0)
+        monkeypatch.setattr(service.parts.publisher.labels._embedding, "label_head", away)
+        service.add(picture(2))
+        until(lambda: complete(service))
+        jobs = service.send(indexer.list_jobs()).jobs
+        assert [job.state for job in jobs if job.kind is JobKind.LABEL] == [JobState.SUCCEEDED]
+
+
+def test_counts_of_labels_are_kept_until_something_is_deleted(service, picture):
+    service.add(picture(1), picture(2), picture(3))
+    labels = manifest(service).labels
+    folder = service.data / "segments"
+    read = ImageLabels(
+        read_head(folder / labels.head.name), [LabelsFile(folder / f.name) for f in labels.files]
+    )
+    asked = []
+
+    def carriers(name):
+        asked.append(name)
+        return np.array([1], np.int64)
+
+    def counts(deleted, **query):
+        asked.clear()
+        return read.counts(LabelsQuery(least=0.05, **query), 3 - len(deleted), deleted, carriers)
+
+    none, one = np.empty(0, np.int64), np.array([1, 99], np.int64)
+    first = counts(none)
+    assert len(asked) == first.total > 0
+    assert (counts(none), asked) == (first, [])
+    assert first.labelled == 3
+    fewer = counts(one)
+    assert (fewer.labelled, len(asked)) == (2, fewer.total)
+    assert sum(label.images for label in fewer.labels) < sum(label.images for label in first.labels)
+    [named] = counts(none, name=[first.labels[0].name]).labels
+    assert named == first.labels[0]

@@ -353,6 +353,15 @@ def test_a_job_that_did_not_end_or_changed_nothing_is_not_undone(service, folder
     assert service.send(indexer.get_job(second.id)).state is JobState.SUCCEEDED
 
 
+def test_a_jobs_change_is_undone_by_the_jobs_own_undo_only(service, folder_of):
+    job = service.ingest(folder_of({"a.png": 1}))
+    with pytest.raises(Conflict, match=f"/v1/jobs/{job.id}/undo"):
+        service.send(curation.undo_change(job.id))
+    assert len(listed(service)) == 1
+    service.succeeded(service.send(curation.undo_job(job.id)))
+    assert listed(service) == set()
+
+
 # --- accidents --------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Trash, bulk changes and undo in the catalogue, in each of the two databases."""
 
 import pytest
+from sqlalchemy import event
 
 from services.indexer.catalog.bulk_changes import BulkEdit, BulkTable
 from services.indexer.catalog.facts import Facts
@@ -189,3 +190,65 @@ def test_the_files_of_a_deletion_that_is_finished_later_are_left_out_by_a_sync(
     images.record([one], {})
     images.remove([images.ordinal(one.id)])
     assert [(d.image_id, d.path) for d in Origins(database).dismissed()] == [(one.id, "/a.jpg")]
+
+
+def test_changes_of_many_go_by_parts_and_are_undone_together(images, add, buried, monkeypatch):
+    monkeypatch.setattr("services.indexer.catalog.bulk_changes.AT_ONCE", 2)
+    ids = add(*"abcde", tags=["Old"])
+    before = records(images, ids)
+    table = BulkTable(images.database)
+    writes = []
+    write = images.database.write
+    monkeypatch.setattr(images.database, "write", lambda: writes.append(1) or write())
+    done = table.edit([*ids, "none"], BulkEdit(["New"]), "edit")
+    assert (done.changed, done.unknown, len(writes)) == (5, ["none"], 3)
+    assert table.rename("new", "Newer", "rename") == (5, 0)
+    assert table.rename("newer", "NEWER", "again") == (5, 0)
+    assert table.rename("old", "newer", "merge") == (5, 5)
+    for token in ("merge", "again", "rename", "edit"):
+        assert UndoLog(images.database).count(token) == 5
+        assert undo(images, token, buried) == {"changed": 5}
+    assert records(images, ids) == before
+
+
+def test_a_restore_of_many_takes_few_statements(images, add, buried):
+    ids = add(*(f"picture {n}" for n in range(40)), source="/source")
+    Origins(images.database).delete_all(ids, buried.update, keeps=True)
+    statements = []
+
+    def count(*_):
+        statements.append(1)
+
+    event.listen(images.database.engine, "before_cursor_execute", count)
+    assert set(Trash(images.database).restore(ids)) == set(ids)
+    event.remove(images.database.engine, "before_cursor_execute", count)
+    assert len(statements) < 40
+
+
+def test_of_two_restored_images_of_one_path_one_gets_it(images, add, buried):
+    [first] = add("a", path="/x.jpg", source="/source")
+    origins = Origins(images.database)
+    origins.delete_all([first], buried.update, keeps=True)
+    [second] = add("b", path="/x.jpg", source="/source")
+    origins.delete_all([second], buried.update, keeps=True)
+    assert set(Trash(images.database).restore([first, second])) == {first, second}
+    found = records(images, [first, second])
+    assert sorted(len(one["places"]) for one in found.values()) == [0, 1]
+
+
+def test_what_is_purged_stays_so_where_a_later_file_cannot_be_removed(
+    images, add, buried, monkeypatch
+):
+    monkeypatch.setattr("services.indexer.catalog.trash._PURGED_AT_ONCE", 3)
+    ids = add(*"abcde")
+    trash = Trash(images.database)
+    for image_id in ids:
+        Origins(images.database).delete_all([image_id], buried.update, keeps=True)
+
+    def remove(image_id):
+        if image_id == ids[4]:
+            raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(PermissionError):
+        trash.purge(None, remove)
+    assert [one.id for one in trash.page(10)[0]] == [ids[4]]

@@ -35,6 +35,7 @@ from shared.web.problems import (
     NOT_TRASHED,
     NOTHING_TO_UNDO,
     SOURCE_AWAY,
+    UNDO_OF_JOB,
     problems,
 )
 from shared.web.scoped import ScopedRoute, needs
@@ -77,7 +78,9 @@ def rename_tag(here: Here, request: RenameRequest) -> Renamed:
 
 
 @router.post(
-    "/undo/{token}", summary="Undo a change", responses=problems(NOTHING_TO_UNDO, DISK_FULL)
+    "/undo/{token}",
+    summary="Undo a change",
+    responses=problems(NOTHING_TO_UNDO, UNDO_OF_JOB, DISK_FULL),
 )
 @needs(Scope.WRITE)
 def undo_change(here: Here, token: str) -> Undone:

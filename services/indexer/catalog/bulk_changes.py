@@ -1,4 +1,4 @@
-"""Changes of many images at once, within one transaction."""
+"""Changes of many images at once, some in each transaction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,9 @@ from services.indexer.catalog.schema import images, tags
 from services.indexer.catalog.undo_log import noting, numbers_of
 from shared.contracts.annotations import MAX_TAGS, metadata_fault
 from shared.snapshots.items import tag_key
+
+AT_ONCE = 2000
+"""Images that a transaction changes: others wait for no more than that."""
 
 
 @dataclass
@@ -42,11 +45,17 @@ class BulkTable:
         self._database = database
 
     def edit(self, ids: Sequence[str], edit: BulkEdit, undo: str) -> BulkResult:
-        """Change tags and metadata of images; `undo` takes it back."""
+        """Change tags and metadata of images, some in each transaction; `undo` takes all back."""
         result = BulkResult()
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), AT_ONCE):
+            self._edit(wanted[start : start + AT_ONCE], edit, undo, result)
+        return result
+
+    def _edit(self, ids: Sequence[str], edit: BulkEdit, undo: str, result: BulkResult) -> None:
         with self._database.write() as db:
             numbers = numbers_of(db, ids)
-            result.unknown = [i for i in dict.fromkeys(ids) if i not in numbers]
+            result.unknown += [i for i in ids if i not in numbers]
             with noting(db, undo, numbers.values()):
                 changed: set[int] = set()
                 wanted = self._fitting(db, numbers, edit, result)
@@ -59,8 +68,7 @@ class BulkTable:
                 )
                 if changed:
                     touch(db, changed, next_revision(db))
-        result.changed = len(changed)
-        return result
+        result.changed += len(changed)
 
     @staticmethod
     def _fitting(
@@ -97,16 +105,29 @@ class BulkTable:
         return found
 
     def rename(self, former: str, to: str, undo: str) -> tuple[int, int]:
-        """Give all images with a tag another in its stead; give how many, and how many had it."""
+        """Give all images with a tag another in its stead; give how many, and how many had it.
+
+        Some in each transaction; `undo` takes all back.
+        """
+        renamed = merged_with = 0
+        while True:
+            some, both = self._rename(former, to, undo)
+            renamed, merged_with = renamed + some, merged_with + both
+            if some < AT_ONCE:
+                return renamed, merged_with
+
+    def _rename(self, former: str, to: str, undo: str) -> tuple[int, int]:
         old, new = tag_key(former), tag_key(to)
         with self._database.write() as db:
             # One key, another spelling: those that are written so already stay.
             is_it = tags.c.key == old
             if old == new:
                 is_it = and_(is_it, tags.c.tag != to)
-            ordinals = list(db.execute(select(tags.c.ordinal).where(is_it)).scalars())
+            query = select(tags.c.ordinal).where(is_it).order_by(tags.c.ordinal).limit(AT_ONCE)
+            ordinals = list(db.execute(query).scalars())
             if not ordinals:
                 return 0, 0
+            is_it = and_(is_it, tags.c.ordinal.in_(ordinals))
             with noting(db, undo, ordinals):
                 change = next_revision(db)
                 merged_with: set[int] = set()

@@ -29,6 +29,9 @@ def all_there(fingerprint: str, shard: int, row: int) -> bool:
     return True
 
 
+_PURGED_AT_ONCE = 50
+
+
 @dataclass(frozen=True)
 class Trashed:
     """An image in the trash."""
@@ -84,7 +87,9 @@ class Trash:
     def purge(self, before: str | None, remove: Callable[[str], None]) -> int:
         """Delete for good what was deleted before a time, or all; `remove`: the files of an image.
 
-        Within the transaction, so that a picture which is brought anew comes before or after.
+        Within the transaction, so that a picture which is brought anew comes before or after; few
+        at a time, because whoever adds one waits. Where a file can't be removed, those before it
+        are gone for good.
         """
         query = select(trash.c.id).order_by(trash.c.deleted_at)
         if before is not None:
@@ -92,15 +97,30 @@ class Trash:
         gone = 0
         while True:
             with self._database.write() as db:
-                ids = list(db.execute(query.limit(1000)).scalars())
+                ids = list(db.execute(query.limit(_PURGED_AT_ONCE)).scalars())
                 there = {row.id for row in among(db, select(images.c.id), images.c.id, ids)}
-                for image_id in ids:
-                    if image_id not in there:
-                        remove(image_id)
-                forget_trashed(db, ids)
+                done, fault = _removed(ids, there, remove)
+                forget_trashed(db, done)
+            if fault is not None:
+                raise fault
             gone += len(ids)
-            if len(ids) < 1000:
+            if len(ids) < _PURGED_AT_ONCE:
                 return gone
+
+
+def _removed(
+    ids: Sequence[str], kept: Collection[str], remove: Callable[[str], None]
+) -> tuple[list[str], OSError | None]:
+    """Remove the files of images but for the kept; give those done, and what stopped it."""
+    done: list[str] = []
+    for image_id in ids:
+        try:
+            if image_id not in kept:
+                remove(image_id)
+        except OSError as error:
+            return done, error
+        done.append(image_id)
+    return done, None
 
 
 def put_in_trash(
@@ -190,9 +210,8 @@ def restore(
     rows = among(db, select(images.c.id, images.c.ordinal), images.c.id, list(found))
     numbers = {row.id: row.ordinal for row in rows}
     add_rows(db, tags, [_tag(numbers[i], key, tag) for i, key, tag in _tags(found)])
-    for image_id, one in found.items():
-        put_places_back(db, numbers[image_id], one["places"])
-        put_claims_back(db, numbers[image_id], one["claims"])
+    put_places_back(db, {numbers[i]: one["places"] for i, one in found.items()})
+    put_claims_back(db, {numbers[i]: one["claims"] for i, one in found.items()})
     placed = [
         {
             "fingerprint": fingerprint,
@@ -210,32 +229,37 @@ def restore(
     return {image_id: {place[0] for place in one["features"]} for image_id, one in found.items()}
 
 
-def put_places_back(db: Connection, ordinal: int, places: Sequence[Sequence[Any]]) -> None:
-    """Give an image places that it had, but for those that another image has by now."""
+def put_places_back(db: Connection, placed: Mapping[int, Sequence[Sequence[Any]]]) -> None:
+    """Give images, by number, places that they had, but for those that others have by now."""
     query = select(locations.c.path, locations.c.uri, locations.c.ordinal)
-    paths = [place[0] for place in places]
+    paths = list({place[0] for places in placed.values() for place in places})
     known = list(among(db, query, locations.c.path, paths))
-    taken = {row.path for row in known if row.ordinal != ordinal}
+    holder = {row.path: row.ordinal for row in known}
     own = {(row.path, row.uri) for row in known}
-    rows = [
-        {
-            "path": path,
-            "uri": uri,
-            "ordinal": ordinal,
-            "mtime_ns": mtime_ns,
-            "bytes": size,
-            "ctime_ns": ctime_ns,
-        }
-        for path, uri, mtime_ns, size, ctime_ns in places
-        if path not in taken and (path, uri) not in own
-    ]
+    rows: list[dict[str, Any]] = []
+    for ordinal, places in placed.items():
+        for path, uri, mtime_ns, size, ctime_ns in places:
+            if holder.setdefault(path, ordinal) != ordinal or (path, uri) in own:
+                continue
+            own.add((path, uri))
+            rows.append(
+                {
+                    "path": path,
+                    "uri": uri,
+                    "ordinal": ordinal,
+                    "mtime_ns": mtime_ns,
+                    "bytes": size,
+                    "ctime_ns": ctime_ns,
+                }
+            )
     add_rows(db, locations, rows)
 
 
-def put_claims_back(db: Connection, ordinal: int, claims: Sequence[Sequence[Any]]) -> None:
-    """Note again what sources said of an image's places, in the stead of what they say now."""
-    query = select(locations.c.path, locations.c.uri).where(locations.c.ordinal == ordinal)
-    own = {(row.path, row.uri) for row in db.execute(query)}
+def put_claims_back(db: Connection, said_of: Mapping[int, Sequence[Sequence[Any]]]) -> None:
+    """Note again what sources said of images' places, in the stead of what they say now."""
+    query = select(locations.c.ordinal, locations.c.path, locations.c.uri)
+    placed = among(db, query, locations.c.ordinal, list(said_of))
+    own = {(row.ordinal, row.path, row.uri) for row in placed}
     rows = [
         {
             "source": source,
@@ -245,12 +269,13 @@ def put_claims_back(db: Connection, ordinal: int, claims: Sequence[Sequence[Any]
             "tags": tagged,
             "metadata": said,
         }
+        for ordinal, claims in said_of.items()
         for source, path, uri, inode, tagged, said in claims
-        if (path, uri) in own
+        if (ordinal, path, uri) in own
     ]
-    for row in rows:
-        at = tuple_(origins.c.source, origins.c.path, origins.c.uri)
-        db.execute(delete(origins).where(at == tuple_(row["source"], row["path"], row["uri"])))
+    at = tuple_(origins.c.source, origins.c.path, origins.c.uri)
+    for some in some_of([(row["source"], row["path"], row["uri"]) for row in rows]):
+        db.execute(delete(origins).where(at.in_(some)))
     add_rows(db, origins, rows)
 
 

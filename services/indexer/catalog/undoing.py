@@ -48,8 +48,7 @@ def undo_some(
         changed = _take_back(db, [*shared, *(o for o in there if o.former)], numbers)
         delete_unwanted(db, {one.id: numbers[one.id] for one in unwanted}, bury, keeps)
         # After the deletions: a path may have been another image's before.
-        for one in there:
-            _put_back(db, numbers[one.id], one)
+        _put_back(db, there, numbers)
         gone = {one.id: one.former for one in steps if one.later is None and one.former}
         done["restored"] = len(restore(db, gone, gone, has_features))
         done["trashed"], done["changed"] = len(unwanted), changed
@@ -99,19 +98,20 @@ def _take_back(db: Connection, steps: Sequence[Step], numbers: dict[str, int]) -
     return len(tagged.keys() | described.keys())
 
 
-def _put_back(db: Connection, ordinal: int, step: Step) -> None:
-    """Give an image the places and claims that the change took; others may have gone since."""
-    former, later = step.former or {}, step.later or {}
-    left = {tuple(place[:2]) for place in later.get("places", [])}
-    places = [place for place in former.get("places", []) if tuple(place[:2]) not in left]
-    said = {tuple(claim[:3]): claim for claim in later.get("claims", [])}
-    claims = [
-        claim for claim in former.get("claims", []) if differ(said.get(tuple(claim[:3])), claim)
-    ]
-    if places:
-        put_places_back(db, ordinal, places)
-    if claims:
-        put_claims_back(db, ordinal, claims)
+def _put_back(db: Connection, steps: Sequence[Step], numbers: dict[str, int]) -> None:
+    """Give images the places and claims that the change took; others may have gone since."""
+    places: dict[int, list[Any]] = {}
+    claims: dict[int, list[Any]] = {}
+    for one in steps:
+        former, later = one.former or {}, one.later or {}
+        left = {tuple(place[:2]) for place in later.get("places", [])}
+        said = {tuple(claim[:3]): claim for claim in later.get("claims", [])}
+        if lost := [p for p in former.get("places", []) if tuple(p[:2]) not in left]:
+            places[numbers[one.id]] = lost
+        if other := [c for c in former.get("claims", []) if differ(said.get(tuple(c[:3])), c)]:
+            claims[numbers[one.id]] = other
+    put_places_back(db, places)
+    put_claims_back(db, claims)
 
 
 def _drop_places(db: Connection, ordinal: int, former: State, later: State) -> None:

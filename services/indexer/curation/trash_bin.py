@@ -4,11 +4,12 @@ import base64
 import json
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
 
+from services.indexer.catalog.bulk_changes import AT_ONCE
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.trash import HasFeatures, Trash, Trashed
 from services.indexer.publishing.collection import Collection
@@ -56,8 +57,10 @@ class TrashBin:
         """Delete images; they are out of every answer when this returns."""
         wanted = list(dict.fromkeys(ids))
         undo = uuid.uuid4().hex if self.keeps else None
-        with self._deletions.burying(keeps_files=self.keeps) as bury:
-            gone = self._origins.delete_all(wanted, bury, self.keeps, undo)
+        gone: list[str] = []
+        for some in _parts(wanted):
+            with self._deletions.burying(keeps_files=self.keeps) as bury:
+                gone += self._origins.delete_all(some, bury, self.keeps, undo)
         found = set(gone)
         return Changed(
             changed=0,
@@ -86,8 +89,10 @@ class TrashBin:
     def restore(self, ids: Sequence[str]) -> Restored:
         """Bring images back, as they were; they can be searched when this returns."""
         wanted = list(dict.fromkeys(ids))
-        with self._deletions.waiting():
-            back = self._trash.restore(wanted)
+        back: dict[str, set[str]] = {}
+        for some in _parts(wanted):
+            with self._deletions.waiting():
+                back |= self._trash.restore(some)
         if back:
             self._publisher.publish_pending(RESTORE_REASON, may_lag=True)
         visual = self._current.manifest().visual
@@ -130,6 +135,10 @@ class TrashBin:
             deleted_at=deleted.isoformat(timespec="seconds"),
             expires_at=expires.isoformat(timespec="seconds"),
         )
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
 
 
 def _text(last: Trashed) -> str:

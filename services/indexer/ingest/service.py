@@ -31,6 +31,10 @@ class IngestService:
         self._deletions = collection.deletions
         self._sharing = sharing
 
+    @property
+    def settings(self) -> IngestSettings:
+        return self._tools.settings
+
     def take(
         self,
         files: Sequence[SourceFile],

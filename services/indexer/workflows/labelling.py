@@ -14,10 +14,10 @@ from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.labels import Labels
 from shared.contracts.labels import AcceptLabelsRequest
-from shared.core.errors import Conflict, InvalidInput
+from shared.core.errors import Conflict, Corrupt, InvalidInput
 from shared.labels.head import LabelHead
 from shared.snapshots.labels import LabelsFile, read_head
-from shared.snapshots.manifest import Manifest
+from shared.snapshots.manifest import LabelsManifest, Manifest
 
 LABELS_REASON = "labels computed"
 ACCEPTED_REASON = "labels accepted as tags"
@@ -44,7 +44,9 @@ class LabelJob:
         base = self._current.manifest()
         job.expect([LABELLING, PUBLISHING], base.images)
         job.stage(LABELLING)
-        done = self._labels.complete(base, job.reach, anew=True)
+        # Whoever asks for it wants the embedder's classifier; upkeep, what the snapshot has.
+        anew = bool(request.get("anew", True))
+        done = self._labels.complete(base, job.reach, anew)
         if done.labels != base.labels:
             job.stage(PUBLISHING)
 
@@ -79,24 +81,32 @@ class AcceptLabelsJob:
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """The job; run again, it adds what is still missing. Raises Conflict without labels."""
         asked = AcceptLabelsRequest.model_validate(request)
-        labels = self._current.manifest().labels
-        if labels is None:
-            raise Conflict("The collection has no labels yet. `ise label` computes them.")
-        head = read_head(self._segments.intact(labels.head))
+        labels, head, files = self._opened()
         wanted = _classes(head, asked.names)
         job.count(labels.rows)
         job.stage(TAGGING)
         tagged = 0
-        for file in labels.files:
-            for given, rows in _batches(
-                LabelsFile(self._segments.intact(file)), head, asked, wanted
-            ):
+        for file in files:
+            for given, rows in _batches(file, head, asked, wanted):
                 tagged += give_tags(self._images.database, given, job.id)
                 job.advance(rows)
                 job.check_cancelled()
         job.stage(PUBLISHING)
         manifest = self._publisher.publish_pending(ACCEPTED_REASON, may_lag=True)
         return {"snapshot": manifest.number, "images": manifest.images, "tagged": tagged}
+
+    def _opened(self) -> tuple[LabelsManifest, LabelHead, list[LabelsFile]]:
+        """Open all labels at once, as publications meanwhile may remove their files."""
+        while True:
+            labels = self._current.manifest().labels
+            if labels is None:
+                raise Conflict("The collection has no labels yet. `ise label` computes them.")
+            try:
+                head = read_head(self._segments.intact(labels.head))
+                return labels, head, [LabelsFile(self._segments.intact(f)) for f in labels.files]
+            except (Corrupt, FileNotFoundError):
+                if self._current.manifest().labels == labels:
+                    raise
 
 
 def _classes(head: LabelHead, names: list[str] | None) -> set[int] | None:

@@ -3,6 +3,9 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -71,14 +74,14 @@ class Upkeep:
             if self._compaction.is_due():
                 self._queue(JobKind.COMPACT)
             elif self._labels.left:
-                self._queue(JobKind.LABEL)
+                self._queue(JobKind.LABEL, {"anew": False})
 
-    def _queue(self, kind: JobKind) -> None:
+    def _queue(self, kind: JobKind, request: Mapping[str, Any] = MappingProxyType({})) -> None:
         with self._lock:
             if time.monotonic() < self._not_before or self._table.is_open(kind):
                 return
             self._not_before = time.monotonic() + _PAUSE_S
-            self._jobs.submit(kind, {})
+            self._jobs.submit(kind, dict(request))
 
     def _watch(self) -> None:
         wait: float | None = None

@@ -32,6 +32,7 @@ from shared.web.problems import (
     NO_TAG,
     NOT_TRASHED,
     NOTHING_TO_UNDO,
+    UNDO_OF_JOB,
     problems,
 )
 from shared.web.scoped import ScopedRoute, needs
@@ -71,7 +72,9 @@ async def rename_tag(here: Indexer, request: RenameRequest) -> Renamed:
 
 
 @router.post(
-    "/undo/{token}", summary="Undo a change", responses=problems(NOTHING_TO_UNDO, DISK_FULL)
+    "/undo/{token}",
+    summary="Undo a change",
+    responses=problems(NOTHING_TO_UNDO, UNDO_OF_JOB, DISK_FULL),
 )
 @needs(Scope.WRITE)
 async def undo_change(here: Indexer, token: str) -> Undone:

@@ -30,6 +30,7 @@ from shared.snapshots.items import Item, tag_key
 
 Chances = Callable[[NDArray[np.int64]], list[float | None]]
 """Probabilities by ordinals; None: nothing tells."""
+_NO_DELETIONS = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Searcher:
             asked,
             self.collection.live(self.deleted),
             self.deleted,
-            lambda name: self.collection.carriers(name, self.deleted),
+            lambda name: self.collection.carriers(name, _NO_DELETIONS),
         )
 
     def nothing(self, mode: Mode, options: SearchOptions) -> SearchResult:
