@@ -69,8 +69,8 @@ class Hosts:
             return self.main
         if self._is_chosen:
             raise Conflict(
-                "This embedder serves the model that ISE_BACKBONE or ISE_WEIGHTS names, and no "
-                "profile beside it."
+                "This embedder serves the model that ISE_BACKBONE or ISE_WEIGHTS names, and not "
+                f"the profile {wanted} beside it. All replicas must have the same weights."
             )
         other = self._others.get(wanted)
         if other is None or self._is_due(other):
