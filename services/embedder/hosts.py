@@ -6,30 +6,47 @@ one embedder and without a restart.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting import Host
 from services.embedder.profiles import BACKBONE, Profile
-from shared.core.errors import InvalidInput, ISEError
+from shared.core.errors import Conflict, Corrupt, InvalidInput, ISEError, Misconfigured, NotFound
+from shared.models.profiles import profile_of
+from shared.snapshots.manifest import SnapshotStore
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 60.0
+"""Seconds before a profile that couldn't be loaded is tried again; it may be installed by then."""
+
+
+@dataclass
+class _Other:
+    """Host of another profile. failed_at: when loading it failed, on the monotonic clock."""
+
+    host: Host
+    task: asyncio.Task[None]
+    failed_at: float | None = None
 
 
 class Hosts:
     """Starts the host of another profile when it is first asked for; it then stays."""
 
-    def __init__(self, settings: EmbedderSettings) -> None:
+    def __init__(self, settings: EmbedderSettings, retry_s: float = RETRY_S) -> None:
         self.main = Host(settings)
         self._settings = settings
-        self._others: dict[Profile, tuple[Host, asyncio.Task[None]]] = {}
+        self._retry_s = retry_s
+        self._others: dict[Profile, _Other] = {}
 
     async def run(self, on_failure: Callable[[ISEError], None]) -> None:
         """Serve until cancelled; `on_failure` hears why where the models of the settings fail."""
         try:
             await self.main.run(on_failure)
         finally:
-            running = [task for _, task in self._others.values()]
+            running = [other.task for other in self._others.values()]
             for task in running:
                 task.cancel()
             if running:
@@ -38,7 +55,8 @@ class Hosts:
     def host(self, profile: str | None) -> Host:
         """Return the host of a profile, None: that of the settings. Call it in the event loop.
 
-        Raises InvalidInput where there is no such profile. Its models may still be loading.
+        Raises InvalidInput where there is no such profile, and Conflict where its models couldn't
+        be loaded a while ago. They may still be loading.
         """
         if not profile:
             return self.main
@@ -49,13 +67,60 @@ class Hosts:
         wanted = Profile(profile)
         if self._is_main(wanted):
             return self.main
-        host, task = self._others.get(wanted, (None, None))
-        if host is None or task is None or task.done():
-            # One that failed may be installed by now.
-            host = Host(self._settings_of(wanted))
-            task = asyncio.create_task(host.run(_log_failure(wanted)))
-            self._others[wanted] = host, task
-        return host
+        if self._is_chosen:
+            raise Conflict(
+                "This embedder serves the model that ISE_BACKBONE or ISE_WEIGHTS names, and no "
+                "profile beside it."
+            )
+        other = self._others.get(wanted)
+        if other is None or self._is_due(other):
+            other = self._start(wanted)
+        if other.host.failure is not None:
+            raise Conflict(
+                f"The models of the profile {wanted} can't be loaded: {other.host.failure.detail}"
+            )
+        return other.host
+
+    def must_load(self, profile: str | None) -> bool:
+        """Return whether a profile's models are neither here, nor those of the collection.
+
+        Reads a file of the data folder.
+        """
+        if not profile or profile not in list(Profile) or self._is_main(Profile(profile)):
+            return False
+        if self._is_chosen:
+            return False
+        return Profile(profile) not in self._others and profile != self._in_use()
+
+    def _in_use(self) -> str | None:
+        """Return the profile whose model made the index, if this machine has the index."""
+        try:
+            manifest = SnapshotStore(self._settings.data_dir).current()
+        except (Corrupt, Misconfigured, NotFound, OSError):
+            return None
+        visual = None if manifest is None else manifest.visual
+        return None if visual is None else profile_of(visual.fingerprint)
+
+    def _is_due(self, other: _Other) -> bool:
+        failed_at = other.failed_at
+        return failed_at is not None and time.monotonic() - failed_at >= self._retry_s
+
+    def _start(self, profile: Profile) -> _Other:
+        host = Host(self._settings_of(profile))
+
+        def failed(error: ISEError) -> None:
+            other.failed_at = time.monotonic()
+            log.warning("the models of %s can't be loaded: %s", profile, error.detail)
+
+        # The task begins at the next step of the loop, when `other` is there.
+        other = _Other(host, asyncio.create_task(host.run(failed)))
+        self._others[profile] = other
+        return other
+
+    @property
+    def _is_chosen(self) -> bool:
+        """Return whether the settings name a model, which then is never mixed with a profile's."""
+        return bool(self._settings.backbone or self._settings.weights)
 
     def _is_main(self, profile: Profile) -> bool:
         settings = self._settings
@@ -64,7 +129,3 @@ class Hosts:
     def _settings_of(self, profile: Profile) -> EmbedderSettings:
         """Return the settings with the profile's networks in place of those of ISE_BACKBONE."""
         return self._settings.model_copy(update={"profile": profile, "backbone": "", "weights": ""})
-
-
-def _log_failure(profile: Profile) -> Callable[[ISEError], None]:
-    return lambda error: log.warning("the models of %s can't be loaded: %s", profile, error.detail)

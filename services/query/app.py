@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from services.query import page_files
 from services.query.admission import Admission, AdmissionMiddleware
+from services.query.answering.archive import Archives
 from services.query.answering.features import Features
 from services.query.answering.reasons import Reasons
 from services.query.answering.service import SearchService
@@ -147,6 +148,7 @@ def create_app(
     )
     app.state.writer = AnswerWriter(LeftOutMetric(registry).observe)
     app.state.indexer = files
+    app.state.archives = Archives()
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)
     app.include_router(search.router)

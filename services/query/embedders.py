@@ -25,12 +25,24 @@ class Embedders:
         """`profile`: the profile whose model made the index, or None."""
         self._clients = list(clients)
         self._profile = profile
+        self._fitted: str | None = None
+        """The profile that fitted last where an embedder's own models did not."""
 
     async def send(self, call: Call[T], fits: Callable[[T], bool] = lambda _: True) -> T:
         """The first answer that fits; where none does, the last, or why an embedder gave none."""
         misfit: list[T] = []
         away: Unavailable | Overloaded | None = None
         refused: Conflict | NotFound | None = None
+        profile = self._profile()
+        asked_beside = profile is not None and profile == self._fitted
+        if asked_beside:
+            try:
+                found = await self._beside(call, profile)
+            except (Unavailable, Overloaded) as error:
+                found, away = [], error
+            if found and fits(found[0]):
+                return found[0]
+            self._fitted = None
         clients = tuple(self._clients)
         for asked, client in enumerate(clients):
             left = deadline.remaining()
@@ -49,17 +61,19 @@ class Embedders:
                     self._clients.sort(key=lambda other: other is not client)
                     return answer
                 misfit.append(answer)
-        if away is None and (beside := await self._beside(call)) and fits(beside[0]):
-            return beside[0]
+        if away is None and not asked_beside:
+            beside = await self._beside(call, profile)
+            if beside and fits(beside[0]):
+                self._fitted = profile
+                return beside[0]
         # The one that is away may be the one that fits.
         if reason := away or refused:
             raise reason
         return misfit[-1]
 
-    async def _beside(self, call: Call[T]) -> list[T]:
-        """The answer by the index's own profile, beside the models of the settings; empty where
-        there is none. Raises Unavailable while it is being loaded."""
-        profile = self._profile()
+    async def _beside(self, call: Call[T], profile: str | None) -> list[T]:
+        """The answer by a profile, beside the models of the settings; empty where there is none, or
+        it can't be loaded. Raises Unavailable while it is being loaded."""
         if profile is None or not self._clients:
             return []
         try:

@@ -86,7 +86,7 @@ def trash(
             size = min(MAX_LIMIT, limit - len(found))
             page = opened.indexer.send(curation.list_trash(size, page.next))
             found += page.images
-        answer = TrashPage(images=found, total=page.total, next=page.next)
+        answer = TrashPage(images=found, total=page.total, days=page.days, next=page.next)
         opened.reply(answer, tables.trash(answer) if found else tables.plain("The trash is empty."))
         if page.next:
             opened.say(f"{page.total - len(found):,} more: raise --limit.")

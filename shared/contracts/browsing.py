@@ -34,6 +34,8 @@ class ListQuery(Wire):
 
 
 class Period(Choice):
+    """Length of the periods that a timeline counts."""
+
     DAY = "day"
     MONTH = "month"
 

@@ -162,6 +162,7 @@ class TrashPage(Wire):
                         }
                     ],
                     "total": 1,
+                    "days": 30,
                     "next": None,
                 }
             ]
@@ -170,6 +171,10 @@ class TrashPage(Wire):
 
     images: list[TrashedImage] = Field(description="Images of this page.")
     total: int = Field(description="Number of images in the trash.")
+    days: float = Field(
+        description="Days that a deleted image stays in the trash (ISE_TRASH_DAYS); 0: images are "
+        "deleted for good at once.",
+    )
     next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")
 
 

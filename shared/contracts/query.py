@@ -76,8 +76,8 @@ class SearchOptions(Request):
     sort: SearchSort = Field(
         SearchSort.RELEVANCE,
         description="Order of the hits. `-taken` and the others: of the pictures that match, those "
-        "of a probability of at least 0.5, or the first 200 where there is none; page these by "
-        "`offset`.",
+        "of a probability of at least 0.5; where there is none, all that carry the tag, else the "
+        "first 200. Page these by `offset`.",
     )
     score_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         None, description="Omit hits with a lower score."

@@ -23,7 +23,17 @@ def remaining() -> float | None:
 def within(seconds: float | None) -> Iterator[None]:
     """In the block at most so many seconds are left, and never more than before."""
     times = [one for one in (seconds, remaining()) if one is not None]
-    token = _until.set(time.monotonic() + min(times) if times else None)
+    with anew(min(times, default=None)):
+        yield
+
+
+@contextmanager
+def anew(seconds: float | None) -> Iterator[None]:
+    """In the block so many seconds are left, however many were before.
+
+    For each part of a stream, which may go on for longer than one answer may take.
+    """
+    token = _until.set(None if seconds is None else time.monotonic() + seconds)
     try:
         yield
     finally:

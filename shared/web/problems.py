@@ -194,6 +194,7 @@ UNKNOWN_TERM = UnknownTerm(
 BUSY = Overloaded("256 images are in hand already; try again in a second.", retry_after=1)
 BEHIND = Behind("Version 12.3 hasn't arrived here yet; version 12.2 is served.", retry_after=1)
 SEARCHES = Overloaded("32 searches are in hand already; try again in a second.", retry_after=1)
+ARCHIVES = Overloaded("8 archives are being downloaded already; try again later.", retry_after=10)
 TRAINING = Overloaded("A training is already running; only one can run at a time.", retry_after=10)
 
 UNEXPECTED = ISEError(
@@ -203,6 +204,9 @@ DAMAGED = Corrupt("visual-0f3a.hdf5 is damaged: it doesn't match the manifest of
 
 STARTING = Unavailable("The service is starting.", retry_after=2)
 NO_PROFILE = InvalidInput("huge is not a profile; use one of classic, lite, mini.")
+BROKEN_PROFILE = Conflict(
+    "The models of the profile classic can't be loaded: the hub doesn't answer."
+)
 LOADING = Unavailable("The models are being loaded.", retry_after=2)
 TOO_SLOW = Unavailable(
     "64 images took over 240 seconds (ISE_EMBED_SECONDS); send fewer at a time.", retry_after=5

@@ -36,6 +36,9 @@ OF_THE_INDEXER = {
     "read_facts",
     "restore_images",
     "empty_trash",
+    "compute_labels",
+    "accept_labels",
+    "list_source_folders",
 }
 WRITES = {
     "query": OF_THE_INDEXER,
@@ -73,7 +76,14 @@ def operations(app: FastAPI) -> Iterator[Operation]:
 
 
 def asked(app: FastAPI, method: str, path: str, key: str | None) -> httpx.Response:
-    values = {"image_id": "x", "job_id": "x", "number": 1, "upload_id": "x", "token": "x"}
+    values = {
+        "image_id": "x",
+        "job_id": "x",
+        "number": 1,
+        "upload_id": "x",
+        "token": "x",
+        "fingerprint": "x",
+    }
     headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     async def answer() -> httpx.Response:

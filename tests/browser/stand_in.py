@@ -269,7 +269,10 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
         corrected = [CorrectedTerm(term=as_typed, searched_as=term)] if term != as_typed else []
         tagged = [p for p in stand_in.pictures if term.lower() in p.tags]
         if term == "gibberish":
-            raise UnknownTerm("No image carries “gibberish”, and the model doesn't know the word.")
+            raise UnknownTerm(
+                "No image carries “gibberish”, and the model doesn't know the word. "
+                "`GET /v1/tags` lists the tags that images carry."
+            )
         mode = Mode.TAG if tagged else Mode.SEMANTIC
         centre = [
             sum(column) for column in zip(*(stand_in.vectors[p.id] for p in tagged), strict=True)

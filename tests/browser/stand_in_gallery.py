@@ -17,6 +17,7 @@ class Shelf:
     """What a test does to the collection, and what was asked of it."""
 
     trash: list[Any] = field(default_factory=list)
+    days: float = 30
     undos: dict[str, list[Any]] = field(default_factory=dict)
     changes: list[dict[str, Any]] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -117,8 +118,10 @@ def install(app: FastAPI, stand_in: Any) -> None:
         ids = set(change["ids"])
         named = [p for p in stand_in.pictures if p.id in ids]
         if change.get("delete"):
-            shelf.trash[:0] = named
             stand_in.pictures = [p for p in stand_in.pictures if p.id not in ids]
+            if not shelf.days:
+                return {"changed": 0, "deleted": len(named), "undo": None}
+            shelf.trash[:0] = named
             return {"changed": 0, "deleted": len(named), "undo": token}
         gone = set(change.get("remove_tags", []))
 
@@ -146,10 +149,10 @@ def install(app: FastAPI, stand_in: Any) -> None:
             raise shelf.error
         gone = {
             "deleted_at": DELETED.isoformat(),
-            "expires_at": (DELETED + timedelta(days=30)).isoformat(),
+            "expires_at": (DELETED + timedelta(days=shelf.days)).isoformat(),
         }
         images = [p.info().model_dump() | p.facts() | gone for p in shelf.trash]
-        return {"images": images, "total": len(images), "next": None}
+        return {"images": images, "total": len(images), "days": shelf.days, "next": None}
 
     @app.post("/v1/trash/restore")
     async def restore(request: Request) -> dict[str, Any]:

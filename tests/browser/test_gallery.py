@@ -146,6 +146,36 @@ def test_pictures_are_chosen_by_click_range_and_key_and_let_go(visit, dated):
     expect(page.locator("#selection-bar")).to_be_hidden()
 
 
+@pytest.mark.parametrize("view", ["Tags", "Folders", "Duplicates"])
+def test_nothing_of_the_former_view_can_be_chosen_in_a_view_without_pictures(visit, dated, view):
+    dated.shelf.groups = [["p00", "p01"]]
+    page = visit.open(f"{dated.url}?term=sea")
+    expect(page.locator("#results .hit")).not_to_have_count(0)
+    page.get_by_role("link", name=view, exact=True).click()
+    expect(page.locator("#results :is(.card, .group)").first).to_be_visible()
+    assert selects_text(page)
+    page.keyboard.press("Delete")
+    page.go_back()
+    expect(page.locator("#results .hit")).not_to_have_count(0)
+    assert dated.shelf.changes == []
+
+
+def test_select_all_is_the_browsers_own_while_a_picture_is_open(visit, dated):
+    page = visit.open(f"{dated.url}?open=p00")
+    expect(page.locator("#hit")).to_contain_text("1 of 45")
+    assert selects_text(page)
+
+
+def selects_text(page: Page) -> bool:
+    """Press Ctrl+A; tell whether the browser does what it does, and nothing else is chosen."""
+    page.evaluate(
+        """addEventListener("keydown", (event) => (window.prevented = event.defaultPrevented))"""
+    )
+    page.keyboard.press("Control+a")
+    expect(page.locator("#selection-bar")).to_be_hidden()
+    return page.evaluate("window.prevented") is False
+
+
 def test_many_are_deleted_and_one_key_brings_them_back(visit, dated):
     page = open_gallery(visit, dated)
     page.locator(".tile[data-id=p00] .check-mark").click(force=True)
@@ -158,6 +188,17 @@ def test_many_are_deleted_and_one_key_brings_them_back(visit, dated):
     expect(page.locator(".tile[data-id=p00]")).to_be_visible()
     expect(page.locator("#undo")).to_contain_text("Undone.")
     assert len(dated.pictures) == 45
+
+
+def test_the_last_picture_of_a_view_comes_back_in_it(visit, start, pictures):
+    stand_in = start([replace(pictures[0], id="only", taken="2024-05-28T12:00:00")])
+    page = open_gallery(visit, stand_in)
+    page.locator(".tile[data-id=only] a").focus()
+    page.keyboard.press("Delete")
+    expect(tiles(page)).to_have_count(0)
+    expect(page.locator("#undo")).to_contain_text("moved to the trash.")
+    page.keyboard.press("u")
+    expect(page.locator(".tile[data-id=only]")).to_be_visible()
 
 
 @pytest.mark.parametrize("query", ["?open=p01", "?term=leaf&open=p41"])
@@ -178,7 +219,56 @@ def test_a_failed_delete_leaves_everything_and_says_so_in_a_sentence(visit, date
     page.keyboard.press("Delete")
     expect(page.locator("#undo")).to_contain_text("Part of the service is starting or stopped.")
     expect(page.locator(".tile[data-id=p00]")).to_be_visible()
+    expect(page.get_by_text("1 selected")).to_be_visible()
     visit.forgive("503")
+
+
+def test_delete_on_a_tag_that_is_being_edited_leaves_the_picture(visit, dated):
+    page = visit.open(f"{dated.url}?open=p00")
+    page.locator("#hit").get_by_role("button", name="Edit", exact=True).click()
+    page.get_by_role("button", name="Remove warm").focus()
+    for key in ("Delete", "f", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("button", name="Remove warm")).to_be_focused()
+    page.get_by_role("button", name="Cancel").click()
+    # What it would have done comes before the answer to what is asked now.
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#hit")).to_contain_text("2 of 45")
+    assert dated.shelf.changes == []
+    visit.forgive("404")  # The stand-in suggests no tags.
+
+
+def test_a_link_is_shown_to_be_copied_where_there_is_no_clipboard(visit, dated):
+    # As over plain HTTP from another device.
+    visit.page.add_init_script("delete Navigator.prototype.clipboard")
+    page = visit.open(f"{dated.url}?open=p00")
+    page.get_by_role("button", name="Copy link").click()
+    field = page.get_by_label("Link to this picture")
+    expect(field).to_be_focused()
+    expect(field).to_have_value(f"{dated.url}?open=p00")
+    assert page.evaluate("getSelection().toString()") == f"{dated.url}?open=p00"
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_nothing_is_deleted_for_good_without_a_question(visit, dated, opened):
+    dated.shelf.days = 0
+    page = visit.open(f"{dated.url}?open=p00") if opened else open_gallery(visit, dated)
+    if not opened:
+        page.locator(".tile[data-id=p00] .check-mark").click(force=True)
+    question = page.get_by_role("dialog", name="Delete 1 picture for good?")
+    button = page.locator("#hit" if opened else "#selection-bar").get_by_role(
+        "button", name="Delete"
+    )
+    button.click()
+    question.get_by_role("button", name="Not now").click()
+    expect(question).to_be_hidden()
+    assert dated.shelf.changes == []
+    expect(page.locator("#hit" if opened else "#selection-bar")).to_be_visible()
+    button.click()
+    question.get_by_role("button", name="Delete").click()
+    expect(page.locator("#undo")).to_contain_text("1 picture deleted for good.")
+    assert dated.shelf.changes == [{"ids": ["p00"], "delete": True}]
+    assert page.get_by_role("button", name="Undo").count() == 0
 
 
 def test_many_are_tagged_untagged_and_made_favourites(visit, dated):
@@ -219,6 +309,15 @@ def test_the_trash_gives_back(visit, dated):
     expect(page.locator("#undo")).to_contain_text("1 picture restored.")
     expect(page.get_by_role("heading", name="The trash is empty")).to_be_visible()
     assert "gone" in [p.id for p in dated.pictures]
+
+
+def test_a_failure_to_restore_all_is_told(visit, dated):
+    dated.shelf.trash = [replace(dated.pictures[0], id="gone", uri="gone.jpg")]
+    page = open_gallery(visit, dated, "?view=trash")
+    dated.shelf.error = Unavailable("Nothing answers at http://127.0.0.1:8001.")
+    page.get_by_role("button", name="Restore all").click()
+    expect(page.locator("#undo")).to_contain_text("Part of the service is starting or stopped.")
+    visit.forgive("503")
 
 
 def test_the_trash_is_emptied_after_a_question(visit, dated):

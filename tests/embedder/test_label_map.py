@@ -1,6 +1,7 @@
 """A joint space that begins from labels: word search without tags, and with tags on top."""
 
 import json
+import tracemalloc
 from importlib import resources
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from gensim.models import KeyedVectors
 
 from services.embedder.matching.combined import CombinedNetwork
+from services.embedder.matching.label_map import GENERAL_DIM, _class_bases
 from services.embedder.matching.store import Matcher, NetworkStore, read_matcher
 from services.embedder.matching.training import train
 from services.embedder.matching.training_set import TrainingSet
@@ -85,6 +87,33 @@ def found(network, meanings, term, features=None, shown=None, first=10):
     vector = network.project_words(np.stack(meanings.embed([term])))[0]
     order = np.argsort(-(network.project_images(features) @ vector), kind="stable")
     return {(CLASSES + MORE)[shown[i]] for i in order[:first]}
+
+
+def test_bases_of_thousands_of_classes_take_little_memory():
+    rng = np.random.default_rng(0)
+    memberships = (rng.random((3000, 150)) < 0.02).astype(np.float64)
+    tracemalloc.start()
+    try:
+        pictures, terms = _class_bases(memberships)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 60e6
+    # A word finds the classes below it, and each class itself.
+    shown = pictures @ (memberships.T @ terms).T
+    below = memberships > 0
+    assert shown[below].mean() > 5 * np.abs(shown[~below].mean())
+    itself = np.einsum("ij,ij->i", pictures, terms)
+    assert itself.mean() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("shape", [(14, 3), (14, 0), (80, 70), (200, 5)])
+def test_general_directions_are_orthonormal_however_few_words_there_are(shape):
+    rng = np.random.default_rng(1)
+    pictures, terms = _class_bases((rng.random(shape) < 0.3).astype(np.float64))
+    general = min(GENERAL_DIM, shape[0])
+    products = pictures[:, :general].T @ terms[:, :general]
+    np.testing.assert_allclose(products, np.eye(general), atol=1e-8)
 
 
 class TestWords:

@@ -363,7 +363,7 @@ class TestOperations:
             if path.startswith("/v1")
             for call in methods.values()
         ]
-        assert len(calls) == 7
+        assert len(calls) == 8
         assert all(call["summary"] and call["description"] and call["tags"] for call in calls)
         images = document["paths"][IMAGES]["post"]
         assert "multipart/form-data" in images["requestBody"]["content"]

@@ -18,6 +18,7 @@ from services.indexer.catalog.images import Images
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.embedding.canaries import Canaries
 from services.indexer.embedding.client import Embedded, Embedding, ModelPair
+from services.indexer.embedding.registry import Embedders
 from services.indexer.ingest.pipeline import IngestSettings
 from services.indexer.ingest.service import IngestService
 from services.indexer.ingest.uploads import Uploads
@@ -37,6 +38,8 @@ from services.indexer.workflows.reembedding import Reembedding
 from services.indexer.workflows.sync_job import SyncJob
 from services.indexer.workflows.unembeddable import Unembeddable
 from shared.clients.transport import Client
+from shared.core.errors import NotFound
+from shared.labels.head import LabelHead
 from shared.models import canary
 
 
@@ -47,6 +50,9 @@ class Numbers(Embedding):
 
     def pair(self, bulk: bool = False) -> ModelPair:
         return ModelPair("m", "m")
+
+    def label_head(self, fingerprint: str) -> LabelHead:
+        raise NotFound(f"The model {fingerprint} has no classifier.")
 
     def images(self, files, pair, bulk=False) -> list[Embedded]:
         # The built-in picture, which says whether the model is the same, is nobody's.
@@ -64,7 +70,7 @@ class Collection:
         self.images, self.origins = Images(self.database), Origins(self.database)
         self.features, self.files = FeatureStore(data), ImageFiles(data, 32, 1000, reach)
         features = self.features
-        embedder = Client("http://127.0.0.1:9")
+        embedder = Embedders([Client("http://127.0.0.1:9")])
         self.embedding = embedding = Numbers(embedder, Canaries(features, self.database), 1)
         self.index = IndexFiles.at(data)
         published = Published.of(self.index, self.images, features, self.files, embedding)

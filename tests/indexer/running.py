@@ -113,6 +113,20 @@ class Service:
     def parts(self) -> Any:
         return self.app.state.parts
 
+    @contextmanager
+    def embedders(self, *clients: Client) -> Iterator[None]:
+        """Other embedders, or none, until the block ends."""
+        former = self.parts._embedders.clients
+        try:
+            self._use_embedders(list(clients))
+            yield
+        finally:
+            self._use_embedders(former)
+
+    def _use_embedders(self, clients: list[Client]) -> None:
+        found = self.parts._embedders
+        found.clients, found._found = clients, {}
+
     def send(self, call: Call[T]) -> T:
         return self.client.send(call)
 

@@ -90,17 +90,17 @@ def test_deletions_of_an_older_version_are_read_and_get_their_checksum(data):
 @pytest.mark.parametrize("took_it", [True, False])
 def test_a_deletion_whose_answer_is_lost_is_finished(service, picture, monkeypatch, took_it):
     image = service.add(picture(1), picture(2))[0].id
-    delete = service.parts.origins.delete
+    delete = service.parts.origins.delete_all
 
-    def answered_to_nobody(image_id, bury):
+    def answered_to_nobody(ids, bury, *others):
         if took_it:
-            delete(image_id, bury)
+            delete(ids, bury, *others)
         else:
-            bury({service.parts.images.get(image_id)[1].ordinal: image_id})
+            bury({service.parts.images.get(one)[1].ordinal: one for one in ids})
         raise CatalogueAway("the server ended the connection")
 
     with monkeypatch.context() as patched:
-        patched.setattr(service.parts.origins, "delete", answered_to_nobody)
+        patched.setattr(service.parts.origins, "delete_all", answered_to_nobody)
         assert service.http.delete(f"/v1/images/{image}").status_code == 503
     assert not service.finds_itself(picture(1))
     # It's gone for good, so the same picture is a new one.

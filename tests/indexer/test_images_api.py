@@ -6,7 +6,7 @@ import threading
 import httpx
 import pytest
 
-from shared.clients import indexer, query
+from shared.clients import curation, indexer, query
 from shared.contracts.indexer import AddState, ImagePatch
 from shared.core.errors import InvalidInput, NotFound, TooLarge
 from shared.media.identity import content_id
@@ -296,6 +296,7 @@ def test_a_deleted_image_is_in_no_answer(service, picture):
             service.send(call(first.id))
     with pytest.raises(NotFound):
         service.ask(query.search_id(first.id))
+    service.send(curation.empty_trash())
     assert len([p for p in (service.data / "images").rglob("*") if p.is_file()]) == 1
 
 

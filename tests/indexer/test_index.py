@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 from PIL import Image
@@ -168,12 +169,12 @@ def test_a_retag_holds_at_once_while_a_job_has_pictures_that_can_not_be_publishe
         train(service)
     retagged, pending = content_id(picture(0)), content_id(picture(1000))
     with start(embedder_of_other_words, embed_attempts=1) as service:
-        with monkeypatch.context() as broken:
+        with monkeypatch.context() as broken, ExitStack() as stack:
             # As while a job is at work: a picture is recorded, and not yet in the index.
             broken.setattr(IndexBuilder, "build", broken_off)
             service.failed(service.start_ingest(folder_of({"new/x.png": 1000}, "more")))
             if cause == "no embedder":
-                broken.setattr(service.parts._embedders, "clients", [Client(nowhere, within=True)])
+                stack.enter_context(service.embedders(Client(nowhere, within=True)))
             for image_id in (retagged, pending):
                 patch = indexer.patch_image(image_id, ImagePatch(tags=["kitten"]))
                 assert service.send(patch).tags == ["kitten"]
@@ -215,8 +216,7 @@ def test_without_an_embedder_adding_is_unavailable_and_jobs_fail_with_a_sentence
 ):
     with start(embed_attempts=1) as service:
         [item] = service.add(picture(0), tags=["dog"])
-        with monkeypatch.context() as changed:
-            changed.setattr(service.parts._embedders, "clients", [Client(nowhere, within=True)])
+        with service.embedders(Client(nowhere, within=True)):
             with pytest.raises(Unavailable, match="Start the services with"):
                 service.add(picture(1))
             error = service.failed(service.start_ingest(folder_of({"a.png": 1})))

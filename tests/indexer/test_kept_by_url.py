@@ -7,7 +7,7 @@ from PIL import Image
 
 from services.indexer.container import Container
 from services.indexer.storage.blob_store import RemoteBlobStore
-from shared.clients import indexer
+from shared.clients import curation, indexer
 from shared.core.errors import Misconfigured, NotFound, Unavailable
 from shared.objects.address import Address
 from shared.objects.store import Objects
@@ -34,6 +34,7 @@ def test_uploads_and_thumbnails_are_kept_at_the_url(start, s3, bucket, picture):
         assert not list(service.data.glob("images/*/*/*"))
         assert service.send(indexer.get_thumbnail(item.id))[0] == small
         service.send(indexer.delete_image(item.id))
+        service.send(curation.empty_trash())
         assert s3.keys(bucket) == []
         with pytest.raises(NotFound):
             service.send(indexer.get_image_file(item.id))

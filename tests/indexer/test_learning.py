@@ -94,10 +94,8 @@ def test_a_failure_is_followed_by_a_pause_and_a_cancel_by_hand_too(trained, pict
     add_new_tags(trained, picture)
     jobs, found = trained.parts.jobs, trained.parts.learning
     assert found.pause(was_preempted=False) == timedelta()
-    trained.parts._embedders.clients, clients = [], trained.parts._embedders.clients
-    job = jobs.submit(JobKind.LEARN, {})
-    trained.failed(job)
-    trained.parts._embedders.clients = clients
+    with trained.embedders():
+        trained.failed(jobs.submit(JobKind.LEARN, {}))
     assert found.pause(was_preempted=False) > timedelta(hours=23)
     done = trained.succeeded(jobs.submit(JobKind.LEARN, {}))
     assert done.result["learnt"] == ["training"]

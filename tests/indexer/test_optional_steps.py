@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -55,20 +55,17 @@ def nowhere() -> Iterator[Client]:
 @contextmanager
 def losing_embedder(service, stage: str, nowhere: Client) -> Iterator[None]:
     """Takes the embedder away as soon as a job comes to a stage, until the block ends."""
-    embedders, former = service.parts._embedders, JobContext.stage
-    clients = embedders.clients
+    former = JobContext.stage
 
-    def noted(job: JobContext, told: str) -> None:
-        if told == stage:
-            embedders.clients = [nowhere]
-        former(job, told)
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as broken:
 
-    try:
-        with pytest.MonkeyPatch.context() as broken:
-            broken.setattr(JobContext, "stage", noted)
-            yield
-    finally:
-        embedders.clients = clients
+        def noted(job: JobContext, told: str) -> None:
+            if told == stage:
+                stack.enter_context(service.embedders(nowhere))
+            former(job, told)
+
+        broken.setattr(JobContext, "stage", noted)
+        yield
 
 
 @pytest.mark.parametrize("folders", [*(pytest.param(n, marks=SLOW) for n in (8, 9, 10)), 11])

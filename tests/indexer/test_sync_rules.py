@@ -140,7 +140,8 @@ def test_a_file_that_cant_be_used_any_more_keeps_its_image(here, root):
     here.sync(root)
     (root / "dog/b.png").write_bytes(b"bytes that are over the limit")
     intake = here.intake
-    intake.settings = replace(intake.settings, max_image_bytes=9)
+    settings = replace(intake._tools.settings, max_image_bytes=9)
+    intake._tools = replace(intake._tools, settings=settings)
     result = here.sync(root)
     assert result["failed"] == 1
     assert image(here, "b") == (["dog/b.png"], ["dog"])

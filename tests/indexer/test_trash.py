@@ -92,6 +92,7 @@ def test_without_a_trash_a_delete_is_for_good(start, picture):
         upload, _ = service.parts.files.kept(item.id)
         assert service.send(indexer.delete_image(item.id)).undo is None
         assert trashed(service) == []
+        assert service.send(curation.list_trash(limit=1)).days == 0
         assert not upload.exists()
 
 

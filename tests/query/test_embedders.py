@@ -7,6 +7,7 @@ import pytest
 
 from services.query.embedders import Embedders
 from shared.clients.transport import AsyncClient, Call
+from shared.contracts.embedder import PROFILE_HEADER
 from shared.core import deadline
 from shared.core.errors import Unavailable
 
@@ -56,3 +57,35 @@ def test_a_caller_who_would_not_wait_says_nothing_of_an_embedder():
         return one.away
 
     assert asyncio.run(ask()) is None
+
+
+def test_the_profile_that_fitted_last_is_asked_first():
+    asked: list[str] = []
+    has = {"lite"}
+
+    async def by_profile(request: httpx.Request) -> httpx.Response:
+        profile = request.headers.get(PROFILE_HEADER, "own")
+        asked.append(profile)
+        return httpx.Response(200 if profile == "own" or profile in has else 404, text=profile)
+
+    name: Call[str] = Call("GET", "/", lambda response: response.text)
+
+    async def ask() -> None:
+        client = AsyncClient("http://one", None, httpx.MockTransport(by_profile), within=True)
+        profile = "lite"
+        both = Embedders([client], lambda: profile)
+        for _ in range(3):
+            assert await both.send(name, lambda found: found == "lite") == "lite"
+        assert asked == ["own", "lite", "lite", "lite"]
+        # It has gone, and so its answer is that of the models of the settings.
+        has.clear()
+        asked.clear()
+        assert await both.send(name, lambda found: found == "lite") == "own"
+        assert asked == ["lite", "own"]
+        # The index is of the own models now.
+        asked.clear()
+        profile = "mini"
+        assert await both.send(name, lambda found: found == "own") == "own"
+        assert asked == ["own"]
+
+    asyncio.run(ask())

@@ -51,6 +51,21 @@ def test_what_a_newer_file_tells_again_counts_once(file, tmp_path):
     assert [(f.name, f.count) for f, _ in found] == [("other", 1), ("trips", 2), ("Trips2", 1)]
 
 
+def test_the_rows_are_gone_through_once_however_many_folders_there_are(file):
+    class Counting(np.ndarray):
+        compared = 0
+
+        def __eq__(self, other):
+            Counting.compared += 1
+            return np.asarray(self) == other
+
+        __hash__ = None
+
+    file.folders.of_row = file.folders.of_row.view(Counting)
+    assert listed(file, "") == [("trips", "trips", 3, 3), ("Trips2", "Trips2", 1, 4)]
+    assert Counting.compared == 0
+
+
 @pytest.mark.parametrize(
     ("condition", "met"),
     [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shared.contracts.crop import Crop
+from shared.contracts.query import Metric
 from shared.snapshots.items import Item
 
 
@@ -115,6 +116,20 @@ def test_images_that_carry_an_excluded_term_are_no_hits(filled):
         parts=parts, limit=200, filter={"must_not": [{"key": "number", "gte": 100}]}
     )
     assert set(ids(kept)) == {i for i in ids(answer) if int(i[4:]) < 100}
+
+
+def test_what_is_excluded_is_no_hit_of_a_sorted_search_either(filled):
+    parts = [{"id": "img-004"}, {"term": "DOG", "weight": -0.01}]
+    sorted_ids = ids(filled.search(parts=parts, sort="name", limit=1000))
+    assert {int(i[4:]) % 5 for i in sorted_ids} == {1, 2, 3, 4}
+
+
+def test_a_sorted_search_by_parts_is_by_cosine_as_any_by_parts_is(library, serve):
+    rows = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    told = [Item(i, f"i{i}") for i in range(20)]
+    library.publish(told, visual=library.space(rows, metric=Metric.L2))
+    parts = [{"id": "i0"}, {"id": "i1"}]
+    assert serve(library).search(parts=parts, sort="name", limit=5)["metric"] == "cosine"
 
 
 def test_one_part_is_asked_as_if_it_came_alone(filled):

@@ -189,6 +189,7 @@ def test_only_short_searches_keep_the_loop_busy(library, serve, monkeypatch):
         {"nprobe": 4},
         {"recall_target": 1},
         {"limit": 101},
+        {"sort": "name"},
         {"filter": {"must": [{"tag": "t"}]}},
     ]
     for options in thorough:

@@ -1,5 +1,6 @@
 """Rows of features as an answer: raw float32, or JSON for people."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -19,6 +20,9 @@ from shared.contracts.embedder import (
     RAW_MEDIA_TYPE,
     Embeddings,
 )
+from shared.web.callers import caller_of
+from shared.web.keys import Scope
+from shared.web.scoped import lacking
 
 Floats = NDArray[np.float32]
 
@@ -42,12 +46,17 @@ async def hosted(
         Header(
             alias=PROFILE_HEADER,
             description="Use the models of this profile (`lite`, `mini`, `classic`), which are "
-            "loaded at the first request. Default: those of the settings.",
+            "loaded at the first request; that takes a key with `write`, unless the collection "
+            "has this profile's model. Default: those of the settings.",
         ),
     ] = None,
 ) -> Hosted:
-    """The models, as a dependency. Raises Unavailable while they are being loaded."""
+    """The models, as a dependency. Raises Unavailable while they are being loaded, Conflict where
+    a profile's can't be, and LacksScope where the caller may not have them loaded."""
     hosts: Hosts = request.app.state.hosts
+    may_load = Scope.WRITE in caller_of(request.scope).scopes
+    if profile and not may_load and await asyncio.to_thread(hosts.must_load, profile):
+        raise lacking(Scope.WRITE)
     return hosts.host(profile).hosted()
 
 

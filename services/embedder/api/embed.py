@@ -28,6 +28,7 @@ from shared.core.errors import InvalidInput
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGES,
+    BROKEN_PROFILE,
     BUSY,
     DAMAGED,
     LOADING,
@@ -163,7 +164,7 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
     "/models",
     summary="List the hosted models",
     tags=["models"],
-    responses=problems(NO_PROFILE, LOADING),
+    responses=problems(NO_PROFILE, BROKEN_PROFILE, LOADING),
 )
 @needs(Scope.READ)
 async def list_models(request: Request, models: HostedModels) -> Models:

@@ -10,7 +10,7 @@ from services.embedder.hosting import Hosted
 from shared.contracts.embedder import FINGERPRINT_HEADER, RAW_MEDIA_TYPE
 from shared.core.errors import NotFound
 from shared.web.keys import Scope
-from shared.web.problems import LOADING, NO_LABELS, problems
+from shared.web.problems import BROKEN_PROFILE, LOADING, NO_LABELS, problems
 from shared.web.scoped import ScopedRoute, needs
 
 router = APIRouter(prefix="/v1", tags=["models"], route_class=ScopedRoute)
@@ -29,7 +29,7 @@ _HEAD_RESPONSES: dict[int | str, dict[str, Any]] = {
     "/labels/{fingerprint}",
     summary="Download a model's classifier",
     response_class=Response,
-    responses=_HEAD_RESPONSES | problems(NO_LABELS, LOADING),
+    responses=_HEAD_RESPONSES | problems(NO_LABELS, BROKEN_PROFILE, LOADING),
 )
 @needs(Scope.READ)
 async def get_labels(fingerprint: str, models: Annotated[Hosted, Depends(hosted)]) -> Response:

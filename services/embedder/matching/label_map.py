@@ -72,11 +72,16 @@ def _class_bases(memberships: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     random projection keeps the rest on the mean (Johnson and Lindenstrauss, 1984).
     """
     count = len(memberships)
-    # Of the squares, which is the same as of the matrix and takes a tenth of the time.
-    squares, directions = np.linalg.eigh(memberships @ memberships.T + np.eye(count))
     general = min(GENERAL_DIM, count)
-    leading = directions[:, ::-1][:, :general]
-    sizes = np.sqrt(squares[::-1][:general])
+    # Thin: classes may be tens of thousands, while there are hundreds of words above them.
+    directions, values, _ = np.linalg.svd(memberships, full_matrices=False)
+    leading = directions[:, :general]
+    # Each class is a word, too.
+    sizes = np.sqrt(np.append(values, np.zeros(general))[:general] ** 2 + 1)
+    if leading.shape[1] < general:
+        others = np.random.default_rng(_SEED + 1).normal(size=(count, general - leading.shape[1]))
+        others -= leading @ (leading.T @ others)
+        leading = np.concatenate([leading, np.linalg.qr(others)[0]], axis=1)
     scale = sizes / sizes[-1]
     drawn = np.random.default_rng(_SEED).normal(size=(count, CLASS_DIM))
     drawn -= leading @ (leading.T @ drawn)

@@ -82,6 +82,7 @@ class TrashBin:
         return TrashPage(
             images=[self._shown(one) for one in found],
             total=total,
+            days=self._days,
             next=_text(found[-1]) if more else None,
         )
 

@@ -25,12 +25,15 @@ class IngestService:
         sharing: DistributedIngest | None = None,
     ) -> None:
         """`sharing`: with other workers, where there may be some."""
-        self.settings = settings
         self._tools = IngestTools(collection.images, features, collection.embedding, settings)
         self._images = collection.images
         self._compatibility = collection.compatibility
         self._deletions = collection.deletions
         self._sharing = sharing
+
+    @property
+    def settings(self) -> IngestSettings:
+        return self._tools.settings
 
     def take(
         self,

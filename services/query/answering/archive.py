@@ -1,14 +1,19 @@
-"""A zip of pictures' files, written while it is sent: one picture is in memory at a time."""
+"""A zip of pictures' files, written while it is sent: one picture is in memory at a time.
+
+Only so many are sent at once, see `Archives`.
+"""
 
 import io
 import zipfile
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from shared.core.errors import ISEError
+import anyio.to_thread
+
+from shared.core import deadline
+from shared.core.errors import ISEError, Misconfigured, Overloaded, Unauthorized, Unavailable
 from shared.snapshots.items import Item
 
 _MISSING = "missing.txt"
@@ -16,6 +21,12 @@ _EARLIEST = datetime(1980, 1, 1)
 _LATEST = datetime(2107, 12, 31)
 _UNSAFE = frozenset('<>:"|?*\\')
 _LONGEST = 200
+_FILE_S = 60.0
+"""Time limit of one file; the archive as a whole has none."""
+_AT_ONCE = 8
+_RETRY_AFTER = 10
+# They tell nothing of the file that was asked for.
+_PASSING = Unavailable, Overloaded, Unauthorized, Misconfigured
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
@@ -34,42 +45,78 @@ class _Sink(io.RawIOBase):
         self._held.append(bytes(data))
         return len(data)
 
-    def taken(self) -> bytes:
+    def taken(self) -> list[bytes]:
         held, self._held = self._held, []
-        return b"".join(held)
+        return held
 
 
-async def archive_of(items: Sequence[Item], fetch: Fetch) -> AsyncIterator[bytes]:
-    """Give the zip in parts. A file that can't be had is named in `missing.txt`."""
+class Archives:
+    """Count of the archives that are being sent; each holds a file in memory."""
+
+    def __init__(self, limit: int = _AT_ONCE) -> None:
+        self.limit = limit
+        self.in_hand = 0
+
+    def take(self) -> None:
+        """Take a place, to be given back by `release`. Raises Overloaded."""
+        if self.in_hand >= self.limit:
+            raise Overloaded(
+                f"{self.in_hand} archives are being downloaded already; try again later.",
+                retry_after=_RETRY_AFTER,
+            )
+        self.in_hand += 1
+
+    def release(self) -> None:
+        self.in_hand -= 1
+
+
+async def archive_of(
+    items: Sequence[Item], names: Sequence[str], fetch: Fetch
+) -> AsyncIterator[bytes]:
+    """Give the zip in parts. A file that can't be had is named in `missing.txt`.
+
+    Raises Unavailable and the like where files can't be had now: the zip then has no end, so that
+    nobody takes it for whole.
+    """
     sink = _Sink()
-    names = names_of(items)
     missing: list[str] = []
     # Pictures are packed already.
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for item, name in zip(items, names, strict=True):
             try:
-                data = await fetch(item.id)
+                with deadline.anew(_FILE_S):
+                    data = await fetch(item.id)
+            except _PASSING:
+                raise
             except ISEError as error:
                 missing.append(f"{name}: {error.detail}\n")
                 continue
-            archive.writestr(_entry(name, item), data)
-            yield sink.taken()
+            # The checksum of a large file takes a while.
+            await anyio.to_thread.run_sync(archive.writestr, _entry(name, item), data)
+            del data
+            for part in sink.taken():
+                yield part
         if missing:
             archive.writestr(_MISSING, "".join(missing))
-    yield sink.taken()
+    for part in sink.taken():
+        yield part
 
 
 def names_of(items: Sequence[Item]) -> list[str]:
     """Return a name for each file that any system takes, none twice, whatever their case."""
     found: list[str] = []
-    used: Counter[str] = Counter({_MISSING: 1})
+    used = {_MISSING}
+    numbers: dict[str, int] = {}
     for item in items:
         path = PurePosixPath(_name(item))
-        name, number = str(path), 1
-        while used[name.casefold()]:
+        name = str(path)
+        first = name.casefold()
+        number = numbers.get(first, 1)
+        while name.casefold() in used:
             number += 1
             name = f"{path.stem} ({number}){path.suffix}"
-        used[name.casefold()] += 1
+        numbers[first] = number
+        used.add(name.casefold())
         found.append(name)
     return found
 

@@ -6,7 +6,7 @@ from services.query.answering.targets import Carriers, Neighbours, NoImages, Tar
 from services.query.search.browsing import in_order
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.answer import Hit
+from shared.contracts.answer import Hit, Mode
 from shared.contracts.browsing import Sort
 from shared.contracts.query import MAX_LIMIT, SearchOptions
 
@@ -26,28 +26,34 @@ class Sorted:
 
     def rank(self, searcher: Searcher, watch: Stopwatch) -> SearchResult:
         """Rank all that may match, keep what does, and sort that."""
-        everything = self.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
-        result = _asked(self.target, everything).rank(searcher, watch)
-        matches = _matches(result.hits)
+        result = _with_all(self.target).rank(searcher, watch)
+        matches, is_cut = _matches(result)
         with watch("sort"):
             hits = in_order(searcher, self.sort, {hit.id: hit for hit in matches})
         start = self.options.offset
-        # Where the ranking is full, some that match may lie behind its end.
-        complete = result.complete and len(result.hits) < MAX_LIMIT
+        # Where the ranking goes on, some that match may lie behind its end.
+        complete = result.complete and result.end is None and not is_cut
         page = hits[start : start + self.options.limit]
         return replace(result, hits=page, end=None, complete=complete)
 
 
-def _asked(target: Target, options: SearchOptions) -> Target:
+def _with_all(target: Target) -> Target:
+    """Return the target with its own options, which may narrow the search's, but for the page."""
     if isinstance(target, Carriers | Neighbours | NoImages):
+        options = target.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
         return replace(target, options=options)
     return target
 
 
-def _matches(hits: list[Hit]) -> list[Hit]:
+def _matches(result: SearchResult) -> tuple[list[Hit], bool]:
+    """Return the hits that count as matches, and whether some may be missing."""
+    hits = result.hits
+    if result.mode is Mode.TAG:
+        # An image that carries the tag matches unless its probability tells otherwise.
+        return [hit for hit in hits if hit.probability is None or hit.probability >= MATCHES], False
     if all(hit.probability is None for hit in hits):
-        return hits[:FEW]
-    return [hit for hit in hits if (hit.probability or 0) >= MATCHES]
+        return hits[:FEW], len(hits) > FEW
+    return [hit for hit in hits if (hit.probability or 0) >= MATCHES], False
 
 
 def sorted_as_asked(target: Target, options: SearchOptions) -> Target:

@@ -195,7 +195,10 @@ class SearchService:
     def _is_short(self, options: SearchOptions) -> bool:
         """Tell whether a search that needs no embedder takes milliseconds."""
         limits = (options.nprobe, options.recall_target, options.filter, options.cursor)
-        is_plain = not options.exact and all(one is None for one in limits)
+        # A sorted one ranks all that may match and reads their records.
+        is_plain = (
+            not options.exact and options.sort.images is None and all(one is None for one in limits)
+        )
         if not is_plain or options.offset + options.limit > _FEW:
             return False
         # Opening a new snapshot takes seconds, so that isn't done in the event loop.

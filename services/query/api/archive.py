@@ -2,11 +2,14 @@
 
 from typing import Annotated
 
+import anyio.to_thread
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
 
-from services.query.answering.archive import archive_of
+from services.query.answering.archive import Archives, archive_of, names_of
 from services.query.api.search import Ask
 from services.query.search.searcher import Searcher
 from shared.clients import indexer
@@ -14,9 +17,10 @@ from shared.clients.transport import AsyncClient
 from shared.contracts.base import Wire
 from shared.contracts.curation import ArchiveRequest, Id
 from shared.core.errors import NotFound
+from shared.snapshots.items import Item
 from shared.web.keys import Scope
 from shared.web.media import ZIP
-from shared.web.problems import DAMAGED, NO_IMAGE, problems
+from shared.web.problems import ARCHIVES, DAMAGED, NO_IMAGE, problems
 from shared.web.scoped import ScopedRoute, needs
 
 router = APIRouter(prefix="/v1", tags=["images"], route_class=ScopedRoute)
@@ -34,33 +38,50 @@ class ArchiveQuery(Wire):
     "/archive",
     summary="Download pictures as a zip",
     response_class=Response,
-    responses=ZIP | problems(NO_IMAGE, DAMAGED),
+    responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
 async def get_archive(
     ask: Ask, request: Request, query: Annotated[ArchiveQuery, Query()]
 ) -> Response:
     """Return a zip of the unchanged files. A file that can't be read is named in `missing.txt`."""
-    return _streamed(request, await ask.searcher(), query.id)
+    return await _streamed(request, await ask.searcher(), query.id)
 
 
 @router.post(
     "/archive",
     summary="Download many pictures as a zip",
     response_class=Response,
-    responses=ZIP | problems(NO_IMAGE, DAMAGED),
+    responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
 async def download_images(ask: Ask, request: Request, body: ArchiveRequest) -> Response:
     """Return a zip of the unchanged files. A file that can't be read is named in `missing.txt`."""
-    return _streamed(request, await ask.searcher(), body.ids)
+    return await _streamed(request, await ask.searcher(), body.ids)
 
 
-def _streamed(request: Request, searcher: Searcher, ids: list[str]) -> Response:
+class _ArchiveResponse(StreamingResponse):
+    """Stream that holds a place among the archives until it ends, or its client leaves."""
+
+    media_type = "application/zip"
+    places: Archives
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.places.release()
+
+
+async def _streamed(request: Request, searcher: Searcher, ids: list[str]) -> Response:
     client: AsyncClient = request.app.state.indexer
-    found = [item for image_id in dict.fromkeys(ids) if (item := searcher.find(image_id))]
-    if not found:
-        raise NotFound(f"There is no image {ids[0]!r}.")
+    places: Archives = request.app.state.archives
+    places.take()
+    try:
+        found, names = await anyio.to_thread.run_sync(_named, searcher, ids)
+    except BaseException:
+        places.release()
+        raise
 
     async def fetch(image_id: str) -> bytes:
         return (await client.send(indexer.get_image_file(image_id)))[0]
@@ -70,6 +91,14 @@ def _streamed(request: Request, searcher: Searcher, ids: list[str]) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "private, no-store",
     }
-    return StreamingResponse(
-        archive_of(found, fetch), media_type="application/zip", headers=headers
-    )
+    response = _ArchiveResponse(archive_of(found, names, fetch), headers=headers)
+    response.places = places
+    return response
+
+
+def _named(searcher: Searcher, ids: list[str]) -> tuple[list[Item], list[str]]:
+    """Return the images of some ids, and a file name for each. Raises NotFound."""
+    found = [item for image_id in dict.fromkeys(ids) if (item := searcher.find(image_id))]
+    if not found:
+        raise NotFound(f"There is no image {ids[0]!r}.")
+    return found, names_of(found)

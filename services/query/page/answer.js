@@ -2,6 +2,7 @@
 
 import { hrefOf } from "./address.js";
 import { el, fill, icon } from "./dom.js";
+import { ANSWER } from "./messages_search.js";
 import { by } from "./query.js";
 import { headingOf } from "./title.js";
 import { listed, milliseconds, modeSentence, recall, scanned, showing, stages, total } from "./words.js";
@@ -31,7 +32,7 @@ export class AnswerView {
             class: "clear",
             href: hrefOf(by([], query)),
             "data-search": true,
-            "aria-label": "Clear the search",
+            "aria-label": ANSWER.clear,
           },
           icon("close"),
         ),
@@ -58,8 +59,7 @@ export class AnswerView {
       el(
         "p",
         { class: "basis" },
-        `Snapshot ${answer.snapshot}, by ${answer.metric === "l2" ? "L2 distance" : "cosine similarity"}` +
-          `${answer.model ? ` of ${answer.model}` : ""}.`,
+        ANSWER.basis(answer.snapshot, answer.metric, answer.model),
       ),
     );
     return told;
@@ -76,7 +76,7 @@ function correction({ corrected_terms: corrected = [] }, query) {
     el(
       "a",
       { href: hrefOf({ ...query, literal: true }), "data-search": true },
-      `Search for ${listed(corrected.map(({ term }) => term))} instead`,
+      ANSWER.instead(listed(corrected.map(({ term }) => term))),
     ),
   );
 }
@@ -84,7 +84,7 @@ function correction({ corrected_terms: corrected = [] }, query) {
 /** How long each stage took, as widths and in words. */
 function stageBar(timings) {
   const bar = el("div", { class: "stage-bar", "aria-hidden": "true" });
-  const list = el("ul", { class: "stages", "aria-label": "Time by stage" });
+  const list = el("ul", { class: "stages", "aria-label": ANSWER.stages });
   stages(timings).forEach(({ name, value }, at) => {
     const part = el("span", { class: `stage-${at % 5}` });
     part.style.flexGrow = value;

@@ -1,6 +1,7 @@
 /** The query service's API, as this page uses it. */
 
 import { parse, stringify } from "./exact_json.js";
+import { FAILED } from "./messages.js";
 import { conditionsOf, onlyPart } from "./query.js";
 
 const KEY = "ise.key";
@@ -171,8 +172,8 @@ export class Api {
       if (error.name === "AbortError") throw error;
       throw new ApiError(
         0,
-        "Can't reach the search service",
-        "It may be down, or this device is offline.",
+        FAILED.unreached,
+        FAILED.unreachedWords,
       );
     }
   }
@@ -211,11 +212,11 @@ async function problemOf(response) {
   const type = response.headers.get("Content-Type") ?? "";
   const problem = type.includes("json") ? await response.json().catch(() => ({})) : {};
   const detail =
-    problem.detail || `The server answered ${response.status} ${response.statusText}`.trim() + ".";
+    problem.detail || FAILED.answered(`${response.status} ${response.statusText}`.trim());
   return new ApiError(
     response.status,
-    problem.title || "The search failed",
-    problem.peer_away ? "Part of the search is unavailable at the moment." : detail,
+    problem.title || FAILED.search,
+    problem.peer_away ? FAILED.part : detail,
     problem.request_id,
     problem.upload,
     problem.peer_away ? detail : null,

@@ -40,8 +40,9 @@ export class BrowseApi {
     return this.api.call(`v1/duplicates?${given}`, { signal });
   }
 
-  async trash(cursor, signal) {
-    const given = new URLSearchParams({ limit: 500 });
+  /** A page of the trash: {images, total, days, next}. */
+  async trash(cursor, { limit = 500, signal } = {}) {
+    const given = new URLSearchParams({ limit });
     if (cursor) given.set("cursor", cursor);
     const page = await this.api.call(`v1/trash?${given}`, { signal });
     page.images.forEach(shape);

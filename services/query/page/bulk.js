@@ -56,12 +56,20 @@ export class Bulk {
     );
   }
 
-  /** Moves pictures to the trash; resolves to whether they went. */
+  /**
+   * Moves pictures to the trash; resolves to whether they went. Asks first where there is no trash,
+   * and leaves them where that can't be told.
+   */
   async remove(images) {
-    if ((await this.#days()) === 0 && !(await this.ask(...SELECTION.forGood(images.length)))) return false;
     const ids = images.map(({ id }) => id);
-    const sentence = ids.length === 1 ? DONE.deletedOne(nameOf(images[0])) : DONE.deleted(ids.length);
     try {
+      const forGood = (await this.#days()) === 0;
+      if (forGood && !(await this.ask(...SELECTION.forGood(ids.length)))) return false;
+      const sentence = forGood
+        ? DONE.deletedForGood(ids.length)
+        : ids.length === 1
+          ? DONE.deletedOne(nameOf(images[0]))
+          : DONE.deleted(ids.length);
       const { undo } = await this.browse.bulk({ ids, delete: true });
       this.views.removed(new Set(ids));
       this.say(sentence, undo && (() => this.#undo(undo, () => this.views.back(new Set(ids)))));
@@ -135,13 +143,9 @@ export class Bulk {
     }
   }
 
-  /** How long the trash keeps pictures; 0: there is none. */
+  /** How many days the trash keeps pictures; 0: there is none. */
   async #days() {
-    try {
-      this.#trashDays ??= (await this.browse.trash(null)).days ?? 30;
-    } catch {
-      return null;
-    }
+    this.#trashDays ??= Number((await this.browse.trash(null, { limit: 1 })).days);
     return this.#trashDays;
   }
 }

@@ -1,6 +1,7 @@
 /** The parts of a search as chips in the search bar: each with its sign, its crop, its way out. */
 
 import { el, icon } from "./dom.js";
+import { PARTS } from "./messages_search.js";
 import { partPicture } from "./part_picture.js";
 
 export class Chips {
@@ -40,8 +41,8 @@ export class Chips {
           type: "button",
           class: "sign",
           click: () => this.onSign(part),
-          "aria-label": against ? `Without ${name}: look for it` : `With ${name}: leave it out`,
-          title: against ? "Excluded. Press to include" : "Included. Press to exclude",
+          "aria-label": against ? PARTS.include(name) : PARTS.exclude(name),
+          title: against ? PARTS.excluded : PARTS.included,
         },
         icon(against ? "minus" : "plus"),
       ),
@@ -54,8 +55,8 @@ export class Chips {
             type: "button",
             class: part.crop ? "crop cropped" : "crop",
             click: () => this.onCrop(part),
-            "aria-label": part.crop ? `Change the crop of ${name}` : `Crop ${name}`,
-            title: "Search by a part of the picture",
+            "aria-label": part.crop ? PARTS.changeCrop(name) : PARTS.crop(name),
+            title: PARTS.cropTitle,
           },
           icon("crop"),
         ),
@@ -65,7 +66,7 @@ export class Chips {
           type: "button",
           class: "remove",
           click: () => this.onRemove(part),
-          "aria-label": `Remove ${name}`,
+          "aria-label": PARTS.remove(name),
         },
         icon("close"),
       ),

@@ -17,7 +17,7 @@ import { byId } from "./dom.js";
 import { humane } from "./errors.js";
 import { FolderChooser } from "./folder_chooser.js";
 import { KeyForm } from "./key_form.js";
-import { JOBS, SNAPSHOTS } from "./messages.js";
+import { JOBS, SNAPSHOTS } from "./messages_manage.js";
 import { Paused } from "./paused.js";
 import { foldRail } from "./rail.js";
 import { Toast } from "./toast.js";

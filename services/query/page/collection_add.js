@@ -6,7 +6,7 @@ import { Upload } from "./collection_upload.js";
 import { told } from "./browse_states.js";
 import { bytes } from "./collection_words.js";
 import { el, icon } from "./dom.js";
-import { ADD } from "./messages.js";
+import { ADD } from "./messages_manage.js";
 
 const PREVIEWS = 8;
 
@@ -28,7 +28,7 @@ export class Add {
     type: "text",
     autocomplete: "off",
     autocapitalize: "none",
-    placeholder: "garden, summer",
+    placeholder: ADD.example,
   });
 
   /** `onAdded()` is called when a batch is in; `onStarted(job)` when a folder is being taken in. */

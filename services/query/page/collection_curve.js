@@ -1,7 +1,8 @@
 /** The recall that was measured, over the share of the collection that is scanned for it. */
 
 import { el } from "./dom.js";
-import { count, percent } from "./words.js";
+import { CURVE } from "./messages_manage.js";
+import { percent } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 360;
@@ -23,16 +24,15 @@ export function recallCurve({ points, by_reach: reaches, k, queries }) {
       "figcaption",
       {},
       sentence,
-      el("small", {}, ` The first ${k}, of ${count(queries, "query", "queries")}.`),
+      el("small", {}, CURVE.measuredBy(k, queries)),
     ),
   );
 }
 
 function sentenceOf(points) {
   const enough = points.find((point) => point.recall >= TARGET) ?? points.at(-1);
-  const most = enough.reach === null ? "" : "at most ";
-  const clusters = most + count(enough.nprobe, "cluster");
-  return `Scanning ${percent(enough.scanned_fraction)} of the images, ${clusters}, finds ${percent(enough.recall)} of the exact answer.`;
+  const scanned = percent(enough.scanned_fraction);
+  return CURVE.reached(scanned, enough.reach !== null, enough.nprobe, percent(enough.recall));
 }
 
 function drawn(points, sentence) {
@@ -54,7 +54,7 @@ function drawn(points, sentence) {
     ...[0, most / 2, most].map((share) =>
       label(x(share), bottom + 16, share === most ? "end" : "middle", percent(share)),
     ),
-    label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 2, "middle", "of the images scanned"),
+    label((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 2, "middle", CURVE.scanned),
     svg("polyline", { class: "line", points: path }),
     ...points.map((point) =>
       svg("circle", { cx: x(point.scanned_fraction), cy: y(point.recall), r: 2.6 }),

@@ -1,8 +1,8 @@
 /** What the collection holds, in numbers. */
 
 import { el } from "./dom.js";
-
-const METRICS = { cosine: "Cosine similarity", l2: "L2 distance" };
+import { number } from "./messages.js";
+import { FIGURES } from "./messages_manage.js";
 
 export class Figures {
   constructor(section) {
@@ -10,16 +10,16 @@ export class Figures {
   }
 
   render({ stats }) {
-    if (!stats) return this.section.replaceChildren(list(["Images", "Tags", "Clusters"]));
+    if (!stats) return this.section.replaceChildren(list([FIGURES.images, FIGURES.tags, FIGURES.clusters]));
     this.section.replaceChildren(
       list(
-        ["Images", number(stats.images)],
-        ["Tags", number(stats.tags)],
-        ["Clusters", number(stats.clusters)],
-        ["Snapshot", number(stats.snapshot)],
-        ["Compared by", METRICS[stats.metric] ?? stats.metric, "words"],
-        ["Model", stats.model ?? "none yet", "name"],
-        ["Words by", stats.network ?? "no network yet", "name"],
+        [FIGURES.images, number(stats.images)],
+        [FIGURES.tags, number(stats.tags)],
+        [FIGURES.clusters, number(stats.clusters)],
+        [FIGURES.snapshot, number(stats.snapshot)],
+        [FIGURES.metric, FIGURES.metrics[stats.metric] ?? stats.metric, "words"],
+        [FIGURES.model, stats.model ?? FIGURES.noModel, "name"],
+        [FIGURES.network, stats.network ?? FIGURES.noNetwork, "name"],
       ),
     );
   }
@@ -31,8 +31,4 @@ function list(...figures) {
     return el("div", { class: kind }, el("dt", {}, name), el("dd", {}, value));
   });
   return el("dl", { class: "figures" }, ...entries);
-}
-
-function number(value) {
-  return value.toLocaleString("en");
 }

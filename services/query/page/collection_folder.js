@@ -2,7 +2,7 @@
 
 import { field, jobForm, select } from "./collection_fields.js";
 import { el } from "./dom.js";
-import { ADD } from "./messages.js";
+import { ADD } from "./messages_manage.js";
 
 export class FolderForm {
   #path = el("input", {

@@ -2,7 +2,8 @@
 
 import { recallCurve } from "./collection_curve.js";
 import { el } from "./dom.js";
-import { count, percent } from "./words.js";
+import { HEALTH } from "./messages_manage.js";
+import { percent } from "./words.js";
 
 export class Health {
   constructor(section) {
@@ -11,7 +12,7 @@ export class Health {
 
   render({ stats, health, errors }) {
     this.section.replaceChildren(
-      el("h2", { id: "health-title" }, "Index"),
+      el("h2", { id: "health-title" }, HEALTH.title),
       ...(health ? told(health, stats?.learning ?? health.learning) : [el("p", { class: "soft" }, waiting(errors.indexer))]),
       ...(stats ? measured(stats) : []),
     );
@@ -19,15 +20,15 @@ export class Health {
 }
 
 function waiting(error) {
-  return error ? "The state of the index is unavailable without the indexer." : "Loading.";
+  return error ? HEALTH.away : HEALTH.loading;
 }
 
 function told(health, learning) {
   if (!health.images)
-    return [el("p", { class: "soft" }, "There is no index yet. Add pictures, then build one.")];
+    return [el("p", { class: "soft" }, HEALTH.none)];
   const isDue = health.advice || learning?.tasks.length;
   const sentences = [
-    health.advice ?? (isDue ? null : "In good order. No action needed."),
+    health.advice ?? (isDue ? null : HEALTH.good),
     learning?.tags ? learning.message : null,
   ].filter(Boolean);
   return [
@@ -45,16 +46,16 @@ function told(health, learning) {
 function measures(health) {
   const { imbalance, imbalance_at_build: former, drift, growth } = health;
   const rows = [
-    ["Added since the last merge", percent(health.additions), "of what is stored"],
-    ["Deleted since", percent(health.deleted), "of what is stored"],
+    [HEALTH.added, percent(health.additions), HEALTH.ofStored],
+    [HEALTH.deleted, percent(health.deleted), HEALTH.ofStored],
     [
-      "Imbalance",
+      HEALTH.imbalance,
       times(imbalance),
-      former === null ? "1 would be even" : `${times(former)} when built`,
+      former === null ? HEALTH.even : HEALTH.whenBuilt(times(former)),
     ],
   ];
-  if (drift !== null) rows.push(["Drift", times(drift), "distance to the centres, 1 when built"]);
-  if (growth !== null) rows.push(["Growth", times(growth), "images, 1 when built"]);
+  if (drift !== null) rows.push([HEALTH.drift[0], times(drift), HEALTH.drift[1]]);
+  if (growth !== null) rows.push([HEALTH.growth[0], times(growth), HEALTH.growth[1]]);
   return rows;
 }
 
@@ -64,21 +65,16 @@ function times(value) {
 
 function measured({ recall_curve: curves, metric, live_recall: live }) {
   const curve = curves.find((one) => one.space === "visual" && one.metric === metric);
-  const parts = [el("h3", {}, "Measured recall")];
+  const parts = [el("h3", {}, HEALTH.recall)];
   if (curve?.points.length) parts.push(recallCurve(curve));
   else
     parts.push(
-      el(
-        "p",
-        { class: "soft" },
-        "Not measured yet: every image is compared until a build makes clusters.",
-      ),
+      el("p", { class: "soft" }, HEALTH.notMeasured),
     );
   if (live) parts.push(el("p", { class: "soft" }, liveSentence(live)));
   return parts;
 }
 
 function liveSentence({ queries, measured: found, expected }) {
-  const answers = count(queries, "answer was", "answers were");
-  return `${answers} checked since: ${percent(found)} found, ${percent(expected)} expected.`;
+  return HEALTH.live(queries, percent(found), percent(expected));
 }

@@ -3,7 +3,8 @@
 import { el, fill } from "./dom.js";
 import { jobName, moment, progressSentence, reached, skippedSentences, STATES } from "./collection_words.js";
 import { humaneText } from "./errors.js";
-import { FAILED, JOBS } from "./messages.js";
+import { FAILED } from "./messages.js";
+import { JOBS } from "./messages_manage.js";
 
 const FAILURES_SHOWN = 200;
 

@@ -2,7 +2,7 @@
 
 import { JobRow } from "./collection_job.js";
 import { el } from "./dom.js";
-import { JOBS } from "./messages.js";
+import { JOBS } from "./messages_manage.js";
 
 const SHOWN = 6;
 

@@ -2,7 +2,8 @@
 
 import { told } from "./browse_states.js";
 import { el } from "./dom.js";
-import { FAILED, NOTICE } from "./messages.js";
+import { FAILED } from "./messages.js";
+import { NOTICE } from "./messages_manage.js";
 
 export class Notice {
   #shown = "";

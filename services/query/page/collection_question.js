@@ -1,6 +1,7 @@
 /** Asks once before something is done. */
 
 import { el } from "./dom.js";
+import { QUESTION } from "./messages_manage.js";
 
 export class Question {
   constructor(dialog) {
@@ -17,7 +18,7 @@ export class Question {
       el(
         "div",
         { class: "buttons" },
-        el("button", { type: "submit", class: "quiet", value: "" }, "Not now"),
+        el("button", { type: "submit", class: "quiet", value: "" }, QUESTION.no),
         el("button", { type: "submit", class: "submit", value: "yes" }, action),
       ),
     );

@@ -3,7 +3,7 @@
 import { told } from "./browse_states.js";
 import { moment } from "./collection_words.js";
 import { el, fill } from "./dom.js";
-import { SNAPSHOTS } from "./messages.js";
+import { SNAPSHOTS } from "./messages_manage.js";
 
 const SHOWN = 6;
 

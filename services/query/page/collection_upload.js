@@ -1,6 +1,6 @@
 /** An upload of many pictures, a batch at a time. */
 
-import { ADD } from "./messages.js";
+import { ADD } from "./messages_manage.js";
 
 const FILES = 50;
 const BYTES = 32 * 2 ** 20;

@@ -1,6 +1,7 @@
 /** Jobs, times and sizes in plain words. */
 
-import { JOBS, LANGUAGE, count } from "./messages.js";
+import { LANGUAGE, count } from "./messages.js";
+import { JOBS } from "./messages_manage.js";
 
 export const STATES = JOBS.states;
 

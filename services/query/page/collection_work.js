@@ -2,13 +2,14 @@
 
 import { field, jobForm, select } from "./collection_fields.js";
 import { el } from "./dom.js";
+import { WORK } from "./messages_manage.js";
 
 export class Work {
   constructor(section, api, { onStarted }) {
     section.replaceChildren(
-      el("h2", { id: "work-title" }, "Build and train"),
-      disclosed("Rebuild the index", buildForm(api, onStarted)),
-      disclosed("Train word matching", trainForm(api, onStarted)),
+      el("h2", { id: "work-title" }, WORK.title),
+      disclosed(WORK.build, buildForm(api, onStarted)),
+      disclosed(WORK.train, trainForm(api, onStarted)),
     );
   }
 }
@@ -18,21 +19,10 @@ function disclosed(title, form) {
 }
 
 function buildForm(api, onStarted) {
-  const clusters = number("build-clusters", { max: 1000000, placeholder: "Automatic" });
-  const metric = select("build-metric", [
-    ["cosine", "Cosine similarity"],
-    ["l2", "L2 distance"],
-  ]);
-  const transform = select("build-transform", [
-    ["auto", "Best measured"],
-    ["none", "Nothing"],
-    ["l2", "Unit length"],
-    ["pca:128", "PCA to 128"],
-  ]);
-  const rows = select("build-rows", [
-    ["float32", "float32"],
-    ["float16", "float16, half the disk"],
-  ]);
+  const clusters = number("build-clusters", { max: 1000000, placeholder: WORK.automatic });
+  const metric = select("build-metric", WORK.metrics);
+  const transform = select("build-transform", WORK.transforms);
+  const rows = select("build-rows", WORK.rows);
   const request = () => ({
     clusters: clusters.value ? Number(clusters.value) : "auto",
     metric: metric.value,
@@ -40,13 +30,13 @@ function buildForm(api, onStarted) {
     rows: rows.value,
   });
   return jobForm(
-    "Start the build",
+    WORK.startBuild,
     async () => onStarted(await api.build(request())),
-    el("p", { class: "soft wide" }, "Clusters all images again. Searches continue meanwhile."),
-    field("Clusters", clusters),
-    field("Made for", metric),
-    field("Feature transform", transform),
-    field("Stored as", rows),
+    el("p", { class: "soft wide" }, WORK.buildWords),
+    field(WORK.clusters, clusters),
+    field(WORK.metric, metric),
+    field(WORK.transform, transform),
+    field(WORK.stored, rows),
   );
 }
 
@@ -60,11 +50,11 @@ function trainForm(api, onStarted) {
     return settings;
   };
   return jobForm(
-    "Start the training",
+    WORK.startTraining,
     async () => onStarted(await api.train(request())),
-    el("p", { class: "soft wide" }, "Learns words from the tags of your images."),
-    field("Epochs", epochs, "Maximum number."),
-    field("Patience", patience, "Epochs without improvement before training stops."),
+    el("p", { class: "soft wide" }, WORK.trainWords),
+    field(WORK.epochs[0], epochs, WORK.epochs[1]),
+    field(WORK.patience[0], patience, WORK.patience[1]),
   );
 }
 

@@ -1,8 +1,8 @@
 /** Completion of tags: an ARIA combobox with a list. */
 
 import { el } from "./dom.js";
+import { count } from "./messages.js";
 import { matchIn } from "./tag_text.js";
-import { count } from "./words.js";
 
 const LIMIT = 8;
 const PAUSE_MS = 120;

@@ -1,14 +1,14 @@
 /** A condition of a filter in words. */
 
-const BOUNDS = { gt: "over", gte: "from", lt: "under", lte: "to" };
+import { FILTERS } from "./messages_search.js";
 
 export function conditionWords(condition) {
   const { tag, key } = condition;
   if (tag !== undefined) return tag;
-  if (key === undefined) return "several conditions";
+  if (key === undefined) return FILTERS.several;
   if (condition.match !== undefined) return `${key}: ${condition.match}`;
-  if (condition.any) return `${key}: ${condition.any.join(" or ")}`;
-  if (condition.exists !== undefined) return condition.exists ? `has ${key}` : `has no ${key}`;
-  const bounds = Object.keys(BOUNDS).filter((name) => condition[name] !== undefined);
-  return `${key} ${bounds.map((name) => `${BOUNDS[name]} ${condition[name]}`).join(" ")}`;
+  if (condition.any) return `${key}: ${condition.any.join(FILTERS.or)}`;
+  if (condition.exists !== undefined) return FILTERS.has(key, condition.exists);
+  const bounds = Object.keys(FILTERS.bounds).filter((name) => condition[name] !== undefined);
+  return `${key} ${bounds.map((name) => `${FILTERS.bounds[name]} ${condition[name]}`).join(" ")}`;
 }

@@ -1,6 +1,7 @@
 /** A dialog to choose the part of a picture that counts, by pointer or by keyboard. */
 
 import { el } from "./dom.js";
+import { CROP } from "./messages_search.js";
 
 const STEP = 0.02;
 const LEAST = 0.05;
@@ -24,7 +25,7 @@ export class Cropper {
         class: "crop-box",
         tabindex: 0,
         role: "application",
-        "aria-roledescription": "crop box",
+        "aria-roledescription": CROP.box,
         "aria-describedby": "crop-help",
         keydown: (event) => this.#key(event),
         pointerdown: (event) => this.#grab(event),
@@ -34,7 +35,7 @@ export class Cropper {
     this.#stage = el(
       "div",
       { class: "crop-stage" },
-      el("img", { src: url, alt: "The picture to crop", draggable: "false" }),
+      el("img", { src: url, alt: CROP.picture, draggable: "false" }),
       box,
     );
     let answer;
@@ -43,21 +44,21 @@ export class Cropper {
       this.dialog.close();
     };
     this.dialog.replaceChildren(
-      el("h2", { id: "crop-title" }, "Search by a part"),
+      el("h2", { id: "crop-title" }, CROP.title),
       el(
         "p",
         { id: "crop-help" },
-        "Drag the box or its corners. Keyboard: arrow keys move it; with Shift, they resize it.",
+        CROP.words,
       ),
       this.#stage,
       el(
         "div",
         { class: "buttons" },
-        el("button", { type: "button", class: "quiet", click: () => leave(null) }, "Whole picture"),
+        el("button", { type: "button", class: "quiet", click: () => leave(null) }, CROP.whole),
         el(
           "button",
           { type: "button", class: "submit", click: () => leave(this.#chosen()) },
-          "Use this part",
+          CROP.use,
         ),
       ),
     );
@@ -95,8 +96,7 @@ export class Cropper {
     const whole = (share) => Math.round(share * 100);
     shown.setAttribute(
       "aria-label",
-      `From the left ${whole(box.x)} %, from the top ${whole(box.y)} %, ` +
-        `${whole(box.width)} % wide, ${whole(box.height)} % high`,
+      CROP.place(whole(box.x), whole(box.y), whole(box.width), whole(box.height)),
     );
   }
 

@@ -12,7 +12,7 @@ export function humane(error) {
     .join(" · ");
   const known = byStatus(error);
   if (known) return { sentence: known, details: whole || null };
-  if (!detail || isTechnical(detail)) return { sentence: FAILED.generic, details: whole || null };
+  if (!detail || isTechnical(detail)) return { sentence: beginning(detail) || FAILED.generic, details: whole || null };
   const more = [error.details, error.requestId && FAILED.request(error.requestId)].filter(Boolean).join(" · ");
   return { sentence: detail, details: more || null };
 }
@@ -21,6 +21,13 @@ export function humane(error) {
 export function humaneText(text) {
   if (!text) return { sentence: "", details: null };
   return isTechnical(text) ? { sentence: FAILED.unexpected, details: text } : { sentence: text, details: null };
+}
+
+/** The sentences before the first one that is for whoever runs the service. */
+function beginning(text) {
+  const sentences = text.split(/(?<=[.?!])\s+/);
+  const at = sentences.findIndex(isTechnical);
+  return sentences.slice(0, at).join(" ");
 }
 
 export function isTechnical(text) {

@@ -1,15 +1,8 @@
-/** When, where and with what a picture was taken, and what the model sees in it. */
+/** When, where and with what a picture was taken. */
 
-import { hrefOf } from "./address.js";
 import { bytes } from "./collection_words.js";
 import { localDay, wallTime } from "./dates.js";
-import { el } from "./dom.js";
 import { LARGE, number } from "./messages.js";
-import { by, part } from "./query.js";
-import { percent } from "./words.js";
-
-const LABELS = 5;
-const LEAST = 0.05;
 
 /** Rows of what is known: [name, value]. */
 export function factsOf({ file = {}, added_at: added }) {
@@ -24,28 +17,6 @@ export function factsOf({ file = {}, added_at: added }) {
     [LARGE.position, place],
     [LARGE.added, added && localDay(added)],
   ].filter(([, value]) => value);
-}
-
-/** The model's suggestions, each a search for what it names. */
-export function labelsOf({ labels = [] }) {
-  const likely = labels.filter(({ probability }) => probability >= LEAST).slice(0, LABELS);
-  if (!likely.length) return null;
-  return el(
-    "ul",
-    { class: "tags", "aria-label": LARGE.labels, title: LARGE.labelsNote },
-    ...likely.map(({ name, probability }) =>
-      el(
-        "li",
-        {},
-        el(
-          "a",
-          { class: "chip suggested-label", href: hrefOf(by([part("term", name)])), "data-search": true },
-          name,
-          el("span", { class: "count" }, percent(probability)),
-        ),
-      ),
-    ),
-  );
 }
 
 function position({ latitude, longitude }) {

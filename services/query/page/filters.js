@@ -4,8 +4,9 @@ import { conditionWords } from "./condition.js";
 import { el, fill, icon } from "./dom.js";
 import { numberOf, stringify } from "./exact_json.js";
 import { metadataFacets, tagFacets } from "./facets.js";
+import { number } from "./messages.js";
+import { FILTERS } from "./messages_search.js";
 import { NO_FILTER, conditionsOf, withCondition, wayOf } from "./query.js";
-import { count } from "./words.js";
 
 const NOT = "must_not";
 
@@ -60,7 +61,7 @@ export class Filters {
           },
         },
         icon("filter"),
-        "Filters",
+        FILTERS.title,
         active > 0 && el("span", { class: "badge" }, String(active)),
       ),
       ...Object.keys(NO_FILTER).flatMap((way) =>
@@ -71,7 +72,7 @@ export class Filters {
         el(
           "button",
           { type: "button", class: "plain", click: () => this.#change({ filter: NO_FILTER }) },
-          "Clear",
+          FILTERS.clear,
         ),
     );
   }
@@ -83,10 +84,10 @@ export class Filters {
       {
         type: "button",
         class: way === NOT ? "chip active against" : "chip active",
-        "aria-label": `Remove the filter ${way === NOT ? "not " : ""}${words}`,
+        "aria-label": FILTERS.remove(way === NOT ? FILTERS.not(words) : words),
         click: () => this.onChange(withCondition(this.#search.query, condition, null)),
       },
-      way === NOT ? `not ${words}` : words,
+      way === NOT ? FILTERS.not(words) : words,
       icon("close"),
     );
   }
@@ -95,13 +96,13 @@ export class Filters {
     const search = this.#search;
     const { query } = search;
     const tags = tagFacets(search);
-    const among = `among ${count(search.hits.length, "image")}`;
+    const among = FILTERS.among(search.hits.length);
     this.panel.hidden = !this.#open;
     fill(
       this.panel,
       tags.length > 0 &&
         this.#group(
-          el("h2", {}, "Tags ", el("small", {}, among)),
+          el("h2", {}, FILTERS.tags, el("small", {}, among)),
           el(
             "ul",
             { class: "facets" },
@@ -123,10 +124,10 @@ export class Filters {
         ),
       ),
       this.#group(
-        el("h2", {}, "Show"),
-        this.#switch("Fold near-duplicates", !query.copies, (on) => this.#change({ copies: !on })),
+        el("h2", {}, FILTERS.show),
+        this.#switch(FILTERS.fold, !query.copies, (on) => this.#change({ copies: !on })),
         query.parts.length === 1 &&
-          this.#switch("Likely matches only", query.likely, (on) => this.#change({ likely: on })),
+          this.#switch(FILTERS.likely, query.likely, (on) => this.#change({ likely: on })),
       ),
     );
   }
@@ -154,11 +155,11 @@ export class Filters {
           class: "with",
           "data-name": `with ${stringify(condition)}`,
           "aria-pressed": String(way !== null && way !== NOT),
-          "aria-label": `Only ${words}, ${count(images, "image")}`,
+          "aria-label": FILTERS.only(words, images),
           click: put(wanted),
         },
         el("span", {}, words),
-        el("span", { class: "count" }, images.toLocaleString("en")),
+        el("span", { class: "count" }, number(images)),
       ),
       el(
         "button",
@@ -167,8 +168,8 @@ export class Filters {
           class: "without",
           "data-name": `without ${stringify(condition)}`,
           "aria-pressed": String(way === NOT),
-          "aria-label": `Not ${words}`,
-          title: `Not ${words}`,
+          "aria-label": FILTERS.without(words),
+          title: FILTERS.without(words),
           click: put(NOT),
         },
         icon("minus"),
@@ -195,9 +196,9 @@ export class Filters {
       );
     return el(
       "div",
-      { class: "either", role: "group", "aria-label": "Filters to meet" },
-      choice("All of them", "must", "should"),
-      choice("Any of them", "should", "must"),
+      { class: "either", role: "group", "aria-label": FILTERS.toMeet },
+      choice(FILTERS.all, "must", "should"),
+      choice(FILTERS.any, "should", "must"),
     );
   }
 
@@ -208,7 +209,7 @@ export class Filters {
         step: "any",
         name,
         placeholder: String(at),
-        "aria-label": `${key} ${name === "gte" ? "from" : "to"}`,
+        "aria-label": name === "gte" ? FILTERS.from(key) : FILTERS.upTo(key),
       });
     const [from, to] = [bound("gte", least), bound("lte", most)];
     return el(
@@ -224,9 +225,9 @@ export class Filters {
         },
       },
       from,
-      "to",
+      FILTERS.to,
       to,
-      el("button", { type: "submit", class: "action" }, "Apply"),
+      el("button", { type: "submit", class: "action" }, FILTERS.apply),
     );
   }
 

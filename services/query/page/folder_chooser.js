@@ -2,7 +2,8 @@
 
 import { told } from "./browse_states.js";
 import { el, fill, icon } from "./dom.js";
-import { CHOOSER, PICTURES, SELECTION } from "./messages.js";
+import { PICTURES, SELECTION } from "./messages.js";
+import { CHOOSER } from "./messages_manage.js";
 
 export class FolderChooser {
   constructor(dialog, api) {

@@ -49,6 +49,10 @@ export class FoldersView {
     return this.gallery.around(id);
   }
 
+  image(id) {
+    return this.gallery.image(id);
+  }
+
   anchor() {
     return this.gallery.anchor();
   }

@@ -10,6 +10,7 @@ import { emptyState, failedState, waitingState } from "./browse_states.js";
 import { viewFilter } from "./gallery_query.js";
 import { GallerySource, dayIn } from "./gallery_source.js";
 import { neighbours, reached } from "./gallery_keys.js";
+import { Place, headOf, headerHeight } from "./gallery_place.js";
 import { firstInSight, markChosen } from "./gallery_tiles.js";
 import { Scrubber } from "./scrubber.js";
 
@@ -21,6 +22,7 @@ const ROVE_MS = 120;
 export class Gallery {
   #search = null;
   #sections = null;
+  #place = null;
   #drawn = new Map();
   #asked = 0;
   #focused = null;
@@ -35,7 +37,7 @@ export class Gallery {
     this.selection = selection;
     this.actions = actions;
     this.canvas = el("div", { class: "gallery", keydown: (event) => this.#key(event) });
-    this.scrubber = new Scrubber((y) => window.scrollTo(0, this.#above() + y));
+    this.scrubber = new Scrubber((y) => window.scrollTo(0, this.#place.above + y));
     this.resized = new ResizeObserver(() => this.#resize());
     this.scrolled = () => this.#soon();
     selection.subscribe(() => this.#mark());
@@ -55,6 +57,7 @@ export class Gallery {
     window.addEventListener("scroll", this.scrolled, { passive: true });
     if (search.browsed) {
       this.#sections = search.browsed;
+      this.#place = new Place(this.canvas, this.#sections, search.sort);
       this.#attach();
       window.scrollTo(0, search.top);
       return this.refresh();
@@ -68,7 +71,7 @@ export class Gallery {
     this.#running.abort();
     this.#sections?.stop();
     this.#search = null;
-    this.#sections = null;
+    this.#sections = this.#place = null;
     this.#focused = null;
     window.removeEventListener("scroll", this.scrolled);
     this.resized.disconnect();
@@ -87,8 +90,10 @@ export class Gallery {
     try {
       const counted = await this.source.counted(search, signal);
       if (signal.aborted) return;
-      this.#keepPlace(() => this.#sections.set(counted.sections, counted.total));
+      this.#place.keep(() => this.#sections.set(counted.sections, counted.total));
       if (counted.total === 0) return this.#empty();
+      // It gave way to a sentence where there was no picture left.
+      if (!this.canvas.isConnected) this.#attach();
       this.#renewDrawings();
       this.actions.onTotal(counted.total);
     } catch {
@@ -102,15 +107,16 @@ export class Gallery {
       const counted = await this.source.counted(search, signal);
       if (signal.aborted) return;
       this.#sections = new Sections((...given) => this.source.page(search, ...given), {
-        headHeight: (section) => (titleOf(section, search.sort) ? HEAD : 0),
+        headHeight: (section) => headOf(section, search.sort),
         onChange: () => this.#changed(),
       });
       search.browsed = this.#sections;
+      this.#place = new Place(this.canvas, this.#sections, search.sort);
       this.actions.onTotal(counted.total);
       if (counted.total === 0) return this.#empty();
       this.#sections.set(counted.sections, counted.total);
       this.#attach();
-      this.#restore(search);
+      this.#place.restore(search.anchor, search.top, () => search === this.#search);
     } catch (error) {
       if (error.name === "AbortError" || signal.aborted) return;
       fill(
@@ -161,10 +167,15 @@ export class Gallery {
 
   removed(ids) {
     if (!this.#sections) return;
-    this.#keepPlace(() => this.#sections.remove(ids));
+    this.#place.keep(() => this.#sections.remove(ids));
     this.#renewDrawings();
     if (this.#sections.total === 0) this.#empty();
     this.actions.onTotal(this.#sections.total);
+  }
+
+  /** What lies above became higher or lower. */
+  moved() {
+    if (this.shown) this.#soon();
   }
 
   /** Draws pictures anew whose tags changed. */
@@ -179,7 +190,7 @@ export class Gallery {
     if (!found) return;
     const { section, index } = found;
     const tile = this.#sections.layoutOf(section).tiles[index];
-    const y = this.#above() + section.top + (titleOf(section, this.#search.sort) ? HEAD : 0) + tile.y;
+    const y = this.#place.above + section.top + headOf(section, this.#search.sort) + tile.y;
     const clear = headerHeight() + HEAD;
     if (y < scrollY + clear) window.scrollTo(0, y - clear - 8);
     else if (y + tile.height > scrollY + innerHeight - 60) window.scrollTo(0, y + tile.height - innerHeight + 60);
@@ -191,28 +202,7 @@ export class Gallery {
 
   /** The picture at the top of the screen and how far below it: what a later load comes back to. */
   anchor() {
-    if (!this.#sections?.list.length) return null;
-    const y = scrollY - this.#above() + headerHeight();
-    if (y <= 0) return null;
-    const section = this.#sections.at(y);
-    const inner = y - section.top - (titleOf(section, this.#search.sort) ? HEAD : 0);
-    const { tiles } = this.#sections.layoutOf(section);
-    const index = Math.max(0, tiles.findIndex((tile) => tile.y + tile.height > inner));
-    return { key: section.key, index, by: inner - (tiles[index]?.y ?? 0) };
-  }
-
-  #restore({ anchor, top }) {
-    if (!anchor) return window.scrollTo(0, top ?? 0);
-    const section = this.#sections.list.find(({ key }) => key === anchor.key);
-    if (!section) return;
-    const go = () => {
-      const tile = this.#sections.layoutOf(section).tiles[anchor.index];
-      const head = titleOf(section, this.#search.sort) ? HEAD : 0;
-      window.scrollTo(0, this.#above() + section.top + head + (tile?.y ?? 0) + anchor.by - headerHeight());
-    };
-    go();
-    const search = this.#search;
-    this.#sections.reach(section, ({ images }) => images.length > anchor.index).then(() => search === this.#search && go());
+    return this.#sections?.list.length ? this.#place.anchor() : null;
   }
 
   #attach() {
@@ -236,7 +226,7 @@ export class Gallery {
     const width = this.canvas.clientWidth;
     if (!this.#sections || !width || width === this.#sections.width) return;
     const dayOf = dayIn(this.#search.sort);
-    this.#keepPlace(() => this.#sections.resize(width, dayOf));
+    this.#place.keep(() => this.#sections.resize(width, dayOf));
     this.#renewDrawings();
   }
 
@@ -244,22 +234,6 @@ export class Gallery {
     if (!this.#sections) return;
     this.#renewDrawings();
     this.actions.onKnown();
-  }
-
-  /** What is at the top of the screen stays there, whatever is found out above it. */
-  #keepPlace(change) {
-    const anchor = this.#sections.width && scrollY > 0 ? this.anchor() : null;
-    const before = anchor && this.#topOf(anchor);
-    change();
-    this.canvas.style.height = `${this.#sections.height}px`;
-    const after = anchor && this.#topOf(anchor);
-    if (before !== null && after !== null && Math.abs(after - before) > 0.5) window.scrollBy(0, after - before);
-  }
-
-  #topOf({ key, index }) {
-    const section = this.#sections.list.find((one) => one.key === key);
-    if (!section) return null;
-    return section.top + (section.images.length ? (this.#sections.layoutOf(section).tiles[index]?.y ?? 0) : 0);
   }
 
   #renewDrawings() {
@@ -276,13 +250,9 @@ export class Gallery {
     });
   }
 
-  #above() {
-    return this.canvas.getBoundingClientRect().top + scrollY;
-  }
-
   #draw() {
     if (!this.#sections?.width) return;
-    const y = scrollY - this.#above();
+    const y = scrollY - this.#place.above;
     const [from, to] = [y - AHEAD * innerHeight, y + (1 + AHEAD) * innerHeight];
     const near = new Set(this.#sections.between(from, to));
     for (const [section, one] of this.#drawn)
@@ -328,7 +298,7 @@ export class Gallery {
     wanted.sort((a, b) => distance(a, middle) - distance(b, middle));
     for (const section of wanted)
       this.#sections.need(section, () => {
-        const lower = scrollY - this.#above() + (1 + ASK_AHEAD) * innerHeight;
+        const lower = scrollY - this.#place.above + (1 + ASK_AHEAD) * innerHeight;
         return section.top + HEAD + this.#sections.layoutOf(section).known > lower;
       });
   }
@@ -337,7 +307,7 @@ export class Gallery {
   #rove(id = null) {
     if (id) this.#focused = id;
     const tiles = [...this.#drawn.values()].flatMap((one) => [...one.drawn()]);
-    const chosen = tiles.find(({ dataset }) => dataset.id === this.#focused) ?? firstInSight(this.#drawn, this.#sections, scrollY - this.#above());
+    const chosen = tiles.find(({ dataset }) => dataset.id === this.#focused) ?? firstInSight(this.#drawn, this.#sections, scrollY - this.#place.above);
     for (const tile of tiles) {
       const wanted = tile === chosen ? 0 : -1;
       const link = tile.firstElementChild;
@@ -362,10 +332,6 @@ export class Gallery {
     if (event.shiftKey) this.selection.extend(next.id);
     this.focus(next.id);
   }
-}
-
-function headerHeight() {
-  return document.querySelector(".masthead").offsetHeight;
 }
 
 function distance({ top, height }, y) {

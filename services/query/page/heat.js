@@ -1,6 +1,7 @@
 /** Heat over a picture: what each part of it adds to a likeness, red for it and blue against it. */
 
 import { el } from "./dom.js";
+import { WHY } from "./messages_search.js";
 
 const FOR = [226, 62, 36];
 const AGAINST = [43, 108, 214];
@@ -47,7 +48,7 @@ export function mainPlace(grid) {
       if (value > best.value) best = { value, x: (x + 0.5) / columns, y: (y + 0.5) / rows };
     }),
   );
-  const across = best.x < 0.34 ? "left" : best.x > 0.66 ? "right" : "";
-  const down = best.y < 0.34 ? "top" : best.y > 0.66 ? "bottom" : "";
-  return [down, across].filter(Boolean).join(" ") || "middle";
+  const across = best.x < 0.34 ? WHY.sides.left : best.x > 0.66 ? WHY.sides.right : "";
+  const down = best.y < 0.34 ? WHY.sides.top : best.y > 0.66 ? WHY.sides.bottom : "";
+  return [down, across].filter(Boolean).join(" ") || WHY.middle;
 }

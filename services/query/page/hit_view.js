@@ -323,7 +323,7 @@ export class HitView {
   }
 
   #key(event) {
-    if (event.target.closest("input, [role=listbox]") || event.altKey || event.ctrlKey) return;
+    if (event.target.closest("input, [role=listbox], .tag-editor") || event.altKey || event.ctrlKey) return;
     if (event.metaKey || event.target.closest("textarea")) return;
     const does = {
       ArrowLeft: () => this.#move("previous"),

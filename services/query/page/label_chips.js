@@ -1,6 +1,8 @@
 /** Labels that the model sees in an image: suggestions, each accepted as a tag by one click. */
 
 import { el } from "./dom.js";
+import { humane } from "./errors.js";
+import { TAGGING } from "./messages.js";
 import { normalForm } from "./tag_text.js";
 import { percent } from "./words.js";
 
@@ -10,7 +12,7 @@ export function labelChips(api, hit, onAccepted) {
   const labels = (hit.labels ?? []).filter((label) => !carried(label));
   if (!labels.length) return null;
   const told = el("p", { class: "error", role: "alert", hidden: true });
-  const list = el("ul", { class: "tags", "aria-label": "Labels that may fit" });
+  const list = el("ul", { class: "tags", "aria-label": TAGGING.labels });
 
   async function accept(label, item) {
     list.inert = true;
@@ -21,7 +23,7 @@ export function labelChips(api, hit, onAccepted) {
       onAccepted(tags);
       if (!list.children.length) section.remove();
     } catch (error) {
-      told.textContent = `The tag was not saved. ${error.message}`;
+      told.textContent = `${TAGGING.labelNotSaved} ${humane(error).sentence}`;
       told.hidden = false;
     } finally {
       list.inert = false;
@@ -37,7 +39,7 @@ export function labelChips(api, hit, onAccepted) {
         {
           type: "button",
           class: "chip",
-          "aria-label": `Add the tag ${label.name}, ${percent(label.probability)} likely`,
+          "aria-label": TAGGING.acceptLabel(label.name, percent(label.probability)),
           click: () => accept(label, item),
         },
         `+ ${label.name} `,
@@ -46,6 +48,6 @@ export function labelChips(api, hit, onAccepted) {
     );
     list.append(item);
   }
-  const section = el("section", { class: "labels" }, el("h3", {}, "May show"), list, told);
+  const section = el("section", { class: "labels" }, el("h3", {}, TAGGING.mayShow), list, told);
   return section;
 }

@@ -30,6 +30,7 @@ import { ThumbnailQueue } from "./thumbnail_queue.js";
 import { announce, titleOf } from "./title.js";
 import { Toast } from "./toast.js";
 import { DONE, SELECTION } from "./messages.js";
+import { PARTS } from "./messages_search.js";
 
 const keyForm = new KeyForm(byId("key"));
 const api = new Api((wrong) => keyForm.ask(wrong));
@@ -125,7 +126,14 @@ const hitView = new HitView(byId("hit"), api, sources, {
   onFavourite: (hit) => bulk.favourite([hit]),
   onShare: async (hit) => {
     const link = new URL(`?open=${encodeURIComponent(hit.id)}`, document.baseURI).href;
-    await navigator.clipboard?.writeText(link).then(() => say(DONE.linkCopied), () => say(link));
+    try {
+      // There is no clipboard over plain HTTP.
+      await navigator.clipboard.writeText(link);
+      say(DONE.linkCopied);
+    } catch {
+      toast.show(DONE.link, null, link);
+      announce(link);
+    }
   },
   onRetagged(hit, tags, undo) {
     bulk.retagged(hit, tags, undo);
@@ -149,7 +157,8 @@ const views = [
 
 let scoped = null;
 store.subscribe((search) => {
-  if (search.status !== "idle" && scoped !== search) selection.scope(new HitScope(search));
+  // A view of the collection says itself what can be chosen in it, where there is anything.
+  if (scoped !== search) selection.scope(search.status === "idle" ? null : new HitScope(search));
   scoped = search;
   document.title = titleOf(search, sources);
   selectionBar.trash = search.status === "idle" && search.query.view === "trash";
@@ -170,7 +179,7 @@ async function take(file) {
   const replaced = lost;
   lost = null;
   byId("search").classList.add("sending");
-  announce("Sending the picture");
+  announce(PARTS.sending);
   try {
     const value = await sources.keep(file);
     if (replaced) go(withoutPart(query(), replaced, { ...replaced, value }));
@@ -229,12 +238,16 @@ const shortcuts = new Shortcuts(byId("help"), {
     if (selectionBar.trash) return;
     if (hitView.hit) return hitView.remove();
     const images = meant(id);
-    if (images.length) bulk.remove(images).then(() => selection.clear());
+    if (images.length) bulk.remove(images).then((gone) => gone && selection.clear());
   },
   undo: () => toast.undo(),
-  async all() {
-    if (hitView.hit || !selection.scoped) return;
-    if (!(await selection.all())) say(SELECTION.bounded(selection.size));
+  // Not async: where there is nothing to choose, the browser selects the text.
+  all() {
+    if (hitView.hit || !selection.scoped) return false;
+    selection.all().then(
+      (whole) => whole || say(SELECTION.bounded(selection.size)),
+      (error) => say(humane(error).sentence),
+    );
   },
   escape() {
     if (hitView.hit || !selection.size) return false;

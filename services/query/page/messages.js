@@ -1,5 +1,6 @@
 /**
- * Every sentence that the page says, in one place, so that it can be translated.
+ * Every sentence that the page says, so that it can be translated: those of a search are in
+ * `messages_search.js`, those of the view where the collection is managed in `messages_manage.js`.
  *
  * A text that depends on something is a function of it. `LANGUAGE` is that of numbers and dates.
  */
@@ -37,12 +38,9 @@ export const GALLERY = {
   byAdded: "Added",
   byName: "Name",
   undated: "Without a date",
-  byNameTitle: "By name",
   dates: "Go to a date",
   total: (value) => PICTURES(value),
   loading: "Loading pictures",
-  loaded: (value) => `${PICTURES(value)}.`,
-  retry: "Try again",
   failedMonth: "These pictures can't be shown right now.",
   open: (name, when) => (when ? `${name}, ${when}` : name),
   select: (name) => `Select ${name}`,
@@ -91,6 +89,7 @@ export const DONE = {
   dismiss: "Dismiss",
   deleted: (value) => `${PICTURES(value)} moved to the trash.`,
   deletedOne: (name) => `${name} moved to the trash.`,
+  deletedForGood: (value) => `${PICTURES(value)} deleted for good.`,
   restored: (value) => `${PICTURES(value)} restored.`,
   tagged: (value, tag) => `“${tag}” added to ${PICTURES(value)}.`,
   untagged: (value, tag) => `“${tag}” removed from ${PICTURES(value)}.`,
@@ -100,6 +99,7 @@ export const DONE = {
   retagged: (name) => `The tags of ${name} are saved.`,
   undone: "Undone.",
   linkCopied: "The link is copied.",
+  link: "Link to this picture",
   emptied: "The trash is empty.",
 };
 
@@ -113,7 +113,11 @@ export const FAILED = {
   away: "Part of the service is starting or stopped. Try again in a moment.",
   busy: "The service is busy. Try again in a moment.",
   forbidden: "This key doesn't allow that.",
-  gone: "It is no longer there.",
+  unreached: "Can't reach the search service",
+  unreachedWords: "It may be down, or this device is offline.",
+  answered: (status) => `The server answered ${status}.`,
+  search: "The search failed",
+  part: "Part of the search is unavailable at the moment.",
   undo: "That can't be undone any more.",
   download: "The download failed.",
   unexpected: "Something went wrong in the service. The details may help whoever runs it.",
@@ -148,7 +152,6 @@ export const DUPLICATES = {
   empty: ["No duplicates", "No two pictures look the same."],
   looking: "Looking for duplicates",
   more: "Look further",
-  keep: "Keep",
   keepBest: "Keep only this",
   keepAll: "Keep all",
   group: (value) => `${number(value)} alike`,
@@ -168,7 +171,6 @@ export const TRASH = {
   purgeWords: (value) => `${PICTURES(value)} will be removed from the collection for good. Your own files are not deleted.`,
   purgeAction: "Empty it",
   deleted: (when) => `deleted ${when}`,
-  selected: "Restore selected",
 };
 
 export const LARGE = {
@@ -178,9 +180,7 @@ export const LARGE = {
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",
   fullScreen: "Full screen",
-  leaveFullScreen: "Leave full screen",
   info: "Details",
-  favourite: "Favourite",
   share: "Copy link",
   place: (at, of) => `${number(at)} of ${number(of)}`,
   taken: "Taken",
@@ -189,7 +189,6 @@ export const LARGE = {
   lens: "Lens",
   size: "Size",
   position: "Place",
-  file: "File",
   like: "More like this",
   leaveOut: "Leave out",
   why: "Why this?",
@@ -208,8 +207,6 @@ export const LARGE = {
   notShown: "Not shown",
   duplicates: "Near-duplicates",
   neighbours: "Its neighbours",
-  labels: "Looks like",
-  labelsNote: "Suggested by the model, not checked by a person.",
 };
 
 export const HELP = {
@@ -232,163 +229,6 @@ export const HELP = {
   ],
 };
 
-export const CHOOSER = {
-  title: "Choose a folder",
-  label: "Folders",
-  start: "Where are your pictures?",
-  up: "Back",
-  take: "Use this folder",
-  none: "No folder may be added. Whoever runs the service has to allow one.",
-  leaf: "No folders in here.",
-  more: "There are more than are shown.",
-};
-
-export const ADD = {
-  title: "Add pictures",
-  fromFolder: "From a folder",
-  choose: "Choose a folder",
-  other: "Another folder",
-  advanced: "Advanced",
-  path: "Path",
-  pathNote: "A folder, an archive, or a CSV or JSONL manifest.",
-  tagsFrom: "Tags",
-  tags: [
-    ["", "Names of folders, or the manifest's"],
-    ["folder", "Names of folders"],
-    ["manifest", "The manifest's"],
-    ["none", "No tags"],
-  ],
-  build: "Make them searchable right away",
-  action: "Add",
-  actionFolder: (name) => `Add the pictures of ${name}`,
-  nothing: "Choose a folder first.",
-  files: "Drop pictures or a folder here, or choose them",
-  formats: "JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC",
-  tagsForAll: "Tags for all pictures",
-  optional: "Comma-separated; optional.",
-  addFiles: (value) => `Add ${count(value, "file")}`,
-  clear: "Clear",
-  uploading: "Upload of pictures",
-  stop: "Stop",
-  rest: "Continue with the rest",
-  failures: "Pictures that could not be added",
-  chosen: "Chosen pictures",
-  more: (value) => `and ${number(value)} more`,
-  added: (value) => `${PICTURES(value)} added`,
-  known: (value) => `${number(value)} there already`,
-  failed: (value) => `${number(value)} failed`,
-  left: (value) => `${count(value, "file")} to go.`,
-};
-
-/** What a job does, and what came of it. */
-export const JOBS = {
-  title: "Activity",
-  label: "Activity, the newest first",
-  none: "Nothing yet. What you start appears here.",
-  loading: "Loading",
-  away: "This can't be shown while the service that keeps the pictures is away.",
-  all: (value) => `Show all ${number(value)}`,
-  cancel: "Cancel",
-  cancelling: (name) => `${name} is being cancelled.`,
-  started: (name) => `${name} started.`,
-  ended: (name, state) => `${name}: ${state}.`,
-  progress: (name) => `Progress of: ${name}`,
-  cancelOf: (name) => `Cancel: ${name}`,
-  undo: "Undo",
-  undoOf: (name) => `Undo: ${name}`,
-  undoTitle: "Take back what this added?",
-  undoWords: [
-    "Pictures that it added go to the trash. Tags and details that it changed are as before.",
-    "What was there before stays.",
-  ],
-  undoAction: "Take back",
-  skipped: "Left out",
-  failures: (value) => count(value, "failure"),
-  failuresLabel: "Pictures that could not be processed",
-  moreFailures: (value) => `And ${number(value)} more.`,
-  waiting: "Waiting for the one before.",
-  starting: "Starting",
-  speed: (value) => `${number(value)} a second`,
-  left: (time) => `${time} left`,
-  of: (done, total) => `${number(done)} of ${number(total)}`,
-  without: (step, reason) => `Without ${step}: ${reason}`,
-  states: { queued: "Waiting", running: "Running", succeeded: "Done", failed: "Failed", cancelled: "Cancelled" },
-  kinds: {
-    ingest: "Adding pictures",
-    build: "Rebuilding the index",
-    train: "Learning words from tags",
-    compact: "Tidying up",
-    import: "Importing",
-    reembed: "Changing the model",
-    migrate: "Moving to another engine",
-    learn: "Learning in the background",
-    facts: "Reading dates and cameras",
-    undo: "Taking back",
-    label: "Naming what pictures show",
-    "accept-labels": "Taking labels as tags",
-  },
-  adding: (source) => `Adding pictures from ${source}`,
-  added: (source) => `Added pictures from ${source}`,
-  following: (source) => `Matching ${source}`,
-  dryRun: (source) => `Trial run for ${source}`,
-  result: {
-    added: (value) => `${PICTURES(value)} added`,
-    known: (value) => `${number(value)} there already`,
-    failed: (value) => `${number(value)} failed`,
-  },
-};
-
-export const NOTICE = { paused: "Adding and changing pictures is paused" };
-
-/** Older versions of the index. */
-export const SNAPSHOTS = {
-  title: "Versions of the index",
-  label: "Versions, the newest first",
-  away: "This can't be shown while the service that keeps the pictures is away.",
-  loading: "Loading.",
-  more: (value) => `Show ${number(value)} more`,
-  holds: (images, clusters) =>
-    clusters ? `${PICTURES(images)} in ${count(clusters, "cluster")}` : PICTURES(images),
-  inUse: "In use",
-  back: "Go back",
-  backTo: (value) => `Go back to snapshot ${value}`,
-  askTitle: (value) => `Search by the index of snapshot ${value} again?`,
-  words: (images, clusters) => [
-    `This changes how pictures are found, not which there are: searches use that index (${PICTURES(images)}, ${count(clusters, "cluster")}).`,
-    "It doesn't take back what was added or deleted: deleted pictures stay deleted, and newer ones stay if the model is the same. To take back what was added by mistake, use Undo under Activity.",
-    "It makes a new version, so you can return to the present one.",
-  ],
-  action: (value) => `Go back to ${value}`,
-  used: (value) => `The index of snapshot ${value} is in use.`,
-};
-
-export const SEARCH = { first: "A word, or a picture", more: "Add a word" };
-
-/** What stands in place of hits, and below them. */
-export const RESULTS = {
-  onlyLeftOut: ["Add something to search for", "This search only excludes images. Add a word or a picture."],
-  none: "No images found",
-  noneSpoken: "No images found.",
-  noneFiltered: "No image meets all the filters of this search.",
-  noneWords: "Nothing similar found. Try another word or a picture.",
-  unfilter: "Remove the filters",
-  doubt: "No confident match",
-  unlikely: "Nothing in the collection is likely to match.",
-  best: (chance) => `The best match has a probability of only ${chance}.`,
-  suggestions: "Suggestions",
-  crop: "Crop to what matters",
-  exactly: "Search exactly",
-  all: "Show unlikely matches too",
-  another: "Or try another picture or word.",
-  anotherNearest: "Or try another picture or word. These are the nearest images.",
-  expired: "The picture has expired",
-  expiredWords: "Search pictures are stored only for a limited time.",
-  chooseAgain: "Choose the picture again",
-  loadingMore: "Loading more",
-  mayBeMore: "There may be more hits. An exact search scans everything.",
-  end: "End of results.",
-};
-
 export const TAGGING = {
   tags: "Tags",
   another: "Another tag",
@@ -397,6 +237,10 @@ export const TAGGING = {
   mayFit: "May fit: ",
   notSaved: "The tags were not saved.",
   save: "Save tags",
+  labels: "Labels that may fit",
+  mayShow: "May show",
+  acceptLabel: (name, chance) => `Add the tag ${name}, ${chance} likely`,
+  labelNotSaved: "The tag was not saved.",
 };
 
 export const KEY = {

@@ -1,5 +1,7 @@
 /** Ways to hand over a picture: choose a file, take a photo, drop it anywhere, or paste it. */
 
+import { PARTS } from "./messages_search.js";
+
 export class PictureInput {
   #depth = 0;
 
@@ -47,7 +49,7 @@ export class PictureInput {
   #take(files) {
     const picture = [...files].find((file) => file.type === "" || file.type.startsWith("image/"));
     if (picture) this.onPicture(picture);
-    else if (files.length) this.onRefused(`${files[0].name} is not a picture.`);
+    else if (files.length) this.onRefused(PARTS.refused(files[0].name));
   }
 }
 

@@ -2,7 +2,8 @@
 
 import { el } from "./dom.js";
 import { humane, isTechnical } from "./errors.js";
-import { FAILED, RESULTS } from "./messages.js";
+import { FAILED } from "./messages.js";
+import { RESULTS } from "./messages_search.js";
 import { conditionsOf } from "./query.js";
 import { percent } from "./words.js";
 

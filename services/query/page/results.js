@@ -2,7 +2,8 @@
 
 import { el } from "./dom.js";
 import { told } from "./browse_states.js";
-import { FAILED, RESULTS } from "./messages.js";
+import { FAILED } from "./messages.js";
+import { RESULTS } from "./messages_search.js";
 import { Grid } from "./grid.js";
 import { doubt, nothing, problem, skeleton, unasked } from "./result_states.js";
 import { tileOf } from "./tile.js";

@@ -2,7 +2,7 @@
 
 import { Completion } from "./completion.js";
 import { byId } from "./dom.js";
-import { SEARCH } from "./messages.js";
+import { SEARCH } from "./messages_search.js";
 
 const MINUS = /^[-\u2212]\s*/;
 /** Says that the minus after it is the word's own. */

@@ -15,9 +15,9 @@ export class Selection {
     return this.#chosen.size;
   }
 
-  /** Whether there is a view whose pictures can be chosen. */
+  /** Whether there is a view all of whose pictures can be chosen. */
   get scoped() {
-    return this.#scope !== null;
+    return Boolean(this.#scope?.all);
   }
 
   get images() {
@@ -29,7 +29,7 @@ export class Selection {
     this.#listeners.push(listener);
   }
 
-  /** `view` knows the pictures: `image(id)`, `range(from, to)`, `all(most)`. */
+  /** `view` knows the pictures: `image(id)`, `range(from, to)`, `all(most)`; null: there is none. */
   scope(view) {
     this.#scope = view;
     this.clear();

@@ -30,7 +30,7 @@ export class Shortcuts {
   }
 
   #key(event) {
-    if (event.defaultPrevented || event.altKey || isTyping(event.target)) return;
+    if (event.defaultPrevented || event.altKey || isMeantElsewhere(event.target)) return;
     const modal = document.querySelector("dialog[open]:not(#hit)");
     if (modal && event.key !== "?") return;
     const command = event.ctrlKey || event.metaKey;
@@ -56,6 +56,9 @@ const NAMES = {
   Escape: "escape",
 };
 
-function isTyping(target) {
-  return Boolean(target.closest?.("input:not([type=checkbox], [type=range]), textarea, select, [contenteditable]"));
+/** Whether something is typed there, or, in the editor of tags, done to a tag. */
+function isMeantElsewhere(target) {
+  return Boolean(
+    target.closest?.("input:not([type=checkbox], [type=range]), textarea, select, [contenteditable], .tag-editor"),
+  );
 }

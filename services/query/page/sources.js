@@ -1,5 +1,6 @@
 /** What the page knows of the pictures that it searches by: files it was given, images' names. */
 
+import { PARTS } from "./messages_search.js";
 import { nameOf } from "./words.js";
 
 export class Sources {
@@ -35,10 +36,10 @@ export class Sources {
   /** What a part is called; of an image that is known by its id alone, its name comes later. */
   nameOf({ kind, value }) {
     if (kind === "term") return value;
-    if (kind === "upload") return "Your picture";
+    if (kind === "upload") return PARTS.picture;
     if (!this.#images.has(value)) this.#load(value);
     const image = this.#images.get(value);
-    return image ? nameOf(image) : "An image";
+    return image ? nameOf(image) : PARTS.image;
   }
 
   /** Takes note of an image that was met anyway. */

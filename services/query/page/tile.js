@@ -3,15 +3,17 @@
 import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { checkMark, isFavourite } from "./gallery_tile.js";
+import { GALLERY } from "./messages.js";
+import { CLOSENESS } from "./messages_search.js";
 import { thumbnail } from "./thumbnail.js";
-import { closeness, count, nameOf, percent } from "./words.js";
+import { closeness, nameOf, percent } from "./words.js";
 
 export function tileOf(hit, search, api) {
   const name = nameOf(hit);
   const close = closeness(hit, search.answer.metric, search.answer.mode);
   const chance = hit.probability == null ? null : percent(hit.probability);
   const copies = hit.duplicates?.length ?? 0;
-  const told = [name, close, chance, copies && `${count(copies, "near-duplicate")}`];
+  const told = [name, close, chance, copies && CLOSENESS.copies(copies)];
   return el(
     "li",
     { class: "hit", "data-id": hit.id },
@@ -24,7 +26,7 @@ export function tileOf(hit, search, api) {
         "aria-label": told.filter(Boolean).join(", "),
       },
       thumbnail(api, hit.id, ""),
-      el("span", { class: "missing" }, icon("missing"), "No preview"),
+      el("span", { class: "missing" }, icon("missing"), GALLERY.noPreview),
       copies > 0 &&
         el("span", { class: "copies", "aria-hidden": "true" }, icon("copies"), `${copies + 1}`),
     ),
@@ -41,7 +43,7 @@ export function tileOf(hit, search, api) {
           { class: "words" },
           el("span", { class: "close" }, close),
           chance &&
-            el("span", { class: "chance", title: "Calibrated chance that it matches" }, chance),
+            el("span", { class: "chance", title: CLOSENESS.chance }, chance),
         ),
         el(
           "span",
@@ -56,5 +58,5 @@ export function tileOf(hit, search, api) {
 
 function numbers(hit) {
   const [score, distance] = [hit.score.toFixed(3), hit.distance.toPrecision(4)];
-  return `Orders the results; score ${score}, distance ${distance}`;
+  return CLOSENESS.numbers(score, distance);
 }

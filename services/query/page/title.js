@@ -2,9 +2,10 @@
 
 import { byId } from "./dom.js";
 import { humane } from "./errors.js";
-import { APP, RESULTS } from "./messages.js";
+import { APP } from "./messages.js";
+import { ANSWER, PARTS, RESULTS } from "./messages_search.js";
 import { isAsked } from "./query.js";
-import { count, listed, showing } from "./words.js";
+import { listed, showing } from "./words.js";
 
 const NAME = APP;
 
@@ -12,14 +13,14 @@ export function headingOf({ parts }, sources) {
   const named = parts.map((part) => {
     const name = sources.nameOf(part);
     if (part.kind === "term") return { part, name: `\u201c${name}\u201d` };
-    return { part, name: name === "Your picture" ? "your picture" : name };
+    return { part, name: name === PARTS.picture ? PARTS.yourPicture : name };
   });
   const wanted = named.filter(({ part }) => part.weight > 0);
   const unwanted = named.filter(({ part }) => part.weight < 0);
-  const without = unwanted.length ? ` without ${listed(unwanted.map(({ name }) => name))}` : "";
+  const without = unwanted.length ? PARTS.without(listed(unwanted.map(({ name }) => name))) : "";
   const [only] = wanted;
   if (wanted.length === 1 && only.part.kind === "term") return only.name + without;
-  return `Like ${listed(wanted.map(({ name }) => name))}${without}`;
+  return PARTS.like(listed(wanted.map(({ name }) => name))) + without;
 }
 
 export function titleOf({ query }, sources) {
@@ -39,5 +40,5 @@ function outcome(search) {
   if (search.shown.length === 0) return RESULTS.noneSpoken;
   const corrected = search.answer.corrected_terms ?? [];
   const read = corrected.length ? `${showing(corrected)}. ` : "";
-  return `${read}${count(search.shown.length, "image")} shown${search.more ? ", there are more" : ""}.`;
+  return read + ANSWER.shown(search.shown.length, search.more);
 }

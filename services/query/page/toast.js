@@ -15,8 +15,8 @@ export class Toast {
     bar.addEventListener("pointerleave", () => this.#later());
   }
 
-  /** `undo()`, where there is a way back, resolves when it is gone. */
-  show(sentence, undo = null) {
+  /** `undo()`, where there is a way back, resolves when it is gone. `text` is there to be copied. */
+  show(sentence, undo = null, text = null) {
     this.#undo = undo;
     // A dialog lies over everything else; what is said has to lie in it.
     const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
@@ -24,10 +24,12 @@ export class Toast {
     fill(
       this.bar,
       el("span", {}, sentence),
+      text && el("input", { type: "text", class: "copyable", readonly: true, value: text, "aria-label": sentence, focus: (event) => event.target.select() }),
       undo && el("button", { type: "button", class: "undo-button", click: () => this.undo() }, DONE.undo),
       el("button", { type: "button", class: "round", "aria-label": DONE.dismiss, click: () => this.hide() }, icon("close")),
     );
     this.bar.hidden = false;
+    if (text) this.bar.querySelector("input").focus();
     this.#later();
   }
 

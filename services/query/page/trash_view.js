@@ -69,7 +69,7 @@ export class TrashView {
   }
 
   async #page(cursor) {
-    const { images, total, next } = await this.browse.trash(cursor, this.#running.signal);
+    const { images, total, next } = await this.browse.trash(cursor, { signal: this.#running.signal });
     this.#images = cursor ? [...this.#images, ...images] : images;
     this.#next = next ?? null;
     this.total = total;
@@ -132,11 +132,15 @@ export class TrashView {
   async #restoreAll() {
     const images = [];
     let cursor = null;
-    do {
-      const page = await this.browse.trash(cursor);
-      images.push(...page.images);
-      cursor = page.next;
-    } while (cursor);
+    try {
+      do {
+        const page = await this.browse.trash(cursor);
+        images.push(...page.images);
+        cursor = page.next;
+      } while (cursor);
+    } catch (error) {
+      return this.say(humane(error).sentence);
+    }
     await this.bulk.restore(images);
     await this.refresh();
   }

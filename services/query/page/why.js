@@ -1,6 +1,7 @@
 /** "Why this?": the heat over the hit, and over the picture it was found by. */
 
 import { heatOver, mainPlace, strongest } from "./heat.js";
+import { WHY } from "./messages_search.js";
 import { cut } from "./part_picture.js";
 
 export class Why {
@@ -28,7 +29,7 @@ export class Why {
     const { signal } = this.#asked;
     if (part.kind === "term") {
       const why = await this.api.why(hit.id, { term: part.value }, signal);
-      return { ...drawn(why.grid, why.crop), sentence: sentenceOf(why, why.grid, "what the word means") };
+      return { ...drawn(why.grid, why.crop), sentence: sentenceOf(why, why.grid, WHY.word) };
     }
     const blob = await cut(await this.sources.blobOf(part), part.crop);
     const why =
@@ -61,10 +62,7 @@ function drawn(grid, seen, most = strongest(grid)) {
 }
 
 function sentenceOf(why, grid, name) {
-  const place = `Most of the likeness is at the ${mainPlace(grid)} of the picture.`;
-  const sum = why.approximate
-    ? "The colours show what matters; they don't sum to the score."
-    : `The colours sum to a similarity of ${why.cosine.toFixed(3)}.`;
-  return `Red speaks for the likeness to ${name}, blue against it. ${place} ${sum}`;
+  const sum = why.approximate ? WHY.approximate : WHY.exact(why.cosine.toFixed(3));
+  return WHY.told(name, mainPlace(grid), sum);
 }
 

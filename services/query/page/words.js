@@ -1,10 +1,6 @@
 /** Numbers and terms of the API in plain words. */
 
-const WHOLE = new Intl.NumberFormat("en");
-
-export function count(number, one, many = `${one}s`) {
-  return `${WHOLE.format(number)} ${number === 1 ? one : many}`;
-}
+import { ANSWER, CLOSENESS, PARTS } from "./messages_search.js";
 
 /** A share of 1 in percent; what is not all never reads as 100 %, what is not nothing never as 0 %. */
 export function percent(share) {
@@ -34,80 +30,52 @@ export function nameOf({ id, uri }) {
  */
 export function closeness(hit, metric, mode) {
   const byWord = mode === "tag" || mode === "semantic";
-  if (!byWord && hit.score >= 0.999) return "Nearly identical";
+  if (!byWord && hit.score >= 0.999) return CLOSENESS.same;
   if (hit.probability !== null && hit.probability !== undefined) {
     // As it is shown, so that the same number is always called the same.
-    return step(Math.round(hit.probability * 100) / 100, [
-      [0.9, "Almost certain"],
-      [0.7, "Very likely"],
-      [0.4, "Likely"],
-      [0.15, "Possible"],
-      [-Infinity, "Unlikely"],
-    ]);
+    return step(Math.round(hit.probability * 100) / 100, CLOSENESS.probability);
   }
-  if (metric === "l2") return `Distance ${hit.distance.toPrecision(3)}`;
-  if (mode === "semantic") {
-    return step(hit.score, [
-      [0.7, "Near in meaning"],
-      [0.45, "Rather near in meaning"],
-      [0.2, "Perhaps related"],
-      [-Infinity, "Hardly related"],
-    ]);
-  }
-  if (mode === "tag") {
-    return step(hit.score, [
-      [0.7, "Strong match"],
-      [0.45, "Good match"],
-      [0.2, "Fair match"],
-      [-Infinity, "Weak match"],
-    ]);
-  }
-  return step(hit.score, [
-    [0.9, "Very similar"],
-    [0.75, "Similar"],
-    [0.5, "Somewhat similar"],
-    [-Infinity, "Loosely similar"],
-  ]);
+  if (metric === "l2") return CLOSENESS.distance(hit.distance.toPrecision(3));
+  if (mode === "semantic") return step(hit.score, CLOSENESS.meaning);
+  return step(hit.score, mode === "tag" ? CLOSENESS.tag : CLOSENESS.look);
 }
 
 /** Names as a list in a sentence. */
 export function listed(names) {
   const [last, ...others] = [...names].reverse();
-  return others.length ? `${others.reverse().join(", ")} and ${last}` : last;
+  return others.length ? PARTS.and(others.reverse().join(", "), last) : last;
 }
 
 /** Which tags are shown in place of the words that were typed. */
 export function showing(corrected) {
-  return `Showing ${listed(corrected.map((one) => one.searched_as))}`;
+  return ANSWER.showing(listed(corrected.map((one) => one.searched_as)));
 }
 
 /** How the answer came about, as a sentence. */
 export function modeSentence(mode, query) {
   switch (mode) {
     case "tag":
-      return "The images that carry this tag, the most typical first.";
+      return ANSWER.byTag;
     case "semantic":
-      return query.parts.length === 1
-        ? `No image is tagged “${query.parts[0].value}”. These come nearest to what the word means.`
-        : "These come nearest to what the words mean together.";
+      return query.parts.length === 1 ? ANSWER.byMeaning(query.parts[0].value) : ANSWER.byMeanings;
     case "mixed":
-      return "Pictures and words weighed together, the nearest first.";
+      return ANSWER.mixed;
     default:
-      return "Compared by what the pictures show, the most similar first.";
+      return ANSWER.byLook;
   }
 }
 
 /** What was looked at to find the hits. */
 export function scanned(answer) {
   const { nprobe, clusters, scanned_fraction: share } = answer.recall;
-  if (answer.mode === "tag") return "Looked at every image with this tag";
-  if (share >= 1 || !clusters) return "Looked at every image";
-  return `Looked at ${percent(share)} of the images, ${WHOLE.format(nprobe)} of ${count(clusters, "cluster")}`;
+  if (answer.mode === "tag") return ANSWER.everyTagged;
+  if (share >= 1 || !clusters) return ANSWER.every;
+  return ANSWER.looked(percent(share), nprobe, clusters);
 }
 
 export function recall({ expected }) {
-  if (expected === null || expected === undefined) return "expected recall not measured";
-  return expected >= 1 ? "exact" : `expected recall ${percent(expected)}`;
+  if (expected === null || expected === undefined) return ANSWER.notMeasured;
+  return expected >= 1 ? ANSWER.exact : ANSWER.recall(percent(expected));
 }
 
 /** The stages of an answer, in the order that the server gives. */

@@ -254,6 +254,7 @@ def _space(
         manifest.recall,
         manifest.calibration,
         transform,
+        former=former,
     )
 
 

@@ -21,16 +21,17 @@ def folders_below(
     newest: dict[str, int] = {}
     for file, old in zip(files, superseded, strict=True):
         gone = np.isin(file.ordinals, old) | np.isin(file.ordinals, deleted)
-        numbers = file.folders.of_row
-        for number, folder in enumerate(file.folders.names):
-            if not folder or not folder.startswith(start) or folder == path:
-                continue
-            live = file.ordinals[(numbers == number) & ~gone]
-            if not len(live):
+        numbers, live = file.folders.of_row[~gone], file.ordinals[~gone]
+        names = file.folders.names
+        of_folder = np.bincount(numbers, minlength=len(names)).tolist()
+        last = np.full(len(names), -1, np.int64)
+        np.maximum.at(last, numbers, live)
+        for folder, count, latest in zip(names, of_folder, last.tolist(), strict=True):
+            if not count or not folder or not folder.startswith(start) or folder == path:
                 continue
             name = folder[len(start) :].split("/", 1)[0]
-            counts[name] = counts.get(name, 0) + len(live)
-            newest[name] = max(newest.get(name, -1), int(live[-1]))
+            counts[name] = counts.get(name, 0) + count
+            newest[name] = max(newest.get(name, -1), latest)
     return [
         (Folder(path=start + name, name=name, count=counts[name]), newest[name])
         for name in sorted(counts, key=lambda name: (name.casefold(), name))

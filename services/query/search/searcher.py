@@ -1,5 +1,6 @@
 """From a query vector or a tag to hits: rank clusters, probe, re-rank exactly, answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +28,8 @@ from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.ties import NEXT, with_ties
 from shared.snapshots.items import Item, tag_key
 
+Chances = Callable[[NDArray[np.int64]], list[float | None]]
+"""Probabilities by ordinals; None: nothing tells."""
 _NO_DELETIONS = np.empty(0, np.int64)
 
 
@@ -169,6 +172,13 @@ class Searcher:
             with watch("filter"):
                 carriers = carriers[self.collection.allowed(options.filter)[carriers]]
         metric = options.metric or Metric.COSINE
+        chances: Chances = partial(self._tag_chances, carried)
+        dropped = 0
+        if options.min_probability is not None:
+            # Probabilities don't fall along the ranking, so a page of it can't end at one.
+            with watch("rank"):
+                chances, kept = self._likely(carried, carriers, options.min_probability)
+            dropped, carriers = len(carriers) - len(kept), kept
         with watch("scan"):
             ordinals, found_distances = space.index.among(vector, carriers, metric)
             order = np.argsort(found_distances, kind="stable")
@@ -197,8 +207,11 @@ class Searcher:
                 options,
                 metric,
                 len(ranking),
-                HitEvidence(chances=lambda some: self._tag_chances(carried, some)),
+                HitEvidence(chances=chances),
             )
+            cut = page.cut_off
+            if cut is not None and dropped:
+                cut = cut.model_copy(update={"below": cut.below + dropped})
         live = self.collection.live(self.deleted)
         recall = Recall(
             target=None,
@@ -216,8 +229,20 @@ class Searcher:
             metric,
             space.fingerprint,
             recall,
-            page.cut_off,
+            cut,
         )
+
+    def _likely(
+        self, carried: NDArray[np.int64], carriers: NDArray[np.int64], least: float
+    ) -> tuple[Chances, NDArray[np.int64]]:
+        """Return the probabilities of some carriers, and those that are likely enough.
+
+        carried: all that carry the tag. One that nothing tells of passes.
+        """
+        told = self._tag_chances(carried, carriers)
+        known = dict(zip(carriers.tolist(), told, strict=True))
+        kept = np.array([chance is None or chance >= least for chance in told], bool)
+        return lambda some: [known[one] for one in some.tolist()], carriers[kept]
 
     def _tag_chances(
         self, carriers: NDArray[np.int64], ordinals: NDArray[np.int64]

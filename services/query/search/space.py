@@ -28,6 +28,27 @@ _SAMPLE, _LEAST_SAMPLE = 2_000, 20
 _LEAST_CARRIERS = 4
 
 
+class _Sample:
+    """Sample of the vectors of an index, read once."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    @cached_property
+    def moments(self) -> Moments | None:
+        """Of the sample; None where the vectors lie elsewhere, or are too few."""
+        if not isinstance(self._index, InvertedIndex):
+            return None
+        ordinals = np.concatenate([segment.ordinals for segment in self._index.segments])
+        step = max(1, len(ordinals) // _SAMPLE)
+        found = [
+            vector
+            for one in np.sort(ordinals)[::step].tolist()
+            if (vector := self._index.vector(one)) is not None
+        ]
+        return Moments.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
+
+
 class Space:
     """Immutable; search parameters are arguments."""
 
@@ -39,12 +60,17 @@ class Space:
         calibration: Sequence[Calibration] = (),
         transform: Transform | None = None,
         way_out: str = "Calibration needs tags: tag images, then run `ise build`.",
+        former: "Space | None" = None,
     ) -> None:
-        """way_out: advice if there are no probabilities."""
+        """way_out: advice if there are no probabilities. former: the space of the snapshot before,
+        whose sample is taken over where the files are the same."""
         self._way_out = way_out
         self.fingerprint = fingerprint
         self.metric = index.metric
         self.index = index
+        # Files are opened once, so the same ones are the same objects.
+        is_same = former is not None and former.index.segments == index.segments
+        self._sample: _Sample = former._sample if former is not None and is_same else _Sample(index)
         self.transform = transform
         self.curves = list(curves)
         self.calibration = list(calibration)
@@ -84,7 +110,7 @@ class Space:
         """A calibration of untrained terms as it is for one of them; None: it tells nothing."""
         scores = np.array(one.scores)
         if one.standardized:
-            moments = self._moments
+            moments = self._sample.moments
             cosines = None if moments is None else moments.cosines(vector, scores)
             if cosines is None:
                 return None
@@ -93,20 +119,6 @@ class Space:
                 scores = 1 / (1 + np.sqrt(np.maximum(2 - 2 * cosines, 0)))
         update = {"untrained": False, "standardized": False, "scores": scores.tolist()}
         return one.model_copy(update=update)
-
-    @cached_property
-    def _moments(self) -> Moments | None:
-        """Of a sample of the vectors; None where they lie elsewhere, or are too few."""
-        if not isinstance(self.index, InvertedIndex):
-            return None
-        ordinals = np.concatenate([segment.ordinals for segment in self.index.segments])
-        step = max(1, len(ordinals) // _SAMPLE)
-        found = [
-            vector
-            for one in np.sort(ordinals)[::step].tolist()
-            if (vector := self.index.vector(one)) is not None
-        ]
-        return Moments.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
 
     def chances(self, scores: Sequence[float], metric: Metric) -> list[float | None]:
         """Return the calibrated probability of a match for each score; None: none was fitted."""
@@ -123,19 +135,24 @@ class Space:
         curve, some = self._tag_chances, tag_trust.sample(carriers)
         if curve is None or not len(ordinals):
             return [None] * len(ordinals)
-        known = {one: self.index.vector(one) for one in {*some.tolist(), *ordinals.tolist()}}
-        others = [vector for one in some.tolist() if (vector := known[one]) is not None]
-        judged = [known[one] for one in ordinals.tolist()]
-        if len(others) < _LEAST_CARRIERS:
+        stored = {one: self.index.vector(one) for one in some.tolist()}
+        known = {one: vector for one, vector in stored.items() if vector is not None}
+        if len(known) < _LEAST_CARRIERS:
             return [None] * len(ordinals)
-        blank = np.zeros(self.index.dim, np.float32)
-        rows = np.stack([blank if one is None else one for one in judged])
-        own = np.isin(ordinals, some)
-        likeness = tag_trust.likeness(tag_trust.unit(rows), tag_trust.unit(np.stack(others)), own)
-        return [
-            None if vector is None else chance
-            for vector, chance in zip(judged, curve(likeness).tolist(), strict=True)
-        ]
+        others = tag_trust.unit(np.stack(list(known.values())))
+        # One scan, as there may be very many; one of the sample is not compared with itself.
+        found, away = self.index.among(
+            others.mean(axis=0).astype(np.float32), ordinals, Metric.COSINE
+        )
+        likeness = dict(zip(found.tolist(), (1 - away).tolist(), strict=True))
+        own = tag_trust.likeness(others, others, np.ones(len(others), bool))
+        likeness |= {
+            one: alike for one, alike in zip(known, own.tolist(), strict=True) if one in likeness
+        }
+        chances = dict(
+            zip(likeness, curve(np.array(list(likeness.values()))).tolist(), strict=True)
+        )
+        return [chances.get(one) for one in ordinals.tolist()]
 
     def is_calibrated(self, metric: Metric) -> bool:
         """Return whether there are probabilities for a metric."""
