@@ -115,10 +115,14 @@ def test_it_outlives_a_file_that_was_overwritten_for_a_while(here, root):
 def test_it_outlives_a_process_that_was_killed_while_it_deleted(here, root):
     follow(here, root)
     here.images.patch(image("dog/0.png"), ["dog", "mine"], None)
-    # The tombstone was durable, and the catalogue's change was not.
+    # The file was gone; the tombstone was durable, and the catalogue's change was not.
+    (root / "dog/0.png").unlink()
     here.index.tombstones.add([here.images.ordinal(image("dog/0.png"))])
     here.deletions.finish()
     assert image("dog/0.png") not in here.all()
+    # The next sync sees that it's gone, so that it isn't held for one that a user deleted.
+    follow(here, root)
+    write(root, "dog/0.png")
     follow(here, root)
     assert said(here, "dog/0.png") == (["dog", "mine"], {})
 
