@@ -57,8 +57,20 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
     anywhere: dict[str, dict[str, Any]] = {"get_health": {}, "get_readiness": {}}
     # Both services take these.
     managing: dict[str, dict[str, Any]] = {
+        # First, as each change publishes another and old ones go.
+        "activate_snapshot": {"number": snapshot},
         "patch_image": {"image_id": own, "body": ("ImagePatch", {"tags": ["owned"]})},
+        "change_images": {"body": ("BulkRequest", {"ids": [own], "add_tags": ["bulk"]})},
+        "rename_tag": {"body": ("RenameRequest", {"from": "owned", "to": "renamed"})},
         "delete_image": {"image_id": own},
+        "list_trash": {},
+        "get_trashed_thumbnail": {"image_id": own},
+        "restore_images": {"body": ("RestoreRequest", {"ids": [own]})},
+        "empty_trash": {},
+        "undo_change": {"token": "none"},
+        "undo_job": {"job_id": "none"},
+        "read_facts": {"body": ("FactsRequest", {})},
+        "list_source_folders": {},
         "ingest": {"body": ("IngestRequest", {"source": "/nowhere", "build": False})},
         "build_index": {"body": ("BuildSettings", {"metric": "cosine"})},
         "get_index_health": {},
@@ -70,7 +82,6 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
         "list_job_failures": {"job_id": job},
         "cancel_job": {"job_id": job},
         "list_snapshots": {},
-        "activate_snapshot": {"number": snapshot},
     }
     return {
         "query": {
@@ -84,6 +95,11 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "suggest_tags_for_upload": {"body": ("SuggestForm", {"file": picture, "limit": 3})},
             "list_duplicates": {},
             "get_random_images": {"limit": 2},
+            "list_images": {"limit": 2},
+            "get_timeline": {},
+            "list_folders": {},
+            "get_archive": {"id": [image]},
+            "download_images": {"body": ("ArchiveRequest", {"ids": [image]})},
             "explain_match": {"image_id": image, "to": image},
             "draw_match": {"image_id": image, "to": image},
             "explain_upload": {"body": ("WhyForm", {"file": picture, "to": image})},
@@ -101,6 +117,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             **managing,
             # The indexer's own client is to find it again.
             "delete_image": {"image_id": image},
+            "get_trashed_thumbnail": {"image_id": image},
         },
         "indexer": {
             **anywhere,
@@ -135,11 +152,13 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
     }
 
 
-# What is asked for here can't be: the job has ended, there is no such training set and no such
+# What is asked for here can't be: the job has ended, nothing is to be undone, there is no such training set and no such
 # export, the small network has no classifier, and vectors from outside can't stand beside those of
 # pictures.
 REFUSED = {
     "cancel_job": 409,
+    "undo_job": 404,
+    "undo_change": 404,
     "train": 404,
     "get_labels": 404,
     "import_vectors": 422,
@@ -157,9 +176,8 @@ def test_every_route_is_called(
     picture = next(sample.parent.glob("castle-*.jpg")).read_bytes()
     with start() as engine:
         engine.ingest(sample)
-        calls = _calls(engine, picture)
         for name in SERVICES:
-            _call_all(generated, engine, name, calls[name])
+            _call_all(generated, engine, name, _calls(engine, picture)[name])
             # One service's jobs, such as a training, would have the next one's calls refused.
             for job in engine.indexer.send(indexer_api.list_jobs()).jobs:
                 engine.wait(job)

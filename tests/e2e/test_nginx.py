@@ -198,7 +198,7 @@ def test_the_page_is_used_in_a_browser(site: Site, picture: Path, added: str) ->
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"https://{HOST}:{site.port}/")
-        page.get_by_label("Key").fill(READER)
+        page.get_by_role("textbox", name="Key").fill(READER)
         page.keyboard.press("Enter")
         box = page.get_by_role("combobox")
         box.fill("castle")

@@ -329,7 +329,7 @@ def test_without_a_compiler_the_eager_engine_takes_over(mini, monkeypatch, caplo
     assert chosen(mini, inference=Inference.COMPILE).name.startswith("eager-")
     # The compiler itself logs in detail on its way.
     (told,) = [record.message for record in caplog.records if record.name.startswith("services.")]
-    assert "can't run by compile" in told
+    assert "can't run on compile" in told
 
 
 def test_the_built_in_pictures_are_always_the_same():

@@ -59,7 +59,12 @@ def test_an_iseignore_file_leaves_out_and_the_nearest_has_the_last_word(folder_o
     [told] = [file for file in read_source(root, None) if file.error]
     assert (told.uri, "Line 2 is not a .gitignore pattern" in told.error) == ("x/.iseignore", True)
     (root / "x/.iseignore").unlink()
+    # A folder of that name says no rules; a link that leads nowhere hides some.
     (root / "x/.iseignore").mkdir()
+    assert not [file for file in read_source(root, None) if file.error]
+    assert read_source(root, None).skipped["special_files"] == 1
+    (root / "x/.iseignore").rmdir()
+    (root / "x/.iseignore").symlink_to("gone")
     [told] = [file for file in read_source(root, None) if file.error]
     assert (told.uri, ".iseignore can't be read" in told.error) == ("x", True)
 

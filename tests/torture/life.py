@@ -45,6 +45,8 @@ class Life:
             "ISE_INDEXER_PORT": str(port),
             "ISE_EMBEDDER_URL": embedder_url,
             "ISE_LOG_LEVEL": "critical",
+            # Deleted pictures go at once, so that the failpoints of removing files are passed.
+            "ISE_TRASH_DAYS": "0",
             **settings,
         }
         self._process = _FORKS.Process(target=_live, args=(environment,), daemon=True)

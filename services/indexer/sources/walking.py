@@ -130,6 +130,10 @@ class Walk:
         own = folder.path / IGNORE_FILE
         if own not in children:
             return
+        if not own.is_symlink() and not own.is_file():
+            # A folder or a pipe of that name says no rules.
+            yield Seen(own, readable(str(own.relative_to(self.top))), Skip.SPECIAL)
+            return
         try:
             self.allowed(own)
             bad = self.rules.add(folder.within, LocalFile(own).read(LONGEST_IGNORE_FILE))
