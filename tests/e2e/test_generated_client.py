@@ -153,8 +153,8 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
 
 
 # What is asked for here can't be: the job has ended, nothing is to be undone, there is no such
-# training set and no such export, the small network has no classifier, and vectors from outside can't stand beside those of
-# pictures.
+# training set and no such export, the small network has no classifier, and vectors from outside
+# can't stand beside those of pictures.
 REFUSED = {
     "cancel_job": 409,
     "undo_job": 404,
