@@ -119,7 +119,7 @@ def _general(operation: dict[str, Any]) -> Iterator[ISEError]:
     if "requestBody" in operation:
         yield problems.BODY_TOO_LARGE
         yield problems.UNKNOWN_FIELD
-    elif any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+    elif any(one["in"] in ("query", "header") for one in operation.get("parameters", ())):
         yield problems.BAD_PARAMETER
 
 
