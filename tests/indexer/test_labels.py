@@ -206,11 +206,13 @@ def test_a_build_goes_on_where_the_classifier_cannot_be_had(
 
 
 @pytest.mark.slow
-def test_going_over_to_another_model_drops_the_labels_of_the_former(lite, embedder, start, picture):
+def test_going_over_to_another_model_drops_the_labels_of_the_former(
+    lite, other_embedder, start, picture
+):
     with start(lite) as service:
         service.add(picture(1), picture(2))
         assert manifest(service).labels is not None
-    with start(embedder) as service:
+    with start(other_embedder) as service:
         service.build()
         assert manifest(service).labels is None
         assert service.ask(query.search_image(picture(1), limit=1)).hits[0].labels == []
