@@ -27,7 +27,7 @@ FilterText = Annotated[Json[Filter] | None, WithJsonSchema({"type": "string"})]
 
 
 class ListQuery(Wire):
-    """Which images, and their order."""
+    """Selection of images, and their order."""
 
     sort: Sort = Field(Sort.NEWEST_TAKEN, description="Date that counts, and the order of days.")
     filter: FilterText = Field(None, description="Filter as in `POST /v1/search`, as JSON text.")

@@ -72,7 +72,7 @@ class BulkFailure(Wire):
 
 
 class Changed(Wire):
-    """What a change of many images did."""
+    """Result of a change of many images."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -113,7 +113,7 @@ class Renamed(Wire):
 
 
 class Undone(Wire):
-    """What was taken back."""
+    """Result of an undo."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"changed": 12, "restored": 0, "trashed": 0, "left": 0}]}

@@ -137,7 +137,7 @@ def _alone(name: str) -> AddedItem:
 
 
 def _beside(name: str, picture: AddedItem | None) -> AddedItem:
-    """What became of a sidecar: it went with its picture, or that failed."""
+    """Return the result of a sidecar: it went with its picture, or its picture failed."""
     if picture is None or picture.id is None:
         return _alone(name)
     note = f"Its facts are those of {picture.name} now."

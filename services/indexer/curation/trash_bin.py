@@ -50,7 +50,7 @@ class TrashBin:
 
     @property
     def has_features(self) -> HasFeatures:
-        """What tells whether features can be read."""
+        """Return the check that features can be read."""
         return self._trash.has_features
 
     def delete(self, ids: Sequence[str]) -> Changed:

@@ -89,7 +89,7 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found out about a picture: its features, and the facts of its file."""
+    """Features of a picture, and the facts of its file."""
 
     embedded: Embedded
     file: dict[str, Any]

@@ -32,7 +32,7 @@ Fetch = Callable[[str], Awaitable[bytes]]
 
 
 class _Sink(io.RawIOBase):
-    """What the zip is written to: it can't be sought in, and gives up what it holds."""
+    """Unseekable buffer that the zip is written to and drained from."""
 
     def __init__(self) -> None:
         super().__init__()

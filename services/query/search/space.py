@@ -36,7 +36,7 @@ class _Sample:
 
     @cached_property
     def moments(self) -> Moments | None:
-        """Of the sample; None where the vectors lie elsewhere, or are too few."""
+        """Return the moments of the sample; None if the vectors lie elsewhere or are too few."""
         if not isinstance(self._index, InvertedIndex):
             return None
         ordinals = np.concatenate([segment.ordinals for segment in self._index.segments])
