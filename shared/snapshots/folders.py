@@ -11,7 +11,7 @@ FOLDER = f"{FILE}.folder"
 
 
 class FolderIndex:
-    """Which folder each row lies in. `names`: the folders; "" is none."""
+    """Folder of each row. `names`: the folders; "" is none."""
 
     def __init__(self, columns: SortColumns, rows: int) -> None:
         numbers: dict[str, int] = {}

@@ -64,7 +64,7 @@ class Item:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What filters reach by key: the metadata, and the facts."""
+        """Values that filters reach by key: the metadata, and the facts."""
         facts = dict(self.file)
         if (taken_at := facts.get("taken_at")) is not None:
             facts["taken_at"] = wall(taken_at)
@@ -166,7 +166,7 @@ class ItemsFile:
 
     @cached_property
     def sorted_by(self) -> SortColumns:
-        """What the images are sorted by. For a file that lacks it, made from the records."""
+        """Columns by which images are sorted; made from the records of a file that lacks them."""
         if self._sorted_by is not None:
             return self._sorted_by
         return SortColumns.of([self.item(row) for row in range(len(self.ordinals))])

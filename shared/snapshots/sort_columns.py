@@ -1,4 +1,4 @@
-"""What all images of an items file are sorted by, row by row.
+"""Columns by which the images of an items file are sorted, row by row.
 
     added_at        (n,)      int64   when each was added, in microseconds since 1970, UTC
     taken_at        (n,)      int64   when each was taken, as its clock showed, likewise

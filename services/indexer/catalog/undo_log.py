@@ -1,4 +1,4 @@
-"""What was changed, so that it can be taken back: images before and after, within a transaction.
+"""Log of changes that can be undone: images before and after, within a transaction.
 
 A step is undone as a merge of three: what was changed meanwhile stays.
 """

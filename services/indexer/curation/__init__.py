@@ -1,1 +1,1 @@
-"""What a person does to pictures that are there: change many, delete, restore, take back."""
+"""Changes that a person makes to present pictures: change many, delete, restore, take back."""
