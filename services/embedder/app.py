@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from services.embedder.api import embed, explain, labels, matching
 from services.embedder.backbones.lite_backbone import weights_file
 from services.embedder.config import EmbedderSettings
-from services.embedder.hosts import Hosts
+from services.embedder.hosting.hosts import Hosts
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.profiles import profile_of
 from shared.core.errors import ISEError

@@ -9,7 +9,7 @@ import safetensors
 from services.embedder.backbones.lite_backbone import PACKAGE, weights_file
 from services.embedder.backbones.torchvision_ops import compiled_ops_load, ensure_torchvision_ops
 from services.embedder.config import EmbedderSettings
-from services.embedder.hosting import check_matching
+from services.embedder.hosting.host import check_matching
 from services.embedder.profiles import Profile
 from services.embedder.words.files import check_readable
 from shared.core.errors import Misconfigured

@@ -8,7 +8,7 @@ import pytest
 from services.embedder import hosting
 from services.embedder.app import create_app
 from services.embedder.config import EmbedderSettings
-from services.embedder.hosts import Hosts
+from services.embedder.hosting.hosts import Hosts
 from services.query.embedders import Embedders
 from shared.cli import reembed
 from shared.clients import embedder

@@ -9,8 +9,8 @@ import numpy as np
 from fastapi import Header, Request, Response
 from numpy.typing import NDArray
 
-from services.embedder.hosting import Hosted
-from services.embedder.hosts import Hosts
+from services.embedder.hosting.host import Hosted
+from services.embedder.hosting.hosts import Hosts
 from shared.contracts.embedder import (
     DIM_HEADER,
     FINGERPRINT_HEADER,

@@ -12,7 +12,7 @@ from services.embedder.api.uploads import FILES_BODY, uploads
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST, unless_gone
 from services.embedder.batching.priority import is_bulk
-from services.embedder.hosting import Hosted
+from services.embedder.hosting.host import Hosted
 from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.metrics import EmbedderMetrics
 from shared.contracts.crop import Crop

@@ -13,7 +13,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.decoding.decoder import Decoded
 from services.embedder.explaining.explainer import Explained
 from services.embedder.explaining.overlay import overlay
-from services.embedder.hosting import Hosted
+from services.embedder.hosting.host import Hosted
 from services.embedder.images import ImageEmbedder
 from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.preprocess import Preprocessing

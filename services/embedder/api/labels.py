@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from services.embedder.api.answers import RAW_BODY, hosted
-from services.embedder.hosting import Hosted
+from services.embedder.hosting.host import Hosted
 from shared.contracts.embedder import FINGERPRINT_HEADER, RAW_MEDIA_TYPE
 from shared.core.errors import NotFound
 from shared.web.keys import Scope

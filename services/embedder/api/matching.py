@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from services.embedder.api.answers import RAW_BODY, ROWS_RESPONSES, hosted, rows
-from services.embedder.hosting import Hosted
+from services.embedder.hosting.host import Hosted
 from services.embedder.matching.joint import JointSpace
 from services.embedder.matching.trainer import Trainer
 from services.embedder.matching.training_set import TrainingSet

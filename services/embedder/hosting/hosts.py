@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.embedder.config import EmbedderSettings
-from services.embedder.hosting import Host
+from services.embedder.hosting.host import Host
 from services.embedder.profiles import BACKBONE, Profile
 from shared.core.errors import Conflict, Corrupt, InvalidInput, ISEError, Misconfigured, NotFound
 from shared.models.profiles import profile_of
