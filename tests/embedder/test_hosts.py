@@ -5,9 +5,9 @@ import asyncio
 import httpx
 import pytest
 
-from services.embedder import hosting
 from services.embedder.app import create_app
 from services.embedder.config import EmbedderSettings
+from services.embedder.hosting import host as hosting
 from services.embedder.hosting.hosts import Hosts
 from services.query.embedders import Embedders
 from shared.cli import reembed
