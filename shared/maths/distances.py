@@ -52,6 +52,11 @@ def score(distance: float, metric: Metric) -> float:
     return 1 - distance if metric is Metric.COSINE else 1 / (1 + distance)
 
 
+def scores(distances: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
+    """Return the `score` of each distance, as float64 of the same shape."""
+    return 1 - distances if metric is Metric.COSINE else 1 / (1 + distances)
+
+
 def approximate(
     vectors: NDArray[np.float32],
     norms: NDArray[np.float32],

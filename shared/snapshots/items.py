@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from shared.contracts import annotations
 from shared.contracts.facts import ADDED, FILE
@@ -36,9 +37,6 @@ from shared.terms.normal_form import normal_form
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _METADATA = b',"metadata":'
-# Python writes these for values that JSON lacks: NaN, infinities and lone surrogates.
-_NOT_JSON = (b"NaN", b"Infinity", b"\\ud")
-
 tag_key = normal_form
 """The key of a tag is its normal form: tags are matched whole, by it."""
 
@@ -125,6 +123,16 @@ def _record(item: Item) -> bytes:
 
 def _read(data: bytes) -> dict[str, Any]:
     """A record, without the metadata that can't be read: an earlier version wrote anything."""
+    record: dict[str, Any]
+    try:
+        record = from_json(data)
+    except ValueError:
+        record = _read_anything(data)
+    return record
+
+
+def _read_anything(data: bytes) -> dict[str, Any]:
+    """A record of what only Python reads, as lone surrogates and deep nesting, or not even that."""
     try:
         record: dict[str, Any] = json.loads(data)
     except (ValueError, RecursionError):
@@ -141,10 +149,13 @@ def _is_plain(data: bytes) -> bool:
     """Return whether a record can certainly be answered completely; cheap, because it runs for
     every hit.
     """
+    # Python writes these three for values that JSON lacks: NaN, infinities and lone surrogates.
     return (
         len(data) < annotations.ANSWERED.bytes
         and data.count(b"{") + data.count(b"[") < annotations.ANSWERED.depth
-        and not any(name in data for name in _NOT_JSON)
+        and b"NaN" not in data
+        and b"Infinity" not in data
+        and b"\\ud" not in data
     )
 
 

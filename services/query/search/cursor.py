@@ -9,7 +9,8 @@ import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Self
+from functools import cache
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
@@ -28,6 +29,8 @@ _OF_A_SEARCH = set(SearchOptions.model_fields) - _OF_A_PAGE - {"nprobe", "recall
 # More ordinals would make a URL too long.
 _REMEMBERED = 1000
 _LONGEST = 1 << 16
+# Bytes up to which compressing takes longer than it is worth.
+_SHORT = 256
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,13 @@ class Cursor:
     place: Place | None
 
     @classmethod
-    def read(cls, text: str, search: str) -> Self:
+    def read(cls, text: str, search: str) -> "Cursor":
         """Raises InvalidInput where it can't be read, or belongs to another search."""
         try:
-            packed = base64.urlsafe_b64decode(text)
-            unpacked = zlib.decompressobj().decompress(packed, _LONGEST)
-            cursor = TypeAdapter(cls).validate_json(unpacked)
+            fields = base64.urlsafe_b64decode(text)
+            if not fields.startswith(b"{"):
+                fields = zlib.decompressobj().decompress(fields, _LONGEST)
+            cursor = _reader().validate_json(fields)
         except (ValueError, zlib.error) as error:
             raise InvalidInput(f"`cursor` is not the `next` of an answer. {_AGAIN}") from error
         if cursor.search != search:
@@ -61,8 +65,10 @@ class Cursor:
 
     def text(self) -> str:
         place = None if self.place is None else vars(self.place)
-        fields = json.dumps(vars(self) | {"place": place}, separators=(",", ":"))
-        return base64.urlsafe_b64encode(zlib.compress(fields.encode())).decode()
+        fields = json.dumps(vars(self) | {"place": place}, separators=(",", ":")).encode()
+        if len(fields) > _SHORT:
+            fields = zlib.compress(fields)
+        return base64.urlsafe_b64encode(fields).decode()
 
     def check(self, mode: Mode, model: str | None) -> None:
         """Raise InvalidInput if the kind of distances has changed."""
@@ -71,6 +77,12 @@ class Cursor:
                 f"`cursor` is of an answer in mode {self.mode} by {self.model}; now it would be in "
                 f"mode {mode} by {model}. {_AGAIN}"
             )
+
+
+@cache
+def _reader() -> TypeAdapter[Cursor]:
+    """Return the reader of cursors; making it takes a millisecond."""
+    return TypeAdapter(Cursor)
 
 
 class Pages:

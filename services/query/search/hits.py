@@ -68,7 +68,7 @@ def page_of(
     """Hits start : start + limit of a ranking. `total`: how many there are, in it or not."""
     found = ranking.found
     positions = ranking.page(start, options.limit)
-    scores = [distances.score(away, metric) for away in found.distances[positions].tolist()]
+    scores = distances.scores(found.distances[positions], metric).tolist()
     if grounds.chances is not None:
         chances = grounds.chances(found.ordinals[positions])
     else:

@@ -101,9 +101,9 @@ class Ranking:
         end = int(ranks.max(initial=-1)) + 1
         own = self.found.distances[self._order[:end]]
         away = np.where(is_moved(self._keys[:end]), moved_distances(self._keys[:end]), own)
-        scores = [distances.score(one, metric) for one in away.tolist()]
-        lowest = np.minimum.accumulate(np.array(scores, np.float64))
-        return [float(one) for one in lowest[ranks]]
+        lowest = np.minimum.accumulate(distances.scores(away, metric))
+        found: list[float] = lowest[ranks].tolist()
+        return found
 
     def _ties(self, first: float, last: float) -> tuple[int, int]:
         start = int(np.searchsorted(self._keys, first, side="left"))
