@@ -65,6 +65,9 @@ from shared.media.fetching import Fetcher
 from shared.objects.address import Address, store_at
 from shared.objects.store import Objects
 
+SPOOL_FOLDER = "spool"
+"""Folder in the data directory for the files of uploads that arrive."""
+
 
 class Container:
     """Everything that a running indexer is made of."""
@@ -72,6 +75,7 @@ class Container:
     def __init__(self, settings: IndexerSettings, embedders: Embedders) -> None:
         data = settings.data_dir
         durable.make_dir(data)
+        durable.make_dir(data / SPOOL_FOLDER)
         self.settings = settings
         self._embedders = embedders
         self._lock = DirectoryLock(data, shared=is_shared(settings.catalog_url))

@@ -123,6 +123,18 @@ class ServiceSettings(Settings):
         description="ISE_SNAPSHOTS_TO of the indexer, for services that share no disk with it.",
     )
     max_body_bytes: int = Field(512 * 1024 * 1024, description="Most bytes per request.")
+    memory: int = Field(
+        1024,
+        ge=64,
+        description="Memory for bodies, decoded pictures, queues and caches together, beyond what "
+        "the service takes at rest, in MiB.",
+    )
+    spool: int = Field(
+        4096, ge=64, description="Disk space for the files of uploads that arrive, in MiB."
+    )
+    body_seconds: float = Field(
+        600, gt=0, description="Time limit for receiving a request's body, in seconds."
+    )
     max_image_bytes: int = Field(64 * 1024 * 1024, description="Most bytes per image.")
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels per image.")
     shutdown_seconds: int = Field(

@@ -26,6 +26,7 @@ from shared.core.errors import BadImage, InvalidInput, NotFound, TooLarge, Unava
 from shared.media.xmp import LONGEST
 from shared.terms.tag_list import split_tags
 from shared.web import links
+from shared.web.admission import FORM, JSON, admits
 from shared.web.conditional import etag_of, matches
 from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, disposition, validators
@@ -83,6 +84,7 @@ class AddForm(Wire):
     ),
 )
 @needs(Scope.WRITE)
+@admits(FORM)
 def add_images(
     call: Request,
     here: Here,
@@ -146,6 +148,7 @@ def _beside(name: str, picture: AddedItem | None) -> AddedItem:
 
 @router.post("/shapes", summary="Get the aspect ratios of images")
 @needs(Scope.READ)
+@admits(JSON)
 def get_image_shapes(here: Here, request: ShapesRequest) -> Shapes:
     """Return width divided by height of each image, so that a page can reserve space for it."""
 
@@ -201,6 +204,7 @@ def get_thumbnail(here: Here, image_id: str) -> Response:
     responses=problems(NO_IMAGE, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def patch_image(call: Request, here: Here, image_id: str, patch: ImagePatch) -> Image:
     """Replace each given field as a whole; the other fields stay."""
     tell(call, ids=[image_id])

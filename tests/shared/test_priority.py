@@ -1,6 +1,6 @@
 import pytest
 
-from services.embedder.batching.priority import is_bulk
+from shared.web.priority import is_bulk
 from shared.contracts.embedder import BULK_PRIORITY
 
 
