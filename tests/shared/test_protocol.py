@@ -11,12 +11,14 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from shared.core.settings import ServiceSettings
 from shared.web import protocol, running
 from shared.web.connections import Connections
+from shared.web.keys import Scope
+from shared.web.scoped import ScopedRoute, needs
 
 MIB = 1024 * 1024
 ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
@@ -359,10 +361,14 @@ def test_a_forwarded_address_is_believed_from_a_trusted_proxy_alone(
 ):
     app = service()
 
-    @app.get("/me")
+    router = APIRouter(route_class=ScopedRoute)
+
+    @router.get("/me")
+    @needs(Scope.READ)
     def me(request: Request) -> str:
         return request.client.host
 
+    app.include_router(router)
     with served(app, trusted_proxies=trusted) as port:
         answer = httpx.get(
             f"http://127.0.0.1:{port}/me",
