@@ -62,7 +62,7 @@ class ScopedRoute(APIRoute):
         admission = admission_of(endpoint)
         if admission is None and not (self.methods or set()) <= _BODILESS:
             raise Misconfigured(f"The route {path} declares no admission: add `@admits`.")
-        self._admission: Admission = admission or QUICK
+        self.admission: Admission = admission or QUICK
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -88,5 +88,5 @@ class ScopedRoute(APIRoute):
         if self._needed not in caller_of(scope).scopes:
             raise lacking(self._needed)
         gates: Gates = scope["app"].state.gates
-        with gates.enter(self._admission, scope) as receiving:
+        with gates.enter(self.admission, scope) as receiving:
             await super().handle(scope, receiving(receive), send)
