@@ -20,7 +20,7 @@ from shared.contracts.crop import Crop
 from shared.core import deadline
 from shared.core.budget import Budget
 from shared.core.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
-from shared.media.weight import decoding_weight
+from shared.media.limited.weight import decoding_weight
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

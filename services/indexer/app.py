@@ -32,7 +32,7 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        parts = Container(settings, embedders)
+        parts = Container(settings, embedders, app.state.gates.memory)
         app.state.parts = parts
         await anyio.to_thread.run_sync(parts.start)
         try:

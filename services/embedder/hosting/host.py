@@ -36,9 +36,6 @@ from shared.objects.store import Objects
 
 log = logging.getLogger(__name__)
 
-_DECODER_AT_REST = 512 * MIB
-"""Address space of a decoding process before it has a picture."""
-
 
 @dataclass(frozen=True)
 class Models:
@@ -212,10 +209,7 @@ class Host:
         decoders = await stack.enter_async_context(
             Decoders(
                 settings.decode_processes or os.cpu_count() or 1,
-                DecodeLimits(
-                    settings.decode_seconds,
-                    min(settings.decode_bytes, settings.memory * MIB + _DECODER_AT_REST),
-                ),
+                DecodeLimits(settings.decode_seconds, settings.decoder_bytes),
             )
         )
         limits = Limits(

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
 from services.indexer.container import Container, container
+from services.indexer.ingest.uploads import Upload
 from services.indexer.sources.annotations import parse_metadata, parse_tags
 from services.indexer.sources.sidecar import is_sidecar, owners_of
 from shared.contracts import annotations
@@ -100,7 +101,7 @@ def add_images(
     metadata = parse_metadata(form.metadata)
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
-    uploads: list[tuple[str, bytes]] = []
+    uploads: list[Upload] = []
     names = [file.filename or f"upload-{index}" for index, file in enumerate(files)]
     owners = owners_of(names)
     sidecars: dict[str, bytes] = {}
@@ -119,7 +120,7 @@ def add_images(
             reason = f"The file is over the limit of {limit / 2**20:g} MiB (ISE_MAX_IMAGE_BYTES)."
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
-            uploads.append((name, file.file.read()))
+            uploads.append(Upload(name, file.file, file.size or 0))
     added = here.additions.add(uploads, wanted, metadata, sidecars)
     by_name = {item.name: item for item in added.items}
     answered = iter(added.items)
