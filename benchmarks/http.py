@@ -19,7 +19,6 @@ import numpy as np
 
 from benchmarks import product
 from benchmarks.serving import query_service
-from services.query.admission import Admission
 from services.query.answering.searches import IdSearch
 from services.query.answering.service import SearchService
 from services.query.answering.term_reader import TermReader
@@ -28,6 +27,7 @@ from services.query.read_your_writes import Waiting
 from services.query.search.audit import Audit
 from services.query.search.snapshot_reader import SnapshotReader
 from shared.contracts.query import Rerank, SearchOptions
+from shared.web.places import Places
 
 _SEED = 0
 _WARM_UP = 100
@@ -53,7 +53,7 @@ def measure(
     drawn = np.random.default_rng(_SEED).integers(rows, size=queries)
     ids = [product.row_id(int(row)) for row in drawn]
     shelf = SnapshotReader(data_dir)
-    nothing_to_wait_for = Waiting(shelf, Admission(clients), 0, lambda: None)
+    nothing_to_wait_for = Waiting(shelf, Places(clients, "searches"), 0, lambda: None)
     no_terms = TermReader(Embedders([]))
     searches = SearchService(shelf, _no_features, _RECALL, Audit(0), nothing_to_wait_for, no_terms)
     group, port = query_service(data_dir)

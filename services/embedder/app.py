@@ -12,8 +12,11 @@ from services.embedder.config import EmbedderSettings
 from services.embedder.hosting.hosts import Hosts
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.profiles import profile_of
+from shared.core.budget import MIB, Budget
 from shared.core.errors import ISEError
+from shared.web.admission import PICTURES
 from shared.web.patience import PatienceMiddleware
+from shared.web.places import Places
 from shared.web.running import give_up
 from shared.web.service import create_service
 
@@ -33,7 +36,8 @@ def create_app(
     if settings.profile is None:
         chosen = profile_of(settings.data_dir, has_lite=weights_file() is not None)
         settings = settings.model_copy(update={"profile": chosen})
-    hosts = Hosts(settings)
+    memory = Budget(settings.memory * MIB, "ISE_MEMORY")
+    hosts = Hosts(settings, memory=memory)
     host = hosts.main
 
     @asynccontextmanager
@@ -44,11 +48,12 @@ def create_app(
         running.cancel()
         await asyncio.wait([running])
 
-    app = create_service("embedder", DESCRIPTION, settings, lifespan, host.not_ready)
+    app = create_service("embedder", DESCRIPTION, settings, lifespan, host.not_ready, memory=memory)
     app.add_middleware(PatienceMiddleware)
     app.state.host = host
     app.state.hosts = hosts
     app.state.settings = settings
+    app.state.gates.places[PICTURES] = Places(settings.queue_size, "images")
     app.state.embedder_metrics = EmbedderMetrics(
         app.state.metrics.registry, host, settings.queue_size
     )

@@ -85,12 +85,6 @@ class EmbedderSettings(ServiceSettings):
     )
     torch_threads: int = Field(0, ge=0, description="Threads for inference; 0: one per core.")
     decode_processes: int = Field(0, ge=0, description="Decoding processes; 0: one per core.")
-    decode_seconds: float = Field(
-        20.0, gt=0, description="Time limit for decoding an image, in seconds."
-    )
-    decode_bytes: int = Field(
-        2 * 1024**3, ge=256 * 1024**2, description="Memory limit of a decoding process."
-    )
     networks_in_memory: int = Field(4, ge=1, description="Matching networks kept in memory.")
     max_training_images: int = Field(100_000, ge=1, description="Most images used for a training.")
 

@@ -18,7 +18,9 @@ from services.embedder.decoding.task import Task
 from services.embedder.preprocess import Preprocessing
 from shared.contracts.crop import Crop
 from shared.core import deadline
+from shared.core.budget import Budget
 from shared.core.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
+from shared.media.limited.weight import decoding_weight
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -84,11 +86,14 @@ class ImageEmbedder:
         reload: Callable[[], Backbone],
         decoders: Decoders,
         limits: Limits,
+        memory: Budget,
     ) -> None:
+        """`memory`: budget that pictures take from while they are decoded."""
         self.backbone = backbone
         self._reload = reload
         self._decoders = decoders
         self._limits = limits
+        self._memory = memory
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             backbone.features,
             backbone.preprocessing.blank(),
@@ -127,18 +132,19 @@ class ImageEmbedder:
         files: Sequence[bytes],
         bulk: bool = False,
         crops: Sequence[Crop | None] | None = None,
+        is_admitted: bool = False,
     ) -> EmbeddedImages:
         """Return the features of each file.
 
         `bulk`: no one waits, so interactive calls go first. `crops`: the relevant box of each file;
-        None: all of it.
+        None: all of it. `is_admitted`: the call has its places already.
 
         Raises BadImage, whose `items` lists bad files by index, Overloaded, and Unavailable if the
         deadline passes or the model failed.
         """
         left = deadline.remaining()
         seconds = self._limits.seconds if left is None else min(left, self._limits.seconds)
-        with self._batcher.admit(len(files), bulk) as seat:
+        with self._batcher.admit(len(files), bulk, is_admitted) as seat:
             lane: DecodeLane = Lane(bulk)
             try:
                 async with asyncio.timeout(seconds):
@@ -162,7 +168,7 @@ class ImageEmbedder:
 
         Raises BadImage, Overloaded.
         """
-        with self._batcher.admit(1):
+        with self._batcher.admit(1, is_admitted=True):
             async with asyncio.timeout(self._limits.seconds):
                 decoded, _ = await self._decode(data, Lane(bulk=False), preprocessing)
         return decoded
@@ -189,7 +195,9 @@ class ImageEmbedder:
             )
         box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
         task = Task(preprocessing or self.backbone.preprocessing, self._limits.max_pixels, box)
-        return await self._decoders.decode(lane, File(data, task))
+        # Several large pictures at once would take more memory than the service may have.
+        async with self._memory.held_async(decoding_weight(data), self._limits.seconds):
+            return await self._decoders.decode(lane, File(data, task))
 
     def _renewed(self) -> Work[Pixels, Floats]:
         fresh = self._reload()

@@ -8,12 +8,14 @@ from fastapi import FastAPI
 
 from services.indexer.api import curation, features, images, jobs, snapshots
 from services.indexer.config import IndexerSettings
-from services.indexer.container import Container
+from services.indexer.container import SPOOL_FOLDER, Container
 from services.indexer.embedding.registry import Embedders
 from services.indexer.metrics import IndexerMetrics
 from shared.clients.transport import Client
 from shared.snapshots.version import Published
+from shared.web.admission import UPLOADS
 from shared.web.patience import PatienceMiddleware
+from shared.web.places import Places
 from shared.web.problems import NO_CATALOGUE, problems
 from shared.web.service import create_service
 from shared.web.version import VersionMiddleware
@@ -30,7 +32,7 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        parts = Container(settings, embedders)
+        parts = Container(settings, embedders, app.state.gates.memory)
         app.state.parts = parts
         await anyio.to_thread.run_sync(parts.start)
         try:
@@ -59,6 +61,8 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
         warning=warning,
         asks={"embedder": "Adding pictures"},
     )
+    app.state.gates.places[UPLOADS] = Places(settings.uploads_at_once, "uploads")
+    app.state.gates.folder = str(settings.data_dir / SPOOL_FOLDER)
     app.add_middleware(PatienceMiddleware)
     app.add_middleware(VersionMiddleware, version=Published(settings.data_dir).version)
 

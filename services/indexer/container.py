@@ -59,19 +59,28 @@ from services.indexer.workflows.undo_job import UndoJob
 from services.indexer.workflows.unembeddable import Unembeddable
 from services.indexer.workflows.upkeep import Upkeep
 from shared.contracts.jobs import JobKind
+from shared.core.budget import Budget
 from shared.engines.table import Engines
 from shared.files import durable
 from shared.media.fetching import Fetcher
+from shared.media.limited.scaler import ScaleLimits, Scaler
 from shared.objects.address import Address, store_at
 from shared.objects.store import Objects
+
+SPOOL_FOLDER = "spool"
+"""Folder in the data directory for the files of uploads that arrive."""
 
 
 class Container:
     """Everything that a running indexer is made of."""
 
-    def __init__(self, settings: IndexerSettings, embedders: Embedders) -> None:
+    def __init__(
+        self, settings: IndexerSettings, embedders: Embedders, memory: Budget | None = None
+    ) -> None:
+        """`memory`: budget that work shares with the bodies of requests."""
         data = settings.data_dir
         durable.make_dir(data)
+        durable.make_dir(data / SPOOL_FOLDER)
         self.settings = settings
         self._embedders = embedders
         self._lock = DirectoryLock(data, shared=is_shared(settings.catalog_url))
@@ -88,7 +97,7 @@ class Container:
         # Sources of pictures, and files on the data volume.
         self.resolver = _resolver(settings)
         self.ingest_roots = _roots(settings)
-        self.files = _image_files(settings, self.resolver)
+        self.files = _image_files(settings, self.resolver, memory)
         features = FeatureStore(data)
         self._engines = Engines.of(settings)
         self.index = IndexFiles.at(data, self._engines, settings.engine, settings.milvus_index)
@@ -108,7 +117,7 @@ class Container:
         self.publisher = collection.publisher
 
         # Work of the routes.
-        self.additions = Uploads(collection, features, self.files, settings.embed_batch)
+        self.additions = Uploads(collection, features, self.files, settings.embed_batch, memory)
         self.vectors = Vectors(VectorTable(self.database), features)
         self.exporter = Exporter(data, self.index, self.current, self.images, features)
 
@@ -204,6 +213,7 @@ class Container:
         if self._mirror is not None:
             self._mirror.stop()
         self._presence.end()
+        self.files.close()
         self.database.close()
         self._embedders.close()
         self._engines.close()
@@ -247,7 +257,9 @@ def _resolver(settings: IndexerSettings) -> Resolver:
     )
 
 
-def _image_files(settings: IndexerSettings, resolver: Resolver) -> ImageFiles:
+def _image_files(
+    settings: IndexerSettings, resolver: Resolver, memory: Budget | None
+) -> ImageFiles:
     return ImageFiles(
         settings.data_dir,
         settings.thumbnail_pixels,
@@ -255,6 +267,7 @@ def _image_files(settings: IndexerSettings, resolver: Resolver) -> ImageFiles:
         resolver,
         _kept(settings, resolver),
         settings.max_image_bytes,
+        Scaler(ScaleLimits(settings.decode_seconds, settings.decoder_bytes), memory),
     )
 
 

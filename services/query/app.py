@@ -5,10 +5,8 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 
 from services.query import page_files
-from services.query.admission import Admission, AdmissionMiddleware
 from services.query.answering.archive import Archives
 from services.query.answering.features import Features
 from services.query.answering.reasons import Reasons
@@ -46,7 +44,9 @@ from shared.models.profiles import profile_of
 from shared.objects.address import snapshots_from
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
+from shared.web.admission import SEARCHES, UPLOADS
 from shared.web.patience import PatienceMiddleware
+from shared.web.places import Places
 from shared.web.rate_limit import Rate
 from shared.web.service import create_service
 
@@ -85,6 +85,7 @@ def create_app(
         await anyio.to_thread.run_sync(audit.stop)
         await embedders.close()
         await files.close()
+        await app.state.uploading.close()
         engines.close()
 
     def not_ready() -> str | None:
@@ -121,9 +122,13 @@ def create_app(
         rate=Rate.of(settings.rate_limit, settings.rate_burst),
     )
     app.add_middleware(PatienceMiddleware, seconds=settings.answer_seconds)
-    # The innermost: who has no key takes nobody's place, and who is turned away is counted.
-    admission = Admission(settings.searches_at_once)
-    app.user_middleware.append(Middleware(AdmissionMiddleware, admission=admission))
+    at_once = settings.searches_at_once
+    # One batch leaves half of the places to others.
+    searches = Places(at_once, "searches", most_each=max(1, at_once // 2))
+    app.state.gates.places |= {
+        SEARCHES: searches,
+        UPLOADS: Places(settings.uploads_at_once, "uploads"),
+    }
     app.state.settings = settings
     registry = app.state.metrics.registry
     registry.register(QueryMetrics(shelf, canary, settings.recall_target))
@@ -131,7 +136,9 @@ def create_app(
     fetching = fetcher or Fetcher(
         settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds
     )
-    uploads = Uploads(settings.uploads_bytes, settings.upload_seconds)
+    # Kept for as long as the service runs, because uploads stay for longer than a call.
+    app.state.gates.memory.grant(settings.kept_bytes)
+    uploads = Uploads(settings.kept_bytes, settings.upload_seconds)
     app.state.uploads = uploads
     app.state.asking = SearchService(
         shelf,
@@ -140,7 +147,7 @@ def create_app(
         audit,
         Waiting(
             shelf,
-            admission,
+            searches,
             settings.version_seconds,
             follower.wake if follower else lambda: None,
         ),
@@ -148,6 +155,8 @@ def create_app(
     )
     app.state.writer = AnswerWriter(LeftOutMetric(registry).observe)
     app.state.indexer = files
+    # A pool of its own, so that uploads that arrive slowly hold no connection of other calls.
+    app.state.uploading = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
     app.state.archives = Archives()
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)

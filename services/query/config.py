@@ -4,6 +4,7 @@ import os
 
 from pydantic import Field
 
+from shared.core.budget import MIB
 from shared.core.settings import ServiceSettings
 
 
@@ -26,6 +27,9 @@ class QuerySettings(ServiceSettings):
         ge=0,
         description="Number of running searches at which others are refused; 0: 16 per core.",
     )
+    uploads_at_once: int = Field(
+        32, ge=1, description="Number of uploads that arrive at which others are refused."
+    )
     fetch_hosts: list[str] = Field(
         [], description="Hosts that `image_url` may name: names, `name:port`, `*.domain`, or `*`."
     )
@@ -45,6 +49,11 @@ class QuerySettings(ServiceSettings):
     audit_share: float = Field(
         0.01, ge=0, le=1, description="Share of answers compared with an exact search; 0: none."
     )
+
+    @property
+    def kept_bytes(self) -> int:
+        """Memory for uploaded query pictures: the setting, at most a quarter of all memory."""
+        return min(self.uploads_bytes, self.memory * MIB // 4)
 
     @property
     def searches_at_once(self) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import anyio
 import anyio.to_thread
 
-from services.query.admission import Admission
 from services.query.search.snapshot_reader import SnapshotReader
 from shared.core import deadline
 from shared.core.errors import Behind
 from shared.snapshots.version import Version
+from shared.web.places import Places
 
 _STEP_S = 0.05
 
@@ -21,13 +21,13 @@ class Waiting:
     def __init__(
         self,
         shelf: SnapshotReader,
-        admission: Admission,
+        places: Places,
         seconds: float,
         look: Callable[[], None],
     ) -> None:
         """`look`: has what is new looked for now, where it isn't on this disk."""
         self._shelf = shelf
-        self._admission = admission
+        self._places = places
         self._seconds = seconds
         self._look = look
 
@@ -39,7 +39,7 @@ class Waiting:
         served = await self._served()
         if served.has(wanted):
             return
-        with self._admission.lent():
+        with self._places.lent():
             while not served.has(wanted):
                 if time.monotonic() >= end:
                     raise Behind(

@@ -1,10 +1,23 @@
 """Common base of all wire models."""
 
 from enum import StrEnum
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+
+MAX_DIM = 65_536
+"""Most numbers of a vector."""
+_MOST_ERRORS = 100
+"""Errors of an object that are listed; with more, it isn't meant for this call."""
 
 # The range that the random generators of numpy, torch and faiss share.
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -23,6 +36,22 @@ class Request(Wire):
     """
 
     model_config = ConfigDict(strict=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _few_errors(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Make many errors one: to list each takes time and memory, and helps nobody."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            if error.error_count() <= _MOST_ERRORS:
+                raise
+            count = f"{error.error_count():,}"
+            raise PydanticCustomError(
+                "too_many_errors",
+                "has {count} errors, so it seems meant for another call",
+                {"count": count},
+            ) from None
 
 
 class Choice(StrEnum):

@@ -15,12 +15,11 @@ from shared.contracts.annotations import (
     check_tags,
     check_uri,
 )
-from shared.contracts.base import Request, Seed, Wire
+from shared.contracts.base import MAX_DIM, Request, Seed, Wire
 from shared.contracts.facts import FileFacts
 from shared.contracts.query import Metric
 from shared.models.external import is_model
 
-MAX_DIM = 65_536
 MAX_ITEMS = 1000
 _MAX_URIS = 10_000
 # The catalogue's integers have 64 bits.
@@ -65,7 +64,10 @@ class VectorItem(Record):
     )
 
     vector: list[float] = Field(
-        min_length=1, max_length=MAX_DIM, description="Features of the image, as finite numbers."
+        min_length=1,
+        max_length=MAX_DIM,
+        fail_fast=True,
+        description="Features of the image, as finite numbers.",
     )
 
 

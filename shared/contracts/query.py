@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_valid
 
 from shared.contracts.annotations import Notes
 from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
-from shared.contracts.base import Choice, Request, Wire
+from shared.contracts.base import MAX_DIM, Choice, Request, Wire
 from shared.contracts.crop import Crop
 from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.filters import Filter
@@ -138,9 +138,14 @@ class Subject(Request):
     id: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None, description="Id of an indexed image."
     )
-    vector: Annotated[list[float], Field(min_length=1), AfterValidator(_finite)] | None = Field(
-        None, description="Features by the model of the index."
-    )
+    vector: (
+        Annotated[
+            list[float],
+            Field(min_length=1, max_length=MAX_DIM, fail_fast=True),
+            AfterValidator(_finite),
+        ]
+        | None
+    ) = Field(None, description="Features by the model of the index.")
 
     @model_validator(mode="after")
     def _not_blank(self) -> Self:
@@ -235,6 +240,10 @@ class SearchRequest(SearchOptions, Subject):
             )
 
 
+MAX_SEARCHES = 1000
+"""Most searches of a batch that any setting allows."""
+
+
 class BatchRequest(Request):
     """Many searches in one call."""
 
@@ -251,7 +260,7 @@ class BatchRequest(Request):
         }
     )
 
-    searches: Annotated[list[SearchRequest], Field(min_length=1)] = Field(
+    searches: Annotated[list[SearchRequest], Field(min_length=1, max_length=MAX_SEARCHES)] = Field(
         description="Searches to answer, in order."
     )
 

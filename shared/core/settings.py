@@ -12,6 +12,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.core.budget import MIB
 from shared.core.engine import Engine
 from shared.core.errors import Misconfigured
 from shared.core.loopback import is_loopback, url_at
@@ -30,6 +31,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 LEAST_KEY = 16
 """Least number of characters of a key; shorter ones can be guessed, above all from a hash."""
+_DECODER_AT_REST = 512 * MIB
+"""Address space of a decoding process before it has a picture."""
 _ALIKE = 0.85
 """Similarity to a setting at which an unknown name counts as a typing error; 1: equal."""
 
@@ -123,8 +126,28 @@ class ServiceSettings(Settings):
         description="ISE_SNAPSHOTS_TO of the indexer, for services that share no disk with it.",
     )
     max_body_bytes: int = Field(512 * 1024 * 1024, description="Most bytes per request.")
+    memory: int = Field(
+        1024,
+        ge=64,
+        description="Memory for bodies, decoded pictures, queues and caches together, beyond what "
+        "the service takes at rest, in MiB.",
+    )
+    spool: int = Field(
+        4096, ge=64, description="Disk space for the files of uploads that arrive, in MiB."
+    )
+    body_seconds: float = Field(
+        600, gt=0, description="Time limit for receiving a request's body, in seconds."
+    )
     max_image_bytes: int = Field(64 * 1024 * 1024, description="Most bytes per image.")
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels per image.")
+    decode_seconds: float = Field(
+        20.0, gt=0, description="Time limit for decoding an image, in seconds."
+    )
+    decode_bytes: int = Field(
+        2 * 1024**3,
+        ge=256 * 1024**2,
+        description="Memory limit of a decoding process; ISE_MEMORY may lower it.",
+    )
     shutdown_seconds: int = Field(
         20, ge=1, description="Time for running requests to finish after SIGTERM."
     )
@@ -145,6 +168,11 @@ class ServiceSettings(Settings):
                     f"{network!r} is no address and no network; write 10.0.0.7 or 10.0.0.0/24"
                 ) from None
         return given
+
+    @property
+    def decoder_bytes(self) -> int:
+        """Memory limit of a decoding process: the setting, and no more than a service may use."""
+        return min(self.decode_bytes, self.memory * MIB + _DECODER_AT_REST)
 
     @property
     def on_loopback(self) -> bool:

@@ -73,6 +73,7 @@ _TRANSPOSE = {
 }
 """EXIF orientation -> operation that makes it upright (Exif 2.32, tag 0x0112)."""
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+_STRIP_PIXELS = 2**22
 _LEAST_READ = 0.5
 """Share of a damaged picture that must be there for it to count."""
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
@@ -296,10 +297,20 @@ def _shown(image: Image.Image, opened: Image.Image, note: str | None) -> Picture
     elif not profile and "srgb" not in info:
         image = undo_gamma(image, info.get("gamma"))
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Picture(Image.alpha_composite(white, layer).convert("RGB"), tuple(notes))
+        return Picture(_on_white(image), tuple(notes))
     return Picture(image.convert("RGB"), tuple(notes))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Lay a transparent picture on white, in strips: whole layers would take much memory."""
+    result = Image.new("RGB", image.size)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(image.height, top + rows))
+        layer = image.crop(box).convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        result.paste(Image.alpha_composite(white, layer).convert("RGB"), (0, top))
+    return result
 
 
 def _sample_format(image: Image.Image, opened: Image.Image) -> SampleFormat | None:

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.core.errors import Unauthorized
 from shared.web import problem
 from shared.web.callers import Caller, address_of, caller_of, remember
+from shared.web.guards import passed
 from shared.web.keys import ALL, KeyRing
 
 OPEN_PATHS = frozenset(
@@ -28,6 +29,7 @@ class CallerMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            passed(scope, type(self))
             remember(scope, self._caller(scope))
         await self.app(scope, receive, send)
 
@@ -54,6 +56,7 @@ class KeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or caller_of(scope).scopes or self._is_open(scope["path"]):
+            passed(scope, type(self))
             await self.app(scope, receive, send)
             return
         await problem.refuse(Unauthorized(NO_KEY_SENT), scope)(scope, receive, send)

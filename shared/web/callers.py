@@ -6,7 +6,7 @@ from typing import cast
 
 from starlette.types import Scope as Connection
 
-from shared.web.keys import ALL, Scope
+from shared.web.keys import Scope
 
 _NAME = "ise.caller"
 _CALLER_BITS = 64
@@ -28,8 +28,9 @@ class Caller:
 
 
 def caller_of(connection: Connection) -> Caller:
-    """Return the caller of a request; one with all rights if keys aren't checked."""
-    return cast(Caller, connection.get(_NAME)) or Caller(None, ALL, address_of(connection))
+    """Return the caller of a request; one without rights if nothing identified it."""
+    found = cast(Caller | None, connection.get(_NAME))
+    return found or Caller(None, frozenset(), address_of(connection))
 
 
 def remember(connection: Connection, caller: Caller) -> None:

@@ -1,20 +1,54 @@
-"""Multipart forms whose files are named as in a header of HTTP, by `filename*` alone."""
+"""Bodies of requests: JSON of a bounded number of values, and multipart forms.
 
+Files of forms may be named as in a header of HTTP, by `filename*` alone.
+"""
+
+import json
 from contextlib import aclosing
 from email.message import Message
+from tempfile import SpooledTemporaryFile
+from typing import Any
 
+import anyio.to_thread
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from shared.web.admission import SPOOL, VALUES
 
-class FormRequest(Request):
-    """A request whose multipart form accepts both ways to name a file.
+_INLINE = 256 * 1024
+"""Bytes of JSON that are parsed on the event loop."""
+_IN_MEMORY = 64 * 1024
+"""Bytes of a form's file that stay in memory before it goes to disk."""
+_UNBOUNDED = 2**62
+_MARKS = (b",", b"{", b"[")
 
-    RFC 7578 requires `filename`, but some clients send `filename*` alone.
+
+class BoundedRequest(Request):
+    """A request whose JSON has a bounded number of values, and whose form may be spooled to disk.
+
+    RFC 7578 requires `filename` of a form's file, but some clients send `filename*` alone.
     """
+
+    async def json(self) -> Any:
+        """Parse the body. Raises an HTTPException for more values than the route admits.
+
+        Every value takes much more memory than its text, and strings need no bound of their own.
+        """
+        if not hasattr(self, "_json"):
+            body = await self.body()
+            most: int = self.scope[VALUES]
+            if sum(map(body.count, _MARKS)) > most:
+                raise HTTPException(413, f"The body has over {most:,} values. Send less at once.")
+            if len(body) <= _INLINE:
+                self._json = json.loads(body)
+            else:
+                self._json = await anyio.to_thread.run_sync(json.loads, body)
+            # Its text isn't needed any more, and may hold pictures.
+            self._body = b""
+        return self._json
 
     async def _get_form(
         self,
@@ -30,6 +64,7 @@ class FormRequest(Request):
         try:
             async with aclosing(self.stream()) as stream:
                 parser = _Parser(self.headers, stream, **limits, max_part_size=max_part_size)
+                parser.spool = self.scope[SPOOL]
                 self._form = await parser.parse()
         except MultiPartException as error:
             raise HTTPException(status_code=400, detail=error.message) from error
@@ -37,6 +72,26 @@ class FormRequest(Request):
 
 
 class _Parser(MultiPartParser):
+    spool: str | None = None
+    """Folder for files; None: they stay in memory."""
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        part = self._current_part.file
+        if part is None:
+            return
+        # The parser's own files would go to the folder of the system, often a tmpfs.
+        self._files_to_close_on_error.pop().close()
+        size = _UNBOUNDED if self.spool is None else _IN_MEMORY
+        file = SpooledTemporaryFile(max_size=size, dir=self.spool)  # noqa: SIM115
+        self._files_to_close_on_error.append(file)
+        self._current_part.file = UploadFile(
+            file=file,  # type: ignore[arg-type]
+            size=0,
+            filename=part.filename,
+            headers=part.headers,
+        )
+
     def on_header_end(self) -> None:
         super().on_header_end()
         disposition = self._current_part.content_disposition

@@ -13,6 +13,7 @@ from shared.core.errors import ForeignHost
 from shared.core.loopback import is_address, is_loopback
 from shared.core.settings import ServiceSettings
 from shared.web import problem
+from shared.web.guards import passed
 
 FOREIGN_HOST = "This service doesn't accept this host name. Add it to ISE_ALLOWED_HOSTS."
 
@@ -54,6 +55,7 @@ class HostMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._is_own(scope):
+            passed(scope, type(self))
             await self.app(scope, receive, send)
             return
         await problem.refuse(ForeignHost(FOREIGN_HOST), scope)(scope, receive, send)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.core.errors import ForeignPage
 from shared.web import problem
+from shared.web.guards import passed
 
 # `none`: the user made the request, for example by typing the address.
 _OWN_PAGE = frozenset({"same-origin", "none"})
@@ -32,6 +33,7 @@ class OriginMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _is_harmless(scope) or not _is_foreign(scope):
+            passed(scope, type(self))
             await self.app(scope, receive, send)
             return
         error = ForeignPage(FOREIGN_PAGE)

@@ -5,8 +5,9 @@ takes quadratic time.
 """
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -112,6 +113,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_head_timer()
         self._places.work(self)
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = cast(asyncio.Transport, _Lingering(self.transport, self._end))
 
     def on_body(self, body: bytes) -> None:
         self._silent = 0
@@ -161,6 +164,26 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _end(self) -> None:
+        """Close the connection after an answer; if a body is still arriving, discard it meanwhile.
+
+        To close at once would reset the connection, and the client would lose the answer.
+        """
+        if self._is_closing:
+            return
+        if not self._has_head:
+            self.transport.close()
+            return
+        self._refused = True
+        self._linger()
+
+    def _linger(self) -> None:
+        self._places.wait(self, self._leave)
+        self._linger_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+        # Reading was paused if nobody wanted the body.
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
     def _leave(self) -> None:
         self._refused = True
         self._end_head_timer()
@@ -180,9 +203,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self.transport.write(_answer(status, detail))
-        self._places.wait(self, self._leave)
-        self._linger_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
-        self.transport.write_eof()
+        self._linger()
+
+
+class _Lingering:
+    """A transport whose `close` gives the client time to read the answer."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
 
 
 def bounded(connections: Connections) -> type[asyncio.Protocol]:

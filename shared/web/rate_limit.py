@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from shared.core.errors import RateLimited
 from shared.web import problem
 from shared.web.callers import caller_of
+from shared.web.guards import passed
 
 _MOST_CALLERS = 10_000
 
@@ -67,6 +68,7 @@ class RateLimitMiddleware:
             return
         wait = self.buckets.take(caller_of(scope).name)
         if not wait:
+            passed(scope, type(self))
             await self.app(scope, receive, send)
             return
         error = limited(self.rate.per_second, math.ceil(wait))

@@ -1,4 +1,4 @@
-"""Routes that say which scope a key needs for them; it's looked at before a body is read."""
+"""Routes that say which scope a key needs and how a call is admitted, before a body is read."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -9,10 +9,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from shared.core.errors import LacksScope
-from shared.web import write_log
+from shared.core.errors import LacksScope, Misconfigured
+from shared.web import guards, write_log
+from shared.web.admission import QUICK, Admission, Gates, admission_of
 from shared.web.callers import caller_of
-from shared.web.forms import FormRequest
+from shared.web.forms import BoundedRequest
 from shared.web.keys import Scope
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,6 +22,7 @@ SCHEME = "key"
 """Name of the authentication scheme in OpenAPI."""
 
 _NEEDED = "__needed_scope__"
+_BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
 
 def needs(scope: Scope) -> Callable[[F], F]:
@@ -42,23 +44,31 @@ def lacking(scope: Scope) -> LacksScope:
 
 
 class ScopedRoute(APIRoute):
-    """A route that checks the caller's scopes, and logs changes.
+    """A route that checks the caller's scopes, admits calls, and logs changes.
 
-    Its endpoint must declare its scope by `needs`.
+    Its endpoint must declare its scope by `needs`, and if it takes a body, its admission by
+    `admits`; else it raises Misconfigured, so that the service doesn't start.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        self._needed: Scope = getattr(endpoint, _NEEDED)
+        needed: Scope | None = getattr(endpoint, _NEEDED, None)
+        if needed is None:
+            raise Misconfigured(f"The route {path} declares no scope: add `@needs`.")
+        self._needed = needed
         # Either no key or one, depending on the settings.
         security = [{}, {SCHEME: [self._needed.value]}]
         extra = {**(options.pop("openapi_extra", None) or {}), "security": security}
         super().__init__(path, endpoint, openapi_extra=extra, **options)
+        admission = admission_of(endpoint)
+        if admission is None and not (self.methods or set()) <= _BODILESS:
+            raise Misconfigured(f"The route {path} declares no admission: add `@admits`.")
+        self.admission: Admission = admission or QUICK
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def with_form(request: Request) -> Response:
-            return await handle(FormRequest(request.scope, request.receive))
+            return await handle(BoundedRequest(request.scope, request.receive))
 
         return with_form
 
@@ -66,15 +76,17 @@ class ScopedRoute(APIRoute):
         if scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)
             return
+        guards.check(scope)
         if self._needed is Scope.READ:
-            self._check(scope)
-            await super().handle(scope, receive, send)
+            await self._admitted(scope, receive, send)
             return
         with write_log.written(scope, send, self.name) as noted:
-            self._check(scope)
-            await super().handle(scope, receive, noted)
+            await self._admitted(scope, receive, noted)
 
-    def _check(self, scope: Connection) -> None:
-        """Raises LacksScope."""
+    async def _admitted(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Raises LacksScope, TooLarge, Overloaded."""
         if self._needed not in caller_of(scope).scopes:
             raise lacking(self._needed)
+        gates: Gates = scope["app"].state.gates
+        with gates.enter(self.admission, scope) as receiving:
+            await super().handle(scope, receiving(receive), send)

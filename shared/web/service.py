@@ -6,11 +6,13 @@ from types import MappingProxyType
 
 from fastapi import FastAPI
 
+from shared.core.budget import MIB, Budget
 from shared.core.errors import ISEError, Misconfigured
 from shared.core.settings import ServiceSettings
 from shared.web import docs, openapi, operations, problem
+from shared.web.admission import Gates
 from shared.web.auth import CallerMiddleware, KeyMiddleware
-from shared.web.body_limit import BodyLimitMiddleware
+from shared.web.body import BodyMiddleware
 from shared.web.conditional import ConditionalMiddleware
 from shared.web.headers import SecurityHeadersMiddleware
 from shared.web.hosts import HostMiddleware, Hosts
@@ -22,7 +24,11 @@ from shared.web.origin import OriginMiddleware
 from shared.web.peers import Peers
 from shared.web.rate_limit import Rate, RateLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
+from shared.web.routes import check_routes
 from shared.web.running import give_up
+
+_GUARDS = (BodyMiddleware, KeyMiddleware, CallerMiddleware, OriginMiddleware, HostMiddleware)
+"""Middleware that every call of the API must have passed, see `guards.py`."""
 
 
 def create_service(
@@ -35,13 +41,14 @@ def create_service(
     warning: Callable[[], str | None] = lambda: None,
     asks: Mapping[str, str] = MappingProxyType({}),
     rate: Rate | None = None,
+    memory: Budget | None = None,
 ) -> FastAPI:
     """Create an app with access checks, body limit, request ids, metrics, problems, health and
     `/docs`.
 
     `not_ready` returns a sentence on why the service can't serve yet, or None; `warning` one on
     what is wrong with a part of it. `asks`: services that it needs, with the work that needs them.
-    `rate`: limit of requests per caller.
+    `rate`: limit of requests per caller. `memory`: budget that work shares with bodies.
     """
     keys = KeyRing(_own_key(settings), settings.api_keys_file)
     app = FastAPI(
@@ -64,17 +71,27 @@ def create_service(
     docs.install(app)
     openapi.install(app, is_limited=rate is not None)
     app.include_router(operations.router)
+    app.state.gates = Gates(
+        memory or Budget(settings.memory * MIB, "ISE_MEMORY"),
+        Budget(settings.spool * MIB, "ISE_SPOOL"),
+    )
+    is_rated = rate is not None and bool(rate.per_second)
+    guards = (*_GUARDS, RateLimitMiddleware) if is_rated else _GUARDS
+    app.state.guards = frozenset(guard.__name__ for guard in guards)
+    app.state.open_paths = frozenset(open_paths)
 
     # The one added last runs first: the request id before everything else, the key before any body.
     app.add_middleware(ConditionalMiddleware)
     app.add_middleware(MethodMiddleware)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(KeyMiddleware, open_paths=open_paths)
-    if rate is not None and rate.per_second:
+    if rate is not None and is_rated:
         app.add_middleware(RateLimitMiddleware, rate=rate, free_paths=open_paths)
     app.add_middleware(CallerMiddleware, keys=keys)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, hosts=Hosts(settings))
+    app.add_middleware(
+        BodyMiddleware, max_bytes=settings.max_body_bytes, seconds=settings.body_seconds
+    )
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(RequestIdMiddleware)
@@ -94,6 +111,7 @@ def _guarded(
     async def guarded(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
+                check_routes(app)
                 await stack.enter_async_context(lifespan(app))
             except ISEError as error:
                 give_up(app, error)

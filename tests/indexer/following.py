@@ -4,6 +4,7 @@ Its features are three numbers of a file's bytes; so a file need not be a pictur
 tried in little time.
 """
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from services.indexer.embedding.client import Embedded, Embedding, ModelPair
 from services.indexer.embedding.registry import Embedders
 from services.indexer.ingest.pipeline import IngestSettings
 from services.indexer.ingest.service import IngestService
-from services.indexer.ingest.uploads import Uploads
+from services.indexer.ingest.uploads import Upload, Uploads
 from services.indexer.jobs.context import JobContext
 from services.indexer.publishing.collection import Collection as Published
 from services.indexer.publishing.index_files import IndexFiles
@@ -104,7 +105,7 @@ class Collection:
 
     def upload(self, name: str, data: bytes) -> None:
         additions = Uploads(self.published, self.features, self.files, 16)
-        additions.add([(name, data)], [], {})
+        additions.add([Upload(name, io.BytesIO(data), len(data))], [], {})
 
     def all(self) -> dict[str, tuple[list[str], list[str]]]:
         """Uris and tags of every image that can be searched."""

@@ -2,29 +2,74 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
-import pytest
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import iter_route_contexts
 
-from services.query.admission import Admission, AdmissionMiddleware, is_search
-from shared.core.errors import Overloaded
+from services.query.app import create_app
+from services.query.config import QuerySettings
+from shared.core.settings import ServiceSettings
+from shared.web.admission import SEARCH, SEARCHES, admits
+from shared.web.keys import Scope
+from shared.web.places import Places
+from shared.web.scoped import ScopedRoute, needs
+from shared.web.service import create_service
 
 LIMIT = 3
+SEARCHING = {
+    "search_by_image",
+    "search_by_term",
+    "search_images",
+    "search_batch",
+    "find_similar_images",
+    "list_duplicates",
+    "suggest_tags",
+    "suggest_tags_for_upload",
+    "explain_match",
+    "draw_match",
+    "explain_upload",
+    "draw_upload",
+}
+
+
+def service_of(routes: APIRouter, places: Places) -> FastAPI:
+    """A service with these routes and places."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+
+    settings = ServiceSettings(_env_file=None)
+    app = create_service("nothing", "Serves nothing.", settings, lifespan, lambda: None)
+    app.state.gates.places[SEARCHES] = places
+    app.include_router(routes)
+    return app
 
 
 class Service:
     """Searches that take until they are let go."""
 
     def __init__(self) -> None:
-        self.app = FastAPI()
         self.go = asyncio.Event()
         self.begun = 0
         self.most = 0
-        self.app.add_api_route("/v1/search", self._search, methods=["POST"])
-        self.app.add_api_route("/v1/stats", lambda: {})
-        self.app.add_middleware(AdmissionMiddleware, admission=Admission(LIMIT))
+        routes = APIRouter(prefix="/v1", route_class=ScopedRoute)
+
+        @routes.post("/search")
+        @needs(Scope.READ)
+        @admits(SEARCH)
+        async def search(request: Request) -> dict[str, str]:
+            return await self._search(request)
+
+        @routes.get("/stats")
+        @needs(Scope.READ)
+        def stats() -> dict[str, str]:
+            return {}
+
+        # Places are lent at once, so that no test waits.
+        self.app = service_of(routes, Places(LIMIT, "searches", patience_s=0))
 
     async def _search(self, request: Request) -> dict[str, str]:
         self.begun += 1
@@ -40,7 +85,7 @@ class Service:
 
     def client(self) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://query")
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 def test_of_many_at_once_as_many_as_allowed_are_answered_and_the_rest_told_to_come_back():
@@ -120,17 +165,22 @@ class Waits:
     """Searches that wait before they begin, with their places lent."""
 
     def __init__(self) -> None:
-        self.app = FastAPI()
         self.come, self.go = asyncio.Event(), asyncio.Event()
         self.waiting = self.searching = 0
-        self.app.add_api_route("/v1/search", self._search, methods=["POST"])
-        self.app.add_exception_handler(Overloaded, self._busy)
-        self.admission = Admission(LIMIT)
-        self.app.add_middleware(AdmissionMiddleware, admission=self.admission)
+        self.places = Places(LIMIT, "searches", patience_s=0)
+        routes = APIRouter(prefix="/v1", route_class=ScopedRoute)
 
-    async def _search(self, wait: bool = False) -> dict[str, str]:
+        @routes.post("/search")
+        @needs(Scope.READ)
+        @admits(SEARCH)
+        async def search(wait: bool = False) -> dict[str, str]:
+            return await self._search(wait)
+
+        self.app = service_of(routes, self.places)
+
+    async def _search(self, wait: bool) -> dict[str, str]:
         if wait:
-            with self.admission.lent():
+            with self.places.lent():
                 self.waiting += 1
                 try:
                     await self.come.wait()
@@ -143,17 +193,12 @@ class Waits:
             self.searching -= 1
         return {}
 
-    @staticmethod
-    async def _busy(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, Overloaded)
-        return JSONResponse({"detail": error.detail}, 429)
-
 
 def test_whoever_waits_for_its_write_keeps_nobody_out():
     async def ask() -> None:
         service = Waits()
         transport = httpx.ASGITransport(service.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://query") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
 
             def search(wait: bool) -> asyncio.Task[httpx.Response]:
                 return asyncio.create_task(http.post("/v1/search", params={"wait": wait}))
@@ -183,21 +228,25 @@ def test_whoever_waits_for_its_write_keeps_nobody_out():
     asyncio.run(ask())
 
 
-@pytest.mark.parametrize(
-    ("path", "counts"),
-    [
-        ("/v1/search", True),
-        ("/v1/search/image", True),
-        ("/v1/search/batch", True),
-        ("/v1/images/photos/7/similar", True),
-        ("/v1/images/7/why.png", True),
-        ("/v1/duplicates", True),
-        ("/v1/images/7", False),
-        ("/v1/images/7/thumbnail", False),
-        ("/v1/tags", False),
-        ("/ready", False),
-        ("/", False),
-    ],
-)
-def test_what_counts_as_a_search(path, counts):
-    assert is_search(path) is counts
+def test_every_search_takes_a_place(tmp_path):
+    app = create_app(QuerySettings(_env_file=None, data_dir=tmp_path))
+    routes = (context.original_route for context in iter_route_contexts(app.routes))
+    taking = {
+        route.name: route.admission.places
+        for route in routes
+        if isinstance(route, ScopedRoute) and route.admission.places
+    }
+    assert taking == dict.fromkeys(SEARCHING, "searches") | {"add_images": "uploads"}
+
+
+def test_a_batch_leaves_half_of_the_places_to_others():
+    places = Places(8, "searches", most_each=4)
+    batch = places.enter(100)
+    assert places.in_hand == 4
+    others = [places.enter() for _ in range(4)]
+    batch.weigh(2)
+    assert places.in_hand == 6
+    for place in (batch, *others):
+        place.leave()
+        place.leave()
+    assert places.in_hand == 0

@@ -1,10 +1,11 @@
 """Names of files in multipart forms."""
 
 import pytest
-from fastapi import APIRouter, FastAPI, UploadFile
+from fastapi import APIRouter, UploadFile
 from fastapi.testclient import TestClient
 from python_multipart.multipart import parse_options_header
 
+from shared.web.admission import FILE, admits
 from shared.web.forms import with_filename
 from shared.web.keys import Scope
 from shared.web.scoped import ScopedRoute, needs
@@ -31,19 +32,20 @@ def test_a_field_stays_a_field():
 
 
 @pytest.mark.parametrize("parameter", ["filename*=UTF-8''caf%C3%A9.png", 'filename="café.png"'])
-def test_a_part_with_a_name_of_either_kind_is_a_file(parameter):
+def test_a_part_with_a_name_of_either_kind_is_a_file(service, parameter):
     router = APIRouter(route_class=ScopedRoute)
 
     @router.post("/")
     @needs(Scope.READ)
+    @admits(FILE)
     async def take(file: UploadFile) -> dict[str, str]:
         return {"name": file.filename or "", "data": (await file.read()).decode()}
 
-    app = FastAPI()
+    app = service()
     app.include_router(router)
     body = (
         f'--x\r\nContent-Disposition: form-data; name="file"; {parameter}\r\n\r\nbytes\r\n--x--\r\n'
     )
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = TestClient(app).post("/", content=body.encode(), headers=headers)
+    answer = TestClient(app, "http://localhost").post("/", content=body.encode(), headers=headers)
     assert answer.json() == {"name": "café.png", "data": "bytes"}

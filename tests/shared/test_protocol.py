@@ -11,11 +11,13 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from shared.core.settings import ServiceSettings
 from shared.web import protocol, running
+from shared.web.keys import Scope
+from shared.web.scoped import ScopedRoute, needs
 
 MIB = 1024 * 1024
 
@@ -316,10 +318,14 @@ def test_a_forwarded_address_is_believed_from_a_trusted_proxy_alone(
 ):
     app = service()
 
-    @app.get("/me")
+    router = APIRouter(route_class=ScopedRoute)
+
+    @router.get("/me")
+    @needs(Scope.READ)
     def me(request: Request) -> str:
         return request.client.host
 
+    app.include_router(router)
     with served(app, trusted_proxies=trusted) as port:
         answer = httpx.get(
             f"http://127.0.0.1:{port}/me",

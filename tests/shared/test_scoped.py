@@ -7,7 +7,8 @@ import logging
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 
-from shared.core.errors import NotFound
+from shared.core.errors import Misconfigured, NotFound
+from shared.web.admission import JSON, admits
 from shared.web.keys import Scope
 from shared.web.scoped import ScopedRoute, needs
 from shared.web.write_log import tell
@@ -26,11 +27,13 @@ def app(service, tmp_path) -> FastAPI:
 
     @router.post("/search")
     @needs(Scope.READ)
+    @admits(JSON)
     async def search(request: Request) -> int:
         return len(await request.body())
 
     @router.put("/things/{image_id:path}")
     @needs(Scope.WRITE)
+    @admits(JSON)
     async def write_thing(image_id: str, request: Request) -> int:
         size = len(await request.body())
         tell(request, ids=[image_id])
@@ -42,6 +45,7 @@ def app(service, tmp_path) -> FastAPI:
 
     @router.post("/threaded")
     @needs(Scope.WRITE)
+    @admits(JSON)
     def threaded(request: Request) -> None:
         tell(request, count=7)
 
@@ -112,10 +116,16 @@ def test_a_method_that_no_route_takes_is_405_for_any_key(app, ask):
 
 def test_a_route_that_declares_nothing_can_not_be_made():
     router = APIRouter(route_class=ScopedRoute)
-    with pytest.raises(AttributeError):
+    with pytest.raises(Misconfigured, match="declares no scope"):
 
         @router.get("/v1/thing")
         def thing() -> None: ...
+
+    with pytest.raises(Misconfigured, match="declares no admission"):
+
+        @router.post("/v1/thing")
+        @needs(Scope.WRITE)
+        def change() -> None: ...
 
 
 def test_the_openapi_says_which_scope_a_call_needs(app):
@@ -170,6 +180,7 @@ def test_without_keys_a_write_is_told_by_its_address(service, ask, told):
 
     @router.post("/v1/thing")
     @needs(Scope.WRITE)
+    @admits(JSON)
     def change() -> None: ...
 
     app.include_router(router)

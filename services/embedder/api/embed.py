@@ -11,7 +11,6 @@ from services.embedder.api.answers import ROWS_RESPONSES, hosted, instance_of, r
 from services.embedder.api.uploads import FILES_BODY, uploads
 from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching.disconnects import CLIENT_CLOSED_REQUEST, unless_gone
-from services.embedder.batching.priority import is_bulk
 from services.embedder.hosting.host import Hosted
 from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.metrics import EmbedderMetrics
@@ -25,7 +24,9 @@ from shared.contracts.embedder import (
     TermSpace,
 )
 from shared.core.errors import InvalidInput
+from shared.web.admission import IMAGES, JSON, admits, weigh
 from shared.web.keys import Scope
+from shared.web.priority import is_bulk
 from shared.web.problems import (
     BAD_IMAGES,
     BROKEN_PROFILE,
@@ -68,6 +69,7 @@ Network = Annotated[
     openapi_extra=FILES_BODY,
 )
 @needs(Scope.READ)
+@admits(IMAGES)
 async def embed_images(
     request: Request,
     models: HostedModels,
@@ -97,13 +99,15 @@ async def embed_images(
     """Return one row of features for each file, in the order of the files."""
     crops = [Crop.read(text) if text else None for text in crop or ()]
     files = await uploads(request)
+    weigh(request, len(files))
     if crops and len(crops) != len(files):
         raise InvalidInput(f"{len(crops)} crops for {len(files)} files; give one for each.")
     matcher = None
     if space is ImageSpace.JOINT:
         matcher = await asyncio.to_thread(models.networks.get, network)
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
-    embedded = await unless_gone(request, embedder.embed(files, is_bulk(priority), crops))
+    embedding = embedder.embed(files, is_bulk(priority), crops, is_admitted=True)
+    embedded = await unless_gone(request, embedding)
     if embedded is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     metrics: EmbedderMetrics = request.app.state.embedder_metrics
@@ -141,6 +145,7 @@ async def embed_images(
     | problems(NO_NETWORK, UNTRAINED, OTHER_NETWORK, UNKNOWN_TERM, LOADING, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(JSON)
 async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
     """Return one row of features for each term, in the order of the terms."""
     if body.space is TermSpace.WORD:

@@ -21,6 +21,7 @@ from shared.contracts.embedder import FINGERPRINT_HEADER, ImageSpace
 from shared.contracts.explanation import Box, Explanation, Heat
 from shared.core.errors import InvalidInput
 from shared.maths.projection import Projection
+from shared.web.admission import IMAGES, admits
 from shared.web.keys import Scope
 from shared.web.media import PNG
 from shared.web.problems import (
@@ -129,6 +130,7 @@ Explaining = Annotated[ExplainRequest, Depends(asked)]
 
 @router.post("/images", summary="Explain a similarity as heat maps", openapi_extra=_BODY)
 @needs(Scope.READ)
+@admits(IMAGES)
 async def explain_images(found: Explaining) -> Explanation:
     """Return how much each cell of a picture adds to its similarity with a second picture or with a
     term. The grids of `visual` sum to the cosine.
@@ -149,6 +151,7 @@ async def explain_images(found: Explaining) -> Explanation:
     openapi_extra=_BODY,
 )
 @needs(Scope.READ)
+@admits(IMAGES)
 async def draw_explanation(found: Explaining) -> Response:
     """Red cells add to the similarity, blue cells reduce it; the parts that the network didn't see
     are dark.

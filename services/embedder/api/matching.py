@@ -26,6 +26,7 @@ from shared.contracts.embedder import (
 )
 from shared.core import problem
 from shared.core.errors import BadVector, FingerprintMismatch, ISEError
+from shared.web.admission import JSON, ROWS, admits
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_ROWS,
@@ -77,6 +78,7 @@ _EVENTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     openapi_extra={"requestBody": {"required": True, "content": {RAW_MEDIA_TYPE: RAW_BODY}}},
 )
 @needs(Scope.READ)
+@admits(ROWS)
 async def project(
     request: Request,
     models: HostedModels,
@@ -113,6 +115,7 @@ async def project(
     | problems(NO_TRAINING_SET, OTHER_FEATURES, TRAINING, LOADING, DAMAGED),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 async def train(models: HostedModels, body: TrainRequest) -> StreamingResponse:
     """Train on `training/<training_set>/` of the data volume. Closing the connection stops the
     training.

@@ -109,16 +109,20 @@ class Batcher(Generic[T, R]):
         return self._lanes.waiting
 
     @contextmanager
-    def admit(self, count: int, bulk: bool = False) -> Iterator[Seat[T, R]]:
+    def admit(
+        self, count: int, bulk: bool = False, is_admitted: bool = False
+    ) -> Iterator[Seat[T, R]]:
         """Admit a call of `count` items, or raise Overloaded (Unavailable if the worker is broken).
 
         A call is admitted as a whole while fewer than `queue_size` items are queued, so at most
         `queue_size - 1` items and one call are queued. Bulk calls are admitted up to three quarters
-        of that, which leaves room for interactive ones.
+        of that, which leaves room for interactive ones. `is_admitted`: the caller saw to that,
+        before it read the items.
         """
         if self.failure is not None:
             raise Unavailable(self.failure, retry_after=5)
-        if self.in_hand >= (-(-self._queue_size * 3 // 4) if bulk else self._queue_size):
+        most = -(-self._queue_size * 3 // 4) if bulk else self._queue_size
+        if not is_admitted and self.in_hand >= most:
             self.refused += count
             raise Overloaded(
                 f"{self.in_hand} images are in hand already; try again in a second.",

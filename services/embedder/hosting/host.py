@@ -29,6 +29,7 @@ from services.embedder.towers.source import PREFIX as TOWERS
 from services.embedder.towers.text_tower import TextTower, load_text_tower
 from services.embedder.words.meanings import Meanings
 from services.embedder.words.vectors import Words, load_words
+from shared.core.budget import MIB, Budget
 from shared.core.errors import Conflict, ISEError, Misconfigured, Unavailable
 from shared.objects.address import snapshots_from
 from shared.objects.store import Objects
@@ -150,8 +151,10 @@ def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -
 class Host:
     """Loads the models in the background; meanwhile it reports which ones are missing."""
 
-    def __init__(self, settings: EmbedderSettings) -> None:
+    def __init__(self, settings: EmbedderSettings, memory: Budget | None = None) -> None:
+        """`memory`: budget that decoded pictures share with the rest of the service."""
         self._settings = settings
+        self._memory = memory or Budget(settings.memory * MIB, "ISE_MEMORY")
         self._hosted: Hosted | None = None
         self.failure: ISEError | None = None
         self.instance = uuid4().hex[:12]
@@ -206,7 +209,7 @@ class Host:
         decoders = await stack.enter_async_context(
             Decoders(
                 settings.decode_processes or os.cpu_count() or 1,
-                DecodeLimits(settings.decode_seconds, settings.decode_bytes),
+                DecodeLimits(settings.decode_seconds, settings.decoder_bytes),
             )
         )
         limits = Limits(
@@ -217,12 +220,20 @@ class Host:
             seconds=settings.embed_seconds,
         )
         visual = await stack.enter_async_context(
-            ImageEmbedder(models.visual, partial(load_visual, settings), decoders, limits)
+            ImageEmbedder(
+                models.visual, partial(load_visual, settings), decoders, limits, self._memory
+            )
         )
         matching = visual
         if models.matching is not models.visual:
             matching = await stack.enter_async_context(
-                ImageEmbedder(models.matching, partial(load_matching, settings), decoders, limits)
+                ImageEmbedder(
+                    models.matching,
+                    partial(load_matching, settings),
+                    decoders,
+                    limits,
+                    self._memory,
+                )
             )
         networks: JointSpaces
         trainer: Trainer | None = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from services.embedder.config import EmbedderSettings
 from services.embedder.hosting.host import Host
 from services.embedder.profiles import BACKBONE, Profile
+from shared.core.budget import MIB, Budget
 from shared.core.errors import Conflict, Corrupt, InvalidInput, ISEError, Misconfigured, NotFound
 from shared.models.profiles import profile_of
 from shared.snapshots.manifest import SnapshotStore
@@ -35,8 +36,15 @@ class _Other:
 class Hosts:
     """Starts the host of another profile when it is first asked for; it then stays."""
 
-    def __init__(self, settings: EmbedderSettings, retry_s: float = RETRY_S) -> None:
-        self.main = Host(settings)
+    def __init__(
+        self,
+        settings: EmbedderSettings,
+        retry_s: float = RETRY_S,
+        memory: Budget | None = None,
+    ) -> None:
+        """`memory`: budget that decoded pictures share with the rest of the service."""
+        self._memory = memory or Budget(settings.memory * MIB, "ISE_MEMORY")
+        self.main = Host(settings, self._memory)
         self._settings = settings
         self._retry_s = retry_s
         self._others: dict[Profile, _Other] = {}
@@ -106,7 +114,7 @@ class Hosts:
         return failed_at is not None and time.monotonic() - failed_at >= self._retry_s
 
     def _start(self, profile: Profile) -> _Other:
-        host = Host(self._settings_of(profile))
+        host = Host(self._settings_of(profile), self._memory)
 
         def failed(error: ISEError) -> None:
             other.failed_at = time.monotonic()

@@ -23,6 +23,7 @@ from shared.contracts.curation import (
 )
 from shared.contracts.jobs import Job, JobKind
 from shared.core.errors import Conflict
+from shared.web.admission import IDS, JSON, QUICK, admits
 from shared.web.conditional import etag_of
 from shared.web.keys import Scope
 from shared.web.media import FENCED, JPEG, validators
@@ -58,6 +59,7 @@ class TrashQuery(Wire):
 
 @router.post("/images/bulk", summary="Change many images at once", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
+@admits(IDS)
 def change_images(call: Request, here: Here, request: BulkRequest) -> Changed:
     """Change the tags or metadata of images, or delete them: all in one step, which `undo` takes
     back. An image that can't hold the change is reported; the others are changed.
@@ -70,6 +72,7 @@ def change_images(call: Request, here: Here, request: BulkRequest) -> Changed:
 
 @router.post("/tags/rename", summary="Rename or merge a tag", responses=problems(NO_TAG, DISK_FULL))
 @needs(Scope.WRITE)
+@admits(JSON)
 def rename_tag(here: Here, request: RenameRequest) -> Renamed:
     """Give all images with a tag another tag in its stead. If images have that tag already, both
     become one.
@@ -83,6 +86,7 @@ def rename_tag(here: Here, request: RenameRequest) -> Renamed:
     responses=problems(NOTHING_TO_UNDO, UNDO_OF_JOB, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 def undo_change(here: Here, token: str) -> Undone:
     """Take back a bulk change, an edit of tags, a renaming or a deletion, by the `undo` of its
     answer. What was changed since then stays.
@@ -97,6 +101,7 @@ def undo_change(here: Here, token: str) -> Undone:
     responses=problems(NO_JOB, JOB_NOT_UNDONE, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 def undo_job(call: Request, here: Here, job_id: str) -> Job:
     """Start a job that moves what an ingest added to the trash, and gives what it changed its
     former tags and metadata. What was changed since then stays.
@@ -120,6 +125,7 @@ def undo_job(call: Request, here: Here, job_id: str) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def read_facts(call: Request, request: FactsRequest) -> Job:
     """Start a job that reads the files whose facts are unknown, as of a collection of an earlier
     version. It embeds nothing.
@@ -136,6 +142,7 @@ def list_trash(here: Here, query: Annotated[TrashQuery, Query()]) -> TrashPage:
 
 @router.post("/trash/restore", summary="Restore images", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
+@admits(IDS)
 def restore_images(call: Request, here: Here, request: RestoreRequest) -> Restored:
     """Bring images back from the trash with their ids, tags and metadata. They are searchable when
     this is answered; nothing is embedded again.

@@ -30,6 +30,7 @@ from shared.contracts.features import (
 from shared.contracts.jobs import Job, JobKind
 from shared.core.errors import BadVector, InvalidInput
 from shared.models.external import fingerprint_of
+from shared.web.admission import FORM, JSON, VECTORS_JSON, admits
 from shared.web.keys import Scope
 from shared.web.media import TAR
 from shared.web.problems import (
@@ -80,6 +81,7 @@ class ExportQuery(Wire):
     responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(VECTORS_JSON)
 def add_features(call: Request, request: FeaturesRequest) -> FeaturesAdded:
     """Store and index the vectors with their tags, paths and metadata. An id keeps its vector until
     it is deleted.
@@ -103,6 +105,7 @@ def add_features(call: Request, request: FeaturesRequest) -> FeaturesAdded:
     responses=problems(OTHER_VECTORS, OTHER_VECTOR, ZERO_VECTOR, BAD_NPY, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(FORM)
 def add_features_npy(
     call: Request, form: Annotated[NpyForm, Form(media_type="multipart/form-data")]
 ) -> FeaturesAdded:
@@ -120,6 +123,7 @@ def add_features_npy(
     responses=problems(OUTSIDE_ROOTS, OTHER_VECTORS, BAD_NPY, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def import_vectors(call: Request, here: Here, request: ImportRequest) -> Job:
     """Start a job that imports a folder written by an export, or a .npy file of vectors of your own
     model, on the indexer's machine.

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response, UploadFile
 from pydantic import ConfigDict, Field
 
 from services.indexer.container import Container, container
+from services.indexer.ingest.uploads import Upload
 from services.indexer.sources.annotations import parse_metadata, parse_tags
 from services.indexer.sources.sidecar import is_sidecar, owners_of
 from shared.contracts import annotations
@@ -26,6 +27,7 @@ from shared.core.errors import BadImage, InvalidInput, NotFound, TooLarge, Unava
 from shared.media.xmp import LONGEST
 from shared.terms.tag_list import split_tags
 from shared.web import links
+from shared.web.admission import FORM, JSON, admits
 from shared.web.conditional import etag_of, matches
 from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, disposition, validators
@@ -83,6 +85,7 @@ class AddForm(Wire):
     ),
 )
 @needs(Scope.WRITE)
+@admits(FORM)
 def add_images(
     call: Request,
     here: Here,
@@ -98,7 +101,7 @@ def add_images(
     metadata = parse_metadata(form.metadata)
     limit = here.settings.max_image_bytes
     refused: dict[int, AddedItem] = {}
-    uploads: list[tuple[str, bytes]] = []
+    uploads: list[Upload] = []
     names = [file.filename or f"upload-{index}" for index, file in enumerate(files)]
     owners = owners_of(names)
     sidecars: dict[str, bytes] = {}
@@ -117,7 +120,7 @@ def add_images(
             reason = f"The file is over the limit of {limit / 2**20:g} MiB (ISE_MAX_IMAGE_BYTES)."
             refused[index] = AddedItem(name=name, id=None, state=AddState.FAILED, error=reason)
         else:
-            uploads.append((name, file.file.read()))
+            uploads.append(Upload(name, file.file, file.size or 0))
     added = here.additions.add(uploads, wanted, metadata, sidecars)
     by_name = {item.name: item for item in added.items}
     answered = iter(added.items)
@@ -146,6 +149,7 @@ def _beside(name: str, picture: AddedItem | None) -> AddedItem:
 
 @router.post("/shapes", summary="Get the aspect ratios of images")
 @needs(Scope.READ)
+@admits(JSON)
 def get_image_shapes(here: Here, request: ShapesRequest) -> Shapes:
     """Return width divided by height of each image, so that a page can reserve space for it."""
 
@@ -201,6 +205,7 @@ def get_thumbnail(here: Here, image_id: str) -> Response:
     responses=problems(NO_IMAGE, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def patch_image(call: Request, here: Here, image_id: str, patch: ImagePatch) -> Image:
     """Replace each given field as a whole; the other fields stay."""
     tell(call, ids=[image_id])

@@ -20,6 +20,7 @@ from shared.contracts.jobs import Failures, Job, JobKind, Jobs
 from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
 from shared.contracts.source_folders import SourceFolders, SourceFoldersQuery
+from shared.web.admission import JSON, QUICK, admits
 from shared.web.keys import Scope
 from shared.web.problems import (
     DISK_FULL,
@@ -53,6 +54,7 @@ def submitted(call: Request, kind: JobKind, request: Wire | None = None) -> Job:
     responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def ingest(call: Request, here: Here, request: IngestRequest) -> Job:
     """Start a job that reads, embeds and records the pictures of a source, then builds the index
     unless `build` is false. With `sync`, the collection follows the source.
@@ -88,6 +90,7 @@ def list_source_folders(here: Here, query: Annotated[SourceFoldersQuery, Query()
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def build_index(call: Request, settings: BuildSettings) -> Job:
     """Start a job that clusters all images, measures the recall and publishes a new snapshot. After
     a model change it re-embeds every image.
@@ -102,6 +105,7 @@ def build_index(call: Request, settings: BuildSettings) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def reembed_index(call: Request, request: ReembedRequest) -> Job:
     """Start a job that re-embeds every image and builds a new index while the current index serves,
     then swaps them.
@@ -116,6 +120,7 @@ def reembed_index(call: Request, request: ReembedRequest) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 def compact_index(call: Request) -> Job:
     """Start a job that compacts the index. The indexer also does this automatically."""
     return submitted(call, JobKind.COMPACT)
@@ -128,6 +133,7 @@ def compact_index(call: Request) -> Job:
     responses=problems(NOT_MOVED, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def migrate_index(call: Request, here: Here, request: MigrateRequest) -> Job:
     """Start a job that copies the vectors, compares both engines' answers and then switches, while
     searches continue. A new request resumes an interrupted job.
@@ -143,6 +149,7 @@ def migrate_index(call: Request, here: Here, request: MigrateRequest) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def train_matching(call: Request, request: TrainMatchingRequest) -> Job:
     """Start a job that trains the network on the tagged images, projects all images again and
     publishes a new snapshot.
@@ -157,6 +164,7 @@ def train_matching(call: Request, request: TrainMatchingRequest) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 def compute_labels(call: Request) -> Job:
     """Start a job that computes labels from stored features, where the model has a classifier with
     named classes. Builds and additions also do this by themselves.
@@ -171,6 +179,7 @@ def compute_labels(call: Request) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def accept_labels(call: Request, request: AcceptLabelsRequest) -> Job:
     """Start a job that adds each label of at least that probability as a tag. Tags that images
     have already stay as they are written.

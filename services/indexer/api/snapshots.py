@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from services.indexer.container import Container, container
 from shared.contracts.indexer import CatalogStats, IndexHealth, SnapshotInfo, Snapshots
+from shared.web.admission import QUICK, admits
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_NUMBER,
@@ -62,6 +63,7 @@ def list_snapshots(here: Here) -> Snapshots:
     ),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 def activate_snapshot(call: Request, here: Here, number: int) -> Snapshots:
     """Make an older snapshot the current one. Deleted pictures stay deleted."""
     tell(call, snapshot=number)

@@ -1,9 +1,11 @@
 """Uploads: pictures that can be searched when the call is answered."""
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,8 +17,34 @@ from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 from shared.contracts.indexer import Added, AddedItem, AddState
 from shared.core import failpoints
+from shared.core.budget import MIB, Budget
 from shared.media.facts import facts_of
 from shared.media.identity import id_of_sha256
+
+_BATCH_BYTES = 32 * MIB
+_COPIES = 2
+"""A file, and the body in which it goes to the embedder."""
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that arrived, which isn't read into memory before it is its turn."""
+
+    name: str
+    file: BinaryIO
+    size: int
+
+    def read(self) -> bytes:
+        self.file.seek(0)
+        return self.file.read()
+
+    def digest(self) -> str:
+        self.file.seek(0)
+        found = hashlib.sha256()
+        while block := self.file.read(MIB):
+            found.update(block)
+        return found.hexdigest()
 
 
 class Uploads:
@@ -28,7 +56,10 @@ class Uploads:
         features: FeatureStore,
         files: ImageFiles,
         batch: int,
+        memory: Budget | None = None,
     ) -> None:
+        """`memory`: budget that files take from while they are in memory."""
+        self._memory = memory
         self._images = collection.images
         self._embedding = collection.embedding
         self._external = collection.external
@@ -41,12 +72,12 @@ class Uploads:
 
     def add(
         self,
-        uploads: Sequence[tuple[str, bytes]],
+        uploads: Sequence[Upload],
         tags: Sequence[str],
         metadata: Mapping[str, Any],
         sidecars: Mapping[str, bytes] = MappingProxyType({}),
     ) -> Added:
-        """Adds (name, bytes) pairs, with the same tags and metadata for all. `sidecars`: XMP files
+        """Adds files, with the same tags and metadata for all. `sidecars`: XMP files
         by the name of the picture that each is of.
 
         A picture that can't be used is answered with its reason and does not fail the others.
@@ -57,26 +88,28 @@ class Uploads:
         self._deletions.finish_left()
         pair = self._embedding.pair()
         self._compatibility.check_model(pair)
-        digests = [sha256(data).hexdigest() for _, data in uploads]
+        digests = [upload.digest() for upload in uploads]
         ids = [id_of_sha256(digest) for digest in digests]
         known = self._images.known(ids, pair.all)
         # Embed a picture once, even if the call contains it twice.
-        new = {i: data for i, (_, data) in zip(ids, uploads, strict=True) if i not in known}
+        new = {i: upload for i, upload in zip(ids, uploads, strict=True) if i not in known}
         embedded = self._embed(new, pair)
         places = self._store(embedded, pair)
         entries, items = [], []
         over = self._images.over_bounds([(image_id, tags, metadata) for image_id in ids])
-        for at, (image_id, digest, (name, data)) in enumerate(
-            zip(ids, digests, uploads, strict=True)
-        ):
+        for at, (image_id, digest, upload) in enumerate(zip(ids, digests, uploads, strict=True)):
+            name = upload.name
             unusable = embedded[image_id].error if image_id in embedded else None
             failed = unusable or over.get(at)
             if failed is not None:
                 items.append(AddedItem(name=name, id=None, state=AddState.FAILED, error=failed))
                 continue
-            place = self._files.keep(image_id, name, data)
             beside = sidecars.get(name)
-            file = facts_of(data, beside)
+            with self._holding([upload]):
+                data = upload.read()
+                place = self._files.keep(image_id, name, data)
+                file = facts_of(data, beside)
+                del data
             entries.append(
                 Entry(
                     image_id,
@@ -107,14 +140,33 @@ class Uploads:
             return self.add(uploads, tags, metadata, sidecars)
         return Added(items=items, snapshot=manifest.number)
 
-    def _embed(self, new: Mapping[str, bytes], pair: ModelPair) -> dict[str, Embedded]:
-        ids = list(new)
+    def _embed(self, new: Mapping[str, Upload], pair: ModelPair) -> dict[str, Embedded]:
         found: dict[str, Embedded] = {}
-        for start in range(0, len(ids), self._batch):
-            batch = ids[start : start + self._batch]
-            rows = self._embedding.images([new[i] for i in batch], pair)
+        for batch in self._batches(new):
+            with self._holding([new[i] for i in batch]):
+                rows = self._embedding.images([new[i].read() for i in batch], pair)
             found |= dict(zip(batch, rows, strict=True))
         return found
+
+    def _batches(self, new: Mapping[str, Upload]) -> Iterator[list[str]]:
+        """Yield the ids of files to embed together, of a bounded number and size."""
+        batch: list[str] = []
+        size = 0
+        for image_id, upload in new.items():
+            if batch and (len(batch) == self._batch or size + upload.size > _BATCH_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(image_id)
+            size += upload.size
+        if batch:
+            yield batch
+
+    def _holding(self, uploads: Sequence[Upload]) -> AbstractContextManager[None]:
+        """Hold the memory of files for a block. Raises Unavailable."""
+        if self._memory is None:
+            return nullcontext()
+        size = sum(upload.size for upload in uploads)
+        return self._memory.held(_COPIES * size, _PATIENCE_S)
 
     def _store(
         self, embedded: Mapping[str, Embedded], pair: ModelPair

@@ -1,9 +1,6 @@
 """The bytes of images: stored uploads, files of sources in place, and thumbnails."""
 
 import hashlib
-import io
-import os
-import threading
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -14,6 +11,7 @@ from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from shared.core.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.media import images
 from shared.media.identity import id_of_sha256
+from shared.media.limited.scaler import Scaler
 from shared.objects.file import File, LocalFile
 
 
@@ -29,17 +27,22 @@ class ImageFiles:
         resolver: Resolver | None = None,
         kept: BlobStore | None = None,
         max_bytes: int = 2**26,
+        scaler: Scaler | None = None,
     ) -> None:
-        """`kept`: storage of uploads and thumbnails, by default `images/` in the data directory."""
+        """`kept`: storage of uploads and thumbnails, by default `images/` in the data directory.
+        `scaler`: makes thumbnails; `close` ends it.
+        """
         self._here = LocalBlobStore(data_dir / "images")
         self._kept: BlobStore = kept or self._here
         self._resolver = resolver or Resolver()
         self._pixels = thumbnail_pixels
         self._max_pixels = max_pixels
         self._max_bytes = max_bytes
-        # A page of results requests all its thumbnails at once, and large pictures take much
-        # memory.
-        self._scaling = threading.BoundedSemaphore(os.cpu_count() or 1)
+        self._scaler = scaler or Scaler()
+
+    def close(self) -> None:
+        """End the processes that make thumbnails."""
+        self._scaler.close()
 
     def keep(self, image_id: str, name: str, data: bytes) -> Place:
         """Stores an upload durably. `name` is only remembered, as its uri."""
@@ -127,8 +130,7 @@ class ImageFiles:
             return self._kept.read(key)
         except FileNotFoundError:
             original = self.read(image_id, places)[0]
-        with self._scaling:
-            data = self._scaled(original)
+        data = self._scaler.thumbnail(original, self._pixels, self._max_pixels)
         self._kept.write(key, data, "thumbnail")
         return data
 
@@ -164,13 +166,6 @@ class ImageFiles:
         """
         upload, thumbnail = map(self._here.path, _keys(image_id))
         return upload, thumbnail
-
-    def _scaled(self, data: bytes) -> bytes:
-        image = images.decode(data, self._max_pixels, least=self._pixels)
-        image.thumbnail((self._pixels, self._pixels))
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=85, progressive=True)
-        return out.getvalue()
 
 
 def _keys(image_id: str) -> tuple[str, str]:

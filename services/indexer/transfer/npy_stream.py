@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.contracts.features import MAX_DIM
+from shared.contracts.base import MAX_DIM
 from shared.core.errors import InvalidInput
 
 _MAGIC = b"\x93NUMPY"

@@ -21,6 +21,7 @@ from shared.contracts.curation import (
     Undone,
 )
 from shared.contracts.jobs import Job
+from shared.web.admission import IDS, JSON, QUICK, admits
 from shared.web.keys import Scope
 from shared.web.media import FENCED, JPEG, forwarded
 from shared.web.problems import (
@@ -55,6 +56,7 @@ class TrashQuery(Wire):
 
 @router.post("/images/bulk", summary="Change many images at once", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
+@admits(IDS)
 async def change_images(here: Indexer, request: BulkRequest) -> Changed:
     """Change the tags or metadata of images, or delete them: all in one step, which `undo` takes
     back. An image that can't hold the change is reported; the others are changed.
@@ -64,6 +66,7 @@ async def change_images(here: Indexer, request: BulkRequest) -> Changed:
 
 @router.post("/tags/rename", summary="Rename or merge a tag", responses=problems(NO_TAG, DISK_FULL))
 @needs(Scope.WRITE)
+@admits(JSON)
 async def rename_tag(here: Indexer, request: RenameRequest) -> Renamed:
     """Give all images with a tag another tag in its stead. If images have that tag already, both
     become one.
@@ -77,6 +80,7 @@ async def rename_tag(here: Indexer, request: RenameRequest) -> Renamed:
     responses=problems(NOTHING_TO_UNDO, UNDO_OF_JOB, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 async def undo_change(here: Indexer, token: str) -> Undone:
     """Take back a bulk change, an edit of tags, a renaming or a deletion, by the `undo` of its
     answer. What was changed since then stays.
@@ -91,6 +95,7 @@ async def undo_change(here: Indexer, token: str) -> Undone:
     responses=problems(NO_JOB, JOB_NOT_UNDONE, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 async def undo_job(here: Indexer, job_id: str) -> Job:
     """Start a job that moves what an ingest added to the trash, and gives what it changed its
     former tags and metadata. What was changed since then stays.
@@ -105,6 +110,7 @@ async def undo_job(here: Indexer, job_id: str) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 async def read_facts(here: Indexer, request: FactsRequest) -> Job:
     """Start a job that reads the files whose facts are unknown, as of a collection of an earlier
     version. It embeds nothing.
@@ -121,6 +127,7 @@ async def list_trash(here: Indexer, query: Annotated[TrashQuery, Query()]) -> Tr
 
 @router.post("/trash/restore", summary="Restore images", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
+@admits(IDS)
 async def restore_images(here: Indexer, request: RestoreRequest) -> Restored:
     """Bring images back from the trash with their ids, tags and metadata. They are searchable when
     this is answered; nothing is embedded again.

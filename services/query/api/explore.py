@@ -12,6 +12,7 @@ from services.query.search import exploring
 from services.query.search.duplicates import SAME
 from shared.contracts.base import Seed, Wire
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
+from shared.web.admission import SEARCH, SEARCH_FILE, admits
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGE,
@@ -74,6 +75,7 @@ class RandomQuery(Wire):
     responses=problems(SEARCHES, OTHER_SNAPSHOT, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(SEARCH)
 def list_duplicates(ask: Ask, query: Annotated[DuplicatesQuery, Query()]) -> DuplicateGroups:
     """Compare images within their cluster and with those just beyond its borders. A page ends after
     one cluster or two seconds, so a page may be empty and still have a next page.
@@ -102,6 +104,7 @@ def get_random_images(ask: Ask, write: Write, query: Annotated[RandomQuery, Quer
     responses=problems(SEARCHES, NO_IMAGE, NO_SUGGESTIONS, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(SEARCH)
 def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()]) -> SuggestedTags:
     """Suggest tags by a vote of the image's neighbours, each with its probability to match."""
     return exploring.suggestions(ask.searcher_now(), image_id, query.limit)
@@ -123,6 +126,7 @@ def suggest_tags(ask: Ask, image_id: str, query: Annotated[SuggestQuery, Query()
     ),
 )
 @needs(Scope.READ)
+@admits(SEARCH_FILE)
 async def suggest_tags_for_upload(
     ask: Ask,
     request: Request,

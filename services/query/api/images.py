@@ -11,6 +11,7 @@ from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
 from shared.core.errors import NotFound
 from shared.snapshots.items import Item
+from shared.web.admission import JSON, admits
 from shared.web.conditional import IS_HEAD
 from shared.web.keys import Scope
 from shared.web.media import FENCED, IMAGE, JPEG, forwarded
@@ -56,6 +57,7 @@ async def get_thumbnail(request: Request, image_id: str) -> Response:
 
 @router.post("/shapes", summary="Get the aspect ratios of images", responses=problems(NO_INDEXER))
 @needs(Scope.READ)
+@admits(JSON)
 async def get_image_shapes(request: Request, asked: ShapesRequest) -> Shapes:
     """Return width divided by height of each image, so that a page can reserve space for it."""
     client: AsyncClient = request.app.state.indexer

@@ -9,6 +9,7 @@ from services.query.api.search import Ask
 from shared.clients import indexer
 from shared.contracts.jobs import Job
 from shared.contracts.labels import AcceptLabelsRequest, LabelCounts, LabelsQuery
+from shared.web.admission import JSON, QUICK, admits
 from shared.web.keys import Scope
 from shared.web.problems import DAMAGED, DISK_FULL, NO_INDEXER, problems
 from shared.web.scoped import ScopedRoute, needs
@@ -32,6 +33,7 @@ def list_labels(ask: Ask, query: Annotated[LabelsQuery, Query()]) -> LabelCounts
     responses=problems(NO_INDEXER, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 async def compute_labels(here: Indexer) -> Job:
     """Start a job that computes labels from stored features, where the model has a classifier with
     named classes. Builds and additions also do this by themselves.
@@ -46,6 +48,7 @@ async def compute_labels(here: Indexer) -> Job:
     responses=problems(NO_INDEXER, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 async def accept_labels(here: Indexer, request: AcceptLabelsRequest) -> Job:
     """Start a job that adds each label of at least that probability as a tag. Tags that images
     have already stay as they are written.

@@ -27,6 +27,7 @@ from shared.contracts.source_folders import SourceFolders, SourceFoldersQuery
 from shared.core.errors import InvalidInput
 from shared.snapshots.version import HEADER
 from shared.web import links
+from shared.web.admission import JSON, PASSED_ON, QUICK, admits
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_NUMBER,
@@ -99,6 +100,7 @@ class AsCaller:
 
     def __init__(self, request: Request, response: Response) -> None:
         self._client: AsyncClient = request.app.state.indexer
+        self._uploading: AsyncClient = request.app.state.uploading
         self._answer = response
         key = request.headers.get("authorization")
         self._headers = {"Authorization": key} if key else {}
@@ -110,7 +112,9 @@ class AsCaller:
                 self._answer.headers[HEADER] = version
             return call.read(response)
 
-        return await self._client.send(replace(call.with_headers(self._headers), read=read))
+        # An upload holds its connection for as long as its sender takes.
+        client = self._client if isinstance(call.content, bytes | None) else self._uploading
+        return await client.send(replace(call.with_headers(self._headers), read=read))
 
 
 Indexer = Annotated[AsCaller, Depends(AsCaller)]
@@ -134,6 +138,7 @@ Settings = Annotated[QuerySettings, Depends(_settings)]
     openapi_extra=_UPLOAD,
 )
 @needs(Scope.WRITE)
+@admits(PASSED_ON)
 async def add_images(here: Indexer, request: Request) -> Added:
     """Store and index the pictures with their tags and metadata. A picture that can't be read is
     reported in its item; the others are added.
@@ -153,6 +158,7 @@ async def add_images(here: Indexer, request: Request) -> Added:
     responses=problems(NO_IMAGE, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 async def patch_image(here: Indexer, image_id: str, patch: ImagePatch) -> Image:
     """Replace each given field as a whole; the other fields stay."""
     return await here.send(indexer.patch_image(image_id, patch))
@@ -176,6 +182,7 @@ async def delete_image(here: Indexer, image_id: str) -> Deleted:
     responses=problems(OUTSIDE_ROOTS, EXTERNAL_VECTORS, DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 async def ingest(here: Indexer, request: IngestRequest, settings: Settings) -> Job:
     """Start a job that reads, embeds and records the pictures of a source, then builds the index
     unless `build` is false. With `sync`, the collection follows the source.
@@ -222,6 +229,7 @@ async def get_index_health(here: Indexer) -> IndexHealth:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 async def build_index(here: Indexer, settings: BuildSettings) -> Job:
     """Start a job that clusters all images, measures the recall and publishes a new snapshot. After
     a model change it re-embeds every image.
@@ -236,6 +244,7 @@ async def build_index(here: Indexer, settings: BuildSettings) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 async def train_matching(here: Indexer, request: TrainMatchingRequest) -> Job:
     """Start a job that trains the network on the tagged images, projects all images again and
     publishes a new snapshot.
@@ -292,6 +301,7 @@ async def list_snapshots(here: Indexer) -> Snapshots:
     ),
 )
 @needs(Scope.WRITE)
+@admits(QUICK)
 async def activate_snapshot(here: Indexer, number: int) -> Snapshots:
     """Make an older snapshot the current one. Deleted pictures stay deleted."""
     return await here.send(indexer.activate_snapshot(number))

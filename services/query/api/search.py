@@ -12,6 +12,7 @@ from shared.contracts.filters import Filter
 from shared.contracts.query import BatchRequest, BatchResponse, SearchOptions, SearchRequest
 from shared.core.errors import InvalidInput, TooLarge
 from shared.web import links
+from shared.web.admission import BATCH, SEARCH, SEARCH_FILE, SEARCH_JSON, admits, weigh
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGE,
@@ -100,6 +101,7 @@ class TermQuery(TextOptions):
     ),
 )
 @needs(Scope.READ)
+@admits(SEARCH_FILE)
 async def search_by_image(
     ask: Ask,
     write: Write,
@@ -121,6 +123,7 @@ async def search_by_image(
     | problems(UNKNOWN_TERM, OTHER_MODEL, UNCALIBRATED, NO_EMBEDDER, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(SEARCH)
 async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Query()]) -> Response:
     """Return the images with this tag; for a term that is no tag, the images that match it by
     meaning.
@@ -153,6 +156,7 @@ async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Que
     ),
 )
 @needs(Scope.READ)
+@admits(SEARCH_JSON)
 async def search_images(ask: Ask, write: Write, body: SearchRequest) -> Response:
     """Search by one subject, or by several weighted `parts` together. Returns hits with scores,
     expected recall and timings.
@@ -167,10 +171,12 @@ async def search_images(ask: Ask, write: Write, body: SearchRequest) -> Response
     responses=problems(TOO_MANY_SEARCHES, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(BATCH)
 async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequest) -> Response:
     """Answer each search as if it were sent alone; a search that fails has a `problem` instead of
     an `answer`.
     """
+    weigh(request, len(body.searches))
     limit: int = request.app.state.settings.max_searches
     if len(body.searches) > limit:
         raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
@@ -184,6 +190,7 @@ async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequ
     responses=problems(NO_IMAGE, UNCALIBRATED, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(SEARCH)
 async def find_similar_images(
     ask: Ask, write: Write, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> Response:

@@ -9,6 +9,7 @@ from services.query.answering.uploads import Uploads
 from services.query.api.search import check_size
 from shared.contracts.base import Wire
 from shared.contracts.query import Uploaded
+from shared.web.admission import FILE, admits
 from shared.web.conditional import etag_of
 from shared.web.keys import Scope
 from shared.web.media import FENCED, MANNERS, OCTETS, validators
@@ -32,6 +33,7 @@ class UploadForm(Wire):
     responses=problems(FILE_TOO_LARGE),
 )
 @needs(Scope.READ)
+@admits(FILE)
 async def keep_upload(
     request: Request, form: Annotated[UploadForm, Form(media_type="multipart/form-data")]
 ) -> Uploaded:

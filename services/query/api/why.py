@@ -9,6 +9,7 @@ from services.query.answering.reasons import Reason, Reasons
 from services.query.api.search import check_size
 from shared.contracts.base import Wire
 from shared.contracts.explanation import Why
+from shared.web.admission import SEARCH, SEARCH_FILE, admits
 from shared.web.conditional import etag_of
 from shared.web.keys import Scope
 from shared.web.media import FENCED, MANNERS, PNG, validators
@@ -79,6 +80,7 @@ WhyUpload = Annotated[WhyForm, Form(media_type="multipart/form-data")]
     summary="Explain why an image is similar to another image or matches a term",
 )
 @needs(Scope.READ)
+@admits(SEARCH)
 async def explain_match(here: Here, image_id: str, to: To = None, term: Term = None) -> Why:
     """Return a heat map of the image whose cells sum to the cosine of the features as the index
     compares them.
@@ -93,6 +95,7 @@ async def explain_match(here: Here, image_id: str, to: To = None, term: Term = N
     responses=PNG | MANNERS | problems(OUTSIDE_RANGE),
 )
 @needs(Scope.READ)
+@admits(SEARCH)
 async def draw_match(here: Here, image_id: str, to: To = None, term: Term = None) -> Response:
     """Red cells add to the similarity, blue cells reduce it; the parts that the network didn't see
     are dark.
@@ -104,6 +107,7 @@ async def draw_match(here: Here, image_id: str, to: To = None, term: Term = None
     "/why", summary="Explain why an uploaded picture is similar to an image", responses=_OF_UPLOADS
 )
 @needs(Scope.READ)
+@admits(SEARCH_FILE)
 async def explain_upload(here: Here, request: Request, form: WhyUpload) -> Why:
     """Return a heat map of the picture whose cells sum to the cosine of the features as the index
     compares them.
@@ -118,6 +122,7 @@ async def explain_upload(here: Here, request: Request, form: WhyUpload) -> Why:
     responses=PNG | _OF_UPLOADS,
 )
 @needs(Scope.READ)
+@admits(SEARCH_FILE)
 async def draw_upload(here: Here, request: Request, form: WhyUpload) -> Response:
     """Red cells add to the similarity, blue cells reduce it; the parts that the network didn't see
     are dark.

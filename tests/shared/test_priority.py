@@ -1,7 +1,7 @@
 import pytest
 
-from services.embedder.batching.priority import is_bulk
 from shared.contracts.embedder import BULK_PRIORITY
+from shared.web.priority import is_bulk
 
 
 @pytest.mark.parametrize("header", [BULK_PRIORITY, "u=4", "i, u=5", "u=6;x=1, i", " u=7 "])

@@ -1,0 +1,1 @@
+"""Pictures from bytes to pixels within limits of memory and time."""

@@ -1,0 +1,224 @@
+"""Admission of calls, declared at the route and decided before anything of a body is read.
+
+A route says what its body is, so that its memory can be taken from the service's budget by the
+length that the head announces, and which kind of place it takes. What can't be had at once is
+refused: the answer costs the service nothing but the head.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import Message, Receive
+from starlette.types import Scope as Connection
+
+from shared.core import problem
+from shared.core.budget import MIB, Budget, Grant
+from shared.core.errors import ISEError, TooLarge
+from shared.web.body import announced
+from shared.web.places import Place, Places, by_bytes
+from shared.web.priority import is_bulk
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ADMISSION = "__admission__"
+_PLACE = "ise.place"
+VALUES = "ise.json_values"
+"""Key in a request's scope for the most values that its JSON may have."""
+SPOOL = "ise.spool"
+"""Key in a request's scope for the folder of its form's files; None: they stay in memory."""
+
+SEARCHES, PICTURES, UPLOADS = "searches", "images", "uploads"
+"""Kinds of places."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What a call takes of a service.
+
+    most_bytes: limit of its body; None: that of all bodies. base: bytes of memory for the call
+    itself. weight: bytes of memory for each byte of the body. values: most values in its JSON.
+    places: the kind of place that it takes, if any. estimate: how many, by the length of the body.
+    spools: the body goes to files, whose bytes have a bound of their own.
+    """
+
+    most_bytes: int | None = 64 * 1024
+    base: int = 16 * 1024
+    weight: int = 1
+    values: int = 0
+    places: str | None = None
+    estimate: Callable[[int], int] = field(default=lambda _: 1)
+    spools: bool = False
+
+
+QUICK = Admission()
+"""A call without a body that reads little."""
+JSON = Admission(4 * MIB, weight=10, values=400_000)
+"""A body of JSON; parsed, it takes about ten times its length."""
+IDS = Admission(24 * MIB, weight=6, values=150_000)
+"""A body of JSON with the ids of many images."""
+SEARCH = Admission(places=SEARCHES)
+"""A search without a body."""
+SEARCH_JSON = Admission(128 * MIB, weight=4, values=400_000, places=SEARCHES)
+"""A search that may bring pictures in base64, which have few values."""
+SEARCH_FILE = Admission(None, weight=3, places=SEARCHES)
+"""A search by a picture in a form."""
+BATCH = Admission(128 * MIB, weight=4, values=400_000, places=SEARCHES, estimate=by_bytes(256, 8))
+"""Many searches at once; each takes a place."""
+FILE = Admission(None, weight=3)
+"""A form with a picture that is kept in memory."""
+IMAGES = Admission(None, weight=2, places=PICTURES, estimate=by_bytes(64 * 1024, 256))
+"""A form of pictures to embed; each takes a place."""
+ROWS = Admission(None, weight=3)
+"""Rows of numbers as they lie in memory."""
+VECTORS_JSON = Admission(96 * MIB, weight=6, values=5_000_000)
+"""Vectors in JSON."""
+FORM = Admission(None, base=2 * MIB, weight=0, spools=True, places=UPLOADS)
+"""A form whose files go to disk."""
+PASSED_ON = Admission(None, base=MIB, weight=0, places=UPLOADS)
+"""A body that is sent to another service while it arrives."""
+
+
+def admits(admission: Admission) -> Callable[[F], F]:
+    """Declare how calls of a route are admitted; stands below `@needs`.
+
+    A route that takes a body must declare it; one that takes none is QUICK by default.
+    """
+
+    def declare(endpoint: F) -> F:
+        setattr(endpoint, _ADMISSION, admission)
+        return endpoint
+
+    return declare
+
+
+def admission_of(endpoint: Callable[..., Any]) -> Admission | None:
+    """Return what a route declares, or None."""
+    found: Admission | None = getattr(endpoint, _ADMISSION, None)
+    return found
+
+
+def weigh(call: HTTPConnection, count: int) -> None:
+    """Correct the number of places that a call takes, once its body tells it."""
+    place: Place = call.scope[_PLACE]
+    place.weigh(count)
+
+
+@dataclass
+class Gates:
+    """What the calls of a service share: memory, bytes of files on disk, and places by kind.
+
+    folder: where files of forms go; None: there are no such routes.
+    """
+
+    memory: Budget
+    spool: Budget
+    folder: str | None = None
+    places: dict[str, Places] = field(default_factory=dict)
+
+    @contextmanager
+    def enter(
+        self, admission: Admission, scope: Connection
+    ) -> Iterator[Callable[[Receive], Receive]]:
+        """Admit a call for the block; the result bounds what it receives.
+
+        Raises TooLarge, Overloaded.
+        """
+        headers = Headers(scope=scope)
+        size = announced(headers)
+        if admission.most_bytes is not None and (size or 0) > admission.most_bytes:
+            raise _too_large(admission.most_bytes)
+        with ExitStack() as held:
+            place = None
+            if admission.places is not None:
+                count = admission.estimate(size or 0)
+                place = self.places[admission.places].enter(count, is_bulk(headers.get("priority")))
+                held.callback(place.leave)
+            memory = held.enter_context(
+                self.memory.grant(admission.base + admission.weight * (size or 0))
+            )
+            spool = held.enter_context(self.spool.grant(size or 0)) if admission.spools else None
+            scope[_PLACE] = place
+            scope[VALUES] = admission.values
+            scope[SPOOL] = self.folder if admission.spools else None
+            is_chunked = "transfer-encoding" in headers
+            body = _Body(admission, memory, spool, place, size is None, bool(size) or is_chunked)
+            yield body.receiving
+
+
+class _Body:
+    """The body of a call that was let in: counted, and paid for as it arrives."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        memory: Grant,
+        spool: Grant | None,
+        place: Place | None,
+        grows: bool,
+        is_awaited: bool,
+    ) -> None:
+        self._admission = admission
+        self._memory = memory
+        self._spool = spool
+        self._place = place
+        self._grows = grows
+        self._is_awaited = is_awaited
+        self._received = 0
+        self._patience = 0.0 if place is None else place.places.patience_s
+
+    def receiving(self, receive: Receive) -> Receive:
+        """Return `receive` within the call's bounds."""
+
+        async def bounded() -> Message:
+            message = await self._lending(receive)
+            size = len(message.get("body", b""))
+            self._received += size
+            most = self._admission.most_bytes
+            try:
+                if most is not None and self._received > most:
+                    raise _too_large(most)
+                if self._grows and size:
+                    self._memory.grow(size * self._admission.weight)
+                    if self._spool is not None:
+                        self._spool.grow(size)
+                if self._is_awaited and not message.get("more_body", False):
+                    self._is_awaited = False
+                    if self._place is not None:
+                        self._place.take_again()
+            except ISEError as error:
+                # FastAPI makes any other error while a body is read a 400.
+                raise _as_http(error) from None
+            return message
+
+        return bounded
+
+    async def _lending(self, receive: Receive) -> Message:
+        """Receive, and lend the places if the sender takes longer than is waited for."""
+        place = self._place
+        if place is None or place.is_lent or not self._is_awaited:
+            return await receive()
+        if self._patience <= 0:
+            place.lend()
+            return await receive()
+        began = time.monotonic()
+        timer = asyncio.get_running_loop().call_later(self._patience, place.lend)
+        try:
+            return await receive()
+        finally:
+            timer.cancel()
+            self._patience -= time.monotonic() - began
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"The body is over the limit of {most} bytes for this call. Send less at once.")
+
+
+def _as_http(error: ISEError) -> HTTPException:
+    return HTTPException(problem.status_of(error), error.detail, problem.headers_of(error))

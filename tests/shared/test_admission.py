@@ -1,0 +1,244 @@
+"""Calls are let in or refused by their heads: over raw sockets, to a real server."""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request, UploadFile
+
+from shared.core.settings import ServiceSettings
+from shared.web import running
+from shared.web.admission import FILE, FORM, JSON, SEARCH_FILE, SEARCHES, UPLOADS, admits
+from shared.web.body import BodyMiddleware
+from shared.web.keys import Scope
+from shared.web.places import Places
+from shared.web.scoped import ScopedRoute, needs
+
+MIB = 2**20
+HEAD = b"POST /v1/%b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+class World:
+    """A service whose searches read their body, and what its bodies brought."""
+
+    def __init__(self, app: FastAPI, folder: Path) -> None:
+        self.app = app
+        self.gates = app.state.gates
+        self.gates.folder = str(folder)
+        self.places = Places(1, "searches", patience_s=0.05)
+        self.gates.places |= {SEARCHES: self.places, UPLOADS: Places(4, "uploads")}
+        self.port = 0
+        routes = APIRouter(prefix="/v1", route_class=ScopedRoute)
+
+        @routes.post("/search")
+        @needs(Scope.READ)
+        @admits(SEARCH_FILE)
+        async def search(request: Request) -> int:
+            return len(await request.body())
+
+        @routes.post("/json")
+        @needs(Scope.READ)
+        @admits(JSON)
+        async def read_json(request: Request) -> int:
+            return len(await request.body())
+
+        @routes.post("/memory")
+        @needs(Scope.READ)
+        @admits(FILE)
+        async def in_memory(file: UploadFile) -> bool:
+            return bool(file.file._rolled)
+
+        @routes.post("/disk")
+        @needs(Scope.READ)
+        @admits(FORM)
+        async def on_disk(file: UploadFile) -> list[Any]:
+            where = os.fstat(file.file.fileno()).st_dev == folder.stat().st_dev
+            return [bool(file.file._rolled), where, self.gates.spool.taken]
+
+        app.include_router(routes)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+    def ask(self, path: bytes, *lines: bytes, body: bytes = b"") -> bytes:
+        """Everything that is answered up to the end of the connection."""
+        with self.connect() as connection:
+            connection.sendall(HEAD % path + b"".join(line + b"\r\n" for line in lines) + b"\r\n")
+            connection.sendall(body)
+            return rest_of(connection)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    received = b""
+    while part := connection.recv(65536):
+        received += part
+    return received
+
+
+def one_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
+    """The next answer on a connection that stays."""
+    received = connection.recv(65536)
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < size:
+        body += connection.recv(65536)
+    return read(head + b"\r\n\r\n" + body)
+
+
+def read(answer: bytes) -> tuple[int, dict[str, str], Any]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return int(first.split()[1]), headers, json.loads(body)
+
+
+@contextmanager
+def serving(app: FastAPI, **settings: Any) -> Iterator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = running.server_config(app, ServiceSettings(_env_file=None, **settings), 0)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join()
+        listener.close()
+
+
+@pytest.fixture
+def world(service, tmp_path) -> Iterator[World]:
+    found = World(service(memory=64, spool=64), tmp_path)
+    for one in found.app.user_middleware:
+        if one.cls is BodyMiddleware:
+            one.kwargs["grace_s"] = 0.3
+    with serving(found.app) as found.port:
+        yield found
+
+
+LARGE = b"Content-Length: %d" % (8 * MIB)
+
+
+def test_a_call_without_a_place_is_refused_by_its_head(world):
+    """Not a byte of its body was sent, so nothing can have waited for it."""
+    with ExitStack() as held:
+        held.callback(world.places.enter().leave)
+        status, headers, body = read(world.ask(b"search", LARGE))
+        assert (status, headers["retry-after"], headers["connection"]) == (429, "1", "close")
+        assert body["detail"] == "1 searches are in hand already; try again in a second."
+    assert world.places.in_hand == 0
+
+
+def test_a_refused_client_is_not_told_to_continue(world):
+    with ExitStack() as held:
+        held.callback(world.places.enter().leave)
+        status, headers, _ = read(world.ask(b"search", LARGE, b"Expect: 100-continue"))
+        assert (status, headers["connection"]) == (429, "close")
+    with world.connect() as connection:
+        lines = b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(HEAD % b"search" + lines)
+        assert connection.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"abc")
+        assert one_of(connection)[::2] == (200, 3)
+
+
+def test_one_that_sends_its_body_all_the_same_reads_the_answer(world):
+    with ExitStack() as held:
+        held.callback(world.places.enter().leave)
+        answer = world.ask(b"search", LARGE, body=bytes(8 * MIB))
+        assert read(answer)[0] == 429
+
+
+def test_the_rest_of_a_small_body_is_discarded_and_the_connection_stays(world):
+    with world.connect() as connection:
+        place = world.places.enter()
+        connection.sendall(HEAD % b"search" + b"Content-Length: 9\r\n\r\nabc")
+        assert one_of(connection)[0] == 429
+        place.leave()
+        connection.sendall(b"defghi" + HEAD % b"search" + b"Content-Length: 3\r\n\r\nabc")
+        assert one_of(connection)[::2] == (200, 3)
+
+
+def test_a_body_that_the_memory_has_no_room_for_is_refused_by_its_head(world):
+    with world.gates.memory.grant(40 * MIB):
+        status, headers, body = read(world.ask(b"memory", LARGE))
+        assert (status, headers["retry-after"]) == (429, "1")
+        assert "ISE_MEMORY" in body["detail"]
+    status, _, body = read(world.ask(b"memory", b"Content-Length: %d" % (30 * MIB)))
+    assert (status, "ISE_MEMORY" in body["detail"]) == (413, True)
+    assert world.gates.memory.taken == 0
+
+
+def test_a_body_that_announces_nothing_is_paid_for_as_it_arrives(world):
+    chunk = b"100000\r\n" + bytes(MIB) + b"\r\n"
+    with world.connect() as connection:
+        connection.sendall(HEAD % b"search" + b"Transfer-Encoding: chunked\r\n\r\n")
+        with suppress(OSError):
+            for _ in range(256):
+                connection.sendall(chunk)
+        status, _, body = read(rest_of(connection))
+    assert (status, "ISE_MEMORY" in body["detail"]) == (413, True)
+    assert world.gates.memory.highest <= 64 * MIB
+
+
+@pytest.mark.parametrize("begin", [b"", b"abc"])
+def test_a_body_that_does_not_come_ends_and_gives_everything_back(world, begin):
+    status, headers, body = read(world.ask(b"json", b"Content-Length: 1000000", body=begin))
+    assert (status, headers["connection"]) == (408, "close")
+    assert "KiB per second" in body["detail"]
+    assert world.gates.memory.taken == 0
+
+
+def test_a_body_that_comes_slowly_lends_its_place(world):
+    with world.connect() as slow:
+        slow.sendall(HEAD % b"search" + b"Content-Length: 6\r\n\r\nabc")
+        answers = [
+            read(world.ask(b"search", b"Content-Length: 1", b"Connection: close", body=b"x"))
+        ]
+        while answers[-1][0] == 429:
+            answers.append(
+                read(world.ask(b"search", b"Content-Length: 1", b"Connection: close", body=b"x"))
+            )
+        assert answers[-1][::2] == (200, 1)
+        slow.sendall(b"def")
+        assert one_of(slow)[::2] == (200, 6)
+    assert world.places.in_hand == 0
+
+
+def form(size: int) -> tuple[bytes, bytes, bytes]:
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    body = part + bytes(size) + b"\r\n--x--\r\n"
+    return b"Content-Type: multipart/form-data; boundary=x", b"Content-Length: %d" % len(body), body
+
+
+def ask_form(world: World, path: bytes, size: int) -> tuple[int, dict[str, str], Any]:
+    kind, length, body = form(size)
+    head = b"POST /v1/%b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % path
+    with world.connect() as connection:
+        connection.sendall(b"\r\n".join((head + kind, length, b"", b"")) + body)
+        return read(rest_of(connection))
+
+
+def test_files_of_forms_are_in_memory_or_in_the_folder_for_them(world):
+    assert ask_form(world, b"memory", 4 * MIB)[::2] == (200, False)
+    status, _, (is_rolled, is_there, taken) = ask_form(world, b"disk", 4 * MIB)
+    assert (status, is_rolled, is_there) == (200, True, True)
+    assert 4 * MIB < taken < 5 * MIB
+    assert world.gates.spool.taken == 0
+
+
+def test_files_of_forms_have_a_bound_of_their_own_on_disk(world):
+    with world.gates.spool.grant(46 * MIB):
+        status, headers, body = ask_form(world, b"disk", 4 * MIB)
+    assert (status, headers["retry-after"]) == (429, "1")
+    assert "ISE_SPOOL" in body["detail"]

@@ -1,0 +1,113 @@
+"""Thumbnails are made in processes of limited memory and time, which a bad file ends alone."""
+
+import io
+import os
+import signal
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from shared.core.budget import MIB, Budget
+from shared.core.errors import BadImage
+from shared.media.limited.scaler import ScaleLimits, Scaler
+from shared.media.limited.weight import decoding_weight
+
+RESTING = 512 * MIB
+
+
+def png(width: int, height: int) -> bytes:
+    """A picture of one colour: few bytes for its many pixels."""
+    row = b"\0" + b"\x40\x80\xc0" * width
+    packer = zlib.compressobj(1)
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        summed = zlib.crc32(kind + body).to_bytes(4, "big")
+        return len(body).to_bytes(4, "big") + kind + body + summed
+
+    head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x02\0\0\0"
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def small_jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (640, 480), "teal").save(out, "JPEG")
+    return out.getvalue()
+
+
+@contextmanager
+def scaling(**options: object) -> Iterator[Scaler]:
+    scaler = Scaler(**options)
+    try:
+        yield scaler
+    finally:
+        scaler.close()
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_thumbnail_is_a_jpeg_of_the_size_that_was_asked_for():
+    with scaling() as scaler:
+        with Image.open(io.BytesIO(scaler.thumbnail(small_jpeg(), 64, 10**8))) as found:
+            assert (found.format, found.size) == ("JPEG", (64, 48))
+        with pytest.raises(BadImage, match="format"):
+            scaler.thumbnail(b"no picture", 64, 10**8)
+        assert scaler.replaced == 0
+
+
+def test_a_picture_of_too_much_memory_fails_alone_and_takes_none_of_the_service():
+    large = png(6000, 6000)
+    with scaling(limits=ScaleLimits(memory_bytes=RESTING - 200 * MIB), count=1) as scaler:
+        scaler.thumbnail(small_jpeg(), 64, 10**8)
+        before = resident()
+        with pytest.raises(BadImage, match="ISE_DECODE_BYTES"):
+            scaler.thumbnail(large, 64, 10**8)
+        assert resident() - before < 36 * MIB
+        assert scaler.thumbnail(small_jpeg(), 64, 10**8)
+
+
+def test_a_picture_of_too_much_time_fails_alone():
+    limits = ScaleLimits(seconds=0.05)
+    with scaling(limits=limits, count=1) as scaler:
+        with pytest.raises(BadImage, match="ISE_DECODE_SECONDS"):
+            scaler.thumbnail(png(6000, 6000), 64, 10**8)
+        assert scaler.replaced == 1
+
+
+def test_a_process_that_was_killed_loses_no_file():
+    with scaling(count=1) as scaler:
+        scaler.thumbnail(small_jpeg(), 64, 10**8)
+        [process] = scaler._idle
+        os.kill(process._process.pid, signal.SIGKILL)
+        process._process.wait()
+        assert scaler.thumbnail(small_jpeg(), 64, 10**8)
+        assert scaler.replaced == 1
+
+
+def test_large_pictures_are_decoded_one_after_the_other_within_the_budget():
+    large = png(3000, 3000)
+    weight = decoding_weight(large)
+    assert weight >= 3000 * 3000 * 8
+    budget = Budget(int(1.5 * weight), "ISE_MEMORY")
+    with scaling(memory=budget, count=2) as scaler:
+        found: list[bytes] = []
+        threads = [
+            threading.Thread(target=lambda: found.append(scaler.thumbnail(large, 64, 10**8)))
+            for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(found) == 3
+    assert budget.highest == weight
+    assert budget.taken == 0
