@@ -118,7 +118,9 @@ class Container:
         self.editor = Editor(
             collection, self.index, self.trash, self.job_table, settings.trash_days
         )
-        self._housekeeping = Housekeeping(self.trash.purge_expired, self.editor.tidy)
+        self._housekeeping = Housekeeping(
+            self.trash.purge_expired, self.editor.tidy, self.publisher.publish_lag
+        )
 
         # What jobs do.
         collection = replace(collection, embedding=patient)

@@ -35,16 +35,22 @@ class Embedders:
         wanted = visual, matching
         since, found = self._found.get(wanted, (0.0, None))
         if found is None or time.monotonic() - since > _FRESH_S:
-            found = self._hosting(visual, matching, profile)
+            found = self._hosting(visual, matching, profile, found)
             self._found = {
                 **dict(list(self._found.items())[-_KEPT:]),
                 wanted: (time.monotonic(), found),
             }
         return found
 
-    def _hosting(self, visual: str | None, matching: str | None, profile: str | None) -> Client:
+    def _hosting(
+        self,
+        visual: str | None,
+        matching: str | None,
+        profile: str | None,
+        last: Client | None,
+    ) -> Client:
         away: Unavailable | Overloaded | None = None
-        for client, models in self.models():
+        for client, models in self.models(last):
             if not isinstance(models, Models):
                 away = models
             elif _fits(models, visual, matching):
@@ -64,9 +70,14 @@ class Embedders:
                 return beside
         return self.clients[0]
 
-    def models(self) -> Iterator[tuple[Client, Models | Unavailable | Overloaded]]:
-        """Yield each embedder with its models, or with the reason why it gives no answer."""
-        for client in self.clients:
+    def models(
+        self, first: Client | None = None
+    ) -> Iterator[tuple[Client, Models | Unavailable | Overloaded]]:
+        """Yield each embedder with its models, or with the reason why it gives no answer.
+
+        `first`: the one to begin with, so that nobody waits for another that hangs.
+        """
+        for client in sorted(self.clients, key=lambda client: client is not first):
             try:
                 yield client, client.send(embedder.list_models())
             except (Unavailable, Overloaded) as error:
