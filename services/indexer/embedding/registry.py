@@ -43,9 +43,7 @@ class Embedders:
             }
         return found
 
-    def _hosting(
-        self, visual: str | None, matching: str | None, profile: str | None
-    ) -> Client:
+    def _hosting(self, visual: str | None, matching: str | None, profile: str | None) -> Client:
         away: Unavailable | Overloaded | None = None
         for client, models in self._likely(visual, matching):
             if not isinstance(models, Models):
