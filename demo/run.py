@@ -74,9 +74,9 @@ class Tour:
 
     def _show_failures(self, job: Job) -> None:
         self._out.print(f"{job.progress.failed:,} pictures could not be taken in.")
-        found = self._indexer.send(indexer.list_job_failures(job.id)).failures
-        self._out.print(failures(found, FAILURES_SHOWN))
-        if (more := len(found) - FAILURES_SHOWN) > 0:
+        found = self._indexer.send(indexer.list_job_failures(job.id, FAILURES_SHOWN))
+        self._out.print(failures(found.failures))
+        if (more := found.total - len(found.failures)) > 0:
             self._out.print(f"And {more:,} more.")
 
     def pictures(self) -> list[Hit]:

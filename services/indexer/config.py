@@ -73,6 +73,18 @@ class IndexerSettings(ServiceSettings):
     uploads_at_once: int = Field(
         32, ge=1, description="Number of uploads that arrive at which others are refused."
     )
+    job_days: float = Field(
+        30,
+        gt=0,
+        le=36_500,
+        description="Days that ended jobs are listed for; the newest 100 stay longer.",
+    )
+    job_failures: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Pictures that a job lists as failed; further ones are only counted.",
+    )
     thumbnail_pixels: int = Field(320, ge=16, le=2048, description="Longer side, in pixels.")
     max_upload_files: int = Field(1000, ge=100)
 

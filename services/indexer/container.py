@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from fastapi import Request
 
@@ -91,7 +92,7 @@ class Container:
         self.images = Images(self.database, keeps_deleted=settings.trash_days > 0)
         self.origins = Origins(self.database)
         worker = Worker(self.database, settings.lease_seconds)
-        self.job_table = JobTable(self.database, worker)
+        self.job_table = JobTable(self.database, worker, settings.job_failures)
         leases = Leases(worker, on_beat=self._presence.renew)
 
         # Sources of pictures, and files on the data volume.
@@ -127,7 +128,12 @@ class Container:
         self.editor = Editor(
             collection, self.index, self.trash, self.job_table, settings.trash_days
         )
-        self._housekeeping = Housekeeping(self.trash.purge_expired, self.editor.tidy)
+        self._housekeeping = Housekeeping(
+            self.trash.purge_expired,
+            self.editor.tidy,
+            self._forget_jobs,
+            self.publisher.publish_lag,
+        )
 
         # What jobs do.
         collection = replace(collection, embedding=patient)
@@ -222,6 +228,10 @@ class Container:
     def _between_jobs(self) -> bool:
         self.deletions.finish_left()
         return self._intake.help()
+
+    def _forget_jobs(self) -> None:
+        before = datetime.now(UTC) - timedelta(days=self.settings.job_days)
+        self.job_table.forget_before(before.isoformat())
 
     def _changed(self) -> None:
         self._upkeep.consider()

@@ -25,6 +25,10 @@ def jobs(
     failures: Annotated[
         bool, typer.Option("--failures", help="List the pictures that the job could not process.")
     ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Entries of the list.")] = 100,
+    cursor: Annotated[
+        str | None, typer.Option(help="Continue a list: `next` of the page before.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the jobs; or show one, cancel it, or list its failures."""
@@ -34,13 +38,15 @@ def jobs(
                 raise InvalidInput(
                     "Say which job: `ise jobs ID --cancel`, `ise jobs ID --failures`."
                 )
-            listed = opened.indexer.send(indexer.list_jobs())
+            listed = opened.indexer.send(indexer.list_jobs(limit, cursor))
             opened.reply(listed, tables.jobs(listed.jobs))
+            _say_next(opened, listed.next)
         elif cancel and failures:
             raise InvalidInput("Give either --cancel or --failures, not both.")
         elif failures:
-            found = opened.indexer.send(indexer.list_job_failures(job_id))
+            found = opened.indexer.send(indexer.list_job_failures(job_id, limit, cursor))
             opened.reply(found, tables.failures(found.failures))
+            _say_next(opened, found.next)
         else:
             call = indexer.cancel_job(job_id) if cancel else indexer.get_job(job_id)
             job = opened.indexer.send(call)
@@ -82,10 +88,15 @@ def run_job(
     return job
 
 
+def _say_next(opened: Session, cursor: str | None) -> None:
+    if cursor is not None and not opened.as_json:
+        opened.say(f"There are more: --cursor {cursor}")
+
+
 def _show_failures(opened: Session, job: Job) -> None:
-    found = opened.indexer.send(indexer.list_job_failures(job.id)).failures
-    opened.err.print(tables.failures(found, tables.FAILURES_SHOWN))
-    if (more := len(found) - tables.FAILURES_SHOWN) > 0:
+    found = opened.indexer.send(indexer.list_job_failures(job.id, tables.FAILURES_SHOWN))
+    opened.err.print(tables.failures(found.failures))
+    if (more := found.total - len(found.failures)) > 0:
         opened.say(f"And {more:,} more: `ise jobs {job.id} --failures`.")
 
 

@@ -197,8 +197,9 @@ def train_matching(request: TrainMatchingRequest) -> Call[Job]:
     return _post("/v1/matching/train", request.model_dump(mode="json"), Job)
 
 
-def list_jobs() -> Call[Jobs]:
-    return Call("GET", "/v1/jobs", model(Jobs))
+def list_jobs(limit: int = 100, cursor: str | None = None) -> Call[Jobs]:
+    params = {"limit": limit, "cursor": cursor}
+    return Call("GET", "/v1/jobs", model(Jobs), params=params)
 
 
 def get_job(job_id: str) -> Call[Job]:
@@ -209,8 +210,9 @@ def cancel_job(job_id: str) -> Call[Job]:
     return Call("DELETE", f"/v1/jobs/{segment(job_id)}", model(Job))
 
 
-def list_job_failures(job_id: str) -> Call[Failures]:
-    return Call("GET", f"/v1/jobs/{segment(job_id)}/failures", model(Failures))
+def list_job_failures(job_id: str, limit: int = 100, cursor: str | None = None) -> Call[Failures]:
+    params = {"limit": limit, "cursor": cursor}
+    return Call("GET", f"/v1/jobs/{segment(job_id)}/failures", model(Failures), params=params)
 
 
 def list_snapshots() -> Call[Snapshots]:

@@ -116,12 +116,22 @@ class Job(Wire):
     dry_run: bool = Field(False, description="The job only tells what it would do.")
 
 
-class Jobs(Wire):
-    """List of jobs."""
+class PageQuery(Wire):
+    """Parameters of a page of a list."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [_JOB]}]})
+    limit: int = Field(100, ge=1, le=1000, description="Entries of a page.")
+    cursor: str | None = Field(
+        None, max_length=8192, description="`next` of the page before; omit it for the first."
+    )
+
+
+class Jobs(Wire):
+    """Page of the list of jobs."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"jobs": [_JOB], "next": None}]})
 
     jobs: list[Job] = Field(description="Jobs, the newest first.")
+    next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")
 
 
 class Failure(Wire):
@@ -132,14 +142,26 @@ class Failure(Wire):
 
 
 class Failures(Wire):
-    """List of failed pictures."""
+    """Page of the list of a job's failed pictures."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"failures": [{"path": "castle/broken.jpg", "reason": "The image is truncated."}]}
+                {
+                    "failures": [
+                        {"path": "castle/broken.jpg", "reason": "The image is truncated."}
+                    ],
+                    "total": 1,
+                    "next": None,
+                }
             ]
         }
     )
 
-    failures: list[Failure] = Field(description="Pictures that failed.")
+    failures: list[Failure] = Field(description="Pictures that failed, by path.")
+    total: int = Field(
+        0,
+        description="Number of pictures that are listed on all pages; of more than "
+        "ISE_JOB_FAILURES, the job's progress has the number alone.",
+    )
+    next: str | None = Field(None, description="The `cursor` of the next page; null on the last.")

@@ -156,6 +156,11 @@ class Manifest(Wire):
         None, description="Of the features that the joint vectors were made from."
     )
     tag_vectors: list[SegmentFile] = Field(default_factory=list)
+    tags_revision: int | None = Field(
+        None,
+        description="Up to which change of the catalogue tags have vectors, where they lag behind "
+        "the snapshot; null: as far as the snapshot.",
+    )
     labels: LabelsManifest | None = None
     canaries: dict[str, list[float]] = Field(
         default_factory=dict,
@@ -166,6 +171,12 @@ class Manifest(Wire):
     def engine(self) -> Engine:
         """The engine that holds the snapshot's vectors."""
         return Engine.LOCAL if self.visual is None else self.visual.engine
+
+    @property
+    def lags(self) -> bool:
+        """True if the joint space or the tags lack what the embedder could not say yet."""
+        joint = self.joint is not None and self.joint.revision is not None
+        return joint or self.tags_revision is not None
 
     @property
     def spaces(self) -> dict[str, SpaceManifest]:

@@ -85,7 +85,7 @@ def test_jobs_run_one_by_one_in_the_order_they_were_asked_for(runner, table, end
     one.start()
     assert [ended(job).state for job in jobs] == [JobState.SUCCEEDED] * 8
     assert seen == list(range(8))
-    assert [job.id for job in table.all()] == [job.id for job in reversed(jobs)]
+    assert [job.id for job in table.page().jobs] == [job.id for job in reversed(jobs)]
 
 
 @pytest.mark.parametrize(
@@ -287,9 +287,70 @@ def test_failures_are_kept_with_their_reasons_one_a_path(table):
     table.fail_item(job.id, "b.jpg", "empty")
     table.fail_item(job.id, "a.jpg", "truncated")
     table.fail_item(job.id, "b.jpg", "truncated")
-    assert [(f.path, f.reason) for f in table.failures(job.id)] == [
+    assert [(f.path, f.reason) for f in table.failures(job.id).failures] == [
         ("a.jpg", "truncated"),
         ("b.jpg", "truncated"),
     ]
     with pytest.raises(NotFound):
         table.failures("nobody")
+
+
+def test_jobs_are_listed_by_pages_each_once(table):
+    made = [table.add(BUILD, {"n": n}).id for n in range(7)]
+    seen, cursor = [], None
+    while True:
+        page = table.page(3, cursor)
+        seen += [job.id for job in page.jobs]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+    with pytest.raises(InvalidInput):
+        table.page(3, "of another answer")
+
+
+def test_failures_are_listed_by_pages_and_the_list_has_a_bound(database):
+    table = JobTable(database, most_failures=5)
+    job = table.add(BUILD, {})
+    for n in range(9):
+        table.fail_item(job.id, f"{n}.png", "broken")
+    table.fail_item(job.id, "0.png", "gone")
+    first = table.failures(job.id, 3)
+    assert [(one.path, one.reason) for one in first.failures] == [
+        ("0.png", "gone"),
+        ("1.png", "broken"),
+        ("2.png", "broken"),
+    ]
+    assert first.total == 5
+    rest = table.failures(job.id, 3, first.next)
+    assert [one.path for one in rest.failures] == ["3.png", "4.png"]
+    assert rest.next is None
+
+
+def test_old_jobs_go_with_their_failures_but_for_the_newest_of_each_kind(table, monkeypatch):
+    monkeypatch.setattr("services.indexer.catalog.jobs._KEPT", 2)
+    trained = table.add(JobKind.TRAIN, {})
+    made = [trained, *(table.add(BUILD, {"n": n}) for n in range(4))]
+    for job in made:
+        assert table.start_next().id == job.id
+        table.fail_item(job.id, "a.png", "broken")
+        table.finish(job.id, JobState.SUCCEEDED)
+    waiting = table.add(JobKind.COMPACT, {})
+    assert table.forget_before("2000") == 0
+    assert table.forget_before("9999") == 3
+    assert {job.id for job in table.page().jobs} == {trained.id, made[-1].id, waiting.id}
+    with pytest.raises(NotFound):
+        table.failures(made[1].id)
+
+
+def test_learning_that_made_room_is_known_to_have_done_so_after_a_restart(runner, table, ended):
+    gate = Gate()
+    one = runner(gate)
+    learning = one.submit(JobKind.LEARN, {})
+    assert gate.began.wait(60)
+    one.submit(BUILD, {})
+    assert ended(learning).state is JobState.CANCELLED
+    another = runner(gate, begin=False)
+    assert another.was_preempted
+    table.add(JobKind.LEARN, {})
+    assert not another.was_preempted

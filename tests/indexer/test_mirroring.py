@@ -15,7 +15,7 @@ from shared.core.loop import Loop
 from shared.files import sums
 from shared.objects.address import Address
 from shared.objects.store import Objects
-from shared.snapshots.manifest import pointer
+from shared.snapshots.manifest import LabelsManifest, pointer
 from shared.snapshots.tombstones import encoded
 from tests.indexer.copying import Copies
 from tests.indexer.running import until
@@ -224,3 +224,16 @@ def test_a_name_that_can_not_be_given_leaves_nothing_behind(
     copies.mirror.copy()
     copies.follower.follow()
     assert copies.same()
+
+
+def test_a_snapshot_whose_labels_are_missing_is_copied_without_them(copies: Copies) -> None:
+    published = copies.publish()
+    lost = published.tag_vectors[0].model_copy(update={"name": "labels-lost.hdf5"})
+    labels = LabelsManifest(fingerprint="m", digest="d", head=lost, files=[lost])
+    copies.snapshots.rewrite(published.model_copy(update={"labels": labels}))
+    mirror = Mirror(copies.here, copies.objects, copies.address)
+    mirror.copy()
+    there = mirror._read(published.number)
+    assert there.labels is None
+    assert there.vital_files() == published.vital_files()
+    assert current_in_store(copies) == pointer(published.number).encode()

@@ -84,9 +84,9 @@ def test_two_workers_may_tell_of_one_failure(member):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(one.jobs.failures(job.id)) == 20
+    assert one.jobs.failures(job.id).total == 20
     one.jobs.fail_item(job.id, "3.png", "gone")
-    assert {f.reason for f in one.jobs.failures(job.id) if f.path == "3.png"} == {"gone"}
+    assert {f.reason for f in one.jobs.failures(job.id).failures if f.path == "3.png"} == {"gone"}
 
 
 def test_what_can_not_be_taken_fails_alone_also_where_an_ingest_is_divided(member, tmp_path):

@@ -16,7 +16,7 @@ from shared.contracts.indexer import (
     ReembedRequest,
     TrainMatchingRequest,
 )
-from shared.contracts.jobs import Failures, Job, JobKind, Jobs
+from shared.contracts.jobs import Failures, Job, JobKind, Jobs, PageQuery
 from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
 from shared.contracts.source_folders import SourceFolders, SourceFoldersQuery
@@ -189,9 +189,9 @@ def accept_labels(call: Request, request: AcceptLabelsRequest) -> Job:
 
 @router.get("/jobs", summary="List the jobs")
 @needs(Scope.READ)
-def list_jobs(here: Here) -> Jobs:
-    """Return all jobs, newest first."""
-    return Jobs(jobs=here.job_table.all())
+def list_jobs(here: Here, query: Annotated[PageQuery, Query()]) -> Jobs:
+    """Return a page of the jobs, newest first."""
+    return here.job_table.page(query.limit, query.cursor)
 
 
 @router.get("/jobs/{job_id}", summary="Get a job's state and progress", responses=problems(NO_JOB))
@@ -217,6 +217,6 @@ def cancel_job(call: Request, here: Here, job_id: str) -> Job:
     responses=problems(NO_JOB),
 )
 @needs(Scope.READ)
-def list_job_failures(here: Here, job_id: str) -> Failures:
-    """Return the path of each such picture with the reason."""
-    return Failures(failures=here.job_table.failures(job_id))
+def list_job_failures(here: Here, job_id: str, query: Annotated[PageQuery, Query()]) -> Failures:
+    """Return a page of these pictures by path, each with the reason."""
+    return here.job_table.failures(job_id, query.limit, query.cursor)

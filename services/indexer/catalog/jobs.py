@@ -6,17 +6,33 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
+from services.indexer.catalog.cursor import cursor_of, read_cursor
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.lease_fence import LeaseLost
 from services.indexer.catalog.schema import failures, jobs, parts
 from services.indexer.catalog.worker import NOBODY, Worker
-from shared.contracts.jobs import Failure, Job, JobKind, JobState, Progress
+from shared.contracts.jobs import Failure, Failures, Job, JobKind, Jobs, JobState, Progress
 from shared.core.errors import Conflict, NotFound
 
 MAX_ATTEMPTS = 3
+MOST_FAILURES = 10_000
+_PREEMPTED = "preempted"
+_KEPT = 100
+_AT_ONCE = 500
 
 
 def _now() -> str:
@@ -34,8 +50,12 @@ class JobTable:
     One job runs at a time, whichever worker has it.
     """
 
-    def __init__(self, database: Database, worker: Worker | None = None) -> None:
+    def __init__(
+        self, database: Database, worker: Worker | None = None, most_failures: int = MOST_FAILURES
+    ) -> None:
+        """most_failures: of a job with more, the further ones are counted only."""
         self.database = database
+        self._most_failures = most_failures
         self.worker = worker or Worker(database)
 
     def add(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
@@ -70,11 +90,44 @@ class JobTable:
             raise NotFound(f"There is no job {job_id!r}.")
         return row
 
-    def all(self) -> list[Job]:
-        """All jobs, the newest first."""
+    def page(self, limit: int = 100, cursor: str | None = None) -> Jobs:
+        """Return a page of the jobs, the newest first. Raises InvalidInput."""
+        query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit + 1)
+        if cursor is not None:
+            created, job_id = read_cursor(cursor, 2)
+            same = and_(jobs.c.created_at == created, jobs.c.id > job_id)
+            query = query.where(or_(jobs.c.created_at < created, same))
         with self.database.read() as db:
-            rows = db.execute(select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id))
-            return [_job(row) for row in rows]
+            found = [_job(row) for row in db.execute(query)]
+        more = len(found) > limit
+        last = found[limit - 1] if more else None
+        return Jobs(jobs=found[:limit], next=last and cursor_of(last.created_at, last.id))
+
+    def ids(self) -> list[str]:
+        """Return the id of every job."""
+        with self.database.read() as db:
+            return list(db.execute(select(jobs.c.id)).scalars())
+
+    def forget_before(self, moment: str) -> int:
+        """Remove jobs that ended before a time, with their failures; give how many.
+
+        The newest ones stay, and the newest of each kind and state, which later work looks at.
+        """
+        newest = select(jobs.c.id).order_by(jobs.c.created_at.desc()).limit(_KEPT)
+        last = select(func.max(jobs.c.created_at)).group_by(jobs.c.kind, jobs.c.state)
+        with self.database.note() as db:
+            kept = {*db.execute(newest).scalars()}
+            times = {*db.execute(last).scalars()}
+            rows = db.execute(
+                select(jobs.c.id, jobs.c.created_at).where(jobs.c.finished_at < moment)
+            )
+            gone = [row.id for row in rows if row.id not in kept and row.created_at not in times]
+            for start in range(0, len(gone), _AT_ONCE):
+                some = gone[start : start + _AT_ONCE]
+                for table in (failures, parts):
+                    db.execute(delete(table).where(table.c.job_id.in_(some)))
+                db.execute(delete(jobs).where(jobs.c.id.in_(some)))
+        return len(gone)
 
     def last_succeeded(self, limit: int = 5) -> list[Job]:
         """The jobs that succeeded last, the newest first."""
@@ -222,6 +275,17 @@ class JobTable:
             db.execute(update(jobs).where(is_it, _RUNNING).values(cancelling=True))
         return self.get(job_id)
 
+    def note_preempted(self, job_id: str) -> None:
+        """Note that a job ends for another one; it outlives the process, as the job does."""
+        asked = self.request(job_id)
+        with self.database.note() as db:
+            values = {"request": {**asked, _PREEMPTED: True}}
+            db.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+
+    def was_preempted(self, job_id: str) -> bool:
+        """Return whether a job ended, or is to end, for another one."""
+        return bool(self.request(job_id).get(_PREEMPTED))
+
     def is_cancelling(self, job_id: str) -> bool:
         """Return whether a cancel was requested."""
         with self.database.read() as db:
@@ -231,21 +295,38 @@ class JobTable:
     def fail_item(self, job_id: str, path: str, reason: str) -> None:
         """Notes why a job could not take a picture."""
         known = and_(failures.c.job_id == job_id, failures.c.path == path)
+        beyond = (
+            select(failures.c.path)
+            .where(failures.c.job_id == job_id)
+            .order_by(failures.c.path)
+            .offset(self._most_failures - 1)
+            .limit(1)
+        )
         with self.database.note() as db:
             if db.execute(update(failures).where(known).values(reason=reason)).rowcount:
+                return
+            if db.execute(beyond).first() is not None:
                 return
             with suppress(IntegrityError), db.begin_nested():
                 # Another worker that took over this part may record the failure at the same time.
                 db.execute(insert(failures).values(job_id=job_id, path=path, reason=reason))
 
-    def failures(self, job_id: str) -> list[Failure]:
-        """Raises NotFound."""
+    def failures(self, job_id: str, limit: int = 100, cursor: str | None = None) -> Failures:
+        """Return a page of what a job could not take, by path. Raises NotFound, InvalidInput."""
         self.get(job_id)
+        its = failures.c.job_id == job_id
+        query = select(failures).where(its).order_by(failures.c.path).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(failures.c.path > read_cursor(cursor, 1)[0])
         with self.database.read() as db:
-            rows = db.execute(
-                select(failures).where(failures.c.job_id == job_id).order_by(failures.c.path)
-            )
-            return [Failure(path=row.path, reason=row.reason) for row in rows]
+            found = [Failure(path=row.path, reason=row.reason) for row in db.execute(query)]
+            total = db.execute(select(func.count()).where(its)).scalar_one()
+        more = len(found) > limit
+        return Failures(
+            failures=found[:limit],
+            total=total,
+            next=cursor_of(found[limit - 1].path) if more else None,
+        )
 
 
 def _job(row: Row[Any]) -> Job:

@@ -135,7 +135,7 @@ class Editor:
         today = datetime.now(UTC)
         changes = (today - _GOOD_FOR).isoformat()
         of_jobs = (today - max(_GOOD_FOR, timedelta(days=self._job_days))).isoformat()
-        self._log.forget_before(changes, of_jobs, [job.id for job in self._jobs.all()])
+        self._log.forget_before(changes, of_jobs, self._jobs.ids())
 
     def _matching(self, wanted: Filter) -> Sequence[str]:
         """Return the ids of the images that a filter lets through, as published."""

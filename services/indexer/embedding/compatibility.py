@@ -5,6 +5,7 @@ Checked before anything is recorded, so that a refused addition leaves nothing b
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from services.indexer.catalog.fingerprints import mismatch
 from services.indexer.embedding.client import Embedding, ModelPair
@@ -55,17 +56,29 @@ class Compatibility:
         if any(not self._canaries.has_passed(pair.instance, fingerprint) for fingerprint in kept):
             self._ask(pair)
 
-    def with_canaries(self, manifest: Manifest) -> Manifest:
-        """Return the manifest with its models' canaries, or without if no embedder answers."""
-        visual = manifest.visual
-        if visual is None or is_external(visual.fingerprint):
+    def with_canaries(
+        self, manifest: Manifest, asking: Callable[[], AbstractContextManager[None]]
+    ) -> Manifest:
+        """Return the manifest with its models' canaries, or without if no embedder answers.
+
+        `asking`: what gives the context in which the embedder may be asked.
+        """
+        pair = _pair_of(manifest)
+        if pair is None:
             return manifest
-        pair = ModelPair(visual.fingerprint, manifest.matching_fingerprint or visual.fingerprint)
         try:
             if self._canaries.kept(pair.all).keys() != pair.all:
-                self._ask(pair)
+                with asking():
+                    self._ask(pair)
         except ISEError as error:
             log.warning("the built-in picture can't be embedded yet: %s", error.detail)
+        return self.with_kept_canaries(manifest)
+
+    def with_kept_canaries(self, manifest: Manifest) -> Manifest:
+        """Return the manifest with those canaries of its models that are stored."""
+        pair = _pair_of(manifest)
+        if pair is None:
+            return manifest
         kept = self._canaries.kept(pair.all)
         canaries = {fingerprint: vector.tolist() for fingerprint, vector in kept.items()}
         return manifest.model_copy(update={"canaries": canaries})
@@ -118,3 +131,11 @@ class Compatibility:
                 index=network,
                 embedder=words,
             )
+
+
+def _pair_of(manifest: Manifest) -> ModelPair | None:
+    """Return the models of a manifest; None where no embedder has them."""
+    visual = manifest.visual
+    if visual is None or is_external(visual.fingerprint):
+        return None
+    return ModelPair(visual.fingerprint, manifest.matching_fingerprint or visual.fingerprint)

@@ -22,6 +22,7 @@ class Embedders:
 
     def __init__(self, clients: Sequence[Client]) -> None:
         self.clients = list(clients)
+        self._known: dict[str, Models] = {}
         self._found: dict[tuple[str | None, str | None], tuple[float, Client]] = {}
 
     def hosting(self, visual: str | None = None, matching: str | None = None) -> Client:
@@ -44,7 +45,7 @@ class Embedders:
 
     def _hosting(self, visual: str | None, matching: str | None, profile: str | None) -> Client:
         away: Unavailable | Overloaded | None = None
-        for client, models in self.models():
+        for client, models in self._likely(visual, matching):
             if not isinstance(models, Models):
                 away = models
             elif _fits(models, visual, matching):
@@ -66,9 +67,29 @@ class Embedders:
 
     def models(self) -> Iterator[tuple[Client, Models | Unavailable | Overloaded]]:
         """Yield each embedder with its models, or with the reason why it gives no answer."""
-        for client in self.clients:
+        return self._models_of(self.clients)
+
+    def _likely(
+        self, visual: str | None, matching: str | None
+    ) -> Iterator[tuple[Client, Models | Unavailable | Overloaded]]:
+        """Yield the same, first those that had these models when they answered last.
+
+        So nobody waits for another one that hangs.
+        """
+
+        def had(client: Client) -> bool:
+            models = self._known.get(client.base_url)
+            return models is not None and _fits(models, visual, matching)
+
+        return self._models_of(sorted(self.clients, key=lambda client: not had(client)))
+
+    def _models_of(
+        self, clients: Sequence[Client]
+    ) -> Iterator[tuple[Client, Models | Unavailable | Overloaded]]:
+        for client in clients:
             try:
-                yield client, client.send(embedder.list_models())
+                models = self._known[client.base_url] = client.send(embedder.list_models())
+                yield client, models
             except (Unavailable, Overloaded) as error:
                 yield client, error
 

@@ -66,6 +66,7 @@ class Uploads:
         self._compatibility = collection.compatibility
         self._deletions = collection.deletions
         self._publisher = collection.publisher
+        self._gate = collection.gate
         self._features = features
         self._files = files
         self._batch = batch
@@ -126,6 +127,8 @@ class Uploads:
             items.append(AddedItem(name=name, id=image_id, state=state, note=note))
         if entries:
             failpoints.reach("addition.kept")
+            # A change of the model embeds those that were recorded before, and may be behind.
+            self._gate.wait()
             self._images.record(entries, places)
             failpoints.reach("addition.recorded")
             recorded = {entry.id for entry in entries}

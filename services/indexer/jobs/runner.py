@@ -53,7 +53,6 @@ class JobRunner:
         self._work = work
         self._settle = settle
         self.skips = SkipCounts()
-        self.was_preempted = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._cancelled: dict[str, threading.Event] = {}
@@ -88,9 +87,7 @@ class JobRunner:
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
         """Queue a job. A job that a user waits for ends background learning."""
-        if kind is JobKind.LEARN:
-            self.was_preempted = False
-        elif kind not in _BACKGROUND:
+        if kind not in _BACKGROUND:
             self._preempt()
         job = self._table.add(kind, request)
         self._wake.set()
@@ -100,10 +97,16 @@ class JobRunner:
     def _preempt(self) -> None:
         last = self._table.latest(JobKind.LEARN)
         if last is not None and not last.state.ended:
-            self.was_preempted = True
+            self._table.note_preempted(last.id)
             # It may have ended in the meantime.
             with suppress(Conflict):
                 self.cancel(last.id)
+
+    @property
+    def was_preempted(self) -> bool:
+        """True if the last learning ended because a job came that somebody waits for."""
+        last = self._table.latest(JobKind.LEARN)
+        return last is not None and self._table.was_preempted(last.id)
 
     def cancel(self, job_id: str) -> Job:
         """Cancels a job, at once when queued, at its next step when running.

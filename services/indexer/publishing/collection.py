@@ -15,7 +15,9 @@ from services.indexer.publishing.first_segment import FirstSegment
 from services.indexer.publishing.incremental import IncrementalSegments
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.labels import Labels
+from services.indexer.publishing.pending import EmbedderPatience
 from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.settling import PictureGate
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 
@@ -32,6 +34,7 @@ class Collection:
     deletions: Deletions
     publisher: Publisher
     labels: Labels
+    gate: PictureGate
 
     @classmethod
     def of(
@@ -47,13 +50,24 @@ class Collection:
         current = CurrentSnapshot(index, lock.is_shared)
         compatibility = Compatibility(embedding, current.manifest, current.live)
         deletions = Deletions(index, current, images, files, lock)
-        additions = IncrementalSegments(index, images, features, embedding)
+        patience = EmbedderPatience()
+        additions = IncrementalSegments(
+            index, images, features, embedding, deletions.settled, patience
+        )
         first = FirstSegment(index, images, features)
-        labels = Labels(index, images, features, embedding, current)
+        labels = Labels(index, images, features, embedding, current, deletions.settled)
         publisher = Publisher(
             index, current, lock, additions, first, compatibility, deletions, labels
         )
         external = ExternalGuard(VectorTable(images.database), embedding)
         return cls(
-            images, embedding, external, current, compatibility, deletions, publisher, labels
+            images,
+            embedding,
+            external,
+            current,
+            compatibility,
+            deletions,
+            publisher,
+            labels,
+            PictureGate(),
         )

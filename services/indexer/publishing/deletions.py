@@ -4,6 +4,9 @@ beside."""
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Bury
 from services.indexer.catalog.locks import PublishLock
@@ -56,8 +59,16 @@ class Deletions:
 
                 yield bury
             failpoints.reach("delete.done")
-            self._spaces.forget(self._current.manifest(), gone)
-            self._current.changed()
+        self._spaces.forget(self._current.manifest(), gone)
+        self._current.changed()
+
+    def settled(self) -> NDArray[np.int64]:
+        """Return the deleted images, ascending; none whose deletion is under way and may fail.
+
+        What a file leaves out would be lost, if the deletion were undone.
+        """
+        with self._turn:
+            return self._tombstones.read()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

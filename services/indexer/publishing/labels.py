@@ -6,6 +6,7 @@ They are an extra: where the classifier can't be had, a snapshot goes without, a
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,12 +41,14 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class _Covered:
+class Covered:
     """Postings files whose images all have labels in these label files of one classifier."""
 
     lineage: str
     files: frozenset[str]
     postings: frozenset[str]
+    left: int = 0
+    """Images that a job should label."""
 
     def postings_by(self, labels: LabelsManifest) -> set[str]:
         """Return the postings that labels cover, so far as that is known."""
@@ -53,11 +56,14 @@ class _Covered:
         return set(self.postings) if has_all and self.lineage == _lineage(labels) else set()
 
 
-_NOTHING_COVERED = _Covered("", frozenset(), frozenset())
+_NOTHING_COVERED = Covered("", frozenset(), frozenset())
+
+Asking = Callable[[], AbstractContextManager[None]]
+"""Return a context in which the embedder may be asked."""
 
 
 class Labels:
-    """Completes the labels of manifests. Only whoever publishes calls it."""
+    """Completes the labels of manifests. Several threads may prepare publications at once."""
 
     def __init__(
         self,
@@ -66,38 +72,44 @@ class Labels:
         features: FeatureStore,
         embedding: Embedding,
         current: CurrentSnapshot,
+        settled: Callable[[], NDArray[np.int64]],
     ) -> None:
+        """`settled`: what gives the deleted images, but none whose deletion may still fail."""
         self._segments = index.segments
-        self._tombstones = index.tombstones
+        self._settled = settled
         self._images = images
         self._features = features
         self._embedding = embedding
         self._current = current
         self._opened: dict[str, LabelsFile] = {}
         self._covered = _NOTHING_COVERED
-        # Of the publication under way, which may fail.
-        self._found: set[str] = set()
-        self._lineage = ""
         self._absent: dict[str, float] = {}
-        # Images without features of the classifier's model, which are not looked up each time.
-        self._featureless = np.empty(0, np.int64)
+        # By the lineage of the labels: images without features of the classifier's model, which are
+        # not looked up each time.
+        self._featureless: tuple[str, NDArray[np.int64]] = ("", np.empty(0, np.int64))
         self.left = 0
         """Images of the last publication that a job should label."""
 
-    def with_labels(self, manifest: Manifest) -> Manifest:
-        """The manifest with the labels of its images, as far as they can be had at once."""
-        self.left = 0
-        self._found = set()
+    def with_labels(
+        self, manifest: Manifest, asking: Asking | None = None
+    ) -> tuple[Manifest, Covered]:
+        """The manifest with the labels of its images, as far as they can be had at once.
+
+        asking: None: the embedder isn't asked for a classifier.
+        """
         if manifest.visual is None or is_external(manifest.visual.fingerprint):
-            return manifest.model_copy(update={"labels": None})
+            return manifest.model_copy(update={"labels": None}), _NOTHING_COVERED
         labels = self.fitting(manifest)
+        left, found = 0, set[str]()
         try:
-            labels = labels or self._begun(manifest)
+            if labels is None and asking is not None:
+                with asking():
+                    labels = self._begun(manifest)
             missing = np.empty(0, np.int64)
             if labels is not None:
-                missing, self._found = self._missing(manifest, labels)
+                missing, found = self._missing(manifest, labels)
             if len(missing) > AT_ONCE:
-                self.left = len(missing)
+                left = len(missing)
             elif len(missing) and labels is not None:
                 labels = self._extended(labels, missing)
         except (LeaseLost, CatalogueAway):
@@ -107,8 +119,12 @@ class Labels:
             log.error("labels are dropped: %s", error)
             labels = None
         except (ISEError, OSError) as error:
-            log.warning("snapshot %d lacks labels: %s", manifest.number, error)
-        return manifest.model_copy(update={"labels": labels})
+            log.warning("images have no labels yet: %s", error)
+        covered = _NOTHING_COVERED
+        if labels is not None:
+            files = frozenset(file.name for file in labels.files)
+            covered = Covered(_lineage(labels), files, frozenset(found), left)
+        return manifest.model_copy(update={"labels": labels}), covered
 
     def complete(self, manifest: Manifest, progress: Progress, anew: bool = False) -> Manifest:
         """The manifest with the labels of all of its images, however many.
@@ -168,15 +184,12 @@ class Labels:
         images all have some.
         """
         postings = manifest.visual.postings if manifest.visual else []
-        if self._lineage != _lineage(labels):
-            self._featureless = np.empty(0, np.int64)
-            self._lineage = _lineage(labels)
         covered = self._covered.postings_by(labels) & {file.name for file in postings}
         unknown = [file for file in postings if file.name not in covered]
         if not unknown:
             return np.empty(0, np.int64), covered
         having = [self._open(file).ordinals for file in labels.files]
-        deleted = self._tombstones.read()
+        deleted = self._settled()
         found = [np.empty(0, np.int64)]
         for file in unknown:
             ordinals = np.setdiff1d(self._segments.open(file).ordinals, deleted)
@@ -185,7 +198,11 @@ class Labels:
             if not len(ordinals):
                 covered.add(file.name)
             found.append(ordinals)
-        return np.setdiff1d(np.concatenate(found), self._featureless), covered
+        return np.setdiff1d(np.concatenate(found), self._without_features(labels)), covered
+
+    def _without_features(self, labels: LabelsManifest) -> NDArray[np.int64]:
+        lineage, ordinals = self._featureless
+        return ordinals if lineage == _lineage(labels) else np.empty(0, np.int64)
 
     def _begun(self, manifest: Manifest) -> LabelsManifest | None:
         """No labels yet, by the classifier of one of the manifest's models; None: there is none."""
@@ -220,7 +237,7 @@ class Labels:
     ) -> LabelsManifest:
         """The labels with those of images that lack them."""
         head = read_head(self._segments.intact(labels.head))
-        where = self._places(labels.fingerprint, missing)
+        where = self._places(labels, missing)
         files = list(labels.files)
         for start in range(0, len(where), _FILE_ROWS):
             part = where[np.arange(start, min(start + _FILE_ROWS, len(where)))]
@@ -234,20 +251,22 @@ class Labels:
                 files.append(self._segments.labels(part.ordinals, ids, chances, len(head.classes)))
         small = [file for file in files if file.rows <= _MERGED_ROWS]
         if len(small) > _SMALL_FILES:
-            merged = self._merged(labels, small, self._tombstones.read())
+            merged = self._merged(labels, small, self._settled())
             files = [file for file in files if file not in small]
             files += [merged] if merged.rows else []
         return labels.model_copy(update={"files": files})
 
-    def _places(self, fingerprint: str, missing: NDArray[np.int64]) -> FeatureRows:
+    def _places(self, labels: LabelsManifest, missing: NDArray[np.int64]) -> FeatureRows:
         """Return the stored places of features of some images, if any."""
+        fingerprint = labels.fingerprint
         current = self._current.manifest()
         with self._images.view() as view:
             rows = view.features(fingerprint, since=current.revision)
             if not np.isin(missing, rows.ordinals).all():
                 rows = view.features(fingerprint)
                 lacking = np.setdiff1d(missing, rows.ordinals)
-                self._featureless = np.union1d(self._featureless, lacking)
+                known = np.union1d(self._without_features(labels), lacking)
+                self._featureless = (_lineage(labels), known)
         return rows[np.isin(rows.ordinals, missing)]
 
     def _merged(
@@ -273,13 +292,10 @@ class Labels:
             self._opened[file.name] = opened
         return opened
 
-    def published(self, manifest: Manifest) -> None:
+    def published(self, manifest: Manifest, covered: Covered) -> None:
         """Note that a snapshot was published: close the files that it has no more."""
-        labels = manifest.labels
-        self._covered = _NOTHING_COVERED
-        if labels is not None:
-            files = frozenset(file.name for file in labels.files)
-            self._covered = _Covered(_lineage(labels), files, frozenset(self._found))
+        self._covered = covered
+        self.left = covered.left
         names = {file.name for file in manifest.labels.files} if manifest.labels else set()
         self._opened = {name: one for name, one in self._opened.items() if name in names}
 

@@ -32,14 +32,17 @@ class Retention:
         # Manifests never change, and each publication reads all of them.
         self._read: dict[int, Manifest] = {}
 
-    def remove_old(self, current: Manifest, is_alone: bool) -> None:
-        """`is_alone`: else what no snapshot ever named may be another worker's at this moment."""
+    def remove_old(self, current: Manifest, is_alone: bool) -> Kept | None:
+        """Remove local files; give what `remove_elsewhere` takes. Nothing is named meanwhile.
+
+        `is_alone`: else what no snapshot ever named may be another worker's at this moment.
+        """
         try:
             move = self._migrations.still_of(current)
         except Corrupt as error:
             # Its segments are unknown, and the publication must not fail because of it.
             log.error("old snapshots are not removed: %s", error.detail)
-            return
+            return None
         found = self._readable()
         older = found[:-_KEPT_SNAPSHOTS]
         milestones = [m for m in older if m.reason in _MILESTONES]
@@ -58,7 +61,12 @@ class Retention:
         self._segments.remove_unless(files, formerly)
         self._segments.keep_open(current.files())
         moving, begun = (move.base, list(move.begun.values())) if move else (None, [])
-        self._spaces.keep(Kept(kept, current, moving, begun, None if is_alone else found))
+        return Kept(kept, current, moving, begun, None if is_alone else found)
+
+    def remove_elsewhere(self, kept: Kept | None) -> None:
+        """Remove what engines hold, which may take a while."""
+        if kept is not None:
+            self._spaces.keep(kept)
         failpoints.reach("retention.done")
 
     def _readable(self) -> list[Manifest]:

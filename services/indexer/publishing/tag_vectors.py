@@ -1,5 +1,7 @@
 """Joint vectors of tags."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,9 +23,20 @@ def joint_tag_vectors(
     """
     keys = sorted(carriers)
     found = embedding.terms(keys, joint.fingerprint)
+    return tag_vectors_of(spaces, joint, carriers, dict(zip(keys, found, strict=True)))
+
+
+def tag_vectors_of(
+    spaces: Spaces,
+    joint: SpaceManifest,
+    carriers: Mapping[str, list[int]],
+    terms: Mapping[str, NDArray[np.float32] | None],
+) -> dict[str, NDArray[np.float32]]:
+    """Return the same, where the embedder was asked for the vectors of the words before."""
     read = spaces.of(joint).reader(joint)
     vectors: dict[str, NDArray[np.float32]] = {}
-    for key, vector in zip(keys, found, strict=True):
+    for key in sorted(carriers):
+        vector = terms[key]
         mean = (
             vector if vector is not None else _mean_vector(read(np.array(carriers[key], np.int64)))
         )

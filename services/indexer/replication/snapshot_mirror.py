@@ -11,6 +11,7 @@ The paths are those of the data directory; `shared/snapshots/follower.py` is the
 import logging
 import threading
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -135,15 +136,34 @@ class Mirror:
                     self._copied = deleted, stamp
 
     def _copy_snapshot(self, manifest: Manifest) -> None:
-        for file in manifest.files():
+        for file in manifest.vital_files():
             self._put_once(self._snapshots.segments / file.name)
+        has_labels = self._put_labels(manifest)
         if manifest.joint is not None:
             self._put_network(manifest.joint.fingerprint)
             self._set(f"networks/{CURRENT}", manifest.joint.fingerprint.encode())
-        self._set_with_sum(self._snapshots.path(manifest.number))
+        path = self._snapshots.path(manifest.number)
+        if has_labels:
+            self._set_with_sum(path)
+        else:
+            without = manifest.model_copy(update={"labels": None}).model_dump_json(indent=1)
+            self._set_both(path, without.encode())
         self._set(f"snapshots/{CURRENT}", _named(manifest.number))
         log.info("copied snapshot %d to %s", manifest.number, self._address)
         self._remove_older(manifest)
+
+    def _put_labels(self, manifest: Manifest) -> bool:
+        """Copy the labels; give False where a file of them is missing.
+
+        As here, a snapshot is served without them then.
+        """
+        try:
+            for file in manifest.label_files():
+                self._put_once(self._snapshots.segments / file.name)
+        except FileNotFoundError as error:
+            log.error("snapshot %d is copied without labels: %s", manifest.number, error)
+            return False
+        return True
 
     def _put_network(self, fingerprint: str) -> None:
         folder = self._data / "networks" / fingerprint
@@ -199,6 +219,11 @@ class Mirror:
 
     def _put(self, path: Path) -> None:
         self._objects.put(path, self._at(self._key(path)))
+
+    def _set_both(self, path: Path, data: bytes) -> None:
+        """Write a manifest that differs from the one here, with its checksum."""
+        self._set(self._key(sums.path_of(path)), sums.text(path, sha256(data).hexdigest()).encode())
+        self._set(self._key(path), data)
 
     def _set_with_sum(self, path: Path) -> None:
         self._set(self._key(sums.path_of(path)), _sum(path))

@@ -2,7 +2,9 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +47,9 @@ class SegmentStore:
         self._unpublished: dict[str, int] = {}
         self._opened: dict[str, Postings] = {}
         self._checked = sums.Checked()
+        # Files that a preparation or a job reads, which a publication beside it must not remove.
+        self._used: Counter[str] = Counter()
+        self._using = threading.Lock()
 
     def path(self, file: SegmentFile) -> Path:
         return self.folder / file.name
@@ -62,6 +67,18 @@ class SegmentStore:
             # `keep_open` may replace the dictionary meanwhile.
             opened = self._opened[file.name] = Postings(self.intact(file))
         return opened
+
+    @contextmanager
+    def using(self, files: Iterable[SegmentFile]) -> Iterator[None]:
+        """Context manager in which these files aren't removed, whatever is published meanwhile."""
+        names = [file.name for file in files]
+        with self._using:
+            self._used.update(names)
+        try:
+            yield
+        finally:
+            with self._using:
+                self._used -= Counter(names)
 
     def keep_open(self, files: Iterable[SegmentFile]) -> None:
         """Closes all other files."""
@@ -220,10 +237,14 @@ class SegmentStore:
         for path in self.folder.glob("*.hdf5"):
             if formerly is not None and path.name not in formerly | made:
                 continue
-            if path.name not in kept and path.name not in self._unpublished:
+            if path.name in kept or path.name in self._unpublished:
+                continue
+            with self._using:
+                if path.name in self._used:
+                    continue
                 failpoints.reach("retention.segment")
-                path.unlink()
-                self._checked.forget(path)
+                path.unlink(missing_ok=True)
+            self._checked.forget(path)
 
     def _write(self, kind: str, write: Callable[[Path], int]) -> SegmentFile:
         path = self.folder / f"{kind}-{uuid.uuid4().hex[:16]}.hdf5"

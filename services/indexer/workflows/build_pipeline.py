@@ -9,6 +9,7 @@ from services.indexer.jobs.optional_steps import OptionalStep, attempt
 from services.indexer.jobs.stage_plan import BUILD, JOINT, PUBLISHING, TRAINING
 from services.indexer.publishing.collection import Collection
 from services.indexer.workflows.index_builder import IndexBuilder
+from services.indexer.workflows.late_images import LateImages
 from services.indexer.workflows.matching_training import MatchingTraining
 from services.indexer.workflows.reembedding import Reembedding
 from shared.contracts.embedder import TrainingReport
@@ -35,6 +36,7 @@ class BuildPipeline:
         self._embedding = collection.embedding
         self._current = collection.current
         self._publisher = collection.publisher
+        self._gate = collection.gate
         self._builder = builder
         self._matching = matching
         self._missing = missing
@@ -50,7 +52,7 @@ class BuildPipeline:
             settings,
             network,
             job,
-            lambda: self._missing.embed_late(pair, job, given_up.ids),
+            LateImages(self._missing, self._gate, pair, job, given_up.ids),
             keep_joint=is_unknown,
         )
         return _built(manifest) | {

@@ -57,7 +57,11 @@ class Compaction:
         base = self._current.manifest()
         if base.visual is None:
             return {"snapshot": base.number, "images": 0}
-        deleted = self._tombstones.read()
+        with self._segments.using(base.files()):
+            return self._compacted(base, job)
+
+    def _compacted(self, base: Manifest, job: JobContext) -> dict[str, Any]:
+        deleted = self._publisher.settled()
         vectors = [read_tag_vectors(self._segments.intact(file)) for file in base.tag_vectors]
         asked = [vector for found in vectors for vector in found.values()]
         update: dict[str, Any] = {
@@ -78,15 +82,13 @@ class Compaction:
         failpoints.reach("compaction.merged")
         job.stage("publishing")
 
-        def latest(number: int) -> Manifest:
-            if _first_files(self._current.manifest()) != _first_files(base):
+        def latest(current: Manifest) -> Manifest:
+            if _first_files(current) != _first_files(base):
                 raise Conflict(
                     "The index was rebuilt or rolled back while it was compacted. Nothing "
                     "was lost, and you don't need to compact again."
                 )
-            return compacted.model_copy(
-                update={"number": number, "created_at": job.now(), "reason": COMPACTION_REASON}
-            )
+            return compacted.model_copy(update={"reason": COMPACTION_REASON})
 
         manifest = self._publisher.publish(latest)
         self._spaces.forget(manifest, deleted.tolist())

@@ -84,22 +84,19 @@ class EngineMigration:
             move.report = self._compared(move, asked.sample, job)
             self._migrations.save(move)
         job.stage("publishing")
-        manifest = self._publisher.publish(lambda number: self._latest(move, number, job))
+        manifest = self._publisher.publish(lambda current: self._latest(move, current))
         failpoints.reach("migration.published")
         self._migrations.end()
         return _told(manifest, move.report)
 
-    def _latest(self, move: MigrationState, number: int, job: JobContext) -> Manifest:
-        current = self._current.manifest()
+    def _latest(self, move: MigrationState, current: Manifest) -> Manifest:
         if not is_same(move.base, current) or current.engine is move.to:
             raise Conflict(
                 "The index was rebuilt or rolled back while it was moved. Nothing was "
                 "lost; run `ise migrate` again to move the current index."
             )
         update = {name: move.done.get(name) for name in SPACES}
-        return move.base.model_copy(
-            update=update | {"number": number, "created_at": job.now(), "reason": MIGRATION_REASON}
-        )
+        return move.base.model_copy(update={**update, "reason": MIGRATION_REASON})
 
     def _moved(
         self, move: MigrationState, name: str, space: SpaceManifest, job: JobContext

@@ -1,7 +1,5 @@
 """Builds the inverted indexes anew: sample, K-means, assignment, posting lists, measured recall."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +27,7 @@ from services.indexer.measuring.tag_trust import calibrate_carriers
 from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.retention import BUILD_REASON, TRAIN_REASON
+from services.indexer.publishing.settling import Settling
 from services.indexer.publishing.tag_vectors import joint_tag_vectors
 from services.indexer.segments.engine import NewSpace
 from services.indexer.segments.local_space import BlockVectors, with_progress
@@ -71,14 +70,14 @@ class IndexBuilder:
         settings: BuildSettings,
         network: str | None,
         job: JobContext,
-        before_publishing: Callable[[], object] = lambda: None,
+        settling: Settling | None = None,
         keep_joint: bool = False,
     ) -> Manifest:
         """Clusters every image with features of `pair` and publishes the snapshot.
 
         `network`: the matching network to make the joint space with, or None. `keep_joint`: where
-        there is none, the present joint space stays. `before_publishing`: called when nothing else
-        is published any more. Raises InvalidInput when more clusters than images are asked for.
+        there is none, the present joint space stays. `settling`: what embeds images that were added
+        meanwhile. Raises InvalidInput when more clusters than images are asked for.
         """
         with self._images.view() as view:
             where = view.features(pair.visual)
@@ -87,9 +86,7 @@ class IndexBuilder:
             revision = view.revision
         if not len(where):
             return self._publisher.publish(
-                lambda number: self._current.manifest().model_copy(
-                    update={"number": number, "created_at": job.now(), "reason": BUILD_REASON}
-                )
+                lambda current: current.model_copy(update={"reason": BUILD_REASON})
             )
         joint_stages = JOINT if network is not None else ()
         job.expect([*BUILD, *joint_stages, PUBLISHING], len(where))
@@ -133,12 +130,8 @@ class IndexBuilder:
             base = self._with_former_joint(base, pair, network)
         base = labelled(self._labels, base, job)
         job.stage(PUBLISHING)
-
-        def make(number: int) -> Manifest:
-            before_publishing()
-            return base.model_copy(update={"number": number, "created_at": job.now()})
-
-        return self._publisher.publish(make, may_lag=True)
+        made = base
+        return self._publisher.publish(lambda current: made, may_lag=True, settling=settling)
 
     def rebuild_joint(
         self, pair: ModelPair, network: str, settings: BuildSettings, job: JobContext
@@ -151,18 +144,16 @@ class IndexBuilder:
         with_joint = self._with_joint(base, base.visual, pair, network, settings, job)
         job.stage(PUBLISHING)
 
-        def latest(number: int) -> Manifest:
+        def latest(current: Manifest) -> Manifest:
             # The visual space may have had additions meanwhile; only the joint space is replaced.
-            current = self._current.manifest()
             return current.model_copy(
                 update={
-                    "number": number,
-                    "created_at": job.now(),
                     "reason": TRAIN_REASON,
                     "revision": min(base.revision, current.revision),
                     "joint": with_joint.joint,
                     "matching_fingerprint": with_joint.matching_fingerprint,
                     "tag_vectors": with_joint.tag_vectors,
+                    "tags_revision": None,
                 }
             )
 
@@ -257,6 +248,7 @@ class IndexBuilder:
                 "joint": joint.model_copy(update={"revision": upto}),
                 "matching_fingerprint": current.matching_fingerprint,
                 "tag_vectors": current.tag_vectors,
+                "tags_revision": min(current.tags_revision or upto, current.revision),
             }
         )
 

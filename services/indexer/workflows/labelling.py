@@ -47,18 +47,13 @@ class LabelJob:
         # Whoever asks for it wants the embedder's classifier; upkeep, what the snapshot has.
         anew = bool(request.get("anew", True))
         done = self._labels.complete(base, job.reach, anew)
-        if done.labels != base.labels:
+        labels_now = done.labels
+        if labels_now != base.labels:
             job.stage(PUBLISHING)
 
-            def latest(number: int) -> Manifest:
-                return self._current.manifest().model_copy(
-                    update={
-                        "number": number,
-                        "created_at": job.now(),
-                        "reason": LABELS_REASON,
-                        "labels": done.labels,
-                    }
-                )
+            def latest(current: Manifest) -> Manifest:
+                update = {"reason": LABELS_REASON, "labels": labels_now}
+                return current.model_copy(update=update)
 
             done = self._publisher.publish(latest)
         labels = done.labels

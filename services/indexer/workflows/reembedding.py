@@ -55,10 +55,14 @@ class Reembedding:
             self._dropouts.refuse(dropped)
         return GivenUp(self.ids(pair) & missing, len(dropped))
 
-    def embed_late(self, pair: ModelPair, job: JobContext, given_up: set[str]) -> None:
-        """Embeds those that came meanwhile, but not again what could not be embedded before."""
+    def embed_late(self, pair: ModelPair, job: JobContext, given_up: set[str]) -> set[str]:
+        """Embeds those that came meanwhile, but not again what could not be embedded before.
+
+        Return their ids.
+        """
         if late := self.ids(pair) - given_up:
             self._take_in(self._found(late)[0], pair, job)
+        return late
 
     def ids(self, pair: ModelPair) -> set[str]:
         """The images that lack features of either model."""

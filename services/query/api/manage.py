@@ -22,7 +22,7 @@ from shared.contracts.indexer import (
     Snapshots,
     TrainMatchingRequest,
 )
-from shared.contracts.jobs import Failures, Job, Jobs
+from shared.contracts.jobs import Failures, Job, Jobs, PageQuery
 from shared.contracts.source_folders import SourceFolders, SourceFoldersQuery
 from shared.core.errors import InvalidInput
 from shared.snapshots.version import HEADER
@@ -254,9 +254,9 @@ async def train_matching(here: Indexer, request: TrainMatchingRequest) -> Job:
 
 @router.get("/jobs", summary="List the jobs")
 @needs(Scope.READ)
-async def list_jobs(here: Indexer) -> Jobs:
-    """Return all jobs, newest first."""
-    return await here.send(indexer.list_jobs())
+async def list_jobs(here: Indexer, query: Annotated[PageQuery, Query()]) -> Jobs:
+    """Return a page of the jobs, newest first."""
+    return await here.send(indexer.list_jobs(query.limit, query.cursor))
 
 
 @router.get("/jobs/{job_id}", summary="Get a job's state and progress", responses=problems(NO_JOB))
@@ -281,9 +281,11 @@ async def cancel_job(here: Indexer, job_id: str) -> Job:
     responses=problems(NO_JOB),
 )
 @needs(Scope.READ)
-async def list_job_failures(here: Indexer, job_id: str) -> Failures:
-    """Return the path of each such picture with the reason."""
-    return await here.send(indexer.list_job_failures(job_id))
+async def list_job_failures(
+    here: Indexer, job_id: str, query: Annotated[PageQuery, Query()]
+) -> Failures:
+    """Return a page of these pictures by path, each with the reason."""
+    return await here.send(indexer.list_job_failures(job_id, query.limit, query.cursor))
 
 
 @router.get("/snapshots", summary="List the snapshots")

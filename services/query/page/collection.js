@@ -25,7 +25,7 @@ import { Toast } from "./toast.js";
 const keyForm = new KeyForm(byId("key"));
 const api = new CollectionApi(new Api((wrong) => keyForm.ask(wrong)));
 /** What is known: null until it was told. `errors`: why a service doesn't tell. */
-const state = { stats: null, health: null, jobs: null, snapshots: null, errors: {} };
+const state = { stats: null, health: null, jobs: null, nextJobs: null, snapshots: null, errors: {} };
 
 const question = new Question(byId("question"));
 const toast = new Toast(byId("undo"));
@@ -45,8 +45,9 @@ async function ask() {
   const [stats, jobs] = await Promise.allSettled([api.stats(), api.jobs()]);
   state.errors = { query: stats.reason, indexer: jobs.reason };
   if (jobs.value) {
-    tellEnded(state.jobs ?? [], jobs.value);
-    state.jobs = jobs.value;
+    tellEnded(state.jobs ?? [], jobs.value.jobs);
+    state.jobs = jobs.value.jobs;
+    state.nextJobs = jobs.value.next ?? null;
     if (!state.health || hasChanged(state.stats, stats.value)) await askIndex();
   }
   if (stats.value) state.stats = stats.value;

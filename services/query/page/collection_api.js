@@ -13,12 +13,14 @@ export class CollectionApi {
     return this.api.call("v1/index");
   }
 
-  async jobs() {
-    return (await this.api.call("v1/jobs")).jobs;
+  /** A page of the jobs, the newest first: `{jobs, next}`. */
+  jobs(cursor = null) {
+    return this.api.call(`v1/jobs${cursor === null ? "" : `?${new URLSearchParams({ cursor })}`}`);
   }
 
-  async failures(job) {
-    return (await this.api.call(`${pathOf(job)}/failures`)).failures;
+  /** What a job could not take, the first `limit`: `{failures, total}`. */
+  failures(job, limit) {
+    return this.api.call(`${pathOf(job)}/failures?limit=${limit}`);
   }
 
   cancel(job) {

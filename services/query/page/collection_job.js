@@ -99,18 +99,18 @@ export class JobRow {
     if (!open) return;
     this.#list.replaceChildren(el("p", { class: "soft" }, JOBS.loading));
     try {
-      this.#list.replaceChildren(...failuresOf(await this.api.failures(this.job)));
+      this.#list.replaceChildren(...failuresOf(await this.api.failures(this.job, FAILURES_SHOWN)));
     } catch (error) {
       this.#list.replaceChildren(el("p", { class: "job-error" }, error.message));
     }
   }
 }
 
-export function failuresOf(failures) {
-  const rows = failures
-    .slice(0, FAILURES_SHOWN)
-    .map(({ path, reason }) => el("li", {}, el("span", { class: "path" }, path), " ", reason));
-  const more = failures.length - rows.length;
+export function failuresOf({ failures, total }) {
+  const rows = failures.map(({ path, reason }) =>
+    el("li", {}, el("span", { class: "path" }, path), " ", reason),
+  );
+  const more = total - rows.length;
   return [
     el("ul", { "aria-label": JOBS.failuresLabel, tabindex: "0" }, ...rows),
     more > 0 && el("p", { class: "soft" }, JOBS.moreFailures(more)),

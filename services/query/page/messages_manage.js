@@ -57,6 +57,7 @@ export const JOBS = {
   loading: "Loading",
   away: "This can't be shown while the service that keeps the pictures is away.",
   all: (value) => `Show all ${number(value)}`,
+  more: "Show more",
   cancel: "Cancel",
   cancelling: (name) => `${name} is being cancelled.`,
   started: (name) => `${name} started.`,

@@ -1,0 +1,145 @@
+"""Changes are acknowledged while an embedder that a job needs accepts calls and doesn't answer."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.clients import curation, indexer, query
+from shared.contracts.curation import BulkRequest
+from shared.contracts.features import FeaturesRequest, VectorItem
+from shared.contracts.images import ImagePatch
+from shared.contracts.indexer import BuildSettings, ReembedRequest
+from shared.contracts.jobs import Job
+from shared.media.identity import content_id
+from tests.hanging import HangingEmbedder, hanging_embedder
+
+PICTURES = 8
+
+
+@pytest.fixture
+def source(folder_of: Callable[..., Path]) -> Path:
+    return folder_of({f"{'dog' if n % 2 else 'car'}/{n}.png": n for n in range(PICTURES)})
+
+
+@pytest.fixture
+def ids(picture: Callable[..., bytes]) -> list[str]:
+    return [content_id(picture(n)) for n in range(PICTURES)]
+
+
+@pytest.fixture
+def alone(embedder: Any) -> Iterator[HangingEmbedder]:
+    with hanging_embedder(embedder.url) as found:
+        yield found
+
+
+@pytest.fixture
+def second(other_embedder: Any) -> Iterator[HangingEmbedder]:
+    with hanging_embedder(other_embedder.url) as found:
+        yield found
+
+
+def still_hangs(proxy: HangingEmbedder, service: Any, job: Job) -> bool:
+    return proxy.hanging > 0 and not service.send(indexer.get_job(job.id)).state.ended
+
+
+def test_pictures_of_the_former_model_and_all_else_come_in_while_late_ones_hang(
+    service_at: Any,
+    tmp_path: Path,
+    embedder: Any,
+    other_embedder: Any,
+    second: HangingEmbedder,
+    source: Path,
+    picture: Callable[..., bytes],
+    ids: list[str],
+) -> None:
+    for one in (embedder, other_embedder):
+        one.mount(tmp_path / "data")
+    late, later = picture(100), picture(101)
+    with service_at(tmp_path / "data", f"{embedder.url},{second.url}") as service:
+        service.ingest(source)
+        # All is embedded by the new model; the joint space isn't there yet.
+        second.hang(lambda path: path.startswith(("/v1/matching", "/v1/embed/terms")))
+        job = service.send(indexer.reembed_index(ReembedRequest()))
+        assert second.reached.wait(60)
+        service.add(late)
+        # Now the last step: what came meanwhile is to be embedded, before the index is published.
+        second.hang(lambda path: path == "/v1/embed/images")
+        assert second.reached.wait(60)
+
+        service.send(indexer.patch_image(ids[0], ImagePatch(tags=["dog", "spaniel"])))
+        service.send(indexer.delete_image(ids[1]))
+        service.send(curation.change_images(BulkRequest(ids=[ids[2]], add_tags=["red"])))
+        service.add(later)
+        assert still_hangs(second, service, job)
+        assert service.tagged("spaniel") == {ids[0]}
+        assert service.tagged("red") == {ids[2]}
+        assert service.finds_itself(later)
+        assert ids[1] not in service.found(picture(1))
+        assert still_hangs(second, service, job)
+
+        second.resume()
+        service.succeeded(job)
+        stats = service.ask(query.get_stats())
+        assert stats.model == job_model(service, job)
+        assert stats.images == PICTURES + 1
+        for data in (late, later, picture(0)):
+            assert service.finds_itself(data)
+        assert service.tagged("spaniel") == {ids[0]}
+
+
+def job_model(service: Any, job: Job) -> str:
+    found: str = service.send(indexer.get_job(job.id)).result["model"]
+    return found
+
+
+def test_retags_and_deletions_are_acknowledged_while_the_only_embedder_hangs_in_a_build(
+    service_at: Any,
+    tmp_path: Path,
+    embedder: Any,
+    alone: HangingEmbedder,
+    source: Path,
+    picture: Callable[..., bytes],
+    ids: list[str],
+) -> None:
+    embedder.mount(tmp_path / "data")
+    with service_at(tmp_path / "data", alone.url) as service:
+        service.ingest(source)
+        assert service.parts.current.manifest().joint is not None
+        alone.hang()
+        job = service.send(indexer.build_index(BuildSettings()))
+        assert alone.reached.wait(60)
+        service.send(indexer.patch_image(ids[0], ImagePatch(tags=["never heard of"])))
+        service.send(indexer.delete_image(ids[1]))
+        service.send(curation.rename_tag("dog", "hound"))
+        assert still_hangs(alone, service, job)
+        assert service.tagged("never heard of") == {ids[0]}
+        assert ids[1] not in service.tagged("hound")
+        # The new tags' own vectors are still to be had, and the snapshot says so.
+        assert service.parts.current.manifest().lags
+        assert still_hangs(alone, service, job)
+        alone.resume()
+        service.succeeded(job)
+        service.parts.publisher.publish_lag()
+        assert not service.parts.current.manifest().lags
+        assert service.tagged("hound") == {ids[n] for n in (3, 5, 7)}
+
+
+def test_vectors_come_in_while_the_embedder_hangs(
+    service_at: Any, tmp_path: Path, alone: HangingEmbedder
+) -> None:
+    alone.hang()
+    with service_at(tmp_path / "data", alone.url) as service:
+
+        def add(*numbers: int) -> Any:
+            items = [
+                VectorItem(id=str(n), vector=[float(n), 1.0, 2.0], tags=["one"]) for n in numbers
+            ]
+            return service.send(indexer.add_features(FeaturesRequest(model="mine", items=items)))
+
+        assert add(1, 2).added == 2
+        job = service.build(clusters=2)
+        assert add(3).added == 1
+        assert service.send(indexer.get_job(job.id)).state.ended
+        assert service.tagged("one") == {"1", "2", "3"}
