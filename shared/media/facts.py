@@ -13,6 +13,7 @@ from PIL import ExifTags, ImageFile
 
 from shared.core.errors import BadImage
 from shared.media import images, xmp
+from shared.media.places import named
 from shared.media.taken import iso
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def facts_of(data: bytes, sidecar: bytes | None = None) -> dict[str, Any]:
     place = _place_of_xmp(beside) or _place_of_exif(gps) or _place_of_xmp(within)
     if place is not None:
         facts["latitude"], facts["longitude"] = place
-    return {key: value for key, value in facts.items() if value is not None}
+    return named({key: value for key, value in facts.items() if value is not None})
 
 
 def _exif_of(name: str, image: ImageFile.ImageFile) -> tuple[Tags, Tags, Tags]:
