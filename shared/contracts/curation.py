@@ -172,6 +172,7 @@ class TrashPage(Wire):
     images: list[TrashedImage] = Field(description="Images of this page.")
     total: int = Field(description="Number of images in the trash.")
     days: float = Field(
+        30,
         description="Days that a deleted image stays in the trash (ISE_TRASH_DAYS); 0: images are "
         "deleted for good at once.",
     )

@@ -12,7 +12,6 @@ from services.indexer.catalog.locations import Place
 from services.indexer.jobs.context import JobContext
 from services.indexer.jobs.stage_plan import PUBLISHING
 from services.indexer.publishing.collection import Collection
-from services.indexer.sources.sidecar import sidecar_of
 from services.indexer.storage.image_files import ImageFiles
 from shared.contracts.curation import FactsRequest
 from shared.core.errors import NotFound, Unavailable
@@ -66,16 +65,17 @@ class FactsJob:
             try:
                 places = self._images.places(image_id)
                 data, _ = self._files.read(image_id, places)
+                sidecar = self._sidecar(image_id, places)
             except NotFound as error:
                 job.fail(image_id, error.detail)
                 continue
             except Unavailable as error:
                 job.fail(image_id, error.detail)
                 continue
-            found[image_id] = facts_of(data, self._sidecar(image_id, places))
+            found[image_id] = facts_of(data, sidecar)
             job.advance()
         return found
 
     def _sidecar(self, image_id: str, places: Sequence[Place]) -> bytes | None:
-        beside = (sidecar_of(self._files.file(image_id, one)) for one in places if one.has_file)
+        beside = (self._files.sidecar(image_id, one) for one in places if one.has_file)
         return next((data for data in beside if data is not None), None)
