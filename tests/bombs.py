@@ -77,8 +77,12 @@ def _gif_with(blocks: bytes) -> bytes:
 
 def tiff(entries: list[Entry], rest: bytes = b"") -> bytes:
     """A TIFF of tags: number, type, count, value or place; `rest` stands behind them."""
+    return b"II*\0" + struct.pack("<I", 8) + _directory(entries) + rest
+
+
+def _directory(entries: list[Entry]) -> bytes:
     tags = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
-    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + tags + bytes(4) + rest
+    return struct.pack("<H", len(entries)) + tags + bytes(4)
 
 
 def _tiff_picture(width: int, height: int, strips: int = 1, at: int = 8) -> list[Entry]:
@@ -99,6 +103,19 @@ def exif_of_copies(entries: int, size: int) -> bytes:
     """Exif whose tags all point to the same bytes: each would be read anew."""
     place = 8 + 2 + 12 * entries + 4
     return b"Exif\0\0" + tiff([(5000 + n, 7, size, place) for n in range(entries)], bytes(size))
+
+
+def exif_in_exif(entries: int, size: int) -> bytes:
+    """Exif whose second directory has such tags."""
+    at = 8 + 2 + 12 + 4
+    place = at + 2 + 12 * entries + 4
+    inner = _directory([(5000 + n, 7, size, place) for n in range(entries)])
+    return b"Exif\0\0" + tiff([(0x8769, 4, 1, at)], inner + bytes(size))
+
+
+def _hex(exif: bytes) -> bytes:
+    """Exif as older programs write it into a PNG's text."""
+    return b"\nexif\n%8d\n" % len(exif) + exif.hex().encode()
 
 
 def _in_webp(chunk: bytes, body: bytes) -> bytes:
@@ -179,18 +196,39 @@ HEADERS: dict[str, Callable[[], bytes]] = {
     "TIFF, 60000 tags of the same 8 MiB": lambda: tiff(
         [*_tiff_picture(8, 8), *((1000 + n, 7, 8 * MIB, 8) for n in range(60_000))], bytes(8 * MIB)
     ),
-    "JPEG, Exif of 5000 tags of the same 60 KiB, twice": lambda: _jpeg_with(
-        jpeg_segment(0xE1, exif_of_copies(5000, 100)) * 2
-    ),
-    "JPEG, 8 MiB of Exif": lambda: _jpeg_with(
-        jpeg_segment(0xE1, b"Exif\0\0" + b"x" * 65_000) * 128
-    ),
     "TIFF, a tag of 4 million numbers": lambda: tiff(
         [e for e in _tiff_picture(8, 8) if e[0] != 258] + [(258, 3, 4 * MIB, 200)],
         bytes(8 * MIB + 200),
     ),
 }
 """Headers that take long to read."""
+
+ABSURD_EXIF: dict[str, Callable[[], bytes]] = {
+    "JPEG, 5000 tags of the same bytes, twice": lambda: _jpeg_with(
+        jpeg_segment(0xE1, exif_of_copies(5000, 100)) * 2
+    ),
+    "JPEG, 3000 tags of the same 20 KiB": lambda: _jpeg_with(
+        jpeg_segment(0xE1, exif_of_copies(3000, 20_000))
+    ),
+    "JPEG, 8 MiB": lambda: _jpeg_with(jpeg_segment(0xE1, b"Exif\0\0" + b"x" * 65_000) * 128),
+    "JPEG, a directory of 3000 tags of the same 20 KiB": lambda: _jpeg_with(
+        jpeg_segment(0xE1, exif_in_exif(3000, 20_000))
+    ),
+    "PNG, 20000 tags of the same 600 KiB": lambda: _png_with(
+        png_chunk(b"eXIf", exif_of_copies(20_000, 600_000)[6:])
+    ),
+    "PNG as text, 9000 tags of the same 100 KiB": lambda: _png_with(
+        png_chunk(b"tEXt", b"Raw profile type exif\0" + _hex(exif_of_copies(9_000, 100_000)))
+    ),
+    "WebP, a directory of 20000 tags of the same 600 KiB": lambda: _in_webp(
+        b"EXIF", exif_in_exif(20_000, 600_000)
+    ),
+    "TIFF, a directory of 20000 tags of the same 8 MiB": lambda: tiff(
+        [*_tiff_picture(8, 8), (0x8769, 4, 1, 8 * MIB + 134)],
+        bytes(8 * MIB) + _directory([(5000 + n, 7, 6 * MIB, 200) for n in range(20_000)]),
+    ),
+}
+"""Pictures whose Exif alone is a bomb."""
 
 HARMLESS: dict[str, Callable[[], bytes]] = {
     "PNG, a profile of 128 MiB": lambda: _png_with(
@@ -213,7 +251,7 @@ HARMLESS: dict[str, Callable[[], bytes]] = {
 
 
 def all_kinds() -> dict[str, Callable[[], bytes]]:
-    return SIZES | HEADERS | HARMLESS
+    return SIZES | HEADERS | ABSURD_EXIF | HARMLESS
 
 
 def _measured(name: str) -> str:

@@ -172,7 +172,7 @@ class Container:
             JobKind.LABEL: LabelJob(collection).run,
             JobKind.ACCEPT_LABELS: AcceptLabelsJob(collection, self.index).run,
             JobKind.FACTS: FactsJob(collection, self.files).run,
-            JobKind.UNDO: UndoJob(self.editor).run,
+            JobKind.UNDO: UndoJob(self.editor, self.job_table).run,
         }
         self.jobs = JobRunner(
             self.job_table, handlers, self.publisher.catch_up, self._between_jobs, leases

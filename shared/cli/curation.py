@@ -134,5 +134,7 @@ def _told(counts: dict[str, Any]) -> str:
         "trashed": "went to the trash",
         "left": "stayed as they are",
     }
+    gone = counts.get("deleted_by_sync")
+    lost = f" {gone:,} that the sync deleted come back once their files do." if gone else ""
     parts = [f"{counts[name]:,} {what}" for name, what in told.items() if counts.get(name)]
-    return f"Of the pictures, {', '.join(parts)}." if parts else "Nothing was changed."
+    return (f"Of the pictures, {', '.join(parts)}." if parts else "Nothing was changed.") + lost

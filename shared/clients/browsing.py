@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.clients.transport import Call, model
-from shared.contracts.browsing import Images, Period, Sort, Timeline
+from shared.contracts.browsing import Facets, Images, MapCells, Period, Sort, Timeline
 from shared.contracts.filters import Filter
 
 
@@ -27,6 +27,18 @@ def get_timeline(
     """Count the images of each day or month."""
     params = {"sort": sort.value, "filter": _text(wanted), "by": by.value}
     return Call("GET", "/v1/images/timeline", model(Timeline), params=params)
+
+
+def get_facets(wanted: Filter | None = None, limit: int = 24) -> Call[Facets]:
+    """Count the years, cameras, places, tags and labels of images."""
+    params = {"filter": _text(wanted), "limit": limit}
+    return Call("GET", "/v1/images/facets", model(Facets), params=params)
+
+
+def get_map(wanted: Filter | None = None, cell: float = 10.0, limit: int = 500) -> Call[MapCells]:
+    """Count images by place. `cell`: the side of a cell, in degrees."""
+    params = {"filter": _text(wanted), "cell": cell, "limit": limit}
+    return Call("GET", "/v1/images/map", model(MapCells), params=params)
 
 
 def _text(wanted: Filter | None) -> str | None:

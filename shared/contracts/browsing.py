@@ -150,3 +150,121 @@ class FoldersQuery(Wire):
     path: Annotated[str, Field(max_length=4096)] = Field(
         "", description="Folder of the collection; without it, the topmost ones."
     )
+
+
+class FacetsQuery(Wire):
+    """Parameters of the counts of facts."""
+
+    filter: FilterText = Field(None, description="Filter as in `POST /v1/search`, as JSON text.")
+    limit: Annotated[int, Field(ge=1, le=1000)] = Field(
+        24, description="Values of each fact, the most frequent first."
+    )
+
+
+class FacetCount(Wire):
+    """A value of a fact and how many images have it."""
+
+    value: str = Field(description="Value.")
+    count: int = Field(description="Number of images with it.")
+
+
+class Facets(Wire):
+    """Facts of images, with counts. A filter reaches them as `file.taken_at`, `file.camera`,
+    `file.lens`, `file.country`, `file.city`, `tag` and `label`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "years": [{"value": "2018", "count": 12}, {"value": "2019", "count": 23}],
+                    "undated": 7,
+                    "first": "2018-03-02",
+                    "last": "2019-07-14",
+                    "cameras": [{"value": "Apple iPhone X", "count": 35}],
+                    "lenses": [],
+                    "countries": [{"value": "France", "count": 31}],
+                    "cities": [{"value": "Paris", "count": 28}],
+                    "tags": [{"value": "castle", "count": 5}],
+                    "labels": [{"value": "palace", "count": 3}],
+                    "total": 42,
+                }
+            ]
+        }
+    )
+
+    years: list[FacetCount] = Field(description="Years in which images were taken, ascending.")
+    undated: int = Field(description="Number of images without a date.")
+    first: str | None = Field(None, description="Day of the earliest image, ISO 8601.")
+    last: str | None = Field(None, description="Day of the latest image, ISO 8601.")
+    cameras: list[FacetCount] = Field(description="Cameras.")
+    lenses: list[FacetCount] = Field(description="Lenses.")
+    countries: list[FacetCount] = Field(description="Countries.")
+    cities: list[FacetCount] = Field(description="Towns.")
+    tags: list[FacetCount] = Field(description="Tags.")
+    labels: list[FacetCount] = Field(description="Labels that images show with 0.5 or more.")
+    total: int = Field(description="Number of images that were counted.")
+
+
+class MapQuery(Wire):
+    """Parameters of the places of images."""
+
+    filter: FilterText = Field(None, description="Filter as in `POST /v1/search`, as JSON text.")
+    cell: Annotated[float, Field(ge=0.0005, le=90)] = Field(
+        10.0, description="Side of a cell, in degrees: images in one are counted together."
+    )
+    limit: Annotated[int, Field(ge=1, le=2000)] = Field(
+        500, description="Number of cells, the fullest first."
+    )
+
+
+class MapCell(Wire):
+    """Images that are near each other. The bounds are those of the images, so a filter by them on
+    `file.latitude` and `file.longitude` finds these and no others.
+    """
+
+    latitude: float = Field(description="Mean latitude of the images.")
+    longitude: float = Field(description="Mean longitude of the images.")
+    south: float = Field(description="Least latitude.")
+    north: float = Field(description="Greatest latitude.")
+    west: float = Field(description="Least longitude.")
+    east: float = Field(description="Greatest longitude.")
+    count: int = Field(description="Number of images.")
+    cover: str = Field(description="Id of the image that was taken last.")
+    city: str | None = Field(None, description="Town of that image.")
+    country: str | None = Field(None, description="Country of that image.")
+
+
+class MapCells(Wire):
+    """Places of images."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "cells": [
+                        {
+                            "latitude": 48.8571,
+                            "longitude": 2.3364,
+                            "south": 48.8013,
+                            "north": 48.8867,
+                            "west": 2.1203,
+                            "east": 2.3561,
+                            "count": 31,
+                            "cover": "d0ed203b490efa13b89928e082c3728f",
+                            "city": "Paris",
+                            "country": "France",
+                        }
+                    ],
+                    "placed": 31,
+                    "total": 42,
+                    "complete": True,
+                }
+            ]
+        }
+    )
+
+    cells: list[MapCell] = Field(description="Cells with images.")
+    placed: int = Field(description="Number of images that have a place.")
+    total: int = Field(description="Number of images.")
+    complete: bool = Field(True, description="False if there are more cells than `limit`.")

@@ -43,6 +43,9 @@ class BulkRequest(Request):
 
     ids: Ids | None = Field(None, description="Ids of the images.")
     filter: Filter | None = Field(None, description="Instead of ids: all images that meet it.")
+    but: Annotated[list[Id], Field(max_length=MOST_IDS)] = Field(
+        [], description="With `filter`: ids of images that stay as they are."
+    )
     add_tags: SomeTags = Field([], description="Tags that each image gets.")
     remove_tags: SomeTags = Field([], description="Tags that each image loses.")
     metadata: Annotated[dict[str, Any], AfterValidator(_named)] = Field(
@@ -56,6 +59,8 @@ class BulkRequest(Request):
             raise ValueError("give either `ids` or `filter`")
         if self.filter is not None and self.filter.is_empty:
             raise ValueError("an empty `filter` would be every image; give it a condition")
+        if self.but and self.filter is None:
+            raise ValueError("`but` goes with a `filter`")
         changes = bool(self.add_tags or self.remove_tags or self.metadata)
         if self.delete == changes:
             raise ValueError(
@@ -172,6 +177,7 @@ class TrashPage(Wire):
     images: list[TrashedImage] = Field(description="Images of this page.")
     total: int = Field(description="Number of images in the trash.")
     days: float = Field(
+        30,
         description="Days that a deleted image stays in the trash (ISE_TRASH_DAYS); 0: images are "
         "deleted for good at once.",
     )
@@ -214,9 +220,21 @@ class ArchiveRequest(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ids": [_ID]}]})
 
-    ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_ARCHIVED)] = Field(
-        description="Ids of the images."
+    ids: Annotated[list[Id], Field(min_length=1, max_length=MOST_ARCHIVED)] | None = Field(
+        None, description="Ids of the images."
     )
+    filter: Filter | None = Field(None, description="Instead of ids: all images that meet it.")
+    but: Annotated[list[Id], Field(max_length=MOST_IDS)] = Field(
+        [], description="With `filter`: ids of images to leave out."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if (self.ids is None) == (self.filter is None):
+            raise ValueError("give either `ids` or `filter`")
+        if self.but and self.filter is None:
+            raise ValueError("`but` goes with a `filter`")
+        return self
 
 
 class FactsRequest(Request):

@@ -27,6 +27,10 @@ class FileFacts(Wire):
     lens: str | None = Field(None, description="Lens model.")
     latitude: float | None = Field(None, description="In degrees, north is positive.")
     longitude: float | None = Field(None, description="In degrees, east is positive.")
+    city: str | None = Field(
+        None, description="Town at that place, by its English or local name (GeoNames)."
+    )
+    country: str | None = Field(None, description="Country of that town, by its English name.")
 
 
 FILE_EXAMPLE: dict[str, Any] = {
@@ -39,6 +43,8 @@ FILE_EXAMPLE: dict[str, Any] = {
     "lens": None,
     "latitude": 48.8584,
     "longitude": 2.2945,
+    "city": "Paris",
+    "country": "France",
 }
 
 _UNKNOWN = FileFacts()

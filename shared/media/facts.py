@@ -13,11 +13,12 @@ from PIL import ExifTags, ImageFile
 
 from shared.core.errors import BadImage
 from shared.media import images, xmp
+from shared.media.exif import exif_of, is_absurd
+from shared.media.places import named
 from shared.media.taken import iso
 
 log = logging.getLogger(__name__)
 
-_LONGEST_EXIF = 2**20
 _LONGEST_TEXT = 200
 _EXIF, _GPS = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
 _SIGNS = {"N": 1, "S": -1, "E": 1, "W": -1}
@@ -36,7 +37,7 @@ def facts_of(data: bytes, sidecar: bytes | None = None) -> dict[str, Any]:
         name, image = images.opened(data)
     except BadImage:
         return {}
-    exif, taken, gps = _exif_of(name, image)
+    exif, taken, gps = _exif_of(name, data, image)
     within = xmp.values_of(_xmp_of(image))
     facts = {
         "width": found[0],
@@ -51,18 +52,17 @@ def facts_of(data: bytes, sidecar: bytes | None = None) -> dict[str, Any]:
     place = _place_of_xmp(beside) or _place_of_exif(gps) or _place_of_xmp(within)
     if place is not None:
         facts["latitude"], facts["longitude"] = place
-    return {key: value for key, value in facts.items() if value is not None}
+    return named({key: value for key, value in facts.items() if value is not None})
 
 
-def _exif_of(name: str, image: ImageFile.ImageFile) -> tuple[Tags, Tags, Tags]:
+def _exif_of(name: str, data: bytes, image: ImageFile.ImageFile) -> tuple[Tags, Tags, Tags]:
     """Return the tags of a picture, and those of its EXIF and GPS directories."""
-    raw = image.info.get("exif")
-    if isinstance(raw, bytes) and len(raw) > _LONGEST_EXIF:
-        return {}, {}, {}
-    # Without it, a PNG is decoded whole to look for EXIF behind its pixels.
-    if name == "PNG" and raw is None and "Raw profile type exif" not in image.info:
-        return {}, {}, {}
     none: Tags = {}
+    # Without it, a PNG is decoded whole to look for Exif behind its pixels.
+    if name == "PNG" and exif_of(image) is None:
+        return none, none, none
+    if is_absurd(name, data, image):
+        return none, none, none
     try:
         exif = image.getexif()
     except Exception:  # whatever Pillow makes of damaged tags

@@ -18,7 +18,7 @@ _FILLING = 65_536
 _TEXTS = 16
 """Number of compressed PNG texts that Pillow may unpack, up to a MiB each; with more, none are."""
 _LONGEST_EXIF = 2**20
-"""Largest EXIF of a JPEG; segments have 64 KiB, and some cameras use a second one."""
+"""Largest Exif that is read; a JPEG's segments have 64 KiB, and some cameras use a second one."""
 _NUMBERS = 65_536 * 4
 """Most numbers in one TIFF tag: a palette of 16 bits has 196,608.
 
@@ -26,6 +26,8 @@ Texts and bytes are not counted.
 """
 
 _ORIENTATION = 0x0112
+_DIRECTORIES = frozenset({0x8769, 0x8825})
+"""Tags of the Exif and the GPS directory."""
 _SHORT = 3
 # Bytes of a value for each type of TIFF 6.0 and BigTIFF.
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -51,6 +53,59 @@ def check(kind: str, data: bytes) -> None:
         return
 
 
+def is_absurd_exif(tiff: bytes, most: int = _LONGEST_EXIF) -> bool:
+    """Tell whether tags are more than a camera writes, so that reading them takes minutes or all
+    memory. They are those of an Exif block, or of a TIFF: its own, and its Exif and GPS directory.
+    """
+    tiff = tiff.removeprefix(_EXIF)
+    if len(tiff) > most:
+        return True
+    order, is_big = _order(tiff), _is_big(tiff)
+    starts: list[int | None] = [None]
+    try:
+        for parts, (start, tag, kind, count, at) in enumerate(_directories(tiff, starts)):
+            if parts == _PARTS:
+                return True
+            if start is None and tag in _DIRECTORIES and kind in (4, 13) and count == 1:
+                starts.append(struct.unpack_from(f"{order}{'Q' if is_big else 'I'}", tiff, at)[0])
+    except BadImage:
+        return True
+    except struct.error:
+        # Damaged ones end early for the plugin, too.
+        return False
+    return False
+
+
+def without_exif(data: bytes) -> bytes:
+    """Return a JPEG whose Exif tells no more than which side is up."""
+    kept, turned, at = bytearray(data[:2]), 0, 2
+    with suppress(struct.error, IndexError):
+        for marker, begin, end in _segments(data):
+            if marker == _SCAN:
+                break
+            if marker == _APP1 and data[begin + 4 : begin + 10] == _EXIF:
+                turned = turned or orientation(data[begin + 4 : end])
+                kept += data[at:begin]
+                at = end
+    # A directory with one tag: the orientation, one short number.
+    tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, _ORIENTATION, _SHORT, 1, turned, 0)
+    block = _EXIF + tiff
+    segment = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
+    return bytes(data[:2] + segment + kept[2:] + data[at:])
+
+
+def exif_of_jpeg(data: bytes) -> bytes:
+    """Return the Exif of a JPEG, as Pillow joins it; it may be longer than what is read."""
+    exif = bytearray()
+    with suppress(struct.error, IndexError):
+        for marker, begin, end in _segments(data):
+            if marker == _SCAN or len(exif) > _LONGEST_EXIF:
+                break
+            if marker == _APP1 and data[begin + 4 : begin + 10] == _EXIF:
+                exif += data[begin + 10 : end]
+    return bytes(exif)
+
+
 def orientation(exif: bytes) -> int:
     """Return the EXIF orientation (2.32, tag 0x0112), 0 if there is none."""
     tiff = exif.removeprefix(_EXIF)
@@ -63,7 +118,15 @@ def orientation(exif: bytes) -> int:
 
 
 def _jpeg(data: bytes) -> Iterator[Any]:
-    at, filling, exif = 2, 0, bytearray()
+    for marker, _, _ in _segments(data):
+        if marker == _SCAN:
+            return
+        yield marker
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment, where it begins and where it ends. Raises BadImage."""
+    at, filling = 2, 0
     while True:
         begin = data.find(b"\xff", at)
         filling += (begin if begin >= 0 else len(data)) - at
@@ -74,19 +137,10 @@ def _jpeg(data: bytes) -> Iterator[Any]:
         if begin < 0:
             return
         marker = data[begin + 1]
-        if marker == _SCAN:
-            # Pillow joins the EXIF segments, and parses them before it knows the picture's size.
-            yield from _tiff(bytes(exif))
-            return
-        yield marker
         at = begin + 2
-        if marker not in _NO_LENGTH:
-            size = struct.unpack_from(">H", data, at)[0]
-            if marker == _APP1 and data[at + 2 : at + 8] == _EXIF:
-                exif += data[at + 8 : at + size]
-                if len(exif) > _LONGEST_EXIF:
-                    raise BadImage(f"Its Exif is over {_LONGEST_EXIF:,} bytes.")
-            at += size
+        if marker not in _NO_LENGTH and marker != _SCAN:
+            at += struct.unpack_from(">H", data, at)[0]
+        yield marker, begin, at
 
 
 def _png(data: bytes) -> Iterator[Any]:
@@ -137,27 +191,49 @@ def _gif(data: bytes) -> Iterator[Any]:
 
 def _tiff(data: bytes) -> Iterator[Any]:
     """Yield the tags of the first picture; the others aren't read."""
-    order, is_big = _order(data), data[2:3] == b"+" or data[3:4] == b"+"
-    announced = 0
-    for tag, kind, count, _ in _entries(data, order, is_big):
-        if kind not in _SINGLE and count > _NUMBERS:
-            raise BadImage(f"Its tag {tag} has {count:,} numbers, over the limit of {_NUMBERS:,}.")
-        announced += _BYTES.get(kind, 0) * count
-        if announced > len(data):
-            raise BadImage("Its tags announce more bytes than the file has.")
+    for _, tag, _, _, _ in _directories(data, [None]):
         yield tag
+
+
+def _directories(
+    tiff: bytes, starts: list[int | None]
+) -> Iterator[tuple[int | None, int, int, int, int]]:
+    """Yield the tags of directories, each with where its directory starts; None is the first.
+
+    `starts` may grow meanwhile. Raises BadImage where tags announce more than there can be.
+    """
+    order, is_big, announced = _order(tiff), _is_big(tiff), 0
+    for start in starts:
+        for tag, kind, count, at in _entries(tiff, order, is_big, start):
+            if kind not in _SINGLE and count > _NUMBERS:
+                raise BadImage(
+                    f"Its tag {tag} has {count:,} numbers, over the limit of {_NUMBERS:,}."
+                )
+            announced += _BYTES.get(kind, 0) * count
+            if announced > len(tiff):
+                raise BadImage("Its tags announce more bytes than the file has.")
+            yield start, tag, kind, count, at
+
+
+def _is_big(tiff: bytes) -> bool:
+    return tiff[2:3] == b"+" or tiff[3:4] == b"+"
 
 
 def _order(tiff: bytes) -> str:
     return ">" if tiff[:2] == b"MM" else "<"
 
 
-def _entries(tiff: bytes, order: str, is_big: bool) -> Iterator[tuple[int, int, int, int]]:
-    """Number, type and count of each tag of the first directory, and where its value stands."""
+def _entries(
+    tiff: bytes, order: str, is_big: bool, start: int | None = None
+) -> Iterator[tuple[int, int, int, int]]:
+    """Number, type and count of each tag of a directory, by default the first, and where its value
+    stands.
+    """
     if is_big:
         head, entry, first = f"{order}Q", f"{order}HHQ", struct.unpack_from(f"{order}Q", tiff, 8)[0]
     else:
         head, entry, first = f"{order}H", f"{order}HHI", struct.unpack_from(f"{order}I", tiff, 4)[0]
+    first = first if start is None else start
     at = first + struct.calcsize(head)
     for _ in range(struct.unpack_from(head, tiff, first)[0]):
         tag, kind, count = struct.unpack_from(entry, tiff, at)

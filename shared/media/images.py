@@ -9,10 +9,8 @@ limits; therefore plugins are called by name instead of through `Image.open`, wh
 global limit.
 """
 
-import re
 import struct
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -20,7 +18,6 @@ import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
-    ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -31,7 +28,7 @@ from PIL import (
 from pillow_heif import HeifImageFile
 
 from shared.core.errors import BadImage, Unavailable
-from shared.media import image_headers
+from shared.media import exif, image_headers
 from shared.media.color_profiles import to_srgb, undo_gamma
 from shared.media.partial import PARTIAL, note_of, read_partly
 from shared.media.png_chunks import without_texts
@@ -76,7 +73,6 @@ _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 _STRIP_PIXELS = 2**22
 _LEAST_READ = 0.5
 """Share of a damaged picture that must be there for it to count."""
-_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def size(data: bytes) -> tuple[int, int]:
     """Width and height of a picture as it is shown, from its head alone. Raises BadImage."""
     name, image = opened(data)
     try:
-        turned = name != "TIFF" and _orientation(image) in _ON_ITS_SIDE
+        turned = name != "TIFF" and exif.orientation_of(image) in _ON_ITS_SIDE
     except Exception as error:  # plugins raise errors of any class for a hostile header
         raise _bad(error) from error
     width, height = image.size
@@ -100,7 +96,7 @@ def size(data: bytes) -> tuple[int, int]:
 
 def opened(data: bytes) -> tuple[str, ImageFile.ImageFile]:
     """The format of a picture and its header, no pixel decoded. Raises BadImage."""
-    name, data = _checked(data)
+    name, data, _ = _checked(data)
     try:
         return name, _open(name, data)
     except Exception as error:  # whatever a plugin makes of a hostile header
@@ -125,7 +121,7 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
     """
     if not data:
         raise BadImage("The file is empty.")
-    name, data = _checked(data)
+    name, data, left_out = _checked(data)
     try:
         image = _open(name, data)
     except Image.DecompressionBombError as error:
@@ -144,8 +140,10 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
             "(ISE_MAX_PIXELS)."
         )
     try:
+        if exif.is_absurd(name, data, image):
+            left_out = exif.LEFT_OUT
         loaded, note = _loaded(image, name, data, least)
-        return _shown(_upright(loaded, image), image, note)
+        return _shown(_upright(loaded, image), image, (left_out, note))
     except MemoryError as error:
         raise Unavailable(
             f"Not enough memory to decode {width} x {height} pixels; lower ISE_MAX_PIXELS.",
@@ -157,9 +155,9 @@ def read(data: bytes, max_pixels: int = 100_000_000, least: int | None = None) -
         raise _bad(error) from error
 
 
-def _checked(data: bytes) -> tuple[str, bytes]:
-    """Return the format of a file and its bytes, without chunks that make a header expensive to
-    read.
+def _checked(data: bytes) -> tuple[str, bytes, str | None]:
+    """Return the format of a file, its bytes without chunks that make a header expensive to read,
+    and a note where facts are lost with them.
     """
     name = _format_of(data)
     if name is None:
@@ -167,7 +165,10 @@ def _checked(data: bytes) -> tuple[str, bytes]:
     image_headers.check(name, data)
     if name == "PNG" and image_headers.has_many_texts(data):
         data = without_texts(data)
-    return name, data
+    # Pillow parses the Exif of a JPEG before it knows the picture's size.
+    if name == "JPEG" and image_headers.is_absurd_exif(image_headers.exif_of_jpeg(data)):
+        return name, image_headers.without_exif(data), exif.LEFT_OUT
+    return name, data, None
 
 
 def _open(name: str, data: bytes) -> ImageFile.ImageFile:
@@ -260,33 +261,13 @@ def _is_truncation(error: Exception) -> bool:
 
 def _upright(image: Image.Image, opened: Image.Image) -> Image.Image:
     """Turn a picture as the file that it was opened from says."""
-    method = _TRANSPOSE.get(_orientation(opened))
+    method = _TRANSPOSE.get(exif.orientation_of(opened))
     return image if method is None else image.transpose(method)
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the orientation as `Image.getexif` finds it, without reading every other tag."""
-    exif = image.info.get("exif")
-    if exif is None and (raw := image.info.get("Raw profile type exif")) is not None:
-        with suppress(ValueError):
-            exif = bytes.fromhex("".join(raw.split("\n")[3:]))
-    if exif is not None:
-        found = image_headers.orientation(exif)
-    else:
-        found = getattr(image, "tag_v2", {}).get(ExifTags.Base.Orientation, 0)
-    return found or _orientation_of_xmp(image)
-
-
-def _orientation_of_xmp(image: Image.Image) -> int:
-    xmp = image.info.get("XML:com.adobe.xmp") or image.info.get("xmp") or b""
-    xmp = xmp if isinstance(xmp, bytes) else xmp.encode()
-    found = _XMP_ORIENTATION.search(xmp)
-    return int(found[1]) if found else 1
-
-
-def _shown(image: Image.Image, opened: Image.Image, note: str | None) -> Picture:
+def _shown(image: Image.Image, opened: Image.Image, told: Sequence[str | None]) -> Picture:
     """Bring the pixels of a file to 8-bit sRGB without transparency."""
-    notes = [note] if note else []
+    notes = [note for note in told if note]
     info = opened.info
     if (sample := _sample_format(image, opened)) is not None:
         image = _grey(image, sample, info.get("transparency"))

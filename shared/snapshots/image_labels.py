@@ -74,6 +74,16 @@ class ImageLabels:
         parts = [file.showing(numbers, least) for file in self._files]
         return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
+    def shown_by(self, alive: NDArray[np.bool_], least: float) -> list[tuple[str, int]]:
+        """The labels that live images show, each with their number."""
+        if self.head is None:
+            return []
+        counts = sum(file.counts(alive, least) for file in self._files)
+        names = [one.name for one in self.head.classes]
+        return [
+            (names[at], int(counts[at])) for at in np.flatnonzero(np.atleast_1d(counts)).tolist()
+        ]
+
     def counts(
         self,
         asked: LabelsQuery,

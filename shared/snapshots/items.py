@@ -188,6 +188,14 @@ class ItemsFile:
         return FolderIndex(self.sorted_by, len(self.ordinals))
 
     @cached_property
+    def places(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """The images that have a place, with its latitude and longitude."""
+        north_of, north = self.metadata.numbers(f"{FILE}.latitude")
+        east_of, east = self.metadata.numbers(f"{FILE}.longitude")
+        both, at_north, at_east = np.intersect1d(north_of, east_of, return_indices=True)
+        return both, north[at_north], east[at_east]
+
+    @cached_property
     def metadata(self) -> MetadataIndex:
         """The index of the metadata. For a file that lacks one, it's made from the records."""
         if self._metadata is not None:

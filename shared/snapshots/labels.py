@@ -101,6 +101,17 @@ class LabelsFile:
         start, end = self._offsets[number : number + 2]
         return self.ordinals[self._rows[start:end]], self._listed[start:end]
 
+    def counts(self, alive: NDArray[np.bool_], least: float) -> NDArray[np.int64]:
+        """The number of live images that show each class with at least a probability."""
+        ordinals = self.ordinals[self._rows]
+        shown = self._listed >= np.float16(least)
+        shown &= ordinals < len(alive)
+        shown[shown] = alive[ordinals[shown]]
+        counts: NDArray[np.int64] = np.diff(
+            np.concatenate([[0], np.cumsum(shown, dtype=np.int64)])[self._offsets]
+        )
+        return counts
+
     def showing(self, classes: Sequence[int], least: float) -> NDArray[np.int64]:
         """The images where one of several classes has at least a probability, ascending."""
         parts = []

@@ -80,6 +80,26 @@ class MetadataIndex:
         """The images that have a key."""
         return self._between(*self._range(key))
 
+    def counts(self, key: str, alive: NDArray[np.bool_]) -> list[tuple[str, int]]:
+        """Return the values of a key, each with the number of live images that have it."""
+        first, last = self._range(key)
+        if first == last:
+            return []
+        met = np.concatenate([[0], np.cumsum(alive[self._between(first, last)], dtype=np.int64)])
+        ends = np.asarray(self._image_offsets[first : last + 1]) - self._image_offsets[first]
+        counts = np.diff(met[ends])
+        return [(self._text(first + at), int(counts[at])) for at in np.flatnonzero(counts).tolist()]
+
+    def numbers(self, key: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return images and the number that each has for a key, by ascending image."""
+        first, last = self._range(key)
+        sizes = np.diff(self._image_offsets[first : last + 1])
+        values = np.repeat(self._numbers[first:last], sizes)
+        images = self._between(first, last)
+        order = np.argsort(images, kind="stable")
+        order = order[~np.isnan(values[order])]
+        return images[order], values[order]
+
     def equal(self, key: str, value: bool | float | str) -> NDArray[np.int64]:
         """The images of which a value is this one; a number is compared as a number."""
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -148,7 +148,8 @@ NO_CELLS = Conflict(
 
 JOB_ENDED = Conflict(f"Job {JOB} has already ended: succeeded.")
 JOB_NOT_UNDONE = Conflict(
-    f"Job {JOB} can't be undone: it changed no picture, it was undone already, or it is too old."
+    f"Job {JOB} can't be undone: it added and changed no picture, it was undone already, or it is "
+    "too old. Pictures that a sync deleted don't come back by an undo."
 )
 UNDO_OF_JOB = Conflict(f"{JOB} is a job: undo it by POST /v1/jobs/{JOB}/undo.")
 EMPTY_SNAPSHOT = Conflict(f"Snapshot {SNAPSHOT} is empty; you can't roll back to it.")

@@ -50,6 +50,8 @@ class Picture:
     taken: str | None = None
     added: str = "2026-11-20T10:00:00+00:00"
     labels: tuple[tuple[str, float], ...] = ()
+    at: tuple[float, float] | None = None
+    place: tuple[str, str] | None = None
 
     def info(self) -> ImageInfo:
         return ImageInfo(
@@ -72,8 +74,10 @@ class Picture:
                 "taken_at": self.taken,
                 "camera": "Pentax K-1" if self.taken else None,
                 "lens": None,
-                "latitude": None,
-                "longitude": None,
+                "latitude": self.at and self.at[0],
+                "longitude": self.at and self.at[1],
+                "city": self.place and self.place[0],
+                "country": self.place and self.place[1],
             },
             "labels": [{"name": name, "probability": p} for name, p in self.labels],
         }

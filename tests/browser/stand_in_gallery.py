@@ -1,6 +1,9 @@
 """The stand-in's answers about the whole collection: timeline, lists, changes, the trash."""
 
 import json
+import operator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,20 +34,66 @@ def _meets(picture: Any, condition: dict[str, Any]) -> bool:
         return condition["tag"].lower() in [tag.lower() for tag in picture.tags]
     if condition.get("key") == "file.folder":
         return bool(picture.uri.rpartition("/")[0] == condition["match"])
-    if "must" in condition or "must_not" in condition:
+    if "label" in condition:
+        return condition["label"] in dict(picture.labels)
+    if "key" not in condition:
         return _allowed(picture, condition)
-    value = picture.added if condition["key"] == "added_at" else picture.taken
+    facts = picture.facts()
+    value = (facts | facts["file"]).get(condition["key"].removeprefix("file."))
     if "exists" in condition:
         return (value is not None) is condition["exists"]
     if value is None:
         return False
-    return bool(condition.get("gte", "") <= value and value < condition.get("lt", "~"))
+    if "match" in condition:
+        return str(value).startswith(condition["match"])
+    tests = [name for name in ("gt", "gte", "lt", "lte") if name in condition]
+    return all(_within(value, name, condition[name]) for name in tests)
+
+
+def _within(value: Any, name: str, bound: Any) -> bool:
+    # A date stands for all of its day.
+    value = value[: len(bound)] if isinstance(value, str) else value
+    return bool(getattr(operator, {"gte": "ge", "lte": "le"}.get(name, name))(value, bound))
 
 
 def _allowed(picture: Any, wanted: dict[str, Any]) -> bool:
-    return all(_meets(picture, c) for c in wanted.get("must", [])) and not any(
-        _meets(picture, c) for c in wanted.get("must_not", [])
+    should = wanted.get("should", [])
+    return (
+        all(_meets(picture, c) for c in wanted.get("must", []))
+        and (not should or any(_meets(picture, c) for c in should))
+        and not any(_meets(picture, c) for c in wanted.get("must_not", []))
     )
+
+
+def _counted(values: Iterable[Any]) -> list[dict[str, Any]]:
+    counts = Counter(value for value in values if value)
+    most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return [{"value": value, "count": count} for value, count in most]
+
+
+def _cells(placed: list[Any], size: float) -> list[dict[str, Any]]:
+    cells: dict[tuple[int, int], list[Any]] = {}
+    for one in placed:
+        cells.setdefault((int(one.at[0] // size), int(one.at[1] // size)), []).append(one)
+    found = []
+    for some in cells.values():
+        north, east = zip(*(one.at for one in some), strict=True)
+        city, country = some[0].place or (None, None)
+        found.append(
+            {
+                "latitude": sum(north) / len(some),
+                "longitude": sum(east) / len(some),
+                "south": min(north),
+                "north": max(north),
+                "west": min(east),
+                "east": max(east),
+                "count": len(some),
+                "cover": some[0].id,
+                "city": city,
+                "country": country,
+            }
+        )
+    return sorted(found, key=lambda cell: -cell["count"])
 
 
 def _sorted(pictures: list[Any], sort: str) -> list[Any]:
@@ -87,6 +136,31 @@ def install(app: FastAPI, stand_in: Any) -> None:
             "total": len(found),
         }
 
+    @app.get("/v1/images/facets")
+    def facets(request: Request) -> dict[str, Any]:
+        found = asked(request)
+        facts = [one.facts()["file"] for one in found]
+        days = sorted(one.taken[:10] for one in found if one.taken)
+        named = {"cameras": "camera", "lenses": "lens", "countries": "country", "cities": "city"}
+        counts = {name: _counted(one[key] for one in facts) for name, key in named.items()}
+        years = sorted(_counted(day[:4] for day in days), key=lambda one: one["value"])
+        return counts | {
+            "years": years,
+            "undated": len(found) - len(days),
+            "first": days[0] if days else None,
+            "last": days[-1] if days else None,
+            "tags": _counted(tag for one in found for tag in one.tags),
+            "labels": _counted(name for one in found for name, p in one.labels if p >= 0.5),
+            "total": len(found),
+        }
+
+    @app.get("/v1/images/map")
+    def world(request: Request) -> dict[str, Any]:
+        found = asked(request)
+        placed = [one for one in found if one.at]
+        cells = _cells(placed, float(request.query_params["cell"]))
+        return {"cells": cells, "placed": len(placed), "total": len(found), "complete": True}
+
     @app.get("/v1/images")
     def images(request: Request) -> dict[str, Any]:
         found = asked(request)
@@ -109,13 +183,16 @@ def install(app: FastAPI, stand_in: Any) -> None:
     @app.post("/v1/images/bulk")
     async def bulk(request: Request) -> dict[str, Any]:
         change = await request.json()
-        shelf.changes.append(change)
+        shelf.changes.append(dict(change))
         if shelf.error is not None:
             raise shelf.error
         token = f"undo-{len(shelf.undos)}"
         shelf.undos[token] = list(stand_in.pictures)
         shelf.trash_before_undo[token] = list(shelf.trash)
-        ids = set(change["ids"])
+        if "filter" in change:
+            met = {p.id for p in stand_in.pictures if _allowed(p, change["filter"])}
+            change["ids"] = met - set(change["but"])
+        ids = set(change.pop("ids"))
         named = [p for p in stand_in.pictures if p.id in ids]
         if change.get("delete"):
             stand_in.pictures = [p for p in stand_in.pictures if p.id not in ids]
@@ -183,7 +260,8 @@ def install(app: FastAPI, stand_in: Any) -> None:
 
     @app.get("/v1/archive")
     def archive(request: Request) -> Response:
-        shelf.asked.append({"path": "archive", "ids": request.query_params.getlist("id")})
+        given = request.query_params
+        shelf.asked.append({"path": "archive", "ids": given.getlist("id"), **given})
         return Response(b"PK\x05\x06" + bytes(18), media_type="application/zip")
 
     @app.get("/v1/folders")

@@ -5,11 +5,16 @@ import json
 import pytest
 
 from services.indexer.catalog.schema import images
+from services.indexer.sources.resolver import Resolver
+from services.indexer.sources.sidecar import sidecar_of
+from services.indexer.sources.source import read_source
 from shared.clients import browsing, curation, indexer, query
 from shared.contracts.browsing import Sort
 from shared.contracts.filters import Filter
 from shared.media.identity import content_id
-from tests.shared.photos import photo, sixty, xmp
+from shared.objects.store import Objects
+from tests.indexer.s3 import pack
+from tests.shared.photos import gps, photo, sixty, xmp
 
 SIDECAR = xmp({"exif:DateTimeOriginal": "1987-05-06T07:08:09+01:00", "tiff:Model": "Leica M6"})
 
@@ -78,6 +83,54 @@ def test_a_sidecar_beside_a_picture_is_read(service, folder_of):
     found = service.send(indexer.get_image(content_id(data))).file
     assert (found.taken_at, found.camera) == ("1987-05-06T07:08:09+01:00", "Leica M6")
     assert service.send(indexer.get_image(content_id(photo(2)))).file.taken_at is None
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_sidecar_in_an_archive_is_read_by_an_ingest_and_by_the_job(
+    service, folder_of, tmp_path, kind
+):
+    named, plain = photo(11), photo(12)
+    members = {"in/a.jpg": named, "in/a.jpg.xmp": SIDECAR, "in/b.JPG": plain, "in/b.XMP": SIDECAR}
+    archive = tmp_path / f"pictures.{kind}"
+    pack(folder_of(members), archive)
+    service.ingest(archive)
+
+    def cameras():
+        ids = [content_id(data) for data in (named, plain)]
+        return [service.send(indexer.get_image(image_id)).file.camera for image_id in ids]
+
+    assert cameras() == ["Leica M6", "Leica M6"]
+    with service.parts.database.write() as db:
+        db.execute(images.update().values(file=None))
+    service.succeeded(service.send(curation.read_facts()))
+    assert cameras() == ["Leica M6", "Leica M6"]
+
+
+def test_a_sidecar_in_a_store_is_read(s3):
+    objects = {"p/a.jpg": b"a", "p/a.xmp": SIDECAR, "p/b.jpg": b"b", "p/sub/b.xmp": b"x"}
+    s3.fill("sidecars", objects)
+    resolver = Resolver(Objects(s3.url))
+    found = {
+        file.uri: sidecar_of(file.file, file.sidecar)
+        for file in read_source("s3://sidecars/p", None, resolver=resolver)
+    }
+    assert found == {"a.jpg": SIDECAR, "b.jpg": None}
+
+
+def test_known_places_get_their_names_by_the_job_without_a_look_at_the_file(service, folder_of):
+    data = photo(21, place=gps(48.8584, 2.2945))
+    source = folder_of({"a.jpg": data})
+    service.ingest(source)
+    image_id = content_id(data)
+    before = service.send(indexer.get_image(image_id)).file
+    assert (before.city, before.country) == ("Paris", "France")
+    with service.parts.database.write() as db:
+        told = before.model_dump(exclude_none=True, exclude={"city", "country"})
+        db.execute(images.update().values(file=told))
+    (source / "a.jpg").unlink()
+    job = service.succeeded(service.send(curation.read_facts()))
+    assert (job.result["read"], job.result["named"], job.result["failed"]) == (0, 1, 0)
+    assert service.send(indexer.get_image(image_id)).file == before
 
 
 def test_a_sidecar_may_be_uploaded_with_its_picture(service):

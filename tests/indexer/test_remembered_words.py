@@ -1,6 +1,7 @@
 """The words of a user return with the bytes of an image that a sync deleted."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.indexer.catalog import remembering
+from services.indexer.catalog.trash import Trash
 from shared.core.errors import NotFound
 from tests.indexer.following import Collection, collection
 from tests.indexer.three_folders import follow, here, image, root, write
@@ -125,6 +127,42 @@ def test_it_outlives_a_process_that_was_killed_while_it_deleted(here, root):
     write(root, "dog/0.png")
     follow(here, root)
     assert said(here, "dog/0.png") == (["dog", "mine"], {})
+
+
+def interrupted(here: Collection, ordinal: int) -> bytes:
+    """Breaks off a sync's deletion, which is taken back; gives the note that it wrote."""
+    note = b""
+    with suppress(KeyboardInterrupt), here.deletions.burying(by_sync=True) as bury:
+        bury({ordinal: image("dog/0.png")})
+        note = here.index.tombstones.path.with_name("sync-deletions.json").read_bytes()
+        raise KeyboardInterrupt
+    return note
+
+
+def test_a_sync_that_was_killed_while_it_deleted_dismisses_nothing(here, root):
+    here.images.keeps_deleted = True
+    follow(here, root)
+    ordinal = here.images.ordinal(image("dog/0.png"))
+    # As a sync is killed behind its tombstone: the file is there again before the next sync.
+    note = interrupted(here, ordinal)
+    here.index.tombstones.add([ordinal])
+    here.index.tombstones.path.with_name("sync-deletions.json").write_bytes(note)
+    here.deletions.finish()
+    assert image("dog/0.png") not in here.all()
+    assert here.origins.dismissed() == []
+    assert Trash(here.database).page(10, None)[1] == 0
+    follow(here, root)
+    assert image("dog/0.png") in here.all()
+
+
+def test_a_users_deletion_that_was_killed_stays_one_after_a_sync_failed(here, root):
+    follow(here, root)
+    ordinal = here.images.ordinal(image("dog/0.png"))
+    interrupted(here, ordinal)
+    assert image("dog/0.png") in here.all()
+    here.index.tombstones.add([ordinal])
+    here.deletions.finish()
+    assert [one.image_id for one in here.origins.dismissed()] == [image("dog/0.png")]
 
 
 def test_the_oldest_words_go_where_there_are_too_many(here, root, monkeypatch):

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import zipfile
 
 import httpx
@@ -44,6 +45,33 @@ def test_an_archive_may_take_longer_than_an_answer(library, serve):
         assert {name: archive.read(name) for name in archive.namelist()} == {
             f"{one}.jpg": one.encode() for one in IDS
         }
+
+
+def test_an_archive_has_what_meets_a_filter_less_what_is_left_out(library, serve):
+    app = FastAPI()
+
+    @app.get("/v1/images/{image_id}/file")
+    async def file(image_id: str) -> Response:
+        return Response(image_id.encode(), media_type="image/png")
+
+    service = service_with(app, library, serve)
+    every = {"should": [{"key": "x", "exists": True}, {"key": "x", "exists": False}]}
+    wanted = {"filter": every, "but": [IDS[0]]}
+    for answer in (
+        service.send("POST", "/v1/archive", json=wanted),
+        service.send("GET", "/v1/archive", params={"filter": json.dumps(every), "but": IDS[0]}),
+    ):
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            assert sorted(archive.namelist()) == [f"{one}.jpg" for one in IDS[1:]]
+    for refused in (
+        {},
+        {"ids": IDS, "filter": every},
+        {"ids": IDS, "but": IDS},
+        {"filter": {"must": [{"tag": "none"}]}},
+    ):
+        status = service.send("POST", "/v1/archive", json=refused).status_code
+        assert status == (404 if "filter" in refused and len(refused) == 1 else 422)
+    assert service.send("GET", "/v1/archive").status_code == 422
 
 
 def test_an_archive_whose_files_are_away_has_no_end(library, serve):

@@ -116,6 +116,14 @@ _PLACES = (
     (0.0, 100.5),
     None,
 )
+_NAMES = (
+    ("Paris", "France"),
+    ("Sydney", "Australia"),
+    ("Rio de Janeiro", "Brazil"),
+    ("Reykjavík", "Iceland"),
+    ("Payakumbuh", "Indonesia"),
+    (None, None),
+)
 _OFFSETS = ("+02:00", None, "-11:30", "Z", "+14:00", "   :  ")
 _WRITTEN = {"Z": "+00:00", "   :  ": "", None: ""}
 
@@ -151,6 +159,8 @@ def sixty() -> list[Photo]:
             "lens": lens,
             "latitude": place and place[0],
             "longitude": place and place[1],
+            "city": _NAMES[(n // 3) % 6][0],
+            "country": _NAMES[(n // 3) % 6][1],
         }
         photos.append(one)
     return photos

@@ -99,6 +99,8 @@ def test_xmp_tells_what_exif_does_not(is_sidecar):
         "lens": "Summicron",
         "latitude": pytest.approx(48.8584),
         "longitude": pytest.approx(2.2945),
+        "city": "Paris",
+        "country": "France",
     }
 
 

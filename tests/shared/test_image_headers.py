@@ -8,7 +8,9 @@ from PIL import Image, ImageFile
 
 from shared.core.errors import BadImage
 from shared.media import image_headers
-from shared.media.images import decode
+from shared.media.exif import LEFT_OUT
+from shared.media.facts import facts_of
+from shared.media.images import decode, read
 from tests import bombs
 
 OFF_THE_LIST = ["ICO", "PPM", "TGA", "PCX", "SGI", "ICNS", "PDF", "EPS", "DDS", "JPEG2000"]
@@ -49,6 +51,34 @@ def test_what_unpacks_to_much_takes_little_memory(name):
     finally:
         tracemalloc.stop()
     assert peak < len(data) + 24 * bombs.MIB
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+@pytest.mark.parametrize("name", bombs.ABSURD_EXIF)
+def test_exif_that_no_camera_writes_costs_the_facts_and_never_the_picture(name):
+    data = bombs.ABSURD_EXIF[name]()
+    tracemalloc.start()
+    try:
+        picture = read(data)
+        facts = facts_of(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert picture.image.mode == "RGB"
+    assert "Exif" in " ".join(picture.notes)
+    assert facts.keys() == {"width", "height", "format"}
+    assert peak < 3 * len(data) + 8 * bombs.MIB
+
+
+def test_a_picture_stays_upright_though_its_exif_is_too_large_to_read():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = bombs.saved("JPEG", exif=exif)
+    filling = bombs.jpeg_segment(0xE1, b"Exif\0\0" + bytes(60_000)) * 40
+    at = data.index(b"\xff\xdb")
+    picture = read(data[:at] + filling + data[at:])
+    assert picture.image.size == (48, 64)
+    assert picture.notes == (LEFT_OUT,)
 
 
 @pytest.mark.parametrize("kind", OFF_THE_LIST)

@@ -9,6 +9,7 @@ from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.locations import touch
 from services.indexer.catalog.schema import images, locations
+from shared.media.places import named
 
 _MANY = 10_000
 _SET = update(images).where(images.c.ordinal == bindparam("its_ordinal"))
@@ -44,6 +45,22 @@ class Facts:
         with self._database.read() as db:
             return int(db.execute(query).scalar_one())
 
+    def misnamed(self) -> Iterator[dict[str, dict[str, Any]]]:
+        """Give the facts of images whose place has other names by now, some at a time, by id."""
+        query = select(images.c.ordinal, images.c.id, images.c.file)
+        query = query.where(images.c.file.is_not(None)).order_by(images.c.ordinal)
+        last = -1
+        while True:
+            with self._database.read() as db:
+                rows = db.execute(query.where(images.c.ordinal > last).limit(_MANY)).all()
+            if not rows:
+                return
+            last = rows[-1].ordinal
+            names = {row.id: named(row.file) for row in rows}
+            found = {row.id: names[row.id] for row in rows if names[row.id] != row.file}
+            if found:
+                yield found
+
     def put(self, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Set the facts of images, by id; those that are gone by now are left out."""
         with self._database.write() as db:
@@ -69,7 +86,8 @@ def put_facts(db: Connection, entries: Sequence[Entry], there: Mapping[str, Row[
         if entry.file is None or entry.id not in there:
             continue
         known = facts.get(entry.id, there[entry.id].file or {})
-        facts[entry.id] = {**known, **entry.file} if entry.has_sidecar else {**entry.file, **known}
+        joined = {**known, **entry.file} if entry.has_sidecar else {**entry.file, **known}
+        facts[entry.id] = named(joined)
     values = [
         {"its_ordinal": there[image_id].ordinal, "file": found}
         for image_id, found in facts.items()

@@ -149,16 +149,19 @@ class Images:
             raise NotFound(f"There is no image {image_id!r}.")
         return int(found)
 
-    def remove(self, ordinals: Sequence[int]) -> None:
+    def remove(self, ordinals: Sequence[int], by_sync: bool = False) -> None:
         """Takes images out, with all that belongs to them; what users said of them is remembered.
 
-        Nobody knows any more whether a sync deleted them: so they go to the trash, where there is
-        one, and a sync leaves their files out as long as they are there.
+        They go to the trash, where there is one, and a sync leaves their files out as long as they
+        are there; `by_sync`: not those, as a sync deletes what is gone.
         """
+        if not ordinals:
+            return
         with self.database.write() as db:
-            dismiss_claimed(db, ordinals)
+            if not by_sync:
+                dismiss_claimed(db, ordinals)
             remember(db, annotations_of(db, ordinals), revision(db))
-            if self.keeps_deleted:
+            if self.keeps_deleted and not by_sync:
                 put_in_trash(db, ordinals)
             remove_images(db, ordinals)
 

@@ -51,7 +51,8 @@ class Editor:
     def bulk(self, request: BulkRequest) -> Changed:
         """Change many images in one step."""
         ids = request.ids if request.filter is None else self._matching(request.filter)
-        wanted = list(dict.fromkeys(ids or []))
+        left_out = set(request.but)
+        wanted = [one for one in dict.fromkeys(ids or []) if one not in left_out]
         if request.delete:
             return self._bin.delete(wanted)
         undo = uuid.uuid4().hex

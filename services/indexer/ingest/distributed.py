@@ -60,6 +60,7 @@ class _Named:
     row: str = ""
     roots: list[str] | None = None
     """Roots of local files."""
+    sidecar: str | None = None
 
     @classmethod
     def of(cls, file: SourceFile) -> Self:
@@ -74,11 +75,18 @@ class _Named:
             file.error,
             file.row,
             None if roots is None else [text_of(str(root)) for root in roots],
+            None if file.sidecar is None else file.sidecar.path,
         )
 
     def found(self, resolver: Resolver) -> SourceFile:
         return SourceFile(
-            self._file(resolver), self.uri, self.tags, self.metadata, self.error, self.row
+            self._file(resolver),
+            self.uri,
+            self.tags,
+            self.metadata,
+            self.error,
+            self.row,
+            None if self.sidecar is None else resolver.file(resolver.address(self.sidecar)),
         )
 
     def _file(self, resolver: Resolver) -> File:

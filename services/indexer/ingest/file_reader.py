@@ -125,7 +125,7 @@ class FileReader:
             error = "The file was written to while it was read; try again."
             return FileRead(file, error=error)
         digest = sha256(data).hexdigest()
-        beside = sidecar_of(file.file)
+        beside = sidecar_of(file.file, file.sidecar)
         return FileRead(file, stamp or Stamp(0, len(data)), data, digest=digest, sidecar=beside)
 
     def _too_large(self) -> str:

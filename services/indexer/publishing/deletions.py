@@ -12,6 +12,7 @@ from services.indexer.catalog.locations import Bury
 from services.indexer.catalog.locks import PublishLock
 from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.index_files import IndexFiles
+from services.indexer.publishing.sync_note import SyncNote
 from services.indexer.storage.image_files import ImageFiles
 from shared.core import failpoints
 from shared.core.errors import CatalogueAway
@@ -34,11 +35,13 @@ class Deletions:
         self._images = images
         self._files = files
         self._turn = turn
+        self._note = SyncNote(index.tombstones.path.parent)
         self._has_left = False
 
     @contextmanager
-    def burying(self, keeps_files: bool = False) -> Iterator[Bury]:
-        """Gives what deletes images; `keeps_files`: but not what is kept of them beside.
+    def burying(self, keeps_files: bool = False, by_sync: bool = False) -> Iterator[Bury]:
+        """Gives what deletes images; `keeps_files`: but not what is kept of them beside. `by_sync`:
+        no user deletes them, as their files are gone.
 
         Where the block raises, as on a full disk, none of them is deleted anywhere; but where the
         catalogue went away, which may have taken it, the deletion stands.
@@ -50,6 +53,8 @@ class Deletions:
 
                 def bury(deleted: Mapping[int, str]) -> None:
                     gone.extend(deleted)
+                    if by_sync and deleted:
+                        self._note.add(deleted)
                     # The tombstone is decisive: a process killed after it completes the deletion at
                     # its next start.
                     add(list(deleted))
@@ -59,6 +64,8 @@ class Deletions:
 
                 yield bury
             failpoints.reach("delete.done")
+            if by_sync and gone:
+                self._note.clear()
         self._spaces.forget(self._current.manifest(), gone)
         self._current.changed()
 
@@ -92,7 +99,10 @@ class Deletions:
                 for image_id in self._images.ids(left):
                     self._files.remove(image_id)
             if left:
-                self._images.remove(left)
+                by_sync = self._note.read()
+                self._images.remove([one for one in left if one not in by_sync])
+                self._images.remove([one for one in left if one in by_sync], by_sync=True)
+            self._note.clear()
 
     @contextmanager
     def _noting_what_stands(self) -> Iterator[None]:
@@ -100,4 +110,8 @@ class Deletions:
             yield
         except CatalogueAway:
             self._has_left = True
+            raise
+        except BaseException:
+            # None of them was deleted.
+            self._note.clear()
             raise

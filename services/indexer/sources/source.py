@@ -9,6 +9,7 @@ from services.indexer.sources.allowlist import Root, check_allowed, check_path, 
 from services.indexer.sources.manifest_source import read_rows
 from services.indexer.sources.naming import FolderTags
 from services.indexer.sources.resolver import Found, Resolver, archive_at
+from services.indexer.sources.sidecar import in_listing, is_sidecar
 from services.indexer.sources.skipping import IGNORE_FILE, LONGEST_IGNORE_FILE, Rules, Skip
 from services.indexer.sources.source_file import SourceFile, Unusable, attempt, reason, stamp_of
 from services.indexer.sources.source_list import Reading, Source
@@ -143,6 +144,7 @@ def _listed(
         raise InvalidInput(f"{source} can't be read: {reason(error)}.") from None
     found.present = {one.file.path for one in listed}
     unknown = _take_rules(found, rules, listed)
+    sidecars = {one.name: one.file for one in listed if one.skip is None and is_sidecar(one.name)}
     folders: set[str] = set()
     for name, file, skip in listed:
         reading.check()
@@ -164,7 +166,8 @@ def _listed(
             except (Forbidden, InvalidInput) as error:
                 found.append(SourceFile(file, readable(name), error=error.detail))
             else:
-                _add(found, file, name, tags if with_tags else None)
+                beside = in_listing(name, sidecars)
+                _add(found, file, name, tags if with_tags else None, beside)
     found.notes += tags.notes()
     return found
 
@@ -189,8 +192,10 @@ def _take_rules(found: Source, rules: Rules, listed: Sequence[Found]) -> dict[st
     return unknown
 
 
-def _add(found: Source, file: File, uri: str, tags: FolderTags | None) -> None:
+def _add(
+    found: Source, file: File, uri: str, tags: FolderTags | None, sidecar: File | None = None
+) -> None:
     if PurePosixPath(uri).suffix.lower() not in IMAGE_SUFFIXES:
         found.skip(Skip.NOT_PICTURES, file.path)
     else:
-        found.append(SourceFile(file, uri, tags.of(uri) if tags else ()))
+        found.append(SourceFile(file, uri, tags.of(uri) if tags else (), sidecar=sidecar))

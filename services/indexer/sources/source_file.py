@@ -18,7 +18,8 @@ T = TypeVar("T")
 class SourceFile:
     """A file to take in. `uri`: its path within the source; `error`: why it can't be taken.
 
-    `row`: the manifest's row that names it, for a person to find.
+    `row`: the manifest's row that names it, for a person to find. `sidecar`: the XMP file beside it
+    that a listing has.
     """
 
     file: File
@@ -27,6 +28,7 @@ class SourceFile:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     row: str = ""
+    sidecar: File | None = None
 
     @property
     def path(self) -> str:

@@ -3,15 +3,18 @@
 import hashlib
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from services.indexer.catalog.locations import Place
 from services.indexer.sources.resolver import Resolver
+from services.indexer.sources.sidecar import first_of, names_beside, sidecar_of
 from services.indexer.storage.blob_store import BlobStore, LocalBlobStore
 from shared.core.errors import BadImage, Forbidden, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.media import images
 from shared.media.identity import id_of_sha256
 from shared.media.limited.scaler import Scaler
+from shared.objects.address import WEB
 from shared.objects.file import File, LocalFile
 
 
@@ -77,6 +80,25 @@ class ImageFiles:
             return LocalFile(Path(place.path))
         except Forbidden:
             return LocalFile(Path(place.path), roots=())
+
+    def sidecar(self, image_id: str, place: Place) -> bytes | None:
+        """Return the XMP file beside an image's file, or None. Raises Unavailable."""
+        if _is_upload(image_id, place):
+            return None
+        file = self.file(image_id, place)
+        if file.is_local:
+            return sidecar_of(file)
+        try:
+            address = self._resolver.address(file.path)
+            folder, slash, name = address.path.rpartition("/")
+            beside = [
+                self._resolver.file(replace(address, path=f"{folder}{slash}{one}"))
+                for one in names_beside(name)
+                if address.protocol not in WEB
+            ]
+        except (Forbidden, InvalidInput):
+            return None
+        return first_of(beside)
 
     def read(self, image_id: str, places: list[Place]) -> tuple[bytes, str]:
         """An image's own bytes and media type.

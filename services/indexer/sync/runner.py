@@ -132,7 +132,7 @@ class Sync:
         each_alone(claims, self._put_together, self._fail)
 
     def _put_together(self, claims: Sequence[SourceEntry]) -> None:
-        with self._deletions.burying() as bury:
+        with self._deletions.burying(by_sync=True) as bury:
             self._origins.put(claims, bury)
 
     def _fail(self, claim: SourceEntry, why: str) -> None:
@@ -140,7 +140,7 @@ class Sync:
 
     def _drop(self, gone: Sequence[str], unnamed: Sequence[tuple[str, str]]) -> None:
         self._job.check_cancelled()
-        with self._deletions.burying() as bury:
+        with self._deletions.burying(by_sync=True) as bury:
             self._origins.drop(gone, unnamed, self._name, bury)
 
     def _identified(self, at: Mapping[str, SourceEntry]) -> list[FileNow]:

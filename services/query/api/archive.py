@@ -11,12 +11,16 @@ from starlette.types import Scope as Connection
 
 from services.query.answering.archive import Archives, archive_of, names_of
 from services.query.api.search import Ask
+from services.query.search import browsing
+from services.query.search.hits import item_of
 from services.query.search.searcher import Searcher
 from shared.clients import indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.base import Wire
-from shared.contracts.curation import ArchiveRequest, Id
-from shared.core.errors import NotFound
+from shared.contracts.browsing import FilterText, Sort
+from shared.contracts.curation import MOST_ARCHIVED, ArchiveRequest, Id
+from shared.contracts.filters import Filter
+from shared.core.errors import InvalidInput, NotFound
 from shared.snapshots.items import Item
 from shared.web.admission import IDS, admits
 from shared.web.keys import Scope
@@ -30,8 +34,14 @@ router = APIRouter(prefix="/v1", tags=["images"], route_class=ScopedRoute)
 class ArchiveQuery(Wire):
     """Images whose files are wanted."""
 
-    id: Annotated[list[Id], Field(min_length=1, max_length=1000)] = Field(
-        description="Id of an image; once for each."
+    id: Annotated[list[Id], Field(max_length=1000)] = Field(
+        default_factory=list, description="Id of an image; once for each."
+    )
+    filter: FilterText = Field(
+        None, description="Instead of ids: all images that meet it, as JSON text."
+    )
+    but: Annotated[list[Id], Field(max_length=1000)] = Field(
+        default_factory=list, description="With `filter`: id of an image to leave out; repeatable."
     )
 
 
@@ -46,7 +56,9 @@ async def get_archive(
     ask: Ask, request: Request, query: Annotated[ArchiveQuery, Query()]
 ) -> Response:
     """Return a zip of the unchanged files. A file that can't be read is named in `missing.txt`."""
-    return await _streamed(request, await ask.searcher(), query.id)
+    if bool(query.id) == (query.filter is not None):
+        raise InvalidInput("Give either `id`, once for each image, or `filter`.")
+    return await _streamed(request, await ask.searcher(), query.id, query.filter, query.but)
 
 
 @router.post(
@@ -59,7 +71,8 @@ async def get_archive(
 @admits(IDS)
 async def download_images(ask: Ask, request: Request, body: ArchiveRequest) -> Response:
     """Return a zip of the unchanged files. A file that can't be read is named in `missing.txt`."""
-    return await _streamed(request, await ask.searcher(), body.ids)
+    searcher = await ask.searcher()
+    return await _streamed(request, searcher, body.ids or [], body.filter, body.but)
 
 
 class _ArchiveResponse(StreamingResponse):
@@ -75,12 +88,14 @@ class _ArchiveResponse(StreamingResponse):
             self.places.release()
 
 
-async def _streamed(request: Request, searcher: Searcher, ids: list[str]) -> Response:
+async def _streamed(
+    request: Request, searcher: Searcher, ids: list[str], wanted: Filter | None, but: list[str]
+) -> Response:
     client: AsyncClient = request.app.state.indexer
     places: Archives = request.app.state.archives
     places.take()
     try:
-        found, names = await anyio.to_thread.run_sync(_named, searcher, ids)
+        found, names = await anyio.to_thread.run_sync(_named, searcher, ids, wanted, but)
     except BaseException:
         places.release()
         raise
@@ -98,9 +113,27 @@ async def _streamed(request: Request, searcher: Searcher, ids: list[str]) -> Res
     return response
 
 
-def _named(searcher: Searcher, ids: list[str]) -> tuple[list[Item], list[str]]:
-    """Return the images of some ids, and a file name for each. Raises NotFound."""
-    found = [item for image_id in dict.fromkeys(ids) if (item := searcher.find(image_id))]
+def _named(
+    searcher: Searcher, ids: list[str], wanted: Filter | None, but: list[str]
+) -> tuple[list[Item], list[str]]:
+    """Return the images of some ids, or those that meet a filter, and a file name for each.
+
+    Raises NotFound, and InvalidInput where there are too many.
+    """
+    if wanted is None:
+        found = [item for image_id in dict.fromkeys(ids) if (item := searcher.find(image_id))]
+        if not found:
+            raise NotFound(f"There is no image {ids[0]!r}.")
+        return found, names_of(found)
+    view = browsing.view_of(searcher, Sort.NEWEST_TAKEN, wanted)
+    left_out = set(but)
+    if len(view) - len(left_out) > MOST_ARCHIVED:
+        raise InvalidInput(
+            f"{len(view):,} images meet the filter, and an archive has at most {MOST_ARCHIVED:,}. "
+            "Give it another condition."
+        )
+    items = (item_of(searcher.collection, ordinal) for ordinal in view.ordinals.tolist())
+    found = [item for item in items if item.id not in left_out]
     if not found:
-        raise NotFound(f"There is no image {ids[0]!r}.")
+        raise NotFound("No image meets the filter.")
     return found, names_of(found)

@@ -1,5 +1,6 @@
 """All pictures to look through, and their files as an archive."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -7,13 +8,22 @@ from fastapi import APIRouter, Query, Response
 from services.query.api.images import described
 from services.query.api.search import Ask, Write
 from services.query.search import browsing
+from services.query.search.facets import facets_of
+from services.query.search.map_cells import cells_of
+from services.query.search.order import View
+from shared.contracts.base import Wire
 from shared.contracts.browsing import (
     Day,
+    Facets,
+    FacetsQuery,
     Folders,
     FoldersQuery,
     Images,
     ImagesQuery,
+    MapCells,
+    MapQuery,
     Period,
+    Sort,
     Timeline,
     TimelineQuery,
 )
@@ -22,6 +32,8 @@ from shared.web import links
 from shared.web.keys import Scope
 from shared.web.problems import DAMAGED, problems
 from shared.web.scoped import ScopedRoute, needs
+
+_WRITTEN = 32
 
 router = APIRouter(prefix="/v1", tags=["collection"], route_class=ScopedRoute)
 
@@ -77,6 +89,56 @@ def get_timeline(ask: Ask, query: Annotated[TimelineQuery, Query()]) -> Response
         found = [Day(day=day, count=count) for day, count in counts]
         text = Timeline(days=found, undated=undated, total=len(view)).model_dump_json()
         view.written[query.by] = text
+    return Response(text, media_type="application/json")
+
+
+@router.get(
+    "/images/facets",
+    summary="Count the facts of images",
+    response_model=Facets,
+    responses=problems(DAMAGED),
+)
+@needs(Scope.READ)
+def get_facets(ask: Ask, query: Annotated[FacetsQuery, Query()]) -> Response:
+    """Return the years, cameras, lenses, places, tags and labels of all images that a filter lets
+    through, the most frequent first, each with its number of images.
+    """
+    searcher = ask.searcher_now()
+    view = browsing.view_of(searcher, Sort.NEWEST_TAKEN, query.filter)
+    return _kept(
+        view, f"facets {query.limit}", lambda: facets_of(searcher.collection, view, query.limit)
+    )
+
+
+@router.get(
+    "/images/map",
+    summary="Count images by place",
+    response_model=MapCells,
+    responses=problems(DAMAGED),
+)
+@needs(Scope.READ)
+def get_map(ask: Ask, query: Annotated[MapQuery, Query()]) -> Response:
+    """Return the places of all images that a filter lets through, joined by cells of a grid, each
+    with its number of images, its bounds and a cover.
+    """
+    searcher = ask.searcher_now()
+    view = browsing.view_of(searcher, Sort.NEWEST_TAKEN, query.filter)
+    return _kept(
+        view,
+        f"map {query.cell} {query.limit}",
+        lambda: cells_of(searcher.collection, view, query.cell, query.limit),
+    )
+
+
+def _kept(view: View, name: str, make: Callable[[], Wire]) -> Response:
+    """Answer from what was written of a view before, else write it."""
+    text = view.written.get(name)
+    if text is None:
+        text = make().model_dump_json()
+        # Anyone may ask for cells of any size.
+        if len(view.written) >= _WRITTEN:
+            view.written.clear()
+        view.written[name] = text
     return Response(text, media_type="application/json")
 
 

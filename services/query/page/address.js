@@ -5,7 +5,7 @@ import { NO_FILTER, NOTHING, conditionsOf, part } from "./query.js";
 
 const NAMES = { term: "term", image: "similar", upload: "upload" };
 const AGAINST = "not-";
-export const VIEWS = ["photos", "favourites", "tags", "folders", "duplicates", "trash"];
+export const VIEWS = ["photos", "favourites", "map", "tags", "folders", "duplicates", "trash"];
 const SORTS = ["taken", "added", "name"];
 
 /** What the address `url` asks for, and which image it shows large. */
@@ -38,8 +38,9 @@ export function hrefOf(query, open = null) {
   if (query.literal) given.set("exact_term", "1");
   if (!query.parts.length) {
     if (query.view !== "photos") given.set("view", query.view);
-    for (const name of ["folder", "sort"]) if (query[name]) given.set(name, query[name]);
+    if (query.folder) given.set("folder", query.folder);
   }
+  if (query.sort) given.set("sort", query.sort);
   if (open !== null) given.set("open", open);
   return given.size ? `?${given}` : "./";
 }

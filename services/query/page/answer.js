@@ -39,6 +39,7 @@ export class AnswerView {
       ),
       answer && correction(answer, query),
       sentence && el("p", { class: "mode" }, sentence),
+      answer && search.hits.length > 0 && orders(query),
       answer && search.status !== "error" && this.#how(answer),
     );
   }
@@ -64,6 +65,21 @@ export class AnswerView {
     );
     return told;
   }
+}
+
+/** By relevance, or by date what matches: each order has its address. */
+function orders(query) {
+  return el(
+    "div",
+    { class: "segments", role: "group", "aria-label": ANSWER.order },
+    ...Object.entries(ANSWER.orders).map(([sort, words]) =>
+      el(
+        "a",
+        { href: hrefOf({ ...query, sort }), "data-search": true, "aria-current": query.sort === sort ? "true" : null },
+        words,
+      ),
+    ),
+  );
 }
 
 /** Which tags are shown in place of words that no tag equals, and the way to search as typed. */

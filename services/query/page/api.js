@@ -2,6 +2,7 @@
 
 import { parse, stringify } from "./exact_json.js";
 import { FAILED } from "./messages.js";
+import { sortOf } from "./gallery_query.js";
 import { conditionsOf, onlyPart } from "./query.js";
 
 const KEY = "ise.key";
@@ -64,6 +65,19 @@ export class Api {
   /** A page of the answer to a query; `options` are `limit` and `cursor`. */
   search(query, options, signal) {
     const fields = { ...options, facets: FACETS, ...mannerOf(query) };
+    if (query.sort) return this.#sorted(query, fields, signal);
+    return this.#found(query, fields, signal);
+  }
+
+  /** Matches by date: their pages have places instead of cursors. */
+  async #sorted(query, { cursor, ...fields }, signal) {
+    const offset = Number(cursor ?? 0);
+    const answer = await this.#found(query, { ...fields, offset, sort: sortOf(query.sort) }, signal);
+    const { length } = answer.hits;
+    return { ...answer, next: length === fields.limit ? String(offset + length) : null };
+  }
+
+  #found(query, fields, signal) {
     const only = onlyPart(query);
     if (only?.kind === "image") {
       if (fields.filter) fields.filter = stringify(fields.filter);

@@ -1,4 +1,4 @@
-/** The views of the collection that need no search: photos, tags, folders, duplicates, the trash. */
+/** The views of the collection that need no search: photos, the map, tags, folders, duplicates, the trash. */
 
 import { byId, fill } from "./dom.js";
 import { firstSteps } from "./browse_states.js";
@@ -6,6 +6,7 @@ import { Gallery } from "./gallery.js";
 import { GalleryBar } from "./gallery_bar.js";
 import { DuplicatesView } from "./duplicates_view.js";
 import { FoldersView } from "./folders_view.js";
+import { MapView } from "./map_view.js";
 import { TagsView } from "./tags_view.js";
 import { TrashView } from "./trash_view.js";
 
@@ -22,6 +23,7 @@ export class Browse {
     this.views = {
       photos: gallery,
       favourites: gallery,
+      map: new MapView(board, { ...shared, actions }),
       tags: new TagsView(board, shared),
       folders: new FoldersView(board, shared, gallery),
       duplicates: new DuplicatesView(board, shared),
@@ -66,6 +68,16 @@ export class Browse {
 
   retagged(ids) {
     this.#view?.retagged?.(ids);
+  }
+
+  /** What lies above the pictures became higher or lower. */
+  moved() {
+    this.#view?.moved?.();
+  }
+
+  /** Any picture may be another by now. */
+  reload() {
+    return this.#view?.reload ? this.#view.reload() : this.refresh();
   }
 
   /** Something came back or was added: what is shown is counted anew. */

@@ -24,6 +24,20 @@ export class BrowseApi {
     return page;
   }
 
+  /** What the pictures have in common: {years, cameras, countries ..., first, last, total}. */
+  facets(filter, signal) {
+    const given = new URLSearchParams();
+    if (filter) given.set("filter", stringify(filter));
+    return this.api.call(`v1/images/facets?${given}`, { signal });
+  }
+
+  /** Where pictures were taken, by cells of so many degrees: {cells, placed, total, complete}. */
+  map(cell, filter, signal) {
+    const given = new URLSearchParams({ cell });
+    if (filter) given.set("filter", stringify(filter));
+    return this.api.call(`v1/images/map?${given}`, { signal });
+  }
+
   tags(options, signal) {
     const given = new URLSearchParams();
     for (const [name, value] of Object.entries(options)) if (value != null) given.set(name, value);
@@ -74,8 +88,9 @@ export class BrowseApi {
     return this.#send("POST", "v1/tags/rename", { from, to });
   }
 
-  archive(ids) {
-    return this.api.post("v1/archive", { ids });
+  /** `wanted`: {ids}, or {filter, but}. */
+  archive(wanted) {
+    return this.api.post("v1/archive", wanted);
   }
 
   #send(method, url, body) {

@@ -1,5 +1,6 @@
 /** What is done to many pictures at once, each with its way back. */
 
+import { BulkWhole } from "./bulk_whole.js";
 import { humane } from "./errors.js";
 import { FAVOURITE, isFavourite } from "./gallery_tile.js";
 import { DONE, FAILED, SELECTION } from "./messages.js";
@@ -23,6 +24,16 @@ export class Bulk {
     this.views = views;
     this.say = say;
     this.ask = ask;
+    /** The same for all pictures that meet a filter. */
+    this.whole = new BulkWhole(browse, {
+      views,
+      say,
+      ask,
+      days: () => this.#days(),
+      undo: (token, then) => this.#undo(token, then),
+      save: async (url, blob) =>
+        url && this.api.key === null ? link(url, SELECTION.zipName) : saveBlob(await blob(), SELECTION.zipName),
+    });
   }
 
   async favourite(images) {
@@ -97,7 +108,7 @@ export class Bulk {
       if (ids.length === 1) return await this.#save(this.api.fileUrl(ids[0]), nameOf(images[0]));
       if (this.api.key === null && ids.length <= IN_ADDRESS)
         return link(`v1/archive?${new URLSearchParams(ids.map((id) => ["id", id]))}`, SELECTION.zipName);
-      const blob = await this.browse.archive(ids);
+      const blob = await this.browse.archive({ ids });
       saveBlob(blob, SELECTION.zipName);
     } catch (error) {
       this.say(`${FAILED.download} ${humane(error).sentence}`);

@@ -96,7 +96,9 @@ async function cancel(job) {
 
 /** Takes back what an ingest did. */
 async function undo(job) {
-  if (!(await question.ask(JOBS.undoTitle, JOBS.undoWords, JOBS.undoAction))) return;
+  const gone = Number(job.result?.delete ?? 0);
+  const words = gone ? [...JOBS.undoWords, JOBS.undoSync(gone)] : JOBS.undoWords;
+  if (!(await question.ask(JOBS.undoTitle, words, JOBS.undoAction))) return;
   try {
     await started(await new BrowseApi(api.api).undoJob(job.id));
   } catch (error) {

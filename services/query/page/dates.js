@@ -6,6 +6,7 @@ const form = (options) => new Intl.DateTimeFormat(LANGUAGE, { timeZone: "UTC", .
 
 const DAY = form({ weekday: "short", day: "numeric", month: "short" });
 const DAY_AND_YEAR = form({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const DAY_OF_YEAR = form({ day: "numeric", month: "short", year: "numeric" });
 const MONTH = form({ month: "long", year: "numeric" });
 const SHORT_MONTH = form({ month: "short", year: "numeric" });
 const MOMENT = form({ dateStyle: "medium", timeStyle: "short" });
@@ -14,6 +15,11 @@ const HERE = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: "medium" });
 /** A time as written, less its offset: the day it was where the picture was taken. */
 export function wallDay(text) {
   return text ? text.slice(0, 10) : null;
+}
+
+/** A day with its year, as `Jul 14, 2019`. */
+export function dayAndYear(day) {
+  return DAY_OF_YEAR.format(at(day));
 }
 
 export function dayName(day) {

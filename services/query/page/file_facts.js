@@ -8,7 +8,7 @@ import { LARGE, number } from "./messages.js";
 export function factsOf({ file = {}, added_at: added }) {
   const { width, height, bytes: size, format } = file;
   const pixels = width && height ? `${number(Number(width))} × ${number(Number(height))}` : null;
-  const place = file.latitude != null && file.longitude != null ? position(file) : null;
+  const place = file.latitude != null && file.longitude != null ? placeOf(file) : null;
   return [
     [LARGE.taken, file.taken_at && wallTime(file.taken_at)],
     [LARGE.camera, file.camera],
@@ -17,6 +17,11 @@ export function factsOf({ file = {}, added_at: added }) {
     [LARGE.position, place],
     [LARGE.added, added && localDay(added)],
   ].filter(([, value]) => value);
+}
+
+function placeOf(file) {
+  const names = [file.city, file.country].filter(Boolean).join(", ");
+  return names ? `${names} (${position(file)})` : position(file);
 }
 
 function position({ latitude, longitude }) {

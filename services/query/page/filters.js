@@ -1,12 +1,16 @@
-/** Narrows a search: by the tags and the metadata of what was found. */
+/** Narrows a search, or a view of all pictures: by tags, by what the files tell, by metadata. */
 
+import { told } from "./browse_states.js";
 import { conditionWords } from "./condition.js";
+import { dateRange } from "./date_range.js";
 import { el, fill, icon } from "./dom.js";
 import { numberOf, stringify } from "./exact_json.js";
+import { FACTS, factsOfHits } from "./fact_facets.js";
 import { metadataFacets, tagFacets } from "./facets.js";
+import { viewFilter } from "./gallery_query.js";
 import { number } from "./messages.js";
 import { FILTERS } from "./messages_search.js";
-import { NO_FILTER, conditionsOf, withCondition, wayOf } from "./query.js";
+import { NO_FILTER, conditionsOf, isGallery, withCondition, wayOf } from "./query.js";
 
 const NOT = "must_not";
 
@@ -14,19 +18,27 @@ export class Filters {
   #open = false;
   #search = null;
   #drawn = null;
+  #asked = new AbortController();
 
-  /** `onChange(query)` is called with the search as it is to be. */
-  constructor(section, onChange) {
+  /**
+   * `onChange(query)` is called with the search as it is to be; `onMoved()` where what lies below
+   * has moved.
+   */
+  constructor(section, browse, { onChange, onMoved }) {
     this.section = section;
+    this.browse = browse;
     this.onChange = onChange;
+    this.onMoved = onMoved;
     this.bar = el("div", { class: "filter-bar" });
     this.panel = el("div", { class: "filter-panel", id: "filter-panel", hidden: true });
     section.append(this.bar, this.panel);
   }
 
   render(search) {
-    this.section.hidden = search.status === "idle" || (search.error && !search.answer);
+    const browsing = isBrowsing(search);
+    this.section.hidden = !browsing && (search.status === "idle" || (search.error !== null && !search.answer));
     if (this.section.hidden) return;
+    if (search !== this.#search) this.#asked.abort();
     this.#search = search;
     // While an answer is awaited, what was found before still stands there.
     const now = `${search.hits.length} ${search.status} ${stringify(search.query)}`;
@@ -36,7 +48,8 @@ export class Filters {
       ? document.activeElement.dataset.name
       : null;
     this.#drawBar();
-    if (search.status !== "loading") this.#drawPanel();
+    if (browsing) this.#browse();
+    else if (search.status !== "loading") this.#drawPanel();
     if (focused)
       this.section.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
@@ -58,6 +71,8 @@ export class Filters {
             this.#open = !this.#open;
             this.panel.hidden = !this.#open;
             this.bar.firstChild.setAttribute("aria-expanded", String(this.#open));
+            if (this.#open && isBrowsing(this.#search)) this.#browse();
+            this.onMoved();
           },
         },
         icon("filter"),
@@ -92,23 +107,58 @@ export class Filters {
     );
   }
 
+  /** Counts what the pictures of a view have in common, once somebody wants to see it. */
+  async #browse() {
+    this.panel.hidden = !this.#open;
+    if (!this.#open) return this.panel.replaceChildren();
+    const search = this.#search;
+    this.#asked.abort();
+    const { signal } = (this.#asked = new AbortController());
+    try {
+      search.facts ??= await this.browse.facets(viewFilter(search.query), signal);
+      if (signal.aborted) return;
+      const tags = search.facts.tags.map(({ value, count }) => ({ tag: value, count: Number(count) }));
+      fill(this.panel, this.#tags(tags, null), this.#dates(search.facts), ...this.#facts(search.facts));
+    } catch (error) {
+      if (error.name !== "AbortError") fill(this.panel, ...told(error));
+    }
+    this.onMoved();
+  }
+
+  #dates(facts) {
+    if (!facts.first) return null;
+    return this.#group(el("h2", {}, FILTERS.taken), dateRange(this.#search.query, facts, this.onChange));
+  }
+
+  #tags(tags, among) {
+    if (!tags.length) return null;
+    return this.#group(
+      el("h2", {}, FILTERS.tags, among && el("small", {}, among)),
+      el("ul", { class: "facets" }, ...tags.map((one) => this.#facet({ tag: one.tag }, one.tag, one.count))),
+    );
+  }
+
+  #facts(facts) {
+    return FACTS.map(({ name, condition }) => {
+      const values = facts[name] ?? [];
+      if (!values.length) return null;
+      return this.#group(
+        el("h2", {}, FILTERS.facts[name]),
+        el("ul", { class: "facets" }, ...values.map(({ value, count }) => this.#facet(condition(value), value, Number(count)))),
+      );
+    });
+  }
+
   #drawPanel() {
     const search = this.#search;
     const { query } = search;
-    const tags = tagFacets(search);
-    const among = FILTERS.among(search.hits.length);
+    const facts = factsOfHits(search.hits);
     this.panel.hidden = !this.#open;
     fill(
       this.panel,
-      tags.length > 0 &&
-        this.#group(
-          el("h2", {}, FILTERS.tags, el("small", {}, among)),
-          el(
-            "ul",
-            { class: "facets" },
-            ...tags.map((one) => this.#facet({ tag: one.tag }, one.tag, one.count)),
-          ),
-        ),
+      this.#tags(tagFacets(search), FILTERS.among(search.hits.length)),
+      this.#dates(facts),
+      ...this.#facts(facts),
       ...metadataFacets(search).map((field) =>
         this.#group(
           el("h2", {}, field.key),
@@ -250,4 +300,9 @@ export class Filters {
   #change(fields) {
     this.onChange({ ...this.#search.query, ...fields });
   }
+}
+
+/** Whether a view of all pictures is shown, which can be filtered. */
+function isBrowsing({ status, query }) {
+  return status === "idle" && query.parts.length === 0 && isGallery(query);
 }

@@ -61,6 +61,14 @@ export class FoldersView {
     this.gallery.focus(id);
   }
 
+  reload() {
+    return this.gallery.reload();
+  }
+
+  moved() {
+    this.gallery.moved();
+  }
+
   removed(ids) {
     this.gallery.removed(ids);
   }

@@ -7,11 +7,11 @@ import { HEAD, SectionDrawing, titleOf } from "./gallery_draw.js";
 import { el, fill } from "./dom.js";
 import { Sections } from "./gallery_sections.js";
 import { emptyState, failedState, waitingState } from "./browse_states.js";
-import { viewFilter } from "./gallery_query.js";
+import { EVERY, viewFilter } from "./gallery_query.js";
 import { GallerySource, dayIn } from "./gallery_source.js";
 import { neighbours, reached } from "./gallery_keys.js";
 import { Place, headOf, headerHeight } from "./gallery_place.js";
-import { firstInSight, markChosen } from "./gallery_tiles.js";
+import { distance, firstInSight, markChosen } from "./gallery_tiles.js";
 import { Scrubber } from "./scrubber.js";
 
 /** How far beyond the screen pictures are drawn, and months are asked for, in screens. */
@@ -152,6 +152,21 @@ export class Gallery {
     const known = this.#sections.list.flatMap(({ images }) => images.map(({ id }) => id));
     const [a, b] = [known.indexOf(from), known.indexOf(to)].sort((one, other) => one - other);
     return a < 0 ? [to] : known.slice(a, b + 1);
+  }
+
+  /** The filter that all pictures of the view meet, and how many they are. */
+  async everything() {
+    return { filter: viewFilter(this.#search.query) ?? EVERY, total: this.#sections.total };
+  }
+
+  /** Asks for everything anew: any picture may be another by now. */
+  reload() {
+    const search = this.#search;
+    if (!search) return;
+    search.anchor = this.anchor();
+    search.browsed = null;
+    this.hide();
+    return this.show(search);
   }
 
   /** Every picture of the view, up to `most`. */
@@ -332,8 +347,4 @@ export class Gallery {
     if (event.shiftKey) this.selection.extend(next.id);
     this.focus(next.id);
   }
-}
-
-function distance({ top, height }, y) {
-  return Math.max(0, top - y, y - top - height);
 }

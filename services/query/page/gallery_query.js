@@ -3,6 +3,16 @@
 import { FAVOURITE } from "./gallery_tile.js";
 import { conditionsOf } from "./query.js";
 
+/** Meets every picture: a service asks for a condition where it changes many. */
+export const EVERY = Object.freeze({
+  must: [],
+  should: [
+    { key: "added_at", exists: true },
+    { key: "added_at", exists: false },
+  ],
+  must_not: [],
+});
+
 const SORTS = { taken: "-taken", added: "-added", name: "name" };
 
 export function sortOf(sort) {

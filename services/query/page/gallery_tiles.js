@@ -25,3 +25,8 @@ export function markChosen(tiles, selection) {
     tile.querySelector(".check-mark").setAttribute("aria-pressed", String(chosen));
   }
 }
+
+/** How far a section is from a height, in pixels. */
+export function distance({ top, height }, y) {
+  return Math.max(0, top - y, y - top - height);
+}

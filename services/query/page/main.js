@@ -97,6 +97,13 @@ const bulk = new Bulk(api, browseApi, {
       for (const id of ids) store.hidden.delete(id);
       browse.removed(ids);
     },
+    /** Any picture may be another by now. */
+    reload() {
+      store.hidden.clear();
+      router.loadStats();
+      if (store.current.status === "idle") return browse.reload();
+      go(query(), true);
+    },
     retagged(ids) {
       browse.retagged(ids);
       results.renew(ids);
@@ -149,7 +156,7 @@ const views = [
     onRemove: (one) => go(withoutPart(query(), one)),
   }),
   new AnswerView(byId("answer"), sources),
-  new Filters(byId("filters"), go),
+  new Filters(byId("filters"), browseApi, { onChange: go, onMoved: () => browse.moved() }),
   browse,
   // After it, as it clears the board when it leaves.
   results,
@@ -158,7 +165,7 @@ const views = [
 let scoped = null;
 store.subscribe((search) => {
   // A view of the collection says itself what can be chosen in it, where there is anything.
-  if (scoped !== search) selection.scope(search.status === "idle" ? null : new HitScope(search));
+  if (scoped !== search) selection.scope(search.status === "idle" ? null : new HitScope(search, browseApi));
   scoped = search;
   document.title = titleOf(search, sources);
   selectionBar.trash = search.status === "idle" && search.query.view === "trash";
@@ -231,12 +238,17 @@ const shortcuts = new Shortcuts(byId("help"), {
     if (id && !hitView.hit) selection.toggle(id);
   },
   favourite(id) {
+    if (selection.whole && !hitView.hit) return void bulk.whole.favourite(selection.whole);
     const images = meant(id);
     if (images.length && !selectionBar.trash) bulk.favourite(images);
   },
   remove(id) {
     if (selectionBar.trash) return;
     if (hitView.hit) return hitView.remove();
+    if (selection.whole) {
+      bulk.whole.remove(selection.whole).then((gone) => gone && selection.clear());
+      return;
+    }
     const images = meant(id);
     if (images.length) bulk.remove(images).then((gone) => gone && selection.clear());
   },

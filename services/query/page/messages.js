@@ -24,6 +24,7 @@ export const APP = "Image Search";
 export const VIEWS = {
   photos: "Photos",
   favourites: "Favourites",
+  map: "Map",
   tags: "Tags",
   folders: "Folders",
   duplicates: "Duplicates",
@@ -77,6 +78,10 @@ export const SELECTION = {
   nothingToRemove: "The selected pictures have no tags.",
   bounded: (value) => `Only the first ${number(value)} are selected.`,
   zipName: "pictures.zip",
+  favouriteAll: (value) => [`Add ${PICTURES(value)} to favourites?`, ["This can be undone."], "Add"],
+  removeAll: (value) => [`Move ${PICTURES(value)} to the trash?`, ["This can be undone, and they can be restored from there."], "Move to the trash"],
+  downloadAll: (value) => [`Download ${PICTURES(value)}?`, ["They come as one zip file."], "Download"],
+  tooManyToDownload: (most) => `A download has at most ${PICTURES(most)}. Filter or select fewer.`,
   forGood: (value) => [
     `Delete ${PICTURES(value)} for good?`,
     ["This collection keeps no trash, so they can't be restored. Your own files are not deleted."],
@@ -158,6 +163,23 @@ export const DUPLICATES = {
   best: "Largest",
   alike: (share) => `${share} alike`,
   looked: (done, all) => `${number(done)} of ${number(all)} parts compared`,
+};
+
+export const MAP = {
+  label: "Map of places",
+  places: "Places",
+  place: (name, value) => `${name}, ${PICTURES(value)}`,
+  unnamed: "Unnamed place",
+  count: (value) => (value < 10_000 ? number(value) : `${number(Math.floor(value / 1000))} k`),
+  nearer: "Zoom in",
+  farther: "Zoom out",
+  whole: "Whole world",
+  countries: "Countries",
+  cities: "Towns",
+  keys: "Arrow keys go from place to place, with Shift they move the map. + and \u2212 zoom.",
+  empty: ["No places yet", "Pictures whose files tell where they were taken are shown on a map."],
+  noneFiltered: ["No places here", "None of these pictures tells where it was taken."],
+  credits: "Map: Natural Earth. Names of places: GeoNames, CC BY 4.0.",
 };
 
 export const TRASH = {

@@ -71,6 +71,8 @@ export const JOBS = {
     "Pictures that it added go to the trash. Tags and details that it changed are as before.",
     "What was there before stays.",
   ],
+  undoSync: (value) =>
+    `${count(value, "picture")} that it deleted, as their files were gone, ${value === 1 ? "doesn't" : "don't"} come back by this.`,
   undoAction: "Take back",
   skipped: "Left out",
   failures: (value) => count(value, "failure"),

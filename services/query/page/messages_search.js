@@ -81,6 +81,25 @@ export const FILTERS = {
   to: "to",
   apply: "Apply",
   several: "several conditions",
+  taken: "Taken",
+  fromDay: "From",
+  toDay: "To",
+  area: "In an area of the map",
+  label: (name) => `shows ${name}`,
+  facts: { years: "Years", countries: "Countries", cities: "Towns", cameras: "Cameras", lenses: "Lenses", labels: "What they show" },
+  names: {
+    "file.taken_at": "Taken",
+    "file.country": "Country",
+    "file.city": "Town",
+    "file.camera": "Camera",
+    "file.lens": "Lens",
+    "file.folder": "Folder",
+    "file.format": "Format",
+    "file.width": "Width",
+    "file.height": "Height",
+    "file.bytes": "Size",
+    added_at: "Added",
+  },
   or: " or ",
   has: (key, has) => (has ? `has ${key}` : `has no ${key}`),
   bounds: { gt: "over", gte: "from", lt: "under", lte: "to" },
@@ -88,6 +107,8 @@ export const FILTERS = {
 
 /** How an answer came about. */
 export const ANSWER = {
+  order: "Order",
+  orders: { "": "Best", taken: "Newest", added: "Added" },
   clear: "Clear the search",
   basis: (snapshot, metric, model) =>
     `Snapshot ${snapshot}, by ${metric === "l2" ? "L2 distance" : "cosine similarity"}${model ? ` of ${model}` : ""}.`,

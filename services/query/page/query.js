@@ -7,9 +7,9 @@
  * is as the API has it. `literal`: read words only as they are written, not as singular or plural,
  * nor as a near spelling. `likely`: leave out what hardly matches. `copies`: don't fold duplicates.
  *
- * Where nothing is searched for, `view` is what is looked through (photos, favourites, tags, folders,
- * duplicates, trash), `folder` the folder of photos, `sort` their order: taken, added, name, or ""
- * for the one that fits.
+ * Where nothing is searched for, `view` is what is looked through (photos, favourites, map, tags,
+ * folders, duplicates, trash), `folder` the folder of photos. `sort` is their order: taken, added,
+ * name, or "" for the one that fits; of a search's hits, "" is that of relevance.
  */
 
 import { stringify } from "./exact_json.js";
@@ -42,7 +42,9 @@ export function withPart(query, added) {
   const others = query.parts.filter(
     ({ kind, value }) => kind !== added.kind || value !== added.value,
   );
-  return { ...query, parts: [...others, added] };
+  // The order of a view is none of a search.
+  const sort = query.parts.length ? query.sort : "";
+  return { ...query, sort, parts: [...others, added] };
 }
 
 /** The search with a part replaced, or taken out where there is no `other`. */
@@ -57,8 +59,13 @@ export function onlyPart({ parts }) {
 }
 
 /** A view of the collection, without a search. */
-export function look(view, { folder = "", sort = "" } = {}) {
-  return { ...NOTHING, view, folder, sort };
+export function look(view, { folder = "", sort = "", filter = NO_FILTER } = {}) {
+  return { ...NOTHING, view, folder, sort, filter };
+}
+
+/** Whether the pictures of a view can be filtered. */
+export function isGallery({ view, folder }) {
+  return view === "photos" || view === "favourites" || view === "map" || (view === "folders" && folder !== "");
 }
 
 export function isAsked({ parts }) {
@@ -78,6 +85,24 @@ export function withCondition(query, condition, way) {
     filter[name] = name === way ? [...kept, condition] : kept;
   }
   return { ...query, filter };
+}
+
+/** The search with the condition that has bounds of a key replaced, or taken out for null. */
+export function withBounds(query, key, condition) {
+  const filter = {};
+  for (const name of Object.keys(NO_FILTER))
+    filter[name] = query.filter[name].filter((one) => one.key !== key || !isBounds(one));
+  if (condition) filter.must = [...filter.must, condition];
+  return { ...query, filter };
+}
+
+/** The bounds of a key that are asked for: {gte, lte}. */
+export function boundsOf({ filter }, key) {
+  return filter.must.find((one) => one.key === key && isBounds(one)) ?? {};
+}
+
+function isBounds({ gt, gte, lt, lte }) {
+  return [gt, gte, lt, lte].some((bound) => bound !== undefined);
 }
 
 /** Under which way a condition is asked for; null where it isn't. */

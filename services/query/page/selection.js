@@ -1,18 +1,28 @@
-/** The chosen pictures: by a click on the check mark, a range, the keyboard, or a long press. */
+/**
+ * The chosen pictures: by a click on the check mark, a range, the keyboard, or a long press. Of many,
+ * all are chosen by the filter of their view, without being loaded; some may be taken out again.
+ */
 
 const LONG_PRESS_MS = 450;
 const MOVED = 10;
-/** At most so many are chosen by one stroke. */
-export const MOST = 5000;
+/** At most so many are chosen one by one; more by their filter. */
+export const MOST = 1000;
 
 export class Selection {
   #chosen = new Map();
+  /** {filter, total, but}: all that meet a filter, less the ids of `but`. */
+  #whole = null;
   #anchor = null;
   #scope = null;
   #listeners = [];
 
   get size() {
-    return this.#chosen.size;
+    return this.#whole ? this.#whole.total - this.#whole.but.size : this.#chosen.size;
+  }
+
+  /** What is chosen by a filter: {filter, but, count}; null where it's by pictures. */
+  get whole() {
+    return this.#whole && { filter: this.#whole.filter, but: [...this.#whole.but], count: this.size };
   }
 
   /** Whether there is a view all of whose pictures can be chosen. */
@@ -29,18 +39,22 @@ export class Selection {
     this.#listeners.push(listener);
   }
 
-  /** `view` knows the pictures: `image(id)`, `range(from, to)`, `all(most)`; null: there is none. */
+  /**
+   * `view` knows the pictures: `image(id)`, `range(from, to)`, `all(most)`, and where there may be many
+   * `everything()`, the filter that all of them meet and their number; null: there is none.
+   */
   scope(view) {
     this.#scope = view;
     this.clear();
   }
 
   has(id) {
-    return this.#chosen.has(id);
+    return this.#whole ? !this.#whole.but.has(id) : this.#chosen.has(id);
   }
 
   toggle(id) {
-    if (this.#chosen.has(id)) this.#chosen.delete(id);
+    if (this.#whole) this.#leaveOut([id], this.has(id));
+    else if (this.#chosen.has(id)) this.#chosen.delete(id);
     else this.#add(id);
     this.#anchor = id;
     this.#changed();
@@ -48,15 +62,16 @@ export class Selection {
 
   /** Chooses what lies between the last one and this. */
   extend(id) {
-    if (this.#anchor === null) return this.toggle(id);
+    if (this.#anchor === null || this.#whole) return this.toggle(id);
     for (const one of this.#scope?.range(this.#anchor, id).slice(0, MOST) ?? []) this.#add(one);
     this.#changed();
   }
 
   /** Chooses these, or lets them go where all of them are chosen. */
   group(images) {
-    const all = images.every(({ id }) => this.#chosen.has(id));
-    for (const image of images) {
+    const all = images.every(({ id }) => this.has(id));
+    if (this.#whole) this.#leaveOut(images.map(({ id }) => id), all);
+    else for (const image of images) {
       if (all) this.#chosen.delete(image.id);
       else this.#chosen.set(image.id, image);
     }
@@ -64,10 +79,18 @@ export class Selection {
     this.#changed();
   }
 
-  /** Chooses everything that the view shows, up to a bound; resolves to whether that's all. */
+  /** Chooses everything that the view has; resolves to whether that's all of it. */
   async all() {
     const scope = this.#scope;
     if (!scope?.all) return true;
+    const everything = await scope.everything?.();
+    if (scope !== this.#scope) return true;
+    if (everything?.total > MOST) {
+      this.#chosen.clear();
+      this.#whole = { ...everything, but: new Set() };
+      this.#changed();
+      return true;
+    }
     const { images, more } = await scope.all(MOST);
     if (scope !== this.#scope) return true;
     for (const image of images) this.#chosen.set(image.id, image);
@@ -77,14 +100,25 @@ export class Selection {
 
   clear() {
     this.#anchor = null;
-    if (!this.#chosen.size) return;
+    if (!this.#chosen.size && !this.#whole) return;
+    this.#whole = null;
     this.#chosen.clear();
     this.#changed();
   }
 
   drop(ids) {
-    for (const id of ids) this.#chosen.delete(id);
+    for (const id of ids) {
+      this.#chosen.delete(id);
+      if (this.#whole && !this.#whole.but.delete(id)) this.#whole.total -= 1;
+    }
     this.#changed();
+  }
+
+  /** Takes pictures out of all that are chosen, or back in. */
+  #leaveOut(ids, out) {
+    const { but } = this.#whole;
+    for (const id of ids) out ? but.add(id) : but.delete(id);
+    if (this.size <= 0) this.#whole = null;
   }
 
   /** Follows the pointer on the pictures of a part of the page. */

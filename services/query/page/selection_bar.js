@@ -19,7 +19,7 @@ export class SelectionBar {
 
   /** Asks for a tag to add to the chosen pictures. */
   tag() {
-    const { images } = this.selection;
+    const { images, whole, size } = this.selection;
     const input = el("input", {
       id: "bulk-tag",
       type: "text",
@@ -35,13 +35,15 @@ export class SelectionBar {
     const list = el("ul", { class: "completions", id: "bulk-completions", role: "listbox", "aria-label": SELECTION.tagField, hidden: true });
     const take = (tag) => {
       this.dialog.close();
-      if (tag.trim()) this.bulk.tag(images, tag.trim());
+      if (!tag.trim()) return;
+      if (whole) this.bulk.whole.tag(whole, tag.trim());
+      else this.bulk.tag(images, tag.trim());
     };
     new Completion(input, list, this.api, take);
     const form = el(
       "form",
       { method: "dialog", submit: () => take(input.value) },
-      el("h2", { id: "bulk-title" }, SELECTION.addTitle(images.length)),
+      el("h2", { id: "bulk-title" }, SELECTION.addTitle(size)),
       el("label", { for: "bulk-tag" }, SELECTION.tagField),
       el("div", { class: "tag-field" }, input, list),
       this.#buttons(SELECTION.add),
@@ -52,15 +54,13 @@ export class SelectionBar {
   }
 
   /** Offers the tags of the chosen pictures to be taken off. */
-  untag() {
-    const { images } = this.selection;
-    const counts = new Map();
-    for (const { tags } of images) for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
-    const tags = [...counts].sort(([, a], [, b]) => b - a).slice(0, 60);
+  async untag() {
+    const { images, whole, size } = this.selection;
+    const tags = whole ? await this.bulk.whole.tagsOf(whole).catch(() => []) : tagsOf(images);
     const form = el(
       "form",
       { method: "dialog" },
-      el("h2", { id: "bulk-title" }, SELECTION.removeTitle(images.length)),
+      el("h2", { id: "bulk-title" }, SELECTION.removeTitle(size)),
       tags.length
         ? el(
             "ul",
@@ -76,7 +76,8 @@ export class SelectionBar {
                     class: "chip large-chip",
                     click: () => {
                       this.dialog.close();
-                      this.bulk.untag(images.filter((image) => image.tags.includes(tag)), tag);
+                      if (whole) this.bulk.whole.untag(whole, tag);
+                      else this.bulk.untag(images.filter((image) => image.tags.includes(tag)), tag);
                     },
                   },
                   tag,
@@ -112,8 +113,13 @@ export class SelectionBar {
     const button = (words, symbol, click, more = {}) =>
       el("button", { type: "button", class: "bar-button", "aria-label": words, title: words, click, ...more }, icon(symbol), el("span", {}, words));
     const chosen = () => this.selection.images;
-    const done = (work) => async () => {
-      if ((await work(chosen())) !== false) this.selection.clear();
+    // What is chosen by a filter goes by it.
+    const either = (name) => {
+      const { whole } = this.selection;
+      return whole ? this.bulk.whole[name](whole) : this.bulk[name](chosen());
+    };
+    const done = (name) => async () => {
+      if ((await either(name)) !== false) this.selection.clear();
     };
     fill(
       this.bar,
@@ -121,13 +127,13 @@ export class SelectionBar {
       this.count,
       el("span", { class: "room" }),
       ...(this.trash
-        ? [button(SELECTION.restore, "restore", done((images) => this.bulk.restore(images)))]
+        ? [button(SELECTION.restore, "restore", done("restore"))]
         : [
-            (this.heart = button(SELECTION.favourite, "heart", () => this.bulk.favourite(chosen()).then(() => this.#mark(chosen())))),
+            (this.heart = button(SELECTION.favourite, "heart", () => either("favourite").then(() => this.#mark(chosen())))),
             button(SELECTION.tag, "tag", () => this.tag()),
             button(SELECTION.untag, "untag", () => this.untag()),
-            button(SELECTION.download, "download", () => this.bulk.download(chosen())),
-            button(SELECTION.remove, "delete", done((images) => this.bulk.remove(images))),
+            button(SELECTION.download, "download", () => either("download")),
+            button(SELECTION.remove, "delete", done("remove")),
           ]),
     );
     this.#mark(images);
@@ -141,4 +147,11 @@ export class SelectionBar {
     this.heart.setAttribute("aria-label", words);
     this.heart.title = words;
   }
+}
+
+/** The tags of pictures, the most frequent first: [tag, number]. */
+function tagsOf(images) {
+  const counts = new Map();
+  for (const { tags } of images) for (const tag of tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
+  return [...counts].sort(([, a], [, b]) => b - a).slice(0, 60);
 }

@@ -106,6 +106,16 @@ class Collection:
             found.append(folder.model_copy(update={"cover": item.id if item else None}))
         return found
 
+    def records(self, alive: Bits) -> list[tuple[ItemsFile, Bits]]:
+        """Return the files of records, each with those of the live images whose record it has."""
+        found = []
+        for file, superseded in zip(self._items, self._superseded, strict=True):
+            valid = np.zeros(len(alive), bool)
+            valid[file.ordinals] = alive[file.ordinals]
+            valid[superseded] = False
+            found.append((file, valid))
+        return found
+
     def item(self, ordinal: int) -> Item | None:
         """The newest record of an image."""
         for file in reversed(self._items):
