@@ -64,6 +64,9 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "offset": 0,
     "next": "WyI4ZjA1YjJlMSIsImltYWdlIl0",
     "complete": True,
+    "expected": {"matches": 37, "low": 34, "high": 41},
+    "present": 0.98,
+    "guarantee": None,
     "mode": "image",
     "searched_as": None,
     "corrected_terms": [],
@@ -175,6 +178,24 @@ class CutOff(Wire):
     below: int = Field(description="Number of hits that this page omits.")
 
 
+class Expected(Wire):
+    """How many pictures match a search."""
+
+    matches: int = Field(description="Number of pictures that match, the likeliest.")
+    low: int = Field(description="Lower end of its 90 % interval.")
+    high: int = Field(description="Upper end of its 90 % interval.")
+
+
+class Guarantee(Wire):
+    """What a list promises."""
+
+    asked: float = Field(description="Requested chance that a match is among the hits.")
+    met: bool = Field(
+        description="Whether the hits are the shortest list that holds a match with that chance; "
+        "false: the collection can't promise it, and the hits are those of an ordinary search."
+    )
+
+
 class SearchResponse(Wire):
     """Hits and their expected quality."""
 
@@ -197,6 +218,19 @@ class SearchResponse(Wire):
     )
     cut_off: CutOff | None = Field(
         None, description="Effect of `score_threshold` or `min_probability`, if given."
+    )
+    expected: Expected | None = Field(
+        None,
+        description="Number of pictures of the collection that match, with filters those that pass "
+        "them; the first `expected.matches` hits are those. Null: nothing teaches it.",
+    )
+    present: float | None = Field(
+        None,
+        description="Probability that any picture matches, where beforehand a match is as likely "
+        "as none. Null: nothing teaches it.",
+    )
+    guarantee: Guarantee | None = Field(
+        None, description="What the hits promise, with `guarantee`."
     )
     mode: Mode = Field(description="Kind of search.")
     searched_as: str | None = Field(

@@ -87,6 +87,11 @@ class SearchOptions(Request):
         description="Omit hits with a lower probability to match. Needs a collection with tags, "
         "from which probabilities are calibrated.",
     )
+    guarantee: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Return the shortest list that holds a match with this chance, in place of "
+        "`limit` hits. The answer says whether the collection can promise it.",
+    )
     exact_term: bool = Field(
         False,
         description="Use a term only as written, without singular, plural or similarly spelt tags.",
@@ -116,7 +121,19 @@ class SearchOptions(Request):
             raise ValueError("give either cursor or offset, not both")
         if self.cursor is not None and self.sort is not SearchSort.RELEVANCE:
             raise ValueError("with `sort`, page by `offset` instead of `cursor`")
+        if self.guarantee is not None:
+            self._check_guarantee()
         return self
+
+    def _check_guarantee(self) -> None:
+        """A list that promises a match begins with the best hit and ends where it must."""
+        others = (self.score_threshold, self.min_probability, self.cursor, self.filter)
+        is_plain = all(one is None for one in others) and not self.offset
+        if not is_plain or self.sort is not SearchSort.RELEVANCE:
+            raise ValueError(
+                "`guarantee` gives the first hits of the whole collection: leave out `offset`, "
+                "`cursor`, `sort`, `filter`, `score_threshold` and `min_probability`"
+            )
 
 
 class Subject(Request):

@@ -34,6 +34,15 @@ class Moments:
 
     def cosines(self, query: NDArray[np.floating], standard: Floats) -> Floats | None:
         """The cosines to a query that have some standard scores; None where all have one cosine."""
+        level = self.level(query)
+        if level is None:
+            return None
+        mean, spread = level
+        found: Floats = mean + spread * standard
+        return found
+
+    def level(self, query: NDArray[np.floating]) -> tuple[float, float] | None:
+        """Mean and deviation of the cosines to a query; None where all have one cosine."""
         vector = np.asarray(query, np.float64)
         length = float(np.linalg.norm(vector))
         if not length:
@@ -42,8 +51,7 @@ class Moments:
         spread = math.sqrt(max(float(vector @ self.covariance @ vector), 0.0))
         if spread < _LEAST_SPREAD:
             return None
-        found: Floats = float(vector @ self.mean) + spread * standard
-        return found
+        return float(vector @ self.mean), spread
 
 
 _LEAST_SPREAD = 1e-6

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from shared.contracts.base import Wire
 from shared.contracts.calibration import Calibration
+from shared.contracts.counting import Counting
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.engine import Engine
@@ -100,6 +101,14 @@ class SpaceManifest(Wire):
     recall: list[RecallCurve] = Field(default_factory=list)
     built: Built | None = None
     calibration: list[Calibration] = Field(default_factory=list)
+    counting: Counting | None = Field(
+        None, description="How to count the matches of a search; null: nothing taught it."
+    )
+    tag_spread: float | None = Field(
+        None,
+        description="How many times farther than chance the number of right carriers of a tag lies "
+        "from the sum of their probabilities; null: not measured.",
+    )
     revision: int | None = Field(
         None,
         description="Up to which change of the catalogue the space goes, where it lags behind its "

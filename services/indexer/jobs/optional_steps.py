@@ -23,6 +23,7 @@ class OptionalStep(StrEnum):
     CLUSTERING = "clustering"
     RECALL = "recall"
     CALIBRATION = "calibration"
+    COUNTING = "counting"
     TRAINING = "training"
     JOINT_SPACE = "joint space"
     LABELS = "labels"

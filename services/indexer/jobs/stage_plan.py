@@ -17,10 +17,11 @@ RECALL, CALIBRATING = "measuring recall", "calibrating"
 PROJECTING, CLUSTERING_JOINT = "projecting to the joint space", "clustering the joint space"
 RECALL_JOINT = "measuring recall of the joint space"
 CALIBRATING_JOINT = "calibrating the joint space"
+COUNTING = "learning to count matches"
 LABELLING = "computing labels"
 PUBLISHING = "publishing"
 
-BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, LABELLING)
+BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, COUNTING, LABELLING)
 JOINT = (PROJECTING, CLUSTERING_JOINT, RECALL_JOINT, CALIBRATING_JOINT)
 
 # Seconds for a stage and for each picture, measured on two cores with 2,500 photos.
@@ -34,6 +35,7 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     CLUSTERING: (0.5, 0.001),
     RECALL: (0.5, 0.001),
     CALIBRATING: (0.3, 0.005),
+    COUNTING: (0.5, 0.008),
     PROJECTING: (0.1, 0.0005),
     CLUSTERING_JOINT: (0.5, 0.001),
     RECALL_JOINT: (0.5, 0.001),
@@ -42,7 +44,7 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     PUBLISHING: (0.5, 0.0001),
 }
 # Stages that use a sample, with its largest number of pictures.
-_MOST_PICTURES = {CALIBRATING: 1000, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
+_MOST_PICTURES = {CALIBRATING: 1000, COUNTING: 600, CALIBRATING_JOINT: 1000, TRAINING: 100_000}
 # Shorter measured durations are ignored, and factors are clipped to these bounds.
 _LEAST_S = 0.2
 _LEAST_FACTOR, _MOST_FACTOR = 0.02, 50.0

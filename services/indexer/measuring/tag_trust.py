@@ -33,21 +33,21 @@ def calibrate_carriers(
         # Its vectors would come one by one from elsewhere.
         return []
     rng = np.random.default_rng(seed)
-    scores = _scores(index, tags, rng)
+    scores = scores_by_tag(index, tags, rng)
     if len(scores) < _LEAST_TAGS:
         return []
     halves = scores[::2], scores[1::2]
     told: list[Floats] = []
     truth: list[NDArray[np.bool_]] = []
     for fitted_on, judged in (halves, halves[::-1]):
-        curve = _curve([_with_mistakes(one, rng)[0] for one in fitted_on], fitted_on)
+        curve = fitted_curve([with_mistakes(one, rng)[0] for one in fitted_on], fitted_on)
         if curve is None:
             return []
         for one in judged:
-            mixed, right = _with_mistakes(one, rng)
+            mixed, right = with_mistakes(one, rng)
             told.append(curve(mixed))
             truth.append(right)
-    whole = _curve([carriers for carriers, _ in scores], scores)
+    whole = fitted_curve([carriers for carriers, _ in scores], scores)
     if whole is None:
         return []
     worth = calibration.reliability(np.concatenate(told), np.concatenate(truth))
@@ -70,7 +70,10 @@ def calibrate_carriers(
     ]
 
 
-def _scores(index: Index, tags: Mapping[int, Sequence[str]], rng: np.random.Generator) -> _Scores:
+def scores_by_tag(
+    index: Index, tags: Mapping[int, Sequence[str]], rng: np.random.Generator
+) -> _Scores:
+    """Likenesses of carriers of a sample of tags, and of pictures without them."""
     carriers: dict[str, list[int]] = {}
     for ordinal, keys in tags.items():
         for key in keys:
@@ -98,14 +101,15 @@ def _vectors(index: Index, ordinals: NDArray[np.int64]) -> Floats:
     return tag_trust.unit(np.stack(found)) if found else np.empty((0, index.dim))
 
 
-def _curve(carriers: list[Floats], scores: _Scores) -> Isotonic | None:
+def fitted_curve(carriers: list[Floats], scores: _Scores) -> Isotonic | None:
+    """Fit the curve to the carriers of several tags."""
     return tag_trust.fit(np.concatenate(carriers), np.concatenate([one for _, one in scores]))
 
 
-def _with_mistakes(
-    one: tuple[Floats, Floats], rng: np.random.Generator
+def with_mistakes(
+    one: tuple[Floats, Floats], rng: np.random.Generator, share: float = _MISTAKEN
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Scores of carriers, some of them replaced by those of others, and which are right."""
     carriers, others = one
-    right = rng.random(len(carriers)) >= _MISTAKEN
+    right = rng.random(len(carriers)) >= share
     return np.where(right, carriers, rng.choice(others, len(carriers))), right

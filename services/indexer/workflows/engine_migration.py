@@ -120,6 +120,8 @@ class EngineMigration:
             update={
                 "transform": space.transform,
                 "calibration": space.calibration,
+                "counting": space.counting,
+                "tag_spread": space.tag_spread,
                 "recall": curves,
             }
         )

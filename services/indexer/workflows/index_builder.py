@@ -1,5 +1,7 @@
 """Builds the inverted indexes anew: sample, K-means, assignment, posting lists, measured recall."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ from services.indexer.jobs.stage_plan import (
     CALIBRATING_JOINT,
     CLUSTERING,
     CLUSTERING_JOINT,
+    COUNTING,
     JOINT,
     PROJECTING,
     PUBLISHING,
@@ -23,6 +26,7 @@ from services.indexer.jobs.stage_plan import (
     TRANSFORM,
 )
 from services.indexer.measuring.calibration import calibrate, calibrate_terms
+from services.indexer.measuring.counting import learnt_counts
 from services.indexer.measuring.tag_trust import calibrate_carriers
 from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
@@ -288,7 +292,16 @@ class IndexBuilder:
             lambda: self._calibrated(space, curves, settings.seed, reranks, job),
             [],
         )
-        return space.model_copy(update={"recall": curves, "calibration": calibration})
+        job.stage(COUNTING)
+        counts: Mapping[str, object] = attempt(
+            job,
+            OptionalStep.COUNTING,
+            lambda: learnt_counts(
+                self._spaces.index(space), self._tags(), curves, settings.seed, reranks, job.reach
+            ),
+            {},
+        )
+        return space.model_copy(update={"recall": curves, "calibration": calibration, **counts})
 
     def _measured(
         self,
@@ -315,11 +328,14 @@ class IndexBuilder:
         job: JobContext,
     ) -> list[Calibration]:
         """How likely hits share a tag with the query, by score; empty without tags."""
-        with self._images.view() as view:
-            tags = view.tags_by_ordinal()
+        tags = self._tags()
         if not tags:
             return []
         job.stage(CALIBRATING)
         index = self._spaces.index(space)
         fitted = calibrate(index, tags, curves, seed, reranks, job.reach)
         return fitted + calibrate_carriers(index, tags, seed)
+
+    def _tags(self) -> Mapping[int, list[str]]:
+        with self._images.view() as view:
+            return view.tags_by_ordinal()

@@ -8,7 +8,14 @@ from services.query.search.browsing import unknown_keys
 from services.query.search.cursor import Pages
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
-from shared.contracts.answer import CorrectedTerm, Hit, LabelFacet, SearchResponse, TagCount
+from shared.contracts.answer import (
+    CorrectedTerm,
+    Guarantee,
+    Hit,
+    LabelFacet,
+    SearchResponse,
+    TagCount,
+)
 from shared.contracts.query import SearchOptions
 from shared.snapshots.items import tag_key
 from shared.snapshots.version import Version
@@ -33,6 +40,9 @@ def response_for(
         facets=None if options.facets is None else _facets(result.hits, options.facets),
         label_facets=None if options.facets is None else _label_facets(result.hits, options.facets),
         cut_off=result.cut_off,
+        expected=None if result.matches is None else result.matches.expected,
+        present=None if result.matches is None else result.matches.present,
+        guarantee=_guarantee(result, options),
         mode=result.mode,
         searched_as=next(iter(corrected.values()), None),
         corrected_terms=[
@@ -46,6 +56,13 @@ def response_for(
         recall=result.recall,
         timings_ms=watch.timings_ms(),
     )
+
+
+def _guarantee(result: SearchResult, options: SearchOptions) -> Guarantee | None:
+    if options.guarantee is None:
+        return None
+    is_met = result.matches is not None and result.matches.promised is not None
+    return Guarantee(asked=options.guarantee, met=is_met)
 
 
 def _facets(hits: Sequence[Hit], limit: int) -> list[TagCount]:

@@ -265,6 +265,8 @@ def _space(
         manifest.calibration,
         transform,
         former=former,
+        counting=manifest.counting,
+        tag_spread=manifest.tag_spread,
     )
 
 

@@ -12,6 +12,7 @@ from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, cut_off, item_of, page_of
 from services.query.search.lookup import Lookup, SpaceSearch
+from services.query.search.matches import Matches, judged, of_carriers, of_neighbours, shortest
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import FilterEstimate, Plan, expected_recall, plan
 from services.query.search.query import Query
@@ -26,6 +27,7 @@ from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.ties import NEXT, with_ties
+from shared.maths.evidence import PLACES
 from shared.snapshots.items import Item, tag_key
 
 Chances = Callable[[NDArray[np.int64]], list[float | None]]
@@ -45,6 +47,7 @@ class SearchResult:
     model: str | None
     recall: Recall
     cut_off: CutOff | None = None
+    matches: Matches | None = None
 
 
 class Searcher:
@@ -111,6 +114,11 @@ class Searcher:
             mask = self._mask(space, query.after, options)
         with watch("probe"):
             prepared = index.ask(space.checked(query.vector))
+        with watch("count"):
+            looked_at = self.collection, self.deleted, self._recall_target
+            matches = of_neighbours(*looked_at, space, query, prepared, options)
+            options = shortest(options, matches)
+        with watch("probe"):
             chosen = self._plan(space, prepared, query, mask, metric, options)
         search = SpaceSearch(space, query, options, metric, prepared, mask)
         lookup = Lookup(search, chosen, self._id_of)
@@ -156,6 +164,7 @@ class Searcher:
             space.fingerprint,
             recall,
             page.cut_off,
+            matches,
         )
 
     def tagged(
@@ -191,6 +200,14 @@ class Searcher:
                 nprobe=0,
                 reranked=len(order),
             )
+        with watch("count"):
+            told = self._tag_chances(carried, judged(carriers))
+            first = self._tag_chances(carried, candidates.ordinals[:PLACES])
+            matches = of_carriers(
+                told, first, len(carriers), self.collection.visual, options.guarantee
+            )
+            options = shortest(options, matches)
+        with watch("scan"):
             before = after.offset if after else options.offset
             candidates = with_ties(
                 candidates, partial(_vectors, space), vector, before + options.limit + NEXT
@@ -230,6 +247,7 @@ class Searcher:
             space.fingerprint,
             recall,
             cut,
+            matches,
         )
 
     def _likely(

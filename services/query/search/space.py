@@ -7,14 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.calibration import TAG, Calibration
+from shared.contracts.counting import Counting
 from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.errors import BadVector, Conflict
 from shared.engines.engine import Index
-from shared.engines.ivf.index import InvertedIndex
+from shared.engines.evidence import moments_of
 from shared.maths import tag_trust
 from shared.maths.calibration import Isotonic
+from shared.maths.counting import Counter
 from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
+from shared.maths.packaged_counting import packaged_words
 from shared.maths.standard_scores import Moments
 from shared.snapshots.transform import Transform
 
@@ -22,8 +25,6 @@ from shared.snapshots.transform import Transform
 # few milliseconds.
 _IN_MEMORY = 2**28
 _SCANNED = 2**23
-# Vectors that stand for all, and the fewest that may.
-_SAMPLE, _LEAST_SAMPLE = 2_000, 20
 # Of fewer carriers, none tells whether another one is right.
 _LEAST_CARRIERS = 4
 
@@ -37,16 +38,7 @@ class _Sample:
     @cached_property
     def moments(self) -> Moments | None:
         """Return the moments of the sample; None if the vectors lie elsewhere or are too few."""
-        if not isinstance(self._index, InvertedIndex):
-            return None
-        ordinals = np.concatenate([segment.ordinals for segment in self._index.segments])
-        step = max(1, len(ordinals) // _SAMPLE)
-        found = [
-            vector
-            for one in np.sort(ordinals)[::step].tolist()
-            if (vector := self._index.vector(one)) is not None
-        ]
-        return Moments.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
+        return moments_of(self._index)
 
 
 class Space:
@@ -61,9 +53,12 @@ class Space:
         transform: Transform | None = None,
         way_out: str = "Calibration needs tags: tag images, then run `ise build`.",
         former: "Space | None" = None,
+        counting: Counting | None = None,
+        tag_spread: float | None = None,
     ) -> None:
         """way_out: advice if there are no probabilities. former: the space of the snapshot before,
-        whose sample is taken over where the files are the same."""
+        whose sample is taken over where the files are the same. counting, tag_spread: see
+        `SpaceManifest`."""
         self._way_out = way_out
         self.fingerprint = fingerprint
         self.metric = index.metric
@@ -74,6 +69,8 @@ class Space:
         self.transform = transform
         self.curves = list(curves)
         self.calibration = list(calibration)
+        self.counter = Counter(counting) if counting is not None and counting.is_telling else None
+        self.tag_spread = tag_spread
         self._chances = {
             one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
             for one in calibration
@@ -103,8 +100,25 @@ class Space:
             "`ise train-matching`."
         )
         return Space(
-            self.fingerprint, self.index, self.curves, parts_found, self.transform, way_out
+            self.fingerprint,
+            self.index,
+            self.curves,
+            parts_found,
+            self.transform,
+            way_out,
+            former=self,
+            counting=self._words_counting(),
         )
+
+    def _words_counting(self) -> Counting | None:
+        """How to count the matches of a word, where the space has seen no tags."""
+        is_packaged = any(one.standardized for one in self.calibration)
+        return packaged_words() if is_packaged else None
+
+    @property
+    def moments(self) -> Moments | None:
+        """Mean and covariance of the vectors; None if they lie elsewhere or are too few."""
+        return self._sample.moments
 
     def _of_term(self, one: Calibration, vector: NDArray[np.floating]) -> Calibration | None:
         """A calibration of untrained terms as it is for one of them; None: it tells nothing."""

@@ -1,0 +1,153 @@
+"""How many pictures match a search, whether any does, and what a list may promise."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.query.search.collection import Collection
+from services.query.search.probing import plan
+from services.query.search.query import Query
+from services.query.search.space import Space
+from shared.contracts.answer import Expected, Mode
+from shared.contracts.query import MAX_LIMIT, Metric, SearchOptions
+from shared.engines.engine import is_small
+from shared.engines.evidence import DEPTH, Reach, gather
+from shared.engines.ivf.coarse import PreparedQuery
+from shared.engines.ivf.index import InvertedIndex
+from shared.maths import tag_trust
+from shared.models.external import is_external
+
+_NINE_IN_TEN = 1.645
+_WHOLE = 0.25
+"""Added to the variance: a count is a whole number."""
+_OPEN = 0.1
+"""Probability of the last picture that was looked at, from which more may match behind it."""
+_LAST = 15
+_MOST_CERTAIN = 0.99
+_EVEN = 1e-9
+_JUDGED = 2_000
+"""Carriers of a tag that are judged, at most."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What is expected to match. present: the chance that anything does.
+
+    promised: length of the shortest list that holds a match as surely as wanted; None: the
+    collection can't promise it, or nothing was wanted.
+    """
+
+    expected: Expected
+    present: float
+    promised: int | None = None
+
+
+def of_neighbours(
+    collection: Collection,
+    deleted: NDArray[np.int64],
+    recall_target: float,
+    space: Space,
+    query: Query,
+    prepared: PreparedQuery,
+    options: SearchOptions,
+) -> Matches | None:
+    """Count what matches a query; None where nothing teaches that, or it is no better than a guess.
+
+    It looks where a search by default does, wherever this one is told to look.
+    """
+    index, moments, counter = space.index, space.moments, space.counter
+    is_one = query.combination is None or query.combination.is_single
+    if counter is None or moments is None or not is_one or not isinstance(index, InvertedIndex):
+        return None
+    if not (is_small(index) or index.metric is Metric.COSINE):
+        # The nearest by cosine would take a comparison of all rows.
+        return None
+    work = plan(
+        space.curves,
+        Metric.COSINE,
+        min(DEPTH, index.rows),
+        index.clusters,
+        SearchOptions(),
+        recall_target,
+        is_small=is_small(index),
+    )
+    where = Reach(work.nprobe, work.radius, work.depth)
+    live = collection.mask(space, deleted)
+    allowed = None if options.filter is None else collection.allowed(options.filter)
+    own = [*query.leave_out, *([] if query.itself is None else [query.itself])]
+    reranks = query.mode is Mode.IMAGE and not is_external(space.fingerprint)
+    found = gather(index, prepared, moments, where, live, own, reranks)
+    if found is None:
+        return None
+    kept = None if allowed is None else allowed[found.ordinals]
+    count = counter.count(found.evidence, kept)
+    # An image of the collection is its own first hit, and matches.
+    itself = int(query.itself is not None and query.itself not in query.leave_out)
+    if query.itself is not None and allowed is not None:
+        itself *= int(allowed[query.itself])
+    promised = None
+    if options.guarantee is not None:
+        promised = counter.promised(count, options.guarantee)
+    middle, high = round(count.matches), math.ceil(count.high)
+    seen = len(found.ordinals) if kept is None else int(kept.sum())
+    if not found.is_whole and float(count.chances[-_LAST:].mean()) > _OPEN:
+        # More may match behind what was looked at.
+        high = seen = live.live
+    expected = Expected(
+        matches=min(middle, seen) + itself,
+        low=min(math.floor(count.low), middle, seen) + itself,
+        high=min(max(high, middle), seen) + itself,
+    )
+    return Matches(
+        expected,
+        present=1.0 if itself else count.present,
+        promised=None if promised is None else promised + itself,
+    )
+
+
+def judged(carriers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Carriers of a tag that stand for all of them, always the same ones."""
+    return tag_trust.sample(carriers, _JUDGED)
+
+
+def of_carriers(
+    chances: Sequence[float | None],
+    first: Sequence[float | None],
+    carriers: int,
+    visual: Space | None,
+    guarantee: float | None,
+) -> Matches | None:
+    """Count the carriers of a tag that show it. None where nothing tells.
+
+    chances: of those that stand for all. first: of the first hits, in their order.
+    """
+    spread = None if visual is None else visual.tag_spread
+    known = np.array([one for one in chances if one is not None], np.float64)
+    in_order = np.array([one for one in first if one is not None], np.float64)
+    if spread is None or not len(known) or len(known) < len(chances) or len(in_order) < len(first):
+        return None
+    share = carriers / len(known)
+    middle = float(known.sum()) * share
+    variance = float((known * (1 - known)).sum()) * share + _WHOLE
+    half = _NINE_IN_TEN * spread * math.sqrt(variance)
+    missed = np.cumsum(np.log1p(-np.minimum(in_order, _MOST_CERTAIN)))
+    promised = None
+    if guarantee is not None:
+        enough = np.flatnonzero(missed <= math.log1p(-guarantee) + _EVEN)
+        promised = int(enough[0]) + 1 if len(enough) else None
+    expected = Expected(
+        matches=round(middle),
+        low=min(max(math.floor(middle - half), 0), round(middle)),
+        high=max(min(math.ceil(middle + half), carriers), round(middle)),
+    )
+    return Matches(expected, float(1 - math.exp(missed[-1])), promised)
+
+
+def shortest(options: SearchOptions, matches: Matches | None) -> SearchOptions:
+    """Return a search's options with the length of the list that it was promised, if any."""
+    if options.guarantee is None or matches is None or matches.promised is None:
+        return options
+    return options.model_copy(update={"limit": min(matches.promised, MAX_LIMIT)})
