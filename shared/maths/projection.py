@@ -23,7 +23,7 @@ _LEAST_SPREAD = 1e-3
 
 @dataclass(frozen=True)
 class Projection:
-    """mean: float32 (dim,). axes: float32 (dim, width), orthogonal, the later ones longer."""
+    """mean: float32 (dim,). axes: float32 (dim, width)."""
 
     mean: Floats
     axes: Floats

@@ -1,7 +1,8 @@
 """Transforms of a model's features before an index holds and compares them.
 
 `l2` brings them to unit length. `pca:N` does so, keeps the N directions in which the collection
-varies most (Pearson 1901), whitens them by a quarter, and brings what's left to unit length again.
+varies most (Pearson 1901), whitened by a quarter or by what pictures that look alike differ in, and
+brings what's left to unit length again.
 What was learned of a collection is a file of its snapshot:
 
     mean        (dim,)        float32

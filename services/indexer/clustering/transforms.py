@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from services.indexer.clustering import neighbour_projection
 from services.indexer.clustering.streaming import Rows
 from shared.core.errors import InvalidInput
 from shared.maths.projection import Projection
@@ -47,4 +48,6 @@ def learned(name: str, features: Rows, dim: int) -> Transform | None:
     if name == "l2":
         return Transform(name, dim)
     sample = features[np.arange(0, len(features), math.ceil(len(features) / _SAMPLE))]
-    return Transform(name, dim, Projection.learn(sample, int(name[4:])))
+    is_enough = len(sample) >= neighbour_projection.LEAST_ROWS
+    learn = neighbour_projection.learn if is_enough else Projection.learn
+    return Transform(name, dim, learn(sample, int(name[4:])))
