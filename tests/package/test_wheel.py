@@ -19,6 +19,7 @@ import pytest
 
 from demo.sample import draw_sample
 from shared.core.version import VERSION
+from tests.docs.blocks import blocks_of
 from tests.e2e.engine import REPOSITORY
 from tests.ports import free_port
 
@@ -29,11 +30,11 @@ _FILES = ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md
 _HOUSE = ("constraints.txt", ".env.example")
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=clean_environment(),
+        env=env or clean_environment(),
         capture_output=True,
         text=True,
         timeout=240,
@@ -129,17 +130,7 @@ def test_the_installed_engine_ingests_and_searches(python: Path, tmp_path: Path)
     )
 
     def ise(*arguments: str) -> str:
-        done = subprocess.run(
-            ["ise", *arguments],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run("ise", *arguments, cwd=tmp_path, env=env)
 
     assert ise("--version") == f"ise {VERSION}\n"
     url = f"http://127.0.0.1:{ports['ISE_QUERY_PORT']}"
@@ -151,17 +142,12 @@ def test_the_installed_engine_ingests_and_searches(python: Path, tmp_path: Path)
         )
         assert shown["hits"][0]["score"] > 0.99
         assert "<main" in httpx.get(url, follow_redirects=True).text
-        used = subprocess.run(
-            ["python", "use.py", url],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert used.returncode == 0, used.stderr
-        home, version, mode, same = json.loads(used.stdout)
+        used = run("python", "use.py", url, cwd=tmp_path, env=env)
+        block = next(b for b in blocks_of(REPOSITORY / "README.md") if b.language == "python")
+        named = {**env, "ISE_QUERY_URL": url}
+        printed = run("python", "-c", block.text, cwd=tmp_path, env=named)
+        assert len(printed.splitlines()) == 3
+        home, version, mode, same = json.loads(used)
         assert Path(home).is_relative_to(python.parents[1])
         assert (version, mode, same) == (VERSION, "tag", True)
 
