@@ -23,8 +23,10 @@ from shared.objects.local_path import readable
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 5.0
-_BACKGROUND = (JobKind.COMPACT, JobKind.LEARN)
+_BACKGROUND = (JobKind.COMPACT, JobKind.LEARN, JobKind.TEXT)
 """Kinds of background jobs."""
+_PREEMPTED = (JobKind.LEARN, JobKind.TEXT)
+"""Kinds that a job which a user waits for ends; they begin again when all is quiet."""
 _LOOK_S = 1.0
 """Seconds between polls of the catalogue for work of other workers."""
 
@@ -41,19 +43,23 @@ class JobRunner:
         settle: Callable[[], None],
         help_others: Callable[[], bool] = lambda: False,
         leases: Leases | None = None,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
         """`settle` is called at the start, and after a job that did not finish.
 
         `help_others`: runs a part of another worker's job; False if there is none.
+        `on_idle`: called when the last job has ended; it may submit one.
         """
         self._table = table
         self._is_shared = table.database.is_shared
         self._leases = leases or Leases(table.worker)
         self._help_others = help_others
+        self._on_idle = on_idle
         self._work = work
         self._settle = settle
         self.skips = SkipCounts()
         self.was_preempted = False
+        self.reading_was_preempted = False
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._cancelled: dict[str, threading.Event] = {}
@@ -87,9 +93,11 @@ class JobRunner:
         return self._thread.is_alive()
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
-        """Queue a job. A job that a user waits for ends background learning."""
+        """Queue a job. A job that a user waits for ends background learning and reading."""
         if kind is JobKind.LEARN:
             self.was_preempted = False
+        elif kind is JobKind.TEXT:
+            self.reading_was_preempted = False
         elif kind not in _BACKGROUND:
             self._preempt()
         job = self._table.add(kind, request)
@@ -98,12 +106,14 @@ class JobRunner:
         return job
 
     def _preempt(self) -> None:
-        last = self._table.latest(JobKind.LEARN)
-        if last is not None and not last.state.ended:
-            self.was_preempted = True
-            # It may have ended in the meantime.
-            with suppress(Conflict):
-                self.cancel(last.id)
+        for kind in _PREEMPTED:
+            last = self._table.latest(kind)
+            if last is not None and not last.state.ended:
+                self.was_preempted |= kind is JobKind.LEARN
+                self.reading_was_preempted |= kind is JobKind.TEXT
+                # It may have ended in the meantime.
+                with suppress(Conflict):
+                    self.cancel(last.id)
 
     def cancel(self, job_id: str) -> Job:
         """Cancels a job, at once when queued, at its next step when running.
@@ -135,6 +145,7 @@ class JobRunner:
         self._table.requeue_interrupted()
         job = self._table.start_next()
         if job is None:
+            self._on_idle()
             if not self._is_shared:
                 self._wake.wait()
             elif not self._help_others():

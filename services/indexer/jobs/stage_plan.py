@@ -18,6 +18,7 @@ PROJECTING, CLUSTERING_JOINT = "projecting to the joint space", "clustering the 
 RECALL_JOINT = "measuring recall of the joint space"
 CALIBRATING_JOINT = "calibrating the joint space"
 LABELLING = "computing labels"
+READING_TEXT = "reading text in pictures"
 PUBLISHING = "publishing"
 
 BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, LABELLING)
@@ -39,6 +40,7 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     RECALL_JOINT: (0.5, 0.001),
     CALIBRATING_JOINT: (0.3, 0.005),
     LABELLING: (0.1, 0.0001),
+    READING_TEXT: (3.0, 0.5),
     PUBLISHING: (0.5, 0.0001),
 }
 # Stages that use a sample, with its largest number of pictures.

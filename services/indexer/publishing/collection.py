@@ -5,6 +5,7 @@ from typing import Self
 
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locks import PublishLock
+from services.indexer.catalog.texts import Texts
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.embedding.client import Embedding
 from services.indexer.embedding.compatibility import Compatibility
@@ -16,6 +17,7 @@ from services.indexer.publishing.incremental import IncrementalSegments
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.publisher import Publisher
+from services.indexer.publishing.texts import TextFiles
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 
@@ -50,8 +52,9 @@ class Collection:
         additions = IncrementalSegments(index, images, features, embedding)
         first = FirstSegment(index, images, features)
         labels = Labels(index, images, features, embedding, current)
+        texts = TextFiles(index, Texts(images.database), current)
         publisher = Publisher(
-            index, current, lock, additions, first, compatibility, deletions, labels
+            index, current, lock, additions, first, compatibility, deletions, labels, texts
         )
         external = ExternalGuard(VectorTable(images.database), embedding)
         return cls(

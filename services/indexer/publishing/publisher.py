@@ -18,6 +18,7 @@ from services.indexer.publishing.incremental import NOT_EMBEDDED, IncrementalSeg
 from services.indexer.publishing.index_files import IndexFiles
 from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.retention import Retention
+from services.indexer.publishing.texts import TextFiles
 from shared.core import failpoints
 from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured
 from shared.files import durable
@@ -41,6 +42,7 @@ class Publisher:
         compatibility: Compatibility,
         deletions: Deletions,
         labels: Labels,
+        texts: TextFiles,
     ) -> None:
         self._snapshots = index.snapshots
         self._segments = index.segments
@@ -52,6 +54,7 @@ class Publisher:
         self._compatibility = compatibility
         self._deletions = deletions
         self.labels = labels
+        self._texts = texts
 
     def start(self, is_alone: bool = True) -> None:
         """Catches up with what was acknowledged before the process ended last.
@@ -102,7 +105,7 @@ class Publisher:
             number = max([number, *(n + 1 for n in self._snapshots.numbers())])
             complete = complete or partial(self._additions.with_pending, may_lag=may_lag)
             manifest = self._compatibility.with_canaries(complete(make(number)))
-            manifest = self.labels.with_labels(manifest)
+            manifest = self._texts.with_texts(self.labels.with_labels(manifest))
             self._check_turn()
             self._snapshots.publish(manifest)
             self._current.replace(manifest)
