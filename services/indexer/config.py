@@ -1,10 +1,18 @@
 """Settings of the indexer, read from `ISE_<NAME>`."""
 
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
 from shared.core.settings import ServiceSettings
+
+
+class OcrMode(StrEnum):
+    """When text in pictures is read."""
+
+    AUTO = "auto"
+    OFF = "off"
 
 
 class IndexerSettings(ServiceSettings):
@@ -57,6 +65,14 @@ class IndexerSettings(ServiceSettings):
     )
     embed_attempts: int = Field(
         8, ge=1, le=100, description="Attempts of a job to reach an embedder that doesn't answer."
+    )
+    ocr: OcrMode = Field(
+        OcrMode.AUTO,
+        description="Read the text in new pictures in the background: `auto` if the extra `ocr` is "
+        "installed, or `off`.",
+    )
+    ocr_threads: int = Field(
+        1, ge=1, le=64, description="Threads of the process that reads text in pictures."
     )
     learn_after: float = Field(
         60,

@@ -15,7 +15,7 @@ from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.trash import Trash
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.catalog.worker import Worker
-from services.indexer.config import IndexerSettings
+from services.indexer.config import IndexerSettings, OcrMode
 from services.indexer.curation.editor import Editor
 from services.indexer.curation.housekeeping import Housekeeping
 from services.indexer.curation.trash_bin import TrashBin
@@ -30,6 +30,7 @@ from services.indexer.jobs.leases import Leases
 from services.indexer.jobs.runner import JobRunner, Work
 from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
+from services.indexer.reading.reader import TextReader, is_installed
 from services.indexer.replication.snapshot_mirror import Mirror
 from services.indexer.sources.allowlist import Roots
 from services.indexer.sources.reader import SourceReader
@@ -55,6 +56,7 @@ from services.indexer.workflows.matching_training import MatchingTraining
 from services.indexer.workflows.reembed_job import ReembedJob
 from services.indexer.workflows.reembedding import Reembedding
 from services.indexer.workflows.sync_job import SyncJob
+from services.indexer.workflows.text_job import ReadingUpkeep, TextJob
 from services.indexer.workflows.train_job import TrainJob
 from services.indexer.workflows.undo_job import UndoJob
 from services.indexer.workflows.unembeddable import Unembeddable
@@ -173,9 +175,20 @@ class Container:
             JobKind.ACCEPT_LABELS: AcceptLabelsJob(collection, self.index).run,
             JobKind.FACTS: FactsJob(collection, self.files).run,
             JobKind.UNDO: UndoJob(self.editor, self.job_table).run,
+            JobKind.TEXT: TextJob(collection, self.files, _reader(settings)).run,
         }
         self.jobs = JobRunner(
-            self.job_table, handlers, self.publisher.catch_up, self._between_jobs, leases
+            self.job_table,
+            handlers,
+            self.publisher.catch_up,
+            self._between_jobs,
+            leases,
+            self._when_idle,
+        )
+        self._reading = ReadingUpkeep(
+            self.images.database,
+            self.job_table,
+            is_on=settings.ocr is OcrMode.AUTO and is_installed(),
         )
         self._upkeep = Upkeep(
             compaction,
@@ -233,6 +246,10 @@ class Container:
         before = datetime.now(UTC) - timedelta(days=self.settings.job_days)
         self.job_table.forget_before(before.isoformat())
 
+    def _when_idle(self) -> None:
+        if self._reading.is_due(self.jobs.was_preempted(JobKind.TEXT)):
+            self.jobs.submit(JobKind.TEXT, {"again": False})
+
     def _changed(self) -> None:
         self._upkeep.consider()
         if self._mirror is not None:
@@ -265,6 +282,10 @@ def _resolver(settings: IndexerSettings) -> Resolver:
         settings.source_protocols,
         _roots(settings).of(confined=False),
     )
+
+
+def _reader(settings: IndexerSettings) -> TextReader:
+    return TextReader(settings.ocr_threads, settings.max_pixels)
 
 
 def _image_files(

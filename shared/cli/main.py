@@ -16,6 +16,7 @@ from shared.cli import (
     images,
     jobs,
     labels,
+    mcp,
     migrate,
     reembed,
     search,
@@ -80,6 +81,7 @@ app.command("facts")(curation.facts)
 app.command("import-features")(transfer.import_features)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)
+app.command("mcp")(mcp.mcp)
 app.command("doctor")(doctor.doctor)
 app.command("check")(care.check)
 app.command("repair")(care.repair)

@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     ACCEPT_LABELS = "accept-labels"
     FACTS = "facts"
     UNDO = "undo"
+    TEXT = "text"
 
 
 class JobState(StrEnum):

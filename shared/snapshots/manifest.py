@@ -149,6 +149,13 @@ class LabelsManifest(Wire):
         return sum(file.rows for file in self.files)
 
 
+class TextsManifest(Wire):
+    """Texts that were read in the images. `revision`: the change of the catalogue they go up to."""
+
+    revision: int
+    files: list[SegmentFile] = Field(default_factory=list)
+
+
 class Manifest(Wire):
     """A snapshot. `revision`: up to which change of the catalogue it goes."""
 
@@ -171,6 +178,7 @@ class Manifest(Wire):
         "the snapshot; null: as far as the snapshot.",
     )
     labels: LabelsManifest | None = None
+    texts: TextsManifest | None = None
     canaries: dict[str, list[float]] = Field(
         default_factory=dict,
         description="What the models made of the built-in picture, by fingerprint.",
@@ -195,7 +203,7 @@ class Manifest(Wire):
 
     def files(self) -> list[SegmentFile]:
         """Every file of `segments/` that this snapshot is made of."""
-        return [*self.vital_files(), *self.label_files()]
+        return [*self.vital_files(), *self.label_files(), *self.text_files()]
 
     def vital_files(self) -> list[SegmentFile]:
         """The files without which the snapshot can't be served."""
@@ -205,6 +213,10 @@ class Manifest(Wire):
     def label_files(self) -> list[SegmentFile]:
         """The files of its labels, which it can be served without."""
         return [self.labels.head, *self.labels.files] if self.labels else []
+
+    def text_files(self) -> list[SegmentFile]:
+        """The files of its texts, which it can be served without."""
+        return list(self.texts.files) if self.texts else []
 
 
 class SnapshotStore:

@@ -20,6 +20,7 @@ from shared.contracts.jobs import Failures, Job, JobKind, Jobs, PageQuery
 from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
 from shared.contracts.source_folders import SourceFolders, SourceFoldersQuery
+from shared.contracts.text import TextRequest
 from shared.web.admission import JSON, QUICK, admits
 from shared.web.keys import Scope
 from shared.web.problems import (
@@ -185,6 +186,21 @@ def accept_labels(call: Request, request: AcceptLabelsRequest) -> Job:
     have already stay as they are written.
     """
     return submitted(call, JobKind.ACCEPT_LABELS, request)
+
+
+@router.post(
+    "/text",
+    status_code=202,
+    summary="Read the text in pictures",
+    responses=problems(DISK_FULL),
+)
+@needs(Scope.WRITE)
+def read_text(call: Request, request: TextRequest) -> Job:
+    """Start a job that reads the text in pictures that were not read yet. Where the extra `ocr` is
+    installed, one starts by itself after pictures were added; other jobs interrupt it, and it
+    resumes after them.
+    """
+    return submitted(call, JobKind.TEXT, request)
 
 
 @router.get("/jobs", summary="List the jobs")

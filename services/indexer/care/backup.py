@@ -101,8 +101,8 @@ class BackupWriter:
             try:
                 for file in current.vital_files():
                     self._take(store.segments / file.name, target.segments / file.name)
-                for file in current.label_files():
-                    # Without labels, a collection is complete; the indexer computes them anew.
+                for file in (*current.label_files(), *current.text_files()):
+                    # Without them, a collection is complete; the indexer makes them anew.
                     try:
                         self._take(store.segments / file.name, target.segments / file.name)
                     except FileNotFoundError:

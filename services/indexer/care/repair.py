@@ -95,6 +95,8 @@ class Repair:
                 yield self._fall_back(finding)
             case Kind.LABELS:
                 told = "Set it aside; `ise label --compute` computes the labels anew."
+                if path.name.startswith("texts-"):
+                    told = "Set it aside; the next publication writes it anew from the catalogue."
                 yield RepairAction(finding, told, lambda: self._drop_labels(path))
             case Kind.FEATURES:
                 yield self._mend_features(finding)
@@ -168,15 +170,20 @@ class Repair:
                 self._set_aside(self._store.path(manifest.number).parent)
 
     def _drop_labels(self, damaged: Path) -> None:
-        """Take labels out of every snapshot that has this file of them; labels are an extra."""
+        """Take labels or texts out of every snapshot that has this file of them: both are extras
+        that the indexer makes anew.
+        """
         self._set_aside(damaged)
         for manifest in self._store.readable():
-            if damaged.name not in {file.name for file in manifest.label_files()}:
+            if damaged.name in {file.name for file in manifest.label_files()}:
+                without = manifest.model_copy(update={"labels": None})
+            elif damaged.name in {file.name for file in manifest.text_files()}:
+                without = manifest.model_copy(update={"texts": None})
+            else:
                 continue
-            without = manifest.model_copy(update={"labels": None})
             if self._is_current(manifest):
                 number = 1 + max(self._store.numbers())
-                reason = "repair: without damaged labels"
+                reason = "repair: without damaged labels or texts"
                 self._store.publish(without.model_copy(update={"number": number, "reason": reason}))
             self._store.rewrite(without)
 

@@ -76,10 +76,25 @@ def _keep_trash(db: Connection) -> None:
     )
 
 
+def _keep_texts(db: Connection) -> None:
+    """Add the words that are read in pictures."""
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    number = "BIGINT" if db.dialect.name == "postgresql" else "INTEGER"
+    _run(
+        db,
+        f"""CREATE TABLE texts (
+            ordinal {number} NOT NULL, reader VARCHAR(100){ordered} NOT NULL,
+            words JSON NOT NULL, revision BIGINT NOT NULL, PRIMARY KEY (ordinal),
+            FOREIGN KEY (ordinal) REFERENCES images (ordinal) ON DELETE CASCADE)""",
+        "CREATE INDEX ix_texts_revision ON texts (revision)",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
     _keep_trash,
+    _keep_texts,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

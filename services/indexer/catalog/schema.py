@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 6
+VERSION = 7
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -149,6 +149,16 @@ undo_steps = Table(
     Column("id", String(200), primary_key=True),
     Column("former", JSON(none_as_null=True)),
     Column("later", JSON(none_as_null=True)),
+)
+
+texts = Table(
+    "texts",
+    metadata,
+    # Words that were read in an image's picture, see `packed`; an empty list: there are none.
+    Column("ordinal", _Ordinal, ForeignKey("images.ordinal", ondelete="CASCADE"), primary_key=True),
+    Column("reader", String(100), nullable=False),
+    Column("words", JSON, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
 )
 
 mounts = Table(

@@ -23,8 +23,10 @@ from shared.objects.local_path import readable
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 5.0
-_BACKGROUND = (JobKind.COMPACT, JobKind.LEARN)
+_BACKGROUND = (JobKind.COMPACT, JobKind.LEARN, JobKind.TEXT)
 """Kinds of background jobs."""
+_PREEMPTED = (JobKind.LEARN, JobKind.TEXT)
+"""Kinds that a job which a user waits for ends; they begin again when all is quiet."""
 _LOOK_S = 1.0
 """Seconds between polls of the catalogue for work of other workers."""
 
@@ -41,15 +43,18 @@ class JobRunner:
         settle: Callable[[], None],
         help_others: Callable[[], bool] = lambda: False,
         leases: Leases | None = None,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
         """`settle` is called at the start, and after a job that did not finish.
 
         `help_others`: runs a part of another worker's job; False if there is none.
+        `on_idle`: called when the last job has ended; it may submit one.
         """
         self._table = table
         self._is_shared = table.database.is_shared
         self._leases = leases or Leases(table.worker)
         self._help_others = help_others
+        self._on_idle = on_idle
         self._work = work
         self._settle = settle
         self.skips = SkipCounts()
@@ -86,7 +91,7 @@ class JobRunner:
         return self._thread.is_alive()
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
-        """Queue a job. A job that a user waits for ends background learning."""
+        """Queue a job. A job that a user waits for ends background learning and reading."""
         if kind not in _BACKGROUND:
             self._preempt()
         job = self._table.add(kind, request)
@@ -95,17 +100,21 @@ class JobRunner:
         return job
 
     def _preempt(self) -> None:
-        last = self._table.latest(JobKind.LEARN)
-        if last is not None and not last.state.ended:
-            self._table.note_preempted(last.id)
-            # It may have ended in the meantime.
-            with suppress(Conflict):
-                self.cancel(last.id)
+        for kind in _PREEMPTED:
+            last = self._table.latest(kind)
+            if last is not None and not last.state.ended:
+                self._table.note_preempted(last.id)
+                # It may have ended in the meantime.
+                with suppress(Conflict):
+                    self.cancel(last.id)
 
-    @property
-    def was_preempted(self) -> bool:
-        """True if the last learning ended because a job came that somebody waits for."""
-        last = self._table.latest(JobKind.LEARN)
+    def wake(self) -> None:
+        """Look again for something to do: something may be due."""
+        self._wake.set()
+
+    def was_preempted(self, kind: JobKind) -> bool:
+        """Tell whether the last job of a kind ended because one came that somebody waits for."""
+        last = self._table.latest(kind)
         return last is not None and self._table.was_preempted(last.id)
 
     def cancel(self, job_id: str) -> Job:
@@ -138,6 +147,7 @@ class JobRunner:
         self._table.requeue_interrupted()
         job = self._table.start_next()
         if job is None:
+            self._on_idle()
             if not self._is_shared:
                 self._wake.wait()
             elif not self._help_others():

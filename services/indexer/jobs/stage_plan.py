@@ -19,6 +19,7 @@ RECALL_JOINT = "measuring recall of the joint space"
 CALIBRATING_JOINT = "calibrating the joint space"
 COUNTING = "learning to count matches"
 LABELLING = "computing labels"
+READING_TEXT = "reading text in pictures"
 PUBLISHING = "publishing"
 
 BUILD = (TRANSFORM, CLUSTERING, RECALL, CALIBRATING, COUNTING, LABELLING)
@@ -41,6 +42,7 @@ _COSTS: Mapping[str, tuple[float, float]] = {
     RECALL_JOINT: (0.5, 0.001),
     CALIBRATING_JOINT: (0.3, 0.005),
     LABELLING: (0.1, 0.0001),
+    READING_TEXT: (3.0, 0.5),
     PUBLISHING: (0.5, 0.0001),
 }
 # Stages that use a sample, with its largest number of pictures.

@@ -5,6 +5,7 @@ from typing import Self
 
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locks import PublishLock
+from services.indexer.catalog.texts import Texts
 from services.indexer.catalog.vectors import VectorTable
 from services.indexer.embedding.client import Embedding
 from services.indexer.embedding.compatibility import Compatibility
@@ -18,6 +19,7 @@ from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.pending import EmbedderPatience
 from services.indexer.publishing.publisher import Publisher
 from services.indexer.publishing.settling import PictureGate
+from services.indexer.publishing.texts import TextFiles
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
 
@@ -56,8 +58,9 @@ class Collection:
         )
         first = FirstSegment(index, images, features)
         labels = Labels(index, images, features, embedding, current, deletions.settled)
+        texts = TextFiles(index, Texts(images.database), current, deletions.settled)
         publisher = Publisher(
-            index, current, lock, additions, first, compatibility, deletions, labels
+            index, current, lock, additions, first, compatibility, deletions, labels, texts
         )
         external = ExternalGuard(VectorTable(images.database), embedding)
         return cls(

@@ -12,6 +12,7 @@ from services.indexer.publishing.current_snapshot import CurrentSnapshot
 from services.indexer.publishing.incremental import IncrementalSegments
 from services.indexer.publishing.labels import Covered, Labels
 from services.indexer.publishing.pending import Answers, Pending
+from services.indexer.publishing.texts import TextFiles
 from services.indexer.segments.store import SegmentStore
 from shared.core.errors import Corrupt
 from shared.snapshots.manifest import Manifest
@@ -57,12 +58,14 @@ class Drafting:
         additions: IncrementalSegments,
         compatibility: Compatibility,
         labels: Labels,
+        texts: TextFiles,
     ) -> None:
         self._segments = segments
         self._current = current
         self._additions = additions
         self._compatibility = compatibility
         self._labels = labels
+        self._texts = texts
 
     def drafted(self, make: Make, options: Options, former: Draft | None) -> Draft | None:
         """Write a draft, asking the embedder. None: nothing is to be done.
@@ -98,6 +101,7 @@ class Drafting:
             manifest = self._completed(base, pending, draft.answers, options)
             manifest = self._compatibility.with_kept_canaries(manifest)
             manifest, covered = self._labels.with_labels(manifest)
+            manifest = self._texts.with_texts(manifest)
         return replace(draft, current=current, made=made, manifest=manifest, covered=covered)
 
     def _written(
@@ -121,6 +125,7 @@ class Drafting:
         manifest = self._completed(base, pending, answers, options)
         manifest = self._compatibility.with_canaries(manifest, asking)
         manifest, covered = self._labels.with_labels(manifest, asking)
+        manifest = self._texts.with_texts(manifest)
         return Draft(current, made, manifest, answers, covered)
 
     def _completed(

@@ -29,6 +29,7 @@ from services.indexer.publishing.labels import Labels
 from services.indexer.publishing.pending import PATIENCE_S
 from services.indexer.publishing.retention import Retention
 from services.indexer.publishing.settling import Settling
+from services.indexer.publishing.texts import TextFiles
 from shared.core import failpoints
 from shared.core.engine import Engine
 from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured, NotFound
@@ -57,6 +58,7 @@ class Publisher:
         compatibility: Compatibility,
         deletions: Deletions,
         labels: Labels,
+        texts: TextFiles,
     ) -> None:
         self._snapshots = index.snapshots
         self._segments = index.segments
@@ -66,7 +68,7 @@ class Publisher:
         # Whoever holds it writes local files of what came during a preparation, and commits.
         self._turn = threading.RLock()
         self._additions = additions
-        self._drafting = Drafting(self._segments, current, additions, compatibility, labels)
+        self._drafting = Drafting(self._segments, current, additions, compatibility, labels, texts)
         self._first = first
         self._deletions = deletions
         self.labels = labels

@@ -31,6 +31,7 @@ from shared.snapshots.manifest import (
     TransformManifest,
 )
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
+from shared.snapshots.texts import ReadText, write_texts
 from shared.snapshots.transform import Transform, read_projection, write_projection
 
 # Below this size, comparing every vector of the probed lists costs no more than codes.
@@ -104,6 +105,9 @@ class SegmentStore:
         return self._write(
             "labels", lambda path: write_labels(path, ordinals, ids, chances, classes)
         )
+
+    def texts(self, texts: Iterable[ReadText]) -> SegmentFile:
+        return self._write("texts", lambda path: write_texts(path, texts))
 
     def postings(
         self,

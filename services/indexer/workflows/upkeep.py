@@ -105,7 +105,7 @@ class Upkeep:
             return None
         if self._table.any_open():
             return self._quiet_s
-        pause = self._learning.pause(self._jobs.was_preempted).total_seconds()
+        pause = self._learning.pause(self._jobs.was_preempted(JobKind.LEARN)).total_seconds()
         if pause > 0:
             return min(pause, _LONGEST_WAIT_S)
         self._jobs.submit(JobKind.LEARN, {})

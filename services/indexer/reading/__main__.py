@@ -1,0 +1,40 @@
+"""The child process: reads pictures from standard input, and writes their words as JSON."""
+
+import json
+import os
+import sys
+from contextlib import suppress
+
+from services.indexer.reading import reader
+
+_LOWEST = 19
+
+
+def main(threads: int, max_pixels: int) -> None:
+    """Read until the input ends."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # Whatever a library prints must not come between the answers.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with suppress(OSError, AttributeError):
+        os.nice(_LOWEST)
+    # The libraries are those of the extra; nothing else loads them.
+    from services.indexer.reading.ocr import Ocr
+    from shared.core.errors import ISEError
+
+    ocr = Ocr(threads, max_pixels)
+
+    def answer(body: dict[str, object]) -> None:
+        answers.write(json.dumps(body).encode() + b"\n")
+        answers.flush()
+
+    answer({"reader": ocr.name})
+    while len(head := sys.stdin.buffer.read(reader.HEAD.size)) == reader.HEAD.size:
+        data = sys.stdin.buffer.read(*reader.HEAD.unpack(head))
+        try:
+            answer({"words": [word.model_dump() for word in ocr.read(data)]})
+        except ISEError as error:
+            answer({"error": error.detail})
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

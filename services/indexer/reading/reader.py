@@ -1,0 +1,128 @@
+"""Reader of text in pictures: a child process with the networks, of the lowest priority.
+
+It is a process so that its memory and processor time are apart from the indexer's, so that a
+picture which a decoder dies of takes nothing else along, and so that it can be ended at any time.
+Requests are a length and the bytes of a picture; answers are lines of JSON. It ends with the
+indexer, whose end closes the pipe.
+"""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from typing import Any
+
+from shared.contracts.text import Word
+from shared.core.errors import BadImage, Conflict, Unavailable
+
+PICTURE_S = 120.0
+"""Longest time that a picture may take."""
+HEAD = struct.Struct("<Q")
+"""Length of a picture, before its bytes."""
+_MISSING = (
+    "Reading text in pictures needs a package: pip install 'image-search-engine[ocr]', then "
+    "restart the indexer."
+)
+
+
+def is_installed() -> bool:
+    """Tell whether the extra `ocr` is installed."""
+    return all(find_spec(name) is not None for name in ("rapidocr", "openvino"))
+
+
+class TextReader:
+    """Starts readers. `threads`: of the networks. `max_pixels`: larger pictures are refused."""
+
+    def __init__(self, threads: int, max_pixels: int) -> None:
+        self._threads = threads
+        self._max_pixels = max_pixels
+
+    @contextmanager
+    def opened(self) -> Iterator["ReaderProcess"]:
+        """Give a running reader, and end it. Raises Conflict if the extra isn't installed."""
+        if not is_installed():
+            raise Conflict(_MISSING)
+        process = ReaderProcess(self._threads, self._max_pixels)
+        try:
+            yield process
+        finally:
+            process.close()
+
+
+class ReaderProcess:
+    """A reader, started again where it ended. Used by one thread."""
+
+    def __init__(self, threads: int, max_pixels: int) -> None:
+        self._options = (str(threads), str(max_pixels))
+        self._child: subprocess.Popen[bytes] | None = None
+        self.name = ""
+        """Name and version of the reader and its networks."""
+
+    def start(self) -> None:
+        """Start the process and wait until it has its networks. Raises Unavailable."""
+        environment = {**os.environ, "OMP_NUM_THREADS": self._options[0]}
+        self._child = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "services.indexer.reading", *self._options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        told = self._answer()
+        if told is None:
+            raise Unavailable("The reader of text in pictures can't start; see the indexer's log.")
+        self.name = str(told["reader"])
+
+    def read(self, data: bytes) -> list[Word]:
+        """Return the words in a picture. Raises BadImage for one that can't be read."""
+        if self._child is None:
+            self.start()
+        child = self._child
+        assert child is not None  # noqa: S101
+        assert child.stdin is not None  # noqa: S101
+        try:
+            child.stdin.write(HEAD.pack(len(data)))
+            child.stdin.write(data)
+            child.stdin.flush()
+            told = self._answer()
+        except BrokenPipeError:
+            told = None
+        if told is None:
+            self.close()
+            raise BadImage("The reader of text ended on this picture, or took too long.")
+        if "error" in told:
+            raise BadImage(str(told["error"]))
+        return [Word.model_validate(word) for word in told["words"]]
+
+    def close(self) -> None:
+        """End the process."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        child.wait()
+
+    def _answer(self) -> dict[str, Any] | None:
+        """The next answer; None where the process ended, or is ended for taking too long."""
+        child = self._child
+        if child is None or child.stdout is None:
+            return None
+        timer = threading.Timer(PICTURE_S, child.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            line = child.stdout.readline()
+        finally:
+            timer.cancel()
+        if not line.endswith(b"\n"):
+            return None
+        told: dict[str, Any] = json.loads(line)
+        return told
