@@ -195,6 +195,7 @@ def accept_labels(call: Request, request: AcceptLabelsRequest) -> Job:
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)
+@admits(JSON)
 def read_text(call: Request, request: TextRequest) -> Job:
     """Start a job that reads the text in pictures that were not read yet. Where the extra `ocr` is
     installed, one starts by itself after pictures were added; other jobs interrupt it, and it
