@@ -71,7 +71,7 @@ class IndexerSettings(ServiceSettings):
         description="Days that deleted pictures can be restored for; 0: they are deleted for good.",
     )
     uploads_at_once: int = Field(
-        32, ge=1, description="Number of uploads that arrive at which others are refused."
+        256, ge=1, description="Number of uploads that arrive at which others are refused."
     )
     thumbnail_pixels: int = Field(320, ge=16, le=2048, description="Longer side, in pixels.")
     max_upload_files: int = Field(1000, ge=100)

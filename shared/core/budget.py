@@ -20,8 +20,10 @@ MIB = 2**20
 _RETRY_AFTER = 1
 _SMALL = 64
 """Weights up to this fraction of a budget count as small."""
+_GRANTED_SHARE = 0.5
+"""Share of a budget for grants; the rest is for work that holds a grant and waits for more."""
 _LARGE_SHARE = 0.75
-"""Share of a budget that large weights may take, so that small work goes on beside them."""
+"""Share of these for large weights, so that small work goes on beside them."""
 
 
 class Grant:
@@ -62,12 +64,20 @@ class _Waiter:
 
 
 class Budget:
-    """`most` bytes. `setting`: the environment variable that sets it, for messages."""
+    """`most` bytes. `setting`: the environment variable that sets it, for messages.
 
-    def __init__(self, most: int, setting: str) -> None:
+    Grants, such as those of bodies, are given at once or refused, and take half of it at most.
+    What is held for a block, such as decoded pictures, is waited for, in turn. One block is always
+    let in, since its caller may hold a grant that it gives back only afterwards.
+    """
+
+    def __init__(self, most: int, setting: str, grants: float = _GRANTED_SHARE) -> None:
+        """`grants`: share of it for grants."""
         self.most = most
         self.setting = setting
-        self.taken = 0
+        self._for_grants = int(most * grants)
+        self._granted = 0
+        self._held = 0
         self.highest = 0
         """Largest sum ever taken."""
         self.refused = 0
@@ -122,9 +132,14 @@ class Budget:
         finally:
             self._leave(waiter)
 
+    @property
+    def taken(self) -> int:
+        """Bytes that are taken now."""
+        return self._granted + self._held
+
     def _most_for(self, weight: int) -> int:
         is_small = weight * _SMALL <= self.most
-        return self.most if is_small else int(self.most * _LARGE_SHARE)
+        return self._for_grants if is_small else int(self._for_grants * _LARGE_SHARE)
 
     def _take(self, weight: int, total: int) -> None:
         with self._lock:
@@ -135,22 +150,19 @@ class Budget:
                     f"This takes {-(-total // MIB)} MiB, over the {most // MIB} MiB that one call "
                     f"may use ({self.setting}). Send less at a time."
                 )
-            if self.taken + weight > most:
+            if self._granted + weight > most:
                 self.refused += 1
                 raise Overloaded(
-                    f"Other calls use {self.taken // MIB} of {self.most // MIB} MiB "
+                    f"Other calls use all of {most // MIB} MiB that calls may use together "
                     f"({self.setting}); try again in a second.",
                     retry_after=_RETRY_AFTER,
                 )
-            self._note(weight)
-
-    def _note(self, weight: int) -> None:
-        self.taken += weight
-        self.highest = max(self.highest, self.taken)
+            self._granted += weight
+            self.highest = max(self.highest, self.taken)
 
     def _give(self, weight: int) -> None:
         with self._lock:
-            self.taken -= weight
+            self._granted -= weight
             self._serve()
 
     def _queue(self, weight: int, wake: Callable[[], None]) -> _Waiter:
@@ -162,10 +174,14 @@ class Budget:
 
     def _serve(self) -> None:
         """Give waiting work its bytes in turn; the lock is held."""
-        while self._waiting and self.taken + self._waiting[0].weight <= self.most:
+        while self._waiting:
+            weight = self._waiting[0].weight
+            if self._held and self.taken + weight > self.most:
+                return
             waiter = self._waiting.popleft()
             waiter.has_weight = True
-            self._note(waiter.weight)
+            self._held += weight
+            self.highest = max(self.highest, self.taken)
             waiter.wake()
 
     def _check(self, waiter: _Waiter, seconds: float) -> None:
@@ -181,7 +197,7 @@ class Budget:
     def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
             if waiter.has_weight:
-                self.taken -= waiter.weight
+                self._held -= waiter.weight
             else:
                 with suppress(ValueError):
                     self._waiting.remove(waiter)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, TypeVar
 
 from starlette.datastructures import Headers
@@ -79,7 +80,7 @@ ROWS = Admission(None, weight=3)
 """Rows of numbers as they lie in memory."""
 VECTORS_JSON = Admission(96 * MIB, weight=6, values=5_000_000)
 """Vectors in JSON."""
-FORM = Admission(None, base=2 * MIB, weight=0, spools=True, places=UPLOADS)
+FORM = Admission(None, base=MIB, weight=0, spools=True, places=UPLOADS)
 """A form whose files go to disk."""
 PASSED_ON = Admission(None, base=MIB, weight=0, places=UPLOADS)
 """A body that is sent to another service while it arrives."""
@@ -202,7 +203,7 @@ class _Body:
     async def _lending(self, receive: Receive) -> Message:
         """Receive, and lend the places if the sender takes longer than is waited for."""
         place = self._place
-        if place is None or place.is_lent or not self._is_awaited:
+        if place is None or place.is_lent or self._patience == inf or not self._is_awaited:
             return await receive()
         if self._patience <= 0:
             place.lend()

@@ -73,7 +73,7 @@ def create_service(
     app.include_router(operations.router)
     app.state.gates = Gates(
         memory or Budget(settings.memory * MIB, "ISE_MEMORY"),
-        Budget(settings.spool * MIB, "ISE_SPOOL"),
+        Budget(settings.spool * MIB, "ISE_SPOOL", grants=1.0),
     )
     is_rated = rate is not None and bool(rate.per_second)
     guards = (*_GUARDS, RateLimitMiddleware) if is_rated else _GUARDS

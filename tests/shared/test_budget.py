@@ -10,7 +10,7 @@ from shared.core.errors import Overloaded, TooLarge, Unavailable
 
 
 def test_what_is_not_free_is_refused_and_what_never_is_says_so():
-    budget = Budget(1000, "ISE_MEMORY")
+    budget = Budget(1000, "ISE_MEMORY", grants=1.0)
     first = budget.grant(600)
     with pytest.raises(Overloaded, match="ISE_MEMORY"):
         budget.grant(200)
@@ -23,7 +23,7 @@ def test_what_is_not_free_is_refused_and_what_never_is_says_so():
 
 
 def test_large_work_leaves_a_part_to_small_work():
-    budget = Budget(6400, "ISE_MEMORY")
+    budget = Budget(6400, "ISE_MEMORY", grants=1.0)
     large = [budget.grant(1200) for _ in range(4)]
     with pytest.raises(Overloaded):
         budget.grant(1200)
@@ -38,7 +38,7 @@ def test_large_work_leaves_a_part_to_small_work():
 
 
 def test_a_grant_grows_until_there_is_no_more():
-    budget = Budget(6400, "ISE_MEMORY")
+    budget = Budget(6400, "ISE_MEMORY", grants=1.0)
     with budget.grant(100) as grant:
         grant.grow(4000)
         with pytest.raises(TooLarge):
@@ -104,6 +104,24 @@ def test_a_weight_over_the_whole_budget_takes_all_of_it():
     budget = Budget(100, "ISE_MEMORY")
     with budget.held(10_000, 0):
         assert budget.taken == 100
+    assert budget.taken == 0
+
+
+def test_work_that_holds_a_grant_and_waits_for_more_always_gets_on():
+    """Also if all grants are taken by such calls, and each wants all that there is."""
+    budget = Budget(1000, "ISE_MEMORY")
+
+    async def call() -> None:
+        with budget.grant(100):
+            async with budget.held_async(10_000, 60):
+                await asyncio.sleep(0)
+
+    async def calls() -> None:
+        await asyncio.gather(*(call() for _ in range(3)))
+
+    with pytest.raises(TooLarge):
+        budget.grant(600)
+    asyncio.run(calls())
     assert budget.taken == 0
 
 
