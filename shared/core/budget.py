@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,9 @@ from typing import Self
 from shared.core.errors import Overloaded, TooLarge, Unavailable
 
 MIB = 2**20
+# In the context: it goes from the route through every layer to where bytes arrive, such as fetched
+# pictures, and none of the layers between has a use for it.
+_of_call: ContextVar["Grant | None"] = ContextVar("of_call", default=None)
 _RETRY_AFTER = 1
 _SMALL = 64
 """Weights up to this fraction of a budget count as small."""
@@ -31,17 +35,21 @@ class Grant:
 
     def __init__(self, budget: "Budget", weight: int) -> None:
         self._budget = budget
+        self._is_released = False
         self.weight = weight
 
     def grow(self, more: int) -> None:
         """Take more. Raises Overloaded, TooLarge; the grant then stays as it is."""
-        self._budget._take(more, self.weight + more)
-        self.weight += more
+        with self._budget._lock:
+            if not self._is_released:
+                self._budget._take(more, self.weight + more)
+                self.weight += more
 
     def release(self) -> None:
-        """Give everything back; repeated calls do nothing."""
-        weight, self.weight = self.weight, 0
-        if weight:
+        """Give everything back; repeated calls do nothing, nor does `grow` after it."""
+        with self._budget._lock:
+            self._is_released = True
+            weight, self.weight = self.weight, 0
             self._budget._give(weight)
 
     def __enter__(self) -> Self:
@@ -88,7 +96,8 @@ class Budget:
         """Take bytes at once. Raises Overloaded where they aren't free, TooLarge where they never
         are.
         """
-        self._take(weight, weight)
+        with self._lock:
+            self._take(weight, weight)
         return Grant(self, weight)
 
     @contextmanager
@@ -142,28 +151,28 @@ class Budget:
         return self._for_grants if is_small else int(self._for_grants * _LARGE_SHARE)
 
     def _take(self, weight: int, total: int) -> None:
-        with self._lock:
-            most = self._most_for(total)
-            if total > most:
-                self.refused += 1
-                raise TooLarge(
-                    f"This takes {-(-total // MIB)} MiB, over the {most // MIB} MiB that one call "
-                    f"may use ({self.setting}). Send less at a time."
-                )
-            if self._granted + weight > most:
-                self.refused += 1
-                raise Overloaded(
-                    f"Other calls use all of {most // MIB} MiB that calls may use together "
-                    f"({self.setting}); try again in a second.",
-                    retry_after=_RETRY_AFTER,
-                )
-            self._granted += weight
-            self.highest = max(self.highest, self.taken)
+        """Take bytes; the lock is held."""
+        most = self._most_for(total)
+        if total > most:
+            self.refused += 1
+            raise TooLarge(
+                f"This takes {-(-total // MIB)} MiB, over the {most // MIB} MiB that one call "
+                f"may use ({self.setting}). Send less at a time."
+            )
+        if self._granted + weight > most:
+            self.refused += 1
+            raise Overloaded(
+                f"Other calls use all of {most // MIB} MiB that calls may use together "
+                f"({self.setting}); try again in a second.",
+                retry_after=_RETRY_AFTER,
+            )
+        self._granted += weight
+        self.highest = max(self.highest, self.taken)
 
     def _give(self, weight: int) -> None:
-        with self._lock:
-            self._granted -= weight
-            self._serve()
+        """Give back granted bytes; the lock is held."""
+        self._granted -= weight
+        self._serve()
 
     def _queue(self, weight: int, wake: Callable[[], None]) -> _Waiter:
         waiter = _Waiter(min(weight, self.most), wake)
@@ -202,6 +211,26 @@ class Budget:
                 with suppress(ValueError):
                     self._waiting.remove(waiter)
             self._serve()
+
+
+@contextmanager
+def charging(grant: Grant) -> Iterator[None]:
+    """Make a grant that of the call in hand, for the block."""
+    token = _of_call.set(grant)
+    try:
+        yield
+    finally:
+        _of_call.reset(token)
+
+
+def charge(size: int) -> None:
+    """Take bytes for what the call in hand has brought into memory, until the call ends.
+
+    Does nothing where there is no call, as in a job. Raises Overloaded, TooLarge.
+    """
+    grant = _of_call.get()
+    if grant is not None:
+        grant.grow(size)
 
 
 class Pace:

@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
+from contextvars import copy_context
 
 import pytest
 
-from shared.core.budget import Budget, Pace
+from shared.core.budget import Budget, Pace, charge, charging
 from shared.core.errors import Overloaded, TooLarge, Unavailable
 
 
@@ -134,3 +135,19 @@ def test_a_sender_has_a_grace_then_a_least_rate_and_a_deadline():
     assert pace.left == 48
     pace.waited = 100
     assert pace.left == 0
+
+
+def test_what_a_call_brings_into_memory_is_paid_for_by_the_call():
+    budget = Budget(1000, "ISE_MEMORY", grants=1.0)
+    charge(10**9)
+    with budget.grant(100) as grant, charging(grant):
+        charge(200)
+        thread = threading.Thread(target=copy_context().run, args=(charge, 50))
+        thread.start()
+        thread.join()
+        assert budget.taken == 350
+        with pytest.raises(TooLarge):
+            charge(900)
+        late = copy_context()
+    late.run(charge, 500)
+    assert budget.taken == 0

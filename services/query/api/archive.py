@@ -18,7 +18,7 @@ from shared.contracts.base import Wire
 from shared.contracts.curation import ArchiveRequest, Id
 from shared.core.errors import NotFound
 from shared.snapshots.items import Item
-from shared.web.admission import IDS, admits
+from shared.web.admission import ARCHIVE, admits
 from shared.web.keys import Scope
 from shared.web.media import ZIP
 from shared.web.problems import ARCHIVES, DAMAGED, NO_IMAGE, problems
@@ -42,6 +42,7 @@ class ArchiveQuery(Wire):
     responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(ARCHIVE)
 async def get_archive(
     ask: Ask, request: Request, query: Annotated[ArchiveQuery, Query()]
 ) -> Response:
@@ -56,7 +57,7 @@ async def get_archive(
     responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
-@admits(IDS)
+@admits(ARCHIVE)
 async def download_images(ask: Ask, request: Request, body: ArchiveRequest) -> Response:
     """Return a zip of the unchanged files. A file that can't be read is named in `missing.txt`."""
     return await _streamed(request, await ask.searcher(), body.ids)
