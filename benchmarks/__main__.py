@@ -99,6 +99,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     gallery.add_to(commands)
 
+    loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
+    loaded.add_argument("--profile", default="mini")
+    loaded.add_argument("--seconds", type=float, default=5.0, help="of each level")
+
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
 
@@ -119,6 +123,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "gallery":
         found = gallery.run(args.pictures, args.seconds)
         print(f"  {results.write(args.results, 'gallery', found)}")
+    elif args.command == "load":
+        from benchmarks import load
+
+        found = load.measure(args.data, args.profile, args.seconds)
+        print(f"  {results.write(args.results, 'load', found)}")
     elif args.command == "engines":
         from benchmarks import engines
 

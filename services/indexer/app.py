@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -61,7 +62,7 @@ def create_app(settings: IndexerSettings, embedder: Client | None = None) -> Fas
         warning=warning,
         asks={"embedder": "Adding pictures"},
     )
-    app.state.gates.places[UPLOADS] = Places(settings.uploads_at_once, "uploads")
+    app.state.gates.places[UPLOADS] = Places(settings.uploads_at_once, "uploads", patience_s=inf)
     app.state.gates.folder = str(settings.data_dir / SPOOL_FOLDER)
     app.add_middleware(PatienceMiddleware)
     app.add_middleware(VersionMiddleware, version=Published(settings.data_dir).version)

@@ -87,7 +87,7 @@ class IndexerSettings(ServiceSettings):
         description="Days that deleted pictures can be restored for; 0: they are deleted for good.",
     )
     uploads_at_once: int = Field(
-        32, ge=1, description="Number of uploads that arrive at which others are refused."
+        256, ge=1, description="Number of uploads that arrive at which others are refused."
     )
     job_days: float = Field(
         30,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -127,7 +128,7 @@ def create_app(
     searches = Places(at_once, "searches", most_each=max(1, at_once // 2))
     app.state.gates.places |= {
         SEARCHES: searches,
-        UPLOADS: Places(settings.uploads_at_once, "uploads"),
+        UPLOADS: Places(settings.uploads_at_once, "uploads", patience_s=inf),
     }
     app.state.settings = settings
     registry = app.state.metrics.registry
@@ -156,7 +157,9 @@ def create_app(
     app.state.writer = AnswerWriter(LeftOutMetric(registry).observe)
     app.state.indexer = files
     # A pool of its own, so that uploads that arrive slowly hold no connection of other calls.
-    app.state.uploading = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
+    app.state.uploading = indexer or AsyncClient(
+        settings.url_of("indexer"), key, within=True, connections=settings.uploads_at_once
+    )
     app.state.archives = Archives()
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)

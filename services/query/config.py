@@ -28,7 +28,7 @@ class QuerySettings(ServiceSettings):
         description="Number of running searches at which others are refused; 0: 16 per core.",
     )
     uploads_at_once: int = Field(
-        32, ge=1, description="Number of uploads that arrive at which others are refused."
+        256, ge=1, description="Number of uploads that arrive at which others are refused."
     )
     fetch_hosts: list[str] = Field(
         [], description="Hosts that `image_url` may name: names, `name:port`, `*.domain`, or `*`."

@@ -189,6 +189,12 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             self._replicas.give_back(self._replica)
 
 
+MOST_CONNECTIONS = 100
+"""Connections of one client at once, by default."""
+_KEPT = 20
+"""Idle connections that stay open, as httpx does by default."""
+
+
 class ReplicaTransport(httpx.BaseTransport):
     """Sends each request to one of the replicas, or to another if it reached none."""
 
@@ -236,9 +242,13 @@ class ReplicaTransport(httpx.BaseTransport):
 class AsyncReplicaTransport(httpx.AsyncBaseTransport):
     """The same for code in an event loop."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int = MOST_CONNECTIONS) -> None:
         self._replicas = Replicas(url)
-        self._inner = httpx.AsyncHTTPTransport(verify=tls.trusted(), trust_env=False)
+        self._inner = httpx.AsyncHTTPTransport(
+            verify=tls.trusted(),
+            trust_env=False,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=_KEPT),
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         replicas = self._replicas

@@ -9,6 +9,7 @@ each API is written once and used both ways:
 
 import asyncio
 import copy
+import logging
 import random
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from shared.clients.replicas import (
+    MOST_CONNECTIONS,
     REPEATABLE,
     AsyncReplicaTransport,
     ReplicaTransport,
@@ -29,6 +31,8 @@ from shared.clients.replicas import (
 )
 from shared.core import deadline, errors, problem
 from shared.core.request_id import HEADER, current_request_id
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -175,7 +179,16 @@ def _timed_out(error: httpx.TransportError | TimeoutError) -> bool:
 
 def _unreachable(
     base_url: str, error: httpx.TransportError | TimeoutError, within: bool
-) -> errors.Unavailable:
+) -> errors.ISEError:
+    """Return the error for a call that got no answer, which is the network's fault or our own."""
+    if isinstance(error, httpx.LocalProtocolError):
+        log.error("a call to %s can't be made", base_url, exc_info=error)
+        return errors.ISEError(f"The call to {base_url} can't be made: {error}.")
+    if isinstance(error, httpx.PoolTimeout):
+        return errors.Unavailable(
+            f"All connections to {base_url} are in use by other calls; try again in a second.",
+            retry_after=1,
+        )
     # The caller of our service needn't see addresses behind it.
     extra = {PEER_AWAY: True} if within else {}
     if _timed_out(error):
@@ -265,14 +278,17 @@ class AsyncClient:
         key: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         within: bool = False,
+        connections: int = MOST_CONNECTIONS,
     ) -> None:
-        """`base_url` names one or several replicas; `within`: one of our services asks another."""
+        """`base_url` names one or several replicas; `within`: one of our services asks another.
+        `connections`: most that are open at once.
+        """
         self.base_url = base_url.rstrip("/")
         self._within = within
         self._failed: tuple[float, str] | None = None
         self._http = httpx.AsyncClient(
             headers=_authorization(key),
-            transport=transport or AsyncReplicaTransport(base_url),
+            transport=transport or AsyncReplicaTransport(base_url, connections),
             trust_env=False,
         )
 
@@ -286,14 +302,20 @@ class AsyncClient:
     async def send(self, call: Call[T]) -> T:
         """Sends a call and reads its answer. Raises an ISEError."""
         patience_s = deadline.remaining() if call.is_safe else None
+        limit = asyncio.timeout(patience_s)
         try:
-            async with asyncio.timeout(patience_s):
+            async with limit:
                 response = await self._response(call)
         except (httpx.TransportError, TimeoutError) as error:
-            unavailable = _unreachable(self.base_url, error, self._within)
-            if not _timed_out(error) or patience_s is None or patience_s >= _PATIENCE_S:
-                self._failed = time.monotonic(), unavailable.detail
-            raise unavailable from error
+            if isinstance(error, TimeoutError) and not limit.expired():
+                # Of a body that is passed on, for example.
+                raise
+            failure = _unreachable(self.base_url, error, self._within)
+            is_away = PEER_AWAY in failure.extra or not self._within
+            is_patient = patience_s is None or patience_s >= _PATIENCE_S
+            if is_away and (not _timed_out(error) or is_patient):
+                self._failed = time.monotonic(), failure.detail
+            raise failure from error
         self._failed = None
         if response.status_code not in call.taken:
             raise_for_problem(response, self._within)

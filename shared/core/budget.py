@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,11 +18,16 @@ from typing import Self
 from shared.core.errors import Overloaded, TooLarge, Unavailable
 
 MIB = 2**20
+# In the context: it goes from the route through every layer to where bytes arrive, such as fetched
+# pictures, and none of the layers between has a use for it.
+_of_call: ContextVar["Grant | None"] = ContextVar("of_call", default=None)
 _RETRY_AFTER = 1
 _SMALL = 64
 """Weights up to this fraction of a budget count as small."""
+_GRANTED_SHARE = 0.5
+"""Share of a budget for grants; the rest is for work that holds a grant and waits for more."""
 _LARGE_SHARE = 0.75
-"""Share of a budget that large weights may take, so that small work goes on beside them."""
+"""Share of these for large weights, so that small work goes on beside them."""
 
 
 class Grant:
@@ -29,17 +35,21 @@ class Grant:
 
     def __init__(self, budget: "Budget", weight: int) -> None:
         self._budget = budget
+        self._is_released = False
         self.weight = weight
 
     def grow(self, more: int) -> None:
         """Take more. Raises Overloaded, TooLarge; the grant then stays as it is."""
-        self._budget._take(more, self.weight + more)
-        self.weight += more
+        with self._budget._lock:
+            if not self._is_released:
+                self._budget._take(more, self.weight + more)
+                self.weight += more
 
     def release(self) -> None:
-        """Give everything back; repeated calls do nothing."""
-        weight, self.weight = self.weight, 0
-        if weight:
+        """Give everything back; repeated calls do nothing, nor does `grow` after it."""
+        with self._budget._lock:
+            self._is_released = True
+            weight, self.weight = self.weight, 0
             self._budget._give(weight)
 
     def __enter__(self) -> Self:
@@ -62,12 +72,20 @@ class _Waiter:
 
 
 class Budget:
-    """`most` bytes. `setting`: the environment variable that sets it, for messages."""
+    """`most` bytes. `setting`: the environment variable that sets it, for messages.
 
-    def __init__(self, most: int, setting: str) -> None:
+    Grants, such as those of bodies, are given at once or refused, and take half of it at most.
+    What is held for a block, such as decoded pictures, is waited for, in turn. One block is always
+    let in, since its caller may hold a grant that it gives back only afterwards.
+    """
+
+    def __init__(self, most: int, setting: str, grants: float = _GRANTED_SHARE) -> None:
+        """`grants`: share of it for grants."""
         self.most = most
         self.setting = setting
-        self.taken = 0
+        self._for_grants = int(most * grants)
+        self._granted = 0
+        self._held = 0
         self.highest = 0
         """Largest sum ever taken."""
         self.refused = 0
@@ -78,7 +96,8 @@ class Budget:
         """Take bytes at once. Raises Overloaded where they aren't free, TooLarge where they never
         are.
         """
-        self._take(weight, weight)
+        with self._lock:
+            self._take(weight, weight)
         return Grant(self, weight)
 
     @contextmanager
@@ -122,36 +141,38 @@ class Budget:
         finally:
             self._leave(waiter)
 
+    @property
+    def taken(self) -> int:
+        """Bytes that are taken now."""
+        return self._granted + self._held
+
     def _most_for(self, weight: int) -> int:
         is_small = weight * _SMALL <= self.most
-        return self.most if is_small else int(self.most * _LARGE_SHARE)
+        return self._for_grants if is_small else int(self._for_grants * _LARGE_SHARE)
 
     def _take(self, weight: int, total: int) -> None:
-        with self._lock:
-            most = self._most_for(total)
-            if total > most:
-                self.refused += 1
-                raise TooLarge(
-                    f"This takes {-(-total // MIB)} MiB, over the {most // MIB} MiB that one call "
-                    f"may use ({self.setting}). Send less at a time."
-                )
-            if self.taken + weight > most:
-                self.refused += 1
-                raise Overloaded(
-                    f"Other calls use {self.taken // MIB} of {self.most // MIB} MiB "
-                    f"({self.setting}); try again in a second.",
-                    retry_after=_RETRY_AFTER,
-                )
-            self._note(weight)
-
-    def _note(self, weight: int) -> None:
-        self.taken += weight
+        """Take bytes; the lock is held."""
+        most = self._most_for(total)
+        if total > most:
+            self.refused += 1
+            raise TooLarge(
+                f"This takes {-(-total // MIB)} MiB, over the {most // MIB} MiB that one call "
+                f"may use ({self.setting}). Send less at a time."
+            )
+        if self._granted + weight > most:
+            self.refused += 1
+            raise Overloaded(
+                f"Other calls use all of {most // MIB} MiB that calls may use together "
+                f"({self.setting}); try again in a second.",
+                retry_after=_RETRY_AFTER,
+            )
+        self._granted += weight
         self.highest = max(self.highest, self.taken)
 
     def _give(self, weight: int) -> None:
-        with self._lock:
-            self.taken -= weight
-            self._serve()
+        """Give back granted bytes; the lock is held."""
+        self._granted -= weight
+        self._serve()
 
     def _queue(self, weight: int, wake: Callable[[], None]) -> _Waiter:
         waiter = _Waiter(min(weight, self.most), wake)
@@ -162,10 +183,14 @@ class Budget:
 
     def _serve(self) -> None:
         """Give waiting work its bytes in turn; the lock is held."""
-        while self._waiting and self.taken + self._waiting[0].weight <= self.most:
+        while self._waiting:
+            weight = self._waiting[0].weight
+            if self._held and self.taken + weight > self.most:
+                return
             waiter = self._waiting.popleft()
             waiter.has_weight = True
-            self._note(waiter.weight)
+            self._held += weight
+            self.highest = max(self.highest, self.taken)
             waiter.wake()
 
     def _check(self, waiter: _Waiter, seconds: float) -> None:
@@ -181,11 +206,31 @@ class Budget:
     def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
             if waiter.has_weight:
-                self.taken -= waiter.weight
+                self._held -= waiter.weight
             else:
                 with suppress(ValueError):
                     self._waiting.remove(waiter)
             self._serve()
+
+
+@contextmanager
+def charging(grant: Grant) -> Iterator[None]:
+    """Make a grant that of the call in hand, for the block."""
+    token = _of_call.set(grant)
+    try:
+        yield
+    finally:
+        _of_call.reset(token)
+
+
+def charge(size: int) -> None:
+    """Take bytes for what the call in hand has brought into memory, until the call ends.
+
+    Does nothing where there is no call, as in a job. Raises Overloaded, TooLarge.
+    """
+    grant = _of_call.get()
+    if grant is not None:
+        grant.grow(size)
 
 
 class Pace:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, TypeVar
 
 from starlette.datastructures import Headers
@@ -19,7 +20,7 @@ from starlette.types import Message, Receive
 from starlette.types import Scope as Connection
 
 from shared.core import problem
-from shared.core.budget import MIB, Budget, Grant
+from shared.core.budget import MIB, Budget, Grant, charging
 from shared.core.errors import ISEError, TooLarge
 from shared.web.body import announced
 from shared.web.places import Place, Places, by_bytes
@@ -77,9 +78,11 @@ IMAGES = Admission(None, weight=2, places=PICTURES, estimate=by_bytes(64 * 1024,
 """A form of pictures to embed; each takes a place."""
 ROWS = Admission(None, weight=3)
 """Rows of numbers as they lie in memory."""
+ARCHIVE = Admission(24 * MIB, base=32 * MIB, weight=6, values=150_000)
+"""A body of ids, whose files are in memory one after the other."""
 VECTORS_JSON = Admission(96 * MIB, weight=6, values=5_000_000)
 """Vectors in JSON."""
-FORM = Admission(None, base=2 * MIB, weight=0, spools=True, places=UPLOADS)
+FORM = Admission(None, base=MIB, weight=0, spools=True, places=UPLOADS)
 """A form whose files go to disk."""
 PASSED_ON = Admission(None, base=MIB, weight=0, places=UPLOADS)
 """A body that is sent to another service while it arrives."""
@@ -148,6 +151,7 @@ class Gates:
             scope[VALUES] = admission.values
             scope[SPOOL] = self.folder if admission.spools else None
             is_chunked = "transfer-encoding" in headers
+            held.enter_context(charging(memory))
             body = _Body(admission, memory, spool, place, size is None, bool(size) or is_chunked)
             yield body.receiving
 
@@ -202,7 +206,7 @@ class _Body:
     async def _lending(self, receive: Receive) -> Message:
         """Receive, and lend the places if the sender takes longer than is waited for."""
         place = self._place
-        if place is None or place.is_lent or not self._is_awaited:
+        if place is None or place.is_lent or self._patience == inf or not self._is_awaited:
             return await receive()
         if self._patience <= 0:
             place.lend()

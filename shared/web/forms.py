@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from shared.core.errors import full_disk
 from shared.web.admission import SPOOL, VALUES
+from shared.web.spool import Spool
 
 _INLINE = 256 * 1024
 """Bytes of JSON that are parsed on the event loop."""
-_IN_MEMORY = 64 * 1024
-"""Bytes of a form's file that stay in memory before it goes to disk."""
 _UNBOUNDED = 2**62
 _MARKS = (b",", b"{", b"[")
 
@@ -64,16 +64,22 @@ class BoundedRequest(Request):
         try:
             async with aclosing(self.stream()) as stream:
                 parser = _Parser(self.headers, stream, **limits, max_part_size=max_part_size)
-                parser.spool = self.scope[SPOOL]
+                parser.folder = self.scope[SPOOL]
                 self._form = await parser.parse()
         except MultiPartException as error:
             raise HTTPException(status_code=400, detail=error.message) from error
+        except OSError as error:
+            if (full := full_disk(error)) is None:
+                raise
+            # FastAPI makes any other error while a body is read a 400.
+            raise HTTPException(507, full.detail) from error
         return self._form
 
 
 class _Parser(MultiPartParser):
-    spool: str | None = None
+    folder: str | None = None
     """Folder for files; None: they stay in memory."""
+    _spool: Spool | None = None
 
     def on_headers_finished(self) -> None:
         super().on_headers_finished()
@@ -82,11 +88,14 @@ class _Parser(MultiPartParser):
             return
         # The parser's own files would go to the folder of the system, often a tmpfs.
         self._files_to_close_on_error.pop().close()
-        size = _UNBOUNDED if self.spool is None else _IN_MEMORY
-        file = SpooledTemporaryFile(max_size=size, dir=self.spool)  # noqa: SIM115
+        if self.folder is None:
+            file: Any = SpooledTemporaryFile(max_size=_UNBOUNDED)  # noqa: SIM115
+        else:
+            self._spool = self._spool or Spool(self.folder)
+            file = self._spool.begin()
         self._files_to_close_on_error.append(file)
         self._current_part.file = UploadFile(
-            file=file,  # type: ignore[arg-type]
+            file=file,
             size=0,
             filename=part.filename,
             headers=part.headers,

@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.core.budget import Budget
 from shared.core.errors import tree
 from shared.web import problem
 from shared.web.peers import Peers
@@ -79,6 +80,21 @@ class Metrics:
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
+
+    def watch_memory(self, budget: Budget) -> None:
+        """Add how much of the memory for calls is taken."""
+        Gauge(
+            "ise_memory_taken_bytes",
+            "Memory taken by bodies, decoded pictures and caches, of ISE_MEMORY.",
+            ["service"],
+            registry=self.registry,
+        ).labels(self.service).set_function(lambda: float(budget.taken))
+        Gauge(
+            "ise_memory_limit_bytes",
+            "ISE_MEMORY, in bytes.",
+            ["service"],
+            registry=self.registry,
+        ).labels(self.service).set(budget.most)
 
     async def exposition(self) -> Response:
         """All figures in Prometheus' text format."""

@@ -58,7 +58,8 @@ class Places:
     """`limit` units of work are in hand at once; `what` names them in messages.
 
     A call is let in as a whole while fewer are in hand. `patience_s`: how long a body may take
-    before its places are lent. `most_each`: most places that one call counts for.
+    before its places are lent; infinite: they never are. `most_each`: most places that one call
+    counts for.
     """
 
     def __init__(

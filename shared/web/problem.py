@@ -62,8 +62,9 @@ def _answer(error: errors.ISEError, request: Request) -> JSONResponse:
 async def _on_error(request: Request, exc: Exception) -> JSONResponse:
     if not isinstance(exc, errors.ISEError):
         raise exc
-    if status_of(exc) >= 500:
-        log.error("%s: %s", exc.slug, exc.detail)
+    if (status := status_of(exc)) >= 500:
+        # Others may explain themselves; an error of our own needs its trace.
+        log.error("%s: %s", exc.slug, exc.detail, exc_info=exc if status == 500 else None)
     return _answer(exc, request)
 
 

@@ -73,8 +73,9 @@ def create_service(
     app.include_router(operations.router)
     app.state.gates = Gates(
         memory or Budget(settings.memory * MIB, "ISE_MEMORY"),
-        Budget(settings.spool * MIB, "ISE_SPOOL"),
+        Budget(settings.spool * MIB, "ISE_SPOOL", grants=1.0),
     )
+    metrics.watch_memory(app.state.gates.memory)
     is_rated = rate is not None and bool(rate.per_second)
     guards = (*_GUARDS, RateLimitMiddleware) if is_rated else _GUARDS
     app.state.guards = frozenset(guard.__name__ for guard in guards)

@@ -75,7 +75,7 @@ def test_containers_may_nothing_that_a_service_does_not_need(read: Read, files: 
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service["tmpfs"] == ["/tmp:size=1g"]  # noqa: S108
+        assert service["tmpfs"] == ["/tmp:size=64m"]  # noqa: S108
         forbidden = {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc", "user"}
         assert not forbidden & set(service), name
 

@@ -20,6 +20,7 @@ from shared.web.body import BodyMiddleware
 from shared.web.keys import Scope
 from shared.web.places import Places
 from shared.web.scoped import ScopedRoute, needs
+from shared.web.spool import Spool
 
 MIB = 2**20
 HEAD = b"POST /v1/%b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -58,9 +59,11 @@ class World:
         @routes.post("/disk")
         @needs(Scope.READ)
         @admits(FORM)
-        async def on_disk(file: UploadFile) -> list[Any]:
-            where = os.fstat(file.file.fileno()).st_dev == folder.stat().st_dev
-            return [bool(file.file._rolled), where, self.gates.spool.taken]
+        async def on_disk(files: list[UploadFile]) -> list[Any]:
+            descriptors = {file.file.fileno() for file in files}
+            where = Path(f"/proc/self/fd/{descriptors.pop()}").readlink()
+            sums = [sum(await file.read()) for file in files]
+            return [where.parent == folder, len(descriptors), sums, self.gates.spool.taken]
 
         app.include_router(routes)
 
@@ -126,7 +129,7 @@ def world(service, tmp_path) -> Iterator[World]:
         yield found
 
 
-LARGE = b"Content-Length: %d" % (8 * MIB)
+LARGE = b"Content-Length: %d" % (4 * MIB)
 
 
 def test_a_call_without_a_place_is_refused_by_its_head(world):
@@ -155,7 +158,7 @@ def test_a_refused_client_is_not_told_to_continue(world):
 def test_one_that_sends_its_body_all_the_same_reads_the_answer(world):
     with ExitStack() as held:
         held.callback(world.places.enter().leave)
-        answer = world.ask(b"search", LARGE, body=bytes(8 * MIB))
+        answer = world.ask(b"search", LARGE, body=bytes(4 * MIB))
         assert read(answer)[0] == 429
 
 
@@ -170,11 +173,11 @@ def test_the_rest_of_a_small_body_is_discarded_and_the_connection_stays(world):
 
 
 def test_a_body_that_the_memory_has_no_room_for_is_refused_by_its_head(world):
-    with world.gates.memory.grant(40 * MIB):
+    with world.gates.memory.grant(20 * MIB):
         status, headers, body = read(world.ask(b"memory", LARGE))
         assert (status, headers["retry-after"]) == (429, "1")
         assert "ISE_MEMORY" in body["detail"]
-    status, _, body = read(world.ask(b"memory", b"Content-Length: %d" % (30 * MIB)))
+    status, _, body = read(world.ask(b"memory", b"Content-Length: %d" % (9 * MIB)))
     assert (status, "ISE_MEMORY" in body["detail"]) == (413, True)
     assert world.gates.memory.taken == 0
 
@@ -215,30 +218,60 @@ def test_a_body_that_comes_slowly_lends_its_place(world):
     assert world.places.in_hand == 0
 
 
-def form(size: int) -> tuple[bytes, bytes, bytes]:
-    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
-    body = part + bytes(size) + b"\r\n--x--\r\n"
-    return b"Content-Type: multipart/form-data; boundary=x", b"Content-Length: %d" % len(body), body
-
-
-def ask_form(world: World, path: bytes, size: int) -> tuple[int, dict[str, str], Any]:
-    kind, length, body = form(size)
-    head = b"POST /v1/%b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" % path
+def ask_form(world: World, path: bytes, name: bytes, *files: bytes) -> Any:
+    parts = [
+        b'--x\r\nContent-Disposition: form-data; name="%b"; filename="f"\r\n\r\n%b\r\n'
+        % (name, one)
+        for one in files
+    ]
+    body = b"".join([*parts, b"--x--\r\n"])
+    head = b"\r\n".join(
+        (
+            b"POST /v1/%b HTTP/1.1" % path,
+            b"Host: localhost",
+            b"Connection: close",
+            b"Content-Type: multipart/form-data; boundary=x",
+            b"Content-Length: %d\r\n\r\n" % len(body),
+        )
+    )
     with world.connect() as connection:
-        connection.sendall(b"\r\n".join((head + kind, length, b"", b"")) + body)
+        connection.sendall(head + body)
         return read(rest_of(connection))
 
 
 def test_files_of_forms_are_in_memory_or_in_the_folder_for_them(world):
-    assert ask_form(world, b"memory", 4 * MIB)[::2] == (200, False)
-    status, _, (is_rolled, is_there, taken) = ask_form(world, b"disk", 4 * MIB)
-    assert (status, is_rolled, is_there) == (200, True, True)
-    assert 4 * MIB < taken < 5 * MIB
+    large = b"\1" * (4 * MIB)
+    assert ask_form(world, b"memory", b"file", large)[::2] == (200, False)
+    files = [large, b"", b"\2" * 1000, large]
+    status, _, (is_there, others, sums, taken) = ask_form(world, b"disk", b"files", *files)
+    # One descriptor for all of them.
+    assert (status, is_there, others) == (200, True, 0)
+    assert sums == [4 * MIB, 0, 2000, 4 * MIB]
+    assert 8 * MIB < taken < 9 * MIB
     assert world.gates.spool.taken == 0
 
 
 def test_files_of_forms_have_a_bound_of_their_own_on_disk(world):
     with world.gates.spool.grant(46 * MIB):
-        status, headers, body = ask_form(world, b"disk", 4 * MIB)
+        status, headers, body = ask_form(world, b"disk", b"files", bytes(4 * MIB))
     assert (status, headers["retry-after"]) == (429, "1")
     assert "ISE_SPOOL" in body["detail"]
+
+
+def test_a_part_of_a_spool_reads_as_a_file(tmp_path):
+    spool = Spool(str(tmp_path))
+    first = spool.begin()
+    first.write(b"first")
+    lines = spool.begin()
+    lines.write(b"one\ntwo\n" + b"x" * 100_000 + b"\nlast")
+    lines.seek(0)
+    assert [len(line) for line in lines] == [4, 4, 100_001, 4]
+    lines.seek(-4, os.SEEK_END)
+    assert (lines.read(), lines.read(5), lines.tell()) == (b"last", b"", 100_013)
+    first.seek(1)
+    assert first.read(100) == b"irst"
+    descriptor = first.fileno()
+    for part in (first, first, lines):
+        part.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

@@ -2,15 +2,16 @@
 
 import asyncio
 import threading
+from contextvars import copy_context
 
 import pytest
 
-from shared.core.budget import Budget, Pace
+from shared.core.budget import Budget, Pace, charge, charging
 from shared.core.errors import Overloaded, TooLarge, Unavailable
 
 
 def test_what_is_not_free_is_refused_and_what_never_is_says_so():
-    budget = Budget(1000, "ISE_MEMORY")
+    budget = Budget(1000, "ISE_MEMORY", grants=1.0)
     first = budget.grant(600)
     with pytest.raises(Overloaded, match="ISE_MEMORY"):
         budget.grant(200)
@@ -23,7 +24,7 @@ def test_what_is_not_free_is_refused_and_what_never_is_says_so():
 
 
 def test_large_work_leaves_a_part_to_small_work():
-    budget = Budget(6400, "ISE_MEMORY")
+    budget = Budget(6400, "ISE_MEMORY", grants=1.0)
     large = [budget.grant(1200) for _ in range(4)]
     with pytest.raises(Overloaded):
         budget.grant(1200)
@@ -38,7 +39,7 @@ def test_large_work_leaves_a_part_to_small_work():
 
 
 def test_a_grant_grows_until_there_is_no_more():
-    budget = Budget(6400, "ISE_MEMORY")
+    budget = Budget(6400, "ISE_MEMORY", grants=1.0)
     with budget.grant(100) as grant:
         grant.grow(4000)
         with pytest.raises(TooLarge):
@@ -107,6 +108,24 @@ def test_a_weight_over_the_whole_budget_takes_all_of_it():
     assert budget.taken == 0
 
 
+def test_work_that_holds_a_grant_and_waits_for_more_always_gets_on():
+    """Also if all grants are taken by such calls, and each wants all that there is."""
+    budget = Budget(1000, "ISE_MEMORY")
+
+    async def call() -> None:
+        with budget.grant(100):
+            async with budget.held_async(10_000, 60):
+                await asyncio.sleep(0)
+
+    async def calls() -> None:
+        await asyncio.gather(*(call() for _ in range(3)))
+
+    with pytest.raises(TooLarge):
+        budget.grant(600)
+    asyncio.run(calls())
+    assert budget.taken == 0
+
+
 def test_a_sender_has_a_grace_then_a_least_rate_and_a_deadline():
     pace = Pace(seconds=60, least_rate=1000, grace_s=10)
     assert pace.left == 10
@@ -116,3 +135,19 @@ def test_a_sender_has_a_grace_then_a_least_rate_and_a_deadline():
     assert pace.left == 48
     pace.waited = 100
     assert pace.left == 0
+
+
+def test_what_a_call_brings_into_memory_is_paid_for_by_the_call():
+    budget = Budget(1000, "ISE_MEMORY", grants=1.0)
+    charge(10**9)
+    with budget.grant(100) as grant, charging(grant):
+        charge(200)
+        thread = threading.Thread(target=copy_context().run, args=(charge, 50))
+        thread.start()
+        thread.join()
+        assert budget.taken == 350
+        with pytest.raises(TooLarge):
+            charge(900)
+        late = copy_context()
+    late.run(charge, 500)
+    assert budget.taken == 0

@@ -6,7 +6,7 @@ import signal
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from PIL import Image
 
 from shared.core.budget import MIB, Budget
 from shared.core.errors import BadImage
+from shared.core.settings import ServiceSettings
 from shared.media.limited.scaler import ScaleLimits, Scaler
 from shared.media.limited.weight import decoding_weight
 
@@ -109,5 +110,43 @@ def test_large_pictures_are_decoded_one_after_the_other_within_the_budget():
         for thread in threads:
             thread.join()
     assert len(found) == 3
-    assert budget.highest == weight
+    assert budget.highest == weight + len(large)
     assert budget.taken == 0
+
+
+def pss(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+def test_two_pictures_of_100_megapixels_stay_within_the_memory_of_a_service():
+    settings = ServiceSettings(_env_file=None)
+    large = png(10_000, 10_000)
+    assert len(large) < 2 * MIB
+    budget = Budget(settings.memory * MIB, "ISE_MEMORY")
+    limits = ScaleLimits(settings.decode_seconds, settings.decoder_bytes)
+    found: list[bytes] = []
+    with scaling(limits=limits, memory=budget, count=2) as scaler:
+        # Both processes are at rest before.
+        begun = [scaler._taken() for _ in range(2)]
+        for process in begun:
+            scaler._give_back(process)
+        pids = [process._process.pid for process in begun]
+        before = resident() + sum(map(pss, pids))
+        threads = [
+            threading.Thread(target=lambda: found.append(scaler.thumbnail(large, 320, 10**8)))
+            for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        most = before
+        while any(thread.is_alive() for thread in threads):
+            with suppress(OSError):
+                most = max(most, resident() + sum(map(pss, pids)))
+        assert scaler.replaced == 0
+    assert len(found) == 2
+    assert most - before < settings.memory * MIB

@@ -23,6 +23,7 @@ from shared.contracts.indexer import (
     Shapes,
     ShapesRequest,
 )
+from shared.core.budget import charge
 from shared.core.errors import BadImage, InvalidInput, NotFound, TooLarge, Unavailable
 from shared.media.xmp import LONGEST
 from shared.terms.tag_list import split_tags
@@ -179,6 +180,8 @@ def get_image_file(here: Here, request: Request, image_id: str) -> Response:
     if has_file and matches(request.headers.get("if-none-match", ""), headers["ETag"]):
         # The bytes of an image never change, so the file need not be read.
         return Response(status_code=304, headers=headers)
+    # A slow reader keeps it in memory.
+    charge(row.bytes or 0)
     data, media_type = here.files.read(image_id, places)
     headers["Content-Disposition"] = disposition(places[0].uri)
     return Response(data, media_type=media_type, headers=headers)

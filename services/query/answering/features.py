@@ -19,6 +19,7 @@ from shared.clients.transport import AsyncClient
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchRequest, Subject
+from shared.core.budget import charge
 from shared.core.errors import (
     BadImage,
     Conflict,
@@ -107,7 +108,7 @@ class Features:
 
     async def _once(self, key: Hashable, get: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
         if key not in self._fetched:
-            self._fetched[key] = asyncio.create_task(get())
+            self._fetched[key] = asyncio.create_task(_charged(get()))
         return await self._fetched[key]
 
     async def _file(self, image_id: str) -> bytes:
@@ -208,6 +209,13 @@ class Features:
         else:
             for one, vector in zip(wanted, rows.vectors, strict=True):
                 self._found[one] = Embedded(vector, rows.fingerprint)
+
+
+async def _charged(fetching: Coroutine[Any, Any, bytes]) -> bytes:
+    """Return fetched bytes, paid for by the call that keeps them. Raises Overloaded, TooLarge."""
+    data = await fetching
+    charge(len(data))
+    return data
 
 
 def check_pictures(searcher: Searcher) -> None:

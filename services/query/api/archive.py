@@ -22,7 +22,7 @@ from shared.contracts.curation import MOST_ARCHIVED, ArchiveRequest, Id
 from shared.contracts.filters import Filter
 from shared.core.errors import InvalidInput, NotFound
 from shared.snapshots.items import Item
-from shared.web.admission import IDS, admits
+from shared.web.admission import ARCHIVE, admits
 from shared.web.keys import Scope
 from shared.web.media import ZIP
 from shared.web.problems import ARCHIVES, DAMAGED, NO_IMAGE, problems
@@ -52,6 +52,7 @@ class ArchiveQuery(Wire):
     responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
+@admits(ARCHIVE)
 async def get_archive(
     ask: Ask, request: Request, query: Annotated[ArchiveQuery, Query()]
 ) -> Response:
@@ -68,7 +69,7 @@ async def get_archive(
     responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
-@admits(IDS)
+@admits(ARCHIVE)
 async def download_images(ask: Ask, request: Request, body: ArchiveRequest) -> Response:
     """Return a zip of the unchanged files. A file that can't be read is named in `missing.txt`."""
     searcher = await ask.searcher()

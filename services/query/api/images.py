@@ -9,6 +9,7 @@ from shared.clients.transport import AsyncClient
 from shared.contracts.facts import facts_of
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo
+from shared.core.budget import charge
 from shared.core.errors import NotFound
 from shared.snapshots.items import Item
 from shared.web.admission import JSON, admits
@@ -103,6 +104,8 @@ async def _passed_on(request: Request, image_id: str, kind: str) -> Response:
     method = "HEAD" if request.scope.get(IS_HEAD) else "GET"
     given = {name: request.headers[name] for name in _CONDITIONS if name in request.headers}
     found = await client.send(indexer.get_picture(image_id, kind, method, given))
+    # A slow reader keeps it in memory.
+    charge(len(found.content))
     headers = FENCED | forwarded(found.headers)
     media_type = found.headers.get("Content-Type")
     return Response(found.content, found.status_code, headers, media_type)

@@ -63,7 +63,7 @@ class Scaler:
         """
         if self._memory is None:
             return self._scaled(data, pixels, max_pixels)
-        with self._memory.held(decoding_weight(data), _WAIT_S):
+        with self._memory.held(decoding_weight(data) + len(data), _WAIT_S):
             return self._scaled(data, pixels, max_pixels)
 
     def close(self) -> None:
