@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 
+import anyio.to_thread
 from fastapi import FastAPI
 
 from shared.core.errors import ISEError, Misconfigured
 from shared.core.settings import ServiceSettings
-from shared.web import docs, openapi, operations, problem
+from shared.web import docs, openapi, operations, otel, problem
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.body_limit import BodyLimitMiddleware
 from shared.web.conditional import ConditionalMiddleware
@@ -23,6 +24,7 @@ from shared.web.peers import Peers
 from shared.web.rate_limit import Rate, RateLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.running import give_up
+from shared.web.trace import TraceMiddleware
 
 
 def create_service(
@@ -43,12 +45,13 @@ def create_service(
     what is wrong with a part of it. `asks`: services that it needs, with the work that needs them.
     `rate`: limit of requests per caller.
     """
+    exporter = otel.exporting(name)
     keys = KeyRing(_own_key(settings), settings.api_keys_file)
     app = FastAPI(
         title=f"Image Search Engine: {name}",
         version="1",
         description=description,
-        lifespan=_guarded(lifespan),
+        lifespan=_guarded(lifespan, exporter),
         docs_url=None,
         redoc_url=None,
         # Name operations after functions, so that generated clients read well.
@@ -77,6 +80,7 @@ def create_service(
     app.add_middleware(HostMiddleware, hosts=Hosts(settings))
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
+    app.add_middleware(TraceMiddleware, recorder=exporter)
     app.add_middleware(RequestIdMiddleware)
     return app
 
@@ -87,12 +91,15 @@ def _own_key(settings: ServiceSettings) -> str | None:
 
 def _guarded(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    exporter: otel.Exporting | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """A start-up that fails with an error of ours ends the process with its sentence."""
 
     @asynccontextmanager
     async def guarded(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            if exporter is not None:
+                stack.push_async_callback(anyio.to_thread.run_sync, exporter.close)
             try:
                 await stack.enter_async_context(lifespan(app))
             except ISEError as error:

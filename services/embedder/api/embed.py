@@ -25,6 +25,7 @@ from shared.contracts.embedder import (
     TermSpace,
 )
 from shared.core.errors import InvalidInput
+from shared.core.trace import span
 from shared.web.keys import Scope
 from shared.web.problems import (
     BAD_IMAGES,
@@ -103,7 +104,8 @@ async def embed_images(
     if space is ImageSpace.JOINT:
         matcher = await asyncio.to_thread(models.networks.get, network)
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
-    embedded = await unless_gone(request, embedder.embed(files, is_bulk(priority), crops))
+    with span("embed", images=len(files)):
+        embedded = await unless_gone(request, embedder.embed(files, is_bulk(priority), crops))
     if embedded is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     metrics: EmbedderMetrics = request.app.state.embedder_metrics

@@ -34,6 +34,7 @@ from shared.contracts.problem import Problem
 from shared.contracts.query import BatchAnswer, SearchOptions, SearchRequest, Subject
 from shared.core import problem
 from shared.core.errors import ISEError
+from shared.core.trace import span
 from shared.media.identity import content_id
 
 T = TypeVar("T")
@@ -214,7 +215,8 @@ def _rank(
     """Probe and re-rank, and write the answer."""
     searcher = resolved.searcher
     result = sorted_as_asked(resolved.target, options).rank(searcher, watch)
-    return response_for(searcher, result, options, watch, pages, resolved.corrected)
+    with span("answer"):
+        return response_for(searcher, result, options, watch, pages, resolved.corrected)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
