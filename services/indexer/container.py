@@ -1,6 +1,7 @@
 """The parts of the indexer, put together once; routes find them in the app's state."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -65,6 +66,9 @@ from shared.files import durable
 from shared.media.fetching import Fetcher
 from shared.objects.address import Address, store_at
 from shared.objects.store import Objects
+
+# Files of images that are looked at together, for all requests.
+_SIDE_BY_SIDE = 8
 
 
 class Container:
@@ -176,6 +180,7 @@ class Container:
             settings.learn_after,
             collection.labels,
         )
+        self.side_by_side = ThreadPoolExecutor(_SIDE_BY_SIDE, "side-by-side")
         self.is_started = False
 
     def start(self) -> None:
@@ -209,6 +214,7 @@ class Container:
         self.jobs.stop(self.settings.shutdown_seconds)
         if self._mirror is not None:
             self._mirror.stop()
+        self.side_by_side.shutdown(cancel_futures=True)
         self._presence.end()
         self.database.close()
         self._embedders.close()

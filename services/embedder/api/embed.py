@@ -125,7 +125,7 @@ async def embed_images(
             timings,
             embedded.notes,
         )
-    joint = matcher.network.project_images(embedded.vectors)
+    joint = await asyncio.to_thread(matcher.network.project_images, embedded.vectors)
     return rows(
         request,
         joint,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.embedder.config import EmbedderSettings
-from services.embedder.hosting.host import Host
+from services.embedder.hosting.host import Host, shared_decoders
 from services.embedder.profiles import BACKBONE, Profile
 from shared.core.errors import Conflict, Corrupt, InvalidInput, ISEError, Misconfigured, NotFound
 from shared.models.profiles import profile_of
@@ -36,7 +36,9 @@ class Hosts:
     """Starts the host of another profile when it is first asked for; it then stays."""
 
     def __init__(self, settings: EmbedderSettings, retry_s: float = RETRY_S) -> None:
-        self.main = Host(settings)
+        # A profile beside the main one needs no processes of its own: their memory would double.
+        self._decoders = shared_decoders(settings)
+        self.main = Host(settings, self._decoders)
         self._settings = settings
         self._retry_s = retry_s
         self._others: dict[Profile, _Other] = {}
@@ -106,7 +108,7 @@ class Hosts:
         return failed_at is not None and time.monotonic() - failed_at >= self._retry_s
 
     def _start(self, profile: Profile) -> _Other:
-        host = Host(self._settings_of(profile))
+        host = Host(self._settings_of(profile), self._decoders)
 
         def failed(error: ISEError) -> None:
             other.failed_at = time.monotonic()

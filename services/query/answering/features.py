@@ -37,6 +37,8 @@ Floats = NDArray[np.float32]
 _LONGEST = 60
 # Pictures per call, which every embedder accepts.
 _A_CALL = 64
+# One term is asked for by its own search.
+_FEW_TERMS = 2
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Features:
         self._uploads = uploads
         self._max_bytes = max_bytes
         self._fetched: dict[Hashable, asyncio.Task[bytes]] = {}
+        self._meanings: dict[tuple[str, str], Floats] = {}
         self._found: dict[_Wanted, Embedded | ISEError] = {}
 
     async def data(self, subject: Subject) -> bytes:
@@ -139,6 +142,26 @@ class Features:
         for space in ImageSpace:
             await self._embed(list(dict.fromkeys(one for one in wanted if one.space is space)))
 
+    async def prepare_terms(self, searches: Iterable[SearchRequest], searcher: Searcher) -> None:
+        """Ask for the joint vectors of all terms that no image carries, in one call.
+
+        Raises nothing: each search asks anew for what wasn't found, and reports its own error.
+        """
+        joint = searcher.collection.joint
+        subjects = [subject for search in searches for subject in search.parts or [search]]
+        said = {one.term.strip() for one in subjects if one.term is not None}
+        terms = sorted(term for term in said if term and not searcher.is_carried(term))
+        if joint is None or len(terms) < _FEW_TERMS:
+            return
+        call = embedder.embed_terms(terms, network=joint.fingerprint, allow_unknown=True)
+        try:
+            rows = await self._embedders.send(call)
+        except ISEError:
+            return
+        for term, vector in zip(terms, rows.vectors, strict=True):
+            if rows.fingerprint == joint.fingerprint and np.isfinite(vector).all():
+                self._meanings[joint.fingerprint, term] = vector
+
     async def picture(self, subject: Subject) -> Picture:
         """The picture of a subject that has one."""
         crop = subject.crop if isinstance(subject, Part) else None
@@ -164,6 +187,8 @@ class Features:
 
     async def meaning(self, searcher: Searcher, space: Space, term: str) -> Floats:
         """The joint vector of a term that no image carries. Raises UnknownTerm."""
+        if (known := self._meanings.get((space.fingerprint, term))) is not None:
+            return known
         try:
             call = embedder.embed_terms([term], network=space.fingerprint)
             rows = await self._embedders.send(call)
