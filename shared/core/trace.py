@@ -101,11 +101,10 @@ def at(place: Trace, recorder: Recorder | None = None) -> Iterator[None]:
 @contextmanager
 def span(name: str, **attributes: str | int | float | bool) -> Iterator[None]:
     """Record the block as a step of the request, where anything is recorded."""
-    found = _current.get()
-    if found is None or found[1] is None:
+    parent, recorder = _current.get() or (None, None)
+    if recorder is None:
         yield
         return
-    parent, recorder = found
     step = recorder.start(name, parent)
     step.note(attributes)
     try:

@@ -148,7 +148,9 @@ class Features:
         Raises nothing: each search asks anew for what wasn't found, and reports its own error.
         """
         joint = searcher.collection.joint
-        subjects = [subject for search in searches for subject in search.parts or [search]]
+        subjects: list[Subject] = []
+        for search in searches:
+            subjects += search.parts or [search]
         said = {one.term.strip() for one in subjects if one.term is not None}
         terms = sorted(term for term in said if term and not searcher.is_carried(term))
         if joint is None or len(terms) < _FEW_TERMS:

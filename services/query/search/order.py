@@ -48,7 +48,7 @@ class Orders:
         if former is not None and not former._has_names:
             former = former._former
         has_first = former is not None and bool(files) and former._begins_with(files[0])
-        self._former = former if has_first else None
+        self._former: Orders | None = former if has_first else None
         self._superseded = superseded
         self._by_name: Ordinals | None = None
         self._whole = Recent[Ordinals](len(Sort))
@@ -128,12 +128,13 @@ class Orders:
         stays = _among(order, self._ordinals) & ~np.isin(order, placed)
         kept = order[stays]
         at = [
-            bisect_left(range(len(kept)), one, key=lambda i: self._place(kept[i])) for one in moved
+            bisect_left(range(len(kept)), one, key=lambda i: self._place(int(kept[i])))
+            for one in moved
         ]
         return np.insert(kept, np.array(at, np.int64), placed)
 
-    def _place(self, ordinal: np.int64) -> tuple[bytes, int]:
-        return self._name(int(ordinal)), int(ordinal)
+    def _place(self, ordinal: int) -> tuple[bytes, int]:
+        return self._name(ordinal), ordinal
 
     def _rows_of(self, file: ItemsFile) -> NDArray[np.int64]:
         """Return the rows of a file whose records stand; none of a file that is another's."""
