@@ -133,7 +133,11 @@ class Container:
         # What jobs do.
         collection = replace(collection, embedding=patient)
         self._sharing = DistributedIngest(
-            self.job_table, PartTable(self.database, worker), leases, self.resolver
+            self.job_table,
+            PartTable(self.database, worker),
+            leases,
+            self.resolver,
+            self.resolver.within(self.ingest_roots.of(confined=True)),
         )
         sharing = self._sharing if self.database.is_shared else None
         self._intake = IngestService(collection, features, _ingest_settings(settings), sharing)
