@@ -140,7 +140,9 @@ class Features:
                 else:
                     wanted.append(_Wanted(picture, ImageSpace.VISUAL, model))
         for space in ImageSpace:
-            await self._embed(list(dict.fromkeys(one for one in wanted if one.space is space)))
+            # After the searches that people make one by one.
+            some = list(dict.fromkeys(one for one in wanted if one.space is space))
+            await self._embed(some, bulk=True)
 
     async def prepare_terms(self, searches: Iterable[SearchRequest], searcher: Searcher) -> None:
         """Ask for the joint vectors of all terms that no image carries, in one call.
@@ -203,19 +205,19 @@ class Features:
         vector: Floats = rows.vectors[0]
         return vector
 
-    async def _embed(self, wanted: Sequence[_Wanted]) -> None:
+    async def _embed(self, wanted: Sequence[_Wanted], bulk: bool = False) -> None:
         """Asks for pictures of one space."""
         for start in range(0, len(wanted), _A_CALL):
-            await self._embed_some(wanted[start : start + _A_CALL])
+            await self._embed_some(wanted[start : start + _A_CALL], bulk)
 
-    async def _embed_some(self, wanted: Sequence[_Wanted]) -> None:
+    async def _embed_some(self, wanted: Sequence[_Wanted], bulk: bool) -> None:
         space, fingerprint = wanted[0].space, wanted[0].fingerprint
         files = [one.picture.data for one in wanted]
         crops = [one.picture.crop for one in wanted]
         network = fingerprint if space is ImageSpace.JOINT else None
         try:
             rows = await self._embedders.send(
-                embedder.embed_images(files, space, network, crops=crops),
+                embedder.embed_images(files, space, network, bulk, crops),
                 lambda found: fingerprint in (None, found.fingerprint),
             )
             if space is ImageSpace.VISUAL:
@@ -227,7 +229,7 @@ class Features:
             self._found |= {wanted[index]: BadImage(reason) for index, reason in bad.items()}
             good = [one for index, one in enumerate(wanted) if index not in bad]
             if good:
-                await self._embed_some(good)
+                await self._embed_some(good, bulk)
         except NotFound as error:
             self._found |= dict.fromkeys(wanted, _other_network(network, error))
         except ISEError as error:
