@@ -43,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     living.add_argument("--deletes", type=int, default=1000)
     living.add_argument("--batch", type=int, default=10, help="additions a call")
 
+    hung = commands.add_parser("waiting", help="changes while an embedder hangs")
+    hung.add_argument("--pictures", type=int, default=400)
+    hung.add_argument("--seconds", type=float, default=120)
+
     both = commands.add_parser("engines", help="Milvus beside the local engine")
     both.add_argument("--rows", type=int, default=20_000)
     both.add_argument("--dim", type=int, default=256)
@@ -120,6 +124,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"live: {args.rows} x {args.dim}")
         found = live.measure(args.data, args.rows, args.dim, args.adds, args.deletes, args.batch)
         print(f"  {results.write(args.results, 'live', found)}")
+    elif args.command == "waiting":
+        from benchmarks import waiting
+
+        found = waiting.measure(args.data, args.pictures, args.seconds)
+        for when in ("quiet", "changes"):
+            for name, figures in found[when].items():
+                told = ", ".join(f"{key} {value:.0f}" for key, value in figures.items())
+                print(f"  {when}: {name}: {told}")
+        print(f"  {results.write(args.results, 'waiting', found)}")
     elif args.command == "gallery":
         found = gallery.run(args.pictures, args.seconds)
         print(f"  {results.write(args.results, 'gallery', found)}")

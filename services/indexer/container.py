@@ -1,6 +1,7 @@
 """The parts of the indexer, put together once; routes find them in the app's state."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -72,6 +73,8 @@ from shared.objects.store import Objects
 
 SPOOL_FOLDER = "spool"
 """Folder in the data directory for the files of uploads that arrive."""
+# Files of images that are looked at together, for all requests.
+_SIDE_BY_SIDE = 8
 
 
 class Container:
@@ -140,7 +143,11 @@ class Container:
         # What jobs do.
         collection = replace(collection, embedding=patient)
         self._sharing = DistributedIngest(
-            self.job_table, PartTable(self.database, worker), leases, self.resolver
+            self.job_table,
+            PartTable(self.database, worker),
+            leases,
+            self.resolver,
+            self.resolver.within(self.ingest_roots.of(confined=True)),
         )
         sharing = self._sharing if self.database.is_shared else None
         self._intake = IngestService(collection, features, _ingest_settings(settings), sharing)
@@ -198,6 +205,7 @@ class Container:
             settings.learn_after,
             collection.labels,
         )
+        self.side_by_side = ThreadPoolExecutor(_SIDE_BY_SIDE, "side-by-side")
         self.is_started = False
 
     def start(self) -> None:
@@ -231,6 +239,7 @@ class Container:
         self.jobs.stop(self.settings.shutdown_seconds)
         if self._mirror is not None:
             self._mirror.stop()
+        self.side_by_side.shutdown(cancel_futures=True)
         self._presence.end()
         self.files.close()
         self.database.close()

@@ -12,6 +12,8 @@ from shared.contracts.crop import Crop
 from shared.contracts.stats import Drift
 from shared.models import canary
 
+_KEPT = 256
+
 
 class CanaryWatch:
     """Asks each process of an embedder once for its features of the built-in picture."""
@@ -44,7 +46,9 @@ class CanaryWatch:
                 return rows
             rows = replace(both, vectors=both.vectors[:-1])
             distance = canary.drift(both.vectors[-1].tolist(), expected)
-            self._seen[(rows.instance, fingerprint)] = (expected, distance)
+            seen = {**self._seen, (rows.instance, fingerprint): (expected, distance)}
+            # Each restart of an embedder is another process.
+            self._seen = dict(list(seen.items())[-_KEPT:])
         self._last = (rows.instance, fingerprint)
         found = self._known(rows, expected)
         if found is not None and found > canary.LARGEST_DRIFT:
@@ -53,7 +57,7 @@ class CanaryWatch:
 
     def drift(self) -> Drift | None:
         """Return the drift of the process that answered last; None before a search by picture."""
-        if self._last is None:
+        if self._last is None or self._last not in self._seen:
             return None
         expected, distance = self._seen[self._last]
         fingerprint = self._last[1]

@@ -5,11 +5,12 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self, TextIO
+from typing import Self
 
 import httpx
 
 from shared.cli.child import Child, Sink
+from shared.cli.rotated_log import RotatedLog
 from shared.cli.service import MilvusLite, Service, environment, local_services, waiting_line
 from shared.cli.supervisor import Supervisor, http_client
 from shared.core import startup_errors, tls
@@ -55,7 +56,7 @@ class ServiceGroup:
         self._sink = sink
         self._log_dir = log_dir
         self._grace = grace
-        self._logs: dict[str, TextIO] = {}
+        self._logs: dict[str, RotatedLog] = {}
         self._children: list[Child] = []
         self._stops_asked = 0
 
@@ -97,8 +98,7 @@ class ServiceGroup:
         if self._log_dir:
             self._log_dir.mkdir(parents=True, exist_ok=True)
             for service in self.services:
-                log = (self._log_dir / f"{service.name}.log").open("w", encoding="utf-8")
-                self._logs[service.name] = log
+                self._logs[service.name] = RotatedLog(self._log_dir / f"{service.name}.log")
         try:
             for service in self.services:
                 self._children.append(self._start(service))
@@ -182,8 +182,7 @@ class ServiceGroup:
 
     def _hear(self, name: str, line: str) -> None:
         if log := self._logs.get(name):
-            log.write(line + "\n")
-            log.flush()
+            log.write(line)
         # The reason why a service can't start is shown once, by the error raised for it.
         if self._sink and not startup_errors.heard([line]):
             self._sink(name, line)

@@ -34,6 +34,8 @@ from shared.labels.head import LabelHead
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
 _NOTES: TypeAdapter[dict[int, str]] = TypeAdapter(dict[int, str])
 _SLOW_S = 300.0
+# A training says twice a second that it is alive.
+_SILENCE_S = 60.0
 # These calls don't compute anything, so a longer wait means that the service hangs.
 _QUICK_S = 10.0
 _RAW = {"Accept": RAW_MEDIA_TYPE}
@@ -200,7 +202,7 @@ def train(client: Client, request: TrainRequest) -> Iterator[TrainingEvent]:
         "/v1/matching/train",
         _no_reading,
         json=request.model_dump(mode="json"),
-        timeout_s=_SLOW_S,
+        timeout_s=_SILENCE_S,
     )
     with client.stream(call) as response:
         for line in response.iter_lines():

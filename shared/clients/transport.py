@@ -29,7 +29,7 @@ from shared.clients.replicas import (
     ReplicaTransport,
     each_of,
 )
-from shared.core import deadline, errors, problem
+from shared.core import deadline, errors, problem, trace
 from shared.core.request_id import HEADER, current_request_id
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,8 @@ class Call(Generic[T]):
         headers = dict(self.headers)
         if request_id := current_request_id():
             headers[HEADER] = request_id
+        if (place := trace.current()) is not None:
+            headers |= place.headers()
         timeout_s = self.timeout_s
         left = deadline.remaining() if self.is_safe else None
         if left is not None:

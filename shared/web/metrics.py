@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.core import trace
 from shared.core.budget import Budget
 from shared.core.errors import tree
 from shared.web import problem
@@ -26,7 +27,7 @@ from shared.web.peers import Peers
 log = logging.getLogger(__name__)
 
 # Monitoring requests these every few seconds.
-_ASKED_BY_MACHINES = frozenset({"/health", "/ready", "/metrics"})
+ASKED_BY_MACHINES = frozenset({"/health", "/ready", "/metrics"})
 # Callers may send any method, and each label would be stored for ever.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -139,8 +140,10 @@ class MetricsMiddleware:
             m.seconds.labels(m.service, route).observe(seconds)
             if kind := scope.get(problem.KIND):
                 m.problems.labels(m.service, kind).inc()
-            level = logging.DEBUG if scope["path"] in _ASKED_BY_MACHINES else logging.INFO
+            level = logging.DEBUG if scope["path"] in ASKED_BY_MACHINES else logging.INFO
             # Quoted, so that a path can't begin another line.
             path, ms = quote(scope["path"]), round(1000 * seconds, 1)
             fields = {"method": method, "path": path, "route": route, "status": status, "ms": ms}
+            if (place := trace.current()) is not None:
+                fields["trace_id"] = place.trace_id
             log.log(level, "%s %s %d in %.1f ms", method, path, status, ms, extra=fields)

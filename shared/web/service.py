@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
 
+import anyio.to_thread
 from fastapi import FastAPI
 
 from shared.core.budget import MIB, Budget
 from shared.core.errors import ISEError, Misconfigured
 from shared.core.settings import ServiceSettings
-from shared.web import docs, openapi, operations, problem
+from shared.web import docs, openapi, operations, otel, problem
 from shared.web.admission import Gates
 from shared.web.auth import CallerMiddleware, KeyMiddleware
 from shared.web.body import BodyMiddleware
@@ -26,6 +27,7 @@ from shared.web.rate_limit import Rate, RateLimitMiddleware
 from shared.web.request_id import RequestIdMiddleware
 from shared.web.routes import check_routes
 from shared.web.running import give_up
+from shared.web.trace import TraceMiddleware
 
 _GUARDS = (BodyMiddleware, KeyMiddleware, CallerMiddleware, OriginMiddleware, HostMiddleware)
 """Middleware that every call of the API must have passed, see `guards.py`."""
@@ -50,12 +52,13 @@ def create_service(
     what is wrong with a part of it. `asks`: services that it needs, with the work that needs them.
     `rate`: limit of requests per caller. `memory`: budget that work shares with bodies.
     """
+    exporter = otel.exporting(name)
     keys = KeyRing(_own_key(settings), settings.api_keys_file)
     app = FastAPI(
         title=f"Image Search Engine: {name}",
         version="1",
         description=description,
-        lifespan=_guarded(lifespan),
+        lifespan=_guarded(lifespan, exporter),
         docs_url=None,
         redoc_url=None,
         # Name operations after functions, so that generated clients read well.
@@ -95,6 +98,7 @@ def create_service(
     )
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
+    app.add_middleware(TraceMiddleware, recorder=exporter)
     app.add_middleware(RequestIdMiddleware)
     return app
 
@@ -105,12 +109,15 @@ def _own_key(settings: ServiceSettings) -> str | None:
 
 def _guarded(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    exporter: otel.Exporting | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """A start-up that fails with an error of ours ends the process with its sentence."""
 
     @asynccontextmanager
     async def guarded(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            if exporter is not None:
+                stack.push_async_callback(anyio.to_thread.run_sync, exporter.close)
             try:
                 check_routes(app)
                 await stack.enter_async_context(lifespan(app))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.hanging import HangingEmbedder, hanging_embedder
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
 from shared.contracts.features import FeaturesRequest, VectorItem
@@ -13,7 +14,6 @@ from shared.contracts.images import ImagePatch
 from shared.contracts.indexer import BuildSettings, ReembedRequest
 from shared.contracts.jobs import Job
 from shared.media.identity import content_id
-from tests.hanging import HangingEmbedder, hanging_embedder
 
 PICTURES = 8
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_what_can_not_be_taken_fails_alone_also_where_an_ingest_is_divided(membe
         for path in (r"zip://a\b.png::/c.zip", "gone://b/a.png", "s3://elsewhere/a.png")
     ] + [SourceFile(LocalFile(root / "a.png", [root]), "a.png")]
     reach = Resolver(roots=[tmp_path])
-    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), reach)
+    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), reach, reach)
     taken: list[SourceFile] = []
 
     def take(task: distributed.Task, _: JobContext) -> distributed.IngestResult:
@@ -113,11 +114,48 @@ def test_what_can_not_be_taken_fails_alone_also_where_an_ingest_is_divided(membe
     assert taken[-1].file.roots == [root]
 
 
+@pytest.mark.parametrize("confined", [True, False])
+def test_a_confined_request_is_so_on_every_worker_also_within_archives(member, tmp_path, confined):
+    one = member()
+    job = one.jobs.add(JobKind.INGEST, {})
+    one.jobs.start_next()
+    outside = tmp_path / "outside" / "a.zip"
+    outside.parent.mkdir()
+    with zipfile.ZipFile(outside, "w") as made:
+        made.writestr("a.png", b"picture")
+    anywhere = Resolver()
+    shared = distributed.DistributedIngest(
+        one.jobs,
+        one.parts,
+        Leases(one.worker),
+        anywhere,
+        anywhere.within([tmp_path / "inside"]),
+    )
+    where = anywhere.address(f"zip://a.png::{outside}")
+    taken: list[SourceFile] = []
+
+    def take(task: distributed.Task, _: JobContext) -> distributed.IngestResult:
+        taken.extend(task.files)
+        return distributed.IngestResult()
+
+    context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
+    # Whoever planned it could read it; another worker is told by the task alone.
+    file = SourceFile(anywhere.file(where), "a.png")
+    shared.run(distributed.Task([file], "m", "m", confined=confined), context, take)
+    [found] = taken
+    if confined:
+        assert "outside" in str(found.error)
+    else:
+        assert (found.error, found.file.read(1000)) == (None, b"picture")
+
+
 def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):
     one = member()
     job = one.jobs.add(JobKind.INGEST, {})
     one.jobs.start_next()
-    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), Resolver())
+    shared = distributed.DistributedIngest(
+        one.jobs, one.parts, Leases(one.worker), Resolver(), Resolver()
+    )
     context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
 
     def lose(task: object, part: JobContext) -> None:

@@ -1,6 +1,7 @@
 """The alerts of docs/alerts.yml: Prometheus takes them, they fire when they should, and the real
 services have every metric that they ask for."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from shared.clients import indexer
 from tests.e2e.engine import REPOSITORY, Engine
 
 ALERTS = REPOSITORY / "docs" / "alerts.yml"
+DASHBOARD = REPOSITORY / "docs" / "dashboard.json"
 SERVICES = ("query", "indexer", "embedder")
 
 
@@ -39,6 +41,13 @@ def asked_for() -> set[str]:
         for expression in expressions().values()
         for name in re.findall(r"\b(?:ise|process)_\w+", expression)
     }
+
+
+def shown() -> set[str]:
+    """The names of metrics in the dashboard."""
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    expressions = [target["expr"] for panel in panels for target in panel["targets"]]
+    return {name for one in expressions for name in re.findall(r"\b(?:ise|process)_\w+", one)}
 
 
 def scraped(engine: Engine) -> dict[str, set[str]]:
@@ -66,6 +75,25 @@ def test_the_services_have_every_metric_that_an_alert_asks_for(engine: Engine) -
     found = scraped(engine)
     assert len(asked_for()) > 25
     assert asked_for() - set.union(*found.values()) == set()
+
+
+@pytest.mark.slow
+def test_the_services_have_every_metric_that_the_dashboard_shows(engine: Engine) -> None:
+    assert len(shown()) > 20
+    assert shown() - set.union(*scraped(engine).values()) == set()
+
+
+def test_each_panel_of_the_dashboard_asks_prometheus_something_it_can_read(tmp_path: Path) -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    rules = [
+        {"record": f"panel_{panel['id']}_{target['refId']}", "expr": target["expr"]}
+        for panel in panels
+        for target in panel["targets"]
+    ]
+    path = tmp_path / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert f"{len(rules)} rules found" in promtool("check", "rules", path)
 
 
 @pytest.mark.slow

@@ -55,6 +55,16 @@ def test_pictures_of_all_searches_go_to_the_embedder_in_one_call(filled):
     assert filled.models.asked[asked + 1 :] == ["images"]
 
 
+def test_terms_that_no_image_carries_go_to_the_embedder_in_one_call(filled, monkeypatch):
+    for near in ("whelp", "doggy"):
+        monkeypatch.setitem(filled.models.terms, near, filled.models.terms["puppy"])
+    asked = len(filled.models.asked)
+    terms = ["puppy", "whelp", "doggy"]
+    answers = batch(filled, *({"term": term, "exact_term": True} for term in terms))
+    assert [found["answer"]["mode"] for found in answers] == ["semantic"] * 3
+    assert filled.models.asked[asked:] == ["terms"]
+
+
 def test_without_the_embedder_the_others_are_answered(filled, serve):
     service = serve(filled.library)
     service.models.loading = True

@@ -29,7 +29,12 @@ def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 def test_a_request_is_an_object_with_its_route_status_and_time(ask, service, capsys):
     logs.configure("nothing", "info", LogFormat.JSON)
     path = "/v1/none?key=hidden-word"
-    ask(service(), "GET", path, headers={HEADER: "abc-1", "Authorization": "Bearer hidden-word"})
+    headers = {
+        HEADER: "abc-1",
+        "Authorization": "Bearer hidden-word",
+        "traceparent": f"00-{'4b' * 16}-{'5c' * 8}-01",
+    }
+    ask(service(), "GET", path, headers=headers)
     text = capsys.readouterr().err
     assert "hidden-word" not in text
     [line] = [one for one in map(json.loads, text.splitlines()) if one.get("status")]
@@ -44,6 +49,7 @@ def test_a_request_is_an_object_with_its_route_status_and_time(ask, service, cap
         "path": "/v1/none",
         "route": "unmatched",
         "status": 404,
+        "trace_id": "4b" * 16,
         "message": line["message"],
     }
 

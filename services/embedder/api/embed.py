@@ -24,6 +24,7 @@ from shared.contracts.embedder import (
     TermSpace,
 )
 from shared.core.errors import InvalidInput
+from shared.core.trace import span
 from shared.web.admission import IMAGES, JSON, admits, weigh
 from shared.web.keys import Scope
 from shared.web.priority import is_bulk
@@ -106,8 +107,9 @@ async def embed_images(
     if space is ImageSpace.JOINT:
         matcher = await asyncio.to_thread(models.networks.get, network)
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
-    embedding = embedder.embed(files, is_bulk(priority), crops, is_admitted=True)
-    embedded = await unless_gone(request, embedding)
+    with span("embed", images=len(files)):
+        embedding = embedder.embed(files, is_bulk(priority), crops, is_admitted=True)
+        embedded = await unless_gone(request, embedding)
     if embedded is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     metrics: EmbedderMetrics = request.app.state.embedder_metrics
@@ -127,7 +129,7 @@ async def embed_images(
             timings,
             embedded.notes,
         )
-    joint = matcher.network.project_images(embedded.vectors)
+    joint = await asyncio.to_thread(matcher.network.project_images, embedded.vectors)
     return rows(
         request,
         joint,

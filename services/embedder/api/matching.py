@@ -134,7 +134,8 @@ async def _lines(
     async with aclosing(trainer.events(training_set, settings)) as events:
         try:
             async for event in events:
-                yield event.model_dump_json().encode() + b"\n"
+                # An empty line says that the training is alive.
+                yield (b"" if event is None else event.model_dump_json().encode()) + b"\n"
         except ISEError as error:
             yield _failed(error)
         except Exception as error:

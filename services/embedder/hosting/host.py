@@ -15,6 +15,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
+from services.embedder.decoding.sharing import SharedDecoders
 from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines.choice import EngineOptions
 from services.embedder.explaining.explainer import Explainer
@@ -148,13 +149,29 @@ def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -
     return backbone
 
 
+def shared_decoders(settings: EmbedderSettings) -> SharedDecoders:
+    """Return the decoding processes that the settings ask for; none runs yet."""
+    return SharedDecoders(
+        settings.decode_processes or os.cpu_count() or 1,
+        DecodeLimits(settings.decode_seconds, settings.decoder_bytes),
+    )
+
+
 class Host:
     """Loads the models in the background; meanwhile it reports which ones are missing."""
 
-    def __init__(self, settings: EmbedderSettings, memory: Budget | None = None) -> None:
-        """`memory`: budget that decoded pictures share with the rest of the service."""
+    def __init__(
+        self,
+        settings: EmbedderSettings,
+        memory: Budget | None = None,
+        decoders: SharedDecoders | None = None,
+    ) -> None:
+        """`memory`: budget that decoded pictures share with the rest of the service. `decoders`:
+        those of all hosts of this process.
+        """
         self._settings = settings
         self._memory = memory or Budget(settings.memory * MIB, "ISE_MEMORY")
+        self._decoders = decoders or shared_decoders(settings)
         self._hosted: Hosted | None = None
         self.failure: ISEError | None = None
         self.instance = uuid4().hex[:12]
@@ -206,12 +223,7 @@ class Host:
 
     async def _host(self, models: Models, stack: AsyncExitStack) -> Hosted:
         settings = self._settings
-        decoders = await stack.enter_async_context(
-            Decoders(
-                settings.decode_processes or os.cpu_count() or 1,
-                DecodeLimits(settings.decode_seconds, settings.decoder_bytes),
-            )
-        )
+        decoders = await stack.enter_async_context(self._decoders.used())
         limits = Limits(
             max_batch=settings.max_batch or images_a_pass(device_of(settings.device)),
             queue_size=settings.queue_size,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.embedder.config import EmbedderSettings
-from services.embedder.hosting.host import Host
+from services.embedder.hosting.host import Host, shared_decoders
 from services.embedder.profiles import BACKBONE, Profile
 from shared.core.budget import MIB, Budget
 from shared.core.errors import Conflict, Corrupt, InvalidInput, ISEError, Misconfigured, NotFound
@@ -44,7 +44,9 @@ class Hosts:
     ) -> None:
         """`memory`: budget that decoded pictures share with the rest of the service."""
         self._memory = memory or Budget(settings.memory * MIB, "ISE_MEMORY")
-        self.main = Host(settings, self._memory)
+        # A profile beside the main one needs no processes of its own: their memory would double.
+        self._decoders = shared_decoders(settings)
+        self.main = Host(settings, self._memory, self._decoders)
         self._settings = settings
         self._retry_s = retry_s
         self._others: dict[Profile, _Other] = {}
@@ -114,7 +116,7 @@ class Hosts:
         return failed_at is not None and time.monotonic() - failed_at >= self._retry_s
 
     def _start(self, profile: Profile) -> _Other:
-        host = Host(self._settings_of(profile), self._memory)
+        host = Host(self._settings_of(profile), self._memory, self._decoders)
 
         def failed(error: ISEError) -> None:
             other.failed_at = time.monotonic()

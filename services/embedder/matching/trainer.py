@@ -57,8 +57,8 @@ class Trainer:
 
     async def events(
         self, training_set: TrainingSet, settings: TrainingSettings
-    ) -> AsyncGenerator[TrainingProgress | TrainingDone, None]:
-        """Train, yielding progress twice a second, and TrainingDone last.
+    ) -> AsyncGenerator[TrainingProgress | TrainingDone | None, None]:
+        """Train, yielding progress twice a second, None before there is any, TrainingDone last.
 
         Closing the generator ends the training. Raises Overloaded, and the errors of `train`.
         """
@@ -91,8 +91,7 @@ class Trainer:
         try:
             while not running.done():
                 await asyncio.wait([running], timeout=_EVERY)
-                if latest is not None:
-                    yield latest
+                yield latest
             yield await running
         finally:
             cancel.set()

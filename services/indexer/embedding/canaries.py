@@ -14,6 +14,8 @@ from shared.models import canary
 
 Vector = NDArray[np.float32]
 
+_KEPT = 256
+
 
 class Canaries:
     """Stores canaries, and compares each process of an embedder with them."""
@@ -21,7 +23,7 @@ class Canaries:
     def __init__(self, features: FeatureStore, database: Database) -> None:
         self._features = features
         self._database = database
-        self._passed: set[tuple[str, str]] = set()
+        self._passed: dict[tuple[str, str], None] = {}
 
     def kept(self, fingerprints: Iterable[str]) -> dict[str, Vector]:
         """Return the stored canaries."""
@@ -41,7 +43,9 @@ class Canaries:
         distance = canary.drift(vector.tolist(), kept.tolist())
         if distance > canary.LARGEST_DRIFT:
             raise canary.drifted(fingerprint, distance)
-        self._passed.add((instance, fingerprint))
+        # Each restart of an embedder is another process.
+        passed = {**self._passed, (instance, fingerprint): None}
+        self._passed = dict.fromkeys(list(passed)[-_KEPT:])
 
     def _first(self, fingerprint: str, vector: Vector) -> Vector:
         if (kept := self._features.canary(fingerprint)) is not None:

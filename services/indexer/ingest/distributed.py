@@ -19,7 +19,7 @@ from services.indexer.jobs.leases import Leases
 from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.source import SourceFile
 from shared.contracts.jobs import Progress
-from shared.core.errors import CatalogueAway, ISEError
+from shared.core.errors import CatalogueAway, Forbidden, ISEError
 from shared.core.request_id import set_request_id
 from shared.objects.file import FarFile, File, LocalFile, Stamp
 from shared.objects.local_path import path_of, text_of
@@ -33,13 +33,17 @@ _LOOK_S = 0.5
 
 @dataclass(frozen=True)
 class Task:
-    """Files to ingest. `follows`: delete an image whose last path another one takes over."""
+    """Files to ingest. `follows`: delete an image whose last path another one takes over.
+
+    `confined`: whoever reads them, reads in ISE_INGEST_ROOTS alone.
+    """
 
     files: Sequence[SourceFile]
     visual: str
     matching: str
     source: str = ""
     follows: bool = False
+    confined: bool = False
 
     @property
     def pair(self) -> ModelPair:
@@ -79,12 +83,17 @@ class _Named:
         )
 
     def found(self, resolver: Resolver) -> SourceFile:
+        try:
+            file, error = self._file(resolver), self.error
+        except Forbidden as outside:
+            # A link may lead elsewhere by now; this file fails alone.
+            file, error = FarFile(self.path, _unread, listed=self.listed), outside.detail
         return SourceFile(
-            self._file(resolver),
+            file,
             self.uri,
             self.tags,
             self.metadata,
-            self.error,
+            error,
             self.row,
             None if self.sidecar is None else resolver.file(resolver.address(self.sidecar)),
         )
@@ -116,10 +125,17 @@ class DistributedIngest:
     """Runs parts of this worker's own job or, while it has none, of another worker's."""
 
     def __init__(
-        self, jobs: JobTable, parts: PartTable, leases: Leases, resolver: Resolver
+        self,
+        jobs: JobTable,
+        parts: PartTable,
+        leases: Leases,
+        resolver: Resolver,
+        confined: Resolver,
     ) -> None:
+        """confined: the same resolver, for sources that were named under stricter roots."""
         self._jobs = jobs
         self._resolver = resolver
+        self._confined = confined
         self._parts = parts
         self._leases = leases
         self._let_go = threading.Event()
@@ -228,7 +244,9 @@ class DistributedIngest:
 
     def _loaded(self, document: Mapping[str, Any]) -> Task:
         named = _NAMED.validate_python(document["files"])
-        return Task(**{**document, "files": [one.found(self._resolver) for one in named]})
+        # The roots of a request hold on every worker, for members of archives, too.
+        resolver = self._confined if document.get("confined") else self._resolver
+        return Task(**{**document, "files": [one.found(resolver) for one in named]})
 
 
 def _dumped(task: Task) -> dict[str, Any]:
@@ -240,7 +258,7 @@ def _dumped(task: Task) -> dict[str, Any]:
 def _parted(task: Task) -> Iterator[Task]:
     for start in range(0, len(task.files), PART_FILES):
         batch = task.files[start : start + PART_FILES]
-        yield Task(batch, task.visual, task.matching, task.source, task.follows)
+        yield replace(task, files=batch)
 
 
 def _sum(results: Sequence[dict[str, Any]]) -> IngestResult:

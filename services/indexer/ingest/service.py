@@ -42,13 +42,15 @@ class IngestService:
         job: JobContext,
         source: str = "",
         follows: bool = False,
+        confined: bool = False,
     ) -> IngestResult:
         """Ingest the files of `source`. Raises ModelDrift.
 
-        `follows`: delete an image whose last path another one takes over.
+        `follows`: delete an image whose last path another one takes over. `confined`: other workers
+        read in ISE_INGEST_ROOTS alone.
         """
         self._compatibility.check_drift(pair)
-        task = Task(files, pair.visual, pair.matching, source, follows)
+        task = Task(files, pair.visual, pair.matching, source, follows, confined)
         if self._sharing is None or len(files) <= PART_FILES:
             return self._take(task, job)
         return self._sharing.run(task, job, self._take)

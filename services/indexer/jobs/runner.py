@@ -16,6 +16,7 @@ from services.indexer.jobs.leases import Leases
 from services.indexer.jobs.optional_steps import SkipCounts
 from services.indexer.jobs.stage_plan import StagePlan, learned
 from shared.contracts.jobs import Job, JobKind, JobState
+from shared.core import trace
 from shared.core.errors import CatalogueAway, Conflict, ISEError, full_disk
 from shared.core.request_id import current_request_id, set_request_id
 from shared.objects.local_path import readable
@@ -154,7 +155,9 @@ class JobRunner:
                 self._wake.wait(_LOOK_S)
             return
         set_request_id(f"job-{job.id[:12]}")
-        self._run_one(job)
+        # Calls of one job are one trace.
+        with trace.at(trace.Trace.new()):
+            self._run_one(job)
         set_request_id(None)
 
     def _run_one(self, job: Job) -> None:

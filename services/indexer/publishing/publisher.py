@@ -33,6 +33,7 @@ from services.indexer.publishing.texts import TextFiles
 from shared.core import failpoints
 from shared.core.engine import Engine
 from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured, NotFound
+from shared.core.trace import span
 from shared.files import durable
 from shared.snapshots.manifest import LabelsManifest, Manifest
 
@@ -121,8 +122,13 @@ class Publisher:
         only new records of its own images. `of`: the older snapshot that it is made of. Raises
         Conflict where others publish all the time.
         """
+        with span("publish"):
+            return self._published(make, Options(may_lag, patience_s, retags_only), settling, of)
+
+    def _published(
+        self, make: Make, options: Options, settling: Settling | None, of: int | None
+    ) -> Manifest:
         failpoints.reach("publish.begin")
-        options = Options(may_lag, patience_s, retags_only)
         draft: Draft | None = None
         published: Manifest | None = None
         try:

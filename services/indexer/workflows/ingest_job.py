@@ -55,7 +55,7 @@ class IngestJob:
         else:
             self._collection.compatibility.check_model(pair)
             job.expect([EMBEDDING, PUBLISHING], len(source))
-        taken = self._intake.take(source, pair, job, source.name)
+        taken = self._intake.take(source, pair, job, source.name, confined=asked.confined)
         result: dict[str, Any] = asdict(taken) | source.told()
         if asked.build:
             settings = BuildSettings(clusters=asked.clusters)

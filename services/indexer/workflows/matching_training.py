@@ -47,8 +47,8 @@ log = logging.getLogger(__name__)
 
 _BUSY_S = 2.0
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.25, 15.0
-# Shorter for an embedder that hangs, because each attempt takes minutes to time out.
-_LONGEST_AWAY_S = 120.0
+# Shorter for an embedder that hangs, because each attempt takes a minute to time out.
+_LONGEST_AWAY_S = 60.0
 # More pictures without tags tell the embedder nothing that is worth copying them.
 _MOST_UNTAGGED = 20_000
 

@@ -73,7 +73,9 @@ class SyncJob:
         result: dict[str, Any] = {action.value: n for action, n in plan.counts().items()}
         taken = IngestResult()
         if pair is not None:
-            taken = self._intake.take(plan.embed, pair, job, source.name, follows=True)
+            taken = self._intake.take(
+                plan.embed, pair, job, source.name, follows=True, confined=asked.confined
+            )
         result |= {
             "files": len(source),
             "embedded": taken.embedded,

@@ -38,6 +38,8 @@ Floats = NDArray[np.float32]
 _LONGEST = 60
 # Pictures per call, which every embedder accepts.
 _A_CALL = 64
+# One term is asked for by its own search.
+_FEW_TERMS = 2
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Features:
         self._uploads = uploads
         self._max_bytes = max_bytes
         self._fetched: dict[Hashable, asyncio.Task[bytes]] = {}
+        self._meanings: dict[tuple[str, str], Floats] = {}
         self._found: dict[_Wanted, Embedded | ISEError] = {}
 
     async def data(self, subject: Subject) -> bytes:
@@ -138,7 +141,31 @@ class Features:
                 else:
                     wanted.append(_Wanted(picture, ImageSpace.VISUAL, model))
         for space in ImageSpace:
-            await self._embed(list(dict.fromkeys(one for one in wanted if one.space is space)))
+            # After the searches that people make one by one.
+            some = list(dict.fromkeys(one for one in wanted if one.space is space))
+            await self._embed(some, bulk=True)
+
+    async def prepare_terms(self, searches: Iterable[SearchRequest], searcher: Searcher) -> None:
+        """Ask for the joint vectors of all terms that no image carries, in one call.
+
+        Raises nothing: each search asks anew for what wasn't found, and reports its own error.
+        """
+        joint = searcher.collection.joint
+        subjects: list[Subject] = []
+        for search in searches:
+            subjects += search.parts or [search]
+        said = {one.term.strip() for one in subjects if one.term is not None}
+        terms = sorted(term for term in said if term and not searcher.is_carried(term))
+        if joint is None or len(terms) < _FEW_TERMS:
+            return
+        call = embedder.embed_terms(terms, network=joint.fingerprint, allow_unknown=True)
+        try:
+            rows = await self._embedders.send(call)
+        except ISEError:
+            return
+        for term, vector in zip(terms, rows.vectors, strict=True):
+            if rows.fingerprint == joint.fingerprint and np.isfinite(vector).all():
+                self._meanings[joint.fingerprint, term] = vector
 
     async def picture(self, subject: Subject) -> Picture:
         """The picture of a subject that has one."""
@@ -165,6 +192,8 @@ class Features:
 
     async def meaning(self, searcher: Searcher, space: Space, term: str) -> Floats:
         """The joint vector of a term that no image carries. Raises UnknownTerm."""
+        if (known := self._meanings.get((space.fingerprint, term))) is not None:
+            return known
         try:
             call = embedder.embed_terms([term], network=space.fingerprint)
             rows = await self._embedders.send(call)
@@ -177,19 +206,19 @@ class Features:
         vector: Floats = rows.vectors[0]
         return vector
 
-    async def _embed(self, wanted: Sequence[_Wanted]) -> None:
+    async def _embed(self, wanted: Sequence[_Wanted], bulk: bool = False) -> None:
         """Asks for pictures of one space."""
         for start in range(0, len(wanted), _A_CALL):
-            await self._embed_some(wanted[start : start + _A_CALL])
+            await self._embed_some(wanted[start : start + _A_CALL], bulk)
 
-    async def _embed_some(self, wanted: Sequence[_Wanted]) -> None:
+    async def _embed_some(self, wanted: Sequence[_Wanted], bulk: bool) -> None:
         space, fingerprint = wanted[0].space, wanted[0].fingerprint
         files = [one.picture.data for one in wanted]
         crops = [one.picture.crop for one in wanted]
         network = fingerprint if space is ImageSpace.JOINT else None
         try:
             rows = await self._embedders.send(
-                embedder.embed_images(files, space, network, crops=crops),
+                embedder.embed_images(files, space, network, bulk, crops),
                 lambda found: fingerprint in (None, found.fingerprint),
             )
             if space is ImageSpace.VISUAL:
@@ -201,7 +230,7 @@ class Features:
             self._found |= {wanted[index]: BadImage(reason) for index, reason in bad.items()}
             good = [one for index, one in enumerate(wanted) if index not in bad]
             if good:
-                await self._embed_some(good)
+                await self._embed_some(good, bulk)
         except NotFound as error:
             self._found |= dict.fromkeys(wanted, _other_network(network, error))
         except ISEError as error:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.query.answering.features import Features, check_model, check_network, check_pictures
+from services.query.answering.identity import identity_of
 from services.query.search.combination import Combination
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
@@ -17,7 +18,6 @@ from shared.contracts.embedder import ImageSpace
 from shared.contracts.filters import Condition, Filter
 from shared.contracts.query import Metric, Part, SearchOptions
 from shared.core.errors import Conflict, InvalidInput, NotFound
-from shared.media.identity import content_id
 
 Floats = NDArray[np.float32]
 
@@ -132,7 +132,7 @@ class QueryParts:
             return None
         image_id = part.id
         if part.is_picture:
-            image_id = content_id(await self._features.data(part))
+            image_id = await identity_of(await self._features.data(part))
         if image_id is None:
             return None
         item = self.searcher.find(image_id)

@@ -23,7 +23,6 @@ from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchOptions
 from shared.core.errors import NotFound
-from shared.media.identity import content_id
 from shared.models.external import is_external
 from shared.snapshots.items import tag_key
 
@@ -104,9 +103,15 @@ class ImageSearch(EmbeddedSearch):
     """Images like an image file. Raises BadImage, FingerprintMismatch, Unavailable."""
 
     def __init__(
-        self, data: bytes, options: SearchOptions, features: Features, reopen: Reopen
+        self,
+        data: bytes,
+        image_id: str,
+        options: SearchOptions,
+        features: Features,
+        reopen: Reopen,
     ) -> None:
-        self._image_id = content_id(data)
+        """image_id: the id of the content."""
+        self._image_id = image_id
         super().__init__(["image", self._image_id], options)
         self._data = data
         self._features = features

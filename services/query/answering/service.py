@@ -8,6 +8,7 @@ import anyio.to_thread
 
 from services.query.answering.by_date import sorted_as_asked
 from services.query.answering.features import Embedded, Features, check_model, check_pictures
+from services.query.answering.identity import identity_of
 from services.query.answering.response import response_for
 from services.query.answering.searches import (
     EmbeddedSearch,
@@ -34,11 +35,13 @@ from shared.contracts.problem import Problem
 from shared.contracts.query import BatchAnswer, SearchOptions, SearchRequest, Subject
 from shared.core import problem
 from shared.core.errors import ISEError
-from shared.media.identity import content_id
+from shared.core.trace import span
 
 T = TypeVar("T")
 
 _FEW = 100
+# Searches of a batch that are answered at once.
+_AT_ONCE = 4
 
 
 class SearchService:
@@ -77,15 +80,23 @@ class SearchService:
     async def batch(self, searches: Sequence[SearchRequest]) -> list[BatchAnswer]:
         """Answers `POST /v1/search/batch`: each search as if it came alone."""
         features = self._features()
-        collection = (await self.searcher()).collection
+        searcher = await self.searcher()
+        collection = searcher.collection
         visual, joint = collection.visual, collection.joint
         await features.prepare(
             searches, visual.fingerprint if visual else None, joint.fingerprint if joint else None
         )
 
+        await features.prepare_terms(searches, searcher)
+
+        # A few at a time: the threads and the processor are those of people's searches, too.
+        places = asyncio.Semaphore(_AT_ONCE)
+
         async def one(search: SearchRequest) -> BatchAnswer:
             try:
-                return BatchAnswer(answer=await self.request(search, features))
+                async with places:
+                    answer = await self.request(search, features)
+                return BatchAnswer(answer=answer)
             except ISEError as error:
                 return BatchAnswer(problem=Problem.model_validate(problem.body_of(error)))
 
@@ -114,7 +125,7 @@ class SearchService:
         """Answer a search by an uploaded image file. read: returns the file's content."""
         await self._wait_for_version(options)
         data = await read()
-        return await self._answer(ImageSearch(data, options, self._features(), self.searcher))
+        return await self._answer(await self._of_picture(data, options, self._features()))
 
     async def term(self, term: str, options: SearchOptions) -> SearchResponse:
         """Answers a search by a tag term."""
@@ -142,7 +153,7 @@ class SearchService:
         if space is None:
             return SuggestedTags(id=None, tags=[], neighbours=0)
         check_model(space, embedded.fingerprint)
-        known = searcher.find(content_id(data))
+        known = searcher.find(await identity_of(data))
         vector = space.placed(embedded.vector)
         labels = searcher.collection.labels.of_features(embedded.vector, embedded.fingerprint)
         return await _in_thread(
@@ -168,7 +179,12 @@ class SearchService:
             return IdSearch(subject.id, options)
         if subject.vector is not None:
             return VectorSearch(subject.vector, options)
-        return ImageSearch(await features.data(subject), options, features, self.searcher)
+        return await self._of_picture(await features.data(subject), options, features)
+
+    async def _of_picture(
+        self, data: bytes, options: SearchOptions, features: Features
+    ) -> ImageSearch:
+        return ImageSearch(data, await identity_of(data), options, features, self.searcher)
 
     async def _answer(
         self, search: StoredSearch | EmbeddedSearch, alone: bool = True
@@ -214,7 +230,8 @@ def _rank(
     """Probe and re-rank, and write the answer."""
     searcher = resolved.searcher
     result = sorted_as_asked(resolved.target, options).rank(searcher, watch)
-    return response_for(searcher, result, options, watch, pages, resolved.corrected)
+    with span("answer"):
+        return response_for(searcher, result, options, watch, pages, resolved.corrected)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

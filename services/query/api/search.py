@@ -110,7 +110,7 @@ async def search_by_image(
 ) -> Response:
     """Return the images most similar to the picture, with scores, expected recall and timings."""
     check_size(request, form.file.size or 0)
-    return _json(write.search(await ask.image(form.file.read, form)))
+    return _json(await write.answer(await ask.image(form.file.read, form)))
 
 
 @router.get(
@@ -130,7 +130,7 @@ async def search_by_term(ask: Ask, write: Write, query: Annotated[TermQuery, Que
     """
     if not query.term.strip():
         raise InvalidInput("`term` is blank.")
-    return _json(write.search(await ask.term(query.term, query)))
+    return _json(await write.answer(await ask.term(query.term, query)))
 
 
 @router.post(
@@ -161,7 +161,7 @@ async def search_images(ask: Ask, write: Write, body: SearchRequest) -> Response
     """Search by one subject, or by several weighted `parts` together. Returns hits with scores,
     expected recall and timings.
     """
-    return _json(write.search(await ask.request(body)))
+    return _json(await write.answer(await ask.request(body)))
 
 
 @router.post(
@@ -180,7 +180,7 @@ async def search_batch(ask: Ask, write: Write, request: Request, body: BatchRequ
     limit: int = request.app.state.settings.max_searches
     if len(body.searches) > limit:
         raise TooLarge(f"At most {limit} searches a call (ISE_MAX_SEARCHES).")
-    return _json(write.batch(BatchResponse(answers=await ask.batch(body.searches))))
+    return _json(await write.answers(BatchResponse(answers=await ask.batch(body.searches))))
 
 
 @router.get(
@@ -195,7 +195,7 @@ async def find_similar_images(
     ask: Ask, write: Write, image_id: str, options: Annotated[TextOptions, Query()]
 ) -> Response:
     """Search by an indexed image and leave the image itself out of the answer."""
-    return _json(write.search(await ask.similar(image_id, options)))
+    return _json(await write.answer(await ask.similar(image_id, options)))
 
 
 def _json(text: str) -> Response:

@@ -5,10 +5,16 @@ an answer.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import anyio.to_thread
+
 from shared.contracts.answer import Hit, SearchResponse
 from shared.contracts.query import BatchResponse, ImageInfo
 
 _UNWRITTEN = "Its tags, uris and metadata are left out: they can't be written as JSON."
+
+
+# Hits that are written in less time than a change of threads takes.
+_SHORT = 20
 
 
 class AnswerWriter:
@@ -16,6 +22,16 @@ class AnswerWriter:
 
     def __init__(self, count: Callable[[int], None]) -> None:
         self._count = count
+
+    async def answer(self, answer: SearchResponse) -> str:
+        """The JSON of the answer to a search; a long one is written in a thread."""
+        if len(answer.hits) <= _SHORT:
+            return self.search(answer)
+        return await anyio.to_thread.run_sync(self.search, answer)
+
+    async def answers(self, answer: BatchResponse) -> str:
+        """The JSON of the answers to many searches, written in a thread."""
+        return await anyio.to_thread.run_sync(self.batch, answer)
 
     def search(self, answer: SearchResponse) -> str:
         """The JSON of the answer to a search."""

@@ -4,6 +4,7 @@ import { parse, stringify } from "./exact_json.js";
 import { FAILED } from "./messages.js";
 import { sortOf } from "./gallery_query.js";
 import { conditionsOf, onlyPart } from "./query.js";
+import { traceparent } from "./trace.js";
 
 const KEY = "ise.key";
 const FACETS = 40;
@@ -178,7 +179,7 @@ export class Api {
   }
 
   async #send(url, init) {
-    const headers = { ...init.headers };
+    const headers = { traceparent: traceparent(), ...init.headers };
     if (this.key) headers.Authorization = `Bearer ${this.key}`;
     try {
       return await fetch(url, { ...init, headers });

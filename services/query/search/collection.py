@@ -96,7 +96,9 @@ class Collection:
             else np.empty(0, np.int64)
             for i in range(len(self._items))
         ]
-        self.orders = Orders(self._items, self._superseded)
+        self.orders: Orders = Orders(
+            self._items, self._superseded, None if former is None else former.orders
+        )
 
     def folders(self, path: str, deleted: NDArray[np.int64]) -> list[Folder]:
         """Return the folders right below a path, each with the id of an image as its cover."""

@@ -25,15 +25,32 @@ _DAY = 86_400 * 1_000_000
 _LAST = 2**63 - 1
 _EPOCH = date(1970, 1, 1)
 _VIEWS_KEPT = 8
+# Past this share of new records, sorting all anew is as fast.
+_MOST_NEW = 0.2
 
 
 class Orders:
     """The orders of one snapshot. What a filter and deletions leave of one is kept for a while."""
 
-    def __init__(self, files: Sequence[ItemsFile], superseded: Sequence[Ordinals]) -> None:
-        """superseded: the images of each file that a newer file has a record of, ascending."""
+    def __init__(
+        self,
+        files: Sequence[ItemsFile],
+        superseded: Sequence[Ordinals],
+        former: "Orders | None" = None,
+    ) -> None:
+        """superseded: the images of each file that a newer file has a record of, ascending.
+
+        former: those of the snapshot before, whose order by name is gone on with.
+        """
         self._files = files
+        # The last one that was asked for an order by name, so that no chain of them is kept; and
+        # none whose large files were merged meanwhile, which would stay on the disk for it.
+        if former is not None and not former._has_names:
+            former = former._former
+        has_first = former is not None and bool(files) and former._begins_with(files[0])
+        self._former: Orders | None = former if has_first else None
         self._superseded = superseded
+        self._by_name: Ordinals | None = None
         self._whole = Recent[Ordinals](len(Sort))
         self._views: tuple[Ordinals | None, Recent[View]] = None, Recent(0)
 
@@ -73,11 +90,62 @@ class Orders:
 
     def _sorted(self, sort: Sort) -> Ordinals:
         if sort is Sort.NAME:
-            names = self._names()
-            order = sorted(range(len(names)), key=names.__getitem__)
-            return self._ordinals[np.array(order, np.int64)]
+            return self._sorted_by_name()
         ties = -self._ordinals if sort.is_descending else self._ordinals
         return self._ordinals[np.lexsort((ties, _keys(sort, self._times(sort))))]
+
+    @property
+    def _has_names(self) -> bool:
+        return self._by_name is not None
+
+    def _begins_with(self, file: ItemsFile) -> bool:
+        return bool(self._files) and self._files[0].path == file.path
+
+    def _sorted_by_name(self) -> Ordinals:
+        former, self._former = self._former, None
+        order = former._by_name if former is not None else None
+        found = None if former is None or order is None else self._renamed(former, order)
+        if found is None:
+            names = self._names()
+            sorted_ = sorted(range(len(names)), key=names.__getitem__)
+            found = self._ordinals[np.array(sorted_, np.int64)]
+        self._by_name = found
+        return found
+
+    def _renamed(self, former: "Orders", order: Ordinals) -> Ordinals | None:
+        """Return the former order with what came, went and was renamed since; None: too much."""
+        moved: list[tuple[bytes, int]] = []
+        for file, rows in zip(self._files, self._rows, strict=True):
+            new = np.setdiff1d(rows, former._rows_of(file), assume_unique=True)
+            if len(new) > _MOST_NEW * (len(self._ordinals) + 1):
+                return None
+            for row in new.tolist():
+                name, ordinal = file.sorted_by.name(row), int(file.ordinals[row])
+                if former._name(ordinal) != name or not former._has(ordinal):
+                    moved.append((name, ordinal))
+        moved.sort()
+        placed = np.array([ordinal for _, ordinal in moved], np.int64)
+        stays = _among(order, self._ordinals) & ~np.isin(order, placed)
+        kept = order[stays]
+        at = [
+            bisect_left(range(len(kept)), one, key=lambda i: self._place(int(kept[i])))
+            for one in moved
+        ]
+        return np.insert(kept, np.array(at, np.int64), placed)
+
+    def _place(self, ordinal: int) -> tuple[bytes, int]:
+        return self._name(ordinal), ordinal
+
+    def _rows_of(self, file: ItemsFile) -> NDArray[np.int64]:
+        """Return the rows of a file whose records stand; none of a file that is another's."""
+        for own, rows in zip(self._files, self._rows, strict=True):
+            if own is file or own.path == file.path:
+                return rows
+        return np.empty(0, np.int64)
+
+    def _has(self, ordinal: int) -> bool:
+        at = int(np.searchsorted(self._ordinals, ordinal))
+        return at < len(self._ordinals) and int(self._ordinals[at]) == ordinal
 
     @cached_property
     def _rows(self) -> list[NDArray[np.int64]]:
@@ -213,6 +281,15 @@ def _period(text: str) -> tuple[int, int]:
     except ValueError:
         raise InvalidInput(f"`from`: {text} is no date.") from None
     return (first - _EPOCH).days * _DAY, end * _DAY
+
+
+def _among(values: Ordinals, ascending: Ordinals) -> Bits:
+    """Return a mask of the values that are among others."""
+    if not len(ascending):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    found: Bits = ascending[at] == values
+    return found
 
 
 def _joined(parts: Sequence[Ordinals]) -> Ordinals:

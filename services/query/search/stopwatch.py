@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shared.core.trace import span
+
 
 class Stopwatch:
-    """Adds up the time spent in each stage, in milliseconds."""
+    """Adds up the time spent in each stage, in milliseconds; a trace has each as a span."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -16,7 +18,8 @@ class Stopwatch:
     def __call__(self, stage: str) -> Iterator[None]:
         started = time.perf_counter()
         try:
-            yield
+            with span(stage):
+                yield
         finally:
             spent = 1000 * (time.perf_counter() - started)
             self._spent[stage] = self._spent.get(stage, 0.0) + spent
