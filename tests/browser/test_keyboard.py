@@ -12,15 +12,14 @@ FOCUSED = """() => {
   if (!one || one === document.body) return null;
   const box = one.getBoundingClientRect();
   const outlined = (style) => style.outlineStyle !== "none" && style.outlineWidth !== "0px";
-  const bar = one.closest(".bar");
-  const coloured = bar && !getComputedStyle(bar).borderTopColor.endsWith(", 0)");
   return {
     name: (one.getAttribute("aria-label") ?? one.textContent ?? "").trim(),
     tag: one.tagName,
     part: one.closest(".masthead, nav, main, dialog, .undo")?.tagName ?? "",
     list: one.closest(".gallery, .hits, .map-places, .tiles")?.className ?? "",
     seen: box.width > 0 && box.height > 0,
-    ring: outlined(getComputedStyle(one)) || coloured || one.matches("input[type=file]"),
+    // The frame around the field of words changes its colour instead.
+    ring: outlined(getComputedStyle(one)) || one.matches(".bar input"),
   };
 }"""
 VIEWS = {

@@ -54,6 +54,7 @@ def test_a_range_of_dates_has_both_ends_and_may_be_left_open(visit, placed):
     name = "Remove the filter Taken from Jan 1, 2023 to Feb 2, 2024"
     expect(page.get_by_role("button", name=name)).to_be_visible()
     # Another range replaces it; one that is left open has no end.
+    expect(page.get_by_label("To", exact=True)).to_have_attribute("value", "2024-02-02")
     page.get_by_label("To", exact=True).fill("")
     page.get_by_role("button", name="Apply").click()
     total(page, len([p for p in placed.pictures if p.taken and p.taken >= "2023-01-01"]))
