@@ -2,8 +2,11 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
+
+from tests.unsynced import without_syncs
 
 
 def pytest_configure() -> None:
@@ -27,3 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = item.nodeid.partition("::")[0]
         longest[file] = max(seconds, longest.get(file, 0.0))
     items.sort(key=lambda item: -longest[item.nodeid.partition("::")[0]])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_syncs() -> Iterator[None]:
+    with without_syncs():
+        yield

@@ -17,7 +17,6 @@ from services.embedder.engines import choice, openvino, processor
 from services.embedder.engines.choice import Chooser, EngineOptions
 from services.embedder.engines.eager import CPU, EagerEngine
 from services.embedder.engines.engine_options import Inference, Precision
-from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
 from services.embedder.preprocess import Preprocessing
@@ -27,6 +26,7 @@ from shared.media.images import decode
 from tests.floats import assert_same
 
 pytestmark = pytest.mark.floats
+
 
 PRECISIONS = processor.precisions(CPU)
 
@@ -337,27 +337,3 @@ def test_the_built_in_pictures_are_always_the_same():
     assert pictures.shape[1:] == (64, 48, 3)
     np.testing.assert_array_equal(pictures, built_in(64, 48))
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
-
-
-class OnGPU(PixelNetwork):
-    """Says where it was moved to, and stays on the CPU."""
-
-    moved = None
-
-    def to(self, *args, **options):
-        if args and isinstance(args[0], torch.device):
-            self.moved = args[0]
-            return self
-        return super().to(*args, **options)
-
-
-def test_a_gpu_runs_eagerly_in_the_precision_that_it_has(monkeypatch):
-    gpu = torch.device("cuda")
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    assert processor.precisions(gpu) == [Precision.FP16, Precision.FP32]
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
-    assert EngineOptions(device=gpu).precisions()[0] is Precision.BF16
-    assert EngineOptions(device=gpu).kinds() == [Inference.EAGER]
-    network = OnGPU(nn.Identity(), (0, 0, 0), (1, 1, 1))
-    EagerEngine(network, Precision.BF16, gpu)
-    assert network.moved == gpu

@@ -20,7 +20,10 @@ MAX_BYTES = 16 * 2**20
 
 @pytest.fixture(scope="module")
 def words() -> KeyedVectors:
-    return load_packaged_words()
+    table = load_packaged_words()
+    keyed = KeyedVectors(table.vectors.shape[1], dtype=np.float32)
+    keyed.add_vectors(table.index_to_key, table.vectors)
+    return keyed
 
 
 def test_every_word_has_one_finite_vector(words: KeyedVectors) -> None:

@@ -1,14 +1,10 @@
 """Ingest: a folder or a manifest, as a job of the real services."""
 
-import io
 import json
 import os
-import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from services.indexer.embedding.client import Embedding
 from services.indexer.ingest import pipeline as ingest_module
@@ -264,9 +260,6 @@ def test_a_folder_whose_tags_teach_nothing_is_taken_in_all_the_same(service, fol
     assert len(service.tagged("xqzzt")) == 2
 
 
-# --- cancel and resume ------------------------------------------------------------------------
-
-
 def test_a_cancelled_ingest_keeps_what_it_recorded_and_the_next_embeds_only_the_rest(
     start, folder_of, flushing_often, until
 ):
@@ -315,9 +308,6 @@ def test_uploads_deletes_and_retags_while_builds_run_are_all_kept(service, folde
     assert stats.images == 63
 
 
-# --- where from -------------------------------------------------------------------------------
-
-
 def test_off_loopback_only_the_roots_are_read(start, folder_of):
     inside, outside = folder_of({"a.png": 1}, "inside"), folder_of({"b.png": 2}, "outside")
     with start(host="0.0.0.0", allow_open=True, ingest_roots=[inside]) as service:  # noqa: S104
@@ -336,34 +326,3 @@ def test_off_loopback_only_the_roots_are_read(start, folder_of):
 
 def test_on_loopback_every_folder_is_read(service, folder_of):
     assert counts(service.ingest(folder_of({"a.png": 1}), build=False))["embedded"] == 1
-
-
-def cut_jpeg(seed, part):
-    noise = np.random.default_rng(seed).integers(0, 256, (240, 320, 3), dtype=np.uint8)
-    out = io.BytesIO()
-    Image.fromarray(noise).save(out, "JPEG")
-    whole = out.getvalue()
-    return whole[: int(len(whole) * part)]
-
-
-def test_a_picture_that_ends_early_is_taken_in_with_a_note(service, folder_of):
-    root = folder_of({"dog/a.png": 1, "dog/b.png": 2})
-    (root / "dog/cut.jpg").write_bytes(cut_jpeg(1, 0.9))
-    (root / "dog/stump.jpg").write_bytes(cut_jpeg(2, 0.2))
-    job = service.ingest(root, build=False)
-    assert job.result["embedded"] == 3
-    [told] = job.result["file_notes"]
-    assert told["path"] == "dog/cut.jpg"
-    assert re.fullmatch(r"The file ends early; 8[0-9] % of it was read\.", told["note"])
-    [failure] = service.send(indexer.list_job_failures(job.id)).failures
-    assert re.search(r"only [0-9]+ % of it can be read", failure.reason)
-    assert len(service.tagged("dog")) == 3
-
-
-def test_an_upload_that_ends_early_is_added_with_a_note(service, picture):
-    whole, cut = service.add(picture(0), cut_jpeg(3, 0.9))
-    assert whole.note is None
-    assert cut.state == "added"
-    assert cut.note.startswith("The file ends early; ")
-    assert service.send(indexer.get_image(cut.id)).metadata == {}
-    assert service.send(indexer.get_thumbnail(cut.id))

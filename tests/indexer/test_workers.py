@@ -1,6 +1,5 @@
 """Several workers on one PostgreSQL: leases, parts, turns, and what keeps a late one out."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,28 +12,19 @@ from sqlalchemy import select, update
 from services.indexer.catalog.lease_fence import LeaseLost, fenced
 from services.indexer.catalog.locks import PublishLock, WorkerPresence
 from services.indexer.catalog.schema import jobs
-from services.indexer.ingest import distributed
-from services.indexer.jobs.context import Cancelled, JobContext
 from services.indexer.jobs.leases import Leases
-from services.indexer.jobs.runner import JobRunner
-from services.indexer.sources.resolver import Resolver
-from services.indexer.sources.source import SourceFile
 from services.indexer.storage.feature_store import FeatureStore
-from shared.clients import indexer
 from shared.contracts.jobs import JobKind, JobState, Progress
 from shared.core.errors import CatalogueAway
-from shared.objects.file import FarFile, LocalFile
 from tests.indexer.following import Collection
 from tests.indexer.members import Member
-
-INGEST = JobKind.INGEST
 
 
 @pytest.fixture
 def late(member: Callable[..., Member]) -> tuple[Member, Member, str]:
     """A worker whose job another one has by now, that one, and the job."""
     slow, other = member(), member()
-    job = slow.jobs.add(INGEST, {})
+    job = slow.jobs.add(JobKind.INGEST, {})
     assert slow.jobs.start_next() is not None
     slow.expire()
     other.jobs.requeue_interrupted()
@@ -44,7 +34,7 @@ def late(member: Callable[..., Member]) -> tuple[Member, Member, str]:
 
 def test_one_job_runs_at_a_time_whoever_has_it(member):
     one, other = member(), member()
-    first, second = one.jobs.add(INGEST, {}), one.jobs.add(INGEST, {})
+    first, second = one.jobs.add(JobKind.INGEST, {}), one.jobs.add(JobKind.INGEST, {})
     assert one.jobs.start_next().id == first.id
     other.jobs.requeue_interrupted()
     assert other.jobs.start_next() is None
@@ -54,7 +44,7 @@ def test_one_job_runs_at_a_time_whoever_has_it(member):
 
 def test_what_is_renewed_is_not_given_away(member, until):
     one, other = member(lease_s=2), member()
-    job = one.jobs.add(INGEST, {})
+    job = one.jobs.add(JobKind.INGEST, {})
     one.jobs.start_next()
     leases, let_go = Leases(one.worker), threading.Event()
     leases.start()
@@ -73,7 +63,7 @@ def test_what_is_renewed_is_not_given_away(member, until):
 def test_a_worker_that_stands_still_while_it_notes_holds_up_nobody(member, monkeypatch):
     monkeypatch.setattr("services.indexer.catalog.postgres._STILL", "1s")
     slow, other = member(), member()
-    job = slow.jobs.add(INGEST, {})
+    job = slow.jobs.add(JobKind.INGEST, {})
     slow.jobs.start_next()
     slow.expire()
 
@@ -130,7 +120,7 @@ def test_a_late_worker_publishes_nothing(late, url, tmp_path, folder_of):
 
 def test_what_a_worker_is_about_to_record_is_not_taken_from_it(member, entry):
     slow, other = member(), member()
-    job = slow.jobs.add(INGEST, {})
+    job = slow.jobs.add(JobKind.INGEST, {})
     slow.jobs.start_next()
     slow.expire()
     taken = threading.Thread(target=other.jobs.requeue_interrupted)
@@ -144,7 +134,7 @@ def test_what_a_worker_is_about_to_record_is_not_taken_from_it(member, entry):
 
 def test_each_part_is_taken_once_and_again_where_its_worker_ended(member):
     one, other, slow = member(), member(), member()
-    job = one.jobs.add(INGEST, {})
+    job = one.jobs.add(JobKind.INGEST, {})
     one.jobs.start_next()
     tasks = [{"n": n} for n in range(3)]
     plan = one.parts.plan(job.id, tasks)
@@ -170,7 +160,7 @@ def test_each_part_is_taken_once_and_again_where_its_worker_ended(member):
 
 def test_a_part_that_ends_each_worker_fails_the_job(member):
     leader, doomed = member(), member()
-    job = leader.jobs.add(INGEST, {})
+    job = leader.jobs.add(JobKind.INGEST, {})
     leader.jobs.start_next()
     plan = leader.parts.plan(job.id, [{}])
     for _ in range(3):
@@ -234,123 +224,3 @@ def test_two_workers_never_write_the_same_shard(tmp_path: Path):
     assert len(set(shards.values())) == 40
     for n, shard in shards.items():
         assert (np.load(tmp_path / "features" / "m" / f"{shard:08d}.npy") == n).all()
-
-
-def test_two_indexers_share_an_ingest_and_tell_the_same(
-    start, url, folder_of, monkeypatch, picture
-):
-    monkeypatch.setattr(distributed, "PART_FILES", 4)
-    monkeypatch.setattr("services.indexer.ingest.service.PART_FILES", 4)
-    source = folder_of({f"{n}.png": n for n in range(40)})
-    with start(database_url=url, embed_batch=1) as one, start(database_url=url) as other:
-        job = one.ingest(source, clusters=4)
-        found = other.send(indexer.get_job(job.id))
-        assert found == job
-        assert (found.result["files"], found.result["embedded"]) == (40, 40)
-        assert other.send(indexer.get_stats()).images == 40
-        assert other.finds_itself(picture(7))
-        # What one takes in, the other has.
-        added = other.add(picture(99))[0]
-        assert one.finds_itself(picture(99))
-        one.http.delete(f"/v1/images/{added.id}").raise_for_status()
-        assert other.http.get(f"/v1/images/{added.id}").status_code == 404
-        assert not other.finds_itself(picture(99))
-
-
-def test_any_worker_cancels_what_another_one_runs(member, until):
-    one, other = member(lease_s=1), member()
-    began = threading.Event()
-
-    def work(request, job):
-        began.set()
-        until(lambda: job.check_cancelled())
-
-    runner = JobRunner(one.jobs, {INGEST: work}, lambda: None)
-    runner.start()
-    try:
-        job = runner.submit(INGEST, {})
-        assert began.wait(30)
-        assert other.jobs.cancel(job.id).state is JobState.RUNNING
-        assert until(lambda: (j := other.jobs.get(job.id)).state.ended and j).state is (
-            JobState.CANCELLED
-        )
-    finally:
-        runner.stop(10)
-
-
-def test_nobody_goes_on_with_parts_of_a_cancelled_job(member):
-    one, other = member(), member()
-    job = one.jobs.add(INGEST, {})
-    one.jobs.start_next()
-    one.parts.plan(job.id, [{}, {}])
-    part = other.parts.take()
-    assert other.parts.renew(part)
-    one.jobs.cancel(job.id)
-    assert not other.parts.renew(part)
-    assert other.parts.take() is None
-
-
-def test_two_workers_may_tell_of_one_failure(member):
-    one, other = member(), member()
-    job = one.jobs.add(INGEST, {})
-    threads = [
-        threading.Thread(target=worker.jobs.fail_item, args=(job.id, f"{n}.png", "broken"))
-        for n in range(20)
-        for worker in (one, other)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(one.jobs.failures(job.id)) == 20
-    one.jobs.fail_item(job.id, "3.png", "gone")
-    assert {f.reason for f in one.jobs.failures(job.id) if f.path == "3.png"} == {"gone"}
-
-
-def test_what_can_not_be_taken_fails_alone_also_where_an_ingest_is_divided(member, tmp_path):
-    """Not even its address need be one that is read."""
-    one = member()
-    job = one.jobs.add(INGEST, {})
-    one.jobs.start_next()
-    root = Path(os.fsdecode(b"/caf\xe9"))
-    files = [
-        SourceFile(FarFile(path, lambda _: b""), path, error="It is no path.")
-        for path in (r"zip://a\b.png::/c.zip", "gone://b/a.png", "s3://elsewhere/a.png")
-    ] + [SourceFile(LocalFile(root / "a.png", [root]), "a.png")]
-    reach = Resolver(roots=[tmp_path])
-    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), reach)
-    taken: list[SourceFile] = []
-
-    def take(task: distributed.Task, _: JobContext) -> distributed.IngestResult:
-        taken.extend(task.files)
-        return distributed.IngestResult()
-
-    context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
-    shared.run(distributed.Task(files, "m", "m"), context, take)
-    assert [(file.path, file.error) for file in taken] == [(f.path, f.error) for f in files]
-    assert taken[-1].file.roots == [root]
-
-
-def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):
-    one = member()
-    job = one.jobs.add(INGEST, {})
-    one.jobs.start_next()
-    shared = distributed.DistributedIngest(one.jobs, one.parts, Leases(one.worker), Resolver())
-    context = JobContext(lambda *_: None, lambda *_: None, threading.Event(), job.id)
-
-    def lose(task: object, part: JobContext) -> None:
-        # What the lease's thread does where the part is another worker's by now.
-        context.cancelled.set()
-        part.check_cancelled()
-
-    task = distributed.Task([SourceFile(LocalFile(tmp_path / "a.png"), "a.png")], "m", "m")
-    with pytest.raises(LeaseLost):
-        shared.run(task, context, lose)
-    context.cancelled.clear()
-
-    def cancel(task: object, part: JobContext) -> None:
-        one.jobs.cancel(job.id)
-        lose(task, part)
-
-    with pytest.raises(Cancelled):
-        shared.run(task, context, cancel)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.query.test_search_api import ids
+from tests.query.answers import ids
 
 SMALL = {"must": [{"key": "number", "gte": 40, "lt": 45}]}
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.snapshots.items import Item
-from tests.query.test_search_api import ids
+from tests.query.answers import ids
 
 pytestmark = pytest.mark.floats
 

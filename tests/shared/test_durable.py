@@ -1,4 +1,6 @@
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,32 @@ def test_a_file_appears_whole_at_the_end_of_the_block(tmp_path):
         temporary.write_bytes(b"whole")
     assert path.read_bytes() == b"whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_bytes_are_durable_before_the_name_is_and_the_name_before_the_block_ends(
+    tmp_path, monkeypatch
+):
+    path, steps = tmp_path / "new" / "file", []
+    replace = Path.replace
+
+    def synced(descriptor):
+        what = Path(f"/proc/self/fd/{descriptor}").readlink()
+        assert what.is_dir() or what.read_bytes() == b"whole"
+        steps.append(("sync", what.name if what.is_dir() else "bytes"))
+
+    def renamed(temporary, target):
+        steps.append(("rename", target.name))
+        return replace(temporary, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    durable.write_bytes(path, b"whole")
+    assert steps == [
+        ("sync", tmp_path.name),
+        ("sync", "bytes"),
+        ("rename", "file"),
+        ("sync", "new"),
+    ]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

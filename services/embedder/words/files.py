@@ -10,10 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
-from gensim.models import KeyedVectors
-
 from services.embedder.hub import check_answers
 from services.embedder.words.spool import binary_entries, mapped, text_entries
+from services.embedder.words.table import WordTable
 from shared.core.errors import Misconfigured
 
 LARGE = 256 << 20
@@ -43,7 +42,7 @@ def check_readable(path: Path) -> None:
         raise Misconfigured(_pickle(path))
 
 
-def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
+def read_vectors(path: Path, folder: Path | None = None) -> WordTable:
     """Return the vectors of a word2vec file, binary or text, or of a GloVe file; plain or gzipped.
 
     Large ones are mapped from a file in `folder`.
@@ -59,12 +58,15 @@ def read_vectors(path: Path, folder: Path | None = None) -> KeyedVectors:
         count, dim = int(header[1]), int(header[2])
         binary = _values(second) != dim
         if 4 * count * dim < LARGE:
+            # Imported here: it takes seconds, which a start with the packaged words need not.
+            from gensim.models import KeyedVectors
+
             keyed = KeyedVectors.load_word2vec_format(
                 str(path), binary=binary, unicode_errors="replace"
             )
             # gensim may leave a gap where a word occurs twice.
             if None not in keyed.index_to_key:
-                return keyed
+                return WordTable(keyed.index_to_key, keyed.key_to_index, keyed.vectors)
         with _open(path) as file:
             file.readline()
             entries = binary_entries(file, count, dim) if binary else text_entries(file, dim, count)
@@ -86,7 +88,7 @@ def _pickle(path: Path) -> str:
     )
 
 
-def _read_glove(path: Path, dim: int, folder: Path | None) -> KeyedVectors:
+def _read_glove(path: Path, dim: int, folder: Path | None) -> WordTable:
     """GloVe's text, which has no header. gensim's reader of it takes no spaces in a word."""
     if dim == 0:
         raise ValueError("there's neither a header nor a word with its values at its start")

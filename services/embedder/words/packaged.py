@@ -7,8 +7,9 @@ from importlib import resources
 
 import numpy as np
 import safetensors.numpy
-from gensim.models import KeyedVectors
 from numpy.typing import NDArray
+
+from services.embedder.words.table import WordTable
 
 ASSETS = "assets"
 VECTORS = "words.safetensors"
@@ -23,7 +24,7 @@ def dequantize(codes: NDArray[np.int8], scales: NDArray[np.float32]) -> NDArray[
     return vectors
 
 
-def load_packaged_words() -> KeyedVectors:
+def load_packaged_words() -> WordTable:
     """59,019 words, most frequent first, each with a 200-d float32 vector; 45 MiB in memory."""
     folder = resources.files("services.embedder").joinpath(ASSETS)
     tensors = safetensors.numpy.load(folder.joinpath(VECTORS).read_bytes())
@@ -31,6 +32,4 @@ def load_packaged_words() -> KeyedVectors:
     vectors = dequantize(tensors[CODES], tensors[SCALES])
     if len(words) != len(vectors):
         raise ValueError(f"the packaged words disagree: {len(words)} words, {len(vectors)} vectors")
-    keyed = KeyedVectors(vectors.shape[1], dtype=np.float32)
-    keyed.add_vectors(words, vectors)
-    return keyed
+    return WordTable.of(words, vectors)

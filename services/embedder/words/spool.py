@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from gensim.models import KeyedVectors
 from numpy.typing import NDArray
+
+from services.embedder.words.table import WordTable
 
 Entry = tuple[str, NDArray[np.float32]]
 
@@ -18,7 +19,7 @@ _LONGEST_WORD = 10_000
 _LONGEST_LINE = 1 << 20
 
 
-def mapped(entries: Iterator[Entry], dim: int, folder: Path | None) -> KeyedVectors:
+def mapped(entries: Iterator[Entry], dim: int, folder: Path | None) -> WordTable:
     """Return the first vector of each word, mapped from a file in `folder` or the temporary folder.
 
     Raises ValueError if there are none, or if one has another length.
@@ -37,9 +38,7 @@ def mapped(entries: Iterator[Entry], dim: int, folder: Path | None) -> KeyedVect
             raise ValueError("there are no words in it")
         file.flush()
         vectors = np.memmap(file, np.float32, "r", shape=(len(index), dim))
-    keyed = KeyedVectors(dim, dtype=np.float32)
-    keyed.key_to_index, keyed.index_to_key, keyed.vectors = index, list(index), vectors
-    return keyed
+    return WordTable(list(index), index, vectors)
 
 
 def binary_entries(file: IO[bytes], count: int, dim: int) -> Iterator[Entry]:

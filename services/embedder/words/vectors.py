@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from gensim.models import KeyedVectors
 from numpy.typing import NDArray
 
 from services.embedder.words.english import other_numbers
 from services.embedder.words.files import find_file, read_vectors
 from services.embedder.words.neighbours import Neighbours
 from services.embedder.words.packaged import load_packaged_words
+from services.embedder.words.table import WordTable
 from shared.core.errors import Misconfigured, UnknownTerm
 from shared.terms.normal_form import words_of
 
@@ -32,7 +32,7 @@ class Words:
 
     architecture = "word2vec"
 
-    def __init__(self, keyed: KeyedVectors) -> None:
+    def __init__(self, keyed: WordTable) -> None:
         self._index: dict[str, int] = keyed.key_to_index
         self._words: list[str] = keyed.index_to_key
         self._vectors: NDArray[np.float32] = np.ascontiguousarray(keyed.vectors, dtype=np.float32)
