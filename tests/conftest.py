@@ -1,5 +1,6 @@
 """What every test stands on."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -19,9 +20,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the files with the longest tests first, so that none is left to one worker at the end.
+    """Puts the real services first, so that one worker has them all: others take from the end.
 
-    How long a test may take tells how long it takes.
+    Then come the files with the longest tests, so that none is left to one worker at the end. How
+    long a test may take tells how long it takes.
     """
     longest: dict[str, float] = {}
     for item in items:
@@ -29,7 +31,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         seconds = float(marker.args[0]) if marker and marker.args else 0.0
         file = item.nodeid.partition("::")[0]
         longest[file] = max(seconds, longest.get(file, 0.0))
-    items.sort(key=lambda item: -longest[item.nodeid.partition("::")[0]])
+
+    def order(item: pytest.Item) -> tuple[bool, float]:
+        file = item.nodeid.partition("::")[0]
+        return not file.startswith("tests/e2e/"), -longest[file]
+
+    items.sort(key=order)
+
+
+def pytest_collection_finish() -> None:
+    """Has the collector of garbage pass over the imported modules and the collected tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
