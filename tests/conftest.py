@@ -1,5 +1,6 @@
 """What every test stands on."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -36,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return not file.startswith("tests/e2e/"), -longest[file]
 
     items.sort(key=order)
+
+
+def pytest_collection_finish() -> None:
+    """Has the collector of garbage pass over the imported modules and the collected tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -78,11 +78,11 @@ class ImageLabels:
         """The labels that live images show, each with their number."""
         if self.head is None:
             return []
-        counts = sum(file.counts(alive, least) for file in self._files)
         names = [one.name for one in self.head.classes]
-        return [
-            (names[at], int(counts[at])) for at in np.flatnonzero(np.atleast_1d(counts)).tolist()
-        ]
+        counts = np.zeros(len(names), np.int64)
+        for file in self._files:
+            counts += file.counts(alive, least)
+        return [(names[at], int(counts[at])) for at in np.flatnonzero(counts).tolist()]
 
     def counts(
         self,

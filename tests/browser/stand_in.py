@@ -18,6 +18,7 @@ from PIL import Image
 from services.query import page_files
 from services.query.api.search import TextOptions
 from shared.contracts.answer import CorrectedTerm, Hit, Mode, Recall, SearchResponse, TagCount
+from shared.contracts.facts import FileFacts
 from shared.contracts.indexer import Shapes, ShapesRequest
 from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
 from shared.contracts.stats import Stats
@@ -127,7 +128,10 @@ class StandIn:
         if self.error is not None:
             raise self.error
         scored = sorted(((cosine(vector, self.vectors[p.id]), p) for p in among), key=_order)
-        offset = int(options.cursor or 0)
+        sort = options.sort.images
+        if sort is not None:
+            scored.sort(key=lambda one: one[1].taken or one[1].added, reverse=sort.is_descending)
+        offset = options.offset or int(options.cursor or 0)
         end = offset + options.limit
         page = scored[offset:end]
         return SearchResponse(
@@ -141,13 +145,14 @@ class StandIn:
                     else round(score**2, 3)
                     if mode is Mode.IMAGE
                     else None,
-                    **p.info().model_dump(),
+                    **p.info().model_dump(exclude={"file"}),
+                    file=FileFacts(**p.facts()["file"]),
                 )
                 for score, p in page
             ],
             limit=options.limit,
             offset=offset,
-            next=str(end) if end < len(scored) else None,
+            next=str(end) if end < len(scored) and sort is None else None,
             complete=True,
             mode=mode,
             metric=Metric.COSINE,

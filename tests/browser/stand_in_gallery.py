@@ -261,7 +261,8 @@ def install(app: FastAPI, stand_in: Any) -> None:
     @app.get("/v1/archive")
     def archive(request: Request) -> Response:
         given = request.query_params
-        shelf.asked.append({"path": "archive", "ids": given.getlist("id"), **given})
+        told = {"filter": given["filter"]} if "filter" in given else {}
+        shelf.asked.append({"path": "archive", "ids": given.getlist("id")} | told)
         return Response(b"PK\x05\x06" + bytes(18), media_type="application/zip")
 
     @app.get("/v1/folders")

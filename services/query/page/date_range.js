@@ -9,17 +9,20 @@ const TAKEN = "file.taken_at";
 /** `first` and `last`: the days between which there are pictures. `onChange(query)`. */
 export function dateRange(query, { first, last }, onChange) {
   const bounds = boundsOf(query, TAKEN);
+  // Where a range is set, these are of what it left; another one may be wider.
+  const [min, max] = bounds.key ? [null, null] : [first, last];
   const day = (name, words, value) =>
     el(
       "label",
       { class: "day-field" },
       el("span", {}, words),
-      el("input", { type: "date", name, value: String(value ?? "").slice(0, 10), min: first, max: last, "data-name": `date ${name}` }),
+      el("input", { type: "date", name, value: String(value ?? "").slice(0, 10), min, max, "data-name": `date ${name}` }),
     );
   const form = el(
     "form",
     {
       class: "range dates",
+      novalidate: true,
       submit: (event) => {
         event.preventDefault();
         const [from, to] = ["gte", "lte"].map((name) => form.elements[name].value);

@@ -50,8 +50,12 @@ export class Filters {
     this.#drawBar();
     if (browsing) this.#browse();
     else if (search.status !== "loading") this.#drawPanel();
-    if (focused)
-      this.section.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    this.#focus(focused);
+  }
+
+  /** What was pressed is drawn anew: the keyboard stays on it. */
+  #focus(name) {
+    if (name) this.section.querySelector(`[data-name="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
   }
 
   #drawBar() {
@@ -118,7 +122,9 @@ export class Filters {
       search.facts ??= await this.browse.facets(viewFilter(search.query), signal);
       if (signal.aborted) return;
       const tags = search.facts.tags.map(({ value, count }) => ({ tag: value, count: Number(count) }));
+      const name = this.panel.contains(document.activeElement) ? document.activeElement.dataset.name : null;
       fill(this.panel, this.#tags(tags, null), this.#dates(search.facts), ...this.#facts(search.facts));
+      this.#focus(name);
     } catch (error) {
       if (error.name !== "AbortError") fill(this.panel, ...told(error));
     }

@@ -101,7 +101,7 @@ export class Router {
   /** Shows what this step of the history held: from memory, else from its address. */
   #restore() {
     const { query, open } = address.read(location.href);
-    let search = this.store.recall(history.state?.entry);
+    let search = this.store.recall(history.state?.entry) ?? this.#same(query);
     if (!search) {
       search = new Search(query, this.store.hidden);
       search.top = history.state?.top ?? 0;
@@ -116,6 +116,14 @@ export class Router {
     }
     if (open === null) this.#closed();
     else this.#openHit(open);
+  }
+
+  /** The search that is shown, where a link led to another part of this page: no other is asked. */
+  #same(query) {
+    const { current } = this.store;
+    if (history.state || !current || address.hrefOf(query) !== address.hrefOf(current.query)) return null;
+    history.replaceState({ entry: this.store.keep(current) }, "");
+    return current;
   }
 
   #show(search) {

@@ -153,6 +153,7 @@ def test_many_are_tagged_untagged_and_made_favourites(visit, dated):
     expect(page.locator("#undo")).to_contain_text("Undone.")
     page.keyboard.press("f")
     expect(page.locator(".tile[data-id=p00] .heart")).to_be_visible()
+    expect(page.locator("#undo")).to_contain_text("1 picture added to favourites.")
     assert [list(c)[1] for c in dated.shelf.changes] == ["add_tags", "remove_tags", "add_tags"]
     page.get_by_role("link", name="Favourites").click()
     expect(tiles(page)).to_have_count(1)

@@ -52,6 +52,8 @@ def test_a_filter_names_the_pictures_of_a_change(service, picture):
     wanted = Filter.model_validate({"must": [{"tag": "old"}]})
     assert bulk(service, filter=wanted, add_tags=["seen"]).changed == 2
     assert service.tagged("seen") == set(ids)
+    assert bulk(service, filter=wanted, but=ids[:1], add_tags=["second"]).changed == 1
+    assert service.tagged("second") == set(ids[1:])
     answer = bulk(service, filter=wanted, delete=True)
     assert answer.deleted == 2
     assert listed(service) == {other.id}
@@ -86,6 +88,7 @@ def test_a_picture_that_cannot_hold_a_change_stays_and_is_told_of(service, pictu
         {"ids": ["a"], "filter": {"must": [{"tag": "x"}]}, "delete": True},
         {"ids": ["a"], "delete": True, "add_tags": ["x"]},
         {"filter": {}, "delete": True},
+        {"ids": ["a"], "but": ["b"], "delete": True},
         {"ids": [], "delete": True},
         {"ids": ["a"], "add_tags": ["x" * 201]},
         {"ids": ["a"], "metadata": {"file": {"width": 1}}},
