@@ -86,7 +86,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     chances = commands.add_parser(
         "words-probability", help="words on photos without tags: their probability"
     )
-    chances.add_argument("--photos", type=Path, required=True, help="a folder of a folder a tag")
+    chances.add_argument(
+        "--photos",
+        type=Path,
+        required=True,
+        action="append",
+        help="a folder of a folder a tag; may be given several times",
+    )
     chances.add_argument("--write", type=Path, help="file for the curve to package")
 
     untagged = commands.add_parser("untagged", help="word to photo, where no photo has a tag")
@@ -141,8 +147,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         from benchmarks.matching import words_probability as words
 
         figures, curve = words.measure(args.photos, args.data / "matching")
-        for name, value in figures.items():
-            print(f"  {name}: {value}")
+        for name, told in figures.items():
+            print(
+                f"  {name}: ECE {told['expected_error']:.3f}, Brier {told['brier']:.3f} "
+                f"of {told['base_rate_brier']:.3f}, {told['pairs']} hits"
+            )
         if args.write is not None:
             args.write.write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
         print(f"  {results.write(args.results, 'words-probability', figures)}")

@@ -15,7 +15,7 @@ from shared.engines.ivf.index import InvertedIndex
 from shared.maths import tag_trust
 from shared.maths.calibration import Isotonic
 from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
-from shared.maths.standard_scores import Moments
+from shared.maths.standard_scores import ScoreSample
 from shared.snapshots.transform import Transform
 
 # Floats of all vectors: up to 1 GiB of them stay in memory, and up to 8 million are compared in a
@@ -35,8 +35,8 @@ class _Sample:
         self._index = index
 
     @cached_property
-    def moments(self) -> Moments | None:
-        """Return the moments of the sample; None if the vectors lie elsewhere or are too few."""
+    def scores(self) -> ScoreSample | None:
+        """Return the sample; None if the vectors lie elsewhere or are too few."""
         if not isinstance(self._index, InvertedIndex):
             return None
         ordinals = np.concatenate([segment.ordinals for segment in self._index.segments])
@@ -46,7 +46,7 @@ class _Sample:
             for one in np.sort(ordinals)[::step].tolist()
             if (vector := self._index.vector(one)) is not None
         ]
-        return Moments.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
+        return ScoreSample.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
 
 
 class Space:
@@ -110,8 +110,9 @@ class Space:
         """A calibration of untrained terms as it is for one of them; None: it tells nothing."""
         scores = np.array(one.scores)
         if one.standardized:
-            moments = self._sample.moments
-            cosines = None if moments is None else moments.cosines(vector, scores)
+            sample = self._sample.scores
+            weights = one.peak_weight, one.crowd_weight
+            cosines = None if sample is None else sample.cosines(vector, scores, *weights)
             if cosines is None:
                 return None
             scores = cosines
