@@ -1,10 +1,13 @@
 """Ingest of a folder against the embedder's own rate over HTTP; and what a person waits meanwhile.
 
-In each round the embedder is asked for the features of photos, as fast as it gives them, and then a
-fresh indexer takes the whole folder in by a job: read, embed, store, cluster, publish. In one more
-ingest a person asks for the features of a single photo every now and then.
+In each round the embedder is asked for the features of photos, as fast as it gives them, a fresh
+indexer takes the whole folder in by a job (read, embed, store, cluster, publish), and timm embeds
+some of the photos by the same network as in its examples: eager, one at a time. In one more ingest
+a person asks for the features of a single photo every now and then.
 """
 
+import copy
+import os
 import sys
 import threading
 import time
@@ -16,8 +19,10 @@ from typing import Any
 
 import httpx
 import numpy as np
+import torch
 
-from benchmarks.embedding import contenders, networks
+from benchmarks.embedding import contenders, networks, speed
+from services.embedder.registry import load_backbone
 from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
 from shared.clients import indexer
@@ -30,6 +35,8 @@ _CLIENTS, _FILES_A_CALL = 3, 16
 _QUERIES, _PAUSE_S = 60, 0.2
 _POLL_S = 0.02
 _BATCH = 8
+_PLAIN = 96
+"""Photos that timm embeds in a round."""
 
 
 def measure(
@@ -39,7 +46,10 @@ def measure(
     paths = sorted(photos.rglob("*.jpg"))
     files = [path.read_bytes() for path in paths[:: max(1, len(paths) // asked)][:asked]]
     file = networks.weights_of(name, weights, folder)
-    own, ingests = [], []
+    own, ingests, plain = [], [], []
+    one_by_one = _plain(name, file)
+    one_by_one(files[:2])
+    load = os.getloadavg()[0]
     with (
         contenders.serving(name, file, folder) as url,
         contenders.over_http(url, _CLIENTS, _FILES_A_CALL) as embed,
@@ -56,10 +66,24 @@ def measure(
             with _indexer(url) as client:
                 ingests.append(_ingest(client, photos))
 
+        def alone() -> None:
+            some = files[:_PLAIN]
+            busy, began = contenders.processor_seconds(), time.perf_counter()
+            one_by_one(some)
+            seconds = time.perf_counter() - began
+            used = contenders.processor_seconds() - busy
+            plain.append(
+                {"per_second": len(some) / seconds, "processor_ms": 1e3 * used / len(some)}
+            )
+
+        steps = (rate, ingest, alone)
         for number in range(rounds):
-            for step in (rate, ingest) if number % 2 == 0 else (ingest, rate):
+            for step in steps if number % 2 == 0 else reversed(steps):
                 step()
-            print(f"  {own[-1]:.1f} images/s; ingest {ingests[-1]}", flush=True)
+            print(
+                f"  {own[-1]:.1f} images/s; ingest {ingests[-1]}; one at a time {plain[-1]}",
+                flush=True,
+            )
         waiting = _waiting(url, photos, files)
     shares = [done["per_second"] / alone for done, alone in zip(ingests, own, strict=True)]
     return {
@@ -69,13 +93,31 @@ def measure(
         "own_per_second": own,
         "ingests": ingests,
         "share": float(np.median(shares)),
+        "plain": plain,
+        "times_plain": _times(ingests, plain, "per_second"),
+        "times_plain_processor": _times(plain, ingests, "processor_ms"),
+        # What else ran: 0 on a quiet machine.
+        "load_before": load,
         "waiting": waiting,
     }
+
+
+def _plain(name: str, weights: str) -> contenders.Embed:
+    """The network as timm's examples run it."""
+    backbone = load_backbone(name, weights)
+    module = copy.deepcopy(backbone.network.module)
+    module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return contenders.plain(module, speed.transform(backbone.preprocessing))
+
+
+def _times(ours: list[dict[str, float]], theirs: list[dict[str, float]], what: str) -> float:
+    return float(np.median([a[what] / b[what] for a, b in zip(ours, theirs, strict=True)]))
 
 
 def _ingest(client: Client, photos: Path) -> dict[str, float]:
     """A whole job, as who waits for it sees it; and its part until all is embedded and stored."""
     request = IngestRequest(source=str(photos.resolve()), tags_from=TagsFrom.NONE)
+    busy = contenders.processor_seconds()
     began = time.perf_counter()
     job, embedded = client.send(indexer.ingest(request)), 0.0
     while not job.state.ended:
@@ -90,6 +132,7 @@ def _ingest(client: Client, photos: Path) -> dict[str, float]:
         "seconds": seconds,
         "embedded_s": embedded or seconds,
         "per_second": count / seconds,
+        "processor_ms": 1e3 * (contenders.processor_seconds() - busy) / count,
     }
 
 

@@ -14,7 +14,7 @@ def weights_of(name: str, given: dict[str, Path], folder: Path) -> str:
     """A weights file: the one given; of a timm network else a random one, made in `folder`."""
     if name in given:
         return str(given[name])
-    if name == "mini" or name.startswith("torchvision/"):
+    if name in ("lite", "mini") or name.startswith("torchvision/"):
         return ""
     path = folder / f"{name}{RANDOM}"
     if not path.exists():

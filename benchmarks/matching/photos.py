@@ -47,12 +47,15 @@ def load(
 
 
 def labelled(
-    photos: Path, network: str, weights: str, cache: Path
+    photos: Path, network: str, weights: str, cache: Path, per_tag: int | None = None
 ) -> tuple[NDArray[np.int64], str, NDArray[np.float32]]:
-    """Return the number of each photo's folder, the model's fingerprint, and the features."""
+    """Return the number of each photo's folder, the model's fingerprint, and the features.
+
+    per_tag: photos of each folder at most.
+    """
     folders = sorted(path for path in photos.iterdir() if path.is_dir())
     found = [
-        sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+        sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)[:per_tag]
         for folder in folders
     ]
     labels = np.repeat(np.arange(len(folders)), [len(files) for files in found])

@@ -47,6 +47,16 @@ class Calibration(Wire):
         description="Whether `scores` are standard scores: standard deviations above the mean "
         "cosine of the whole collection to the term. Such a curve was fitted on other pictures.",
     )
+    peak_weight: float = Field(
+        0,
+        description="Weight in `scores`, if standardized, of log(1 + the best standard score) of "
+        "the collection to the term.",
+    )
+    crowd_weight: float = Field(
+        0,
+        description="Weight in `scores`, if standardized, of the standard score that 1 % of the "
+        "collection exceed.",
+    )
     scores: list[float] = Field(description="Scores of the knots, ascending.")
     probabilities: list[float] = Field(description="Probability at each knot.")
     queries: int = Field(description="Number of sampled queries.")

@@ -13,7 +13,7 @@ from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.rerank import CANDIDATES, averaged_distances
 from shared.maths.evidence import Evidence
-from shared.maths.standard_scores import Moments
+from shared.maths.standard_scores import ScoreSample
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class Reach:
     depth: int | None = None
 
 
-def moments_of(index: Index) -> Moments | None:
+def moments_of(index: Index) -> ScoreSample | None:
     """Return the moments of a sample of an index's vectors.
 
     None if the vectors lie elsewhere or are too few.
@@ -60,13 +60,13 @@ def moments_of(index: Index) -> Moments | None:
         for one in np.sort(ordinals)[::step].tolist()
         if (vector := index.vector(one)) is not None
     ]
-    return Moments.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
+    return ScoreSample.of(np.stack(found)) if len(found) >= _LEAST_SAMPLE else None
 
 
 def gather(
     index: InvertedIndex,
     asked: PreparedQuery,
-    moments: Moments,
+    moments: ScoreSample,
     reach: Reach,
     mask: Mask | None,
     leave_out: Sequence[int],

@@ -243,3 +243,10 @@ class TestStore:
         for hosted in (None, Meanings(words, other)):
             with pytest.raises(FingerprintMismatch, match="ise build"):
                 read_matcher(path, hosted)
+
+
+def test_names_of_classes_and_of_what_stands_above_them_are_told_from_misspellings(meanings):
+    assert meanings.are_named(["dalmatian", "hammerhead"])
+    assert meanings.are_named(["carnivores", "red"])
+    assert not meanings.are_named(["hammerhaed"])
+    assert not meanings.are_named(["hammerhead", "qqxzv"])

@@ -28,6 +28,7 @@ from shared.contracts.embedder import (
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
     EmbedTermsRequest,
+    TermSpace,
 )
 from shared.contracts.query import Metric
 from shared.core.errors import BadImage, NotFound, Unavailable, UnknownTerm
@@ -111,6 +112,8 @@ class Models:
     images: dict[bytes, Floats] = field(default_factory=dict)
     joint: dict[bytes, Floats] = field(default_factory=dict)
     terms: dict[str, Floats] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
+    """Terms without a word vector that name classes; only the joint space knows them."""
     visual: str = "model-1"
     network: str = "network-1"
     loading: bool = False
@@ -148,9 +151,12 @@ class Models:
         @app.post("/v1/embed/terms")
         async def terms(body: EmbedTermsRequest) -> Response:
             self._check("terms")
-            if any(term not in self.terms for term in body.terms):
-                raise UnknownTerm(f"word2vec lacks {body.terms}.", suggestions=["dog"])
-            return rows([self.terms[term] for term in body.terms], self.network)
+            known = {*self.terms, *(self.named if body.space is TermSpace.JOINT else ())}
+            if any(term not in known for term in body.terms):
+                named = all(term in self.terms or term in self.named for term in body.terms)
+                raise UnknownTerm(f"word2vec lacks {body.terms}.", suggestions=["dog"], named=named)
+            first = next(iter(self.terms.values()))
+            return rows([self.terms.get(term, first) for term in body.terms], self.network)
 
         return app
 

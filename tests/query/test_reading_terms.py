@@ -25,7 +25,8 @@ def read(fresh_library, serve):
         joint=library.space(joint, name="joint", fingerprint="network-1"),
         matching_fingerprint="model-1",
     )
-    return serve(library, Models(terms=dict.fromkeys([*KNOWN, "grand house"], joint[0])))
+    terms = dict.fromkeys([*KNOWN, "grand house"], joint[0])
+    return serve(library, Models(terms=terms, named={"cart", "grand cart"}))
 
 
 def told(answer):
@@ -90,6 +91,11 @@ def test_a_word_with_a_meaning_of_its_own_is_never_corrected(read, term):
 def test_what_is_too_short_or_too_far_from_any_tag_stays_unknown(read, term):
     response = read.send("GET", "/v1/search", params={"term": term})
     assert response.json()["type"] == "urn:ise:problem:unknown-term"
+
+
+@pytest.mark.parametrize("term", ["cart", "grand cart"])
+def test_a_word_that_only_a_classifier_knows_is_not_a_misspelling(read, term):
+    assert told(read.term(term))[:2] == ("semantic", None)
 
 
 @pytest.mark.parametrize("term", ["müllers", "MÜLLERS", "mullers", "3.e Jahr"])

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from shared.maths import calibration, tag_trust
-from shared.maths.standard_scores import Moments
+from shared.maths.standard_scores import ScoreSample
 
 pytestmark = pytest.mark.floats
 
@@ -44,11 +44,22 @@ def test_of_one_score_nothing_is_learnt() -> None:
 
 def test_standard_scores_mean_the_same_for_every_term() -> None:
     vectors, _ = classes(20, 30)
-    moments = Moments.of(vectors)
+    sample = ScoreSample.of(vectors)
     for term in (vectors[3], 5 * vectors[500]):
         scores = vectors @ term / np.linalg.norm(term)
         expected = scores.mean() + 2 * scores.std()
-        found = moments.cosines(term, np.array([2.0]))
+        found = sample.cosines(term, np.array([2.0]))
         assert found is not None
-        assert found[0] == pytest.approx(expected, rel=1e-6)
-    assert moments.cosines(np.zeros(16), np.array([2.0])) is None
+        assert found[0] == pytest.approx(expected, rel=1e-5)
+    assert sample.cosines(np.zeros(16), np.array([2.0])) is None
+
+
+def test_where_a_picture_stands_out_the_same_score_says_more() -> None:
+    vectors, _ = classes(20, 30)
+    term = vectors[3]
+    scores = vectors @ term
+    standard = (scores - scores.mean()) / scores.std()
+    offset = 0.5 * np.log1p(standard.max()) + 0.25 * np.quantile(standard, 0.99)
+    found = ScoreSample.of(vectors).cosines(term, np.array([2.0]), peak=0.5, crowd=0.25)
+    assert found is not None
+    assert found[0] == pytest.approx(scores.mean() + (2 - offset) * scores.std(), rel=1e-4)

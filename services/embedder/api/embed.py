@@ -6,6 +6,7 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from numpy.typing import NDArray
 
 from services.embedder.api.answers import ROWS_RESPONSES, hosted, instance_of, rows
 from services.embedder.api.uploads import FILES_BODY, uploads
@@ -23,7 +24,7 @@ from shared.contracts.embedder import (
     Models,
     TermSpace,
 )
-from shared.core.errors import InvalidInput
+from shared.core.errors import InvalidInput, UnknownTerm
 from shared.core.trace import span
 from shared.web.admission import IMAGES, JSON, admits, weigh
 from shared.web.keys import Scope
@@ -151,7 +152,7 @@ async def embed_images(
 async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRequest) -> Response:
     """Return one row of features for each term, in the order of the terms."""
     if body.space is TermSpace.WORD:
-        vectors = await asyncio.to_thread(models.words.embed, body.terms, body.allow_unknown)
+        vectors = await asyncio.to_thread(_word_vectors, models, body)
         return rows(request, vectors, models.words.dim, models.words.fingerprint)
     matcher = await asyncio.to_thread(models.networks.get, body.network)
     encoder = encoder_of(matcher.network, models.words, models.meanings)
@@ -165,6 +166,15 @@ async def embed_terms(request: Request, models: HostedModels, body: EmbedTermsRe
         matcher.network.joint_dim,
         matcher.fingerprint,
     )
+
+
+def _word_vectors(models: Hosted, body: EmbedTermsRequest) -> list[NDArray[np.float32] | None]:
+    """The word vectors of terms. Raises UnknownTerm; `named`: all that lack one name classes."""
+    try:
+        return models.words.embed(body.terms, body.allow_unknown)
+    except UnknownTerm as error:
+        error.extra["named"] = models.meanings is not None and models.meanings.are_named(body.terms)
+        raise
 
 
 @router.get(

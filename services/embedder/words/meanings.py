@@ -87,6 +87,12 @@ class Meanings:
             row[2 * size :] = classes
         return row if vector is not None or classes is not None else None
 
+    def are_named(self, terms: Sequence[str]) -> bool:
+        """True if each term without a word vector is the name of a class, or of several."""
+        return all(
+            self.hierarchy.find(term) is not None for term in terms if self.words.find(term) is None
+        )
+
     def in_context(self, vectors: Floats) -> Floats:
         """The rows themselves: they have a part that is in context."""
         return vectors

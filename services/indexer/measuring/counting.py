@@ -14,7 +14,7 @@ from shared.engines.evidence import DEPTH, Reach, gather, moments_of, without
 from shared.engines.ivf.index import InvertedIndex
 from shared.maths.count_fitting import Search, fit
 from shared.maths.linear_algebra import one_thread
-from shared.maths.standard_scores import Moments
+from shared.maths.standard_scores import ScoreSample
 
 _SEARCHES = 600
 _PER_KIND = 25
@@ -80,7 +80,7 @@ def searches(
     index: InvertedIndex,
     tags: Mapping[int, Sequence[str]],
     reach: Reach,
-    moments: Moments,
+    moments: ScoreSample,
     seed: int,
     reranks: bool,
     reached: Callable[[int, int], None] = lambda done, total: None,

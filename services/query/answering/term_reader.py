@@ -39,9 +39,9 @@ class TermReader:
     async def read(self, searcher: Searcher, term: str, exact: bool = False) -> str | None:
         """Return the tag to search instead of a term, or None to search it as written.
 
-        A word that word2vec knows is not a misspelling, so it is searched by its meaning. exact:
-        only as written. Raises Unavailable if such a tag exists and no embedder can tell whether
-        the term is a word.
+        A word that word2vec or a classifier knows is not a misspelling, so it is searched by its
+        meaning. exact: only as written. Raises Unavailable if such a tag exists and no embedder can
+        tell whether the term is a word.
         """
         key = tag_key(term)
         if exact or searcher.is_carried(term):
@@ -57,15 +57,15 @@ class TermReader:
         return None if found is None else found.name
 
     async def _is_known(self, searcher: Searcher, term: str) -> bool:
-        """Tell whether every word of a term has a word vector."""
+        """Tell whether every word of a term has a word vector, or names classes of a classifier."""
         collection = searcher.collection
         if collection.visual is not None and is_external(collection.visual.fingerprint):
             # In a collection of imported vectors, no word can be searched by meaning.
             return False
         try:
             await self._embedders.send(embedder.embed_terms(words_of(term), TermSpace.WORD))
-        except UnknownTerm:
-            return False
+        except UnknownTerm as error:
+            return error.extra.get("named") is True
         except ISEError:
             if collection.joint is not None:
                 raise

@@ -18,7 +18,7 @@ from shared.maths.calibration import Isotonic
 from shared.maths.counting import Counter
 from shared.maths.distances import MAX_VALUE, NO_DIRECTION, has_direction
 from shared.maths.packaged_counting import packaged_words
-from shared.maths.standard_scores import Moments
+from shared.maths.standard_scores import ScoreSample
 from shared.snapshots.transform import Transform
 
 # Floats of all vectors: up to 1 GiB of them stay in memory, and up to 8 million are compared in a
@@ -36,8 +36,8 @@ class _Sample:
         self._index = index
 
     @cached_property
-    def moments(self) -> Moments | None:
-        """Return the moments of the sample; None if the vectors lie elsewhere or are too few."""
+    def moments(self) -> ScoreSample | None:
+        """Return the sample; None if the vectors lie elsewhere or are too few."""
         return moments_of(self._index)
 
 
@@ -116,16 +116,17 @@ class Space:
         return packaged_words() if is_packaged else None
 
     @property
-    def moments(self) -> Moments | None:
-        """Mean and covariance of the vectors; None if they lie elsewhere or are too few."""
+    def moments(self) -> ScoreSample | None:
+        """A sample of the vectors; None if they lie elsewhere or are too few."""
         return self._sample.moments
 
     def _of_term(self, one: Calibration, vector: NDArray[np.floating]) -> Calibration | None:
         """A calibration of untrained terms as it is for one of them; None: it tells nothing."""
         scores = np.array(one.scores)
         if one.standardized:
-            moments = self._sample.moments
-            cosines = None if moments is None else moments.cosines(vector, scores)
+            sample = self._sample.moments
+            weights = one.peak_weight, one.crowd_weight
+            cosines = None if sample is None else sample.cosines(vector, scores, *weights)
             if cosines is None:
                 return None
             scores = cosines
