@@ -61,7 +61,13 @@ class EmbedderSettings(ServiceSettings):
     )
     precision: Precision = Field(
         Precision.AUTO,
-        description="Precision: auto (the lowest that is fast here), fp32, bf16, or fp16 (GPU).",
+        description="Precision: auto (the lowest that is fast here), fp32, bf16, fp16 (GPU), or "
+        "int8 (CPU), which is another model with features of its own.",
+    )
+    calibration: Folder | None = Field(
+        None,
+        description="Folder of pictures that int8 is calibrated with, at least 40. They are part "
+        "of the model's identity, so it must not change. Default: included drawings.",
     )
     cache_dir: Folder | None = Field(
         default_factory=_user_cache,

@@ -1,5 +1,7 @@
 """A convolutional network (or any other) as a source of image features."""
 
+import logging
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,13 +10,23 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.embedder import fingerprint
-from services.embedder.engines.choice import Chooser, EngineOptions
+from services.embedder.engines import processor
+from services.embedder.engines.calibration import calibration_of
+from services.embedder.engines.choice import Chooser, Chosen, EngineOptions
 from services.embedder.engines.eager import EagerEngine
-from services.embedder.engines.engine import Engine
+from services.embedder.engines.engine import EngineUnavailable
+from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.quantized import QuantizedNetwork, drawn_calibration
+from services.embedder.engines.speed import Speed
 from services.embedder.preprocess import Preprocessing
 from shared.core.errors import BadImage, ISEError, Misconfigured
 from shared.labels.head import LabelHead
+
+PATIENCE_S = 5.0
+"""Seconds that a start waits for the choice of an engine before another one serves meanwhile."""
+
+log = logging.getLogger(__name__)
 
 
 class Backbone:
@@ -38,7 +50,7 @@ class Backbone:
         self.preprocessing = preprocessing
         self.head = head
         self.network = PixelNetwork(module, preprocessing.mean, preprocessing.std)
-        self._engine: Engine = EagerEngine(self.network)
+        self._chosen = Chosen(EagerEngine(self.network))
         self.dim = self._measure()
         self.fingerprint = fingerprint.of_backbone(
             architecture, module.state_dict(), preprocessing, pooling
@@ -47,12 +59,73 @@ class Backbone:
     @property
     def engine(self) -> str:
         """The engine that runs the network, with its precision."""
-        return self._engine.name
+        return self._chosen.engine.name
 
-    def run_by(self, options: EngineOptions) -> None:
-        """Choose the engine: the configured one, or the fastest."""
+    @property
+    def speed(self) -> Speed | None:
+        """The measured speed of the engine, once that is known."""
+        return self._chosen.speed
+
+    def run_by(self, options: EngineOptions, patience_s: float | None = None) -> None:
+        """Choose the engine: the configured one, or the fastest.
+
+        Where that takes longer than `patience_s` (None: no matter), torch serves eagerly until it
+        is done. In int8 the model gets another fingerprint. Raises Misconfigured.
+        """
+        if options.precision is Precision.INT8 and self._quantize(options):
+            return
         size = self.preprocessing.crop
-        self._engine = Chooser(self.network, size, self.fingerprint, options).choose()
+        done = threading.Event()
+
+        def choose() -> None:
+            try:
+                if options.compiles:
+                    processor.yield_to_others()
+                chooser = Chooser(self.network, size, self.fingerprint, options)
+                if options.device.type != "cpu":
+                    self._chosen = Chosen(chooser.stopgap())
+                self._chosen = chooser.choose()
+            except Exception:
+                # The engine that serves goes on to.
+                log.exception("no engine can be chosen for %s", self.fingerprint)
+            finally:
+                done.set()
+
+        if patience_s is None:
+            self._chosen = Chooser(self.network, size, self.fingerprint, options).choose()
+            return
+        # A daemon, so that compiling doesn't keep the service from ending.
+        threading.Thread(target=choose, name="engine", daemon=True).start()
+        if not done.wait(patience_s):
+            log.info(
+                "%s is served by %s while a faster engine is made ready",
+                *(self.fingerprint, self.engine),
+            )
+
+    def _quantize(self, options: EngineOptions) -> bool:
+        """Run in int8, or say in the log why not."""
+        size = self.preprocessing.crop
+        if options.device.type != "cpu":
+            log.warning("%s doesn't run in int8: that is for CPUs", self.fingerprint)
+            return False
+        calibration = (
+            drawn_calibration(size)
+            if options.calibration is None
+            else calibration_of(options.calibration, self.preprocessing)
+        )
+        quantized = QuantizedNetwork(
+            self.network, size, self.fingerprint, calibration, options.cache_dir
+        )
+        try:
+            engine, speed = quantized.engine()
+        except EngineUnavailable as error:
+            log.warning("%s doesn't run in int8: %s", self.fingerprint, error)
+            return False
+        self._chosen = Chosen(engine, speed)
+        self.fingerprint = quantized.fingerprint
+        shown = f": {speed}" if speed else ""
+        log.info("%s runs on %s%s", self.fingerprint, engine.name, shown)
+        return True
 
     def features(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32] | ISEError]:
         """Pixels, each (height, width, 3) uint8 -> features, each (dim,) float32.
@@ -69,7 +142,7 @@ class Backbone:
     def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) uint8 -> (n, dim) float32."""
         try:
-            return self._engine(pixels)
+            return self._chosen.engine(pixels)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise MemoryError(str(error)) from error

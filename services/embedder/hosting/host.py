@@ -11,11 +11,12 @@ from uuid import uuid4
 
 import torch
 
-from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.backbone import PATIENCE_S, Backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders
 from services.embedder.device import device_of, images_a_pass
+from services.embedder.engines import processor
 from services.embedder.engines.choice import EngineOptions
 from services.embedder.explaining.explainer import Explainer
 from services.embedder.images import ImageEmbedder, Limits, Load
@@ -81,8 +82,9 @@ class Hosted:
 
 def load_models(settings: EmbedderSettings) -> Models:
     """Loads and warms up all models; takes seconds. Raises Misconfigured."""
-    if settings.torch_threads:
-        torch.set_num_threads(settings.torch_threads)
+    cores = processor.physical_cores()
+    if settings.torch_threads or cores < torch.get_num_threads():
+        torch.set_num_threads(settings.torch_threads or cores)
     check_matching(settings)
     visual = load_visual(settings)
     matching = visual
@@ -140,10 +142,14 @@ def _matching_source(settings: EmbedderSettings) -> tuple[str, str]:
 def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -> Backbone:
     backbone = load_backbone(name, weights, setting, settings.hub_seconds)
     device = device_of(settings.device)
-    backbone.run_by(
-        EngineOptions(settings.inference, settings.precision, device, settings.cache_dir)
+    options = EngineOptions(
+        settings.inference,
+        settings.precision,
+        device,
+        settings.cache_dir,
+        settings.calibration,
     )
-    log.info("%s runs on %s", backbone.fingerprint, device)
+    backbone.run_by(options, PATIENCE_S)
     return backbone
 
 
