@@ -50,7 +50,7 @@ class CudaEngine:
             self._forward = torch.compile(copied, dynamic=True)
         self._graphs: dict[int, _Graph] = {}
         # A stream of its own, so that copies of one engine overlap the kernels of another.
-        self._stream = torch.cuda.Stream(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         try:
             self._record()
         except (

@@ -23,7 +23,7 @@ _TYPES = {Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
 def operations(network: PixelNetwork, pixels: Pixels) -> int:
     """Return the floating-point operations of one image, a multiplication and an addition each."""
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network(torch.from_numpy(pixels[:1]).to(network.mean.device))
     return int(counter.get_total_flops())
 
