@@ -207,8 +207,9 @@ def _embed(args: argparse.Namespace) -> None:
     for name in args.networks:
         print(f"{name}: embedding")
         found = measuring.measure(name, weights, args.photos, folder, rules)
-        uses = found["processor_uses"].lower()
-        name_of_run = f"embed-{name.replace('/', '-')}-{uses}"
+        # An emulated older processor stands beside this one.
+        uses = "-avx2" if found["processor_uses"] == "AVX2" else ""
+        name_of_run = f"embed-{name.replace('/', '-')}{uses}"
         print(f"  {results.write(args.results, name_of_run, found)}")
 
 

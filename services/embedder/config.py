@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -91,6 +92,11 @@ class EmbedderSettings(ServiceSettings):
     )
     torch_threads: int = Field(0, ge=0, description="Threads for inference; 0: one per core.")
     decode_processes: int = Field(0, ge=0, description="Decoding processes; 0: one per core.")
+    decode_device: Literal["cpu", "cuda"] = Field(
+        "cpu",
+        description="Where plain JPEGs are decoded: cpu, in processes that a bad file can't harm; "
+        "cuda: by the GPU, within the service, for files that are trusted.",
+    )
     decode_seconds: float = Field(
         20.0, gt=0, description="Time limit for decoding an image, in seconds."
     )

@@ -136,10 +136,10 @@ class Backbone:
             row
             if np.isfinite(row).all()
             else BadImage("The network gave no finite features for this image.")
-            for row in self._forward(np.stack(batch))
+            for row in self.forward(np.stack(batch))
         ]
 
-    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) uint8 -> (n, dim) float32."""
         try:
             return self._chosen.engine(pixels)
@@ -150,7 +150,7 @@ class Backbone:
 
     def _measure(self) -> int:
         """The number of features, by a blank image, which warms the network up as well."""
-        shape = self._forward(self.preprocessing.blank()[None]).shape
+        shape = self.forward(self.preprocessing.blank()[None]).shape
         if len(shape) != 2 or shape[0] != 1:
             raise Misconfigured(
                 f"ISE_BACKBONE={self.architecture} gives no pooled features (but shape {shape}); "

@@ -14,6 +14,7 @@ import torch
 from services.embedder.backbones.backbone import PATIENCE_S, Backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
+from services.embedder.decoding.gpu import GpuDecoder, gpu_decoder
 from services.embedder.decoding.pool import Decoders
 from services.embedder.device import device_of, images_a_pass
 from services.embedder.engines import processor
@@ -223,12 +224,24 @@ class Host:
             seconds=settings.embed_seconds,
         )
         visual = await stack.enter_async_context(
-            ImageEmbedder(models.visual, partial(load_visual, settings), decoders, limits)
+            ImageEmbedder(
+                models.visual,
+                partial(load_visual, settings),
+                decoders,
+                limits,
+                await self._gpu_decoder(models.visual),
+            )
         )
         matching = visual
         if models.matching is not models.visual:
             matching = await stack.enter_async_context(
-                ImageEmbedder(models.matching, partial(load_matching, settings), decoders, limits)
+                ImageEmbedder(
+                    models.matching,
+                    partial(load_matching, settings),
+                    decoders,
+                    limits,
+                    await self._gpu_decoder(models.matching),
+                )
             )
         networks: JointSpaces
         trainer: Trainer | None = None
@@ -254,6 +267,14 @@ class Host:
             )
         return Hosted(
             visual, matching, words, models.meanings, networks, trainer, decoders, Explainer()
+        )
+
+    async def _gpu_decoder(self, backbone: Backbone) -> GpuDecoder | None:
+        if self._settings.decode_device == "cpu":
+            return None
+        device = device_of(self._settings.device)
+        return await asyncio.to_thread(
+            gpu_decoder, backbone.preprocessing, device, backbone.forward
         )
 
 
