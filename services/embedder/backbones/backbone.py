@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,8 +24,13 @@ from services.embedder.preprocess import Preprocessing
 from shared.core.errors import BadImage, ISEError, Misconfigured
 from shared.labels.head import LabelHead
 
-PATIENCE_S = 5.0
-"""Seconds that a start waits for the choice of an engine before another one serves meanwhile."""
+PATIENCE_S = 8.0
+"""Processor seconds that a start waits for the choice of an engine before another one serves.
+
+Not of the clock: on a busy machine, too, a small network is served by one engine from the start.
+"""
+_LONGEST_WAIT_S = 60.0
+_LOOK_S = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +75,8 @@ class Backbone:
     def run_by(self, options: EngineOptions, patience_s: float | None = None) -> None:
         """Choose the engine: the configured one, or the fastest.
 
-        Where that takes longer than `patience_s` (None: no matter), torch serves eagerly until it
-        is done. In int8 the model gets another fingerprint. Raises Misconfigured.
+        Where that takes more than `patience_s` of the processor (None: no matter), or compiles,
+        torch serves eagerly until it is done. In int8 the model gets another fingerprint. Raises Misconfigured.
         """
         if options.precision is Precision.INT8 and self._quantize(options):
             return
@@ -96,7 +102,7 @@ class Backbone:
             return
         # A daemon, so that compiling doesn't keep the service from ending.
         threading.Thread(target=choose, name="engine", daemon=True).start()
-        if not done.wait(patience_s):
+        if not _is_soon(done, 0.0 if options.compiles else patience_s):
             log.info(
                 "%s is served by %s while a faster engine is made ready",
                 *(self.fingerprint, self.engine),
@@ -157,3 +163,13 @@ class Backbone:
                 "choose a classification network."
             )
         return int(shape[1])
+
+
+def _is_soon(done: threading.Event, patience_s: float) -> bool:
+    """Wait for an event while this process has used less than `patience_s` of the processor."""
+    began, used = time.monotonic(), time.process_time()
+    while not done.wait(_LOOK_S):
+        is_late = time.monotonic() - began > _LONGEST_WAIT_S
+        if is_late or time.process_time() - used > patience_s:
+            return done.is_set()
+    return True
