@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     _networks(embed)
     embed.add_argument("--rounds", type=int, default=5)
     embed.add_argument("--images", type=int, default=16, help="a round; six times it over HTTP")
+    embed.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    embed.add_argument("--int8", action="store_true", help="the service in int8 beside it, too")
 
     agreement = commands.add_parser("agreement", help="what the engines do to features")
     _networks(agreement)
@@ -151,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _networks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of JPEGs")
-    networks = ["mini", "resnet50", "inception_resnet_v2"]
+    networks = ["lite", "mini", "resnet50", "inception_resnet_v2"]
     parser.add_argument("--networks", nargs="+", default=networks)
     parser.add_argument(
         "--weights",
@@ -180,11 +182,16 @@ def _embed(args: argparse.Namespace) -> None:
     from benchmarks.embedding import measuring, speed
 
     weights, folder = _weights(args), args.data / "embedding"
-    rules = speed.Rules(rounds=args.rounds, images=args.images)
+    rules = speed.Rules(
+        rounds=args.rounds, images=args.images, batches=tuple(args.batches), is_int8=args.int8
+    )
     for name in args.networks:
         print(f"{name}: embedding")
         found = measuring.measure(name, weights, args.photos, folder, rules)
-        print(f"  {results.write(args.results, 'embed-' + name.replace('/', '-'), found)}")
+        # An emulated older processor stands beside this one.
+        uses = "-avx2" if found["processor_uses"] == "AVX2" else ""
+        name_of_run = f"embed-{name.replace('/', '-')}{uses}"
+        print(f"  {results.write(args.results, name_of_run, found)}")
 
 
 def _agreement(args: argparse.Namespace) -> None:

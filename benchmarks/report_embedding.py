@@ -18,6 +18,7 @@ def embedding(found: dict[str, Any]) -> str:
         f"cosine of at least {found['http_least_cosine']:.5f} to those of plain timm. Load "
         f"average before the run: {found['load_before']:.1f}.",
         "",
+        *_limit(found),
     ]
     heads = ["", "images/s", "x plain", "processor ms an image", "x plain"]
     rows = [
@@ -26,6 +27,18 @@ def embedding(found: dict[str, Any]) -> str:
         for name, e in found["contenders"].items()
     ]  # fmt: skip
     return "\n".join([*lines, *table(heads, rows), ""])
+
+
+def _limit(found: dict[str, Any]) -> list[str]:
+    """Return lines on the machine's limit, where the run measured it."""
+    if not (speed := found.get("http_speed")):
+        return []
+    return [
+        f"The processor computes by {found['processor_uses']}. A matrix product allows "
+        f"{speed['limit']:.1f} images per second in the engine's precision; without decoding the "
+        f"engine reached {speed['images_per_second']:.1f}, {speed['share']:.0%}.",
+        "",
+    ]
 
 
 def agreement(found: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel
 
 from shared.contracts.answer import Hit
@@ -86,3 +86,9 @@ def _row(hit: Hit | tuple[Any, ...]) -> tuple[str, float, Any]:
         return told.pop("id"), told.pop("distance"), told
     one, distance, *rest = hit
     return one, distance, rest
+
+
+def least_cosine(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """The least cosine between rows of two tables, (n, dim)."""
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    return float(((found * expected).sum(axis=1) / norms).min())

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from shared.cli.group import ServiceGroup
 from shared.cli.service import Service, free_port
 from shared.clients.embedder import embed_images, list_models
 from shared.clients.transport import Client
+from shared.contracts.embedder import ImageModel
 from shared.media.images import decode
 
 Floats = NDArray[np.float32]
@@ -60,8 +62,8 @@ def in_process(
 
 
 @contextmanager
-def serving(name: str, weights: str, folder: Path) -> Iterator[str]:
-    """The service with its default settings: its address."""
+def serving(name: str, weights: str, folder: Path, precision: str = "") -> Iterator[str]:
+    """The service with its default settings, but for the precision: its address."""
     port = free_port()
     service = Service("embedder", (sys.executable, "-m", "services.embedder"), "127.0.0.1", port)
     env = {
@@ -71,6 +73,7 @@ def serving(name: str, weights: str, folder: Path) -> Iterator[str]:
         "ISE_HOST": "127.0.0.1",
         "ISE_BACKBONE": name,
         "ISE_WEIGHTS": weights,
+        "ISE_PRECISION": precision,
         "ISE_LOG_LEVEL": "warning",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
     }
@@ -83,10 +86,15 @@ def serving(name: str, weights: str, folder: Path) -> Iterator[str]:
         group.stop()
 
 
-def engine_of(url: str) -> str:
-    """Return the engine of the service's network."""
+def model_of(url: str) -> ImageModel:
+    """Return the service's network, once its speed is known."""
     with Client(url) as client:
-        return client.send(list_models()).visual.engine
+        for _ in range(60):
+            found = client.send(list_models()).visual
+            if found.speed is not None:
+                break
+            time.sleep(1)
+        return found
 
 
 @contextmanager
@@ -96,7 +104,9 @@ def over_http(url: str, clients: int, files_a_call: int) -> Iterator[Embed]:
 
         def embed(files: Sequence[bytes]) -> Floats:
             starts = range(0, len(files), files_a_call)
-            calls = [embed_images(files[start : start + files_a_call]) for start in starts]
+            calls = [
+                embed_images(files[start : start + files_a_call], bulk=True) for start in starts
+            ]
             return np.concatenate([rows.vectors for rows in threads.map(client.send, calls)])
 
         yield embed

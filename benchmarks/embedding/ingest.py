@@ -54,7 +54,7 @@ def measure(
         contenders.serving(name, file, folder) as url,
         contenders.over_http(url, _CLIENTS, _FILES_A_CALL) as embed,
     ):
-        engine = contenders.engine_of(url)
+        engine = contenders.model_of(url).engine
         embed(files[:_FILES_A_CALL])
 
         def rate() -> None:

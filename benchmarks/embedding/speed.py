@@ -22,6 +22,7 @@ from services.embedder.engines.processor import precisions
 from services.embedder.preprocess import Preprocessing
 
 PLAIN, HTTP = "timm eager fp32, one at a time", "the service over HTTP"
+HTTP_INT8 = f"{HTTP}, ISE_PRECISION=int8"
 _LEAST_PROCESSOR_S = 1e-4
 
 
@@ -38,6 +39,7 @@ class Rules:
     files_a_call: int = 16
     clients: int = 3
     batches: tuple[int, ...] = (1, 2, 4, 8, 16)
+    is_int8: bool = False
 
 
 def compare(
@@ -57,13 +59,19 @@ def compare(
                 taking[f"{engine.name}, batch {batch}"] = (way, rules.images)
         url = stack.enter_context(contenders.serving(name, weights, folder))
         way = stack.enter_context(contenders.over_http(url, rules.clients, rules.files_a_call))
-        engine_name = contenders.engine_of(url)
         taking[HTTP] = (way, 6 * rules.images)
+        if rules.is_int8:
+            other = stack.enter_context(contenders.serving(name, weights, folder, "int8"))
+            quantized = contenders.over_http(other, rules.clients, rules.files_a_call)
+            taking[HTTP_INT8] = (stack.enter_context(quantized), 6 * rules.images)
         rounds = _in_turn(taking, photos, rules.rounds)
         expected = taking[PLAIN][0](photos[: rules.images])
         http_cosines = cosines(way(photos[: rules.images]), expected)
+        model = contenders.model_of(url)
     return {
-        "http_engine": engine_name,
+        "http_engine": model.engine,
+        "http_speed": model.speed and model.speed.model_dump(),
+        "processor_uses": torch.backends.cpu.get_cpu_capability(),
         "http_least_cosine": float(http_cosines.min()),
         "contenders": {name: _told(found, rounds[PLAIN]) for name, found in rounds.items()},
     }

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -61,7 +62,13 @@ class EmbedderSettings(ServiceSettings):
     )
     precision: Precision = Field(
         Precision.AUTO,
-        description="Precision: auto (the lowest that is fast here), fp32, bf16, or fp16 (GPU).",
+        description="Precision: auto (the lowest that is fast here), fp32, bf16, fp16 (GPU), or "
+        "int8 (CPU), which is another model with features of its own.",
+    )
+    calibration: Folder | None = Field(
+        None,
+        description="Folder of pictures that int8 is calibrated with, at least 40. They are part "
+        "of the model's identity, so it must not change. Default: included drawings.",
     )
     cache_dir: Folder | None = Field(
         default_factory=_user_cache,
@@ -85,6 +92,11 @@ class EmbedderSettings(ServiceSettings):
     )
     torch_threads: int = Field(0, ge=0, description="Threads for inference; 0: one per core.")
     decode_processes: int = Field(0, ge=0, description="Decoding processes; 0: one per core.")
+    decode_device: Literal["cpu", "cuda"] = Field(
+        "cpu",
+        description="Where plain JPEGs are decoded: cpu, in processes that a bad file can't harm; "
+        "cuda: by the GPU, within the service, for files that are trusted.",
+    )
     networks_in_memory: int = Field(4, ge=1, description="Matching networks kept in memory.")
     max_training_images: int = Field(100_000, ge=1, description="Most images used for a training.")
 

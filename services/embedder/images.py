@@ -13,6 +13,7 @@ from services.embedder.backbones.backbone import Backbone
 from services.embedder.batching.batcher import Batcher, Seat, Work
 from services.embedder.batching.lanes import Lane
 from services.embedder.decoding.decoder import Decoded
+from services.embedder.decoding.plain_jpeg import blank_jpeg, size_if_plain
 from services.embedder.decoding.pool import DecodeLane, Decoders, File
 from services.embedder.decoding.task import Task
 from services.embedder.preprocess import Preprocessing
@@ -87,8 +88,11 @@ class ImageEmbedder:
         decoders: Decoders,
         limits: Limits,
         memory: Budget,
+        gpu: Callable[[Sequence[bytes]], Sequence[Pixels]] | None = None,
     ) -> None:
-        """`memory`: budget that pictures take from while they are decoded."""
+        """`memory`: budget that pictures take from while they are decoded. `gpu`: decodes plain
+        JPEGs, in batches.
+        """
         self.backbone = backbone
         self._reload = reload
         self._decoders = decoders
@@ -103,6 +107,7 @@ class ImageEmbedder:
             seconds=max(limits.seconds, _STUCK_S),
             name=backbone.fingerprint,
         )
+        self._on_gpu = None if gpu is None else self._gpu_batcher(gpu)
 
     @property
     def failure(self) -> str | None:
@@ -122,9 +127,13 @@ class ImageEmbedder:
 
     async def __aenter__(self) -> Self:
         await self._batcher.__aenter__()
+        if self._on_gpu is not None:
+            await self._on_gpu.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        if self._on_gpu is not None:
+            await self._on_gpu.__aexit__(*exc)
         await self._batcher.__aexit__(*exc)
 
     async def embed(
@@ -193,11 +202,44 @@ class ImageEmbedder:
                 f"The file has {len(data):,} bytes, over the limit of "
                 f"{self._limits.max_image_bytes:,} (ISE_MAX_IMAGE_BYTES)."
             )
+        if self._on_gpu is not None and crop is None and preprocessing is None:
+            found = await self._decode_on_gpu(self._on_gpu, data, lane.bulk)
+            if found is not None:
+                return found
         box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
         task = Task(preprocessing or self.backbone.preprocessing, self._limits.max_pixels, box)
         # Several large pictures at once would take more memory than the service may have.
         async with self._memory.held_async(decoding_weight(data), self._limits.seconds):
             return await self._decoders.decode(lane, File(data, task))
+
+    def _gpu_batcher(
+        self, decode: Callable[[Sequence[bytes]], Sequence[Pixels]]
+    ) -> Batcher[bytes, Pixels]:
+        limits = self._limits
+        return Batcher(
+            decode,
+            blank_jpeg(),
+            lambda: decode,
+            max_batch=limits.max_batch,
+            queue_size=limits.queue_size + 1,
+            seconds=max(limits.seconds, _STUCK_S),
+            name=f"JPEGs of {self.backbone.fingerprint}",
+        )
+
+    async def _decode_on_gpu(
+        self, batcher: Batcher[bytes, Pixels], data: bytes, bulk: bool
+    ) -> tuple[Decoded, float] | None:
+        """Return the pixels of a plain JPEG; None: the file is for the processes."""
+        size = size_if_plain(data, self._limits.max_pixels)
+        if size is None:
+            return None
+        try:
+            with batcher.admit(1, bulk) as seat:
+                timed = await seat.run(data)
+        except ISEError:
+            # Damaged, or the GPU is short of memory: the processes say which.
+            return None
+        return Decoded(timed.value, size, timed.ran), timed.queued
 
     def _renewed(self) -> Work[Pixels, Floats]:
         fresh = self._reload()

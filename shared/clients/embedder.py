@@ -28,6 +28,7 @@ from shared.contracts.embedder import (
     TrainRequest,
 )
 from shared.contracts.explanation import Explanation
+from shared.contracts.framing import framed
 from shared.core.errors import ISEError
 from shared.labels.head import LabelHead
 
@@ -79,21 +80,26 @@ def embed_images(
     """Return rows in the order of `files`. Raises BadImage whose `extra["items"]` lists the bad
     ones.
 
-    `bulk`: searches go first. `crops`: the relevant box of each file; None: all of it.
+    `bulk`: searches go first, and the files go as one raw body. `crops`: the relevant box of each
+    file; None: all of it.
     """
     boxes = ["" if crop is None else crop.text() for crop in crops]
     parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]
+    headers = _RAW
+    if bulk:
+        headers = headers | {PRIORITY_HEADER: BULK_PRIORITY, "Content-Type": RAW_MEDIA_TYPE}
     return Call(
         "POST",
         "/v1/embed/images",
         _rows(len(files)),
-        files=parts,
+        files=None if bulk else parts,
+        content=framed(files) if bulk else None,
         params={
             "space": space.value,
             "network": network,
             "crop": boxes if any(boxes) else None,
         },
-        headers=_RAW | ({PRIORITY_HEADER: BULK_PRIORITY} if bulk else {}),
+        headers=headers,
         timeout_s=_SLOW_S,
         repeatable=True,
     )

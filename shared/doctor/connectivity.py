@@ -134,8 +134,10 @@ def _models(settings: Settings, key: str | None) -> Iterator[Finding]:
         for url in settings.urls_of("embedder"):
             with Client(url, key) as embedding:
                 try:
+                    hosted = embedding.send(embedder.list_models())
+                    yield ok("speed", model_fit.speed_of(hosted.visual))
                     held = searching.send(query.get_stats())
-                    findings.append(model_fit.misfit(embedding.send(embedder.list_models()), held))
+                    findings.append(model_fit.misfit(hosted, held))
                 except ISEError as error:
                     findings.append(error.detail)
     if None in findings:

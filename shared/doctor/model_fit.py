@@ -2,7 +2,7 @@
 
 from shared.clients import embedder, query
 from shared.clients.transport import Client
-from shared.contracts.embedder import Models
+from shared.contracts.embedder import ImageModel, Models
 from shared.contracts.stats import Stats
 from shared.core.errors import ISEError
 
@@ -13,6 +13,17 @@ def warning(embedding: Client, searching: Client) -> str | None:
         return misfit(embedding.send(embedder.list_models()), searching.send(query.get_stats()))
     except ISEError as error:
         return f"Can't check whether the embedder's models match the index: {error.detail}"
+
+
+def speed_of(model: ImageModel) -> str:
+    """Return a sentence on the engine of a model, its speed, and the machine's limit."""
+    begin = f"{model.architecture} runs on {model.engine}"
+    if (speed := model.speed) is None:
+        return f"{begin}; its speed isn't measured yet."
+    return (
+        f"{begin}: {speed.images_per_second:g} images per second, {speed.share:.0%} of the "
+        f"{speed.limit:g} that a matrix product of its processor allows."
+    )
 
 
 def misfit(hosted: Models, held: Stats) -> str | None:

@@ -19,8 +19,11 @@ from gensim.models import KeyedVectors
 from PIL import Image
 
 from services.embedder.app import create_app
+from services.embedder.backbones.backbone import Backbone
 from services.embedder.backbones.torchvision_ops import ensure_torchvision_ops
 from services.embedder.config import EmbedderSettings
+from services.embedder.preprocess import Preprocessing
+from services.embedder.registry import load_backbone
 from services.embedder.words.vectors import Words
 from shared.clients.transport import AsyncClient, Call
 from tests import declared
@@ -184,3 +187,29 @@ def timm() -> Any:
     ensure_torchvision_ops()
     importlib.import_module("timm.data")
     return importlib.import_module("timm")
+
+
+@pytest.fixture(scope="session")
+def mini() -> Backbone:
+    """The backbone of tests and tiny machines."""
+    return load_backbone("mini")
+
+
+@pytest.fixture(scope="session")
+def small_resnet(timm: Any) -> Backbone:
+    """A small network of another kind, with random weights."""
+    torch.manual_seed(0)
+    module = timm.create_model("resnet10t", num_classes=0)
+    return Backbone("resnet10t", module, Preprocessing((96, 96), (96, 96)), "avg")
+
+
+@pytest.fixture(params=["mini", "small_resnet"])
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    found: Backbone = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
+def files(encoded: Callable[..., bytes]) -> list[bytes]:
+    """Seven pictures as JPEG."""
+    return [encoded(seed=seed, quality=90) for seed in range(7)]

@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 
 import numpy as np
 import pytest
@@ -119,6 +120,13 @@ class TestImages:
         one, other = (service.send(embedder.embed_images(files, bulk=b)) for b in (False, True))
         np.testing.assert_allclose(one.vectors, other.vectors, atol=1e-4)
 
+    @pytest.mark.parametrize("body", [b"", b"\x09\0\0\0short"])
+    def test_a_raw_body_that_is_cut_is_refused(self, body, service):
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = service.request("POST", IMAGES, content=body, headers=headers)
+        assert answer.status_code == 422
+        assert "little-endian uint32" in answer.json()["detail"]
+
     def test_stages_are_measured(self, start, tmp_path, encoded):
         with start(tmp_path) as service:
             service.send(embedder.embed_images([encoded()] * 3))
@@ -178,7 +186,12 @@ class TestOperations:
         models = service.send(embedder.list_models())
         assert (models.visual.architecture, models.visual.dim) == ("mini", 256)
         assert models.visual.engine.split("-")[0] in ("eager", "openvino")
-        assert models.matching == models.visual
+        end = time.monotonic() + 60
+        while (speed := service.send(embedder.list_models()).visual.speed) is None:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert speed.share == pytest.approx(speed.images_per_second / speed.limit, rel=0.05)
+        assert models.matching.fingerprint == models.visual.fingerprint
         assert models.words.dim == 200
         assert models.networks == []
 

@@ -18,6 +18,7 @@ from services.embedder.metrics import EmbedderMetrics
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     EmbedTermsRequest,
+    EngineSpeed,
     ImageModel,
     ImageSpace,
     Model,
@@ -201,10 +202,18 @@ async def list_models(request: Request, models: HostedModels) -> Models:
 
 
 def _described(backbone: Backbone) -> ImageModel:
+    speed = backbone.speed
     return ImageModel(
         fingerprint=backbone.fingerprint,
         architecture=backbone.architecture,
         dim=backbone.dim,
         engine=backbone.engine,
+        speed=None
+        if speed is None
+        else EngineSpeed(
+            images_per_second=round(speed.images_per_second, 1),
+            limit=round(speed.limit, 1),
+            share=round(speed.share, 3),
+        ),
         labels=None if backbone.head is None else backbone.head.digest,
     )

@@ -1,4 +1,4 @@
-"""The files of a multipart body."""
+"""The files of a body: multipart, or one after the other."""
 
 import asyncio
 from http import HTTPStatus
@@ -9,6 +9,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from services.embedder.config import EmbedderSettings
+from shared.contracts.embedder import RAW_MEDIA_TYPE
+from shared.contracts.framing import unframed
 from shared.core.errors import InvalidInput, Unavailable
 
 FIELD = "files"
@@ -36,16 +38,47 @@ def body_of(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 FILES_BODY = body_of({})
+FILES_BODY["requestBody"]["content"][RAW_MEDIA_TYPE] = {
+    "schema": {
+        **_BINARY,
+        "description": "Pictures one after the other, each after its length in bytes as a "
+        "little-endian uint32.",
+    }
+}
 
 
 async def uploads(request: Request) -> list[bytes]:
-    """The contents of the `files` parts, in order, whatever their names and content types.
+    """The contents of the `files` parts, in order, whatever their names and content types; or the
+    files of a raw body.
 
     Raises InvalidInput for a body without any, with other parts, or with too many, and Unavailable
     for one that takes too long to arrive.
     """
+    if request.headers.get("content-type", "").partition(";")[0].strip() == RAW_MEDIA_TYPE:
+        return await _framed(request)
     files, _ = await uploads_beside(request, None)
     return files
+
+
+async def _framed(request: Request) -> list[bytes]:
+    settings: EmbedderSettings = request.app.state.settings
+    try:
+        async with asyncio.timeout(settings.embed_seconds):
+            body = await request.body()
+    except TimeoutError as error:
+        raise _too_slow(settings) from error
+    files = unframed(body, settings.max_files)
+    if not files:
+        raise InvalidInput("No files: send the length of each as a little-endian uint32, then it.")
+    return files
+
+
+def _too_slow(settings: EmbedderSettings) -> Unavailable:
+    return Unavailable(
+        f"The files took over {settings.embed_seconds:g} seconds to arrive "
+        "(ISE_EMBED_SECONDS); send fewer at a time.",
+        retry_after=5,
+    )
 
 
 async def uploads_beside(request: Request, other: str | None) -> tuple[list[bytes], bytes | None]:
@@ -61,11 +94,7 @@ async def uploads_beside(request: Request, other: str | None) -> tuple[list[byte
             files = [await _content(part) for name, part in parts if name == FIELD]
             beside = [await _content(part) for name, part in parts if name == other]
     except TimeoutError as error:
-        raise Unavailable(
-            f"The files took over {settings.embed_seconds:g} seconds to arrive "
-            "(ISE_EMBED_SECONDS); send fewer at a time.",
-            retry_after=5,
-        ) from error
+        raise _too_slow(settings) from error
     except HTTPException as error:
         if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             raise

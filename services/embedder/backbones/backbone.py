@@ -1,5 +1,8 @@
 """A convolutional network (or any other) as a source of image features."""
 
+import logging
+import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,13 +11,28 @@ from numpy.typing import NDArray
 from torch import nn
 
 from services.embedder import fingerprint
-from services.embedder.engines.choice import Chooser, EngineOptions
+from services.embedder.engines import processor
+from services.embedder.engines.calibration import calibration_of
+from services.embedder.engines.choice import Chooser, Chosen, EngineOptions
 from services.embedder.engines.eager import EagerEngine
-from services.embedder.engines.engine import Engine
+from services.embedder.engines.engine import EngineUnavailable
+from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.quantized import QuantizedNetwork, drawn_calibration
+from services.embedder.engines.speed import Speed
 from services.embedder.preprocess import Preprocessing
 from shared.core.errors import BadImage, ISEError, Misconfigured
 from shared.labels.head import LabelHead
+
+PATIENCE_S = 8.0
+"""Processor seconds that a start waits for the choice of an engine before another one serves.
+
+Not of the clock: on a busy machine, too, a small network is served by one engine from the start.
+"""
+_LONGEST_WAIT_S = 60.0
+_LOOK_S = 0.02
+
+log = logging.getLogger(__name__)
 
 
 class Backbone:
@@ -38,7 +56,7 @@ class Backbone:
         self.preprocessing = preprocessing
         self.head = head
         self.network = PixelNetwork(module, preprocessing.mean, preprocessing.std)
-        self._engine: Engine = EagerEngine(self.network)
+        self._chosen = Chosen(EagerEngine(self.network))
         self.dim = self._measure()
         self.fingerprint = fingerprint.of_backbone(
             architecture, module.state_dict(), preprocessing, pooling
@@ -47,12 +65,74 @@ class Backbone:
     @property
     def engine(self) -> str:
         """The engine that runs the network, with its precision."""
-        return self._engine.name
+        return self._chosen.engine.name
 
-    def run_by(self, options: EngineOptions) -> None:
-        """Choose the engine: the configured one, or the fastest."""
+    @property
+    def speed(self) -> Speed | None:
+        """The measured speed of the engine, once that is known."""
+        return self._chosen.speed
+
+    def run_by(self, options: EngineOptions, patience_s: float | None = None) -> None:
+        """Choose the engine: the configured one, or the fastest.
+
+        Where that takes more than `patience_s` of the processor (None: no matter), or compiles,
+        torch serves eagerly until it is done. In int8 the model gets another fingerprint. Raises
+        Misconfigured.
+        """
+        if options.precision is Precision.INT8 and self._quantize(options):
+            return
         size = self.preprocessing.crop
-        self._engine = Chooser(self.network, size, self.fingerprint, options).choose()
+        done = threading.Event()
+
+        def choose() -> None:
+            try:
+                if options.compiles:
+                    processor.yield_to_others()
+                chooser = Chooser(self.network, size, self.fingerprint, options)
+                if options.device.type != "cpu":
+                    self._chosen = Chosen(chooser.stopgap())
+                self._chosen = chooser.choose()
+            except Exception:
+                # The engine that serves goes on to.
+                log.exception("no engine can be chosen for %s", self.fingerprint)
+            finally:
+                done.set()
+
+        if patience_s is None:
+            self._chosen = Chooser(self.network, size, self.fingerprint, options).choose()
+            return
+        # A daemon, so that compiling doesn't keep the service from ending.
+        threading.Thread(target=choose, name="engine", daemon=True).start()
+        if not _is_soon(done, 0.0 if options.compiles else patience_s):
+            log.info(
+                "%s is served by %s while a faster engine is made ready",
+                *(self.fingerprint, self.engine),
+            )
+
+    def _quantize(self, options: EngineOptions) -> bool:
+        """Run in int8, or say in the log why not."""
+        size = self.preprocessing.crop
+        if options.device.type != "cpu":
+            log.warning("%s doesn't run in int8: that is for CPUs", self.fingerprint)
+            return False
+        calibration = (
+            drawn_calibration(size)
+            if options.calibration is None
+            else calibration_of(options.calibration, self.preprocessing)
+        )
+        quantized = QuantizedNetwork(
+            self.network, size, self.fingerprint, calibration, options.cache_dir
+        )
+        try:
+            engine, speed = quantized.engine()
+        except EngineUnavailable as error:
+            log.warning("%s doesn't run in int8: %s", self.fingerprint, error)
+            return False
+        self._chosen = Chosen(engine, speed)
+        self.fingerprint = quantized.fingerprint
+        shown = f": {speed}" if speed else ""
+        log.info("%s runs on %s%s", self.fingerprint, engine.name, shown)
+        return True
 
     def features(self, batch: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32] | ISEError]:
         """Pixels, each (height, width, 3) uint8 -> features, each (dim,) float32.
@@ -63,13 +143,13 @@ class Backbone:
             row
             if np.isfinite(row).all()
             else BadImage("The network gave no finite features for this image.")
-            for row in self._forward(np.stack(batch))
+            for row in self.forward(np.stack(batch))
         ]
 
-    def _forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def forward(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, height, width, 3) uint8 -> (n, dim) float32."""
         try:
-            return self._engine(pixels)
+            return self._chosen.engine(pixels)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise MemoryError(str(error)) from error
@@ -77,10 +157,20 @@ class Backbone:
 
     def _measure(self) -> int:
         """The number of features, by a blank image, which warms the network up as well."""
-        shape = self._forward(self.preprocessing.blank()[None]).shape
+        shape = self.forward(self.preprocessing.blank()[None]).shape
         if len(shape) != 2 or shape[0] != 1:
             raise Misconfigured(
                 f"ISE_BACKBONE={self.architecture} gives no pooled features (but shape {shape}); "
                 "choose a classification network."
             )
         return int(shape[1])
+
+
+def _is_soon(done: threading.Event, patience_s: float) -> bool:
+    """Wait for an event while this process has used less than `patience_s` of the processor."""
+    began, used = time.monotonic(), time.process_time()
+    while not done.wait(_LOOK_S):
+        is_late = time.monotonic() - began > _LONGEST_WAIT_S
+        if is_late or time.process_time() - used > patience_s:
+            return done.is_set()
+    return True

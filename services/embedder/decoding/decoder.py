@@ -1,18 +1,27 @@
 """One decoding process, as the service sees it."""
 
 import asyncio
+import mmap
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedder.decoding.task import ANSWER, PICTURE, Outcome, Task
+from services.embedder.decoding.task import (
+    ANSWER,
+    PICTURE,
+    SHARED_FILE,
+    SHARED_PIXELS,
+    Outcome,
+    Task,
+)
 from shared.core.errors import BadImage
 
 _START_SECONDS = 60.0
@@ -50,10 +59,15 @@ class Decoder:
     """A process that decodes one file at a time; `start` makes it, `end` ends it."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], channel: socket.socket, limits: DecodeLimits
+        self,
+        process: subprocess.Popen[bytes],
+        channel: socket.socket,
+        shared: mmap.mmap,
+        limits: DecodeLimits,
     ) -> None:
         self._process = process
         self._channel = channel
+        self._shared = memoryview(shared)
         self._limits = limits
 
     @classmethod
@@ -64,16 +78,20 @@ class Decoder:
         the thread that started it.
         """
         ours, child_end = socket.socketpair()
-        with child_end:
-            try:
+        memory = _anonymous_file()
+        try:
+            with child_end:
                 for end in (ours, child_end):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
                 ours.setblocking(False)
-                process = _launched(child_end, limits.memory_bytes)
-            except BaseException:
-                ours.close()
-                raise
-        decoder = cls(process, ours, limits)
+                shared = mmap.mmap(memory, SHARED_FILE + SHARED_PIXELS)
+                process = _launched(child_end, memory, limits.memory_bytes)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            os.close(memory)
+        decoder = cls(process, ours, shared, limits)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await decoder._answer()
@@ -90,7 +108,8 @@ class Decoder:
         """Raises BadImage, DecoderEnded, and TimeoutError, after which only `end` may be called."""
         async with asyncio.timeout(self._limits.seconds):
             try:
-                await asyncio.get_running_loop().sock_sendall(self._channel, task.request(data))
+                request = task.request(data, self._shared)
+                await asyncio.get_running_loop().sock_sendall(self._channel, request)
             except OSError as error:
                 raise DecoderEnded from error
             outcome, body, seconds = await self._answer()
@@ -98,7 +117,11 @@ class Decoder:
             width, height, length = PICTURE.unpack_from(body)
             begin = PICTURE.size + length
             note = body[PICTURE.size : begin].decode() or None
-            pixels = np.frombuffer(body, np.uint8, offset=begin)
+            if task.pixels > SHARED_PIXELS:
+                pixels = np.frombuffer(body, np.uint8, offset=begin)
+            else:
+                # A copy, since the next file's pixels come to the same place.
+                pixels = np.array(self._shared[SHARED_FILE : SHARED_FILE + task.pixels])
             shaped = pixels.reshape(*task.preprocessing.crop, 3)
             return Decoded(shaped, (width, height), seconds, note)
         if outcome is Outcome.OUT_OF_MEMORY:
@@ -135,13 +158,24 @@ class Decoder:
         return buffer
 
 
-def _launched(channel: socket.socket, memory_bytes: int) -> subprocess.Popen[bytes]:
-    arguments = (channel.fileno(), os.getpid(), memory_bytes)
+def _anonymous_file() -> int:
+    """Return a new file without a name, for memory that is shared with a process."""
+    if hasattr(os, "memfd_create"):
+        memory = os.memfd_create("ise-decoding")
+    else:
+        with tempfile.TemporaryFile() as file:
+            memory = os.dup(file.fileno())
+    os.ftruncate(memory, SHARED_FILE + SHARED_PIXELS)
+    return memory
+
+
+def _launched(channel: socket.socket, memory: int, memory_bytes: int) -> subprocess.Popen[bytes]:
+    arguments = (channel.fileno(), memory, os.getpid(), memory_bytes)
     return subprocess.Popen(  # noqa: S603
         # Silence Pillow's warnings about odd files; the service reports what matters.
         [sys.executable, "-W", "ignore", "-m", f"{__package__}.worker", *map(str, arguments)],
         stdin=subprocess.DEVNULL,
-        pass_fds=[channel.fileno()],
+        pass_fds=[channel.fileno(), memory],
         env=os.environ
         | {
             "PYTHONPATH": os.pathsep.join(sys.path),

@@ -1,6 +1,8 @@
 """Protocol of the decoding processes: the bytes on the socket between them and the service.
 
-A request is a header, a Task as JSON and the file; an answer is a header and plain bytes.
+A request is a header, a Task as JSON and the file; an answer is a header and plain bytes. Files and
+pixels go through memory that both share, where they fit into their part of it; else they follow on
+the socket.
 """
 
 import json
@@ -13,6 +15,11 @@ from typing import Any, Self
 from PIL import Image
 
 from services.embedder.preprocess import Preprocessing
+
+SHARED_FILE = 8 * 2**20
+SHARED_PIXELS = 4 * 2**20
+"""Bytes of the shared memory for a file, and after it for pixels. Pages that are never used take
+no memory."""
 
 REQUEST = struct.Struct("<II")
 """Bytes of the task, bytes of the file."""
@@ -30,7 +37,8 @@ class Outcome(IntEnum):
     READY = 0
     """The process has started; no data follows."""
     PIXELS = 1
-    """A PICTURE, its note, then (height, width, 3) uint8, as the task's preprocessing crops."""
+    """A PICTURE, its note, then (height, width, 3) uint8, as the task's preprocessing crops; the
+    last in shared memory where they fit."""
     REFUSED = 2
     """A sentence for the user."""
     OUT_OF_MEMORY = 3
@@ -78,7 +86,17 @@ class Task:
         crop = found["crop"]
         return cls(Preprocessing(**body), found["max_pixels"], None if crop is None else (*crop,))
 
-    def request(self, data: bytes) -> bytes:
-        """The bytes that ask for it."""
+    @property
+    def pixels(self) -> int:
+        """Bytes of the pixels of an answer."""
+        height, width = self.preprocessing.crop
+        return height * width * 3
+
+    def request(self, data: bytes, shared: memoryview) -> bytes:
+        """Put a file into shared memory if it fits; return the bytes that ask for it."""
         task = json.dumps(asdict(self)).encode()
-        return REQUEST.pack(len(task), len(data)) + task + data
+        head = REQUEST.pack(len(task), len(data)) + task
+        if len(data) > SHARED_FILE:
+            return head + data
+        shared[: len(data)] = data
+        return head

@@ -1,11 +1,13 @@
-"""A decoding process: `python -m services.embedder.decoding.worker SOCKET PARENT BYTES`.
+"""A decoding process: `python -m services.embedder.decoding.worker SOCKET MEMORY PARENT BYTES`.
 
-It reads one file after the other from the inherited socket, and ends with the service. Its memory
+It is asked for one file after the other on the inherited socket; files and pixels go through the
+inherited memory. It ends with the service. Its memory
 is limited, and its parent limits its time, so that a hostile file affects only this process. It
 imports neither torch nor any web framework.
 """
 
 import ctypes
+import mmap
 import os
 import resource
 import signal
@@ -13,7 +15,15 @@ import socket
 import sys
 import time
 
-from services.embedder.decoding.task import ANSWER, PICTURE, REQUEST, Outcome, Task
+from services.embedder.decoding.task import (
+    ANSWER,
+    PICTURE,
+    REQUEST,
+    SHARED_FILE,
+    SHARED_PIXELS,
+    Outcome,
+    Task,
+)
 from shared.core.errors import BadImage, Unavailable
 from shared.media.images import read
 
@@ -22,27 +32,34 @@ _MIN_PIXELS = 16
 
 
 def main(argv: list[str]) -> None:
-    fd, parent, memory = (int(argument) for argument in argv[1:])
+    fd, memory_fd, parent, memory = (int(argument) for argument in argv[1:])
     _bind_to(parent)
     # Ctrl-C in a terminal signals the whole process group; the service ends this process itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     # Hostile files are expected to crash it, and a core dump of gigabytes helps nobody.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    shared = mmap.mmap(memory_fd, SHARED_FILE + SHARED_PIXELS)
     with socket.socket(fileno=fd) as service:
         service.sendall(ANSWER.pack(Outcome.READY, 0, 0.0))
         while header := _received(service, REQUEST.size):
             task_bytes, data_bytes = REQUEST.unpack(header)
             task = Task.read(_received(service, task_bytes))
-            data = _received(service, data_bytes)
+            is_shared = data_bytes <= SHARED_FILE
+            data = shared[:data_bytes] if is_shared else _received(service, data_bytes)
             started = time.perf_counter()
-            outcome, body = _decoded(task, data)
+            outcome, body, pixels = _decoded(task, data)
             del data
             seconds = time.perf_counter() - started
+            if len(pixels) <= SHARED_PIXELS:
+                shared[SHARED_FILE : SHARED_FILE + len(pixels)] = pixels
+            else:
+                body += pixels
             service.sendall(ANSWER.pack(outcome, len(body), seconds) + body)
 
 
-def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
+def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes, bytes]:
+    """Return the outcome, its bytes for the socket, and the pixels."""
     try:
         picture = read(data, task.max_pixels, task.least)
         image = task.cropped(picture.image)
@@ -53,11 +70,11 @@ def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes]:
             )
         note = " ".join(picture.notes).encode()
         head = PICTURE.pack(*image.size, len(note))
-        return Outcome.PIXELS, head + note + task.preprocessing(image).tobytes()
+        return Outcome.PIXELS, head + note, task.preprocessing(image).tobytes()
     except BadImage as error:
-        return Outcome.REFUSED, error.detail.encode()
+        return Outcome.REFUSED, error.detail.encode(), b""
     except (MemoryError, Unavailable):
-        return Outcome.OUT_OF_MEMORY, b""
+        return Outcome.OUT_OF_MEMORY, b"", b""
 
 
 def _received(service: socket.socket, size: int) -> bytes:

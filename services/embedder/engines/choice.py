@@ -3,11 +3,14 @@ results.
 
 An engine is accepted only if its features agree with torch in fp32, so the engine isn't part of a
 model's fingerprint. Speed decides only between engines whose features agree within SAME_FEATURES,
-so that two replicas on the same kind of processor give the same answers.
+so that two replicas on the same kind of processor give the same answers; and only where another is
+clearly faster than the standard, so that they also choose the same one. int8 is no part of the
+choice: see `quantized.py`.
 """
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,43 +18,67 @@ import numpy as np
 import torch
 
 from services.embedder.engines import processor
+from services.embedder.engines.agreement import least_cosine
 from services.embedder.engines.compiled import CompiledEngine
+from services.embedder.engines.cuda import CudaEngine
 from services.embedder.engines.eager import CPU, EagerEngine
-from services.embedder.engines.engine import Engine, EngineUnavailable, Floats
-from services.embedder.engines.engine_benchmark import images_per_second
+from services.embedder.engines.engine import Engine, EngineUnavailable
+from services.embedder.engines.engine_benchmark import images_per_second, speed_of
 from services.embedder.engines.engine_options import Inference, Precision
-from services.embedder.engines.memory import Memory
+from services.embedder.engines.memory import Choice, Memory
 from services.embedder.engines.network import PixelNetwork
 from services.embedder.engines.openvino import OpenVINOEngine
 from services.embedder.engines.pictures import built_in
+from services.embedder.engines.speed import Speed
 from shared.maths.floats import SAME_FEATURES, furthest
 
 AGREEMENT = 0.999
 """The least cosine to the features of eager fp32, on each of the built-in pictures."""
 
+_CLEARLY = 1.1
+"""Times the standard's speed from which another engine is taken; less is noise of the machine."""
+_BATCH = 8
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """An engine, and its speed where that could be measured."""
+
+    engine: Engine
+    speed: Speed | None = None
+
+
+@dataclass(frozen=True)
 class EngineOptions:
-    """Engine settings; `cache_dir`: folder for choices and compiled networks, if any."""
+    """Engine settings; `cache_dir`: folder for choices and compiled networks, if any.
+
+    `calibration`: folder of pictures for int8; None: the included ones.
+    """
 
     inference: Inference = Inference.AUTO
     precision: Precision = Precision.AUTO
     device: torch.device = CPU
     cache_dir: Path | None = None
+    calibration: Path | None = None
 
     def kinds(self) -> list[Inference]:
-        """The engines that take part, the standard first. Compiling takes too long for a try."""
+        """The engines that take part, the standard first. On a CPU, compiling gains nothing."""
         if self.inference is not Inference.AUTO:
             return [self.inference]
         if self.device.type == "cpu":
             return [Inference.OPENVINO, Inference.EAGER]
-        return [Inference.EAGER]
+        return [Inference.COMPILE]
+
+    @property
+    def compiles(self) -> bool:
+        """Return True where the choice keeps a processor busy for minutes."""
+        return Inference.COMPILE in self.kinds()
 
     def precisions(self) -> list[Precision]:
         """The precisions to try, the fastest first."""
-        if self.precision is not Precision.AUTO:
+        if self.precision not in (Precision.AUTO, Precision.INT8):
             return [self.precision]
         return processor.precisions(self.device)
 
@@ -74,7 +101,7 @@ class Chooser:
         alone = [reference(picture[None]) for picture in self._pictures]
         self._expected = np.concatenate([*alone, alone[0]])
 
-    def choose(self) -> Engine:
+    def choose(self) -> Chosen:
         """Return the engine; eager fp32 if no other works, in which case the log says why."""
         asked = f"{self._wish.inference}-{self._wish.precision}"
         remembered = self._memory.recall(asked)
@@ -83,18 +110,61 @@ class Chooser:
         engines: list[Engine] = []
         for engine in self._interchangeable():
             if remembered and engine.name == remembered.chosen:
-                log.info("%s runs on %s, as measured before", self._model, engine.name)
-                return engine
+                if remembered.at_once and isinstance(engine, EagerEngine):
+                    engine.at_once = remembered.at_once
+                speed = remembered.speed
+                shown = f": {speed}" if speed else ""
+                log.info("%s runs on %s, as measured before%s", self._model, engine.name, shown)
+                return Chosen(engine, speed)
             engines.append(engine)
-        fastest, rates, shown = engines[0], {}, ""
+        for engine in engines:
+            self._batch(engine)
+        rates = images_per_second(engines, self._pictures)
+        chosen = self._fastest(engines, rates)
+        speed = speed_of(
+            chosen, rates[chosen.name], self._network, self._pictures, self._wish.device
+        )
+        at_once = chosen.at_once if isinstance(chosen, EagerEngine) else 0
+        choice = Choice(chosen.name, frozenset(self._refused), speed, at_once)
+        self._memory.keep(asked, choice, rates)
+        shown = f": {speed}" if speed else ""
         if len(engines) > 1:
-            rates = images_per_second(engines, self._pictures)
-            fastest = max(engines, key=lambda engine: rates[engine.name])
             speeds = ", ".join(f"{name} {rate:.1f}" for name, rate in rates.items())
-            shown = f" (images per second: {speeds})"
-        self._memory.keep(asked, fastest.name, self._refused, rates)
-        log.info("%s runs on %s%s", self._model, fastest.name, shown)
-        return fastest
+            shown += f" (images per second: {speeds})"
+        log.info("%s runs on %s%s", self._model, chosen.name, shown)
+        return Chosen(chosen, speed)
+
+    def stopgap(self) -> Engine:
+        """Return an engine that is ready at once, for the time of the choice."""
+        device = self._wish.device
+        if device.type == "cpu":
+            return EagerEngine(self._network)
+        for precision in self._wish.precisions():
+            try:
+                return CudaEngine(self._network, self._size, precision, device)
+            except (EngineUnavailable, RuntimeError) as error:
+                log.warning("%s can't run on eager-%s: %s", self._model, precision, error)
+        return EagerEngine(self._network)
+
+    def _fastest(self, engines: list[Engine], rates: Mapping[str, float]) -> Engine:
+        standard = engines[0]
+        fastest = max(engines, key=lambda engine: rates[engine.name])
+        return fastest if rates[fastest.name] > _CLEARLY * rates[standard.name] else standard
+
+    def _batch(self, engine: Engine) -> None:
+        """Let the eager engine take several images at a time where it's the same and faster."""
+        if not isinstance(engine, EagerEngine) or engine.name != f"eager-{Precision.FP32}":
+            return
+        together = EagerEngine(self._network, at_once=_BATCH)
+        expected = engine(self._pictures)
+        if not furthest(together(self._pictures), expected) <= SAME_FEATURES:
+            return
+        began = time.perf_counter()
+        engine(self._pictures)
+        middle = time.perf_counter()
+        together(self._pictures)
+        if time.perf_counter() - middle < middle - began:
+            engine.at_once = _BATCH
 
     def _interchangeable(self) -> Iterator[Engine]:
         """Yield the engines to choose among by speed: the standard, and those that agree with it.
@@ -105,7 +175,7 @@ class Chooser:
         accepted = (engine for kind in kinds if (engine := self._accepted(kind)) is not None)
         standard = next(accepted, None)
         if standard is None:
-            standard = EagerEngine(self._network, Precision.FP32, self._wish.device)
+            standard = self._fallback()
         yield standard
         if self._wish.inference is not Inference.AUTO:
             return
@@ -130,7 +200,7 @@ class Chooser:
                 engine = self._build(kind, precision)
                 # A batch and a single picture, because engines may compute them differently.
                 found = np.concatenate([engine(self._pictures), engine(self._pictures[:1])])
-                worst = _least_cosine(found, self._expected)
+                worst = least_cosine(found, self._expected)
             except EngineUnavailable as error:
                 log.warning("%s can't run on %s: %s", self._model, kind, error)
                 return None
@@ -158,20 +228,20 @@ class Chooser:
         device = self._wish.device
         if precision not in processor.precisions(device):
             raise EngineUnavailable(f"{device} has no fast {precision}.")
-        if kind is Inference.COMPILE:
-            return CompiledEngine(self._network, precision, device)
-        if kind is Inference.EAGER:
-            return EagerEngine(self._network, precision, device)
         if device.type != "cpu":
-            raise EngineUnavailable(f"it's for CPUs, and ISE_DEVICE is {device}.")
+            if kind is Inference.OPENVINO:
+                raise EngineUnavailable(f"it's for CPUs, and ISE_DEVICE is {device}.")
+            compiled = kind is Inference.COMPILE
+            return CudaEngine(self._network, self._size, precision, device, compiled)
+        if kind is Inference.COMPILE:
+            return CompiledEngine(self._network, precision)
+        if kind is Inference.EAGER:
+            return EagerEngine(self._network, precision)
         kept = self._memory.file("openvino.xml")
         return OpenVINOEngine(self._network, self._size, precision, kept)
 
-
-def _least_cosine(found: Floats, expected: Floats) -> float:
-    if found.shape != expected.shape:
-        return float("nan")
-    dots = (found * expected).sum(axis=1)
-    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
-    with np.errstate(invalid="ignore"):
-        return float((dots / norms).min())
+    def _fallback(self) -> Engine:
+        """Return an engine that needs nothing."""
+        if self._wish.device.type == "cpu":
+            return EagerEngine(self._network)
+        return CudaEngine(self._network, self._size, Precision.FP32, self._wish.device)

@@ -1,4 +1,4 @@
-"""torch.compile: needs a C++ compiler, and a minute to start."""
+"""torch.compile on a CPU: needs a C++ compiler, and a minute to start."""
 
 import torch
 
@@ -9,13 +9,13 @@ from services.embedder.engines.network import PixelNetwork
 
 
 class CompiledEngine(EagerEngine):
-    """The eager engine, its network compiled at the first call, for batches of any size."""
+    """The eager engine, its network compiled at the first call, which takes images one by one."""
 
     kind = "compile"
 
-    def __init__(self, network: PixelNetwork, precision: Precision, device: torch.device) -> None:
-        super().__init__(network, precision, device)
-        self._network = torch.compile(network, dynamic=True)
+    def __init__(self, network: PixelNetwork, precision: Precision) -> None:
+        super().__init__(network, precision)
+        self._network = torch.compile(network)
 
     def __call__(self, pixels: Pixels) -> Floats:
         try:

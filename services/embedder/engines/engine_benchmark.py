@@ -1,9 +1,18 @@
 """Benchmark of several engines on this machine."""
 
+import logging
 import time
 from collections.abc import Sequence
 
+import torch
+
+from services.embedder.engines import machine_limit
 from services.embedder.engines.engine import Engine, Pixels
+from services.embedder.engines.engine_options import Precision
+from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.speed import Speed
+
+log = logging.getLogger(__name__)
 
 _ROUNDS = 5
 _SECONDS = 5.0
@@ -22,3 +31,16 @@ def images_per_second(engines: Sequence[Engine], pixels: Pixels) -> dict[str, fl
         if time.perf_counter() > end:
             break
     return best
+
+
+def speed_of(
+    engine: Engine, rate: float, network: PixelNetwork, pixels: Pixels, device: torch.device
+) -> Speed | None:
+    """Return an engine's measured rate beside the machine's limit, if that can be measured."""
+    try:
+        precision = Precision(engine.name.partition("-")[2])
+        work = machine_limit.operations(network, pixels)
+        return Speed(rate, machine_limit.peak(precision, device) / work)
+    except (ArithmeticError, NotImplementedError, RuntimeError, ValueError) as error:
+        log.info("the machine's limit for %s can't be measured (%s)", engine.name, error)
+        return None

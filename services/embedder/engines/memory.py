@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from services.embedder.engines import processor
+from services.embedder.engines.speed import Speed
 from services.embedder.fingerprint import short_digest
 from shared.files import durable
 
@@ -22,10 +23,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Choice:
-    """The chosen engine, and those whose features were wrong."""
+    """The chosen engine, its speed and the images of a pass, and those whose features were wrong.
+
+    `at_once`: 0 where the engine doesn't care.
+    """
 
     chosen: str
     refused: frozenset[str] = frozenset()
+    speed: Speed | None = None
+    at_once: int = 0
 
 
 class Memory:
@@ -53,22 +59,26 @@ class Memory:
             return None
         try:
             content = json.loads(path.read_text())
-            return Choice(str(content["chosen"]), frozenset(map(str, content.get("refused", ()))))
+            refused = frozenset(map(str, content.get("refused", ())))
+            at_once = int(content.get("at_once", 0))
+            return Choice(
+                str(content["chosen"]), refused, Speed.read(content.get("speed")), at_once
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             log.warning("%s can't be read, so engines are measured again (%s)", path, error)
             return None
 
-    def keep(
-        self, asked: str, chosen: str, refused: Collection[str], rates: Mapping[str, float]
-    ) -> None:
+    def keep(self, asked: str, choice: Choice, rates: Mapping[str, float]) -> None:
         """Writes a choice down, if it can be."""
         path = self.file(f"{asked}.json")
         if path is None:
             return
         content = {
-            "chosen": chosen,
-            "refused": sorted(refused),
+            "chosen": choice.chosen,
+            "refused": sorted(choice.refused),
             "images_per_second": dict(rates),
+            "speed": choice.speed and choice.speed.stored(),
+            "at_once": choice.at_once,
         }
         try:
             durable.write_text(path, json.dumps(content, indent=1) + "\n")

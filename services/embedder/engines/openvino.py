@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from services.embedder.engines.engine_options import Precision
 from services.embedder.engines.network import PixelNetwork
 from shared.files import durable
 
-_HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16"}
+_HINTS = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.INT8: "f32"}
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ class OpenVINOEngine:
 
     A single image uses all threads; of several images, each thread runs one at a time, without
     waiting for the others. `kept`: an .xml file (with a .bin file) that the converted network is
-    read from, or written to if it doesn't exist. Raises EngineUnavailable.
+    read from, or written to if it doesn't exist. `prepare`: applied to a network that was just
+    converted. Raises EngineUnavailable.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class OpenVINOEngine:
         size: tuple[int, int],
         precision: Precision,
         kept: Path | None = None,
+        prepare: Callable[[Any], Any] | None = None,
     ) -> None:
         if importlib.util.find_spec("openvino") is None:
             raise EngineUnavailable("openvino isn't installed (pip install openvino)")
@@ -42,7 +45,7 @@ class OpenVINOEngine:
         self.name = f"openvino-{precision}"
         core, threads = openvino.Core(), torch.get_num_threads()
         try:
-            model = _model(core, network, size, kept)
+            model = _model(core, network, size, kept, prepare)
             hints = {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
                 "INFERENCE_NUM_THREADS": threads,
@@ -72,7 +75,13 @@ class OpenVINOEngine:
         return found
 
 
-def _model(core: Any, network: PixelNetwork, size: tuple[int, int], kept: Path | None) -> Any:
+def _model(
+    core: Any,
+    network: PixelNetwork,
+    size: tuple[int, int],
+    kept: Path | None,
+    prepare: Callable[[Any], Any] | None,
+) -> Any:
     """Return the network as OpenVINO's model of one image, stored or converted."""
     if kept is not None and kept.is_file():
         try:
@@ -80,6 +89,8 @@ def _model(core: Any, network: PixelNetwork, size: tuple[int, int], kept: Path |
         except RuntimeError as error:
             log.warning("%s can't be read and is rebuilt (%s)", kept, _last_line(error))
     model = _converted(network, size)
+    if prepare is not None:
+        model = prepare(model)
     if kept is not None:
         try:
             _keep(model, kept)

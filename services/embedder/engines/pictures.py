@@ -24,6 +24,13 @@ def built_in(height: int, width: int) -> Pixels:
     return pictures
 
 
+def drawn(height: int, width: int, seeds: range) -> Pixels:
+    """Return a picture of waves and edges for each seed, (n, height, width, 3)."""
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    pictures: Pixels = np.clip([_drawn(x, y, seed) for seed in seeds], 0, 255).astype(np.uint8)
+    return pictures
+
+
 def _drawn(x: NDArray[np.float64], y: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """Waves and edges in several colours and sizes."""
     rng = np.random.default_rng(seed)

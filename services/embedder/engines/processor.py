@@ -1,6 +1,9 @@
 """Precisions that the processor, or the GPU, can compute in."""
 
+import os
 import platform
+import sys
+import threading
 from pathlib import Path
 
 import torch
@@ -10,6 +13,8 @@ from services.embedder.engines.engine_options import Precision
 _CPUINFO = Path("/proc/cpuinfo")
 _BF16_ON_X86 = {"avx512_bf16", "amx_bf16"}
 _BF16_ON_ARM = "bf16"
+_TOPOLOGY = Path("/sys/devices/system/cpu")
+_NICE = 10
 _WITHOUT_AVX512 = ("DEFAULT", "AVX2")
 
 
@@ -23,6 +28,28 @@ def precisions(device: torch.device) -> list[Precision]:
     elif _has_bf16():
         found.insert(0, Precision.BF16)
     return found
+
+
+def physical_cores() -> int:
+    """Return the number of cores that this process may use; two threads of a core are one.
+
+    The units that multiply belong to a core, so a second thread on it only waits for them.
+    """
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    siblings = set()
+    for number in usable:
+        path = _TOPOLOGY / f"cpu{number}" / "topology" / "thread_siblings_list"
+        try:
+            siblings.add(path.read_text().strip())
+        except OSError:
+            return len(usable)
+    return len(siblings) or os.cpu_count() or 1
+
+
+def yield_to_others() -> None:
+    """Let the threads of other work go first, before this one and those that it starts."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 def _has_bf16() -> bool:

@@ -11,12 +11,14 @@ from uuid import uuid4
 
 import torch
 
-from services.embedder.backbones.backbone import Backbone
+from services.embedder.backbones.backbone import PATIENCE_S, Backbone
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
+from services.embedder.decoding.gpu import GpuDecoder, gpu_decoder
 from services.embedder.decoding.pool import Decoders
 from services.embedder.decoding.sharing import SharedDecoders
 from services.embedder.device import device_of, images_a_pass
+from services.embedder.engines import processor
 from services.embedder.engines.choice import EngineOptions
 from services.embedder.explaining.explainer import Explainer
 from services.embedder.images import ImageEmbedder, Limits, Load
@@ -83,8 +85,9 @@ class Hosted:
 
 def load_models(settings: EmbedderSettings) -> Models:
     """Loads and warms up all models; takes seconds. Raises Misconfigured."""
-    if settings.torch_threads:
-        torch.set_num_threads(settings.torch_threads)
+    cores = processor.physical_cores()
+    if settings.torch_threads or cores < torch.get_num_threads():
+        torch.set_num_threads(settings.torch_threads or cores)
     check_matching(settings)
     visual = load_visual(settings)
     matching = visual
@@ -142,10 +145,14 @@ def _matching_source(settings: EmbedderSettings) -> tuple[str, str]:
 def _loaded(settings: EmbedderSettings, name: str, weights: str, setting: str) -> Backbone:
     backbone = load_backbone(name, weights, setting, settings.hub_seconds)
     device = device_of(settings.device)
-    backbone.run_by(
-        EngineOptions(settings.inference, settings.precision, device, settings.cache_dir)
+    options = EngineOptions(
+        settings.inference,
+        settings.precision,
+        device,
+        settings.cache_dir,
+        settings.calibration,
     )
-    log.info("%s runs on %s", backbone.fingerprint, device)
+    backbone.run_by(options, PATIENCE_S)
     return backbone
 
 
@@ -233,7 +240,12 @@ class Host:
         )
         visual = await stack.enter_async_context(
             ImageEmbedder(
-                models.visual, partial(load_visual, settings), decoders, limits, self._memory
+                models.visual,
+                partial(load_visual, settings),
+                decoders,
+                limits,
+                self._memory,
+                await self._gpu_decoder(models.visual),
             )
         )
         matching = visual
@@ -245,6 +257,7 @@ class Host:
                     decoders,
                     limits,
                     self._memory,
+                    await self._gpu_decoder(models.matching),
                 )
             )
         networks: JointSpaces
@@ -271,6 +284,14 @@ class Host:
             )
         return Hosted(
             visual, matching, words, models.meanings, networks, trainer, decoders, Explainer()
+        )
+
+    async def _gpu_decoder(self, backbone: Backbone) -> GpuDecoder | None:
+        if self._settings.decode_device == "cpu":
+            return None
+        device = device_of(self._settings.device)
+        return await asyncio.to_thread(
+            gpu_decoder, backbone.preprocessing, device, backbone.forward
         )
 
 

@@ -1,0 +1,197 @@
+"""int8 by post-training quantisation: an engine whose model has a fingerprint of its own.
+
+Its features differ too much from those of other engines to be compared with them. They are taken
+only if they nearly agree, on pictures that calibration hasn't seen.
+"""
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.embedder.engines.agreement import least_cosine
+from services.embedder.engines.eager import CPU, EagerEngine
+from services.embedder.engines.engine import EngineUnavailable, Floats, Pixels
+from services.embedder.engines.engine_benchmark import images_per_second, speed_of
+from services.embedder.engines.engine_options import Precision
+from services.embedder.engines.network import PixelNetwork
+from services.embedder.engines.openvino import OpenVINOEngine
+from services.embedder.engines.pictures import drawn
+from services.embedder.engines.speed import Speed
+from services.embedder.fingerprint import short_digest
+from shared.files import durable
+
+AGREEMENT = 0.995
+"""The least cosine to the features of fp32, on each of the pictures held out."""
+
+# Raise this number when quantisation changes; then features do, too.
+_SCHEME = 1
+_DRAWN = 128
+_HELD_OUT = 32
+_SECONDS = 1800.0
+_TIMED = 8
+_RESULT = "result.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Pixels (n, height, width, 3) that value ranges are learned from, and others for a check."""
+
+    pixels: Pixels
+    held_out: Pixels
+
+    @property
+    def digest(self) -> str:
+        """Identity of the calibration, hex."""
+        content = np.ascontiguousarray(self.pixels)
+        return hashlib.sha256(f"{content.shape}".encode() + content.tobytes()).hexdigest()
+
+
+def drawn_calibration(size: tuple[int, int]) -> Calibration:
+    """Return the included calibration, the same everywhere: drawn pictures."""
+    return Calibration(
+        drawn(*size, range(100, 100 + _DRAWN)), drawn(*size, range(1000, 1000 + _HELD_OUT))
+    )
+
+
+def fingerprint_of(model: str, calibration: Calibration) -> str:
+    """Return the fingerprint of a model in int8: its name, and other digits."""
+    described = {"model": model, "scheme": _SCHEME, "calibration": calibration.digest}
+    return f"{model.rpartition('-')[0]}-{short_digest({'int8': described})}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Measured at the first start: the least cosine to fp32, and the speed."""
+
+    least_cosine: float
+    speed: Speed | None
+
+
+class QuantizedNetwork:
+    """The int8 form of a network, made once and kept in `cache_dir`, if there is one."""
+
+    def __init__(
+        self,
+        network: PixelNetwork,
+        size: tuple[int, int],
+        model: str,
+        calibration: Calibration,
+        cache_dir: Path | None,
+    ) -> None:
+        self._network = network
+        self._size = size
+        self._model = model
+        self._calibration = calibration
+        self.fingerprint = fingerprint_of(model, calibration)
+        self._folder = cache_dir and cache_dir / "int8" / self.fingerprint
+
+    def engine(self) -> tuple[OpenVINOEngine, Speed | None]:
+        """Return the engine, quantising first where that wasn't done, which takes minutes.
+
+        Its speed is compared with what fp32 allows. Raises EngineUnavailable, also where its
+        features disagree.
+        """
+        found = self._found()
+        if found is not None and not found.least_cosine >= AGREEMENT:
+            raise EngineUnavailable(_disagreement(found.least_cosine))
+        kept = self._folder and self._folder / "openvino.xml"
+        engine = OpenVINOEngine(self._network, self._size, Precision.INT8, kept, self._quantized)
+        if found is None:
+            found = self._measured(engine)
+            self._keep(found)
+            # Written so that NaN is refused.
+            if not found.least_cosine >= AGREEMENT:
+                raise EngineUnavailable(_disagreement(found.least_cosine))
+            log.info(
+                "%s: features in int8 have a cosine of at least %.4f to %s",
+                *(self.fingerprint, found.least_cosine, self._model),
+            )
+        return engine, found.speed
+
+    def _measured(self, engine: OpenVINOEngine) -> "_Found":
+        held_out = self._calibration.held_out
+        expected: Floats = EagerEngine(self._network)(held_out)
+        cosine = least_cosine(engine(held_out), expected)
+        rate = images_per_second([engine], held_out[:_TIMED])[engine.name]
+        speed = speed_of(engine, rate, self._network, held_out, CPU)
+        return _Found(cosine, speed)
+
+    def _quantized(self, model: Any) -> Any:
+        if importlib.util.find_spec("nncf") is None:
+            raise EngineUnavailable(
+                "nncf isn't installed (pip install 'image-search-engine[int8]')"
+            )
+        import openvino
+
+        log.info("%s is quantised to int8; that takes minutes, once", self._model)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            given, pixels, result = folder / "model.xml", folder / "pixels.npy", folder / "int8.xml"
+            openvino.save_model(model, given, compress_to_fp16=False)
+            np.save(pixels, self._calibration.pixels)
+            self._run(given, pixels, result)
+            read = openvino.Core().read_model(result)
+            # The file is mapped into memory, and is gone with its folder.
+            return read.clone()
+
+    def _run(self, *paths: Path) -> None:
+        arguments = [sys.executable, "-m", "services.embedder.engines.quantizer", *map(str, paths)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "NNCF_CI": "1"}
+        try:
+            done = subprocess.run(  # noqa: S603
+                arguments,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise EngineUnavailable(f"quantisation ended without a result ({error})") from error
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else f"exit code {done.returncode}"
+            raise EngineUnavailable(f"quantisation failed ({last})")
+
+    def _found(self) -> "_Found | None":
+        """Return what an earlier start measured."""
+        if self._folder is None:
+            return None
+        try:
+            content = json.loads((self._folder / _RESULT).read_text())
+            return _Found(float(content["least_cosine"]), Speed.read(content.get("speed")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def _keep(self, found: "_Found") -> None:
+        if self._folder is None:
+            return
+        content = {
+            "model": self._model,
+            "least_cosine": found.least_cosine,
+            "speed": found.speed and found.speed.stored(),
+        }
+        try:
+            durable.write_text(self._folder / _RESULT, json.dumps(content) + "\n")
+        except OSError as error:
+            log.warning("the agreement of int8 can't be stored (%s)", error)
+
+
+def _disagreement(cosine: float) -> str:
+    return (
+        f"the cosine of its features and those of fp32 is {cosine:.4f}, less than {AGREEMENT:g}; "
+        "calibrate it with pictures of yours (ISE_CALIBRATION), or use another precision"
+    )
