@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
+from benchmarks.certainty import expected
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--url", default="", help="a query service whose collection has the photos without tags"
     )
     gallery.add_to(commands)
+    expected.add_to(commands)
 
     writing = commands.add_parser("report", help="put results into the summary and the docs")
     writing.add_argument("--docs", type=Path, default=Path("docs"))
@@ -119,6 +121,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif args.command == "gallery":
         found = gallery.run(args.pictures, args.seconds)
         print(f"  {results.write(args.results, 'gallery', found)}")
+    elif args.command == "expected":
+        name = f"expected-{args.network.replace('/', '-')}"
+        print(f"  {results.write(args.results, name, expected.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 

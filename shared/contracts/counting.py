@@ -4,6 +4,8 @@ from pydantic import Field
 
 from shared.contracts.base import Wire
 
+_CLEARLY = 0.95
+
 
 class Logistic(Wire):
     """A logistic curve over several features; the first weight is the intercept."""
@@ -55,5 +57,5 @@ class Counting(Wire):
 
     @property
     def is_telling(self) -> bool:
-        """True if its counts are better than always giving the middle one."""
-        return self.error < self.base_error
+        """True if its counts are clearly better than always giving the middle one."""
+        return self.error < _CLEARLY * self.base_error

@@ -209,7 +209,11 @@ class _Presence:
             weights = _presence_weights(there[~here], not_there[~away])
             of_matching[here] = there[here] @ weights
             of_absent[away] = not_there[away] @ weights
-        return cls(_presence_weights(there, not_there), of_matching, _auroc(of_matching, of_absent))
+        return cls(
+            _presence_weights(there, not_there),
+            of_matching,
+            area_under_curve(of_matching, of_absent),
+        )
 
 
 def _presence_weights(there: Floats, absent: Floats) -> Floats:
@@ -217,7 +221,8 @@ def _presence_weights(there: Floats, absent: Floats) -> Floats:
     return logistic(np.concatenate([there, absent]), truth, _PRESENCE_PENALTY)
 
 
-def _auroc(positive: Floats, negative: Floats) -> float:
+def area_under_curve(positive: Floats, negative: Floats) -> float:
+    """How often a positive score is over a negative one (area under the ROC curve)."""
     order = np.argsort(np.concatenate([positive, negative]), kind="stable")
     ranks = np.empty(len(order))
     ranks[order] = np.arange(1, len(order) + 1)

@@ -48,6 +48,11 @@ class Count:
     presence: float
 
     @property
+    def whole(self) -> tuple[int, int, int]:
+        """The whole numbers: the lower end, the matches, the upper end."""
+        return whole_numbers(self.low, self.matches, self.high)
+
+    @property
     def present(self) -> float:
         """The probability that anything matches, where a match and none are as likely before."""
         return float(sigmoid(np.array(self.presence)))
@@ -133,3 +138,9 @@ def length_of(chances: Floats, mass: float) -> int:
     """How many first hits gather some evidence; all of them, where they don't."""
     enough = int(np.searchsorted(masses(chances), mass - _EVEN)) + 1
     return min(enough, len(chances), PLACES)
+
+
+def whole_numbers(low: float, middle: float, high: float) -> tuple[int, int, int]:
+    """The whole numbers of an interval, and the one nearest to its middle, which is one of them."""
+    nearest = round(middle)
+    return min(max(math.ceil(low), 0), nearest), nearest, max(math.floor(high), nearest)
