@@ -60,6 +60,32 @@ def search_summary(response: SearchResponse) -> str:
     return ", ".join(parts) + (f"; ms: {stages}" if stages else "")
 
 
+_ABSENT = 0.5
+
+
+def expected_sentences(response: SearchResponse) -> list[str]:
+    """How many pictures match, and what the list promises, as far as the answer tells."""
+    told = []
+    expected, present = response.expected, response.present
+    if expected is not None:
+        verb = "matches" if expected.matches == 1 else "match"
+        if present is not None and present < _ABSENT and not expected.low:
+            told.append("Not in your collection: nothing seems to match.")
+        elif expected.low == expected.high:
+            told.append(f"{expected.matches:,} {verb}.")
+        else:
+            ends = f"{expected.low:,} to {expected.high:,}"
+            told.append(f"About {expected.matches:,} {verb}, {ends}.")
+    promise = response.guarantee
+    if promise is not None:
+        told.append(
+            f"The shortest list that holds a match with a chance of {promise.asked:.0%}."
+            if promise.met
+            else f"This collection can't promise a match with a chance of {promise.asked:.0%}."
+        )
+    return told
+
+
 def tags(found: Tags) -> Table:
     """The tags with the number of images that carry each."""
     table = _table(["tag", "images"], numbers=("images",))

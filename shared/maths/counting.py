@@ -90,8 +90,9 @@ class Counter:
         low = middle + float(np.interp(doubt, self.learnt.doubts, self.learnt.low))
         high = middle + float(np.interp(doubt, self.learnt.doubts, self.learnt.high))
         ends = [max(math.exp(one) - HALF, 0.0) for one in (low, middle, high)]
-        if presence < self.learnt.least_presence:
-            ends[0] = 0.0
+        # That nothing matches is said of one in twenty searches that have a match.
+        ends[0] = 0.0 if presence < self.learnt.least_presence else max(ends[0], 1.0)
+        ends[1] = max(ends[:2])
         if kept is not None:
             ends = _shared(ends, chances, kept)
         return Count(chances, ends[1], ends[0], max(ends[1], ends[2]), presence)
