@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.certainty.collections import drawn, picture_searches, stored, word_searches
 from benchmarks.certainty.judging import Judgement
+from benchmarks.certainty.surveys import survey_error
 from benchmarks.certainty.tagged import tag_counts
 from benchmarks.matching import photos
 from shared.contracts.counting import Counting
@@ -31,7 +32,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     parser.add_argument("--network", default="lite")
     parser.add_argument("--weights", default="", help="a safetensors file")
     parser.add_argument("--collections", type=int, default=5)
-    parser.add_argument("--write", type=Path, help="file for the counting of words to package")
+    parser.add_argument("--write", type=Path, help="folder for the countings to package")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -42,26 +43,36 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     whole = np.asarray(features, np.float32)
     found: dict[str, Any] = {"model": fingerprint, "photos": len(labels)}
     with one_thread():
-        by_picture, by_tag = Judgement(), []
+        by_picture, by_tag, surveys = Judgement(), [], []
+        pictures: list[Search] = []
         for seed in range(args.collections):
             rows = drawn(labels, _LEAST, np.random.default_rng(seed))
             vectors = stored(fingerprint, whole[rows])
-            searches = picture_searches(vectors, labels[rows], seed)
-            by_picture.add(_shuffled(searches, seed), _FOLDS, _MOST, seed)
+            pictures = _shuffled(picture_searches(vectors, labels[rows], seed), seed)
+            by_picture.add(pictures, _FOLDS, _MOST, seed)
+            surveys.append(survey_error(pictures, seed))
             by_tag.append(tag_counts(vectors, labels[rows], seed))
         found["pictures"] = by_picture.figures()
         found["tags"] = {name: float(np.mean([one[name] for one in by_tag])) for name in by_tag[0]}
+        found["judgements"] = {
+            name: float(np.mean([one[name] for one in surveys])) for name in surveys[0]
+        }
         if args.network == "lite":
             searches = _words(args.photos, labels, whole)
             judged = Judgement()
             judged.add(searches, _FOLDS, len(searches), 0)
             found["words"] = judged.figures()
-            learnt = fit(searches)
-            if args.write is not None and learnt is not None:
-                args.write.parent.mkdir(exist_ok=True)
-                args.write.write_text(json.dumps(_rounded(learnt)) + "\n", encoding="utf-8")
+            if args.write is not None:
+                _write(args.write / "words_counting.json", fit(searches))
+                _write(args.write / "pictures_counting.json", fit(pictures[:_MOST]))
     print(json.dumps(found, indent=1))
     return found
+
+
+def _write(file: Path, learnt: Counting | None) -> None:
+    if learnt is not None:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(_rounded(learnt)) + "\n", encoding="utf-8")
 
 
 def _shuffled(searches: list[Search], seed: int) -> list[Search]:
@@ -84,6 +95,7 @@ def _words(folder: Path, labels: Any, features: Any) -> list[Search]:
     terms = [path.name.replace("_", " ") for path in sorted(folder.iterdir()) if path.is_dir()]
     rows = meanings.embed(terms, allow_unknown=True)
     known = [i for i, row in enumerate(rows) if row is not None and head.named(terms[i])]
+    wanted = [rows[i] for i in known]
     found: list[Search] = []
     rng = np.random.default_rng(0)
     for _ in range(_WORD_COLLECTIONS):
@@ -92,7 +104,7 @@ def _words(folder: Path, labels: Any, features: Any) -> list[Search]:
             chosen = np.sort(rng.permutation(chosen)[: len(chosen) // 2])
         network = CombinedNetwork(learnt_map(meanings, features[chosen]), None, meanings.words.dim)
         network = network.eval()
-        vectors = network.project_words(np.stack([rows[i] for i in known]))
+        vectors = network.project_words(np.stack([row for row in wanted if row is not None]))
         images = network.project_images(features[chosen])
         found += word_searches(vectors, known, images, labels[chosen])
     return found

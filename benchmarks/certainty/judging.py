@@ -94,7 +94,7 @@ def _promised(lists: Sequence[tuple[bool, int] | None]) -> dict[str, float]:
         "met": len(met) / len(lists),
         "covered": float(np.mean([holds for holds, _ in met])),
         "of_lists_longer_than_one": float(
-            np.mean([holds for holds, length in met if length > 1] or [np.nan])
+            np.mean([float(holds) for holds, length in met if length > 1] or [np.nan])
         ),
         "median_length": float(np.median(lengths)),
         "mean_length": float(lengths.mean()),

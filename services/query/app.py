@@ -21,6 +21,7 @@ from services.query.api import (
     curation,
     explore,
     images,
+    judgements,
     labels,
     manage,
     search,
@@ -37,6 +38,7 @@ from services.query.metrics import LeftOutMetric, LiveRecallMetrics, QueryMetric
 from services.query.read_your_writes import Waiting
 from services.query.search.audit import Audit
 from services.query.search.snapshot_reader import SnapshotReader
+from services.query.search.survey import Surveys
 from shared.clients.transport import AsyncClient
 from shared.core.errors import ISEError
 from shared.engines.table import Engines
@@ -149,12 +151,14 @@ def create_app(
     app.state.writer = AnswerWriter(LeftOutMetric(registry).observe)
     app.state.indexer = files
     app.state.archives = Archives()
+    app.state.surveys = Surveys()
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)
     app.include_router(search.router)
     # First: the route of an image takes any path, as an id may have slashes in it.
     app.include_router(browse.router)
     app.include_router(curation.router)
+    app.include_router(judgements.router)
     app.include_router(archive.router)
     app.include_router(explore.router)
     app.include_router(labels.router)

@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 6
+VERSION = 7
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()
@@ -149,6 +149,18 @@ undo_steps = Table(
     Column("id", String(200), primary_key=True),
     Column("former", JSON(none_as_null=True)),
     Column("later", JSON(none_as_null=True)),
+)
+
+judgements = Table(
+    "judgements",
+    metadata,
+    # What a search was by (`term` or `id`), and the hit. No tag, and none is ever made of it.
+    Column("kind", String(10), primary_key=True),
+    Column("search", String(200), primary_key=True),
+    Column("id", String(200), primary_key=True),
+    Column("right", Boolean, nullable=False),
+    Column("judged_at", String(40), nullable=False, index=True),
+    Column("draw", JSON(none_as_null=True)),
 )
 
 mounts = Table(
