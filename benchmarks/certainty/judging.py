@@ -37,7 +37,7 @@ class Judgement:
         for number in range(folds):
             learnt_from = [searches[i] for i in np.flatnonzero(fold != number)[:most]]
             learnt = fit(learnt_from, seed)
-            if learnt is None or not learnt.is_telling:
+            if learnt is None:
                 self.untold += int((fold == number).sum())
                 continue
             counter = Counter(learnt)
@@ -49,7 +49,10 @@ class Judgement:
             return
         count = counter.count(search.evidence)
         low, matches, high = count.whole
-        self._counts.append((search.matches, matches, low, high))
+        if counter.learnt.is_telling:
+            self._counts.append((search.matches, matches, low, high))
+        else:
+            self.untold += 1
         least = counter.learnt.least_presence
         self._presence.append(count.presence)
         self._false_absent.append(count.presence < least)
@@ -63,25 +66,27 @@ class Judgement:
 
     def figures(self) -> dict[str, Any]:
         """All figures, as JSON."""
-        if not self._counts:
-            return {"searches": 0, "without_a_count": self.untold}
-        counts: NDArray[np.float64] = np.array(self._counts)
-        truth, middle, low, high = counts.T
-        inside = (truth >= low) & (truth <= high)
-        half = (high - low) / 2 / truth
-        return {
-            "searches": len(truth),
+        found: dict[str, Any] = {
+            "searches": len(self._counts),
             "without_a_count": self.untold,
-            "covered": float(inside.mean()),
-            "half_width_in_the_middle": float(np.median(half)),
-            "half_width_of_the_surest_quarter": float(np.quantile(half, 0.25)),
-            "median_error": float(np.median(np.abs(middle - truth) / truth)),
             "auroc_of_presence": area_under_curve(
                 np.array(self._presence), np.array(self._absence)
             ),
             "false_absent": float(np.mean(self._false_absent)),
             "absent_found": float(np.mean(self._found_absent)),
             "promises": {str(one): _promised(lists) for one, lists in self._lists.items()},
+        }
+        if not self._counts:
+            return found
+        counts: NDArray[np.float64] = np.array(self._counts)
+        truth, middle, low, high = counts.T
+        inside = (truth >= low) & (truth <= high)
+        half = (high - low) / 2 / truth
+        return found | {
+            "covered": float(inside.mean()),
+            "half_width_in_the_middle": float(np.median(half)),
+            "half_width_of_the_surest_quarter": float(np.quantile(half, 0.25)),
+            "median_error": float(np.median(np.abs(middle - truth) / truth)),
         }
 
 

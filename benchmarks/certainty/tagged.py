@@ -31,7 +31,7 @@ def tag_counts(vectors: Floats, labels: Labels, seed: int) -> dict[str, float]:
                 carriers = np.flatnonzero(given == label)
                 told = space.tag_chances(carriers, carriers)
                 counted = of_carriers(told, told, len(carriers), space, None)
-                if counted is None:
+                if counted is None or counted.expected is None:
                     continue
                 right = int((labels[carriers] == label).sum())
                 expected = counted.expected

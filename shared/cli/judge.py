@@ -87,7 +87,9 @@ def _ask_term(opened: Session, term: str, limit: int) -> None:
 def _one(opened: Session, search: JudgedSearch, image_id: str, draw: Draw | None) -> bool:
     """Ask of one hit; False: no more questions are wanted."""
     _show(opened, [one for one in (search.id, image_id) if one is not None])
-    answer: str = typer.prompt("Is this right? [y/n/s/q]", default="s", show_default=False, err=True)
+    answer: str = typer.prompt(
+        "Is this right? [y/n/s/q]", default="s", show_default=False, err=True
+    )
     word = answer.strip().lower()[:1]
     if word in ("y", "n"):
         request = JudgementRequest(search=search, id=image_id, right=word == "y", draw=draw)

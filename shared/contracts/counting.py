@@ -5,6 +5,7 @@ from pydantic import Field
 from shared.contracts.base import Wire
 
 _CLEARLY = 0.95
+_FAIR = 0.75
 
 
 class Logistic(Wire):
@@ -54,6 +55,11 @@ class Counting(Wire):
     auroc: float = Field(
         description="How well presence tells searches with a match from the same without."
     )
+
+    @property
+    def tells_presence(self) -> bool:
+        """True if presence tells searches with a match from those without clearly."""
+        return self.auroc > _FAIR
 
     @property
     def is_telling(self) -> bool:

@@ -8,7 +8,11 @@ from shared.contracts.base import Request, Wire
 
 MAX_JUDGEMENTS = 1000
 
-_EXAMPLE: dict[str, Any] = {"search": {"term": "castle"}, "id": "d0ed203b490efa13b89928e082c3728f", "right": True}
+_EXAMPLE: dict[str, Any] = {
+    "search": {"term": "castle"},
+    "id": "d0ed203b490efa13b89928e082c3728f",
+    "right": True,
+}
 
 
 class JudgedSearch(Request):

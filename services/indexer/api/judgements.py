@@ -44,7 +44,7 @@ class JudgementsQuery(Wire):
 
 @router.post("/judgements", summary="Judge a hit", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
-def judge(call: Request, here: Here, request: JudgementRequest) -> Judgement:
+def add_judgement(call: Request, here: Here, request: JudgementRequest) -> Judgement:
     """Keep whether a hit is right. It is no tag and changes none; a later judgement of the same hit
     replaces it, and null takes it back.
     """

@@ -55,7 +55,7 @@ class QuestionsQuery(Wire):
 
 @router.post("/judgements", summary="Judge a hit", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
-async def judge(here: Indexer, request: JudgementRequest) -> Judgement:
+async def add_judgement(here: Indexer, request: JudgementRequest) -> Judgement:
     """Keep whether a hit is right. It is no tag and changes none; a later judgement of the same hit
     replaces it, and null takes it back.
     """

@@ -35,14 +35,14 @@ _JUDGED = 2_000
 
 @dataclass(frozen=True)
 class Matches:
-    """What is expected to match. present: the chance that anything does.
+    """What is expected to match. present: the chance that anything does. None: nothing tells.
 
     promised: length of the shortest list that holds a match as surely as wanted; None: the
     collection can't promise it, or nothing was wanted.
     """
 
-    expected: Expected
-    present: float
+    expected: Expected | None
+    present: float | None
     promised: int | None = None
 
 
@@ -102,9 +102,11 @@ def of_neighbours(
         low=min(low, seen) + itself,
         high=min(high, seen) + itself,
     )
+    learnt = counter.learnt
+    present = count.present if learnt.tells_presence else None
     return Matches(
-        expected,
-        present=1.0 if itself else count.present,
+        expected if learnt.is_telling else None,
+        present=1.0 if itself else present,
         promised=None if promised is None else promised + itself,
     )
 

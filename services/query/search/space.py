@@ -69,7 +69,7 @@ class Space:
         self.transform = transform
         self.curves = list(curves)
         self.calibration = list(calibration)
-        self.counter = Counter(counting) if counting is not None and counting.is_telling else None
+        self.counter = None if counting is None else Counter(counting)
         self.tag_spread = tag_spread
         self._chances = {
             one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
