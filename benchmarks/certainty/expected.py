@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.certainty.collections import drawn, picture_searches, stored, word_searches
 from benchmarks.certainty.judging import Judgement
 from benchmarks.certainty.surveys import survey_error
-from benchmarks.certainty.tagged import tag_counts
+from benchmarks.certainty.tagged import audit_precision, tag_counts
 from benchmarks.matching import photos
 from shared.contracts.counting import Counting
 from shared.maths.count_fitting import Search, fit
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     whole = np.asarray(features, np.float32)
     found: dict[str, Any] = {"model": fingerprint, "photos": len(labels)}
     with one_thread():
-        by_picture, by_tag, surveys = Judgement(), [], []
+        by_picture, by_tag, surveys, audits = Judgement(), [], [], []
         pictures: list[Search] = []
         for seed in range(args.collections):
             rows = drawn(labels, _LEAST, np.random.default_rng(seed))
@@ -52,8 +52,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             by_picture.add(pictures, _FOLDS, _MOST, seed)
             surveys.append(survey_error(pictures, seed))
             by_tag.append(tag_counts(vectors, labels[rows], seed))
+            audits.append(audit_precision(vectors, labels[rows], seed))
         found["pictures"] = by_picture.figures()
         found["tags"] = {name: float(np.mean([one[name] for one in by_tag])) for name in by_tag[0]}
+        found["audit"] = {"precision_at_50": float(np.mean(audits))}
         found["judgements"] = {
             name: float(np.mean([one[name] for one in surveys])) for name in surveys[0]
         }

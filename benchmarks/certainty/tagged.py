@@ -11,6 +11,8 @@ from services.indexer.measuring.tag_counting import tag_spread
 from services.indexer.measuring.tag_trust import calibrate_carriers
 from services.query.search.matches import of_carriers
 from services.query.search.space import Space
+from services.query.search.tag_audit import wrong_tags
+from shared.maths.tag_trust import unit
 
 _MISTAKEN = (0.0, 0.05, 0.1)
 
@@ -42,3 +44,17 @@ def tag_counts(vectors: Floats, labels: Labels, seed: int) -> dict[str, float]:
         "covered": float(np.mean(inside)) if inside else float("nan"),
         "half_width_in_the_middle": float(np.median(halves)) if halves else float("nan"),
     }
+
+
+_AUDITED, _FIRST = 0.05, 50
+
+
+def audit_precision(vectors: Floats, labels: Labels, seed: int) -> float:
+    """The share of truly wrong tags among the first of an audit, with 5 % of tags made wrong."""
+    rng = np.random.default_rng(seed)
+    wrong = rng.random(len(labels)) < _AUDITED
+    given = np.where(wrong, rng.permutation(labels), labels)
+    kinds, counts = np.unique(given, return_counts=True)
+    carried = given[:, None] == kinds[counts >= 4][None]
+    found = wrong_tags(unit(vectors), carried, _FIRST)
+    return float(np.mean([given[one.row] != labels[one.row] for one in found]))

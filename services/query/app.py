@@ -26,6 +26,7 @@ from services.query.api import (
     manage,
     search,
     stats,
+    tag_audit,
     tags,
     why,
 )
@@ -166,6 +167,7 @@ def create_app(
     app.include_router(images.router)
     app.include_router(manage.router)
     app.include_router(stats.router)
+    app.include_router(tag_audit.router)
     app.include_router(tags.router)
     app.include_router(routes_uploads.router)
     page_files.install(app)

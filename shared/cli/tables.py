@@ -18,6 +18,7 @@ from shared.contracts.labels import LabelCounts
 from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
 from shared.contracts.sync import SyncPlan
+from shared.contracts.tag_audit import TagAudit
 from shared.core.printable import escaped
 from shared.evaluation.results import Evaluation, TagResult
 
@@ -91,6 +92,14 @@ def tags(found: Tags) -> Table:
     table = _table(["tag", "images"], numbers=("images",))
     for one in found.tags:
         _row(table, [one.tag, f"{one.count:,}"])
+    return table
+
+
+def audit(found: TagAudit) -> Table:
+    """Suspicious tags, the most telling first."""
+    table = _table(["id", "tag", "rather", "gain", "uri"], numbers=("gain",))
+    for one in found.found:
+        _row(table, [one.id, one.tag, one.rather or "", f"{one.gain:.3f}", one.uri])
     return table
 
 
