@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import collection, gallery, harness, live, memory_bound, results, scale
+from benchmarks.certainty import expected
 from benchmarks.contenders import ALL_NAMES, NAMES
 from benchmarks.contenders.contender import Place
 from benchmarks.matching import commands as matching_commands
@@ -76,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     matching_commands.add_to(commands)
     gallery.add_to(commands)
+    expected.add_to(commands)
 
     loaded = commands.add_parser("load", help="goodput over offered load, and memory under it")
     loaded.add_argument("--profile", default="mini")
@@ -115,6 +117,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         found = load.measure(args.data, args.profile, args.seconds)
         print(f"  {results.write(args.results, 'load', found)}")
+    elif args.command == "expected":
+        name = f"expected-{args.network.replace('/', '-')}"
+        print(f"  {results.write(args.results, name, expected.run(args))}")
     elif args.command == "engines":
         from benchmarks import engines
 

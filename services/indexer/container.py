@@ -11,6 +11,7 @@ from services.indexer.catalog.database import Database, is_shared
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.job_chunks import PartTable
 from services.indexer.catalog.jobs import JobTable
+from services.indexer.catalog.judgements import JudgementTable
 from services.indexer.catalog.locks import WorkerPresence
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.catalog.trash import Trash
@@ -128,6 +129,7 @@ class Container:
         self.exporter = Exporter(data, self.index, self.current, self.images, features)
 
         # What a person does to pictures that are there.
+        self.judgements = JudgementTable(self.database)
         trash = Trash(self.database, features.has)
         self.trash = TrashBin(collection, self.origins, trash, self.files, settings.trash_days)
         self.editor = Editor(

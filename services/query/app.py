@@ -20,10 +20,12 @@ from services.query.api import (
     curation,
     explore,
     images,
+    judgements,
     labels,
     manage,
     search,
     stats,
+    tag_audit,
     tags,
     why,
 )
@@ -36,6 +38,7 @@ from services.query.metrics import LeftOutMetric, LiveRecallMetrics, QueryMetric
 from services.query.read_your_writes import Waiting
 from services.query.search.audit import Audit
 from services.query.search.snapshot_reader import SnapshotReader
+from services.query.search.survey import Surveys
 from shared.clients.transport import AsyncClient
 from shared.core.errors import ISEError
 from shared.engines.table import Engines
@@ -161,12 +164,14 @@ def create_app(
         settings.url_of("indexer"), key, within=True, connections=settings.uploads_at_once
     )
     app.state.archives = Archives()
+    app.state.surveys = Surveys()
     app.state.canary = canary
     app.state.reasons = Reasons(app.state.asking, embedders, files)
     app.include_router(search.router)
     # First: the route of an image takes any path, as an id may have slashes in it.
     app.include_router(browse.router)
     app.include_router(curation.router)
+    app.include_router(judgements.router)
     app.include_router(archive.router)
     app.include_router(explore.router)
     app.include_router(labels.router)
@@ -174,6 +179,7 @@ def create_app(
     app.include_router(images.router)
     app.include_router(manage.router)
     app.include_router(stats.router)
+    app.include_router(tag_audit.router)
     app.include_router(tags.router)
     app.include_router(routes_uploads.router)
     page_files.install(app)

@@ -15,6 +15,7 @@ from shared.cli import (
     evaluate,
     images,
     jobs,
+    judge,
     labels,
     mcp,
     migrate,
@@ -78,6 +79,7 @@ app.command("rm")(images.rm)
 app.command("trash")(curation.trash)
 app.command("undo")(curation.undo)
 app.command("facts")(curation.facts)
+app.command("judge")(judge.judge)
 app.command("import-features")(transfer.import_features)
 app.command("export")(transfer.export)
 app.command("import")(transfer.import_)

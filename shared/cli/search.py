@@ -97,6 +97,12 @@ def search(
             help="Use terms only as written, without singular, plural or similar spellings.",
         ),
     ] = False,
+    guarantee: Annotated[
+        float | None,
+        typer.Option(
+            "--guarantee", help="The shortest list that holds a match with this chance, e.g. 0.9."
+        ),
+    ] = None,
     thumbnails: Annotated[
         bool, typer.Option(help="Show thumbnails if the terminal supports images.")
     ] = True,
@@ -127,6 +133,7 @@ def search(
                 recall_target=recall_target,
                 exact=exact or None,
                 min_probability=min_probability,
+                guarantee=guarantee,
                 exact_term=exact_term or None,
             )
         )
@@ -142,6 +149,8 @@ def search(
                 _show_pictures(opened, answer)
         else:
             opened.reply(answer, "Nothing was found.", summary)
+        for sentence in tables.expected_sentences(answer):
+            opened.say(sentence)
         if answer.cut_off is not None and answer.cut_off.below:
             opened.say(_below(answer.cut_off))
         if not answer.complete:

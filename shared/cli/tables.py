@@ -18,6 +18,7 @@ from shared.contracts.labels import LabelCounts
 from shared.contracts.query import Metric, Tags
 from shared.contracts.stats import Stats
 from shared.contracts.sync import SyncPlan
+from shared.contracts.tag_audit import TagAudit
 from shared.core.printable import escaped
 from shared.evaluation.results import Evaluation, TagResult
 
@@ -60,11 +61,45 @@ def search_summary(response: SearchResponse) -> str:
     return ", ".join(parts) + (f"; ms: {stages}" if stages else "")
 
 
+_ABSENT = 0.5
+
+
+def expected_sentences(response: SearchResponse) -> list[str]:
+    """How many pictures match, and what the list promises, as far as the answer tells."""
+    told = []
+    expected, present = response.expected, response.present
+    if expected is not None:
+        verb = "matches" if expected.matches == 1 else "match"
+        if present is not None and present < _ABSENT and not expected.low:
+            told.append("Not in your collection: nothing seems to match.")
+        elif expected.low == expected.high:
+            told.append(f"{expected.matches:,} {verb}.")
+        else:
+            ends = f"{expected.low:,} to {expected.high:,}"
+            told.append(f"About {expected.matches:,} {verb}, {ends}.")
+    promise = response.guarantee
+    if promise is not None:
+        told.append(
+            f"The shortest list that holds a match with a chance of {promise.asked:.0%}."
+            if promise.met
+            else f"This collection can't promise a match with a chance of {promise.asked:.0%}."
+        )
+    return told
+
+
 def tags(found: Tags) -> Table:
     """The tags with the number of images that carry each."""
     table = _table(["tag", "images"], numbers=("images",))
     for one in found.tags:
         _row(table, [one.tag, f"{one.count:,}"])
+    return table
+
+
+def audit(found: TagAudit) -> Table:
+    """Suspicious tags, the most telling first."""
+    table = _table(["id", "tag", "rather", "gain", "uri"], numbers=("gain",))
+    for one in found.found:
+        _row(table, [one.id, one.tag, one.rather or "", f"{one.gain:.3f}", one.uri])
     return table
 
 

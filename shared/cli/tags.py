@@ -8,6 +8,7 @@ from shared.cli import tables
 from shared.cli.session import AsJson, session
 from shared.clients import query
 from shared.contracts.query import MAX_LIMIT, TagOrder, Tags
+from shared.contracts.tag_audit import AuditKind
 
 
 def tags(
@@ -25,10 +26,21 @@ def tags(
         TagOrder, typer.Option("--sort", help="Order: most frequent first, or alphabetical.")
     ] = TagOrder.COUNT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Tags to show.")] = 100,
+    audit: Annotated[
+        AuditKind | None,
+        typer.Option(
+            "--audit", help="List tags that look wrong, or pictures that seem to lack a tag."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the tags with their number of images."""
     with session(as_json) as opened:
+        if audit is not None:
+            found_by = opened.query.send(query.audit_tags(audit, min(MAX_LIMIT, limit)))
+            shown = tables.audit(found_by) if found_by.found else "No tag looks suspicious."
+            opened.reply(found_by, shown)
+            return
         page = opened.query.send(query.list_tags(prefix, min(MAX_LIMIT, limit), match, sort))
         found = list(page.tags)
         while page.next and len(found) < limit:

@@ -12,6 +12,7 @@ from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
 from shared.contracts.labels import LabelCounts, LabelsQuery
 from shared.contracts.query import BatchResponse, ImageInfo, TagOrder, Tags, Uploaded
 from shared.contracts.stats import Stats
+from shared.contracts.tag_audit import AuditKind, TagAudit
 
 
 def search_image(data: bytes, name: str = "query", **options: Any) -> Call[SearchResponse]:
@@ -76,6 +77,12 @@ def list_duplicates(
     """Groups of near-duplicates, a page at a time."""
     params = {"threshold": threshold, "limit": limit, "cursor": cursor}
     return Call("GET", "/v1/duplicates", model(DuplicateGroups), params=params)
+
+
+def audit_tags(kind: AuditKind = AuditKind.WRONG, limit: int = 50) -> Call[TagAudit]:
+    """List tags that look wrong, or pictures that seem to lack one."""
+    params = {"kind": kind.value, "limit": limit}
+    return Call("GET", "/v1/tags/audit", model(TagAudit), params=params)
 
 
 def suggest_tags(image_id: str, limit: int = 10) -> Call[SuggestedTags]:

@@ -4,6 +4,9 @@ from pydantic import Field
 
 from shared.contracts.base import Wire
 
+_CLEARLY = 0.95
+_FAIR = 0.75
+
 
 class Logistic(Wire):
     """A logistic curve over several features; the first weight is the intercept."""
@@ -54,6 +57,11 @@ class Counting(Wire):
     )
 
     @property
+    def tells_presence(self) -> bool:
+        """True if presence tells searches with a match from those without clearly."""
+        return self.auroc > _FAIR
+
+    @property
     def is_telling(self) -> bool:
-        """True if its counts are better than always giving the middle one."""
-        return self.error < self.base_error
+        """True if its counts are clearly better than always giving the middle one."""
+        return self.error < _CLEARLY * self.base_error

@@ -27,7 +27,7 @@ _CORRECTION_PENALTY, _PRESENCE_PENALTY = 20.0, 5.0
 _KNOTS = 6
 _LOW, _HIGH = 0.05, 0.95
 _SMALLEST_ERROR = 0.05
-_FALSE_ABSENT = 0.05
+_FALSE_ABSENT, _ABSENT_FOUND = 0.05, 0.99
 _GROUPS = (0.5, 0.15, 0.0)
 """Shares of searches with less presence than each group, from the clearest to the others."""
 _MASSES = np.concatenate([[0.0], np.geomspace(0.01, 60, 160), [1e9]])
@@ -99,7 +99,7 @@ def fit(searches: Sequence[Search], seed: int = 0) -> Counting | None:
         low=counted.low.tolist(),
         high=counted.high.tolist(),
         presence=Logistic(weights=presence.weights.tolist()),
-        least_presence=float(np.quantile(presence.of_matching, _FALSE_ABSENT)),
+        least_presence=presence.least,
         groups=_risks(searches, known, chances, presence.of_matching),
         queries=len(known),
         kinds=len(distinct),
@@ -178,6 +178,7 @@ class _Presence:
 
     weights: Floats
     of_matching: Floats
+    least: float
     auroc: float
 
     @classmethod
@@ -209,7 +210,10 @@ class _Presence:
             weights = _presence_weights(there[~here], not_there[~away])
             of_matching[here] = there[here] @ weights
             of_absent[away] = not_there[away] @ weights
-        return cls(_presence_weights(there, not_there), of_matching, _auroc(of_matching, of_absent))
+        # Where both lie apart, less is lost by a bound right above those without a match.
+        least = min(np.quantile(of_matching, _FALSE_ABSENT), np.quantile(of_absent, _ABSENT_FOUND))
+        area = area_under_curve(of_matching, of_absent)
+        return cls(_presence_weights(there, not_there), of_matching, float(least), area)
 
 
 def _presence_weights(there: Floats, absent: Floats) -> Floats:
@@ -217,7 +221,8 @@ def _presence_weights(there: Floats, absent: Floats) -> Floats:
     return logistic(np.concatenate([there, absent]), truth, _PRESENCE_PENALTY)
 
 
-def _auroc(positive: Floats, negative: Floats) -> float:
+def area_under_curve(positive: Floats, negative: Floats) -> float:
+    """How often a positive score is over a negative one (area under the ROC curve)."""
     order = np.argsort(np.concatenate([positive, negative]), kind="stable")
     ranks = np.empty(len(order))
     ranks[order] = np.arange(1, len(order) + 1)

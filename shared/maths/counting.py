@@ -48,6 +48,11 @@ class Count:
     presence: float
 
     @property
+    def whole(self) -> tuple[int, int, int]:
+        """The whole numbers: the lower end, the matches, the upper end."""
+        return whole_numbers(self.low, self.matches, self.high)
+
+    @property
     def present(self) -> float:
         """The probability that anything matches, where a match and none are as likely before."""
         return float(sigmoid(np.array(self.presence)))
@@ -85,8 +90,9 @@ class Counter:
         low = middle + float(np.interp(doubt, self.learnt.doubts, self.learnt.low))
         high = middle + float(np.interp(doubt, self.learnt.doubts, self.learnt.high))
         ends = [max(math.exp(one) - HALF, 0.0) for one in (low, middle, high)]
-        if presence < self.learnt.least_presence:
-            ends[0] = 0.0
+        # That nothing matches is said of one in twenty searches that have a match.
+        ends[0] = 0.0 if presence < self.learnt.least_presence else max(ends[0], 1.0)
+        ends[1] = max(ends[:2])
         if kept is not None:
             ends = _shared(ends, chances, kept)
         return Count(chances, ends[1], ends[0], max(ends[1], ends[2]), presence)
@@ -133,3 +139,9 @@ def length_of(chances: Floats, mass: float) -> int:
     """How many first hits gather some evidence; all of them, where they don't."""
     enough = int(np.searchsorted(masses(chances), mass - _EVEN)) + 1
     return min(enough, len(chances), PLACES)
+
+
+def whole_numbers(low: float, middle: float, high: float) -> tuple[int, int, int]:
+    """The whole numbers of an interval, and the one nearest to its middle, which is one of them."""
+    nearest = round(middle)
+    return min(max(math.ceil(low), 0), nearest), nearest, max(math.floor(high), nearest)

@@ -36,6 +36,7 @@ OF_THE_INDEXER = {
     "read_facts",
     "restore_images",
     "empty_trash",
+    "add_judgement",
     "compute_labels",
     "accept_labels",
     "list_source_folders",

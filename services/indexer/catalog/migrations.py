@@ -90,11 +90,25 @@ def _keep_texts(db: Connection) -> None:
     )
 
 
+def _keep_judgements(db: Connection) -> None:
+    """Add what people said of hits."""
+    ordered = ' COLLATE "C"' if db.dialect.name == "postgresql" else ""
+    _run(
+        db,
+        f"""CREATE TABLE judgements (
+            kind VARCHAR(10){ordered} NOT NULL, search VARCHAR(200){ordered} NOT NULL,
+            id VARCHAR(200){ordered} NOT NULL, "right" BOOLEAN NOT NULL,
+            judged_at VARCHAR(40){ordered} NOT NULL, draw JSON, PRIMARY KEY (kind, search, id))""",
+        "CREATE INDEX ix_judgements_judged_at ON judgements (judged_at)",
+    )
+
+
 STEPS: tuple[Callable[[Connection], None], ...] = (
     _normalise_tag_keys,
     _remember_words,
     _keep_trash,
     _keep_texts,
+    _keep_judgements,
 )
 """The step at n leads from version OLDEST + n to the next."""
 

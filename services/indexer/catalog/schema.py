@@ -161,6 +161,18 @@ texts = Table(
     Column("revision", BigInteger, nullable=False, index=True),
 )
 
+judgements = Table(
+    "judgements",
+    metadata,
+    # What a search was by (`term` or `id`), and the hit. No tag, and none is ever made of it.
+    Column("kind", String(10), primary_key=True),
+    Column("search", String(200), primary_key=True),
+    Column("id", String(200), primary_key=True),
+    Column("right", Boolean, nullable=False),
+    Column("judged_at", String(40), nullable=False, index=True),
+    Column("draw", JSON(none_as_null=True)),
+)
+
 mounts = Table(
     "mounts",
     metadata,

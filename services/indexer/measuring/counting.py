@@ -84,13 +84,14 @@ def searches(
     seed: int,
     reranks: bool,
     reached: Callable[[int, int], None] = lambda done, total: None,
+    most: int = _SEARCHES,
 ) -> Iterator[Search]:
     """Yield searches by tagged images, of as many tags as there are, with their matches."""
     carriers: dict[str, set[int]] = {}
     for ordinal, keys in tags.items():
         for key in keys:
             carriers.setdefault(key, set()).add(ordinal)
-    chosen = _chosen(tags, carriers, np.random.default_rng(seed))
+    chosen = _chosen(tags, carriers, most, np.random.default_rng(seed))
     kinds = {key: number for number, key in enumerate(sorted(carriers))}
     tagged = np.sort(np.fromiter(tags, np.int64, len(tags)))
     for number, (ordinal, kind) in enumerate(chosen):
@@ -126,6 +127,7 @@ def searches(
 def _chosen(
     tags: Mapping[int, Sequence[str]],
     carriers: Mapping[str, set[int]],
+    most: int,
     rng: np.random.Generator,
 ) -> list[tuple[int, str]]:
     """Tagged images, each with a tag of its own, as evenly over the tags as there are images.
@@ -142,6 +144,6 @@ def _chosen(
     found: list[tuple[int, str]] = []
     for place in range(_PER_KIND):
         found += [(shuffled[key][place], key) for key in order if place < len(shuffled[key])]
-        if len(found) >= _SEARCHES:
+        if len(found) >= most:
             break
-    return found[:_SEARCHES]
+    return found[:most]

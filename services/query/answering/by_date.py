@@ -48,6 +48,9 @@ def _with_all(target: Target) -> Target:
 def _matches(result: SearchResult) -> tuple[list[Hit], bool]:
     """Return the hits that count as matches, and whether some may be missing."""
     hits = result.hits
+    expected = None if result.matches is None else result.matches.expected
+    if expected is not None and result.mode is not Mode.TAG:
+        return hits[: expected.matches], expected.matches > len(hits)
     if result.mode is Mode.TAG:
         # An image that carries the tag matches unless its probability tells otherwise.
         return [hit for hit in hits if hit.probability is None or hit.probability >= MATCHES], False

@@ -180,7 +180,9 @@ class TermSearch(EmbeddedSearch):
         with watch("embed"):
             vector = await self._features.meaning(searcher, space, term)
         if tag_key(term) not in searcher.collection.tag_vectors:
-            space = space.for_untrained(vector)
+            head = searcher.collection.labels.head
+            is_label = head is not None and bool(head.named(term))
+            space = space.for_untrained(vector, is_label)
         return Neighbours(space, Query(vector, Mode.SEMANTIC, after=after), self.options)
 
 

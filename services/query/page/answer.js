@@ -4,6 +4,7 @@ import { hrefOf } from "./address.js";
 import { el, fill, icon } from "./dom.js";
 import { ANSWER } from "./messages_search.js";
 import { by } from "./query.js";
+import { expectedLine } from "./expected_line.js";
 import { headingOf } from "./title.js";
 import { listed, milliseconds, modeSentence, recall, scanned, showing, stages, total } from "./words.js";
 
@@ -40,6 +41,7 @@ export class AnswerView {
       answer && correction(answer, query),
       sentence && el("p", { class: "mode" }, sentence),
       answer && search.hits.length > 0 && orders(query),
+      sentence && expectedLine(answer),
       answer && search.status !== "error" && this.#how(answer),
     );
   }

@@ -105,6 +105,21 @@ export const FILTERS = {
   bounds: { gt: "over", gte: "from", lt: "under", lte: "to" },
 };
 
+/** How many images match. */
+export const EXPECTED = {
+  exactly: (matches) => (matches === 1 ? "One image matches." : `${number(matches)} match.`),
+  about: (matches, low, high) =>
+    `About ${number(matches)} ${matches === 1 ? "matches" : "match"}, ${number(low)} to ${number(high)}.`,
+  absent: "Not in your collection: nothing seems to match. These come nearest.",
+  ends: "The images before this one match; the rest are merely near.",
+  promise: ({ asked, met }) => {
+    const share = `${Math.round(asked * 100)}\u00a0%`;
+    return met
+      ? `The shortest list that holds a match with a chance of ${share}.`
+      : `This collection can't promise a match with a chance of ${share}.`;
+  },
+};
+
 /** How an answer came about. */
 export const ANSWER = {
   order: "Order",

@@ -4,6 +4,7 @@ import { el } from "./dom.js";
 import { told } from "./browse_states.js";
 import { FAILED } from "./messages.js";
 import { RESULTS } from "./messages_search.js";
+import { markExpected } from "./expected_line.js";
 import { Grid } from "./grid.js";
 import { doubt, nothing, problem, skeleton, unasked } from "./result_states.js";
 import { tileOf } from "./tile.js";
@@ -62,7 +63,12 @@ export class Results {
     if (search !== this.#search || !this.#grid) {
       this.#forget(search);
       this.#grid = new Grid(
-        (hit) => this.#markOne(tileOf(hit, search, this.api)),
+        (hit) =>
+          markExpected(
+            this.#markOne(tileOf(hit, search, this.api)),
+            search.shown.indexOf(hit),
+            search.answer,
+          ),
         () => search.status === "ready" && this.actions.onMore(),
       );
       this.#told = el("div", {});

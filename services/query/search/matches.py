@@ -18,6 +18,7 @@ from shared.engines.evidence import DEPTH, Reach, gather
 from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import InvertedIndex
 from shared.maths import tag_trust
+from shared.maths.counting import whole_numbers
 from shared.models.external import is_external
 
 _NINE_IN_TEN = 1.645
@@ -34,14 +35,14 @@ _JUDGED = 2_000
 
 @dataclass(frozen=True)
 class Matches:
-    """What is expected to match. present: the chance that anything does.
+    """What is expected to match. present: the chance that anything does. None: nothing tells.
 
     promised: length of the shortest list that holds a match as surely as wanted; None: the
     collection can't promise it, or nothing was wanted.
     """
 
-    expected: Expected
-    present: float
+    expected: Expected | None
+    present: float | None
     promised: int | None = None
 
 
@@ -91,19 +92,21 @@ def of_neighbours(
     promised = None
     if options.guarantee is not None:
         promised = counter.promised(count, options.guarantee)
-    middle, high = round(count.matches), math.ceil(count.high)
+    low, middle, high = count.whole
     seen = len(found.ordinals) if kept is None else int(kept.sum())
     if not found.is_whole and float(count.chances[-_LAST:].mean()) > _OPEN:
         # More may match behind what was looked at.
         high = seen = live.live
     expected = Expected(
         matches=min(middle, seen) + itself,
-        low=min(math.floor(count.low), middle, seen) + itself,
-        high=min(max(high, middle), seen) + itself,
+        low=min(low, seen) + itself,
+        high=min(high, seen) + itself,
     )
+    learnt = counter.learnt
+    present = count.present if learnt.tells_presence else None
     return Matches(
-        expected,
-        present=1.0 if itself else count.present,
+        expected if learnt.is_telling else None,
+        present=1.0 if itself else present,
         promised=None if promised is None else promised + itself,
     )
 
@@ -138,11 +141,8 @@ def of_carriers(
     if guarantee is not None:
         enough = np.flatnonzero(missed <= math.log1p(-guarantee) + _EVEN)
         promised = int(enough[0]) + 1 if len(enough) else None
-    expected = Expected(
-        matches=round(middle),
-        low=min(max(math.floor(middle - half), 0), round(middle)),
-        high=max(min(math.ceil(middle + half), carriers), round(middle)),
-    )
+    low, nearest, high = whole_numbers(middle - half, middle, min(middle + half, carriers))
+    expected = Expected(matches=nearest, low=low, high=high)
     return Matches(expected, float(1 - math.exp(missed[-1])), promised)
 
 

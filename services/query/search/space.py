@@ -69,7 +69,7 @@ class Space:
         self.transform = transform
         self.curves = list(curves)
         self.calibration = list(calibration)
-        self.counter = Counter(counting) if counting is not None and counting.is_telling else None
+        self.counter = None if counting is None else Counter(counting)
         self.tag_spread = tag_spread
         self._chances = {
             one.metric: Isotonic(np.array(one.scores), np.array(one.probabilities))
@@ -85,10 +85,11 @@ class Space:
             None,
         )
 
-    def for_untrained(self, vector: NDArray[np.floating]) -> "Space":
+    def for_untrained(self, vector: NDArray[np.floating], is_label: bool = False) -> "Space":
         """The same for a term that the network was not trained on, whose scores mean less.
 
-        vector: that of the term, by which standard scores become scores.
+        vector: that of the term, by which standard scores become scores. is_label: a label has that
+        name, so that its matches can be counted where no tag teaches it.
         """
         parts_found = [
             made
@@ -107,7 +108,7 @@ class Space:
             self.transform,
             way_out,
             former=self,
-            counting=self._words_counting(),
+            counting=self._words_counting() if is_label else None,
         )
 
     def _words_counting(self) -> Counting | None:

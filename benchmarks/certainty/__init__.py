@@ -1,0 +1,1 @@
+"""How right the product says it is: counts of matches, promises, absence."""

@@ -1,0 +1,33 @@
+/** How many images match, as a sentence, and where among the hits they end. */
+
+import { el } from "./dom.js";
+import { EXPECTED } from "./messages_search.js";
+
+/** Below this probability that anything matches, and where it may be none, the page says so. */
+const ABSENT = 0.5;
+
+/** "About 37 match, 34 to 41", or that nothing does; null where the answer doesn't tell. */
+export function expectedSentence({ expected, present }) {
+  if (!expected) return null;
+  if (present != null && present < ABSENT && expected.low === 0) return EXPECTED.absent;
+  const { matches, low, high } = expected;
+  if (low === high) return EXPECTED.exactly(matches);
+  return EXPECTED.about(matches, low, high);
+}
+
+/** The same as a paragraph, with what a list promises. */
+export function expectedLine(answer) {
+  const sentence = expectedSentence(answer);
+  const promise = answer.guarantee && EXPECTED.promise(answer.guarantee);
+  const told = [sentence, promise].filter(Boolean).join(" ");
+  return told ? el("p", { class: "mode expected" }, told) : null;
+}
+
+/** Tells a tile's place: the last one that matches, one that is merely near, or neither. */
+export function markExpected(tile, at, { expected }) {
+  if (!expected) return tile;
+  tile.classList.toggle("beyond", at >= expected.matches);
+  if (at === expected.matches && at > 0)
+    tile.prepend(el("p", { class: "ends" }, EXPECTED.ends));
+  return tile;
+}
