@@ -115,6 +115,10 @@ class JobRunner:
                 with suppress(Conflict):
                     self.cancel(last.id)
 
+    def wake(self) -> None:
+        """Look again for something to do: something may be due."""
+        self._wake.set()
+
     def cancel(self, job_id: str) -> Job:
         """Cancels a job, at once when queued, at its next step when running.
 

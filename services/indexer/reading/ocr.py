@@ -41,7 +41,7 @@ class Ocr:
         picture.thumbnail((_LONGEST, _LONGEST))
         pixels = np.asarray(picture.convert("RGB"))[:, :, ::-1]
         found = self._networks(np.ascontiguousarray(pixels), return_word_box=True)
-        lines = found.word_results if found is not None else None
+        lines = getattr(found, "word_results", None)
         return list(_words(lines or (), picture))[:_MOST]
 
 
