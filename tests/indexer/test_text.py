@@ -23,6 +23,7 @@ from shared.media.identity import content_id
 from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.texts import packed
 from tests.indexer.running import until
+from tests.indexer.training import tagged_folder, train
 
 needs_ocr = pytest.mark.skipif(not is_installed(), reason="the extra `ocr` is not installed")
 
@@ -234,3 +235,35 @@ def latest(service):
 def asked_or_none(service, term):
     time.sleep(0.1)
     return ids(asked(service, term))
+
+
+def test_text_comes_before_meaning_and_all_pages_together_are_one_list(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    train(service)
+    every = ids(asked(service, "puppy", limit=100))
+    assert len(every) == 24
+    shown = [every[20], every[10]]
+    say(service, shown[0], "Beware of the puppy")
+    say(service, shown[1], "puppy", confidence=0.7)
+    answer = asked(service, "puppy", limit=100)
+    assert answer.mode == "mixed"
+    # The others keep their order by meaning.
+    assert ids(answer) == [*shown, *(one for one in every if one not in shown)]
+    relevances = [hit.relevance for hit in answer.hits]
+    assert relevances == sorted(relevances, reverse=True)
+    assert [bool(hit.text) for hit in answer.hits[:3]] == [True, True, False]
+    for size in (1, 2, 5):
+        pages, cursor = [], None
+        while True:
+            page = asked(service, "puppy", limit=size, cursor=cursor)
+            assert page.mode == "mixed"
+            pages += ids(page)
+            if (cursor := page.next) is None:
+                break
+        assert pages == ids(answer)
+        by_offset = [
+            one
+            for start in range(0, 24, size)
+            for one in ids(asked(service, "puppy", limit=size, offset=start))
+        ]
+        assert by_offset == ids(answer)

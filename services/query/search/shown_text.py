@@ -63,7 +63,9 @@ def ranked(
         return mode_of if meaning is None else replace(mode_of, model=meaning[0].fingerprint)
     space, query = meaning
     behind = max(started - len(shown), 0)
-    rest = options.model_copy(update={"offset": behind, "limit": options.limit - len(first.hits)})
+    rest = options.model_copy(
+        update={"offset": 0 if after else behind, "limit": options.limit - len(first.hits)}
+    )
     resumed = None
     if after is not None:
         is_in_text = after.place is not None and after.place.key < 0
