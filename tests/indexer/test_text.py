@@ -210,6 +210,7 @@ def test_pictures_are_read_by_themselves_and_a_cancelled_reading_goes_on(embedde
         assert 0 < first.box[0][0] < 0.2
         reading = latest(service)
         assert (reading.state, reading.result["read"]) == (JobState.SUCCEEDED, 2)
+        assert (reading.result["failed"], reading.result["words"]) == (0, 5)
         # Nothing is left, so nothing starts again; a request reads what other versions have read.
         again = service.succeeded(service.send(indexer.read_text(TextRequest(again=True))))
         assert again.result["read"] == 0
@@ -226,6 +227,7 @@ def test_what_is_no_picture_takes_nothing_along() -> None:
         with pytest.raises(BadImage, match="ended on this picture"):
             reader.read(sign("gone"))
         assert [word.text for word in reader.read(sign("back again"))] == ["back", "again"]
+        assert reader.read(sign()) == []
 
 
 def latest(service):
