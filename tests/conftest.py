@@ -15,6 +15,7 @@ def pytest_configure() -> None:
 
     Takes Ctrl-C again where a shell's `&` had it ignored: the programs under test inherit it."""
     os.environ["ISE_PROFILE"] = "mini"
+    os.environ["ISE_OCR"] = "off"
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

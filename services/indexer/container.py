@@ -263,6 +263,7 @@ class Container:
 
     def _changed(self) -> None:
         self._upkeep.consider()
+        self.jobs.wake()
         if self._mirror is not None:
             self._mirror.consider()
 

@@ -24,6 +24,7 @@ from shared.cli import (
     snapshots,
     tag,
     tags,
+    text,
     transfer,
     up,
 )
@@ -68,6 +69,7 @@ app.command("show")(curation.show)
 app.command("tag")(tag.tag)
 app.command("tags")(tags.tags)
 app.command("label")(labels.label)
+app.command("text")(text.text)
 app.command("duplicates")(curation.duplicates)
 app.command("eval")(evaluate.evaluate)
 app.command("jobs")(jobs.jobs)

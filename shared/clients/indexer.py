@@ -31,6 +31,7 @@ from shared.contracts.jobs import Failures, Job, Jobs
 from shared.contracts.labels import AcceptLabelsRequest
 from shared.contracts.migration import MigrateRequest
 from shared.contracts.source_folders import SourceFolders
+from shared.contracts.text import TextRequest
 from shared.terms.tag_list import join_tags
 
 _SLOW_S = 600.0
@@ -183,6 +184,11 @@ def compute_labels() -> Call[Job]:
 
 def accept_labels(request: AcceptLabelsRequest) -> Call[Job]:
     return Call("POST", "/v1/labels/accept", model(Job), json=request.model_dump(mode="json"))
+
+
+def read_text(request: TextRequest) -> Call[Job]:
+    """Read the text in pictures that were not read yet."""
+    return _post("/v1/text", request.model_dump(), Job)
 
 
 def compact_index() -> Call[Job]:

@@ -10,6 +10,7 @@ from shared.contracts.base import Wire
 from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
+from shared.contracts.text import Word
 
 
 def _is_none(value: object) -> bool:
@@ -22,6 +23,7 @@ class Mode(StrEnum):
     IMAGE = "image"
     TAG = "tag"
     SEMANTIC = "semantic"
+    TEXT = "text"
     MIXED = "mixed"
 
 
@@ -116,6 +118,10 @@ class Hit(Wire):
         default_factory=list,
         description="What the model's classifier sees in it, the most probable first: suggestions, "
         "not tags. Empty where the model has no classifier with named classes.",
+    )
+    text: list[Word] = Field(
+        default_factory=list,
+        description="Words in the picture that the term was found by, with their places.",
     )
     added_at: AddedAt = None
     file: FileFacts = Field(FileFacts(), description="Facts from the file.")

@@ -15,6 +15,7 @@ from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
 from shared.contracts.problem import Problem
 from shared.contracts.sort import SearchSort
+from shared.contracts.text import Word
 
 MAX_LIMIT = 1000
 MAX_PARTS = 32
@@ -327,6 +328,9 @@ class ImageInfo(Wire):
     labels: list[Label] = Field(
         default_factory=list,
         description="What the model's classifier sees in it: suggestions, not tags.",
+    )
+    text: list[Word] = Field(
+        default_factory=list, description="Words that were read in the picture, with their places."
     )
     added_at: AddedAt = None
     file: FileFacts = Field(FileFacts(), description="Facts from the file.")

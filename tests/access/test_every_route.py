@@ -44,7 +44,7 @@ OF_THE_INDEXER = {
 WRITES = {
     "query": OF_THE_INDEXER,
     "indexer": OF_THE_INDEXER
-    | {"reembed_index", "compact_index", "migrate_index"}
+    | {"reembed_index", "compact_index", "migrate_index", "read_text"}
     | {"add_features", "add_features_npy", "import_vectors"},
     "embedder": {"train"},
 }

@@ -64,6 +64,8 @@ def environment(**changes: str) -> dict[str, str]:
     """
     ours = ("ISE_", "MAKE", "MFLAGS", "PYTEST_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    # Reading text would take the processor from what is shown, and publish beside it.
+    kept["ISE_OCR"] = "off"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     # The engine's client looks for its settings and plugins in a home that may be another one.
     docker = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))

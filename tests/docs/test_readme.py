@@ -28,6 +28,7 @@ from tests.docs.blocks import (
 from tests.e2e.conftest import Start
 from tests.e2e.engine import REPOSITORY, Engine
 from tests.indexer.s3 import CREDENTIALS, S3Server
+from tests.package import test_wheel
 from tests.ports import free_port
 
 README = REPOSITORY / "README.md"
@@ -240,5 +241,8 @@ def test_no_block_is_left_out() -> None:
         "Pictures elsewhere": test_pictures_elsewhere,
         "Containers": test_containers,
         "Models": test_models,
+        "Install it, use it from Python and from assistants": (
+            test_wheel.test_the_installed_engine_ingests_and_searches
+        ),
     }
     assert {block.section for block in blocks_of(README)} == tested.keys()

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from shared.engines.milvus.server import Milvus
-from tests.engine.milvus_server import MilvusServer
+from tests.engine.milvus_server import FullServer, MilvusServer, new_server
 from tests.engine.world import World
 
 
 @pytest.fixture(scope="session")
-def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+def milvus_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[MilvusServer | FullServer]:
     pytest.importorskip("milvus_lite")
-    server = MilvusServer(tmp_path_factory.mktemp("milvus") / "lite.db")
+    server = new_server(tmp_path_factory.mktemp("milvus"))
     server.start()
     yield server
     server.kill()

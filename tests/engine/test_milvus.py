@@ -9,8 +9,9 @@ from services.indexer.segments.engine import Kept
 from services.query.search.exploring import duplicates
 from shared.contracts.query import Metric
 from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, Unavailable
+from shared.engines.milvus.collection import name_of
 from shared.engines.milvus.server import Milvus
-from tests.engine.milvus_server import MilvusServer
+from tests.engine.milvus_server import new_server
 from tests.engine.test_contract import collection, told, truth
 from tests.engine.world import World, items
 
@@ -35,7 +36,7 @@ def test_a_collection_that_is_gone_is_told_with_the_way_out(milvus_world):
 
 
 def test_milvus_may_go_and_come_back(tmp_path):
-    server = MilvusServer(tmp_path / "lite.db")
+    server = new_server(tmp_path)
     server.start()
     try:
         (tmp_path / "data" / "segments").mkdir(parents=True)
@@ -97,7 +98,8 @@ def test_collections_go_with_the_snapshots_that_name_them(milvus_world):
     kept, current = made[1:], made[-1]
     world.spaces.keep(Kept(kept, current))
     with world.milvus.asked() as client:
-        there = [n for n in client.list_collections() if n.startswith(world.spaces.chosen._prefix)]
+        listed = client.list_collections()
+        there = {name_of(n) for n in listed if n.startswith(world.spaces.chosen._prefix)}
         alias = client.describe_alias(f"{world.spaces.chosen._prefix}_visual")
     assert sorted(there) == sorted(one.visual.milvus.collection for one in kept)
     assert alias["collection_name"] == current.visual.milvus.collection

@@ -124,7 +124,15 @@ def test_a_step_leads_to_the_same_tables_in_both_databases(postgres: Server) -> 
     with fresh.write() as db:
         db.exec_driver_sql("ALTER TABLE locations DROP COLUMN ctime_ns")
         db.exec_driver_sql("ALTER TABLE images DROP COLUMN file")
-        for name in ("remembered", "mounts", "trash", "undos", "undo_steps", "judgements"):
+        for name in (
+            "remembered",
+            "mounts",
+            "trash",
+            "undos",
+            "undo_steps",
+            "judgements",
+            "texts",
+        ):
             db.exec_driver_sql(f"DROP TABLE {name}")
         version = schema.counters.update().where(schema.counters.c.name == "version")
         db.execute(version.values(value=3))

@@ -47,7 +47,7 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> s
 def clean_environment(**changes: str) -> dict[str, str]:
     """This process's environment without anything that leads back to the checkout."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ISE_", "PYTHON", "PYTEST"))}
-    return {**kept, **changes}
+    return {**kept, "ISE_OCR": "off", **changes}
 
 
 @pytest.fixture(scope="module")

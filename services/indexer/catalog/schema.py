@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeEngine
 
 from shared.objects.file import signed
 
-VERSION = 7
+VERSION = 8
 """Of these tables; `migrations.py` leads to it from each one before."""
 
 metadata = MetaData()

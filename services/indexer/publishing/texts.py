@@ -40,6 +40,8 @@ class TextFiles:
 
     def with_texts(self, manifest: Manifest) -> Manifest:
         """The manifest with all texts that were read so far."""
+        if manifest.visual is None:
+            return manifest
         base = self._current.manifest().texts or manifest.texts
         try:
             made = self._extended(base)

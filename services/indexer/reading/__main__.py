@@ -1,11 +1,14 @@
 """The child process: reads pictures from standard input, and writes their words as JSON."""
 
 import json
+import logging
 import os
 import sys
 from contextlib import suppress
 
 from services.indexer.reading import reader
+
+log = logging.getLogger(__name__)
 
 _LOWEST = 19
 
@@ -34,6 +37,10 @@ def main(threads: int, max_pixels: int) -> None:
             answer({"words": [word.model_dump() for word in ocr.read(data)]})
         except ISEError as error:
             answer({"error": error.detail})
+        except Exception as error:
+            # Whatever is wrong with a library, it concerns this picture alone.
+            log.exception("a picture can't be read")
+            answer({"error": f"Unexpected {type(error).__name__}; see the log."})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Words in a picture, by PP-OCR networks that come with rapidocr, run by OpenVINO."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,14 @@ from shared.media import images
 
 _LONGEST = 2000
 """Larger pictures are scaled to this side: text smaller than a hundredth of it is seldom meant."""
-_LEAST = 0.6
+_LEAST = 0.7
 """Lines that the networks are less sure of are noise: textures, foliage, brickwork."""
+_LEAST_SHORT, _SHORT = 0.93, 2
+"""The same of lines of so few characters: round and square shapes look like letters."""
 _LEAST_WORD = 0.5
 _MOST = 2000
+_RULES = 1
+"""Version of what is made of the networks' answers; `again` reads anew what others have read."""
 
 
 class Ocr:
@@ -33,7 +38,7 @@ class Ocr:
                 "Global.text_score": _LEAST,
             }
         )
-        self.name = f"rapidocr-{version('rapidocr')}"
+        self.name = f"rapidocr-{version('rapidocr')}/{_RULES}"
 
     def read(self, data: bytes) -> list[Word]:
         """Return the words of a picture file, in the order of reading. Raises BadImage."""
@@ -41,18 +46,46 @@ class Ocr:
         picture.thumbnail((_LONGEST, _LONGEST))
         pixels = np.asarray(picture.convert("RGB"))[:, :, ::-1]
         found = self._networks(np.ascontiguousarray(pixels), return_word_box=True)
-        lines = found.word_results if found is not None else None
-        return list(_words(lines or (), picture))[:_MOST]
+        if not getattr(found, "txts", None):
+            # There is no text, and what stands for its words has another form.
+            return []
+        words = getattr(found, "word_results", ())
+        lines = zip(found.txts, found.scores, words, strict=True)
+        return list(_words(lines, picture))[:_MOST]
 
 
-def _words(lines: Sequence[Sequence[Any]], picture: Image.Image) -> Iterator[Word]:
-    for number, line in enumerate(lines):
-        for text, confidence, box in line:
-            if text and text.strip() and confidence >= _LEAST_WORD:
+def _words(
+    lines: Iterable[tuple[str, float, Sequence[Any]]], picture: Image.Image
+) -> Iterator[Word]:
+    for number, (text, sure, pieces) in enumerate(lines):
+        if len(text.strip()) <= _SHORT and sure < _LEAST_SHORT:
+            continue
+        for word, confidence, box in _joined(text, pieces):
+            if confidence >= _LEAST_WORD:
                 corners = [[_share(x, picture.width), _share(y, picture.height)] for x, y in box]
-                yield Word(
-                    text=text.strip(), confidence=float(confidence), line=number, box=corners
-                )
+                yield Word(text=word, confidence=confidence, line=number, box=corners)
+
+
+def _joined(text: str, pieces: Sequence[Any]) -> Iterator[tuple[str, float, list[Any]]]:
+    """The words of a line, as its text has them: pieces are parted by gaps, which wide letters
+    have, too.
+    """
+    words = text.split()
+    parts = [(str(one[0]).strip(), float(one[1]), list(one[2])) for one in pieces]
+    parts = [part for part in parts if part[0]]
+    ends = set(accumulate(len(part[0]) for part in parts))
+    whole = "".join(words) == "".join(part[0] for part in parts)
+    if not whole or not set(accumulate(map(len, words))) <= ends:
+        # The text has been put together otherwise.
+        yield from parts
+        return
+    waiting = iter(parts)
+    for word in words:
+        own = [next(waiting)]
+        while sum(len(part[0]) for part in own) < len(word):
+            own.append(next(waiting))
+        first, last = own[0][2], own[-1][2]
+        yield word, min(part[1] for part in own), [first[0], last[1], last[2], first[3]]
 
 
 def _share(place: float, side: int) -> float:

@@ -24,7 +24,7 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve
 from shared.core.errors import Conflict, Corrupt, ISEError, Misconfigured, Unavailable
 from shared.engines.engine import Refused
-from shared.engines.milvus.collection import MilvusCollection
+from shared.engines.milvus.collection import MilvusCollection, name_of
 from shared.engines.milvus.engine import MilvusEngine
 from shared.engines.milvus.index import MilvusIndex
 from shared.engines.milvus.terms import terms_of
@@ -246,8 +246,9 @@ class MilvusSpaces:
     ) -> None:
         before, self._served = self._served, set(used)
         with self._engine.server.asked() as client:
-            there = [n for n in client.list_collections() if n.startswith(self._prefix + "_")]
-        for name in there:
+            listed = client.list_collections()
+        there = {name_of(name) for name in listed if name.startswith(self._prefix + "_")}
+        for name in sorted(there):
             may_go = known is None or name in known
             if name in spared:
                 continue

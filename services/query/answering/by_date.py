@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass, replace
 
-from services.query.answering.targets import Carriers, Neighbours, NoImages, Target
+from services.query.answering.targets import (
+    Carriers,
+    Neighbours,
+    NoImages,
+    Showing,
+    Target,
+)
 from services.query.search.browsing import in_order
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
@@ -39,7 +45,7 @@ class Sorted:
 
 def _with_all(target: Target) -> Target:
     """Return the target with its own options, which may narrow the search's, but for the page."""
-    if isinstance(target, Carriers | Neighbours | NoImages):
+    if isinstance(target, Carriers | Neighbours | NoImages | Showing):
         options = target.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
         return replace(target, options=options)
     return target
@@ -54,9 +60,12 @@ def _matches(result: SearchResult) -> tuple[list[Hit], bool]:
     if result.mode is Mode.TAG:
         # An image that carries the tag matches unless its probability tells otherwise.
         return [hit for hit in hits if hit.probability is None or hit.probability >= MATCHES], False
+    if result.mode is Mode.TEXT:
+        return hits, False
     if all(hit.probability is None for hit in hits):
         return hits[:FEW], len(hits) > FEW
-    return [hit for hit in hits if (hit.probability or 0) >= MATCHES], False
+    # A text that is read in the picture counts, whatever the picture looks like.
+    return [hit for hit in hits if hit.text or (hit.probability or 0) >= MATCHES], False
 
 
 def sorted_as_asked(target: Target, options: SearchOptions) -> Target:

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import anyio.to_thread
+
 from services.query.answering.features import (
     Embedded,
     Features,
@@ -13,18 +15,30 @@ from services.query.answering.features import (
     unknown,
 )
 from services.query.answering.query_parts import QueryParts
-from services.query.answering.targets import Carriers, Neighbours, NoImages, Target
+from services.query.answering.targets import (
+    Carriers,
+    Neighbours,
+    NoImages,
+    Showing,
+    Target,
+)
 from services.query.answering.term_reader import TermReader
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
+from services.query.search.shown_text import matching
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.query import Part, SearchOptions
-from shared.core.errors import NotFound
+from shared.core.errors import InvalidInput, NotFound, Overloaded, Unavailable, UnknownTerm
 from shared.models.external import is_external
+from shared.snapshots.image_texts import Shown
 from shared.snapshots.items import tag_key
+from shared.terms.text_words import quoted
+
+_MOST_WORDS = 0.51
+"""Least share of the words in quotation marks that a picture has to show: more than half."""
 
 Reopen = Callable[[], Awaitable[Searcher]]
 """Returns the collection at the time of the call."""
@@ -134,10 +148,11 @@ class ImageSearch(EmbeddedSearch):
 
 
 class TermSearch(EmbeddedSearch):
-    """Images that carry a tag; if there are none, images close to the meaning of the term.
+    """Images that carry a tag; if there are none, images that show the term as text, and those
+    close to its meaning.
 
-    A term that equals no tag may be corrected, see `TermReader`. Raises UnknownTerm if neither
-    images nor word2vec know the term.
+    A term in quotation marks is searched as text alone. A term that equals no tag may be corrected,
+    see `TermReader`. Raises UnknownTerm if neither images nor word2vec know the term.
     """
 
     def __init__(
@@ -149,14 +164,49 @@ class TermSearch(EmbeddedSearch):
         self._terms = terms
 
     async def resolve(self, searcher: Searcher, after: Cursor | None, watch: Stopwatch) -> Resolved:
+        newest = None if after is None else after.newest
+        text = quoted(self._term)
+        if text is not None and not searcher.is_carried(self._term, newest):
+            return await self._by_text(text, searcher, after, watch)
         with watch("probe"):
             corrected = await _corrected(self._terms, searcher, [self._term], self.options)
             term = corrected.get(self._term, self._term)
-            is_carried = searcher.is_carried(term, None if after is None else after.newest)
+            is_carried = searcher.is_carried(term, newest)
         if is_carried:
             return Resolved(searcher, Carriers(term, self.options, after), corrected)
-        target = await self._by_meaning(term, searcher, after, watch)
+        shown = await self._shown(searcher, term, after, watch)
+        try:
+            target = await self._by_meaning(term, searcher, after, watch)
+        except (UnknownTerm, Unavailable, Overloaded):
+            if not len(shown):
+                shown = await self._shown(searcher, term, after, watch, near=True)
+            if not len(shown):
+                raise
+            return Resolved(searcher, Showing(shown, self.options, after), corrected)
+        if len(shown) and isinstance(target, Neighbours):
+            meaning = (target.space, target.query)
+            target = Showing(shown, self.options, after, meaning)
         return Resolved(searcher, target, corrected)
+
+    async def _by_text(
+        self, text: str, searcher: Searcher, after: Cursor | None, watch: Stopwatch
+    ) -> Resolved:
+        """Words in quotation marks: near spellings too, unless all are asked for as written."""
+        near = not self.options.exact_term
+        shown = await self._shown(searcher, text, after, watch, near, _MOST_WORDS)
+        return Resolved(searcher, Showing(shown, self.options, after))
+
+    async def _shown(
+        self,
+        searcher: Searcher,
+        text: str,
+        after: Cursor | None,
+        watch: Stopwatch,
+        near: bool = False,
+        part: float = 1.0,
+    ) -> Shown:
+        with watch("text"):
+            return await anyio.to_thread.run_sync(matching, searcher, text, near, part, after)
 
     async def _by_meaning(
         self, term: str, searcher: Searcher, after: Cursor | None, watch: Stopwatch
@@ -207,6 +257,12 @@ class PartsSearch(EmbeddedSearch):
 
     async def resolve(self, searcher: Searcher, after: Cursor | None, watch: Stopwatch) -> Resolved:
         terms = [part.term.strip() for part in self._parts if part.term is not None]
+        for term in terms:
+            if quoted(term) is not None and not searcher.is_carried(term):
+                raise InvalidInput(
+                    f"Text in quotation marks can't be combined with other parts: search {term} "
+                    "alone, or leave the marks out."
+                )
         corrected = await _corrected(self._terms, searcher, terms, self.options)
         parts = QueryParts(searcher, _read_as(self._parts, corrected), self._features)
         space = parts.space()

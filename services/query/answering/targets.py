@@ -6,10 +6,12 @@ from typing import Protocol
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.shown_text import ranked
 from services.query.search.space import Space
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Mode
 from shared.contracts.query import SearchOptions
+from shared.snapshots.image_texts import Shown
 
 
 class Target(Protocol):
@@ -40,6 +42,19 @@ class Carriers:
 
     def rank(self, searcher: Searcher, watch: Stopwatch) -> SearchResult:
         return searcher.tagged(self.tag, self.options, watch, self.after)
+
+
+@dataclass(frozen=True)
+class Showing:
+    """The images whose text answers a term; behind them those near to its meaning, if given."""
+
+    shown: Shown
+    options: SearchOptions
+    after: Cursor | None
+    meaning: tuple[Space, Query] | None = None
+
+    def rank(self, searcher: Searcher, watch: Stopwatch) -> SearchResult:
+        return ranked(searcher, self.shown, self.options, watch, self.after, self.meaning)
 
 
 @dataclass(frozen=True)

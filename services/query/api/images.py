@@ -92,6 +92,7 @@ def described(item: Item, searcher: Searcher) -> ImageInfo:
         uris=item.uris,
         metadata=item.metadata,
         labels=searcher.collection.labels.of(item.ordinal),
+        text=searcher.collection.texts.of(item.ordinal),
         added_at=item.added_at,
         file=facts_of(item.file),
         notes=item.notes or None,

@@ -4,6 +4,7 @@ import { hrefOf } from "./address.js";
 import { el, icon } from "./dom.js";
 import { stringify } from "./exact_json.js";
 import { factsOf } from "./file_facts.js";
+import { textOf as readTextOf } from "./framed_text.js";
 import { labelChips } from "./label_chips.js";
 import { LARGE } from "./messages.js";
 import { tagChip } from "./tag_chip.js";
@@ -41,6 +42,7 @@ export class HitFacts {
         this.onRetagged(tags);
         this.#showTags();
       }),
+      readTextOf(hit) && this.#section(LARGE.text, readTextOf(hit)),
       hit.uris.length > 0 &&
         this.#section(
           LARGE.from,

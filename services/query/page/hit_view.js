@@ -2,6 +2,7 @@
 
 import { told } from "./browse_states.js";
 import { el, fill, icon } from "./dom.js";
+import { withFrames } from "./framed_text.js";
 import { isFavourite } from "./gallery_tile.js";
 import { HitFacts } from "./hit_facts.js";
 import { LARGE, SELECTION } from "./messages.js";
@@ -146,7 +147,7 @@ export class HitView {
       info: this.#tool(LARGE.info, "info", () => this.#info(), {
         "aria-pressed": String(!this.dialog.classList.contains("no-info")),
       }),
-      figure: framed(el("figure", { class: "shown" }), picture(this.api, hit, name), hit.ratio),
+      figure: withFrames(framed(el("figure", { class: "shown" }), picture(this.api, hit, name), hit.ratio), hit),
       other: el("figure", { class: "shown other", hidden: true }),
       words: el("div", { class: "why-words", role: "status" }),
     });
@@ -303,8 +304,7 @@ export class HitView {
       {
         type: "button",
         class: "round",
-        "aria-label": words,
-        click: () => this.#move(which),
+        ...{ "aria-label": words, click: () => this.#move(which) },
       },
       icon(symbol),
     );

@@ -222,6 +222,8 @@ export const LARGE = {
   relevance: (value) => `relevance ${value}`,
   tags: "Tags",
   tagsOf: "Tags of this image",
+  text: "Text in the picture",
+  textFramed: (words) => `Framed in the picture: ${words}`,
   editTags: "Edit",
   addTags: "Add tags",
   from: "From",

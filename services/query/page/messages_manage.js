@@ -96,6 +96,7 @@ export const JOBS = {
     learn: "Learning in the background",
     facts: "Reading dates and cameras",
     undo: "Taking back",
+    text: "Reading text in pictures",
     label: "Naming what pictures show",
     "accept-labels": "Taking labels as tags",
   },

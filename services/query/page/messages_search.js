@@ -135,7 +135,10 @@ export const ANSWER = {
   byMeanings: "These come nearest to what the words mean together.",
   mixed: "Pictures and words weighed together, the nearest first.",
   byLook: "Compared by what the pictures show, the most similar first.",
+  byText: "Images that show this text.",
+  byTextAndMeaning: "Images that show this text first, then those near to what it means.",
   everyTagged: "Looked at every image with this tag",
+  everyText: "Looked at the text of every image",
   every: "Looked at every image",
   looked: (share, clusters, of) =>
     `Looked at ${share} of the images, ${number(clusters)} of ${count(of, "cluster")}`,
@@ -148,6 +151,7 @@ export const ANSWER = {
 /** How good a hit is: from so much on, it's called so. */
 export const CLOSENESS = {
   same: "Nearly identical",
+  text: "Shows this text",
   distance: (value) => `Distance ${value}`,
   probability: [
     [0.9, "Almost certain"],

@@ -29,6 +29,7 @@ export function nameOf({ id, uri }) {
  * distance has no scale of its own, so it is given as it is.
  */
 export function closeness(hit, metric, mode) {
+  if (hit.text?.length) return CLOSENESS.text;
   const byWord = mode === "tag" || mode === "semantic";
   if (!byWord && hit.score >= 0.999) return CLOSENESS.same;
   if (hit.probability !== null && hit.probability !== undefined) {
@@ -58,8 +59,10 @@ export function modeSentence(mode, query) {
       return ANSWER.byTag;
     case "semantic":
       return query.parts.length === 1 ? ANSWER.byMeaning(query.parts[0].value) : ANSWER.byMeanings;
+    case "text":
+      return ANSWER.byText;
     case "mixed":
-      return ANSWER.mixed;
+      return query.parts.length === 1 ? ANSWER.byTextAndMeaning : ANSWER.mixed;
     default:
       return ANSWER.byLook;
   }
@@ -69,6 +72,7 @@ export function modeSentence(mode, query) {
 export function scanned(answer) {
   const { nprobe, clusters, scanned_fraction: share } = answer.recall;
   if (answer.mode === "tag") return ANSWER.everyTagged;
+  if (answer.mode === "text") return ANSWER.everyText;
   if (share >= 1 || !clusters) return ANSWER.every;
   return ANSWER.looked(percent(share), nprobe, clusters);
 }

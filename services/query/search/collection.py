@@ -22,6 +22,7 @@ from shared.engines.table import Engines
 from shared.snapshots.filtering import Bits, Filtering
 from shared.snapshots.folders import FOLDER
 from shared.snapshots.image_labels import ImageLabels
+from shared.snapshots.image_texts import ImageTexts
 from shared.snapshots.items import Item, ItemsFile, tag_key
 from shared.snapshots.labels import LabelsFile, read_head
 from shared.snapshots.manifest import (
@@ -30,8 +31,10 @@ from shared.snapshots.manifest import (
     SegmentFile,
     SnapshotStore,
     SpaceManifest,
+    TextsManifest,
 )
 from shared.snapshots.tag_vectors import read_tag_vectors
+from shared.snapshots.texts import TextsFile
 from shared.snapshots.transform import Transform, read_projection
 
 log = logging.getLogger(__name__)
@@ -86,6 +89,7 @@ class Collection:
         self._vocabulary = None if former is None else former.vocabulary
         self._masks: dict[int, tuple[NDArray[np.int64], Mask]] = {}
         self.labels = _labels(manifest.labels, cache)
+        self.texts = _texts(manifest.texts, cache)
         self._filtering = Filtering(self._items, self.labels)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
         self._narrowed: tuple[NDArray[np.int64] | None, Recent[Mask]] = None, Recent(0)
@@ -282,6 +286,17 @@ def _labels(manifest: LabelsManifest | None, cache: SegmentCache) -> ImageLabels
         # They are an extra: nobody should miss the search for them.
         log.error("labels are not shown, `ise label --compute` computes them anew: %s", error)
         return ImageLabels(None, [])
+
+
+def _texts(manifest: TextsManifest | None, cache: SegmentCache) -> ImageTexts:
+    if manifest is None:
+        return ImageTexts([])
+    try:
+        return ImageTexts([cache.open(file, TextsFile) for file in manifest.files])
+    except Corrupt as error:
+        # They are an extra: nobody should miss the search for them.
+        log.error("text in pictures isn't found, the next publication mends it: %s", error)
+        return ImageTexts([])
 
 
 def _among(values: NDArray[np.int64], ascending: NDArray[np.int64]) -> Bits:

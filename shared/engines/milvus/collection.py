@@ -5,6 +5,9 @@
     l2        FLOAT_VECTOR         the same, indexed for L2: an index of Milvus knows one metric
     terms     ARRAY of VARCHAR     what filters ask for, see `terms.py`
 
+Before version 2.4, a collection of Milvus has one vector field: there, the vectors for L2 are in a
+second collection beside it, named `..._l2`, with the same ordinals and terms.
+
 Its description and its properties say what it is made of, so that a collection of another model is
 never searched.
 """
@@ -28,6 +31,7 @@ MOST = 16_384
 """Hits of one search, at most."""
 
 _MADE_OF = "ise"
+_BESIDE = f"_{Metric.L2.value}"
 # With codes of one bit, this multiple of the hits is compared again with codes of 8 bits.
 _REFINE = {"refine": True, "refine_type": "SQ8"}
 _REFINED = 4
@@ -47,8 +51,13 @@ class Found:
     vectors: NDArray[np.float32]
 
 
+def name_of(collection: str) -> str:
+    """Return the name of a space's collection, also of the second one that it has."""
+    return collection.removesuffix(_BESIDE)
+
+
 class MilvusCollection:
-    """A collection by its name."""
+    """A collection by its name, or the pair of them that an older Milvus needs."""
 
     def __init__(self, milvus: Milvus, name: str, dim: int, is_refined: bool = False) -> None:
         """is_refined: whether its index keeps codes of a bit, and better ones beside them."""
@@ -62,25 +71,26 @@ class MilvusCollection:
         from pymilvus import DataType
 
         told = json.dumps(made_of, sort_keys=True)
-        with self._milvus.asked() as client:
-            schema = client.create_schema(auto_id=False, description=told)
-            schema.add_field(ORDINAL, DataType.INT64, is_primary=True)
-            for metric in Metric:
-                schema.add_field(metric.value, DataType.FLOAT_VECTOR, dim=self.dim)
-            schema.add_field(
-                terms.FIELD,
-                DataType.ARRAY,
-                element_type=DataType.VARCHAR,
-                max_capacity=terms.MOST,
-                max_length=terms.LENGTH,
-            )
-            client.create_collection(
-                self.name,
-                schema=schema,
-                properties={_MADE_OF: told},
-                consistency_level="Strong",
-                timeout=SECONDS,
-            )
+        for name, metrics in self._parts().items():
+            with self._milvus.asked() as client:
+                schema = client.create_schema(auto_id=False, description=told)
+                schema.add_field(ORDINAL, DataType.INT64, is_primary=True)
+                for metric in metrics:
+                    schema.add_field(metric.value, DataType.FLOAT_VECTOR, dim=self.dim)
+                schema.add_field(
+                    terms.FIELD,
+                    DataType.ARRAY,
+                    element_type=DataType.VARCHAR,
+                    max_capacity=terms.MOST,
+                    max_length=terms.LENGTH,
+                )
+                client.create_collection(
+                    name,
+                    schema=schema,
+                    properties={_MADE_OF: told},
+                    consistency_level="Strong",
+                    timeout=SECONDS,
+                )
 
     def check(self, fingerprint: str) -> None:
         """Raises FingerprintMismatch where it is of another model."""
@@ -98,15 +108,17 @@ class MilvusCollection:
 
     def exists(self) -> bool:
         """Return whether Milvus has the collection."""
+        names = self._parts()
         with self._milvus.asked() as client:
-            return bool(client.has_collection(self.name, timeout=SECONDS))
+            return all(client.has_collection(name, timeout=SECONDS) for name in names)
 
     def count(self) -> int:
         """How many images it has, each as often as it is there."""
         rows = self._read(
+            self.name,
             lambda client: client.query(
                 self.name, filter="", output_fields=["count(*)"], timeout=SECONDS
-            )
+            ),
         )
         return int(rows[0]["count(*)"])
 
@@ -119,22 +131,31 @@ class MilvusCollection:
     ) -> None:
         """Adds rows, or replaces them. is_new: whether none of them can be there already."""
         step = max(1, _INSERTED_BYTES // (8 * self.dim))
+        parts = self._parts()
         with self._milvus.asked() as client:
             for start in range(0, len(ordinals), step):
                 numbers = ordinals[start : start + step].tolist()
-                rows = [
-                    {
-                        ORDINAL: number,
-                        **dict.fromkeys(map(str, Metric), vector),
-                        terms.FIELD: terms_of(number),
-                    }
-                    for number, vector in zip(numbers, vectors[start : start + step], strict=True)
-                ]
-                put = client.insert if is_new else client.upsert
-                put(self.name, rows, timeout=10 * SECONDS)
+                for name, metrics in parts.items():
+                    rows = [
+                        {
+                            ORDINAL: number,
+                            **dict.fromkeys(map(str, metrics), vector),
+                            terms.FIELD: terms_of(number),
+                        }
+                        for number, vector in zip(
+                            numbers, vectors[start : start + step], strict=True
+                        )
+                    ]
+                    put = client.insert if is_new else client.upsert
+                    put(name, rows, timeout=10 * SECONDS)
 
     def retag(self, ordinals: Sequence[int], terms_of: TermsOf) -> None:
         """New terms for images that are there."""
+        if len(self._parts()) > 1:
+            # An older Milvus changes whole rows only.
+            for found in self.blocks(np.array(ordinals, np.int64)):
+                self.put(found.ordinals, found.vectors, terms_of)
+            return
         with self._milvus.asked() as client:
             for start in range(0, len(ordinals), MOST):
                 rows = [
@@ -145,10 +166,14 @@ class MilvusCollection:
 
     def index(self, index_type: str, clusters: int) -> None:
         """Builds the indexes over what was put, and takes it into memory. Raises Refused."""
+        for name, metrics in self._parts().items():
+            self._index(name, metrics, index_type, clusters)
+
+    def _index(self, name: str, metrics: Sequence[Metric], index_type: str, clusters: int) -> None:
         with self._milvus.asked() as client:
-            client.flush(self.name, timeout=None)
+            client.flush(name, timeout=None)
             params = client.prepare_index_params()
-            for metric in Metric:
+            for metric in metrics:
                 params.add_index(
                     field_name=metric.value,
                     index_name=metric.value,
@@ -156,23 +181,25 @@ class MilvusCollection:
                     metric_type=metric.value.upper(),
                     params={"nlist": clusters} | (_REFINE if self.is_refined else {}),
                 )
-            there = client.list_indexes(self.name, timeout=SECONDS)
-            if [self._kind(client, name) for name in there] == [index_type] * len(Metric):
+            there = client.list_indexes(name, timeout=SECONDS)
+            if [self._kind(client, name, one) for one in there] == [index_type] * len(metrics):
                 # A killed process had built them without recording it.
-                client.load_collection(self.name, timeout=None)
+                client.load_collection(name, timeout=None)
                 return
             if there:
                 # They have an index type that this Milvus lacks. Milvus Lite drops all at once.
-                client.release_collection(self.name, timeout=SECONDS)
-                while there := client.list_indexes(self.name, timeout=SECONDS):
-                    client.drop_index(self.name, there[0], timeout=SECONDS)
-            client.create_index(self.name, params, timeout=None)
-            client.load_collection(self.name, timeout=None)
+                client.release_collection(name, timeout=SECONDS)
+                while there := client.list_indexes(name, timeout=SECONDS):
+                    client.drop_index(name, there[0], timeout=SECONDS)
+            client.create_index(name, params, timeout=None)
+            client.load_collection(name, timeout=None)
 
     def release(self) -> None:
         """Has it on disk only; who searches it all the same waits until it is loaded again."""
+        names = self._parts()
         with self._milvus.asked() as client:
-            client.release_collection(self.name, timeout=SECONDS)
+            for name in names:
+                client.release_collection(name, timeout=SECONDS)
 
     def call(self, alias: str) -> None:
         """Gives it a name that other tools find the current collection by."""
@@ -192,9 +219,11 @@ class MilvusCollection:
     ) -> list[Found]:
         """The k nearest to each query within `nprobe` lists of each of Milvus's segments."""
         params = {"nprobe": nprobe} | ({"refine_k": _REFINED} if self.is_refined else {})
+        name = self._part_of(metric)
         answers = self._read(
+            name,
             lambda client: client.search(
-                self.name,
+                name,
                 data=list(queries),
                 limit=k,
                 anns_field=metric.value,
@@ -202,17 +231,18 @@ class MilvusCollection:
                 output_fields=[metric.value if with_vectors else ORDINAL],
                 search_params={"metric_type": metric.value.upper(), "params": params},
                 timeout=SECONDS,
-            )
+            ),
         )
         return [self._found(hits, metric, with_vectors) for hits in answers]
 
     def fetch(self, ordinals: NDArray[np.int64]) -> Found:
         """The stored vectors of those of some images that are there, in no order."""
         step = max(1, _FETCHED_BYTES // (4 * self.dim))
+        name = self._part_of(Metric.L2)
         rows: list[Any] = []
         for start in range(0, len(ordinals), step):
             wanted = ordinals[start : start + step].tolist()
-            rows += self._read(partial(self._get, wanted))
+            rows += self._read(name, partial(self._get, name, wanted))
         return Found(
             np.array([row[ORDINAL] for row in rows], np.int64),
             self._stacked([row[Metric.L2.value] for row in rows]),
@@ -227,10 +257,12 @@ class MilvusCollection:
 
     def remove(self, ordinals: Sequence[int]) -> None:
         """Takes images out."""
+        names = self._parts()
         with self._milvus.asked() as client:
             for start in range(0, len(ordinals), MOST):
                 some = list(ordinals[start : start + MOST])
-                client.delete(self.name, ids=some, timeout=SECONDS)
+                for name in names:
+                    client.delete(name, ids=some, timeout=SECONDS)
 
     def blocks(self, ordinals: NDArray[np.int64]) -> Iterator[Found]:
         """The stored vectors of some images, so many at a time that memory stays small."""
@@ -240,25 +272,36 @@ class MilvusCollection:
 
     def drop(self) -> None:
         """Removes it, where it is there."""
+        names = self._parts()
         with self._milvus.asked() as client:
-            client.drop_collection(self.name, timeout=SECONDS)
+            for name in names:
+                client.drop_collection(name, timeout=SECONDS)
 
-    def _kind(self, client: Any, index: str) -> str | None:
-        told = client.describe_index(self.name, index, timeout=SECONDS) or {}
+    def _parts(self) -> dict[str, tuple[Metric, ...]]:
+        """Collections by name, with the metrics whose vectors each holds."""
+        if self._milvus.has_many_vectors():
+            return {self.name: tuple(Metric)}
+        return {self.name: (Metric.COSINE,), self.name + _BESIDE: (Metric.L2,)}
+
+    def _part_of(self, metric: Metric) -> str:
+        return next(name for name, metrics in self._parts().items() if metric in metrics)
+
+    def _kind(self, client: Any, name: str, index: str) -> str | None:
+        told = client.describe_index(name, index, timeout=SECONDS) or {}
         kind: str | None = told.get("index_type")
         return kind
 
-    def _get(self, ids: list[int], client: Any) -> Any:
-        return client.get(self.name, ids, output_fields=[Metric.L2.value], timeout=SECONDS)
+    def _get(self, name: str, ids: list[int], client: Any) -> Any:
+        return client.get(name, ids, output_fields=[Metric.L2.value], timeout=SECONDS)
 
-    def _read(self, ask: Callable[[Any], Any]) -> Any:
+    def _read(self, name: str, ask: Callable[[Any], Any]) -> Any:
         try:
             with self._milvus.asked() as client:
                 return ask(client)
         except NotLoaded:
             # Milvus was restarted, or the collection belongs to an older snapshot.
             with self._milvus.asked() as client:
-                client.load_collection(self.name, timeout=None)
+                client.load_collection(name, timeout=None)
                 return ask(client)
 
     def _found(self, hits: Any, metric: Metric, with_vectors: bool) -> Found:

@@ -1,6 +1,7 @@
 """The connection to a Milvus server; its errors become ours."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ _PAUSE_S = 1.0
 _UNKNOWN, _NOT_LOADED = 100, 101
 # Milvus's codes for refused requests.
 _REFUSED = (1, 5, 6, 7, 1100)
+_VERSION = re.compile(r"v?(\d+)\.(\d+)")
+_MANY_VECTORS = (2, 4)
 # Texts of temporary errors, which have the same codes.
 _PASSING = ("closed channel", "not ready", "initializ", "unavailable", "quota", "limit exceeded")
 
@@ -35,6 +38,7 @@ class Milvus:
         self._token = token
         self._client: Any = None
         self._failed = float("-inf")
+        self._many_vectors: bool | None = None
         self._lock = threading.Lock()
 
     @contextmanager
@@ -62,6 +66,21 @@ class Milvus:
             self._forget(client)
             raise self._away(why) from error
 
+    def has_many_vectors(self) -> bool:
+        """Tell whether a collection may have several vector fields, as from Milvus 2.4 on.
+
+        Raises as `asked`.
+        """
+        if self._many_vectors is None:
+            with self.asked() as client:
+                version = str(client.get_server_version())
+            numbers = _VERSION.match(version)
+            # One that tells another kind of version is a newer one.
+            self._many_vectors = (
+                numbers is None or (int(numbers[1]), int(numbers[2])) >= _MANY_VECTORS
+            )
+        return self._many_vectors
+
     def close(self) -> None:
         with self._lock:
             if self._client is not None:
@@ -86,6 +105,8 @@ class Milvus:
         with self._lock:
             if self._client is client:
                 self._client = None
+                # It may come back as another version.
+                self._many_vectors = None
 
     def _away(self, why: str) -> Unavailable:
         return Unavailable(

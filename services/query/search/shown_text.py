@@ -1,0 +1,162 @@
+"""Images whose text answers a term, alone or before those that are near to its meaning."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from services.query.search.cursor import Cursor
+from services.query.search.hits import HitEvidence, page_of
+from services.query.search.paging import PageEnd, Ranking
+from services.query.search.query import Query
+from services.query.search.searcher import Searcher, SearchResult
+from services.query.search.space import Space
+from services.query.search.stopwatch import Stopwatch
+from shared.contracts.answer import Hit, Mode, Recall
+from shared.contracts.query import Metric, SearchOptions
+from shared.engines.ivf.index import Candidates
+from shared.snapshots.image_texts import Shown
+
+_FIRST = -3.0
+"""Sort keys of images by their text lie below all distances: so a cursor tells where it ended."""
+
+
+def matching(searcher: Searcher, text: str, near: bool, part: float, after: Cursor | None) -> Shown:
+    """Return the live images that show words, the best first. See `ImageTexts.find`.
+
+    after: the page before; only images of that time count.
+    """
+    found = searcher.collection.texts.find(text, near, part)
+    kept = ~np.isin(found.ordinals, searcher.deleted)
+    kept &= np.array([searcher.collection.item(o) is not None for o in found.ordinals], bool)
+    if after is not None:
+        kept &= found.ordinals <= after.newest
+    return found.kept(kept)
+
+
+def ranked(
+    searcher: Searcher,
+    shown: Shown,
+    options: SearchOptions,
+    watch: Stopwatch,
+    after: Cursor | None,
+    meaning: tuple[Space, Query] | None = None,
+) -> SearchResult:
+    """Return the images that show a text; behind them those near to a meaning, if it is given.
+
+    The score of the first is that of their text, 0 to 1; with a meaning, their relevance is 1 more,
+    as they come first.
+    """
+    visual = searcher.collection.visual
+    mode = Mode.TEXT if meaning is None else Mode.MIXED
+    if visual is None:
+        return searcher.nothing(mode, options)
+    everything = shown
+    if options.filter is not None:
+        with watch("filter"):
+            allowed = searcher.collection.allowed(options.filter)
+            shown = shown.kept(allowed[shown.ordinals])
+    started = after.offset if after is not None else options.offset
+    with watch("rank"):
+        first = _by_text(searcher, visual, shown, options, after, meaning is None)
+    if meaning is None or (first.end is not None and len(first.hits) == options.limit):
+        mode_of = replace(first, mode=mode)
+        return mode_of if meaning is None else replace(mode_of, model=meaning[0].fingerprint)
+    space, query = meaning
+    behind = max(started - len(shown), 0)
+    rest = options.model_copy(
+        update={"offset": 0 if after else behind, "limit": options.limit - len(first.hits)}
+    )
+    resumed = None
+    if after is not None:
+        is_in_text = after.place is not None and after.place.key < 0
+        resumed = replace(
+            after,
+            offset=behind,
+            place=None if is_in_text else after.place,
+            shown=[one for one in after.shown if one not in set(everything.ordinals.tolist())],
+        )
+    query = replace(query, after=resumed, leave_out=everything.ordinals.tolist())
+    found = searcher.nearest(space, query, rest, watch)
+    end = found.end
+    if end is not None and first.hits:
+        end = PageEnd([*_ordinals(searcher, first.hits), *end.ordinals], end.place)
+    return replace(found, hits=[*first.hits, *found.hits], end=end, mode=mode)
+
+
+def _by_text(
+    searcher: Searcher,
+    space: Space,
+    shown: Shown,
+    options: SearchOptions,
+    after: Cursor | None,
+    is_alone: bool,
+) -> SearchResult:
+    """A page of the images that show a text."""
+    away = 1.0 - shown.scores
+    none = np.zeros(len(shown), np.int64)
+    candidates = Candidates(
+        shown.ordinals,
+        away,
+        none,
+        none,
+        none,
+        scanned=len(shown),
+        live=len(shown),
+        nprobe=0,
+        reranked=len(shown),
+    ).without(after.shown if after else ())
+    ranking = Ranking(candidates, lambda o: _id(searcher, o), keys=candidates.distances + _FIRST)
+    is_behind = after is not None and after.place is not None and after.place.key >= 0
+    if is_behind:
+        start = len(ranking)
+    elif after is not None:
+        start = ranking.start(after.place, 0)
+    else:
+        start = options.offset
+    # Only scores of spaces have thresholds and probabilities: a text that is read counts.
+    page = page_of(
+        searcher.collection,
+        space,
+        ranking,
+        start,
+        options.model_copy(update={"score_threshold": None}),
+        Metric.COSINE,
+        # What follows by meaning is not known yet.
+        len(ranking) if is_alone else len(ranking) + 1,
+        HitEvidence(chances=lambda ordinals: [None] * len(ordinals)),
+    )
+    raised = 0.0 if is_alone else 1.0
+    hits = [
+        hit.model_copy(
+            update={
+                "relevance": hit.score + raised,
+                "text": searcher.collection.texts.of(_ordinal(searcher, hit), shown.words),
+            }
+        )
+        for hit in page.hits
+    ]
+    recall = Recall(
+        target=None,
+        expected=1.0,
+        nprobe=0,
+        clusters=space.index.clusters,
+        scanned_fraction=0.0,
+        reranked=len(shown),
+    )
+    return SearchResult(
+        hits, page.end, True, Mode.TEXT, Metric.COSINE, space.fingerprint, recall, page.cut_off
+    )
+
+
+def _ordinals(searcher: Searcher, hits: list[Hit]) -> list[int]:
+    return [_ordinal(searcher, hit) for hit in hits]
+
+
+def _ordinal(searcher: Searcher, hit: Hit) -> int:
+    item = searcher.find(hit.id)
+    return -1 if item is None else item.ordinal
+
+
+def _id(searcher: Searcher, ordinal: int) -> str:
+    item = searcher.collection.item(ordinal)
+    return "" if item is None else item.id

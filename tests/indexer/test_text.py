@@ -1,0 +1,271 @@
+"""Text in pictures: read by a job that starts by itself, kept, published, and found by terms."""
+
+import io
+import time
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from services.indexer.care.backup import BackupWriter, restore
+from services.indexer.care.check import findings
+from services.indexer.care.finding import Kind
+from services.indexer.care.folder import opened
+from services.indexer.care.repair import Repair
+from services.indexer.catalog.texts import Texts
+from services.indexer.reading.reader import TextReader, is_installed
+from services.indexer.workflows.text_job import READ_REASON
+from shared.clients import curation, indexer, query
+from shared.contracts.curation import BulkRequest
+from shared.contracts.jobs import JobKind, JobState
+from shared.contracts.text import TextRequest, Word
+from shared.core.errors import BadImage, InvalidInput, UnknownTerm
+from shared.media.identity import content_id
+from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.texts import packed
+from tests.indexer.running import until
+from tests.indexer.training import tagged_folder, train
+
+needs_ocr = pytest.mark.skipif(not is_installed(), reason="the extra `ocr` is not installed")
+
+
+def sign(*lines, size=40, colour="black", ground="white"):
+    """A PNG of lines of text."""
+    image = Image.new("RGB", (640, 90 + 70 * len(lines)), ground)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        font = ImageFont.load_default(size)
+        draw.text((30, 30 + 70 * number), line, font=font, fill=colour)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def unread(service):
+    """All images, as none has another reader's words."""
+    return Texts(service.parts.database).lacking("nobody")
+
+
+def say(service, image_id, text, confidence=1.0):
+    """Record words as if they had been read, all in one line."""
+    every = {one: ordinal for some in unread(service) for ordinal, one in some}
+    ordinal = every[image_id]
+    words = [
+        Word(
+            text=word,
+            confidence=confidence,
+            line=0,
+            box=[[0.1 * at, 0.2], [0.1 * at + 0.1, 0.2], [0.1 * at + 0.1, 0.3], [0.1 * at, 0.3]],
+        )
+        for at, word in enumerate(text.split())
+    ]
+    Texts(service.parts.database).put({ordinal: [packed(one) for one in words]}, "told")
+    service.parts.publisher.publish_pending(READ_REASON)
+
+
+def ids(answer):
+    return [hit.id for hit in answer.hits]
+
+
+def asked(service, term, **options):
+    return service.ask(query.search_term(term, **options))
+
+
+@pytest.fixture
+def texts(service, picture):
+    """A service with six pictures, four of which show words; gives it and their ids."""
+    made = [item.id for item in service.add(*map(picture, range(6)))]
+    say(service, made[0], "Emergency EXIT only")
+    say(service, made[1], "exit ramp")
+    say(service, made[2], "Only in an emergency take the exit", confidence=0.8)
+    say(service, made[3], "Café Müller 1998")
+    return service, made
+
+
+def test_words_in_quotation_marks_mean_text(texts):
+    service, made = texts
+    answer = asked(service, '"emergency exit only"')
+    assert answer.mode == "text"
+    # Side by side and surest first; then the same words elsewhere.
+    assert ids(answer) == [made[0], made[2]]
+    assert [hit.score for hit in answer.hits] == sorted(
+        (h.score for h in answer.hits), reverse=True
+    )
+    assert [word.text for word in answer.hits[0].text] == ["Emergency", "EXIT", "only"]
+    assert answer.hits[0].text[1].box[0] == pytest.approx([0.1, 0.2], abs=1e-3)
+    assert (answer.recall.expected, answer.complete) == (1.0, True)
+    assert asked(service, "\u201cexit\u201d").mode == "text"
+    assert ids(asked(service, '"nowhere"')) == []
+
+
+def test_case_accents_and_slips_do_not_matter_but_digits_do(texts):
+    service, made = texts
+    assert ids(asked(service, '"CAFE"')) == ids(asked(service, '"muller"')) == [made[3]]
+    near = asked(service, '"emergancy"')
+    assert set(ids(near)) == {made[0], made[2]}
+    assert near.hits[0].score < asked(service, '"emergency"').hits[0].score
+    assert ids(asked(service, '"emergancy"', exact_term=True)) == []
+    assert ids(asked(service, '"1998"')) == [made[3]]
+    assert ids(asked(service, '"1999"')) == []
+
+
+def test_a_term_that_is_no_tag_finds_text_where_its_meaning_is_unknown(texts):
+    service, made = texts
+    answer = asked(service, "ramp")
+    assert (answer.mode, ids(answer)) == ("text", [made[1]])
+    with pytest.raises(UnknownTerm):
+        asked(service, "qqzzq")
+
+
+def test_a_tag_goes_before_text(texts):
+    service, made = texts
+    service.send(tagging(made[5], "ramp"))
+    answer = asked(service, "ramp")
+    assert (answer.mode, ids(answer)) == ("tag", [made[5]])
+    assert ids(asked(service, '"ramp"')) == [made[1]]
+
+
+def tagging(image_id, tag):
+    return curation.change_images(BulkRequest(ids=[image_id], add_tags=[tag]))
+
+
+def test_pages_filters_dates_and_deletions_hold_for_text(texts):
+    service, made = texts
+    pages, cursor = [], None
+    while True:
+        page = asked(service, '"exit"', limit=1, cursor=cursor)
+        pages += ids(page)
+        if (cursor := page.next) is None:
+            break
+    whole = ids(asked(service, '"exit"'))
+    assert pages == whole
+    assert set(whole) == {made[0], made[1], made[2]}
+    assert ids(asked(service, '"exit"', offset=1)) == whole[1:]
+    service.send(tagging(made[1], "kept"))
+    assert ids(asked(service, '"exit"', filter={"must": [{"tag": "kept"}]})) == [made[1]]
+    by_date = asked(service, '"exit"', sort="added")
+    assert set(ids(by_date)) == set(whole)
+    service.send(indexer.delete_image(made[1]))
+    assert set(ids(asked(service, '"exit"'))) == {made[0], made[2]}
+    # What is published later has them no more, and a second reading replaces the first.
+    say(service, made[0], "No way out")
+    assert ids(asked(service, '"exit"')) == [made[2]]
+    for number in range(8):
+        say(service, made[4], f"again{number}")
+    files = SnapshotStore(service.data).current().texts.files
+    assert len(files) <= 6
+    assert ids(asked(service, '"exit"')) == [made[2]]
+    assert ids(asked(service, '"again7"')) == [made[4]]
+    assert ids(asked(service, '"again6"', exact_term=True)) == []
+    service.ask(query.get_image(made[0]))
+    assert [word.text for word in service.ask(query.get_image(made[0])).text] == [
+        "No",
+        "way",
+        "out",
+    ]
+
+
+def test_text_in_quotation_marks_is_searched_alone(texts):
+    service, made = texts
+    with pytest.raises(InvalidInput, match='search "exit" alone'):
+        service.ask(query.search(parts=[{"term": '"exit"'}, {"id": made[0]}]))
+    answer = service.ask(query.search(parts=[{"term": '"exit"'}]))
+    assert answer.mode == "text"
+
+
+def test_damaged_text_is_written_anew_and_a_backup_holds_it(start, picture, tmp_path):
+    with start() as service:
+        (shown,) = [item.id for item in service.add(picture(1))]
+        say(service, shown, "emergency exit")
+        data, url = service.data, service.settings.catalog_url
+    with opened(data, url) as folder:
+        BackupWriter(folder, tmp_path / "backup").write()
+    restore(tmp_path / "backup", tmp_path / "restored")
+    kept = SnapshotStore(tmp_path / "restored")
+    for file in kept.current().texts.files:
+        kept.verified(file)
+    (file,) = SnapshotStore(data).current().texts.files
+    path = data / "segments" / file.name
+    path.write_bytes(path.read_bytes()[:-8] + b"damaged!")
+    with opened(data, url) as folder:
+        assert {(one.kind, one.path) for one in findings(folder)} == {(Kind.LABELS, path)}
+        for deed in Repair(folder).plan():
+            deed.do()
+        assert folder.snapshots.current().texts is None
+    with start() as service:
+        service.add(picture(2))
+        assert ids(asked(service, '"exit"')) == [shown]
+
+
+@needs_ocr
+@pytest.mark.slow
+def test_pictures_are_read_by_themselves_and_a_cancelled_reading_goes_on(embedder, start, picture):
+    with start(embedder, ocr="auto") as service:
+        shown = sign("Harbour Street 17", "turn left")
+        service.add(shown, picture(1))
+        until(lambda: asked_or_none(service, '"harbour street"'))
+        answer = asked(service, '"harbour street 17"')
+        assert ids(answer) == [content_id(shown)]
+        (first, *_) = answer.hits[0].text
+        assert first.text == "Harbour"
+        assert 0 < first.box[0][0] < 0.2
+        reading = latest(service)
+        assert (reading.state, reading.result["read"]) == (JobState.SUCCEEDED, 2)
+        assert (reading.result["failed"], reading.result["words"]) == (0, 5)
+        # Nothing is left, so nothing starts again; a request reads what other versions have read.
+        again = service.succeeded(service.send(indexer.read_text(TextRequest(again=True))))
+        assert again.result["read"] == 0
+
+
+@needs_ocr
+def test_what_is_no_picture_takes_nothing_along() -> None:
+    with TextReader(1, 10**8).opened() as reader:
+        with pytest.raises(BadImage):
+            reader.read(b"no picture")
+        child = reader._child
+        assert child is not None
+        child.kill()
+        with pytest.raises(BadImage, match="ended on this picture"):
+            reader.read(sign("gone"))
+        assert [word.text for word in reader.read(sign("back again"))] == ["back", "again"]
+        assert reader.read(sign()) == []
+
+
+def latest(service):
+    return service.parts.job_table.latest(JobKind.TEXT)
+
+
+def asked_or_none(service, term):
+    time.sleep(0.1)
+    return ids(asked(service, term))
+
+
+def test_text_comes_before_meaning_and_all_pages_together_are_one_list(service, folder_of):
+    service.ingest(tagged_folder(folder_of), build=False)
+    train(service)
+    every = ids(asked(service, "puppy", limit=100))
+    assert len(every) == 24
+    shown = [every[20], every[10]]
+    say(service, shown[0], "Beware of the puppy")
+    say(service, shown[1], "puppy", confidence=0.7)
+    answer = asked(service, "puppy", limit=100)
+    assert answer.mode == "mixed"
+    # The others keep their order by meaning.
+    assert ids(answer) == [*shown, *(one for one in every if one not in shown)]
+    relevances = [hit.relevance for hit in answer.hits]
+    assert relevances == sorted(relevances, reverse=True)
+    assert [bool(hit.text) for hit in answer.hits[:3]] == [True, True, False]
+    for size in (1, 2, 5):
+        pages, cursor = [], None
+        while True:
+            page = asked(service, "puppy", limit=size, cursor=cursor)
+            assert page.mode == "mixed"
+            pages += ids(page)
+            if (cursor := page.next) is None:
+                break
+        assert pages == ids(answer)
+        by_offset = [
+            one
+            for start in range(0, 24, size)
+            for one in ids(asked(service, "puppy", limit=size, offset=start))
+        ]
+        assert by_offset == ids(answer)
