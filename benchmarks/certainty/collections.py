@@ -13,7 +13,7 @@ from services.indexer.measuring import counting
 from shared.engines.evidence import Reach, moments_of
 from shared.maths.count_fitting import Search
 from shared.maths.evidence import PLACES, Evidence
-from shared.maths.standard_scores import Moments
+from shared.maths.standard_scores import ScoreSample
 from shared.snapshots.transform import transformed
 
 Floats = NDArray[np.float32]
@@ -61,7 +61,7 @@ def word_searches(
     terms: Floats, kinds: Sequence[int], images: Floats, labels: Labels
 ) -> list[Search]:
     """Words as queries to pictures in the joint space, by cosine."""
-    moments = Moments.of(images)
+    moments = ScoreSample.of(images)
     units = images / np.maximum(np.linalg.norm(images, axis=1, keepdims=True), 1e-12)
     found = []
     for term, kind in zip(terms, kinds, strict=True):

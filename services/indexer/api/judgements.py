@@ -20,6 +20,7 @@ from shared.contracts.judgements import (
 )
 from shared.core.errors import InvalidInput
 from shared.terms.normal_form import normal_form
+from shared.web.admission import JSON, admits
 from shared.web.keys import Scope
 from shared.web.problems import DISK_FULL, problems
 from shared.web.scoped import ScopedRoute, needs
@@ -44,6 +45,7 @@ class JudgementsQuery(Wire):
 
 @router.post("/judgements", summary="Judge a hit", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
+@admits(JSON)
 def add_judgement(call: Request, here: Here, request: JudgementRequest) -> Judgement:
     """Keep whether a hit is right. It is no tag and changes none; a later judgement of the same hit
     replaces it, and null takes it back.

@@ -25,6 +25,7 @@ from shared.contracts.judgements import (
     Questions,
 )
 from shared.maths.survey import estimate
+from shared.web.admission import JSON, admits
 from shared.web.keys import Scope
 from shared.web.problems import DAMAGED, DISK_FULL, NO_INDEXER, problems
 from shared.web.scoped import ScopedRoute, needs
@@ -55,6 +56,7 @@ class QuestionsQuery(Wire):
 
 @router.post("/judgements", summary="Judge a hit", responses=problems(DISK_FULL))
 @needs(Scope.WRITE)
+@admits(JSON)
 async def add_judgement(here: Indexer, request: JudgementRequest) -> Judgement:
     """Keep whether a hit is right. It is no tag and changes none; a later judgement of the same hit
     replaces it, and null takes it back.
