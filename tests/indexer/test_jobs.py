@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from services.indexer.catalog.cursor import cursor_of
 from services.indexer.catalog.database import Database
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.jobs.context import JobContext
@@ -305,8 +306,14 @@ def test_jobs_are_listed_by_pages_each_once(table):
         if cursor is None:
             break
     assert seen == made[::-1]
-    with pytest.raises(InvalidInput):
-        table.page(3, "of another answer")
+    for odd in (
+        "of another answer",
+        cursor_of("a"),
+        cursor_of("a", "\0"),
+        cursor_of("a", "\ud800"),
+    ):
+        with pytest.raises(InvalidInput):
+            table.page(3, odd)
 
 
 def test_failures_are_listed_by_pages_and_the_list_has_a_bound(database):

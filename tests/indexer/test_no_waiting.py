@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.hanging import HangingEmbedder, hanging_embedder
+from services.indexer.publishing.retention import Retention
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
 from shared.contracts.features import FeaturesRequest, VectorItem
@@ -143,3 +144,42 @@ def test_vectors_come_in_while_the_embedder_hangs(
         assert add(3).added == 1
         assert service.send(indexer.get_job(job.id)).state.ended
         assert service.tagged("one") == {"1", "2", "3"}
+
+
+def test_a_failed_pruning_fails_no_job_and_no_upload_whose_snapshot_is_published(
+    service: Any, picture: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(12):
+        service.add(picture(seed))
+    segments = service.data / "segments"
+    with monkeypatch.context() as patched:
+
+        def refuse(*_: object) -> None:
+            raise OSError(5, "Input/output error")
+
+        patched.setattr(Retention, "remove_old", refuse)
+        service.add(picture(50))
+        job = service.build(clusters=2)
+        before = len(list(segments.iterdir()))
+    assert service.finds_itself(picture(50))
+    assert job.result["snapshot"] == service.parts.current.manifest().number
+    service.add(picture(51))
+    assert len(list(segments.iterdir())) < before
+    kept = {file.name for m in service.parts.index.snapshots.readable() for file in m.files()}
+    assert {path.name for path in segments.iterdir()} == kept
+
+
+def test_what_a_preparation_reads_stays_however_much_is_published_beside_it(
+    service: Any, picture: Callable[..., bytes]
+) -> None:
+    for seed in range(2):
+        service.add(picture(seed))
+    # The first file of a space stays for long anyway, additions are merged soon.
+    used = service.parts.current.manifest().visual.postings[-1]
+    store = service.parts.index.segments
+    with store.using([used]):
+        for seed in range(2, 15):
+            service.add(picture(seed))
+        assert store.path(used).exists()
+    service.add(picture(20))
+    assert not store.path(used).exists()

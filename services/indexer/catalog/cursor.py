@@ -21,7 +21,16 @@ def read_cursor(cursor: str, keys: int) -> Sequence[str]:
     if (
         not isinstance(found, list)
         or len(found) != keys
-        or not all(isinstance(one, str) and "\0" not in one for one in found)
+        or not all(isinstance(one, str) and _is_text(one) for one in found)
     ):
         raise InvalidInput("`cursor` is not the `next` of an answer; omit it.")
     return found
+
+
+def _is_text(value: str) -> bool:
+    """Return whether any database takes a text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value

@@ -104,7 +104,8 @@ class Publisher:
             self._current.replace(current)
             self._current.remember_network()
         if is_alone and self._lock.is_shared:
-            self._retention.remove_old(self._current.manifest(), is_alone=True)
+            kept = self._retention.remove_old(self._current.manifest(), is_alone=True)
+            self._retention.remove_elsewhere(kept)
 
     def publish(
         self,

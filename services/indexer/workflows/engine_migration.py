@@ -153,7 +153,7 @@ class EngineMigration:
             self._note(move, name, rows.stop)
             job.advance(rows.stop - start)
         try:
-            return target.finish(self._tombstones.read(), job)
+            return target.finish(self._publisher.settled(), job)
         except Corrupt:
             self._note(move, name, 0)
             raise
@@ -167,14 +167,14 @@ class EngineMigration:
         self, space: SpaceManifest, ordinals: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the rows of those of some images that aren't deleted, and their vectors."""
-        deleted = self._tombstones.read()
+        deleted = self._publisher.settled()
         while True:
             live = np.setdiff1d(ordinals, deleted, assume_unique=True)
             try:
                 return live, self._spaces.stored(space, live)
             except Corrupt:
                 # One may have been deleted meanwhile.
-                before, deleted = deleted, self._tombstones.read()
+                before, deleted = deleted, self._publisher.settled()
                 if len(deleted) == len(before):
                     raise
 

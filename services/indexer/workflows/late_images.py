@@ -38,8 +38,14 @@ class LateImages:
         self._given_up |= self._missing.ids(self._pair) & late
 
     def is_settled(self) -> bool:
-        """Return whether every image has features of the model, but those given up."""
-        return not self._missing.ids(self._pair) - self._given_up
+        """Return whether no image would drop out of search, but those given up.
+
+        One that was recorded and isn't in search yet is not acknowledged: whoever adds it finds the
+        model changed, and embeds it anew.
+        """
+        if not self._missing.ids(self._pair) - self._given_up:
+            return True
+        return not self._missing.in_search(self._pair) - self._given_up
 
     def end(self) -> None:
         """Let new pictures pass again."""

@@ -64,6 +64,10 @@ class Reembedding:
             self._take_in(self._found(late)[0], pair, job)
         return late
 
+    def in_search(self, pair: ModelPair) -> set[str]:
+        """The images that are found now and lack features of either model."""
+        return self._dropouts.ids(pair)
+
     def ids(self, pair: ModelPair) -> set[str]:
         """The images that lack features of either model."""
         return {i for f in sorted(pair.all) for i in self._images.without_features(f)}

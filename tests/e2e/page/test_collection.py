@@ -4,9 +4,10 @@ import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from demo.sample import draw_sample
 from shared.clients import indexer as indexer_api
@@ -131,6 +132,27 @@ def test_a_job_tells_what_it_went_on_without_and_how_far_its_stage_is(
     expect(page.get_by_role("list", name="Left out")).to_have_text(
         "Without training: No image carries a tag that has a word vector."
     )
+
+
+def test_older_jobs_come_by_pages(visitor: Visitor, engine: Engine) -> None:
+    job = engine.indexer.send(indexer_api.list_jobs()).jobs[0].model_dump(mode="json")
+    many = [job | {"id": str(number)} for number in range(25)]
+
+    def answer(route: Route) -> None:
+        asked = parse_qs(urlsplit(route.request.url).query)
+        start = int(asked.get("cursor", ["0"])[0])
+        end = start + 10
+        route.fulfill(json={"jobs": many[start:end], "next": str(end) if end < 25 else None})
+
+    page = visitor.open(f"{engine.group.url('query')}/manage")
+    page.route(re.compile("/v1/jobs($|[?])"), answer)
+    rows = page.get_by_role("list", name="Activity, the newest first").get_by_role("listitem")
+    more = page.get_by_role("button", name="Show more")
+    for count in (6, 10, 20):
+        expect(rows).to_have_count(count, timeout=MINUTE)
+        more.click()
+    expect(rows).to_have_count(25)
+    expect(more).to_be_hidden()
 
 
 def test_a_folder_that_is_not_there_is_refused_in_the_servers_words(
