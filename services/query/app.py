@@ -64,13 +64,13 @@ def create_app(
     key = settings.api_key.get_secret_value() if settings.api_key else None
     files = indexer or AsyncClient(settings.url_of("indexer"), key, within=True)
     engines = Engines.of(settings)
-    snapshots = SnapshotReader(settings.data_dir, engines)
+    shelf = SnapshotReader(settings.data_dir, engines)
     if embedders is None:
         urls = settings.urls_of("embedder")
         embedders = Embedders(
-            [AsyncClient(url, key, within=True) for url in urls], lambda: _profile(snapshots)
+            [AsyncClient(url, key, within=True) for url in urls], lambda: _profile(shelf)
         )
-    canary = CanaryWatch(embedders, snapshots)
+    canary = CanaryWatch(embedders, shelf)
 
     follower = _follower(settings)
 
@@ -89,7 +89,7 @@ def create_app(
 
     def not_ready() -> str | None:
         try:
-            collection, _ = snapshots.current()
+            collection, _ = shelf.current()
         except ISEError as error:
             return error.detail
         # It would say of everything that it isn't there.
@@ -98,7 +98,7 @@ def create_app(
         return None
 
     def warning() -> str | None:
-        if (damaged := snapshots.warning) is not None:
+        if (damaged := shelf.warning) is not None:
             return damaged
         drift = canary.drift()
         if drift is not None and not drift.served:
@@ -126,7 +126,7 @@ def create_app(
     app.user_middleware.append(Middleware(AdmissionMiddleware, admission=admission))
     app.state.settings = settings
     registry = app.state.metrics.registry
-    registry.register(QueryMetrics(snapshots, canary, settings.recall_target))
+    registry.register(QueryMetrics(shelf, canary, settings.recall_target))
     audit = Audit(settings.audit_share, LiveRecallMetrics(registry).observe)
     fetching = fetcher or Fetcher(
         settings.fetch_hosts, settings.max_image_bytes, settings.fetch_seconds
@@ -134,12 +134,12 @@ def create_app(
     uploads = Uploads(settings.uploads_bytes, settings.upload_seconds)
     app.state.uploads = uploads
     app.state.asking = SearchService(
-        snapshots,
+        shelf,
         lambda: Features(embedders, canary, fetching, files, uploads, settings.max_image_bytes),
         settings.recall_target,
         audit,
         Waiting(
-            snapshots,
+            shelf,
             admission,
             settings.version_seconds,
             follower.wake if follower else lambda: None,
@@ -168,9 +168,9 @@ def create_app(
     return app
 
 
-def _profile(snapshots: SnapshotReader) -> str | None:
+def _profile(shelf: SnapshotReader) -> str | None:
     """Return the profile whose model made the index that is open, or None."""
-    visual = snapshots.opened.visual
+    visual = shelf.opened.visual
     return None if visual is None else profile_of(visual.fingerprint)
 
 

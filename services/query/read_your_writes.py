@@ -20,13 +20,13 @@ class Waiting:
 
     def __init__(
         self,
-        snapshots: SnapshotReader,
+        shelf: SnapshotReader,
         admission: Admission,
         seconds: float,
         look: Callable[[], None],
     ) -> None:
         """`look`: has what is new looked for now, where it isn't on this disk."""
-        self._snapshots = snapshots
+        self._shelf = shelf
         self._admission = admission
         self._seconds = seconds
         self._look = look
@@ -54,5 +54,5 @@ class Waiting:
         return await anyio.to_thread.run_sync(self._now)
 
     def _now(self) -> Version:
-        collection, deleted = self._snapshots.current()
+        collection, deleted = self._shelf.current()
         return Version(collection.manifest.number, len(deleted))
