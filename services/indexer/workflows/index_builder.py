@@ -217,7 +217,7 @@ class IndexBuilder:
                     job,
                     OptionalStep.CALIBRATION,
                     lambda: calibrate_terms(
-                        index, vectors, carriers, curves, settings.seed, job.reach
+                        index, vectors, carriers, curves, settings.seed, job.report_progress
                     ),
                     [],
                 )
@@ -333,7 +333,7 @@ class IndexBuilder:
             return []
         job.stage(CALIBRATING)
         index = self._spaces.index(space)
-        fitted = calibrate(index, tags, curves, seed, reranks, job.reach)
+        fitted = calibrate(index, tags, curves, seed, reranks, job.report_progress)
         return fitted + calibrate_carriers(index, tags, seed)
 
     def _tags(self) -> Mapping[int, list[str]]:
