@@ -21,6 +21,8 @@ def describe() -> dict[str, Any]:
         "processor": _first("/proc/cpuinfo", "model name"),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(int(_first("/proc/meminfo", "MemTotal").split()[0]) / 2**20, 1),
+        # What else ran: 0 on a quiet machine.
+        "load": round(os.getloadavg()[0], 1),
         "kernel": platform.release().split("-")[0],
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES if _version(name)},

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.report_embedding import agreement, embedding, ingest
 from benchmarks.report_http import over_http
+from benchmarks.report_matching import labels, ranking, untagged, words_probability
 from benchmarks.tables import measured_on, table
 
 _HEAD = """# Benchmarks
@@ -56,6 +57,10 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "ingest": ingest,
         "live": _live,
         "http": over_http,
+        "ranking": ranking,
+        "untagged": untagged,
+        "words-probability": words_probability,
+        "labels": labels,
     }
     parts = [_HEAD]
     for kind, section in kinds.items():

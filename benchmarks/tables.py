@@ -7,9 +7,10 @@ def measured_on(found: dict[str, Any]) -> str:
     machine = found["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     changed = " with changes" if machine["changed"] else ""
+    load = f", load {machine['load']}" if "load" in machine else ""
     return (
         f"{found['measured_at'][:10]}, commit {machine['commit']}{changed}, "
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB{load}, "
         f"Python {machine['python']}, {packages}."
     )
 

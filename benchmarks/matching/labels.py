@@ -38,7 +38,11 @@ def measure(folder: Path, network: str, weights: str, cache: Path) -> dict[str, 
     best, sure = chances.argmax(axis=1), chances.max(axis=1)
     right = own[np.arange(len(own)), best]
     has_class = own.any(axis=1)
-    found: dict[str, Any] = {"photos": len(own), "photos_with_a_class": int(has_class.sum())}
+    found: dict[str, Any] = {
+        "collection": folder.name,
+        "photos": len(own),
+        "photos_with_a_class": int(has_class.sum()),
+    }
     for least in _LEAST:
         taken = sure >= least
         found[f"from {least}"] = {

@@ -119,7 +119,8 @@ def _as_it_is(one: Collection, first: int) -> Hits:
 
 def _in_parts(one: Collection, first: int, seed: int) -> Hits:
     rng = np.random.default_rng(seed)
-    folders, found = np.unique(one.folders), []
+    folders = np.unique(one.folders)
+    found: list[Hits] = []
     while len(found) < _PARTS:
         count = int(np.exp(rng.uniform(np.log(_LEAST_FOLDERS), np.log(len(folders)))))
         kept = rng.choice(folders, count, replace=False)

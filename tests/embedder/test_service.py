@@ -159,6 +159,8 @@ class TestTerms:
             service.send(embedder.embed_terms(["dog", "elefant"], TermSpace.WORD))
         assert "elephant" in caught.value.extra["suggestions"]
         assert caught.value.extra["terms"] == ["elefant"]
+        # The model of this service has no classifier, whose table might know it.
+        assert caught.value.extra["named"] is False
 
     def test_unknown_terms_may_be_left_empty(self, service):
         call = embedder.embed_terms(["dog", "qqxzv"], TermSpace.WORD, allow_unknown=True)

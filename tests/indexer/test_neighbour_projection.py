@@ -69,3 +69,11 @@ def test_few_pictures_and_copies_of_one_are_left_to_pca():
     found = neighbour_projection.learn(copies, 8)
     assert found.axes.shape == (DIM, 8)
     assert np.isfinite(found.axes).all()
+
+
+def test_near_copies_are_left_out_so_that_neighbours_are_other_pictures():
+    rng = np.random.default_rng(2)
+    points = prepared(rng.normal(size=(40, 16)).astype(np.float32), Metric.COSINE)
+    copies = points + 0.02 * rng.normal(size=points.shape).astype(np.float32)
+    both = prepared(np.concatenate([points, copies]), Metric.COSINE)
+    np.testing.assert_array_equal(neighbour_projection.without_copies(both), np.arange(40))

@@ -23,6 +23,8 @@ _DIRECTIONS = 2
 """Directions to begin with, for each one that is kept."""
 _EVEN = 1.0
 """Even scatter that is added, in means of the scatter, so that no direction is blown up."""
+_COPY = 0.95
+"""Cosine, after PCA, of pictures that count as one. Those of one kind have about 0.5."""
 _ROWS = 8192
 """Pictures among which neighbours are looked for, at most: all pairs of them are compared."""
 _CHUNK = 1024
@@ -33,8 +35,10 @@ def learn(sample: Floats, width: int) -> Projection:
     first = Projection.learn(sample, min(_DIRECTIONS * width, *sample.shape))
     rows = sample[np.linspace(0, len(sample) - 1, min(_ROWS, len(sample))).astype(np.int64)]
     placed = first(prepared(rows, Metric.COSINE)).astype(np.float32)
-    pairs = mutual_neighbours(prepared(placed[:, :width], Metric.COSINE), _NEIGHBOURS)
-    points = prepared(placed, Metric.COSINE).astype(np.float64)
+    near = prepared(placed[:, :width], Metric.COSINE)
+    kept = without_copies(near)
+    pairs = mutual_neighbours(near[kept], _NEIGHBOURS)
+    points = prepared(placed[kept], Metric.COSINE).astype(np.float64)
     apart = points[pairs[:, 0]] - points[pairs[:, 1]]
     scatter = apart.T @ apart / max(1, len(apart))
     mean = np.trace(scatter) / len(scatter)
@@ -43,8 +47,21 @@ def learn(sample: Floats, width: int) -> Projection:
     with one_thread():
         spreads, axes = np.linalg.eigh(scatter + _EVEN * mean * np.eye(len(scatter)))
     scaled = axes / np.sqrt(spreads / mean)
-    kept = principal_axes((points - points.mean(axis=0)) @ scaled)[:, :width]
-    return Projection(first.mean, (first.axes @ (scaled @ kept)).astype(np.float32))
+    widest = principal_axes((points - points.mean(axis=0)) @ scaled)[:, :width]
+    return Projection(first.mean, (first.axes @ (scaled @ widest)).astype(np.float32))
+
+
+def without_copies(points: Floats) -> NDArray[np.int64]:
+    """Return the rows that are no near copies of an earlier one, as in bursts and resized files.
+
+    Copies would be each other's neighbours, and tell only what copying changes. points: as below.
+    """
+    is_copy = np.zeros(len(points), bool)
+    for start in range(0, len(points), _CHUNK):
+        cosines = points[start : start + _CHUNK] @ points.T
+        earlier = np.arange(len(points)) < start + np.arange(len(cosines))[:, None]
+        is_copy[start : start + _CHUNK] = ((cosines > _COPY) & earlier).any(axis=1)
+    return np.flatnonzero(~is_copy)
 
 
 def mutual_neighbours(points: Floats, count: int) -> NDArray[np.int64]:
