@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from services.embedder.matching import training
 from services.embedder.matching.evaluation import average_precision
 from services.embedder.matching.examples import Examples
 from services.embedder.matching.loss import contrastive_loss
@@ -64,6 +65,13 @@ def test_it_learns_what_there_is_to_learn(learnt, small_words):
     assert joint.shape == (5, 128)
 
 
+@pytest.fixture
+def one_network(monkeypatch):
+    """Trains no networks without some of the terms, which `TestCalibration` is about."""
+    monkeypatch.setattr(training, "_LEAST_TERMS", 1000)
+
+
+@pytest.mark.usefixtures("one_network")
 @pytest.mark.parametrize("hard_negatives", [0, 4])
 @pytest.mark.parametrize("loss", MatchingLoss)
 def test_each_loss_learns(loss, hard_negatives, small_words):
@@ -73,6 +81,7 @@ def test_each_loss_learns(loss, hard_negatives, small_words):
     assert report.mean_average_precision > 0.25
 
 
+@pytest.mark.usefixtures("one_network")
 def test_it_ends_where_held_out_images_gain_no_more(small_words):
     settings = QUICK.model_copy(update={"epochs": 200, "patience": 3, "learning_rate": 1e-2})
     _, report = train(correlated(small_words), small_words, settings)
@@ -160,6 +169,7 @@ class TestCalibration:
         assert TrainingReport.model_validate(report.model_dump(exclude=new)).calibration == []
 
 
+@pytest.mark.usefixtures("one_network")
 def test_tags_that_mean_nothing_stay_at_chance(small_words):
     shuffled = correlated(small_words)
     rng = np.random.default_rng(3)
@@ -184,6 +194,7 @@ def test_the_terms_that_most_images_carry_are_the_anchors(learnt, small_words):
     assert len(network.anchors) == len(set(correlated(small_words).terms))
 
 
+@pytest.mark.usefixtures("one_network")
 def test_the_same_seed_gives_the_same_network(small_words):
     def fingerprint(seed):
         settings = QUICK.model_copy(update={"epochs": 2, "seed": seed})

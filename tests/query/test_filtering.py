@@ -167,7 +167,7 @@ def opened(folder, files):
     return [ItemsFile(folder / f"{number}.hdf5") for number in range(len(files))]
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(histories(), st.lists(FILTERS, min_size=1, max_size=8))
 def test_a_filter_lets_through_what_a_plain_reading_of_it_does(fresh_library, files, asked):
     filtering = Filtering(opened(fresh_library().folder, files))
