@@ -132,9 +132,8 @@ export class Gallery {
   /** The picture with its neighbours, where it's known here. */
   around(id) {
     const found = this.#sections?.find(id);
-    if (!found) return null;
-    this.#lookedAt(found);
-    return neighbours(found, this.#sections);
+    if (found) this.#lookedAt(found);
+    return found ? neighbours(found, this.#sections) : null;
   }
 
   /** The picture that is open stays in sight below, and its neighbours are asked for. */
