@@ -41,11 +41,6 @@ def search_vector(vector: Sequence[float], **options: Any) -> Call[SearchRespons
     return _search({"vector": [float(v) for v in vector], **options})
 
 
-def search_bytes(data: bytes, **options: Any) -> Call[SearchResponse]:
-    """Search by an image file, sent as base64 in JSON."""
-    return _search({"image": base64.b64encode(data).decode(), **options})
-
-
 def search(**asked: Any) -> Call[SearchResponse]:
     """Any search: the fields of `SearchRequest`. An `image` is given as its bytes, also in `parts`.
 
@@ -82,17 +77,6 @@ def suggest_tags(image_id: str, limit: int = 10) -> Call[SuggestedTags]:
     """Tags that may fit an image, with probabilities."""
     path = f"/v1/images/{segment(image_id)}/suggest-tags"
     return Call("GET", path, model(SuggestedTags), params={"limit": limit})
-
-
-def suggest_tags_for(data: bytes, limit: int = 10, name: str = "query") -> Call[SuggestedTags]:
-    """Tags that may fit an image file, with probabilities."""
-    return Call(
-        "POST",
-        "/v1/suggest-tags",
-        model(SuggestedTags),
-        files=[("file", (name, data, "application/octet-stream"))],
-        data={"limit": str(limit)},
-    )
 
 
 def get_random_images(limit: int = 10, seed: int | None = None) -> Call[Sample]:

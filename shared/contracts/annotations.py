@@ -54,8 +54,8 @@ WRITTEN = Bounds(depth=8, bytes=64 * 2**10, keys=256)
 ANSWERED = Bounds(depth=64, bytes=2**20, keys=100_000, is_strict=False)
 """Limits for answers, which may contain data of earlier versions."""
 
-TAGS_TOLD = f"At most {MAX_TAGS:,}, each of at most {MAX_TAG} characters."
-METADATA_TOLD = (
+TAGS_DESCRIPTION = f"At most {MAX_TAGS:,}, each of at most {MAX_TAG} characters."
+METADATA_DESCRIPTION = (
     f"A JSON object of at most {WRITTEN.bytes // 2**10} KiB, {WRITTEN.depth} "
     f"levels and {WRITTEN.keys} keys, including nested keys; a key with its "
     f"parents (`a.b`) has at most {MAX_KEY} characters. Numbers must be "
@@ -304,7 +304,7 @@ def _is_none(value: object) -> bool:
 ImageId = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(check_id)]
 Uri = Annotated[str, Field(min_length=1, max_length=MAX_URI), AfterValidator(check_uri)]
 Metadata = Annotated[
-    dict[str, Any], Field(description=METADATA_TOLD), AfterValidator(check_metadata)
+    dict[str, Any], Field(description=METADATA_DESCRIPTION), AfterValidator(check_metadata)
 ]
 Notes = Annotated[
     list[str] | None,

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from shared.contracts.annotations import (
     MAX_TAGS,
-    TAGS_TOLD,
+    TAGS_DESCRIPTION,
     ImageId,
     Metadata,
     Notes,
@@ -47,7 +47,7 @@ class Record(Request):
 
     id: ImageId = Field(description="Id of the image.")
     tags: Annotated[list[str], AfterValidator(check_tags)] = Field(
-        default_factory=list, max_length=MAX_TAGS, description=TAGS_TOLD
+        default_factory=list, max_length=MAX_TAGS, description=TAGS_DESCRIPTION
     )
     uris: list[Uri] = Field(
         default_factory=list, max_length=_MAX_URIS, description="Paths or URLs of the image."

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 from shared.contracts.annotations import (
     MAX_TAG,
     MAX_TAGS,
-    METADATA_TOLD,
-    TAGS_TOLD,
+    METADATA_DESCRIPTION,
+    TAGS_DESCRIPTION,
     Metadata,
     Notes,
     check_tags,
@@ -20,7 +20,7 @@ from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
 Tags = Annotated[
-    list[Tag], Field(max_length=MAX_TAGS, description=TAGS_TOLD), AfterValidator(check_tags)
+    list[Tag], Field(max_length=MAX_TAGS, description=TAGS_DESCRIPTION), AfterValidator(check_tags)
 ]
 
 
@@ -85,7 +85,7 @@ class ImagePatch(Request):
     tags: Tags | None = Field(None, description="New tags; they replace the current ones.")
     metadata: Metadata | None = Field(
         None,
-        description=f"New metadata; they replace the current ones. {METADATA_TOLD}",
+        description=f"New metadata; they replace the current ones. {METADATA_DESCRIPTION}",
     )
 
 

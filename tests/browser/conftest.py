@@ -83,7 +83,7 @@ def start() -> Iterator[Start]:
         listener.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pictures() -> list[Picture]:
     return draw_all()
 
@@ -107,8 +107,9 @@ def stand_in(start: Start, pictures: list[Picture]) -> StandIn:
     return start(pictures)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """One for all tests of this folder; a visit has a context of its own."""
     path = find_chromium()
     if path is None:
         pytest.skip("needs Chromium: `apt-get install chromium`")

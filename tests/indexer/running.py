@@ -145,7 +145,9 @@ class Service:
         return self.succeeded(self.send(indexer.build_index(BuildSettings(**settings))))
 
     def ended(self, job: Job) -> Job:
-        return until(lambda: (j := self.send(indexer.get_job(job.id))).state.ended and j)
+        # By its table: a request at each look would take time from the job.
+        until(lambda: self.parts.job_table.get(job.id).state.ended)
+        return self.send(indexer.get_job(job.id))
 
     def succeeded(self, job: Job) -> Job:
         found = self.ended(job)

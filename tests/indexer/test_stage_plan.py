@@ -91,16 +91,16 @@ def test_how_far_a_stage_is_corrects_its_estimate(clock):
     plan.expect([CALIBRATING], 2500)
     plan.enter(CALIBRATING)
     clock.now += 30
-    plan.reach(500, 1000)
+    plan.report_progress(500, 1000)
     assert plan.remaining() == pytest.approx(30)
 
 
 def test_a_stage_never_goes_back_and_details_are_no_stages_of_their_own(clock):
     plan = StagePlan(clock=clock)
     plan.enter(f"{CLUSTERING}, round 1 of 20")
-    plan.reach(30, 100)
+    plan.report_progress(30, 100)
     plan.enter(f"{CLUSTERING}, assigning 0 of 24")
-    plan.reach(20, 100)
+    plan.report_progress(20, 100)
     assert (plan.done, plan.total) == (30, 100)
     clock.now += 5
     plan.enter(f"{RECALL} 8 192 of 24 000")
@@ -120,7 +120,7 @@ def test_the_estimate_falls_all_the_way_where_stages_take_as_long_as_estimated(s
         plan.enter(stage)
         whole = slow * cost(stage, 2500)
         for tenth in range(10):
-            plan.reach(tenth, 10)
+            plan.report_progress(tenth, 10)
             left = plan.remaining()
             assert left is not None
             assert 0 <= left <= before * (1 + 1e-9)

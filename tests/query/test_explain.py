@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
+from services.indexer.segments.store import CODED_ROWS
 from shared.contracts.query import Metric
 from shared.snapshots.items import Item
 from tests.shared.indexes import clustered
 
-# As many as make its codes choose; `coded=True` gives them to fewer than get them by themselves.
-ROWS = 4_000
+ROWS = CODED_ROWS
 
 
 @pytest.fixture(scope="module", params=list(Metric), ids=str)

@@ -124,20 +124,20 @@ def test_what_matches_is_what_has_a_word_that_begins_so(tags, text):
 
 def test_the_index_of_words_is_taken_over_by_a_snapshot_with_the_same_tags(fresh_library):
     library = fresh_library()
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     library.publish([Item(0, "a", ["grand_piano"])])
-    collection, deleted = shelf.current()
+    collection, deleted = reader.current()
     collection.tags(deleted)
     index = collection.vocabulary
     library.publish([Item(0, "a", ["Grand Piano"]), Item(1, "b", ["grand-piano"])])
-    collection, deleted = shelf.current()
+    collection, deleted = reader.current()
     assert collection.tags(deleted).find("grand piano").count == 2
     assert collection.vocabulary is index
     library.tombstones.add([0])
-    _, deleted = shelf.current()
+    _, deleted = reader.current()
     assert collection.tags(deleted).find("grand piano").count == 1
     assert collection.vocabulary is index
     library.publish([Item(1, "b", ["organ"])])
-    collection, deleted = shelf.current()
+    collection, deleted = reader.current()
     assert collection.tags(deleted).find("grand piano") is None
     assert collection.tags(deleted).find("organ").count == 1

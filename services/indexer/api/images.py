@@ -69,9 +69,9 @@ class AddForm(Wire):
     tags: str = Field(
         "",
         description="Comma-separated; a tag with a comma in it stands in double quotes: "
-        f'`castle,"Portland, Oregon"`. {annotations.TAGS_TOLD}',
+        f'`castle,"Portland, Oregon"`. {annotations.TAGS_DESCRIPTION}',
     )
-    metadata: str = Field("{}", description=annotations.METADATA_TOLD)
+    metadata: str = Field("{}", description=annotations.METADATA_DESCRIPTION)
 
 
 @router.post(

@@ -71,10 +71,10 @@ class JobContext:
         """Set the stages to come and the number of pictures they are about, for the estimate."""
         self._plan.expect(stages, pictures)
 
-    def reach(self, done: int, total: int) -> None:
+    def report_progress(self, done: int, total: int) -> None:
         """Note how far the present stage is, in whatever it counts. Raises Cancelled."""
         self.check_cancelled()
-        self._plan.reach(done, total)
+        self._plan.report_progress(done, total)
         self._report()
 
     def skip(self, step: str, reason: str, cause: str) -> None:

@@ -109,7 +109,7 @@ class StagePlan:
             # The stages before it were not needed.
             self._coming = self._coming[self._coming.index(stage) + 1 :]
 
-    def reach(self, done: int, total: int) -> None:
+    def report_progress(self, done: int, total: int) -> None:
         """Note how far the present stage is; within a stage it never goes back."""
         if total != self._total:
             self._done, self._total = done, total

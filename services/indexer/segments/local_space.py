@@ -43,7 +43,7 @@ def clustered(
 
     def progress(number: int, rounds: int) -> None:
         job.stage(f"{stage}, round {number} of {rounds}")
-        job.reach(_ROUNDS_END * (number - 1) // rounds, _WHOLE)
+        job.report_progress(_ROUNDS_END * (number - 1) // rounds, _WHOLE)
 
     centroids = train_centroids(vectors, clusters, settings.metric, settings.seed, progress)
     codec = None
@@ -105,5 +105,5 @@ def with_progress(
     begin, end = share
     for start, block in blocks:
         job.stage(f"{stage} {_spaced(start)} of {_spaced(rows)}")
-        job.reach(begin + (end - begin) * start // max(rows, 1), _WHOLE)
+        job.report_progress(begin + (end - begin) * start // max(rows, 1), _WHOLE)
         yield start, block

@@ -16,7 +16,7 @@ from shared.contracts.indexer import BuildSettings, TrainMatchingRequest
 from shared.core.errors import Conflict, InvalidInput
 from shared.snapshots.manifest import Manifest
 
-_MUST_BE_TOLD = (InvalidInput, Conflict)
+_FAILS_THE_JOB = (InvalidInput, Conflict)
 """Errors of a build that somebody has to act on."""
 _PATIENCE_S = 600.0
 """How long a build waits for an embedder that trains for somebody else; the pictures wait too."""
@@ -85,7 +85,7 @@ class BuildPipeline:
         if current is not None and current.fingerprint != fingerprint:
             # Without a build no answer would contain these pictures.
             return build()
-        built = attempt(job, OptionalStep.CLUSTERING, build, None, but=_MUST_BE_TOLD)
+        built = attempt(job, OptionalStep.CLUSTERING, build, None, but=_FAILS_THE_JOB)
         if built is not None:
             return built
         job.stage(PUBLISHING)

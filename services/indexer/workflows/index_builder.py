@@ -222,7 +222,7 @@ class IndexBuilder:
                     job,
                     OptionalStep.CALIBRATION,
                     lambda: calibrate_terms(
-                        index, vectors, carriers, curves, settings.seed, job.reach
+                        index, vectors, carriers, curves, settings.seed, job.report_progress
                     ),
                     [],
                 )
@@ -329,5 +329,5 @@ class IndexBuilder:
             return []
         job.stage(CALIBRATING)
         index = self._spaces.index(space)
-        fitted = calibrate(index, tags, curves, seed, reranks, job.reach)
+        fitted = calibrate(index, tags, curves, seed, reranks, job.report_progress)
         return fitted + calibrate_carriers(index, tags, seed)

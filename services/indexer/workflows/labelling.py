@@ -28,7 +28,9 @@ _AT_ONCE = 2000
 def labelled(labels: Labels, base: Manifest, job: JobContext) -> Manifest:
     """Return the base with the labels of its images, where its model has them."""
     job.stage(LABELLING)
-    return attempt(job, OptionalStep.LABELS, lambda: labels.complete(base, job.reach), base)
+    return attempt(
+        job, OptionalStep.LABELS, lambda: labels.complete(base, job.report_progress), base
+    )
 
 
 class LabelJob:
@@ -46,7 +48,7 @@ class LabelJob:
         job.stage(LABELLING)
         # Whoever asks for it wants the embedder's classifier; upkeep, what the snapshot has.
         anew = bool(request.get("anew", True))
-        done = self._labels.complete(base, job.reach, anew)
+        done = self._labels.complete(base, job.report_progress, anew)
         if done.labels != base.labels:
             job.stage(PUBLISHING)
 

@@ -173,7 +173,7 @@ class MatchingTraining:
                             f"{TRAINING}, epoch {event.epoch} of {event.epochs}, "
                             f"loss {event.loss:.3f}"
                         )
-                        job.reach(event.epoch - 1, event.epochs)
+                        job.report_progress(event.epoch - 1, event.epochs)
                     case TrainingFailed():
                         status = event.problem.get("status")
                         raise problem.from_body(

@@ -58,7 +58,7 @@ class SearchService:
         terms: TermReader,
     ) -> None:
         """`features`: creates the embedder's client of one request."""
-        self.shelf = snapshots
+        self.snapshots = snapshots
         self.audit = audit
         self._features = features
         self._recall_target = recall_target
@@ -71,7 +71,7 @@ class SearchService:
 
     def searcher_now(self) -> Searcher:
         """The same, for code in a thread."""
-        collection, deleted = self.shelf.current()
+        collection, deleted = self.snapshots.current()
         return Searcher(collection, deleted, self._recall_target, self.audit)
 
     async def batch(self, searches: Sequence[SearchRequest]) -> list[BatchAnswer]:
@@ -202,7 +202,7 @@ class SearchService:
         if not is_plain or options.offset + options.limit > _FEW:
             return False
         # Opening a new snapshot takes seconds, so that isn't done in the event loop.
-        collection = self.shelf.settled()
+        collection = self.snapshots.settled()
         return (
             collection is not None and collection.visual is not None and collection.visual.is_quick
         )

@@ -76,12 +76,12 @@ _UPLOAD: dict[str, Any] = {
                         "tags": {
                             "type": "string",
                             "default": "",
-                            "description": f"Comma-separated. {annotations.TAGS_TOLD}",
+                            "description": f"Comma-separated. {annotations.TAGS_DESCRIPTION}",
                         },
                         "metadata": {
                             "type": "string",
                             "default": "{}",
-                            "description": annotations.METADATA_TOLD,
+                            "description": annotations.METADATA_DESCRIPTION,
                         },
                     },
                 }

@@ -50,7 +50,7 @@ def get_stats(ask: Ask, request: Request, response: Response, learning: Learning
     drift of the model.
     """
     canary: CanaryWatch = request.app.state.canary
-    collection, deleted = ask.shelf.current()
+    collection, deleted = ask.snapshots.current()
     manifest, visual = collection.manifest, collection.visual
     found = Stats(
         images=collection.live(deleted),

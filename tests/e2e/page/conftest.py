@@ -37,15 +37,27 @@ def serve_query(engine: Engine) -> Iterator[ServeQuery]:
         yield serve
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+Launch = Callable[..., Browser]
+
+
+@pytest.fixture(scope="package")
+def launch() -> Iterator[Launch]:
+    """Starts Chromium with options of its own."""
     path = find_chromium()
     if path is None:
         pytest.skip("needs Chromium: `apt-get install chromium`")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+        yield lambda *options: playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", *options]
+        )
+
+
+@pytest.fixture(scope="package")
+def browser(launch: Launch) -> Iterator[Browser]:
+    """One for all tests of this folder; a visitor opens pages with contexts of their own."""
+    browser = launch()
+    yield browser
+    browser.close()
 
 
 @dataclass

@@ -6,13 +6,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.clients import indexer as indexer_api
 from shared.clients import query as query_api
 from shared.contracts.indexer import Snapshots
-from tests.e2e.engine import Engine, find_chromium
+from tests.e2e.engine import Engine
+from tests.e2e.page.conftest import Launch
 
 REBOUND = "rebound.example"
 
@@ -43,16 +44,11 @@ def elsewhere() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(launch: Launch) -> Iterator[Browser]:
     """One whose look-ups say that a name of another is this machine."""
-    path = find_chromium()
-    if path is None:
-        pytest.skip("needs Chromium: `apt-get install chromium`")
-    rules = f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", rules])
-        yield browser
-        browser.close()
+    browser = launch(f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1")
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -44,9 +44,9 @@ def test_any_flipped_byte_is_told(grown, choices):
 def test_a_damaged_snapshot_is_not_served_but_the_one_before(data):
     number = SnapshotReader(data).current()[0].manifest.number
     flip(segments_in_use(data)[0])
-    shelf = SnapshotReader(data)
-    assert shelf.current()[0].manifest.number < number
-    assert f"Snapshot {number} is damaged" in shelf.warning
+    reader = SnapshotReader(data)
+    assert reader.current()[0].manifest.number < number
+    assert f"Snapshot {number} is damaged" in reader.warning
 
 
 @pytest.mark.parametrize("damage", [flip, cut, os.unlink])
@@ -72,7 +72,7 @@ def test_no_damaged_file_of_the_snapshot_in_use_is_served_and_the_log_names_it(
 
 
 def test_the_snapshot_that_was_served_goes_on_when_the_pointer_is_damaged(data):
-    shelf = SnapshotReader(data)
-    served, _ = shelf.current()
+    reader = SnapshotReader(data)
+    served, _ = reader.current()
     flip(data / "snapshots" / "CURRENT")
-    assert shelf.current()[0] is served
+    assert reader.current()[0] is served

@@ -40,12 +40,12 @@ def test_before_the_first_snapshot_the_collection_is_empty(library):
 
 
 def test_a_new_snapshot_is_taken_up_at_the_next_call_and_the_old_goes_on(library, vectors):
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     library.publish(items(20), visual=library.space(vectors[:20], 2))
-    old, dead = shelf.current()
+    old, dead = reader.current()
     published = library.publish(items(30, "b"), visual=library.space(vectors, 3))
-    new, _ = shelf.current()
-    assert shelf.current()[0] is new
+    new, _ = reader.current()
+    assert reader.current()[0] is new
     assert (new.manifest.number, new.live(dead), new.item(29).id) == (2, 30, "id-29")
     library.segments.remove_unless({file.name for file in published.files()})
     assert (old.manifest.number, old.live(dead), old.item(29)) == (1, 20, None)
@@ -62,23 +62,23 @@ def test_a_snapshot_that_can_not_be_opened_for_a_moment_is_taken_up_after_it(
     def denied(*_: object) -> None:
         raise error
 
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     library.publish(items(20), visual=library.space(vectors[:20], 2))
-    old, _ = shelf.current()
+    old, _ = reader.current()
     library.publish(items(30), visual=library.space(vectors, 3))
     with monkeypatch.context() as closed:
         closed.setattr(SnapshotStore, "verified", denied)
-        assert shelf.current()[0] is old
-    assert shelf.current()[0].manifest.number == 2
+        assert reader.current()[0] is old
+    assert reader.current()[0].manifest.number == 2
 
 
 def test_files_that_two_snapshots_share_are_opened_once(library, vectors):
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     first = library.publish(items(30), visual=library.space(vectors, 2))
-    old, _ = shelf.current()
+    old, _ = reader.current()
     retagged = library.segments.items([Item(3, "id-3", ["new"])])
     library.publish(items=[*first.items, retagged], visual=first.visual)
-    new, _ = shelf.current()
+    new, _ = reader.current()
     assert new is not old
     assert new.visual.index.segments[0] is old.visual.index.segments[0]
 
@@ -106,17 +106,17 @@ def test_a_newer_record_stands_before_an_older_one(library, vectors):
 
 
 def test_a_deletion_hides_an_image_at_once_and_in_every_snapshot(library, vectors):
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     library.publish(items(5), visual=library.space(vectors[:5]))
-    before, dead = shelf.current()
+    before, dead = reader.current()
     assert before.find("id-2", dead).ordinal == 2
     library.tombstones.add([2])
-    collection, dead = shelf.current()
+    collection, dead = reader.current()
     assert collection is before
     assert (collection.find("id-2", dead), collection.live(dead)) == (None, 4)
     assert collection.carriers("a", dead).tolist() == [0, 1, 3, 4]
     library.publish(items(5), visual=library.space(vectors[:5]))
-    collection, dead = shelf.current()
+    collection, dead = reader.current()
     assert collection.find("id-2", dead) is None
 
 
@@ -133,9 +133,9 @@ def test_an_image_deleted_and_added_again_is_found_by_its_new_number(library, ve
 def test_a_damaged_snapshot_is_not_served_and_the_one_before_goes_on(
     library, vectors, caplog, part
 ):
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     library.publish(items(5), visual=library.space(vectors[:5]))
-    good, _ = shelf.current()
+    good, _ = reader.current()
     fields = {"format": 99} if part == "format" else {}
     bad = library.publish(items(9), visual=library.space(vectors[:9]), **fields)
     if part == "manifest":
@@ -146,36 +146,36 @@ def test_a_damaged_snapshot_is_not_served_and_the_one_before_goes_on(
         damage(library, bad.items[0] if part == "items" else bad.visual.postings[0])
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
-            assert shelf.current()[0] is good
+            assert reader.current()[0] is good
     assert len([r for r in caplog.records if "can't be served" in r.getMessage()]) == 1
     library.publish(items(7), visual=library.space(vectors[:7]))
-    assert shelf.current()[0].manifest.number == 3
+    assert reader.current()[0].manifest.number == 3
 
 
 def test_a_damaged_snapshot_is_served_once_it_is_there_anew(library, vectors):
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     library.publish(items(5), visual=library.space(vectors[:5]))
-    shelf.current()
+    reader.current()
     bad = library.publish(items(9), visual=library.space(vectors[:9]))
     damage(library, bad.items[0])
-    assert shelf.current()[0].manifest.number == 1
-    assert shelf.warning
+    assert reader.current()[0].manifest.number == 1
+    assert reader.warning
     # As a replica does that downloads it once more.
     damage(library, bad.items[0])
     library.snapshots.use(2)
-    assert shelf.current()[0].manifest.number == 2
-    assert shelf.warning is None
+    assert reader.current()[0].manifest.number == 2
+    assert reader.warning is None
 
 
 def test_a_damaged_snapshot_with_none_before_it_is_an_error_until_it_is_mended(library, vectors):
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     published = library.publish(items(5), visual=library.space(vectors[:5]))
     damage(library, published.items[0])
     for _ in range(2):
         with pytest.raises(Corrupt, match="damaged"):
-            shelf.current()
+            reader.current()
     damage(library, published.items[0])
-    assert shelf.current()[0].manifest.number == 1
+    assert reader.current()[0].manifest.number == 1
 
 
 def test_a_damaged_pointer_is_an_error_and_not_an_empty_collection(library, vectors):
@@ -203,14 +203,14 @@ def test_a_missing_pointer_is_an_error_and_not_an_empty_collection_but_for_who_s
 def test_threads_that_ask_while_snapshots_and_deletions_come_see_all_that_was_acknowledged(
     library, vectors
 ):
-    shelf, space = SnapshotReader(library.folder), library.space(vectors)
+    reader, space = SnapshotReader(library.folder), library.space(vectors)
     library.publish(items(30), visual=space)
     acknowledged, wrong, done = [1, 0], [], threading.Event()
 
     def ask():
         while not done.is_set():
             number, deleted = acknowledged
-            collection, dead = shelf.current()
+            collection, dead = reader.current()
             if collection.manifest.number < number or len(dead) < deleted:
                 wrong.append((collection.manifest.number, len(dead), number, deleted))
             if collection.live(dead) != 30 - len(dead):
@@ -233,7 +233,7 @@ def test_a_tag_is_carried_as_long_as_one_image_with_it_lives(library, vectors):
     first = library.publish(items(3, ["old"]), visual=library.space(vectors[:3]))
     newer = library.segments.items([Item(1, "id-1", ["new"])])
     library.publish(items=[*first.items, newer], visual=first.visual)
-    shelf = SnapshotReader(library.folder)
+    reader = SnapshotReader(library.folder)
     for deleted, old, new in (
         ([], True, True),
         ([0], True, True),
@@ -241,7 +241,7 @@ def test_a_tag_is_carried_as_long_as_one_image_with_it_lives(library, vectors):
         ([1], False, False),
     ):
         library.tombstones.add(deleted)
-        collection, dead = shelf.current()
+        collection, dead = reader.current()
         assert (
             collection.is_carried("OLD", dead) is old is bool(len(collection.carriers("old", dead)))
         )
