@@ -7,6 +7,7 @@ are those of `GET /v1/images`.
 import argparse
 import io
 import json
+import os
 import random
 import shutil
 import socket
@@ -80,6 +81,7 @@ def figures(pictures: int, seconds: float) -> dict[str, Any]:
     # It comes with the tests' dependencies.
     from playwright.sync_api import sync_playwright
 
+    load = os.getloadavg()[0]
     with _served(pictures) as url, sync_playwright() as playwright:
         path = next(filter(None, map(shutil.which, _CHROMIUM)), None)
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -91,6 +93,7 @@ def figures(pictures: int, seconds: float) -> dict[str, Any]:
         first = page.evaluate(_FIRST_PAINT)
         found: dict[str, Any] = {
             "pictures": pictures,
+            "load": round(load, 1),
             "first_paint_ms": round(first),
             "opened_ms": round(1000 * (time.perf_counter() - began)),
             "speeds": [_scrolled(page, speed, seconds) for speed in (1000, 3000, 12_000)],

@@ -8,6 +8,7 @@ from benchmarks import plots
 from benchmarks.report_embedding import agreement, embedding, ingest
 from benchmarks.report_http import over_http
 from benchmarks.report_matching import labels, ranking, untagged, words_probability
+from benchmarks.report_page import gallery
 from benchmarks.tables import measured_on, table
 
 _HEAD = """# Benchmarks
@@ -61,6 +62,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "untagged": untagged,
         "words-probability": words_probability,
         "labels": labels,
+        "gallery": gallery,
     }
     parts = [_HEAD]
     for kind, section in kinds.items():

@@ -107,7 +107,7 @@ def stand_in(start: Start, pictures: list[Picture]) -> StandIn:
     return start(pictures)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for all tests of this folder; a visit has a context of its own."""
     path = find_chromium()

@@ -1,6 +1,7 @@
 """Filters of what files tell, the range of dates, the order of a search, and all that match."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -180,3 +181,23 @@ def test_all_pictures_with_a_tag_are_chosen_though_only_some_are_loaded(visit, c
     page.get_by_role("dialog").get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#undo")).to_contain_text("2,500 pictures added to favourites.")
     assert crowd.shelf.changes[0]["filter"]["must"] == [{"tag": "sun"}]
+
+
+def test_a_deletion_of_what_was_never_loaded_leaves_nothing_behind(visit, start, many):
+    """All of many months, most of which are below the screen."""
+    some = [
+        replace(p, taken=f"{2000 + n % 24}-{1 + n % 12:02d}-11T12:00:00")
+        for n, p in enumerate(many(400))
+    ]
+    stand_in = start(some)
+    page = visit.open(stand_in.url)
+    expect(page.locator(".tile").first).to_be_visible()
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text("400 selected")).to_be_visible()
+    page.keyboard.press("Delete")
+    expect(page.locator("#undo")).to_contain_text("400 pictures moved to the trash.")
+    expect(page.get_by_role("link", name="Add pictures")).to_be_visible()
+    expect(page.get_by_role("button", name="Filters")).to_be_hidden()
+    page.keyboard.press("u")
+    total(page, 400)
+    expect(page.get_by_role("button", name="Filters")).to_be_visible()

@@ -297,7 +297,12 @@ class IndexBuilder:
             job,
             OptionalStep.COUNTING,
             lambda: learnt_counts(
-                self._spaces.index(space), self._tags(), curves, settings.seed, reranks, job.reach
+                self._spaces.index(space),
+                self._tags(),
+                curves,
+                settings.seed,
+                reranks,
+                job.report_progress,
             ),
             {},
         )

@@ -3,6 +3,7 @@
 import { byId, fill } from "./dom.js";
 import { firstSteps } from "./browse_states.js";
 import { Gallery } from "./gallery.js";
+import { viewFilter } from "./gallery_query.js";
 import { GalleryBar } from "./gallery_bar.js";
 import { DuplicatesView } from "./duplicates_view.js";
 import { FoldersView } from "./folders_view.js";
@@ -18,7 +19,7 @@ export class Browse {
   constructor(board, shared) {
     this.board = board;
     this.bar = new GalleryBar(byId("gallery-bar"));
-    const actions = { onEmpty: firstSteps, onTotal: (total) => this.bar.total(this.#search, total), onKnown: () => shared.onKnown() };
+    const actions = { onEmpty: firstSteps, onTotal: (total) => this.#total(total), onKnown: () => shared.onKnown() };
     const gallery = new Gallery(board, { ...shared, actions });
     this.views = {
       photos: gallery,
@@ -85,7 +86,15 @@ export class Browse {
     return this.#view?.refresh?.();
   }
 
+  /** Where there is no picture at all, nothing can be ordered or filtered. */
+  #total(total) {
+    this.bar.total(this.#search, total);
+    const { query } = this.#search;
+    document.body.classList.toggle("bare", total === 0 && query.view === "photos" && !viewFilter(query));
+  }
+
   #leave() {
+    document.body.classList.remove("bare");
     if (!this.#view) return;
     this.#view.hide();
     this.#view = this.#search = null;

@@ -11,7 +11,7 @@ import { EVERY, viewFilter } from "./gallery_query.js";
 import { GallerySource, dayIn } from "./gallery_source.js";
 import { neighbours, reached } from "./gallery_keys.js";
 import { Place, headOf, headerHeight } from "./gallery_place.js";
-import { distance, firstInSight, markChosen } from "./gallery_tiles.js";
+import { between, distance, firstInSight, markChosen } from "./gallery_tiles.js";
 import { Scrubber } from "./scrubber.js";
 
 /** How far beyond the screen pictures are drawn, and months are asked for, in screens. */
@@ -91,11 +91,11 @@ export class Gallery {
       const counted = await this.source.counted(search, signal);
       if (signal.aborted) return;
       this.#place.keep(() => this.#sections.set(counted.sections, counted.total));
+      this.actions.onTotal(counted.total);
       if (counted.total === 0) return this.#empty();
       // It gave way to a sentence where there was no picture left.
       if (!this.canvas.isConnected) this.#attach();
       this.#renewDrawings();
-      this.actions.onTotal(counted.total);
     } catch {
       // What is shown was there a moment ago.
     }
@@ -132,9 +132,8 @@ export class Gallery {
   /** The picture with its neighbours, where it's known here. */
   around(id) {
     const found = this.#sections?.find(id);
-    if (!found) return null;
-    this.#lookedAt(found);
-    return neighbours(found, this.#sections);
+    if (found) this.#lookedAt(found);
+    return found ? neighbours(found, this.#sections) : null;
   }
 
   /** The picture that is open stays in sight below, and its neighbours are asked for. */
@@ -143,15 +142,13 @@ export class Gallery {
   }
 
   image(id) {
-    const found = this.#sections?.find(id);
-    return found ? found.section.images[found.index] : null;
+    const { section, index } = this.#sections?.find(id) ?? {};
+    return section?.images[index] ?? null;
   }
 
   /** The ids that are known between two pictures, both included, in the order shown. */
   range(from, to) {
-    const known = this.#sections.list.flatMap(({ images }) => images.map(({ id }) => id));
-    const [a, b] = [known.indexOf(from), known.indexOf(to)].sort((one, other) => one - other);
-    return a < 0 ? [to] : known.slice(a, b + 1);
+    return between(this.#sections.list.flatMap(({ images }) => images.map(({ id }) => id)), from, to);
   }
 
   /** The filter that all pictures of the view meet, and how many they are. */
@@ -182,7 +179,10 @@ export class Gallery {
 
   removed(ids) {
     if (!this.#sections) return;
+    // Some may be of months that were never loaded: those are counted anew.
+    const known = [...ids].every((id) => this.#sections.find(id));
     this.#place.keep(() => this.#sections.remove(ids));
+    if (!known) this.refresh();
     this.#renewDrawings();
     if (this.#sections.total === 0) this.#empty();
     this.actions.onTotal(this.#sections.total);

@@ -26,6 +26,12 @@ export function markChosen(tiles, selection) {
   }
 }
 
+/** The ids between two, both included, whichever comes first. */
+export function between(ids, from, to) {
+  const [a, b] = [ids.indexOf(from), ids.indexOf(to)].sort((one, other) => one - other);
+  return a < 0 ? [to] : ids.slice(a, b + 1);
+}
+
 /** How far a section is from a height, in pixels. */
 export function distance({ top, height }, y) {
   return Math.max(0, top - y, y - top - height);

@@ -1,5 +1,6 @@
 /** The hits of a search as pictures that can be chosen. */
 
+import { between } from "./gallery_tiles.js";
 import { onlyPart } from "./query.js";
 
 export class HitScope {
@@ -13,9 +14,7 @@ export class HitScope {
   }
 
   range(from, to) {
-    const ids = this.search.shown.map(({ id }) => id);
-    const [a, b] = [ids.indexOf(from), ids.indexOf(to)].sort((one, other) => one - other);
-    return a < 0 ? [to] : ids.slice(a, b + 1);
+    return between(this.search.shown.map(({ id }) => id), from, to);
   }
 
   /** All pictures with the tag that is searched for, also those that aren't loaded; else null. */
