@@ -1,5 +1,6 @@
 """Tags, some of them mistaken on purpose: how many carriers of a tag show it?"""
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,8 +32,8 @@ def tag_counts(vectors: Floats, labels: Labels, seed: int) -> dict[str, float]:
             space = Space("model", index, calibration=curves, tag_spread=spread)
             for label in np.unique(given):
                 carriers = np.flatnonzero(given == label)
-                told = space.tag_chances(carriers, carriers)
-                counted = of_carriers(told, told, len(carriers), space, None)
+                told = partial(space.tag_chances, carriers)
+                counted = of_carriers(told, carriers, carriers, space, None)
                 if counted is None or counted.expected is None:
                     continue
                 right = int((labels[carriers] == label).sum())

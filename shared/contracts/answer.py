@@ -228,7 +228,8 @@ class SearchResponse(Wire):
     expected: Expected | None = Field(
         None,
         description="Number of pictures of the collection that match, with filters those that pass "
-        "them; the first `expected.matches` hits are those. Null: nothing teaches it.",
+        "them; the first `expected.matches` hits are those. Null: nothing teaches it, or the page "
+        "comes by a `cursor`.",
     )
     present: float | None = Field(
         None,

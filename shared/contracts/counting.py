@@ -4,7 +4,6 @@ from pydantic import Field
 
 from shared.contracts.base import Wire
 
-_CLEARLY = 0.95
 _FAIR = 0.75
 
 
@@ -63,5 +62,5 @@ class Counting(Wire):
 
     @property
     def is_telling(self) -> bool:
-        """True if its counts are clearly better than always giving the middle one."""
-        return self.error < _CLEARLY * self.base_error
+        """True if its counts are better than always giving the middle one."""
+        return self.error < self.base_error

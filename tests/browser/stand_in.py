@@ -17,9 +17,18 @@ from PIL import Image
 
 from services.query import page_files
 from services.query.api.search import TextOptions
-from shared.contracts.answer import CorrectedTerm, Hit, Mode, Recall, SearchResponse, TagCount
+from shared.contracts.answer import (
+    CorrectedTerm,
+    Expected,
+    Hit,
+    Mode,
+    Recall,
+    SearchResponse,
+    TagCount,
+)
 from shared.contracts.facts import FileFacts
 from shared.contracts.indexer import Shapes, ShapesRequest
+from shared.contracts.judgements import Judgement, JudgementRequest
 from shared.contracts.query import ImageInfo, Metric, SearchOptions, SearchRequest, Tags, Uploaded
 from shared.contracts.stats import Stats
 from shared.core.errors import BadImage, ISEError, NotFound, UnknownTerm
@@ -101,6 +110,10 @@ class StandIn:
     paused: list[str] = field(default_factory=list)
     """What `/ready` says that waits for another service."""
     url: str = ""
+    expected: Expected | None = None
+    """How many pictures each answer says that match."""
+    present: float | None = None
+    judged: list[JudgementRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.vectors = {p.id: look(p.data) for p in self.pictures}
@@ -154,6 +167,8 @@ class StandIn:
             offset=offset,
             next=str(end) if end < len(scored) and sort is None else None,
             complete=True,
+            expected=self.expected,
+            present=self.present,
             mode=mode,
             metric=Metric.COSINE,
             snapshot=7,
@@ -252,6 +267,11 @@ def create_app(stand_in: StandIn, key: str | None = None) -> FastAPI:
             tags=[TagCount(tag=t, count=counts[t], cover=covers[t]) for t in found[:limit]],
             total=len(found),
         )
+
+    @app.post("/v1/judgements")
+    async def judge(body: JudgementRequest) -> Judgement:
+        stand_in.judged.append(body)
+        return Judgement(**body.model_dump(), judged_at="2026-11-22T05:43:50+00:00")
 
     @app.post("/v1/uploads")
     async def keep(file: Annotated[UploadFile, File()]) -> Uploaded:

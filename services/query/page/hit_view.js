@@ -5,6 +5,7 @@ import { el, fill, icon } from "./dom.js";
 import { withFrames } from "./framed_text.js";
 import { isFavourite } from "./gallery_tile.js";
 import { HitFacts } from "./hit_facts.js";
+import { judgeQuestion } from "./judge_question.js";
 import { LARGE, SELECTION } from "./messages.js";
 import { strip } from "./strip.js";
 import { picture } from "./thumbnail.js";
@@ -184,6 +185,7 @@ export class HitView {
         { class: "about" },
         parts.title,
         this.#closeness(),
+        judgeQuestion(this.api, this.#search.query, hit),
         this.#actions(),
         parts.words,
         parts.known,

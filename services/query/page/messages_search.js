@@ -105,6 +105,9 @@ export const FILTERS = {
   bounds: { gt: "over", gte: "from", lt: "under", lte: "to" },
 };
 
+/** A person's word on a hit. */
+export const JUDGE = { question: "Is this right? ", yes: "Yes", no: "No", kept: " Kept." };
+
 /** How many images match. */
 export const EXPECTED = {
   exactly: (matches) => (matches === 1 ? "One image matches." : `${number(matches)} match.`),

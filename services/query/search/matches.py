@@ -1,7 +1,7 @@
 """How many pictures match a search, whether any does, and what a list may promise."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import InvertedIndex
 from shared.maths import tag_trust
 from shared.maths.counting import whole_numbers
+from shared.maths.evidence import PLACES
 from shared.models.external import is_external
 
 _NINE_IN_TEN = 1.645
@@ -62,6 +63,9 @@ def of_neighbours(
     index, moments, counter = space.index, space.moments, space.counter
     is_one = query.combination is None or query.combination.is_single
     if counter is None or moments is None or not is_one or not isinstance(index, InvertedIndex):
+        return None
+    if query.after is not None:
+        # The first page has told it.
         return None
     if not (is_small(index) or index.metric is Metric.COSINE):
         # The nearest by cosine would take a comparison of all rows.
@@ -111,28 +115,28 @@ def of_neighbours(
     )
 
 
-def judged(carriers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Carriers of a tag that stand for all of them, always the same ones."""
-    return tag_trust.sample(carriers, _JUDGED)
-
-
 def of_carriers(
-    chances: Sequence[float | None],
-    first: Sequence[float | None],
-    carriers: int,
+    chances: Callable[[NDArray[np.int64]], list[float | None]],
+    carriers: NDArray[np.int64],
+    ranked: NDArray[np.int64],
     visual: Space | None,
     guarantee: float | None,
 ) -> Matches | None:
     """Count the carriers of a tag that show it. None where nothing tells.
 
-    chances: of those that stand for all. first: of the first hits, in their order.
+    chances: gives the probability of some of them. ranked: the carriers in the order of the answer.
     """
     spread = None if visual is None else visual.tag_spread
-    known = np.array([one for one in chances if one is not None], np.float64)
-    in_order = np.array([one for one in first if one is not None], np.float64)
-    if spread is None or not len(known) or len(known) < len(chances) or len(in_order) < len(first):
+    if spread is None:
         return None
-    share = carriers / len(known)
+    # Very many are judged by some that stand for them.
+    judged = chances(tag_trust.sample(carriers, _JUDGED))
+    first = chances(ranked[:PLACES])
+    known = np.array([one for one in judged if one is not None], np.float64)
+    in_order = np.array([one for one in first if one is not None], np.float64)
+    if not len(known) or len(known) < len(judged) or len(in_order) < len(first):
+        return None
+    share = len(carriers) / len(known)
     middle = float(known.sum()) * share
     variance = float((known * (1 - known)).sum()) * share + _WHOLE
     half = _NINE_IN_TEN * spread * math.sqrt(variance)
@@ -141,7 +145,7 @@ def of_carriers(
     if guarantee is not None:
         enough = np.flatnonzero(missed <= math.log1p(-guarantee) + _EVEN)
         promised = int(enough[0]) + 1 if len(enough) else None
-    low, nearest, high = whole_numbers(middle - half, middle, min(middle + half, carriers))
+    low, nearest, high = whole_numbers(middle - half, middle, min(middle + half, len(carriers)))
     expected = Expected(matches=nearest, low=low, high=high)
     return Matches(expected, float(1 - math.exp(missed[-1])), promised)
 

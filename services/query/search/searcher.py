@@ -12,7 +12,7 @@ from services.query.search.collection import Collection
 from services.query.search.cursor import Cursor
 from services.query.search.hits import HitEvidence, cut_off, item_of, page_of
 from services.query.search.lookup import Lookup, SpaceSearch
-from services.query.search.matches import Matches, judged, of_carriers, of_neighbours, shortest
+from services.query.search.matches import Matches, of_carriers, of_neighbours, shortest
 from services.query.search.paging import PageEnd, Ranking
 from services.query.search.probing import FilterEstimate, Plan, expected_recall, plan
 from services.query.search.query import Query
@@ -27,7 +27,6 @@ from shared.engines.ivf.coarse import PreparedQuery
 from shared.engines.ivf.index import Candidates
 from shared.engines.ivf.mask import Mask
 from shared.engines.ivf.ties import NEXT, with_ties
-from shared.maths.evidence import PLACES
 from shared.snapshots.items import Item, tag_key
 
 Chances = Callable[[NDArray[np.int64]], list[float | None]]
@@ -201,11 +200,16 @@ class Searcher:
                 reranked=len(order),
             )
         with watch("count"):
-            told = self._tag_chances(carried, judged(carriers))
-            first = self._tag_chances(carried, candidates.ordinals[:PLACES])
-            matches = of_carriers(
-                told, first, len(carriers), self.collection.visual, options.guarantee
-            )
+            matches = None
+            if after is None:
+                told: Chances = partial(self._tag_chances, carried)
+                matches = of_carriers(
+                    told,
+                    carriers,
+                    candidates.ordinals,
+                    self.collection.visual,
+                    options.guarantee,
+                )
             options = shortest(options, matches)
         with watch("scan"):
             before = after.offset if after else options.offset

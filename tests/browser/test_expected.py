@@ -1,0 +1,33 @@
+"""The page says how many images match, where they end, and asks whether a hit is right."""
+
+from playwright.sync_api import expect
+
+from shared.contracts.answer import Expected
+from tests.browser.asking import HITS
+
+
+def test_the_page_says_how_many_match_and_where_they_end(visit, stand_in):
+    stand_in.expected, stand_in.present = Expected(matches=4, low=3, high=6), 0.98
+    page = visit.open(f"{stand_in.url}?similar=leaf%2600")
+    expect(page.get_by_text("About 4 match, 3 to 6.")).to_be_visible()
+    expect(page.get_by_text("the rest are merely near")).to_have_count(1)
+    expect(page.locator(f"{HITS}:not(.beyond)")).to_have_count(4)
+
+
+def test_the_page_says_that_nothing_matches(visit, stand_in):
+    stand_in.expected, stand_in.present = Expected(matches=1, low=0, high=2), 0.01
+    page = visit.open(f"{stand_in.url}?similar=leaf%2600")
+    expect(page.get_by_text("Not in your collection")).to_be_visible()
+
+
+def test_a_hit_is_judged_by_one_click_and_the_word_is_taken_back(visit, stand_in):
+    page = visit.open(f"{stand_in.url}?term=sea")
+    page.locator(HITS).first.get_by_role("link").click()
+    yes = page.get_by_role("button", name="Yes", exact=True)
+    yes.click()
+    expect(yes).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("Kept.")).to_be_visible()
+    yes.click()
+    expect(yes).to_have_attribute("aria-pressed", "false")
+    assert [one.right for one in stand_in.judged] == [True, None]
+    assert {one.search.term for one in stand_in.judged} == {"sea"}
