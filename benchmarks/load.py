@@ -62,7 +62,7 @@ def measure(data: Path, profile: str, seconds: float) -> dict[str, Any]:
             embedding = _embedding(port_of(group, "embedder"), pictures)
             searching = _searching(port_of(group, "query"), ids)
             person = Load(searching.port, searching.path, searching.kind, searching.bodies, 1)
-            found: dict[str, Any] = {"profile": profile, "cores": os.cpu_count()}
+            found: dict[str, Any] = {"profile": profile, "load_average": os.getloadavg()[0]}
             found["person_quiet"] = _person(person, [], 0, seconds)
             for name, load in (("embedder", embedding), ("query", searching)):
                 found[name] = _over_load(name, load, seconds)

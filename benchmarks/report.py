@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.report_embedding import agreement, embedding, ingest
 from benchmarks.report_http import over_http
+from benchmarks.report_load import under_load
 from benchmarks.tables import measured_on, table
 
 _HEAD = """# Benchmarks
@@ -56,6 +57,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "ingest": ingest,
         "live": _live,
         "http": over_http,
+        "load": under_load,
     }
     parts = [_HEAD]
     for kind, section in kinds.items():
