@@ -15,6 +15,7 @@ from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     BULK_PRIORITY,
     DIM_HEADER,
+    FILES_HEADER,
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
     NOTES_HEADER,
@@ -91,7 +92,9 @@ def embed_images(
             "network": network,
             "crop": boxes if any(boxes) else None,
         },
-        headers=_RAW | ({PRIORITY_HEADER: BULK_PRIORITY} if bulk else {}),
+        headers=_RAW
+        | {FILES_HEADER: str(len(files))}
+        | ({PRIORITY_HEADER: BULK_PRIORITY} if bulk else {}),
         timeout_s=_SLOW_S,
         repeatable=True,
     )
