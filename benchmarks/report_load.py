@@ -14,7 +14,7 @@ def under_load(found: dict[str, Any]) -> str:
         f"The machine's load average was {found['load_average']:.0f} of other work.",
         "",
         "Clients send without pause, eight pictures or one search by id a call; one that is "
-        "refused waits 50 ms, less than it is told. Counted is what is answered in a steady flow.",
+        "refused waits 50 ms, less than it is told. Counted is the time to the last answer.",
         "",
     ]
     for name, unit in (("embedder", "pictures"), ("query", "searches")):
