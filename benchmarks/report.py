@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import plots
 from benchmarks.report_embedding import agreement, embedding, ingest
 from benchmarks.report_http import over_http
+from benchmarks.report_load import under_load
 from benchmarks.report_matching import labels, ranking, untagged, words_probability
 from benchmarks.report_page import gallery
 from benchmarks.tables import measured_on, table
@@ -63,6 +64,7 @@ def write(summary: dict[str, Any], docs: Path) -> Path:
         "words-probability": words_probability,
         "labels": labels,
         "gallery": gallery,
+        "load": under_load,
     }
     parts = [_HEAD]
     for kind, section in kinds.items():

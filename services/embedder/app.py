@@ -53,9 +53,10 @@ def create_app(
     app.state.host = host
     app.state.hosts = hosts
     app.state.settings = settings
-    app.state.gates.places[PICTURES] = Places(settings.queue_size, "images")
+    places = Places(settings.queue_size, "images", most_each=settings.queue_size)
+    app.state.gates.places[PICTURES] = places
     app.state.embedder_metrics = EmbedderMetrics(
-        app.state.metrics.registry, host, settings.queue_size
+        app.state.metrics.registry, host, settings.queue_size, lambda: places.refused
     )
     app.include_router(embed.router)
     app.include_router(explain.router)

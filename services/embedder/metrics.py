@@ -1,7 +1,7 @@
 """Metrics of the embedder, in addition to those of every service."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Histogram
@@ -23,7 +23,14 @@ _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 class EmbedderMetrics:
     """Seconds an image spends in each stage, and how things stand."""
 
-    def __init__(self, registry: CollectorRegistry, host: Host, queue_size: int) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        host: Host,
+        queue_size: int,
+        refused: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`refused`: images that were refused before it was known which model they were for."""
         self._seconds = Histogram(
             "ise_embed_stage_seconds",
             "Seconds of one image in a stage: decode, queue (waiting), inference (its batch).",
@@ -31,7 +38,7 @@ class EmbedderMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        registry.register(_Loads(host, queue_size))
+        registry.register(_Loads(host, queue_size, refused))
 
     def observe(self, images: Iterable[Stages]) -> None:
         """Counts the images of an answer."""
@@ -44,7 +51,8 @@ class EmbedderMetrics:
 class _Loads(Collector):
     """Present load of the networks."""
 
-    def __init__(self, host: Host, queue_size: int) -> None:
+    def __init__(self, host: Host, queue_size: int, refused: Callable[[], int]) -> None:
+        self._refused = refused
         self._host = host
         self._queue_size = queue_size
 
@@ -82,6 +90,7 @@ class _Loads(Collector):
             restarts.add_metric([model], load.restarts)
             sizes = Counter(load.batches)
             batches.add_metric([model], _buckets(sizes), sum(n * sizes[n] for n in sizes))
+        refused.add_metric(["any"], self._refused())
         yield from (in_hand, waiting, refused, restarts, batches)
         yield GaugeMetricFamily(
             "ise_embed_queue_images",

@@ -15,6 +15,7 @@ from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     BULK_PRIORITY,
     DIM_HEADER,
+    FILES_HEADER,
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
     NOTES_HEADER,
@@ -99,7 +100,7 @@ def embed_images(
             "network": network,
             "crop": boxes if any(boxes) else None,
         },
-        headers=headers,
+        headers=headers | {FILES_HEADER: str(len(files))},
         timeout_s=_SLOW_S,
         repeatable=True,
     )

@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive
 from starlette.types import Scope as Connection
 
+from shared.contracts.embedder import FILES_HEADER
 from shared.core import problem
 from shared.core.budget import MIB, Budget, Grant, charging
 from shared.core.errors import ISEError, TooLarge
@@ -28,6 +29,7 @@ from shared.web.priority import is_bulk
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_DIGITS = 6
 _ADMISSION = "__admission__"
 _PLACE = "ise.place"
 VALUES = "ise.json_values"
@@ -45,7 +47,8 @@ class Admission:
 
     most_bytes: limit of its body; None: that of all bodies. base: bytes of memory for the call
     itself. weight: bytes of memory for each byte of the body. values: most values in its JSON.
-    places: the kind of place that it takes, if any. estimate: how many, by the length of the body.
+    places: the kind of place that it takes, if any. estimate: how many, by the length of the body,
+    if no header tells.
     spools: the body goes to files, whose bytes have a bound of their own.
     """
 
@@ -74,7 +77,7 @@ BATCH = Admission(128 * MIB, weight=4, values=400_000, places=SEARCHES, estimate
 """Many searches at once; each takes a place."""
 FILE = Admission(None, weight=3)
 """A form with a picture that is kept in memory."""
-IMAGES = Admission(None, weight=2, places=PICTURES, estimate=by_bytes(64 * 1024, 256))
+IMAGES = Admission(None, weight=2, places=PICTURES, estimate=by_bytes(256 * 1024, 64))
 """A form of pictures to embed; each takes a place."""
 ROWS = Admission(None, weight=3)
 """Rows of numbers as they lie in memory."""
@@ -140,7 +143,9 @@ class Gates:
         with ExitStack() as held:
             place = None
             if admission.places is not None:
-                count = admission.estimate(size or 0)
+                told = headers.get(FILES_HEADER, "")
+                is_told = admission.places == PICTURES and told.isdecimal() and len(told) < _DIGITS
+                count = max(1, int(told)) if is_told else admission.estimate(size or 0)
                 place = self.places[admission.places].enter(count, is_bulk(headers.get("priority")))
                 held.callback(place.leave)
             memory = held.enter_context(

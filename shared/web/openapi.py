@@ -110,6 +110,7 @@ def _of_access(scope: Scope, is_limited: bool) -> Iterator[ISEError]:
     yield problems.LACKS_READ if scope is Scope.READ else problems.LACKS_WRITE
     yield problems.OTHER_HOST
     yield problems.OTHER_SITE
+    yield problems.NO_MEMORY
     if is_limited:
         yield problems.TOO_OFTEN
 

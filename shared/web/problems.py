@@ -162,6 +162,11 @@ NO_SUGGESTIONS = Conflict(
     "A suggestion needs probabilities, and none are calibrated for cosine "
     "here. Calibration needs tags: tag images, then run `ise build`."
 )
+NO_MEMORY = Overloaded(
+    "Other calls use all of 512 MiB that calls may use together (ISE_MEMORY); try again in a "
+    "second.",
+    retry_after=1,
+)
 BODY_TOO_LARGE = TooLarge("The body is over the limit of 536870912 bytes (ISE_MAX_BODY_BYTES).")
 FILE_TOO_LARGE = TooLarge("The file is over the limit of 64 MiB.")
 TOO_MANY_SEARCHES = TooLarge("At most 100 searches a call (ISE_MAX_SEARCHES).")

@@ -15,7 +15,17 @@ from fastapi import APIRouter, FastAPI, Request, UploadFile
 
 from shared.core.settings import ServiceSettings
 from shared.web import running
-from shared.web.admission import FILE, FORM, JSON, SEARCH_FILE, SEARCHES, UPLOADS, admits
+from shared.web.admission import (
+    FILE,
+    FORM,
+    IMAGES,
+    JSON,
+    PICTURES,
+    SEARCH_FILE,
+    SEARCHES,
+    UPLOADS,
+    admits,
+)
 from shared.web.body import BodyMiddleware
 from shared.web.keys import Scope
 from shared.web.places import Places
@@ -275,3 +285,21 @@ def test_a_part_of_a_spool_reads_as_a_file(tmp_path):
         part.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_the_number_of_pictures_is_told_by_a_header_or_estimated(service):
+    gates = service().state.gates
+    gates.places[PICTURES] = Places(256, "images", most_each=256)
+
+    def taken(**headers: str) -> int:
+        raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        with gates.enter(IMAGES, {"type": "http", "headers": raw}):
+            return gates.places[PICTURES].in_hand
+
+    assert taken(content_length="100") == 1
+    assert taken(content_length=str(4 * MIB)) == 16
+    assert taken(content_length=str(100 * MIB)) == 64
+    assert taken(content_length=str(100 * MIB), x_ise_files="3") == 3
+    assert taken(content_length="100", x_ise_files="99999") == 256
+    assert taken(content_length="100", x_ise_files="-1") == 1
+    assert gates.places[PICTURES].in_hand == 0

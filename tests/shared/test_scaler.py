@@ -150,3 +150,27 @@ def test_two_pictures_of_100_megapixels_stay_within_the_memory_of_a_service():
         assert scaler.replaced == 0
     assert len(found) == 2
     assert most - before < settings.memory * MIB
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "least", "most"),
+    [
+        ("JPEG", {}, 2, 3),
+        ("JPEG", {"progressive": True}, 8, 9),
+        ("JPEG", {"comment": "x" * 60_000}, 2, 3),
+        ("PNG", {}, 9, 10),
+        ("WEBP", {}, 9, 10),
+    ],
+)
+def test_the_memory_of_a_picture_is_known_by_its_head(kind, options, least, most):
+    out = io.BytesIO()
+    Image.new("RGB", (3000, 2000), "teal").save(out, kind, **options)
+    pixels = 3000 * 2000
+    assert least * pixels <= decoding_weight(out.getvalue()) < most * pixels
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"]
+)
+def test_a_file_without_a_head_counts_for_little(data):
+    assert decoding_weight(data) == 4 * MIB

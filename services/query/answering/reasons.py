@@ -14,6 +14,7 @@ from shared.clients import embedder, indexer
 from shared.clients.transport import AsyncClient
 from shared.contracts.embedder import ImageSpace
 from shared.contracts.explanation import Why
+from shared.core.budget import charge
 from shared.core.errors import Conflict, FingerprintMismatch, InvalidInput, NotFound
 from shared.models.external import is_external
 from shared.snapshots.items import tag_key
@@ -144,6 +145,7 @@ class Reasons:
 
     async def _file(self, image_id: str) -> bytes:
         data, _ = await self._indexer.send(indexer.get_image_file(image_id))
+        charge(len(data))
         return data
 
 

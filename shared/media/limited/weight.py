@@ -3,12 +3,15 @@
 from shared.core.errors import BadImage
 from shared.media import images
 
-_SMALL_JPEG = 128 * 1024
-"""Bytes of a JPEG that can't hold so many pixels that its head is worth reading."""
 _LEAST = 4 * 2**20
 _PLAIN, _PROGRESSIVE, _OTHER = 2, 8, 9
 """Bytes per pixel: a JPEG is scaled while it is decoded, but a progressive one needs all of its
 coefficients first; other formats are decoded in full, then converted."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""JPEG markers of a frame's head, which has its size."""
+_PROGRESSIVES = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_MOST_MARKERS = 200
 
 
 def decoding_weight(data: bytes) -> int:
@@ -16,15 +19,28 @@ def decoding_weight(data: bytes) -> int:
 
     The least for a file that can't be read: the decoder reports it.
     """
-    is_jpeg = data.startswith(b"\xff\xd8")
-    if is_jpeg and len(data) < _SMALL_JPEG:
-        return _LEAST
+    if data.startswith(b"\xff\xd8"):
+        return max(_LEAST, _of_jpeg(data))
+    if data.startswith(_PNG):
+        # Without Pillow, which would read all of its head, on the event loop.
+        width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+        return max(_LEAST, width * height * _OTHER)
     try:
         _, image = images.opened(data)
     except BadImage:
         return _LEAST
-    width, height = image.size
-    if not is_jpeg:
-        return max(_LEAST, width * height * _OTHER)
-    is_progressive = bool(image.info.get("progressive"))
-    return max(_LEAST, width * height * (_PROGRESSIVE if is_progressive else _PLAIN))
+    return max(_LEAST, image.size[0] * image.size[1] * _OTHER)
+
+
+def _of_jpeg(data: bytes) -> int:
+    at = 2
+    for _ in range(_MOST_MARKERS):
+        head = data[at : at + 9]
+        if len(head) < 9 or head[0] != 0xFF:
+            break
+        marker = head[1]
+        if marker in _FRAMES:
+            height, width = int.from_bytes(head[5:7], "big"), int.from_bytes(head[7:9], "big")
+            return width * height * (_PROGRESSIVE if marker in _PROGRESSIVES else _PLAIN)
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(head[2:4], "big")
+    return 0

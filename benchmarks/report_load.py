@@ -1,0 +1,52 @@
+"""The section on goodput and memory under load."""
+
+from typing import Any
+
+from benchmarks.tables import measured_on, table
+
+
+def under_load(found: dict[str, Any]) -> str:
+    """Return the section."""
+    lines = [
+        f"## Under load: {found['profile']}",
+        "",
+        measured_on(found),
+        f"The machine's load average was {found['load_average']:.0f} of other work.",
+        "",
+        "Clients send without pause, eight pictures or one search by id a call; one that is "
+        "refused waits 50 ms, less than it is told. Counted is the time to the last answer.",
+        "",
+    ]
+    for name, unit in (("embedder", "pictures"), ("query", "searches")):
+        rows = [
+            [clients, f"{level['per_second']:.0f}", _ms(level["p50_ms"]), f"{level['refused']:,}"]
+            for clients, level in found[name]["levels"].items()
+        ]
+        share = found[name]["share_at_most_clients"]
+        lines += [
+            *table([f"{name}: clients", f"{unit} a second", "p50 ms", "refused"], rows),
+            "",
+            f"At 64 clients {100 * share:.0f} % of the best.",
+            "",
+        ]
+    quiet, beside = found["person_quiet"], found["person_beside_embedder"]
+    refusal = found["refusal_ms"]
+    lines += [
+        f"A person's searches: p50 {_ms(quiet['p50_ms'])} ms alone, {_ms(beside['p50_ms'])} ms "
+        f"beside 64 clients of the embedder. A refusal takes {_ms(refusal['p50_ms'])} ms (p50), "
+        f"{_ms(refusal['p99_ms'])} ms (p99) beside them.",
+        "",
+        "64 clients each send 64 MiB, at 512 KiB a second and as fast as they can; memory of the "
+        "service's processes beyond rest:",
+        "",
+    ]
+    rows = [
+        [name, f"{one['rest_mib']:.0f}", f"{one['beyond_rest_mib']:.0f}", _ms(one["person_p50_ms"])]
+        for name, one in found["large"].items()
+    ]
+    heads = ["sent to", "at rest MiB", "beyond MiB", "a person's search ms"]
+    return "\n".join([*lines, *table(heads, rows), ""])
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
