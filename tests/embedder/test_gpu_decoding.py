@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from services.embedder.backbones.gpu_decoding import GpuDecoder, gpu_decoder, prepared
 from services.embedder.backbones.torchvision_ops import compiled_ops_load
-from services.embedder.decoding.gpu import GpuDecoder, gpu_decoder, prepared
 from services.embedder.decoding.plain_jpeg import size_if_plain
 from services.embedder.engines.agreement import least_cosine
 from services.embedder.preprocess import Preprocessing

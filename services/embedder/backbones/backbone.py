@@ -76,8 +76,9 @@ class Backbone:
         """Choose the engine: the configured one, or the fastest.
 
         Where that takes more than `patience_s` of the processor (None: no matter), or compiles,
-        torch serves eagerly until it is done. In int8 the model gets another fingerprint. Raises
-        Misconfigured.
+        torch serves eagerly until it is done. In int8 the model gets another fingerprint.
+
+        Raises Misconfigured.
         """
         if options.precision is Precision.INT8 and self._quantize(options):
             return

@@ -12,9 +12,9 @@ from uuid import uuid4
 import torch
 
 from services.embedder.backbones.backbone import PATIENCE_S, Backbone
+from services.embedder.backbones.gpu_decoding import GpuDecoder, gpu_decoder
 from services.embedder.config import EmbedderSettings
 from services.embedder.decoding.decoder import DecodeLimits
-from services.embedder.decoding.gpu import GpuDecoder, gpu_decoder
 from services.embedder.decoding.pool import Decoders
 from services.embedder.decoding.sharing import SharedDecoders
 from services.embedder.device import device_of, images_a_pass
