@@ -63,7 +63,7 @@ def draw(number: int, words: Sequence[str], faces: Sequence[Path], photos: Seque
     angle = rng.uniform(-20, 20) if number % 3 == 0 else 0.0
     layer = Image.new("RGBA", _SIZE, (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
-    top = 90 if angle else 20
+    top: float = 90 if angle else 20
     placed: list[str] = []
     while chosen:
         size = rng.choice((22, 26, 32, 40, 52, 64))

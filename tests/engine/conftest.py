@@ -21,6 +21,21 @@ def milvus_server(
     server.kill()
 
 
+@pytest.fixture
+def mortal_server(
+    milvus_server: MilvusServer | FullServer, tmp_path: Path
+) -> Iterator[MilvusServer | FullServer]:
+    """A running Milvus to be killed: one of its own, or the full one, of which one can run."""
+    is_full = isinstance(milvus_server, FullServer)
+    server = milvus_server if is_full else MilvusServer(tmp_path / "lite.db")
+    if not is_full:
+        server.start()
+    yield server
+    server.kill()
+    if is_full:
+        server.start()
+
+
 @pytest.fixture(params=["local", pytest.param("milvus", marks=pytest.mark.slow)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """An empty data directory over each engine in turn."""

@@ -11,7 +11,6 @@ from shared.contracts.query import Metric
 from shared.core.errors import Conflict, Corrupt, FingerprintMismatch, Unavailable
 from shared.engines.milvus.collection import name_of
 from shared.engines.milvus.server import Milvus
-from tests.engine.milvus_server import new_server
 from tests.engine.test_contract import collection, told, truth
 from tests.engine.world import World, items
 
@@ -35,34 +34,32 @@ def test_a_collection_that_is_gone_is_told_with_the_way_out(milvus_world):
         world.searcher()
 
 
-def test_milvus_may_go_and_come_back(tmp_path):
-    server = new_server(tmp_path)
+def test_milvus_may_go_and_come_back(mortal_server, tmp_path):
+    server = mortal_server
+    (tmp_path / "data" / "segments").mkdir(parents=True)
+    world = World(tmp_path / "data", Milvus(server.uri))
+    vectors, known = collection(100), items(100)
+    space = world.space(vectors[:90], 4)
+    # Put there after the index was built, and acknowledged: what a write-ahead log must hold.
+    world.publish(known, world.grown(space, 90, vectors[90:]))
+    wanted = truth(vectors, vectors[0], Metric.COSINE, known)
+    assert told(world.search(vectors[0], exact=True)) == wanted
+    server.kill()
+    with pytest.raises(Unavailable, match="ISE_MILVUS_URI") as refused:
+        world.search(vectors[0], exact=True)
+    assert refused.value.extra["retry_after"] > 0
+    # A deletion is acknowledged all the same: its tombstone hides it.
+    world.delete([0])
     server.start()
-    try:
-        (tmp_path / "data" / "segments").mkdir(parents=True)
-        world = World(tmp_path / "data", Milvus(server.uri))
-        vectors, known = collection(100), items(100)
-        world.publish(known, world.space(vectors, 4))
-        wanted = truth(vectors, vectors[0], Metric.COSINE, known)
-        assert told(world.search(vectors[0], exact=True)) == wanted
-        server.kill()
-        with pytest.raises(Unavailable, match="ISE_MILVUS_URI") as refused:
-            world.search(vectors[0], exact=True)
-        assert refused.value.extra["retry_after"] > 0
-        # A deletion is acknowledged all the same: its tombstone hides it.
-        world.delete([0])
-        server.start()
-        wanted = truth(vectors, vectors[0], Metric.COSINE, known, allowed=range(1, 100))
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                assert told(world.search(vectors[0], exact=True)) == wanted
-                break
-            except Unavailable:
-                assert time.monotonic() < deadline, "it doesn't come back"
-                time.sleep(0.2)
-    finally:
-        server.kill()
+    wanted = truth(vectors, vectors[0], Metric.COSINE, known, allowed=range(1, 100))
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            assert told(world.search(vectors[0], exact=True)) == wanted
+            break
+        except Unavailable:
+            assert time.monotonic() < deadline, "it doesn't come back"
+            time.sleep(0.2)
 
 
 def test_exact_is_exact_where_the_index_rounds_vectors(milvus_world):

@@ -45,7 +45,7 @@ class Ocr:
         picture = images.decode(data, self._max_pixels)
         picture.thumbnail((_LONGEST, _LONGEST))
         pixels = np.asarray(picture.convert("RGB"))[:, :, ::-1]
-        found = self._networks(np.ascontiguousarray(pixels), return_word_box=True)
+        found: Any = self._networks(np.ascontiguousarray(pixels), return_word_box=True)
         if not getattr(found, "txts", None):
             # There is no text, and what stands for its words has another form.
             return []

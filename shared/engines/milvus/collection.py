@@ -305,7 +305,8 @@ class MilvusCollection:
                 return ask(client)
 
     def _found(self, hits: Any, metric: Metric, with_vectors: bool) -> Found:
-        ordinals = np.array([hit[ORDINAL] for hit in hits], np.int64)
+        # Before 2.4, an answer doesn't say what its key is called.
+        ordinals = np.array([hit.get(ORDINAL, hit.get("id")) for hit in hits], np.int64)
         rows = [hit["entity"][metric.value] for hit in hits] if with_vectors else []
         return Found(ordinals, self._stacked(rows))
 
