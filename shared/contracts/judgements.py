@@ -60,6 +60,10 @@ class JudgementRequest(Request):
 class Judgement(Wire):
     """A judgement that is kept."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [_EXAMPLE | {"judged_at": "2026-11-22T05:43:50+00:00"}]}
+    )
+
     search: JudgedSearch = Field(description="The search.")
     id: str = Field(description="Id of the hit.")
     right: bool | None = Field(description="Whether it is right; null: it was taken back.")

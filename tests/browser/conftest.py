@@ -109,7 +109,7 @@ def stand_in(start: Start, pictures: list[Picture]) -> StandIn:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for all tests of this folder; a visit has a context of its own."""
+    """One for all tests of a file; a visit has a context of its own."""
     path = find_chromium()
     if path is None:
         pytest.skip("needs Chromium: `apt-get install chromium`")

@@ -240,8 +240,8 @@ def create_app(fake: Fake) -> FastAPI:
         return job(job_id, state="cancelled")
 
     @app.get("/v1/jobs/{job_id}/failures")
-    async def failures(job_id: str) -> Failures:
-        return Failures(failures=fake.failures)
+    async def failures(job_id: str, limit: int = 1000) -> Failures:
+        return Failures(failures=fake.failures[:limit], total=len(fake.failures))
 
     @app.get("/v1/snapshots")
     async def snapshots() -> Snapshots:

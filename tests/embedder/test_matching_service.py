@@ -48,7 +48,7 @@ def _train(service, name, **settings):
     }
     answer = service.request("POST", "/v1/matching/train", json=body)
     assert answer.status_code == 200, answer.text
-    return [embedder._EVENTS.validate_json(line) for line in answer.text.splitlines()]
+    return [embedder._EVENTS.validate_json(line) for line in answer.text.splitlines() if line]
 
 
 class TestMatching:

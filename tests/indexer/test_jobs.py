@@ -358,6 +358,6 @@ def test_learning_that_made_room_is_known_to_have_done_so_after_a_restart(runner
     one.submit(BUILD, {})
     assert ended(learning).state is JobState.CANCELLED
     another = runner(gate, begin=False)
-    assert another.was_preempted
+    assert another.was_preempted(JobKind.LEARN)
     table.add(JobKind.LEARN, {})
-    assert not another.was_preempted
+    assert not another.was_preempted(JobKind.LEARN)

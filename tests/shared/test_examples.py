@@ -123,8 +123,10 @@ def test_an_error_is_shown_with_its_own_status_and_path(content):
 
 
 def test_files_are_described_as_such():
-    described = {str(c.described["schema"]) for c in CONTENTS if FILES.fullmatch(c.media_type)}
-    assert described == {str({"type": "string", "format": "binary"})}
+    for content in CONTENTS:
+        if FILES.fullmatch(content.media_type):
+            schema = content.described["schema"]
+            assert schema.items() >= {"type": "string", "format": "binary"}.items()
 
 
 def test_every_operation_answers_something_that_is_shown():

@@ -40,7 +40,7 @@ def serve_query(engine: Engine) -> Iterator[ServeQuery]:
 Launch = Callable[..., Browser]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def launch() -> Iterator[Launch]:
     """Starts Chromium with options of its own."""
     path = find_chromium()
@@ -52,9 +52,9 @@ def launch() -> Iterator[Launch]:
         )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(launch: Launch) -> Iterator[Browser]:
-    """One for all tests of this folder; a visitor opens pages with contexts of their own."""
+    """One for all tests of a file; a visitor opens pages with contexts of their own."""
     browser = launch()
     yield browser
     browser.close()
