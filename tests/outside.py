@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-UNDER_TEST = {"ISE_INFERENCE", "ISE_PRECISION", "ISE_PROFILE"}
-"""The engine to run the tests with (`make test-portable`), and the model of `tests/conftest.py`."""
+UNDER_TEST = {"ISE_INFERENCE", "ISE_OCR", "ISE_PRECISION", "ISE_PROFILE"}
+"""The engine to run the tests with (`make test-portable`), and what `tests/conftest.py` sets."""
 
 
 @contextmanager
