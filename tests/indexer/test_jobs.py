@@ -358,6 +358,45 @@ def test_learning_that_made_room_is_known_to_have_done_so_after_a_restart(runner
     one.submit(BUILD, {})
     assert ended(learning).state is JobState.CANCELLED
     another = runner(gate, begin=False)
-    assert another.was_preempted
+    assert another.was_preempted(JobKind.LEARN)
     table.add(JobKind.LEARN, {})
-    assert not another.was_preempted
+    assert not another.was_preempted(JobKind.LEARN)
+
+
+def test_a_job_that_a_user_waits_for_ends_every_reading(runner, table, ended):
+    gate = Gate()
+    one = runner(gate)
+    reading = one.submit(JobKind.TEXT, {"again": False})
+    assert gate.began.wait(60)
+    asked = one.submit(JobKind.TEXT, {"again": True})
+    build = one.submit(BUILD, {})
+    assert ended(reading).state is ended(asked).state is JobState.CANCELLED
+    gate.go_on.set()
+    assert ended(build).state is JobState.SUCCEEDED
+
+
+def test_a_compaction_does_not_wait_for_a_reading_but_for_learning(runner, table, ended):
+    gate = Gate()
+    one = runner(gate, begin=False)
+    learning = one.submit(JobKind.LEARN, {})
+    reading = one.submit(JobKind.TEXT, {"again": False})
+    one.submit(JobKind.COMPACT, {})
+    assert table.get(reading.id).state is JobState.CANCELLED
+    assert table.get(learning.id).state is JobState.QUEUED
+
+
+def test_a_job_is_queued_before_it_ends_another_so_that_none_begins_between(
+    runner, table, monkeypatch
+):
+    one = runner(Gate(), begin=False)
+    one.submit(JobKind.TEXT, {"again": False})
+    cancel, open_then = table.cancel, []
+
+    def watched(job_id):
+        found = cancel(job_id)
+        open_then.append(table.any_open())
+        return found
+
+    monkeypatch.setattr(table, "cancel", watched)
+    one.submit(BUILD, {})
+    assert open_then == [True]

@@ -1,7 +1,7 @@
 """The jobs of the catalogue: they outlive the process that runs them."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -160,6 +160,17 @@ class JobTable:
         query = select(jobs.c.id).where(jobs.c.kind == kind.value, jobs.c.state.in_(open_states))
         with self.database.read() as db:
             return db.execute(query.limit(1)).first() is not None
+
+    def open_ids(self, kinds: Sequence[JobKind]) -> list[str]:
+        """Return the ids of jobs of some kinds that are queued or running, the newest first: so no
+        queued one begins when a running one before it ends.
+        """
+        open_states = [state.value for state in JobState if not state.ended]
+        query = select(jobs.c.id).where(
+            jobs.c.kind.in_([kind.value for kind in kinds]), jobs.c.state.in_(open_states)
+        )
+        with self.database.read() as db:
+            return list(db.execute(query.order_by(jobs.c.created_at.desc())).scalars())
 
     def start_next(self) -> Job | None:
         """Mark the oldest queued job as running and return it; None while another one runs."""
