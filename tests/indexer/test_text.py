@@ -1,7 +1,10 @@
 """Text in pictures: read by a job that starts by itself, kept, published, and found by terms."""
 
 import io
+import subprocess
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -12,13 +15,13 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.texts import Texts
-from services.indexer.reading.reader import TextReader, is_installed
-from services.indexer.workflows.text_job import READ_REASON
+from services.indexer.reading.reader import ReaderProcess, TextReader, is_installed
+from services.indexer.workflows.text_job import READ_REASON, ReadingUpkeep
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
 from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.text import TextRequest, Word
-from shared.core.errors import BadImage, InvalidInput, UnknownTerm
+from shared.core.errors import BadImage, InvalidInput, Unavailable, UnknownTerm
 from shared.media.identity import content_id
 from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.texts import packed
@@ -228,6 +231,37 @@ def test_what_is_no_picture_takes_nothing_along() -> None:
             reader.read(sign("gone"))
         assert [word.text for word in reader.read(sign("back again"))] == ["back", "again"]
         assert reader.read(sign()) == []
+
+
+def test_a_reader_that_can_not_start_takes_no_picture_for_unreadable(monkeypatch) -> None:
+    started = []
+
+    def ending(_, **options):
+        started.append(subprocess.Popen([sys.executable, "-c", ""], **options))
+        return started[-1]
+
+    monkeypatch.setattr(
+        "services.indexer.reading.reader.subprocess", SimpleNamespace(PIPE=-1, Popen=ending)
+    )
+    process = ReaderProcess(1, 10**8)
+    for _ in range(3):
+        # Not BadImage, after which the picture would count as read.
+        with pytest.raises(Unavailable, match="can't start"):
+            process.read(b"picture")
+    assert all(child.returncode is not None for child in started)
+    process.close()
+
+
+def test_a_reading_that_made_room_before_it_read_anything_begins_again_at_once(
+    start, embedder, picture
+):
+    with start(embedder, ocr="off") as service:
+        service.add(picture(1))
+        upkeep = ReadingUpkeep(service.parts.database, service.parts.job_table, is_on=True)
+        assert upkeep.is_due(was_preempted=False)
+        # As many pictures are unread as before, so another reading of them waits.
+        assert not upkeep.is_due(was_preempted=False)
+        assert upkeep.is_due(was_preempted=True)
 
 
 def latest(service):

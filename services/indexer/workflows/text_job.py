@@ -119,7 +119,8 @@ class ReadingUpkeep:
         is_unwanted = last is not None and last.state is JobState.CANCELLED and not was_preempted
         if is_unwanted and 0 <= left <= self._left:
             return False
-        if left == self._left and time.monotonic() < self._not_before:
+        # Where the last one made room before it had read anything, nothing new is to come.
+        if not was_preempted and left == self._left and time.monotonic() < self._not_before:
             return False
         self._left, self._not_before = left, time.monotonic() + _PAUSE_S
         return True
