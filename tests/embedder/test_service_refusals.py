@@ -115,7 +115,7 @@ class TestImages:
         with start(tmp_path) as service:
             expected = service.send(embedder.embed_images([encoded()])).vectors
             broken = service.app.state.host.hosted().visual.backbone
-            monkeypatch.setattr(broken, "_forward", lambda _: 1 / 0)
+            monkeypatch.setattr(broken, "forward", lambda _: 1 / 0)
             answer = service.request("POST", IMAGES, files=parts(encoded()))
             assert answer.status_code == 503
             assert answer.headers["Retry-After"]
@@ -138,7 +138,7 @@ class TestImages:
         with start(tmp_path / "data", **changes) as service:
             save()
             broken = service.app.state.host.hosted().visual.backbone
-            monkeypatch.setattr(broken, "_forward", lambda _: 1 / 0)
+            monkeypatch.setattr(broken, "forward", lambda _: 1 / 0)
             service.request("POST", IMAGES, files=parts(encoded()))
             end = time.monotonic() + 30
             while "the weights changed" not in (told := service.request("GET", "/ready").text):
