@@ -375,14 +375,16 @@ def test_a_job_that_a_user_waits_for_ends_every_reading(runner, table, ended):
     assert ended(build).state is JobState.SUCCEEDED
 
 
-def test_a_compaction_does_not_wait_for_a_reading_but_for_learning(runner, table, ended):
-    gate = Gate()
-    one = runner(gate, begin=False)
-    learning = one.submit(JobKind.LEARN, {})
+@pytest.mark.parametrize("kind", [JobKind.COMPACT, JobKind.LEARN])
+def test_no_compaction_and_no_learning_waits_for_a_reading(runner, table, kind):
+    one = runner(Gate(), begin=False)
     reading = one.submit(JobKind.TEXT, {"again": False})
-    one.submit(JobKind.COMPACT, {})
+    assert not table.any_open(besides=JobKind.TEXT)
+    learning = one.submit(JobKind.LEARN, {})
+    one.submit(kind, {})
     assert table.get(reading.id).state is JobState.CANCELLED
     assert table.get(learning.id).state is JobState.QUEUED
+    assert one.was_preempted(JobKind.TEXT)
 
 
 def test_a_job_is_queued_before_it_ends_another_so_that_none_begins_between(

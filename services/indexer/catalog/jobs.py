@@ -147,10 +147,12 @@ class JobTable:
             row = db.execute(query.order_by(jobs.c.created_at.desc()).limit(1)).first()
         return None if row is None else _job(row)
 
-    def any_open(self) -> bool:
-        """Tell whether any job is queued or running."""
+    def any_open(self, besides: JobKind | None = None) -> bool:
+        """Tell whether any job is queued or running; `besides`: not looking at those of a kind."""
         open_states = [state.value for state in JobState if not state.ended]
         query = select(jobs.c.id).where(jobs.c.state.in_(open_states))
+        if besides is not None:
+            query = query.where(jobs.c.kind != besides.value)
         with self.database.read() as db:
             return db.execute(query.limit(1)).first() is not None
 

@@ -92,14 +92,14 @@ class JobRunner:
         return self._thread.is_alive()
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
-        """Queue a job. A job that a user waits for ends background learning and reading, and a
-        compaction ends reading, which may take hours.
+        """Queue a job. A job that a user waits for ends background learning and reading; learning
+        and a compaction end reading, which may take hours.
         """
         job = self._table.add(kind, request)
         # Only now, so that no other one begins because nothing seems left to do.
         if kind not in _BACKGROUND:
             self._preempt(_PREEMPTED)
-        elif kind is JobKind.COMPACT:
+        elif kind is not JobKind.TEXT:
             self._preempt((JobKind.TEXT,))
         self._wake.set()
         log.info("job %s (%s) queued by request %s", job.id, kind.value, current_request_id())
