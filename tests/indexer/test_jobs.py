@@ -380,11 +380,14 @@ def test_no_compaction_and_no_learning_waits_for_a_reading(runner, table, kind):
     one = runner(Gate(), begin=False)
     reading = one.submit(JobKind.TEXT, {"again": False})
     assert not table.any_open(besides=JobKind.TEXT)
+    assert table.request(reading.id) == {"again": False}
     learning = one.submit(JobKind.LEARN, {})
     one.submit(kind, {})
     assert table.get(reading.id).state is JobState.CANCELLED
     assert table.get(learning.id).state is JobState.QUEUED
     assert one.was_preempted(JobKind.TEXT)
+    # The job may have been about to read its request.
+    assert table.request(reading.id) == {"again": False}
 
 
 def test_a_job_is_queued_before_it_ends_another_so_that_none_begins_between(

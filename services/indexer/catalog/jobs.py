@@ -81,7 +81,9 @@ class JobTable:
 
     def request(self, job_id: str) -> dict[str, Any]:
         """Return the request of a job. Raises NotFound."""
-        return dict(self._row(job_id).request)
+        noted: dict[str, Any] = self._row(job_id).request
+        # A job may be noted to end just as it begins.
+        return {name: value for name, value in noted.items() if name != _PREEMPTED}
 
     def _row(self, job_id: str) -> Row[Any]:
         with self.database.read() as db:
@@ -297,7 +299,7 @@ class JobTable:
 
     def was_preempted(self, job_id: str) -> bool:
         """Return whether a job ended, or is to end, for another one."""
-        return bool(self.request(job_id).get(_PREEMPTED))
+        return bool(self._row(job_id).request.get(_PREEMPTED))
 
     def is_cancelling(self, job_id: str) -> bool:
         """Return whether a cancel was requested."""
