@@ -192,14 +192,15 @@ def test_a_file_that_waits_for_a_process_holds_no_memory(monkeypatch):
         threads = [
             threading.Thread(target=scaler.thumbnail, args=(data, 64, 10**6)) for _ in range(3)
         ]
-        threads[0].start()
-        assert began.wait(60)
-        one = budget.taken
-        for thread in threads[1:]:
-            thread.start()
-        threads[1].join(0.2)
-        assert budget.taken == one == decoding_weight(data) + len(data)
-        go_on.set()
-        for thread in threads:
-            thread.join(60)
+        try:
+            threads[0].start()
+            assert began.wait(60)
+            for thread in threads[1:]:
+                thread.start()
+            threads[1].join(0.2)
+            assert budget.taken == decoding_weight(data) + len(data)
+        finally:
+            go_on.set()
+            for thread in threads:
+                thread.join(60)
         assert budget.taken == 0
