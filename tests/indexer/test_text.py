@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -15,8 +16,9 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.texts import Texts
+from services.indexer.jobs.context import JobContext
 from services.indexer.reading.reader import ReaderProcess, TextReader, is_installed
-from services.indexer.workflows.text_job import READ_REASON, ReadingUpkeep
+from services.indexer.workflows.text_job import READ_REASON, ReadingUpkeep, TextJob
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
 from shared.contracts.jobs import JobKind, JobState
@@ -262,6 +264,41 @@ def test_a_reading_that_made_room_before_it_read_anything_begins_again_at_once(
         # As many pictures are unread as before, so another reading of them waits.
         assert not upkeep.is_due(was_preempted=False)
         assert upkeep.is_due(was_preempted=True)
+
+
+def test_a_picture_whose_file_was_missing_is_read_when_it_is_asked_for_again(
+    start, embedder, folder_of
+):
+    class Reading:
+        name = "reader"
+
+        @contextmanager
+        def opened(self):
+            yield self
+
+        def start(self):
+            pass
+
+        def read(self, data):
+            return [Word(text="exit", confidence=1.0, line=0, box=[[0, 0], [1, 0], [1, 1], [0, 1]])]
+
+    with start(embedder, ocr="off") as service:
+        source = folder_of({"a.png": 1, "b.png": 2})
+        service.ingest(source)
+        parts = SimpleNamespace(images=service.parts.images, publisher=service.parts.publisher)
+        job = TextJob(parts, service.parts.files, Reading())
+
+        def result(again):
+            done = job.run({"again": again}, JobContext.unwatched())
+            return done["read"], done["failed"]
+
+        (source / "b.png").rename(source / "away")
+        assert result(again=False) == (1, 1)
+        (source / "away").rename(source / "b.png")
+        assert result(again=False) == (0, 0)
+        assert result(again=True) == (1, 0)
+        assert result(again=True) == (0, 0)
+        assert len(ids(asked(service, '"exit"'))) == 2
 
 
 def latest(service):
