@@ -201,6 +201,22 @@ def test_damaged_text_is_written_anew_and_a_backup_holds_it(start, picture, tmp_
         assert ids(asked(service, '"exit"')) == [shown]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_next_publication_writes_damaged_text_anew(texts, picture, is_there):
+    service, made = texts
+    (*_, file) = SnapshotStore(service.data).current().texts.files
+    path = service.data / "segments" / file.name
+    data = path.read_bytes()
+    path.unlink()
+    if is_there:
+        path.write_bytes(data[:-8] + b"damaged!")
+    service.add(picture(20))
+    (anew,) = SnapshotStore(service.data).current().texts.files
+    SnapshotStore(service.data).verified(anew)
+    assert anew.rows == 4
+    assert set(ids(asked(service, '"exit"'))) == set(made[:3])
+
+
 @needs_ocr
 @pytest.mark.slow
 def test_pictures_are_read_by_themselves_and_a_cancelled_reading_goes_on(embedder, start, picture):
