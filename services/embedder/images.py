@@ -175,11 +175,18 @@ class ImageEmbedder:
     async def decode(self, data: bytes, preprocessing: Preprocessing | None = None) -> Decoded:
         """Return the pixels of one file, for the network or a given preprocessing.
 
-        Raises BadImage, Overloaded.
+        Raises BadImage, Overloaded, and Unavailable if it takes too long.
         """
         with self._batcher.admit(1, is_admitted=True):
-            async with asyncio.timeout(self._limits.seconds):
-                decoded, _ = await self._decode(data, Lane(bulk=False), preprocessing)
+            try:
+                async with asyncio.timeout(self._limits.seconds):
+                    decoded, _ = await self._decode(data, Lane(bulk=False), preprocessing)
+            except TimeoutError as error:
+                raise Unavailable(
+                    f"The picture took over {self._limits.seconds:.3g} seconds to decode "
+                    "(ISE_EMBED_SECONDS); try again.",
+                    retry_after=5,
+                ) from error
         return decoded
 
     async def _embed_one(

@@ -13,7 +13,10 @@ from shared.contracts.text import TextRequest
 
 def text(
     again: Annotated[
-        bool, typer.Option("--again", help="Also pictures that another version has read.")
+        bool,
+        typer.Option(
+            "--again", help="Also pictures that another version read, or whose files were missing."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

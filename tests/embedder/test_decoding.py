@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from services.embedder.batching.lanes import Lane
 from services.embedder.decoding.decoder import DecodeLimits
 from services.embedder.decoding.pool import Decoders, File
 from services.embedder.decoding.task import Task
+from services.embedder.images import ImageEmbedder, Limits
 from services.embedder.preprocess import Preprocessing
+from shared.core.budget import Budget
 from shared.core.errors import BadImage, Unavailable
 from shared.media.images import decode
 from tests import poison
@@ -258,3 +261,19 @@ def alive(pid):
     status = Path(f"/proc/{pid}/stat")
     # One that ended and that nobody has asked about is still listed.
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_picture_that_waits_too_long_for_a_process_is_told_so() -> None:
+    class Waiting:
+        async def decode(self, *_: object) -> None:
+            await asyncio.sleep(60)
+
+    backbone = SimpleNamespace(
+        features=lambda batch: batch, preprocessing=TASK.preprocessing, fingerprint="m"
+    )
+    limits = Limits(1, 1, 10**6, 10**6, seconds=0.01)
+    budget = Budget(10**9, "ISE_MEMORY")
+    embedder = ImageEmbedder(backbone, lambda: backbone, Waiting(), limits, budget)
+    with pytest.raises(Unavailable, match="ISE_EMBED_SECONDS"):
+        asyncio.run(embedder.decode(b"picture"))
+    assert budget.taken == 0

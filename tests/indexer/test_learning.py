@@ -59,6 +59,16 @@ def test_new_tags_are_learnt_in_the_background_once_they_are_many(start, folder_
         until(lambda: service.ask(query.get_stats()).learning == found)
 
 
+def test_learning_waits_for_no_reading_of_texts(trained, picture):
+    add_new_tags(trained, picture)
+    table, upkeep = trained.parts.job_table, trained.parts._upkeep
+    trained.parts.jobs.stop(60)
+    reading = table.add(JobKind.TEXT, {"again": False})
+    upkeep._learn_if_due()
+    assert learnt(trained) is not None
+    assert table.get(reading.id).state is JobState.CANCELLED
+
+
 def test_what_is_due_is_told_where_nothing_is_learnt_by_itself(trained, picture):
     assert learning(trained).message == "The network knows 2 of 2 tags."
     add_new_tags(trained, picture)

@@ -10,12 +10,14 @@ import pytest
 
 from services.indexer.replication.prefix_owner import PrefixOwner
 from services.indexer.replication.snapshot_mirror import Mirror
+from services.indexer.segments.store import SegmentStore
 from shared.core.errors import Conflict, Unavailable
 from shared.core.loop import Loop
 from shared.files import sums
 from shared.objects.address import Address
 from shared.objects.store import Objects
-from shared.snapshots.manifest import LabelsManifest, pointer
+from shared.snapshots.manifest import LabelsManifest, TextsManifest, pointer
+from shared.snapshots.texts import ReadText
 from shared.snapshots.tombstones import encoded
 from tests.indexer.copying import Copies
 from tests.indexer.running import until
@@ -226,14 +228,30 @@ def test_a_name_that_can_not_be_given_leaves_nothing_behind(
     assert copies.same()
 
 
-def test_a_snapshot_whose_labels_are_missing_is_copied_without_them(copies: Copies) -> None:
+def test_texts_are_copied_too(copies: Copies) -> None:
+    published = copies.publish()
+    file = SegmentStore(copies.here).texts([ReadText(0, [])])
+    texts = TextsManifest(revision=1, files=[file])
+    copies.snapshots.rewrite(published.model_copy(update={"texts": texts}))
+    copies.mirror.copy()
+    copies.follower.follow()
+    assert copies.same()
+    followed = copies.followed()
+    assert followed is not None
+    assert followed.texts == texts
+
+
+def test_a_snapshot_whose_labels_or_texts_are_missing_is_copied_without_them(
+    copies: Copies,
+) -> None:
     published = copies.publish()
     lost = published.tag_vectors[0].model_copy(update={"name": "labels-lost.hdf5"})
     labels = LabelsManifest(fingerprint="m", digest="d", head=lost, files=[lost])
-    copies.snapshots.rewrite(published.model_copy(update={"labels": labels}))
+    texts = TextsManifest(revision=1, files=[lost])
+    copies.snapshots.rewrite(published.model_copy(update={"labels": labels, "texts": texts}))
     mirror = Mirror(copies.here, copies.objects, copies.address)
     mirror.copy()
     there = mirror._read(published.number)
-    assert there.labels is None
+    assert (there.labels, there.texts) == (None, None)
     assert there.vital_files() == published.vital_files()
     assert current_in_store(copies) == pointer(published.number).encode()

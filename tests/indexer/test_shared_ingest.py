@@ -149,6 +149,23 @@ def test_a_confined_request_is_so_on_every_worker_also_within_archives(member, t
         assert (found.error, found.file.read(1000)) == (None, b"picture")
 
 
+def test_a_sidecar_that_another_worker_may_not_read_fails_no_part(tmp_path):
+    anywhere = Resolver()
+    outside = tmp_path / "outside" / "a.zip"
+    outside.parent.mkdir()
+    with zipfile.ZipFile(outside, "w") as made:
+        made.writestr("a.png", b"picture")
+        made.writestr("a.xmp", b"<x/>")
+    picture, beside = (
+        anywhere.file(anywhere.address(f"zip://{name}::{outside}")) for name in ("a.png", "a.xmp")
+    )
+    named = distributed._Named.of(SourceFile(picture, "a.png", sidecar=beside))
+    found = named.found(anywhere.within([tmp_path / "inside"]))
+    assert "outside" in str(found.error)
+    assert found.sidecar is None
+    assert named.found(anywhere).sidecar.read(100) == b"<x/>"
+
+
 def test_a_part_that_is_lost_does_not_cancel_the_job(member, tmp_path):
     one = member()
     job = one.jobs.add(JobKind.INGEST, {})

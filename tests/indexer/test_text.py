@@ -1,7 +1,11 @@
 """Text in pictures: read by a job that starts by itself, kept, published, and found by terms."""
 
 import io
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -12,13 +16,14 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.texts import Texts
-from services.indexer.reading.reader import TextReader, is_installed
-from services.indexer.workflows.text_job import READ_REASON
+from services.indexer.jobs.context import JobContext
+from services.indexer.reading.reader import ReaderProcess, TextReader, is_installed
+from services.indexer.workflows.text_job import READ_REASON, ReadingUpkeep, TextJob
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
 from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.text import TextRequest, Word
-from shared.core.errors import BadImage, InvalidInput, UnknownTerm
+from shared.core.errors import BadImage, InvalidInput, Unavailable, UnknownTerm
 from shared.media.identity import content_id
 from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.texts import packed
@@ -196,6 +201,22 @@ def test_damaged_text_is_written_anew_and_a_backup_holds_it(start, picture, tmp_
         assert ids(asked(service, '"exit"')) == [shown]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_next_publication_writes_damaged_text_anew(texts, picture, is_there):
+    service, made = texts
+    (*_, file) = SnapshotStore(service.data).current().texts.files
+    path = service.data / "segments" / file.name
+    data = path.read_bytes()
+    path.unlink()
+    if is_there:
+        path.write_bytes(data[:-8] + b"damaged!")
+    service.add(picture(20))
+    (anew,) = SnapshotStore(service.data).current().texts.files
+    SnapshotStore(service.data).verified(anew)
+    assert anew.rows == 4
+    assert set(ids(asked(service, '"exit"'))) == set(made[:3])
+
+
 @needs_ocr
 @pytest.mark.slow
 def test_pictures_are_read_by_themselves_and_a_cancelled_reading_goes_on(embedder, start, picture):
@@ -228,6 +249,72 @@ def test_what_is_no_picture_takes_nothing_along() -> None:
             reader.read(sign("gone"))
         assert [word.text for word in reader.read(sign("back again"))] == ["back", "again"]
         assert reader.read(sign()) == []
+
+
+def test_a_reader_that_can_not_start_takes_no_picture_for_unreadable(monkeypatch) -> None:
+    started = []
+
+    def ending(_, **options):
+        started.append(subprocess.Popen([sys.executable, "-c", ""], **options))
+        return started[-1]
+
+    monkeypatch.setattr(
+        "services.indexer.reading.reader.subprocess", SimpleNamespace(PIPE=-1, Popen=ending)
+    )
+    process = ReaderProcess(1, 10**8)
+    for _ in range(3):
+        # Not BadImage, after which the picture would count as read.
+        with pytest.raises(Unavailable, match="can't start"):
+            process.read(b"picture")
+    assert all(child.returncode is not None for child in started)
+    process.close()
+
+
+def test_a_reading_that_made_room_before_it_read_anything_begins_again_at_once(
+    start, embedder, picture
+):
+    with start(embedder, ocr="off") as service:
+        service.add(picture(1))
+        upkeep = ReadingUpkeep(service.parts.database, service.parts.job_table, is_on=True)
+        assert upkeep.is_due(was_preempted=False)
+        # As many pictures are unread as before, so another reading of them waits.
+        assert not upkeep.is_due(was_preempted=False)
+        assert upkeep.is_due(was_preempted=True)
+
+
+def test_a_picture_whose_file_was_missing_is_read_when_it_is_asked_for_again(
+    start, embedder, folder_of
+):
+    class Reading:
+        name = "reader"
+
+        @contextmanager
+        def opened(self):
+            yield self
+
+        def start(self):
+            pass
+
+        def read(self, data):
+            return [Word(text="exit", confidence=1.0, line=0, box=[[0, 0], [1, 0], [1, 1], [0, 1]])]
+
+    with start(embedder, ocr="off") as service:
+        source = folder_of({"a.png": 1, "b.png": 2})
+        service.ingest(source)
+        parts = SimpleNamespace(images=service.parts.images, publisher=service.parts.publisher)
+        job = TextJob(parts, service.parts.files, Reading())
+
+        def result(again):
+            done = job.run({"again": again}, JobContext.unwatched())
+            return done["read"], done["failed"]
+
+        (source / "b.png").rename(source / "away")
+        assert result(again=False) == (1, 1)
+        (source / "away").rename(source / "b.png")
+        assert result(again=False) == (0, 0)
+        assert result(again=True) == (1, 0)
+        assert result(again=True) == (0, 0)
+        assert len(ids(asked(service, '"exit"'))) == 2
 
 
 def latest(service):

@@ -174,3 +174,33 @@ def test_the_memory_of_a_picture_is_known_by_its_head(kind, options, least, most
 )
 def test_a_file_without_a_head_counts_for_little(data):
     assert decoding_weight(data) == 4 * MIB
+
+
+def test_a_file_that_waits_for_a_process_holds_no_memory(monkeypatch):
+    budget = Budget(1024 * MIB, "ISE_MEMORY")
+    began, go_on = threading.Event(), threading.Event()
+    with scaling(memory=budget, count=1) as scaler:
+        scaled = scaler._scaled
+
+        def slow(*args: object) -> bytes:
+            began.set()
+            assert go_on.wait(60)
+            return scaled(*args)
+
+        monkeypatch.setattr(scaler, "_scaled", slow)
+        data = small_jpeg()
+        threads = [
+            threading.Thread(target=scaler.thumbnail, args=(data, 64, 10**6)) for _ in range(3)
+        ]
+        try:
+            threads[0].start()
+            assert began.wait(60)
+            for thread in threads[1:]:
+                thread.start()
+            threads[1].join(0.2)
+            assert budget.taken == decoding_weight(data) + len(data)
+        finally:
+            go_on.set()
+            for thread in threads:
+                thread.join(60)
+        assert budget.taken == 0

@@ -1,7 +1,7 @@
 """The jobs of the catalogue: they outlive the process that runs them."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -81,7 +81,9 @@ class JobTable:
 
     def request(self, job_id: str) -> dict[str, Any]:
         """Return the request of a job. Raises NotFound."""
-        return dict(self._row(job_id).request)
+        noted: dict[str, Any] = self._row(job_id).request
+        # A job may be noted to end just as it begins.
+        return {name: value for name, value in noted.items() if name != _PREEMPTED}
 
     def _row(self, job_id: str) -> Row[Any]:
         with self.database.read() as db:
@@ -147,10 +149,12 @@ class JobTable:
             row = db.execute(query.order_by(jobs.c.created_at.desc()).limit(1)).first()
         return None if row is None else _job(row)
 
-    def any_open(self) -> bool:
-        """Tell whether any job is queued or running."""
+    def any_open(self, besides: JobKind | None = None) -> bool:
+        """Tell whether any job is queued or running; `besides`: not looking at those of a kind."""
         open_states = [state.value for state in JobState if not state.ended]
         query = select(jobs.c.id).where(jobs.c.state.in_(open_states))
+        if besides is not None:
+            query = query.where(jobs.c.kind != besides.value)
         with self.database.read() as db:
             return db.execute(query.limit(1)).first() is not None
 
@@ -160,6 +164,17 @@ class JobTable:
         query = select(jobs.c.id).where(jobs.c.kind == kind.value, jobs.c.state.in_(open_states))
         with self.database.read() as db:
             return db.execute(query.limit(1)).first() is not None
+
+    def open_ids(self, kinds: Sequence[JobKind]) -> list[str]:
+        """Return the ids of jobs of some kinds that are queued or running, the newest first: so no
+        queued one begins when a running one before it ends.
+        """
+        open_states = [state.value for state in JobState if not state.ended]
+        query = select(jobs.c.id).where(
+            jobs.c.kind.in_([kind.value for kind in kinds]), jobs.c.state.in_(open_states)
+        )
+        with self.database.read() as db:
+            return list(db.execute(query.order_by(jobs.c.created_at.desc())).scalars())
 
     def start_next(self) -> Job | None:
         """Mark the oldest queued job as running and return it; None while another one runs."""
@@ -284,7 +299,7 @@ class JobTable:
 
     def was_preempted(self, job_id: str) -> bool:
         """Return whether a job ended, or is to end, for another one."""
-        return bool(self.request(job_id).get(_PREEMPTED))
+        return bool(self._row(job_id).request.get(_PREEMPTED))
 
     def is_cancelling(self, job_id: str) -> bool:
         """Return whether a cancel was requested."""

@@ -45,6 +45,8 @@ class Texts:
 
     def put(self, found: Mapping[int, Sequence[Sequence[object]]], reader: str) -> None:
         """Set the words of images, by ordinal; those that are gone by now are left out."""
+        if not found:
+            return
         with self._database.write() as db:
             there = db.execute(select(images.c.ordinal).where(images.c.ordinal.in_(list(found))))
             kept = [row.ordinal for row in there]

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,7 @@ from services.indexer.jobs.leases import Leases
 from services.indexer.sources.resolver import Resolver
 from services.indexer.sources.source import SourceFile
 from shared.contracts.jobs import Progress
-from shared.core.errors import CatalogueAway, Forbidden, ISEError
+from shared.core.errors import CatalogueAway, Forbidden, InvalidInput, ISEError
 from shared.core.request_id import set_request_id
 from shared.objects.file import FarFile, File, LocalFile, Stamp
 from shared.objects.local_path import path_of, text_of
@@ -88,6 +89,11 @@ class _Named:
         except Forbidden as outside:
             # A link may lead elsewhere by now; this file fails alone.
             file, error = FarFile(self.path, _unread, listed=self.listed), outside.detail
+        sidecar = None
+        if self.sidecar is not None:
+            # One that can't be read counts as none.
+            with suppress(Forbidden, InvalidInput):
+                sidecar = resolver.file(resolver.address(self.sidecar))
         return SourceFile(
             file,
             self.uri,
@@ -95,7 +101,7 @@ class _Named:
             self.metadata,
             error,
             self.row,
-            None if self.sidecar is None else resolver.file(resolver.address(self.sidecar)),
+            sidecar,
         )
 
     def _file(self, resolver: Resolver) -> File:

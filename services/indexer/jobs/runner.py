@@ -5,7 +5,7 @@ Where workers share the catalogue, one of them runs the job, and the others do p
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -92,22 +92,25 @@ class JobRunner:
         return self._thread.is_alive()
 
     def submit(self, kind: JobKind, request: Mapping[str, Any]) -> Job:
-        """Queue a job. A job that a user waits for ends background learning and reading."""
-        if kind not in _BACKGROUND:
-            self._preempt()
+        """Queue a job. A job that a user waits for ends background learning and reading; learning
+        and a compaction end reading, which may take hours.
+        """
         job = self._table.add(kind, request)
+        # Only now, so that no other one begins because nothing seems left to do.
+        if kind not in _BACKGROUND:
+            self._preempt(_PREEMPTED)
+        elif kind is not JobKind.TEXT:
+            self._preempt((JobKind.TEXT,))
         self._wake.set()
         log.info("job %s (%s) queued by request %s", job.id, kind.value, current_request_id())
         return job
 
-    def _preempt(self) -> None:
-        for kind in _PREEMPTED:
-            last = self._table.latest(kind)
-            if last is not None and not last.state.ended:
-                self._table.note_preempted(last.id)
-                # It may have ended in the meantime.
-                with suppress(Conflict):
-                    self.cancel(last.id)
+    def _preempt(self, kinds: Sequence[JobKind]) -> None:
+        for job_id in self._table.open_ids(kinds):
+            self._table.note_preempted(job_id)
+            # It may have ended in the meantime.
+            with suppress(Conflict):
+                self.cancel(job_id)
 
     def wake(self) -> None:
         """Look again for something to do: something may be due."""

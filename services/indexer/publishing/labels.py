@@ -225,7 +225,8 @@ class Labels:
             except NotFound:
                 self._absent[fingerprint] = time.monotonic() + _ABSENT_S
                 continue
-            self._absent.pop(fingerprint)
+            # A job may have asked at the same time.
+            self._absent.pop(fingerprint, None)
             return fingerprint, head
         return None
 

@@ -54,6 +54,8 @@ class TextFiles:
     def _extended(self, base: TextsManifest | None) -> TextsManifest | None:
         found, revision = self._texts.since(0 if base is None else base.revision)
         files = [] if base is None else list(base.files)
+        for file in files:
+            self._segments.intact(file)
         if found:
             files.append(self._segments.texts(found))
         if len(files) > _MOST_FILES:

@@ -11,6 +11,7 @@ The paths are those of the data directory; `shared/snapshots/follower.py` is the
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,7 +27,14 @@ from shared.objects.address import Address
 from shared.objects.file import Stamp
 from shared.objects.store import Objects
 from shared.snapshots import tombstones
-from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore, parsed, pointer
+from shared.snapshots.manifest import (
+    CURRENT,
+    Manifest,
+    SegmentFile,
+    SnapshotStore,
+    parsed,
+    pointer,
+)
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
@@ -138,30 +146,33 @@ class Mirror:
     def _copy_snapshot(self, manifest: Manifest) -> None:
         for file in manifest.vital_files():
             self._put_once(self._snapshots.segments / file.name)
-        has_labels = self._put_labels(manifest)
+        lost: dict[str, None] = {}
+        for name, files in (("labels", manifest.label_files()), ("texts", manifest.text_files())):
+            if not self._put_extra(name, files, manifest.number):
+                lost[name] = None
         if manifest.joint is not None:
             self._put_network(manifest.joint.fingerprint)
             self._set(f"networks/{CURRENT}", manifest.joint.fingerprint.encode())
         path = self._snapshots.path(manifest.number)
-        if has_labels:
-            self._set_with_sum(path)
-        else:
-            without = manifest.model_copy(update={"labels": None}).model_dump_json(indent=1)
+        if lost:
+            without = manifest.model_copy(update=lost).model_dump_json(indent=1)
             self._set_both(path, without.encode())
+        else:
+            self._set_with_sum(path)
         self._set(f"snapshots/{CURRENT}", _named(manifest.number))
         log.info("copied snapshot %d to %s", manifest.number, self._address)
         self._remove_older(manifest)
 
-    def _put_labels(self, manifest: Manifest) -> bool:
-        """Copy the labels; give False where a file of them is missing.
+    def _put_extra(self, name: str, files: Sequence[SegmentFile], number: int) -> bool:
+        """Copy the labels or the texts; give False where a file of them is missing.
 
         As here, a snapshot is served without them then.
         """
         try:
-            for file in manifest.label_files():
+            for file in files:
                 self._put_once(self._snapshots.segments / file.name)
         except FileNotFoundError as error:
-            log.error("snapshot %d is copied without labels: %s", manifest.number, error)
+            log.error("snapshot %d is copied without %s: %s", number, name, error)
             return False
         return True
 

@@ -21,6 +21,8 @@ from shared.snapshots.texts import MOST_WORDS, packed
 READ_REASON = "text in pictures"
 _AT_ONCE = 32
 """Pictures whose words are recorded together; a killed job reads no more than these again."""
+_NOBODY = ""
+"""Reader of pictures whose files are missing, which another request reads."""
 _PUBLISH_S = 60.0
 _PAUSE_S = 600.0
 
@@ -40,7 +42,8 @@ class TextJob:
     def run(self, request: Mapping[str, Any], job: JobContext) -> dict[str, Any]:
         """The job; run again, it goes on where it ended. Raises Conflict without the extra `ocr`.
 
-        again: reads all pictures that another version of the reader has read, too.
+        again: reads all pictures that another version of the reader has read, too, and those whose
+        files were missing.
         """
         asked = TextRequest.model_validate(request)
         with self._reader.opened() as reader:
@@ -54,8 +57,9 @@ class TextJob:
             published = time.monotonic()
             for some in self._texts.lacking(name):
                 for start in range(0, len(some), _AT_ONCE):
-                    found = self._read(reader, some[start : start + _AT_ONCE], job)
+                    found, missing = self._read(reader, some[start : start + _AT_ONCE], job)
                     self._texts.put(found, reader.name)
+                    self._texts.put(dict.fromkeys(missing, ()), _NOBODY)
                     failpoints.reach("text.recorded")
                     read += len(found)
                     words += sum(map(len, found.values()))
@@ -73,9 +77,12 @@ class TextJob:
 
     def _read(
         self, reader: ReaderProcess, some: Sequence[tuple[int, str]], job: JobContext
-    ) -> dict[int, Words]:
-        """Words by ordinal; a picture that can't be read has none, and isn't tried again."""
+    ) -> tuple[dict[int, Words], list[int]]:
+        """Words by ordinal, and the ordinals of pictures whose files are missing; a picture that
+        can't be read has no words, and isn't tried again.
+        """
         found: dict[int, Words] = {}
+        missing: list[int] = []
         for ordinal, image_id in some:
             job.check_cancelled()
             try:
@@ -85,12 +92,17 @@ class TextJob:
                 # Of a source that may answer the next time.
                 job.fail(image_id, error.detail)
                 continue
-            except (BadImage, NotFound) as error:
+            except NotFound as error:
+                # Of a drive that isn't mounted, for example.
+                job.fail(image_id, error.detail)
+                missing.append(ordinal)
+                continue
+            except BadImage as error:
                 job.fail(image_id, error.detail)
                 found[ordinal] = []
                 continue
             job.advance()
-        return found
+        return found, missing
 
     def _publish(self) -> int:
         return self._publisher.publish_pending(READ_REASON, may_lag=True).number
@@ -119,7 +131,8 @@ class ReadingUpkeep:
         is_unwanted = last is not None and last.state is JobState.CANCELLED and not was_preempted
         if is_unwanted and 0 <= left <= self._left:
             return False
-        if left == self._left and time.monotonic() < self._not_before:
+        # Where the last one made room before it had read anything, nothing new is to come.
+        if not was_preempted and left == self._left and time.monotonic() < self._not_before:
             return False
         self._left, self._not_before = left, time.monotonic() + _PAUSE_S
         return True

@@ -103,7 +103,8 @@ class Upkeep:
         """Queue a job where something is due; give the seconds to wait, or None: for a change."""
         if not self._learning.due():
             return None
-        if self._table.any_open():
+        # A reading may take hours, and makes room.
+        if self._table.any_open(besides=JobKind.TEXT):
             return self._quiet_s
         pause = self._learning.pause(self._jobs.was_preempted(JobKind.LEARN)).total_seconds()
         if pause > 0:

@@ -61,10 +61,16 @@ class Scaler:
 
         Raises BadImage, and Unavailable where no process or memory can be had.
         """
-        if self._memory is None:
-            return self._scaled(data, pixels, max_pixels)
-        with self._memory.held(decoding_weight(data) + len(data), _WAIT_S):
-            return self._scaled(data, pixels, max_pixels)
+        # First a process, so that files that wait for one hold no memory.
+        if not self._free.acquire(timeout=_WAIT_S):
+            raise Unavailable("Too many thumbnails are being made; try again.", retry_after=5)
+        try:
+            if self._memory is None:
+                return self._scaled(data, pixels, max_pixels)
+            with self._memory.held(decoding_weight(data) + len(data), _WAIT_S):
+                return self._scaled(data, pixels, max_pixels)
+        finally:
+            self._free.release()
 
     def close(self) -> None:
         """End the processes; those at work end with their file."""
@@ -75,8 +81,6 @@ class Scaler:
             process.end()
 
     def _scaled(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
-        if not self._free.acquire(timeout=_WAIT_S):
-            raise Unavailable("Too many thumbnails are being made; try again.", retry_after=5)
         try:
             try:
                 return self._attempt(data, pixels, max_pixels)
@@ -85,8 +89,6 @@ class Scaler:
                 return self._attempt(data, pixels, max_pixels)
         except _Ended:
             raise BadImage("The decoder broke down over it, twice.") from None
-        finally:
-            self._free.release()
 
     def _attempt(self, data: bytes, pixels: int, max_pixels: int) -> bytes:
         process = self._taken()

@@ -197,3 +197,19 @@ def test_labels_of_additions_need_no_embedder_where_the_snapshot_has_the_classif
         until(lambda: complete(service))
         jobs = service.send(indexer.list_jobs()).jobs
         assert [job.state for job in jobs if job.kind is JobKind.LABEL] == [JobState.SUCCEEDED]
+
+
+def test_two_that_ask_for_the_classifier_at_once_both_get_it(service, picture, monkeypatch):
+    service.add(picture(1))
+    labels = service.parts.publisher.labels
+    ask = labels._embedding.label_head
+
+    def beside(fingerprint):
+        found = ask(fingerprint)
+        monkeypatch.setattr(labels._embedding, "label_head", ask)
+        # A job asks anew, whoever asks already.
+        assert labels._head(manifest(service), ask=True) is not None
+        return found
+
+    monkeypatch.setattr(labels._embedding, "label_head", beside)
+    assert labels._head(manifest(service)) is not None
