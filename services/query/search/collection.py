@@ -130,6 +130,13 @@ class Collection:
                 return file.item(row)
         return None
 
+    def has(self, ordinals: NDArray[np.int64]) -> Bits:
+        """Return whether each of some images has a record."""
+        found = np.zeros(len(ordinals), bool)
+        for file in self._items:
+            found |= _among(ordinals, file.ordinals)
+        return found
+
     def find(self, image_id: str, deleted: NDArray[np.int64]) -> Item | None:
         """The image with an id, unless it was deleted."""
         for file in reversed(self._items):

@@ -46,6 +46,19 @@ class Matches:
     present: float | None
     promised: int | None = None
 
+    def with_certain(self, count: int) -> "Matches":
+        """Return the same where some further images are known to match."""
+        if not count:
+            return self
+        expected = self.expected
+        if expected is not None:
+            expected = Expected(
+                matches=expected.matches + count,
+                low=expected.low + count,
+                high=expected.high + count,
+            )
+        return Matches(expected, None if self.present is None else 1.0, self.promised)
+
 
 def of_neighbours(
     collection: Collection,
