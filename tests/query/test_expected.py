@@ -5,6 +5,7 @@ import pytest
 
 from services.indexer.measuring.counting import learnt_counts
 from services.indexer.measuring.tag_trust import calibrate_carriers
+from shared.engines import evidence
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.reader import Postings
 from shared.snapshots.items import Item
@@ -79,6 +80,17 @@ def test_a_filter_counts_what_passes_it(service):
     assert service.search(id="img-000", filter=none)["expected"]["matches"] == 0
 
 
+def test_an_open_count_under_a_filter_ends_with_what_passes_it(service, monkeypatch):
+    monkeypatch.setattr(evidence, "DEPTH", 4)
+    even = sum(i % 2 == 0 for i in range(len(LABELS)))
+    some = {"must": [{"key": "even", "match": True}]}
+    image = f"img-{_first(int(np.argmax(SIZES))):03d}"
+    assert service.search(id=image)["expected"]["high"] == len(LABELS)
+    similar = service.get(f"/v1/images/{image}/similar")
+    assert similar["expected"]["high"] == len(LABELS) - 1
+    assert service.search(id=image, filter=some)["expected"]["high"] == even
+
+
 def test_a_picture_of_no_kind_here_is_told_from_one_of_a_kind(service):
     known = [service.search(vector=_near(k, 1)[0].tolist()) for k in range(KINDS)]
     strange = [service.search(vector=_near(KINDS, 1)[0].tolist()) for _ in range(8)]
@@ -92,7 +104,10 @@ def test_the_shortest_list_with_a_promise(service):
     answer = service.search(vector=vector, guarantee=0.9, limit=50)
     assert answer["guarantee"] == {"asked": 0.9, "met": True}
     assert 1 <= len(answer["hits"]) <= 5
+    # It refuses a cursor, so it gives none.
+    assert answer["next"] is None
     certain = service.search(vector=vector, guarantee=0.9999)
+    assert certain["next"] is None
     assert certain["guarantee"] == {"asked": 0.9999, "met": False}
     assert len(certain["hits"]) == 10
 

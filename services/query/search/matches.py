@@ -113,7 +113,10 @@ def of_neighbours(
     seen = len(found.ordinals) if kept is None else int(kept.sum())
     if not found.is_whole and float(count.chances[-_LAST:].mean()) > _OPEN:
         # More may match behind what was looked at.
-        high = seen = live.live
+        passing = collection.narrowed(space, deleted, options.filter, None)
+        among = np.unique(np.array(own, np.int64))
+        passed = len(among) if allowed is None else int(np.count_nonzero(allowed[among]))
+        high = seen = max(passing.live - passed, 0)
     expected = Expected(
         matches=min(middle, seen) + itself,
         low=min(low, seen) + itself,
