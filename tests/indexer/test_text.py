@@ -2,6 +2,7 @@
 
 import io
 import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -12,13 +13,14 @@ from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.texts import Texts
+from services.indexer.reading import reader as reading
 from services.indexer.reading.reader import TextReader, is_installed
 from services.indexer.workflows.text_job import READ_REASON
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
 from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.text import TextRequest, Word
-from shared.core.errors import BadImage, InvalidInput, UnknownTerm
+from shared.core.errors import BadImage, InvalidInput, Unavailable, UnknownTerm
 from shared.media.identity import content_id
 from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.texts import packed
@@ -214,6 +216,14 @@ def test_pictures_are_read_by_themselves_and_a_cancelled_reading_goes_on(embedde
         # Nothing is left, so nothing starts again; a request reads what other versions have read.
         again = service.succeeded(service.send(indexer.read_text(TextRequest(again=True))))
         assert again.result["read"] == 0
+
+
+def test_a_reader_that_cannot_start_blames_no_picture(monkeypatch):
+    monkeypatch.setattr(reading, "sys", SimpleNamespace(executable="/bin/false"))
+    process = reading.ReaderProcess(1, 10**8)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            process.read(b"a picture")
 
 
 @needs_ocr

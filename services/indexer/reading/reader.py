@@ -74,6 +74,8 @@ class ReaderProcess:
         )
         told = self._answer()
         if told is None:
+            # Else the next picture would be taken for what it ended on.
+            self.close()
             raise Unavailable("The reader of text in pictures can't start; see the indexer's log.")
         self.name = str(told["reader"])
 
