@@ -5,6 +5,7 @@ import pytest
 
 from services.indexer.measuring.counting import learnt_counts
 from services.indexer.measuring.tag_trust import calibrate_carriers
+from services.query.search.space import Space
 from shared.engines import evidence
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.reader import Postings
@@ -125,6 +126,20 @@ def test_carriers_of_a_tag_are_counted_by_their_probabilities(service):
     assert expected["low"] <= expected["matches"] <= expected["high"] <= SIZES[5]
     assert expected["matches"] >= SIZES[5] - 2
     assert answer["guarantee"]["met"]
+
+
+def test_carriers_are_compared_once_to_count_them(service, monkeypatch):
+    calls = []
+    chances = Space.tag_chances
+
+    def counted(self, carriers, ordinals):
+        calls.append(len(ordinals))
+        return chances(self, carriers, ordinals)
+
+    monkeypatch.setattr(Space, "tag_chances", counted)
+    service.term("kind 5", limit=1)
+    # To count them, and for the page.
+    assert calls == [SIZES[5], 1]
 
 
 def test_what_is_sorted_are_the_expected_matches(service):

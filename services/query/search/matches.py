@@ -146,12 +146,14 @@ def of_carriers(
     if spread is None:
         return None
     # Very many are judged by some that stand for them.
-    judged = chances(tag_trust.sample(carriers, _JUDGED))
-    first = chances(ranked[:PLACES])
-    known = np.array([one for one in judged if one is not None], np.float64)
-    in_order = np.array([one for one in first if one is not None], np.float64)
-    if not len(known) or len(known) < len(judged) or len(in_order) < len(first):
+    judged, first = tag_trust.sample(carriers, _JUDGED), ranked[:PLACES]
+    # In one call, as each reads the carriers that it compares with.
+    each = np.union1d(judged, first)
+    told = chances(each)
+    if not told or any(one is None for one in told):
         return None
+    every = np.array(told, np.float64)
+    known, in_order = every[np.searchsorted(each, judged)], every[np.searchsorted(each, first)]
     share = len(carriers) / len(known)
     middle = float(known.sum()) * share
     variance = float((known * (1 - known)).sum()) * share + _WHOLE
