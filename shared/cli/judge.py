@@ -49,7 +49,7 @@ def judge(
             return
         if not report:
             _ask_term(opened, term, limit) if term is not None else _ask(opened, limit)
-        if term is None:
+        if term is None or report:
             measured = opened.query.send(judgements.measured_precision())
             opened.reply(measured, tables.plain(_told(measured)))
 

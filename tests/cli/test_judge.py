@@ -1,9 +1,12 @@
-"""`ise judge` orders the hits of a term anew by what was said of them."""
+"""`ise judge`: the hits of a term in another order, and the report."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
+import pytest
+
 from shared.cli import judge
-from shared.contracts.judgements import JudgedSearch, Judgement, Judgements
+from shared.contracts.judgements import JudgedSearch, Judgement, Judgements, MeasuredPrecision
 from shared.core.errors import NotFound
 
 
@@ -40,3 +43,14 @@ def test_a_judged_picture_that_was_deleted_is_left_out(monkeypatch):
         {"id": "right-1", "weight": 0.75},
         {"id": "wrong-2", "weight": -0.25},
     ]
+
+
+@pytest.mark.parametrize("term", [None, "dog"])
+def test_a_report_is_printed_whatever_else_is_given(monkeypatch, term):
+    told = []
+    measured = MeasuredPrecision(precision_at_10=0.8, low=0.7, high=0.9, judged=40)
+    asked = SimpleNamespace(send=lambda call: measured)
+    session = SimpleNamespace(query=asked, reply=lambda *some: told.append(some[0]))
+    monkeypatch.setattr(judge, "session", lambda as_json: nullcontext(session))
+    judge.judge(term=term, limit=20, export=False, report=True, as_json=False)
+    assert told == [measured]
