@@ -27,9 +27,11 @@ from shared.contracts.embedder import (
     DIM_HEADER,
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
+    RAW_MEDIA_TYPE,
     EmbedTermsRequest,
     TermSpace,
 )
+from shared.contracts.framing import unframed
 from shared.contracts.query import Metric
 from shared.core.errors import BadImage, NotFound, Unavailable, UnknownTerm
 from shared.engines.ivf.codec import Codec
@@ -135,8 +137,11 @@ class Models:
         @app.post("/v1/embed/images")
         async def images(request: Request) -> Response:
             self._check("images")
-            async with request.form() as form:
-                files = [await part.read() for part in form.getlist("files")]
+            if request.headers["content-type"] == RAW_MEDIA_TYPE:
+                files = unframed(await request.body(), 64)
+            else:
+                async with request.form() as form:
+                    files = [await part.read() for part in form.getlist("files")]
             # A crop of a picture is known by the picture's bytes, and what the crop is.
             crops = request.query_params.getlist("crop") or [""] * len(files)
             files = [data + crop.encode() for data, crop in zip(files, crops, strict=True)]
