@@ -20,6 +20,7 @@ from shared.contracts.jobs import Job, JobState
 from shared.contracts.query import ImageInfo, Tags
 from shared.contracts.stats import Stats
 from shared.core.errors import Conflict, InvalidInput, ISEError
+from shared.core.validation import made
 
 Picture = str | Path | bytes
 """A picture: the path of a file, or its bytes."""
@@ -92,7 +93,7 @@ class Client:
         filter: Filter | Mapping[str, Any] | None = None,  # noqa: A002
     ) -> Images:
         """List all images, a page at a time; `next` of a page is the `cursor` of the following."""
-        wanted = None if filter is None else Filter.model_validate(_plain(filter))
+        wanted = None if filter is None else made(Filter, **_plain(filter))
         return self.send(browsing.list_images(sort, limit, cursor, wanted))
 
     def file(self, image_id: str) -> bytes:
@@ -131,7 +132,8 @@ class Client:
         metadata: Mapping[str, Any] | None = None,
     ) -> Image:
         """Replace the tags or the metadata of an image. Raises NotFound."""
-        replaced = ImagePatch(
+        replaced = made(
+            ImagePatch,
             tags=None if tags is None else list(tags),
             metadata=None if metadata is None else dict(metadata),
         )
@@ -139,11 +141,12 @@ class Client:
 
     def tag(self, ids: Sequence[str], *tags: str) -> Changed:
         """Add tags to images; `undo` of the answer takes it back."""
-        return self.send(curation.change_images(BulkRequest(ids=list(ids), add_tags=list(tags))))
+        request = made(BulkRequest, ids=list(ids), add_tags=list(tags))
+        return self.send(curation.change_images(request))
 
     def untag(self, ids: Sequence[str], *tags: str) -> Changed:
         """Remove tags from images; `undo` of the answer takes it back."""
-        request = BulkRequest(ids=list(ids), remove_tags=list(tags))
+        request = made(BulkRequest, ids=list(ids), remove_tags=list(tags))
         return self.send(curation.change_images(request))
 
     def delete(self, image_id: str) -> Deleted:
@@ -161,12 +164,12 @@ class Client:
         `sync`, `exclude`. With `wait`, returns when the job has succeeded; raises Conflict where it
         was cancelled, ISEError where it failed.
         """
-        job = self.send(indexer.ingest(IngestRequest(source=str(source), **options)))
+        job = self.send(indexer.ingest(made(IngestRequest, source=str(source), **options)))
         return self.wait(job) if wait else job
 
     def build(self, *, wait: bool = True, **options: Any) -> Job:
         """Cluster anew and publish. options: `clusters`, `metric`, `transform`."""
-        job = self.send(indexer.build_index(BuildSettings(**options)))
+        job = self.send(indexer.build_index(made(BuildSettings, **options)))
         return self.wait(job) if wait else job
 
     def job(self, job_id: str) -> Job:

@@ -38,7 +38,10 @@ class Results(BaseModel):
     """Result of a search."""
 
     hits: list[Found] = Field(description="Images, the best first.")
-    mode: str = Field(description="`tag`: they carry the tag; `semantic`: by meaning; `image`.")
+    mode: str = Field(
+        description="`tag`: they carry the tag; `semantic`: by meaning; `image`; `text`: they show "
+        "the words; `mixed`: those first, then by meaning."
+    )
     searched_as: str | None = Field(description="The term as it was read, if not as written.")
     expected_recall: float | None = Field(description="Share of the exact answer to expect.")
 

@@ -15,6 +15,7 @@ from shared.clients import curation, query
 from shared.clients.transport import AsyncClient
 from shared.contracts.curation import BulkRequest
 from shared.core.errors import InvalidInput, ISEError, NotFound
+from shared.core.validation import made
 from shared.core.version import VERSION
 
 P = ParamSpec("P")
@@ -120,13 +121,13 @@ def _add_writing(server: MCPServer[None], client: AsyncClient, may_write: bool) 
     @_told
     async def tag(ids: Ids, tags: SomeTags) -> Edited:
         """Add tags to pictures."""
-        return await change(BulkRequest(ids=ids, add_tags=tags))
+        return await change(made(BulkRequest, ids=ids, add_tags=tags))
 
     @server.tool(annotations=_WRITES)
     @_told
     async def untag(ids: Ids, tags: SomeTags) -> Edited:
         """Remove tags from pictures."""
-        return await change(BulkRequest(ids=ids, remove_tags=tags))
+        return await change(made(BulkRequest, ids=ids, remove_tags=tags))
 
 
 def _told(tool: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

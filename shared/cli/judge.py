@@ -17,7 +17,7 @@ from shared.contracts.judgements import (
     Judgements,
     MeasuredPrecision,
 )
-from shared.core.errors import ISEError
+from shared.core.errors import ISEError, NotFound
 from shared.terms.normal_form import normal_form
 
 _HITS = 10
@@ -49,7 +49,7 @@ def judge(
             return
         if not report:
             _ask_term(opened, term, limit) if term is not None else _ask(opened, limit)
-        if term is None:
+        if term is None or report:
             measured = opened.query.send(judgements.measured_precision())
             opened.reply(measured, tables.plain(_told(measured)))
 
@@ -70,8 +70,8 @@ def _ask_term(opened: Session, term: str, limit: int) -> None:
         if not _one(opened, search, hit.id, None):
             break
     told = [one for one in _every(opened).judgements if one.search.term == normal_form(term)]
-    right = [one.id for one in told if one.right][-_MOST_PARTS:]
-    wrong = [one.id for one in told if one.right is False][-_MOST_PARTS:]
+    right = _present(opened, [one.id for one in told if one.right])
+    wrong = _present(opened, [one.id for one in told if one.right is False])
     if not right and not wrong:
         return
     # Relevance feedback (Rocchio 1971): nearer to what is right, away from what is wrong.
@@ -82,6 +82,19 @@ def _ask_term(opened: Session, term: str, limit: int) -> None:
     ]
     answer = opened.query.send(query.search(parts=parts, limit=_HITS))
     opened.reply(answer, tables.hits(answer), "The same search with what you said.")
+
+
+def _present(opened: Session, ids: list[str]) -> list[str]:
+    """Return the last of some images that were not deleted since, as many as are used."""
+    found: list[str] = []
+    for one in reversed(ids):
+        if len(found) == _MOST_PARTS:
+            break
+        try:
+            found.append(opened.query.send(query.get_image(one)).id)
+        except NotFound:
+            continue
+    return found
 
 
 def _one(opened: Session, search: JudgedSearch, image_id: str, draw: Draw | None) -> bool:

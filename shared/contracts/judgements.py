@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field, model_validator
 from shared.contracts.base import Request, Wire
 
 MAX_JUDGEMENTS = 1000
+MAX_SEARCH = 200
+"""Most characters of a search that hits are judged for."""
 
 _EXAMPLE: dict[str, Any] = {
     "search": {"term": "castle"},
@@ -18,10 +20,10 @@ _EXAMPLE: dict[str, Any] = {
 class JudgedSearch(Request):
     """The search that a hit belongs to: by a term, or by an indexed picture."""
 
-    term: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+    term: Annotated[str, Field(min_length=1, max_length=MAX_SEARCH)] | None = Field(
         None, description="A tag or a word."
     )
-    id: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+    id: Annotated[str, Field(min_length=1, max_length=MAX_SEARCH)] | None = Field(
         None, description="Id of an indexed image."
     )
 

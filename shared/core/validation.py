@@ -6,9 +6,13 @@ pydantic's own messages ("Extra inputs are not permitted") are for developers.
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+
+from shared.core.errors import InvalidInput
+
+M = TypeVar("M", bound=BaseModel)
 
 _MUST_BE = "must be "
 _LONGEST = 60
@@ -44,6 +48,16 @@ _VERDICTS = {
     "too_long": "must have at most {max_length} entries",
 }
 """Sentences about a field for the kinds of pydantic's errors."""
+
+
+def made(model: type[M], **fields: Any) -> M:
+    """Return a request with some fields. Raises InvalidInput, which names each that is wrong."""
+    try:
+        return model(**fields)
+    except ValidationError as error:
+        found = [{**one, "loc": ("request", *one["loc"])} for one in error.errors()]
+        told = " ".join(one["message"] for one in sentences(found, model))
+        raise InvalidInput(told) from error
 
 
 def verdict(error: Mapping[str, Any]) -> str:

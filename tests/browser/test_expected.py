@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from shared.contracts.answer import Expected
-from tests.browser.asking import HITS
+from tests.browser.asking import HITS, expect_outcome
 
 
 def test_the_page_says_how_many_match_and_where_they_end(visit, stand_in):
@@ -12,6 +12,22 @@ def test_the_page_says_how_many_match_and_where_they_end(visit, stand_in):
     expect(page.get_by_text("About 4 match, 3 to 6.")).to_be_visible()
     expect(page.get_by_text("the rest are merely near")).to_have_count(1)
     expect(page.locator(f"{HITS}:not(.beyond)")).to_have_count(4)
+
+
+def test_further_pages_take_nothing_of_that_back(visit, start, many):
+    stand_in = start(many(120))
+    stand_in.expected, stand_in.present = Expected(matches=70, low=60, high=80), 0.98
+    page = visit.open(f"{stand_in.url}?term=sun")
+    expect_outcome(page, "60 images shown, there are more.")
+    for _ in range(100):
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(30)
+        if page.get_by_text("End of results.").is_visible():
+            break
+    expect_outcome(page, "120 images shown.")
+    expect(page.get_by_text("About 70 match, 60 to 80.")).to_have_count(1)
+    page.mouse.wheel(0, 100_000)
+    expect(page.locator(f"{HITS}.beyond").last).to_be_visible()
 
 
 def test_the_page_says_that_nothing_matches(visit, stand_in):

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from services.indexer.catalog.judgements import JudgementRow, JudgementTable
 from shared.clients import indexer, judgements
 from shared.contracts.judgements import Draw, JudgedSearch, JudgementRequest
+from shared.core.errors import InvalidInput
 
 
 @pytest.fixture
@@ -69,3 +70,10 @@ def test_what_is_no_judgement_is_refused(change):
     body = {"search": {"term": "dog"}, "id": "a", "right": True} | change
     with pytest.raises(ValidationError):
         JudgementRequest.model_validate(body)
+
+
+def test_a_term_whose_normal_form_is_too_long_is_refused(service):
+    request = JudgementRequest(search=JudgedSearch(term="\ufdfa" * 100), id="a", right=True)
+    with pytest.raises(InvalidInput, match="normal form"):
+        service.send(judgements.judge(request))
+    assert service.send(judgements.list_judgements()).judgements == []

@@ -17,6 +17,7 @@ from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.texts import Texts
 from services.indexer.jobs.context import JobContext
+from services.indexer.reading import reader as reading
 from services.indexer.reading.reader import ReaderProcess, TextReader, is_installed
 from services.indexer.workflows.text_job import READ_REASON, ReadingUpkeep, TextJob
 from shared.clients import curation, indexer, query
@@ -235,6 +236,14 @@ def test_pictures_are_read_by_themselves_and_a_cancelled_reading_goes_on(embedde
         # Nothing is left, so nothing starts again; a request reads what other versions have read.
         again = service.succeeded(service.send(indexer.read_text(TextRequest(again=True))))
         assert again.result["read"] == 0
+
+
+def test_a_reader_that_cannot_start_blames_no_picture(monkeypatch):
+    monkeypatch.setattr(reading, "sys", SimpleNamespace(executable="/bin/false"))
+    process = reading.ReaderProcess(1, 10**8)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            process.read(b"a picture")
 
 
 @needs_ocr

@@ -5,6 +5,8 @@ import pytest
 
 from services.indexer.measuring.counting import learnt_counts
 from services.indexer.measuring.tag_trust import calibrate_carriers
+from services.query.search.space import Space
+from shared.engines import evidence
 from shared.engines.ivf.index import InvertedIndex
 from shared.engines.ivf.reader import Postings
 from shared.snapshots.items import Item
@@ -79,6 +81,17 @@ def test_a_filter_counts_what_passes_it(service):
     assert service.search(id="img-000", filter=none)["expected"]["matches"] == 0
 
 
+def test_an_open_count_under_a_filter_ends_with_what_passes_it(service, monkeypatch):
+    monkeypatch.setattr(evidence, "DEPTH", 4)
+    even = sum(i % 2 == 0 for i in range(len(LABELS)))
+    some = {"must": [{"key": "even", "match": True}]}
+    image = f"img-{_first(int(np.argmax(SIZES))):03d}"
+    assert service.search(id=image)["expected"]["high"] == len(LABELS)
+    similar = service.get(f"/v1/images/{image}/similar")
+    assert similar["expected"]["high"] == len(LABELS) - 1
+    assert service.search(id=image, filter=some)["expected"]["high"] == even
+
+
 def test_a_picture_of_no_kind_here_is_told_from_one_of_a_kind(service):
     known = [service.search(vector=_near(k, 1)[0].tolist()) for k in range(KINDS)]
     strange = [service.search(vector=_near(KINDS, 1)[0].tolist()) for _ in range(8)]
@@ -92,7 +105,10 @@ def test_the_shortest_list_with_a_promise(service):
     answer = service.search(vector=vector, guarantee=0.9, limit=50)
     assert answer["guarantee"] == {"asked": 0.9, "met": True}
     assert 1 <= len(answer["hits"]) <= 5
+    # It refuses a cursor, so it gives none.
+    assert answer["next"] is None
     certain = service.search(vector=vector, guarantee=0.9999)
+    assert certain["next"] is None
     assert certain["guarantee"] == {"asked": 0.9999, "met": False}
     assert len(certain["hits"]) == 10
 
@@ -110,6 +126,20 @@ def test_carriers_of_a_tag_are_counted_by_their_probabilities(service):
     assert expected["low"] <= expected["matches"] <= expected["high"] <= SIZES[5]
     assert expected["matches"] >= SIZES[5] - 2
     assert answer["guarantee"]["met"]
+
+
+def test_carriers_are_compared_once_to_count_them(service, monkeypatch):
+    calls = []
+    chances = Space.tag_chances
+
+    def counted(self, carriers, ordinals):
+        calls.append(len(ordinals))
+        return chances(self, carriers, ordinals)
+
+    monkeypatch.setattr(Space, "tag_chances", counted)
+    service.term("kind 5", limit=1)
+    # To count them, and for the page.
+    assert calls == [SIZES[5], 1]
 
 
 def test_what_is_sorted_are_the_expected_matches(service):

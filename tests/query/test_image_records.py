@@ -16,6 +16,7 @@ def test_an_image_is_told_of_by_its_id(filled):
         "uris": ["folder/1.jpg"],
         "metadata": {"number": 1},
         "labels": [],
+        "text": [],
         "added_at": None,
         "file": dict.fromkeys(FileFacts.model_fields),
     }

@@ -81,6 +81,16 @@ def _precision(service, number: int) -> float:
     return float(np.mean([_kind(hit["id"]) == LABELS[number] for hit in hits]))
 
 
+def test_deleted_pictures_are_asked_about_no_more(world):
+    service, _ = world
+    page = service.get("/v1/judgements/questions", limit=5)["questions"]
+    gone = {page[0]["search"]["id"], page[1]["id"]}
+    service.library.tombstones.add(sorted(int(one.removeprefix("img-")) for one in gone))
+    left = service.get("/v1/judgements/questions", limit=100)["questions"]
+    assert len(left) == 100
+    assert not gone & {one for each in left for one in (each["search"]["id"], each["id"])}
+
+
 def test_a_collection_too_small_to_ask_of_asks_nothing(library, serve):
     vectors = np.eye(4, 8, dtype=np.float32)
     items = [Item(i, str(i), [], [], {}) for i in range(4)]

@@ -1,8 +1,11 @@
 """Searches by a term: the tags that images carry, and what has a meaning."""
 
+import json
+
 import numpy as np
 import pytest
 
+from shared.engines.ivf.index import InvertedIndex
 from shared.snapshots.items import Item
 from tests.query.answers import ids
 
@@ -140,3 +143,14 @@ def test_tags_are_completed_by_prefix_the_most_frequent_first(filled):
     }.items():
         assert [t["tag"] for t in filled.get("/v1/tags", prefix=prefix)["tags"]] == found
     assert len(filled.get("/v1/tags", limit=2)["tags"]) == 2
+
+
+def test_words_that_are_no_tags_share_the_mask_of_their_index(filled, monkeypatch):
+    made = []
+    mask = InvertedIndex.mask
+    monkeypatch.setattr(InvertedIndex, "mask", lambda *given: made.append(given) or mask(*given))
+    some = json.dumps({"must": [{"key": "number", "lt": 3}]})
+    for _ in range(3):
+        filled.term("puppy")
+        filled.term("puppy", filter=some)
+    assert len(made) <= 2

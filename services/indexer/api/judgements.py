@@ -13,6 +13,7 @@ from services.indexer.container import Container, container
 from shared.contracts.base import Wire
 from shared.contracts.judgements import (
     MAX_JUDGEMENTS,
+    MAX_SEARCH,
     JudgedSearch,
     Judgement,
     JudgementRequest,
@@ -52,6 +53,11 @@ def add_judgement(call: Request, here: Here, request: JudgementRequest) -> Judge
     """
     search = request.search
     kind, value = ("id", search.id) if search.term is None else ("term", normal_form(search.term))
+    if len(value or "") > MAX_SEARCH:
+        # One character may become many.
+        raise InvalidInput(
+            f"`search.term` has more than {MAX_SEARCH} characters in its normal form."
+        )
     now = datetime.now(UTC).isoformat()
     if request.right is None:
         here.judgements.remove((kind, value or "", request.id))

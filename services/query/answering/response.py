@@ -31,11 +31,13 @@ def response_for(
 ) -> SearchResponse:
     """Return the answer to a search. corrected: the tags that its terms were read as."""
     collection = searcher.collection
+    # A list that ends where it must has no further page.
+    end = result.end if options.guarantee is None else None
     return SearchResponse(
         hits=result.hits,
         limit=options.limit,
         offset=pages.offset,
-        next=pages.next(result.end, result.mode, result.model, collection.newest),
+        next=pages.next(end, result.mode, result.model, collection.newest),
         complete=result.complete,
         facets=None if options.facets is None else _facets(result.hits, options.facets),
         label_facets=None if options.facets is None else _label_facets(result.hits, options.facets),

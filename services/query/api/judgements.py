@@ -10,6 +10,7 @@ from pydantic import Field
 from services.query.api.manage import Indexer
 from services.query.api.search import Ask
 from services.query.search.hits import item_of
+from services.query.search.searcher import Searcher
 from services.query.search.survey import CollectionSurvey, Surveys
 from shared.clients import judgements
 from shared.contracts.base import Wire
@@ -79,11 +80,13 @@ async def list_questions(
     """Return hits of searches by the collection's own pictures whose judgements tell most of its
     precision. Send `draw` back with the judgement.
     """
-    found = await _survey(ask, request)
+    searcher = await ask.searcher()
+    found = await _survey(searcher, request)
     if found is None:
         return Questions(questions=[], judged=0)
     told = await _told(here, found.name)
-    searcher = await ask.searcher()
+    # Images may be deleted after the survey was made.
+    deleted = set(searcher.deleted.tolist())
     # Judgements may be of the same hit as a later draw, which then needs no question.
     judged = {(one.search.id, one.id) for one in told}
     start = int(found.name, 16) % 1000 / 1000
@@ -91,7 +94,10 @@ async def list_questions(
     questions: list[Question] = []
     for place, weight in zip(drawn.tolist(), found.survey.weights(drawn).tolist(), strict=True):
         row, column = divmod(place, found.hits.shape[1])
-        search, hit = found.asked[row].id, item_of(searcher.collection, found.hits[row, column]).id
+        asked, ordinal = found.asked[row], int(found.hits[row, column])
+        if asked.ordinal in deleted or ordinal in deleted:
+            continue
+        search, hit = asked.id, item_of(searcher.collection, ordinal).id
         if (search, hit) in judged:
             continue
         judged.add((search, hit))
@@ -114,7 +120,7 @@ async def get_precision(ask: Ask, here: Indexer, request: Request) -> MeasuredPr
     """Return the share of right hits among the first ten of a search by a picture, as judgements of
     questions tell it.
     """
-    found = await _survey(ask, request)
+    found = await _survey(await ask.searcher(), request)
     told = [] if found is None else await _told(here, found.name)
     draws = [one.draw for one in told if one.draw is not None]
     measured = None
@@ -133,9 +139,8 @@ async def get_precision(ask: Ask, here: Indexer, request: Request) -> MeasuredPr
     )
 
 
-async def _survey(ask: Ask, request: Request) -> CollectionSurvey | None:
+async def _survey(searcher: Searcher, request: Request) -> CollectionSurvey | None:
     surveys: Surveys = request.app.state.surveys
-    searcher = await ask.searcher()
     return await anyio.to_thread.run_sync(surveys.of, searcher)
 
 

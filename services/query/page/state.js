@@ -11,7 +11,7 @@ export class Search {
     /** idle (nothing asked) | loading | ready | loading-more | error */
     this.status = isAsked(query) ? "loading" : "idle";
     this.hits = [];
-    /** The last page's answer, less its hits. */
+    /** The last page's answer, less its hits, with what the first one told of all matches. */
     this.answer = null;
     this.more = false;
     this.error = null;
@@ -37,7 +37,8 @@ export class Search {
     this.hits.push(...hits);
     for (const { tag, count } of answer.facets ?? [])
       this.facets.set(tag, (this.facets.get(tag) ?? 0) + count);
-    this.answer = answer;
+    const { expected, present } = this.answer ?? answer;
+    this.answer = { ...answer, expected, present };
     this.more = answer.next !== null;
     this.error = null;
     this.status = "ready";

@@ -130,6 +130,13 @@ class Collection:
                 return file.item(row)
         return None
 
+    def has(self, ordinals: NDArray[np.int64]) -> Bits:
+        """Return whether each of some images has a record."""
+        found = np.zeros(len(ordinals), bool)
+        for file in self._items:
+            found |= _among(ordinals, file.ordinals)
+        return found
+
     def find(self, image_id: str, deleted: NDArray[np.int64]) -> Item | None:
         """The image with an id, unless it was deleted."""
         for file in reversed(self._items):
@@ -203,10 +210,11 @@ class Collection:
 
     def mask(self, space: Space, deleted: NDArray[np.int64]) -> Mask:
         """The rows of a space that may be hits: those of images that were not deleted."""
-        made = self._masks.get(id(space))
+        # A search by a word that is no tag makes a space of its own over the same index.
+        made = self._masks.get(id(space.index))
         if made is None or made[0] is not deleted:
             made = (deleted, space.index.mask(deleted))
-            self._masks[id(space)] = made
+            self._masks[id(space.index)] = made
         return made[1]
 
     @property
@@ -244,7 +252,7 @@ class Collection:
         if of is not deleted:
             narrowed = Recent[Mask](_FILTERS_KEPT)
             self._narrowed = deleted, narrowed
-        return narrowed.get((id(space), filtered, newest), make)
+        return narrowed.get((id(space.index), filtered, newest), make)
 
     def live(self, deleted: NDArray[np.int64]) -> int:
         """The number of images, less those deleted."""

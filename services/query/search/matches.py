@@ -46,6 +46,19 @@ class Matches:
     present: float | None
     promised: int | None = None
 
+    def with_certain(self, count: int) -> "Matches":
+        """Return the same where some further images are known to match."""
+        if not count:
+            return self
+        expected = self.expected
+        if expected is not None:
+            expected = Expected(
+                matches=expected.matches + count,
+                low=expected.low + count,
+                high=expected.high + count,
+            )
+        return Matches(expected, None if self.present is None else 1.0, self.promised)
+
 
 def of_neighbours(
     collection: Collection,
@@ -100,7 +113,10 @@ def of_neighbours(
     seen = len(found.ordinals) if kept is None else int(kept.sum())
     if not found.is_whole and float(count.chances[-_LAST:].mean()) > _OPEN:
         # More may match behind what was looked at.
-        high = seen = live.live
+        passing = collection.narrowed(space, deleted, options.filter, None)
+        among = np.unique(np.array(own, np.int64))
+        passed = len(among) if allowed is None else int(np.count_nonzero(allowed[among]))
+        high = seen = max(passing.live - passed, 0)
     expected = Expected(
         matches=min(middle, seen) + itself,
         low=min(low, seen) + itself,
@@ -130,12 +146,14 @@ def of_carriers(
     if spread is None:
         return None
     # Very many are judged by some that stand for them.
-    judged = chances(tag_trust.sample(carriers, _JUDGED))
-    first = chances(ranked[:PLACES])
-    known = np.array([one for one in judged if one is not None], np.float64)
-    in_order = np.array([one for one in first if one is not None], np.float64)
-    if not len(known) or len(known) < len(judged) or len(in_order) < len(first):
+    judged, first = tag_trust.sample(carriers, _JUDGED), ranked[:PLACES]
+    # In one call, as each reads the carriers that it compares with.
+    each = np.union1d(judged, first)
+    told = chances(each)
+    if not told or any(one is None for one in told):
         return None
+    every = np.array(told, np.float64)
+    known, in_order = every[np.searchsorted(each, judged)], every[np.searchsorted(each, first)]
     share = len(carriers) / len(known)
     middle = float(known.sum()) * share
     variance = float((known * (1 - known)).sum()) * share + _WHOLE

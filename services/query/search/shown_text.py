@@ -27,7 +27,7 @@ def matching(searcher: Searcher, text: str, near: bool, part: float, after: Curs
     """
     found = searcher.collection.texts.find(text, near, part)
     kept = ~np.isin(found.ordinals, searcher.deleted)
-    kept &= np.array([searcher.collection.item(o) is not None for o in found.ordinals], bool)
+    kept &= searcher.collection.has(found.ordinals)
     if after is not None:
         kept &= found.ordinals <= after.newest
     return found.kept(kept)
@@ -57,15 +57,17 @@ def ranked(
             shown = shown.kept(allowed[shown.ordinals])
     started = after.offset if after is not None else options.offset
     with watch("rank"):
-        first = _by_text(searcher, visual, shown, options, after, meaning is None)
-    if meaning is None or (first.end is not None and len(first.hits) == options.limit):
+        first, ordinals = _by_text(searcher, visual, shown, options, after, meaning is None)
+    # Near copies may be folded into fewer hits than the page has.
+    if meaning is None or first.end is not None:
         mode_of = replace(first, mode=mode)
         return mode_of if meaning is None else replace(mode_of, model=meaning[0].fingerprint)
     space, query = meaning
     behind = max(started - len(shown), 0)
     rest = options.model_copy(
-        update={"offset": 0 if after else behind, "limit": options.limit - len(first.hits)}
+        update={"offset": 0 if after else behind, "limit": options.limit - len(ordinals)}
     )
+    by_text = set(everything.ordinals.tolist())
     resumed = None
     if after is not None:
         is_in_text = after.place is not None and after.place.key < 0
@@ -73,14 +75,15 @@ def ranked(
             after,
             offset=behind,
             place=None if is_in_text else after.place,
-            shown=[one for one in after.shown if one not in set(everything.ordinals.tolist())],
+            shown=[one for one in after.shown if one not in by_text],
         )
     query = replace(query, after=resumed, leave_out=everything.ordinals.tolist())
     found = searcher.nearest(space, query, rest, watch)
     end = found.end
-    if end is not None and first.hits:
-        end = PageEnd([*_ordinals(searcher, first.hits), *end.ordinals], end.place)
-    return replace(found, hits=[*first.hits, *found.hits], end=end, mode=mode)
+    if end is not None:
+        end = PageEnd([*ordinals, *end.ordinals], end.place)
+    matches = None if found.matches is None else found.matches.with_certain(len(shown))
+    return replace(found, hits=[*first.hits, *found.hits], end=end, mode=mode, matches=matches)
 
 
 def _by_text(
@@ -90,8 +93,8 @@ def _by_text(
     options: SearchOptions,
     after: Cursor | None,
     is_alone: bool,
-) -> SearchResult:
-    """A page of the images that show a text."""
+) -> tuple[SearchResult, list[int]]:
+    """A page of the images that show a text, and the ordinals of all that it covers."""
     away = 1.0 - shown.scores
     none = np.zeros(len(shown), np.int64)
     candidates = Candidates(
@@ -143,13 +146,10 @@ def _by_text(
         scanned_fraction=0.0,
         reranked=len(shown),
     )
-    return SearchResult(
+    result = SearchResult(
         hits, page.end, True, Mode.TEXT, Metric.COSINE, space.fingerprint, recall, page.cut_off
     )
-
-
-def _ordinals(searcher: Searcher, hits: list[Hit]) -> list[int]:
-    return [_ordinal(searcher, hit) for hit in hits]
+    return result, candidates.ordinals[ranking.page(start, options.limit)].tolist()
 
 
 def _ordinal(searcher: Searcher, hit: Hit) -> int:

@@ -1,0 +1,56 @@
+"""`ise judge`: the hits of a term in another order, and the report."""
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+
+from shared.cli import judge
+from shared.contracts.judgements import JudgedSearch, Judgement, Judgements, MeasuredPrecision
+from shared.core.errors import NotFound
+
+
+def _said(image_id, right):
+    return Judgement(search=JudgedSearch(term="dog"), id=image_id, right=right, judged_at="now")
+
+
+class Query:
+    """A collection from which `wrong-1` was deleted after it was judged."""
+
+    said = (_said("right-1", True), _said("wrong-1", False), _said("wrong-2", False))
+
+    def __init__(self):
+        self.searched = None
+
+    def send(self, call):
+        name = call.path.removeprefix("/v1/images/")
+        if call.path == "/v1/judgements":
+            return Judgements(judgements=list(self.said), total=len(self.said))
+        if call.path == "/v1/search" and call.method == "POST":
+            self.searched = call.json
+        elif name == "wrong-1":
+            raise NotFound("There is no image 'wrong-1'.")
+        return SimpleNamespace(hits=[], id=name)
+
+
+def test_a_judged_picture_that_was_deleted_is_left_out(monkeypatch):
+    monkeypatch.setattr(judge.tables, "hits", lambda answer: "")
+    asked = Query()
+    session = SimpleNamespace(query=asked, reply=lambda *told: None, say=lambda told: None)
+    judge._ask_term(session, "dog", 10)
+    assert asked.searched["parts"] == [
+        {"term": "dog", "weight": 1.0},
+        {"id": "right-1", "weight": 0.75},
+        {"id": "wrong-2", "weight": -0.25},
+    ]
+
+
+@pytest.mark.parametrize("term", [None, "dog"])
+def test_a_report_is_printed_whatever_else_is_given(monkeypatch, term):
+    told = []
+    measured = MeasuredPrecision(precision_at_10=0.8, low=0.7, high=0.9, judged=40)
+    asked = SimpleNamespace(send=lambda call: measured)
+    session = SimpleNamespace(query=asked, reply=lambda *some: told.append(some[0]))
+    monkeypatch.setattr(judge, "session", lambda as_json: nullcontext(session))
+    judge.judge(term=term, limit=20, export=False, report=True, as_json=False)
+    assert told == [measured]
