@@ -10,11 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter
 
 from shared.core import version
 from shared.core.settings import Settings
 from shared.doctor import connectivity, ports
 from shared.doctor.finding import Level
+from shared.web.keys import Scope
+from shared.web.scoped import ScopedRoute, needs
 from tests.doctor.levels import worst
 from tests.e2e.engine import REPOSITORY
 from tests.shared.conftest import service as service
@@ -75,7 +78,14 @@ def test_a_service_that_is_not_ready(service, serving):
 @pytest.fixture
 def with_key(service: Callable[..., Any]) -> Any:
     app = service(api_key="right")
-    app.add_api_route("/v1/stats", lambda: {})
+    router = APIRouter(route_class=ScopedRoute)
+
+    @router.get("/v1/stats")
+    @needs(Scope.READ)
+    def stats() -> dict[str, Any]:
+        return {}
+
+    app.include_router(router)
     return app
 
 

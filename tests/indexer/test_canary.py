@@ -10,6 +10,7 @@ import pytest
 
 from services.embedder.app import create_app as embedder_app
 from services.embedder.config import EmbedderSettings
+from services.embedder.engines.choice import Chosen
 from services.indexer.storage.feature_store import FeatureStore
 from shared.clients import embedder as call
 from shared.clients import query
@@ -28,7 +29,7 @@ def drifting(tmp_path: Path, serving: Any, until: Any) -> Any:
     with serving(app) as url:
         until(lambda: httpx.get(f"{url}/ready", trust_env=False).is_success)
         backbone = app.state.host.hosted().visual.backbone
-        former = backbone._engine
+        former = backbone._chosen.engine
 
         class Drifted:
             name = former.name
@@ -39,7 +40,7 @@ def drifting(tmp_path: Path, serving: Any, until: Any) -> Any:
                 noise = np.random.default_rng(0).normal(size=found.shape[1])
                 return (found + 0.1 * length * noise / np.linalg.norm(noise)).astype(np.float32)
 
-        backbone._engine = Drifted()
+        backbone._chosen = Chosen(Drifted())
         yield url
 
 

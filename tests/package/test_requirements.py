@@ -12,7 +12,8 @@ from tests.e2e.engine import REPOSITORY
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 OPTIONAL = (
-    *("clip", "langchain", "llama-index", "mcp", "milvus-lite", "ocr", "parquet", "postgres", "s3"),
+    *("clip", "int8", "langchain", "llama-index", "mcp", "milvus-lite", "ocr", "otel", "parquet"),
+    *("postgres", "s3"),
 )
 """Extras whose packages are imported only where a setting or a command asks for them."""
 
