@@ -82,6 +82,8 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
         "list_job_failures": {"job_id": job},
         "cancel_job": {"job_id": job},
         "list_snapshots": {},
+        "add_judgement": {"body": ("JudgementRequest", _judgement(image))},
+        "list_judgements": {},
     }
     return {
         "query": {
@@ -97,6 +99,11 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "get_random_images": {"limit": 2},
             "list_images": {"limit": 2},
             "get_timeline": {},
+            "get_facets": {},
+            "get_map": {},
+            "list_questions": {"limit": 2},
+            "get_precision": {},
+            "list_suspicious_tags": {},
             "list_folders": {},
             "get_archive": {"id": [image]},
             "download_images": {"body": ("ArchiveRequest", {"ids": [image]})},
@@ -127,6 +134,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
             "get_thumbnail": {"image_id": own},
             "get_image_shapes": {"body": ("ShapesRequest", {"ids": [own]})},
             **managing,
+            "read_text": {"body": ("TextRequest", {})},
             "compact_index": {},
             "reembed_index": {"body": ("ReembedRequest", {})},
             "migrate_index": {"body": ("MigrateRequest", {"to": "local"})},
@@ -140,7 +148,7 @@ def _calls(engine: Engine, picture: bytes) -> dict[str, dict[str, dict[str, Any]
         },
         "embedder": {
             **anywhere,
-            "embed_images": {"body": ("EmbedImagesBody", {"files": [picture]})},
+            "embed_images": {"body": ("EmbedImagesFilesBody", {"files": [picture]})},
             "explain_images": {"body": ("ExplainImagesBody", {"files": [picture, picture]})},
             "draw_explanation": {"body": ("DrawExplanationBody", {"files": [picture, picture]})},
             "embed_terms": {"body": ("EmbedTermsRequest", {"terms": ["tree"], "space": "word"})},
@@ -181,6 +189,10 @@ def test_every_route_is_called(
             # One service's jobs, such as a training, would have the next one's calls refused.
             for job in engine.indexer.send(indexer_api.list_jobs()).jobs:
                 engine.wait(job)
+
+
+def _judgement(image: str) -> dict[str, Any]:
+    return {"search": {"term": "tree"}, "id": image, "right": True}
 
 
 def _call_all(generated: Path, engine: Engine, name: str, calls: dict[str, dict[str, Any]]) -> None:
