@@ -100,9 +100,13 @@ def _present(opened: Session, ids: list[str]) -> list[str]:
 def _one(opened: Session, search: JudgedSearch, image_id: str, draw: Draw | None) -> bool:
     """Ask of one hit; False: no more questions are wanted."""
     _show(opened, [one for one in (search.id, image_id) if one is not None])
-    answer: str = typer.prompt(
-        "Is this right? [y/n/s/q]", default="s", show_default=False, err=True
-    )
+    try:
+        answer: str = typer.prompt(
+            "Is this right? [y/n/s/q]", default="s", show_default=False, err=True
+        )
+    except typer.Abort:
+        # The input ended, or Ctrl-C: what was said is kept.
+        return False
     word = answer.strip().lower()[:1]
     if word in ("y", "n"):
         request = JudgementRequest(search=search, id=image_id, right=word == "y", draw=draw)

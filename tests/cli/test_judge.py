@@ -1,5 +1,6 @@
 """`ise judge`: the hits of a term in another order, and the report."""
 
+import io
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -54,3 +55,9 @@ def test_a_report_is_printed_whatever_else_is_given(monkeypatch, term):
     monkeypatch.setattr(judge, "session", lambda as_json: nullcontext(session))
     judge.judge(term=term, limit=20, export=False, report=True, as_json=False)
     assert told == [measured]
+
+
+def test_the_end_of_the_input_ends_the_questions(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    session = SimpleNamespace(as_json=True)
+    assert not judge._one(session, JudgedSearch(term="dog"), "right-1", None)

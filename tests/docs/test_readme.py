@@ -114,7 +114,6 @@ def test_use_it(start: Start, home: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_pictures_elsewhere(start: Start, home: Path, tmp_path: Path) -> None:
     store = S3Server()
     store.start()
