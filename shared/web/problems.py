@@ -82,6 +82,10 @@ NOTHING_TO_UNDO = NotFound(
 NO_SNAPSHOT = NotFound(f"There is no snapshot {SNAPSHOT}.")
 NO_NETWORK = NotFound(f"There is no matching network {_NETWORK}. {_TRAIN}")
 NO_LABELS = NotFound(f"No classifier with named classes is hosted for {_MODEL}.")
+UNLABELLED = Conflict(
+    "The collection has no labels. `ise label` computes them where the model has a classifier with "
+    "named classes, as that of ISE_PROFILE=lite has."
+)
 NO_TRAINING_SET = NotFound("There is no training set 32ecbc141217.")
 
 OTHER_MODEL = FingerprintMismatch(

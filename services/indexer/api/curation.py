@@ -37,6 +37,7 @@ from shared.web.problems import (
     NOTHING_TO_UNDO,
     SOURCE_AWAY,
     UNDO_OF_JOB,
+    UNLABELLED,
     problems,
 )
 from shared.web.scoped import ScopedRoute, needs
@@ -57,7 +58,9 @@ class TrashQuery(Wire):
     )
 
 
-@router.post("/images/bulk", summary="Change many images at once", responses=problems(DISK_FULL))
+@router.post(
+    "/images/bulk", summary="Change many images at once", responses=problems(UNLABELLED, DISK_FULL)
+)
 @needs(Scope.WRITE)
 @admits(IDS)
 def change_images(call: Request, here: Here, request: BulkRequest) -> Changed:

@@ -25,7 +25,7 @@ from shared.snapshots.items import Item
 from shared.web.admission import ARCHIVE, admits
 from shared.web.keys import Scope
 from shared.web.media import ZIP
-from shared.web.problems import ARCHIVES, DAMAGED, NO_IMAGE, problems
+from shared.web.problems import ARCHIVES, DAMAGED, NO_IMAGE, UNLABELLED, problems
 from shared.web.scoped import ScopedRoute, needs
 
 router = APIRouter(prefix="/v1", tags=["images"], route_class=ScopedRoute)
@@ -49,7 +49,7 @@ class ArchiveQuery(Wire):
     "/archive",
     summary="Download pictures as a zip",
     response_class=Response,
-    responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
+    responses=ZIP | problems(NO_IMAGE, UNLABELLED, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
 @admits(ARCHIVE)
@@ -66,7 +66,7 @@ async def get_archive(
     "/archive",
     summary="Download many pictures as a zip",
     response_class=Response,
-    responses=ZIP | problems(NO_IMAGE, ARCHIVES, DAMAGED),
+    responses=ZIP | problems(NO_IMAGE, UNLABELLED, ARCHIVES, DAMAGED),
 )
 @needs(Scope.READ)
 @admits(ARCHIVE)

@@ -30,7 +30,7 @@ from shared.contracts.browsing import (
 from shared.core.errors import InvalidInput
 from shared.web import links
 from shared.web.keys import Scope
-from shared.web.problems import DAMAGED, problems
+from shared.web.problems import DAMAGED, UNLABELLED, problems
 from shared.web.scoped import ScopedRoute, needs
 
 _WRITTEN = 32
@@ -42,7 +42,7 @@ router = APIRouter(prefix="/v1", tags=["collection"], route_class=ScopedRoute)
     "/images",
     summary="List all images",
     responses=links.to("image_id", "/images/0/id", "get_image", "get_thumbnail")
-    | problems(DAMAGED),
+    | problems(UNLABELLED, DAMAGED),
 )
 @needs(Scope.READ)
 def list_images(ask: Ask, write: Write, query: Annotated[ImagesQuery, Query()]) -> Images:
@@ -70,7 +70,7 @@ def list_images(ask: Ask, write: Write, query: Annotated[ImagesQuery, Query()]) 
     "/images/timeline",
     summary="Count the images of each day",
     response_model=Timeline,
-    responses=problems(DAMAGED),
+    responses=problems(UNLABELLED, DAMAGED),
 )
 @needs(Scope.READ)
 def get_timeline(ask: Ask, query: Annotated[TimelineQuery, Query()]) -> Response:
@@ -96,7 +96,7 @@ def get_timeline(ask: Ask, query: Annotated[TimelineQuery, Query()]) -> Response
     "/images/facets",
     summary="Count the facts of images",
     response_model=Facets,
-    responses=problems(DAMAGED),
+    responses=problems(UNLABELLED, DAMAGED),
 )
 @needs(Scope.READ)
 def get_facets(ask: Ask, query: Annotated[FacetsQuery, Query()]) -> Response:
@@ -114,7 +114,7 @@ def get_facets(ask: Ask, query: Annotated[FacetsQuery, Query()]) -> Response:
     "/images/map",
     summary="Count images by place",
     response_model=MapCells,
-    responses=problems(DAMAGED),
+    responses=problems(UNLABELLED, DAMAGED),
 )
 @needs(Scope.READ)
 def get_map(ask: Ask, query: Annotated[MapQuery, Query()]) -> Response:

@@ -34,6 +34,7 @@ from shared.web.problems import (
     NOT_TRASHED,
     NOTHING_TO_UNDO,
     UNDO_OF_JOB,
+    UNLABELLED,
     problems,
 )
 from shared.web.scoped import ScopedRoute, needs
@@ -54,7 +55,9 @@ class TrashQuery(Wire):
     )
 
 
-@router.post("/images/bulk", summary="Change many images at once", responses=problems(DISK_FULL))
+@router.post(
+    "/images/bulk", summary="Change many images at once", responses=problems(UNLABELLED, DISK_FULL)
+)
 @needs(Scope.WRITE)
 @admits(IDS)
 async def change_images(here: Indexer, request: BulkRequest) -> Changed:
