@@ -26,13 +26,13 @@ def _picture(kind: int, number: int) -> bytes:
 def test_a_build_learns_to_count_and_answers_tell(service):
     for kind in range(KINDS):
         service.add(*(_picture(kind, n) for n in range(SIZE)), tags=[f"kind {kind}"])
-    before = service.ask(query.search_bytes(_picture(0, 0)))
+    before = service.ask(query.search_image(_picture(0, 0)))
     assert (before.expected, before.present) == (None, None)
     assert service.build(**BuildSettings(clusters=2).model_dump()).result is not None
-    answer = service.ask(query.search_bytes(_picture(0, 0)))
+    answer = service.ask(query.search_image(_picture(0, 0)))
     # Whether counts beat a guess depends on the pictures; a list that holds the picture is certain.
     assert answer.present == 1.0
-    promised = service.ask(query.search_bytes(_picture(0, 0), guarantee=0.5))
+    promised = service.ask(query.search_image(_picture(0, 0), guarantee=0.5))
     assert promised.guarantee is not None
     assert promised.guarantee.met
     assert promised.hits
