@@ -86,7 +86,7 @@ def _over_load(name: str, load: Load, seconds: float) -> dict[str, Any]:
 
 
 def _offered(loads: Sequence[Load], seconds: float) -> dict[str, Any]:
-    """What clients get that send without a pause, from a process of their own."""
+    """Measure what clients get that send without a pause, from a process of their own."""
     here, there = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_clients, args=(there, list(loads), seconds))

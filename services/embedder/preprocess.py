@@ -92,7 +92,7 @@ class Preprocessing:
 
 
 def middle(size: int, crop: int) -> int:
-    """Where a centre crop begins."""
+    """Return where a centre crop begins."""
     return round((size - crop) / 2.0)
 
 

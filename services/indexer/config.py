@@ -9,7 +9,7 @@ from shared.core.settings import ServiceSettings
 
 
 class OcrMode(StrEnum):
-    """When text in pictures is read."""
+    """Setting of when text in pictures is read."""
 
     AUTO = "auto"
     OFF = "off"

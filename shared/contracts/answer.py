@@ -193,7 +193,7 @@ class Expected(Wire):
 
 
 class Guarantee(Wire):
-    """What a list promises."""
+    """Promise of a list."""
 
     asked: float = Field(description="Requested chance that a match is among the hits.")
     met: bool = Field(

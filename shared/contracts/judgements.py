@@ -1,4 +1,4 @@
-"""What a person said of hits: right or wrong. Never tags."""
+"""Judgements: a person's word on hits, right or wrong. Never tags."""
 
 from typing import Annotated, Any, Self
 

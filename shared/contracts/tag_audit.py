@@ -28,7 +28,7 @@ class AuditedTag(Wire):
 
 
 class TagAudit(Wire):
-    """What to look at first."""
+    """Suspicious tags, the most telling first."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -39,7 +39,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Reach:
-    """Where to look: the top clusters, up to a radius; depth: rows that codes choose."""
+    """Part of an index to look at: the top clusters, up to a radius; depth: rows that codes choose."""
 
     nprobe: int
     radius: float | None = None

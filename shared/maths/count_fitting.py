@@ -267,7 +267,7 @@ def _risks(
 
 
 def _fails(search: Search, chances: Floats) -> Floats:
-    """Whether the list of each evidence has no match: 1 or 0."""
+    """Return 1 where the list of an evidence has no match, else 0."""
     places = min(len(chances), PLACES)
     first = np.flatnonzero(search.matched[:places])
     if not len(first):

@@ -43,7 +43,7 @@ SEARCHES, PICTURES, UPLOADS = "searches", "images", "uploads"
 
 @dataclass(frozen=True)
 class Admission:
-    """What a call takes of a service.
+    """Share of a service that a call takes.
 
     most_bytes: limit of its body; None: that of all bodies. base: bytes of memory for the call
     itself. weight: bytes of memory for each byte of the body. values: most values in its JSON.
@@ -118,7 +118,7 @@ def weigh(call: HTTPConnection, count: int) -> None:
 
 @dataclass
 class Gates:
-    """What the calls of a service share: memory, bytes of files on disk, and places by kind.
+    """Resources that the calls of a service share: memory, bytes of files on disk, and places by kind.
 
     folder: where files of forms go; None: there are no such routes.
     """

@@ -1,4 +1,4 @@
-"""What people say of hits."""
+"""Routes of judgements: a person's word on hits."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What people said of hits, kept apart from tags. An image that is deleted keeps its judgements."""
+"""Table of judgements of hits, kept apart from tags. An image that is deleted keeps its judgements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -69,7 +69,7 @@ def can_count(index: InvertedIndex) -> bool:
 
 
 def reach_of(index: Index, curves: Sequence[RecallCurve]) -> Reach:
-    """Where a search looks by default."""
+    """Return where a search looks by default."""
     work = None if is_small(index) else work_for(curves, Metric.COSINE, DEPTH, _RECALL)
     if work is None:
         return Reach(index.clusters)

@@ -36,7 +36,7 @@ _JUDGED = 2_000
 
 @dataclass(frozen=True)
 class Matches:
-    """What is expected to match. present: the chance that anything does. None: nothing tells.
+    """Pictures that are expected to match. present: the chance that anything does. None: nothing tells.
 
     promised: length of the shortest list that holds a match as surely as wanted; None: the
     collection can't promise it, or nothing was wanted.

@@ -1,4 +1,4 @@
-"""Which hits a person should judge, to measure the precision of the collection's first hits."""
+"""Hits that a person should judge, to measure the precision of the collection's first hits."""
 
 import hashlib
 import threading

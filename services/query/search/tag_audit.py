@@ -1,4 +1,4 @@
-"""Which tags look wrong, and which pictures look as if they lacked one.
+"""Tags that look wrong, and pictures that look as if they lacked one.
 
 A tag's pictures have a mean direction. A picture is suspicious that is less like the other pictures
 of its tag than like those of another tag: how scattered a tag's pictures are cancels out.
@@ -118,7 +118,7 @@ def missing_tags(vectors: Floats, carried: NDArray[np.bool_], limit: int) -> lis
 
 
 def _likenesses(vectors: Floats, carried: NDArray[np.bool_]) -> tuple[list[Floats], Floats]:
-    """Of each tag the likeness of its carriers to the others; of all pictures that to each tag."""
+    """Return the likeness of each tag's carriers to its others, and of all pictures to each tag."""
     means, own = [], []
     for number in range(carried.shape[1]):
         some = vectors[carried[:, number]]
