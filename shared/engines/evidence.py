@@ -39,7 +39,10 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Reach:
-    """Part of an index to look at: the top clusters, up to a radius; depth: rows that codes choose."""
+    """Part of an index to look at: the top clusters, up to a radius.
+
+    depth: rows that codes choose.
+    """
 
     nprobe: int
     radius: float | None = None

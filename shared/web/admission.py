@@ -118,7 +118,7 @@ def weigh(call: HTTPConnection, count: int) -> None:
 
 @dataclass
 class Gates:
-    """Resources that the calls of a service share: memory, bytes of files on disk, and places by kind.
+    """Resources that calls share: memory, bytes of files on disk, and places by kind.
 
     folder: where files of forms go; None: there are no such routes.
     """

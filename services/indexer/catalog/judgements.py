@@ -1,4 +1,7 @@
-"""Table of judgements of hits, kept apart from tags. An image that is deleted keeps its judgements."""
+"""Table of judgements of hits, kept apart from tags.
+
+An image that is deleted keeps its judgements.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -36,8 +36,9 @@ _JUDGED = 2_000
 
 @dataclass(frozen=True)
 class Matches:
-    """Pictures that are expected to match. present: the chance that anything does. None: nothing tells.
+    """Pictures that are expected to match.
 
+    present: the chance that anything does. None: nothing tells.
     promised: length of the shortest list that holds a match as surely as wanted; None: the
     collection can't promise it, or nothing was wanted.
     """
