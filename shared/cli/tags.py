@@ -9,6 +9,7 @@ from shared.cli.session import AsJson, session
 from shared.clients import query
 from shared.contracts.query import MAX_LIMIT, TagOrder, Tags
 from shared.contracts.tag_audit import AuditKind
+from shared.core.errors import InvalidInput
 
 
 def tags(
@@ -37,6 +38,8 @@ def tags(
     """List the tags with their number of images."""
     with session(as_json) as opened:
         if audit is not None:
+            if prefix or match or sort is not TagOrder.COUNT:
+                raise InvalidInput("--audit goes with --limit alone: leave the other options out.")
             found_by = opened.query.send(query.audit_tags(audit, min(MAX_LIMIT, limit)))
             shown = tables.audit(found_by) if found_by.found else "No tag looks suspicious."
             opened.reply(found_by, shown)

@@ -320,3 +320,9 @@ def test_rm_goes_on_after_an_unknown_id(fake, ise):
     assert done.code == 1
     assert done.err == "There is no image absent.\n1 deleted.\n"
     assert ise("rm", "a1", "--json").json == {"deleted": ["a1"], "unknown": []}
+
+
+def test_an_audit_of_tags_takes_no_options_of_a_list(ise, fake):
+    done = ise("tags", "--audit", "wrong", "--prefix", "a")
+    assert done.code == 1
+    assert "--audit goes with --limit alone" in done.err

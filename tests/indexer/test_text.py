@@ -220,7 +220,7 @@ def test_the_next_publication_writes_damaged_text_anew(texts, picture, is_there)
 
 @needs_ocr
 @pytest.mark.slow
-def test_pictures_are_read_by_themselves_and_a_cancelled_reading_goes_on(embedder, start, picture):
+def test_pictures_are_read_by_themselves_and_only_once(embedder, start, picture):
     with start(embedder, ocr="auto") as service:
         shown = sign("Harbour Street 17", "turn left")
         service.add(shown, picture(1))

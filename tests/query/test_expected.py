@@ -81,6 +81,14 @@ def test_a_filter_counts_what_passes_it(service):
     assert service.search(id="img-000", filter=none)["expected"]["matches"] == 0
 
 
+def test_whether_anything_matches_is_not_told_of_the_whole_where_a_filter_leaves_out(service):
+    vector = service.app.state.vectors[5].tolist()
+    kind = int(LABELS[5])
+    elsewhere = {"must_not": [{"tag": f"kind {kind}"}]}
+    assert service.search(vector=vector)["present"] > 0.5
+    assert service.search(vector=vector, filter=elsewhere)["present"] is None
+
+
 def test_an_open_count_under_a_filter_ends_with_what_passes_it(service, monkeypatch):
     monkeypatch.setattr(evidence, "DEPTH", 4)
     even = sum(i % 2 == 0 for i in range(len(LABELS)))

@@ -1,5 +1,6 @@
 """Changes of many pictures at once, and of tags; each can be taken back for a day."""
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,12 +18,14 @@ from services.indexer.publishing.collection import Collection
 from services.indexer.publishing.index_files import IndexFiles
 from shared.contracts.curation import BulkFailure, BulkRequest, Changed, Renamed, Undone
 from shared.contracts.filters import Filter
-from shared.core.errors import Conflict, NotFound
+from shared.core.errors import Conflict, Corrupt, NotFound
 from shared.snapshots.filtering import Filtering
 from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.items import ItemsFile
 from shared.snapshots.labels import LabelsFile, read_head
 from shared.snapshots.manifest import Manifest
+
+log = logging.getLogger(__name__)
 
 UNDO_REASON = "undone"
 _GOOD_FOR = timedelta(days=1)
@@ -154,8 +157,13 @@ class Editor:
         labels, intact = manifest.labels, self._index.segments.intact
         if labels is None:
             return ImageLabels(None, [])
-        files = [LabelsFile(intact(file)) for file in labels.files]
-        return ImageLabels(read_head(intact(labels.head)), files, labels.fingerprint)
+        try:
+            files = [LabelsFile(intact(file)) for file in labels.files]
+            return ImageLabels(read_head(intact(labels.head)), files, labels.fingerprint)
+        except (Corrupt, FileNotFoundError) as error:
+            # They are an extra, as in searches: a filter without labels doesn't need them.
+            log.error("labels are left out of a change by filter: %s", error)
+            return ImageLabels(None, [])
 
     def _deleted(self, size: int) -> Any:
         deleted = self._index.tombstones.read()

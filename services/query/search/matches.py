@@ -124,7 +124,9 @@ def of_neighbours(
         high=min(high, seen) + itself,
     )
     learnt = counter.learnt
-    present = count.present if learnt.tells_presence else None
+    # It is learnt and told of all pictures, not of those that a filter lets through.
+    is_of_all = kept is None or bool(kept.all())
+    present = count.present if learnt.tells_presence and is_of_all else None
     return Matches(
         expected if learnt.is_telling else None,
         present=1.0 if itself else present,

@@ -7,7 +7,9 @@ from services.indexer.care.check import findings
 from services.indexer.care.finding import Kind
 from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
-from shared.clients import indexer, query
+from shared.clients import curation, indexer, query
+from shared.contracts.curation import BulkRequest
+from shared.contracts.filters import Filter
 from tests.indexer.labels.labelled import complete, manifest, published
 
 
@@ -83,3 +85,14 @@ def test_labels_that_were_dropped_are_computed_anew_for_every_image(lite, start,
         service.add(picture(5))
         assert complete(service)
         assert len(published(service)) == 5
+
+
+def test_a_change_by_a_filter_without_labels_does_without_damaged_ones(
+    damaged, lite, start, picture
+):
+    with start(lite) as service:
+        everything = Filter.model_validate({"must_not": [{"tag": "none of them"}]})
+        changed = service.send(
+            curation.change_images(BulkRequest(filter=everything, add_tags=["seen"]))
+        )
+        assert changed.changed == 3
