@@ -1,60 +1,17 @@
 """Jobs: the table, the runner, and what a job tells of itself."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from services.indexer.catalog.cursor import cursor_of
-from services.indexer.catalog.database import Database
 from services.indexer.catalog.jobs import JobTable
 from services.indexer.jobs.context import JobContext
-from services.indexer.jobs.runner import JobRunner
 from shared.contracts.jobs import JobKind, JobState, Progress
 from shared.core.errors import Conflict, InvalidInput, NotFound
+from tests.indexer.jobs.gate import Gate
 
 BUILD = JobKind.BUILD
-
-
-@pytest.fixture
-def table(database: Database) -> JobTable:
-    return JobTable(database)
-
-
-@pytest.fixture
-def runner(table) -> Iterator:
-    """Starts a runner whose jobs do `work`."""
-    made: list[JobRunner] = []
-
-    def start(work, begin: bool = True) -> JobRunner:
-        made.append(JobRunner(table, dict.fromkeys(JobKind, work), lambda: None))
-        if begin:
-            made[-1].start()
-        return made[-1]
-
-    yield start
-    for one in made:
-        if one.alive:
-            one.stop(5)
-
-
-@pytest.fixture
-def ended(table, until):
-    return lambda job: until(lambda: (j := table.get(job.id)).state.ended and j)
-
-
-class Gate:
-    """Work that says when it began, and waits to be let on or cancelled."""
-
-    def __init__(self) -> None:
-        self.began = threading.Event()
-        self.go_on = threading.Event()
-
-    def __call__(self, request, job: JobContext) -> dict:
-        self.began.set()
-        while not self.go_on.wait(0.01):
-            job.check_cancelled()
-        return dict(request)
 
 
 def test_a_job_is_queued_then_runs_then_succeeds_with_its_result(runner, table, ended):
@@ -348,60 +305,3 @@ def test_old_jobs_go_with_their_failures_but_for_the_newest_of_each_kind(table, 
     assert {job.id for job in table.page().jobs} == {trained.id, made[-1].id, waiting.id}
     with pytest.raises(NotFound):
         table.failures(made[1].id)
-
-
-def test_learning_that_made_room_is_known_to_have_done_so_after_a_restart(runner, table, ended):
-    gate = Gate()
-    one = runner(gate)
-    learning = one.submit(JobKind.LEARN, {})
-    assert gate.began.wait(60)
-    one.submit(BUILD, {})
-    assert ended(learning).state is JobState.CANCELLED
-    another = runner(gate, begin=False)
-    assert another.was_preempted(JobKind.LEARN)
-    table.add(JobKind.LEARN, {})
-    assert not another.was_preempted(JobKind.LEARN)
-
-
-def test_a_job_that_a_user_waits_for_ends_every_reading(runner, table, ended):
-    gate = Gate()
-    one = runner(gate)
-    reading = one.submit(JobKind.TEXT, {"again": False})
-    assert gate.began.wait(60)
-    asked = one.submit(JobKind.TEXT, {"again": True})
-    build = one.submit(BUILD, {})
-    assert ended(reading).state is ended(asked).state is JobState.CANCELLED
-    gate.go_on.set()
-    assert ended(build).state is JobState.SUCCEEDED
-
-
-@pytest.mark.parametrize("kind", [JobKind.COMPACT, JobKind.LEARN])
-def test_no_compaction_and_no_learning_waits_for_a_reading(runner, table, kind):
-    one = runner(Gate(), begin=False)
-    reading = one.submit(JobKind.TEXT, {"again": False})
-    assert not table.any_open(besides=JobKind.TEXT)
-    assert table.request(reading.id) == {"again": False}
-    learning = one.submit(JobKind.LEARN, {})
-    one.submit(kind, {})
-    assert table.get(reading.id).state is JobState.CANCELLED
-    assert table.get(learning.id).state is JobState.QUEUED
-    assert one.was_preempted(JobKind.TEXT)
-    # The job may have been about to read its request.
-    assert table.request(reading.id) == {"again": False}
-
-
-def test_a_job_is_queued_before_it_ends_another_so_that_none_begins_between(
-    runner, table, monkeypatch
-):
-    one = runner(Gate(), begin=False)
-    one.submit(JobKind.TEXT, {"again": False})
-    cancel, open_then = table.cancel, []
-
-    def watched(job_id):
-        found = cancel(job_id)
-        open_then.append(table.any_open())
-        return found
-
-    monkeypatch.setattr(table, "cancel", watched)
-    one.submit(BUILD, {})
-    assert open_then == [True]
