@@ -1,14 +1,10 @@
 """Text in pictures: read by a job that starts by itself, kept, published, and found by terms."""
 
-import io
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
-from PIL import Image, ImageDraw, ImageFont
 
 from services.indexer.care.backup import BackupWriter, restore
 from services.indexer.care.check import findings
@@ -17,33 +13,21 @@ from services.indexer.care.folder import opened
 from services.indexer.care.repair import Repair
 from services.indexer.catalog.texts import Texts
 from services.indexer.jobs.context import JobContext
-from services.indexer.reading import reader as reading
-from services.indexer.reading.reader import ReaderProcess, TextReader, is_installed
+from services.indexer.reading.reader import is_installed
 from services.indexer.workflows.text_job import READ_REASON, ReadingUpkeep, TextJob
 from shared.clients import curation, indexer, query
 from shared.contracts.curation import BulkRequest
 from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.text import TextRequest, Word
-from shared.core.errors import BadImage, InvalidInput, Unavailable, UnknownTerm
+from shared.core.errors import InvalidInput, UnknownTerm
 from shared.media.identity import content_id
 from shared.snapshots.manifest import SnapshotStore
 from shared.snapshots.texts import packed
 from tests.indexer.running import until
+from tests.indexer.signs import sign
 from tests.indexer.training import tagged_folder, train
 
 needs_ocr = pytest.mark.skipif(not is_installed(), reason="the extra `ocr` is not installed")
-
-
-def sign(*lines, size=40, colour="black", ground="white"):
-    """A PNG of lines of text."""
-    image = Image.new("RGB", (640, 90 + 70 * len(lines)), ground)
-    draw = ImageDraw.Draw(image)
-    for number, line in enumerate(lines):
-        font = ImageFont.load_default(size)
-        draw.text((30, 30 + 70 * number), line, font=font, fill=colour)
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
 
 
 def unread(service):
@@ -236,47 +220,6 @@ def test_pictures_are_read_by_themselves_and_only_once(embedder, start, picture)
         # Nothing is left, so nothing starts again; a request reads what other versions have read.
         again = service.succeeded(service.send(indexer.read_text(TextRequest(again=True))))
         assert again.result["read"] == 0
-
-
-def test_a_reader_that_cannot_start_blames_no_picture(monkeypatch):
-    monkeypatch.setattr(reading, "sys", SimpleNamespace(executable="/bin/false"))
-    process = reading.ReaderProcess(1, 10**8)
-    for _ in range(2):
-        with pytest.raises(Unavailable):
-            process.read(b"a picture")
-
-
-@needs_ocr
-def test_what_is_no_picture_takes_nothing_along() -> None:
-    with TextReader(1, 10**8).opened() as reader:
-        with pytest.raises(BadImage):
-            reader.read(b"no picture")
-        child = reader._child
-        assert child is not None
-        child.kill()
-        with pytest.raises(BadImage, match="ended on this picture"):
-            reader.read(sign("gone"))
-        assert [word.text for word in reader.read(sign("back again"))] == ["back", "again"]
-        assert reader.read(sign()) == []
-
-
-def test_a_reader_that_can_not_start_takes_no_picture_for_unreadable(monkeypatch) -> None:
-    started = []
-
-    def ending(_, **options):
-        started.append(subprocess.Popen([sys.executable, "-c", ""], **options))
-        return started[-1]
-
-    monkeypatch.setattr(
-        "services.indexer.reading.reader.subprocess", SimpleNamespace(PIPE=-1, Popen=ending)
-    )
-    process = ReaderProcess(1, 10**8)
-    for _ in range(3):
-        # Not BadImage, after which the picture would count as read.
-        with pytest.raises(Unavailable, match="can't start"):
-            process.read(b"picture")
-    assert all(child.returncode is not None for child in started)
-    process.close()
 
 
 def test_a_reading_that_made_room_before_it_read_anything_begins_again_at_once(

@@ -1,0 +1,46 @@
+"""The process that reads text in pictures ends on none of them for good."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from services.indexer.reading.reader import ReaderProcess, TextReader, is_installed
+from shared.core.errors import BadImage, Unavailable
+from tests.indexer.signs import sign
+
+needs_ocr = pytest.mark.skipif(not is_installed(), reason="the extra `ocr` is not installed")
+
+
+def test_a_reader_that_can_not_start_takes_no_picture_for_unreadable(monkeypatch) -> None:
+    started = []
+
+    def ending(_, **options):
+        started.append(subprocess.Popen([sys.executable, "-c", ""], **options))
+        return started[-1]
+
+    monkeypatch.setattr(
+        "services.indexer.reading.reader.subprocess", SimpleNamespace(PIPE=-1, Popen=ending)
+    )
+    process = ReaderProcess(1, 10**8)
+    for _ in range(3):
+        # Not BadImage, after which the picture would count as read.
+        with pytest.raises(Unavailable, match="can't start"):
+            process.read(b"picture")
+    assert all(child.returncode is not None for child in started)
+    process.close()
+
+
+@needs_ocr
+def test_what_is_no_picture_takes_nothing_along() -> None:
+    with TextReader(1, 10**8).opened() as reader:
+        with pytest.raises(BadImage):
+            reader.read(b"no picture")
+        child = reader._child
+        assert child is not None
+        child.kill()
+        with pytest.raises(BadImage, match="ended on this picture"):
+            reader.read(sign("gone"))
+        assert [word.text for word in reader.read(sign("back again"))] == ["back", "again"]
+        assert reader.read(sign()) == []
