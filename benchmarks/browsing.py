@@ -23,7 +23,8 @@ from services.query.config import QuerySettings
 from shared.contracts.metric import Metric
 from shared.engines.ivf.partition import Partition
 from shared.snapshots.items import Item
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import Manifest, SpaceManifest
+from shared.snapshots.store import SnapshotStore
 
 _DIM = 4
 _FILTER = json.dumps({"must": [{"tag": "dog"}, {"key": "file.width", "gte": 2000}]})

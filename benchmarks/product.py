@@ -28,7 +28,8 @@ from shared.contracts.indexer import BuildSettings
 from shared.contracts.jobs import Progress
 from shared.contracts.query import Metric
 from shared.files import durable
-from shared.snapshots.manifest import SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import SpaceManifest
+from shared.snapshots.store import SnapshotStore
 
 FINGERPRINT = "external:benchmark"
 _NEVER_ASKED = "http://127.0.0.1:9"

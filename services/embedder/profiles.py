@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from shared.core.errors import Corrupt, Misconfigured, NotFound
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from shared.doctor import machine
 from shared.doctor.finding import Finding, ok, problem
 from shared.doctor.subprocess_findings import packages, tell
 from shared.files.mapped import MappedFile
-from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import SnapshotStore
 
 _PACKAGES = ("faiss", "h5py", "numpy")
 # Parts of the index that are mapped and read on demand.

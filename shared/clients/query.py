@@ -7,10 +7,11 @@ from typing import Any
 
 from shared.clients.transport import Call, model, segment
 from shared.contracts.answer import SearchResponse
+from shared.contracts.batch import BatchResponse
 from shared.contracts.explanation import Why
 from shared.contracts.explore import DuplicateGroups, Sample, SuggestedTags
 from shared.contracts.labels import LabelCounts, LabelsQuery
-from shared.contracts.query import BatchResponse, ImageInfo, TagOrder, Tags, Uploaded
+from shared.contracts.query import ImageInfo, TagOrder, Tags, Uploaded
 from shared.contracts.stats import Stats
 from shared.contracts.tag_audit import AuditKind, TagAudit
 

@@ -6,14 +6,13 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Base64Bytes, ConfigDict, Field, model_validator
 
 from shared.contracts.annotations import Notes
-from shared.contracts.answer import ANSWER_EXAMPLE, SearchResponse, TagCount
+from shared.contracts.answer import TagCount
 from shared.contracts.base import MAX_DIM, Choice, Request, Wire
 from shared.contracts.crop import Crop
 from shared.contracts.facts import FILE_EXAMPLE, AddedAt, FileFacts
 from shared.contracts.filters import Filter
 from shared.contracts.labels import Label
 from shared.contracts.metric import Metric as Metric
-from shared.contracts.problem import Problem
 from shared.contracts.sort import SearchSort
 from shared.contracts.text import Word
 
@@ -256,48 +255,6 @@ class SearchRequest(SearchOptions, Subject):
                 "probabilities are calibrated for searches by one picture or term; give "
                 "a `score_threshold` to several parts"
             )
-
-
-MAX_SEARCHES = 1000
-"""Most searches of a batch that any setting allows."""
-
-
-class BatchRequest(Request):
-    """Many searches in one call."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "searches": [
-                        {"term": "castle", "limit": 5},
-                        {"id": "d0ed203b490efa13b89928e082c3728f"},
-                    ]
-                }
-            ]
-        }
-    )
-
-    searches: Annotated[list[SearchRequest], Field(min_length=1, max_length=MAX_SEARCHES)] = Field(
-        description="Searches to answer, in order."
-    )
-
-
-class BatchAnswer(Wire):
-    """Answer or problem of one search of a batch."""
-
-    answer: SearchResponse | None = Field(None, description="Answer, if the search succeeded.")
-    problem: Problem | None = Field(None, description="Problem document, if the search failed.")
-
-
-class BatchResponse(Wire):
-    """The answers, in the order of the searches."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"answers": [{"answer": ANSWER_EXAMPLE, "problem": None}]}]}
-    )
-
-    answers: list[BatchAnswer] = Field(description="Answers, in the order of the searches.")
 
 
 class ImageInfo(Wire):

@@ -21,14 +21,8 @@ from shared.objects.address import Address
 from shared.objects.file import Stamp
 from shared.objects.store import Objects
 from shared.snapshots import tombstones
-from shared.snapshots.manifest import (
-    CURRENT,
-    Manifest,
-    SegmentFile,
-    SnapshotStore,
-    number_in,
-    parsed,
-)
+from shared.snapshots.manifest import Manifest, SegmentFile, parsed
+from shared.snapshots.store import CURRENT, SnapshotStore, number_in
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)

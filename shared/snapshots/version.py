@@ -9,7 +9,7 @@ snapshot 12, 3 deletions.
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 HEADER = "X-ISE-Version"

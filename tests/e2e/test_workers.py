@@ -27,7 +27,7 @@ from shared.contracts.jobs import Job, JobState
 from shared.core.errors import ISEError
 from shared.engines.ivf.reader import Postings
 from shared.media.identity import content_id
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 from tests.e2e.engine import REPOSITORY, Engine
 from tests.ports import free_port
 from tests.postgres import Server

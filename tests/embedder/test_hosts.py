@@ -17,7 +17,8 @@ from shared.contracts.embedder import PROFILE_HEADER
 from shared.core import problem
 from shared.core.errors import Conflict, Misconfigured, Unavailable
 from shared.models.profiles import FINGERPRINTS
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import Manifest, SpaceManifest
+from shared.snapshots.store import SnapshotStore
 
 READ_KEY, WRITE_KEY = "r" * 24, "w" * 24
 

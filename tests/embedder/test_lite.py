@@ -15,7 +15,8 @@ from services.embedder.explaining.cells import CellNetwork
 from services.embedder.profiles import Profile, profile_of
 from shared.contracts.query import Metric
 from shared.core.errors import Misconfigured
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import Manifest, SpaceManifest
+from shared.snapshots.store import SnapshotStore
 
 MINI = "mini-bd7a04c10886955e"
 

@@ -25,7 +25,8 @@ from shared.engines.milvus.server import Milvus
 from shared.engines.table import Engines
 from shared.labels.head import LabelClass, LabelHead
 from shared.snapshots.items import Item
-from shared.snapshots.manifest import LabelsManifest, Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import LabelsManifest, Manifest, SpaceManifest
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 Floats = NDArray[np.float32]

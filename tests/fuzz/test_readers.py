@@ -31,7 +31,8 @@ from shared.contracts.features import ExportedRecord
 from shared.core.errors import Corrupt, InvalidInput, ISEError, Misconfigured
 from shared.engines.ivf.reader import Postings
 from shared.snapshots.items import Item, ItemsFile, write_items
-from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
 from tests.fuzz.mutation import mutants
 from tests.shared.indexes import clustered, index_of

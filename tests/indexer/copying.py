@@ -9,7 +9,8 @@ from services.indexer.segments.store import SegmentStore
 from shared.objects.address import store_at
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
-from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 from tests.indexer.s3 import S3Server
 

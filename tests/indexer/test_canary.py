@@ -18,7 +18,7 @@ from shared.clients.transport import Client
 from shared.core.errors import FingerprintMismatch, ModelDrift
 from shared.media.identity import content_id
 from shared.models import canary
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 
 from services.indexer.replication.snapshot_mirror import Mirror
 from shared.core.errors import Corrupt, NotFound
-from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import SnapshotStore
 from tests.indexer.copying import Copies
 
 

@@ -10,7 +10,7 @@ from shared.core.errors import Corrupt, Misconfigured
 from shared.objects.address import Address
 from shared.objects.store import Objects
 from shared.snapshots.follower import Follower
-from shared.snapshots.manifest import number_in
+from shared.snapshots.store import number_in
 from shared.snapshots.tombstones import Tombstones
 from tests.indexer.copying import Copies
 from tests.indexer.running import until

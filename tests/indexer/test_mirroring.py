@@ -16,7 +16,8 @@ from shared.core.loop import Loop
 from shared.files import sums
 from shared.objects.address import Address
 from shared.objects.store import Objects
-from shared.snapshots.manifest import LabelsManifest, TextsManifest, pointer
+from shared.snapshots.manifest import LabelsManifest, TextsManifest
+from shared.snapshots.store import pointer
 from shared.snapshots.texts import ReadText
 from shared.snapshots.tombstones import encoded
 from tests.indexer.copying import Copies

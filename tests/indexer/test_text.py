@@ -21,7 +21,7 @@ from shared.contracts.jobs import JobKind, JobState
 from shared.contracts.text import TextRequest, Word
 from shared.core.errors import InvalidInput, UnknownTerm
 from shared.media.identity import content_id
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.texts import packed
 from tests.indexer.running import until
 from tests.indexer.signs import sign

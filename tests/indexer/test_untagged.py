@@ -7,7 +7,7 @@ from shared.clients import indexer, query
 from shared.contracts.indexer import ImagePatch
 from shared.contracts.learning import LearningTask
 from shared.media.identity import content_id
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 from tests.indexer.running import running_embedder
 from tests.indexer.training import QUICK
 

@@ -23,7 +23,8 @@ from shared.clients import indexer, query
 from shared.core import failpoints
 from shared.core.errors import FingerprintMismatch, Misconfigured, NotFound
 from shared.files import sums
-from shared.snapshots.manifest import FORMAT, SnapshotStore
+from shared.snapshots.manifest import FORMAT
+from shared.snapshots.store import SnapshotStore
 from tests.e2e.engine import Engine
 from tests.postgres import Server, postgres
 

@@ -41,7 +41,8 @@ from shared.engines.ivf.reader import Postings
 from shared.maths.distances import prepared
 from shared.media.fetching import Fetcher
 from shared.snapshots.items import Item
-from shared.snapshots.manifest import Manifest, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import Manifest, SpaceManifest
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 from shared.web import problem
 from tests import declared

@@ -11,7 +11,7 @@ from services.query.search.snapshot_reader import SnapshotReader
 from shared.core.errors import Corrupt, Unavailable
 from shared.files import durable
 from shared.snapshots.items import Item
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 
 NONE = np.empty(0, np.int64)
 

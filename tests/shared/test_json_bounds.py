@@ -7,8 +7,9 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from shared.contracts.batch import BatchRequest
 from shared.contracts.features import FeaturesRequest
-from shared.contracts.query import BatchRequest, SearchRequest
+from shared.contracts.query import SearchRequest
 from shared.web.admission import JSON, SEARCH_JSON, SEARCHES, VECTORS_JSON, admits
 from shared.web.keys import Scope
 from shared.web.places import Places

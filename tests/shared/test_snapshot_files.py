@@ -10,7 +10,8 @@ from shared.contracts.query import Metric
 from shared.contracts.stats import RecallCurve, RecallPoint
 from shared.core.errors import Corrupt, Misconfigured, NotFound
 from shared.files import durable
-from shared.snapshots.manifest import Manifest, SegmentFile, SnapshotStore, SpaceManifest
+from shared.snapshots.manifest import Manifest, SegmentFile, SpaceManifest
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)

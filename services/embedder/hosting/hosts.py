@@ -16,7 +16,7 @@ from services.embedder.profiles import BACKBONE, Profile
 from shared.core.budget import MIB, Budget
 from shared.core.errors import Conflict, Corrupt, InvalidInput, ISEError, Misconfigured, NotFound
 from shared.models.profiles import profile_of
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,8 @@ from services.indexer.storage.networks import CURRENT as CURRENT_NETWORK
 from services.indexer.storage.networks import FILES
 from shared.core.errors import Conflict, Corrupt, InvalidInput, NotFound
 from shared.files import durable, sums
-from shared.snapshots.manifest import Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import SnapshotStore
 
 MARK = "backup.json"
 _CATALOGUE = "catalog.sqlite"

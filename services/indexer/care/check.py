@@ -17,7 +17,8 @@ from shared.contracts.annotations import shown
 from shared.core.errors import Corrupt, NotFound
 from shared.engines.ivf.reader import Postings
 from shared.files import durable, sums
-from shared.snapshots.manifest import CURRENT, Manifest
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import CURRENT
 
 
 def findings(folder: DataFolder) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from services.indexer.catalog.trash import kept_for_trash
 from services.indexer.storage import directory_lock
 from services.indexer.storage.image_files import ImageFiles
 from shared.core.errors import Misconfigured, NotFound
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 

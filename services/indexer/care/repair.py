@@ -28,7 +28,8 @@ from shared.engines.table import Engines
 from shared.files import durable, sums
 from shared.objects.file import LocalFile
 from shared.objects.local_path import path_of
-from shared.snapshots.manifest import CURRENT, Manifest
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import CURRENT
 
 ASIDE = "damaged"
 

@@ -7,7 +7,8 @@ from services.indexer.segments.health import health
 from shared.contracts.calibration import Calibration
 from shared.contracts.indexer import IndexHealth
 from shared.core.errors import Corrupt, NotFound
-from shared.snapshots.manifest import CURRENT, Manifest
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import CURRENT
 
 
 class CurrentSnapshot:

@@ -10,7 +10,7 @@ from services.indexer.segments.store import SegmentStore
 from services.indexer.storage.networks import Networks
 from shared.core.engine import Engine
 from shared.engines.table import Engines
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 

@@ -27,14 +27,8 @@ from shared.objects.address import Address
 from shared.objects.file import Stamp
 from shared.objects.store import Objects
 from shared.snapshots import tombstones
-from shared.snapshots.manifest import (
-    CURRENT,
-    Manifest,
-    SegmentFile,
-    SnapshotStore,
-    parsed,
-    pointer,
-)
+from shared.snapshots.manifest import Manifest, SegmentFile, parsed
+from shared.snapshots.store import CURRENT, SnapshotStore, pointer
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)

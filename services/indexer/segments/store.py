@@ -22,14 +22,8 @@ from shared.files import durable, sums
 from shared.labels.head import LabelHead
 from shared.snapshots.items import Item, ItemsFile, write_items
 from shared.snapshots.labels import write_head, write_labels
-from shared.snapshots.manifest import (
-    Built,
-    Manifest,
-    SegmentFile,
-    SnapshotStore,
-    SpaceManifest,
-    TransformManifest,
-)
+from shared.snapshots.manifest import Built, Manifest, SegmentFile, SpaceManifest, TransformManifest
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tag_vectors import read_tag_vectors, write_tag_vectors
 from shared.snapshots.texts import ReadText, write_texts
 from shared.snapshots.transform import Transform, read_projection, write_projection

@@ -30,9 +30,10 @@ from services.query.search.searcher import Searcher
 from services.query.search.snapshot_reader import SnapshotReader
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import SearchResponse
+from shared.contracts.batch import BatchAnswer
 from shared.contracts.explore import SuggestedTags
 from shared.contracts.problem import Problem
-from shared.contracts.query import BatchAnswer, SearchOptions, SearchRequest, Subject
+from shared.contracts.query import SearchOptions, SearchRequest, Subject
 from shared.core import problem
 from shared.core.errors import ISEError
 from shared.core.trace import span

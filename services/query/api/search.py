@@ -8,8 +8,9 @@ from pydantic import ConfigDict, Field, Json, WithJsonSchema
 from services.query.answering.service import SearchService
 from services.query.api.writing import AnswerWriter
 from shared.contracts.answer import SearchResponse
+from shared.contracts.batch import BatchRequest, BatchResponse
 from shared.contracts.filters import Filter
-from shared.contracts.query import BatchRequest, BatchResponse, SearchOptions, SearchRequest
+from shared.contracts.query import SearchOptions, SearchRequest
 from shared.core.errors import InvalidInput, TooLarge
 from shared.web import links
 from shared.web.admission import BATCH, SEARCH, SEARCH_FILE, SEARCH_JSON, admits, weigh

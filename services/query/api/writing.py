@@ -8,7 +8,8 @@ from typing import Any
 import anyio.to_thread
 
 from shared.contracts.answer import Hit, SearchResponse
-from shared.contracts.query import BatchResponse, ImageInfo
+from shared.contracts.batch import BatchResponse
+from shared.contracts.query import ImageInfo
 
 _UNWRITTEN = "Its tags, uris and metadata are left out: they can't be written as JSON."
 

@@ -29,10 +29,10 @@ from shared.snapshots.manifest import (
     LabelsManifest,
     Manifest,
     SegmentFile,
-    SnapshotStore,
     SpaceManifest,
     TextsManifest,
 )
+from shared.snapshots.store import SnapshotStore
 from shared.snapshots.tag_vectors import read_tag_vectors
 from shared.snapshots.texts import TextsFile
 from shared.snapshots.transform import Transform, read_projection

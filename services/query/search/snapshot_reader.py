@@ -13,7 +13,8 @@ from services.query.search.collection import Collection, SegmentCache
 from shared.core.errors import Corrupt, Misconfigured, NotFound, Unavailable
 from shared.engines.engine import Refused
 from shared.engines.table import Engines
-from shared.snapshots.manifest import CURRENT, Manifest, SnapshotStore
+from shared.snapshots.manifest import Manifest
+from shared.snapshots.store import CURRENT, SnapshotStore
 from shared.snapshots.tombstones import Tombstones
 
 log = logging.getLogger(__name__)

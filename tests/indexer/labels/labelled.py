@@ -3,7 +3,7 @@
 from shared.clients import indexer, query
 from shared.contracts.labels import AcceptLabelsRequest, LabelsQuery
 from shared.snapshots.labels import LabelsFile
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 
 
 def manifest(service):

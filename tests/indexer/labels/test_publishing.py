@@ -10,7 +10,7 @@ from shared.contracts.jobs import JobKind, JobState
 from shared.core.errors import Unavailable
 from shared.media.identity import content_id
 from shared.snapshots.labels import read_head
-from shared.snapshots.manifest import SnapshotStore
+from shared.snapshots.store import SnapshotStore
 from tests.indexer.labels.labelled import (
     complete,
     manifest,
