@@ -1,17 +1,17 @@
 """The images of the catalogue: identity, places, tags, metadata, and where their features are."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from services.indexer.catalog import bulk_sql
-from services.indexer.catalog.bulk_sql import add_rows, among, some_of
+from services.indexer.catalog.bulk_sql import add_rows, among
 from services.indexer.catalog.database import Database, next_revision, revision
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.facts import put_facts
-from services.indexer.catalog.feature_places import FeaturePlace
+from services.indexer.catalog.feature_places import FeaturePlace, put_features
 from services.indexer.catalog.fingerprints import check_together
 from services.indexer.catalog.joining import Saying, differ, joined, over_bounds
 from services.indexer.catalog.known_file import KnownFile
@@ -82,7 +82,7 @@ class Images:
                 # Other sources may describe the file that a new image replaced.
                 for ordinal in numbers.values():
                     before.setdefault(ordinal, Annotations())
-            _put_features(db, {numbers[e.id]: places.get(e.id, ()) for e in entries}, new, change)
+            put_features(db, {numbers[e.id]: places.get(e.id, ()) for e in entries}, new, change)
             write_claims(
                 db,
                 [
@@ -317,32 +317,6 @@ def _row(entry: Entry, metadata: dict[str, Any], change: int) -> dict[str, Any]:
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "file": None if entry.file is None else dict(entry.file),
     }
-
-
-def _put_features(
-    db: Connection, stored: Mapping[int, Sequence[FeaturePlace]], new: Collection[int], change: int
-) -> None:
-    """Notes where the features of images are, in the stead of where they were."""
-    rows = {
-        (place.fingerprint, ordinal): {
-            "fingerprint": place.fingerprint,
-            "ordinal": ordinal,
-            "shard": place.shard,
-            "row": place.row,
-            "revision": change,
-        }
-        for ordinal, places in stored.items()
-        for place in places
-    }
-    former: dict[str, list[int]] = {}
-    for fingerprint, ordinal in rows:
-        if ordinal not in new:
-            former.setdefault(fingerprint, []).append(ordinal)
-    for fingerprint, ordinals in former.items():
-        is_its = features.c.fingerprint == fingerprint
-        for batch in some_of(ordinals):
-            db.execute(delete(features).where(is_its, features.c.ordinal.in_(batch)))
-    add_rows(db, features, list(rows.values()))
 
 
 def _touched(db: Connection, entries: Sequence[Entry]) -> set[int]:

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,14 +17,14 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from services.indexer.catalog.cursor import cursor_of, read_cursor
 from services.indexer.catalog.database import Database
+from services.indexer.catalog.job_failures import failures_page, note_failure
 from services.indexer.catalog.lease_fence import LeaseLost
 from services.indexer.catalog.schema import failures, jobs, parts
 from services.indexer.catalog.worker import NOBODY, Worker
-from shared.contracts.jobs import Failure, Failures, Job, JobKind, Jobs, JobState, Progress
+from shared.contracts.jobs import Failures, Job, JobKind, Jobs, JobState, Progress
 from shared.core.errors import Conflict, NotFound
 
 MAX_ATTEMPTS = 3
@@ -308,40 +307,15 @@ class JobTable:
             return bool(db.execute(query).scalar())
 
     def fail_item(self, job_id: str, path: str, reason: str) -> None:
-        """Notes why a job could not take a picture."""
-        known = and_(failures.c.job_id == job_id, failures.c.path == path)
-        beyond = (
-            select(failures.c.path)
-            .where(failures.c.job_id == job_id)
-            .order_by(failures.c.path)
-            .offset(self._most_failures - 1)
-            .limit(1)
-        )
+        """Note why a job could not take a picture."""
         with self.database.note() as db:
-            if db.execute(update(failures).where(known).values(reason=reason)).rowcount:
-                return
-            if db.execute(beyond).first() is not None:
-                return
-            with suppress(IntegrityError), db.begin_nested():
-                # Another worker that took over this part may record the failure at the same time.
-                db.execute(insert(failures).values(job_id=job_id, path=path, reason=reason))
+            note_failure(db, job_id, path, reason, self._most_failures)
 
     def failures(self, job_id: str, limit: int = 100, cursor: str | None = None) -> Failures:
         """Return a page of what a job could not take, by path. Raises NotFound, InvalidInput."""
         self.get(job_id)
-        its = failures.c.job_id == job_id
-        query = select(failures).where(its).order_by(failures.c.path).limit(limit + 1)
-        if cursor is not None:
-            query = query.where(failures.c.path > read_cursor(cursor, 1)[0])
         with self.database.read() as db:
-            found = [Failure(path=row.path, reason=row.reason) for row in db.execute(query)]
-            total = db.execute(select(func.count()).where(its)).scalar_one()
-        more = len(found) > limit
-        return Failures(
-            failures=found[:limit],
-            total=total,
-            next=cursor_of(found[limit - 1].path) if more else None,
-        )
+            return failures_page(db, job_id, limit, cursor)
 
 
 def _job(row: Row[Any]) -> Job:
