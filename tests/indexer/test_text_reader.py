@@ -23,7 +23,7 @@ def test_a_reader_that_can_not_start_takes_no_picture_for_unreadable(monkeypatch
     monkeypatch.setattr(
         "services.indexer.reading.reader.subprocess", SimpleNamespace(PIPE=-1, Popen=ending)
     )
-    process = ReaderProcess(1, 10**8)
+    process = ReaderProcess("1", "100000000", "120")
     for _ in range(3):
         # Not BadImage, after which the picture would count as read.
         with pytest.raises(Unavailable, match="can't start"):
@@ -44,3 +44,11 @@ def test_what_is_no_picture_takes_nothing_along() -> None:
             reader.read(sign("gone"))
         assert [word.text for word in reader.read(sign("back again"))] == ["back", "again"]
         assert reader.read(sign()) == []
+
+
+@needs_ocr
+def test_a_picture_that_takes_too_much_of_the_processor_ends_its_reader_alone() -> None:
+    with TextReader(1, 10**8, picture_cpu_s=0.01).opened() as reader:
+        for _ in range(2):
+            with pytest.raises(BadImage, match="took too long"):
+                reader.read(sign("long"))

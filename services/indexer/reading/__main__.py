@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -13,7 +14,7 @@ log = logging.getLogger(__name__)
 _LOWEST = 19
 
 
-def main(threads: int, max_pixels: int) -> None:
+def main(threads: int, max_pixels: int, picture_cpu_s: float) -> None:
     """Read until the input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Whatever a library prints must not come between the answers.
@@ -33,6 +34,8 @@ def main(threads: int, max_pixels: int) -> None:
     answer({"reader": ocr.name})
     while len(head := sys.stdin.buffer.read(reader.HEAD.size)) == reader.HEAD.size:
         data = sys.stdin.buffer.read(*reader.HEAD.unpack(head))
+        # Its signal ends the process.
+        signal.setitimer(signal.ITIMER_PROF, picture_cpu_s)
         try:
             answer({"words": [word.model_dump() for word in ocr.read(data)]})
         except ISEError as error:
@@ -44,4 +47,4 @@ def main(threads: int, max_pixels: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
