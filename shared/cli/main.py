@@ -14,6 +14,7 @@ from shared.cli import (
     doctor,
     evaluate,
     images,
+    import_from,
     jobs,
     judge,
     labels,
@@ -84,6 +85,7 @@ app.command("facts")(curation.facts)
 app.command("judge")(judge.judge)
 app.command("import-features")(transfer.import_features)
 app.command("export")(transfer.export)
+app.command("import-from")(import_from.import_from)
 app.command("import")(transfer.import_)
 app.command("mcp")(mcp.mcp)
 app.command("doctor")(doctor.doctor)

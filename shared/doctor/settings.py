@@ -16,6 +16,7 @@ from shared.doctor.finding import Finding, ok, problem, warning
 
 OTHERS = {
     "ISE_DEBUG",
+    "ISE_IMPORT_KEY",
     "ISE_FAILPOINTS",
     "ISE_PICTURES",
     "ISE_SOURCES",
@@ -27,7 +28,7 @@ OTHERS = {
     "ISE_REFERENCE_DATA",
     "ISE_REQUIRE_ALL",
 }
-"""Settings of the compose files, the tests and developers; not of a service."""
+"""Settings of the compose files, commands, the tests and developers; not of a service."""
 _PREFIX = "ISE_"
 
 

@@ -16,6 +16,9 @@ _NAMESPACES = {
     "http://cipa.jp/exif/2.32/": "exifEX",
     "http://ns.adobe.com/exif/1.0/aux/": "aux",
     "http://ns.adobe.com/photoshop/1.0/": "photoshop",
+    "http://purl.org/dc/elements/1.1/": "dc",
+    "http://ns.adobe.com/lightroom/1.0/": "lr",
+    "http://www.digikam.org/ns/1.0/": "digiKam",
     "http://ns.adobe.com/tiff/1.0/": "tiff",
     "http://ns.adobe.com/xap/1.0/": "xmp",
 }
@@ -27,16 +30,21 @@ def values_of(packet: bytes) -> dict[str, str]:
 
     A packet that is damaged, too long or has a document type has none.
     """
-    if len(packet) > LONGEST:
-        return {}
-    try:
-        root = ElementTree.fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError, LookupError):
-        return {}
     found: dict[str, str] = {}
-    for described in root.iter(f"{_RDF}Description"):
+    for described in _described(packet):
         for name, text in _properties(described):
             found.setdefault(name, text)
+    return found
+
+
+def lists_of(packet: bytes) -> dict[str, list[str]]:
+    """Return the properties of a packet that are lists, such as `dc:subject`, by the same rules."""
+    found: dict[str, list[str]] = {}
+    for described in _described(packet):
+        for child in described:
+            items = [item.text.strip() for item in child.iter(f"{_RDF}li") if item.text]
+            if items and (known := _prefixed(child.tag)) is not None:
+                found.setdefault(known, items)
     return found
 
 
@@ -48,6 +56,16 @@ def degrees(text: str | None) -> float | None:
     whole, minutes, seconds, side = parts.groups()
     number = float(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
     return -number if side in "SW" else number
+
+
+def _described(packet: bytes) -> Iterator[Element]:
+    if len(packet) > LONGEST:
+        return
+    try:
+        root = ElementTree.fromstring(packet.strip(b"\0 \t\r\n"), forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        return
+    yield from root.iter(f"{_RDF}Description")
 
 
 def _properties(described: Element) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""Pictures with their tags, albums, dates and descriptions from other applications."""
