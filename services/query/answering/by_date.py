@@ -10,6 +10,7 @@ from services.query.answering.targets import (
     Target,
 )
 from services.query.search.browsing import in_order
+from services.query.search.colored import Colored
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Hit, Mode
@@ -45,7 +46,7 @@ class Sorted:
 
 def _with_all(target: Target) -> Target:
     """Return the target with its own options, which may narrow the search's, but for the page."""
-    if isinstance(target, Carriers | Neighbours | NoImages | Showing):
+    if isinstance(target, Carriers | Colored | Neighbours | NoImages | Showing):
         options = target.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
         return replace(target, options=options)
     return target
