@@ -1,6 +1,6 @@
 """Probability that people call a picture, or the main thing in it, by a colour.
 
-Two logistic curves over the share of the colour, fitted to what a person said of 300 photos
+Two logistic curves over the share of the colour, fitted to 300 photos that were judged by eye
 (`python -m benchmarks colors`; decision 67 tells how).
 """
 
