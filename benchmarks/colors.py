@@ -23,9 +23,10 @@ from services.embedder.matching.packaged_curve import packaged_curves
 from services.embedder.registry import load_backbone
 from services.embedder.words.meanings import Meanings
 from services.embedder.words.vectors import load_words
+from shared.core.color_names import COLORS, NAMES
 from shared.maths import calibration, color_chances
 from shared.maths.standard_scores import ScoreSample
-from shared.media.colors import COLORS, NAMES, central, named, shares_of
+from shared.media.colors import central, named, shares_of
 
 Floats = NDArray[np.float64]
 

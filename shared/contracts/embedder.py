@@ -22,7 +22,7 @@ NOTES_HEADER = "X-ISE-Notes"
 """JSON: notes on damaged files that were read nevertheless, by index."""
 COLORS_HEADER = "X-ISE-Colors"
 """In a request, asks for the colours of files too; in the answer, base64 of their shares, a byte
-for each name in the order of `shared.media.colors.NAMES`."""
+for each name in the order of `shared.core.color_names.NAMES`."""
 FILES_HEADER = "X-ISE-Files"
 """Number of files of a call, so that it can be admitted before its body is read."""
 PRIORITY_HEADER = "Priority"

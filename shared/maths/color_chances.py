@@ -7,7 +7,7 @@ Two logistic curves over the share of the colour, fitted to 300 photos that were
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.colors import MONOCHROME
+from shared.core.color_names import MONOCHROME
 
 Floats = NDArray[np.float64]
 

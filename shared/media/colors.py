@@ -11,16 +11,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.core.color_names import COLORS, MONOCHROME, NAMES
+
 Floats = NDArray[np.float32]
 Floats64 = NDArray[np.float64]
 
-MONOCHROME = "monochrome"
-"""Beside the colours: the share of the picture that has none, as all of a black-and-white photo."""
-COLORS = (
-    *("black", "white", "grey", "red", "orange", "yellow", "green", "blue", "purple", "pink"),
-    "brown",
-)
-NAMES = (*COLORS, MONOCHROME)
 _UNIT = 255
 _LEAST = 0.02
 """Smaller shares are not kept."""

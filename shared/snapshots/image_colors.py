@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contracts.facts import COLORS_KEY, FILE
-from shared.media.colors import NAMES
+from shared.core.color_names import NAMES
 from shared.snapshots.items import ItemsFile
 
 Shares = NDArray[np.float32]

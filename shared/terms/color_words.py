@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.media.colors import MONOCHROME
+from shared.core.color_names import MONOCHROME
 from shared.terms.normal_form import normal_form
 
 _WORDS = {

@@ -3,16 +3,8 @@
 import numpy as np
 import pytest
 
-from shared.media.colors import (
-    COLORS,
-    MONOCHROME,
-    NAMES,
-    central,
-    named,
-    packed,
-    shares_of,
-    unpacked,
-)
+from shared.core.color_names import COLORS, MONOCHROME, NAMES
+from shared.media.colors import central, named, packed, shares_of, unpacked
 from shared.terms.color_words import ColorTerm, color_term
 
 PLAIN = {
