@@ -181,8 +181,10 @@ def test_pages_show_each_picture_once_in_one_order(service, term):
 def test_a_filter_holds_and_an_order_by_name_keeps_what_matches(service, term):
     only = '{"must": [{"key": "year", "lt": 2006}]}'
     assert set(_ordinals(service.term(term, filter=only, limit=36))) <= set(range(6))
-    by_name = service.term(term, sort="name", limit=36)
-    assert _ordinals(by_name)
+    by_name = _ordinals(service.term(term, sort="name", limit=36))
+    assert by_name == sorted(by_name)
+    assert by_name
+    assert all(i % 3 == 0 for i in by_name)
     shares = '{"must": [{"key": "file.colors.red", "gte": 0.5}]}'
     found = _ordinals(service.term("parrot", filter=shares, limit=36))
     assert sorted(found) == [i for i in range(2 * EACH) if _colors(i).get("red", 0) >= 0.5]

@@ -19,6 +19,8 @@ from shared.contracts.query import MAX_LIMIT, SearchOptions
 
 MATCHES = 0.5
 """From this probability on a hit counts as a match."""
+_COLORED = 0.5
+"""From this share of the first hit's relevance on, a hit of a search with a colour matches."""
 FEW = 200
 """Hits that count as matches where no probability tells."""
 
@@ -58,6 +60,10 @@ def _matches(result: SearchResult) -> tuple[list[Hit], bool]:
     expected = None if result.matches is None else result.matches.expected
     if expected is not None and result.mode is not Mode.TAG:
         return hits[: expected.matches], expected.matches > len(hits)
+    if result.colors:
+        # A product of two probabilities is seldom large.
+        least = _COLORED * hits[0].relevance if hits else 0.0
+        return [hit for hit in hits if hit.relevance >= least], False
     if result.mode is Mode.TAG:
         # An image that carries the tag matches unless its probability tells otherwise.
         return [hit for hit in hits if hit.probability is None or hit.probability >= MATCHES], False
