@@ -19,6 +19,8 @@ Floats64 = NDArray[np.float64]
 _UNIT = 255
 _LEAST = 0.02
 """Smaller shares are not kept."""
+_DIGITS = 2
+"""Few values of a share, so that an index of them is small."""
 _BITS = 5
 _SEEN = 0.875
 _SIDE = 50
@@ -49,7 +51,7 @@ def shares_of(pixels: NDArray[np.uint8]) -> dict[str, float]:
     shares = _seen(some).ravel() @ _table()[_cells(some, _BITS).ravel()]
     found = dict(zip(COLORS, shares.tolist(), strict=True))
     found[MONOCHROME] = _colorless(some)
-    return {name: round(share, 3) for name, share in found.items() if share >= _LEAST}
+    return {name: round(share, _DIGITS) for name, share in found.items() if share >= _LEAST}
 
 
 def central(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -70,7 +72,11 @@ def unpacked(data: bytes) -> list[dict[str, float]]:
     if len(data) % len(NAMES):
         raise ValueError(f"{len(data)} bytes are no shares of {len(NAMES)} colours.")
     return [
-        {name: round(share / _UNIT, 3) for name, share in zip(NAMES, row, strict=True) if share}
+        {
+            name: round(share / _UNIT, _DIGITS)
+            for name, share in zip(NAMES, row, strict=True)
+            if share
+        }
         for row in (data[at : at + len(NAMES)] for at in range(0, len(data), len(NAMES)))
     ]
 
