@@ -143,6 +143,8 @@ def _words_probability(args: argparse.Namespace) -> None:
             f"  {name}: ECE {told['expected_error']:.3f}, Brier {told['brier']:.3f} "
             f"of {told['base_rate_brier']:.3f}, {told['pairs']} hits"
         )
+        if "expected_error_of_exact" in told:
+            print(f"    an exactly right curve: ECE {told['expected_error_of_exact']:.3f}")
     if args.write is not None:
         args.write.write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
     print(f"  {results.write(args.results, 'words-probability', figures)}")

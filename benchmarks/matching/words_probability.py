@@ -34,6 +34,8 @@ _LEAST_FOLDERS, _LEAST_EACH, _LEAST_PHOTOS = 10, 3, 60
 _MASS = 3000.0
 """Pairs that each set of hits counts as, so that no set outweighs the others."""
 _KNOTS = np.linspace(-7, 7, 29)
+_DIFFERING = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
+_DRAWN = 60
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def measure(folders: Sequence[Path], cache: Path) -> tuple[dict[str, Any], dict[
     found: dict[str, Any] = {
         one.name: _worth(chances, one.matched) for one, chances in zip(sets, told, strict=True)
     }
+    for one, chances in zip(sets[::2], told[::2], strict=True):
+        found[one.name]["expected_error_of_exact"] = _of_exact(chances, one)
     for start, name in ((0, "all as they are"), (1, "all in parts")):
         matched = np.concatenate([one.matched for one in sets[start::2]])
         found[name] = _worth(np.concatenate(told[start::2]), matched)
@@ -211,3 +215,30 @@ def _worth(told: Floats, matched: NDArray[np.bool_]) -> dict[str, Any]:
         "predicted": [round(one, 4) for one in worth.predicted.tolist()],
         "matched": [round(one, 4) for one in worth.matched.tolist()],
     }
+
+
+def _of_exact(told: Floats, hits: Hits) -> float:
+    """Return the ECE that an exactly right curve would be measured to have on these terms.
+
+    All hits of a term may be right, or all wrong, whatever their scores, so that few terms leave
+    much to chance. Terms are drawn that differ as much as these do, with probabilities as told.
+    """
+    rng = np.random.default_rng(0)
+    terms, which = np.unique(hits.terms, return_inverse=True)
+    each = np.bincount(which)
+    spread = float(np.std(np.bincount(which, hits.matched - told) / each))
+    logits = np.linspace(-20, 20, 801)
+    errors = [0.0]
+    for differing in _DIFFERING:
+        drawn = rng.normal(size=2000) * differing
+        mean = (1 / (1 + np.exp(-(logits[:, None] + drawn)))).mean(axis=1)
+        own = np.interp(told, mean, logits)
+        errors, spreads = [], []
+        for _ in range(_DRAWN):
+            chances = 1 / (1 + np.exp(-(own + differing * rng.normal(size=len(terms))[which])))
+            right = rng.random(len(told)) < chances
+            errors.append(calibration.reliability(told, right).expected_error)
+            spreads.append(np.std(np.bincount(which, right - told) / each))
+        if np.mean(spreads) >= spread:
+            break
+    return round(float(np.mean(errors)), 4)

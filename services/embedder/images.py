@@ -21,6 +21,7 @@ from shared.contracts.crop import Crop
 from shared.core import deadline
 from shared.core.budget import Budget
 from shared.core.errors import BadImage, FingerprintMismatch, ISEError, Overloaded, Unavailable
+from shared.media.colors import packed, shares_of
 from shared.media.limited.weight import decoding_weight
 
 Floats = NDArray[np.float32]
@@ -54,12 +55,24 @@ class Stages:
 class EmbeddedImages:
     """`vectors` (n, dim) float32 and `stages`, in the order of the files.
 
-    `notes`: damage of files that were read nevertheless, by index.
+    `notes`: damage of files that were read nevertheless, by index. `colors`: those of all files, as
+    `shared.media.colors` packs them, where they were asked for.
     """
 
     vectors: Floats
     stages: list[Stages]
     notes: dict[int, str]
+    colors: bytes | None = None
+
+
+@dataclass(frozen=True)
+class _Done:
+    """The result of one file."""
+
+    vector: Floats
+    stages: Stages
+    note: str | None
+    colors: bytes | None
 
 
 @dataclass(frozen=True)
@@ -142,11 +155,13 @@ class ImageEmbedder:
         bulk: bool = False,
         crops: Sequence[Crop | None] | None = None,
         is_admitted: bool = False,
+        colors: bool = False,
     ) -> EmbeddedImages:
         """Return the features of each file.
 
         `bulk`: no one waits, so interactive calls go first. `crops`: the relevant box of each file;
-        None: all of it. `is_admitted`: the call has its places already.
+        None: all of it. `is_admitted`: the call has its places already. `colors`: also tell the
+        shares of their colours.
 
         Raises BadImage, whose `items` lists bad files by index, Overloaded, and Unavailable if the
         deadline passes or the model failed.
@@ -159,7 +174,7 @@ class ImageEmbedder:
                 async with asyncio.timeout(seconds):
                     outcomes = await asyncio.gather(
                         *(
-                            self._embed_one(data, crop, lane, seat)
+                            self._embed_one(data, crop, lane, seat, colors)
                             for data, crop in zip(files, crops or repeat(None), strict=False)
                         ),
                         return_exceptions=True,
@@ -190,12 +205,21 @@ class ImageEmbedder:
         return decoded
 
     async def _embed_one(
-        self, data: bytes, crop: Crop | None, lane: DecodeLane, seat: Seat[Pixels, Floats]
-    ) -> tuple[Floats, Stages, str | None]:
-        decoded, waited = await self._decode(data, lane, crop=crop)
+        self,
+        data: bytes,
+        crop: Crop | None,
+        lane: DecodeLane,
+        seat: Seat[Pixels, Floats],
+        wants_colors: bool,
+    ) -> _Done:
+        decoded, waited = await self._decode(data, lane, crop=crop, colors=wants_colors)
+        colors = decoded.colors
+        if wants_colors and colors is None:
+            # The GPU decoded it.
+            colors = packed(await asyncio.to_thread(shares_of, decoded.pixels))
         timed = await seat.run(decoded.pixels)
         stages = Stages(decoded.seconds, waited + timed.queued, timed.ran)
-        return timed.value, stages, decoded.note
+        return _Done(timed.value, stages, decoded.note, colors)
 
     async def _decode(
         self,
@@ -203,6 +227,7 @@ class ImageEmbedder:
         lane: DecodeLane,
         preprocessing: Preprocessing | None = None,
         crop: Crop | None = None,
+        colors: bool = False,
     ) -> tuple[Decoded, float]:
         if len(data) > self._limits.max_image_bytes:
             raise BadImage(
@@ -214,7 +239,8 @@ class ImageEmbedder:
             if found is not None:
                 return found
         box = None if crop is None else (crop.x, crop.y, crop.width, crop.height)
-        task = Task(preprocessing or self.backbone.preprocessing, self._limits.max_pixels, box)
+        shape = preprocessing or self.backbone.preprocessing
+        task = Task(shape, self._limits.max_pixels, box, colors)
         # Several large pictures at once would take more memory than the service may have.
         async with self._memory.held_async(decoding_weight(data), self._limits.seconds):
             return await self._decoders.decode(lane, File(data, task))
@@ -260,9 +286,9 @@ class ImageEmbedder:
 
 
 def _gathered(
-    outcomes: Sequence[tuple[Floats, Stages, str | None] | BaseException],
+    outcomes: Sequence[_Done | BaseException],
 ) -> EmbeddedImages:
-    done: list[tuple[Floats, Stages, str | None]] = []
+    done: list[_Done] = []
     bad: list[dict[str, object]] = []
     for index, outcome in enumerate(outcomes):
         if not isinstance(outcome, BaseException):
@@ -275,7 +301,8 @@ def _gathered(
         first = f"file {bad[0]['index']}: {bad[0]['error']}"
         raise BadImage(f"{len(bad)} of {len(outcomes)} files can't be used; {first}", items=bad)
     return EmbeddedImages(
-        vectors=np.stack([vector for vector, _, _ in done]),
-        stages=[stages for _, stages, _ in done],
-        notes={index: note for index, (_, _, note) in enumerate(done) if note},
+        vectors=np.stack([one.vector for one in done]),
+        stages=[one.stages for one in done],
+        notes={index: one.note for index, one in enumerate(done) if one.note},
+        colors=b"".join(one.colors for one in done if one.colors is not None) or None,
     )

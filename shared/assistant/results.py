@@ -40,8 +40,9 @@ class Results(BaseModel):
     hits: list[Found] = Field(description="Images, the best first.")
     mode: str = Field(
         description="`tag`: they carry the tag; `semantic`: by meaning; `image`; `text`: they show "
-        "the words; `mixed`: those first, then by meaning."
+        "the words; `mixed`: those first, then by meaning; `color`: those with most of a colour."
     )
+    colors: list[str] = Field(description="Colours of the term, by which hits are ordered too.")
     searched_as: str | None = Field(description="The term as it was read, if not as written.")
     expected_recall: float | None = Field(description="Share of the exact answer to expect.")
 
@@ -50,6 +51,7 @@ class Results(BaseModel):
         return cls(
             hits=[Found.of(hit) for hit in answer.hits],
             mode=answer.mode.value,
+            colors=answer.colors,
             searched_as=answer.searched_as,
             expected_recall=answer.recall.expected,
         )

@@ -118,7 +118,7 @@ def facts(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read dates, cameras and places from the files of pictures; embeds nothing."""
+    """Read dates, cameras, places and colours of pictures; embeds nothing."""
     with session(as_json) as opened:
         run_job(opened, curation.read_facts(again))
 

@@ -140,6 +140,8 @@ def search(
         for one in answer.corrected_terms:
             shown = f"Showing {one.searched_as} ({one.term} isn't a tag)."
             opened.say(tables.plain(shown).plain)
+        if answer.colors:
+            opened.say(f"Ordered by colour: {', '.join(answer.colors)}.")
         if answer.mode is Mode.SEMANTIC and not (exact_term or as_json) and term and len(term) == 1:
             _name_tags_with(opened, term[0])
         summary = tables.search_summary(answer)

@@ -49,6 +49,8 @@ def search_summary(response: SearchResponse) -> str:
         looked = "every image with this tag was ranked"
     elif response.mode is Mode.TEXT:
         looked = "the text of every image was looked at"
+    elif response.mode is Mode.COLOR:
+        looked = "the colours of every image were looked at"
     else:
         clusters = "1 cluster" if recall.nprobe == 1 else f"{recall.nprobe:,} clusters"
         looked = f"{clusters} probed, {recall.scanned_fraction:.1%} scanned"

@@ -1,5 +1,6 @@
 """The calls of the embedder."""
 
+import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from shared.clients.transport import Call, Client, T, model
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
     BULK_PRIORITY,
+    COLORS_HEADER,
     DIM_HEADER,
     FILES_HEADER,
     FINGERPRINT_HEADER,
@@ -32,6 +34,7 @@ from shared.contracts.explanation import Explanation
 from shared.contracts.framing import framed
 from shared.core.errors import ISEError
 from shared.labels.head import LabelHead
+from shared.media.colors import unpacked
 
 _EVENTS: TypeAdapter[TrainingEvent] = TypeAdapter(TrainingEvent)
 _NOTES: TypeAdapter[dict[int, str]] = TypeAdapter(dict[int, str])
@@ -48,13 +51,14 @@ class Rows:
     """Features: `vectors`, float32 of shape (n, dim), and their model.
 
     `instance`: process that answered. `notes`: damage of files that were read nevertheless, by
-    index.
+    index. `colors`: shares of each file's colours, where they were asked for and told.
     """
 
     vectors: NDArray[np.float32]
     fingerprint: str
     instance: str = ""
     notes: Mapping[int, str] = field(default_factory=dict)
+    colors: Sequence[Mapping[str, float]] | None = None
 
 
 def list_models() -> Call[Models]:
@@ -77,18 +81,21 @@ def embed_images(
     network: str | None = None,
     bulk: bool = False,
     crops: Sequence[Crop | None] = (),
+    colors: bool = False,
 ) -> Call[Rows]:
     """Return rows in the order of `files`. Raises BadImage whose `extra["items"]` lists the bad
     ones.
 
     `bulk`: searches go first, and the files go as one raw body. `crops`: the relevant box of each
-    file; None: all of it.
+    file; None: all of it. `colors`: ask for the shares of their colours, too.
     """
     boxes = ["" if crop is None else crop.text() for crop in crops]
     parts = [("files", (str(i), data, RAW_MEDIA_TYPE)) for i, data in enumerate(files)]
     headers = _RAW
     if bulk:
         headers = headers | {PRIORITY_HEADER: BULK_PRIORITY, "Content-Type": RAW_MEDIA_TYPE}
+    if colors:
+        headers = headers | {COLORS_HEADER: "1"}
     return Call(
         "POST",
         "/v1/embed/images",
@@ -231,8 +238,16 @@ def _rows(count: int) -> Callable[[httpx.Response], Rows]:
             flat = np.frombuffer(response.content, dtype="<f4")
             vectors = flat.reshape(count, dim).astype(np.float32, copy=False)
             notes = _NOTES.validate_json(response.headers.get(NOTES_HEADER, "{}"))
+            colors = _colors(response.headers.get(COLORS_HEADER, ""), count)
         except (KeyError, ValueError) as error:
             raise ISEError(f"The embedder's answer can't be read: {error}") from error
-        return Rows(vectors, fingerprint, response.headers.get(INSTANCE_HEADER, ""), notes)
+        instance = response.headers.get(INSTANCE_HEADER, "")
+        return Rows(vectors, fingerprint, instance, notes, colors)
 
     return read
+
+
+def _colors(text: str, count: int) -> list[dict[str, float]] | None:
+    """Return the colours of each file; None: not told. Raises ValueError."""
+    found = unpacked(base64.b64decode(text, validate=True))
+    return found if found and len(found) == count else None

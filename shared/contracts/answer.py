@@ -25,6 +25,7 @@ class Mode(StrEnum):
     SEMANTIC = "semantic"
     TEXT = "text"
     MIXED = "mixed"
+    COLOR = "color"
 
 
 class Explanation(Wire):
@@ -72,6 +73,7 @@ ANSWER_EXAMPLE: dict[str, Any] = {
     "mode": "image",
     "searched_as": None,
     "corrected_terms": [],
+    "colors": [],
     "unknown_keys": [],
     "metric": "cosine",
     "snapshot": 3,
@@ -248,6 +250,11 @@ class SearchResponse(Wire):
     )
     corrected_terms: list[CorrectedTerm] = Field(
         default_factory=list, description="Corrected terms of all parts."
+    )
+    colors: list[str] = Field(
+        default_factory=list,
+        description="Colours that the term names, by which the hits are ordered too. "
+        "`file.colors` of a hit has their shares. `exact_term` disables this.",
     )
     unknown_keys: list[str] = Field(
         default_factory=list,

@@ -242,4 +242,4 @@ class FactsRequest(Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"again": False}]})
 
-    again: bool = Field(False, description="Also of pictures whose facts are known.")
+    again: bool = Field(False, description="Also of pictures whose facts and colours are known.")

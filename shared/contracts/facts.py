@@ -8,6 +8,7 @@ from shared.contracts.base import Wire
 
 FILE = "file"
 """Key of the facts in filters: `file.width`. No metadata of a user may have it."""
+COLORS_KEY = "colors"
 ADDED = "added_at"
 
 
@@ -31,6 +32,12 @@ class FileFacts(Wire):
         None, description="Town at that place, by its English or local name (GeoNames)."
     )
     country: str | None = Field(None, description="Country of that town, by its English name.")
+    colors: dict[str, float] | None = Field(
+        None,
+        description="Share of what the picture shows that is `black`, `white`, `grey`, `red`, "
+        "`orange`, `yellow`, `green`, `blue`, `purple`, `pink` and `brown`, each from 0 to 1, and "
+        "`monochrome`: of its pixels without any colour. Small shares are left out.",
+    )
 
 
 FILE_EXAMPLE: dict[str, Any] = {
@@ -45,6 +52,7 @@ FILE_EXAMPLE: dict[str, Any] = {
     "longitude": 2.2945,
     "city": "Paris",
     "country": "France",
+    "colors": {"blue": 0.41, "grey": 0.33, "brown": 0.2},
 }
 
 _UNKNOWN = FileFacts()

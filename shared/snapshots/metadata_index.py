@@ -20,6 +20,7 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -229,7 +230,13 @@ def texts_of(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def text_of(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    # Millions of images share few values, such as shares of colours: one text each.
+    return _float_text(value) if isinstance(value, float) and value > 0 else json.dumps(value)
+
+
+_float_text = lru_cache(4096)(json.dumps)
 
 
 def exact_number(text: str) -> int | float:

@@ -35,6 +35,18 @@ class TestImages:
         cosine = np.corrcoef(together.vectors)
         assert (cosine[~np.eye(10, dtype=bool)] < 0.999).all()
 
+    def test_colors_are_told_where_they_are_asked_for(self, service):
+        files = []
+        for color in ("#d01010", "#2040d0"):
+            file = io.BytesIO()
+            Image.new("RGB", (200, 160), color).save(file, "JPEG")
+            files.append(file.getvalue())
+        told = service.send(embedder.embed_images(files, colors=True))
+        assert [max(one, key=one.get) for one in told.colors] == ["red", "blue"]
+        plain = service.send(embedder.embed_images(files))
+        assert plain.colors is None
+        assert_same(plain.vectors, told.vectors)
+
     def test_64_files_in_a_call(self, service, encoded):
         files = [encoded("JPEG", seed=i % 5) for i in range(64)]
         rows = service.send(embedder.embed_images(files))

@@ -18,7 +18,8 @@ from services.indexer.catalog.database import Database
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.source_claims import Origins
 from services.indexer.embedding.canaries import Canaries
-from services.indexer.embedding.client import Embedded, Embedding, ModelPair
+from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.embedding.embedded import Embedded
 from services.indexer.embedding.registry import Embedders
 from services.indexer.ingest.pipeline import IngestSettings
 from services.indexer.ingest.service import IngestService

@@ -1,8 +1,10 @@
 """Facts of files from an ingest and uploads to searches, and the job that reads them later."""
 
+import io
 import json
 
 import pytest
+from PIL import Image, ImageDraw
 
 from services.indexer.catalog.schema import images
 from services.indexer.sources.resolver import Resolver
@@ -24,6 +26,14 @@ def photos():
     return {content_id(one.bytes()): one for one in sixty()}
 
 
+def drawn(color):
+    picture = Image.new("RGB", (60, 60), "#909090")
+    ImageDraw.Draw(picture).ellipse((10, 10, 50, 50), color)
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    return data.getvalue()
+
+
 def wall(one):
     return (one.facts["taken_at"] or "")[:19]
 
@@ -38,6 +48,7 @@ def test_sixty_photos_are_sorted_and_found_by_what_their_files_tell(service, fol
         found = image.file.model_dump()
         for name in ("latitude", "longitude"):
             assert found.pop(name) == pytest.approx(wanted.pop(name), abs=1e-6)
+        assert sum(found.pop("colors").values()) > 0.5
         assert found == wanted
         assert image.added_at is not None
     dates = [wall(photos[image.id]) for image in listed]
@@ -131,6 +142,32 @@ def test_known_places_get_their_names_by_the_job_without_a_look_at_the_file(serv
     job = service.succeeded(service.send(curation.read_facts()))
     assert (job.result["read"], job.result["named"], job.result["failed"]) == (0, 1, 0)
     assert service.send(indexer.get_image(image_id)).file == before
+
+
+def test_a_collection_of_an_earlier_version_gets_its_colors_from_thumbnails(service, folder_of):
+    red, blue = (drawn(color) for color in ("#d01010", "#2040d0"))
+    source = folder_of({"a.png": red})
+    service.ingest(source)
+    service.add(("b.png", blue))
+    ids = [content_id(data) for data in (red, blue)]
+
+    def colors():
+        return [service.send(indexer.get_image(one)).file.colors for one in ids]
+
+    for found, color in zip(colors(), ("red", "blue"), strict=True):
+        assert found[color] > 0.6
+        service.send(indexer.get_thumbnail(ids[0]))
+    with service.parts.database.write() as db:
+        db.execute(images.update().values(file={"width": 60, "camera": "Leica M6"}))
+    (source / "a.png").unlink()
+    job = service.succeeded(service.send(curation.read_facts()))
+    assert (job.result["read"], job.result["failed"]) == (2, 0)
+    for found, color in zip(colors(), ("red", "blue"), strict=True):
+        assert found[color] > 0.6
+    kept = service.send(indexer.get_image(ids[0])).file
+    assert (kept.width, kept.camera) == (60, "Leica M6")
+    again = service.succeeded(service.send(curation.read_facts()))
+    assert again.result["read"] == 0
 
 
 def test_a_sidecar_may_be_uploaded_with_its_picture(service):

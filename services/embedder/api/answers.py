@@ -1,6 +1,7 @@
 """Rows of features as an answer: raw float32, or JSON for people."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from services.embedder.hosting.host import Hosted
 from services.embedder.hosting.hosts import Hosts
 from shared.contracts.embedder import (
+    COLORS_HEADER,
     DIM_HEADER,
     FINGERPRINT_HEADER,
     INSTANCE_HEADER,
@@ -73,11 +75,13 @@ def rows(
     fingerprint: str,
     timings: Mapping[str, float] | None = None,
     notes: Mapping[int, str] | None = None,
+    colors: bytes | None = None,
 ) -> Response:
     """Encode `vectors` (n, dim) as requested by `Accept`; a missing row is NaN in raw form and null
     in JSON.
 
     `timings`: seconds by name of stage, for the header. `notes`: notes on damaged files, by row.
+    `colors`: of all files, as `shared.media.colors` packs them.
     """
     headers = {
         FINGERPRINT_HEADER: fingerprint,
@@ -89,6 +93,8 @@ def rows(
         headers["Server-Timing"] = ", ".join(stages)
     if notes:
         headers[NOTES_HEADER] = _short_enough(notes)
+    if colors and len(text := base64.b64encode(colors).decode()) <= _HEADER_CHARACTERS:
+        headers[COLORS_HEADER] = text
     if RAW_MEDIA_TYPE in request.headers.get("accept", ""):
         missing = np.full(dim, np.nan, dtype="<f4")
         body = b"".join(

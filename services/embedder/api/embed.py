@@ -17,6 +17,7 @@ from services.embedder.matching.joint import encoder_of, joint_terms
 from services.embedder.metrics import EmbedderMetrics
 from shared.contracts.crop import Crop
 from shared.contracts.embedder import (
+    COLORS_HEADER,
     EmbedTermsRequest,
     EngineSpeed,
     ImageModel,
@@ -100,6 +101,7 @@ async def embed_images(
     ] = None,
 ) -> Response:
     """Return one row of features for each file, in the order of the files."""
+    wants_colors = COLORS_HEADER in request.headers
     crops = [Crop.read(text) if text else None for text in crop or ()]
     files = await uploads(request)
     weigh(request, len(files))
@@ -110,7 +112,9 @@ async def embed_images(
         matcher = await asyncio.to_thread(models.networks.get, network)
     embedder = models.visual if space is ImageSpace.VISUAL else models.matching
     with span("embed", images=len(files)):
-        embedding = embedder.embed(files, is_bulk(priority), crops, is_admitted=True)
+        embedding = embedder.embed(
+            files, is_bulk(priority), crops, is_admitted=True, colors=wants_colors
+        )
         embedded = await unless_gone(request, embedding)
     if embedded is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
@@ -130,6 +134,7 @@ async def embed_images(
             backbone.fingerprint,
             timings,
             embedded.notes,
+            embedded.colors,
         )
     joint = await asyncio.to_thread(matcher.network.project_images, embedded.vectors)
     return rows(

@@ -42,13 +42,14 @@ class Decoded:
     """Preprocessed pixels, (height, width, 3) uint8, and the seconds taken.
 
     `size`: width and height of the picture, in proportion. `note`: damage of a file that was read
-    nevertheless.
+    nevertheless. `colors`: shares as `shared.media.colors` packs them, where they were asked for.
     """
 
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
     seconds: float
     note: str | None = None
+    colors: bytes | None = None
 
 
 class DecoderEnded(Exception):
@@ -114,16 +115,18 @@ class Decoder:
                 raise DecoderEnded from error
             outcome, body, seconds = await self._answer()
         if outcome is Outcome.PIXELS:
-            width, height, length = PICTURE.unpack_from(body)
-            begin = PICTURE.size + length
-            note = body[PICTURE.size : begin].decode() or None
+            width, height, length, colors_length = PICTURE.unpack_from(body)
+            end_of_note = PICTURE.size + length
+            begin = end_of_note + colors_length
+            note = body[PICTURE.size : end_of_note].decode() or None
+            colors = bytes(body[end_of_note:begin]) if colors_length else None
             if task.pixels > SHARED_PIXELS:
                 pixels = np.frombuffer(body, np.uint8, offset=begin)
             else:
                 # A copy, since the next file's pixels come to the same place.
                 pixels = np.array(self._shared[SHARED_FILE : SHARED_FILE + task.pixels])
             shaped = pixels.reshape(*task.preprocessing.crop, 3)
-            return Decoded(shaped, (width, height), seconds, note)
+            return Decoded(shaped, (width, height), seconds, note, colors)
         if outcome is Outcome.OUT_OF_MEMORY:
             raise BadImage(
                 f"It needs more memory to decode than {self._limits.memory_bytes:,} bytes "

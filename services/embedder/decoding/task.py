@@ -24,8 +24,9 @@ no memory."""
 REQUEST = struct.Struct("<II")
 """Bytes of the task, bytes of the file."""
 
-PICTURE = struct.Struct("<III")
-"""Width and height of the upright picture, as far as it was decoded, and bytes of the note."""
+PICTURE = struct.Struct("<IIII")
+"""Width and height of the upright picture, as far as it was decoded, bytes of the note, and of the
+colours."""
 
 ANSWER = struct.Struct("<BIf")
 """Outcome, bytes that follow, seconds that it took."""
@@ -37,8 +38,8 @@ class Outcome(IntEnum):
     READY = 0
     """The process has started; no data follows."""
     PIXELS = 1
-    """A PICTURE, its note, then (height, width, 3) uint8, as the task's preprocessing crops; the
-    last in shared memory where they fit."""
+    """A PICTURE, its note and colours, then (height, width, 3) uint8, as the task's preprocessing
+    crops; the last in shared memory where they fit."""
     REFUSED = 2
     """A sentence for the user."""
     OUT_OF_MEMORY = 3
@@ -49,12 +50,14 @@ class Outcome(IntEnum):
 class Task:
     """Decoding instructions for a file.
 
-    `crop`: the relevant box, in fractions: x, y, width and height.
+    `crop`: the relevant box, in fractions: x, y, width and height. `colors`: also tell the shares
+    of its colours.
     """
 
     preprocessing: Preprocessing
     max_pixels: int
     crop: tuple[float, float, float, float] | None = None
+    colors: bool = False
 
     @property
     def least(self) -> int:
@@ -84,7 +87,12 @@ class Task:
             for name, value in found["preprocessing"].items()
         }
         crop = found["crop"]
-        return cls(Preprocessing(**body), found["max_pixels"], None if crop is None else (*crop,))
+        return cls(
+            Preprocessing(**body),
+            found["max_pixels"],
+            None if crop is None else (*crop,),
+            found["colors"],
+        )
 
     @property
     def pixels(self) -> int:

@@ -25,6 +25,7 @@ from services.embedder.decoding.task import (
     Task,
 )
 from shared.core.errors import BadImage, Unavailable
+from shared.media.colors import packed, shares_of
 from shared.media.images import read
 
 _PR_SET_PDEATHSIG = 1
@@ -69,8 +70,10 @@ def _decoded(task: Task, data: bytes) -> tuple[Outcome, bytes, bytes]:
                 f"least {_MIN_PIXELS}."
             )
         note = " ".join(picture.notes).encode()
-        head = PICTURE.pack(*image.size, len(note))
-        return Outcome.PIXELS, head + note, task.preprocessing(image).tobytes()
+        pixels = task.preprocessing(image)
+        colors = packed(shares_of(pixels)) if task.colors else b""
+        head = PICTURE.pack(*image.size, len(note), len(colors))
+        return Outcome.PIXELS, head + note + colors, pixels.tobytes()
     except BadImage as error:
         return Outcome.REFUSED, error.detail.encode(), b""
     except (MemoryError, Unavailable):

@@ -125,7 +125,7 @@ def undo_job(call: Request, here: Here, job_id: str) -> Job:
 @router.post(
     "/facts",
     status_code=202,
-    summary="Read dates, cameras and places of pictures",
+    summary="Read dates, cameras, places and colours of pictures",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)

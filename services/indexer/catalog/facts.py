@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select, update
 
 from services.indexer.catalog.database import Database, next_revision
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.locations import touch
 from services.indexer.catalog.schema import images, locations
+from shared.contracts.facts import COLORS_KEY
 from shared.media.places import named
 
 _MANY = 10_000
@@ -21,12 +22,11 @@ class Facts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lacking(self, again: bool = False) -> Iterator[list[str]]:
-        """Give the ids of images that have a file and no facts, some at a time; `again`: of all."""
-        placed = select(locations.c.ordinal).where(locations.c.ordinal == images.c.ordinal)
-        query = select(images.c.ordinal, images.c.id).where(placed.exists())
-        if not again:
-            query = query.where(images.c.file.is_(None))
+    def lacking(self, again: bool = False) -> Iterator[dict[str, dict[str, Any] | None]]:
+        """Give the ids of images that have a file and lack facts or colours, some at a time, with
+        the facts that are known; `again`: of all, as if none were.
+        """
+        query = _lacking(again)
         last = -1
         while True:
             with self._database.read() as db:
@@ -35,13 +35,10 @@ class Facts:
             if not rows:
                 return
             last = rows[-1].ordinal
-            yield [row.id for row in rows]
+            yield {row.id: None if again else row.file for row in rows}
 
     def count_lacking(self, again: bool = False) -> int:
-        placed = select(locations.c.ordinal).where(locations.c.ordinal == images.c.ordinal)
-        query = select(func.count()).select_from(images).where(placed.exists())
-        if not again:
-            query = query.where(images.c.file.is_(None))
+        query = select(func.count()).select_from(_lacking(again).subquery())
         with self._database.read() as db:
             return int(db.execute(query).scalar_one())
 
@@ -74,6 +71,16 @@ class Facts:
                 values = [{"its_ordinal": r.ordinal, "file": dict(found[r.id])} for r in changed]
                 db.execute(_SET, values)
                 touch(db, [row.ordinal for row in changed], next_revision(db))
+
+
+def _lacking(again: bool) -> Select[Any]:
+    """Return the images with a file; not `again`: those whose facts or colours are unknown."""
+    placed = select(locations.c.ordinal).where(locations.c.ordinal == images.c.ordinal)
+    query = select(images.c.ordinal, images.c.id, images.c.file).where(placed.exists())
+    if again:
+        return query
+    colors = images.c.file[COLORS_KEY].as_string()
+    return query.where(or_(images.c.file.is_(None), colors.is_(None)))
 
 
 def put_facts(db: Connection, entries: Sequence[Entry], there: Mapping[str, Row[Any]]) -> set[int]:

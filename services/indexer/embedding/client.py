@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.indexer.embedding.canaries import Canaries
+from services.indexer.embedding.embedded import Embedded, EmbeddedSpace
 from services.indexer.embedding.registry import Embedders
 from shared.clients import embedder
 from shared.clients.transport import Call, T
@@ -58,35 +59,6 @@ class ModelPair:
     @property
     def all(self) -> set[str]:
         return {self.visual, self.matching}
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Features of one file by fingerprint, or the error.
-
-    `note`: damage of a file that was read nevertheless.
-    """
-
-    features: dict[str, NDArray[np.float32]]
-    error: str | None = None
-    note: str | None = None
-
-
-@dataclass
-class _Space:
-    """Result of files in one space: rows in their order, of zero length where a file failed;
-    reasons and notes by index."""
-
-    rows: list[NDArray[np.float32]]
-    errors: dict[int, str] = field(default_factory=dict)
-    notes: dict[int, str] = field(default_factory=dict)
-
-    def put(self, indices: Sequence[int], part: "_Space") -> None:
-        """Store the results for the files at these indices."""
-        for at, index in enumerate(indices):
-            self.rows[index] = part.rows[at]
-        self.errors |= {indices[at]: reason for at, reason in part.errors.items()}
-        self.notes |= {indices[at]: note for at, note in part.notes.items()}
 
 
 class Embedding:
@@ -175,7 +147,7 @@ class Embedding:
         return [
             Embedded({}, errors[i])
             if i in errors
-            else Embedded(features[i], note=found.notes.get(i))
+            else Embedded(features[i], note=found.notes.get(i), colors=found.colors.get(i))
             for i in range(len(files))
         ]
 
@@ -223,8 +195,8 @@ class Embedding:
 
     def _space(
         self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool
-    ) -> _Space:
-        found = _Space([np.empty(0, np.float32)] * len(files))
+    ) -> EmbeddedSpace:
+        found = EmbeddedSpace([np.empty(0, np.float32)] * len(files))
         errors = found.errors
         left = list(range(len(files)))
         while left:
@@ -248,7 +220,10 @@ class Embedding:
                     halves = self._space([files[i] for i in part], space, fingerprint, bulk)
                     found.put(part, halves)
                 break
-            found.put(left, _Space(list(answer.vectors), notes=dict(answer.notes)))
+            colors = dict(enumerate(answer.colors or ()))
+            found.put(
+                left, EmbeddedSpace(list(answer.vectors), notes=dict(answer.notes), colors=colors)
+            )
             break
         return found
 
@@ -271,12 +246,14 @@ class Embedding:
             self.canaries.compare(alone.instance, fingerprint, alone.vectors[0])
             return self._rows(files, space, fingerprint, bulk)
         self.canaries.compare(both.instance, fingerprint, both.vectors[-1])
-        return replace(both, vectors=both.vectors[:-1])
+        colors = None if both.colors is None else both.colors[:-1]
+        return replace(both, vectors=both.vectors[:-1], colors=colors)
 
     def _answer(
         self, files: Sequence[bytes], space: ImageSpace, fingerprint: str, bulk: bool
     ) -> embedder.Rows:
-        call = embedder.embed_images(files, space, bulk=bulk)
+        colors = space is ImageSpace.VISUAL
+        call = embedder.embed_images(files, space, bulk=bulk, colors=colors)
         answer = self._ask(call, bulk, **{space.value: fingerprint})
         if answer.fingerprint != fingerprint:
             raise FingerprintMismatch(

@@ -20,7 +20,8 @@ from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
 from services.indexer.catalog.images import Images
 from services.indexer.catalog.locations import Place
-from services.indexer.embedding.client import Embedded, Embedding, ModelPair
+from services.indexer.embedding.client import Embedding, ModelPair
+from services.indexer.embedding.embedded import Embedded
 from services.indexer.ingest.file_reader import FileRead, FileReader
 from services.indexer.ingest.one_by_one import each_alone
 from services.indexer.jobs.context import JobContext
@@ -168,7 +169,7 @@ class Ingest:
     def _embed(self, batch: list[_Picture]) -> list[_Found]:
         rows = self._embedding.images([picture.data for picture in batch], self._pair, bulk=True)
         return [
-            _Found(row, {} if row.error else facts_of(picture.data, picture.sidecar))
+            _Found(row, {} if row.error else row.completed(facts_of(picture.data, picture.sidecar)))
             for picture, row in zip(batch, rows, strict=True)
         ]
 

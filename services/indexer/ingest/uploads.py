@@ -11,7 +11,8 @@ import numpy as np
 
 from services.indexer.catalog.entry import Entry
 from services.indexer.catalog.feature_places import FeaturePlace
-from services.indexer.embedding.client import Embedded, ModelPair
+from services.indexer.embedding.client import ModelPair
+from services.indexer.embedding.embedded import Embedded
 from services.indexer.publishing.collection import Collection
 from services.indexer.storage.feature_store import FeatureStore
 from services.indexer.storage.image_files import ImageFiles
@@ -111,6 +112,8 @@ class Uploads:
                 place = self._files.keep(image_id, name, data)
                 file = facts_of(data, beside)
                 del data
+            if image_id in embedded:
+                file = embedded[image_id].completed(file)
             entries.append(
                 Entry(
                     image_id,

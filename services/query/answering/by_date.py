@@ -10,6 +10,7 @@ from services.query.answering.targets import (
     Target,
 )
 from services.query.search.browsing import in_order
+from services.query.search.colored import Colored
 from services.query.search.searcher import Searcher, SearchResult
 from services.query.search.stopwatch import Stopwatch
 from shared.contracts.answer import Hit, Mode
@@ -18,6 +19,8 @@ from shared.contracts.query import MAX_LIMIT, SearchOptions
 
 MATCHES = 0.5
 """From this probability on a hit counts as a match."""
+_COLORED = 0.5
+"""From this share of the first hit's relevance on, a hit of a search with a colour matches."""
 FEW = 200
 """Hits that count as matches where no probability tells."""
 
@@ -45,7 +48,7 @@ class Sorted:
 
 def _with_all(target: Target) -> Target:
     """Return the target with its own options, which may narrow the search's, but for the page."""
-    if isinstance(target, Carriers | Neighbours | NoImages | Showing):
+    if isinstance(target, Carriers | Colored | Neighbours | NoImages | Showing):
         options = target.options.model_copy(update={"limit": MAX_LIMIT, "offset": 0})
         return replace(target, options=options)
     return target
@@ -57,6 +60,10 @@ def _matches(result: SearchResult) -> tuple[list[Hit], bool]:
     expected = None if result.matches is None else result.matches.expected
     if expected is not None and result.mode is not Mode.TAG:
         return hits[: expected.matches], expected.matches > len(hits)
+    if result.colors:
+        # A product of two probabilities is seldom large.
+        least = _COLORED * hits[0].relevance if hits else 0.0
+        return [hit for hit in hits if hit.relevance >= least], False
     if result.mode is Mode.TAG:
         # An image that carries the tag matches unless its probability tells otherwise.
         return [hit for hit in hits if hit.probability is None or hit.probability >= MATCHES], False

@@ -50,6 +50,7 @@ def response_for(
         corrected_terms=[
             CorrectedTerm(term=term, searched_as=tag) for term, tag in corrected.items()
         ],
+        colors=list(result.colors),
         unknown_keys=unknown_keys(searcher, options.filter),
         metric=result.metric,
         snapshot=collection.manifest.number,

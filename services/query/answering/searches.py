@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio.to_thread
 
@@ -22,7 +22,8 @@ from services.query.answering.targets import (
     Showing,
     Target,
 )
-from services.query.answering.term_reader import TermReader
+from services.query.answering.term_reader import TermReader, corrected_terms, read_as
+from services.query.search.colored import Colored
 from services.query.search.cursor import Cursor
 from services.query.search.query import Query
 from services.query.search.searcher import Searcher
@@ -35,6 +36,7 @@ from shared.core.errors import InvalidInput, NotFound, Overloaded, Unavailable, 
 from shared.models.external import is_external
 from shared.snapshots.image_texts import Shown
 from shared.snapshots.items import tag_key
+from shared.terms.color_words import ColorTerm, color_term
 from shared.terms.text_words import quoted
 
 _MOST_WORDS = 0.51
@@ -168,13 +170,21 @@ class TermSearch(EmbeddedSearch):
         text = quoted(self._term)
         if text is not None and not searcher.is_carried(self._term, newest):
             return await self._by_text(text, searcher, after, watch)
+        colored = self._colors(searcher)
         with watch("probe"):
-            corrected = await _corrected(self._terms, searcher, [self._term], self.options)
+            is_color = colored is not None and not colored.rest
+            # A colour is no misspelling of a tag.
+            terms = [] if is_color else [self._term]
+            corrected = await corrected_terms(self._terms, searcher, terms, self.options)
             term = corrected.get(self._term, self._term)
             is_carried = searcher.is_carried(term, newest)
         if is_carried:
             return Resolved(searcher, Carriers(term, self.options, after), corrected)
         shown = await self._shown(searcher, term, after, watch)
+        if colored is not None and (is_color or not len(shown)):
+            found = await self._by_color(colored, searcher, after, watch)
+            if found is not None:
+                return found
         try:
             target = await self._by_meaning(term, searcher, after, watch)
         except (UnknownTerm, Unavailable, Overloaded):
@@ -186,6 +196,44 @@ class TermSearch(EmbeddedSearch):
         if len(shown) and isinstance(target, Neighbours):
             meaning = (target.space, target.query)
             target = Showing(shown, self.options, after, meaning)
+        return Resolved(searcher, target, corrected)
+
+    def _colors(self, searcher: Searcher) -> ColorTerm | None:
+        """Return the colours that the term names; None also where it names a class, as `red fox`
+        does, or where no colours are known.
+        """
+        found = None if self.options.exact_term else color_term(self._term)
+        if found is None or not searcher.collection.colors.are_known:
+            return None
+        head = searcher.collection.labels.head
+        is_class = head is not None and bool(head.named(self._term))
+        return None if is_class and not found.is_also_thing else found
+
+    async def _by_color(
+        self, colored: ColorTerm, searcher: Searcher, after: Cursor | None, watch: Stopwatch
+    ) -> Resolved | None:
+        """Order by colour what the other words find; None: nothing is known of these."""
+        target = Colored(colored.colors, self.options, after)
+        words = self._term if colored.is_also_thing else colored.rest
+        if not words:
+            return Resolved(searcher, target)
+        with watch("probe"):
+            rest = [colored.rest] if colored.rest else []
+            corrected = await corrected_terms(self._terms, searcher, rest, self.options)
+            words = corrected.get(words, words)
+        if colored.rest and searcher.is_carried(words, None if after is None else after.newest):
+            return Resolved(searcher, replace(target, tag=words), corrected)
+        try:
+            found = await self._by_meaning(words, searcher, None, watch)
+        except (UnknownTerm, Unavailable, Overloaded) as error:
+            if colored.rest:
+                if isinstance(error, UnknownTerm):
+                    return None
+                raise
+            return Resolved(searcher, target)
+        if isinstance(found, Neighbours):
+            meaning = (found.space, found.query)
+            target = replace(target, meaning=meaning, is_either=colored.is_also_thing)
         return Resolved(searcher, target, corrected)
 
     async def _by_text(
@@ -263,8 +311,8 @@ class PartsSearch(EmbeddedSearch):
                     f"Text in quotation marks can't be combined with other parts: search {term} "
                     "alone, or leave the marks out."
                 )
-        corrected = await _corrected(self._terms, searcher, terms, self.options)
-        parts = QueryParts(searcher, _read_as(self._parts, corrected), self._features)
+        corrected = await corrected_terms(self._terms, searcher, terms, self.options)
+        parts = QueryParts(searcher, read_as(self._parts, corrected), self._features)
         space = parts.space()
         if space is None:
             return Resolved(searcher, NoImages(parts.mode, self.options), corrected)
@@ -288,23 +336,3 @@ async def embed_picture(
         # If the collection changed its model meanwhile, embed with the new one.
         if before is None or now is None or now.fingerprint in (model, embedded.fingerprint):
             return searcher, embedded
-
-
-async def _corrected(
-    reader: TermReader, searcher: Searcher, terms: Sequence[str], options: SearchOptions
-) -> dict[str, str]:
-    """Return the tags that terms are read as, of those not read as written."""
-    tags = {
-        term: await reader.read(searcher, term, options.exact_term) for term in dict.fromkeys(terms)
-    }
-    return {term: tag for term, tag in tags.items() if tag is not None}
-
-
-def _read_as(parts: Sequence[Part], corrected: Mapping[str, str]) -> list[Part]:
-    """Return the parts with their terms as they are read."""
-    return [
-        part
-        if part.term is None or (tag := corrected.get(part.term.strip())) is None
-        else part.model_copy(update={"term": tag})
-        for part in parts
-    ]

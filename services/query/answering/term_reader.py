@@ -1,6 +1,6 @@
 """From a term as it was typed to the tag that it stands for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import anyio.to_thread
 
@@ -9,6 +9,7 @@ from services.query.search.searcher import Searcher
 from services.query.search.tags import Tag, Tags
 from shared.clients import embedder
 from shared.contracts.embedder import TermSpace
+from shared.contracts.query import Part, SearchOptions
 from shared.core.errors import ISEError, UnknownTerm
 from shared.models.external import is_external
 from shared.snapshots.items import tag_key
@@ -71,6 +72,26 @@ class TermReader:
                 raise
             return False
         return True
+
+
+async def corrected_terms(
+    reader: TermReader, searcher: Searcher, terms: Sequence[str], options: SearchOptions
+) -> dict[str, str]:
+    """Return the tags that terms are read as, of those not read as written."""
+    tags = {
+        term: await reader.read(searcher, term, options.exact_term) for term in dict.fromkeys(terms)
+    }
+    return {term: tag for term, tag in tags.items() if tag is not None}
+
+
+def read_as(parts: Sequence[Part], corrected: Mapping[str, str]) -> list[Part]:
+    """Return the parts with their terms as they are read."""
+    return [
+        part
+        if part.term is None or (tag := corrected.get(part.term.strip())) is None
+        else part.model_copy(update={"term": tag})
+        for part in parts
+    ]
 
 
 def _in_other_number(tags: Tags, key: str) -> Tag | None:

@@ -109,7 +109,7 @@ async def undo_job(here: Indexer, job_id: str) -> Job:
 @router.post(
     "/facts",
     status_code=202,
-    summary="Read dates, cameras and places of pictures",
+    summary="Read dates, cameras, places and colours of pictures",
     responses=problems(DISK_FULL),
 )
 @needs(Scope.WRITE)

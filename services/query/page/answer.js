@@ -20,7 +20,7 @@ export class AnswerView {
     this.section.hidden = search.status === "idle";
     if (this.section.hidden) return this.section.replaceChildren();
     const { answer, query } = search;
-    const sentence = answer && search.hits.length ? modeSentence(answer.mode, query) : null;
+    const sentence = answer && search.hits.length ? modeSentence(answer, query) : null;
     fill(
       this.section,
       el(

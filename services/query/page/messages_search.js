@@ -140,6 +140,10 @@ export const ANSWER = {
   byLook: "Compared by what the pictures show, the most similar first.",
   byText: "Images that show this text.",
   byTextAndMeaning: "Images that show this text first, then those near to what it means.",
+  byColor: (colors) => `The pictures with most ${colors} first.`,
+  byColorToo: (colors) => `What the words find, the pictures with most ${colors} first.`,
+  monochrome: "black and white",
+  everyColor: "Looked at the colours of every image",
   everyTagged: "Looked at every image with this tag",
   everyText: "Looked at the text of every image",
   every: "Looked at every image",
@@ -155,6 +159,7 @@ export const ANSWER = {
 export const CLOSENESS = {
   same: "Nearly identical",
   text: "Shows this text",
+  share: (value) => `${value} of this colour`,
   distance: (value) => `Distance ${value}`,
   probability: [
     [0.9, "Almost certain"],

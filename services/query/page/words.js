@@ -30,12 +30,13 @@ export function nameOf({ id, uri }) {
  */
 export function closeness(hit, metric, mode) {
   if (hit.text?.length) return CLOSENESS.text;
-  const byWord = mode === "tag" || mode === "semantic";
+  const byWord = mode === "tag" || mode === "semantic" || mode === "color";
   if (!byWord && hit.score >= 0.999) return CLOSENESS.same;
   if (hit.probability !== null && hit.probability !== undefined) {
     // As it is shown, so that the same number is always called the same.
     return step(Math.round(hit.probability * 100) / 100, CLOSENESS.probability);
   }
+  if (mode === "color") return CLOSENESS.share(percent(hit.score));
   if (metric === "l2") return CLOSENESS.distance(hit.distance.toPrecision(3));
   if (mode === "semantic") return step(hit.score, CLOSENESS.meaning);
   return step(hit.score, mode === "tag" ? CLOSENESS.tag : CLOSENESS.look);
@@ -52,9 +53,16 @@ export function showing(corrected) {
   return ANSWER.showing(listed(corrected.map((one) => one.searched_as)));
 }
 
+function colorName(name) {
+  return name === "monochrome" ? ANSWER.monochrome : name;
+}
+
 /** How the answer came about, as a sentence. */
-export function modeSentence(mode, query) {
+export function modeSentence({ mode, colors = [] }, query) {
+  if (colors.length && mode !== "color") return ANSWER.byColorToo(listed(colors.map(colorName)));
   switch (mode) {
+    case "color":
+      return ANSWER.byColor(listed(colors.map(colorName)));
     case "tag":
       return ANSWER.byTag;
     case "semantic":
@@ -73,6 +81,7 @@ export function scanned(answer) {
   const { nprobe, clusters, scanned_fraction: share } = answer.recall;
   if (answer.mode === "tag") return ANSWER.everyTagged;
   if (answer.mode === "text") return ANSWER.everyText;
+  if (answer.mode === "color") return ANSWER.everyColor;
   if (share >= 1 || !clusters) return ANSWER.every;
   return ANSWER.looked(percent(share), nprobe, clusters);
 }

@@ -21,6 +21,7 @@ from shared.engines.ivf.reader import Postings
 from shared.engines.table import Engines
 from shared.snapshots.filtering import Bits, Filtering
 from shared.snapshots.folders import FOLDER
+from shared.snapshots.image_colors import ImageColors
 from shared.snapshots.image_labels import ImageLabels
 from shared.snapshots.image_texts import ImageTexts
 from shared.snapshots.items import Item, ItemsFile, tag_key
@@ -91,6 +92,7 @@ class Collection:
         self.labels = _labels(manifest.labels, cache)
         self.texts = _texts(manifest.texts, cache)
         self._filtering = Filtering(self._items, self.labels)
+        self.colors = ImageColors(self._items, self._filtering.size)
         self._allowed = Recent[Bits](_FILTERS_KEPT)
         self._narrowed: tuple[NDArray[np.int64] | None, Recent[Mask]] = None, Recent(0)
         # The newest file with a record of an image is valid.

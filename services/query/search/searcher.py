@@ -47,6 +47,7 @@ class SearchResult:
     recall: Recall
     cut_off: CutOff | None = None
     matches: Matches | None = None
+    colors: tuple[str, ...] = ()
 
 
 class Searcher:
@@ -61,7 +62,7 @@ class Searcher:
     ) -> None:
         self.collection = collection
         self.deleted = deleted
-        self._recall_target = recall_target
+        self.recall_target = recall_target
         self._audit = audit
 
     @property
@@ -114,7 +115,7 @@ class Searcher:
         with watch("probe"):
             prepared = index.ask(space.checked(query.vector))
         with watch("count"):
-            looked_at = self.collection, self.deleted, self._recall_target
+            looked_at = self.collection, self.deleted, self.recall_target
             matches = of_neighbours(*looked_at, space, query, prepared, options)
             options = shortest(options, matches)
         with watch("probe"):
@@ -174,7 +175,7 @@ class Searcher:
             carriers = self.collection.carriers(term, self.deleted)
             if after is not None:
                 carriers = carriers[carriers <= after.newest]
-            space, vector = self._tag_vector(term, carriers)
+            space, vector = self.tag_space(term, carriers)
             carried = carriers
         if options.filter is not None:
             with watch("filter"):
@@ -298,7 +299,7 @@ class Searcher:
             wanted,
             space.index.clusters,
             options,
-            self._recall_target,
+            self.recall_target,
             kept,
             is_small(space.index),
         )
@@ -311,10 +312,10 @@ class Searcher:
         carriers = self.collection.carriers(term, self.deleted)
         if not len(carriers):
             return None
-        found_in, vector = self._tag_vector(term, carriers)
+        found_in, vector = self.tag_space(term, carriers)
         return vector if found_in is space else None
 
-    def _tag_vector(
+    def tag_space(
         self, term: str, carriers: NDArray[np.int64]
     ) -> tuple[Space, NDArray[np.float32]]:
         """The joint space and the tag's vector there.
