@@ -114,6 +114,8 @@ class StandIn:
     """How many pictures each answer says that match."""
     present: float | None = None
     judged: list[JudgementRequest] = field(default_factory=list)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What hits have besides, by the id of the image: `text`, `duplicates`."""
 
     def __post_init__(self) -> None:
         self.vectors = {p.id: look(p.data) for p in self.pictures}
@@ -160,6 +162,7 @@ class StandIn:
                     else None,
                     **p.info().model_dump(exclude={"file"}),
                     file=FileFacts(**p.facts()["file"]),
+                    **self.told.get(p.id, {}),
                 )
                 for score, p in page
             ],

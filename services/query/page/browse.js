@@ -1,5 +1,6 @@
 /** The views of the collection that need no search: photos, the map, tags, folders, duplicates, the trash. */
 
+import { AUDITS, AuditView } from "./audit_view.js";
 import { byId, fill } from "./dom.js";
 import { firstSteps } from "./browse_states.js";
 import { Gallery } from "./gallery.js";
@@ -20,12 +21,15 @@ export class Browse {
     this.board = board;
     this.bar = new GalleryBar(byId("gallery-bar"));
     const actions = { onEmpty: firstSteps, onTotal: (total) => this.#total(total), onKnown: () => shared.onKnown() };
+    const audit = new AuditView(board, shared);
     const gallery = new Gallery(board, { ...shared, actions });
     this.views = {
       photos: gallery,
       favourites: gallery,
       map: new MapView(board, { ...shared, actions }),
       tags: new TagsView(board, shared),
+      "wrong-tags": audit,
+      "missing-tags": audit,
       folders: new FoldersView(board, shared, gallery),
       duplicates: new DuplicatesView(board, shared),
       trash: new TrashView(board, shared),
@@ -104,8 +108,9 @@ export class Browse {
   }
 }
 
-/** Says which view is shown, in the navigation. */
-function mark(view) {
+/** Says which view is shown, in the navigation; those that check tags belong to these. */
+function mark(shown) {
+  const view = shown in AUDITS ? "tags" : shown;
   for (const link of document.querySelectorAll("[data-view]"))
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

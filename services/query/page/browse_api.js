@@ -44,6 +44,11 @@ export class BrowseApi {
     return this.api.call(`v1/tags?${given}`, { signal });
   }
 
+  /** Suspicious tags: {found: [{id, uri, tag, rather, gain}], tags, images}. `kind`: wrong or missing. */
+  audit(kind, limit, signal) {
+    return this.api.call(`v1/tags/audit?${new URLSearchParams({ kind, limit })}`, { signal });
+  }
+
   folders(path, signal) {
     return this.api.call(`v1/folders?${new URLSearchParams({ path })}`, { signal });
   }

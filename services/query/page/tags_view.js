@@ -4,8 +4,8 @@ import { hrefOf } from "./address.js";
 import { failedState, statement, told, waitingState } from "./browse_states.js";
 import { cover } from "./cover.js";
 import { el, fill, icon } from "./dom.js";
-import { PICTURES, SELECTION, TAGS } from "./messages.js";
-import { by, part } from "./query.js";
+import { AUDIT, PICTURES, SELECTION, TAGS } from "./messages.js";
+import { by, look, part } from "./query.js";
 
 const PAGE = 60;
 const PAUSE_MS = 150;
@@ -92,7 +92,8 @@ export class TagsView {
         this.#load(null);
       } }, words);
     const orders = el("div", { class: "segments", role: "group", "aria-label": TAGS.order }, order("count", TAGS.byCount), order("name", TAGS.byName));
-    return el("div", { class: "tools" }, find, el("span", { class: "room" }), orders);
+    const check = el("a", { class: "quiet small", href: hrefOf(look("wrong-tags")), "data-search": true }, AUDIT.link);
+    return el("div", { class: "tools" }, find, check, el("span", { class: "room" }), orders);
   }
 
   #card({ tag, count, cover: id }) {
