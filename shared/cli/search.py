@@ -133,7 +133,8 @@ def search(
         taken = places.where_of(opened, place or [])
         wanted = filter_of(filter_json, tag or [], [*(where or []), *taken])
         if place and not parts:
-            return places.show(opened, Filter.model_validate(wanted), limit)
+            places.show(opened, Filter.model_validate(wanted), limit)
+            return
         answer = _answered(
             opened,
             term or [],

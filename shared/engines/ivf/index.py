@@ -138,9 +138,7 @@ class InvertedIndex:
                 return np.array(segment.vectors[row], np.float32)
         return None
 
-    def stored(
-        self, ordinals: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def stored(self, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The ordinals of those of some images that are there, ascending, and their vectors."""
         wanted = np.unique(ordinals)
         vectors = np.empty((len(wanted), self.dim), np.float32)

@@ -122,9 +122,7 @@ class MilvusIndex:
         found = self.collection.fetch(wanted).vectors
         return found[0] if len(found) else None
 
-    def stored(
-        self, ordinals: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def stored(self, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The ordinals of those of some images that are there, ascending, and their vectors."""
         wanted = np.unique(ordinals)
         known = np.zeros(len(wanted), bool)
