@@ -51,20 +51,23 @@ _SCROLL = """([speed, ms]) => new Promise((resolve) => {
   const frames = [];
   let [before, blank, longest, empty, emptiest] = [performance.now(), 0, 0, 0, 0];
   const start = before;
-  const bare = (wanted) => {
+  // Few looks: each costs the page time.
+  const seen = () => {
+    let tiles = false;
     for (const y of [0.3, 0.6, 0.9]) for (const x of [0.3, 0.5, 0.7]) {
-      const at = document.elementFromPoint(innerWidth * x, innerHeight * y);
-      const tile = at?.closest(".tile");
-      if (tile && (!wanted || tile.querySelector("img.here"))) return false;
+      const tile = document.elementFromPoint(innerWidth * x, innerHeight * y)?.closest(".tile");
+      if (tile?.querySelector("img.here")) return { tiles: true, pictures: true };
+      tiles ||= Boolean(tile);
     }
-    return true;
+    return { tiles, pictures: false };
   };
   const frame = (now) => {
     const took = now - before;
     before = now;
     frames.push(took);
-    blank = bare(false) ? blank + took : 0;
-    empty = bare(true) ? empty + took : 0;
+    const { tiles, pictures } = seen();
+    blank = tiles ? 0 : blank + took;
+    empty = pictures ? 0 : empty + took;
     longest = Math.max(longest, blank);
     emptiest = Math.max(emptiest, empty);
     if (now - start > ms)
