@@ -261,6 +261,23 @@ def install(app: FastAPI, stand_in: Any) -> None:
         shelf.trash.clear()
         return {"deleted": gone}
 
+    @app.get("/v1/labels")
+    def labels(match: str = "", least: float = 0.5) -> dict[str, Any]:
+        if shelf.error is not None:
+            raise shelf.error
+        shown = _counted(n for p in stand_in.pictures for n, share in p.labels if share >= least)
+        found = [
+            {"name": one["value"], "images": one["count"], "untagged": one["count"]}
+            for one in shown
+            if match.lower() in one["value"]
+        ]
+        return {"labels": found}
+
+    @app.post("/v1/labels/accept")
+    async def accept(request: Request) -> dict[str, Any]:
+        shelf.changes.append(dict(await request.json()))
+        return {"id": "job"}
+
     @app.get("/v1/tags/audit")
     def audit(kind: str = "wrong") -> dict[str, Any]:
         if shelf.error is not None:

@@ -26,6 +26,7 @@ VIEWS = {
     "photos": "",
     "map": "?view=map",
     "tags": "?view=tags",
+    "labels": "?view=labels",
     "wrong tags": "?view=wrong-tags",
     "missing tags": "?view=missing-tags",
     "folders": "?view=folders",

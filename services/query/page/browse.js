@@ -8,6 +8,7 @@ import { viewFilter } from "./gallery_query.js";
 import { GalleryBar } from "./gallery_bar.js";
 import { DuplicatesView } from "./duplicates_view.js";
 import { FoldersView } from "./folders_view.js";
+import { LabelsView } from "./labels_view.js";
 import { MapView } from "./map_view.js";
 import { TagsView } from "./tags_view.js";
 import { TrashView } from "./trash_view.js";
@@ -28,6 +29,7 @@ export class Browse {
       favourites: gallery,
       map: new MapView(board, { ...shared, actions }),
       tags: new TagsView(board, shared),
+      labels: new LabelsView(board, shared),
       "wrong-tags": audit,
       "missing-tags": audit,
       folders: new FoldersView(board, shared, gallery),
@@ -108,9 +110,9 @@ export class Browse {
   }
 }
 
-/** Says which view is shown, in the navigation; those that check tags belong to these. */
+/** Says which view is shown, in the navigation; labels, and those that check tags, belong to tags. */
 function mark(shown) {
-  const view = shown in AUDITS ? "tags" : shown;
+  const view = shown in AUDITS || shown === "labels" ? "tags" : shown;
   for (const link of document.querySelectorAll("[data-view]"))
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

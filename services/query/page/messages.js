@@ -26,6 +26,7 @@ export const VIEWS = {
   favourites: "Favourites",
   map: "Map",
   tags: "Tags",
+  labels: "What pictures show",
   "wrong-tags": "Check tags",
   "missing-tags": "Check tags",
   folders: "Folders",
@@ -144,6 +145,19 @@ export const TAGS = {
   renameWords: "A name that another tag has already merges the two.",
   renameField: "New name",
   renameAction: "Rename",
+};
+
+/** What pictures show, as the model names it. */
+export const LABELS = {
+  link: "What pictures show",
+  title: "What pictures show",
+  words: "Named by the model, not by you: a suggestion until you take it over as a tag.",
+  find: "Find a name",
+  none: "No name fits.",
+  empty: ["No names yet", "The model in use doesn't name what pictures show, or hasn't looked at them yet."],
+  accept: (name) => `Take over ${name} as a tag`,
+  question: (name, value) => [`Tag ${PICTURES(value)} with “${name}”?`, ["Under Manage, this can be undone."], "Tag them"],
+  accepted: (name) => `“${name}” is being added. Manage shows how far it is.`,
 };
 
 /** Tags to look through; what a text is of depends on the kind: `wrong` or `missing`. */

@@ -15,6 +15,7 @@ VIEWS = (
     "",
     "?view=favourites",
     "?view=tags",
+    "?view=labels",
     "?view=wrong-tags",
     "?view=missing-tags",
     "?view=folders",
