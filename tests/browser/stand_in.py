@@ -160,9 +160,8 @@ class StandIn:
                     else round(score**2, 3)
                     if mode is Mode.IMAGE
                     else None,
-                    **p.info().model_dump(exclude={"file"}),
+                    **(p.info().model_dump(exclude={"file"}) | self.told.get(p.id, {})),
                     file=FileFacts(**p.facts()["file"]),
-                    **self.told.get(p.id, {}),
                 )
                 for score, p in page
             ],
