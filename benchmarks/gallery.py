@@ -248,9 +248,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     gallery = commands.add_parser("gallery", help="the page's gallery in Chromium")
     gallery.add_argument("--pictures", type=int, default=100_000)
     gallery.add_argument("--seconds", type=float, default=6.0, help="of scrolling, at each speed")
+    gallery.add_argument("--alone", action="store_true", help="tell that other work was stopped")
 
 
-def run(pictures: int, seconds: float) -> dict[str, Any]:
-    found = figures(pictures, seconds)
+def run(pictures: int, seconds: float, alone: bool = False) -> dict[str, Any]:
+    found = figures(pictures, seconds) | {"alone": alone}
     print(json.dumps(found, indent=2))
     return found
