@@ -16,8 +16,8 @@ def gallery(found: dict[str, Any]) -> str:
             "",
             measured_on(found),
             "",
-            f"Chromium without a graphics card, 1440 x 900, over answers from memory; {_load(found)}. "
-            "First pictures painted "
+            "Chromium without a graphics card, 1440 x 900, over answers from memory; "
+            f"{_load(found)}. First pictures painted "
             f"{found['first_paint_ms']} ms after their answer; {found['memory_mib']:.0f} MiB for "
             f"the tab, of them {found['script_mib']:.1f} MiB of the script's; {found['tiles']} "
             "pictures in the document at the end. *No tile* and *no picture* are the longest time "

@@ -93,7 +93,7 @@ async def list_questions(
 
 
 def _next(
-    searcher: Searcher, found: CollectionSurvey, judged: set[tuple[str, str]], limit: int
+    searcher: Searcher, found: CollectionSurvey, judged: set[tuple[str | None, str]], limit: int
 ) -> list[Question]:
     """Return the first questions of a survey that have no answer yet."""
     # Images may be deleted after the survey was made.
